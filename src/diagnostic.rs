@@ -1,0 +1,71 @@
+//! Faults in what the user wrote: a message, the text it is about, and the place in it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A text the user wrote, and the name under which messages mention it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The path as the user would type it.
+    pub path: String,
+    /// The whole text.
+    pub text: String,
+}
+
+impl Source {
+    /// Returns a shared source.
+    pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
+        Arc::new(Self { path: path.into(), text: text.into() })
+    }
+
+    /// Returns the line, from 1, on which the byte offset lies.
+    pub fn line(&self, offset: usize) -> usize {
+        let end = offset.min(self.text.len());
+        self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+}
+
+/// One fault: what is wrong, where, and what to write instead.
+#[derive(Debug, Clone)]
+pub struct Fault {
+    /// The text at fault.
+    pub source: Arc<Source>,
+    /// The bytes at fault.
+    pub span: Range<usize>,
+    /// What is wrong, in one line.
+    pub message: String,
+    /// A word or two shown under the marked bytes.
+    pub label: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
+
+/// Collects every fault of a run over the user's texts.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Records a fault.
+    pub fn push(&mut self, fault: Fault) {
+        self.0.push(fault);
+    }
+
+    /// Returns whether nothing has been recorded.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the faults in the order of their place: by text, then by offset.
+    pub fn into_sorted(mut self) -> Vec<Fault> {
+        // A stable sort keeps texts in the order in which they were first read.
+        let mut order: Vec<String> = Vec::new();
+        for fault in &self.0 {
+            if !order.contains(&fault.source.path) {
+                order.push(fault.source.path.clone());
+            }
+        }
+        let place = |fault: &Fault| order.iter().position(|path| *path == fault.source.path);
+        self.0.sort_by_key(|fault| (place(fault), fault.span.start));
+        self.0
+    }
+}

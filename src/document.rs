@@ -1,0 +1,290 @@
+//! A located tree that both TOML and YAML are read into, and the reader that decodes it.
+//!
+//! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
+//! go: `serde` stops at the first.
+
+mod reader;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::Spanned;
+
+use crate::diagnostic::{Fault, Faults, Source};
+
+pub use reader::{Entry, Fields, Reader};
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub span: Range<usize>,
+    pub value: Value,
+}
+
+/// What a value can be, in either language.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    /// A float or a date: nothing here takes one, so only its name is kept.
+    Other(&'static str),
+    String(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+impl Value {
+    /// Returns the value's type in words, with its article.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) => "an integer",
+            Self::Other(kind) => kind,
+            Self::String(_) => "a string",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a table",
+        }
+    }
+}
+
+/// Reads TOML; every syntax error becomes a fault, and what could be read is returned.
+pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
+    let (table, errors) = toml::de::DeTable::parse_recoverable(&source.text);
+    for error in errors {
+        faults.push(Fault {
+            source: Arc::clone(source),
+            span: error.span().unwrap_or(0..0),
+            message: format!("invalid TOML: {}", error.message().trim()),
+            label: String::from("here"),
+            help: None,
+        });
+    }
+    let span = table.span();
+    Node { span, value: toml_map(table.get_ref()) }
+}
+
+fn toml_map(table: &toml::de::DeTable<'_>) -> Value {
+    let entries = table.iter().map(|(key, value)| Entry {
+        key: key.get_ref().to_string(),
+        key_span: key.span(),
+        node: Node { span: value.span(), value: toml_value(value.get_ref()) },
+    });
+    Value::Map(entries.collect())
+}
+
+fn toml_value(value: &toml::de::DeValue<'_>) -> Value {
+    use toml::de::DeValue;
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(&number.as_str().replace('_', ""), number.radix())
+            .map_or(Value::Other("an integer out of range"), Value::Integer),
+        DeValue::Float(_) => Value::Other("a float"),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Array(items) => Value::List(
+            items.iter().map(|item| Node { span: item.span(), value: toml_value(item.get_ref()) }).collect(),
+        ),
+        DeValue::Table(table) => toml_map(table),
+    }
+}
+
+/// Reads one YAML document; a syntax error becomes a fault, and then there is nothing to return.
+///
+/// Booleans are YAML 1.2's (`true`, `false`), a repeated key is an error, and the parser's own budget bounds aliases.
+pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
+    let options = serde_saphyr::options! { strict_booleans: true };
+    match serde_saphyr::from_str_with_options::<Spanned<YamlValue>>(&source.text, options) {
+        Ok(root) => Some(yaml_node(root, &source.text)),
+        Err(error) => {
+            let error = error.without_snippet();
+            let span = error.location().map_or(0..0, |location| byte_span(location, &source.text));
+            let text = error.to_string();
+            // The location is shown by the marked line, so the words need not repeat it.
+            let words = text.split(" at line ").next().unwrap_or(&text);
+            let words = words.strip_prefix("error: ").unwrap_or(words);
+            let words =
+                words.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(words, |(_, rest)| rest);
+            faults.push(Fault {
+                source: Arc::clone(source),
+                span,
+                message: format!("invalid YAML: {}", words.lines().next().unwrap_or_default().trim()),
+                label: String::from("here"),
+                help: None,
+            });
+            None
+        }
+    }
+}
+
+enum YamlValue {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Other(&'static str),
+    String(String),
+    List(Vec<Spanned<YamlValue>>),
+    Map(Vec<(Spanned<String>, Spanned<YamlValue>)>),
+}
+
+impl<'de> Deserialize<'de> for YamlValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = YamlValue;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str("a YAML value")
+            }
+            fn visit_unit<E>(self) -> Result<YamlValue, E> {
+                Ok(YamlValue::Null)
+            }
+            fn visit_none<E>(self) -> Result<YamlValue, E> {
+                Ok(YamlValue::Null)
+            }
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<YamlValue, D::Error> {
+                inner.deserialize_any(Self)
+            }
+            fn visit_bool<E>(self, flag: bool) -> Result<YamlValue, E> {
+                Ok(YamlValue::Bool(flag))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<YamlValue, E> {
+                Ok(YamlValue::Integer(number))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<YamlValue, E> {
+                Ok(i64::try_from(number).map_or(YamlValue::Other("an integer out of range"), YamlValue::Integer))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<YamlValue, E> {
+                Ok(YamlValue::Other("a float"))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<YamlValue, E> {
+                Ok(YamlValue::String(text.to_owned()))
+            }
+            fn visit_bytes<E>(self, _: &[u8]) -> Result<YamlValue, E> {
+                Ok(YamlValue::Other("binary data"))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<YamlValue, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(YamlValue::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<YamlValue, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(YamlValue::Map(map))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+fn yaml_node(spanned: Spanned<YamlValue>, text: &str) -> Node {
+    let span = byte_span(spanned.referenced, text);
+    let value = match spanned.value {
+        YamlValue::Null => Value::Null,
+        YamlValue::Bool(flag) => Value::Bool(flag),
+        YamlValue::Integer(number) => Value::Integer(number),
+        YamlValue::Other(kind) => Value::Other(kind),
+        YamlValue::String(text) => Value::String(text),
+        YamlValue::List(items) => Value::List(items.into_iter().map(|item| yaml_node(item, text)).collect()),
+        YamlValue::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(key, value)| Entry {
+                    key_span: byte_span(key.referenced, text),
+                    key: key.value,
+                    node: yaml_node(value, text),
+                })
+                .collect(),
+        ),
+    };
+    Node { span, value }
+}
+
+/// Returns the bytes a YAML location covers; an empty location is widened to the rest of its line.
+fn byte_span(location: serde_saphyr::Location, text: &str) -> Range<usize> {
+    let span = location.span();
+    let as_index = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let start = span
+        .byte_offset()
+        .map_or_else(|| text.char_indices().nth(as_index(span.offset())).map_or(text.len(), |(at, _)| at), as_index);
+    let start = text.floor_char_boundary(start.min(text.len()));
+    let length = as_index(span.byte_len().unwrap_or(span.len()));
+    let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+    let end = if length == 0 { line_end } else { start.saturating_add(length).min(text.len()) };
+    // A block's span runs on to the next token: mark its first line only, without the white space at its end.
+    let end = text.floor_char_boundary(end.min(line_end).max(start));
+    start..start + text[start..end].trim_end().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_yaml(text: &str) -> (Option<Node>, Vec<Fault>) {
+        let mut faults = Faults::default();
+        let node = from_yaml(&Source::new("p.yaml", text), &mut faults);
+        (node, faults.into_sorted())
+    }
+
+    #[test]
+    fn yaml_keys_and_values_know_their_bytes() {
+        let text = "version: \"1\"\nrules:\n  - name: x\n";
+        let (node, faults) = read_yaml(text);
+        assert!(faults.is_empty(), "{faults:?}");
+        let Value::Map(entries) = node.unwrap().value else { panic!("not a map") };
+        assert_eq!(&text[entries[0].key_span.clone()], "version");
+        assert_eq!(&text[entries[0].node.span.clone()], "\"1\"");
+        let Value::List(items) = &entries[1].node.value else { panic!("not a list") };
+        assert_eq!(&text[items[0].span.clone()], "name: x");
+    }
+
+    #[test]
+    fn yaml_spans_are_bytes_after_other_letters() {
+        let text = "a: \"é…\"\nb: x\n";
+        let (node, _) = read_yaml(text);
+        let Value::Map(entries) = node.unwrap().value else { panic!("not a map") };
+        assert_eq!(&text[entries[1].node.span.clone()], "x");
+    }
+
+    #[test]
+    fn broken_yaml_is_one_fault_with_its_line() {
+        let (node, faults) = read_yaml("version: \"1\"\nrules: [\n");
+        assert!(node.is_none());
+        assert_eq!(faults.len(), 1);
+        assert!(faults[0].message.starts_with("invalid YAML: "), "{}", faults[0].message);
+    }
+
+    #[test]
+    fn a_repeated_yaml_key_is_a_fault() {
+        let (node, faults) = read_yaml("version: \"1\"\nversion: \"1\"\n");
+        assert!(node.is_none());
+        assert_eq!(faults[0].source.line(faults[0].span.start), 2, "{faults:?}");
+    }
+
+    #[test]
+    fn nested_aliases_do_not_explode() {
+        let mut text = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+        for level in 1..12 {
+            let alias = format!("*a{}", level - 1);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", [alias.as_str(); 10].join(",")));
+        }
+        let (node, faults) = read_yaml(&text);
+        assert!(node.is_none());
+        assert_eq!(faults.len(), 1);
+    }
+
+    #[test]
+    fn broken_toml_reports_each_error() {
+        let source = Source::new("sentinel.toml", "[aws]\nregion = \n[profiles.dev]\npolicy = \"x\ntier = 1\n");
+        let mut faults = Faults::default();
+        from_toml(&source, &mut faults);
+        assert!(faults.into_sorted().len() >= 2);
+    }
+}

@@ -1,0 +1,184 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Node, Value};
+use crate::diagnostic::{Fault, Faults, Source};
+
+/// A key, its value, and where each stands.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub key: String,
+    pub key_span: Range<usize>,
+    pub node: Node,
+}
+
+/// Decodes nodes of one text; what does not fit becomes a fault and reads as `None`.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    source: Arc<Source>,
+    faults: &'a mut Faults,
+}
+
+impl<'a> Reader<'a> {
+    /// Returns a reader that records into `faults`.
+    pub fn new(source: &Arc<Source>, faults: &'a mut Faults) -> Self {
+        Self { source: Arc::clone(source), faults }
+    }
+
+    /// Records a fault at the given bytes.
+    pub fn fault(
+        &mut self,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        let help = Some(help.into()).filter(|help| !help.is_empty());
+        let source = Arc::clone(&self.source);
+        self.faults.push(Fault { source, span, message: message.into(), label: label.into(), help });
+    }
+
+    /// Records that the node is of the wrong type.
+    pub fn wrong_type(&mut self, node: &Node, what: &str, expected: &str) {
+        let message = format!("`{what}` must be {expected}, not {}", node.value.kind());
+        self.fault(node.span.clone(), message, format!("expected {expected}"), "");
+    }
+
+    /// Reads a map. `what` names it in messages.
+    pub fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<Fields<'n>> {
+        if let Value::Map(entries) = &node.value {
+            return Some(Fields { what: what.to_owned(), span: node.span.clone(), entries, asked: Vec::new() });
+        }
+        self.wrong_type(node, what, "a table");
+        None
+    }
+
+    /// Reads a list.
+    pub fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
+        if let Value::List(items) = &node.value {
+            return Some(items);
+        }
+        self.wrong_type(node, what, "a list");
+        None
+    }
+
+    /// Reads a string.
+    pub fn string(&mut self, node: &Node, what: &str) -> Option<String> {
+        match &node.value {
+            Value::String(text) => return Some(text.clone()),
+            Value::Integer(_) | Value::Bool(_) | Value::Other(_) => {
+                let written = self.source.text.get(node.span.clone()).unwrap_or_default().to_owned();
+                let message = format!("`{what}` must be a string, not {}", node.value.kind());
+                self.fault(node.span.clone(), message, "expected a string", format!("quote it: \"{written}\""));
+            }
+            _ => self.wrong_type(node, what, "a string"),
+        }
+        None
+    }
+
+    /// Reads a boolean.
+    pub fn boolean(&mut self, node: &Node, what: &str) -> Option<bool> {
+        if let Value::Bool(flag) = node.value {
+            return Some(flag);
+        }
+        self.wrong_type(node, what, "true or false");
+        None
+    }
+
+    /// Reads a whole number of at least 1.
+    pub fn count(&mut self, node: &Node, what: &str) -> Option<i64> {
+        match node.value {
+            Value::Integer(number) if number >= 1 => Some(number),
+            _ => {
+                self.wrong_type(node, what, "a whole number of at least 1");
+                None
+            }
+        }
+    }
+
+    /// Reads a string that must be one of a few words.
+    pub fn choice<T: Copy>(&mut self, node: &Node, what: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.string(node, what)?;
+        if let Some((_, value)) = choices.iter().find(|(word, _)| *word == text) {
+            return Some(*value);
+        }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        let help = closest(&text, &words).map_or_else(
+            || format!("write one of: {}", words.join(", ")),
+            |word| format!("did you mean \"{word}\"? It can be: {}", words.join(", ")),
+        );
+        self.fault(node.span.clone(), format!("`{what}` cannot be \"{text}\""), "not one of the choices", help);
+        None
+    }
+
+    /// Checks a string with a rule that answers what is wrong with it, and passes it on when nothing is.
+    pub fn checked(
+        &mut self,
+        node: &Node,
+        what: &str,
+        rule: impl FnOnce(&str) -> Result<(), crate::resource::Invalid>,
+    ) -> Option<String> {
+        let text = self.string(node, what)?;
+        match rule(&text) {
+            Ok(()) => Some(text),
+            Err(invalid) => {
+                self.fault(node.span.clone(), invalid.problem, "not allowed here", invalid.help);
+                None
+            }
+        }
+    }
+}
+
+/// A map being read: it remembers what was asked for, so that what is left over is unknown.
+#[derive(Debug)]
+pub struct Fields<'n> {
+    what: String,
+    span: Range<usize>,
+    entries: &'n [Entry],
+    asked: Vec<&'static str>,
+}
+
+impl<'n> Fields<'n> {
+    /// Returns the entry of this name, if it is there.
+    pub fn get(&mut self, name: &'static str) -> Option<&'n Entry> {
+        self.asked.push(name);
+        self.entries.iter().find(|entry| entry.key == name)
+    }
+
+    /// Returns the entry of this name; its absence is a fault.
+    pub fn required(&mut self, reader: &mut Reader<'_>, name: &'static str, help: &str) -> Option<&'n Entry> {
+        let found = self.get(name);
+        if found.is_none() {
+            let message = format!("`{}` lacks `{name}`", self.what);
+            reader.fault(self.span.clone(), message, format!("`{name}` is missing"), help);
+        }
+        found
+    }
+
+    /// Returns every entry, in the order written; for maps whose keys are the user's own.
+    pub fn all(&self) -> &'n [Entry] {
+        self.entries
+    }
+
+    /// Records each key that nothing asked for.
+    pub fn finish(self, reader: &mut Reader<'_>) {
+        for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str())) {
+            let help = closest(&entry.key, &self.asked).map_or_else(
+                || format!("it can have: {}", self.asked.join(", ")),
+                |name| format!("did you mean `{name}`? It can have: {}", self.asked.join(", ")),
+            );
+            let message = format!("unknown key `{}` in `{}`", entry.key, self.what);
+            reader.fault(entry.key_span.clone(), message, "unknown key", help);
+        }
+    }
+}
+
+/// Returns the known word most like the one written, if one is like it at all.
+fn closest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
+    words
+        .iter()
+        .map(|word| (strsim::jaro_winkler(&written.to_lowercase(), &word.to_lowercase()), *word))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, word)| word)
+}
