@@ -1,0 +1,368 @@
+//! One AWS call: its operation, its pace, its retries, and what its failure means.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// An AWS operation and the pace AWS allows for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operation {
+    /// The service's name in IAM.
+    pub service: &'static str,
+    pub name: &'static str,
+    /// Calls a second that this tool allows itself.
+    rate: f64,
+    /// Calls it may make at once after a pause.
+    burst: f64,
+}
+
+impl Operation {
+    const fn new(service: &'static str, name: &'static str, rate: f64, burst: f64) -> Self {
+        Self { service, name, rate, burst }
+    }
+
+    /// Returns the IAM action: `ssm:GetParameters`.
+    pub fn action(self) -> String {
+        format!("{}:{}", self.service, self.name)
+    }
+}
+
+// The paces: Parameter Store's reads share 40 calls a second and its writes 3 with a burst (AWS General Reference,
+// "Systems Manager endpoints and quotas"); the DynamoDB control plane's are in its quotas page where it states them.
+// Where AWS says nothing, the pace is one that operators have measured to pass. Each is a start: an answer that says
+// "slow down" slows the pace further.
+pub const GET_PARAMETERS: Operation = Operation::new("ssm", "GetParameters", 30.0, 40.0);
+pub const GET_PARAMETERS_BY_PATH: Operation = Operation::new("ssm", "GetParametersByPath", 30.0, 40.0);
+pub const DESCRIBE_PARAMETERS: Operation = Operation::new("ssm", "DescribeParameters", 3.0, 10.0);
+pub const LIST_PARAMETER_TAGS: Operation = Operation::new("ssm", "ListTagsForResource", 5.0, 10.0);
+pub const PUT_PARAMETER: Operation = Operation::new("ssm", "PutParameter", 3.0, 15.0);
+pub const ADD_PARAMETER_TAGS: Operation = Operation::new("ssm", "AddTagsToResource", 3.0, 5.0);
+pub const REMOVE_PARAMETER_TAGS: Operation = Operation::new("ssm", "RemoveTagsFromResource", 3.0, 5.0);
+pub const DESCRIBE_TABLE: Operation = Operation::new("dynamodb", "DescribeTable", 50.0, 100.0);
+pub const DESCRIBE_TIME_TO_LIVE: Operation = Operation::new("dynamodb", "DescribeTimeToLive", 10.0, 10.0);
+pub const DESCRIBE_CONTINUOUS_BACKUPS: Operation = Operation::new("dynamodb", "DescribeContinuousBackups", 8.0, 8.0);
+pub const LIST_TABLE_TAGS: Operation = Operation::new("dynamodb", "ListTagsOfResource", 8.0, 8.0);
+pub const CREATE_TABLE: Operation = Operation::new("dynamodb", "CreateTable", 5.0, 5.0);
+pub const TAG_RESOURCE: Operation = Operation::new("dynamodb", "TagResource", 4.0, 4.0);
+pub const UPDATE_TIME_TO_LIVE: Operation = Operation::new("dynamodb", "UpdateTimeToLive", 5.0, 5.0);
+pub const UPDATE_CONTINUOUS_BACKUPS: Operation = Operation::new("dynamodb", "UpdateContinuousBackups", 5.0, 5.0);
+pub const GET_CALLER_IDENTITY: Operation = Operation::new("sts", "GetCallerIdentity", 10.0, 10.0);
+
+/// What a failed call means to whoever made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// The permission is missing.
+    Denied,
+    /// The thing is not there.
+    NotFound,
+    /// A thing of this name is there already.
+    AlreadyExists,
+    /// AWS says to slow down, or failed on its side: the same call later may pass.
+    Throttled,
+    /// The thing is busy with another change: the same call later passes.
+    Busy,
+    /// AWS has no valid credentials from us.
+    Credentials,
+    /// AWS could not be reached, or did not answer in time.
+    Unreachable,
+    /// The user interrupted the pass before the call was made.
+    Interrupted,
+    /// Anything else: calling again would not help.
+    Rejected,
+}
+
+/// A failed call: what was called, what AWS said, and what it means.
+#[derive(Debug, Clone)]
+pub struct CallError {
+    pub operation: Operation,
+    pub class: Class,
+    /// AWS's name for the error.
+    pub code: Option<String>,
+    pub message: String,
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: ", self.operation.action())?;
+        if let Some(code) = &self.code {
+            write!(formatter, "{code}: ")?;
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for CallError {}
+
+impl CallError {
+    /// Reads the SDK's error.
+    pub fn from_sdk<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        if let SdkError::ServiceError(service) = &error {
+            let inner = service.err();
+            let code = inner.code().map(str::to_owned);
+            let message = inner.message().map_or_else(|| full_message(inner), str::to_owned);
+            let status = service.raw().status().as_u16();
+            let class = classify(code.as_deref().unwrap_or_default(), &message, status);
+            return Self { operation, class, code, message };
+        }
+        let message = full_message(&error);
+        let lower = message.to_lowercase();
+        let class = if lower.contains("credential") || lower.contains("identity") || lower.contains("sso") {
+            Class::Credentials
+        } else {
+            Class::Unreachable
+        };
+        Self { operation, class, code: None, message }
+    }
+}
+
+/// Returns the error's text with that of everything beneath it.
+fn full_message(error: &dyn std::error::Error) -> String {
+    let mut parts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let text = inner.to_string();
+        if parts.last().is_none_or(|last| !last.contains(&text)) {
+            parts.push(text);
+        }
+        source = inner.source();
+    }
+    parts.join(": ")
+}
+
+fn classify(code: &str, message: &str, status: u16) -> Class {
+    // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
+    let code = code.rsplit('#').next().unwrap_or(code);
+    match code {
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Class::Denied,
+        "ParameterNotFound" | "TableNotFoundException" | "ResourceNotFoundException" | "InvalidResourceId" => {
+            Class::NotFound
+        }
+        "ParameterAlreadyExists" => Class::AlreadyExists,
+        "ResourceInUseException" if message.to_lowercase().contains("already exists") => Class::AlreadyExists,
+        "ResourceInUseException" | "ContinuousBackupsUnavailableException" => Class::Busy,
+        "TooManyUpdates"
+        | "InternalServerError"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "ProvisionedThroughputExceededException"
+        | "RequestThrottled"
+        | "SlowDown" => Class::Throttled,
+        // One code for "too many at once", which passes, and for a table or account that is full, which does not.
+        "LimitExceededException" => {
+            let lower = message.to_lowercase();
+            let passing = ["simultaneous", "concurrent", "too many", "rate"].iter().any(|word| lower.contains(word));
+            if passing { Class::Throttled } else { Class::Rejected }
+        }
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "IncompleteSignature" => Class::Credentials,
+        _ if status >= 500 => Class::Throttled,
+        _ => Class::Rejected,
+    }
+}
+
+/// How long a call that AWS asks to make later is tried again before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+
+/// Paces every call by its operation, and makes those again that AWS asks to make later.
+///
+/// The SDK retries three times within a second or two; this goes on where it stops, so that an AWS that throttles
+/// makes a pass slower and never makes it fail.
+#[derive(Debug)]
+pub struct Pacer {
+    buckets: Mutex<HashMap<&'static str, Bucket>>,
+    interrupt: Interrupt,
+}
+
+/// Tells that the user wants the pass to end: calls under way are finished, no other is made.
+#[derive(Debug, Clone)]
+pub struct Interrupt(watch::Sender<bool>);
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Interrupt {
+    /// Raises it.
+    pub fn raise(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Returns whether it has been raised.
+    pub fn raised(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is raised.
+    pub async fn wait(&self) {
+        // The sender lives in `self`, so the channel cannot have closed.
+        let _ = self.0.subscribe().wait_for(|raised| *raised).await;
+    }
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    rate: f64,
+    filled: Instant,
+}
+
+impl Pacer {
+    /// Returns a pacer whose waits end when the interrupt is raised.
+    pub fn new(interrupt: Interrupt) -> Self {
+        Self { buckets: Mutex::new(HashMap::new()), interrupt }
+    }
+
+    /// Sleeps, unless the user interrupts.
+    pub async fn sleep(&self, operation: Operation, duration: Duration) -> Result<(), CallError> {
+        if !duration.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(duration) => {}
+                () = self.interrupt.wait() => {}
+            }
+        }
+        if !self.interrupt.raised() {
+            return Ok(());
+        }
+        Err(CallError { operation, class: Class::Interrupted, code: None, message: String::from("interrupted") })
+    }
+
+    /// Makes a call, again while its failure is one that passes: throttling always, and what `passes` names.
+    pub async fn call<T, E, F>(
+        &self,
+        operation: Operation,
+        passes: &[Class],
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let started = Instant::now();
+        let mut pause = Duration::from_millis(300);
+        loop {
+            self.take(operation).await?;
+            let error = match attempt().await {
+                Ok(answer) => {
+                    tracing::debug!(action = operation.action(), "answered");
+                    return Ok(answer);
+                }
+                Err(error) => CallError::from_sdk(operation, error),
+            };
+            tracing::debug!(action = operation.action(), class = ?error.class, %error, "failed");
+            if error.class == Class::Throttled {
+                self.slow_down(operation);
+            } else if !passes.contains(&error.class) {
+                return Err(error);
+            }
+            let patience = if error.class == Class::NotFound { Duration::from_secs(60) } else { PATIENCE };
+            if started.elapsed() + pause > patience {
+                return Err(error);
+            }
+            // Full jitter over half the pause: callers that were refused together do not come back together.
+            self.sleep(operation, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;
+            pause = (pause * 2).min(Duration::from_secs(10));
+        }
+    }
+
+    /// Waits until the operation's pace allows one more call.
+    async fn take(&self, operation: Operation) -> Result<(), CallError> {
+        let wait = self.with_bucket(operation, |bucket| {
+            let now = Instant::now();
+            let earned = now.duration_since(bucket.filled).as_secs_f64() * bucket.rate;
+            bucket.tokens = (bucket.tokens + earned).min(operation.burst);
+            bucket.filled = now;
+            // Going below zero queues the callers: each waits until its own token will have been earned.
+            bucket.tokens -= 1.0;
+            (-bucket.tokens / bucket.rate).max(0.0)
+        });
+        self.sleep(operation, Duration::from_secs_f64(wait)).await
+    }
+
+    /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
+    fn slow_down(&self, operation: Operation) {
+        self.with_bucket(operation, |bucket| {
+            bucket.tokens = bucket.tokens.min(0.0);
+            bucket.rate = (bucket.rate * 0.8).max(0.5);
+        });
+    }
+
+    fn with_bucket<R>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> R) -> R {
+        let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let fresh = || Bucket { tokens: operation.burst, rate: operation.rate, filled: Instant::now() };
+        work(buckets.entry(operation.name).or_insert_with(fresh))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_code_for_two_limits_is_told_apart_by_its_message() {
+        let full = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
+        let busy = "Subscriber limit exceeded: Only 10 tables can be created, updated, or deleted simultaneously";
+        assert_eq!(classify("LimitExceededException", full, 400), Class::Rejected);
+        assert_eq!(classify("LimitExceededException", busy, 400), Class::Throttled);
+    }
+
+    #[test]
+    fn an_existing_table_and_a_busy_one_are_told_apart() {
+        assert_eq!(classify("ResourceInUseException", "Table already exists: t", 400), Class::AlreadyExists);
+        assert_eq!(classify("ResourceInUseException", "Table is being created: t", 400), Class::Busy);
+    }
+
+    #[test]
+    fn a_code_with_its_namespace_is_understood() {
+        let code = "com.amazonaws.dynamodb.v20120810#ResourceNotFoundException";
+        assert_eq!(classify(code, "", 400), Class::NotFound);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_over_the_burst_wait_their_turn() {
+        let pacer = Pacer::new(Interrupt::default());
+        let started = Instant::now();
+        for _ in 0..15 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        for _ in 0..6 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let waited = started.elapsed().as_secs_f64();
+        assert!((1.9..2.2).contains(&waited), "six calls at three a second took {waited} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_ends_the_wait_for_a_turn() {
+        let interrupt = Interrupt::default();
+        let pacer = Pacer::new(interrupt.clone());
+        for _ in 0..15 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let (turn, ()) = tokio::join!(pacer.take(PUT_PARAMETER), async { interrupt.raise() });
+        assert_eq!(turn.unwrap_err().class, Class::Interrupted);
+    }
+}

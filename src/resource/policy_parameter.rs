@@ -1,0 +1,419 @@
+//! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
+
+mod api;
+
+use serde::{Deserialize, Serialize};
+
+use super::call::{
+    ADD_PARAMETER_TAGS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER,
+    REMOVE_PARAMETER_TAGS,
+};
+use super::{Desired, Invalid, Live, Tags, diff_tags};
+use crate::change::{FieldChange, FieldValue, Takes};
+
+pub use api::{Found, discover, execute, observe};
+
+/// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyParameter {
+    pub content: Option<String>,
+    pub parameter_type: Option<ParameterType>,
+    pub tier: Option<Tier>,
+    pub tags: Option<Tags>,
+}
+
+/// A parameter's type. Policies are plain strings; the others can only be found, never wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterType {
+    String,
+    /// AWS's word for another type: `SecureString`, `StringList`.
+    Other(String),
+}
+
+impl ParameterType {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::String => "String",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// A parameter's tier, which sets how much it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    Standard,
+    Advanced,
+}
+
+impl Tier {
+    /// Returns the most bytes a value may have. Source: AWS Systems Manager User Guide, "Managing parameter tiers".
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Standard => 4096,
+            Self::Advanced => 8192,
+        }
+    }
+
+    /// Returns the word for it in the manifest.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Advanced => "advanced",
+        }
+    }
+}
+
+/// One call that writes a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum PolicyStep {
+    /// Creates the parameter; expects that there is none of its name.
+    CreateParameter { name: String, content: String, tier: Tier, tags: Tags },
+    /// Writes a new version; expects the version that was observed to be the newest still.
+    OverwriteParameter {
+        name: String,
+        content: String,
+        /// The tier to end in; `None` keeps the one it has.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tier: Option<Tier>,
+        expects_version: i64,
+    },
+    /// Sets these tags and leaves all others.
+    TagParameter { name: String, tags: Tags },
+    /// Removes the tags of these keys.
+    UntagParameter { name: String, keys: Vec<String> },
+}
+
+impl PolicyStep {
+    pub(super) fn operations(&self) -> &'static [Operation] {
+        match self {
+            Self::CreateParameter { .. } => &[PUT_PARAMETER, ADD_PARAMETER_TAGS, GET_PARAMETERS],
+            Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS],
+            Self::TagParameter { .. } => &[ADD_PARAMETER_TAGS],
+            Self::UntagParameter { .. } => &[REMOVE_PARAMETER_TAGS],
+        }
+    }
+
+    pub(super) fn describe(&self) -> &'static str {
+        match self {
+            Self::CreateParameter { .. } => "creating",
+            Self::OverwriteParameter { .. } => "writing a new version",
+            Self::TagParameter { .. } => "tagging",
+            Self::UntagParameter { .. } => "removing tags",
+        }
+    }
+}
+
+/// Returns the operations that observing this parameter calls.
+pub fn reads(managed: &PolicyParameter) -> Vec<Operation> {
+    let PolicyParameter { content: _, parameter_type: _, tier, tags } = managed;
+    let mut operations = vec![GET_PARAMETERS];
+    operations.extend(tier.map(|_| DESCRIBE_PARAMETERS));
+    operations.extend(tags.as_ref().map(|_| LIST_PARAMETER_TAGS));
+    operations
+}
+
+/// Returns what differs in the fields that both sides have.
+pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
+    let PolicyParameter { content, parameter_type, tier, tags } = managed;
+    let mut changes = Vec::new();
+    let mut comparable = true;
+    if let (Some(desired), Some(before)) = (parameter_type, &live.parameter_type)
+        && desired != before
+    {
+        // What is not a plain string reads back as ciphertext or a list: its content says nothing.
+        comparable = false;
+        changes.push(FieldChange::new(
+            "type",
+            FieldValue::words(before.as_str()),
+            FieldValue::words(desired.as_str()),
+            Takes::Replacement,
+            "a parameter's type is set for good: it would be deleted and created again",
+        ));
+    }
+    if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
+        && desired != before
+    {
+        changes.push(FieldChange::new(
+            "content",
+            FieldValue::Document(before.clone()),
+            FieldValue::Document(desired.clone()),
+            Takes::InPlace,
+            "written as a new version",
+        ));
+    }
+    if let (Some(desired), Some(before)) = (tier, &live.tier)
+        && desired != before
+    {
+        let (takes, how) = match desired {
+            Tier::Advanced => (Takes::InPlace, "upgraded in place, for good"),
+            Tier::Standard => (Takes::Replacement, "a tier only goes up: it would be deleted and created again"),
+        };
+        let words = |tier: &Tier| FieldValue::words(tier.as_str());
+        changes.push(FieldChange::new("tier", words(before), words(desired), takes, how));
+    }
+    if let (Some(desired), Some(before)) = (tags, &live.tags) {
+        diff_tags(before, desired, &mut changes);
+    }
+    changes
+}
+
+/// Returns the step that creates the parameter.
+pub fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
+    let initial = &desired.initial;
+    vec![PolicyStep::CreateParameter {
+        name: desired.name.clone(),
+        content: initial.content.clone().unwrap_or_default(),
+        tier: initial.tier.unwrap_or(Tier::Standard),
+        tags: initial.tags.clone().unwrap_or_default(),
+    }]
+}
+
+/// Returns the steps that make the differences go away, as far as AWS can do that in place.
+pub fn repair(
+    desired: &Desired<PolicyParameter>,
+    live: &Live<PolicyParameter>,
+    changes: &[FieldChange],
+) -> Vec<PolicyStep> {
+    let name = || desired.name.clone();
+    let in_place = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    if changes.iter().any(|change| change.path == "type") {
+        return Vec::new();
+    }
+    let mut steps = Vec::new();
+    let content = desired.managed.content.clone().or_else(|| live.state.content.clone());
+    if let (true, Some(content)) = (in_place("content") || in_place("tier"), content) {
+        // A downgrade is never sent: the tier stays what it is.
+        let tier =
+            desired.managed.tier.filter(|tier| live.state.tier != Some(Tier::Advanced) || *tier == Tier::Advanced);
+        let expects_version = live.facts.version.unwrap_or(0);
+        steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, expects_version });
+    }
+    if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
+        let set: Tags = wanted
+            .iter()
+            .filter(|(key, value)| before.get(*key) != Some(*value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let gone: Vec<String> =
+            before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned().collect();
+        if !set.is_empty() {
+            steps.push(PolicyStep::TagParameter { name: name(), tags: set });
+        }
+        if !gone.is_empty() {
+            steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
+        }
+    }
+    steps
+}
+
+/// The most characters of a name: 1,011 with the ARN before it, of which the longest partition, region and account
+/// take 60. Source: PutParameter in the Systems Manager API reference.
+const NAME_LIMIT: usize = 1011 - 60;
+/// The most levels of a hierarchy.
+const LEVEL_LIMIT: usize = 15;
+
+fn name_char(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "_.-".contains(letter)
+}
+
+/// Checks a profile's name: it becomes the last part of a parameter's name.
+pub fn check_profile(profile: &str) -> Result<(), Invalid> {
+    if profile.is_empty() || !profile.chars().all(name_char) {
+        return Err(Invalid::new(
+            format!("the profile name \"{profile}\" cannot be part of a parameter name"),
+            "use letters, digits, and . _ -",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a policy root: the path under which the parameters stand.
+pub fn check_root(root: &str) -> Result<(), Invalid> {
+    let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
+    let example = "write a path such as /sentinel/policies";
+    if !root.starts_with('/') {
+        return refuse(format!("the policy root \"{root}\" does not begin with /"), example);
+    }
+    if root.ends_with('/') {
+        return refuse(format!("the policy root \"{root}\" ends with /"), "leave out the / at its end");
+    }
+    let levels: Vec<&str> = root[1..].split('/').collect();
+    if levels.iter().any(|level| level.is_empty() || !level.chars().all(name_char)) {
+        let help = "between its slashes a path has letters, digits, and . _ -";
+        return refuse(format!("the policy root \"{root}\" is not a parameter path"), help);
+    }
+    let first = levels[0].to_ascii_lowercase();
+    if first.starts_with("aws") || first.starts_with("ssm") {
+        let help = "AWS keeps names that begin with aws or ssm for itself; choose another first part";
+        return refuse(format!("the policy root \"{root}\" is reserved"), help);
+    }
+    if levels.len() >= LEVEL_LIMIT {
+        let help = "a parameter's name has at most 15 levels, and the profile is one of them";
+        return refuse(format!("the policy root \"{root}\" has {} levels", levels.len()), help);
+    }
+    Ok(())
+}
+
+/// Checks a whole parameter name's length; its parts are checked on their own.
+pub fn check_length(name: &str) -> Result<(), Invalid> {
+    if name.len() > NAME_LIMIT {
+        return Err(Invalid::new(
+            format!("the parameter name would have {} characters", name.len()),
+            format!("AWS takes {NAME_LIMIT} at most, counting the root; shorten the profile's name or the root"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks a value for a tier.
+pub fn check_content(content: &str, tier: Tier) -> Result<(), Invalid> {
+    let size = content.len();
+    if content.trim().is_empty() {
+        return Err(Invalid::new("the policy is empty", "a parameter's value cannot be empty"));
+    }
+    if size > tier.limit() {
+        let help = match tier {
+            Tier::Standard if size <= Tier::Advanced.limit() => {
+                "shorten it, or set tier = \"advanced\" for this profile (8,192 bytes; AWS charges for it)"
+            }
+            _ => "shorten it: 8,192 bytes, in the advanced tier, is the most a parameter holds",
+        };
+        let problem = format!("the policy has {size} bytes; the {} tier holds {}", tier.as_str(), tier.limit());
+        return Err(Invalid::new(problem, help));
+    }
+    if content.contains("{{") {
+        return Err(Invalid::new("the policy contains {{", "AWS refuses values with {{ in them: write it another way"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Address, Facts};
+
+    fn state(content: &str) -> PolicyParameter {
+        PolicyParameter {
+            content: Some(content.to_owned()),
+            parameter_type: Some(ParameterType::String),
+            ..PolicyParameter::default()
+        }
+    }
+
+    fn desired(managed: PolicyParameter) -> Desired<PolicyParameter> {
+        Desired {
+            address: Address::profile("dev"),
+            name: String::from("/s/dev"),
+            label: String::from("dev"),
+            origin: None,
+            initial: managed.clone(),
+            managed,
+        }
+    }
+
+    fn live(state: PolicyParameter) -> Live<PolicyParameter> {
+        Live { state, facts: Facts { version: Some(4), ..Facts::default() }, gaps: Vec::new() }
+    }
+
+    #[test]
+    fn other_content_is_overwritten_at_the_version_seen() {
+        let (wanted, found) = (desired(state("new")), live(state("old")));
+        let changes = diff(&wanted.managed, &found.state);
+        assert_eq!(changes.len(), 1);
+        assert_eq!((changes[0].path.as_str(), changes[0].takes), ("content", Takes::InPlace));
+        let steps = repair(&wanted, &found, &changes);
+        let expected = PolicyStep::OverwriteParameter {
+            name: String::from("/s/dev"),
+            content: String::from("new"),
+            tier: None,
+            expects_version: 4,
+        };
+        assert_eq!(steps, [expected]);
+    }
+
+    #[test]
+    fn a_secure_string_is_replacement_and_nothing_is_sent() {
+        let mut found = live(state("ciphertext"));
+        found.state.parameter_type = Some(ParameterType::Other(String::from("SecureString")));
+        let wanted = desired(state("new"));
+        let changes = diff(&wanted.managed, &found.state);
+        assert_eq!(changes.len(), 1, "ciphertext is not compared");
+        assert_eq!(changes[0].takes, Takes::Replacement);
+        assert_eq!(repair(&wanted, &found, &changes), []);
+    }
+
+    #[test]
+    fn a_tier_goes_up_in_place_and_never_down() {
+        let mut wanted = desired(state("text"));
+        let mut found = live(state("text"));
+        (wanted.managed.tier, found.state.tier) = (Some(Tier::Advanced), Some(Tier::Standard));
+        let changes = diff(&wanted.managed, &found.state);
+        assert_eq!(changes[0].takes, Takes::InPlace);
+        assert!(matches!(
+            repair(&wanted, &found, &changes)[..],
+            [PolicyStep::OverwriteParameter { tier: Some(Tier::Advanced), .. }]
+        ));
+        (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
+        let changes = diff(&wanted.managed, &found.state);
+        assert_eq!(changes[0].takes, Takes::Replacement);
+        assert_eq!(repair(&wanted, &found, &changes), []);
+    }
+
+    #[test]
+    fn new_content_on_an_advanced_parameter_keeps_its_tier() {
+        let mut wanted = desired(state("new"));
+        let mut found = live(state("old"));
+        (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
+        let changes = diff(&wanted.managed, &found.state);
+        assert!(matches!(repair(&wanted, &found, &changes)[..], [PolicyStep::OverwriteParameter { tier: None, .. }]));
+    }
+
+    #[test]
+    fn managed_tags_are_the_whole_set_but_for_awss_own() {
+        let tags = |pairs: &[(&str, &str)]| {
+            Some(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Tags>())
+        };
+        let mut wanted = desired(state("x"));
+        let mut found = live(state("x"));
+        wanted.managed.tags = tags(&[("team", "security")]);
+        found.state.tags = tags(&[("team", "web"), ("stray", "1"), ("aws:cloudformation:stack-name", "s")]);
+        let changes = diff(&wanted.managed, &found.state);
+        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        assert_eq!(paths, ["tags.stray", "tags.team"]);
+        let steps = repair(&wanted, &found, &changes);
+        assert!(
+            matches!(&steps[..], [PolicyStep::TagParameter { .. }, PolicyStep::UntagParameter { keys, .. }] if keys == &["stray"])
+        );
+    }
+
+    #[test]
+    fn what_is_not_managed_is_never_a_difference() {
+        let mut found = state("anything");
+        found.tier = Some(Tier::Advanced);
+        found.tags = Some(Tags::from([(String::from("a"), String::from("b"))]));
+        assert_eq!(diff(&PolicyParameter::default(), &found), []);
+    }
+
+    #[test]
+    fn names_follow_parameter_stores_rules() {
+        assert!(check_root("/sentinel/policies").is_ok());
+        for bad in ["sentinel", "/sentinel/", "/", "/a//b", "/aws/x", "/SSM-x", "/a b", &"/a".repeat(15)] {
+            assert!(check_root(bad).is_err(), "{bad} passed");
+        }
+        for bad in ["", "a/b", "a b", "é"] {
+            assert!(check_profile(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn content_has_the_tiers_limits() {
+        assert!(check_content(&"x".repeat(4096), Tier::Standard).is_ok());
+        assert!(check_content(&"x".repeat(4097), Tier::Standard).unwrap_err().help.contains("advanced"));
+        assert!(check_content(&"x".repeat(8193), Tier::Advanced).is_err());
+        assert!(check_content("a: {{ x }}", Tier::Standard).is_err());
+        assert!(check_content(" \n", Tier::Standard).is_err());
+    }
+}

@@ -1,0 +1,290 @@
+//! The SSM calls, and the mapping between the SDK's types and ours.
+
+use std::collections::HashMap;
+
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::{
+    ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType as SdkType, ResourceTypeForTagging, Tag,
+};
+use futures_util::future;
+
+use super::{ParameterType, PolicyParameter, PolicyStep, Tier};
+use crate::resource::call::{
+    ADD_PARAMETER_TAGS, CallError, Class, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
+    LIST_PARAMETER_TAGS, PUT_PARAMETER, Pacer, REMOVE_PARAMETER_TAGS,
+};
+use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags};
+
+/// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
+///
+/// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
+/// again name by name: what may be read still is.
+pub async fn observe(
+    client: &Client,
+    pacer: &Pacer,
+    batch: &[&Desired<PolicyParameter>],
+) -> Vec<Observed<PolicyParameter>> {
+    let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
+    let tiered: Vec<String> =
+        batch.iter().filter(|one| one.managed.tier.is_some()).map(|one| one.name.clone()).collect();
+    let tagged: Vec<&String> = batch.iter().filter(|one| one.managed.tags.is_some()).map(|one| &one.name).collect();
+    let (contents, tiers, tags) = future::join3(
+        read_contents(client, pacer, &names),
+        read_tiers(client, pacer, &tiered),
+        future::join_all(tagged.iter().map(|name| read_tags(client, pacer, name))),
+    )
+    .await;
+    let mut tags: HashMap<&String, Result<Tags, CallError>> = tagged.into_iter().zip(tags).collect();
+    let mut observed = Vec::new();
+    for (desired, found) in batch.iter().zip(contents) {
+        observed.push(match found {
+            Err(error) => Observed::Unknown(Gap::new(None, &error)),
+            Ok(None) => Observed::Absent,
+            Ok(Some(mut live)) => {
+                if desired.managed.tier.is_some() {
+                    match &tiers {
+                        Ok(tiers) => live.state.tier = tiers.get(&desired.name).copied(),
+                        Err(error) => live.gaps.push(Gap::new(Some("tier"), error)),
+                    }
+                }
+                match tags.remove(&desired.name) {
+                    Some(Ok(found)) => live.state.tags = Some(found),
+                    Some(Err(error)) => live.gaps.push(Gap::new(Some("tags"), &error)),
+                    None => {}
+                }
+                Observed::Present(live)
+            }
+        });
+    }
+    observed
+}
+
+type Content = Result<Option<Live<PolicyParameter>>, CallError>;
+
+async fn read_contents(client: &Client, pacer: &Pacer, names: &[String]) -> Vec<Content> {
+    match get_parameters(client, pacer, names).await {
+        Ok(mut found) => names.iter().map(|name| Ok(found.remove(name))).collect(),
+        Err(error) if error.class == Class::Denied && names.len() > 1 => {
+            let one_by_one = names.iter().map(|name| async move {
+                let mut found = get_parameters(client, pacer, std::slice::from_ref(name)).await?;
+                Ok(found.remove(name))
+            });
+            future::join_all(one_by_one).await
+        }
+        Err(error) => names.iter().map(|_| Err(error.clone())).collect(),
+    }
+}
+
+async fn get_parameters(
+    client: &Client,
+    pacer: &Pacer,
+    names: &[String],
+) -> Result<HashMap<String, Live<PolicyParameter>>, CallError> {
+    let call = || client.get_parameters().set_names(Some(names.to_vec())).send();
+    let answer = pacer.call(GET_PARAMETERS, &[], call).await?;
+    Ok(answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk).collect())
+}
+
+fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<PolicyParameter>)> {
+    let parameter_type = parameter.r#type.map(|kind| match kind {
+        SdkType::String => ParameterType::String,
+        other => ParameterType::Other(other.as_str().to_owned()),
+    });
+    let state = PolicyParameter { content: parameter.value, parameter_type, tier: None, tags: None };
+    let facts = Facts {
+        arn: parameter.arn,
+        version: Some(parameter.version),
+        modified: parameter.last_modified_date.map(|date| date.secs()),
+        status: None,
+    };
+    Some((parameter.name?, Live { state, facts, gaps: Vec::new() }))
+}
+
+async fn read_tiers(client: &Client, pacer: &Pacer, names: &[String]) -> Result<HashMap<String, Tier>, CallError> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rejected =
+        |message: String| CallError { operation: DESCRIBE_PARAMETERS, class: Class::Rejected, code: None, message };
+    let filter = ParameterStringFilter::builder()
+        .key("Name")
+        .option("Equals")
+        .set_values(Some(names.to_vec()))
+        .build()
+        .map_err(|error| rejected(error.to_string()))?;
+    let mut tiers = HashMap::new();
+    let mut token = None;
+    loop {
+        let call = || {
+            let request = client.describe_parameters().parameter_filters(filter.clone());
+            request.max_results(50).set_next_token(token.clone()).send()
+        };
+        let answer = pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
+        tiers.extend(answer.parameters.unwrap_or_default().into_iter().filter_map(tier_from_sdk));
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(tiers);
+        }
+    }
+}
+
+fn tier_from_sdk(metadata: ParameterMetadata) -> Option<(String, Tier)> {
+    let tier = match metadata.tier {
+        Some(ParameterTier::Advanced) => Tier::Advanced,
+        _ => Tier::Standard,
+    };
+    Some((metadata.name?, tier))
+}
+
+async fn read_tags(client: &Client, pacer: &Pacer, name: &str) -> Result<Tags, CallError> {
+    let call =
+        || client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send();
+    match pacer.call(LIST_PARAMETER_TAGS, &[], call).await {
+        Ok(answer) => Ok(answer.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()),
+        Err(error) if error.class == Class::NotFound => Ok(Tags::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A parameter found under a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub name: String,
+    pub facts: Facts,
+}
+
+/// Lists the parameters under a path, at any depth, in the order of their names.
+pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<Found>, CallError> {
+    let mut found = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let call = || {
+            let request = client.get_parameters_by_path().path(root).recursive(true);
+            request.max_results(10).set_next_token(token.clone()).send()
+        };
+        let answer = pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
+        let page = answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk);
+        found.extend(page.map(|(name, live)| Found { name, facts: live.facts }));
+        // An empty page with a token is normal: there is more.
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            found.sort_by(|one, other| one.name.cmp(&other.name));
+            return Ok(found);
+        }
+    }
+}
+
+/// Carries out one step.
+pub async fn execute(client: &Client, pacer: &Pacer, step: &PolicyStep) -> Result<StepOutcome, CallError> {
+    match step {
+        PolicyStep::CreateParameter { name, content, tier, tags } => {
+            create(client, pacer, name, content, *tier, tags).await
+        }
+        PolicyStep::OverwriteParameter { name, content, tier, expects_version } => {
+            overwrite(client, pacer, name, content, *tier, *expects_version).await
+        }
+        PolicyStep::TagParameter { name, tags } => {
+            let list = sdk_tags(ADD_PARAMETER_TAGS, tags)?;
+            let call = || {
+                let request = client.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
+                request.resource_id(name).set_tags(Some(list.clone())).send()
+            };
+            pacer.call(ADD_PARAMETER_TAGS, &[], call).await?;
+            Ok(StepOutcome::Done)
+        }
+        PolicyStep::UntagParameter { name, keys } => {
+            let call = || {
+                let request = client.remove_tags_from_resource().resource_type(ResourceTypeForTagging::Parameter);
+                request.resource_id(name).set_tag_keys(Some(keys.clone())).send()
+            };
+            pacer.call(REMOVE_PARAMETER_TAGS, &[], call).await?;
+            Ok(StepOutcome::Done)
+        }
+    }
+}
+
+fn sdk_tags(operation: super::Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
+    let build = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
+    tags.iter().map(build).collect::<Result<_, _>>().map_err(|error| CallError {
+        operation,
+        class: Class::Rejected,
+        code: None,
+        message: error.to_string(),
+    })
+}
+
+const fn sdk_tier(tier: Tier) -> ParameterTier {
+    match tier {
+        Tier::Standard => ParameterTier::Standard,
+        Tier::Advanced => ParameterTier::Advanced,
+    }
+}
+
+async fn create(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    content: &str,
+    tier: Tier,
+    tags: &Tags,
+) -> Result<StepOutcome, CallError> {
+    let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
+    let call = || {
+        let request = client.put_parameter().name(name).value(content).r#type(SdkType::String);
+        request.tier(sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
+    };
+    let error = match pacer.call(PUT_PARAMETER, &[], call).await {
+        Ok(_) => return Ok(StepOutcome::Done),
+        Err(error) if error.class == Class::AlreadyExists => error,
+        Err(error) => return Err(error),
+    };
+    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells.
+    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+    match found.remove(name) {
+        Some(live) if live.state.content.as_deref() == Some(content) => Ok(StepOutcome::Done),
+        Some(_) => Ok(StepOutcome::Conflict(String::from(
+            "someone else created it meanwhile, with other content; nothing was overwritten",
+        ))),
+        None => Err(error),
+    }
+}
+
+async fn overwrite(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    content: &str,
+    tier: Option<Tier>,
+    expects_version: i64,
+) -> Result<StepOutcome, CallError> {
+    // Parameter Store has no compare-and-set: a look just before keeps the window small, the version returned shows
+    // whether someone was in it.
+    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+    let version = found.remove(name).and_then(|live| live.facts.version);
+    if version != Some(expects_version) {
+        let now = version.map_or_else(|| String::from("gone"), |version| format!("at version {version}"));
+        return Ok(StepOutcome::Conflict(format!(
+            "it was at version {expects_version} when it was read and is {now}; nothing was overwritten"
+        )));
+    }
+    let put = |tier: Tier| {
+        let request = client.put_parameter().name(name).value(content).r#type(SdkType::String);
+        request.tier(sdk_tier(tier)).overwrite(true).send()
+    };
+    let mut answer = pacer.call(PUT_PARAMETER, &[], || put(tier.unwrap_or(Tier::Standard))).await;
+    // Without a tier AWS would use the account's default, so one is always sent. Where the manifest names none, the
+    // live one is kept, and only AWS's refusal to downgrade tells that it is the advanced one.
+    if tier.is_none() && answer.as_ref().is_err_and(|error| error.message.contains("downgrade")) {
+        answer = pacer.call(PUT_PARAMETER, &[], || put(Tier::Advanced)).await;
+    }
+    let written = answer?.version;
+    if written == expects_version + 1 {
+        return Ok(StepOutcome::Done);
+    }
+    Ok(StepOutcome::Conflict(format!(
+        "written as version {written}, not {}: someone else wrote version {} at the same moment; see it with: aws ssm \
+         get-parameter-history --name {name}",
+        expects_version + 1,
+        written - 1,
+    )))
+}

@@ -1,0 +1,211 @@
+//! The DynamoDB calls.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification};
+use futures_util::future::{self, OptionFuture};
+use tokio::time::Instant;
+
+use super::{IndexStatus, Table, TableStep, Ttl, diff, sdk};
+use crate::resource::call::{
+    CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
+    LIST_TABLE_TAGS, Pacer, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
+};
+use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags};
+
+/// Reads a table: all that the manifest manages of it, side by side.
+pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -> Observed<Table> {
+    let name = desired.name.as_str();
+    let managed = &desired.managed;
+    let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(client, pacer, name)).into();
+    let recovery: OptionFuture<_> = managed.point_in_time_recovery.map(|_| read_recovery(client, pacer, name)).into();
+    let (described, ttl, recovery) = future::join3(describe(client, pacer, name), ttl, recovery).await;
+    let (mut state, facts) = match described {
+        Ok(found) => found,
+        Err(error) if error.class == Class::NotFound => return Observed::Absent,
+        Err(error) => return Observed::Unknown(Gap::new(None, &error)),
+    };
+    let mut gaps = Vec::new();
+    // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
+    let creating = facts.status.as_deref() == Some("CREATING");
+    match ttl {
+        Some(Ok(found)) => state.ttl = Some(found),
+        Some(Err(_)) if creating => state.ttl = Some(Ttl::Disabled),
+        Some(Err(error)) => gaps.push(Gap::new(Some("ttl"), &error)),
+        None => {}
+    }
+    match recovery {
+        Some(Ok(found)) => state.point_in_time_recovery = Some(found),
+        Some(Err(_)) if creating => state.point_in_time_recovery = Some(false),
+        Some(Err(error)) => gaps.push(Gap::new(Some("point_in_time_recovery"), &error)),
+        None => {}
+    }
+    if let (Some(_), Some(arn)) = (&managed.tags, &facts.arn) {
+        match read_tags(client, pacer, arn).await {
+            Ok(found) => state.tags = Some(found),
+            Err(error) => gaps.push(Gap::new(Some("tags"), &error)),
+        }
+    }
+    Observed::Present(Live { state, facts, gaps })
+}
+
+async fn describe(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
+    let answer = pacer.call(DESCRIBE_TABLE, &[], || client.describe_table().table_name(name).send()).await?;
+    match answer.table {
+        Some(found) => Ok((sdk::table(&found), sdk::facts(&found))),
+        None => Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no table")),
+    }
+}
+
+fn failed(operation: super::Operation, class: Class, message: impl Into<String>) -> CallError {
+    CallError { operation, class, code: None, message: message.into() }
+}
+
+async fn read_ttl(client: &Client, pacer: &Pacer, name: &str) -> Result<Ttl, CallError> {
+    let call = || client.describe_time_to_live().table_name(name).send();
+    let answer = pacer.call(DESCRIBE_TIME_TO_LIVE, &[], call).await?;
+    Ok(sdk::ttl(answer.time_to_live_description.as_ref()))
+}
+
+async fn read_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<bool, CallError> {
+    let call = || client.describe_continuous_backups().table_name(name).send();
+    let answer = pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
+    // `ContinuousBackupsStatus` is always ENABLED and says nothing; the one beneath it is the switch.
+    let status = answer
+        .continuous_backups_description
+        .and_then(|backups| backups.point_in_time_recovery_description)
+        .and_then(|recovery| recovery.point_in_time_recovery_status);
+    Ok(status == Some(PointInTimeRecoveryStatus::Enabled))
+}
+
+async fn read_tags(client: &Client, pacer: &Pacer, arn: &str) -> Result<Tags, CallError> {
+    let mut tags = Tags::new();
+    let mut token: Option<String> = None;
+    loop {
+        let call = || client.list_tags_of_resource().resource_arn(arn).set_next_token(token.clone()).send();
+        let answer = pacer.call(LIST_TABLE_TAGS, &[], call).await?;
+        tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)));
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(tags);
+        }
+    }
+}
+
+/// How long a step may wait for a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    pub limit: Duration,
+}
+
+/// Carries out one step.
+pub async fn execute(
+    client: &Client,
+    pacer: &Pacer,
+    waiting: Waiting,
+    step: &TableStep,
+) -> Result<StepOutcome, CallError> {
+    match step {
+        TableStep::CreateTable { name, table } => create(client, pacer, name, table).await,
+        TableStep::WaitForTable { name } => wait(client, pacer, waiting, name).await,
+        TableStep::EnableTimeToLive { name, attribute } => enable_ttl(client, pacer, name, attribute).await,
+        TableStep::EnablePointInTimeRecovery { name } => enable_recovery(client, pacer, name).await,
+    }
+}
+
+async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Result<StepOutcome, CallError> {
+    let request =
+        sdk::create_table(name, table).map_err(|error| failed(CREATE_TABLE, Class::Rejected, error.to_string()))?;
+    let error = match pacer.call(CREATE_TABLE, &[], || request.clone().send_with(client)).await {
+        Ok(_) => return Ok(StepOutcome::Done),
+        Err(error) if error.class == Class::AlreadyExists => error,
+        Err(error) => return Err(error),
+    };
+    // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells.
+    let Ok((found, _)) = describe(client, pacer, name).await else { return Err(error) };
+    let mut layout = found.clone();
+    for index in layout.indexes.iter_mut().flat_map(|indexes| indexes.values_mut()) {
+        index.status = IndexStatus::Active;
+    }
+    if diff(table, &layout).is_empty() {
+        return Ok(StepOutcome::Done);
+    }
+    Ok(StepOutcome::Conflict(String::from(
+        "someone else created a table of this name meanwhile, with another layout; nothing was changed",
+    )))
+}
+
+/// What passes by itself on a table that is known to be there: busy with another change, or not yet seen everywhere.
+const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
+
+/// Waits with short pauses first: a small table is ACTIVE within seconds, one with indexes within half a minute.
+async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(400);
+    loop {
+        let call = || client.describe_table().table_name(name).send();
+        let answer = pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
+        let facts = answer.table.as_ref().map(sdk::facts).unwrap_or_default();
+        let indexes = answer.table.as_ref().map(sdk::table).and_then(|table| table.indexes).unwrap_or_default();
+        let status = facts.status.unwrap_or_default();
+        let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
+        match (status.as_str(), unready) {
+            ("ACTIVE", None) => return Ok(StepOutcome::Done),
+            ("ACTIVE" | "CREATING" | "UPDATING", _) => {}
+            (other, _) => {
+                return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
+            }
+        }
+        let left = waiting.limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            let what = match (status.as_str(), unready) {
+                ("ACTIVE", Some((index, _))) => format!("its index {index} is not yet built"),
+                _ => format!("the table is still {status}"),
+            };
+            let message = format!(
+                "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
+                waiting.limit.as_secs()
+            );
+            return Err(failed(DESCRIBE_TABLE, Class::Busy, message));
+        }
+        pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
+        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+    }
+}
+
+async fn enable_ttl(client: &Client, pacer: &Pacer, name: &str, attribute: &str) -> Result<StepOutcome, CallError> {
+    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
+    let specification =
+        specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;
+    let call =
+        || client.update_time_to_live().table_name(name).time_to_live_specification(specification.clone()).send();
+    let Err(error) = pacer.call(UPDATE_TIME_TO_LIVE, SETTLING, call).await else {
+        return Ok(StepOutcome::Done);
+    };
+    // The texts are the only thing that tells these apart: all three are ValidationExceptions.
+    if error.message.contains("already enabled") || error.message.contains("different AttributeName") {
+        return Ok(match read_ttl(client, pacer, name).await? {
+            Ttl::Enabled(live) if live == attribute => StepOutcome::Done,
+            Ttl::Enabled(live) => StepOutcome::Conflict(format!("someone else enabled TTL on {live} meanwhile")),
+            Ttl::Disabled | Ttl::Disabling => return Err(error),
+        });
+    }
+    if error.message.contains("multiple times within a fixed interval") {
+        let when = "AWS allows one change of TTL an hour and has had one; run again in an hour";
+        return Ok(StepOutcome::Deferred(String::from(when)));
+    }
+    Err(error)
+}
+
+async fn enable_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<StepOutcome, CallError> {
+    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
+    let specification =
+        specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
+    let call = || {
+        let request = client.update_continuous_backups().table_name(name);
+        request.point_in_time_recovery_specification(specification.clone()).send()
+    };
+    pacer.call(UPDATE_CONTINUOUS_BACKUPS, SETTLING, call).await?;
+    Ok(StepOutcome::Done)
+}

@@ -1,0 +1,298 @@
+//! The mapping between the SDK's types and ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
+use aws_sdk_dynamodb::types as sdk;
+
+use super::{Attribute, AttributeType, Billing, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::resource::Facts;
+
+/// Reads what `DescribeTable` says; what other calls tell is left `None`.
+pub(super) fn table(description: &sdk::TableDescription) -> Table {
+    let types = attribute_types(description.attribute_definitions());
+    let indexes = description.global_secondary_indexes().iter().filter_map(|found| index(found, &types));
+    let provisioned = description.provisioned_throughput();
+    let mode = description.billing_mode_summary().and_then(sdk::BillingModeSummary::billing_mode);
+    let units = |read: Option<i64>| read.unwrap_or(0);
+    // Without a summary a table has always been provisioned; with no capacity either, it cannot be.
+    let billing = match (mode, provisioned) {
+        (Some(sdk::BillingMode::PayPerRequest), _) | (None, None) => Billing::PayPerRequest,
+        (_, capacity) => Billing::Provisioned {
+            read: units(capacity.and_then(sdk::ProvisionedThroughputDescription::read_capacity_units)),
+            write: units(capacity.and_then(sdk::ProvisionedThroughputDescription::write_capacity_units)),
+        },
+    };
+    let encryption = description
+        .sse_description()
+        .filter(|sse| !matches!(sse.status(), Some(sdk::SseStatus::Disabled | sdk::SseStatus::Disabling)))
+        .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
+    Table {
+        key: key(description.key_schema(), &types),
+        indexes: Some(indexes.collect()),
+        ttl: None,
+        billing: Some(billing),
+        encryption: Some(encryption),
+        point_in_time_recovery: None,
+        deletion_protection: Some(description.deletion_protection_enabled().unwrap_or(false)),
+        tags: None,
+    }
+}
+
+/// Reads what is shown of a table and not compared.
+pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
+    Facts {
+        arn: description.table_arn().map(str::to_owned),
+        version: None,
+        modified: None,
+        status: description.table_status().map(|status| status.as_str().to_owned()),
+    }
+}
+
+type Types = BTreeMap<String, AttributeType>;
+
+fn attribute_types(definitions: &[sdk::AttributeDefinition]) -> Types {
+    let kind = |definition: &sdk::AttributeDefinition| match definition.attribute_type() {
+        sdk::ScalarAttributeType::N => AttributeType::N,
+        sdk::ScalarAttributeType::B => AttributeType::B,
+        _ => AttributeType::S,
+    };
+    definitions.iter().map(|definition| (definition.attribute_name().to_owned(), kind(definition))).collect()
+}
+
+fn key(schema: &[sdk::KeySchemaElement], types: &Types) -> Option<Key> {
+    let find = |role: &sdk::KeyType| {
+        let element = schema.iter().find(|element| element.key_type() == role)?;
+        let name = element.attribute_name().to_owned();
+        let kind = types.get(&name).copied().unwrap_or(AttributeType::S);
+        Some(Attribute { name, kind })
+    };
+    Some(Key { partition: find(&sdk::KeyType::Hash)?, sort: find(&sdk::KeyType::Range) })
+}
+
+fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<(String, Index)> {
+    let projection = match found.projection().and_then(sdk::Projection::projection_type) {
+        Some(sdk::ProjectionType::KeysOnly) => Projection::KeysOnly,
+        Some(sdk::ProjectionType::Include) => Projection::Include(
+            found
+                .projection()
+                .map(|projection| projection.non_key_attributes().iter().cloned().collect())
+                .unwrap_or_default(),
+        ),
+        _ => Projection::All,
+    };
+    let status = match found.index_status() {
+        Some(sdk::IndexStatus::Creating) => IndexStatus::Creating { backfilling: found.backfilling().unwrap_or(false) },
+        Some(sdk::IndexStatus::Updating) => IndexStatus::Updating,
+        Some(sdk::IndexStatus::Deleting) => IndexStatus::Deleting,
+        _ => IndexStatus::Active,
+    };
+    Some((found.index_name()?.to_owned(), Index { key: key(found.key_schema(), types)?, projection, status }))
+}
+
+/// Reads what `DescribeTimeToLive` says.
+pub(super) fn ttl(description: Option<&sdk::TimeToLiveDescription>) -> Ttl {
+    let attribute = description.and_then(sdk::TimeToLiveDescription::attribute_name);
+    match (description.and_then(sdk::TimeToLiveDescription::time_to_live_status), attribute) {
+        (Some(sdk::TimeToLiveStatus::Enabled | sdk::TimeToLiveStatus::Enabling), Some(attribute)) => {
+            Ttl::Enabled(attribute.to_owned())
+        }
+        (Some(sdk::TimeToLiveStatus::Disabling), _) => Ttl::Disabling,
+        _ => Ttl::Disabled,
+    }
+}
+
+/// Returns the request that creates a table with all its indexes.
+pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInputBuilder, BuildError> {
+    let mut request = CreateTableInputBuilder::default().table_name(name);
+    let indexes: Vec<(&String, &Index)> = table.indexes.iter().flatten().collect();
+    // Exactly the key attributes of the table and its indexes, each once.
+    let attributes: BTreeSet<&Attribute> =
+        table.key.iter().chain(indexes.iter().map(|(_, index)| &index.key)).flat_map(Key::attributes).collect();
+    for attribute in attributes {
+        let definition = sdk::AttributeDefinition::builder().attribute_name(&attribute.name);
+        request = request.attribute_definitions(definition.attribute_type(scalar(attribute.kind)).build()?);
+    }
+    if let Some(key) = &table.key {
+        request = request.set_key_schema(Some(key_schema(key)?));
+    }
+    let throughput = match table.billing {
+        Some(Billing::Provisioned { read, write }) => {
+            Some(sdk::ProvisionedThroughput::builder().read_capacity_units(read).write_capacity_units(write).build()?)
+        }
+        Some(Billing::PayPerRequest) | None => None,
+    };
+    let mode = if throughput.is_some() { sdk::BillingMode::Provisioned } else { sdk::BillingMode::PayPerRequest };
+    request = request.billing_mode(mode).set_provisioned_throughput(throughput.clone());
+    for (index_name, index) in indexes {
+        let global = sdk::GlobalSecondaryIndex::builder()
+            .index_name(index_name)
+            .set_key_schema(Some(key_schema(&index.key)?))
+            .projection(projection(&index.projection))
+            .set_provisioned_throughput(throughput.clone());
+        request = request.global_secondary_indexes(global.build()?);
+    }
+    request = match &table.encryption {
+        None | Some(Encryption::AwsOwned) => request,
+        Some(wanted) => request.sse_specification(sse(wanted)),
+    };
+    if table.deletion_protection == Some(true) {
+        request = request.deletion_protection_enabled(true);
+    }
+    for (key, value) in table.tags.iter().flatten() {
+        request = request.tags(sdk::Tag::builder().key(key).value(value).build()?);
+    }
+    Ok(request)
+}
+
+fn scalar(kind: AttributeType) -> sdk::ScalarAttributeType {
+    match kind {
+        AttributeType::S => sdk::ScalarAttributeType::S,
+        AttributeType::N => sdk::ScalarAttributeType::N,
+        AttributeType::B => sdk::ScalarAttributeType::B,
+    }
+}
+
+fn key_schema(key: &Key) -> Result<Vec<sdk::KeySchemaElement>, BuildError> {
+    let element = |attribute: &Attribute, role| {
+        sdk::KeySchemaElement::builder().attribute_name(&attribute.name).key_type(role).build()
+    };
+    let mut schema = vec![element(&key.partition, sdk::KeyType::Hash)?];
+    if let Some(sort) = &key.sort {
+        schema.push(element(sort, sdk::KeyType::Range)?);
+    }
+    Ok(schema)
+}
+
+fn projection(projection: &Projection) -> sdk::Projection {
+    let builder = sdk::Projection::builder();
+    match projection {
+        Projection::All => builder.projection_type(sdk::ProjectionType::All).build(),
+        Projection::KeysOnly => builder.projection_type(sdk::ProjectionType::KeysOnly).build(),
+        Projection::Include(names) => builder
+            .projection_type(sdk::ProjectionType::Include)
+            .set_non_key_attributes(Some(names.iter().cloned().collect()))
+            .build(),
+    }
+}
+
+/// AWS's own key is asked for by naming none: its alias is never sent.
+fn sse(encryption: &Encryption) -> sdk::SseSpecification {
+    let builder = sdk::SseSpecification::builder();
+    match encryption {
+        Encryption::AwsOwned => builder.enabled(false).build(),
+        Encryption::AwsManaged => builder.enabled(true).sse_type(sdk::SseType::Kms).build(),
+        Encryption::Kms(arn) => builder.enabled(true).sse_type(sdk::SseType::Kms).kms_master_key_id(arn).build(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attribute(name: &str, kind: AttributeType) -> Attribute {
+        Attribute { name: name.to_owned(), kind }
+    }
+
+    fn layout() -> Table {
+        let index = |projection| Index {
+            key: Key { partition: attribute("user", AttributeType::S), sort: Some(attribute("at", AttributeType::N)) },
+            projection,
+            status: IndexStatus::Active,
+        };
+        let include = Projection::Include([String::from("b"), String::from("a")].into());
+        Table {
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            indexes: Some(BTreeMap::from([
+                (String::from("all-index"), index(Projection::All)),
+                (String::from("some-index"), index(include)),
+            ])),
+            deletion_protection: Some(true),
+            encryption: Some(Encryption::AwsManaged),
+            ..Table::default()
+        }
+    }
+
+    #[test]
+    fn attributes_are_defined_once_each_and_only_the_keys() {
+        let request = create_table("t", &layout()).unwrap().build().unwrap();
+        let names: Vec<&str> =
+            request.attribute_definitions().iter().map(sdk::AttributeDefinition::attribute_name).collect();
+        assert_eq!(names, ["at", "id", "user"]);
+        assert_eq!(request.billing_mode(), Some(&sdk::BillingMode::PayPerRequest));
+        assert_eq!(request.provisioned_throughput(), None);
+    }
+
+    #[test]
+    fn a_table_without_indexes_sends_no_empty_list() {
+        let plain = Table { indexes: Some(BTreeMap::new()), ..layout() };
+        assert_eq!(create_table("t", &plain).unwrap().build().unwrap().global_secondary_indexes, None);
+    }
+
+    #[test]
+    fn aws_own_keys_are_never_named() {
+        let request = create_table("t", &layout()).unwrap().build().unwrap();
+        let sse = request.sse_specification().unwrap();
+        assert_eq!((sse.enabled(), sse.kms_master_key_id()), (Some(true), None));
+        let owned = Table { encryption: Some(Encryption::AwsOwned), ..layout() };
+        assert_eq!(create_table("t", &owned).unwrap().build().unwrap().sse_specification, None);
+    }
+
+    #[test]
+    fn provisioned_capacity_is_given_to_each_index() {
+        let paid = Table { billing: Some(Billing::Provisioned { read: 5, write: 2 }), ..layout() };
+        let request = create_table("t", &paid).unwrap().build().unwrap();
+        assert_eq!(request.billing_mode(), Some(&sdk::BillingMode::Provisioned));
+        for index in request.global_secondary_indexes() {
+            assert_eq!(index.provisioned_throughput().map(sdk::ProvisionedThroughput::read_capacity_units), Some(5));
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_what_is_read_back() {
+        let wanted = layout();
+        let request = create_table("t", &wanted).unwrap().build().unwrap();
+        let mut answer = sdk::TableDescription::builder()
+            .set_key_schema(request.key_schema.clone())
+            .set_attribute_definitions(request.attribute_definitions.clone())
+            .billing_mode_summary(
+                sdk::BillingModeSummary::builder().billing_mode(sdk::BillingMode::PayPerRequest).build(),
+            )
+            .deletion_protection_enabled(true)
+            .sse_description(
+                sdk::SseDescription::builder().status(sdk::SseStatus::Enabled).kms_master_key_arn("arn:k").build(),
+            );
+        for index in request.global_secondary_indexes() {
+            let found = sdk::GlobalSecondaryIndexDescription::builder()
+                .index_name(index.index_name())
+                .set_key_schema(index.key_schema.clone().into())
+                .set_projection(index.projection.clone())
+                .index_status(sdk::IndexStatus::Active);
+            answer = answer.global_secondary_indexes(found.build());
+        }
+        let read = table(&answer.build());
+        assert_eq!(super::super::diff(&wanted, &read), []);
+        assert_eq!(read.encryption, Some(Encryption::Kms(String::from("arn:k"))));
+    }
+
+    #[test]
+    fn billing_is_told_from_either_of_two_fields() {
+        let capacity =
+            sdk::ProvisionedThroughputDescription::builder().read_capacity_units(3).write_capacity_units(1).build();
+        let provisioned = sdk::TableDescription::builder().provisioned_throughput(capacity).build();
+        assert_eq!(table(&provisioned).billing, Some(Billing::Provisioned { read: 3, write: 1 }));
+    }
+
+    #[test]
+    fn ttl_counts_as_on_while_it_is_being_turned_on() {
+        let describe = |status| {
+            let builder = sdk::TimeToLiveDescription::builder().attribute_name("expires_at");
+            ttl(Some(&builder.time_to_live_status(status).build()))
+        };
+        assert_eq!(describe(sdk::TimeToLiveStatus::Enabling), Ttl::Enabled(String::from("expires_at")));
+        assert_eq!(describe(sdk::TimeToLiveStatus::Disabling), Ttl::Disabling);
+        assert_eq!(describe(sdk::TimeToLiveStatus::Disabled), Ttl::Disabled);
+        assert_eq!(ttl(None), Ttl::Disabled);
+    }
+}
