@@ -1,0 +1,87 @@
+//! The three tables whose layout is built in.
+
+use std::collections::BTreeMap;
+
+use crate::resource::table::{Attribute, AttributeType, Billing, Index, IndexStatus, Key, Projection, Table, Ttl};
+
+/// A table whose layout is built in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Builtin {
+    Approvals,
+    BreakGlass,
+    Sessions,
+}
+
+impl Builtin {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Approvals, Self::BreakGlass, Self::Sessions];
+
+    /// Returns the one with this name in the manifest.
+    pub fn from_key(key: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|builtin| builtin.key() == key)
+    }
+
+    /// Returns its name in the manifest and in commands.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Approvals => "approvals",
+            Self::BreakGlass => "breakglass",
+            Self::Sessions => "sessions",
+        }
+    }
+
+    /// Returns the name of the table when no other is given.
+    pub const fn default_name(self) -> &'static str {
+        match self {
+            Self::Approvals => "sentinel-requests",
+            Self::BreakGlass => "sentinel-breakglass",
+            Self::Sessions => "sentinel-sessions",
+        }
+    }
+
+    /// Returns what people call it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Approvals => "Approvals",
+            Self::BreakGlass => "Break-Glass",
+            Self::Sessions => "Sessions",
+        }
+    }
+
+    /// Returns its indexes: name and partition key; and the sort key they share.
+    const fn indexes(self) -> ([(&'static str, &'static str); 3], &'static str) {
+        match self {
+            Self::Approvals => (
+                [("requester-index", "requester"), ("status-index", "status"), ("profile-index", "profile")],
+                "created_at",
+            ),
+            Self::BreakGlass => {
+                ([("invoker-index", "invoker"), ("status-index", "status"), ("profile-index", "profile")], "created_at")
+            }
+            Self::Sessions => (
+                [("user-index", "user"), ("status-index", "status"), ("server-instance-index", "server_instance_id")],
+                "started_at",
+            ),
+        }
+    }
+
+    /// Returns its layout: keys, indexes, TTL and billing mode are managed, the rest is not.
+    pub fn layout(self) -> Table {
+        let attribute = |name: &str, kind| Attribute { name: name.to_owned(), kind };
+        let (indexes, sort) = self.indexes();
+        let index = |(name, partition): (&str, &str)| {
+            let key = Key {
+                partition: attribute(partition, AttributeType::S),
+                sort: Some(attribute(sort, AttributeType::N)),
+            };
+            (name.to_owned(), Index { key, projection: Projection::All, status: IndexStatus::Active })
+        };
+        Table {
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            indexes: Some(indexes.into_iter().map(index).collect::<BTreeMap<_, _>>()),
+            ttl: Some(Ttl::Enabled(String::from("expires_at"))),
+            billing: Some(Billing::PayPerRequest),
+            ..Table::default()
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! From a manifest to desired state: layouts are filled in, policies are read, and what only shows across resources is
+//! checked.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use super::parse::path;
+use super::{BillingMode, Builtin, DEFAULT_ROOT, Manifest, Parsed, ProfileSection, TableSection};
+use crate::diagnostic::{Fault, Faults, Source};
+use crate::policy;
+use crate::resource::policy_parameter::{self, ParameterType, PolicyParameter, Tier};
+use crate::resource::table::{
+    Attribute, AttributeType, Billing, INCLUDE_LIMIT, INDEX_LIMIT, Index, IndexStatus, Key, Projection, Table,
+};
+use crate::resource::{Address, Desired, DesiredResource, Invalid, Tags};
+
+/// What the command line says over the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub policy_root: Option<String>,
+}
+
+/// A manifest in full: what is desired, and what the pass needs beside it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub manifest: Manifest,
+    pub policy_root: String,
+    pub desired: Vec<DesiredResource>,
+}
+
+/// Turns a manifest into desired state. `folder` is where its policy paths start.
+///
+/// What cannot be resolved is a fault; the result means something only when there is none.
+pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
+    let root = overrides.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone());
+    let policy_root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
+    let mut resolver = Resolver { parsed: &parsed, folder, faults };
+    let mut desired = Vec::new();
+    for (key, section) in &parsed.manifest.profiles {
+        let policy = resolver.profile(&policy_root, key, section);
+        desired.push(DesiredResource::Policy(policy));
+    }
+    let mut names: HashMap<String, String> = HashMap::new();
+    for (key, section) in &parsed.manifest.tables {
+        let Some(table) = resolver.table(key, section) else { continue };
+        if let Some(other) = names.insert(table.name.clone(), key.clone()) {
+            let message = format!("`tables.{key}` and `tables.{other}` are both the table {}", table.name);
+            let place = path(&["tables", key, "name"]);
+            resolver.fault(&place, Invalid::new(message, "give each its own name"), "the same name again");
+        }
+        desired.push(DesiredResource::Table(table));
+    }
+    Loaded { policy_root, desired, manifest: parsed.manifest }
+}
+
+struct Resolver<'a> {
+    parsed: &'a Parsed,
+    folder: &'a Path,
+    faults: &'a mut Faults,
+}
+
+impl Resolver<'_> {
+    fn fault(&mut self, place: &str, invalid: Invalid, label: &str) {
+        self.faults.push(Fault {
+            source: Arc::clone(&self.parsed.source),
+            span: self.parsed.place(place),
+            message: invalid.problem,
+            label: label.to_owned(),
+            help: Some(invalid.help),
+        });
+    }
+
+    /// Returns the tags that a resource's own are added to.
+    fn tags(&self, own: Option<&Tags>) -> Tags {
+        let mut tags = self.parsed.manifest.aws.tags.clone().unwrap_or_default();
+        tags.extend(own.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        tags
+    }
+
+    fn profile(&mut self, root: &str, key: &str, section: &ProfileSection) -> Desired<PolicyParameter> {
+        let name = format!("{root}/{key}");
+        if let Err(invalid) = policy_parameter::check_length(&name) {
+            self.fault(&path(&["profiles", key]), invalid, "too long");
+        }
+        let content = section.policy.as_ref().and_then(|file| self.policy_file(key, file, section));
+        let managed = PolicyParameter {
+            parameter_type: section.policy.as_ref().map(|_| ParameterType::String),
+            content: content.clone(),
+            tier: section.tier,
+            tags: section.tags.as_ref().map(|own| self.tags(Some(own))),
+        };
+        let initial = PolicyParameter {
+            content: Some(content.unwrap_or_else(|| policy::default_deny(key))),
+            parameter_type: Some(ParameterType::String),
+            tier: Some(section.tier.unwrap_or(Tier::Standard)),
+            tags: Some(self.tags(section.tags.as_ref())),
+        };
+        Desired {
+            address: Address::profile(key),
+            name,
+            label: key.to_owned(),
+            origin: Some(section.policy.clone().unwrap_or_else(|| String::from("default-deny"))),
+            managed,
+            initial,
+        }
+    }
+
+    /// Reads and checks the policy that a profile names.
+    fn policy_file(&mut self, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
+        let place = path(&["profiles", key, "policy"]);
+        let text = match read_inside(self.folder, file) {
+            Ok(text) => text,
+            Err(invalid) => {
+                self.fault(&place, invalid, "this file");
+                return None;
+            }
+        };
+        policy::check(&Source::new(file, text.clone()), self.faults);
+        // An empty policy is reported as one already.
+        if !text.trim().is_empty()
+            && let Err(invalid) = policy_parameter::check_content(&text, section.tier.unwrap_or(Tier::Standard))
+        {
+            self.fault(&place, invalid, "this policy");
+        }
+        Some(text)
+    }
+
+    fn table(&mut self, key: &str, section: &TableSection) -> Option<Desired<Table>> {
+        let builtin = Builtin::from_key(key);
+        let layout = builtin.map(Builtin::layout).unwrap_or_default();
+        let name = section.name.clone().or_else(|| builtin.map(|builtin| builtin.default_name().to_owned()))?;
+        let table_key = match (&section.partition_key, &layout.key) {
+            (Some(partition), layout) => {
+                let sort = section.sort_key.clone().or_else(|| layout.as_ref().and_then(|key| key.sort.clone()));
+                Some(Key { partition: partition.clone(), sort })
+            }
+            (None, Some(layout)) => Some(Key {
+                partition: layout.partition.clone(),
+                sort: section.sort_key.clone().or(layout.sort.clone()),
+            }),
+            (None, None) => None,
+        };
+        let managed = Table {
+            key: table_key,
+            indexes: merged_indexes(section, layout.indexes),
+            ttl: section.ttl_attribute.clone().or(layout.ttl),
+            billing: billing(section).or(layout.billing),
+            encryption: section.encryption.clone(),
+            point_in_time_recovery: section.point_in_time_recovery,
+            deletion_protection: section.deletion_protection,
+            tags: section.tags.as_ref().map(|own| self.tags(Some(own))),
+        };
+        self.check_table(key, &managed);
+        let initial = Table {
+            billing: managed.billing.or(Some(Billing::PayPerRequest)),
+            tags: Some(self.tags(section.tags.as_ref())),
+            ..managed.clone()
+        };
+        let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
+        Some(Desired { address: Address::table(key), name, label, origin: None, managed, initial })
+    }
+
+    /// Checks what AWS checks of a table as a whole.
+    fn check_table(&mut self, key: &str, table: &Table) {
+        let indexes = table.indexes.clone().unwrap_or_default();
+        let place = path(&["tables", key, "indexes"]);
+        if indexes.len() > INDEX_LIMIT {
+            let problem = format!("`tables.{key}` has {} indexes", indexes.len());
+            self.fault(&place, Invalid::new(problem, "DynamoDB takes 20 on a table"), "too many");
+        }
+        let included = indexes.values().map(|index| match &index.projection {
+            Projection::Include(names) => names.len(),
+            Projection::All | Projection::KeysOnly => 0,
+        });
+        let included: usize = included.sum();
+        if included > INCLUDE_LIMIT {
+            let problem = format!("the indexes of `tables.{key}` include {included} attributes");
+            let help = "DynamoDB takes 100 on a table, all indexes together; project ALL instead";
+            self.fault(&place, Invalid::new(problem, help), "too many");
+        }
+        let mut types: BTreeMap<&str, AttributeType> = BTreeMap::new();
+        let parts = table.key.iter().map(|key| (None, key));
+        let parts = parts.chain(indexes.iter().map(|(name, index)| (Some(name), &index.key)));
+        for (index, part) in parts {
+            let place = match index {
+                Some(name) => path(&["tables", key, "indexes", name]),
+                None => path(&["tables", key]),
+            };
+            for Attribute { name, kind } in part.attributes() {
+                let first = *types.entry(name).or_insert(*kind);
+                if first != *kind {
+                    let problem = format!("the attribute `{name}` is {first} in one place and {kind} here");
+                    let help = "an attribute has one type in a table and all its indexes";
+                    self.fault(&place, Invalid::new(problem, help), "two types");
+                }
+            }
+            if part.sort.as_ref().is_some_and(|sort| sort.name == part.partition.name) {
+                let problem = format!("`{}` is both partition and sort key", part.partition.name);
+                self.fault(
+                    &place,
+                    Invalid::new(problem, "use two attributes, or leave sort_key out"),
+                    "one attribute twice",
+                );
+            }
+        }
+    }
+}
+
+fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>>) -> Option<BTreeMap<String, Index>> {
+    let Some(own) = &section.indexes else { return layout };
+    let mut indexes = layout.unwrap_or_default();
+    for (name, index) in own {
+        let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone() };
+        let projection = index.projection.clone().unwrap_or(Projection::All);
+        indexes.insert(name.clone(), Index { key, projection, status: IndexStatus::Active });
+    }
+    Some(indexes)
+}
+
+fn billing(section: &TableSection) -> Option<Billing> {
+    match section.billing_mode? {
+        BillingMode::PayPerRequest => Some(Billing::PayPerRequest),
+        BillingMode::Provisioned => {
+            Some(Billing::Provisioned { read: section.read_capacity?, write: section.write_capacity? })
+        }
+    }
+}
+
+/// Reads a file that the manifest names, which must lie in the manifest's folder, links followed.
+fn read_inside(folder: &Path, file: &str) -> Result<String, Invalid> {
+    let inside = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
+    let relative = Path::new(file);
+    let steps_out = relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if file.is_empty() || steps_out {
+        return Err(Invalid::new(format!("the policy path \"{file}\" leads out of the manifest's folder"), inside));
+    }
+    let failed = |error: std::io::Error| {
+        let problem = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("there is no policy file {file}"),
+            _ => format!("the policy file {file} cannot be read: {error}"),
+        };
+        Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
+    };
+    let whole = folder.join(relative).canonicalize().map_err(failed)?;
+    if !whole.starts_with(folder.canonicalize().map_err(failed)?) {
+        return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), inside));
+    }
+    // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
+    let size = whole.metadata().map_err(failed)?.len();
+    if size > 1 << 20 {
+        let problem = format!("the policy file {file} has {size} bytes");
+        return Err(Invalid::new(problem, "a parameter holds 4,096 bytes, or 8,192 in the advanced tier"));
+    }
+    let bytes = std::fs::read(&whole).map_err(failed)?;
+    String::from_utf8(bytes)
+        .map_err(|_| Invalid::new(format!("the policy file {file} is not UTF-8 text"), "save it as UTF-8"))
+}
