@@ -1,0 +1,162 @@
+//! The provider that talks to AWS, or to what stands in for it.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::meta::region::ProvideRegion;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use serde::Serialize;
+
+use super::{Execute, Observe};
+use crate::resource::call::{CallError, Interrupt, Pacer};
+use crate::resource::caller::{self, Caller};
+use crate::resource::policy_parameter::{self, Found, PolicyParameter};
+use crate::resource::table::{self, Table, Waiting};
+use crate::resource::{Desired, Observed, Step, StepOutcome};
+
+/// A region and where it was named.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Region {
+    pub name: String,
+    /// Such as `--region` or `AWS_REGION`.
+    pub source: String,
+}
+
+/// Returns the region that the environment or the AWS profile names, the environment first.
+///
+/// The instance metadata service is left out on purpose: asking it takes seconds where there is none, and a region
+/// that comes from the machine a command happens to run on is no statement of intent.
+#[expect(clippy::disallowed_methods, reason = "these variables are part of the contract; nothing else reads them")]
+pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
+    for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        if let Some(name) = std::env::var(variable).ok().filter(|name| !name.is_empty()) {
+            return Some(Region { name, source: variable.to_owned() });
+        }
+    }
+    let mut builder = ProfileFileRegionProvider::builder();
+    if let Some(profile) = aws_profile {
+        builder = builder.profile_name(profile);
+    }
+    let region = builder.build().region().await?;
+    let environment = std::env::var("AWS_PROFILE").ok();
+    let profile = aws_profile.or(environment.as_deref()).unwrap_or("default");
+    Some(Region { name: region.to_string(), source: format!("AWS profile {profile}") })
+}
+
+/// How to reach AWS.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub region: String,
+    /// The AWS credentials profile.
+    pub aws_profile: Option<String>,
+    /// Where all services answer, instead of AWS's own addresses.
+    pub endpoint_url: Option<String>,
+    /// An AWS in this process, which needs no credentials.
+    pub embedded: Option<SharedHttpClient>,
+    pub interrupt: Interrupt,
+}
+
+/// Reads AWS. It cannot write.
+#[derive(Debug)]
+pub struct Reader {
+    ssm: aws_sdk_ssm::Client,
+    dynamodb: aws_sdk_dynamodb::Client,
+    sts: aws_sdk_sts::Client,
+    pacer: Pacer,
+}
+
+impl Reader {
+    /// Loads credentials and settings; makes no AWS call.
+    pub async fn connect(connection: Connection) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .read_timeout(Duration::from_secs(20))
+            .operation_attempt_timeout(Duration::from_secs(25))
+            .operation_timeout(Duration::from_secs(90))
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(aws_config::Region::new(connection.region))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts);
+        if let Some(client) = connection.embedded {
+            loader = loader.http_client(client).test_credentials();
+        } else {
+            if let Some(profile) = connection.aws_profile {
+                loader = loader.profile_name(profile);
+            }
+            if let Some(endpoint) = connection.endpoint_url {
+                loader = loader.endpoint_url(endpoint);
+            }
+        }
+        let config = loader.load().await;
+        Self {
+            ssm: aws_sdk_ssm::Client::new(&config),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sts: aws_sdk_sts::Client::new(&config),
+            pacer: Pacer::new(connection.interrupt),
+        }
+    }
+}
+
+impl Observe for Reader {
+    async fn identify(&self) -> Result<Caller, CallError> {
+        caller::identify(&self.sts, &self.pacer).await
+    }
+
+    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
+        policy_parameter::observe(&self.ssm, &self.pacer, batch).await
+    }
+
+    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
+        table::observe(&self.dynamodb, &self.pacer, desired).await
+    }
+
+    async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+        policy_parameter::discover(&self.ssm, &self.pacer, root).await
+    }
+}
+
+/// Reads and writes AWS.
+#[derive(Debug)]
+pub struct Writer {
+    reader: Reader,
+    waiting: Waiting,
+}
+
+impl Writer {
+    /// Returns a writer over the reader's connection.
+    pub fn new(reader: Reader, waiting: Waiting) -> Self {
+        Self { reader, waiting }
+    }
+}
+
+impl Observe for Writer {
+    async fn identify(&self) -> Result<Caller, CallError> {
+        self.reader.identify().await
+    }
+
+    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
+        self.reader.policies(batch).await
+    }
+
+    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
+        self.reader.table(desired).await
+    }
+
+    async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+        self.reader.discover(root).await
+    }
+}
+
+impl Execute for Writer {
+    async fn execute(&self, step: &Step) -> Result<StepOutcome, CallError> {
+        let reader = &self.reader;
+        match step {
+            Step::Policy(step) => policy_parameter::execute(&reader.ssm, &reader.pacer, step).await,
+            Step::Table(step) => table::execute(&reader.dynamodb, &reader.pacer, self.waiting, step).await,
+        }
+    }
+}

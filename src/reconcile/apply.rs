@@ -1,0 +1,214 @@
+//! Runs a plan's steps. It decides nothing: what to do, and in which order, is in the plan.
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
+
+use super::plan::{Action, Plan, ResourcePlan};
+use super::{diff, observe};
+use crate::provider::Execute;
+use crate::resource::call::{Class, Interrupt};
+use crate::resource::{Address, DesiredResource, Kind, Step, StepOutcome};
+
+/// How many resources are worked on at once. AWS throttles table creations after three to five at the same moment, and
+/// parameters are paced one by one.
+const WORKERS: usize = 8;
+
+/// How a resource ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Outcome {
+    /// All its steps are done.
+    Applied,
+    /// There was nothing to do.
+    Unchanged,
+    /// It differs and was left alone.
+    LeftAlone,
+    /// It differs in a way that only replacement could close, and was left alone.
+    Refused,
+    /// A step failed; those before it are done.
+    Failed { why: String },
+    /// It was not worked on.
+    Skipped { why: String },
+    /// AWS will not take a step before some time has passed.
+    Deferred { why: String },
+    /// Someone else changed it since it was observed.
+    Conflicted { why: String },
+    /// The user interrupted before it was done.
+    Interrupted { why: String },
+}
+
+/// One resource's part of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ResourceReport {
+    pub address: Address,
+    pub name: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// How many of its steps are done.
+    pub steps_done: usize,
+}
+
+/// What observing again found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum Verification {
+    /// There was nothing to verify: nothing was changed.
+    NotNeeded,
+    /// Live is as desired.
+    AsDesired,
+    /// Live still differs, in these resources.
+    Differs { addresses: Vec<Address> },
+    /// It could not be observed.
+    Failed { why: String },
+}
+
+/// What an apply did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ApplyReport {
+    pub resources: Vec<ResourceReport>,
+    pub verification: Verification,
+    pub interrupted: bool,
+}
+
+/// Hears of what is being done, as it is done.
+pub trait Progress {
+    /// A step of a resource begins.
+    fn step(&self, resource: &ResourcePlan, step: &Step);
+    /// A resource has ended.
+    fn done(&self, resource: &ResourcePlan, outcome: &Outcome);
+}
+
+/// Runs every resource's steps: kind after kind, and within a kind side by side.
+pub(super) async fn run(
+    provider: &impl Execute,
+    plan: &Plan,
+    interrupt: &Interrupt,
+    progress: &impl Progress,
+) -> Vec<ResourceReport> {
+    let mut reports = Vec::new();
+    for kind in Kind::ALL {
+        let work = plan.of_kind(kind).enumerate().map(|(place, resource)| async move {
+            (place, run_resource(provider, resource, interrupt, progress).await)
+        });
+        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(WORKERS).collect().await;
+        ended.sort_by_key(|(place, _)| *place);
+        reports.extend(ended.into_iter().map(|(_, report)| report));
+    }
+    reports
+}
+
+async fn run_resource(
+    provider: &impl Execute,
+    resource: &ResourcePlan,
+    interrupt: &Interrupt,
+    progress: &impl Progress,
+) -> ResourceReport {
+    let report = |outcome, steps_done| ResourceReport {
+        address: resource.address.clone(),
+        name: resource.name.clone(),
+        outcome,
+        steps_done,
+    };
+    if resource.steps.is_empty() {
+        return report(idle(resource), 0);
+    }
+    for (done, step) in resource.steps.iter().enumerate() {
+        let outcome = if interrupt.raised() {
+            Some(interrupted(done))
+        } else {
+            progress.step(resource, step);
+            ended(provider.execute(step).await, step, done)
+        };
+        if let Some(outcome) = outcome {
+            progress.done(resource, &outcome);
+            return report(outcome, done);
+        }
+    }
+    // A difference that no step closes stays; it is reported beside what was done.
+    let outcome = if resource.refuses() { Outcome::Refused } else { Outcome::Applied };
+    progress.done(resource, &outcome);
+    report(outcome, resource.steps.len())
+}
+
+fn idle(resource: &ResourcePlan) -> Outcome {
+    match &resource.action {
+        Action::Drift => Outcome::LeftAlone,
+        Action::Refused => Outcome::Refused,
+        Action::Unknown { .. } => {
+            let actions: Vec<&str> = resource.gaps.iter().map(|gap| gap.action.as_str()).collect();
+            Outcome::Skipped { why: format!("it could not be read ({})", actions.join(", ")) }
+        }
+        Action::Create | Action::Finish | Action::Update | Action::Unchanged => Outcome::Unchanged,
+    }
+}
+
+fn interrupted(done: usize) -> Outcome {
+    let why = if done == 0 { "nothing was done" } else { "its first steps are done; running again goes on" };
+    Outcome::Interrupted { why: why.to_owned() }
+}
+
+/// Returns the resource's end, if the step brought it.
+fn ended(result: Result<StepOutcome, crate::resource::call::CallError>, step: &Step, done: usize) -> Option<Outcome> {
+    match result {
+        Ok(StepOutcome::Done) => None,
+        Ok(StepOutcome::Deferred(why)) => Some(Outcome::Deferred { why }),
+        Ok(StepOutcome::Conflict(why)) => Some(Outcome::Conflicted { why }),
+        Err(error) if error.class == Class::Interrupted => Some(interrupted(done)),
+        Err(error) => Some(Outcome::Failed { why: format!("while {}: {error}", step.describe()) }),
+    }
+}
+
+/// Reads are eventually consistent: about one in a hundred misses a write just made.
+const LOOKS: u32 = 4;
+
+/// Observes again, a few times if a change that was made is not to be seen yet.
+pub(super) async fn verify(
+    provider: &impl Execute,
+    plan: &Plan,
+    desired: &[DesiredResource],
+    reports: &[ResourceReport],
+    interrupt: &Interrupt,
+) -> Verification {
+    let applied: Vec<&Address> =
+        reports.iter().filter(|report| report.steps_done > 0).map(|report| &report.address).collect();
+    if applied.is_empty() || interrupt.raised() {
+        return Verification::NotNeeded;
+    }
+    let settled: Vec<&Address> =
+        reports.iter().filter(|report| report.outcome == Outcome::Applied).map(|report| &report.address).collect();
+    for look in 1.. {
+        let observed = match observe::observe(provider, desired).await {
+            Ok((_, observed)) => observed,
+            Err(error) => return Verification::Failed { why: error.to_string() },
+        };
+        let differing: Vec<Address> = observed
+            .iter()
+            .map(|resource| diff::resource(resource, plan.intent))
+            .filter(|resource| resource.action != Action::Unchanged)
+            .map(|resource| resource.address)
+            .collect();
+        if differing.is_empty() {
+            return Verification::AsDesired;
+        }
+        if look == LOOKS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
+            return Verification::Differs { addresses: differing };
+        }
+        tokio::time::sleep(Duration::from_millis(500) * look).await;
+    }
+    Verification::NotNeeded
+}
+
+/// Puts the report together; what was applied and is still different did not take.
+pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verification, interrupted: bool) -> ApplyReport {
+    if let Verification::Differs { addresses } = &verification {
+        for report in resources.iter_mut().filter(|report| addresses.contains(&report.address)) {
+            if report.outcome == Outcome::Applied {
+                let why = "its steps went through, yet it still differs: see sentinel plan".to_owned();
+                report.outcome = Outcome::Failed { why };
+            }
+        }
+    }
+    ApplyReport { resources, verification, interrupted }
+}
