@@ -1,0 +1,192 @@
+//! The embedded AWS behind `--local`: STS, Parameter Store and DynamoDB in this process, on SQLite files.
+//!
+//! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
+//! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
+//! that take time, one change of TTL an hour, one index an update). It knows nothing of the reconcile engine.
+
+mod answer;
+mod clock;
+mod dynamodb;
+mod server;
+mod ssm;
+mod store;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+
+pub use answer::{Answer, Request};
+pub use server::{Handler, Server};
+
+/// The account that the embedded AWS answers for.
+pub const ACCOUNT: &str = "123456789012";
+
+/// How long things take, and how often they may be done. The defaults are AWS's own where waiting for them does not
+/// hold up a person, and shorter where it would.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How long a new table is CREATING.
+    pub table_creation: Duration,
+    /// How long a table is UPDATING after a change.
+    pub table_update: Duration,
+    /// How long a table is DELETING.
+    pub table_deletion: Duration,
+    /// How long an index added to a table is CREATING, its backfill included.
+    pub index_backfill: Duration,
+    /// How long TTL is ENABLING or DISABLING.
+    pub ttl_settling: Duration,
+    /// How long after a change of TTL the next one is refused.
+    pub ttl_cooldown: Duration,
+    /// How long after ACTIVE a table has no backups yet.
+    pub backups_delay: Duration,
+    /// How long a table's tags are locked after a change.
+    pub tag_lock: Duration,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            table_creation: Duration::from_millis(1000),
+            table_update: Duration::from_millis(500),
+            table_deletion: Duration::from_millis(500),
+            index_backfill: Duration::from_secs(3),
+            ttl_settling: Duration::from_secs(2),
+            ttl_cooldown: Duration::from_secs(3600),
+            backups_delay: Duration::from_millis(300),
+            tag_lock: Duration::from_secs(2),
+        }
+    }
+}
+
+/// An AWS in this process. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct LocalAws(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// Where it is kept, or nothing for one in memory.
+    folder: Option<PathBuf>,
+    rules: Rules,
+    clock: clock::Clock,
+    regions: Mutex<HashMap<String, Arc<Region>>>,
+}
+
+/// What one region holds.
+struct Region {
+    name: String,
+    rules: Rules,
+    clock: clock::Clock,
+    store: store::Store,
+    engine: dynoxide::Database,
+}
+
+impl std::fmt::Debug for Region {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Region").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl LocalAws {
+    /// Opens the one kept in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the folder cannot be made; a store that cannot be opened shows at the first request to its region.
+    pub fn open(folder: &Path, rules: Rules) -> Result<Self, String> {
+        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        Ok(Self::with(Some(folder.to_owned()), rules))
+    }
+
+    /// Returns a new one in memory.
+    pub fn memory(rules: Rules) -> Self {
+        Self::with(None, rules)
+    }
+
+    fn with(folder: Option<PathBuf>, rules: Rules) -> Self {
+        Self(Arc::new(Inner { folder, rules, clock: clock::Clock::start(), regions: Mutex::default() }))
+    }
+
+    /// Answers one request.
+    pub fn answer(&self, request: &Request) -> Answer {
+        let result = match request.target.split_once('.') {
+            None => Ok(answer::identity()),
+            Some((service, operation)) => self.region(&request.region).and_then(|region| match service {
+                "AmazonSSM" => ssm::answer(&region, operation, &request.body),
+                "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
+                other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
+            }),
+        };
+        result.unwrap_or_else(Answer::from)
+    }
+
+    fn region(&self, name: &str) -> Result<Arc<Region>, answer::Failure> {
+        let inner = &self.0;
+        let mut regions = inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(region) = regions.get(name) {
+            return Ok(Arc::clone(region));
+        }
+        let region = Arc::new(Region::open(name, inner).map_err(|error| answer::Failure::internal(&error))?);
+        regions.insert(name.to_owned(), Arc::clone(&region));
+        Ok(region)
+    }
+}
+
+impl Region {
+    fn open(name: &str, inner: &Inner) -> Result<Self, String> {
+        // The name comes from a request's signature: it must not lead anywhere else.
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            return Err(format!("{name:?} is not a region"));
+        }
+        let (store, engine) = match &inner.folder {
+            None => (store::Store::memory(), dynoxide::Database::memory()),
+            Some(folder) => {
+                let folder = folder.join(name);
+                std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+                let engine = folder.join("dynamodb.db");
+                (store::Store::open(&folder.join("aws.db")), dynoxide::Database::new(&engine.to_string_lossy()))
+            }
+        };
+        let store = store.map_err(|error| error.to_string())?;
+        let engine = engine.map_err(|error| error.to_string())?;
+        Ok(Self { name: name.to_owned(), rules: inner.rules, clock: inner.clock, store, engine })
+    }
+
+    /// Returns the ARN of a resource of this region.
+    fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", self.name)
+    }
+}
+
+impl HttpClient for LocalAws {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for LocalAws {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let header = |name: &str| request.headers().get(name).unwrap_or_default().to_owned();
+        let Some(body) = request.body().bytes().map(<[u8]>::to_vec) else {
+            let error = ConnectorError::user("the embedded AWS takes no streamed bodies".into());
+            return HttpConnectorFuture::ready(Err(error));
+        };
+        let answer = self.answer(&Request::new(header("x-amz-target"), &header("authorization"), body));
+        let status = match StatusCode::try_from(answer.status) {
+            Ok(status) => status,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::other(error.into(), None))),
+        };
+        let mut response = HttpResponse::new(status, SdkBody::from(answer.body));
+        response.headers_mut().insert("content-type", answer.content_type);
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}

@@ -1,0 +1,103 @@
+//! Requests and answers, as they go over the wire.
+
+use serde_json::{Value, json};
+
+use super::ACCOUNT;
+
+/// A request, reduced to what decides its answer.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS, which speaks another protocol.
+    pub target: String,
+    /// The region the request was signed for.
+    pub region: String,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// Returns a request; its region is read from the signature, and `us-east-1` where there is none.
+    pub fn new(target: String, authorization: &str, body: Vec<u8>) -> Self {
+        // Credential=KEY/20260119/us-east-1/ssm/aws4_request
+        let scope = authorization.split("Credential=").nth(1).and_then(|rest| rest.split('/').nth(2));
+        Self { target, region: scope.unwrap_or("us-east-1").to_owned(), body }
+    }
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(body: &Value) -> Self {
+        Self { status: 200, content_type: "application/x-amz-json-1.1", body: body.to_string().into_bytes() }
+    }
+
+    /// Returns an answer that is an error, in the form both JSON services use.
+    pub fn error(status: u16, code: &str, message: &str) -> Self {
+        let body = json!({ "__type": code, "message": message });
+        Self { status, ..Self::json(&body) }
+    }
+}
+
+/// A refusal, as AWS words it.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    status: u16,
+    /// The whole body of the error.
+    body: Value,
+}
+
+impl From<Failure> for Answer {
+    fn from(failure: Failure) -> Self {
+        Self { status: failure.status, ..Self::json(&failure.body) }
+    }
+}
+
+impl Failure {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { status: 400, body: json!({ "__type": code, "message": message.into() }) }
+    }
+
+    pub(super) fn validation(message: impl Into<String>) -> Self {
+        Self::new("ValidationException", message)
+    }
+
+    pub(super) fn internal(message: &str) -> Self {
+        Self { status: 500, body: json!({ "__type": "InternalServerError", "message": message }) }
+    }
+
+    pub(super) fn unsupported(what: &str) -> Self {
+        Self::new("UnknownOperationException", format!("the embedded AWS does not have {what}"))
+    }
+
+    pub(super) fn raw(status: u16, body: Value) -> Self {
+        Self { status, body }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::internal(&error.to_string())
+    }
+}
+
+/// Returns STS's answer to the only call it is asked here.
+pub(super) fn identity() -> Answer {
+    let body = format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::{ACCOUNT}:user/local</Arn><UserId>AIDALOCAL</UserId><Account>{ACCOUNT}</Account>\
+         </GetCallerIdentityResult><ResponseMetadata><RequestId>local</RequestId></ResponseMetadata>\
+         </GetCallerIdentityResponse>"
+    );
+    Answer { status: 200, content_type: "text/xml", body: body.into_bytes() }
+}
+
+/// Reads a request's JSON body.
+pub(super) fn parse(body: &[u8]) -> Result<Value, Failure> {
+    let body = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body).map_err(|error| Failure::new("SerializationException", error.to_string()))
+}

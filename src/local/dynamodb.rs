@@ -1,0 +1,202 @@
+//! DynamoDB: dynoxide's tables, indexes and items, under AWS's own rules.
+
+mod engine;
+mod settings;
+mod state;
+
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::Region;
+use super::answer::{Answer, Failure, parse};
+use super::clock::millis;
+use engine::call;
+use state::{Index, TableState};
+
+pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
+    let mut body = parse(body)?;
+    // A table may be named by its ARN, which dynoxide takes for its own ARNs only.
+    if let Some(name) = body["TableName"].as_str().and_then(|name| name.strip_prefix(&region.arn("dynamodb", "table/")))
+    {
+        body["TableName"] = json!(name);
+    }
+    let answer = match operation {
+        "CreateTable" => create_table(region, body),
+        "DescribeTable" => describe_table(region, body),
+        "UpdateTable" => update_table(region, body),
+        "DeleteTable" => delete_table(region, body),
+        "ListTables" => {
+            region.store.write(|store| state::settle_all(region, store))?;
+            call(region, operation, body)
+        }
+        "UpdateTimeToLive" => settings::update_ttl(region, body),
+        "DescribeTimeToLive" => settings::describe_ttl(region, body),
+        "UpdateContinuousBackups" => settings::update_backups(region, body),
+        "DescribeContinuousBackups" => settings::describe_backups(region, body),
+        "TagResource" | "UntagResource" => settings::change_tags(region, operation, body),
+        "ListTagsOfResource" => settings::list_tags(region, body),
+        _ => items(region, operation, body),
+    }?;
+    Ok(Answer::json(&answer))
+}
+
+/// Returns the table a request names.
+fn table_name(body: &Value) -> Result<String, Failure> {
+    body["TableName"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::validation("The parameter 'TableName' is required but was not present in the request"))
+}
+
+fn not_found(name: &str) -> Failure {
+    Failure::new("ResourceNotFoundException", format!("Requested resource not found: Table: {name} not found"))
+}
+
+fn in_use(what: &str, name: &str) -> Failure {
+    let message = format!("Attempt to change a resource which is still in use: Table is being {what}: {name}");
+    Failure::new("ResourceInUseException", message)
+}
+
+fn create_table(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    region.store.write(|store| {
+        if let Some(state) = TableState::settled(region, store, &name)? {
+            let deleting = state.deleted_at.is_some();
+            let existing = Failure::new("ResourceInUseException", format!("Table already exists: {name}"));
+            return Err(if deleting { in_use("deleted", &name) } else { existing });
+        }
+        let now = region.clock.now();
+        let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
+        state.encryption = settings::wanted_encryption(region, &body["SSESpecification"]);
+        // dynoxide refuses an empty list as AWS does, and keeps everything else of the request.
+        let answer = call(region, "CreateTable", body)?;
+        let mut table = answer["TableDescription"].clone();
+        state.save(store, &name)?;
+        state.show(region, &mut table);
+        Ok(json!({ "TableDescription": table }))
+    })
+}
+
+fn describe_table(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    let state = state::look(region, &name)?;
+    let mut answer = call(region, "DescribeTable", body)?;
+    state.unwrap_or_default().show(region, &mut answer["Table"]);
+    Ok(answer)
+}
+
+fn delete_table(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    region.store.write(|store| {
+        let mut state = active(region, store, &name)?;
+        let mut answer = call(region, "DescribeTable", json!({ "TableName": name }))?;
+        if answer["Table"]["DeletionProtectionEnabled"] == json!(true) {
+            let arn = region.arn("dynamodb", &format!("table/{name}"));
+            return Err(Failure::validation(format!(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
+                 protection first. Resource: {arn}"
+            )));
+        }
+        state.deleted_at = Some(region.clock.now() + millis(region.rules.table_deletion));
+        state.save(store, &name)?;
+        state.show(region, &mut answer["Table"]);
+        Ok(json!({ "TableDescription": answer["Table"] }))
+    })
+}
+
+/// Returns the state of a table that can be changed now.
+fn active(region: &Region, store: &Connection, name: &str) -> Result<TableState, Failure> {
+    let state = TableState::settled(region, store, name)?.ok_or_else(|| not_found(name))?;
+    match state.status(region.clock.now()) {
+        "CREATING" => Err(in_use("created", name)),
+        "UPDATING" => Err(in_use("updated", name)),
+        "DELETING" => Err(in_use("deleted", name)),
+        _ => Ok(state),
+    }
+}
+
+/// What `UpdateTable` can change, each on its own call.
+const SUBJECTS: [&str; 6] = [
+    "GlobalSecondaryIndexUpdates",
+    "SSESpecification",
+    "DeletionProtectionEnabled",
+    "TableClass",
+    "BillingMode",
+    "StreamSpecification",
+];
+
+fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    region.store.write(|store| {
+        let mut state = active(region, store, &name)?;
+        let now = region.clock.now();
+        let subjects = SUBJECTS.iter().filter(|subject| !body[**subject].is_null()).count();
+        // A change to provisioned needs the capacity of each index in the same call: those updates are no change of
+        // their own.
+        let capacities = body["GlobalSecondaryIndexUpdates"]
+            .as_array()
+            .is_some_and(|updates| updates.iter().all(|update| !update["Update"].is_null()));
+        if subjects > 1 && !(subjects == 2 && capacities && !body["BillingMode"].is_null()) {
+            return Err(Failure::validation(
+                "One or more parameter values were invalid: Only one of index, encryption, deletion protection, table \
+                 class, billing mode and stream can be changed by one UpdateTable",
+            ));
+        }
+        change_indexes(region, &name, &mut state, &body, now)?;
+        if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {
+            settings::change_encryption(region, &mut state, &encryption, now)?;
+        }
+        settings::change_billing(&mut state, &body, now)?;
+        state.updated_at = now + millis(region.rules.table_update);
+        let rest = body.as_object().map_or(0, |body| body.keys().filter(|key| *key != "TableName").count());
+        let mut table = if rest > 0 {
+            call(region, "UpdateTable", body.clone())?["TableDescription"].take()
+        } else {
+            call(region, "DescribeTable", json!({ "TableName": name }))?["Table"].take()
+        };
+        state.save(store, &name)?;
+        state.show(region, &mut table);
+        Ok(json!({ "TableDescription": table }))
+    })
+}
+
+/// One index is created or deleted at a time, and a created one is backfilled before the next.
+fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Value, now: i64) -> Result<(), Failure> {
+    let updates = body["GlobalSecondaryIndexUpdates"].as_array().cloned().unwrap_or_default();
+    let changes: Vec<&Value> = updates.iter().filter(|update| update["Update"].is_null()).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let creating = |state: &TableState| state.indexes.values().any(|index| index.active_at > now);
+    let another = updates.iter().any(|update| !update["Create"].is_null()) && creating(state);
+    if changes.len() > 1 || another {
+        return Err(Failure::new(
+            "LimitExceededException",
+            "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
+        ));
+    }
+    for change in changes {
+        if let Some(index) = change["Create"]["IndexName"].as_str() {
+            state.indexes.insert(index.to_owned(), Index { active_at: now + millis(region.rules.index_backfill) });
+        }
+        if let Some(index) = change["Delete"]["IndexName"].as_str()
+            && state.indexes.remove(index).is_some_and(|index| index.active_at > now)
+        {
+            let message =
+                format!("Attempt to change a resource which is still in use: Index is being created: {name}.{index}");
+            return Err(Failure::new("ResourceInUseException", message));
+        }
+    }
+    Ok(())
+}
+
+/// Reads and writes items, which a table takes once it is ACTIVE.
+fn items(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
+    if let Some(name) = body["TableName"].as_str()
+        && let Some(state) = state::look(region, name)?
+        && ["CREATING", "DELETING"].contains(&state.status(region.clock.now()))
+    {
+        return Err(Failure::new("ResourceNotFoundException", "Requested resource not found"));
+    }
+    call(region, operation, body)
+}

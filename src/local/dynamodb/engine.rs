@@ -1,0 +1,86 @@
+//! Calls to dynoxide, by operation name, with its ARNs turned into ours and back.
+
+use dynoxide::DynoxideError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::local::Region;
+use crate::local::answer::Failure;
+
+/// The head of every ARN that dynoxide makes.
+const THEIRS: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
+
+/// Makes one call.
+pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
+    let db = &region.engine;
+    // Only these speak of ARNs; items are never touched.
+    let has_arns = operation.contains("Table") || operation.contains("Resource");
+    let ours = region.arn("dynamodb", "");
+    let body = if has_arns { replaced(body, &ours, THEIRS) } else { body };
+    let answer = match operation {
+        "CreateTable" => run(body, |request| db.create_table(request)),
+        "DescribeTable" => run(body, |request| db.describe_table(request)),
+        "UpdateTable" => run(body, |request| db.update_table(request)),
+        "DeleteTable" => run(body, |request| db.delete_table(request)),
+        "ListTables" => run(body, |request| db.list_tables(request)),
+        "TagResource" => run(body, |request| db.tag_resource(request).map(|_| serde_json::json!({}))),
+        "UntagResource" => run(body, |request| db.untag_resource(request).map(|_| serde_json::json!({}))),
+        "ListTagsOfResource" => run(body, |request| db.list_tags_of_resource(request)),
+        "UpdateTimeToLive" => run(body, |request| db.update_time_to_live(request)),
+        "DescribeTimeToLive" => run(body, |request| db.describe_time_to_live(request)),
+        "PutItem" => run(body, |request| db.put_item(request)),
+        "GetItem" => run(body, |request| db.get_item(request)),
+        "DeleteItem" => run(body, |request| db.delete_item(request)),
+        "UpdateItem" => run(body, |request| db.update_item(request)),
+        "BatchGetItem" => run(body, |request| db.batch_get_item(request)),
+        "BatchWriteItem" => run(body, |request| db.batch_write_item(request)),
+        "Query" => run(body, |request| db.query(request)),
+        "Scan" => run(body, |request| db.scan(request)),
+        "TransactWriteItems" => run(body, |request| db.transact_write_items(request)),
+        "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
+        other => Err(Failure::unsupported(&format!("dynamodb:{other}"))),
+    }?;
+    Ok(if has_arns { replaced(answer, THEIRS, &ours) } else { answer })
+}
+
+fn run<Q: DeserializeOwned, A: Serialize>(
+    body: Value,
+    call: impl FnOnce(Q) -> Result<A, DynoxideError>,
+) -> Result<Value, Failure> {
+    let request = serde_json::from_value(body).map_err(|error| unreadable(&error.to_string()))?;
+    let answer = call(request).map_err(|error| {
+        let body = serde_json::from_str(&error.to_json()).unwrap_or_default();
+        Failure::raw(error.status_code(), body)
+    })?;
+    serde_json::to_value(answer).map_err(|error| Failure::internal(&error.to_string()))
+}
+
+/// dynoxide marks the errors it finds while reading a request with the class they belong to.
+fn unreadable(message: &str) -> Failure {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    for marker in ["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"] {
+        if let Some(rest) = message.strip_prefix(marker) {
+            return Failure::validation(rest);
+        }
+    }
+    for marker in ["SERIALIZATION:", "SERIALIZATION_AS_READ:"] {
+        if let Some(rest) = message.strip_prefix(marker) {
+            return Failure::new("SerializationException", rest);
+        }
+    }
+    Failure::validation(message)
+}
+
+/// Replaces the head of every string in a value that begins with it.
+fn replaced(value: Value, from: &str, to: &str) -> Value {
+    match value {
+        Value::String(text) => match text.strip_prefix(from) {
+            Some(rest) => Value::String(format!("{to}{rest}")),
+            None => Value::String(text),
+        },
+        Value::Array(items) => items.into_iter().map(|item| replaced(item, from, to)).collect(),
+        Value::Object(entries) => entries.into_iter().map(|(key, value)| (key, replaced(value, from, to))).collect(),
+        other => other,
+    }
+}

@@ -1,0 +1,198 @@
+//! TTL, backups, tags, encryption and billing: the settings of a table, each with its own rule.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::engine::call;
+use super::state::{self, TableState};
+use super::{active, not_found, table_name};
+use crate::local::Region;
+use crate::local::answer::Failure;
+use crate::local::clock::millis;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+pub(super) fn update_ttl(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    region.store.write(|store| {
+        let mut state = active(region, store, &name)?;
+        let now = region.clock.now();
+        let before = call(region, "DescribeTimeToLive", json!({ "TableName": name }))?;
+        let before = &before["TimeToLiveDescription"];
+        let enabled = before["TimeToLiveStatus"] == json!("ENABLED");
+        let wanted = &body["TimeToLiveSpecification"];
+        match (wanted["Enabled"] == json!(true), enabled) {
+            (true, true) if wanted["AttributeName"] == before["AttributeName"] => {
+                return Err(Failure::validation("TimeToLive is already enabled"));
+            }
+            (true, true) => {
+                let current = before["AttributeName"].as_str().unwrap_or_default();
+                return Err(Failure::validation(format!(
+                    "TimeToLive is active on a different AttributeName: current AttributeName is {current}"
+                )));
+            }
+            (false, false) => return Err(Failure::validation("TimeToLive is already disabled")),
+            (true, false) | (false, true) => {}
+        }
+        if TableState::within(state.ttl_changed_at, region.rules.ttl_cooldown, now) {
+            let message = "Time to live has been modified multiple times within a fixed interval";
+            return Err(Failure::validation(message));
+        }
+        state.ttl_changed_at = Some(now);
+        state.ttl_was = before["AttributeName"].as_str().map(str::to_owned);
+        let answer = call(region, "UpdateTimeToLive", body.clone())?;
+        state.save(store, &name)?;
+        Ok(answer)
+    })
+}
+
+pub(super) fn describe_ttl(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    let state = state::look(region, &name)?.unwrap_or_default();
+    let now = region.clock.now();
+    let mut answer = call(region, "DescribeTimeToLive", body)?;
+    if state.status(now) == "CREATING" {
+        return Err(Failure::validation(format!("Table is not in an active state: {name}")));
+    }
+    if TableState::within(state.ttl_changed_at, region.rules.ttl_settling, now) {
+        let description = &mut answer["TimeToLiveDescription"];
+        if description["TimeToLiveStatus"] == json!("ENABLED") {
+            description["TimeToLiveStatus"] = json!("ENABLING");
+        } else {
+            *description = json!({ "TimeToLiveStatus": "DISABLING", "AttributeName": state.ttl_was });
+        }
+    }
+    Ok(answer)
+}
+
+fn table_not_found(name: &str) -> Failure {
+    Failure::new("TableNotFoundException", format!("Table not found: {name}"))
+}
+
+pub(super) fn update_backups(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    let wanted = &body["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
+    let wanted = wanted.as_bool().ok_or_else(|| {
+        Failure::validation("PointInTimeRecoverySpecification: PointInTimeRecoveryEnabled is required")
+    })?;
+    region.store.write(|store| {
+        let state = TableState::settled(region, store, &name)?;
+        let mut state = state.ok_or_else(|| table_not_found(&name))?;
+        let now = region.clock.now();
+        if now < state.active_at + millis(region.rules.backups_delay) {
+            let message = format!("Backups are being enabled for the table: {name}. Please retry later");
+            return Err(Failure::new("ContinuousBackupsUnavailableException", message));
+        }
+        state.recovery_since = wanted.then(|| state.recovery_since.unwrap_or(now));
+        state.save(store, &name)?;
+        Ok(backups(&state))
+    })
+}
+
+pub(super) fn describe_backups(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_name(&body)?;
+    let state = region.store.write(|store| TableState::settled(region, store, &name))?;
+    match state {
+        Some(state) if state.status(region.clock.now()) != "CREATING" => Ok(backups(&state)),
+        _ => Err(table_not_found(&name)),
+    }
+}
+
+fn backups(state: &TableState) -> Value {
+    let mut recovery = json!({ "PointInTimeRecoveryStatus": "DISABLED" });
+    if let Some(since) = state.recovery_since {
+        recovery = json!({
+            "PointInTimeRecoveryStatus": "ENABLED",
+            "RecoveryPeriodInDays": 35,
+            "EarliestRestorableDateTime": since / 1000,
+            "LatestRestorableDateTime": since / 1000,
+        });
+    }
+    // This one is always on and says nothing of point-in-time recovery.
+    json!({ "ContinuousBackupsDescription": {
+        "ContinuousBackupsStatus": "ENABLED",
+        "PointInTimeRecoveryDescription": recovery,
+    } })
+}
+
+/// Returns the name of the table that an ARN belongs to.
+fn table_of(region: &Region, body: &Value) -> Result<String, Failure> {
+    let arn = body["ResourceArn"].as_str().unwrap_or_default();
+    let name = arn.strip_prefix(&region.arn("dynamodb", "table/")).map(|rest| rest.split('/').next().unwrap_or(rest));
+    name.map(str::to_owned).ok_or_else(|| {
+        Failure::new("AccessDeniedException", format!("User is not authorized to access the resource {arn}"))
+    })
+}
+
+pub(super) fn change_tags(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
+    let name = table_of(region, &body)?;
+    region.store.write(|store| {
+        let state = TableState::settled(region, store, &name)?;
+        let mut state = state.ok_or_else(|| not_found(&name))?;
+        let now = region.clock.now();
+        if TableState::within(state.tags_changed_at, region.rules.tag_lock, now) {
+            let message =
+                format!("Attempt to change a resource which is still in use: Table tags are being updated: {name}");
+            return Err(Failure::new("ResourceInUseException", message));
+        }
+        state.tags_changed_at = Some(now);
+        let answer = call(region, operation, body.clone())?;
+        state.save(store, &name)?;
+        Ok(answer)
+    })
+}
+
+pub(super) fn list_tags(region: &Region, body: Value) -> Result<Value, Failure> {
+    let name = table_of(region, &body)?;
+    state::look(region, &name)?;
+    call(region, "ListTagsOfResource", body)
+}
+
+/// Returns the ARN of the key a request asks for; nothing is AWS's own.
+pub(super) fn wanted_encryption(region: &Region, specification: &Value) -> Option<String> {
+    if specification["Enabled"] != json!(true) {
+        return None;
+    }
+    let named = specification["KMSMasterKeyId"].as_str();
+    let managed = || region.arn("kms", "key/5e11ab1e-0000-4000-8000-a115a4a6ed00");
+    Some(match named {
+        None => managed(),
+        Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
+        Some(id) => region.arn("kms", &format!("key/{id}")),
+    })
+}
+
+/// Changes the encryption. The same again is not a no-op: it counts towards the four of a day.
+pub(super) fn change_encryption(
+    region: &Region,
+    state: &mut TableState,
+    specification: &Value,
+    now: i64,
+) -> Result<(), Failure> {
+    state.encryption_changes.retain(|at| TableState::within(Some(*at), DAY, now));
+    if state.encryption_changes.len() >= 4 {
+        return Err(Failure::new(
+            "LimitExceededException",
+            "Subscriber limit exceeded: the encryption of a table can be changed four times in 24 hours",
+        ));
+    }
+    state.encryption_changes.push(now);
+    state.encryption = wanted_encryption(region, specification);
+    Ok(())
+}
+
+/// Lets a table go to on-demand once in 24 hours.
+pub(super) fn change_billing(state: &mut TableState, body: &Value, now: i64) -> Result<(), Failure> {
+    if body["BillingMode"] != json!("PAY_PER_REQUEST") {
+        return Ok(());
+    }
+    if TableState::within(state.on_demand_since, DAY, now) {
+        return Err(Failure::new(
+            "LimitExceededException",
+            "Subscriber limit exceeded: Update to PayPerRequest mode are limited to once in 24 hours",
+        ));
+    }
+    state.on_demand_since = Some(now);
+    Ok(())
+}

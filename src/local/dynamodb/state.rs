@@ -1,0 +1,146 @@
+//! What the rules need to remember of a table, and how it shows.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::engine::call;
+use crate::local::Region;
+use crate::local::answer::Failure;
+use crate::local::clock::millis;
+
+/// A table's state beside what dynoxide keeps. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct TableState {
+    pub(super) active_at: i64,
+    pub(super) updated_at: i64,
+    pub(super) deleted_at: Option<i64>,
+    /// The indexes that were added later.
+    #[serde(default)]
+    pub(super) indexes: BTreeMap<String, Index>,
+    #[serde(default)]
+    pub(super) ttl_changed_at: Option<i64>,
+    /// The attribute of a TTL that is being turned off.
+    #[serde(default)]
+    pub(super) ttl_was: Option<String>,
+    /// The ARN of the key, when it is not AWS's own.
+    #[serde(default)]
+    pub(super) encryption: Option<String>,
+    #[serde(default)]
+    pub(super) encryption_changes: Vec<i64>,
+    #[serde(default)]
+    pub(super) recovery_since: Option<i64>,
+    #[serde(default)]
+    pub(super) on_demand_since: Option<i64>,
+    #[serde(default)]
+    pub(super) tags_changed_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Index {
+    pub(super) active_at: i64,
+}
+
+impl TableState {
+    fn load(store: &Connection, name: &str) -> Result<Option<Self>, Failure> {
+        let row: Option<String> = store
+            .prepare_cached("SELECT state FROM tables WHERE name = ?")?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        row.map(|state| serde_json::from_str(&state).map_err(|error| Failure::internal(&error.to_string()))).transpose()
+    }
+
+    pub(super) fn save(&self, store: &Connection, name: &str) -> Result<(), Failure> {
+        let state = serde_json::to_string(self).map_err(|error| Failure::internal(&error.to_string()))?;
+        store.execute("INSERT OR REPLACE INTO tables (name, state) VALUES (?, ?)", params![name, state])?;
+        Ok(())
+    }
+
+    /// Returns the state of a table that is there, once what is over is over: a deletion whose time has come is done.
+    ///
+    /// A table is there when dynoxide has it. A process that was killed between the two files leaves a state without a
+    /// table, which is dropped, or a table without a state, which counts as ACTIVE.
+    pub(super) fn settled(region: &Region, store: &Connection, name: &str) -> Result<Option<Self>, Failure> {
+        let state = Self::load(store, name)?;
+        if !exists(region, name)? {
+            if state.is_some() {
+                store.execute("DELETE FROM tables WHERE name = ?", [name])?;
+            }
+            return Ok(None);
+        }
+        let state = state.unwrap_or_default();
+        if state.deleted_at.is_some_and(|at| at <= region.clock.now()) {
+            call(region, "DeleteTable", json!({ "TableName": name }))?;
+            store.execute("DELETE FROM tables WHERE name = ?", [name])?;
+            return Ok(None);
+        }
+        Ok(Some(state))
+    }
+
+    pub(super) fn status(&self, now: i64) -> &'static str {
+        match () {
+            () if self.deleted_at.is_some() => "DELETING",
+            () if self.active_at > now => "CREATING",
+            () if self.updated_at > now => "UPDATING",
+            () => "ACTIVE",
+        }
+    }
+
+    /// Lays the state over dynoxide's description of the table.
+    pub(super) fn show(&self, region: &Region, table: &mut Value) {
+        let now = region.clock.now();
+        let status = self.status(now);
+        table["TableStatus"] = json!(status);
+        for index in table["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {
+            let added = index["IndexName"].as_str().and_then(|name| self.indexes.get(name));
+            let building = added.is_some_and(|added| added.active_at > now);
+            index["IndexStatus"] = json!(if building || status == "CREATING" { "CREATING" } else { "ACTIVE" });
+            if building {
+                // AWS allocates the index while the table is UPDATING, then copies the items.
+                index["Backfilling"] = json!(self.updated_at <= now);
+            }
+        }
+        if let Some(table) = table.as_object_mut() {
+            table.remove("SSEDescription");
+            if let Some(key) = &self.encryption {
+                let shown = json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key });
+                table.insert(String::from("SSEDescription"), shown);
+            }
+        }
+    }
+
+    /// Returns whether a change at `since` is still within `span` of now.
+    pub(super) fn within(since: Option<i64>, span: std::time::Duration, now: i64) -> bool {
+        since.is_some_and(|since| since + millis(span) > now)
+    }
+}
+
+fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
+    region
+        .engine
+        .get_table_metadata(name)
+        .map(|found| found.is_some())
+        .map_err(|error| Failure::internal(&error.to_string()))
+}
+
+/// Returns the state of a table that is there; locks the store only when there is something to settle.
+pub(super) fn look(region: &Region, name: &str) -> Result<Option<TableState>, Failure> {
+    let state = region.store.read(|store| TableState::load(store, name))?;
+    let deleted = state.as_ref().is_some_and(|state| state.deleted_at.is_some_and(|at| at <= region.clock.now()));
+    if deleted { region.store.write(|store| TableState::settled(region, store, name)) } else { Ok(state) }
+}
+
+/// Settles every table.
+pub(super) fn settle_all(region: &Region, store: &Connection) -> Result<(), Failure> {
+    let names: Vec<String> = {
+        let mut statement = store.prepare_cached("SELECT name FROM tables")?;
+        let rows = statement.query_map([], |row| row.get(0))?;
+        rows.collect::<Result<_, _>>()?
+    };
+    for name in names {
+        TableState::settled(region, store, &name)?;
+    }
+    Ok(())
+}

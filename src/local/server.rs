@@ -1,0 +1,122 @@
+//! Serves answers over HTTP on loopback.
+
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::{Answer, LocalAws, Request};
+
+/// What answers requests: an embedded AWS, or something in front of one.
+pub type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
+
+/// A server on loopback.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    handler: Handler,
+    log: Option<Arc<Mutex<File>>>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+/// The largest body that is read: DynamoDB's own limit for a batch, and its encoding.
+const BODY_LIMIT: usize = 32 << 20;
+
+impl Server {
+    /// Listens on a port of 127.0.0.1, with 0 for a free one, and answers from an embedded AWS.
+    pub async fn bind(port: u16, local: LocalAws) -> Result<Self, String> {
+        let handler: Handler = Arc::new(move |request| {
+            let answer = local.answer(&request);
+            Box::pin(async move { answer })
+        });
+        Self::bind_handler(port, handler).await
+    }
+
+    /// The same, with any handler.
+    pub async fn bind_handler(port: u16, handler: Handler) -> Result<Self, String> {
+        let failed = |error: std::io::Error| format!("cannot listen on 127.0.0.1:{port}: {error}");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address, handler, log: None })
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Appends each request to a file, a JSON object a line.
+    pub fn log_to(&mut self, path: &Path) -> Result<(), String> {
+        let file = File::options().create(true).append(true).open(path);
+        let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+        self.log = Some(Arc::new(Mutex::new(file)));
+        Ok(())
+    }
+
+    /// Serves until dropped.
+    pub async fn run(&self) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
+            tokio::spawn(async move {
+                let service = service_fn(move |request| respond(request, Arc::clone(&handler), log.clone()));
+                let connection = hyper::server::conn::http1::Builder::new();
+                // A client that goes away in the middle is no fault of the server's.
+                let _ = connection.serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    }
+}
+
+async fn respond(
+    request: hyper::Request<Incoming>,
+    handler: Handler,
+    log: Option<Arc<Mutex<File>>>,
+) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+    let header =
+        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let (target, authorization) = (header("x-amz-target"), header("authorization"));
+    let answer = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
+        Ok(body) => {
+            let request = Request::new(target, &authorization, body.to_bytes().to_vec());
+            let answer = handler(request.clone()).await;
+            if let Some(log) = log {
+                write_log(&log, &request, &answer);
+            }
+            answer
+        }
+        Err(error) => Answer::error(413, "RequestTooLarge", &error.to_string()),
+    };
+    let mut response = hyper::Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() =
+        hyper::StatusCode::from_u16(answer.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(answer.content_type));
+    headers.insert("x-amzn-requestid", hyper::header::HeaderValue::from_static("local"));
+    Ok(response)
+}
+
+fn write_log(log: &Mutex<File>, request: &Request, answer: &Answer) {
+    let body: Value = serde_json::from_slice(&request.body)
+        .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&request.body).into_owned()));
+    let line = json!({ "target": request.target, "region": request.region, "request": body, "status": answer.status });
+    let mut file = log.lock().unwrap_or_else(PoisonError::into_inner);
+    // A log that cannot be written must not change what a client sees.
+    let _ = writeln!(file, "{line}");
+}
