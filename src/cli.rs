@@ -1,0 +1,331 @@
+//! The command line: types only.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::manifest::Builtin;
+use crate::resource::{Invalid, policy_parameter, table};
+
+const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
+
+const LONG_ABOUT: &str = "\
+Makes AWS hold the access policies and tables that sentinel.toml says should exist.
+
+A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is
+live, shows how it differs (+ create, = as desired, ~ drift, ? unknown) and, with apply, closes the difference. There
+is no state file: AWS is the state, and every command can be run again.";
+
+const AFTER_HELP: &str = "\
+First steps, without an AWS account:
+  sentinel init bootstrap --profile dev --all --region us-east-1 --local
+
+In a project:
+  sentinel validate                 check sentinel.toml and its policies, offline
+  sentinel plan                     show what differs; changes nothing
+  sentinel apply                    show it, ask once, then do it
+
+Exit codes: 0 done · 1 error · 2 changes to make, 3 incomplete (both with --detailed-exitcode) · 4 refused ·
+5 partly done · 130 interrupted";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "sentinel", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Flags everywhere")]
+pub struct Global {
+    /// AWS region; wins over the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's own.
+    #[arg(long, global = true, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+    /// AWS credentials profile; wins over the manifest and AWS_PROFILE.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub aws_profile: Option<String>,
+    /// Path under which policies stand in Parameter Store [default: /sentinel/policies].
+    #[arg(long, global = true, value_name = "PATH", value_parser = policy_root)]
+    pub policy_root: Option<String>,
+    /// Print one JSON document on stdout instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Work on an embedded AWS kept in a folder [default: .sentinel beside the manifest]; needs no account.
+    #[arg(long, global = true, value_name = "PATH", num_args = 0..=1, require_equals = true)]
+    #[arg(default_missing_value = "", conflicts_with = "endpoint_url")]
+    pub local: Option<OsString>,
+    /// Send all AWS calls to this address, such as an emulator's.
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// Say more on stderr: -v each AWS call, -vv the SDK's own log.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say less on stderr: no progress.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// When to use colour; NO_COLOR is honoured.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show how live AWS differs from the manifest; change nothing.
+    ///
+    /// Reads what the manifest manages, and only that, and prints the difference: + to create, = as desired, ~ drift,
+    /// ? could not be read. Makes only reading calls.
+    Plan(PlanArgs),
+    /// Show the difference, ask once, then close it in order.
+    ///
+    /// Policies come first, then tables, independent ones side by side. Each table is created with all its indexes,
+    /// then TTL and point-in-time recovery are turned on. At the end AWS is read again to see that live is as desired.
+    /// Running it again is always safe. Drift of tables that exist is shown and left alone.
+    Apply(ApplyArgs),
+    /// Show what is live of the manifest, and how it differs.
+    Status(StatusArgs),
+    /// Check the manifest and its policies, offline.
+    ///
+    /// Every fault is shown in one go, with its line. No AWS call is made.
+    Validate(ManifestArgs),
+    /// Create policies and tables without a manifest, or see what is there.
+    ///
+    /// Each of these builds a manifest in memory and runs the same pass as apply, except that it only creates: what
+    /// exists and differs is shown and left alone. --write-manifest turns a command into a file to commit.
+    #[command(subcommand)]
+    Init(InitCommand),
+    /// The embedded AWS that --local works on.
+    #[command(subcommand)]
+    Local(LocalCommand),
+}
+
+/// Which manifest.
+#[derive(Debug, Clone, Args)]
+pub struct ManifestArgs {
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE", default_value = "sentinel.toml")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Exit with 2 when there are changes to make, with 3 when something could not be read.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// Exit with 2 when there are changes to make, with 3 when something could not be read.
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+/// How a changing command goes about it.
+#[derive(Debug, Clone, Args)]
+pub struct Consent {
+    /// Do not ask; needed where there is no terminal.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait for a table to become ACTIVE: 90s, 10m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    pub wait_timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Create the table for approval requests.
+    Approvals(TableArgs),
+    /// Create the table for break-glass events.
+    Breakglass(TableArgs),
+    /// Create the table for server sessions.
+    Sessions(TableArgs),
+    /// Create policies for profiles, and the tables asked for.
+    ///
+    /// Each profile starts with a default-deny policy: nobody gets in until you customise it.
+    Bootstrap(BootstrapArgs),
+    /// Show every policy under the policy root, and the three built-in tables.
+    Status(InitStatusArgs),
+}
+
+/// What every `init` that makes a manifest takes.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Show what would be created; change nothing.
+    #[arg(long)]
+    pub plan: bool,
+    #[command(flatten)]
+    pub consent: Consent,
+    /// Print the manifest this command stands for, and stop; makes no AWS call.
+    #[arg(long, conflicts_with_all = ["write_manifest", "plan"])]
+    pub print_manifest: bool,
+    /// Write the manifest this command stands for to a new file, and stop; makes no AWS call.
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub write_manifest: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// The table's name [default: sentinel-requests, sentinel-breakglass or sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub table: Option<String>,
+    #[command(flatten)]
+    pub init: InitArgs,
+    /// Print the IAM policy for provisioning and using the table, and stop; needs no credentials.
+    #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
+    pub generate_iam: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    /// A profile to create a policy for; can be given more than once.
+    #[arg(long = "profile", value_name = "NAME", required = true, value_parser = profile_name)]
+    pub profiles: Vec<String>,
+    #[command(flatten)]
+    pub init: InitArgs,
+    /// Print the IAM policy for everything asked for, and stop; needs no credentials.
+    #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
+    pub generate_iam_policies: bool,
+    /// Also create the table for approval requests.
+    #[arg(long)]
+    pub with_approvals: bool,
+    /// Also create the table for break-glass events.
+    #[arg(long)]
+    pub with_breakglass: bool,
+    /// Also create the table for server sessions.
+    #[arg(long)]
+    pub with_sessions: bool,
+    /// Also create all three tables.
+    #[arg(long)]
+    pub all: bool,
+    /// Name of the table for approval requests [default: sentinel-requests].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub approval_table: Option<String>,
+    /// Name of the table for break-glass events [default: sentinel-breakglass].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub breakglass_table: Option<String>,
+    /// Name of the table for server sessions [default: sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub session_table: Option<String>,
+}
+
+impl BootstrapArgs {
+    /// Returns the tables asked for, with the names given.
+    pub fn tables(&self) -> Vec<(Builtin, Option<&str>)> {
+        let asked = [
+            (Builtin::Approvals, self.with_approvals, self.approval_table.as_deref()),
+            (Builtin::BreakGlass, self.with_breakglass, self.breakglass_table.as_deref()),
+            (Builtin::Sessions, self.with_sessions, self.session_table.as_deref()),
+        ];
+        asked.into_iter().filter(|(_, with, _)| *with || self.all).map(|(builtin, _, name)| (builtin, name)).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct InitStatusArgs {
+    /// Look at the three tables too [default: true when a region is known].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub check_tables: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Serve the embedded AWS over HTTP on loopback, for the aws CLI, boto3 and Terraform.
+    ///
+    /// It is the store that --local uses, and both may use it at once. Point clients at it with AWS_ENDPOINT_URL; any
+    /// credentials do. Ends with Ctrl-C.
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The port on 127.0.0.1; 0 takes a free one and says which.
+    #[arg(long, value_name = "N", default_value_t = 4566)]
+    pub port: u16,
+    /// Append each request and its answer's status to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+fn checked(value: &str, rule: impl FnOnce(&str) -> Result<(), Invalid>) -> Result<String, String> {
+    rule(value).map(|()| value.to_owned()).map_err(|invalid| invalid.to_string())
+}
+
+fn region(value: &str) -> Result<String, String> {
+    checked(value, crate::manifest::check_region)
+}
+
+fn policy_root(value: &str) -> Result<String, String> {
+    // A slash at the end is how people write a path: it means the same one.
+    let trimmed = if value.len() > 1 { value.strip_suffix('/').unwrap_or(value) } else { value };
+    checked(trimmed, policy_parameter::check_root)
+}
+
+fn table_name(value: &str) -> Result<String, String> {
+    checked(value, table::check_name)
+}
+
+fn profile_name(value: &str) -> Result<String, String> {
+    checked(value, policy_parameter::check_profile)
+}
+
+fn duration(value: &str) -> Result<Duration, String> {
+    let (digits, unit) = value.split_at(value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len()));
+    let seconds = match unit {
+        "s" | "" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        _ => None,
+    };
+    let total = digits.parse::<u64>().ok().zip(seconds).and_then(|(number, unit)| number.checked_mul(unit));
+    total.map(Duration::from_secs).ok_or_else(|| String::from("write a time such as 90s, 10m or 1h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        for bad in ["", "m", "1d", "-1s", "99999999999999999999h"] {
+            assert!(duration(bad).is_err(), "{bad} passed");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The commands: glue between the command line and the pass.
+
+mod apply;
+mod context;
+mod init;
+mod local;
+mod plan;
+mod status;
+mod validate;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, InitCommand, LocalCommand};
+use crate::error::{Error, Exit};
+use crate::report::{self, Terminal, json};
+use context::Context;
+
+/// Reads the command line, runs the command, and tells how it ended.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results; a usage error is an error like any other, and never looks like drift (2).
+            let usage = error.use_stderr();
+            let _ = error.print();
+            return if usage { Exit::Error } else { Exit::Done };
+        }
+    };
+    log(cli.global.verbose);
+    let terminal = Terminal::new(cli.global.color, cli.global.json, cli.global.quiet);
+    let name = name(&cli.command);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => {
+            let result = runtime.block_on(run(cli, terminal));
+            // A prompt nobody answered may still be waiting for a line: it is not waited for.
+            runtime.shutdown_background();
+            result
+        }
+        Err(error) => Err(Error::usage(format!("cannot start: {error}"), "is the machine out of resources?")),
+    };
+    result.unwrap_or_else(|error| {
+        complain(terminal, name, &error);
+        error.exit()
+    })
+}
+
+async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
+    let context = Context::new(cli.global, terminal);
+    context.listen_for_interrupts();
+    match cli.command {
+        Command::Plan(args) => plan::run(&context, &args).await,
+        Command::Apply(args) => apply::run(&context, &args).await,
+        Command::Status(args) => status::run(&context, &args).await,
+        Command::Validate(args) => validate::run(&context, &args),
+        Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
+        Command::Init(command) => init::run(&context, &command).await,
+        Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
+    }
+}
+
+fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Plan(_) => "plan",
+        Command::Apply(_) => "apply",
+        Command::Status(_) => "status",
+        Command::Validate(_) => "validate",
+        Command::Init(InitCommand::Approvals(_)) => "init approvals",
+        Command::Init(InitCommand::Breakglass(_)) => "init breakglass",
+        Command::Init(InitCommand::Sessions(_)) => "init sessions",
+        Command::Init(InitCommand::Bootstrap(_)) => "init bootstrap",
+        Command::Init(InitCommand::Status(_)) => "init status",
+        Command::Local(LocalCommand::Serve(_)) => "local serve",
+    }
+}
+
+/// Says what went wrong: for people on stderr, and with `--json` for programs on stdout.
+fn complain(terminal: Terminal, command: &str, error: &Error) {
+    if let Error::Faults(faults) = error {
+        terminal.note(&report::render_faults(faults));
+    }
+    terminal.note(&report::text::error(&error.to_string(), error.hint().as_deref()));
+    if terminal.json() {
+        terminal.either(String::new, || json::error(command, error));
+    }
+}
+
+fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 => "off",
+        1 => "sentinel=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}

@@ -1,0 +1,209 @@
+//! What the commands share: the flags everywhere, the manifest, the connection, the prompt.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Global;
+use crate::diagnostic::{Faults, Source};
+use crate::error::Error;
+use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
+use crate::provider::{Connection, Reader, Region, known_region};
+use crate::reconcile::{self, Intent, Plan, Target, guard};
+use crate::report::Terminal;
+use crate::resource::DesiredResource;
+use crate::resource::call::Interrupt;
+
+/// What every command has at hand.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) global: Global,
+    pub(super) terminal: Terminal,
+    pub(super) interrupt: Interrupt,
+}
+
+/// A manifest that has been read, and the folder its paths start at.
+#[derive(Debug)]
+pub(super) struct Project {
+    pub(super) loaded: Loaded,
+    pub(super) folder: PathBuf,
+}
+
+impl Context {
+    pub(super) fn new(global: Global, terminal: Terminal) -> Self {
+        Self { global, terminal, interrupt: Interrupt::default() }
+    }
+
+    /// Turns the first Ctrl-C into a request to finish, and the second into an end.
+    pub(super) fn listen_for_interrupts(&self) {
+        let (interrupt, terminal) = (self.interrupt.clone(), self.terminal);
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() {
+                if interrupt.raised() {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the user asks twice: waiting is what they want no more of"
+                    )]
+                    std::process::exit(130);
+                }
+                interrupt.raise();
+                terminal.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
+            }
+        });
+    }
+
+    /// Runs work that only reads, which an interrupt ends at once.
+    pub(super) async fn reading<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            result = work => result,
+            () = self.interrupt.wait() => Err(Error::Interrupted),
+        }
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides { policy_root: self.global.policy_root.clone() }
+    }
+
+    /// Reads a manifest from its file.
+    pub(super) fn project(&self, file: &Path) -> Result<Project, Error> {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file).map_err(|error| Error::File {
+            path: shown.clone(),
+            what: match error.kind() {
+                std::io::ErrorKind::NotFound => String::from("there is no such manifest"),
+                _ => error.to_string(),
+            },
+            hint: Some(String::from(
+                "name one with -f FILE, or start one with: sentinel init bootstrap --profile dev --all \
+                 --write-manifest sentinel.toml",
+            )),
+        })?;
+        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.resolve(&Source::new(shown, text), folder.to_owned())
+    }
+
+    /// Takes a manifest built in memory through the same reading as one from a file.
+    pub(super) fn project_in_memory(&self, manifest: &Manifest) -> Result<Project, Error> {
+        self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."))
+    }
+
+    fn resolve(&self, source: &std::sync::Arc<Source>, folder: PathBuf) -> Result<Project, Error> {
+        let mut faults = Faults::default();
+        let parsed = manifest::parse(source, &mut faults);
+        let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
+        if faults.is_empty() { Ok(Project { loaded, folder }) } else { Err(Error::Faults(faults.into_sorted())) }
+    }
+
+    /// Returns the region and where it was named, if any names one.
+    pub(super) async fn region(&self, aws: &AwsSection) -> Option<Region> {
+        if let Some(name) = &self.global.region {
+            return Some(Region { name: name.clone(), source: String::from("--region") });
+        }
+        if let Some(name) = &aws.region {
+            return Some(Region { name: name.clone(), source: String::from("the manifest") });
+        }
+        known_region(self.aws_profile(aws).as_deref()).await
+    }
+
+    pub(super) fn aws_profile(&self, aws: &AwsSection) -> Option<String> {
+        self.global.aws_profile.clone().or_else(|| aws.profile.clone())
+    }
+
+    /// Connects for reading, and says where the pass goes. Makes no AWS call.
+    pub(super) async fn connect(&self, project: &Project) -> Result<(Reader, Target), Error> {
+        let aws = &project.loaded.manifest.aws;
+        let Some(region) = self.region(aws).await else {
+            return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
+        };
+        let folder = self.local_folder(&project.folder);
+        let embedded = folder.as_deref().map(super::local::open).transpose()?;
+        let reader = Reader::connect(Connection {
+            region: region.name.clone(),
+            aws_profile: self.aws_profile(aws),
+            endpoint_url: self.global.endpoint_url.clone(),
+            embedded,
+            interrupt: self.interrupt.clone(),
+        });
+        let target = Target {
+            region: region.name,
+            region_source: region.source,
+            policy_root: project.loaded.policy_root.clone(),
+            caller: None,
+            local: folder.map(|folder| folder.display().to_string()),
+        };
+        Ok((reader.await, target))
+    }
+
+    /// Returns the folder of the embedded AWS, if that is what the command works on.
+    pub(super) fn local_folder(&self, beside: &Path) -> Option<PathBuf> {
+        let given = self.global.local.as_ref()?;
+        let default = || beside.strip_prefix("./").unwrap_or(beside).join(".sentinel");
+        let folder = if given.is_empty() { default() } else { PathBuf::from(given) };
+        // `./.sentinel` reads as `.sentinel`.
+        Some(folder.strip_prefix(".").map(Path::to_owned).unwrap_or(folder))
+    }
+
+    /// Observes and plans, and refuses an account that is not the manifest's.
+    pub(super) async fn plan(
+        &self,
+        reader: &Reader,
+        target: Target,
+        project: &Project,
+        intent: Intent,
+    ) -> Result<Plan, Error> {
+        self.plan_of(reader, target, project, &project.loaded.desired, intent).await
+    }
+
+    /// The same for a part of what is desired.
+    pub(super) async fn plan_of(
+        &self,
+        reader: &Reader,
+        target: Target,
+        project: &Project,
+        desired: &[DesiredResource],
+        intent: Intent,
+    ) -> Result<Plan, Error> {
+        let work = async { Ok(reconcile::plan(reader, target, desired, intent).await?) };
+        let plan = self.reading(work).await?;
+        guard::account(&plan, project.loaded.manifest.aws.account_id.as_deref()).map_err(Error::Refused)?;
+        Ok(plan)
+    }
+
+    /// Asks whether to go on; only a yes is one.
+    pub(super) async fn confirm(&self, yes: bool, question: &str) -> Result<(), Error> {
+        if yes {
+            return Ok(());
+        }
+        if !self.terminal.can_ask() {
+            return Err(Error::NotConfirmed {
+                message: String::from("there is no terminal to ask on; nothing was changed"),
+                hint: Some(String::from("add --yes to go ahead without being asked")),
+            });
+        }
+        self.terminal.note(&format!("\n{question} [y/N] "));
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // A blocking read on a thread of its own: the interrupt is still heard.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().read_line(&mut line);
+            let _ = sender.send(read.map(|_| line).unwrap_or_default());
+        });
+        let answer = tokio::select! {
+            answer = answer => answer.unwrap_or_default(),
+            () = self.interrupt.wait() => return Err(Error::Interrupted),
+        };
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(Error::NotConfirmed { message: String::from("not confirmed; nothing was changed"), hint: None }),
+        }
+    }
+}
+
+/// Returns the error for a region that nobody names.
+pub(super) fn no_region(tables: bool) -> Error {
+    let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
+    let message = match tables {
+        true => "--region is required when provisioning DynamoDB tables",
+        false => "no AWS region is known",
+    };
+    Error::usage(message, hint)
+}

@@ -1,0 +1,117 @@
+//! `sentinel init …`: a manifest built in memory, then the same pass.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::apply::carry_out;
+use super::context::Context;
+use super::plan;
+use crate::cli::{InitArgs, InitCommand};
+use crate::error::{Error, Exit};
+use crate::iam;
+use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
+use crate::reconcile::Intent;
+use crate::report::{json, text};
+
+/// One `init` command, reduced to what differs between them.
+struct Request<'a> {
+    command: &'static str,
+    profiles: &'a [String],
+    tables: Vec<(Builtin, Option<&'a str>)>,
+    init: &'a InitArgs,
+    generate_iam: bool,
+}
+
+fn request(command: &InitCommand) -> Option<Request<'_>> {
+    let table = |command, builtin, args: &crate::cli::TableArgs| (command, builtin, args.generate_iam);
+    let ((command, builtin, generate_iam), args) = match command {
+        InitCommand::Approvals(args) => (table("init approvals", Builtin::Approvals, args), args),
+        InitCommand::Breakglass(args) => (table("init breakglass", Builtin::BreakGlass, args), args),
+        InitCommand::Sessions(args) => (table("init sessions", Builtin::Sessions, args), args),
+        InitCommand::Bootstrap(args) => {
+            return Some(Request {
+                command: "init bootstrap",
+                profiles: &args.profiles,
+                tables: args.tables(),
+                init: &args.init,
+                generate_iam: args.generate_iam_policies,
+            });
+        }
+        InitCommand::Status(_) => return None,
+    };
+    let tables = vec![(builtin, args.table.as_deref())];
+    Some(Request { command, profiles: &[], tables, init: &args.init, generate_iam })
+}
+
+pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit, Error> {
+    let Some(request) = request(command) else { return Ok(Exit::Done) };
+    let manifest = manifest(context, &request);
+    let terminal = context.terminal;
+    if request.init.print_manifest {
+        let document = || json::document(request.command, json!({ "manifest": manifest.to_toml() }));
+        terminal.either(|| manifest.to_toml(), document);
+        return Ok(Exit::Done);
+    }
+    if let Some(path) = &request.init.write_manifest {
+        write(path, &manifest.to_toml())?;
+        let written = json!({ "written": path.display().to_string() });
+        let next = format!("Wrote {0}. Next: sentinel plan -f {0}\n", path.display());
+        terminal.either(|| next, || json::document(request.command, written));
+        return Ok(Exit::Done);
+    }
+    let project = context.project_in_memory(&manifest)?;
+    if request.generate_iam {
+        let region = context.region(&manifest.aws).await.map(|region| region.name);
+        let document = iam::document(region.as_deref(), &project.loaded.policy_root, &project.loaded.desired);
+        let pretty = || serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
+        terminal.either(pretty, || json::document(request.command, json!({ "policy": document })));
+        return Ok(Exit::Done);
+    }
+    let (reader, target) = context.connect(&project).await?;
+    let plan = context.plan(&reader, target, &project, Intent::CreateOnly).await?;
+    if request.init.plan {
+        terminal.either(|| text::plan(&plan), || json::plan(request.command, &plan));
+        return Ok(plan::exit(&plan, false));
+    }
+    let exit = carry_out(context, request.command, reader, &plan, &project, &request.init.consent).await?;
+    if plan.summary().drifted > 0 {
+        terminal
+            .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");
+    }
+    Ok(exit)
+}
+
+/// Returns the manifest a command stands for, with what its flags say.
+fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
+    let mut manifest = Manifest { policy_root: context.global.policy_root.clone(), ..Manifest::default() };
+    manifest.aws.region = context.global.region.clone();
+    manifest.aws.profile = context.global.aws_profile.clone();
+    for profile in request.profiles {
+        manifest.profiles.insert(profile.clone(), ProfileSection::default());
+    }
+    for (builtin, name) in &request.tables {
+        let name = name.filter(|name| *name != builtin.default_name()).map(str::to_owned);
+        manifest.tables.insert(builtin.key().to_owned(), TableSection { name, ..TableSection::default() });
+    }
+    manifest
+}
+
+/// Writes a new file; one that is there is left as it is.
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let failed = |error: std::io::Error| {
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        Error::File {
+            path: path.display().to_string(),
+            what: if exists {
+                String::from("there is such a file already, and it was left as it is")
+            } else {
+                error.to_string()
+            },
+            hint: exists.then(|| String::from("name another file, or compare with --print-manifest")),
+        }
+    };
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)
+}

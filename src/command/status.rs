@@ -1,0 +1,202 @@
+//! `sentinel status` and `sentinel init status`.
+
+use super::context::{Context, Project, no_region};
+use super::plan;
+use crate::cli::{InitStatusArgs, StatusArgs};
+use crate::error::{Error, Exit};
+use crate::manifest::{Builtin, Manifest, TableSection};
+use crate::provider::Observe;
+use crate::reconcile::{Action, Intent, Plan, ResourcePlan};
+use crate::report::json;
+use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus, render};
+use crate::resource::{Gap, Kind};
+
+pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
+    let file = &args.manifest.file;
+    let project = context.project(file)?;
+    let (reader, target) = context.connect(&project).await?;
+    let plan = context.plan(&reader, target, &project, Intent::Converge).await?;
+    let mut status = from_plan(context, &plan);
+    if plan.has_differences() {
+        let words = ["sentinel", "apply", "-f", &file.display().to_string()].map(str::to_owned);
+        status.suggestions.push(Suggestion {
+            kind: "apply",
+            message: String::from("live differs from the manifest"),
+            command: command_line(context, words.to_vec(), &Carry { region: None, ..Carry::of(context) }),
+        });
+    }
+    context.terminal.either(|| render(&status), || json::document("status", &status));
+    Ok(plan::exit(&plan, args.detailed_exitcode))
+}
+
+pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result<Exit, Error> {
+    let mut manifest = Manifest { policy_root: context.global.policy_root.clone(), ..Manifest::default() };
+    manifest.aws.region = context.global.region.clone();
+    let check_tables = args.check_tables.unwrap_or(true);
+    if check_tables {
+        let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
+        manifest.tables.extend(tables);
+    }
+    let project: Project = context.project_in_memory(&manifest)?;
+    if context.region(&manifest.aws).await.is_none() {
+        return Err(no_region(args.check_tables == Some(true)));
+    }
+    let (reader, target) = context.connect(&project).await?;
+    let root = target.policy_root.clone();
+    let (plan, found) = futures_util::future::join(
+        context.plan(&reader, target, &project, Intent::CreateOnly),
+        context.reading(async { Ok(reader.discover(&root).await) }),
+    )
+    .await;
+    let (plan, found) = (plan?, found?);
+    let mut status = from_plan(context, &plan);
+    let mut failed = plan.gaps().any(|(_, gap)| !gap.denied);
+    match found {
+        Ok(found) => {
+            let below = |name: &str| name.strip_prefix(&root).unwrap_or(name).trim_start_matches('/').to_owned();
+            status.parameters = found
+                .into_iter()
+                .map(|one| ParameterStatus {
+                    profile: below(&one.name),
+                    name: one.name,
+                    state: State::Present { status: None },
+                    version: one.facts.version,
+                    modified: one.facts.modified,
+                    drift: Vec::new(),
+                })
+                .collect();
+        }
+        Err(error) => {
+            let gap = Gap::new(None, &error);
+            failed |= !gap.denied;
+            status.parameters_unknown = Some(gap);
+        }
+    }
+    status.suggestions = suggestions(context, &status);
+    status.shell = context.global.aws_profile.as_deref().map(shell_hint);
+    context.terminal.either(|| render(&status), || json::document("init status", &status));
+    Ok(if failed { Exit::Error } else { Exit::Done })
+}
+
+/// Returns what a plan tells of live AWS.
+fn from_plan(context: &Context, plan: &Plan) -> Status {
+    let drift = |resource: &ResourcePlan| resource.changes.iter().map(|change| change.path.clone()).collect();
+    Status {
+        region: plan.target.region.clone(),
+        region_source: plan.target.region_source.clone(),
+        account: plan.target.caller.as_ref().map(|caller| caller.account.clone()),
+        policy_root: plan.target.policy_root.clone(),
+        parameters: plan
+            .of_kind(Kind::PolicyParameter)
+            .map(|resource| ParameterStatus {
+                name: resource.name.clone(),
+                profile: resource.label.clone(),
+                state: state(resource),
+                version: resource.facts.version,
+                modified: resource.facts.modified,
+                drift: drift(resource),
+            })
+            .collect(),
+        parameters_unknown: None,
+        tables: plan
+            .of_kind(Kind::Table)
+            .map(|resource| TableStatus {
+                name: resource.name.clone(),
+                key: resource.address.key.clone(),
+                state: state(resource),
+                drift: drift(resource),
+            })
+            .collect(),
+        suggestions: Vec::new(),
+        shell: context.global.aws_profile.as_deref().map(shell_hint),
+    }
+}
+
+fn state(resource: &ResourcePlan) -> State {
+    match resource.action {
+        Action::Create => State::NotFound,
+        Action::Unknown { .. } => State::Unknown { gaps: resource.gaps.clone() },
+        Action::Finish | Action::Unchanged | Action::Update | Action::Drift | Action::Refused => {
+            State::Present { status: resource.facts.status.clone() }
+        }
+    }
+}
+
+/// The flags that a suggested command carries on from this one.
+#[derive(Debug, Clone)]
+struct Carry {
+    region: Option<String>,
+    policy_root: Option<String>,
+}
+
+impl Carry {
+    fn of(context: &Context) -> Self {
+        Self { region: context.global.region.clone(), policy_root: context.global.policy_root.clone() }
+    }
+}
+
+fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
+    let region = Some(status.region.clone());
+    let mut suggestions = Vec::new();
+    if status.parameters.is_empty() && status.parameters_unknown.is_none() {
+        // A profile's policy is most often that of the AWS profile of the same name.
+        let profile = context.global.aws_profile.clone().unwrap_or_else(|| String::from("dev"));
+        let words = ["sentinel", "init", "bootstrap", "--profile", &profile].map(str::to_owned);
+        suggestions.push(Suggestion {
+            kind: "bootstrap",
+            message: format!("there is no policy under {}", status.policy_root),
+            command: command_line(
+                context,
+                words.to_vec(),
+                &Carry { region: region.clone(), policy_root: context.global.policy_root.clone() },
+            ),
+        });
+    }
+    for table in status.tables.iter().filter(|table| table.state == State::NotFound) {
+        let words = ["sentinel", "init", table.key.as_str()].map(str::to_owned);
+        suggestions.push(Suggestion {
+            kind: "table",
+            message: format!("there is no table {}", table.name),
+            command: command_line(context, words.to_vec(), &Carry { region: region.clone(), policy_root: None }),
+        });
+    }
+    suggestions
+}
+
+/// Returns a command as it can be pasted: with the flags that decide where it goes, and quoted for the shell.
+fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
+    let global = &context.global;
+    let mut flag = |name: &str, value: Option<&String>| {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.clone()]));
+    };
+    flag("--region", carry.region.as_ref().or(global.region.as_ref()));
+    flag("--policy-root", carry.policy_root.as_ref());
+    flag("--aws-profile", global.aws_profile.as_ref());
+    flag("--endpoint-url", global.endpoint_url.as_ref());
+    if let Some(folder) = &global.local {
+        let folder = folder.to_string_lossy();
+        words.push(if folder.is_empty() { String::from("--local") } else { format!("--local={folder}") });
+    }
+    words.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn shell_quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=@%+,".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Returns the line for the start-up file of the user's shell.
+fn shell_hint(profile: &str) -> ShellHint {
+    #[expect(clippy::disallowed_methods, reason = "the hint is for the shell the user has")]
+    let shell = std::env::var("SHELL").unwrap_or_default();
+    let command = format!("sentinel shell init --aws-profile {}", shell_quoted(profile));
+    match shell.rsplit('/').next() {
+        Some("fish") => ShellHint { file: "~/.config/fish/config.fish", line: format!("{command} | source") },
+        Some("bash") => ShellHint { file: "~/.bashrc", line: format!("eval \"$({command})\"") },
+        _ => ShellHint { file: "~/.zshrc", line: format!("eval \"$({command})\"") },
+    }
+}

@@ -1,0 +1,117 @@
+//! How a run can end: the one place that turns what went wrong into a message, a hint and an exit code.
+
+use std::process::ExitCode;
+
+use crate::diagnostic::Fault;
+use crate::reconcile::guard::Refusal;
+use crate::resource::call::{CallError, Class};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Done,
+    /// Nothing, or not everything, was done.
+    Error,
+    /// `--detailed-exitcode`: there are changes to make.
+    Changes,
+    /// `--detailed-exitcode`: something could not be read.
+    Incomplete,
+    Refused,
+    /// Something was done, something failed.
+    Partial,
+    Interrupted,
+}
+
+impl From<Exit> for u8 {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => 0,
+            Exit::Error => 1,
+            Exit::Changes => 2,
+            Exit::Incomplete => 3,
+            Exit::Refused => 4,
+            Exit::Partial => 5,
+            Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(u8::from(exit))
+    }
+}
+
+/// What kept a command from doing what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The command line asks for something that cannot be.
+    #[error("{message}")]
+    Usage { message: String, hint: Option<String> },
+    /// The manifest or a policy has faults.
+    #[error("{}", faults_message(.0))]
+    Faults(Vec<Fault>),
+    /// A file could not be read or written.
+    #[error("{path}: {what}")]
+    File { path: String, what: String, hint: Option<String> },
+    /// AWS did not do what a command cannot go on without.
+    #[error("{0}")]
+    Aws(#[from] CallError),
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// The user, or the lack of one, said no.
+    #[error("{message}")]
+    NotConfirmed { message: String, hint: Option<String> },
+    /// The embedded AWS could not be opened or served.
+    #[error("the embedded AWS: {0}")]
+    Local(String),
+    #[error("interrupted before anything was changed")]
+    Interrupted,
+}
+
+fn faults_message(faults: &[Fault]) -> String {
+    let plural = if faults.len() == 1 { "" } else { "s" };
+    format!("{} fault{plural}; nothing was read from AWS", faults.len())
+}
+
+impl Error {
+    /// Returns a usage error.
+    pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Returns how the run ends with it.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Refused(_) => Exit::Refused,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Aws(error) if error.class == Class::Interrupted => Exit::Interrupted,
+            _ => Exit::Error,
+        }
+    }
+
+    /// Returns what to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Usage { hint, .. } | Self::File { hint, .. } | Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::Refused(refusal) => Some(refusal.hint.clone()),
+            Self::Aws(error) => aws_hint(error),
+            Self::Faults(_) | Self::Local(_) | Self::Interrupted => None,
+        }
+    }
+}
+
+fn aws_hint(error: &CallError) -> Option<String> {
+    let hint = match error.class {
+        Class::Credentials => {
+            "give credentials: --aws-profile NAME, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; renew \
+             an expired session with aws sso login. To try without an account, add --local"
+        }
+        Class::Unreachable => {
+            "check the network, the region's name, and --endpoint-url or AWS_ENDPOINT_URL if one is set"
+        }
+        Class::Denied => "ask for this permission; --generate-iam and --generate-iam-policies print what is needed",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,96 @@
+//! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
+
+mod escape;
+mod faults;
+pub mod json;
+mod progress;
+pub mod status;
+pub mod text;
+
+use std::io::{IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::cli::Color;
+
+pub use escape::{escape, escape_lines};
+pub use faults::render as render_faults;
+pub use progress::LiveProgress;
+
+const GREEN: Style = AnsiColor::Green.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+const RED: Style = AnsiColor::Red.on_default();
+const CYAN: Style = AnsiColor::Cyan.on_default();
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// Returns text in a style. The streams take the escape codes out again where they are not wanted.
+fn paint(style: Style, text: impl std::fmt::Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// The two streams a command writes to: results on stdout, everything else on stderr.
+#[derive(Debug, Clone, Copy)]
+pub struct Terminal {
+    color: Color,
+    json: bool,
+    quiet: bool,
+}
+
+impl Terminal {
+    /// Returns the terminal with the user's wishes.
+    pub fn new(color: Color, json: bool, quiet: bool) -> Self {
+        Self { color, json, quiet }
+    }
+
+    /// Returns whether results are wanted as JSON.
+    pub fn json(self) -> bool {
+        self.json
+    }
+
+    fn choice(self) -> anstream::ColorChoice {
+        match self.color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+    }
+
+    /// Writes a result. A reader that went away is no fault of ours, so a broken pipe is silent.
+    pub fn result(self, text: &str) {
+        let mut stream = anstream::AutoStream::new(std::io::stdout(), self.choice());
+        let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+
+    /// Writes what is not a result.
+    pub fn note(self, text: &str) {
+        let mut stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
+        let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
+    }
+
+    /// Writes a text result, or the JSON one when that is wanted.
+    pub fn either(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+        if self.json {
+            let mut document = serde_json::to_string_pretty(&json()).unwrap_or_default();
+            document.push('\n');
+            self.result(&document);
+        } else {
+            self.result(&text());
+        }
+    }
+
+    /// Returns the progress display for stderr.
+    pub fn progress(self) -> LiveProgress {
+        LiveProgress::new(self)
+    }
+
+    /// Returns whether there is someone to ask.
+    pub fn can_ask(self) -> bool {
+        std::io::stdin().is_terminal()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a dumb terminal cannot redraw a line")]
+    fn live(self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+}

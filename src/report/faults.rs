@@ -1,0 +1,32 @@
+//! Faults in the user's texts, with the line and the place marked.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::escape_lines;
+use crate::diagnostic::Fault;
+
+/// Returns the faults as text, each with its marked line and what to write instead.
+pub fn render(faults: &[Fault]) -> String {
+    let renderer = Renderer::styled();
+    let mut text = String::new();
+    for fault in faults {
+        let title = escape_lines(&fault.message);
+        let label = escape_lines(&fault.label);
+        // The marks are placed by bytes, so what is shown must be the text as it is; control characters are replaced
+        // by the renderer itself.
+        let end = fault.span.end.min(fault.source.text.len());
+        let span = fault.span.start.min(end)..end;
+        let path = escape_lines(&fault.source.path);
+        let snippet = Snippet::source(fault.source.text.as_str())
+            .path(path.as_str())
+            .annotation(AnnotationKind::Primary.span(span).label(label.as_str()));
+        let help = fault.help.as_ref().map(|help| escape_lines(help));
+        let mut group = Group::with_title(Level::ERROR.primary_title(title.as_str())).element(snippet);
+        if let Some(help) = &help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        text.push_str(&renderer.render(&[group]));
+        text.push_str("\n\n");
+    }
+    text
+}

@@ -1,0 +1,87 @@
+//! What is being done, as it is done: a live line per resource on a terminal, a line per event elsewhere.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Terminal, escape, text};
+use crate::reconcile::{Outcome, Progress, ResourcePlan};
+use crate::resource::{Address, Step};
+
+/// Progress on stderr.
+#[derive(Debug)]
+pub struct LiveProgress {
+    terminal: Terminal,
+    bars: MultiProgress,
+    working: Mutex<HashMap<Address, Working>>,
+}
+
+#[derive(Debug)]
+struct Working {
+    bar: ProgressBar,
+    since: Instant,
+}
+
+impl LiveProgress {
+    pub(super) fn new(terminal: Terminal) -> Self {
+        let target = if terminal.live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Mutex::new(HashMap::new()) }
+    }
+
+    fn line(&self, words: &str) {
+        if !self.terminal.quiet && !self.terminal.live() {
+            self.terminal.note(&format!("{words}\n"));
+        }
+    }
+
+    fn with_working<R>(&self, work: impl FnOnce(&mut HashMap<Address, Working>) -> R) -> R {
+        work(&mut self.working.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl Progress for LiveProgress {
+    fn step(&self, resource: &ResourcePlan, step: &Step) {
+        let words = format!("{}: {}", text::title(resource), step.describe());
+        self.line(&words);
+        self.with_working(|working| {
+            let bar = &working.entry(resource.address.clone()).or_insert_with(|| self.start()).bar;
+            bar.set_message(words);
+        });
+    }
+
+    fn done(&self, resource: &ResourcePlan, outcome: &Outcome) {
+        let words = match outcome {
+            Outcome::Applied => String::from("done"),
+            Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused => String::from("left alone"),
+            Outcome::Failed { why } => format!("failed {why}"),
+            Outcome::Skipped { why } => format!("skipped, {why}"),
+            Outcome::Deferred { why } => format!("deferred, {why}"),
+            Outcome::Conflicted { why } => format!("conflict, {why}"),
+            Outcome::Interrupted { why } => format!("interrupted, {why}"),
+        };
+        let since = self.with_working(|working| {
+            working.remove(&resource.address).map(|working| {
+                working.bar.finish_and_clear();
+                self.bars.remove(&working.bar);
+                working.since
+            })
+        });
+        let elapsed = since.map(|since| since.elapsed()).unwrap_or_default();
+        self.line(&format!("{}: {} ({:.1} s)", text::title(resource), escape(&words), elapsed.as_secs_f64()));
+    }
+}
+
+impl LiveProgress {
+    fn start(&self) -> Working {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("  {spinner} {msg} {elapsed:.dim}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(120));
+        #[expect(clippy::disallowed_methods, reason = "elapsed time for people's eyes; nothing depends on it")]
+        let since = Instant::now();
+        Working { bar, since }
+    }
+}

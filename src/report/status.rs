@@ -1,0 +1,174 @@
+//! What is live, as text and as JSON.
+
+use serde::Serialize;
+
+use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
+use crate::resource::Gap;
+
+/// What is live.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    pub region: String,
+    pub region_source: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    pub policy_root: String,
+    pub parameters: Vec<ParameterStatus>,
+    /// Why the parameters could not be listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters_unknown: Option<Gap>,
+    pub tables: Vec<TableStatus>,
+    pub suggestions: Vec<Suggestion>,
+    /// The line for the shell's start-up file; only text shows it.
+    #[serde(skip)]
+    pub shell: Option<ShellHint>,
+}
+
+/// One parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ParameterStatus {
+    pub name: String,
+    /// The part of the name below the root.
+    pub profile: String,
+    pub state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i64>,
+    /// Seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<i64>,
+    /// The fields that differ from the manifest.
+    pub drift: Vec<String>,
+}
+
+/// One table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableStatus {
+    pub name: String,
+    /// Its name in the manifest.
+    pub key: String,
+    pub state: State,
+    pub drift: Vec<String>,
+}
+
+/// What is known of a resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// It is there, with the status AWS gives if it gives one.
+    Present {
+        status: Option<String>,
+    },
+    NotFound,
+    Unknown {
+        gaps: Vec<Gap>,
+    },
+}
+
+/// Something to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Suggestion {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub message: String,
+    pub command: String,
+}
+
+/// A line for the shell's start-up file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShellHint {
+    pub file: &'static str,
+    pub line: String,
+}
+
+/// Returns the status as text.
+pub fn render(status: &Status) -> String {
+    let mut text = format!("{}\n===============\n", paint(BOLD, "Sentinel Status"));
+    if let Some(account) = &status.account {
+        text.push_str(&format!("\nAccount {}", escape(account)));
+    }
+    text.push_str(&format!("\nRegion {} (from {})\n", escape(&status.region), escape(&status.region_source)));
+    parameters(status, &mut text);
+    tables(status, &mut text);
+    if !status.suggestions.is_empty() {
+        text.push_str(&format!("\n{}\n", paint(BOLD, "Suggestions:")));
+        for suggestion in &status.suggestions {
+            text.push_str(&format!("  Run: {}\n", suggestion.command));
+        }
+    }
+    if let Some(hint) = &status.shell {
+        text.push_str(&format!("\n{}\n  Add to {}: {}\n", paint(BOLD, "Shell Integration:"), hint.file, hint.line));
+    }
+    let count = status.parameters.iter().filter(|one| matches!(one.state, State::Present { .. })).count();
+    let plural = if count == 1 { "" } else { "s" };
+    text.push_str(&format!("\nTotal: {count} policy parameter{plural}\n"));
+    text
+}
+
+fn parameters(status: &Status, text: &mut String) {
+    text.push_str(&format!("\n{}\n", paint(BOLD, format!("Policy Parameters ({}):", escape(&status.policy_root)))));
+    if let Some(gap) = &status.parameters_unknown {
+        text.push_str(&format!("  {}\n", unknown_words(gap)));
+        return;
+    }
+    if status.parameters.is_empty() {
+        text.push_str("  none\n");
+    }
+    let names = status.parameters.iter().map(|one| escape(&one.profile).chars().count());
+    let width = names.max().unwrap_or(0).max(8);
+    let versions = status.parameters.iter().filter_map(|one| one.version).map(|version| version.to_string().len());
+    let version_width = versions.max().unwrap_or(0).max(3);
+    for one in &status.parameters {
+        let words = match &one.state {
+            State::Present { .. } => {
+                let version = one.version.map(|version| format!("v{version}")).unwrap_or_default();
+                let date = one.modified.map(|seconds| format!("({})", civil(seconds))).unwrap_or_default();
+                format!("{version:version_width$}  {date}{}", drift_words(&one.drift))
+            }
+            State::NotFound => paint(YELLOW, "NOT FOUND"),
+            State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
+        };
+        text.push_str(&format!("  {:width$} {}\n", escape(&one.profile), words));
+    }
+}
+
+fn tables(status: &Status, text: &mut String) {
+    if status.tables.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{}\n", paint(BOLD, format!("Infrastructure ({}):", escape(&status.region)))));
+    let width = status.tables.iter().map(|one| one.name.chars().count()).max().unwrap_or(0);
+    for one in &status.tables {
+        let words = match &one.state {
+            State::Present { status } => {
+                let status = status.as_deref().unwrap_or("ACTIVE");
+                let style = if status == "ACTIVE" { GREEN } else { YELLOW };
+                format!("{}{}", paint(style, escape(status)), drift_words(&one.drift))
+            }
+            State::NotFound => paint(YELLOW, "NOT FOUND"),
+            State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
+        };
+        text.push_str(&format!("  {:width$}  DynamoDB   {words}\n", escape(&one.name)));
+    }
+}
+
+fn unknown_words(gap: &Gap) -> String {
+    if gap.denied {
+        paint(RED, format!("ACCESS DENIED ({})", gap.action))
+    } else {
+        paint(RED, format!("UNKNOWN ({})", escape(&gap.message)))
+    }
+}
+
+fn drift_words(drift: &[String]) -> String {
+    if drift.is_empty() {
+        return String::new();
+    }
+    let paths: Vec<String> = drift.iter().map(|path| escape(path)).collect();
+    paint(DIM, format!("  differs: {}", paths.join(", ")))
+}
+
+/// Returns a time as people write it, in UTC.
+fn civil(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| seconds.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
+}
