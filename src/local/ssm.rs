@@ -1,8 +1,7 @@
 //! Parameter Store, with AWS's own limits and texts.
 
 mod rules;
-
-use std::collections::BTreeMap;
+mod tags;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Deserialize;
@@ -26,9 +25,9 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
         "DeleteParameter" => delete(region, read(body)?),
         "DeleteParameters" => delete_many(region, read(body)?),
         "LabelParameterVersion" => label(region, read(body)?),
-        "AddTagsToResource" => add_tags(region, read(body)?),
-        "RemoveTagsFromResource" => remove_tags(region, read(body)?),
-        "ListTagsForResource" => list_tags(region, read(body)?),
+        "AddTagsToResource" => tags::add(region, read(body)?),
+        "RemoveTagsFromResource" => tags::remove(region, read(body)?),
+        "ListTagsForResource" => tags::list(region, read(body)?),
         other => Err(Failure::unsupported(&format!("ssm:{other}"))),
     }?;
     Ok(Answer::json(&answer))
@@ -199,7 +198,7 @@ fn put(region: &Region, request: Put) -> Result<Value, Failure> {
         )?
         .execute(params![request.name, version, request.value, kind, tier, request.description, now])?;
         for tag in &request.tags {
-            set_tag(store, &request.name, tag)?;
+            tags::set(store, &request.name, tag)?;
         }
         Ok(json!({ "Version": version, "Tier": tier }))
     })
@@ -443,72 +442,5 @@ fn label(region: &Region, request: Label) -> Result<Value, Failure> {
             return Err(Failure::new("ParameterVersionNotFound", message));
         }
         Ok(json!({ "InvalidLabels": [], "ParameterVersion": version }))
-    })
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tagging {
-    resource_type: String,
-    resource_id: String,
-    #[serde(default)]
-    tags: Vec<Tag>,
-    #[serde(default)]
-    tag_keys: Vec<String>,
-}
-
-impl Tagging {
-    fn check(&self, store: &Connection) -> Result<(), Failure> {
-        if self.resource_type != "Parameter" {
-            return Err(Failure::new("InvalidResourceType", "The resource type is not valid. Only Parameter is."));
-        }
-        match Stored::latest(store, &self.resource_id)? {
-            Some(_) => Ok(()),
-            None => Err(Failure::new(
-                "InvalidResourceId",
-                "The resource ID is not valid. Verify that you entered the correct ID and try again.",
-            )),
-        }
-    }
-}
-
-fn set_tag(store: &Connection, name: &str, tag: &Tag) -> rusqlite::Result<usize> {
-    store.execute("INSERT OR REPLACE INTO tags (name, key, value) VALUES (?, ?, ?)", params![name, tag.key, tag.value])
-}
-
-fn tags_of(store: &Connection, name: &str) -> rusqlite::Result<BTreeMap<String, String>> {
-    let mut statement = store.prepare_cached("SELECT key, value FROM tags WHERE name = ?")?;
-    let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
-}
-
-fn add_tags(region: &Region, request: Tagging) -> Result<Value, Failure> {
-    rules::check_tags(request.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())))?;
-    region.store.write(|store| {
-        request.check(store)?;
-        for tag in &request.tags {
-            set_tag(store, &request.resource_id, tag)?;
-        }
-        rules::check_tag_count(tags_of(store, &request.resource_id)?.len())?;
-        Ok(json!({}))
-    })
-}
-
-fn remove_tags(region: &Region, request: Tagging) -> Result<Value, Failure> {
-    region.store.write(|store| {
-        request.check(store)?;
-        for key in &request.tag_keys {
-            store.execute("DELETE FROM tags WHERE name = ? AND key = ?", params![request.resource_id, key])?;
-        }
-        Ok(json!({}))
-    })
-}
-
-fn list_tags(region: &Region, request: Tagging) -> Result<Value, Failure> {
-    region.store.read(|store| {
-        request.check(store)?;
-        let tags = tags_of(store, &request.resource_id)?;
-        let list: Vec<Value> = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-        Ok(json!({ "TagList": list }))
     })
 }

@@ -45,7 +45,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
     for (key, section) in &parsed.manifest.tables {
         let Some(table) = resolver.table(key, section) else { continue };
         if let Some(other) = names.insert(table.name.clone(), key.clone()) {
-            let message = format!("`tables.{key}` and `tables.{other}` are both the table {}", table.name);
+            let message = format!("`tables.{key}` and `tables.{other}` both name the AWS table \"{}\"", table.name);
             let place = path(&["tables", key, "name"]);
             resolver.fault(&place, Invalid::new(message, "give each its own name"), "the same name again");
         }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::meta::region::ProvideRegion;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -62,9 +63,9 @@ pub struct Connection {
 /// Reads AWS. It cannot write.
 #[derive(Debug)]
 pub struct Reader {
-    ssm: aws_sdk_ssm::Client,
-    dynamodb: aws_sdk_dynamodb::Client,
-    sts: aws_sdk_sts::Client,
+    ssm: policy_parameter::Client,
+    dynamodb: table::Client,
+    sts: caller::Client,
     pacer: Pacer,
 }
 
@@ -77,15 +78,21 @@ impl Reader {
             .operation_attempt_timeout(Duration::from_secs(25))
             .operation_timeout(Duration::from_secs(90))
             .build();
+        let region = aws_config::Region::new(connection.region);
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(aws_config::Region::new(connection.region))
+            .region(region.clone())
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts);
         if let Some(client) = connection.embedded {
             loader = loader.http_client(client).test_credentials();
         } else {
             if let Some(profile) = connection.aws_profile {
-                loader = loader.profile_name(profile);
+                // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
+                // one account would go to another.
+                let settings = ProviderConfig::without_region().with_region(Some(region));
+                let credentials =
+                    ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
+                loader = loader.profile_name(profile).credentials_provider(credentials);
             }
             if let Some(endpoint) = connection.endpoint_url {
                 loader = loader.endpoint_url(endpoint);
@@ -93,9 +100,9 @@ impl Reader {
         }
         let config = loader.load().await;
         Self {
-            ssm: aws_sdk_ssm::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            sts: aws_sdk_sts::Client::new(&config),
+            ssm: policy_parameter::Client::new(&config),
+            dynamodb: table::Client::new(&config),
+            sts: caller::Client::new(&config),
             pacer: Pacer::new(connection.interrupt),
         }
     }

@@ -151,7 +151,8 @@ fn field_line(change: &FieldChange, width: usize) -> String {
 fn document_diff(live: &str, desired: &str, origin: &str, indent: &str) -> String {
     let text = unified(live, desired, origin);
     let mut lines = String::new();
-    for line in text.lines() {
+    // Only the line feed ends a line: a carriage return before it is a difference like any other, and must be seen.
+    for line in text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line)) {
         let style = match line.as_bytes().first() {
             Some(b'+') => GREEN,
             Some(b'-') => RED,

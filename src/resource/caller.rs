@@ -1,6 +1,6 @@
 //! Who is calling: the account and identity behind the credentials.
 
-use aws_sdk_sts::Client;
+pub use aws_sdk_sts::Client;
 use serde::Serialize;
 
 use super::call::{CallError, Class, GET_CALLER_IDENTITY, Pacer};

@@ -11,7 +11,7 @@ use super::call::{
 use super::{Desired, Invalid, Live, Tags, diff_tags};
 use crate::change::{FieldChange, FieldValue, Takes};
 
-pub use api::{Found, discover, execute, observe};
+pub use api::{Client, Found, discover, execute, observe};
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub enum PolicyStep {
 impl PolicyStep {
     pub(super) fn operations(&self) -> &'static [Operation] {
         match self {
+            // Tags given with a creation take the permission of their own.
+            Self::CreateParameter { tags, .. } if tags.is_empty() => &[PUT_PARAMETER, GET_PARAMETERS],
             Self::CreateParameter { .. } => &[PUT_PARAMETER, ADD_PARAMETER_TAGS, GET_PARAMETERS],
             Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS],
             Self::TagParameter { .. } => &[ADD_PARAMETER_TAGS],

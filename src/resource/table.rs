@@ -15,7 +15,7 @@ use super::call::{
 };
 use super::{Desired, Invalid, Tags};
 
-pub use api::{Waiting, execute, observe};
+pub use api::{Client, Waiting, execute, observe};
 pub use diff::diff;
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_ssm::Client;
+pub use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{
     ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType as SdkType, ResourceTypeForTagging, Tag,
 };

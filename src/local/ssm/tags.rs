@@ -1,0 +1,78 @@
+//! Tags of parameters.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Stored, Tag, rules};
+use crate::local::Region;
+use crate::local::answer::Failure;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Tagging {
+    resource_type: String,
+    resource_id: String,
+    #[serde(default)]
+    tags: Vec<Tag>,
+    #[serde(default)]
+    tag_keys: Vec<String>,
+}
+
+impl Tagging {
+    fn check(&self, store: &Connection) -> Result<(), Failure> {
+        if self.resource_type != "Parameter" {
+            return Err(Failure::new("InvalidResourceType", "The resource type is not valid. Only Parameter is."));
+        }
+        match Stored::latest(store, &self.resource_id)? {
+            Some(_) => Ok(()),
+            None => Err(Failure::new(
+                "InvalidResourceId",
+                "The resource ID is not valid. Verify that you entered the correct ID and try again.",
+            )),
+        }
+    }
+}
+
+pub(super) fn set(store: &Connection, name: &str, tag: &Tag) -> rusqlite::Result<usize> {
+    store.execute("INSERT OR REPLACE INTO tags (name, key, value) VALUES (?, ?, ?)", params![name, tag.key, tag.value])
+}
+
+fn tags_of(store: &Connection, name: &str) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut statement = store.prepare_cached("SELECT key, value FROM tags WHERE name = ?")?;
+    let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+pub(super) fn add(region: &Region, request: Tagging) -> Result<Value, Failure> {
+    rules::check_tags(request.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())))?;
+    region.store.write(|store| {
+        request.check(store)?;
+        for tag in &request.tags {
+            set(store, &request.resource_id, tag)?;
+        }
+        rules::check_tag_count(tags_of(store, &request.resource_id)?.len())?;
+        Ok(json!({}))
+    })
+}
+
+pub(super) fn remove(region: &Region, request: Tagging) -> Result<Value, Failure> {
+    region.store.write(|store| {
+        request.check(store)?;
+        for key in &request.tag_keys {
+            store.execute("DELETE FROM tags WHERE name = ? AND key = ?", params![request.resource_id, key])?;
+        }
+        Ok(json!({}))
+    })
+}
+
+pub(super) fn list(region: &Region, request: Tagging) -> Result<Value, Failure> {
+    region.store.read(|store| {
+        request.check(store)?;
+        let tags = tags_of(store, &request.resource_id)?;
+        let list: Vec<Value> = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        Ok(json!({ "TagList": list }))
+    })
+}

@@ -1,0 +1,53 @@
+//! The binary, end to end: every command, every exit code.
+
+mod apply;
+mod init;
+mod plan;
+mod status;
+mod validate;
+
+/// A manifest with two profiles and three tables, and the policy it names.
+pub const MANIFEST: &str = r#"[aws]
+region = "us-east-1"
+
+[profiles.dev]
+policy = "policies/dev.yaml"
+
+[profiles.staging]
+
+[tables.approvals]
+
+[tables.sessions]
+name = "acme-sessions"
+point_in_time_recovery = true
+deletion_protection = true
+tags = { team = "security" }
+
+[tables.audit]
+name = "acme-audit"
+partition_key = { name = "id", type = "S" }
+sort_key = { name = "at", type = "N" }
+ttl_attribute = "expires_at"
+[tables.audit.indexes.actor-index]
+partition_key = { name = "actor", type = "S" }
+sort_key = { name = "at", type = "N" }
+projection = { include = ["action", "outcome"] }
+"#;
+
+pub const POLICY: &str = r#"version: "1"
+rules:
+  - name: developers
+    effect: allow
+    conditions:
+      profiles: [dev]
+      users: [alice, bob]
+  - name: rest
+    effect: deny
+"#;
+
+/// Returns a world that holds the manifest and its policy.
+pub fn project() -> crate::world::World {
+    let world = crate::world::World::new();
+    world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
+    world
+}

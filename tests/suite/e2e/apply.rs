@@ -1,0 +1,246 @@
+use serde_json::{Value, json};
+
+use super::{MANIFEST, POLICY, project};
+use crate::snapshot;
+use crate::world::{World, moto};
+
+#[test]
+fn an_apply_creates_all_and_a_second_one_writes_nothing() {
+    let world = project();
+    let run = world.run(&["apply", "--yes"]).expect(0);
+    snapshot!(run.stdout);
+    let mut writes = world.writes();
+    writes.sort();
+    assert_eq!(
+        writes,
+        [
+            "CreateTable",
+            "CreateTable",
+            "CreateTable",
+            "PutParameter",
+            "PutParameter",
+            "UpdateContinuousBackups",
+            "UpdateTimeToLive",
+            "UpdateTimeToLive",
+            "UpdateTimeToLive",
+        ]
+    );
+    assert_eq!(world.parameter("/sentinel/policies/dev"), POLICY);
+    let table = world.table("acme-sessions");
+    assert_eq!(table["DeletionProtectionEnabled"], json!(true));
+    assert_eq!(table["GlobalSecondaryIndexes"].as_array().unwrap().len(), 3);
+    let again = world.run(&["apply", "--yes"]).expect(0);
+    snapshot!(again.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[test]
+fn policies_are_written_before_tables() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let writes = world.writes();
+    let last_policy = writes.iter().rposition(|name| name == "PutParameter").unwrap();
+    let first_table = writes.iter().position(|name| name == "CreateTable").unwrap();
+    assert!(last_policy < first_table, "{writes:?}");
+}
+
+#[test]
+fn an_apply_as_json_is_one_document_with_plan_and_result() {
+    let world = project();
+    let document = world.run(&["apply", "--yes", "--json"]).expect(0).json();
+    assert_eq!(document["format_version"], json!(1));
+    assert_eq!(document["plan"]["summary"]["create"], json!(5));
+    assert_eq!(document["result"]["verification"]["result"], json!("as_desired"));
+    let outcomes: Vec<&Value> =
+        document["result"]["resources"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
+    assert_eq!(outcomes, [&json!("applied"); 5]);
+}
+
+#[test]
+fn drifted_content_is_written_as_a_new_version() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let changed = POLICY.replace("[alice, bob]", "[alice]");
+    world.write("policies/dev.yaml", &changed);
+    world.calls();
+    let run = world.run(&["apply", "--yes"]).expect(0);
+    assert!(run.stdout.contains("~ /sentinel/policies/dev (updated: content)"), "{}", run.stdout);
+    assert_eq!(world.writes(), ["PutParameter"]);
+    assert_eq!(world.parameter("/sentinel/policies/dev"), changed);
+}
+
+#[test]
+fn a_bare_profiles_content_is_left_alone() {
+    let world = project();
+    let own = "version: \"1\"\nrules: [{name: mine, effect: deny}]\n";
+    let put = json!({ "Name": "/sentinel/policies/staging", "Value": own, "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(world.parameter("/sentinel/policies/staging"), own);
+}
+
+#[test]
+fn a_parameters_tags_are_repaired() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\ntags = { owner = \"platform\" }\n[profiles.a]\ntags = { team = \"x\" }\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("sentinel.toml", "[aws]\ntags = { owner = \"platform\" }\n[profiles.a]\ntags = { unit = \"y\" }\n");
+    let run = world.run(&["plan"]).expect(0);
+    assert!(run.stdout.contains("(drift: tags.team, tags.unit, v1)"), "{}", run.stdout);
+    world.calls();
+    world.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(world.writes(), ["AddTagsToResource", "RemoveTagsFromResource"]);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_is_changed() {
+    let world = project();
+    let run = world.run(&["apply"]).expect(1);
+    snapshot!(run.stderr);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[test]
+fn one_table_failing_leaves_the_others_and_running_again_finishes() {
+    let world = project();
+    world.fail("CreateTable", "ValidationException", "acme-sessions");
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    snapshot!(run.stdout);
+    assert_eq!(world.table("sentinel-requests")["TableName"], json!("sentinel-requests"));
+    assert_eq!(world.table("acme-audit")["TableName"], json!("acme-audit"));
+    world.clear_faults();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn when_everything_fails_nothing_was_done() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.a]\n");
+    world.fail("PutParameter", "AccessDeniedException", "");
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert!(
+        run.stdout.contains("X /sentinel/policies/a: while creating: ssm:PutParameter: AccessDenied"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_left_alone() {
+    let world = project();
+    world.fail("DescribeTable", "AccessDeniedException", "acme-audit");
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    let line = "? audit table: acme-audit: left alone, it could not be read (dynamodb:DescribeTable)";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
+    assert!(
+        !world.calls().iter().any(|call| call.operation == "CreateTable" && call.body["TableName"] == "acme-audit")
+    );
+}
+
+/// An AWS that throttles makes an apply slower, never makes it fail.
+#[test]
+fn throttling_is_waited_out() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n[tables.approvals]\n");
+    let mut left = std::collections::HashMap::new();
+    world.fault(move |call| {
+        let limit = match call.operation.as_str() {
+            "PutParameter" | "UpdateTimeToLive" => 4,
+            "CreateTable" => 4,
+            _ => return None,
+        };
+        let count = left.entry(call.operation.clone()).or_insert(0);
+        *count += 1;
+        let code = if call.operation == "CreateTable" { "LimitExceededException" } else { "ThrottlingException" };
+        let text = "Subscriber limit exceeded: Only 10 tables can be created, updated, or deleted simultaneously";
+        (*count <= limit).then(|| sentinel::local::Answer::error(400, code, text))
+    });
+    world.run(&["apply", "--yes"]).expect(0);
+}
+
+/// The answer of a write is lost after it took effect: the repeated call finds its own work and goes on.
+#[test]
+fn a_write_whose_answer_is_lost_is_recognised_as_ones_own() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.a]\n[tables.approvals]\n");
+    let layout = world.run(&["plan", "--json"]).expect(0).json();
+    let policy = layout["resources"][0]["steps"][0]["content"].as_str().unwrap().to_owned();
+    // It is there by the time the call comes, though the plan saw nothing.
+    world.fault({
+        let mut first = true;
+        move |call| {
+            let hidden = call.operation == "GetParameters" && std::mem::take(&mut first);
+            hidden.then(|| sentinel::local::Answer {
+                status: 200,
+                content_type: "application/x-amz-json-1.1",
+                body: br#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#.to_vec(),
+            })
+        }
+    });
+    let put = json!({ "Name": "/sentinel/policies/a", "Value": policy, "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.run(&["apply", "--yes"]).expect(0);
+}
+
+#[test]
+fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.a]\n");
+    let put = json!({ "Name": "/sentinel/policies/a", "Value": "theirs", "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    let mut first = true;
+    world.fault(move |call| {
+        let hidden = call.operation == "GetParameters" && std::mem::take(&mut first);
+        hidden.then(|| sentinel::local::Answer {
+            status: 200,
+            content_type: "application/x-amz-json-1.1",
+            body: br#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#.to_vec(),
+        })
+    });
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert!(run.stdout.contains("conflict, someone else created it meanwhile"), "{}", run.stdout);
+    assert_eq!(world.parameter("/sentinel/policies/a"), "theirs");
+}
+
+#[test]
+fn a_wait_over_its_limit_says_how_to_go_on() {
+    if moto().is_some() {
+        return; // moto's tables are ACTIVE at once
+    }
+    let rules = sentinel::local::Rules { table_creation: std::time::Duration::from_secs(3), ..Default::default() };
+    let world = World::with(rules);
+    world.write("sentinel.toml", "[tables.approvals]\n");
+    let run = world.run(&["apply", "--yes", "--wait-timeout", "1s"]).expect(5);
+    assert!(run.stdout.contains("the table is still CREATING after 1 s"), "{}", run.stdout);
+    // The next run finds it being created, waits, and does the rest.
+    let run = world.run(&["plan"]).expect(0);
+    assert!(run.stdout.contains("+ Approvals table: sentinel-requests (being created;"), "{}", run.stdout);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_finishes_what_is_under_way_and_says_what_is_not_done() {
+    if moto().is_some() {
+        return;
+    }
+    let rules = sentinel::local::Rules { table_creation: std::time::Duration::from_secs(4), ..Default::default() };
+    let world = World::with(rules);
+    world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
+    let mut command = world.command(&["apply", "--yes", "--endpoint-url", world.url()]);
+    let child = command.spawn().unwrap();
+    let id = child.id().to_string();
+    while !world.calls().iter().any(|call| call.operation == "CreateTable") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
+    let run = crate::world::finish(child).expect(130);
+    assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
+    assert!(run.stdout.contains("interrupted, its first steps are done; running again goes on"), "{}", run.stdout);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}

@@ -1,0 +1,159 @@
+use serde_json::json;
+
+use crate::snapshot;
+use crate::world::World;
+
+#[test]
+fn bootstrap_creates_policies_and_all_three_tables() {
+    let world = World::new();
+    let run = world.run(&["init", "bootstrap", "--profile", "dev", "--profile", "prod", "--all", "--yes"]).expect(0);
+    snapshot!(run.stdout);
+    snapshot!(world.parameter("/sentinel/policies/dev"));
+    world.calls();
+    let again = world.run(&["init", "bootstrap", "--profile", "dev", "--profile", "prod", "--all", "--yes"]).expect(0);
+    assert!(again.stdout.contains("Nothing to do: live is as desired."), "{}", again.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[test]
+fn no_region_is_an_error_before_any_call() {
+    let world = World::new();
+    let mut command =
+        world.command(&["init", "bootstrap", "--profile", "dev", "--all", "--yes", "--endpoint-url", world.url()]);
+    let run = crate::world::finish(command.spawn().unwrap()).expect(1);
+    snapshot!(run.stderr);
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn the_region_is_shown_with_where_it_came_from() {
+    let world = World::new();
+    let region_line = |run: crate::world::Run| {
+        run.expect(0).stdout.lines().find(|line| line.starts_with("Region")).unwrap().to_owned()
+    };
+    let plan = ["init", "approvals", "--plan"];
+    assert_eq!(region_line(world.run(&plan)), "Region us-east-1 (from AWS_REGION)");
+    let given = ["init", "approvals", "--plan", "--region", "eu-west-1"];
+    assert_eq!(region_line(world.run(&given)), "Region eu-west-1 (from --region)");
+    world.write(".aws/config", "[profile work]\nregion = ap-south-1\n");
+    world.write(".aws/credentials", "[work]\naws_access_key_id = a\naws_secret_access_key = b\n");
+    let profile = ["init", "approvals", "--plan", "--aws-profile", "work", "--endpoint-url", world.url()];
+    let run = crate::world::finish(world.command(&profile).spawn().unwrap());
+    assert_eq!(region_line(run), "Region ap-south-1 (from AWS profile work)");
+}
+
+#[test]
+fn each_table_has_its_command_and_takes_a_name() {
+    let world = World::new();
+    for (command, table) in [("approvals", "a-requests"), ("breakglass", "a-breakglass"), ("sessions", "a-sessions")] {
+        world.run(&["init", command, "--table", table, "-y"]).expect(0);
+        assert_eq!(world.table(table)["TableName"], json!(table));
+    }
+}
+
+#[test]
+fn a_plan_without_any_dynamodb_permission_shows_the_whole_layout() {
+    let world = World::new();
+    world.fail("DescribeTable", "AccessDeniedException", "");
+    world.fail("DescribeTimeToLive", "AccessDeniedException", "");
+    let run = world.run(&["init", "approvals", "--plan"]).expect(0);
+    snapshot!(run.stdout);
+    // Applying it blind is another matter.
+    world.run(&["init", "approvals", "--yes"]).expect(1);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[test]
+fn init_never_changes_what_exists() {
+    let world = World::new();
+    let put = json!({ "Name": "/sentinel/policies/dev", "Value": "mine", "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.aws(
+        "DynamoDB_20120810.CreateTable",
+        &json!({
+            "TableName": "sentinel-requests",
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "BillingMode": "PAY_PER_REQUEST",
+        }),
+    );
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let run = world.run(&["init", "bootstrap", "--profile", "dev", "--with-approvals", "--yes"]).expect(0);
+    assert!(
+        run.stdout.contains("~ Approvals table: sentinel-requests (drift: 4 fields), left alone"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stderr.contains("init only creates."), "{}", run.stderr);
+    assert_eq!(world.writes(), [""; 0]);
+    assert_eq!(world.parameter("/sentinel/policies/dev"), "mine");
+}
+
+#[test]
+fn a_printed_manifest_is_what_the_command_does() {
+    let world = World::new();
+    let args =
+        ["init", "bootstrap", "--profile", "dev", "--all", "--session-table", "acme-sessions", "--region", "eu-west-1"];
+    let printed = world.run(&[&args[..], &["--print-manifest"]].concat()).expect(0).stdout;
+    snapshot!(printed);
+    assert!(world.calls().is_empty());
+    world.run(&[&args[..], &["--write-manifest", "sentinel.toml"]].concat()).expect(0);
+    assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), printed);
+    let refused = world.run(&[&args[..], &["--write-manifest", "sentinel.toml"]].concat()).expect(1);
+    snapshot!(refused.stderr);
+    world.run(&[&args[..], &["--yes"]].concat()).expect(0);
+    world.run(&["plan", "--detailed-exitcode", "--region", "eu-west-1"]).expect(0);
+}
+
+#[test]
+fn iam_policies_are_printed_without_credentials_or_calls() {
+    let world = World::new();
+    let mut command = world.command(&["init", "approvals", "--generate-iam", "--region", "us-gov-west-1"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    snapshot!(crate::world::finish(command.spawn().unwrap()).expect(0).stdout);
+    let args = ["init", "bootstrap", "--profile", "dev", "--all", "--generate-iam-policies"];
+    snapshot!(world.run(&args).expect(0).stdout);
+    assert!(world.calls().is_empty());
+}
+
+/// What an apply and the plans around it call is what the generated policy allows: nothing is missing, nothing is extra.
+#[test]
+fn the_generated_policy_allows_what_is_called_and_no_more() {
+    let world = World::new();
+    let args = ["init", "bootstrap", "--profile", "dev", "--all"];
+    let policy = world.run(&[&args[..], &["--generate-iam-policies"]].concat()).expect(0).json();
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let admin = statements
+        .filter(|one| ["Admin", "Provisioning"].iter().any(|end| one["Sid"].as_str().unwrap().ends_with(end)));
+    let mut allowed: Vec<String> = admin
+        .flat_map(|one| one["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect();
+    allowed.sort();
+    allowed.dedup();
+    world.run(&[&args[..], &["--yes"]].concat()).expect(0);
+    world.run(&["init", "status"]).expect(0);
+    let mut called: Vec<String> = world
+        .calls()
+        .iter()
+        .filter(|call| call.operation != "GetCallerIdentity")
+        .map(|call| {
+            let ssm = call.operation.contains("Parameter") || call.operation.ends_with("ForResource");
+            format!("{}:{}", if ssm { "ssm" } else { "dynamodb" }, call.operation)
+        })
+        .collect();
+    called.sort();
+    called.dedup();
+    assert_eq!(allowed, called);
+}
+
+#[test]
+fn bad_names_are_refused_by_the_command_line() {
+    let world = World::new();
+    let run = world.run(&["init", "approvals", "--table", "a b"]).expect(1);
+    assert!(run.stderr.contains("use 3 to 255 letters, digits, and _ . -"), "{}", run.stderr);
+    world.run(&["init", "bootstrap", "--profile", "a/b", "--plan"]).expect(1);
+    world.run(&["init", "bootstrap", "--profile", "a", "--policy-root", "/aws/x", "--plan"]).expect(1);
+    world.run(&["init", "bootstrap"]).expect(1);
+    assert!(world.calls().is_empty());
+}

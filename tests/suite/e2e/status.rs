@@ -1,0 +1,89 @@
+use serde_json::json;
+
+use super::{POLICY, project};
+use crate::snapshot;
+use crate::world::World;
+
+#[test]
+fn init_status_of_an_empty_account_suggests_what_to_run() {
+    let world = World::new();
+    let run = world.run(&["init", "status"]).expect(0);
+    snapshot!(run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    // What it suggests works when pasted.
+    let commands: Vec<String> =
+        run.stdout.lines().filter_map(|line| line.trim().strip_prefix("Run: sentinel ")).map(str::to_owned).collect();
+    assert_eq!(commands.len(), 4);
+    for command in commands {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        let at = words.iter().position(|word| *word == "--endpoint-url").unwrap();
+        words.drain(at..at + 2);
+        words.push("--yes");
+        world.run(&words).expect(0);
+    }
+    let run = world.run(&["init", "status"]).expect(0);
+    assert!(!run.stdout.contains("Suggestions"), "{}", run.stdout);
+}
+
+#[test]
+fn init_status_lists_every_policy_under_the_root_at_any_depth() {
+    let world = World::new();
+    for number in 0..23 {
+        let put = json!({ "Name": format!("/team/p{number:02}"), "Value": "x", "Type": "String" });
+        world.aws("AmazonSSM.PutParameter", &put);
+    }
+    world.aws("AmazonSSM.PutParameter", &json!({ "Name": "/team/deep/one", "Value": "x", "Type": "String" }));
+    world.aws("AmazonSSM.PutParameter", &json!({ "Name": "/teamwork", "Value": "x", "Type": "String" }));
+    let run = world.run(&["init", "status", "--policy-root", "/team", "--check-tables=false", "--json"]).expect(0);
+    let document = run.json();
+    assert_eq!(document["parameters"].as_array().unwrap().len(), 24);
+    assert_eq!(document["parameters"][0]["profile"], json!("deep/one"));
+    assert_eq!((&document["tables"], &document["suggestions"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn init_status_shows_what_is_denied_and_everything_else() {
+    let world = World::new();
+    world.run(&["init", "bootstrap", "--profile", "dev", "--with-approvals", "--yes"]).expect(0);
+    world.fail("DescribeTable", "AccessDeniedException", "sentinel-sessions");
+    let run = world.run(&["init", "status", "--check-tables", "--aws-profile", "x"]);
+    // A profile that is not there gives no credentials, whatever keys the environment holds.
+    let run = run.expect(1);
+    assert!(run.stderr.contains("hint: give credentials"), "{}", run.stderr);
+    let run = world.run(&["init", "status", "--check-tables"]).expect(0);
+    snapshot!(run.stdout);
+    snapshot!(world.run(&["init", "status", "--check-tables", "--json"]).expect(0).stdout);
+}
+
+#[test]
+fn the_shell_hint_follows_the_shell() {
+    let world = World::new();
+    world.write(".aws/credentials", "[work]\naws_access_key_id = a\naws_secret_access_key = b\n");
+    for (shell, expected) in [
+        ("/bin/zsh", "Add to ~/.zshrc: eval \"$(sentinel shell init --aws-profile work)\""),
+        ("/usr/bin/bash", "Add to ~/.bashrc: eval \"$(sentinel shell init --aws-profile work)\""),
+        ("/usr/bin/fish", "Add to ~/.config/fish/config.fish: sentinel shell init --aws-profile work | source"),
+    ] {
+        let args = ["init", "status", "--aws-profile", "work", "--region", "us-east-1", "--endpoint-url", world.url()];
+        let run = crate::world::finish(world.command(&args).env("SHELL", shell).spawn().unwrap()).expect(0);
+        assert!(run.stdout.contains(expected), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn status_of_a_manifest_shows_live_and_how_it_differs() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
+    let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
+    world.write("sentinel.toml", &format!("{manifest}\n[tables.breakglass]\n\n[profiles.new]\n"));
+    world.calls();
+    let run = world.run(&["status"]).expect(0);
+    snapshot!(run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["status", "--detailed-exitcode"]).expect(2);
+    let document = world.run(&["status", "--json"]).expect(0).json();
+    assert_eq!(document["parameters"][0]["drift"], json!(["content"]));
+    assert_eq!(document["tables"][3]["state"]["state"], json!("not_found"));
+    assert_eq!(document["suggestions"][0]["type"], json!("apply"));
+}

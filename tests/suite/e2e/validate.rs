@@ -1,0 +1,95 @@
+use serde_json::json;
+
+use super::project;
+use crate::snapshot;
+use crate::world::World;
+
+#[test]
+fn a_valid_manifest_is_counted_offline() {
+    let world = project();
+    let run = world.run(&["validate"]).expect(0);
+    assert_eq!(run.stdout, "sentinel.toml is valid: 2 profiles, 3 tables.\n");
+    assert_eq!(world.run(&["validate", "--json"]).expect(0).json()["valid"], json!(true));
+    assert!(world.calls().is_empty());
+}
+
+/// Every fault of the manifest and of the policy it names, in one go, before any call.
+#[test]
+fn all_faults_are_shown_in_one_go() {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        r#"[aws]
+region = "us east"
+account_id = 123456789012
+regon = "x"
+
+[policies]
+root = "/aws/policies"
+
+[profiles.dev]
+policy = "policies/dev.yaml"
+
+[profiles.gone]
+policy = "policies/gone.yaml"
+
+[profiles.out]
+policy = "../secret.yaml"
+
+[profiles."a b"]
+
+[tables.approvals]
+name = "same"
+encryption = "alias/mine"
+
+[tables.breakglass]
+name = "same"
+billing_mode = "PROVISIONED"
+
+[tables.sessions.indexes.user-index]
+partition_key = { name = "started_at", type = "S" }
+
+[tables.audit]
+partition_key = { name = "id", type = "string" }
+ttl_attribute = 5
+"#,
+    );
+    world.write("policies/dev.yaml", "version: \"1\"\nrules:\n  - name: a\n    efect: allow\n");
+    let run = world.run(&["validate"]).expect(1);
+    snapshot!(run.stderr);
+    assert_eq!(run.stdout, "");
+    let document = world.run(&["validate", "--json"]).expect(1).json();
+    assert_eq!(document["error"]["faults"].as_array().unwrap().len(), 16);
+    world.run(&["plan"]).expect(1);
+    world.run(&["apply", "--yes"]).expect(1);
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn a_policy_over_the_tiers_size_names_the_tier() {
+    let world = World::new();
+    let long = format!("version: \"1\"\nrules:\n  - name: a\n    effect: deny\n    reason: {}\n", "x".repeat(4100));
+    world.write("dev.yaml", &long).write("sentinel.toml", "[profiles.dev]\npolicy = \"dev.yaml\"\n");
+    let run = world.run(&["validate"]).expect(1);
+    snapshot!(run.stderr);
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"dev.yaml\"\ntier = \"advanced\"\n");
+    world.run(&["validate"]).expect(0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_the_folder_is_refused() {
+    let world = World::new();
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("p.yaml"), "version: \"1\"\n").unwrap();
+    std::os::unix::fs::symlink(outside.path().join("p.yaml"), world.folder.path().join("p.yaml")).unwrap();
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"p.yaml\"\n");
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("links out of the manifest's folder"), "{}", run.stderr);
+}
+
+#[test]
+fn no_manifest_says_how_to_start_one() {
+    let world = World::new();
+    snapshot!(world.run(&["plan"]).expect(1).stderr);
+}

@@ -1,0 +1,167 @@
+//! The engine in this process, on the embedded AWS, with a clock that the test drives.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use sentinel::diagnostic::{Faults, Source};
+use sentinel::local::{LocalAws, Rules};
+use sentinel::manifest::{self, Loaded, Overrides};
+use sentinel::provider::{Connection, Reader, Writer};
+use sentinel::reconcile::{self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Target, Verification};
+use sentinel::resource::Step;
+use sentinel::resource::call::Interrupt;
+use sentinel::resource::table::Waiting;
+use tokio::time::Instant;
+
+pub fn load(text: &str, folder: &Path) -> Loaded {
+    let mut faults = Faults::default();
+    let parsed = manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
+    let loaded = manifest::resolve(parsed, folder, &Overrides::default(), &mut faults);
+    assert!(faults.is_empty(), "{:?}", faults.into_sorted());
+    loaded
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn step(&self, _: &ResourcePlan, _: &Step) {}
+    fn done(&self, _: &ResourcePlan, _: &Outcome) {}
+}
+
+async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
+    Reader::connect(Connection {
+        region: String::from("us-east-1"),
+        aws_profile: None,
+        endpoint_url: None,
+        embedded: Some(client),
+        interrupt: interrupt.clone(),
+    })
+    .await
+}
+
+/// Plans, applies, and returns both.
+pub async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
+    let interrupt = Interrupt::default();
+    let target = Target {
+        region: String::from("us-east-1"),
+        region_source: String::from("the test"),
+        policy_root: loaded.policy_root.clone(),
+        caller: None,
+        local: None,
+    };
+    let reader = reader(client, &interrupt).await;
+    let plan = reconcile::plan(&reader, target, &loaded.desired, Intent::Converge).await.unwrap();
+    let writer = Writer::new(reader, Waiting { limit });
+    let report = reconcile::apply(&writer, &plan, &loaded.desired, &interrupt, &Silent).await;
+    (plan, report)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_takes_twenty_minutes_is_waited_for() {
+    let rules = Rules { table_creation: HOUR / 3, ..Rules::default() };
+    let client = SharedHttpClient::new(LocalAws::memory(rules));
+    let loaded = load("[tables.approvals]\n[tables.sessions]\npoint_in_time_recovery = true\n", Path::new("."));
+    let started = Instant::now();
+    let (_, report) = pass(client.clone(), &loaded, HOUR).await;
+    assert_eq!(report.verification, Verification::AsDesired);
+    let minutes = started.elapsed().as_secs() / 60;
+    assert!((20..22).contains(&minutes), "{minutes} minutes passed on the paused clock");
+    let (plan, _) = pass(client, &loaded, HOUR).await;
+    assert!(!plan.has_differences());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_at_its_limit_and_the_next_run_goes_on() {
+    let rules = Rules { table_creation: HOUR / 3, ..Rules::default() };
+    let client = SharedHttpClient::new(LocalAws::memory(rules));
+    let loaded = load("[tables.approvals]\n", Path::new("."));
+    let (_, report) = pass(client.clone(), &loaded, HOUR / 12).await;
+    assert!(
+        matches!(&report.resources[0].outcome, Outcome::Failed { why } if why.contains("still CREATING after 300 s"))
+    );
+    let (_, report) = pass(client, &loaded, HOUR).await;
+    assert_eq!(report.resources[0].outcome, Outcome::Applied);
+    assert_eq!(report.verification, Verification::AsDesired);
+}
+
+/// An AWS that takes three writes of a parameter a second and answers all others with ThrottlingException.
+#[derive(Debug)]
+struct Throttled {
+    local: LocalAws,
+    admitted: Mutex<Vec<Instant>>,
+    refused: Mutex<usize>,
+}
+
+impl HttpConnector for Throttled {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let is_put = request.headers().get("x-amz-target") == Some("AmazonSSM.PutParameter");
+        if is_put {
+            let mut admitted = self.admitted.lock().unwrap();
+            let second = Duration::from_secs(1);
+            if admitted.iter().filter(|at| at.elapsed() < second).count() >= 3 {
+                *self.refused.lock().unwrap() += 1;
+                let body = r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#;
+                let response = HttpResponse::new(400.try_into().unwrap(), SdkBody::from(body));
+                return HttpConnectorFuture::ready(Ok(response));
+            }
+            admitted.push(Instant::now());
+        }
+        self.local.call(request)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_writes_a_second_make_an_apply_slower_and_never_make_it_fail() {
+    let throttled = Arc::new(Throttled {
+        local: LocalAws::memory(Rules::default()),
+        admitted: Mutex::default(),
+        refused: Mutex::default(),
+    });
+    let connector = Arc::clone(&throttled);
+    let client = http_client_fn(move |_, _| {
+        #[derive(Debug)]
+        struct Shared(Arc<Throttled>);
+        impl HttpConnector for Shared {
+            fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+                self.0.call(request)
+            }
+        }
+        SharedHttpConnector::new(Shared(Arc::clone(&connector)))
+    });
+    let text: String = (0..100).map(|number| format!("[profiles.p{number}]\n")).collect();
+    let started = Instant::now();
+    let (_, report) = pass(client, &load(&text, Path::new(".")), HOUR).await;
+    assert_eq!(report.verification, Verification::AsDesired);
+    assert!(report.resources.iter().all(|one| one.outcome == Outcome::Applied));
+    assert!(*throttled.refused.lock().unwrap() > 0, "it was never throttled");
+    let seconds = started.elapsed().as_secs();
+    assert!((30..120).contains(&seconds), "{seconds} seconds passed on the paused clock");
+}
+
+/// Every example is applied, twice: the second plan is empty.
+#[tokio::test(start_paused = true)]
+async fn every_example_is_applied_and_then_as_desired() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut manifests = vec![root.join("sentinel.toml.example")];
+    let mut folders: Vec<_> =
+        std::fs::read_dir(root.join("examples")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    manifests.extend(folders.into_iter().filter(|folder| folder.is_dir()).map(|folder| folder.join("sentinel.toml")));
+    assert!(manifests.len() >= 5, "{manifests:?}");
+    for path in manifests {
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let loaded = load(&text, path.parent().unwrap());
+        let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
+        let (_, report) = pass(client.clone(), &loaded, HOUR).await;
+        assert_eq!(report.verification, Verification::AsDesired, "{}: {report:#?}", path.display());
+        let (plan, _) = pass(client, &loaded, HOUR).await;
+        assert!(!plan.has_differences() && !plan.has_steps(), "{}: {plan:#?}", path.display());
+    }
+}

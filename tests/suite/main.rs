@@ -1,0 +1,12 @@
+//! The tests that need more than one module: the binary end to end, the engine on the embedded AWS with a driven clock,
+//! the documents, and the shape of the sources.
+//!
+//! The end-to-end tests run against an embedded AWS behind a server of their own. With `SENTINEL_TEST_AWS` set to the
+//! address of a moto server they run against that instead: see `scripts/conformance`.
+
+mod docs;
+mod e2e;
+mod embedded;
+mod engine;
+mod sources;
+mod world;

@@ -1,0 +1,106 @@
+//! The shape of the sources: imports point down only, files stay small, and nothing private is mentioned.
+
+use std::path::{Path, PathBuf};
+
+fn sources() -> Vec<(PathBuf, String)> {
+    fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    found
+}
+
+/// Returns the module a file belongs to: the first part of its path below `src`.
+fn module(path: &Path) -> String {
+    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    below.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+}
+
+/// Each module, and the modules of this crate it may use.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("change", &[]),
+    ("diagnostic", &[]),
+    ("resource", &["change"]),
+    ("document", &["diagnostic", "resource"]),
+    ("policy", &["diagnostic", "document", "resource"]),
+    ("manifest", &["diagnostic", "document", "policy", "resource"]),
+    ("provider", &["resource"]),
+    ("reconcile", &["provider", "resource", "change"]),
+    ("iam", &["manifest", "resource"]),
+    ("local", &[]),
+    ("error", &["diagnostic", "reconcile", "resource"]),
+    ("cli", &["manifest", "resource"]),
+    ("report", &["change", "cli", "diagnostic", "error", "reconcile", "resource"]),
+    (
+        "command",
+        &[
+            "change",
+            "cli",
+            "diagnostic",
+            "error",
+            "iam",
+            "local",
+            "manifest",
+            "provider",
+            "reconcile",
+            "report",
+            "resource",
+        ],
+    ),
+    ("lib", &[]),
+    ("main", &[]),
+];
+
+#[test]
+fn imports_point_down_only() {
+    let names: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    for (path, text) in sources() {
+        let own = module(&path);
+        let (_, allowed) =
+            MAY_USE.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is not listed"));
+        for used in names.iter().filter(|name| **name != own && text.contains(&format!("crate::{name}::"))) {
+            assert!(allowed.contains(used), "{} uses crate::{used}, which {own} may not", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_library_has_its_place() {
+    // The name of a library, and the modules that may speak of it.
+    let places: &[(&str, &[&str])] = &[
+        ("aws_sdk_", &["resource"]),
+        ("aws_config", &["provider"]),
+        ("anstyle", &["report"]),
+        ("anstream", &["report"]),
+        ("indicatif", &["report"]),
+        ("annotate_snippets", &["report"]),
+        ("rusqlite", &["local"]),
+        ("dynoxide", &["local"]),
+        ("clap", &["cli", "command"]),
+        ("println!", &[]),
+    ];
+    for (path, text) in sources() {
+        let own = module(&path);
+        let code: String = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        for (library, allowed) in places.iter().filter(|(library, _)| code.contains(*library)) {
+            assert!(allowed.contains(&own.as_str()), "{} speaks of {library}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    for (path, text) in sources() {
+        let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
+        assert!(lines <= 500, "{} has {lines} lines before its tests", path.display());
+    }
+}

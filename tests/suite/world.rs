@@ -1,0 +1,277 @@
+//! A world for one test: a folder, an AWS, and what it was asked.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sentinel::local::{Answer, Handler, LocalAws, Request, Rules, Server};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A request that arrived.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// Such as `PutParameter`; `GetCallerIdentity` for STS.
+    pub operation: String,
+    pub body: Value,
+}
+
+impl Call {
+    pub fn writes(&self) -> bool {
+        !["Get", "Describe", "List"].iter().any(|head| self.operation.starts_with(head))
+    }
+}
+
+type Fault = Box<dyn FnMut(&Call) -> Option<Answer> + Send>;
+
+#[derive(Default)]
+struct Shared {
+    calls: Vec<Call>,
+    faults: Vec<Fault>,
+}
+
+pub struct World {
+    pub folder: TempDir,
+    url: String,
+    shared: Arc<Mutex<Shared>>,
+    /// Only one test at a time may use a moto server.
+    _turn: Option<MutexGuard<'static, ()>>,
+}
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Run {
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
+    }
+}
+
+/// The address of the moto server that the tests are to use, if they are.
+pub fn moto() -> Option<String> {
+    std::env::var("SENTINEL_TEST_AWS").ok()
+}
+
+static TURN: Mutex<()> = Mutex::new(());
+
+impl World {
+    pub fn new() -> Self {
+        // Fast enough not to be waited for, slow enough that a table is seen CREATING.
+        let ms = Duration::from_millis;
+        Self::with(Rules {
+            table_creation: ms(150),
+            table_update: ms(20),
+            table_deletion: ms(20),
+            backups_delay: ms(100),
+            ..Rules::default()
+        })
+    }
+
+    pub fn with(rules: Rules) -> Self {
+        let shared: Arc<Mutex<Shared>> = Arc::default();
+        let turn = moto().map(|_| TURN.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(url) = moto() {
+            http(&url, "POST /moto-api/reset", &[], b"");
+        }
+        let handler = handler(Arc::clone(&shared), rules);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let mut server = Server::bind_handler(0, handler).await.unwrap();
+                if let Some(log) = std::env::var_os("SENTINEL_TEST_LOG") {
+                    server.log_to(Path::new(&log)).unwrap();
+                }
+                sender.send(server.address()).unwrap();
+                server.run().await;
+            });
+        });
+        let url = format!("http://{}", receiver.recv().unwrap());
+        Self { folder: tempfile::tempdir().unwrap(), url, shared, _turn: turn }
+    }
+
+    /// Writes a file into the folder.
+    pub fn write(&self, path: &str, text: &str) -> &Self {
+        let path = self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Runs the binary against this AWS, in `us-east-1` unless the arguments say otherwise.
+    pub fn run(&self, args: &[&str]) -> Run {
+        let mut command = self.command(args);
+        command.args(["--endpoint-url", &self.url]);
+        if !args.contains(&"--region") {
+            command.env("AWS_REGION", "us-east-1");
+        }
+        finish(command.spawn().unwrap())
+    }
+
+    /// Returns the binary with these arguments, in the folder, with nothing of the machine's own AWS settings.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
+        command.current_dir(self.folder.path()).args(args).env_clear();
+        command.env("HOME", self.folder.path()).env("AWS_EC2_METADATA_DISABLED", "true");
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("SHELL", "/bin/zsh");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what was asked since the last time this was called.
+    pub fn calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.shared().calls)
+    }
+
+    /// Returns what was written since the last time, as operation names.
+    pub fn writes(&self) -> Vec<String> {
+        self.calls().into_iter().filter(Call::writes).map(|call| call.operation).collect()
+    }
+
+    /// Answers the calls that match with an error, until the faults are cleared.
+    pub fn fail(&self, operation: &'static str, code: &'static str, matching: &'static str) {
+        self.fault(move |call| {
+            let matches = call.operation == operation && call.body.to_string().contains(matching);
+            matches.then(|| Answer::error(400, code, &format!("{code} by the test on {operation}")))
+        });
+    }
+
+    pub fn fault(&self, fault: impl FnMut(&Call) -> Option<Answer> + Send + 'static) {
+        self.shared().faults.push(Box::new(fault));
+    }
+
+    pub fn clear_faults(&self) {
+        self.shared().faults.clear();
+    }
+
+    /// Makes one call behind the binary's back.
+    #[track_caller]
+    pub fn aws(&self, target: &str, body: &Value) -> Value {
+        let service = if target.starts_with("AmazonSSM") { "ssm" } else { "dynamodb" };
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
+        let headers =
+            [("x-amz-target", target), ("authorization", &scope), ("content-type", "application/x-amz-json-1.1")];
+        let (status, answer) = http(&self.url, "POST /", &headers, body.to_string().as_bytes());
+        let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
+        assert_eq!(status, 200, "{target}: {answer}");
+        self.shared().calls.pop();
+        answer
+    }
+
+    /// Returns the content of a parameter.
+    #[track_caller]
+    pub fn parameter(&self, name: &str) -> String {
+        let answer = self.aws("AmazonSSM.GetParameter", &json!({ "Name": name }));
+        answer["Parameter"]["Value"].as_str().unwrap().to_owned()
+    }
+
+    /// Returns the description of a table.
+    #[track_caller]
+    pub fn table(&self, name: &str) -> Value {
+        self.aws("DynamoDB_20120810.DescribeTable", &json!({ "TableName": name }))["Table"].take()
+    }
+}
+
+/// Waits for a process to end and returns all it said.
+pub fn finish(child: Child) -> Run {
+    let output = child.wait_with_output().unwrap();
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
+    let local = LocalAws::memory(rules);
+    Arc::new(move |request: Request| {
+        let operation =
+            request.target.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or("GetCallerIdentity");
+        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+        let call = Call { operation: operation.to_owned(), body };
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.calls.push(call.clone());
+        let failed = shared.faults.iter_mut().find_map(|fault| fault(&call));
+        drop(shared);
+        let answer = failed.unwrap_or_else(|| match moto() {
+            Some(url) => forward(&url, &request),
+            None => local.answer(&request),
+        });
+        Box::pin(async move { answer })
+    })
+}
+
+/// Passes a request on to moto.
+fn forward(url: &str, request: &Request) -> Answer {
+    let (service, kind) = match request.target.split('.').next() {
+        Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
+        Some("DynamoDB_20120810") => ("dynamodb", "application/x-amz-json-1.0"),
+        _ => ("sts", "application/x-www-form-urlencoded"),
+    };
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
+        request.region
+    );
+    let headers = [("x-amz-target", request.target.as_str()), ("authorization", &scope), ("content-type", kind)];
+    let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    let (status, body) = http(url, "POST /", &headers, &request.body);
+    Answer { status, content_type: if service == "sts" { "text/xml" } else { "application/x-amz-json-1.1" }, body }
+}
+
+/// Makes one HTTP request on a connection of its own.
+fn http(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+    let host = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    let mut head =
+        format!("{line} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let split = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    let head = String::from_utf8_lossy(&answer[..split]).into_owned();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer[split + 4..].to_vec())
+}
+
+/// Makes output the same wherever it was made: ports, identities, times.
+#[macro_export]
+macro_rules! snapshot {
+    ($text:expr) => {{
+        let mut settings = insta::Settings::clone_current();
+        settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
+        settings.add_filter(r"arn:aws:(iam|sts)::123456789012:[a-z]+/[a-z]+", "CALLER");
+        settings.add_filter(r"\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)", "(TIME)");
+        settings.add_filter(r#""modified": \d+"#, r#""modified": TIME"#);
+        settings.add_filter(r"\(\d+\.\d s\)", "(TIME s)");
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| insta::assert_snapshot!($text));
+    }};
+}
