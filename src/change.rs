@@ -36,10 +36,19 @@ pub enum Takes {
     InPlace,
     /// It has to be deleted and created again, which loses what it holds.
     Replacement,
+    /// It has to be deleted, which loses what it holds.
+    Deletion,
     /// AWS cannot change it at all on this resource.
     NotPossible,
     /// AWS is at work on it; nothing but time is needed.
     Time,
+}
+
+impl Takes {
+    /// Returns whether closing the difference would lose what is there, or cannot be done at all.
+    pub fn is_beyond_repair_in_place(self) -> bool {
+        matches!(self, Self::Replacement | Self::Deletion | Self::NotPossible)
+    }
 }
 
 /// One difference: its path, both sides, what it would take.

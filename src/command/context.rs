@@ -11,7 +11,7 @@ use crate::provider::{Connection, Reader, Region, known_region};
 use crate::reconcile::{self, Intent, Plan, Target, guard};
 use crate::report::Terminal;
 use crate::resource::DesiredResource;
-use crate::resource::call::Interrupt;
+use crate::resource::call::{Interrupt, Pace};
 
 /// What every command has at hand.
 #[derive(Debug)]
@@ -120,6 +120,7 @@ impl Context {
             region: region.name.clone(),
             aws_profile: self.aws_profile(aws),
             endpoint_url: self.global.endpoint_url.clone(),
+            pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
             embedded,
             interrupt: self.interrupt.clone(),
         });

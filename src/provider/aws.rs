@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
 use super::{Execute, Observe};
-use crate::resource::call::{CallError, Interrupt, Pacer};
+use crate::resource::call::{CallError, Interrupt, Pace, Pacer};
 use crate::resource::caller::{self, Caller};
 use crate::resource::policy_parameter::{self, Found, PolicyParameter};
 use crate::resource::table::{self, Table, Waiting};
@@ -57,6 +57,7 @@ pub struct Connection {
     pub endpoint_url: Option<String>,
     /// An AWS in this process, which needs no credentials.
     pub embedded: Option<SharedHttpClient>,
+    pub pace: Pace,
     pub interrupt: Interrupt,
 }
 
@@ -103,7 +104,7 @@ impl Reader {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: table::Client::new(&config),
             sts: caller::Client::new(&config),
-            pacer: Pacer::new(connection.interrupt),
+            pacer: Pacer::new(connection.pace, connection.interrupt),
         }
     }
 }

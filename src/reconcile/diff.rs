@@ -90,7 +90,7 @@ fn unknown<T>(desired: &Desired<T>, gap: &Gap, if_absent: Vec<Step>) -> Resource
 }
 
 fn present<T>(desired: &Desired<T>, live: &Live<T>, changes: Vec<FieldChange>, steps: Vec<Step>) -> ResourcePlan {
-    let beyond = changes.iter().any(|change| matches!(change.takes, Takes::Replacement | Takes::NotPossible));
+    let beyond = changes.iter().any(|change| change.takes.is_beyond_repair_in_place());
     let action = match (changes.is_empty(), steps.is_empty()) {
         (true, _) => Action::Unchanged,
         (false, false) => Action::Update,

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::change::{FieldChange, Takes};
+use crate::change::FieldChange;
 use crate::resource::caller::Caller;
 use crate::resource::table::Table;
 use crate::resource::{Address, Facts, Gap, Kind, Step};
@@ -77,7 +77,7 @@ pub enum Action {
     Update,
     /// It differs, and this pass leaves it alone.
     Drift,
-    /// It differs in a way that only deleting it could close; this pass leaves it alone.
+    /// It differs in a way that nothing in place could close; this pass leaves it alone.
     Refused,
     /// It could not be read; `if_absent` is what would be done if it is not there.
     Unknown {
@@ -92,7 +92,7 @@ impl ResourcePlan {
 
     /// Returns whether a part of the difference is one that only replacement could close.
     pub fn refuses(&self) -> bool {
-        self.changes.iter().any(|change| matches!(change.takes, Takes::Replacement | Takes::NotPossible))
+        self.changes.iter().any(|change| change.takes.is_beyond_repair_in_place())
     }
 }
 

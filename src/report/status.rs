@@ -30,6 +30,7 @@ pub struct ParameterStatus {
     pub name: String,
     /// The part of the name below the root.
     pub profile: String,
+    #[serde(flatten)]
     pub state: State,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,
@@ -46,6 +47,7 @@ pub struct TableStatus {
     pub name: String,
     /// Its name in the manifest.
     pub key: String,
+    #[serde(flatten)]
     pub state: State,
     pub drift: Vec<String>,
 }
@@ -56,6 +58,7 @@ pub struct TableStatus {
 pub enum State {
     /// It is there, with the status AWS gives if it gives one.
     Present {
+        #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<String>,
     },
     NotFound,

@@ -140,6 +140,7 @@ fn field_line(change: &FieldChange, width: usize) -> String {
     let takes = match change.takes {
         Takes::InPlace | Takes::Time => String::new(),
         Takes::Replacement => paint(RED, "replacement: "),
+        Takes::Deletion => paint(RED, "deletion: "),
         Takes::NotPossible => paint(RED, "not possible: "),
     };
     let (live, desired) = (words(&change.sides.live), words(&change.sides.desired));
@@ -245,7 +246,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
         Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", drift_words(resource))),
         Outcome::Refused => {
-            let words = format!(" (drift: {}), refused: only deleting could close it", drift_words(resource));
+            let words = format!(" (drift: {}), refused: nothing in place could close it", drift_words(resource));
             (YELLOW, '~', words)
         }
         Outcome::Failed { why } => (RED, 'X', format!(": {}", escape(why))),

@@ -190,8 +190,18 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// makes a pass slower and never makes it fail.
 #[derive(Debug)]
 pub struct Pacer {
+    pace: Pace,
     buckets: Mutex<HashMap<&'static str, Bucket>>,
     interrupt: Interrupt,
+}
+
+/// Whether calls wait for their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Each operation at the pace AWS allows.
+    Aws,
+    /// As fast as they come, for an AWS that has no quotas.
+    Free,
 }
 
 /// Tells that the user wants the pass to end: calls under way are finished, no other is made.
@@ -231,8 +241,8 @@ struct Bucket {
 
 impl Pacer {
     /// Returns a pacer whose waits end when the interrupt is raised.
-    pub fn new(interrupt: Interrupt) -> Self {
-        Self { buckets: Mutex::new(HashMap::new()), interrupt }
+    pub fn new(pace: Pace, interrupt: Interrupt) -> Self {
+        Self { pace, buckets: Mutex::new(HashMap::new()), interrupt }
     }
 
     /// Sleeps, unless the user interrupts.
@@ -298,6 +308,7 @@ impl Pacer {
             bucket.tokens -= 1.0;
             (-bucket.tokens / bucket.rate).max(0.0)
         });
+        let wait = if self.pace == Pace::Free { 0.0 } else { wait };
         self.sleep(operation, Duration::from_secs_f64(wait)).await
     }
 
@@ -342,7 +353,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_over_the_burst_wait_their_turn() {
-        let pacer = Pacer::new(Interrupt::default());
+        let pacer = Pacer::new(Pace::Aws, Interrupt::default());
         let started = Instant::now();
         for _ in 0..15 {
             pacer.take(PUT_PARAMETER).await.unwrap();
@@ -358,7 +369,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_interrupt_ends_the_wait_for_a_turn() {
         let interrupt = Interrupt::default();
-        let pacer = Pacer::new(interrupt.clone());
+        let pacer = Pacer::new(Pace::Aws, interrupt.clone());
         for _ in 0..15 {
             pacer.take(PUT_PARAMETER).await.unwrap();
         }

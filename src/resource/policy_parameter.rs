@@ -132,7 +132,7 @@ pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChang
             FieldValue::words(before.as_str()),
             FieldValue::words(desired.as_str()),
             Takes::Replacement,
-            "a parameter's type is set for good: it would be deleted and created again",
+            "it would be deleted and created again",
         ));
     }
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)

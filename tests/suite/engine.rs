@@ -14,7 +14,7 @@ use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
 use sentinel::reconcile::{self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Target, Verification};
 use sentinel::resource::Step;
-use sentinel::resource::call::Interrupt;
+use sentinel::resource::call::{Interrupt, Pace};
 use sentinel::resource::table::Waiting;
 use tokio::time::Instant;
 
@@ -39,6 +39,7 @@ async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
         aws_profile: None,
         endpoint_url: None,
         embedded: Some(client),
+        pace: Pace::Aws,
         interrupt: interrupt.clone(),
     })
     .await

@@ -4,6 +4,14 @@
 //! The end-to-end tests run against an embedded AWS behind a server of their own. With `SENTINEL_TEST_AWS` set to the
 //! address of a moto server they run against that instead: see `scripts/conformance`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test that meets the unexpected should end"
+)]
+#![allow(clippy::disallowed_methods, reason = "the tests are the environment")]
+
 mod docs;
 mod e2e;
 mod embedded;

@@ -69,7 +69,7 @@ fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
     live == desired || matches!((live, desired), (Encryption::Kms(_), Encryption::AwsManaged))
 }
 
-const NEW_TABLE: &str = "set for good when a table is created: it would take a new table and a copy of the items";
+const NEW_TABLE: &str = "it would take a new table and a copy of the items";
 
 fn diff_key(prefix: &str, live: &Key, desired: &Key, changes: &mut Vec<FieldChange>) {
     let mut field = |name: &str, before: String, after: String| {
@@ -137,12 +137,12 @@ fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index
         let before_count = changes.len();
         if *key != wanted.key {
             let (before, after) = (key_words(key, &wanted.key), key_words(&wanted.key, key));
-            let how = "an index's keys are set for good: it would be deleted and built again";
+            let how = "it would be deleted and built again";
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
             changes.push(FieldChange::new(path.clone(), before, after, Takes::Replacement, how));
         }
         if *projection != wanted.projection {
-            let how = "an index's projection is set for good: it would be deleted and built again";
+            let how = "it would be deleted and built again";
             let (before, after) = (projection_words(projection), projection_words(&wanted.projection));
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
             changes.push(FieldChange::new(format!("{path} projection"), before, after, Takes::Replacement, how));
@@ -156,9 +156,9 @@ fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index
         }
     }
     for (name, found) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
-        let how = "not in the manifest; deleting it would lose what it holds, so it is left alone";
+        let how = "not in the manifest; it would lose what it holds";
         let (before, after) = (FieldValue::words(index_words(found)), FieldValue::Absent);
-        changes.push(FieldChange::new(format!("index {name}"), before, after, Takes::Replacement, how));
+        changes.push(FieldChange::new(format!("index {name}"), before, after, Takes::Deletion, how));
     }
 }
 
@@ -349,7 +349,7 @@ mod tests {
             |live| {
                 live.indexes.as_mut().unwrap().insert(String::from("old-index"), index("x"));
             },
-            &["index old-index: x, created_at -> - [Replacement]"],
+            &["index old-index: x, created_at -> - [Deletion]"],
         );
     }
 

@@ -147,8 +147,7 @@ fn throttling_is_waited_out() {
     let mut left = std::collections::HashMap::new();
     world.fault(move |call| {
         let limit = match call.operation.as_str() {
-            "PutParameter" | "UpdateTimeToLive" => 4,
-            "CreateTable" => 4,
+            "PutParameter" | "UpdateTimeToLive" | "CreateTable" => 4,
             _ => return None,
         };
         let count = left.entry(call.operation.clone()).or_insert(0);

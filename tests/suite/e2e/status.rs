@@ -84,6 +84,6 @@ fn status_of_a_manifest_shows_live_and_how_it_differs() {
     world.run(&["status", "--detailed-exitcode"]).expect(2);
     let document = world.run(&["status", "--json"]).expect(0).json();
     assert_eq!(document["parameters"][0]["drift"], json!(["content"]));
-    assert_eq!(document["tables"][3]["state"]["state"], json!("not_found"));
+    assert_eq!(document["tables"][3]["state"], json!("not_found"));
     assert_eq!(document["suggestions"][0]["type"], json!("apply"));
 }
