@@ -88,10 +88,15 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
 fn log(verbose: u8) {
     use tracing_subscriber::EnvFilter;
     let level = match verbose {
-        0 => "off",
-        1 => "sentinel=debug",
+        0 => "off,sentinel=warn",
+        1 => "off,sentinel=debug",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
 }

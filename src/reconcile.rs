@@ -41,3 +41,6 @@ pub async fn apply(
     let verification = apply::verify(provider, plan, desired, &resources, interrupt).await;
     apply::report(resources, verification, interrupt.raised())
 }
+
+#[cfg(test)]
+mod tests;

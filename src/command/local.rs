@@ -49,6 +49,7 @@ pub(super) fn open(_: &Path) -> Result<SharedHttpClient, Error> {
 }
 
 #[cfg(not(feature = "local"))]
+#[expect(clippy::unused_async, reason = "the other build's waits")]
 pub(super) async fn serve(_: &Context, _: &ServeArgs) -> Result<Exit, Error> {
     Err(absent())
 }

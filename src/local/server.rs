@@ -117,6 +117,7 @@ fn write_log(log: &Mutex<File>, request: &Request, answer: &Answer) {
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&request.body).into_owned()));
     let line = json!({ "target": request.target, "region": request.region, "request": body, "status": answer.status });
     let mut file = log.lock().unwrap_or_else(PoisonError::into_inner);
-    // A log that cannot be written must not change what a client sees.
-    let _ = writeln!(file, "{line}");
+    // In one write, so that lines of several servers do not mix; and a log that cannot be written must not change what
+    // a client sees.
+    let _ = file.write_all(format!("{line}\n").as_bytes());
 }

@@ -64,8 +64,10 @@ pub enum Class {
     NotFound,
     /// A thing of this name is there already.
     AlreadyExists,
-    /// AWS says to slow down, or failed on its side: the same call later may pass.
+    /// AWS says to slow down: the same call later passes.
     Throttled,
+    /// AWS failed on its side: the same call later may pass.
+    ServerFault,
     /// The thing is busy with another change: the same call later passes.
     Busy,
     /// AWS has no valid credentials from us.
@@ -150,10 +152,8 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         "ParameterAlreadyExists" => Class::AlreadyExists,
         "ResourceInUseException" if message.to_lowercase().contains("already exists") => Class::AlreadyExists,
         "ResourceInUseException" | "ContinuousBackupsUnavailableException" => Class::Busy,
+        "InternalServerError" | "InternalFailure" | "ServiceUnavailable" => Class::ServerFault,
         "TooManyUpdates"
-        | "InternalServerError"
-        | "InternalFailure"
-        | "ServiceUnavailable"
         | "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
@@ -176,13 +176,15 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "IncompleteSignature" => Class::Credentials,
-        _ if status >= 500 => Class::Throttled,
+        _ if status >= 500 => Class::ServerFault,
         _ => Class::Rejected,
     }
 }
 
 /// How long a call that AWS asks to make later is tried again before it counts as failed.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// The same for what may never pass: a fault on AWS's side, or a thing that is not yet to be seen everywhere.
+const FAULT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Paces every call by its operation, and makes those again that AWS asks to make later.
 ///
@@ -282,14 +284,21 @@ impl Pacer {
                 Err(error) => CallError::from_sdk(operation, error),
             };
             tracing::debug!(action = operation.action(), class = ?error.class, %error, "failed");
-            if error.class == Class::Throttled {
-                self.slow_down(operation);
-            } else if !passes.contains(&error.class) {
-                return Err(error);
-            }
-            let patience = if error.class == Class::NotFound { Duration::from_secs(60) } else { PATIENCE };
+            let patience = match error.class {
+                Class::Throttled => {
+                    self.slow_down(operation);
+                    PATIENCE
+                }
+                Class::ServerFault => FAULT_PATIENCE,
+                class if !passes.contains(&class) => return Err(error),
+                Class::NotFound => FAULT_PATIENCE,
+                _ => PATIENCE,
+            };
             if started.elapsed() + pause > patience {
                 return Err(error);
+            }
+            if pause > Duration::from_secs(4) {
+                tracing::warn!("{} again in a moment, for AWS answered: {}", operation.action(), error.message);
             }
             // Full jitter over half the pause: callers that were refused together do not come back together.
             self.sleep(operation, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;

@@ -18,7 +18,7 @@ use sentinel::resource::call::{Interrupt, Pace};
 use sentinel::resource::table::Waiting;
 use tokio::time::Instant;
 
-pub fn load(text: &str, folder: &Path) -> Loaded {
+fn load(text: &str, folder: &Path) -> Loaded {
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
     let loaded = manifest::resolve(parsed, folder, &Overrides::default(), &mut faults);
@@ -46,7 +46,7 @@ async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
 }
 
 /// Plans, applies, and returns both.
-pub async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
+async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
     let interrupt = Interrupt::default();
     let target = Target {
         region: String::from("us-east-1"),

@@ -11,6 +11,8 @@
     reason = "a test that meets the unexpected should end"
 )]
 #![allow(clippy::disallowed_methods, reason = "the tests are the environment")]
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+#![allow(clippy::format_collect, reason = "short texts, written to be read")]
 
 mod docs;
 mod e2e;

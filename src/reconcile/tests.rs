@@ -1,0 +1,306 @@
+//! The pass on a fake in memory.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::change::Takes;
+use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
+use crate::resource::caller::Caller;
+use crate::resource::policy_parameter::{Found, ParameterType, PolicyParameter, PolicyStep};
+use crate::resource::table::{Attribute, AttributeType, Key, Table, TableStep, Ttl};
+use crate::resource::{Address, Desired, Facts, Gap, Live, Observed, Step, StepOutcome};
+
+/// An AWS in memory, that notes what is done to it.
+#[derive(Default)]
+struct Fake {
+    policies: RefCell<BTreeMap<String, String>>,
+    tables: RefCell<BTreeMap<String, Live<Table>>>,
+    done: RefCell<Vec<String>>,
+    /// Names whose steps fail.
+    broken: Vec<&'static str>,
+    /// Names that may not be read.
+    denied: Vec<&'static str>,
+    /// How many looks at policies still miss what was written.
+    stale_looks: Cell<u32>,
+    interrupt_after: Option<(&'static str, Interrupt)>,
+}
+
+fn failure(class: Class) -> CallError {
+    CallError { operation: DESCRIBE_TABLE, class, code: None, message: String::from("by the test") }
+}
+
+impl Observe for Fake {
+    async fn identify(&self) -> Result<Caller, CallError> {
+        Ok(Caller { account: String::from("123456789012"), arn: String::from("arn:aws:iam::123456789012:user/x") })
+    }
+
+    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
+        let stale = self.stale_looks.get();
+        self.stale_looks.set(stale.saturating_sub(1));
+        let look = |desired: &&Desired<PolicyParameter>| match self.policies.borrow().get(&desired.name) {
+            _ if self.denied.contains(&desired.name.as_str()) => {
+                Observed::Unknown(Gap::new(None, &failure(Class::Denied)))
+            }
+            Some(content) if stale == 0 => Observed::Present(Live {
+                state: PolicyParameter {
+                    content: Some(content.clone()),
+                    parameter_type: Some(ParameterType::String),
+                    ..PolicyParameter::default()
+                },
+                facts: Facts { version: Some(1), ..Facts::default() },
+                gaps: Vec::new(),
+            }),
+            _ => Observed::Absent,
+        };
+        batch.iter().map(look).collect()
+    }
+
+    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
+        match self.tables.borrow().get(&desired.name) {
+            Some(live) => Observed::Present(live.clone()),
+            None => Observed::Absent,
+        }
+    }
+
+    async fn discover(&self, _: &str) -> Result<Vec<Found>, CallError> {
+        Ok(Vec::new())
+    }
+}
+
+impl Execute for Fake {
+    async fn execute(&self, step: &Step) -> Result<StepOutcome, CallError> {
+        let (name, what) = match step {
+            Step::Policy(PolicyStep::CreateParameter { name, content, .. }) => {
+                self.policies.borrow_mut().insert(name.clone(), content.clone());
+                (name, "create")
+            }
+            Step::Policy(PolicyStep::OverwriteParameter { name, content, .. }) => {
+                self.policies.borrow_mut().insert(name.clone(), content.clone());
+                (name, "overwrite")
+            }
+            Step::Policy(other) => panic!("{other:?}"),
+            Step::Table(TableStep::CreateTable { name, table }) => {
+                let facts = Facts { status: Some(String::from("ACTIVE")), ..Facts::default() };
+                let state = Table { ttl: Some(Ttl::Disabled), ..(**table).clone() };
+                self.tables.borrow_mut().insert(name.clone(), Live { state, facts, gaps: Vec::new() });
+                (name, "create")
+            }
+            Step::Table(TableStep::WaitForTable { name }) => (name, "wait"),
+            Step::Table(TableStep::EnableTimeToLive { name, attribute }) => {
+                if let Some(live) = self.tables.borrow_mut().get_mut(name) {
+                    live.state.ttl = Some(Ttl::Enabled(attribute.clone()));
+                }
+                (name, "ttl")
+            }
+            Step::Table(TableStep::EnablePointInTimeRecovery { name }) => (name, "recovery"),
+        };
+        if self.broken.contains(&name.as_str()) {
+            self.policies.borrow_mut().remove(name);
+            self.tables.borrow_mut().remove(name);
+            return Err(failure(Class::Rejected));
+        }
+        self.done.borrow_mut().push(format!("{what} {name}"));
+        if let Some((last, interrupt)) = &self.interrupt_after
+            && *last == name.as_str()
+        {
+            interrupt.raise();
+        }
+        Ok(StepOutcome::Done)
+    }
+}
+
+struct Silent;
+
+impl Progress for Silent {
+    fn step(&self, _: &ResourcePlan, _: &Step) {}
+    fn done(&self, _: &ResourcePlan, _: &Outcome) {}
+}
+
+fn policy(name: &str, content: &str) -> DesiredResource {
+    let managed = PolicyParameter {
+        content: Some(content.to_owned()),
+        parameter_type: Some(ParameterType::String),
+        ..PolicyParameter::default()
+    };
+    DesiredResource::Policy(Desired {
+        address: Address::profile(name),
+        name: name.to_owned(),
+        label: name.to_owned(),
+        origin: None,
+        initial: managed.clone(),
+        managed,
+    })
+}
+
+fn table(name: &str) -> DesiredResource {
+    let managed = Table {
+        key: Some(Key { partition: Attribute { name: String::from("id"), kind: AttributeType::S }, sort: None }),
+        ttl: Some(Ttl::Enabled(String::from("expires_at"))),
+        ..Table::default()
+    };
+    DesiredResource::Table(Desired {
+        address: Address::table(name),
+        name: name.to_owned(),
+        label: name.to_owned(),
+        origin: None,
+        initial: managed.clone(),
+        managed,
+    })
+}
+
+fn target() -> Target {
+    Target {
+        region: String::from("us-east-1"),
+        region_source: String::from("the test"),
+        policy_root: String::from("/s"),
+        caller: None,
+        local: None,
+    }
+}
+
+async fn pass(fake: &Fake, desired: &[DesiredResource], intent: Intent) -> (Plan, ApplyReport) {
+    let plan = plan(fake, target(), desired, intent).await.unwrap();
+    let interrupt = fake.interrupt_after.as_ref().map(|(_, interrupt)| interrupt.clone()).unwrap_or_default();
+    let report = apply(fake, &plan, desired, &interrupt, &Silent).await;
+    (plan, report)
+}
+
+fn outcomes(report: &ApplyReport) -> Vec<(&str, &Outcome)> {
+    report.resources.iter().map(|one| (one.name.as_str(), &one.outcome)).collect()
+}
+
+#[tokio::test]
+async fn what_is_missing_is_created_policies_first_and_then_verified() {
+    let fake = Fake::default();
+    // The manifest's order is not the order of application.
+    let desired = [table("t-1"), policy("a", "x"), policy("b", "y")];
+    let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
+    assert_eq!(plan.summary(), Summary { create: 3, ..Summary::default() });
+    assert_eq!(*fake.done.borrow(), ["create a", "create b", "create t-1", "wait t-1", "ttl t-1"]);
+    assert_eq!(report.verification, Verification::AsDesired);
+    let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
+    assert!(!plan.has_steps() && !plan.has_differences());
+    assert_eq!(report.verification, Verification::NotNeeded);
+}
+
+#[tokio::test]
+async fn one_failure_leaves_the_others_alone() {
+    let fake = Fake { broken: vec!["a", "t-1"], ..Fake::default() };
+    let desired = [policy("a", "x"), policy("b", "y"), table("t-1"), table("t-2")];
+    let (_, report) = pass(&fake, &desired, Intent::Converge).await;
+    assert!(matches!(
+        &outcomes(&report)[..],
+        [
+            ("a", Outcome::Failed { .. }),
+            ("b", Outcome::Applied),
+            ("t-1", Outcome::Failed { .. }),
+            ("t-2", Outcome::Applied)
+        ]
+    ));
+    let differing = vec![Address::profile("a"), Address::table("t-1")];
+    assert_eq!(report.verification, Verification::Differs { addresses: differing });
+}
+
+#[tokio::test]
+async fn drifted_content_is_overwritten_by_apply_and_never_by_init() {
+    let fake = Fake::default();
+    fake.policies.borrow_mut().insert(String::from("a"), String::from("old"));
+    let (plan, report) = pass(&fake, &[policy("a", "new")], Intent::CreateOnly).await;
+    assert_eq!(plan.resources[0].action, Action::Drift);
+    assert_eq!(outcomes(&report), [("a", &Outcome::LeftAlone)]);
+    assert!(fake.done.borrow().is_empty());
+    let (plan, report) = pass(&fake, &[policy("a", "new")], Intent::Converge).await;
+    assert_eq!(plan.resources[0].action, Action::Update);
+    assert_eq!(outcomes(&report), [("a", &Outcome::Applied)]);
+    assert_eq!(*fake.done.borrow(), ["overwrite a"]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_planned_and_never_done() {
+    let fake = Fake { denied: vec!["a"], ..Fake::default() };
+    let (plan, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
+    assert!(matches!(&plan.resources[0].action, Action::Unknown { if_absent } if if_absent.len() == 1));
+    assert!(!plan.has_steps());
+    assert!(matches!(outcomes(&report)[..], [("a", Outcome::Skipped { .. })]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_lags_behind_a_write_is_looked_at_again() {
+    let fake = Fake::default();
+    fake.stale_looks.set(3);
+    let (_, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
+    assert_eq!(report.verification, Verification::AsDesired);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_never_seen_did_not_take() {
+    let fake = Fake::default();
+    fake.stale_looks.set(100);
+    let (_, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
+    assert!(matches!(outcomes(&report)[..], [("a", Outcome::Failed { .. })]));
+}
+
+#[tokio::test]
+async fn an_interrupt_keeps_what_is_done_and_starts_nothing_more() {
+    let fake = Fake { interrupt_after: Some(("a", Interrupt::default())), ..Fake::default() };
+    let (_, report) = pass(&fake, &[policy("a", "x"), table("t-1")], Intent::Converge).await;
+    assert!(report.interrupted);
+    assert_eq!(*fake.done.borrow(), ["create a"]);
+    assert!(matches!(outcomes(&report)[..], [("a", Outcome::Applied), ("t-1", Outcome::Interrupted { .. })]));
+}
+
+fn live_table(status: &str, ttl: Ttl) -> Live<Table> {
+    let DesiredResource::Table(desired) = table("t-1") else { panic!("not a table") };
+    let facts = Facts { status: Some(status.to_owned()), ..Facts::default() };
+    Live { state: Table { ttl: Some(ttl), ..desired.initial }, facts, gaps: Vec::new() }
+}
+
+async fn planned(live: Live<Table>, intent: Intent) -> ResourcePlan {
+    let fake = Fake::default();
+    fake.tables.borrow_mut().insert(String::from("t-1"), live);
+    plan(&fake, target(), &[table("t-1")], intent).await.unwrap().resources.remove(0)
+}
+
+#[tokio::test]
+async fn a_table_that_is_being_created_is_finished() {
+    for intent in [Intent::Converge, Intent::CreateOnly] {
+        let plan = planned(live_table("CREATING", Ttl::Disabled), intent).await;
+        assert_eq!(plan.action, Action::Finish);
+        let steps: Vec<&str> = plan.steps.iter().map(Step::describe).collect();
+        assert_eq!(steps, ["waiting until ACTIVE", "enabling TTL"]);
+    }
+}
+
+#[tokio::test]
+async fn drift_of_a_table_is_left_alone() {
+    let plan = planned(live_table("ACTIVE", Ttl::Disabled), Intent::Converge).await;
+    assert_eq!((plan.action, plan.steps.len(), plan.changes.len()), (Action::Drift, 0, 1));
+}
+
+#[tokio::test]
+async fn a_table_that_is_going_away_takes_time() {
+    let plan = planned(live_table("DELETING", Ttl::Disabled), Intent::Converge).await;
+    assert_eq!(plan.action, Action::Drift);
+    assert_eq!((plan.changes[0].path.as_str(), plan.changes[0].takes), ("status", Takes::Time));
+}
+
+#[tokio::test]
+async fn a_table_aws_cannot_open_is_refused() {
+    let plan = planned(live_table("INACCESSIBLE_ENCRYPTION_CREDENTIALS", Ttl::Disabled), Intent::Converge).await;
+    assert_eq!(plan.action, Action::Refused);
+}
+
+#[test]
+fn every_step_names_the_call_that_changes_something_first() {
+    let name = String::from("x");
+    let create = PolicyStep::CreateParameter {
+        name: name.clone(),
+        content: String::new(),
+        tier: crate::resource::policy_parameter::Tier::Standard,
+        tags: BTreeMap::new(),
+    };
+    assert_eq!(Step::Policy(create).operations()[0], PUT_PARAMETER);
+    let create = TableStep::CreateTable { name, table: Box::default() };
+    assert_eq!(Step::Table(create).operations()[0], CREATE_TABLE);
+}
