@@ -1,0 +1,303 @@
+"""Checks for scripts/conformance: requests against AWS's API model, the embedded AWS against moto, and other clients."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.request
+
+import boto3
+import botocore.config
+import botocore.exceptions
+import botocore.session
+
+SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb"}
+
+
+# Requests ------------------------------------------------------------------------------------------------------------
+
+
+def check(shapes, name, value, path, errors):
+    """Holds a value against a shape: types, required members, lengths, ranges, patterns, enums."""
+    shape = shapes[name]
+    kind = shape["type"]
+    types = {
+        "structure": dict, "map": dict, "list": list, "string": str, "integer": int, "long": int, "boolean": bool,
+        "double": (int, float), "float": (int, float), "timestamp": (int, float, str), "blob": str,
+    }
+    if not isinstance(value, types[kind]) or (kind in ("integer", "long") and isinstance(value, bool)):
+        errors.append(f"{path}: {kind} expected, not {value!r}")
+        return
+    low, high = shape.get("min"), shape.get("max")
+    size = value if kind in ("integer", "long", "double", "float") else len(value) if kind in ("string", "list", "map") else None
+    if size is not None and ((low is not None and size < low) or (high is not None and size > high)):
+        errors.append(f"{path}: {size} is not within {low} and {high}")
+    if kind == "string":
+        if "enum" in shape and value not in shape["enum"]:
+            errors.append(f"{path}: {value!r} is not one of {shape['enum']}")
+        pattern = shape.get("pattern")
+        if pattern and not re.fullmatch(pattern.replace("\\p{L}", "\\w").replace("\\p{Z}", "\\s").replace("\\p{N}", "\\d"), value):
+            errors.append(f"{path}: {value!r} does not match {pattern}")
+    elif kind == "list":
+        for place, item in enumerate(value):
+            check(shapes, shape["member"]["shape"], item, f"{path}[{place}]", errors)
+    elif kind == "map":
+        for key, item in value.items():
+            check(shapes, shape["value"]["shape"], item, f"{path}.{key}", errors)
+    elif kind == "structure":
+        for member in shape.get("required", []):
+            if member not in value:
+                errors.append(f"{path}: {member} is missing")
+        for member, item in value.items():
+            if member not in shape["members"]:
+                errors.append(f"{path}: there is no {member}")
+            else:
+                check(shapes, shape["members"][member]["shape"], item, f"{path}.{member}", errors)
+
+
+def requests(logs):
+    loader = botocore.session.get_session().get_component("data_loader")
+    models = {head: loader.load_service_model(service, "service-2") for head, service in SERVICES.items()}
+    counts, errors = {}, []
+    for log in logs:
+        for line in open(log, encoding="utf-8"):
+            entry = json.loads(line)
+            head, _, operation = entry["target"].partition(".")
+            if head not in models:
+                continue
+            model = models[head]
+            found = []
+            check(model["shapes"], model["operations"][operation]["input"]["shape"], entry["request"], operation, found)
+            errors += found
+            counts[operation] = counts.get(operation, 0) + 1
+    for error in sorted(set(errors)):
+        print("  fault:", error)
+    total = sum(counts.values())
+    print(f"  {total} requests of {len(counts)} operations: {', '.join(sorted(counts))}")
+    needed = {"GetParameters", "PutParameter", "GetParametersByPath", "CreateTable", "DescribeTable", "UpdateTimeToLive"}
+    if errors or not needed <= set(counts):
+        sys.exit(f"{len(errors)} faults; operations not seen: {sorted(needed - set(counts))}")
+
+
+# Differential --------------------------------------------------------------------------------------------------------
+
+# What the embedded AWS does otherwise than moto, on purpose: the case, and why AWS is on its side.
+KNOWN = {
+    "put name with bad letters": "moto does not check the letters of a name",
+    "put 16 levels": "moto does not count levels",
+    "put over standard size": "moto has no size limits",
+    "put nested": "moto takes {{ in a value",
+    "put tier down": "moto lets a tier go down",
+    "delete 11 parameters": "moto does not limit DeleteParameters to 10 names",
+    "describe creating": "moto's tables are ACTIVE at once; AWS's are CREATING first",
+    "ttl enable again": "moto takes it; AWS says that it is enabled already",
+    "ttl other attribute": "moto takes it; AWS refuses a second attribute",
+    "ttl disable within the hour": "moto has no cooldown",
+    "two indexes in one update": "moto takes two; AWS takes one",
+    "missing table ttl": "moto answers that TTL is disabled on a table that is not there; AWS says ResourceNotFoundException",
+    "describe parameters": "moto leaves out the ARN",
+}
+
+
+def outcome(call):
+    try:
+        answer = call()
+    except botocore.exceptions.ClientError as error:
+        return {"error": error.response["Error"]["Code"].split("#")[-1]}
+    answer.pop("ResponseMetadata", None)
+    return answer
+
+
+def plain(value, drop=frozenset(
+    "LastModifiedDate LastModifiedUser CreationDateTime TableId IndexArn TableSizeBytes ItemCount IndexSizeBytes "
+    "WarmThroughput ProvisionedThroughput TableThroughputModeSummary LastUpdateToPayPerRequestDateTime NextToken "
+    "KMSMasterKeyArn OnDemandThroughput EarliestRestorableDateTime LatestRestorableDateTime RecoveryPeriodInDays "
+    "Policies DataType LocalSecondaryIndexes Tier Selector SourceResult InexistentFields".split()
+)):
+    """Leaves out what is never compared: times, sizes, ids; and puts lists in an order."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in sorted(value.items()) if key not in drop and item not in (None, [], {})}
+    if isinstance(value, list):
+        return sorted((plain(item) for item in value), key=lambda item: json.dumps(item, sort_keys=True, default=str))
+    return value
+
+
+def clients(url):
+    options = dict(
+        endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
+        config=botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+    )
+    return boto3.client("ssm", **options), boto3.client("dynamodb", **options), boto3.client("sts", **options)
+
+
+def settled(dynamodb, name):
+    for _ in range(100):
+        table = dynamodb.describe_table(TableName=name)["Table"]
+        indexes = table.get("GlobalSecondaryIndexes", [])
+        if table["TableStatus"] == "ACTIVE" and all(index.get("IndexStatus", "ACTIVE") == "ACTIVE" for index in indexes):
+            time.sleep(0.7)
+            return
+        time.sleep(0.1)
+    sys.exit(f"{name} does not become ACTIVE")
+
+
+def cases(url):
+    """Yields the name and the outcome of each call of one script, carried out at one address."""
+    ssm, dynamodb, sts = clients(url)
+    put = lambda name, value="v", **more: outcome(lambda: ssm.put_parameter(Name=name, Value=value, Type="String", **more))
+    yield "who", {"Account": outcome(sts.get_caller_identity)["Account"]}
+    yield "put", put("/s/a")
+    yield "put again", put("/s/a")
+    yield "put over", put("/s/a", "w", Overwrite=True)
+    yield "put with tags", put("/s/b", Tags=[{"Key": "team", "Value": "x"}])
+    yield "put over with tags", put("/s/b", Overwrite=True, Tags=[{"Key": "team", "Value": "x"}])
+    yield "put advanced", put("/odd/c", "x" * 5000, Tier="Advanced")
+    yield "put tier down", put("/odd/c", "y", Overwrite=True, Tier="Standard")
+    yield "put reserved name", put("/ssm/x")
+    yield "put name with bad letters", put("/odd/a b")
+    yield "put 16 levels", put("/x" * 16)
+    yield "put over standard size", put("/odd/big", "x" * 4097)
+    yield "put nested", put("/odd/nested", "{{x}}")
+    yield "put empty value", put("/odd/empty", "")
+    yield "get", outcome(lambda: ssm.get_parameter(Name="/s/a"))
+    yield "get missing", outcome(lambda: ssm.get_parameter(Name="/s/none"))
+    yield "get many", outcome(lambda: ssm.get_parameters(Names=["/s/a", "/s/b", "/s/none"]))
+    yield "get 11", outcome(lambda: ssm.get_parameters(Names=[f"/s/{n}" for n in range(11)]))
+    yield "by path", outcome(lambda: ssm.get_parameters_by_path(Path="/s", Recursive=True))
+    yield "by path of nothing", outcome(lambda: ssm.get_parameters_by_path(Path="/none"))
+    filters = [{"Key": "Name", "Option": "Equals", "Values": ["/s/a", "/s/b"]}]
+    yield "describe parameters", outcome(lambda: ssm.describe_parameters(ParameterFilters=filters))
+    history = lambda: {"Values": [one["Value"] for one in ssm.get_parameter_history(Name="/s/a")["Parameters"]]}
+    yield "history", outcome(history)
+    on_b = dict(ResourceType="Parameter", ResourceId="/s/b")
+    yield "tags of a parameter", outcome(lambda: ssm.list_tags_for_resource(**on_b))
+    yield "tag a parameter", outcome(lambda: ssm.add_tags_to_resource(Tags=[{"Key": "unit", "Value": "y"}], **on_b))
+    yield "untag a parameter", outcome(lambda: ssm.remove_tags_from_resource(TagKeys=["team"], **on_b))
+    yield "tags afterwards", outcome(lambda: ssm.list_tags_for_resource(**on_b))
+    yield "delete 11 parameters", outcome(lambda: ssm.delete_parameters(Names=[f"/s/{n}" for n in range(11)]))
+    yield "delete parameters", outcome(lambda: ssm.delete_parameters(Names=["/s/b", "/s/none"]))
+    yield "delete missing", outcome(lambda: ssm.delete_parameter(Name="/s/none"))
+
+    attribute = lambda name, kind="S": {"AttributeName": name, "AttributeType": kind}
+    keys = lambda *names: [{"AttributeName": name, "KeyType": kind} for name, kind in zip(names, ("HASH", "RANGE"))]
+    index = lambda name, *names: {"IndexName": name, "KeySchema": keys(*names), "Projection": {"ProjectionType": "ALL"}}
+    create = dict(
+        TableName="t-one", KeySchema=keys("id"), BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[attribute("id"), attribute("user"), attribute("at", "N")],
+        GlobalSecondaryIndexes=[index("user-index", "user", "at")], Tags=[{"Key": "team", "Value": "x"}],
+        DeletionProtectionEnabled=True, SSESpecification={"Enabled": True, "SSEType": "KMS"},
+    )
+    table = dict(TableName="t-one")
+    yield "missing table", outcome(lambda: dynamodb.describe_table(**table))
+    yield "missing table ttl", outcome(lambda: dynamodb.describe_time_to_live(**table))
+    outcome(lambda: dynamodb.create_table(**create))
+    yield "describe creating", {"TableStatus": dynamodb.describe_table(**table)["Table"]["TableStatus"]}
+    settled(dynamodb, "t-one")
+    yield "describe", outcome(lambda: dynamodb.describe_table(**table))
+    yield "create again", outcome(lambda: dynamodb.create_table(**create))
+    unused = {**create, "TableName": "t-two", "AttributeDefinitions": create["AttributeDefinitions"] + [attribute("odd")]}
+    yield "create with an attribute too many", outcome(lambda: dynamodb.create_table(**unused))
+    ttl = lambda name, on: outcome(lambda: dynamodb.update_time_to_live(
+        TimeToLiveSpecification={"AttributeName": name, "Enabled": on}, **table))
+    yield "ttl off", outcome(lambda: dynamodb.describe_time_to_live(**table))
+    yield "ttl enable", ttl("expires_at", True)
+    time.sleep(2.1)
+    yield "ttl on", outcome(lambda: dynamodb.describe_time_to_live(**table))
+    yield "ttl enable again", ttl("expires_at", True)
+    yield "ttl other attribute", ttl("other", True)
+    yield "ttl disable within the hour", ttl("expires_at", False)
+    yield "backups off", outcome(lambda: dynamodb.describe_continuous_backups(**table))
+    recovery = {"PointInTimeRecoveryEnabled": True}
+    yield "backups on", outcome(lambda: dynamodb.update_continuous_backups(PointInTimeRecoverySpecification=recovery, **table))
+    arn = dynamodb.describe_table(**table)["Table"]["TableArn"]
+    yield "arn", {"arn": arn}
+    yield "tags of a table", outcome(lambda: dynamodb.list_tags_of_resource(ResourceArn=arn))
+    yield "untag a table", outcome(lambda: dynamodb.untag_resource(ResourceArn=arn, TagKeys=["team"]))
+    yield "delete protected table", outcome(lambda: dynamodb.delete_table(**table))
+    yield "protection off", {"on": dynamodb.update_table(DeletionProtectionEnabled=False, **table)["TableDescription"]["DeletionProtectionEnabled"]}
+    settled(dynamodb, "t-one")
+    change = lambda *names: outcome(lambda: dynamodb.update_table(
+        AttributeDefinitions=create["AttributeDefinitions"],
+        GlobalSecondaryIndexUpdates=[{"Create": index(name, "user", "at")} for name in names], **table))
+    item = {"id": {"S": "1"}, "user": {"S": "alice"}, "at": {"N": "5"}, "blob": {"B": b"abc"}}
+    yield "put item", outcome(lambda: dynamodb.put_item(Item=item, **table))
+    yield "get item", outcome(lambda: dynamodb.get_item(Key={"id": {"S": "1"}}, **table))
+    query = dict(IndexName="user-index", KeyConditionExpression="#u = :u", ExpressionAttributeNames={"#u": "user"})
+    yield "query index", outcome(lambda: dynamodb.query(ExpressionAttributeValues={":u": {"S": "alice"}}, **query, **table))
+    condition = dict(Item=item, ConditionExpression="attribute_not_exists(id)")
+    yield "conditional put", outcome(lambda: dynamodb.put_item(**condition, **table))
+    yield "two indexes in one update", change("b-index", "c-index")
+    yield "list tables", {"here": "t-one" in dynamodb.list_tables()["TableNames"]}
+    outcome(lambda: dynamodb.delete_table(**table))
+    time.sleep(1)
+    yield "table gone", outcome(lambda: dynamodb.describe_table(**table))
+
+
+def differential(ours, moto):
+    urllib.request.urlopen(urllib.request.Request(moto + "/moto-api/reset", method="POST")).read()
+    mine, theirs = dict(cases(ours)), dict(cases(moto))
+    faults, differing = 0, set()
+    for name, answer in mine.items():
+        if plain(answer) == plain(theirs[name]):
+            continue
+        differing.add(name)
+        if name not in KNOWN:
+            faults += 1
+            print(f"  {name}\n    embedded: {str(plain(answer))[:600]}\n    moto:     {str(plain(theirs[name]))[:600]}")
+    agreed = len(mine) - len(differing)
+    print(f"  {len(mine)} cases, {agreed} agree, {len(differing) - faults} differ as listed:")
+    for name in sorted(differing & set(KNOWN)):
+        print(f"    {name}: {KNOWN[name]}")
+    stale = set(KNOWN) - differing
+    if faults or stale:
+        sys.exit(f"{faults} differences that are not listed; listed and no difference any more: {sorted(stale)}")
+
+
+# Other clients -------------------------------------------------------------------------------------------------------
+
+
+def other_clients(url):
+    options = dict(endpoint_url=url, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    ssm, dynamodb = boto3.client("ssm", **options), boto3.client("dynamodb", **options)
+    policy = open("examples/everything/policies/dev.yaml", encoding="utf-8").read()
+    name = "/acme/sentinel/policies/dev"
+    assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == policy
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path="/acme", Recursive=True)
+    assert len([one for page in pages for one in page["Parameters"]]) == 3
+    described = ssm.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": ["/acme/sentinel/policies/prod"]}])
+    assert described["Parameters"][0]["Tier"] == "Advanced", described
+    tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId="/acme/sentinel/policies/prod")["TagList"]
+    assert {"Key": "criticality", "Value": "high"} in tags and {"Key": "team", "Value": "security"} in tags, tags
+    dynamodb.get_waiter("table_exists").wait(TableName="sentinel-sessions")
+    table = dynamodb.describe_table(TableName="sentinel-sessions")["Table"]
+    assert table["DeletionProtectionEnabled"] and table["SSEDescription"]["SSEType"] == "KMS", table
+    assert {index["IndexName"] for index in table["GlobalSecondaryIndexes"]} == {
+        "user-index", "status-index", "server-instance-index", "region-index"}
+    ttl = dynamodb.describe_time_to_live(TableName="acme-requests")["TimeToLiveDescription"]
+    assert ttl["AttributeName"] == "purge_at", ttl
+    backups = dynamodb.describe_continuous_backups(TableName="sentinel-sessions")["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"] == "ENABLED"
+    dynamodb.put_item(TableName="acme-audit", Item={"id": {"S": "1"}, "at": {"N": "2"}, "actor": {"S": "alice"}})
+    found = dynamodb.query(
+        TableName="acme-audit", IndexName="actor-index", KeyConditionExpression="actor = :a",
+        ExpressionAttributeValues={":a": {"S": "alice"}})
+    assert found["Count"] == 1
+    print("  boto3 reads policies, tiers, tags, tables, TTL, backups, and writes and queries items")
+
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_DEFAULT_REGION": "eu-west-1"}
+
+    def cli(*words):
+        command = [os.environ["AWS_CLI"], "--endpoint-url", url, "--output", "json", *words]
+        return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout)
+
+    assert cli("ssm", "get-parameter", "--name", name)["Parameter"]["Value"] == policy
+    assert cli("sts", "get-caller-identity")["Account"] == "123456789012"
+    assert cli("dynamodb", "describe-table", "--table-name", "acme-audit")["Table"]["TableStatus"] == "ACTIVE"
+    assert "acme-requests" in cli("dynamodb", "list-tables")["TableNames"]
+    print("  the aws CLI reads a policy, the caller, and tables")
+
+
+if __name__ == "__main__":
+    {"requests": lambda *logs: requests(logs), "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])
