@@ -239,6 +239,8 @@ struct Bucket {
     tokens: f64,
     rate: f64,
     filled: Instant,
+    /// When the pace was last lowered.
+    slowed: Option<Instant>,
 }
 
 impl Pacer {
@@ -279,6 +281,7 @@ impl Pacer {
             let error = match attempt().await {
                 Ok(answer) => {
                     tracing::debug!(action = operation.action(), "answered");
+                    self.speed_up(operation);
                     return Ok(answer);
                 }
                 Err(error) => CallError::from_sdk(operation, error),
@@ -322,16 +325,28 @@ impl Pacer {
     }
 
     /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
+    ///
+    /// Calls under way together are refused together, for one reason: that counts once.
     fn slow_down(&self, operation: Operation) {
         self.with_bucket(operation, |bucket| {
             bucket.tokens = bucket.tokens.min(0.0);
-            bucket.rate = (bucket.rate * 0.8).max(0.5);
+            if bucket.slowed.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+                bucket.slowed = Some(Instant::now());
+                bucket.rate = (bucket.rate * 0.7).max(0.5);
+            }
+        });
+    }
+
+    /// Raises a lowered pace again, a little with each answer.
+    fn speed_up(&self, operation: Operation) {
+        self.with_bucket(operation, |bucket| {
+            bucket.rate = (bucket.rate + operation.rate * 0.05).min(operation.rate);
         });
     }
 
     fn with_bucket<R>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> R) -> R {
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let fresh = || Bucket { tokens: operation.burst, rate: operation.rate, filled: Instant::now() };
+        let fresh = || Bucket { tokens: operation.burst, rate: operation.rate, filled: Instant::now(), slowed: None };
         work(buckets.entry(operation.name).or_insert_with(fresh))
     }
 }
@@ -373,6 +388,20 @@ mod tests {
         }
         let waited = started.elapsed().as_secs_f64();
         assert!((1.9..2.2).contains(&waited), "six calls at three a second took {waited} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pace_goes_down_once_for_calls_refused_together_and_comes_back() {
+        let pacer = Pacer::new(Pace::Aws, Interrupt::default());
+        let rate = || pacer.with_bucket(PUT_PARAMETER, |bucket| bucket.rate);
+        for _ in 0..8 {
+            pacer.slow_down(PUT_PARAMETER);
+        }
+        assert!((rate() - 2.1).abs() < 0.01, "{}", rate());
+        for _ in 0..100 {
+            pacer.speed_up(PUT_PARAMETER);
+        }
+        assert!((rate() - 3.0).abs() < 0.01, "{}", rate());
     }
 
     #[tokio::test(start_paused = true)]

@@ -143,7 +143,7 @@ async fn three_writes_a_second_make_an_apply_slower_and_never_make_it_fail() {
     assert!(report.resources.iter().all(|one| one.outcome == Outcome::Applied));
     assert!(*throttled.refused.lock().unwrap() > 0, "it was never throttled");
     let seconds = started.elapsed().as_secs();
-    assert!((30..120).contains(&seconds), "{seconds} seconds passed on the paused clock");
+    assert!((25..110).contains(&seconds), "{seconds} seconds passed on the paused clock");
 }
 
 /// Every example is applied, twice: the second plan is empty.
