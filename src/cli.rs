@@ -14,8 +14,8 @@ const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel
 const LONG_ABOUT: &str = "\
 Makes AWS hold the access policies and tables that sentinel.toml says should exist.
 
-A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is
-live, shows how it differs (+ create, = as desired, ~ drift, ? unknown) and, with apply, closes the difference. There
+A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is \
+live, shows how it differs (+ create, = as desired, ~ drift, ? unknown) and, with apply, closes the difference. There \
 is no state file: AWS is the state, and every command can be run again.";
 
 const AFTER_HELP: &str = "\
@@ -27,8 +27,9 @@ In a project:
   sentinel plan                     show what differs; changes nothing
   sentinel apply                    show it, ask once, then do it
 
-Exit codes: 0 done · 1 error · 2 changes to make, 3 incomplete (both with --detailed-exitcode) · 4 refused ·
-5 partly done · 130 interrupted";
+Exit codes:
+  0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
+  with --detailed-exitcode: 2 there are changes to make, 3 something could not be read";
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -103,7 +103,12 @@ impl LocalAws {
     ///
     /// Fails when the folder cannot be made; a store that cannot be opened shows at the first request to its region.
     pub fn open(folder: &Path, rules: Rules) -> Result<Self, String> {
-        std::fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+        if !folder.exists() {
+            std::fs::create_dir_all(folder).map_err(failed)?;
+            // What lies beside a manifest would be committed with it.
+            std::fs::write(folder.join(".gitignore"), "*\n").map_err(failed)?;
+        }
         Ok(Self::with(Some(folder.to_owned()), rules))
     }
 

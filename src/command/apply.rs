@@ -33,8 +33,7 @@ pub(super) async fn carry_out(
     }
     // From here on it may write: the reading provider is given up for one that can.
     let writer = Writer::new(reader, Waiting { limit: consent.wait_timeout });
-    let progress = terminal.progress();
-    let report = reconcile::apply(&writer, plan, &project.loaded.desired, &context.interrupt, &progress).await;
+    let report = reconcile::apply(&writer, plan, &project.loaded.desired, &context.interrupt, &context.progress).await;
     if terminal.json() {
         terminal.either(String::new, || json::applied(command, plan, &report));
     } else if plan.has_steps() {

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
 use crate::provider::{Connection, Reader, Region, known_region};
 use crate::reconcile::{self, Intent, Plan, Target, guard};
-use crate::report::Terminal;
+use crate::report::{LiveProgress, Terminal};
 use crate::resource::DesiredResource;
 use crate::resource::call::{Interrupt, Pace};
 
@@ -19,6 +19,7 @@ pub(super) struct Context {
     pub(super) global: Global,
     pub(super) terminal: Terminal,
     pub(super) interrupt: Interrupt,
+    pub(super) progress: LiveProgress,
 }
 
 /// A manifest that has been read, and the folder its paths start at.
@@ -30,12 +31,12 @@ pub(super) struct Project {
 
 impl Context {
     pub(super) fn new(global: Global, terminal: Terminal) -> Self {
-        Self { global, terminal, interrupt: Interrupt::default() }
+        Self { global, terminal, interrupt: Interrupt::default(), progress: terminal.progress() }
     }
 
     /// Turns the first Ctrl-C into a request to finish, and the second into an end.
     pub(super) fn listen_for_interrupts(&self) {
-        let (interrupt, terminal) = (self.interrupt.clone(), self.terminal);
+        let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
                 if interrupt.raised() {
@@ -46,7 +47,7 @@ impl Context {
                     std::process::exit(130);
                 }
                 interrupt.raise();
-                terminal.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
+                progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
             }
         });
     }

@@ -63,6 +63,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
                     version: one.facts.version,
                     modified: one.facts.modified,
                     drift: Vec::new(),
+                    unknown: Vec::new(),
                 })
                 .collect();
         }
@@ -81,6 +82,11 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
 /// Returns what a plan tells of live AWS.
 fn from_plan(context: &Context, plan: &Plan) -> Status {
     let drift = |resource: &ResourcePlan| resource.changes.iter().map(|change| change.path.clone()).collect();
+    let unknown = |resource: &ResourcePlan| match resource.action {
+        // Then it is the whole resource, and the state says so.
+        Action::Unknown { .. } => Vec::new(),
+        _ => resource.gaps.clone(),
+    };
     Status {
         region: plan.target.region.clone(),
         region_source: plan.target.region_source.clone(),
@@ -95,6 +101,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
                 version: resource.facts.version,
                 modified: resource.facts.modified,
                 drift: drift(resource),
+                unknown: unknown(resource),
             })
             .collect(),
         parameters_unknown: None,
@@ -105,6 +112,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
                 key: resource.address.key.clone(),
                 state: state(resource),
                 drift: drift(resource),
+                unknown: unknown(resource),
             })
             .collect(),
         suggestions: Vec::new(),

@@ -36,7 +36,7 @@ pub enum Outcome {
     /// Someone else changed it since it was observed.
     Conflicted { why: String },
     /// The user interrupted before it was done.
-    Interrupted { why: String },
+    Interrupted,
 }
 
 /// One resource's part of a report.
@@ -48,6 +48,8 @@ pub struct ResourceReport {
     pub outcome: Outcome,
     /// How many of its steps are done.
     pub steps_done: usize,
+    /// What its other steps would have done.
+    pub not_done: Vec<&'static str>,
 }
 
 /// What observing again found.
@@ -110,16 +112,17 @@ async fn run_resource(
         name: resource.name.clone(),
         outcome,
         steps_done,
+        not_done: resource.steps.iter().skip(steps_done).map(Step::describe).collect(),
     };
     if resource.steps.is_empty() {
         return report(idle(resource), 0);
     }
     for (done, step) in resource.steps.iter().enumerate() {
         let outcome = if interrupt.raised() {
-            Some(interrupted(done))
+            Some(Outcome::Interrupted)
         } else {
             progress.step(resource, step);
-            ended(provider.execute(step).await, step, done)
+            ended(provider.execute(step).await, step)
         };
         if let Some(outcome) = outcome {
             progress.done(resource, &outcome);
@@ -144,18 +147,13 @@ fn idle(resource: &ResourcePlan) -> Outcome {
     }
 }
 
-fn interrupted(done: usize) -> Outcome {
-    let why = if done == 0 { "nothing was done" } else { "its first steps are done; running again goes on" };
-    Outcome::Interrupted { why: why.to_owned() }
-}
-
 /// Returns the resource's end, if the step brought it.
-fn ended(result: Result<StepOutcome, crate::resource::call::CallError>, step: &Step, done: usize) -> Option<Outcome> {
+fn ended(result: Result<StepOutcome, crate::resource::call::CallError>, step: &Step) -> Option<Outcome> {
     match result {
         Ok(StepOutcome::Done) => None,
         Ok(StepOutcome::Deferred(why)) => Some(Outcome::Deferred { why }),
         Ok(StepOutcome::Conflict(why)) => Some(Outcome::Conflicted { why }),
-        Err(error) if error.class == Class::Interrupted => Some(interrupted(done)),
+        Err(error) if error.class == Class::Interrupted => Some(Outcome::Interrupted),
         Err(error) => Some(Outcome::Failed { why: format!("while {}: {error}", step.describe()) }),
     }
 }

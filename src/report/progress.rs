@@ -1,7 +1,7 @@
 //! What is being done, as it is done: a live line per resource on a terminal, a line per event elsewhere.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -10,12 +10,12 @@ use super::{Terminal, escape, text};
 use crate::reconcile::{Outcome, Progress, ResourcePlan};
 use crate::resource::{Address, Step};
 
-/// Progress on stderr.
-#[derive(Debug)]
+/// Progress on stderr. Clones show the same.
+#[derive(Debug, Clone)]
 pub struct LiveProgress {
     terminal: Terminal,
     bars: MultiProgress,
-    working: Mutex<HashMap<Address, Working>>,
+    working: Arc<Mutex<HashMap<Address, Working>>>,
 }
 
 #[derive(Debug)]
@@ -27,7 +27,12 @@ struct Working {
 impl LiveProgress {
     pub(super) fn new(terminal: Terminal) -> Self {
         let target = if terminal.live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Mutex::new(HashMap::new()) }
+        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Arc::default() }
+    }
+
+    /// Writes a note above the live lines.
+    pub fn note(&self, text: &str) {
+        self.bars.suspend(|| self.terminal.note(text));
     }
 
     fn line(&self, words: &str) {
@@ -59,7 +64,7 @@ impl Progress for LiveProgress {
             Outcome::Skipped { why } => format!("skipped, {why}"),
             Outcome::Deferred { why } => format!("deferred, {why}"),
             Outcome::Conflicted { why } => format!("conflict, {why}"),
-            Outcome::Interrupted { why } => format!("interrupted, {why}"),
+            Outcome::Interrupted => String::from("interrupted"),
         };
         let since = self.with_working(|working| {
             working.remove(&resource.address).map(|working| {

@@ -39,6 +39,8 @@ pub struct ParameterStatus {
     pub modified: Option<i64>,
     /// The fields that differ from the manifest.
     pub drift: Vec<String>,
+    /// The fields that could not be read.
+    pub unknown: Vec<Gap>,
 }
 
 /// One table.
@@ -49,7 +51,10 @@ pub struct TableStatus {
     pub key: String,
     #[serde(flatten)]
     pub state: State,
+    /// The fields that differ from the layout or the manifest.
     pub drift: Vec<String>,
+    /// The fields that could not be read.
+    pub unknown: Vec<Gap>,
 }
 
 /// What is known of a resource.
@@ -125,7 +130,7 @@ fn parameters(status: &Status, text: &mut String) {
             State::Present { .. } => {
                 let version = one.version.map(|version| format!("v{version}")).unwrap_or_default();
                 let date = one.modified.map(|seconds| format!("({})", civil(seconds))).unwrap_or_default();
-                format!("{version:version_width$}  {date}{}", drift_words(&one.drift))
+                format!("{version:version_width$}  {date}{}{}", drift_words(&one.drift), gap_words(&one.unknown))
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
             State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
@@ -145,7 +150,8 @@ fn tables(status: &Status, text: &mut String) {
             State::Present { status } => {
                 let status = status.as_deref().unwrap_or("ACTIVE");
                 let style = if status == "ACTIVE" { GREEN } else { YELLOW };
-                format!("{}{}", paint(style, escape(status)), drift_words(&one.drift))
+                let status = paint(style, escape(status));
+                format!("{status}{}{}", drift_words(&one.drift), gap_words(&one.unknown))
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
             State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
@@ -168,6 +174,11 @@ fn drift_words(drift: &[String]) -> String {
     }
     let paths: Vec<String> = drift.iter().map(|path| escape(path)).collect();
     paint(DIM, format!("  differs: {}", paths.join(", ")))
+}
+
+fn gap_words(gaps: &[Gap]) -> String {
+    let words = gaps.iter().map(|gap| format!("  {}: {}", gap.path.as_deref().unwrap_or_default(), unknown_words(gap)));
+    words.collect()
 }
 
 /// Returns a time as people write it, in UTC.

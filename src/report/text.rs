@@ -253,9 +253,13 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         Outcome::Skipped { why } => (YELLOW, '?', format!(": left alone, {}", escape(why))),
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),
         Outcome::Conflicted { why } => (RED, 'X', format!(": conflict, {}", escape(why))),
-        Outcome::Interrupted { why } => (YELLOW, 'X', format!(": interrupted, {}", escape(why))),
+        Outcome::Interrupted => (YELLOW, 'X', String::from(": interrupted")),
     };
-    format!("  {} {}{words}\n", paint(style, symbol), title(resource))
+    let undone = match report.not_done.as_slice() {
+        [] => String::new(),
+        steps => format!("      not done: {}\n", steps.join(", ")),
+    };
+    format!("  {} {}{words}\n{}", paint(style, symbol), title(resource), paint(DIM, undone))
 }
 
 fn closing(plan: &Plan, report: &ApplyReport) -> String {
@@ -274,14 +278,15 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     let others: [(usize, &str); 4] = [
         (count(|outcome| matches!(outcome, Outcome::LeftAlone | Outcome::Refused)), "left alone"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. })), "failed"),
-        (count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted { .. })), "not done"),
+        (count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted)), "not done"),
         (count(|outcome| matches!(outcome, Outcome::Deferred { .. })), "deferred"),
     ];
     parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     let mut text = format!("{} {}.", paint(BOLD, "Done:"), parts.join(", "));
-    let continues = report.resources.iter().any(|one| {
-        matches!(one.outcome, Outcome::Failed { .. } | Outcome::Interrupted { .. } | Outcome::Conflicted { .. })
-    });
+    let continues = report
+        .resources
+        .iter()
+        .any(|one| matches!(one.outcome, Outcome::Failed { .. } | Outcome::Interrupted | Outcome::Conflicted { .. }));
     text.push_str(&match &report.verification {
         Verification::AsDesired => String::from("\nVerified: live is as desired."),
         Verification::Differs { addresses } => {
@@ -293,6 +298,16 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     });
     if continues {
         text.push_str("\nWhat is done stays done: run the same command again to go on from here.");
+    }
+    if report
+        .resources
+        .iter()
+        .any(|one| one.address.kind == Kind::Table && one.steps_done > 0 && !one.not_done.is_empty())
+    {
+        text.push_str(
+            "\nA table that is ACTIVE by then shows what its creation still lacks as drift, which this version leaves \
+             alone:\nsee Troubleshooting in docs/BOOTSTRAP.md.",
+        );
     }
     text
 }

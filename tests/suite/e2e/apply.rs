@@ -239,7 +239,11 @@ fn an_interrupt_finishes_what_is_under_way_and_says_what_is_not_done() {
     std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
     let run = crate::world::finish(child).expect(130);
     assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
-    assert!(run.stdout.contains("interrupted, its first steps are done; running again goes on"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("table: acme-audit: interrupted\n      not done: waiting until ACTIVE, enabling TTL"),
+        "{}",
+        run.stdout
+    );
     world.run(&["apply", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }

@@ -53,6 +53,10 @@ fn init_status_shows_what_is_denied_and_everything_else() {
     let run = world.run(&["init", "status", "--check-tables"]).expect(0);
     snapshot!(run.stdout);
     snapshot!(world.run(&["init", "status", "--check-tables", "--json"]).expect(0).stdout);
+    world.fail("DescribeTimeToLive", "AccessDeniedException", "sentinel-requests");
+    let run = world.run(&["init", "status"]).expect(0);
+    let line = "sentinel-requests    DynamoDB   ACTIVE  ttl: ACCESS DENIED (dynamodb:DescribeTimeToLive)";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
 }
 
 #[test]
