@@ -327,6 +327,23 @@ fn two_processes_on_one_store_both_end_well() {
 }
 
 #[test]
+fn two_applies_of_one_manifest_at_the_same_time_both_end_well() {
+    let world = crate::e2e::project();
+    let start = || world.command(&["apply", "--local", "--yes"]).spawn().unwrap();
+    let (one, other) = (start(), start());
+    finish(one).expect(0);
+    finish(other).expect(0);
+    finish(world.command(&["plan", "--local", "--detailed-exitcode"]).spawn().unwrap()).expect(0);
+}
+
+#[test]
+fn the_embedded_aws_is_nobodys_account() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n[profiles.a]\n");
+    finish(world.command(&["apply", "--local", "--yes"]).spawn().unwrap()).expect(0);
+}
+
+#[test]
 fn a_killed_process_leaves_the_store_usable() {
     let world = crate::e2e::project();
     let mut child = world.command(&["apply", "--local", "--yes"]).spawn().unwrap();
