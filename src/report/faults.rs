@@ -30,3 +30,43 @@ pub fn render(faults: &[Fault]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::{manifest, policy};
+
+    /// Text that looks enough like a manifest or a policy to get past the first line.
+    fn texts() -> impl Strategy<Value = String> {
+        let pieces = prop_oneof![
+            Just("[aws]\n".to_owned()),
+            Just("[tables.approvals]\n".to_owned()),
+            Just("[profiles.\"é\u{7}\"]\n".to_owned()),
+            Just("rules:\n  - name: x\n".to_owned()),
+            Just("version: \"1\"\n".to_owned()),
+            Just("    conditions: { time: { hours: [".to_owned()),
+            Just("region = \"".to_owned()),
+            Just("\u{1b}[31m\u{202e}\r\n".to_owned()),
+            Just("é = '…'\n".to_owned()),
+            Just("\t&a [*a, *b]\n".to_owned()),
+            "\\PC{0,12}\n?",
+            any::<char>().prop_map(String::from),
+        ];
+        proptest::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_or_rendering_panic(text in texts()) {
+            let source = Source::new("x", text);
+            let mut faults = Faults::default();
+            manifest::parse(&source, &mut faults);
+            policy::check(&source, &mut faults);
+            let rendered = render(&faults.into_sorted());
+            prop_assert!(!rendered.contains('\u{202e}'), "{rendered:?}");
+        }
+    }
+}

@@ -18,7 +18,7 @@ use sentinel::resource::call::{Interrupt, Pace};
 use sentinel::resource::table::Waiting;
 use tokio::time::Instant;
 
-fn load(text: &str, folder: &Path) -> Loaded {
+pub fn load(text: &str, folder: &Path) -> Loaded {
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
     let loaded = manifest::resolve(parsed, folder, &Overrides::default(), &mut faults);
@@ -45,18 +45,27 @@ async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     .await
 }
 
-/// Plans, applies, and returns both.
-async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
-    let interrupt = Interrupt::default();
-    let target = Target {
+fn target(loaded: &Loaded) -> Target {
+    Target {
         region: String::from("us-east-1"),
         region_source: String::from("the test"),
         policy_root: loaded.policy_root.clone(),
         caller: None,
         local: None,
-    };
+    }
+}
+
+/// Plans.
+pub async fn plan(client: SharedHttpClient, loaded: &Loaded) -> Plan {
+    let reader = reader(client, &Interrupt::default()).await;
+    reconcile::plan(&reader, target(loaded), &loaded.desired, Intent::Converge).await.unwrap()
+}
+
+/// Plans, applies, and returns both.
+async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
+    let interrupt = Interrupt::default();
     let reader = reader(client, &interrupt).await;
-    let plan = reconcile::plan(&reader, target, &loaded.desired, Intent::Converge).await.unwrap();
+    let plan = reconcile::plan(&reader, target(loaded), &loaded.desired, Intent::Converge).await.unwrap();
     let writer = Writer::new(reader, Waiting { limit });
     let report = reconcile::apply(&writer, &plan, &loaded.desired, &interrupt, &Silent).await;
     (plan, report)

@@ -18,5 +18,6 @@ mod docs;
 mod e2e;
 mod embedded;
 mod engine;
+mod mapping;
 mod sources;
 mod world;
