@@ -4,7 +4,7 @@ use super::context::{Context, Project};
 use crate::cli::{ApplyArgs, Consent};
 use crate::error::{Error, Exit};
 use crate::provider::{Reader, Writer};
-use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan};
+use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan, Verification};
 use crate::report::{json, text};
 use crate::resource::table::Waiting;
 
@@ -50,8 +50,11 @@ fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
         return Exit::Interrupted;
     }
     let any = |wanted: fn(&Outcome) -> bool| report.resources.iter().any(|one| wanted(&one.outcome));
-    let failed =
-        any(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. } | Outcome::Skipped { .. }));
+    let unverified = matches!(report.verification, Verification::Failed { .. });
+    let failed = unverified
+        || any(|outcome| {
+            matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. } | Outcome::Skipped { .. })
+        });
     // Something was done even where only the first steps of a resource were.
     let done = report.resources.iter().any(|one| one.steps_done > 0);
     let refused = any(|outcome| *outcome == Outcome::Refused) && plan.intent == Intent::Converge;

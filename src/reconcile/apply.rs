@@ -60,6 +60,8 @@ pub enum Verification {
     NotNeeded,
     /// Live is as desired.
     AsDesired,
+    /// What could be read is as desired; not all could.
+    Incomplete,
     /// Live still differs, in these resources.
     Differs { addresses: Vec<Address> },
     /// It could not be observed.
@@ -181,14 +183,14 @@ pub(super) async fn verify(
             Ok((_, observed)) => observed,
             Err(error) => return Verification::Failed { why: error.to_string() },
         };
-        let differing: Vec<Address> = observed
-            .iter()
-            .map(|resource| diff::resource(resource, plan.intent))
-            .filter(|resource| resource.action != Action::Unchanged)
-            .map(|resource| resource.address)
-            .collect();
-        if differing.is_empty() {
-            return Verification::AsDesired;
+        let found: Vec<ResourcePlan> = observed.iter().map(|resource| diff::resource(resource, plan.intent)).collect();
+        let incomplete = found.iter().any(|resource| !resource.gaps.is_empty());
+        let differs = |resource: &&ResourcePlan| resource.action != Action::Unchanged;
+        let differing: Vec<Address> = found.iter().filter(differs).map(|resource| resource.address.clone()).collect();
+        match (differing.is_empty(), incomplete) {
+            (true, false) => return Verification::AsDesired,
+            (true, true) => return Verification::Incomplete,
+            (false, _) => {}
         }
         if look == LOOKS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
             return Verification::Differs { addresses: differing };

@@ -104,6 +104,7 @@ pub struct Summary {
     pub unchanged: usize,
     /// Different, and left alone.
     pub drifted: usize,
+    /// Not read, or not all of it.
     pub unknown: usize,
 }
 
@@ -115,6 +116,8 @@ impl Plan {
             let counter = match resource.action {
                 Action::Create | Action::Finish => &mut summary.create,
                 Action::Update => &mut summary.change,
+                // As far as it could be read it is as desired; that is not known to be all.
+                Action::Unchanged if !resource.gaps.is_empty() => &mut summary.unknown,
                 Action::Unchanged => &mut summary.unchanged,
                 Action::Drift | Action::Refused => &mut summary.drifted,
                 Action::Unknown { .. } => &mut summary.unknown,

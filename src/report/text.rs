@@ -289,6 +289,7 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         .any(|one| matches!(one.outcome, Outcome::Failed { .. } | Outcome::Interrupted | Outcome::Conflicted { .. }));
     text.push_str(&match &report.verification {
         Verification::AsDesired => String::from("\nVerified: live is as desired."),
+        Verification::Incomplete => String::from("\nVerified in part: what could be read is as desired."),
         Verification::Differs { addresses } => {
             let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             format!("\nVerified: live is not yet as desired in {}.", names.join(", "))

@@ -139,6 +139,32 @@ fn what_cannot_be_read_is_left_alone() {
     );
 }
 
+#[test]
+fn what_cannot_be_verified_is_not_called_done() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.a]\n");
+    let mut looks = 0;
+    world.fault(move |call| {
+        looks += usize::from(call.operation == "GetCallerIdentity");
+        let expired = || sentinel::local::Answer::error(403, "ExpiredToken", "The security token is expired");
+        (looks > 1).then(expired)
+    });
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    assert!(run.stdout.contains("+ /sentinel/policies/a (created)"), "{}", run.stdout);
+    assert!(run.stdout.contains("Not verified: "), "{}", run.stdout);
+}
+
+#[test]
+fn an_apply_that_may_not_read_a_setting_says_so() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.fail("DescribeTimeToLive", "AccessDeniedException", "acme-audit");
+    world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    assert!(run.stdout.contains("Plan: 0 to create, 1 to change, 3 unchanged, 1 unknown."), "{}", run.stdout);
+    assert!(run.stdout.contains("Verified in part"), "{}", run.stdout);
+}
+
 /// An AWS that throttles makes an apply slower, never makes it fail.
 #[test]
 fn throttling_is_waited_out() {
