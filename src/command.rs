@@ -26,8 +26,8 @@ pub fn main() -> Exit {
             return if usage { Exit::Error } else { Exit::Done };
         }
     };
-    log(cli.global.verbose);
     let terminal = Terminal::new(cli.global.color, cli.global.json, cli.global.quiet);
+    log(cli.global.verbose, terminal.colors_notes());
     let name = name(&cli.command);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
@@ -85,7 +85,7 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     }
 }
 
-fn log(verbose: u8) {
+fn log(verbose: u8, ansi: bool) {
     use tracing_subscriber::EnvFilter;
     let level = match verbose {
         0 => "off,sentinel=warn",
@@ -98,5 +98,6 @@ fn log(verbose: u8) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .without_time()
+        .with_ansi(ansi)
         .init();
 }

@@ -79,6 +79,12 @@ impl Terminal {
         }
     }
 
+    /// Returns whether stderr is to be coloured.
+    pub fn colors_notes(self) -> bool {
+        let stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
+        stream.current_choice() != anstream::ColorChoice::Never
+    }
+
     /// Returns the progress display for stderr.
     pub fn progress(self) -> LiveProgress {
         LiveProgress::new(self)

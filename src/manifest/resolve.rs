@@ -116,7 +116,10 @@ impl Resolver<'_> {
                 return None;
             }
         };
-        policy::check(&Source::new(file, text.clone()), self.faults);
+        // As a path from where the user is, so that it can be opened from there.
+        let shown = self.folder.join(file);
+        let shown = shown.strip_prefix(".").unwrap_or(&shown).display().to_string();
+        policy::check(&Source::new(shown, text.clone()), self.faults);
         // An empty policy is reported as one already.
         if !text.trim().is_empty()
             && let Err(invalid) = policy_parameter::check_content(&text, section.tier.unwrap_or(Tier::Standard))

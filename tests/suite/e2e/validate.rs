@@ -89,6 +89,21 @@ fn a_link_out_of_the_folder_is_refused() {
 }
 
 #[test]
+fn a_policys_fault_names_it_as_seen_from_where_the_user_is() {
+    let world = World::new();
+    world.write("team/sentinel.toml", "[profiles.dev]\npolicy = \"p.yaml\"\n").write("team/p.yaml", "version: 1\n");
+    let run = world.run(&["validate", "-f", "team/sentinel.toml"]).expect(1);
+    assert!(run.stderr.contains("--> team/p.yaml:1:10"), "{}", run.stderr);
+}
+
+#[test]
+fn a_log_is_plain_where_there_is_no_terminal() {
+    let run = project().run(&["plan", "-v"]).expect(0);
+    assert!(run.stderr.contains("answered action=\"ssm:GetParameters\""), "{}", run.stderr);
+    assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
+}
+
+#[test]
 fn no_manifest_says_how_to_start_one() {
     let world = World::new();
     snapshot!(world.run(&["plan"]).expect(1).stderr);
