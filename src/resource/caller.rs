@@ -12,13 +12,6 @@ pub struct Caller {
     pub arn: String,
 }
 
-impl Caller {
-    /// Returns the partition of the caller's ARN: `aws`, `aws-cn`, `aws-us-gov`.
-    pub fn partition(&self) -> &str {
-        self.arn.split(':').nth(1).filter(|part| !part.is_empty()).unwrap_or("aws")
-    }
-}
-
 /// Asks STS who is calling. No permission is needed for it.
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
