@@ -63,7 +63,7 @@ pub struct Global {
     #[arg(default_missing_value = "", conflicts_with = "endpoint_url")]
     pub local: Option<OsString>,
     /// Send all AWS calls to this address, such as an emulator's.
-    #[arg(long, global = true, value_name = "URL")]
+    #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub endpoint_url: Option<String>,
     /// Say more on stderr: -v each AWS call, -vv the SDK's own log.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -287,6 +287,14 @@ fn policy_root(value: &str) -> Result<String, String> {
     // A slash at the end is how people write a path: it means the same one.
     let trimmed = if value.len() > 1 { value.strip_suffix('/').unwrap_or(value) } else { value };
     checked(trimmed, policy_parameter::check_root)
+}
+
+fn url(value: &str) -> Result<String, String> {
+    let rest = value.strip_prefix("http://").or_else(|| value.strip_prefix("https://"));
+    match rest {
+        Some(host) if !host.is_empty() => Ok(value.to_owned()),
+        _ => Err(String::from("write an address such as http://127.0.0.1:4566")),
+    }
 }
 
 fn table_name(value: &str) -> Result<String, String> {

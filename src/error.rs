@@ -96,7 +96,10 @@ impl Error {
             Self::Usage { hint, .. } | Self::File { hint, .. } | Self::NotConfirmed { hint, .. } => hint.clone(),
             Self::Refused(refusal) => Some(refusal.hint.clone()),
             Self::Aws(error) => aws_hint(error),
-            Self::Faults(_) | Self::Local(_) | Self::Interrupted => None,
+            Self::Local(_) => {
+                Some(String::from("choose another folder with --local=PATH, or delete this one to begin anew"))
+            }
+            Self::Faults(_) | Self::Interrupted => None,
         }
     }
 }

@@ -101,7 +101,8 @@ impl LocalAws {
     ///
     /// # Errors
     ///
-    /// Fails when the folder cannot be made; a store that cannot be opened shows at the first request to its region.
+    /// Fails when the folder cannot be made. A region's store is opened at the first request to it, or by
+    /// [`LocalAws::prepare`].
     pub fn open(folder: &Path, rules: Rules) -> Result<Self, String> {
         let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
         if !folder.exists() {
@@ -134,13 +135,22 @@ impl LocalAws {
         result.unwrap_or_else(Answer::from)
     }
 
+    /// Opens a region's store, so that one that cannot be opened is known before anything depends on it.
+    pub fn prepare(&self, region: &str) -> Result<(), String> {
+        self.open_region(region).map(drop)
+    }
+
     fn region(&self, name: &str) -> Result<Arc<Region>, answer::Failure> {
+        self.open_region(name).map_err(|error| answer::Failure::internal(&error))
+    }
+
+    fn open_region(&self, name: &str) -> Result<Arc<Region>, String> {
         let inner = &self.0;
         let mut regions = inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(region) = regions.get(name) {
             return Ok(Arc::clone(region));
         }
-        let region = Arc::new(Region::open(name, inner).map_err(|error| answer::Failure::internal(&error))?);
+        let region = Arc::new(Region::open(name, inner)?);
         regions.insert(name.to_owned(), Arc::clone(&region));
         Ok(region)
     }
@@ -161,8 +171,9 @@ impl Region {
                 (store::Store::open(&folder.join("aws.db")), dynoxide::Database::new(&engine.to_string_lossy()))
             }
         };
-        let store = store.map_err(|error| error.to_string())?;
-        let engine = engine.map_err(|error| error.to_string())?;
+        let place = || inner.folder.as_ref().map(|folder| folder.join(name).display().to_string()).unwrap_or_default();
+        let store = store.map_err(|error| format!("{}: {error}", place()))?;
+        let engine = engine.map_err(|error| format!("{}: {error}", place()))?;
         Ok(Self { name: name.to_owned(), rules: inner.rules, clock: inner.clock, store, engine })
     }
 

@@ -116,7 +116,7 @@ impl Context {
             return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
         };
         let folder = self.local_folder(&project.folder);
-        let embedded = folder.as_deref().map(super::local::open).transpose()?;
+        let embedded = folder.as_deref().map(|folder| super::local::open(folder, &region.name)).transpose()?;
         let reader = Reader::connect(Connection {
             region: region.name.clone(),
             aws_profile: self.aws_profile(aws),

@@ -10,8 +10,9 @@ use crate::error::{Error, Exit};
 
 /// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
-pub(super) fn open(folder: &Path) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(folder: &Path, region: &str) -> Result<SharedHttpClient, Error> {
     let local = crate::local::LocalAws::open(folder, crate::local::Rules::default()).map_err(Error::Local)?;
+    local.prepare(region).map_err(Error::Local)?;
     Ok(SharedHttpClient::new(local))
 }
 
@@ -20,9 +21,11 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     use crate::local::{LocalAws, Rules, Server};
     let folder = context.local_folder(Path::new("")).unwrap_or_else(|| Path::new(".sentinel").to_owned());
     let local = LocalAws::open(&folder, Rules::default()).map_err(Error::Local)?;
-    let mut server = Server::bind(args.port, local).await.map_err(Error::Local)?;
+    let mut server = Server::bind(args.port, local)
+        .await
+        .map_err(|error| Error::usage(error, "choose another --port; 0 takes a free one"))?;
     if let Some(path) = &args.log {
-        server.log_to(path).map_err(Error::Local)?;
+        server.log_to(path).map_err(|error| Error::usage(error, "choose another file for --log"))?;
     }
     let url = format!("http://{}", server.address());
     let json = || crate::report::json::document("local serve", serde_json::json!({ "url": url }));
@@ -44,7 +47,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
 }
 
 #[cfg(not(feature = "local"))]
-pub(super) fn open(_: &Path) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(_: &Path, _: &str) -> Result<SharedHttpClient, Error> {
     Err(absent())
 }
 

@@ -241,6 +241,8 @@ struct Bucket {
     filled: Instant,
     /// When the pace was last lowered.
     slowed: Option<Instant>,
+    /// Whether the user has been told that it is slow.
+    told: bool,
 }
 
 impl Pacer {
@@ -300,8 +302,14 @@ impl Pacer {
             if started.elapsed() + pause > patience {
                 return Err(error);
             }
-            if pause > Duration::from_secs(4) {
-                tracing::warn!("{} again in a moment, for AWS answered: {}", operation.action(), error.message);
+            if pause > Duration::from_secs(4)
+                && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.told, true))
+            {
+                tracing::warn!(
+                    "{} is made again until AWS takes it; its answer was: {}",
+                    operation.action(),
+                    error.message
+                );
             }
             // Full jitter over half the pause: callers that were refused together do not come back together.
             self.sleep(operation, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;
@@ -346,7 +354,13 @@ impl Pacer {
 
     fn with_bucket<R>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> R) -> R {
         let mut buckets = self.buckets.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let fresh = || Bucket { tokens: operation.burst, rate: operation.rate, filled: Instant::now(), slowed: None };
+        let fresh = || Bucket {
+            tokens: operation.burst,
+            rate: operation.rate,
+            filled: Instant::now(),
+            slowed: None,
+            told: false,
+        };
         work(buckets.entry(operation.name).or_insert_with(fresh))
     }
 }

@@ -344,6 +344,19 @@ fn the_embedded_aws_is_nobodys_account() {
 }
 
 #[test]
+fn a_store_that_cannot_be_opened_is_an_error_at_once() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
+    world.write("broken/us-east-1/aws.db", &"no database at all ".repeat(100)).write("file", "");
+    for (folder, expected) in [("broken", "broken/us-east-1: file is not a database"), ("file", "file/us-east-1: ")] {
+        let local = format!("--local={folder}");
+        let run = finish(world.command(&["plan", &local]).spawn().unwrap()).expect(1);
+        assert!(run.stderr.contains(&format!("error: the embedded AWS: {expected}")), "{}", run.stderr);
+        assert!(run.stderr.contains("hint: choose another folder"), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_killed_process_leaves_the_store_usable() {
     let world = crate::e2e::project();
     let mut child = world.command(&["apply", "--local", "--yes"]).spawn().unwrap();
