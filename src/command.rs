@@ -47,7 +47,9 @@ pub fn main() -> Exit {
 
 async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
     let context = Context::new(cli.global, terminal);
-    context.listen_for_interrupts();
+    if !matches!(cli.command, Command::Local(_)) {
+        context.listen_for_interrupts();
+    }
     match cli.command {
         Command::Plan(args) => plan::run(&context, &args).await,
         Command::Apply(args) => apply::run(&context, &args).await,

@@ -41,7 +41,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     );
     tokio::select! {
         () = server.run() => {}
-        () = context.interrupt.wait() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
     Ok(Exit::Done)
 }
