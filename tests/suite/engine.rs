@@ -175,3 +175,70 @@ async fn every_example_is_applied_and_then_as_desired() {
         assert!(!plan.has_differences() && !plan.has_steps(), "{}: {plan:#?}", path.display());
     }
 }
+
+/// Random tables, as a manifest: keys, indexes and settings in every combination that AWS takes.
+fn manifests() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    // An attribute has one type wherever it is a key.
+    let attribute = |place: usize| {
+        let (name, kind) = [("a", "S"), ("b", "N"), ("c", "B"), ("d", "S"), ("e", "N")][place % 5];
+        format!("{{ name = \"{name}\", type = \"{kind}\" }}")
+    };
+    let key = (0..5usize, proptest::option::of(1..5usize)).prop_map(move |(partition, step)| {
+        let sort = step.map(|step| format!("sort_key = {}\n", attribute(partition + step)));
+        format!("partition_key = {}\n{}", attribute(partition), sort.unwrap_or_default())
+    });
+    let projection = prop_oneof![
+        Just(""),
+        Just("projection = \"ALL\"\n"),
+        Just("projection = \"KEYS_ONLY\"\n"),
+        Just("projection = { include = [\"x\", \"y\"] }\n"),
+    ];
+    let settings = (
+        prop_oneof![Just(""), Just("ttl_attribute = \"expires_at\"\n"), Just("ttl_attribute = false\n")],
+        prop_oneof![
+            Just(""),
+            Just("billing_mode = \"PAY_PER_REQUEST\"\n"),
+            Just("billing_mode = \"PROVISIONED\"\nread_capacity = 3\nwrite_capacity = 2\n"),
+        ],
+        prop_oneof![
+            Just(""),
+            Just("encryption = \"aws-owned\"\n"),
+            Just("encryption = \"aws-managed\"\n"),
+            Just("encryption = \"arn:aws:kms:us-east-1:123456789012:key/k\"\n"),
+        ],
+        prop_oneof![Just(""), Just("point_in_time_recovery = true\n"), Just("point_in_time_recovery = false\n")],
+        prop_oneof![Just(""), Just("deletion_protection = true\n"), Just("deletion_protection = false\n")],
+        prop_oneof![Just(""), Just("tags = {}\n"), Just("tags = { a = \"1\", b = \"\" }\n")],
+    );
+    let table = (key.clone(), settings, proptest::collection::vec((key, projection), 0..5));
+    proptest::collection::vec(table, 1..4).prop_map(|tables| {
+        let mut text = String::from("[aws]\ntags = { owner = \"platform\" }\n");
+        for (place, (key, (ttl, billing, encryption, recovery, protection, tags), indexes)) in tables.iter().enumerate()
+        {
+            text.push_str(&format!("[tables.t{place}]\nname = \"table-{place}\"\n{key}"));
+            text.push_str(&[*ttl, *billing, *encryption, *recovery, *protection, *tags].concat());
+            for (index, (key, projection)) in indexes.iter().enumerate() {
+                text.push_str(&format!("[tables.t{place}.indexes.index-{index}]\n{key}{projection}"));
+            }
+        }
+        text
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 48, ..Default::default() })]
+
+    #[test]
+    fn whatever_is_applied_is_then_as_desired(text in manifests()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let loaded = load(&text, Path::new("."));
+            let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
+            let (_, report) = pass(client.clone(), &loaded, HOUR).await;
+            assert_eq!(report.verification, Verification::AsDesired, "{text}\n{report:#?}");
+            let again = plan(client, &loaded).await;
+            assert!(!again.has_differences() && !again.has_steps(), "{text}\n{again:#?}");
+        });
+    }
+}
