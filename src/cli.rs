@@ -238,14 +238,27 @@ pub struct BootstrapArgs {
 }
 
 impl BootstrapArgs {
-    /// Returns the tables asked for, with the names given.
-    pub fn tables(&self) -> Vec<(Builtin, Option<&str>)> {
-        let asked = [
+    fn each(&self) -> [(Builtin, bool, Option<&str>); 3] {
+        [
             (Builtin::Approvals, self.with_approvals, self.approval_table.as_deref()),
             (Builtin::BreakGlass, self.with_breakglass, self.breakglass_table.as_deref()),
             (Builtin::Sessions, self.with_sessions, self.session_table.as_deref()),
-        ];
-        asked.into_iter().filter(|(_, with, _)| *with || self.all).map(|(builtin, _, name)| (builtin, name)).collect()
+        ]
+    }
+
+    /// Returns the table that is named and not asked for, if there is one: its name would go nowhere.
+    pub fn named_in_vain(&self) -> Option<Builtin> {
+        let in_vain = |(_, with, name): &(Builtin, bool, Option<&str>)| name.is_some() && !with && !self.all;
+        self.each().into_iter().find(in_vain).map(|(builtin, ..)| builtin)
+    }
+
+    /// Returns the tables asked for, with the names given.
+    pub fn tables(&self) -> Vec<(Builtin, Option<&str>)> {
+        self.each()
+            .into_iter()
+            .filter(|(_, with, _)| *with || self.all)
+            .map(|(builtin, _, name)| (builtin, name))
+            .collect()
     }
 }
 

@@ -46,6 +46,13 @@ fn request(command: &InitCommand) -> Option<Request<'_>> {
 }
 
 pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit, Error> {
+    if let InitCommand::Bootstrap(args) = command
+        && let Some(builtin) = args.named_in_vain()
+    {
+        let key = builtin.key();
+        let message = format!("a name is given for the {key} table, which is not asked for");
+        return Err(Error::usage(message, format!("add --with-{key} or --all")));
+    }
     let Some(request) = request(command) else { return Ok(Exit::Done) };
     let manifest = manifest(context, &request);
     let terminal = context.terminal;

@@ -155,5 +155,11 @@ fn bad_names_are_refused_by_the_command_line() {
     world.run(&["init", "bootstrap", "--profile", "a/b", "--plan"]).expect(1);
     world.run(&["init", "bootstrap", "--profile", "a", "--policy-root", "/aws/x", "--plan"]).expect(1);
     world.run(&["init", "bootstrap"]).expect(1);
+    let vain = ["init", "bootstrap", "--profile", "a", "--session-table", "mine", "--plan"];
+    let run = world.run(&vain).expect(1);
+    assert!(run.stderr.contains("hint: add --with-sessions or --all"), "{}", run.stderr);
+    world.run(&[&vain[..], &["--with-sessions"]].concat()).expect(0);
+    world.calls();
+    world.run(&["init", "bootstrap", "--profile", "a", "--plan", "--all", "--wait-timeout", "soon"]).expect(1);
     assert!(world.calls().is_empty());
 }
