@@ -162,11 +162,18 @@ impl Region {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("{name:?} is not a region"));
         }
+        // Held until both files are open: making a new file and turning on its write-ahead log are the steps at which
+        // SQLite does not wait for another process.
+        let mut opening = None;
         let (store, engine) = match &inner.folder {
             None => (store::Store::memory(), dynoxide::Database::memory()),
             Some(folder) => {
                 let folder = folder.join(name);
-                std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+                let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+                std::fs::create_dir_all(&folder).map_err(failed)?;
+                let lock = std::fs::File::create(folder.join("opening.lock")).map_err(failed)?;
+                lock.lock().map_err(failed)?;
+                opening = Some(lock);
                 let engine = folder.join("dynamodb.db");
                 (store::Store::open(&folder.join("aws.db")), dynoxide::Database::new(&engine.to_string_lossy()))
             }
@@ -174,6 +181,7 @@ impl Region {
         let place = || inner.folder.as_ref().map(|folder| folder.join(name).display().to_string()).unwrap_or_default();
         let store = store.map_err(|error| format!("{}: {error}", place()))?;
         let engine = engine.map_err(|error| format!("{}: {error}", place()))?;
+        drop(opening);
         Ok(Self { name: name.to_owned(), rules: inner.rules, clock: inner.clock, store, engine })
     }
 

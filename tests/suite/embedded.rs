@@ -260,6 +260,8 @@ fn a_hundred_versions_are_kept_unless_a_label_holds_the_oldest() {
     let history = ssm(&aws, "GetParameterHistory", json!({ "Name": "/a" })).unwrap();
     assert_eq!(history["Parameters"].as_array().unwrap().len(), 100);
     assert_eq!(history["Parameters"][0]["Version"], 2);
+    let versions = ssm(&aws, "GetParameters", json!({ "Names": ["/a:2", "/a:1"] })).unwrap();
+    assert_eq!((&versions["Parameters"][0]["Version"], &versions["InvalidParameters"]), (&json!(2), &json!(["/a:1"])));
     ssm(&aws, "LabelParameterVersion", json!({ "Name": "/a", "ParameterVersion": 2, "Labels": ["keep"] })).unwrap();
     refused(put(), "ParameterMaxVersionLimitExceeded");
 }
@@ -334,6 +336,19 @@ fn two_applies_of_one_manifest_at_the_same_time_both_end_well() {
     finish(one).expect(0);
     finish(other).expect(0);
     finish(world.command(&["plan", "--local", "--detailed-exitcode"]).spawn().unwrap()).expect(0);
+}
+
+#[test]
+fn many_processes_can_open_a_new_store_at_the_same_moment() {
+    for round in 0..25 {
+        let world = World::new();
+        let local = format!("--local=store-{round}");
+        let args = ["init", "bootstrap", "--profile", "a", "--region", "us-east-1", "--yes", &local];
+        let running: Vec<_> = (0..8).map(|_| world.command(&args).spawn().unwrap()).collect();
+        for one in running {
+            finish(one).expect(0);
+        }
+    }
 }
 
 #[test]
