@@ -162,6 +162,7 @@ def cases(url):
     yield "put nested", put("/odd/nested", "{{x}}")
     yield "put empty value", put("/odd/empty", "")
     yield "get", outcome(lambda: ssm.get_parameter(Name="/s/a"))
+    yield "get a version", outcome(lambda: ssm.get_parameters(Names=["/s/a:1", "/s/a:9"]))
     yield "get missing", outcome(lambda: ssm.get_parameter(Name="/s/none"))
     yield "get many", outcome(lambda: ssm.get_parameters(Names=["/s/a", "/s/b", "/s/none"]))
     yield "get 11", outcome(lambda: ssm.get_parameters(Names=[f"/s/{n}" for n in range(11)]))

@@ -70,6 +70,16 @@ impl Stored {
         connection.prepare_cached(&query)?.query_row([name], Self::from_row).optional()
     }
 
+    /// Returns what a name asks for: the newest version, or with `name:5` that one.
+    fn selected(connection: &Connection, asked: &str) -> rusqlite::Result<Option<Self>> {
+        let Some((name, version)) = asked.split_once(':') else { return Self::latest(connection, asked) };
+        let query = format!("SELECT {COLUMNS} FROM parameters WHERE name = ?1 AND version = ?2");
+        connection
+            .prepare_cached(&query)?
+            .query_row(params![name, version.parse::<i64>().ok()], Self::from_row)
+            .optional()
+    }
+
     fn parameter(&self, region: &Region, decrypt: bool) -> Value {
         json!({
             "Name": self.name,
@@ -236,7 +246,7 @@ struct Get {
 }
 
 fn get(region: &Region, request: Get) -> Result<Value, Failure> {
-    let stored = region.store.read(|store| Stored::latest(store, &request.name))?;
+    let stored = region.store.read(|store| Stored::selected(store, &request.name))?;
     let stored = stored.ok_or_else(|| not_found(&request.name))?;
     Ok(json!({ "Parameter": stored.parameter(region, request.with_decryption) }))
 }
@@ -254,7 +264,7 @@ fn get_many(region: &Region, request: GetMany) -> Result<Value, Failure> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     region.store.read(|store| {
         for name in &request.names {
-            match Stored::latest(store, name)? {
+            match Stored::selected(store, name)? {
                 Some(stored) => found.push(stored.parameter(region, request.with_decryption)),
                 None => missing.push(name.clone()),
             }

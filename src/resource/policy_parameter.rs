@@ -149,7 +149,10 @@ pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChang
     if let (Some(desired), Some(before)) = (tier, &live.tier)
         && desired != before
     {
+        // A tier is changed by writing the value again, and only a plain string reads back as it was written.
+        let plain = live.parameter_type.as_ref().is_none_or(|kind| *kind == ParameterType::String);
         let (takes, how) = match desired {
+            Tier::Advanced if !plain => (Takes::NotPossible, "its value is no plain string, and is not written back"),
             Tier::Advanced => (Takes::InPlace, "upgraded in place, for good"),
             Tier::Standard => (Takes::Replacement, "a tier only goes up: it would be deleted and created again"),
         };
@@ -361,6 +364,19 @@ mod tests {
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes[0].takes, Takes::Replacement);
+        assert_eq!(repair(&wanted, &found, &changes), []);
+    }
+
+    /// A secret reads as ciphertext: writing that back, even only to change the tier, would destroy it.
+    #[test]
+    fn a_secret_of_a_bare_profile_is_never_written_back() {
+        let managed = PolicyParameter { tier: Some(Tier::Advanced), ..PolicyParameter::default() };
+        let wanted = desired(managed);
+        let mut found = live(state("ciphertext"));
+        found.state.parameter_type = Some(ParameterType::Other(String::from("SecureString")));
+        found.state.tier = Some(Tier::Standard);
+        let changes = diff(&wanted.managed, &found.state);
+        assert_eq!((changes[0].path.as_str(), changes[0].takes), ("tier", Takes::NotPossible));
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 

@@ -31,6 +31,8 @@ type Fault = Box<dyn FnMut(&Call) -> Option<Answer> + Send>;
 struct Shared {
     calls: Vec<Call>,
     faults: Vec<Fault>,
+    /// Operations whose next call takes effect and is answered with a fault of AWS's own.
+    losses: Vec<&'static str>,
 }
 
 pub struct World {
@@ -164,6 +166,11 @@ impl World {
         self.shared().faults.push(Box::new(fault));
     }
 
+    /// Loses the answer of the operation's next call, which takes effect.
+    pub fn lose(&self, operation: &'static str) {
+        self.shared().losses.push(operation);
+    }
+
     pub fn clear_faults(&self) {
         self.shared().faults.clear();
     }
@@ -216,11 +223,16 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.calls.push(call.clone());
         let failed = shared.faults.iter_mut().find_map(|fault| fault(&call));
+        let lost = shared.losses.iter().position(|name| *name == call.operation);
+        let lost = lost.map(|at| shared.losses.remove(at)).is_some();
         drop(shared);
-        let answer = failed.unwrap_or_else(|| match moto() {
+        let mut answer = failed.unwrap_or_else(|| match moto() {
             Some(url) => forward(&url, &request),
             None => local.answer(&request),
         });
+        if lost {
+            answer = Answer::error(500, "InternalServerError", "the answer was lost");
+        }
         Box::pin(async move { answer })
     })
 }

@@ -210,6 +210,44 @@ fn a_write_whose_answer_is_lost_is_recognised_as_ones_own() {
 }
 
 #[test]
+fn lost_answers_of_creations_are_no_conflict() {
+    let world = project();
+    world.lose("PutParameter");
+    world.lose("CreateTable");
+    world.lose("UpdateTimeToLive");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+/// The same text is written twice, and nobody else is blamed for the first one.
+#[test]
+fn the_lost_answer_of_an_overwrite_is_no_conflict() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let changed = POLICY.replace("alice", "eve");
+    world.write("policies/dev.yaml", &changed);
+    world.lose("PutParameter");
+    world.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(world.parameter("/sentinel/policies/dev"), changed);
+}
+
+/// Someone writes between the look and the write: their text is named, with where to find it.
+#[test]
+fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
+    let answer = |body: &str| sentinel::local::Answer {
+        status: 200,
+        content_type: "application/x-amz-json-1.1",
+        body: body.as_bytes().to_vec(),
+    };
+    world.fault(move |call| (call.operation == "PutParameter").then(|| answer(r#"{"Version":3,"Tier":"Standard"}"#)));
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert!(run.stdout.contains("someone else wrote version 2 at the same moment"), "{}", run.stdout);
+}
+
+#[test]
 fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
