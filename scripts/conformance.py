@@ -98,6 +98,7 @@ KNOWN = {
     "two indexes in one update": "moto takes two; AWS takes one",
     "missing table ttl": "moto answers that TTL is disabled on a table that is not there; AWS says ResourceNotFoundException",
     "describe parameters": "moto leaves out the ARN",
+    "the same capacity again": "moto takes it; AWS refuses an update of capacity that changes nothing",
 }
 
 
@@ -148,6 +149,11 @@ def cases(url):
     ssm, dynamodb, sts = clients(url)
     put = lambda name, value="v", **more: outcome(lambda: ssm.put_parameter(Name=name, Value=value, Type="String", **more))
     yield "who", {"Account": outcome(sts.get_caller_identity)["Account"]}
+    role = outcome(lambda: sts.assume_role(RoleArn="arn:aws:iam::111122223333:role/x", RoleSessionName="y"))["Credentials"]
+    assumed = boto3.client(
+        "sts", endpoint_url=url, region_name="us-east-1", aws_access_key_id=role["AccessKeyId"],
+        aws_secret_access_key=role["SecretAccessKey"], aws_session_token=role["SessionToken"])
+    yield "who in a role", {"Account": outcome(assumed.get_caller_identity)["Account"]}
     yield "put", put("/s/a")
     yield "put again", put("/s/a")
     yield "put over", put("/s/a", "w", Overwrite=True)
@@ -174,6 +180,9 @@ def cases(url):
     yield "history", outcome(history)
     on_b = dict(ResourceType="Parameter", ResourceId="/s/b")
     yield "tags of a parameter", outcome(lambda: ssm.list_tags_for_resource(**on_b))
+    by_tag = [{"Key": "Path", "Option": "Recursive", "Values": ["/s"]}, {"Key": "tag:team", "Option": "Equals", "Values": ["x"]}]
+    names = lambda found: {"Names": sorted(one["Name"] for one in found["Parameters"])}
+    yield "parameters by tag", names(outcome(lambda: ssm.describe_parameters(ParameterFilters=by_tag)))
     yield "tag a parameter", outcome(lambda: ssm.add_tags_to_resource(Tags=[{"Key": "unit", "Value": "y"}], **on_b))
     yield "untag a parameter", outcome(lambda: ssm.remove_tags_from_resource(TagKeys=["team"], **on_b))
     yield "tags afterwards", outcome(lambda: ssm.list_tags_for_resource(**on_b))
@@ -231,6 +240,19 @@ def cases(url):
     yield "conditional put", outcome(lambda: dynamodb.put_item(**condition, **table))
     yield "two indexes in one update", change("b-index", "c-index")
     yield "list tables", {"here": "t-one" in dynamodb.list_tables()["TableNames"]}
+    units = lambda read, write: {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+    paid = {**create, "TableName": "t-three", "BillingMode": "PROVISIONED", "ProvisionedThroughput": units(3, 2),
+            "GlobalSecondaryIndexes": [{**index("user-index", "user", "at"), "ProvisionedThroughput": units(3, 2)}]}
+    outcome(lambda: dynamodb.create_table(**paid))
+    settled(dynamodb, "t-three")
+    of_index = lambda read, write: [{"Update": {"IndexName": "user-index", "ProvisionedThroughput": units(read, write)}}]
+    outcome(lambda: dynamodb.update_table(
+        TableName="t-three", ProvisionedThroughput=units(4, 2), GlobalSecondaryIndexUpdates=of_index(5, 1)))
+    settled(dynamodb, "t-three")
+    found = dynamodb.describe_table(TableName="t-three")["Table"]
+    read = lambda one: [one["ProvisionedThroughput"][key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")]
+    yield "capacities", {"table": read(found), "index": read(found["GlobalSecondaryIndexes"][0])}
+    yield "the same capacity again", outcome(lambda: dynamodb.update_table(TableName="t-three", ProvisionedThroughput=units(4, 2)))
     outcome(lambda: dynamodb.delete_table(**table))
     time.sleep(1)
     yield "table gone", outcome(lambda: dynamodb.describe_table(**table))

@@ -1,16 +1,18 @@
 //! What differs between live and desired, and what it would take.
 
-use serde::Serialize;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 /// Both sides of a difference.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sides<T> {
     pub live: T,
     pub desired: T,
 }
 
 /// A field's value as it is shown: a few words, or a whole document that is shown as a unified diff.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "value")]
 pub enum FieldValue {
     /// The thing is not there.
@@ -29,15 +31,17 @@ impl FieldValue {
 }
 
 /// What a difference would take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Takes {
     /// AWS can change it where it is.
     InPlace,
-    /// It has to be deleted and created again, which loses what it holds.
+    /// A part of it is deleted and created again, which loses what the part holds.
     Replacement,
-    /// It has to be deleted, which loses what it holds.
+    /// A part of it is deleted, which loses what the part holds.
     Deletion,
+    /// The whole resource would have to be deleted and created again, which this tool never does.
+    NewResource,
     /// AWS cannot change it at all on this resource.
     NotPossible,
     /// AWS is at work on it; nothing but time is needed.
@@ -45,14 +49,43 @@ pub enum Takes {
 }
 
 impl Takes {
-    /// Returns whether closing the difference would lose what is there, or cannot be done at all.
-    pub fn is_beyond_repair_in_place(self) -> bool {
-        matches!(self, Self::Replacement | Self::Deletion | Self::NotPossible)
+    /// Returns whether nothing that this tool does closes the difference.
+    pub fn is_never_done(self) -> bool {
+        matches!(self, Self::NewResource | Self::NotPossible)
+    }
+}
+
+/// What closing a difference may lose, and so what has to be allowed by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// An index is deleted; what reads through it fails from then on.
+    Index,
+    /// A resource that the manifest does not name is deleted.
+    Prune,
+    /// Deletion protection, backups or an own encryption key are given up.
+    Protection,
+}
+
+impl Consent {
+    /// Returns the word that allows it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Index => "index",
+            Self::Prune => "prune",
+            Self::Protection => "protection",
+        }
+    }
+}
+
+impl fmt::Display for Consent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
     }
 }
 
 /// One difference: its path, both sides, what it would take.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Where in the resource, such as `ttl` or `index user-index`.
     pub path: String,
@@ -61,11 +94,20 @@ pub struct FieldChange {
     pub takes: Takes,
     /// How, in a few words: "built in place, table stays available".
     pub how: String,
+    /// What has to be allowed before it is closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Consent>,
 }
 
 impl FieldChange {
     /// Returns a difference.
     pub fn new(path: impl Into<String>, live: FieldValue, desired: FieldValue, takes: Takes, how: &str) -> Self {
-        Self { path: path.into(), sides: Sides { live, desired }, takes, how: how.to_owned() }
+        Self { path: path.into(), sides: Sides { live, desired }, takes, how: how.to_owned(), needs: None }
+    }
+
+    /// Returns it as one that has to be allowed.
+    #[must_use]
+    pub fn needing(self, consent: Consent) -> Self {
+        Self { needs: Some(consent), ..self }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::change::Consent;
 use crate::manifest::Builtin;
 use crate::resource::{Invalid, policy_parameter, table};
 
@@ -15,7 +16,7 @@ const LONG_ABOUT: &str = "\
 Makes AWS hold the access policies and tables that sentinel.toml says should exist.
 
 A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is \
-live, shows how it differs (+ create, = as desired, ~ drift, ? unknown) and, with apply, closes the difference. There \
+live, shows how it differs (+ create, = as desired, ~ drift, - delete, ? unknown) and, with apply, closes the difference. There \
 is no state file: AWS is the state, and every command can be run again.";
 
 const AFTER_HELP: &str = "\
@@ -26,6 +27,7 @@ In a project:
   sentinel validate                 check sentinel.toml and its policies, offline
   sentinel plan                     show what differs; changes nothing
   sentinel apply                    show it, ask once, then do it
+  sentinel plan --out p.json        save the plan; sentinel apply p.json does exactly that, or nothing
 
 Exit codes:
   0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
@@ -90,16 +92,30 @@ pub enum Command {
     /// Show how live AWS differs from the manifest; change nothing.
     ///
     /// Reads what the manifest manages, and only that, and prints the difference: + to create, = as desired, ~ drift,
-    /// ? could not be read. Makes only reading calls.
+    /// - to delete, ? could not be read. Makes only reading calls. With --out the plan is saved, and `sentinel apply
+    /// FILE` carries out exactly that, or nothing if what it read has changed since.
     Plan(PlanArgs),
     /// Show the difference, ask once, then close it in order.
     ///
     /// Policies come first, then tables, independent ones side by side. Each table is created with all its indexes,
-    /// then TTL and point-in-time recovery are turned on. At the end AWS is read again to see that live is as desired.
-    /// Running it again is always safe. Drift of tables that exist is shown and left alone.
+    /// then TTL and point-in-time recovery are turned on; one that has drifted is repaired step by step. What would lose
+    /// data or protection is refused unless --allow-destructive names it. At the end AWS is read again to see that live
+    /// is as desired. Running it again is always safe.
     Apply(ApplyArgs),
+    /// Show a saved plan.
+    Show(ShowArgs),
     /// Show what is live of the manifest, and how it differs.
     Status(StatusArgs),
+    /// Write a manifest and policy files from what is live.
+    ///
+    /// Reads every policy under the policy root and the tables named, and writes sentinel.toml and policies/ into a
+    /// folder, so that a plan on it is empty. A file that is there is never overwritten.
+    Import(ImportArgs),
+    /// Print the IAM policy that plan, apply or the use at run time takes.
+    ///
+    /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
+    /// AWS call. What does not fit a managed policy's 6,144 characters is printed as several, in a list.
+    Iam(IamArgs),
     /// Check the manifest and its policies, offline.
     ///
     /// Every fault is shown in one go, with its line. No AWS call is made.
@@ -123,10 +139,46 @@ pub struct ManifestArgs {
     pub file: PathBuf,
 }
 
+/// Which part of the manifest, and which of its targets.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
+    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
+    pub only: Vec<String>,
+    /// Leave out addresses that match; can be given more than once.
+    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
+    pub exclude: Vec<String>,
+    /// Only these of the manifest's [targets].
+    #[arg(long = "target", value_name = "NAME", num_args = 1..)]
+    pub targets: Vec<String>,
+}
+
+/// What a plan may do beside creating and repairing.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReachArgs {
+    /// Allow what loses something: index (delete an index), prune, protection (turn off deletion protection or
+    /// point-in-time recovery, give up an own encryption key).
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
+    pub allow_destructive: Vec<Consent>,
+    /// Delete policies under the policy root that sentinel created and the manifest does not name.
+    #[arg(long)]
+    pub prune: bool,
+    /// Put the ownership tag on what the manifest names and someone else created.
+    #[arg(long)]
+    pub adopt: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub reach: ReachArgs,
+    /// Save the plan to a file, for `sentinel apply FILE`; an older plan there is replaced.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Exit with 2 when there are changes to make, with 3 when something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
@@ -134,29 +186,87 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
+    /// A plan saved by `sentinel plan --out`: exactly that is done, or nothing if what it read has changed.
+    #[arg(value_name = "PLANFILE", conflicts_with_all = ["file", "only", "exclude", "targets", "prune", "adopt"])]
+    pub plan_file: Option<PathBuf>,
     #[command(flatten)]
     pub manifest: ManifestArgs,
     #[command(flatten)]
-    pub consent: Consent,
+    pub filter: FilterArgs,
+    #[command(flatten)]
+    pub reach: ReachArgs,
+    /// Go on even where more than 30% of ten or more existing resources would be changed or deleted.
+    #[arg(long)]
+    pub force: bool,
+    #[command(flatten)]
+    pub going: Going,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// The saved plan.
+    #[arg(value_name = "PLANFILE")]
+    pub plan_file: PathBuf,
 }
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
     /// Exit with 2 when there are changes to make, with 3 when something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// A table to import, by its name in AWS; can be given more than once [default: the three built-in names, where
+    /// there are such tables].
+    #[arg(long = "table", value_name = "NAME", num_args = 1.., value_parser = table_name)]
+    pub tables: Vec<String>,
+    /// The folder to write into; it is made if it is not there.
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct IamArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// What the policy is for.
+    #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t = Purpose::Apply)]
+    pub purpose: Purpose,
+    /// Also what --prune takes.
+    #[arg(long)]
+    pub prune: bool,
+    /// Also what --adopt takes.
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// What an IAM policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Purpose {
+    /// `sentinel plan` and `sentinel status`.
+    Plan,
+    /// `sentinel apply`.
+    Apply,
+    /// What reads the policies and keeps records in the tables.
+    Runtime,
+}
+
 /// How a changing command goes about it.
 #[derive(Debug, Clone, Args)]
-pub struct Consent {
+pub struct Going {
     /// Do not ask; needed where there is no terminal.
     #[arg(short, long)]
     pub yes: bool,
-    /// How long to wait for a table to become ACTIVE: 90s, 10m, 1h.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
+    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
 }
 
@@ -183,7 +293,7 @@ pub struct InitArgs {
     #[arg(long)]
     pub plan: bool,
     #[command(flatten)]
-    pub consent: Consent,
+    pub going: Going,
     /// Print the manifest this command stands for, and stop; makes no AWS call.
     #[arg(long, conflicts_with_all = ["write_manifest", "plan"])]
     pub print_manifest: bool,
@@ -300,6 +410,20 @@ fn policy_root(value: &str) -> Result<String, String> {
     // A slash at the end is how people write a path: it means the same one.
     let trimmed = if value.len() > 1 { value.strip_suffix('/').unwrap_or(value) } else { value };
     checked(trimmed, policy_parameter::check_root)
+}
+
+fn consent(value: &str) -> Result<Consent, String> {
+    let known = [Consent::Index, Consent::Prune, Consent::Protection];
+    let found = known.into_iter().find(|consent| consent.word() == value);
+    found.ok_or_else(|| String::from("what can be allowed is: index, prune, protection"))
+}
+
+fn address_glob(value: &str) -> Result<String, String> {
+    glob::Pattern::new(value).map_err(|error| error.to_string())?;
+    if value.starts_with("profiles.") || value.starts_with("tables.") || value.contains(['*', '?', '[']) {
+        return Ok(value.to_owned());
+    }
+    Err(String::from("write an address such as profiles.dev, tables.sessions or 'tables.*'"))
 }
 
 fn url(value: &str) -> Result<String, String> {

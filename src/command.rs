@@ -2,8 +2,11 @@
 
 mod apply;
 mod context;
+mod iam;
+mod import;
 mod init;
 mod local;
+mod pass;
 mod plan;
 mod status;
 mod validate;
@@ -53,7 +56,10 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
     match cli.command {
         Command::Plan(args) => plan::run(&context, &args).await,
         Command::Apply(args) => apply::run(&context, &args).await,
+        Command::Show(args) => plan::run_show(&context, &args),
         Command::Status(args) => status::run(&context, &args).await,
+        Command::Import(args) => import::run(&context, &args).await,
+        Command::Iam(args) => iam::run(&context, &args).await,
         Command::Validate(args) => validate::run(&context, &args),
         Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
         Command::Init(command) => init::run(&context, &command).await,
@@ -65,7 +71,10 @@ fn name(command: &Command) -> &'static str {
     match command {
         Command::Plan(_) => "plan",
         Command::Apply(_) => "apply",
+        Command::Show(_) => "show",
         Command::Status(_) => "status",
+        Command::Import(_) => "import",
+        Command::Iam(_) => "iam",
         Command::Validate(_) => "validate",
         Command::Init(InitCommand::Approvals(_)) => "init approvals",
         Command::Init(InitCommand::Breakglass(_)) => "init breakglass",

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::diagnostic::Fault;
+use crate::planfile::Unusable;
 use crate::reconcile::guard::Refusal;
 use crate::resource::call::{CallError, Class};
 
@@ -20,6 +21,22 @@ pub enum Exit {
     /// Something was done, something failed.
     Partial,
     Interrupted,
+}
+
+impl Exit {
+    /// Returns the end of a run of several parts, each with an end of its own.
+    pub fn worst(exits: impl IntoIterator<Item = Self>) -> Self {
+        let rank = |exit: &Self| match exit {
+            Self::Done => 0,
+            Self::Changes => 1,
+            Self::Refused => 2,
+            Self::Incomplete => 3,
+            Self::Error => 4,
+            Self::Partial => 5,
+            Self::Interrupted => 6,
+        };
+        exits.into_iter().max_by_key(rank).unwrap_or(Self::Done)
+    }
 }
 
 impl From<Exit> for u8 {
@@ -78,6 +95,14 @@ impl Error {
     /// Returns a usage error.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Returns the refusal of a saved plan.
+    pub fn unusable_plan(path: &str, why: &Unusable) -> Self {
+        Self::Refused(Refusal {
+            message: format!("{path} cannot be carried out: {why}"),
+            hint: String::from("make the plan again with: sentinel plan --out FILE"),
+        })
     }
 
     /// Returns how the run ends with it.

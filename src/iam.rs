@@ -1,12 +1,18 @@
 //! IAM policy documents, derived from the operations that steps and observation call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use crate::manifest::Builtin;
-use crate::resource::call::{GET_PARAMETERS_BY_PATH, Operation};
-use crate::resource::{Desired, DesiredResource, policy_parameter, table};
+use crate::resource::call::{
+    DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, LIST_TABLES,
+    Operation,
+};
+use crate::resource::{Desired, DesiredResource, Step, policy_parameter, table};
+
+/// The most characters, white space not counted, that a managed policy holds. Source: "IAM and AWS STS quotas".
+const LIMIT: usize = 6144;
 
 /// A policy document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,41 +32,206 @@ pub struct Statement {
     pub resource: Vec<String>,
 }
 
-/// Returns what provisioning the resources takes, and what using them at run time takes, in separate statements.
-///
-/// Where the region is not known, and for the account, which only AWS could tell, the ARNs hold `*` in that place.
-pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
-    let partition = partition(region.unwrap_or_default());
-    let region = region.unwrap_or("*");
-    let mut statement = Vec::new();
-    let policies: Vec<&Desired<_>> = desired.iter().filter_map(DesiredResource::as_policy).collect();
-    if !policies.is_empty() {
-        let arn = |rest: &str| format!("arn:{partition}:ssm:{region}:*:parameter{policy_root}{rest}");
-        let run_time = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
-        statement.push(allow("SentinelPolicyRead", run_time.map(str::to_owned), vec![arn(""), arn("/*")]));
-        let mut operations: Vec<Operation> =
-            policies.iter().flat_map(|one| policy_parameter::reads(&one.managed)).collect();
-        let steps = policies.iter().flat_map(|one| policy_parameter::create(one));
-        operations.extend(steps.flat_map(|step| crate::resource::Step::Policy(step).operations()));
-        operations.push(GET_PARAMETERS_BY_PATH);
-        statement.push(allow("SentinelPolicyAdmin", actions(&operations), vec![arn(""), arn("/*")]));
-    }
-    for one in desired.iter().filter_map(DesiredResource::as_table) {
-        let arn = format!("arn:{partition}:dynamodb:{region}:*:table/{}", one.name);
-        let mut operations = table::reads(&one.managed);
-        let steps = table::create(one).into_iter();
-        operations.extend(steps.flat_map(|step| crate::resource::Step::Table(step).operations()));
-        let name = statement_name(&one.address.key);
-        statement.push(allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]));
-        let run_time = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
-        let resources = vec![arn.clone(), format!("{arn}/index/*")];
-        statement.push(allow(&format!("{name}Operations"), run_time.map(str::to_owned), resources));
-    }
-    Document { version: "2012-10-17", statement }
+/// Where the resources are. What is not known is `*` in their ARNs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    pub region: Option<String>,
+    pub account: Option<String>,
 }
 
-fn allow(sid: &str, action: impl Into<Vec<String>>, resource: Vec<String>) -> Statement {
-    Statement { sid: sid.to_owned(), effect: "Allow", action: action.into(), resource }
+impl Place {
+    fn arn(&self, service: &str, resource: &str) -> String {
+        let any = |part: &Option<String>| part.clone().unwrap_or_else(|| String::from("*"));
+        let partition = partition(self.region.as_deref().unwrap_or_default());
+        format!("arn:{partition}:{service}:{}:{}:{resource}", any(&self.region), any(&self.account))
+    }
+
+    /// Parameters have a `/` of their own at the start of their names.
+    fn parameter(&self, name: &str) -> String {
+        self.arn("ssm", &format!("parameter{name}"))
+    }
+
+    fn table(&self, name: &str) -> String {
+        self.arn("dynamodb", &format!("table/{name}"))
+    }
+}
+
+/// What a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Observing.
+    Plan,
+    /// Observing, creating, and repairing whatever can drift.
+    Apply,
+    /// Reading policies, and keeping records in the tables.
+    RunTime,
+}
+
+/// What goes beyond the manifest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Beyond {
+    pub prune: bool,
+}
+
+/// Returns the least that a use of these resources takes, on their exact ARNs, in as many documents as that fills.
+pub fn policies(
+    purpose: Use,
+    place: &Place,
+    policy_root: &str,
+    desired: &[DesiredResource],
+    beyond: Beyond,
+) -> Vec<Document> {
+    let mut statements = Statements::default();
+    let mut parameters: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    for one in desired.iter().filter_map(DesiredResource::as_policy) {
+        let mut operations = policy_operations(purpose, one);
+        // AWS knows no resource for this one.
+        operations.retain(|operation| {
+            let lists = *operation == DESCRIBE_PARAMETERS;
+            statements.lists_parameters |= lists && purpose != Use::RunTime;
+            !lists
+        });
+        let actions =
+            if purpose == Use::RunTime { RUN_TIME_POLICY.map(str::to_owned).to_vec() } else { actions(&operations) };
+        parameters.entry(actions).or_default().push(place.parameter(&one.name));
+    }
+    let name = if purpose == Use::Apply { "SentinelPolicyAdmin" } else { "SentinelPolicyRead" };
+    for (actions, resources) in parameters {
+        statements.allow(name, actions, resources);
+    }
+    for one in desired.iter().filter_map(DesiredResource::as_table) {
+        let name = statement_name(&one.address.key);
+        let arn = place.table(&one.name);
+        match purpose {
+            Use::Plan => statements.allow(&format!("{name}Read"), actions(&table_operations(purpose, one)), vec![arn]),
+            Use::Apply => {
+                statements.allow(&format!("{name}Provisioning"), actions(&table_operations(purpose, one)), vec![arn]);
+            }
+            Use::RunTime => {
+                let resources = vec![arn.clone(), format!("{arn}/index/*")];
+                statements.allow(&format!("{name}Operations"), RUN_TIME_TABLE.map(str::to_owned).to_vec(), resources);
+            }
+        }
+    }
+    if beyond.prune && purpose != Use::RunTime {
+        let below = vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
+        let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
+        if purpose == Use::Apply {
+            operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
+        }
+        statements.allow("SentinelPolicyPrune", actions(&operations), below);
+        statements.allow("SentinelTableList", vec![LIST_TABLES.action()], vec![String::from("*")]);
+        statements.lists_parameters = true;
+    }
+    if statements.lists_parameters {
+        statements.allow("SentinelPolicyList", vec![DESCRIBE_PARAMETERS.action()], vec![String::from("*")]);
+    }
+    split(statements.list)
+}
+
+const RUN_TIME_POLICY: [&str; 3] = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
+const RUN_TIME_TABLE: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
+
+fn policy_operations(purpose: Use, desired: &Desired<policy_parameter::PolicyParameter>) -> Vec<Operation> {
+    let mut operations = policy_parameter::reads(desired);
+    if purpose == Use::Apply {
+        let live = policy_parameter::opposite(desired);
+        let changes = policy_parameter::changes(desired, &live);
+        let steps = policy_parameter::create(desired).into_iter();
+        let steps = steps.chain(policy_parameter::repair(desired, &live, &changes));
+        operations.extend(steps.flat_map(|step| Step::Policy(step).operations()));
+    }
+    operations
+}
+
+fn table_operations(purpose: Use, desired: &Desired<table::Table>) -> Vec<Operation> {
+    let mut operations = table::reads(desired);
+    if purpose == Use::Apply {
+        let live = table::opposite(desired);
+        let changes = table::changes(desired, &live);
+        let steps = table::create(desired).into_iter().chain(table::repair(desired, &live, &changes));
+        operations.extend(steps.flat_map(|step| Step::Table(step).operations()));
+    }
+    operations
+}
+
+#[derive(Default)]
+struct Statements {
+    list: Vec<Statement>,
+    lists_parameters: bool,
+}
+
+impl Statements {
+    /// Adds a statement; a name that is taken gets a number.
+    fn allow(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>) {
+        let taken = |sid: &str| self.list.iter().any(|statement| statement.sid == sid);
+        let numbered = (2..).map(|number| format!("{sid}{number}"));
+        let sid = std::iter::once(sid.to_owned()).chain(numbered).find(|sid| !taken(sid)).unwrap_or_default();
+        self.list.push(Statement { sid, effect: "Allow", action, resource });
+    }
+}
+
+/// Puts statements into as few documents as hold them; one with many resources may go on in the next document.
+fn split(statements: Vec<Statement>) -> Vec<Document> {
+    let empty = || Document { version: "2012-10-17", statement: Vec::new() };
+    let size = |document: &Document| serde_json::to_string(document).map_or(0, |text| text.chars().count());
+    let mut documents = vec![empty()];
+    let mut used = size(&empty());
+    for statement in statements {
+        let head = Statement { resource: Vec::new(), ..statement.clone() };
+        // With the comma before the statement, and before each resource, and the quotes around that.
+        let head_size = serde_json::to_string(&head).map_or(0, |text| text.chars().count()) + 1;
+        let mut open = false;
+        for resource in statement.resource {
+            let more = resource.chars().count() + 3;
+            if used + more + if open { 0 } else { head_size } > LIMIT {
+                documents.push(empty());
+                used = size(&empty());
+                open = false;
+            }
+            let Some(document) = documents.last_mut() else { continue };
+            if !open {
+                document.statement.push(head.clone());
+                used += head_size;
+                open = true;
+            }
+            if let Some(statement) = document.statement.last_mut() {
+                statement.resource.push(resource);
+            }
+            used += more;
+        }
+    }
+    documents.retain(|document| !document.statement.is_empty());
+    documents
+}
+
+/// Returns what creating the resources takes, and what using them at run time takes, in separate statements.
+///
+/// The account, which only AWS could tell, is `*` in the ARNs.
+pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
+    let place = Place { region: region.map(str::to_owned), account: None };
+    let mut statements = Statements::default();
+    let policies: Vec<&Desired<_>> = desired.iter().filter_map(DesiredResource::as_policy).collect();
+    if !policies.is_empty() {
+        let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
+        statements.allow("SentinelPolicyRead", RUN_TIME_POLICY.map(str::to_owned).to_vec(), below());
+        let mut operations: Vec<Operation> = policies.iter().flat_map(|one| policy_parameter::reads(one)).collect();
+        let steps = policies.iter().flat_map(|one| policy_parameter::create(one));
+        operations.extend(steps.flat_map(|step| Step::Policy(step).operations()));
+        operations.push(GET_PARAMETERS_BY_PATH);
+        statements.allow("SentinelPolicyAdmin", actions(&operations), below());
+    }
+    for one in desired.iter().filter_map(DesiredResource::as_table) {
+        let arn = place.table(&one.name);
+        let mut operations = table::reads(one);
+        let steps = table::create(one).into_iter();
+        operations.extend(steps.flat_map(|step| Step::Table(step).operations()));
+        let name = statement_name(&one.address.key);
+        statements.allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]);
+        let resources = vec![arn.clone(), format!("{arn}/index/*")];
+        statements.allow(&format!("{name}Operations"), RUN_TIME_TABLE.map(str::to_owned).to_vec(), resources);
+    }
+    Document { version: "2012-10-17", statement: statements.list }
 }
 
 fn actions(operations: &[Operation]) -> Vec<String> {
@@ -105,5 +276,42 @@ mod tests {
         assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
         assert_eq!(partition("us-isob-east-1"), "aws-iso-b");
         assert_eq!(partition("us-iso-east-1"), "aws-iso");
+    }
+
+    #[test]
+    fn what_fills_more_than_one_policy_is_split_and_loses_nothing() {
+        let statement = |sid: &str, count: usize| Statement {
+            sid: sid.to_owned(),
+            effect: "Allow",
+            action: vec![String::from("ssm:GetParameters")],
+            resource: (0..count)
+                .map(|number| format!("arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies/p{number}"))
+                .collect(),
+        };
+        let documents = split(vec![statement("A", 3), statement("B", 400), statement("C", 1)]);
+        assert!(documents.len() > 4, "{}", documents.len());
+        for document in &documents {
+            let size = serde_json::to_string(document).unwrap().chars().count();
+            assert!(size <= LIMIT, "{size}");
+        }
+        // All but the last are full: the next resource would not have fitted.
+        for document in &documents[..documents.len() - 1] {
+            assert!(serde_json::to_string(document).unwrap().len() > LIMIT - 100);
+        }
+        let count = |sid: &str| {
+            let of = documents.iter().flat_map(|document| &document.statement).filter(|one| one.sid == sid);
+            of.map(|one| one.resource.len()).sum::<usize>()
+        };
+        assert_eq!([count("A"), count("B"), count("C")], [3, 400, 1]);
+    }
+
+    #[test]
+    fn two_tables_whose_names_differ_in_signs_only_have_statements_of_their_own() {
+        let mut statements = Statements::default();
+        for _ in 0..3 {
+            statements.allow("SentinelabTableRead", Vec::new(), Vec::new());
+        }
+        let sids: Vec<&str> = statements.list.iter().map(|one| one.sid.as_str()).collect();
+        assert_eq!(sids, ["SentinelabTableRead", "SentinelabTableRead2", "SentinelabTableRead3"]);
     }
 }

@@ -23,6 +23,7 @@ pub mod iam;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod manifest;
+pub mod planfile;
 pub mod policy;
 pub mod provider;
 pub mod reconcile;

@@ -28,7 +28,7 @@ use aws_smithy_types::body::SdkBody;
 pub use answer::{Answer, Request};
 pub use server::{Handler, Server};
 
-/// The account that the embedded AWS answers for.
+/// The account that the embedded AWS answers for, unless a role of another is assumed.
 pub const ACCOUNT: &str = "123456789012";
 
 /// How long things take, and how often they may be done. The defaults are AWS's own where waiting for them does not
@@ -43,6 +43,8 @@ pub struct Rules {
     pub table_deletion: Duration,
     /// How long an index added to a table is CREATING, its backfill included.
     pub index_backfill: Duration,
+    /// How long a deleted index is DELETING.
+    pub index_deletion: Duration,
     /// How long TTL is ENABLING or DISABLING.
     pub ttl_settling: Duration,
     /// How long after a change of TTL the next one is refused.
@@ -60,6 +62,7 @@ impl Default for Rules {
             table_update: Duration::from_millis(500),
             table_deletion: Duration::from_millis(500),
             index_backfill: Duration::from_secs(3),
+            index_deletion: Duration::from_secs(1),
             ttl_settling: Duration::from_secs(2),
             ttl_cooldown: Duration::from_secs(3600),
             backups_delay: Duration::from_millis(300),
@@ -78,12 +81,14 @@ struct Inner {
     folder: Option<PathBuf>,
     rules: Rules,
     clock: clock::Clock,
-    regions: Mutex<HashMap<String, Arc<Region>>>,
+    /// By account and name.
+    regions: Mutex<HashMap<(String, String), Arc<Region>>>,
 }
 
-/// What one region holds.
+/// What one region of an account holds.
 struct Region {
     name: String,
+    account: String,
     rules: Rules,
     clock: clock::Clock,
     store: store::Store,
@@ -125,8 +130,8 @@ impl LocalAws {
     /// Answers one request.
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
-            None => Ok(answer::identity()),
-            Some((service, operation)) => self.region(&request.region).and_then(|region| match service {
+            None => Ok(answer::sts(request)),
+            Some((service, operation)) => self.region(request).and_then(|region| match service {
                 "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                 "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
                 other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
@@ -137,27 +142,28 @@ impl LocalAws {
 
     /// Opens a region's store, so that one that cannot be opened is known before anything depends on it.
     pub fn prepare(&self, region: &str) -> Result<(), String> {
-        self.open_region(region).map(drop)
+        self.open_region(ACCOUNT, region).map(drop)
     }
 
-    fn region(&self, name: &str) -> Result<Arc<Region>, answer::Failure> {
-        self.open_region(name).map_err(|error| answer::Failure::internal(&error))
+    fn region(&self, request: &Request) -> Result<Arc<Region>, answer::Failure> {
+        self.open_region(request.account(), &request.region).map_err(|error| answer::Failure::internal(&error))
     }
 
-    fn open_region(&self, name: &str) -> Result<Arc<Region>, String> {
+    fn open_region(&self, account: &str, name: &str) -> Result<Arc<Region>, String> {
         let inner = &self.0;
         let mut regions = inner.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(region) = regions.get(name) {
+        let key = (account.to_owned(), name.to_owned());
+        if let Some(region) = regions.get(&key) {
             return Ok(Arc::clone(region));
         }
-        let region = Arc::new(Region::open(name, inner)?);
-        regions.insert(name.to_owned(), Arc::clone(&region));
+        let region = Arc::new(Region::open(account, name, inner)?);
+        regions.insert(key, Arc::clone(&region));
         Ok(region)
     }
 }
 
 impl Region {
-    fn open(name: &str, inner: &Inner) -> Result<Self, String> {
+    fn open(account: &str, name: &str, inner: &Inner) -> Result<Self, String> {
         // The name comes from a request's signature: it must not lead anywhere else.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("{name:?} is not a region"));
@@ -168,7 +174,7 @@ impl Region {
         let (store, engine) = match &inner.folder {
             None => (store::Store::memory(), dynoxide::Database::memory()),
             Some(folder) => {
-                let folder = folder.join(name);
+                let folder = region_folder(folder, account, name);
                 let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
                 std::fs::create_dir_all(&folder).map_err(failed)?;
                 let lock = std::fs::File::create(folder.join("opening.lock")).map_err(failed)?;
@@ -178,17 +184,29 @@ impl Region {
                 (store::Store::open(&folder.join("aws.db")), dynoxide::Database::new(&engine.to_string_lossy()))
             }
         };
-        let place = || inner.folder.as_ref().map(|folder| folder.join(name).display().to_string()).unwrap_or_default();
+        let place = || {
+            inner
+                .folder
+                .as_ref()
+                .map(|folder| region_folder(folder, account, name).display().to_string())
+                .unwrap_or_default()
+        };
         let store = store.map_err(|error| format!("{}: {error}", place()))?;
         let engine = engine.map_err(|error| format!("{}: {error}", place()))?;
         drop(opening);
-        Ok(Self { name: name.to_owned(), rules: inner.rules, clock: inner.clock, store, engine })
+        let (name, account) = (name.to_owned(), account.to_owned());
+        Ok(Self { name, account, rules: inner.rules, clock: inner.clock, store, engine })
     }
 
     /// Returns the ARN of a resource of this region.
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", self.name)
+        format!("arn:aws:{service}:{}:{}:{resource}", self.name, self.account)
     }
+}
+
+/// Returns where a region is kept; those of the default account stand at the top.
+fn region_folder(folder: &Path, account: &str, name: &str) -> PathBuf {
+    if account == ACCOUNT { folder.join(name) } else { folder.join("accounts").join(account).join(name) }
 }
 
 impl HttpClient for LocalAws {

@@ -3,17 +3,19 @@
 //! One type, read from a file, built in memory by `init`, and written back as text that reads as the same value.
 
 mod layout;
+mod live;
 mod parse;
 mod resolve;
 mod write;
 
 use indexmap::IndexMap;
 
-use crate::resource::Tags;
 use crate::resource::policy_parameter::Tier;
-use crate::resource::table::{Attribute, Encryption, Projection, Ttl};
+use crate::resource::table::{Attribute, Class, Encryption, Projection, Ttl};
+use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
 pub use layout::Builtin;
+pub use live::is_uniform;
 pub use parse::{Parsed, check_region, parse};
 pub use resolve::{Loaded, Overrides, resolve};
 
@@ -24,6 +26,8 @@ pub const DEFAULT_ROOT: &str = "/sentinel/policies";
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Manifest {
     pub aws: AwsSection,
+    /// `[targets.NAME]`: the accounts and regions it is for; none is the one that `[aws]` and the flags say.
+    pub targets: IndexMap<String, TargetSection>,
     /// The path under which policies stand.
     pub policy_root: Option<String>,
     pub profiles: IndexMap<String, ProfileSection>,
@@ -37,6 +41,38 @@ pub struct AwsSection {
     pub profile: Option<String>,
     pub account_id: Option<String>,
     pub tags: Option<Tags>,
+    pub ownership_tag: Option<OwnershipTag>,
+}
+
+/// The tag that marks what was created from a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnershipTag {
+    /// `ownership_tag = false`: there is none.
+    Off,
+    /// Its key.
+    Key(String),
+}
+
+impl AwsSection {
+    /// Returns the key of the ownership tag, unless there is to be none.
+    pub fn ownership_key(&self) -> Option<String> {
+        match &self.ownership_tag {
+            None => Some(DEFAULT_OWNERSHIP_KEY.to_owned()),
+            Some(OwnershipTag::Key(key)) => Some(key.clone()),
+            Some(OwnershipTag::Off) => None,
+        }
+    }
+}
+
+/// `[targets.NAME]`: one account and region.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TargetSection {
+    pub region: Option<String>,
+    /// The AWS credentials profile.
+    pub profile: Option<String>,
+    /// A role that is assumed with the credentials at hand.
+    pub role_arn: Option<String>,
+    pub account_id: Option<String>,
 }
 
 /// `[profiles.NAME]`: one policy parameter.
@@ -61,6 +97,7 @@ pub struct TableSection {
     pub encryption: Option<Encryption>,
     pub point_in_time_recovery: Option<bool>,
     pub deletion_protection: Option<bool>,
+    pub table_class: Option<Class>,
     pub tags: Option<Tags>,
     pub indexes: Option<IndexMap<String, IndexSection>>,
 }

@@ -3,6 +3,8 @@
 
 mod aws;
 
+use std::collections::HashSet;
+
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::policy_parameter::{Found, PolicyParameter};
@@ -27,6 +29,12 @@ pub trait Observe {
 
     /// Lists the parameters under a path.
     fn discover(&self, root: &str) -> impl Future<Output = Result<Vec<Found>, CallError>>;
+
+    /// Returns the names of the parameters under a path that carry the ownership tag of this key.
+    fn owned(&self, root: &str, key: &str) -> impl Future<Output = Result<HashSet<String>, CallError>>;
+
+    /// Lists the names of all tables.
+    fn table_names(&self) -> impl Future<Output = Result<Vec<String>, CallError>>;
 }
 
 /// Carries out steps.

@@ -7,13 +7,23 @@ mod observe;
 mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
-pub use plan::{Action, Intent, Plan, ResourcePlan, Summary, Target};
+pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
 use crate::provider::{Execute, Observe};
 use crate::resource::DesiredResource;
 use crate::resource::call::{CallError, Interrupt};
 
+/// A plan, and what it was made of.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    pub plan: Plan,
+    /// What is desired, as far as the scope goes; with what should be gone.
+    pub desired: Vec<DesiredResource>,
+}
+
 /// Observes what the manifest manages and plans the difference. Reads only.
+///
+/// `desired` is the whole manifest, and the scope chooses from it.
 ///
 /// # Errors
 ///
@@ -22,23 +32,50 @@ pub async fn plan(
     provider: &impl Observe,
     target: Target,
     desired: &[DesiredResource],
-    intent: Intent,
-) -> Result<Plan, CallError> {
-    let (caller, observed) = observe::observe(provider, desired).await?;
-    let resources = observed.iter().map(|resource| diff::resource(resource, intent)).collect();
-    Ok(Plan { target: Target { caller: Some(caller), ..target }, intent, resources })
+    scope: Scope,
+) -> Result<Pass, CallError> {
+    let strays = match &scope.ownership {
+        Some(key) if scope.prune => observe::strays(provider, &target.policy_root, desired, key, &scope).await,
+        _ => observe::Strays::default(),
+    };
+    let chosen = desired.iter().filter(|resource| scope.holds(resource.address())).cloned();
+    let chosen = chosen.map(|resource| if scope.adopt { resource.adopted() } else { resource });
+    let desired = chosen.chain(strays.owned).collect();
+    let mut pass = look(provider, target, desired, scope).await?;
+    pass.plan.unmanaged = strays.unmanaged;
+    pass.plan.unlisted = strays.unlisted;
+    Ok(pass)
+}
+
+/// Plans exactly these resources, with no look for others. Reads only.
+///
+/// # Errors
+///
+/// Fails when AWS does not tell who is calling.
+pub async fn look(
+    provider: &impl Observe,
+    target: Target,
+    desired: Vec<DesiredResource>,
+    scope: Scope,
+) -> Result<Pass, CallError> {
+    let (caller, observed) = observe::observe(provider, &target.policy_root, &desired).await?;
+    let resources = observed.iter().map(|resource| diff::resource(resource, scope.intent)).collect();
+    let allowed = scope.allow.clone();
+    let target = Target { caller: Some(caller), ..target };
+    let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };
+    guard::allow(&mut plan, &allowed);
+    Ok(Pass { plan, desired })
 }
 
 /// Carries out a plan, then observes again to see whether live is now as desired.
 pub async fn apply(
     provider: &impl Execute,
-    plan: &Plan,
-    desired: &[DesiredResource],
+    pass: &Pass,
     interrupt: &Interrupt,
     progress: &impl Progress,
 ) -> ApplyReport {
-    let resources = apply::run(provider, plan, interrupt, progress).await;
-    let verification = apply::verify(provider, plan, desired, &resources, interrupt).await;
+    let resources = apply::run(provider, &pass.plan, interrupt, progress).await;
+    let verification = apply::verify(provider, pass, &resources, interrupt).await;
     apply::report(resources, verification, interrupt.raised())
 }
 

@@ -2,6 +2,7 @@
 
 mod escape;
 mod faults;
+pub mod import;
 pub mod json;
 mod progress;
 pub mod status;

@@ -11,9 +11,11 @@ pub mod table;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::change::{FieldChange, FieldValue, Takes};
+use sha2::{Digest, Sha256};
+
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use call::Operation;
 use policy_parameter::{PolicyParameter, PolicyStep};
 use table::{Table, TableStep};
@@ -22,7 +24,7 @@ use table::{Table, TableStep};
 pub type Tags = BTreeMap<String, String>;
 
 /// The kinds of resource, in the order in which they are applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     PolicyParameter,
@@ -32,6 +34,14 @@ pub enum Kind {
 impl Kind {
     /// Every kind, in the order in which they are applied.
     pub const ALL: [Self; 2] = [Self::PolicyParameter, Self::Table];
+
+    /// Returns the section of the manifest it stands in.
+    const fn section(self) -> &'static str {
+        match self {
+            Self::PolicyParameter => "profiles",
+            Self::Table => "tables",
+        }
+    }
 }
 
 /// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
@@ -55,11 +65,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let section = match self.kind {
-            Kind::PolicyParameter => "profiles",
-            Kind::Table => "tables",
-        };
-        write!(formatter, "{section}.{}", self.key)
+        write!(formatter, "{}.{}", self.kind.section(), self.key)
     }
 }
 
@@ -69,21 +75,89 @@ impl Serialize for Address {
     }
 }
 
-/// What should be: one resource of the manifest.
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let found = text.split_once('.').and_then(|(section, key)| {
+            let kind = Kind::ALL.into_iter().find(|kind| kind.section() == section)?;
+            Some(Self { kind, key: key.to_owned() })
+        });
+        found.ok_or_else(|| de::Error::custom(format!("{text:?} is not an address")))
+    }
+}
+
+/// The value of the tag that marks what this tool created; its key is the manifest's to choose.
+pub const OWNER: &str = "sentinel";
+/// The key of that tag where the manifest chooses none.
+pub const DEFAULT_OWNERSHIP_KEY: &str = "managed-by";
+
+/// Whether a resource should be there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    #[default]
+    Present,
+    /// It should be gone: it carries the ownership tag, and the manifest does not name it.
+    Absent,
+}
+
+/// What should be: one resource of the manifest, or one that should be gone.
 ///
 /// `managed` holds what the manifest says, `None` where it says nothing; only that is ever compared. `initial` holds
 /// what a new one is created with: the managed fields, and a default for the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired<T> {
     pub address: Address,
+    #[serde(default)]
+    pub presence: Presence,
+    /// The key of the ownership tag, unless the manifest wants none. The tag is never a part of a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<String>,
+    /// Whether what lacks the ownership tag is to be given it.
+    #[serde(default)]
+    pub adopt: bool,
     /// The name in AWS.
     pub name: String,
     /// What people call it: `dev`, `Break-Glass`.
     pub label: String,
     /// Where its content comes from: `default-deny`, `policies/dev.yaml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     pub managed: T,
     pub initial: T,
+}
+
+impl<T: Clone> Desired<T> {
+    /// Returns a resource that is created with what is managed and nothing more.
+    pub fn new(address: Address, name: impl Into<String>, managed: T) -> Self {
+        Self {
+            presence: Presence::Present,
+            ownership: None,
+            adopt: false,
+            name: name.into(),
+            label: address.key.clone(),
+            origin: None,
+            initial: managed.clone(),
+            managed,
+            address,
+        }
+    }
+}
+
+impl<T> Desired<T> {
+    /// Returns the difference that a missing ownership tag is, when it is to be given.
+    fn adoption(&self, facts: &Facts) -> Option<FieldChange> {
+        let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
+        let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
+        let after = FieldValue::words(OWNER);
+        Some(FieldChange::new(format!("tags.{key}"), before, after, Takes::InPlace, "adopted"))
+    }
+
+    /// Returns the ownership tag as a set of tags, when it is to be given.
+    fn owner_tags(&self, facts: &Facts) -> Tags {
+        let adopted = self.adoption(facts).and(self.ownership.clone());
+        adopted.into_iter().map(|key| (key, OWNER.to_owned())).collect()
+    }
 }
 
 /// What was found.
@@ -105,7 +179,7 @@ pub struct Live<T> {
 }
 
 /// What is shown of a live resource and never compared.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
@@ -118,10 +192,16 @@ pub struct Facts {
     /// The status of a table, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Whether it carries the ownership tag; nothing where that was not read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owned: Option<bool>,
+    /// What the ownership tag says, where it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// Something that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The field, or nothing when it is the whole resource.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,7 +234,8 @@ pub struct Pair<T> {
 }
 
 /// A desired resource of any kind.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "there are as many as a manifest has sections: a box would save nothing")]
 pub enum DesiredResource {
     Policy(Desired<PolicyParameter>),
@@ -162,6 +243,32 @@ pub enum DesiredResource {
 }
 
 impl DesiredResource {
+    /// Returns its place in the manifest.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Policy(policy) => &policy.address,
+            Self::Table(table) => &table.address,
+        }
+    }
+
+    /// Returns its name in AWS.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Policy(policy) => &policy.name,
+            Self::Table(table) => &table.name,
+        }
+    }
+
+    /// Returns it as one that is given the ownership tag where it lacks it.
+    #[must_use]
+    pub fn adopted(mut self) -> Self {
+        match &mut self {
+            Self::Policy(policy) => policy.adopt = true,
+            Self::Table(table) => table.adopt = true,
+        }
+        self
+    }
+
     /// Returns the policy parameter, if it is one.
     pub fn as_policy(&self) -> Option<&Desired<PolicyParameter>> {
         match self {
@@ -188,7 +295,7 @@ pub enum ObservedResource {
 }
 
 /// One AWS call that writes, or one wait.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Step {
     Policy(PolicyStep),
@@ -204,10 +311,28 @@ impl Step {
         }
     }
 
-    /// Returns what it does, in a few words for progress lines.
-    pub fn describe(&self) -> &'static str {
+    /// Returns the AWS operation that it changes something with; a wait has none.
+    pub fn writes(&self) -> Option<Operation> {
+        self.operations().first().copied().filter(|operation| operation.writes())
+    }
+
+    /// Returns whether it ends the work on its resource for now.
+    pub fn defers(&self) -> bool {
+        matches!(self, Self::Table(TableStep::Defer { .. }))
+    }
+
+    /// Returns what has to be allowed before it runs.
+    pub fn needs(&self) -> Option<Consent> {
         match self {
-            Self::Policy(step) => step.describe(),
+            Self::Policy(step) => step.needs(),
+            Self::Table(step) => step.needs(),
+        }
+    }
+
+    /// Returns what it does, in a few words for progress lines.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Policy(step) => step.describe().to_owned(),
             Self::Table(step) => step.describe(),
         }
     }
@@ -244,6 +369,26 @@ impl fmt::Display for Invalid {
     }
 }
 
+/// Returns a digest of a text: `sha256:…`.
+pub fn digest(text: &str) -> String {
+    let bytes = Sha256::digest(text.as_bytes());
+    let mut words = String::from("sha256:");
+    for byte in bytes {
+        words.push_str(&format!("{byte:02x}"));
+    }
+    words
+}
+
+/// Takes the ownership tag out of a set of tags that was read, and notes whose it says the resource is.
+///
+/// It is no part of what a manifest says about tags, so nothing after this sees it.
+fn take_owner(tags: &mut Tags, key: Option<&str>, facts: &mut Facts) {
+    if let Some(key) = key {
+        facts.owner = tags.remove(key);
+        facts.owned = Some(facts.owner.as_deref() == Some(OWNER));
+    }
+}
+
 /// Compares two sets of tags; AWS's own (`aws:…`) are never part of a difference.
 fn diff_tags(live: &Tags, desired: &Tags, changes: &mut Vec<FieldChange>) {
     let shown = |value: Option<&String>| value.map_or(FieldValue::Absent, FieldValue::words);
@@ -255,6 +400,12 @@ fn diff_tags(live: &Tags, desired: &Tags, changes: &mut Vec<FieldChange>) {
             changes.push(FieldChange::new(format!("tags.{key}"), shown(before), shown(after), Takes::InPlace, how));
         }
     }
+}
+
+/// Returns tags in words, AWS's own left out.
+fn tag_words(tags: &Tags) -> String {
+    let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
+    own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Checks a tag's key. Source: the Tag data type in the API references of both services.

@@ -1,47 +1,178 @@
-//! `sentinel apply`, and the carrying out that `init` shares with it.
+//! `sentinel apply`, of a manifest or a saved plan, and the carrying out that `init` shares with it.
 
-use super::context::{Context, Project};
-use crate::cli::{ApplyArgs, Consent};
+use std::path::{Path, PathBuf};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::context::Context;
+use super::pass::{Attempt, Destination, Planned, TARGETS, explained, scope};
+use super::plan;
+use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
-use crate::provider::{Reader, Writer};
-use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan, Verification};
+use crate::planfile::SavedTarget;
+use crate::provider::{Region, Writer};
+use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Pass, Plan, Target, Verification, guard};
 use crate::report::{json, text};
+use crate::resource::digest;
 use crate::resource::table::Waiting;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {
+    if let Some(path) = &args.plan_file {
+        return run_saved(context, path, args).await;
+    }
     let project = context.project(&args.manifest.file)?;
-    let (reader, target) = context.connect(&project).await?;
-    let plan = context.plan(&reader, target, &project, Intent::Converge).await?;
-    carry_out(context, "apply", reader, &plan, &project, &args.consent).await
+    let scope = scope(&project, &args.filter, &args.reach)?;
+    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    carry_out(context, "apply", attempts, args.force, &args.going).await
 }
 
-/// Shows a plan, asks once, carries it out, and shows what became of it.
+/// Carries out a saved plan: it is looked at again whether what it was made on still holds, and if any of it does not,
+/// nothing at all is done.
+async fn run_saved(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
+    let file = plan::load(path)?;
+    let origin = &file.manifest;
+    if std::fs::read_to_string(&origin.path).is_ok_and(|text| digest(&text) != origin.digest) {
+        let path = &origin.path;
+        context
+            .terminal
+            .note(&format!("{path} has changed since the plan was made; what is done is what was saved.\n"));
+    }
+    let looks = file.targets.iter().map(|saved| look_again(context, saved));
+    let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(TARGETS).collect().await;
+    let mut attempts = Vec::new();
+    for planned in looked {
+        let mut planned = planned?;
+        guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
+        guard::extent(&planned.pass.plan, args.force).map_err(Error::Refused)?;
+        attempts.push((planned.destination.clone(), Ok(planned)));
+    }
+    carry_out(context, "apply", attempts, args.force, &args.going).await
+}
+
+/// Observes again what a saved plan was made on, and returns the saved plan if it still holds.
+async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, Error> {
+    let SavedTarget { connection, plan, desired } = saved;
+    let target = &plan.target;
+    if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region) {
+        let message = format!("the plan is for {}, and --region says {region}", target.region);
+        return Err(Error::usage(message, "leave --region out, or plan for the other region"));
+    }
+    if let Some(root) = context.global.policy_root.as_ref().filter(|root| **root != target.policy_root) {
+        let message = format!("the plan is for the policy root {}, and --policy-root says {root}", target.policy_root);
+        return Err(Error::usage(message, "leave --policy-root out, or plan for the other root"));
+    }
+    let destination = Destination {
+        name: target.name.clone(),
+        region: Region { name: target.region.clone(), source: String::from("the plan") },
+        aws_profile: context.global.aws_profile.clone().or_else(|| connection.aws_profile.clone()),
+        role_arn: connection.role_arn.clone(),
+        account_id: target.caller.as_ref().map(|caller| caller.account.clone()),
+        local: connection.local.as_ref().map(PathBuf::from),
+    };
+    check_local(context, &destination)?;
+    let (reader, fresh) = context.connect(&destination, &target.policy_root).await?;
+    let looked = async { Ok(reconcile::look(&reader, fresh, desired.clone(), plan.scope.clone()).await?) };
+    let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
+    guard::account(&now, "the plan", destination.account_id.as_deref()).map_err(Error::Refused)?;
+    guard::unmoved(plan, &now).map_err(Error::Refused)?;
+    // As planned, but for who carries it out and where the region was named.
+    let target = Target { local: target.local.clone(), ..now.target };
+    let plan = Plan { target, ..plan.clone() };
+    Ok(Planned { destination, reader, pass: Pass { plan, desired: desired.clone() } })
+}
+
+/// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake.
+fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
+    let Some(given) = &context.global.local else { return Ok(()) };
+    let Some(folder) = &destination.local else {
+        return Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"));
+    };
+    let same = |given: PathBuf| given.canonicalize().is_ok_and(|given| given == *folder || folder.starts_with(given));
+    if given.is_empty() || same(PathBuf::from(given)) {
+        return Ok(());
+    }
+    let message = format!("the plan is for the embedded AWS in {}", folder.display());
+    Err(Error::usage(message, "leave the folder of --local out, or plan for the other one"))
+}
+
+/// One target, and what became of it.
+type Ended = (Destination, Result<(Plan, ApplyReport), Error>);
+
+/// Shows the plans, asks once, carries them out side by side, and shows what became of them.
 pub(super) async fn carry_out(
     context: &Context,
     command: &str,
-    reader: Reader,
-    plan: &Plan,
-    project: &Project,
-    consent: &Consent,
+    attempts: Vec<Attempt>,
+    force: bool,
+    going: &Going,
 ) -> Result<Exit, Error> {
     let terminal = context.terminal;
-    if !terminal.json() {
-        terminal.result(&text::plan(plan));
+    let mut attempts = match plan::only(attempts) {
+        Ok(planned) => {
+            let planned = planned?;
+            if !terminal.json() {
+                terminal.result(&text::plan(&planned.pass.plan));
+            }
+            guard::extent(&planned.pass.plan, force).map_err(Error::Refused)?;
+            vec![(planned.destination.clone(), Ok(planned))]
+        }
+        Err(mut attempts) => {
+            if !terminal.json() {
+                terminal.result(&plan::grouped(&attempts, |planned| text::plan(&planned.pass.plan)));
+            }
+            for (_, attempt) in &mut attempts {
+                let refused = attempt.as_ref().ok().and_then(|one| guard::extent(&one.pass.plan, force).err());
+                if let Some(refusal) = refused {
+                    *attempt = Err(Error::Refused(refusal));
+                }
+            }
+            attempts
+        }
+    };
+    let plans = || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).map(|one| &one.pass.plan);
+    if plans().any(Plan::has_steps) {
+        context.confirm(going.yes, "Make these changes?").await?;
     }
-    if plan.has_steps() {
-        context.confirm(consent.yes, "Make these changes?").await?;
-    }
+    let work = attempts.drain(..).map(|(destination, attempt)| async move {
+        match attempt {
+            Ok(planned) => (destination, Ok(perform(context, planned, going).await)),
+            Err(error) => (destination, Err(error)),
+        }
+    });
+    let ended: Vec<Ended> = stream::iter(work).buffered(TARGETS).collect().await;
+    show_ended(context, command, &ended);
+    let did = |report: &ApplyReport| report.resources.iter().any(|one| one.steps_done > 0);
+    let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|(_, report)| did(report)));
+    let exits = ended.iter().map(|(_, ended)| match ended {
+        Ok((plan, report)) => exit(plan, report),
+        Err(error) => error.exit(),
+    });
+    // One target that failed where another was changed is a part of the whole that was done.
+    Ok(match Exit::worst(exits) {
+        Exit::Error if any_done => Exit::Partial,
+        other => other,
+    })
+}
+
+async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, ApplyReport) {
     // From here on it may write: the reading provider is given up for one that can.
-    let writer = Writer::new(reader, Waiting { limit: consent.wait_timeout });
-    let report = reconcile::apply(&writer, plan, &project.loaded.desired, &context.interrupt, &context.progress).await;
-    if terminal.json() {
-        terminal.either(String::new, || json::applied(command, plan, &report));
-    } else if plan.has_steps() {
-        terminal.result(&text::applied(plan, &report));
-    } else {
-        terminal.result(&text::idle(plan));
+    let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
+    let progress = context.progress.of_target(planned.destination.name.as_deref());
+    let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
+    (planned.pass.plan, report)
+}
+
+fn show_ended(context: &Context, command: &str, ended: &[Ended]) {
+    let words = |plan: &Plan, report: &ApplyReport| match plan.has_steps() {
+        true => text::applied(plan, report),
+        false => text::idle(plan),
+    };
+    if let [(Destination { name: None, .. }, Ok((plan, report)))] = ended {
+        return context.terminal.either(|| words(plan, report), || json::applied(command, plan, report));
     }
-    Ok(exit(plan, &report))
+    let text = || plan::grouped(ended, |(plan, report)| words(plan, report));
+    let part = |(plan, report): &(Plan, ApplyReport)| json::applied_part(plan, report);
+    context.terminal.either(text, || json::targets(command, plan::listed(ended, part)));
 }
 
 /// Returns how an apply ends.
@@ -57,8 +188,9 @@ fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
         });
     // Something was done even where only the first steps of a resource were.
     let done = report.resources.iter().any(|one| one.steps_done > 0);
-    let refused = any(|outcome| *outcome == Outcome::Refused) && plan.intent == Intent::Converge;
-    let unread = plan.resources.iter().any(|one| !one.gaps.is_empty() && !matches!(one.action, Action::Unknown { .. }));
+    let refused = any(|outcome| *outcome == Outcome::Refused) && plan.scope.intent == Intent::Converge;
+    let gaps = plan.resources.iter().any(|one| !one.gaps.is_empty() && !matches!(one.action, Action::Unknown { .. }));
+    let unread = gaps || !plan.unlisted.is_empty();
     match (failed, done, refused) {
         (true, true, _) => Exit::Partial,
         (true, false, _) => Exit::Error,

@@ -7,11 +7,9 @@ use crate::cli::Global;
 use crate::diagnostic::{Faults, Source};
 use crate::error::Error;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
-use crate::provider::{Connection, Reader, Region, known_region};
-use crate::reconcile::{self, Intent, Plan, Target, guard};
+use crate::provider::{Region, known_region};
 use crate::report::{LiveProgress, Terminal};
-use crate::resource::DesiredResource;
-use crate::resource::call::{Interrupt, Pace};
+use crate::resource::call::Interrupt;
 
 /// What every command has at hand.
 #[derive(Debug)]
@@ -27,6 +25,7 @@ pub(super) struct Context {
 pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
+    pub(super) source: std::sync::Arc<Source>,
 }
 
 impl Context {
@@ -91,7 +90,11 @@ impl Context {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
-        if faults.is_empty() { Ok(Project { loaded, folder }) } else { Err(Error::Faults(faults.into_sorted())) }
+        if faults.is_empty() {
+            Ok(Project { loaded, folder, source: std::sync::Arc::clone(source) })
+        } else {
+            Err(Error::Faults(faults.into_sorted()))
+        }
     }
 
     /// Returns the region and where it was named, if any names one.
@@ -109,32 +112,6 @@ impl Context {
         self.global.aws_profile.clone().or_else(|| aws.profile.clone())
     }
 
-    /// Connects for reading, and says where the pass goes. Makes no AWS call.
-    pub(super) async fn connect(&self, project: &Project) -> Result<(Reader, Target), Error> {
-        let aws = &project.loaded.manifest.aws;
-        let Some(region) = self.region(aws).await else {
-            return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
-        };
-        let folder = self.local_folder(&project.folder);
-        let embedded = folder.as_deref().map(|folder| super::local::open(folder, &region.name)).transpose()?;
-        let reader = Reader::connect(Connection {
-            region: region.name.clone(),
-            aws_profile: self.aws_profile(aws),
-            endpoint_url: self.global.endpoint_url.clone(),
-            pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
-            embedded,
-            interrupt: self.interrupt.clone(),
-        });
-        let target = Target {
-            region: region.name,
-            region_source: region.source,
-            policy_root: project.loaded.policy_root.clone(),
-            caller: None,
-            local: folder.map(|folder| folder.display().to_string()),
-        };
-        Ok((reader.await, target))
-    }
-
     /// Returns the folder of the embedded AWS, if that is what the command works on.
     pub(super) fn local_folder(&self, beside: &Path) -> Option<PathBuf> {
         let given = self.global.local.as_ref()?;
@@ -142,32 +119,6 @@ impl Context {
         let folder = if given.is_empty() { default() } else { PathBuf::from(given) };
         // `./.sentinel` reads as `.sentinel`.
         Some(folder.strip_prefix(".").map(Path::to_owned).unwrap_or(folder))
-    }
-
-    /// Observes and plans, and refuses an account that is not the manifest's.
-    pub(super) async fn plan(
-        &self,
-        reader: &Reader,
-        target: Target,
-        project: &Project,
-        intent: Intent,
-    ) -> Result<Plan, Error> {
-        self.plan_of(reader, target, project, &project.loaded.desired, intent).await
-    }
-
-    /// The same for a part of what is desired.
-    pub(super) async fn plan_of(
-        &self,
-        reader: &Reader,
-        target: Target,
-        project: &Project,
-        desired: &[DesiredResource],
-        intent: Intent,
-    ) -> Result<Plan, Error> {
-        let work = async { Ok(reconcile::plan(reader, target, desired, intent).await?) };
-        let plan = self.reading(work).await?;
-        guard::account(&plan, project.loaded.manifest.aws.account_id.as_deref()).map_err(Error::Refused)?;
-        Ok(plan)
     }
 
     /// Asks whether to go on; only a yes is one.

@@ -8,12 +8,12 @@ use serde_json::json;
 use super::apply::carry_out;
 use super::context::Context;
 use super::plan;
-use crate::cli::{InitArgs, InitCommand};
+use crate::cli::{FilterArgs, InitArgs, InitCommand};
 use crate::error::{Error, Exit};
 use crate::iam;
 use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
-use crate::reconcile::Intent;
-use crate::report::{json, text};
+use crate::reconcile::{Intent, Scope};
+use crate::report::json;
 
 /// One `init` command, reduced to what differs between them.
 struct Request<'a> {
@@ -76,14 +76,21 @@ pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit
         terminal.either(pretty, || json::document(request.command, json!({ "policy": document })));
         return Ok(Exit::Done);
     }
-    let (reader, target) = context.connect(&project).await?;
-    let plan = context.plan(&reader, target, &project, Intent::CreateOnly).await?;
+    let scope = Scope { ownership: manifest.aws.ownership_key(), ..Scope::of(Intent::CreateOnly) };
+    let attempts = context.plan_all(&project, &FilterArgs::default(), &scope).await?;
     if request.init.plan {
-        terminal.either(|| text::plan(&plan), || json::plan(request.command, &plan));
-        return Ok(plan::exit(&plan, false));
+        let exits: Vec<Exit> = attempts
+            .iter()
+            .filter_map(|(_, one)| one.as_ref().ok())
+            .map(|one| plan::exit(&one.pass.plan, false))
+            .collect();
+        plan::show(context, request.command, attempts)?;
+        return Ok(Exit::worst(exits));
     }
-    let exit = carry_out(context, request.command, reader, &plan, &project, &request.init.consent).await?;
-    if plan.summary().drifted > 0 {
+    let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());
+    let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
+    let exit = carry_out(context, request.command, attempts, false, &request.init.going).await?;
+    if drifted {
         terminal
             .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");
     }
@@ -106,7 +113,7 @@ fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
 }
 
 /// Writes a new file; one that is there is left as it is.
-fn write(path: &Path, text: &str) -> Result<(), Error> {
+pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: std::io::Error| {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
         Error::File {

@@ -1,23 +1,163 @@
-//! `sentinel plan`.
+//! `sentinel plan` and `sentinel show`.
 
-use super::context::Context;
-use crate::cli::PlanArgs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::context::{Context, Project};
+use super::pass::{Attempt, Destination, Planned, scope};
+use crate::cli::{PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
-use crate::reconcile::{Intent, Plan};
+use crate::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
+use crate::reconcile::Plan;
 use crate::report::{json, text};
+use crate::resource::digest;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
-    let (reader, target) = context.connect(&project).await?;
-    let plan = context.plan(&reader, target, &project, Intent::Converge).await?;
-    context.terminal.either(|| text::plan(&plan), || json::plan("plan", &plan));
-    Ok(exit(&plan, args.detailed_exitcode))
+    let scope = scope(&project, &args.filter, &args.reach)?;
+    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    if let Some(path) = &args.out {
+        let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
+        // A part of a plan is none to review.
+        if planned.len() == attempts.len() {
+            save(path, &project, &planned)?;
+            context.terminal.note(&format!("Saved to {0}. Next: sentinel apply {0}\n", path.display()));
+        } else {
+            context.terminal.note(&format!("Not saved to {}: not every target could be planned.\n", path.display()));
+        }
+    }
+    let exits = attempts.iter().map(|(_, attempt)| match attempt {
+        Ok(planned) => exit(&planned.pass.plan, args.detailed_exitcode),
+        Err(error) => error.exit(),
+    });
+    let exit = Exit::worst(exits);
+    show(context, "plan", attempts)?;
+    Ok(exit)
+}
+
+/// Shows the plans: one as it is, several by target.
+pub(super) fn show(context: &Context, command: &str, attempts: Vec<Attempt>) -> Result<(), Error> {
+    match only(attempts) {
+        Ok(planned) => {
+            let plan = &planned?.pass.plan;
+            context.terminal.either(|| text::plan(plan), || json::plan(command, plan));
+        }
+        Err(attempts) => {
+            let text = || grouped(&attempts, |planned| text::plan(&planned.pass.plan));
+            let part = |planned: &Planned| json::plan_part(&planned.pass.plan);
+            context.terminal.either(text, || json::targets(command, listed(&attempts, part)));
+        }
+    }
+    Ok(())
+}
+
+/// Returns what there is to say of several targets, under their names.
+pub(super) fn grouped<T>(targets: &[(Destination, Result<T, Error>)], body: impl Fn(&T) -> String) -> String {
+    let group = |(destination, attempt): &(Destination, Result<T, Error>)| {
+        let body = match attempt {
+            Ok(done) => body(done),
+            Err(error) => text::error(&error.to_string(), error.hint().as_deref()),
+        };
+        text::grouped(destination.name.as_deref().unwrap_or_default(), &body)
+    };
+    targets.iter().map(group).collect()
+}
+
+/// Returns the same as a list for a document.
+pub(super) fn listed<T>(targets: &[(Destination, Result<T, Error>)], part: impl Fn(&T) -> Value) -> Vec<Value> {
+    let named = |(destination, attempt): &(Destination, Result<T, Error>)| {
+        let part = attempt.as_ref().map_or_else(json::error_part, &part);
+        json::named(destination.name.as_deref(), part)
+    };
+    targets.iter().map(named).collect()
+}
+
+/// Returns the one attempt of a manifest without targets; else all of them, as they are.
+pub(super) fn only(attempts: Vec<Attempt>) -> Result<Result<Planned, Error>, Vec<Attempt>> {
+    match attempts.as_slice() {
+        [(destination, _)] if destination.name.is_none() => {}
+        _ => return Err(attempts),
+    }
+    attempts.into_iter().next().map(|(_, attempt)| attempt).ok_or_else(Vec::new)
+}
+
+/// Saves a plan in one go; what is there and no plan is left as it is.
+fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Error> {
+    let failed = |what: String, hint: Option<&str>| Error::File {
+        path: path.display().to_string(),
+        what,
+        hint: hint.map(str::to_owned),
+    };
+    match std::fs::read_to_string(path) {
+        Ok(text) if !PlanFile::is_one(&text) => {
+            let what = String::from("there is a file that is no saved plan, and it was left as it is");
+            return Err(failed(what, Some("name another file with --out")));
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string(), None)),
+        _ => {}
+    }
+    let saved = planned.iter().map(|planned| {
+        let destination = &planned.destination;
+        let local = destination.local.as_ref().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        let connection = SavedConnection {
+            aws_profile: destination.aws_profile.clone(),
+            role_arn: destination.role_arn.clone(),
+            local: local.map(|folder| folder.display().to_string()),
+        };
+        SavedTarget::new(connection, &planned.pass)
+    });
+    let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
+    let text = PlanFile::new(origin, saved.collect()).to_text().map_err(|error| failed(error.to_string(), None))?;
+    // Beside it first, then in its place: a plan that is half written is never there.
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        failed(error.to_string(), None)
+    })
+}
+
+/// Reads a saved plan.
+pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::File {
+        path: path.display().to_string(),
+        what: match error.kind() {
+            std::io::ErrorKind::NotFound => String::from("there is no such plan"),
+            _ => error.to_string(),
+        },
+        hint: Some(String::from("save one with: sentinel plan --out FILE")),
+    })?;
+    PlanFile::read(&text).map_err(|why| Error::unusable_plan(&path.display().to_string(), &why))
+}
+
+pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error> {
+    let file = load(&args.plan_file)?;
+    let named = |target: &SavedTarget| target.plan.target.name.clone();
+    let text = || {
+        let mut text = text::plan_file(&file);
+        for target in &file.targets {
+            let body = text::plan(&target.plan);
+            text.push_str(&named(target).map_or(body.clone(), |name| text::grouped(&name, &body)));
+        }
+        text
+    };
+    let json = || match file.targets.as_slice() {
+        [target] if named(target).is_none() => json::plan("show", &target.plan),
+        targets => {
+            let shown =
+                targets.iter().map(|target| json::named(named(target).as_deref(), json::plan_part(&target.plan)));
+            json::targets("show", shown.collect())
+        }
+    };
+    context.terminal.either(text, json);
+    Ok(Exit::Done)
 }
 
 /// Returns how a command that only reads ends.
 pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
     // A missing permission is a state; a call that failed in another way is an error, though the rest was read.
-    if plan.gaps().any(|(_, gap)| !gap.denied) {
+    if plan.gaps().any(|gap| !gap.denied) {
         return if detailed { Exit::Incomplete } else { Exit::Error };
     }
     match detailed {

@@ -1,32 +1,58 @@
 //! `sentinel status` and `sentinel init status`.
 
-use super::context::{Context, Project, no_region};
+use super::context::{Context, no_region};
+use super::pass::{Planned, scope};
 use super::plan;
-use crate::cli::{InitStatusArgs, StatusArgs};
+use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
 use crate::manifest::{Builtin, Manifest, TableSection};
 use crate::provider::Observe;
-use crate::reconcile::{Action, Intent, Plan, ResourcePlan};
+use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
 use crate::report::json;
 use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus, render};
 use crate::resource::{Gap, Kind};
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
-    let file = &args.manifest.file;
-    let project = context.project(file)?;
-    let (reader, target) = context.connect(&project).await?;
-    let plan = context.plan(&reader, target, &project, Intent::Converge).await?;
-    let mut status = from_plan(context, &plan);
+    let project = context.project(&args.manifest.file)?;
+    let scope = scope(&project, &args.filter, &ReachArgs::default())?;
+    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    let exits = attempts.iter().map(|(_, attempt)| match attempt {
+        Ok(planned) => plan::exit(&planned.pass.plan, args.detailed_exitcode),
+        Err(error) => error.exit(),
+    });
+    let exit = Exit::worst(exits);
+    let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
+    match plan::only(attempts) {
+        Ok(planned) => {
+            let status = status(&planned?);
+            context.terminal.either(|| render(&status), || json::document("status", &status));
+        }
+        Err(attempts) => {
+            let text = || plan::grouped(&attempts, |planned| render(&status(planned)));
+            let part = |planned: &Planned| serde_json::to_value(status(planned)).unwrap_or_default();
+            context.terminal.either(text, || json::targets("status", plan::listed(&attempts, part)));
+        }
+    }
+    Ok(exit)
+}
+
+/// Returns what a plan tells, with the command that closes the difference.
+fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
+    let mut status = from_plan(context, plan);
     if plan.has_differences() {
-        let words = ["sentinel", "apply", "-f", &file.display().to_string()].map(str::to_owned);
+        let mut words =
+            ["sentinel", "apply", "-f", &args.manifest.file.display().to_string()].map(str::to_owned).to_vec();
+        let mut flag = |name: &str, value: &String| words.extend([name.to_owned(), value.clone()]);
+        args.filter.only.iter().for_each(|glob| flag("--only", glob));
+        args.filter.exclude.iter().for_each(|glob| flag("--exclude", glob));
+        plan.target.name.iter().for_each(|name| flag("--target", name));
         status.suggestions.push(Suggestion {
             kind: "apply",
             message: String::from("live differs from the manifest"),
-            command: command_line(context, words.to_vec(), &Carry { region: None, ..Carry::of(context) }),
+            command: command_line(context, words, &Carry { region: None, ..Carry::of(context) }),
         });
     }
-    context.terminal.either(|| render(&status), || json::document("status", &status));
-    Ok(plan::exit(&plan, args.detailed_exitcode))
+    status
 }
 
 pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result<Exit, Error> {
@@ -37,20 +63,22 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
         manifest.tables.extend(tables);
     }
-    let project: Project = context.project_in_memory(&manifest)?;
+    let project = context.project_in_memory(&manifest)?;
     if context.region(&manifest.aws).await.is_none() {
         return Err(no_region(args.check_tables == Some(true)));
     }
-    let (reader, target) = context.connect(&project).await?;
-    let root = target.policy_root.clone();
-    let (plan, found) = futures_util::future::join(
-        context.plan(&reader, target, &project, Intent::CreateOnly),
-        context.reading(async { Ok(reader.discover(&root).await) }),
-    )
-    .await;
-    let (plan, found) = (plan?, found?);
+    let Some(destination) = context.destinations(&project, &[]).await?.pop() else { return Ok(Exit::Done) };
+    let root = project.loaded.policy_root.clone();
+    let (reader, target) = context.connect(&destination, &root).await?;
+    let scope = Scope::of(Intent::CreateOnly);
+    let work = async {
+        let plan = reconcile::plan(&reader, target, &project.loaded.desired, scope);
+        let (pass, found) = futures_util::future::join(plan, reader.discover(&root)).await;
+        Ok((pass?.plan, found))
+    };
+    let (plan, found) = context.reading(work).await?;
     let mut status = from_plan(context, &plan);
-    let mut failed = plan.gaps().any(|(_, gap)| !gap.denied);
+    let mut failed = plan.gaps().any(|gap| !gap.denied);
     match found {
         Ok(found) => {
             let below = |name: &str| name.strip_prefix(&root).unwrap_or(name).trim_start_matches('/').to_owned();
@@ -60,8 +88,8 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
                     profile: below(&one.name),
                     name: one.name,
                     state: State::Present { status: None },
-                    version: one.facts.version,
-                    modified: one.facts.modified,
+                    version: one.live.facts.version,
+                    modified: one.live.facts.modified,
                     drift: Vec::new(),
                     unknown: Vec::new(),
                 })
@@ -92,6 +120,8 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         region_source: plan.target.region_source.clone(),
         account: plan.target.caller.as_ref().map(|caller| caller.account.clone()),
         policy_root: plan.target.policy_root.clone(),
+        only: plan.scope.only.clone(),
+        exclude: plan.scope.exclude.clone(),
         parameters: plan
             .of_kind(Kind::PolicyParameter)
             .map(|resource| ParameterStatus {
@@ -124,7 +154,7 @@ fn state(resource: &ResourcePlan) -> State {
     match resource.action {
         Action::Create => State::NotFound,
         Action::Unknown { .. } => State::Unknown { gaps: resource.gaps.clone() },
-        Action::Finish | Action::Unchanged | Action::Update | Action::Drift | Action::Refused => {
+        Action::Finish | Action::Unchanged | Action::Update | Action::Delete | Action::Drift | Action::Refused => {
             State::Present { status: resource.facts.status.clone() }
         }
     }
@@ -132,14 +162,16 @@ fn state(resource: &ResourcePlan) -> State {
 
 /// The flags that a suggested command carries on from this one.
 #[derive(Debug, Clone)]
-struct Carry {
-    region: Option<String>,
-    policy_root: Option<String>,
+pub(super) struct Carry {
+    pub(super) region: Option<String>,
+    pub(super) policy_root: Option<String>,
+    /// Whether it works on the same embedded AWS.
+    pub(super) local: bool,
 }
 
 impl Carry {
     fn of(context: &Context) -> Self {
-        Self { region: context.global.region.clone(), policy_root: context.global.policy_root.clone() }
+        Self { region: context.global.region.clone(), policy_root: context.global.policy_root.clone(), local: true }
     }
 }
 
@@ -153,11 +185,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
         suggestions.push(Suggestion {
             kind: "bootstrap",
             message: format!("there is no policy under {}", status.policy_root),
-            command: command_line(
-                context,
-                words.to_vec(),
-                &Carry { region: region.clone(), policy_root: context.global.policy_root.clone() },
-            ),
+            command: command_line(context, words.to_vec(), &Carry { region: region.clone(), ..Carry::of(context) }),
         });
     }
     for table in status.tables.iter().filter(|table| table.state == State::NotFound) {
@@ -165,14 +193,18 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
         suggestions.push(Suggestion {
             kind: "table",
             message: format!("there is no table {}", table.name),
-            command: command_line(context, words.to_vec(), &Carry { region: region.clone(), policy_root: None }),
+            command: command_line(
+                context,
+                words.to_vec(),
+                &Carry { region: region.clone(), policy_root: None, local: true },
+            ),
         });
     }
     suggestions
 }
 
 /// Returns a command as it can be pasted: with the flags that decide where it goes, and quoted for the shell.
-fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
+pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
     let global = &context.global;
     let mut flag = |name: &str, value: Option<&String>| {
         words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.clone()]));
@@ -181,7 +213,7 @@ fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> Str
     flag("--policy-root", carry.policy_root.as_ref());
     flag("--aws-profile", global.aws_profile.as_ref());
     flag("--endpoint-url", global.endpoint_url.as_ref());
-    if let Some(folder) = &global.local {
+    if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();
         words.push(if folder.is_empty() { String::from("--local") } else { format!("--local={folder}") });
     }

@@ -11,15 +11,27 @@ pub struct Request {
     pub target: String,
     /// The region the request was signed for.
     pub region: String,
+    /// The access key it was signed with.
+    pub key: String,
     pub body: Vec<u8>,
 }
+
+/// What the keys begin with that are given to those who assume a role; the role's account follows.
+const ASSUMED: &str = "ASIALOCAL";
 
 impl Request {
     /// Returns a request; its region is read from the signature, and `us-east-1` where there is none.
     pub fn new(target: String, authorization: &str, body: Vec<u8>) -> Self {
         // Credential=KEY/20260119/us-east-1/ssm/aws4_request
-        let scope = authorization.split("Credential=").nth(1).and_then(|rest| rest.split('/').nth(2));
-        Self { target, region: scope.unwrap_or("us-east-1").to_owned(), body }
+        let mut scope = authorization.split("Credential=").nth(1).unwrap_or_default().split('/');
+        let key = scope.next().unwrap_or_default().to_owned();
+        let region = scope.nth(1).unwrap_or("us-east-1").to_owned();
+        Self { target, region, key, body }
+    }
+
+    /// Returns the account it is for: that of the role whose credentials it was signed with, or the default one.
+    pub(super) fn account(&self) -> &str {
+        self.key.strip_prefix(ASSUMED).filter(|account| is_account(account)).unwrap_or(ACCOUNT)
     }
 }
 
@@ -85,15 +97,44 @@ impl From<rusqlite::Error> for Failure {
     }
 }
 
-/// Returns STS's answer to the only call it is asked here.
-pub(super) fn identity() -> Answer {
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Returns STS's answer: who is calling, or credentials for a role. Anyone may assume any role.
+pub(super) fn sts(request: &Request) -> Answer {
+    let form = String::from_utf8_lossy(&request.body);
+    let field = |name: &str| {
+        let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+        Some(pair.replace("%3A", ":").replace("%2F", "/"))
+    };
+    let (name, result) = match field("RoleArn") {
+        Some(role) if field("Action").as_deref() == Some("AssumeRole") => ("AssumeRole", assumed(&role)),
+        _ => ("GetCallerIdentity", identity(request.account())),
+    };
     let body = format!(
-        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
-         <Arn>arn:aws:iam::{ACCOUNT}:user/local</Arn><UserId>AIDALOCAL</UserId><Account>{ACCOUNT}</Account>\
-         </GetCallerIdentityResult><ResponseMetadata><RequestId>local</RequestId></ResponseMetadata>\
-         </GetCallerIdentityResponse>"
+        "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{result}</{name}Result>\
+         <ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{name}Response>"
     );
     Answer { status: 200, content_type: "text/xml", body: body.into_bytes() }
+}
+
+fn identity(account: &str) -> String {
+    let who = match account {
+        ACCOUNT => format!("iam::{account}:user/local"),
+        _ => format!("sts::{account}:assumed-role/role/session"),
+    };
+    format!("<Arn>arn:aws:{who}</Arn><UserId>AIDALOCAL</UserId><Account>{account}</Account>")
+}
+
+fn assumed(role: &str) -> String {
+    let account = role.split(':').nth(4).filter(|account| is_account(account)).unwrap_or(ACCOUNT);
+    format!(
+        "<AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/role/session</Arn>\
+         <AssumedRoleId>AROALOCAL:session</AssumedRoleId></AssumedRoleUser><Credentials>\
+         <AccessKeyId>{ASSUMED}{account}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
+         <SessionToken>local</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
+    )
 }
 
 /// Reads a request's JSON body.

@@ -68,6 +68,9 @@ fn create_table(region: &Region, body: Value) -> Result<Value, Failure> {
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
         state.encryption = settings::wanted_encryption(region, &body["SSESpecification"]);
+        for index in body["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
+            settings::note_capacity(&mut state, index);
+        }
         // dynoxide refuses an empty list as AWS does, and keeps everything else of the request.
         let answer = call(region, "CreateTable", body)?;
         let mut table = answer["TableDescription"].clone();
@@ -146,9 +149,10 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {
             settings::change_encryption(region, &mut state, &encryption, now)?;
         }
-        settings::change_billing(&mut state, &body, now)?;
+        settings::change_billing(&mut state, &mut body, now)?;
         state.updated_at = now + millis(region.rules.table_update);
-        let rest = body.as_object().map_or(0, |body| body.keys().filter(|key| *key != "TableName").count());
+        let says_more = |key: &&String| !["TableName", "AttributeDefinitions"].contains(&key.as_str());
+        let rest = body.as_object().map_or(0, |body| body.keys().filter(says_more).count());
         let mut table = if rest > 0 {
             call(region, "UpdateTable", body.clone())?["TableDescription"].take()
         } else {
@@ -167,8 +171,9 @@ fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Va
     if changes.is_empty() {
         return Ok(());
     }
-    let creating = |state: &TableState| state.indexes.values().any(|index| index.active_at > now);
-    let another = updates.iter().any(|update| !update["Create"].is_null()) && creating(state);
+    let at_work =
+        |state: &TableState| state.indexes.values().any(|index| index.active_at > now) || !state.deleting.is_empty();
+    let another = updates.iter().any(|update| !update["Create"].is_null()) && at_work(state);
     if changes.len() > 1 || another {
         return Err(Failure::new(
             "LimitExceededException",
@@ -176,18 +181,54 @@ fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Va
         ));
     }
     for change in changes {
+        check_attributes(region, name, body)?;
+        settings::note_capacity(state, &change["Create"]);
         if let Some(index) = change["Create"]["IndexName"].as_str() {
             state.indexes.insert(index.to_owned(), Index { active_at: now + millis(region.rules.index_backfill) });
         }
-        if let Some(index) = change["Delete"]["IndexName"].as_str()
-            && state.indexes.remove(index).is_some_and(|index| index.active_at > now)
-        {
-            let message =
-                format!("Attempt to change a resource which is still in use: Index is being created: {name}.{index}");
-            return Err(Failure::new("ResourceInUseException", message));
+        if let Some(index) = change["Delete"]["IndexName"].as_str() {
+            delete_index(region, name, state, index, now)?;
         }
     }
     Ok(())
+}
+
+/// Marks an index as on its way out; dynoxide, which deletes it at once, is told when that is over.
+fn delete_index(region: &Region, name: &str, state: &mut TableState, index: &str, now: i64) -> Result<(), Failure> {
+    if !state::has_index(region, name, index)? {
+        let message = format!("Requested resource not found: Index: {index} of table: {name}");
+        return Err(Failure::new("ResourceNotFoundException", message));
+    }
+    let building = state.indexes.get(index).is_some_and(|index| index.active_at > now);
+    if building || state.deleting.contains_key(index) {
+        let what = if building { "created" } else { "deleted" };
+        let message =
+            format!("Attempt to change a resource which is still in use: Index is being {what}: {name}.{index}");
+        return Err(Failure::new("ResourceInUseException", message));
+    }
+    state.indexes.remove(index);
+    state.capacities.remove(index);
+    state.deleting.insert(index.to_owned(), now + millis(region.rules.index_deletion));
+    Ok(())
+}
+
+/// An attribute that is a key somewhere keeps its type, which dynoxide does not hold to.
+fn check_attributes(region: &Region, name: &str, body: &Value) -> Result<(), Failure> {
+    let wanted = body["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
+    let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
+    let known = described["Table"]["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
+    let differs = |wanted: &Value| {
+        let same = known.iter().find(|known| known["AttributeName"] == wanted["AttributeName"]);
+        same.is_some_and(|known| known["AttributeType"] != wanted["AttributeType"])
+    };
+    match wanted.iter().find(|wanted| differs(wanted)) {
+        None => Ok(()),
+        Some(wanted) => Err(Failure::validation(format!(
+            "One or more parameter values were invalid: Attributes cannot be redefined. Please check that your \
+             attribute has the same type as previously defined. Attribute: {}",
+            wanted["AttributeName"].as_str().unwrap_or_default()
+        ))),
+    }
 }
 
 /// Reads and writes items, which a table takes once it is ACTIVE.

@@ -103,7 +103,7 @@ impl Stored {
             "ARN": arn(region, &self.name),
             "Type": self.kind,
             "LastModifiedDate": seconds(self.modified),
-            "LastModifiedUser": format!("arn:aws:iam::{}:user/local", super::ACCOUNT),
+            "LastModifiedUser": format!("arn:aws:iam::{}:user/local", region.account),
             "Version": self.version,
             "Tier": self.tier,
             "Policies": [],
@@ -393,6 +393,11 @@ fn describe(region: &Region, request: Describe) -> Result<Value, Failure> {
                     rest.is_some_and(|rest| option == "Recursive" || !rest.contains('/'))
                 })
             }),
+            (key, "Equals") if key.starts_with("tag:") => {
+                let key = key.trim_start_matches("tag:");
+                let tagged = region.store.read(|store| tags::tagged(store, key, &filter.values))?;
+                wanted.retain(|stored| tagged.contains(&stored.name));
+            }
             (key, option) => {
                 let message = format!("The following filter key is not valid: {key} with the option {option}.");
                 return Err(Failure::new("InvalidFilterKey", message));

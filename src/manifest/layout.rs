@@ -74,7 +74,7 @@ impl Builtin {
                 partition: attribute(partition, AttributeType::S),
                 sort: Some(attribute(sort, AttributeType::N)),
             };
-            (name.to_owned(), Index { key, projection: Projection::All, status: IndexStatus::Active })
+            (name.to_owned(), Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active })
         };
         Table {
             key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{AwsSection, BillingMode, Builtin, IndexSection, Manifest, ProfileSection, TableSection};
+use super::{
+    AwsSection, BillingMode, Builtin, IndexSection, Manifest, OwnershipTag, ProfileSection, TableSection, TargetSection,
+};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Fields, Node, Reader, Value};
 use crate::resource::policy_parameter::{self, Tier};
-use crate::resource::table::{self, Attribute, AttributeType, Encryption, Projection, Ttl};
+use crate::resource::table::{self, Attribute, AttributeType, Class, Encryption, Projection, Ttl};
 use crate::resource::{Invalid, Tags, check_tag_key, check_tag_value};
 
 /// A manifest that was read, and where its parts stand.
@@ -60,6 +62,17 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     if let Some(entry) = fields.get("aws") {
         manifest.aws = read_aws(reader, &entry.node).unwrap_or_default();
     }
+    let ownership = manifest.aws.ownership_key();
+    if let Some(entry) = fields.get("targets")
+        && let Some(targets) = reader.map(&entry.node, "targets")
+    {
+        for entry in targets.all() {
+            check_key(reader, entry, check_target);
+            if let Some(target) = read_target(reader, entry) {
+                manifest.targets.insert(entry.key.clone(), target);
+            }
+        }
+    }
     if let Some(entry) = fields.get("policies")
         && let Some(mut policies) = reader.map(&entry.node, "policies")
     {
@@ -73,7 +86,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     {
         for entry in profiles.all() {
             check_key(reader, entry, policy_parameter::check_profile);
-            if let Some(profile) = read_profile(reader, places, entry) {
+            if let Some(profile) = read_profile(reader, places, entry, ownership.as_deref()) {
                 manifest.profiles.insert(entry.key.clone(), profile);
             }
         }
@@ -82,7 +95,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         && let Some(tables) = reader.map(&entry.node, "tables")
     {
         for entry in tables.all() {
-            if let Some(table) = read_table(reader, places, entry) {
+            if let Some(table) = read_table(reader, places, entry, ownership.as_deref()) {
                 manifest.tables.insert(entry.key.clone(), table);
             }
         }
@@ -103,10 +116,63 @@ fn read_aws(reader: &mut Reader<'_>, node: &Node) -> Option<AwsSection> {
         region: fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)),
         profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
         account_id: fields.get("account_id").and_then(|entry| reader.checked(&entry.node, "account_id", check_account)),
-        tags: fields.get("tags").and_then(|entry| read_tags(reader, &entry.node)),
+        tags: None,
+        ownership_tag: fields.get("ownership_tag").and_then(|entry| read_ownership(reader, &entry.node)),
     };
+    let ownership = aws.ownership_key();
+    let tags = fields.get("tags").and_then(|entry| read_tags(reader, &entry.node, ownership.as_deref()));
     fields.finish(reader);
-    Some(aws)
+    Some(AwsSection { tags, ..aws })
+}
+
+fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> {
+    match &node.value {
+        Value::Bool(false) => Some(OwnershipTag::Off),
+        Value::String(_) => reader.checked(node, "ownership_tag", check_tag_key).map(OwnershipTag::Key),
+        _ => {
+            reader.wrong_type(node, "ownership_tag", "the key of a tag, or false for none");
+            None
+        }
+    }
+}
+
+fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<TargetSection> {
+    let mut fields = reader.map(&entry.node, &format!("targets.{}", entry.key))?;
+    let target = TargetSection {
+        region: fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)),
+        profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
+        role_arn: fields.get("role_arn").and_then(|entry| reader.checked(&entry.node, "role_arn", check_role)),
+        account_id: fields.get("account_id").and_then(|entry| reader.checked(&entry.node, "account_id", check_account)),
+    };
+    if target.profile.is_some() && target.role_arn.is_some() {
+        let message = format!("`targets.{}` has both `profile` and `role_arn`", entry.key);
+        let help = "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile";
+        reader.fault(entry.key_span.clone(), message, "one too many", help);
+    }
+    fields.finish(reader);
+    Some(target)
+}
+
+/// Checks the name of a target: it is written on command lines, and is a folder of the embedded AWS.
+fn check_target(name: &str) -> Result<(), Invalid> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
+    if !name.is_empty() && name.chars().all(allowed) {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("\"{name}\" cannot be the name of a target"), "use letters, digits, and _ -"))
+}
+
+fn check_role(arn: &str) -> Result<(), Invalid> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    if let ["arn", partition, "iam", "", account, role] = parts[..]
+        && partition.starts_with("aws")
+        && check_account(account).is_ok()
+        && role.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+    {
+        return Ok(());
+    }
+    let problem = format!("\"{arn}\" is not the ARN of a role");
+    Err(Invalid::new(problem, "write one such as arn:aws:iam::123456789012:role/sentinel"))
 }
 
 /// Checks that a text could be the name of a region; which regions there are is AWS's to say.
@@ -131,7 +197,8 @@ fn check_account(account: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{account}\" is not an account id"), "an account id has 12 digits"))
 }
 
-fn read_tags(reader: &mut Reader<'_>, node: &Node) -> Option<Tags> {
+/// Reads tags; the ownership tag is this tool's own to set.
+fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) -> Option<Tags> {
     let fields = reader.map(node, "tags")?;
     let entries = fields.all();
     // 50 is AWS's limit for the tags of one resource.
@@ -141,6 +208,11 @@ fn read_tags(reader: &mut Reader<'_>, node: &Node) -> Option<Tags> {
     let mut tags = Tags::new();
     for entry in entries {
         check_key(reader, entry, check_tag_key);
+        if ownership == Some(entry.key.as_str()) {
+            let message = format!("the tag `{}` marks what this tool created", entry.key);
+            let help = "leave it out; or choose another key for that mark with [aws] ownership_tag, or false for none";
+            reader.fault(entry.key_span.clone(), message, "the ownership tag", help);
+        }
         if let Some(value) = reader.checked(&entry.node, &entry.key, check_tag_value) {
             tags.insert(entry.key.clone(), value);
         }
@@ -148,7 +220,12 @@ fn read_tags(reader: &mut Reader<'_>, node: &Node) -> Option<Tags> {
     Some(tags)
 }
 
-fn read_profile(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Option<ProfileSection> {
+fn read_profile(
+    reader: &mut Reader<'_>,
+    places: &mut Places,
+    entry: &Entry,
+    ownership: Option<&str>,
+) -> Option<ProfileSection> {
     let name = &entry.key;
     places.insert(path(&["profiles", name]), entry.key_span.clone());
     let mut fields = reader.map(&entry.node, &format!("profiles.{name}"))?;
@@ -158,18 +235,25 @@ fn read_profile(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> 
     });
     const TIERS: &[(&str, Tier)] = &[("standard", Tier::Standard), ("advanced", Tier::Advanced)];
     let tier = fields.get("tier").and_then(|entry| reader.choice(&entry.node, "tier", TIERS));
-    let tags = fields.get("tags").and_then(|entry| read_tags(reader, &entry.node));
+    let tags = fields.get("tags").and_then(|entry| read_tags(reader, &entry.node, ownership));
     fields.finish(reader);
     Some(ProfileSection { policy, tier, tags })
 }
 
-fn read_table(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Option<TableSection> {
+fn read_table(
+    reader: &mut Reader<'_>,
+    places: &mut Places,
+    entry: &Entry,
+    ownership: Option<&str>,
+) -> Option<TableSection> {
     let key = &entry.key;
     places.insert(path(&["tables", key]), entry.key_span.clone());
     let mut fields = reader.map(&entry.node, &format!("tables.{key}"))?;
     let custom = Builtin::from_key(key).is_none();
     const MODES: &[(&str, BillingMode)] =
         &[("PAY_PER_REQUEST", BillingMode::PayPerRequest), ("PROVISIONED", BillingMode::Provisioned)];
+    const CLASSES: &[(&str, Class)] =
+        &[("STANDARD", Class::Standard), ("STANDARD_INFREQUENT_ACCESS", Class::InfrequentAccess)];
     let mut section = TableSection {
         name: fields.get("name").and_then(|entry| {
             places.insert(path(&["tables", key, "name"]), entry.node.span.clone());
@@ -188,7 +272,8 @@ fn read_table(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Op
         deletion_protection: fields
             .get("deletion_protection")
             .and_then(|entry| reader.boolean(&entry.node, "deletion_protection")),
-        tags: fields.get("tags").and_then(|entry| read_tags(reader, &entry.node)),
+        table_class: fields.get("table_class").and_then(|entry| reader.choice(&entry.node, "table_class", CLASSES)),
+        tags: fields.get("tags").and_then(|entry| read_tags(reader, &entry.node, ownership)),
         indexes: None,
     };
     if let Some(entry) = fields.get("indexes") {

@@ -11,9 +11,12 @@ use crate::diagnostic::{Fault, Faults, Source};
 use crate::policy;
 use crate::resource::policy_parameter::{self, ParameterType, PolicyParameter, Tier};
 use crate::resource::table::{
-    Attribute, AttributeType, Billing, INCLUDE_LIMIT, INDEX_LIMIT, Index, IndexStatus, Key, Projection, Table,
+    Attribute, AttributeType, Billing, Capacity, INCLUDE_LIMIT, INDEX_LIMIT, Index, IndexStatus, Key, Projection, Table,
 };
-use crate::resource::{Address, Desired, DesiredResource, Invalid, Tags};
+use crate::resource::{Address, Desired, DesiredResource, Invalid, OWNER, Presence, Tags};
+
+/// The most tags of a resource. Source: the Tag data type in the API references of both services.
+const TAG_LIMIT: usize = 50;
 
 /// What the command line says over the manifest.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +81,21 @@ impl Resolver<'_> {
         tags
     }
 
+    /// Returns the tags that a resource is created with.
+    fn initial_tags(&mut self, place: &str, own: Option<&Tags>) -> Tags {
+        let mut tags = self.tags(own);
+        tags.extend(self.ownership().map(|key| (key, OWNER.to_owned())));
+        if tags.len() > TAG_LIMIT {
+            let problem = format!("{} tags, with those of [aws] and the ownership tag", tags.len());
+            self.fault(place, Invalid::new(problem, "AWS takes 50 on a resource: leave some out"), "too many");
+        }
+        tags
+    }
+
+    fn ownership(&self) -> Option<String> {
+        self.parsed.manifest.aws.ownership_key()
+    }
+
     fn profile(&mut self, root: &str, key: &str, section: &ProfileSection) -> Desired<PolicyParameter> {
         let name = format!("{root}/{key}");
         if let Err(invalid) = policy_parameter::check_length(&name) {
@@ -94,10 +112,13 @@ impl Resolver<'_> {
             content: Some(content.unwrap_or_else(|| policy::default_deny(key))),
             parameter_type: Some(ParameterType::String),
             tier: Some(section.tier.unwrap_or(Tier::Standard)),
-            tags: Some(self.tags(section.tags.as_ref())),
+            tags: Some(self.initial_tags(&path(&["profiles", key]), section.tags.as_ref())),
         };
         Desired {
             address: Address::profile(key),
+            presence: Presence::Present,
+            ownership: self.ownership(),
+            adopt: false,
             name,
             label: key.to_owned(),
             origin: Some(section.policy.clone().unwrap_or_else(|| String::from("default-deny"))),
@@ -152,16 +173,27 @@ impl Resolver<'_> {
             encryption: section.encryption.clone(),
             point_in_time_recovery: section.point_in_time_recovery,
             deletion_protection: section.deletion_protection,
+            class: section.table_class,
             tags: section.tags.as_ref().map(|own| self.tags(Some(own))),
         };
         self.check_table(key, &managed);
         let initial = Table {
             billing: managed.billing.or(Some(Billing::PayPerRequest)),
-            tags: Some(self.tags(section.tags.as_ref())),
+            tags: Some(self.initial_tags(&path(&["tables", key]), section.tags.as_ref())),
             ..managed.clone()
         };
         let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
-        Some(Desired { address: Address::table(key), name, label, origin: None, managed, initial })
+        Some(Desired {
+            address: Address::table(key),
+            presence: Presence::Present,
+            ownership: self.ownership(),
+            adopt: false,
+            name,
+            label,
+            origin: None,
+            managed,
+            initial,
+        })
     }
 
     /// Checks what AWS checks of a table as a whole.
@@ -216,7 +248,7 @@ fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>
     for (name, index) in own {
         let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone() };
         let projection = index.projection.clone().unwrap_or(Projection::All);
-        indexes.insert(name.clone(), Index { key, projection, status: IndexStatus::Active });
+        indexes.insert(name.clone(), Index { key, projection, capacity: None, status: IndexStatus::Active });
     }
     Some(indexes)
 }
@@ -225,7 +257,7 @@ fn billing(section: &TableSection) -> Option<Billing> {
     match section.billing_mode? {
         BillingMode::PayPerRequest => Some(Billing::PayPerRequest),
         BillingMode::Provisioned => {
-            Some(Billing::Provisioned { read: section.read_capacity?, write: section.write_capacity? })
+            Some(Billing::Provisioned(Capacity { read: section.read_capacity?, write: section.write_capacity? }))
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{BillingMode, IndexSection, Manifest, TableSection};
+use super::{BillingMode, IndexSection, Manifest, OwnershipTag, TableSection};
 use crate::resource::Tags;
 use crate::resource::table::{Attribute, Encryption, Projection, Ttl};
 
@@ -10,6 +10,14 @@ impl Manifest {
     /// Returns the manifest as TOML, which reads back as the same manifest.
     pub fn to_toml(&self) -> String {
         let mut sections = vec![self.aws_section()];
+        for (name, target) in &self.targets {
+            let mut section = format!("[targets.{}]\n", bare(name));
+            line(&mut section, "region", target.region.as_deref().map(quoted));
+            line(&mut section, "profile", target.profile.as_deref().map(quoted));
+            line(&mut section, "role_arn", target.role_arn.as_deref().map(quoted));
+            line(&mut section, "account_id", target.account_id.as_deref().map(quoted));
+            sections.push(section);
+        }
         if let Some(root) = &self.policy_root {
             sections.push(format!("[policies]\nroot = {}\n", quoted(root)));
         }
@@ -33,6 +41,11 @@ impl Manifest {
         line(&mut section, "profile", self.aws.profile.as_deref().map(quoted));
         line(&mut section, "account_id", self.aws.account_id.as_deref().map(quoted));
         line(&mut section, "tags", self.aws.tags.as_ref().map(tags));
+        let ownership = self.aws.ownership_tag.as_ref().map(|tag| match tag {
+            OwnershipTag::Off => String::from("false"),
+            OwnershipTag::Key(key) => quoted(key),
+        });
+        line(&mut section, "ownership_tag", ownership);
         if section.is_empty() { section } else { format!("[aws]\n{section}") }
     }
 }
@@ -63,6 +76,7 @@ fn table_section(name: &str, table: &TableSection) -> String {
     line(&mut section, "encryption", encryption);
     line(&mut section, "point_in_time_recovery", table.point_in_time_recovery.map(|flag| flag.to_string()));
     line(&mut section, "deletion_protection", table.deletion_protection.map(|flag| flag.to_string()));
+    line(&mut section, "table_class", table.table_class.map(|class| quoted(class.as_str())));
     line(&mut section, "tags", table.tags.as_ref().map(tags));
     match &table.indexes {
         Some(indexes) if indexes.is_empty() => line(&mut section, "indexes", Some(String::from("{}"))),
@@ -146,9 +160,9 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::{Faults, Source};
-    use crate::manifest::{AwsSection, Builtin, ProfileSection, parse};
+    use crate::manifest::{AwsSection, Builtin, ProfileSection, TargetSection, parse};
     use crate::resource::policy_parameter::Tier;
-    use crate::resource::table::AttributeType;
+    use crate::resource::table::{AttributeType, Class};
 
     fn attributes() -> impl Strategy<Value = Attribute> {
         let kinds = prop_oneof![Just(AttributeType::S), Just(AttributeType::N), Just(AttributeType::B)];
@@ -184,10 +198,11 @@ mod tests {
             (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
-        let rest = (of(encryption), of(any::<bool>()), of(any::<bool>()), of(tag_sets()), of(indexes()));
+        let class = prop_oneof![Just(Class::Standard), Just(Class::InfrequentAccess)];
+        let rest = (of(encryption), of(any::<bool>()), of(any::<bool>()), of(class), of(tag_sets()), of(indexes()));
         (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
             let (billing_mode, read_capacity, write_capacity) = billing;
-            let (encryption, point_in_time_recovery, deletion_protection, tags, indexes) = rest;
+            let (encryption, point_in_time_recovery, deletion_protection, table_class, tags, indexes) = rest;
             TableSection {
                 name: Some(name),
                 partition_key: Some(partition_key),
@@ -199,6 +214,7 @@ mod tests {
                 encryption,
                 point_in_time_recovery,
                 deletion_protection,
+                table_class,
                 tags,
                 indexes,
             }
@@ -206,8 +222,28 @@ mod tests {
     }
 
     fn manifests() -> impl Strategy<Value = Manifest> {
-        let aws = (of("[a-z]{2}-[a-z]{4,9}-[0-9]"), of("\\PC{0,12}"), of("[0-9]{12}"), of(tag_sets()))
-            .prop_map(|(region, profile, account_id, tags)| AwsSection { region, profile, account_id, tags });
+        let region = "[a-z]{2}-[a-z]{4,9}-[0-9]";
+        // Longer than any tag's key above: a manifest must not give the key of the ownership tag itself.
+        let ownership = prop_oneof![Just(OwnershipTag::Off), "[b-z]{13,20}".prop_map(OwnershipTag::Key)];
+        let aws = (of(region), of("\\PC{0,12}"), of("[0-9]{12}"), of(tag_sets()), of(ownership)).prop_map(
+            |(region, profile, account_id, tags, ownership_tag)| AwsSection {
+                region,
+                profile,
+                account_id,
+                tags,
+                ownership_tag,
+            },
+        );
+        let role = "arn:aws:iam::[0-9]{12}:role/[a-z]{1,9}";
+        let target = (of(region), of("\\PC{0,12}"), of(role), of("[0-9]{12}")).prop_map(
+            |(region, profile, role_arn, account_id)| TargetSection {
+                region,
+                profile: profile.filter(|_| role_arn.is_none()),
+                role_arn,
+                account_id,
+            },
+        );
+        let targets = vec(("[a-z0-9_-]{1,9}", target), 0..3);
         let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced)];
         let profile = (of("\\PC{0,20}"), of(tier), of(tag_sets())).prop_map(|(policy, tier, tags)| ProfileSection {
             policy,
@@ -216,16 +252,17 @@ mod tests {
         });
         let builtins = proptest::sample::subsequence(Builtin::ALL.to_vec(), 0..=3);
         let parts = (
-            aws,
+            (aws, targets),
             of("(/[bcd][a-z]{1,5}){1,3}"),
             vec(("[a-zA-Z0-9_.-]{1,12}", profile), 0..4),
             vec(("\\PC{1,12}", tables()), 0..3),
             builtins,
         );
-        parts.prop_map(|(aws, policy_root, profiles, custom, builtins)| {
+        parts.prop_map(|((aws, targets), policy_root, profiles, custom, builtins)| {
             let mut tables: IndexMap<String, TableSection> = custom.into_iter().collect();
             tables.extend(builtins.into_iter().map(|builtin| (builtin.key().to_owned(), TableSection::default())));
-            Manifest { aws, policy_root, profiles: profiles.into_iter().collect(), tables }
+            let (targets, profiles) = (targets.into_iter().collect(), profiles.into_iter().collect());
+            Manifest { aws, targets, policy_root, profiles, tables }
         })
     }
 

@@ -1,5 +1,6 @@
 //! The provider that talks to AWS, or to what stands in for it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -7,7 +8,9 @@ use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
@@ -53,6 +56,8 @@ pub struct Connection {
     pub region: String,
     /// The AWS credentials profile.
     pub aws_profile: Option<String>,
+    /// A role that is assumed with those credentials.
+    pub role_arn: Option<String>,
     /// Where all services answer, instead of AWS's own addresses.
     pub endpoint_url: Option<String>,
     /// An AWS in this process, which needs no credentials.
@@ -99,7 +104,11 @@ impl Reader {
                 loader = loader.endpoint_url(endpoint);
             }
         }
-        let config = loader.load().await;
+        let mut config = loader.load().await;
+        if let Some(role) = connection.role_arn {
+            let assumed = AssumeRoleProvider::builder(role).session_name("sentinel").configure(&config).build().await;
+            config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build();
+        }
         Self {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: table::Client::new(&config),
@@ -124,6 +133,14 @@ impl Observe for Reader {
 
     async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
         policy_parameter::discover(&self.ssm, &self.pacer, root).await
+    }
+
+    async fn owned(&self, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+        policy_parameter::owned(&self.ssm, &self.pacer, root, key).await
+    }
+
+    async fn table_names(&self) -> Result<Vec<String>, CallError> {
+        table::names(&self.dynamodb, &self.pacer).await
     }
 }
 
@@ -156,6 +173,14 @@ impl Observe for Writer {
 
     async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
         self.reader.discover(root).await
+    }
+
+    async fn owned(&self, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+        self.reader.owned(root, key).await
+    }
+
+    async fn table_names(&self) -> Result<Vec<String>, CallError> {
+        self.reader.table_names().await
     }
 }
 

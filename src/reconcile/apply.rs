@@ -6,10 +6,10 @@ use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 
 use super::plan::{Action, Plan, ResourcePlan};
-use super::{diff, observe};
+use super::{Pass, diff, observe};
 use crate::provider::Execute;
 use crate::resource::call::{Class, Interrupt};
-use crate::resource::{Address, DesiredResource, Kind, Step, StepOutcome};
+use crate::resource::{Address, Kind, Step, StepOutcome};
 
 /// How many resources are worked on at once. AWS throttles table creations after three to five at the same moment, and
 /// parameters are paced one by one.
@@ -25,7 +25,7 @@ pub enum Outcome {
     Unchanged,
     /// It differs and was left alone.
     LeftAlone,
-    /// It differs in a way that only replacement could close, and was left alone.
+    /// It differs in a way that is not done, or that was not allowed, and was left alone.
     Refused,
     /// A step failed; those before it are done.
     Failed { why: String },
@@ -48,8 +48,11 @@ pub struct ResourceReport {
     pub outcome: Outcome,
     /// How many of its steps are done.
     pub steps_done: usize,
+    /// What those changed, where others are not done.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub done: Vec<String>,
     /// What its other steps would have done.
-    pub not_done: Vec<&'static str>,
+    pub not_done: Vec<String>,
 }
 
 /// What observing again found.
@@ -109,12 +112,18 @@ async fn run_resource(
     interrupt: &Interrupt,
     progress: &impl Progress,
 ) -> ResourceReport {
+    let words = Step::describe;
     let report = |outcome, steps_done| ResourceReport {
         address: resource.address.clone(),
         name: resource.name.clone(),
         outcome,
         steps_done,
-        not_done: resource.steps.iter().skip(steps_done).map(Step::describe).collect(),
+        done: match steps_done == resource.steps.len() {
+            true => Vec::new(),
+            false => resource.steps.iter().take(steps_done).filter(|step| step.writes().is_some()).map(words).collect(),
+        },
+        // That the rest is for later is said by the outcome.
+        not_done: resource.steps.iter().skip(steps_done).filter(|step| !step.defers()).map(words).collect(),
     };
     if resource.steps.is_empty() {
         return report(idle(resource), 0);
@@ -131,10 +140,8 @@ async fn run_resource(
             return report(outcome, done);
         }
     }
-    // A difference that no step closes stays; it is reported beside what was done.
-    let outcome = if resource.refuses() { Outcome::Refused } else { Outcome::Applied };
-    progress.done(resource, &outcome);
-    report(outcome, resource.steps.len())
+    progress.done(resource, &Outcome::Applied);
+    report(Outcome::Applied, resource.steps.len())
 }
 
 fn idle(resource: &ResourcePlan) -> Outcome {
@@ -145,7 +152,7 @@ fn idle(resource: &ResourcePlan) -> Outcome {
             let actions: Vec<&str> = resource.gaps.iter().map(|gap| gap.action.as_str()).collect();
             Outcome::Skipped { why: format!("it could not be read ({})", actions.join(", ")) }
         }
-        Action::Create | Action::Finish | Action::Update | Action::Unchanged => Outcome::Unchanged,
+        Action::Create | Action::Finish | Action::Update | Action::Delete | Action::Unchanged => Outcome::Unchanged,
     }
 }
 
@@ -166,11 +173,11 @@ const LOOKS: u32 = 4;
 /// Observes again, a few times if a change that was made is not to be seen yet.
 pub(super) async fn verify(
     provider: &impl Execute,
-    plan: &Plan,
-    desired: &[DesiredResource],
+    pass: &Pass,
     reports: &[ResourceReport],
     interrupt: &Interrupt,
 ) -> Verification {
+    let Pass { plan, desired } = pass;
     let applied: Vec<&Address> =
         reports.iter().filter(|report| report.steps_done > 0).map(|report| &report.address).collect();
     if applied.is_empty() || interrupt.raised() {
@@ -179,11 +186,12 @@ pub(super) async fn verify(
     let settled: Vec<&Address> =
         reports.iter().filter(|report| report.outcome == Outcome::Applied).map(|report| &report.address).collect();
     for look in 1.. {
-        let observed = match observe::observe(provider, desired).await {
+        let observed = match observe::observe(provider, &plan.target.policy_root, desired).await {
             Ok((_, observed)) => observed,
             Err(error) => return Verification::Failed { why: error.to_string() },
         };
-        let found: Vec<ResourcePlan> = observed.iter().map(|resource| diff::resource(resource, plan.intent)).collect();
+        let found: Vec<ResourcePlan> =
+            observed.iter().map(|resource| diff::resource(resource, plan.scope.intent)).collect();
         let incomplete = found.iter().any(|resource| !resource.gaps.is_empty());
         let differs = |resource: &&ResourcePlan| resource.action != Action::Unchanged;
         let differing: Vec<Address> = found.iter().filter(differs).map(|resource| resource.address.clone()).collect();

@@ -1,13 +1,17 @@
 //! Bounded concurrent reads: everything independent is in flight together.
 
+use std::collections::HashSet;
+
+use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
+use super::plan::{Scope, Unmanaged};
 use crate::provider::{Observe, POLICY_BATCH};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::policy_parameter::PolicyParameter;
 use crate::resource::table::Table;
-use crate::resource::{Desired, DesiredResource, ObservedResource, Pair};
+use crate::resource::{Address, Desired, DesiredResource, Gap, Kind, Observed, ObservedResource, Pair, Presence};
 
 /// How many reads are under way at once.
 const READS: usize = 32;
@@ -21,6 +25,7 @@ enum Read<'a> {
 /// Reads who is calling and all that is desired, in the manifest's order.
 pub(super) async fn observe(
     provider: &impl Observe,
+    root: &str,
     desired: &[DesiredResource],
 ) -> Result<(Caller, Vec<ObservedResource>), CallError> {
     let read = |read| async move {
@@ -40,10 +45,14 @@ pub(super) async fn observe(
         }
     };
     let reads = stream::iter(batches(desired)).map(read).buffer_unordered(READS).collect::<Vec<_>>();
-    let (caller, found) = futures_util::future::join(provider.identify(), reads).await;
+    let (caller, found, owned) = future::join3(provider.identify(), reads, owned(provider, root, desired)).await;
     let mut found: Vec<_> = found.into_iter().flatten().collect();
     found.sort_by_key(|(place, _)| *place);
-    Ok((caller?, found.into_iter().map(|(_, resource)| resource).collect()))
+    let mut found: Vec<ObservedResource> = found.into_iter().map(|(_, resource)| resource).collect();
+    if let Some(owned) = owned {
+        mark_owned(&mut found, &owned);
+    }
+    Ok((caller?, found))
 }
 
 fn batches(desired: &[DesiredResource]) -> Vec<Read<'_>> {
@@ -57,4 +66,87 @@ fn batches(desired: &[DesiredResource]) -> Vec<Read<'_>> {
     }
     reads.extend(policies.chunks(POLICY_BATCH).map(|batch| Read::Policies(batch.to_vec())));
     reads
+}
+
+/// Lists which parameters carry the ownership tag, where any is to be adopted.
+async fn owned(
+    provider: &impl Observe,
+    root: &str,
+    desired: &[DesiredResource],
+) -> Option<Result<HashSet<String>, CallError>> {
+    let adopted = desired.iter().filter_map(DesiredResource::as_policy).find(|policy| policy.adopt)?;
+    Some(provider.owned(root, adopted.ownership.as_ref()?).await)
+}
+
+fn mark_owned(found: &mut [ObservedResource], owned: &Result<HashSet<String>, CallError>) {
+    for resource in found {
+        if let ObservedResource::Policy(Pair { desired, observed: Observed::Present(live) }) = resource
+            && desired.adopt
+        {
+            match owned {
+                Ok(owned) => live.facts.owned = Some(owned.contains(&desired.name)),
+                Err(error) => live.gaps.push(Gap::new(Some("tags"), error)),
+            }
+        }
+    }
+}
+
+/// What is live and not in the manifest.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    /// The parameters that carry the ownership tag.
+    pub(super) owned: Vec<DesiredResource>,
+    pub(super) unmanaged: Vec<Unmanaged>,
+    pub(super) unlisted: Vec<Gap>,
+}
+
+/// Looks for what is live and not in the manifest: parameters under the root, and tables.
+///
+/// `desired` is the whole manifest, whatever is filtered: what it names is no stray. `key` is the ownership tag's.
+pub(super) async fn strays(
+    provider: &impl Observe,
+    root: &str,
+    desired: &[DesiredResource],
+    key: &str,
+    scope: &Scope,
+) -> Strays {
+    let (found, owned, tables) =
+        future::join3(provider.discover(root), provider.owned(root, key), provider.table_names()).await;
+    let mut strays = Strays::default();
+    let names: HashSet<&str> = desired.iter().map(DesiredResource::name).collect();
+    match (found, owned) {
+        (Ok(found), Ok(owned)) => {
+            for one in found.into_iter().filter(|one| !names.contains(one.name.as_str())) {
+                let below = one.name.strip_prefix(root).unwrap_or(&one.name).trim_start_matches('/').to_owned();
+                let address = Address::profile(below);
+                if !scope.holds(&address) {
+                    continue;
+                }
+                if owned.contains(&one.name) {
+                    strays.owned.push(stray(address, one.name, key));
+                } else {
+                    strays.unmanaged.push(Unmanaged { kind: Kind::PolicyParameter, name: one.name });
+                }
+            }
+        }
+        (found, owned) => {
+            let errors = found.err().into_iter().chain(owned.err());
+            strays.unlisted.extend(errors.map(|error| Gap::new(Some("parameters not in the manifest"), &error)));
+        }
+    }
+    match tables {
+        Ok(tables) => {
+            let unnamed = tables.into_iter().filter(|name| !names.contains(name.as_str()));
+            let unnamed = unnamed.filter(|name| scope.holds(&Address::table(name.clone())));
+            strays.unmanaged.extend(unnamed.map(|name| Unmanaged { kind: Kind::Table, name }));
+        }
+        Err(error) => strays.unlisted.push(Gap::new(Some("tables not in the manifest"), &error)),
+    }
+    strays
+}
+
+fn stray(address: Address, name: String, key: &str) -> DesiredResource {
+    let ownership = Some(key.to_owned());
+    let wish = Desired::new(address, name, PolicyParameter::default());
+    DesiredResource::Policy(Desired { presence: Presence::Absent, ownership, ..wish })
 }

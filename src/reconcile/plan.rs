@@ -1,25 +1,69 @@
 //! The plan: plain data, from which every output is derived.
 
-use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::change::FieldChange;
+use serde::{Deserialize, Serialize};
+
+use crate::change::{Consent, FieldChange};
 use crate::resource::caller::Caller;
 use crate::resource::table::Table;
 use crate::resource::{Address, Facts, Gap, Kind, Step};
 
-/// How far a pass may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a pass does about differences.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// Create what is missing and repair what differs: `apply`.
+    #[default]
     Converge,
     /// Create what is missing and leave alone what is there: `init`.
     CreateOnly,
 }
 
+/// How far a pass goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scope {
+    pub intent: Intent,
+    /// Delete what carries the ownership tag and is not in the manifest.
+    pub prune: bool,
+    /// Give the ownership tag to what the manifest names.
+    pub adopt: bool,
+    /// Globs of addresses; where there are any, only what matches one is looked at.
+    pub only: Vec<String>,
+    /// Globs of addresses that are left out.
+    pub exclude: Vec<String>,
+    /// What may be lost.
+    pub allow: BTreeSet<Consent>,
+    /// The key of the ownership tag, unless the manifest wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<String>,
+}
+
+impl Scope {
+    /// Returns a scope with nothing but an intent.
+    pub fn of(intent: Intent) -> Self {
+        Self { intent, ..Self::default() }
+    }
+
+    /// Returns whether an address is looked at. A glob that cannot be read matches nothing.
+    pub fn holds(&self, address: &Address) -> bool {
+        let address = address.to_string();
+        let matches = |glob: &String| glob::Pattern::new(glob).is_ok_and(|glob| glob.matches(&address));
+        (self.only.is_empty() || self.only.iter().any(matches)) && !self.exclude.iter().any(matches)
+    }
+
+    /// Returns whether a part of the manifest is left out.
+    pub fn is_filtered(&self) -> bool {
+        !self.only.is_empty() || !self.exclude.is_empty()
+    }
+}
+
 /// Where a pass goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
+    /// Its name in the manifest, where it has several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub region: String,
     /// Where the region was named.
     pub region_source: String,
@@ -27,27 +71,50 @@ pub struct Target {
     /// The account and identity; nothing until AWS has told.
     pub caller: Option<Caller>,
     /// The folder of the embedded AWS, when that is what the pass works on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<String>,
 }
 
 /// The difference between desired and live, and the ordered steps that close it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub target: Target,
-    pub intent: Intent,
+    pub scope: Scope,
     pub resources: Vec<ResourcePlan>,
+    /// What is live and neither in the manifest nor marked as this tool's; listed when pruning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmanaged: Vec<Unmanaged>,
+    /// What could not be listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<Gap>,
+}
+
+/// Something live that the manifest does not name and that is left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmanaged {
+    pub kind: Kind,
+    pub name: String,
+}
+
+/// What was seen of a resource when the plan was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", content = "fields", rename_all = "snake_case")]
+pub enum Seen {
+    Absent,
+    Unknown,
+    /// Its fields in words; what is long is a digest.
+    Present(BTreeMap<String, String>),
 }
 
 /// One resource's part of a plan.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourcePlan {
     pub address: Address,
     /// The name in AWS.
     pub name: String,
     pub label: String,
     /// Where its content comes from.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     #[serde(flatten)]
     pub action: Action,
@@ -59,14 +126,23 @@ pub struct ResourcePlan {
     #[serde(rename = "unknown")]
     pub gaps: Vec<Gap>,
     /// What a table is created with.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Table>,
+    /// What has to be allowed before the difference is closed.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub needs: BTreeSet<Consent>,
     /// What will be done, in this order.
     pub steps: Vec<Step>,
+    /// What would be done if what it needs were allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withheld: Vec<Step>,
+    /// What the plan was made on: if this has changed, the plan no longer holds.
+    #[serde(rename = "fingerprint")]
+    pub seen: Seen,
 }
 
 /// What a resource's part of a plan comes to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     Create,
@@ -75,9 +151,11 @@ pub enum Action {
     Unchanged,
     /// It differs, and the steps change it.
     Update,
+    /// It should be gone, and the steps delete it.
+    Delete,
     /// It differs, and this pass leaves it alone.
     Drift,
-    /// It differs in a way that nothing in place could close; this pass leaves it alone.
+    /// It differs in a way that is not done, or that has to be allowed and is not.
     Refused,
     /// It could not be read; `if_absent` is what would be done if it is not there.
     Unknown {
@@ -90,9 +168,14 @@ impl ResourcePlan {
         Self { layout: Some(layout), ..self }
     }
 
-    /// Returns whether a part of the difference is one that only replacement could close.
-    pub fn refuses(&self) -> bool {
-        self.changes.iter().any(|change| change.takes.is_beyond_repair_in_place())
+    /// Returns whether it should be gone.
+    pub fn is_removal(&self) -> bool {
+        self.needs.contains(&Consent::Prune)
+    }
+
+    /// Returns whether it is there.
+    pub fn exists(&self) -> bool {
+        matches!(self.seen, Seen::Present(_))
     }
 }
 
@@ -101,9 +184,12 @@ impl ResourcePlan {
 pub struct Summary {
     pub create: usize,
     pub change: usize,
+    pub delete: usize,
     pub unchanged: usize,
     /// Different, and left alone.
     pub drifted: usize,
+    /// Different, and refused.
+    pub refused: usize,
     /// Not read, or not all of it.
     pub unknown: usize,
 }
@@ -116,10 +202,12 @@ impl Plan {
             let counter = match resource.action {
                 Action::Create | Action::Finish => &mut summary.create,
                 Action::Update => &mut summary.change,
+                Action::Delete => &mut summary.delete,
                 // As far as it could be read it is as desired; that is not known to be all.
                 Action::Unchanged if !resource.gaps.is_empty() => &mut summary.unknown,
                 Action::Unchanged => &mut summary.unchanged,
-                Action::Drift | Action::Refused => &mut summary.drifted,
+                Action::Drift => &mut summary.drifted,
+                Action::Refused => &mut summary.refused,
                 Action::Unknown { .. } => &mut summary.unknown,
             };
             *counter += 1;
@@ -143,8 +231,14 @@ impl Plan {
         !self.resources.iter().all(same)
     }
 
-    /// Returns all that could not be read, with the resource it belongs to.
-    pub fn gaps(&self) -> impl Iterator<Item = (&ResourcePlan, &Gap)> {
-        self.resources.iter().flat_map(|resource| resource.gaps.iter().map(move |gap| (resource, gap)))
+    /// Returns all that could not be read.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.resources.iter().flat_map(|resource| &resource.gaps).chain(&self.unlisted)
+    }
+
+    /// Returns how many indexes the steps build: each takes minutes.
+    pub fn index_builds(&self) -> usize {
+        let steps = self.resources.iter().flat_map(|resource| &resource.steps);
+        steps.filter(|step| matches!(step, Step::Table(step) if step.builds_index())).count()
     }
 }

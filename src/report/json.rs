@@ -7,7 +7,7 @@ use super::text;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
-use crate::reconcile::{ApplyReport, Plan};
+use crate::reconcile::{ApplyReport, Plan, guard};
 
 /// The version of every document's format. It changes when a reader could break.
 pub const FORMAT_VERSION: u32 = 1;
@@ -23,10 +23,11 @@ pub fn document(command: &str, body: impl Serialize) -> Value {
 
 /// Returns the document of a plan.
 pub fn plan(command: &str, plan: &Plan) -> Value {
-    document(command, plan_body(plan))
+    document(command, plan_part(plan))
 }
 
-fn plan_body(plan: &Plan) -> Value {
+/// Returns a plan, as a part of a document.
+pub fn plan_part(plan: &Plan) -> Value {
     let mut body = serde_json::to_value(plan).unwrap_or_default();
     for (resource, planned) in body["resources"].as_array_mut().into_iter().flatten().zip(&plan.resources) {
         for (change, planned_change) in resource["changes"].as_array_mut().into_iter().flatten().zip(&planned.changes) {
@@ -40,12 +41,32 @@ fn plan_body(plan: &Plan) -> Value {
     }
     body["summary"] = serde_json::to_value(plan.summary()).unwrap_or_default();
     body["has_changes"] = Value::Bool(plan.has_differences());
+    body["needs_force"] = Value::Bool(guard::Extent::of(plan).is_unusual());
     body
 }
 
 /// Returns the document of an apply.
 pub fn applied(command: &str, plan: &Plan, report: &ApplyReport) -> Value {
-    document(command, json!({ "plan": plan_body(plan), "result": report }))
+    document(command, applied_part(plan, report))
+}
+
+/// Returns the document of a command that worked on several targets.
+pub fn targets(command: &str, targets: Vec<Value>) -> Value {
+    document(command, json!({ "targets": targets }))
+}
+
+/// Returns one target's plan and what became of it.
+pub fn applied_part(plan: &Plan, report: &ApplyReport) -> Value {
+    json!({ "plan": plan_part(plan), "result": report })
+}
+
+/// Returns one target's part of a document, under its name.
+pub fn named(name: Option<&str>, body: Value) -> Value {
+    let mut part = json!({ "name": name });
+    if let (Value::Object(part), Value::Object(body)) = (&mut part, body) {
+        part.extend(body);
+    }
+    part
 }
 
 /// Returns one fault.
@@ -60,10 +81,14 @@ pub fn fault(fault: &Fault) -> Value {
 
 /// Returns the document of a run that came to nothing.
 pub fn error(command: &str, error: &Error) -> Value {
+    document(command, error_part(error))
+}
+
+/// Returns what came to nothing, as a part of a document.
+pub fn error_part(error: &Error) -> Value {
     let faults: Vec<Value> = match error {
         Error::Faults(faults) => faults.iter().map(fault).collect(),
         _ => Vec::new(),
     };
-    let message = error.to_string();
-    document(command, json!({ "error": { "message": message, "hint": error.hint(), "faults": faults } }))
+    json!({ "error": { "message": error.to_string(), "hint": error.hint(), "faults": faults } })
 }

@@ -15,8 +15,13 @@ use crate::resource::{Address, Step};
 pub struct LiveProgress {
     terminal: Terminal,
     bars: MultiProgress,
-    working: Arc<Mutex<HashMap<Address, Working>>>,
+    working: Arc<Mutex<HashMap<Key, Working>>>,
+    /// The target whose resources these are, where there are several.
+    target: Option<String>,
 }
+
+/// A resource of a target.
+type Key = (Option<String>, Address);
 
 #[derive(Debug)]
 struct Working {
@@ -27,7 +32,24 @@ struct Working {
 impl LiveProgress {
     pub(super) fn new(terminal: Terminal) -> Self {
         let target = if terminal.live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Arc::default() }
+        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Arc::default(), target: None }
+    }
+
+    /// Returns the same for one target's resources.
+    #[must_use]
+    pub fn of_target(&self, name: Option<&str>) -> Self {
+        Self { target: name.map(str::to_owned), ..self.clone() }
+    }
+
+    fn key(&self, resource: &ResourcePlan) -> Key {
+        (self.target.clone(), resource.address.clone())
+    }
+
+    fn title(&self, resource: &ResourcePlan) -> String {
+        match &self.target {
+            Some(target) => format!("{}: {}", escape(target), text::title(resource)),
+            None => text::title(resource),
+        }
     }
 
     /// Writes a note above the live lines.
@@ -41,17 +63,17 @@ impl LiveProgress {
         }
     }
 
-    fn with_working<R>(&self, work: impl FnOnce(&mut HashMap<Address, Working>) -> R) -> R {
+    fn with_working<R>(&self, work: impl FnOnce(&mut HashMap<Key, Working>) -> R) -> R {
         work(&mut self.working.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
 impl Progress for LiveProgress {
     fn step(&self, resource: &ResourcePlan, step: &Step) {
-        let words = format!("{}: {}", text::title(resource), step.describe());
+        let words = format!("{}: {}", self.title(resource), escape(&step.describe()));
         self.line(&words);
         self.with_working(|working| {
-            let bar = &working.entry(resource.address.clone()).or_insert_with(|| self.start()).bar;
+            let bar = &working.entry(self.key(resource)).or_insert_with(|| self.start()).bar;
             bar.set_message(words);
         });
     }
@@ -67,14 +89,14 @@ impl Progress for LiveProgress {
             Outcome::Interrupted => String::from("interrupted"),
         };
         let since = self.with_working(|working| {
-            working.remove(&resource.address).map(|working| {
+            working.remove(&self.key(resource)).map(|working| {
                 working.bar.finish_and_clear();
                 self.bars.remove(&working.bar);
                 working.since
             })
         });
         let elapsed = since.map(|since| since.elapsed()).unwrap_or_default();
-        self.line(&format!("{}: {} ({:.1} s)", text::title(resource), escape(&words), elapsed.as_secs_f64()));
+        self.line(&format!("{}: {} ({:.1} s)", self.title(resource), escape(&words), elapsed.as_secs_f64()));
     }
 }
 

@@ -13,6 +13,11 @@ pub struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     pub policy_root: String,
+    /// What the manifest was reduced to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
     pub parameters: Vec<ParameterStatus>,
     /// Why the parameters could not be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +100,7 @@ pub fn render(status: &Status) -> String {
         text.push_str(&format!("\nAccount {}", escape(account)));
     }
     text.push_str(&format!("\nRegion {} (from {})\n", escape(&status.region), escape(&status.region_source)));
+    text.push_str(&super::text::filters(&status.only, &status.exclude));
     parameters(status, &mut text);
     tables(status, &mut text);
     if !status.suggestions.is_empty() {

@@ -1,10 +1,13 @@
 //! Plans and what became of them, as text.
 
+use std::collections::BTreeSet;
+
 use similar::TextDiff;
 
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
-use crate::change::{FieldChange, FieldValue, Takes};
-use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::planfile::PlanFile;
+use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification, guard};
 use crate::resource::table::{Billing, Encryption, Projection, Table, Ttl};
 use crate::resource::{Gap, Kind};
 
@@ -20,7 +23,70 @@ pub fn plan(plan: &Plan) -> String {
             layout_lines(layout, text);
         }
     });
+    unmanaged(plan, &mut text);
     text.push_str(&format!("\n{}\n", summary(plan)));
+    text.push_str(&notes(plan));
+    text
+}
+
+/// Lists what is live and left alone because the manifest does not name it.
+fn unmanaged(plan: &Plan, text: &mut String) {
+    const SHOWN: usize = 20;
+    for kind in Kind::ALL {
+        let names: Vec<&str> =
+            plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str()).collect();
+        if names.is_empty() {
+            continue;
+        }
+        let title = match kind {
+            Kind::PolicyParameter => {
+                "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)"
+            }
+            Kind::Table => "Unmanaged tables (not in the manifest; never deleted)",
+        };
+        text.push_str(&format!("\n{}\n", paint(BOLD, title)));
+        for name in names.iter().take(SHOWN) {
+            text.push_str(&format!("    {}\n", escape(name)));
+        }
+        if names.len() > SHOWN {
+            text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - SHOWN));
+        }
+    }
+    for gap in &plan.unlisted {
+        text.push_str(&format!("\n  {} {}\n", paint(YELLOW, '?'), gap_words(gap)));
+    }
+}
+
+/// Returns what there is to know before a plan is applied.
+fn notes(plan: &Plan) -> String {
+    let mut text = String::new();
+    let builds = plan.index_builds();
+    // Measured by operators on tables of all sizes; AWS promises nothing.
+    match builds {
+        0 => {}
+        1 => text.push_str("Time: an index is built; AWS takes 8 to 17 minutes for that.\n"),
+        _ => text.push_str(&format!(
+            "Time: {builds} indexes are built; AWS takes 8 to 17 minutes for each, one after another on a table.\n"
+        )),
+    }
+    let lacking: BTreeSet<Consent> = plan
+        .resources
+        .iter()
+        .filter(|resource| !resource.withheld.is_empty())
+        .flat_map(|resource| resource.needs.difference(&plan.scope.allow))
+        .copied()
+        .collect();
+    if !lacking.is_empty() {
+        let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
+        text.push_str(&format!(
+            "Refused: something would be lost. To allow it: --allow-destructive {}\n",
+            words.join(",")
+        ));
+    }
+    let extent = guard::Extent::of(plan);
+    if extent.is_unusual() {
+        text.push_str(&format!("Unusual: this changes or deletes {}; apply needs --force.\n", extent.words()));
+    }
     text
 }
 
@@ -38,6 +104,22 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
     text
 }
 
+/// Returns one target's part of an output for several.
+pub fn grouped(name: &str, body: &str) -> String {
+    format!("{}\n{body}\n", paint(BOLD, format!("── Target {} ──", escape(name))))
+}
+
+/// Returns the lines that say what a saved plan was made from.
+pub fn plan_file(file: &PlanFile) -> String {
+    let origin = &file.manifest;
+    format!(
+        "Saved plan of {} ({}), made by sentinel {}\n",
+        escape(&origin.path),
+        escape(&origin.digest),
+        escape(&file.tool_version)
+    )
+}
+
 /// Returns the lines that say where a pass goes.
 pub fn target(plan: &Plan) -> String {
     let target = &plan.target;
@@ -49,7 +131,21 @@ pub fn target(plan: &Plan) -> String {
         text.push_str(&format!("Account {} as {}\n", escape(&caller.account), escape(&caller.arn)));
     }
     text.push_str(&format!("Region {} (from {})\n", escape(&target.region), escape(&target.region_source)));
+    text.push_str(&filters(&plan.scope.only, &plan.scope.exclude));
+    if !plan.scope.allow.is_empty() {
+        let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
+        text.push_str(&format!("Allowed to lose: {}\n", words.join(", ")));
+    }
     text
+}
+
+/// Returns the lines that say what a manifest was reduced to.
+pub(super) fn filters(only: &[String], exclude: &[String]) -> String {
+    let line = |head: &str, globs: &[String]| match globs {
+        [] => String::new(),
+        globs => format!("{head} {}\n", globs.iter().map(|glob| escape(glob)).collect::<Vec<_>>().join(", ")),
+    };
+    line("Only", only) + &line("Without", exclude)
 }
 
 fn sections(plan: &Plan, text: &mut String, mut line: impl FnMut(&ResourcePlan, &mut String)) {
@@ -97,8 +193,14 @@ fn planned(resource: &ResourcePlan) -> String {
         Action::Unchanged if resource.gaps.is_empty() => (DIM, '=', format!(" (exists{})", version(resource))),
         Action::Unchanged => (YELLOW, '?', format!(" (exists{}, not all of it could be read)", version(resource))),
         Action::Update => (YELLOW, '~', format!(" (drift: {}{})", drift_words(resource), version(resource))),
-        Action::Drift | Action::Refused => {
-            (YELLOW, '~', format!(" (drift: {}{}), left alone", drift_words(resource), version(resource)))
+        Action::Delete => (RED, '-', String::from(" (delete: not in the manifest)")),
+        Action::Drift => (YELLOW, '~', format!(" (drift: {}{}), left alone", drift_words(resource), version(resource))),
+        Action::Refused if resource.is_removal() => {
+            (RED, '-', format!(" (not in the manifest), {}", refusal(resource)))
+        }
+        Action::Refused => {
+            let words = format!(" (drift: {}{}), {}", drift_words(resource), version(resource), refusal(resource));
+            (YELLOW, '~', words)
         }
         Action::Unknown { .. } => (YELLOW, '?', String::from(" (unknown; if it is not there, it would be created)")),
     };
@@ -107,6 +209,15 @@ fn planned(resource: &ResourcePlan) -> String {
         text.push_str(&format!("      {}\n", gap_words(gap)));
     }
     text
+}
+
+/// Returns why a resource is refused.
+fn refusal(resource: &ResourcePlan) -> String {
+    if resource.withheld.is_empty() {
+        return String::from("refused: nothing in place could close it");
+    }
+    let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
+    format!("refused without --allow-destructive {}", words.join(","))
 }
 
 fn gap_words(gap: &Gap) -> String {
@@ -138,8 +249,9 @@ fn field_line(change: &FieldChange, width: usize) -> String {
         FieldValue::Document(_) => String::from("a document"),
     };
     let takes = match change.takes {
+        Takes::InPlace if change.needs.is_some() => paint(RED, "gives up protection: "),
         Takes::InPlace | Takes::Time => String::new(),
-        Takes::Replacement => paint(RED, "replacement: "),
+        Takes::Replacement | Takes::NewResource => paint(RED, "replacement: "),
         Takes::Deletion => paint(RED, "deletion: "),
         Takes::NotPossible => paint(RED, "not possible: "),
     };
@@ -172,7 +284,8 @@ pub fn unified(live: &str, desired: &str, origin: &str) -> String {
 }
 
 fn layout_lines(layout: &Table, text: &mut String) {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, tags } = layout;
+    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
+        layout;
     let mut lines: Vec<(String, String)> = Vec::new();
     let attributes = |key: &crate::resource::table::Key| {
         let words = key.attributes().map(|attribute| format!("{} ({})", escape(&attribute.name), attribute.kind));
@@ -196,7 +309,7 @@ fn layout_lines(layout: &Table, text: &mut String) {
     lines.extend(billing.map(|billing| {
         let words = match billing {
             Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-            Billing::Provisioned { read, write } => format!("PROVISIONED ({read} read, {write} write)"),
+            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
         };
         (String::from("billing_mode"), words)
     }));
@@ -211,6 +324,7 @@ fn layout_lines(layout: &Table, text: &mut String) {
     let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
     lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
     lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
+    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
     lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{}", escape(key)), escape(value))));
     let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, words) in lines {
@@ -226,6 +340,12 @@ pub fn summary(plan: &Plan) -> String {
         format!("{} to change", summary.change),
         format!("{} unchanged", summary.unchanged),
     ];
+    if summary.delete > 0 {
+        parts.insert(2, format!("{} to delete", summary.delete));
+    }
+    if summary.refused > 0 {
+        parts.push(format!("{} refused", summary.refused));
+    }
     if summary.drifted > 0 {
         parts.push(format!("{} drifted and left alone", summary.drifted));
     }
@@ -236,47 +356,49 @@ pub fn summary(plan: &Plan) -> String {
 }
 
 fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
-    let done = match resource.action {
-        Action::Create | Action::Finish => "created",
-        _ => "updated",
-    };
     let (style, symbol, words) = match &report.outcome {
-        Outcome::Applied if done == "created" => (GREEN, '+', String::from(" (created)")),
-        Outcome::Applied => (GREEN, '~', format!(" (updated: {})", drift_words(resource))),
+        Outcome::Applied => match resource.action {
+            Action::Create | Action::Finish => (GREEN, '+', String::from(" (created)")),
+            Action::Delete => (RED, '-', String::from(" (deleted)")),
+            _ => (GREEN, '~', format!(" (updated: {})", drift_words(resource))),
+        },
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
         Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", drift_words(resource))),
-        Outcome::Refused => {
-            let words = format!(" (drift: {}), refused: nothing in place could close it", drift_words(resource));
-            (YELLOW, '~', words)
-        }
+        Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),
+        Outcome::Refused => (YELLOW, '~', format!(" (drift: {}), {}", drift_words(resource), refusal(resource))),
         Outcome::Failed { why } => (RED, 'X', format!(": {}", escape(why))),
         Outcome::Skipped { why } => (YELLOW, '?', format!(": left alone, {}", escape(why))),
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),
         Outcome::Conflicted { why } => (RED, 'X', format!(": conflict, {}", escape(why))),
         Outcome::Interrupted => (YELLOW, 'X', String::from(": interrupted")),
     };
-    let undone = match report.not_done.as_slice() {
+    let list = |what: &str, steps: &[String]| match steps {
         [] => String::new(),
-        steps => format!("      not done: {}\n", steps.join(", ")),
+        steps => format!("      {what}: {}\n", escape(&steps.join(", "))),
     };
-    format!("  {} {}{words}\n{}", paint(style, symbol), title(resource), paint(DIM, undone))
+    let steps = list("done", &report.done) + &list("not done", &report.not_done);
+    format!("  {} {}{words}\n{}", paint(style, symbol), title(resource), paint(DIM, steps))
 }
 
 fn closing(plan: &Plan, report: &ApplyReport) -> String {
     let count = |wanted: fn(&Outcome) -> bool| report.resources.iter().filter(|one| wanted(&one.outcome)).count();
-    let created = |one: &&ResourceReport| {
-        let planned = plan.resources.iter().find(|resource| resource.address == one.address);
-        planned.is_some_and(|resource| matches!(resource.action, Action::Create | Action::Finish))
+    let applied = |wanted: fn(&Action) -> bool| {
+        let planned = |one: &ResourceReport| plan.resources.iter().find(|resource| resource.address == one.address);
+        let applied = report.resources.iter().filter(|one| one.outcome == Outcome::Applied);
+        applied.filter_map(planned).filter(|resource| wanted(&resource.action)).count()
     };
-    let applied = report.resources.iter().filter(|one| one.outcome == Outcome::Applied);
-    let (made, changed): (Vec<_>, Vec<_>) = applied.partition(created);
+    let deleted = applied(|action| *action == Action::Delete);
     let mut parts = vec![
-        format!("{} created", made.len()),
-        format!("{} updated", changed.len()),
+        format!("{} created", applied(|action| matches!(action, Action::Create | Action::Finish))),
+        format!("{} updated", applied(|action| *action == Action::Update)),
         format!("{} unchanged", count(|outcome| *outcome == Outcome::Unchanged)),
     ];
-    let others: [(usize, &str); 4] = [
-        (count(|outcome| matches!(outcome, Outcome::LeftAlone | Outcome::Refused)), "left alone"),
+    if deleted > 0 {
+        parts.insert(2, format!("{deleted} deleted"));
+    }
+    let others: [(usize, &str); 5] = [
+        (count(|outcome| *outcome == Outcome::Refused), "refused"),
+        (count(|outcome| *outcome == Outcome::LeftAlone), "left alone"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. })), "failed"),
         (count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted)), "not done"),
         (count(|outcome| matches!(outcome, Outcome::Deferred { .. })), "deferred"),
@@ -300,16 +422,6 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     if continues {
         text.push_str("\nWhat is done stays done: run the same command again to go on from here.");
     }
-    if report
-        .resources
-        .iter()
-        .any(|one| one.address.kind == Kind::Table && one.steps_done > 0 && !one.not_done.is_empty())
-    {
-        text.push_str(
-            "\nA table that is ACTIVE by then shows what its creation still lacks as drift, which this version leaves \
-             alone:\nsee Troubleshooting in docs/BOOTSTRAP.md.",
-        );
-    }
     text
 }
 
@@ -326,10 +438,11 @@ pub fn error(message: &str, hint: Option<&str>) -> String {
 pub fn idle(plan: &Plan) -> String {
     let summary = plan.summary();
     let incomplete = plan.gaps().next().is_some();
-    let words = match (summary.drifted > 0, incomplete) {
-        (false, false) => "Nothing to do: live is as desired.",
-        (false, true) => "Nothing was done: not all could be read.",
-        (true, _) => "Nothing was done: what differs was left alone.",
+    let words = match () {
+        () if summary.refused > 0 => "Nothing was done: what differs was refused.",
+        () if summary.drifted > 0 => "Nothing was done: what differs was left alone.",
+        () if incomplete => "Nothing was done: not all could be read.",
+        () => "Nothing to do: live is as desired.",
     };
     format!("{words}\n")
 }

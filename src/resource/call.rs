@@ -28,6 +28,11 @@ impl Operation {
         Self { service, name, rate, burst }
     }
 
+    /// Returns whether it changes anything.
+    pub fn writes(self) -> bool {
+        !["Get", "Describe", "List"].iter().any(|head| self.name.starts_with(head))
+    }
+
     /// Returns the IAM action: `ssm:GetParameters`.
     pub fn action(self) -> String {
         format!("{}:{}", self.service, self.name)
@@ -45,12 +50,16 @@ pub const LIST_PARAMETER_TAGS: Operation = Operation::new("ssm", "ListTagsForRes
 pub const PUT_PARAMETER: Operation = Operation::new("ssm", "PutParameter", 3.0, 15.0);
 pub const ADD_PARAMETER_TAGS: Operation = Operation::new("ssm", "AddTagsToResource", 3.0, 5.0);
 pub const REMOVE_PARAMETER_TAGS: Operation = Operation::new("ssm", "RemoveTagsFromResource", 3.0, 5.0);
+pub const DELETE_PARAMETERS: Operation = Operation::new("ssm", "DeleteParameters", 4.0, 4.0);
 pub const DESCRIBE_TABLE: Operation = Operation::new("dynamodb", "DescribeTable", 50.0, 100.0);
 pub const DESCRIBE_TIME_TO_LIVE: Operation = Operation::new("dynamodb", "DescribeTimeToLive", 10.0, 10.0);
 pub const DESCRIBE_CONTINUOUS_BACKUPS: Operation = Operation::new("dynamodb", "DescribeContinuousBackups", 8.0, 8.0);
 pub const LIST_TABLE_TAGS: Operation = Operation::new("dynamodb", "ListTagsOfResource", 8.0, 8.0);
 pub const CREATE_TABLE: Operation = Operation::new("dynamodb", "CreateTable", 5.0, 5.0);
+pub const UPDATE_TABLE: Operation = Operation::new("dynamodb", "UpdateTable", 5.0, 5.0);
+pub const LIST_TABLES: Operation = Operation::new("dynamodb", "ListTables", 10.0, 10.0);
 pub const TAG_RESOURCE: Operation = Operation::new("dynamodb", "TagResource", 4.0, 4.0);
+pub const UNTAG_RESOURCE: Operation = Operation::new("dynamodb", "UntagResource", 4.0, 4.0);
 pub const UPDATE_TIME_TO_LIVE: Operation = Operation::new("dynamodb", "UpdateTimeToLive", 5.0, 5.0);
 pub const UPDATE_CONTINUOUS_BACKUPS: Operation = Operation::new("dynamodb", "UpdateContinuousBackups", 5.0, 5.0);
 pub const GET_CALLER_IDENTITY: Operation = Operation::new("sts", "GetCallerIdentity", 10.0, 10.0);
@@ -164,6 +173,10 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         // One code for "too many at once", which passes, and for a table or account that is full, which does not.
         "LimitExceededException" => {
             let lower = message.to_lowercase();
+            if lower.contains("online index") {
+                // One index at a time is built or deleted on a table.
+                return Class::Busy;
+            }
             let passing = ["simultaneous", "concurrent", "too many", "rate"].iter().any(|word| lower.contains(word));
             if passing { Class::Throttled } else { Class::Rejected }
         }
@@ -375,6 +388,8 @@ mod tests {
         let busy = "Subscriber limit exceeded: Only 10 tables can be created, updated, or deleted simultaneously";
         assert_eq!(classify("LimitExceededException", full, 400), Class::Rejected);
         assert_eq!(classify("LimitExceededException", busy, 400), Class::Throttled);
+        let index = "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table";
+        assert_eq!(classify("LimitExceededException", index, 400), Class::Busy);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Who is calling: the account and identity behind the credentials.
 
 pub use aws_sdk_sts::Client;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::call::{CallError, Class, GET_CALLER_IDENTITY, Pacer};
 
 /// The identity behind the credentials.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     pub account: String,
     pub arn: String,

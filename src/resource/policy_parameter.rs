@@ -2,28 +2,35 @@
 
 mod api;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::call::{
-    ADD_PARAMETER_TAGS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER,
-    REMOVE_PARAMETER_TAGS,
+    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
+    PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
-use super::{Desired, Invalid, Live, Tags, diff_tags};
-use crate::change::{FieldChange, FieldValue, Takes};
+use super::{Desired, Facts, Invalid, Live, Tags, diff_tags, digest, tag_words};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
-pub use api::{Client, Found, discover, execute, observe};
+pub use api::{Client, Found, discover, execute, observe, owned};
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyParameter {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_type: Option<ParameterType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
 }
 
 /// A parameter's type. Policies are plain strings; the others can only be found, never wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ParameterType {
     String,
     /// AWS's word for another type: `SecureString`, `StringList`.
@@ -66,11 +73,18 @@ impl Tier {
 }
 
 /// One call that writes a parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum PolicyStep {
     /// Creates the parameter; expects that there is none of its name.
-    CreateParameter { name: String, content: String, tier: Tier, tags: Tags },
+    CreateParameter {
+        name: String,
+        content: String,
+        tier: Tier,
+        tags: Tags,
+        /// Whether it has to be this content; otherwise what someone else creates meanwhile is as good.
+        content_managed: bool,
+    },
     /// Writes a new version; expects the version that was observed to be the newest still.
     OverwriteParameter {
         name: String,
@@ -84,6 +98,8 @@ pub enum PolicyStep {
     TagParameter { name: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagParameter { name: String, keys: Vec<String> },
+    /// Deletes the parameter; expects the version that was observed, and the ownership tag of this key.
+    DeleteParameter { name: String, expects_version: i64, owner_key: String },
 }
 
 impl PolicyStep {
@@ -95,6 +111,17 @@ impl PolicyStep {
             Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS],
             Self::TagParameter { .. } => &[ADD_PARAMETER_TAGS],
             Self::UntagParameter { .. } => &[REMOVE_PARAMETER_TAGS],
+            Self::DeleteParameter { .. } => &[DELETE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS],
+        }
+    }
+
+    pub(super) fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::CreateParameter { .. }
+            | Self::OverwriteParameter { .. }
+            | Self::TagParameter { .. }
+            | Self::UntagParameter { .. } => None,
+            Self::DeleteParameter { .. } => Some(Consent::Prune),
         }
     }
 
@@ -104,17 +131,38 @@ impl PolicyStep {
             Self::OverwriteParameter { .. } => "writing a new version",
             Self::TagParameter { .. } => "tagging",
             Self::UntagParameter { .. } => "removing tags",
+            Self::DeleteParameter { .. } => "deleting",
         }
     }
 }
 
 /// Returns the operations that observing this parameter calls.
-pub fn reads(managed: &PolicyParameter) -> Vec<Operation> {
-    let PolicyParameter { content: _, parameter_type: _, tier, tags } = managed;
+pub fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
+    let PolicyParameter { content: _, parameter_type: _, tier, tags } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
-    operations.extend(tier.map(|_| DESCRIBE_PARAMETERS));
+    operations.extend((tier.is_some() || desired.adopt).then_some(DESCRIBE_PARAMETERS));
     operations.extend(tags.as_ref().map(|_| LIST_PARAMETER_TAGS));
     operations
+}
+
+/// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
+/// may take is known without a look at AWS.
+pub fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
+    let PolicyParameter { content, parameter_type, tier, tags } = &desired.managed;
+    let state = PolicyParameter {
+        content: content.as_ref().map(|_| String::from("another")),
+        parameter_type: parameter_type.clone(),
+        tier: tier.map(|_| Tier::Standard),
+        tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
+
+/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+pub fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange> {
+    let mut changes = diff(&desired.managed, &live.state);
+    changes.extend(desired.adoption(&live.facts));
+    changes
 }
 
 /// Returns what differs in the fields that both sides have.
@@ -131,7 +179,7 @@ pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChang
             "type",
             FieldValue::words(before.as_str()),
             FieldValue::words(desired.as_str()),
-            Takes::Replacement,
+            Takes::NewResource,
             "it would be deleted and created again",
         ));
     }
@@ -154,7 +202,7 @@ pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChang
         let (takes, how) = match desired {
             Tier::Advanced if !plain => (Takes::NotPossible, "its value is no plain string, and is not written back"),
             Tier::Advanced => (Takes::InPlace, "upgraded in place, for good"),
-            Tier::Standard => (Takes::Replacement, "a tier only goes up: it would be deleted and created again"),
+            Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
         };
         let words = |tier: &Tier| FieldValue::words(tier.as_str());
         changes.push(FieldChange::new("tier", words(before), words(desired), takes, how));
@@ -173,7 +221,31 @@ pub fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
         content: initial.content.clone().unwrap_or_default(),
         tier: initial.tier.unwrap_or(Tier::Standard),
         tags: initial.tags.clone().unwrap_or_default(),
+        content_managed: desired.managed.content.is_some(),
     }]
+}
+
+/// Returns the step that deletes the parameter.
+pub fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
+    let step = |owner_key: &String| PolicyStep::DeleteParameter {
+        name: desired.name.clone(),
+        expects_version: facts.version.unwrap_or(0),
+        owner_key: owner_key.clone(),
+    };
+    desired.ownership.iter().map(step).collect()
+}
+
+/// Returns what was seen of a parameter, in words by field: two looks that give the same saw the same.
+pub fn seen(live: &Live<PolicyParameter>) -> BTreeMap<String, String> {
+    let PolicyParameter { content, parameter_type, tier, tags } = &live.state;
+    let mut seen = BTreeMap::new();
+    let mut see = |field: &str, words: Option<String>| seen.extend(words.map(|words| (field.to_owned(), words)));
+    see("version", live.facts.version.map(|version| version.to_string()));
+    see("content", content.as_ref().map(|text| digest(text)));
+    see("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned()));
+    see("tier", tier.map(|tier| tier.as_str().to_owned()));
+    see("tags", tags.as_ref().map(tag_words));
+    seen
 }
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place.
@@ -184,32 +256,25 @@ pub fn repair(
 ) -> Vec<PolicyStep> {
     let name = || desired.name.clone();
     let in_place = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
-    if changes.iter().any(|change| change.path == "type") {
-        return Vec::new();
-    }
     let mut steps = Vec::new();
     let content = desired.managed.content.clone().or_else(|| live.state.content.clone());
     if let (true, Some(content)) = (in_place("content") || in_place("tier"), content) {
-        // A downgrade is never sent: the tier stays what it is.
-        let tier =
-            desired.managed.tier.filter(|tier| live.state.tier != Some(Tier::Advanced) || *tier == Tier::Advanced);
+        let tier = desired.managed.tier;
         let expects_version = live.facts.version.unwrap_or(0);
         steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, expects_version });
     }
+    let mut set = desired.owner_tags(&live.facts);
+    let mut gone = Vec::new();
     if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
-        let set: Tags = wanted
-            .iter()
-            .filter(|(key, value)| before.get(*key) != Some(*value))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        let gone: Vec<String> =
-            before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned().collect();
-        if !set.is_empty() {
-            steps.push(PolicyStep::TagParameter { name: name(), tags: set });
-        }
-        if !gone.is_empty() {
-            steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
-        }
+        let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
+        set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
+        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+    }
+    if !set.is_empty() {
+        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
+    }
+    if !gone.is_empty() {
+        steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
     }
     steps
 }
@@ -298,7 +363,7 @@ pub fn check_content(content: &str, tier: Tier) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::{Address, Facts};
+    use crate::resource::{Address, Facts, Presence};
 
     fn state(content: &str) -> PolicyParameter {
         PolicyParameter {
@@ -311,6 +376,9 @@ mod tests {
     fn desired(managed: PolicyParameter) -> Desired<PolicyParameter> {
         Desired {
             address: Address::profile("dev"),
+            presence: Presence::Present,
+            ownership: None,
+            adopt: false,
             name: String::from("/s/dev"),
             label: String::from("dev"),
             origin: None,
@@ -346,7 +414,7 @@ mod tests {
         let wanted = desired(state("new"));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1, "ciphertext is not compared");
-        assert_eq!(changes[0].takes, Takes::Replacement);
+        assert_eq!(changes[0].takes, Takes::NewResource);
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
@@ -363,7 +431,7 @@ mod tests {
         ));
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
         let changes = diff(&wanted.managed, &found.state);
-        assert_eq!(changes[0].takes, Takes::Replacement);
+        assert_eq!(changes[0].takes, Takes::NewResource);
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
@@ -378,15 +446,6 @@ mod tests {
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!((changes[0].path.as_str(), changes[0].takes), ("tier", Takes::NotPossible));
         assert_eq!(repair(&wanted, &found, &changes), []);
-    }
-
-    #[test]
-    fn new_content_on_an_advanced_parameter_keeps_its_tier() {
-        let mut wanted = desired(state("new"));
-        let mut found = live(state("old"));
-        (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
-        let changes = diff(&wanted.managed, &found.state);
-        assert!(matches!(repair(&wanted, &found, &changes)[..], [PolicyStep::OverwriteParameter { tier: None, .. }]));
     }
 
     #[test]

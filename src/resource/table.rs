@@ -1,25 +1,26 @@
-//! A DynamoDB table: state, names, steps. Its diff is in `diff`, its AWS calls are in `api`.
+//! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
 
 mod api;
 mod diff;
 mod sdk;
+mod steps;
+mod update;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::call::{
-    CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
-    TAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
-};
-use super::{Desired, Invalid, Tags};
+use super::{Invalid, Tags};
 
-pub use api::{Client, Waiting, execute, observe};
-pub use diff::diff;
+pub use api::{Client, Waiting, execute, names, observe};
+pub use diff::{changes, diff};
+pub use steps::{TableChange, TableStep, create, opposite, reads, repair, still_to_come};
+pub use words::seen;
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
@@ -35,6 +36,8 @@ pub struct Table {
     pub point_in_time_recovery: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion_protection: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
 }
@@ -78,18 +81,29 @@ impl fmt::Display for AttributeType {
 }
 
 /// A global secondary index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     #[serde(flatten)]
     pub key: Key,
     pub projection: Projection,
+    /// What it has of its own, on a live table that is provisioned; a desired one has the table's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
     #[serde(skip)]
     pub status: IndexStatus,
 }
 
+impl Index {
+    /// Returns whether the other is the same index, however far it is built and whatever its capacity.
+    fn is_same(&self, other: &Self) -> bool {
+        self.key == other.key && self.projection == other.projection
+    }
+}
+
 /// How far an index is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IndexStatus {
+    #[default]
     Active,
     /// Being built, which takes minutes; `backfilling` once AWS copies items into it.
     Creating {
@@ -100,7 +114,7 @@ pub enum IndexStatus {
 }
 
 /// What an index holds beside its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     All,
@@ -110,7 +124,7 @@ pub enum Projection {
 }
 
 /// Time to live: the attribute that says when an item expires.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ttl {
     Disabled,
@@ -121,19 +135,51 @@ pub enum Ttl {
 }
 
 /// How a table is paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Billing {
     PayPerRequest,
-    /// Capacity units a second, for the table and for each of its indexes.
-    Provisioned {
-        read: i64,
-        write: i64,
-    },
+    /// Paid for by capacity, for the table and for each of its indexes.
+    Provisioned(Capacity),
+}
+
+impl Billing {
+    /// Returns the capacity, where that is what is paid for.
+    fn capacity(self) -> Option<Capacity> {
+        match self {
+            Self::PayPerRequest => None,
+            Self::Provisioned(capacity) => Some(capacity),
+        }
+    }
+}
+
+/// Capacity units a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capacity {
+    pub read: i64,
+    pub write: i64,
+}
+
+/// What storage costs against what requests cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    Standard,
+    InfrequentAccess,
+}
+
+impl Class {
+    /// Returns AWS's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "STANDARD",
+            Self::InfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
+        }
+    }
 }
 
 /// Whose key encrypts a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
     AwsOwned,
@@ -141,83 +187,6 @@ pub enum Encryption {
     AwsManaged,
     /// A key by its ARN.
     Kms(String),
-}
-
-/// One call that changes a table, or one wait.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum TableStep {
-    /// Creates the table with all its indexes; expects that there is none of its name.
-    CreateTable { name: String, table: Box<Table> },
-    /// Waits until the table and its indexes are ACTIVE.
-    WaitForTable { name: String },
-    /// Turns time to live on; expects it off.
-    EnableTimeToLive { name: String, attribute: String },
-    /// Turns point-in-time recovery on; expects it off.
-    EnablePointInTimeRecovery { name: String },
-}
-
-impl TableStep {
-    pub(super) fn operations(&self) -> &'static [Operation] {
-        match self {
-            Self::CreateTable { table, .. } => match table.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-                true => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
-                false => &[CREATE_TABLE, DESCRIBE_TABLE],
-            },
-            Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
-            Self::EnableTimeToLive { .. } => &[UPDATE_TIME_TO_LIVE, DESCRIBE_TIME_TO_LIVE],
-            Self::EnablePointInTimeRecovery { .. } => &[UPDATE_CONTINUOUS_BACKUPS],
-        }
-    }
-
-    pub(super) fn describe(&self) -> &'static str {
-        match self {
-            Self::CreateTable { .. } => "creating",
-            Self::WaitForTable { .. } => "waiting until ACTIVE",
-            Self::EnableTimeToLive { .. } => "enabling TTL",
-            Self::EnablePointInTimeRecovery { .. } => "enabling point-in-time recovery",
-        }
-    }
-}
-
-/// Returns the operations that observing this table calls.
-pub fn reads(managed: &Table) -> Vec<Operation> {
-    let Table {
-        key: _,
-        indexes: _,
-        ttl,
-        billing: _,
-        encryption: _,
-        point_in_time_recovery,
-        deletion_protection: _,
-        tags,
-    } = managed;
-    let mut operations = vec![DESCRIBE_TABLE];
-    operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
-    operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
-    operations.extend(tags.as_ref().map(|_| LIST_TABLE_TAGS));
-    operations
-}
-
-/// Returns the steps that create the table.
-pub fn create(desired: &Desired<Table>) -> Vec<TableStep> {
-    let table = Box::new(desired.initial.clone());
-    let mut steps = vec![TableStep::CreateTable { name: desired.name.clone(), table }];
-    steps.extend(finish(desired));
-    steps
-}
-
-/// Returns the steps that follow a creation: what `CreateTable` cannot carry, once the table is ACTIVE.
-pub fn finish(desired: &Desired<Table>) -> Vec<TableStep> {
-    let name = || desired.name.clone();
-    let mut steps = vec![TableStep::WaitForTable { name: name() }];
-    if let Some(Ttl::Enabled(attribute)) = &desired.initial.ttl {
-        steps.push(TableStep::EnableTimeToLive { name: name(), attribute: attribute.clone() });
-    }
-    if desired.initial.point_in_time_recovery == Some(true) {
-        steps.push(TableStep::EnablePointInTimeRecovery { name: name() });
-    }
-    steps
 }
 
 /// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".

@@ -1,9 +1,15 @@
 //! The binary, end to end: every command, every exit code.
 
 mod apply;
+mod iam;
+mod import;
 mod init;
 mod plan;
+mod prune;
+mod repair;
+mod saved;
 mod status;
+mod targets;
 mod validate;
 
 /// A manifest with two profiles and three tables, and the policy it names.

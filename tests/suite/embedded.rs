@@ -122,6 +122,27 @@ async fn ttl_changes_once_an_hour_and_says_why_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_index_is_on_its_way_out_for_a_while() {
+    let aws = LocalAws::memory(Rules { index_deletion: 60 * SECOND, ..Rules::default() });
+    create(&aws, "t-1");
+    advance(2 * SECOND).await;
+    dynamodb(&aws, "UpdateTable", add_index(&["a-index"])).unwrap();
+    advance(10 * SECOND).await;
+    let delete = |name: &str| json!({ "TableName": "t-1", "GlobalSecondaryIndexUpdates": [{ "Delete": { "IndexName": name } }] });
+    refused(dynamodb(&aws, "UpdateTable", delete("none")), "ResourceNotFoundException");
+    dynamodb(&aws, "UpdateTable", delete("a-index")).unwrap();
+    advance(2 * SECOND).await;
+    assert_eq!(describe(&aws, "t-1")["GlobalSecondaryIndexes"][0]["IndexStatus"], "DELETING");
+    refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceInUseException");
+    refused(dynamodb(&aws, "UpdateTable", add_index(&["a-index"])), "LimitExceededException");
+    advance(60 * SECOND).await;
+    // A call that is refused is the first to find that it is gone.
+    refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceNotFoundException");
+    assert!(describe(&aws, "t-1")["GlobalSecondaryIndexes"].is_null());
+    dynamodb(&aws, "UpdateTable", add_index(&["a-index"])).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_index_an_update_and_its_backfill_takes_time() {
     let aws = LocalAws::memory(Rules { index_backfill: 60 * SECOND, ..Rules::default() });
     create(&aws, "t-1");

@@ -12,7 +12,9 @@ use sentinel::diagnostic::{Faults, Source};
 use sentinel::local::{LocalAws, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
-use sentinel::reconcile::{self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Target, Verification};
+use sentinel::reconcile::{
+    self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
+};
 use sentinel::resource::Step;
 use sentinel::resource::call::{Interrupt, Pace};
 use sentinel::resource::table::Waiting;
@@ -33,10 +35,11 @@ impl Progress for Silent {
     fn done(&self, _: &ResourcePlan, _: &Outcome) {}
 }
 
-async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
+pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     Reader::connect(Connection {
         region: String::from("us-east-1"),
         aws_profile: None,
+        role_arn: None,
         endpoint_url: None,
         embedded: Some(client),
         pace: Pace::Aws,
@@ -45,8 +48,9 @@ async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     .await
 }
 
-fn target(loaded: &Loaded) -> Target {
+pub fn target(loaded: &Loaded) -> Target {
     Target {
+        name: None,
         region: String::from("us-east-1"),
         region_source: String::from("the test"),
         policy_root: loaded.policy_root.clone(),
@@ -58,17 +62,18 @@ fn target(loaded: &Loaded) -> Target {
 /// Plans.
 pub async fn plan(client: SharedHttpClient, loaded: &Loaded) -> Plan {
     let reader = reader(client, &Interrupt::default()).await;
-    reconcile::plan(&reader, target(loaded), &loaded.desired, Intent::Converge).await.unwrap()
+    reconcile::plan(&reader, target(loaded), &loaded.desired, Scope::of(Intent::Converge)).await.unwrap().plan
 }
 
 /// Plans, applies, and returns both.
 async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Plan, ApplyReport) {
     let interrupt = Interrupt::default();
     let reader = reader(client, &interrupt).await;
-    let plan = reconcile::plan(&reader, target(loaded), &loaded.desired, Intent::Converge).await.unwrap();
+    let scope = Scope::of(Intent::Converge);
+    let pass = reconcile::plan(&reader, target(loaded), &loaded.desired, scope).await.unwrap();
     let writer = Writer::new(reader, Waiting { limit });
-    let report = reconcile::apply(&writer, &plan, &loaded.desired, &interrupt, &Silent).await;
-    (plan, report)
+    let report = reconcile::apply(&writer, &pass, &interrupt, &Silent).await;
+    (pass.plan, report)
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -153,6 +158,60 @@ async fn three_writes_a_second_make_an_apply_slower_and_never_make_it_fail() {
     assert!(*throttled.refused.lock().unwrap() > 0, "it was never throttled");
     let seconds = started.elapsed().as_secs();
     assert!((25..110).contains(&seconds), "{seconds} seconds passed on the paused clock");
+}
+
+/// An AWS whose first two reads of a table after an update are still of before it.
+#[derive(Debug)]
+struct Lagging {
+    local: LocalAws,
+    before: Mutex<Vec<u8>>,
+    stale: Mutex<u32>,
+}
+
+impl Lagging {
+    fn ask(&self, target: &str, body: &serde_json::Value) -> Vec<u8> {
+        let request = sentinel::local::Request::new(target.to_owned(), "", body.to_string().into_bytes());
+        self.local.answer(&request).body
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Connector(Arc<Lagging>);
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default().to_owned();
+        let body: serde_json::Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap_or_default();
+        let mut stale = self.0.stale.lock().unwrap();
+        if target.ends_with(".UpdateTable") {
+            let name = serde_json::json!({ "TableName": body["TableName"] });
+            *self.0.before.lock().unwrap() = self.0.ask("DynamoDB_20120810.DescribeTable", &name);
+            *stale = 2;
+        }
+        if target.ends_with(".DescribeTable") && *stale > 0 {
+            *stale -= 1;
+            let before = SdkBody::from(self.0.before.lock().unwrap().clone());
+            return HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), before)));
+        }
+        self.0.local.call(request)
+    }
+}
+
+/// A read just after a change can be of before it: that is not taken for the end of the wait.
+#[tokio::test(start_paused = true)]
+async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
+    let rules = Rules { index_backfill: HOUR / 4, ..Rules::default() };
+    let lagging =
+        Arc::new(Lagging { local: LocalAws::memory(rules), before: Mutex::default(), stale: Mutex::default() });
+    let connector = Connector(lagging);
+    let client = http_client_fn(move |_, _| SharedHttpConnector::new(connector.clone()));
+    pass(client.clone(), &load("[tables.sessions]\n", Path::new(".")), HOUR).await;
+    let more = "[tables.sessions.indexes.more-index]\npartition_key = { name = \"x\", type = \"S\" }\n";
+    let started = Instant::now();
+    let (_, report) = pass(client, &load(more, Path::new(".")), HOUR).await;
+    assert_eq!(report.resources[0].outcome, Outcome::Applied);
+    assert_eq!(report.verification, Verification::AsDesired);
+    assert_eq!(started.elapsed().as_secs() / 60, 15);
 }
 
 /// Every example is applied, twice: the second plan is empty.

@@ -19,5 +19,6 @@ mod e2e;
 mod embedded;
 mod engine;
 mod mapping;
+mod property;
 mod sources;
 mod world;

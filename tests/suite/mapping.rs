@@ -126,7 +126,9 @@ async fn an_index_that_backfills_takes_time() {
     let answers = vec![("DescribeTable", 200, table.to_string()), ("DescribeTimeToLive", 200, ttl("ENABLED"))];
     let plan = planned("[tables.approvals]\n", answers).await;
     assert_eq!(plan.changes[0].path, "index status-index status");
-    assert_eq!(plan.action, Action::Drift);
+    assert_eq!(plan.action, Action::Update);
+    let steps: Vec<String> = plan.steps.iter().map(sentinel::resource::Step::describe).collect();
+    assert_eq!(steps, ["waiting until ACTIVE"]);
 }
 
 /// While a table is being created, the call for its TTL fails in one of several ways, and all of them mean "not yet".

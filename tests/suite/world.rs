@@ -1,5 +1,6 @@
 //! A world for one test: a folder, an AWS, and what it was asked.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
@@ -81,6 +82,22 @@ impl World {
             table_deletion: ms(20),
             backups_delay: ms(100),
             ..Rules::default()
+        })
+    }
+
+    /// Returns one in which nothing AWS makes people wait for takes long.
+    pub fn quick() -> Self {
+        let ms = Duration::from_millis;
+        Self::with(Rules {
+            table_creation: ms(50),
+            table_update: ms(20),
+            table_deletion: ms(20),
+            index_backfill: ms(50),
+            index_deletion: ms(50),
+            ttl_settling: ms(0),
+            ttl_cooldown: ms(0),
+            backups_delay: ms(20),
+            tag_lock: ms(50),
         })
     }
 
@@ -182,11 +199,21 @@ impl World {
         let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
         let headers =
             [("x-amz-target", target), ("authorization", &scope), ("content-type", "application/x-amz-json-1.1")];
-        let (status, answer) = http(&self.url, "POST /", &headers, body.to_string().as_bytes());
-        let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
-        assert_eq!(status, 200, "{target}: {answer}");
-        self.shared().calls.pop();
-        answer
+        let started = std::time::Instant::now();
+        loop {
+            let (status, answer) = http(&self.url, "POST /", &headers, body.to_string().as_bytes());
+            let answer: Value = serde_json::from_slice(&answer).unwrap_or(Value::Null);
+            self.shared().calls.pop();
+            // Busy with another change.
+            let busy =
+                answer["__type"].as_str().is_some_and(|code| code.contains("InUse") || code.contains("Unavailable"));
+            if busy && started.elapsed() < Duration::from_secs(10) {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            }
+            assert_eq!(status, 200, "{target}: {answer}");
+            return answer;
+        }
     }
 
     /// Returns the content of a parameter.
@@ -203,6 +230,46 @@ impl World {
     }
 }
 
+/// Returns what IAM would be asked for these calls: each action, on the ARN it is for.
+pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
+    let mut asked = BTreeSet::new();
+    for call in calls {
+        let body = &call.body;
+        let ssm = call.operation.contains("Parameter") || !body["ResourceType"].is_null();
+        let service = if ssm { "ssm" } else { "dynamodb" };
+        let text = |field: &str| body[field].as_str().map(str::to_owned);
+        let mut names: Vec<String> =
+            body["Names"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        names.extend(["Name", "ResourceId", "TableName", "Path"].iter().filter_map(|field| text(field)));
+        let mut resources: Vec<String> = names
+            .iter()
+            // A version is asked for with the permission for the parameter.
+            .map(|name| name.split(':').next().unwrap())
+            .map(|name| match ssm {
+                true => format!("arn:aws:ssm:us-east-1:123456789012:parameter{name}"),
+                false => format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}"),
+            })
+            .collect();
+        resources.extend(text("ResourceArn"));
+        if resources.is_empty() {
+            resources.push(String::from("*"));
+        }
+        let mut actions = vec![call.operation.clone()];
+        // Tags given with a creation take the permission of their own.
+        let tagged = body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+        match call.operation.as_str() {
+            "GetCallerIdentity" | "AssumeRole" => continue,
+            "PutParameter" if tagged => actions.push(String::from("AddTagsToResource")),
+            "CreateTable" if tagged => actions.push(String::from("TagResource")),
+            _ => {}
+        }
+        for action in &actions {
+            asked.extend(resources.iter().map(|resource| (format!("{service}:{action}"), resource.clone())));
+        }
+    }
+    asked
+}
+
 /// Waits for a process to end and returns all it said.
 pub fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
@@ -216,8 +283,9 @@ pub fn finish(child: Child) -> Run {
 fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     let local = LocalAws::memory(rules);
     Arc::new(move |request: Request| {
-        let operation =
-            request.target.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or("GetCallerIdentity");
+        let assumes = String::from_utf8_lossy(&request.body).contains("Action=AssumeRole");
+        let sts = if assumes { "AssumeRole" } else { "GetCallerIdentity" };
+        let operation = request.target.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or(sts);
         let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
         let call = Call { operation: operation.to_owned(), body };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -245,8 +313,8 @@ fn forward(url: &str, request: &Request) -> Answer {
         _ => ("sts", "application/x-www-form-urlencoded"),
     };
     let scope = format!(
-        "AWS4-HMAC-SHA256 Credential=test/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
-        request.region
+        "AWS4-HMAC-SHA256 Credential={}/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
+        request.key, request.region
     );
     let headers = [("x-amz-target", request.target.as_str()), ("authorization", &scope), ("content-type", kind)];
     let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();

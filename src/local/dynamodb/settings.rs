@@ -182,8 +182,39 @@ pub(super) fn change_encryption(
     Ok(())
 }
 
-/// Lets a table go to on-demand once in 24 hours.
-pub(super) fn change_billing(state: &mut TableState, body: &Value, now: i64) -> Result<(), Failure> {
+/// Notes the capacity that a request gives an index.
+pub(super) fn note_capacity(state: &mut TableState, index: &Value) {
+    let throughput = &index["ProvisionedThroughput"];
+    let units = (throughput["ReadCapacityUnits"].as_i64(), throughput["WriteCapacityUnits"].as_i64());
+    if let (Some(name), (Some(read), Some(write))) = (index["IndexName"].as_str(), units) {
+        state.capacities.insert(name.to_owned(), (read, write));
+    }
+}
+
+/// Lets a table go to on-demand once in 24 hours, and takes out of the request what is kept here: the capacities of
+/// indexes, and their deletion.
+pub(super) fn change_billing(state: &mut TableState, body: &mut Value, now: i64) -> Result<(), Failure> {
+    let mut updates = body["GlobalSecondaryIndexUpdates"].as_array().cloned().unwrap_or_default();
+    for update in updates.iter().map(|update| &update["Update"]).filter(|update| !update.is_null()) {
+        let before = update["IndexName"].as_str().and_then(|name| state.capacities.get(name)).copied();
+        note_capacity(state, update);
+        if before.is_some()
+            && before == update["IndexName"].as_str().and_then(|name| state.capacities.get(name)).copied()
+        {
+            return Err(Failure::validation(format!(
+                "The provisioned throughput for the index {} will not change. The requested value equals the current \
+                 value.",
+                update["IndexName"].as_str().unwrap_or_default()
+            )));
+        }
+    }
+    updates.retain(|update| !update["Create"].is_null());
+    if let Some(body) = body.as_object_mut() {
+        body.remove("GlobalSecondaryIndexUpdates");
+        if !updates.is_empty() {
+            body.insert(String::from("GlobalSecondaryIndexUpdates"), Value::Array(updates));
+        }
+    }
     if body["BillingMode"] != json!("PAY_PER_REQUEST") {
         return Ok(());
     }
@@ -194,5 +225,6 @@ pub(super) fn change_billing(state: &mut TableState, body: &Value, now: i64) -> 
         ));
     }
     state.on_demand_since = Some(now);
+    state.capacities.clear();
     Ok(())
 }

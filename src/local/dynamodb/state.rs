@@ -20,6 +20,12 @@ pub(super) struct TableState {
     /// The indexes that were added later.
     #[serde(default)]
     pub(super) indexes: BTreeMap<String, Index>,
+    /// The indexes that are DELETING, and until when.
+    #[serde(default)]
+    pub(super) deleting: BTreeMap<String, i64>,
+    /// The capacity of each index of a provisioned table, which dynoxide does not keep: read and write units.
+    #[serde(default)]
+    pub(super) capacities: BTreeMap<String, (i64, i64)>,
     #[serde(default)]
     pub(super) ttl_changed_at: Option<i64>,
     /// The attribute of a TTL that is being turned off.
@@ -70,13 +76,30 @@ impl TableState {
             }
             return Ok(None);
         }
-        let state = state.unwrap_or_default();
+        let mut state = state.unwrap_or_default();
         if state.deleted_at.is_some_and(|at| at <= region.clock.now()) {
             call(region, "DeleteTable", json!({ "TableName": name }))?;
             store.execute("DELETE FROM tables WHERE name = ?", [name])?;
             return Ok(None);
         }
+        let now = region.clock.now();
+        let over: Vec<String> =
+            state.deleting.iter().filter(|(_, at)| **at <= now).map(|(index, _)| index.clone()).collect();
+        for index in &over {
+            // What called this may be refused, which takes back what is noted here and not what dynoxide did.
+            if has_index(region, name, index)? {
+                let delete = json!([{ "Delete": { "IndexName": index } }]);
+                call(region, "UpdateTable", json!({ "TableName": name, "GlobalSecondaryIndexUpdates": delete }))?;
+            }
+            state.deleting.remove(index);
+            state.save(store, name)?;
+        }
         Ok(Some(state))
+    }
+
+    /// Returns whether the time has come for something that is on its way out.
+    fn is_due(&self, now: i64) -> bool {
+        self.deleted_at.is_some_and(|at| at <= now) || self.deleting.values().any(|at| *at <= now)
     }
 
     pub(super) fn status(&self, now: i64) -> &'static str {
@@ -96,7 +119,16 @@ impl TableState {
         for index in table["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {
             let added = index["IndexName"].as_str().and_then(|name| self.indexes.get(name));
             let building = added.is_some_and(|added| added.active_at > now);
-            index["IndexStatus"] = json!(if building || status == "CREATING" { "CREATING" } else { "ACTIVE" });
+            let deleting = index["IndexName"].as_str().is_some_and(|name| self.deleting.contains_key(name));
+            index["IndexStatus"] = json!(match () {
+                () if deleting => "DELETING",
+                () if building || status == "CREATING" => "CREATING",
+                () => "ACTIVE",
+            });
+            let capacity = index["IndexName"].as_str().and_then(|name| self.capacities.get(name));
+            let (read, write) = capacity.copied().unwrap_or_default();
+            index["ProvisionedThroughput"] =
+                json!({ "NumberOfDecreasesToday": 0, "ReadCapacityUnits": read, "WriteCapacityUnits": write });
             if building {
                 // AWS allocates the index while the table is UPDATING, then copies the items.
                 index["Backfilling"] = json!(self.updated_at <= now);
@@ -117,6 +149,13 @@ impl TableState {
     }
 }
 
+/// Returns whether dynoxide has an index.
+pub(super) fn has_index(region: &Region, name: &str, index: &str) -> Result<bool, Failure> {
+    let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
+    let indexes = described["Table"]["GlobalSecondaryIndexes"].as_array();
+    Ok(indexes.is_some_and(|indexes| indexes.iter().any(|found| found["IndexName"] == *index)))
+}
+
 fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
     region
         .engine
@@ -128,8 +167,8 @@ fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
 /// Returns the state of a table that is there; locks the store only when there is something to settle.
 pub(super) fn look(region: &Region, name: &str) -> Result<Option<TableState>, Failure> {
     let state = region.store.read(|store| TableState::load(store, name))?;
-    let deleted = state.as_ref().is_some_and(|state| state.deleted_at.is_some_and(|at| at <= region.clock.now()));
-    if deleted { region.store.write(|store| TableState::settled(region, store, name)) } else { Ok(state) }
+    let due = state.as_ref().is_some_and(|state| state.is_due(region.clock.now()));
+    if due { region.store.write(|store| TableState::settled(region, store, name)) } else { Ok(state) }
 }
 
 /// Settles every table.

@@ -1,6 +1,6 @@
 //! Tags of parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 use serde::Deserialize;
@@ -44,6 +44,15 @@ fn tags_of(store: &Connection, name: &str) -> rusqlite::Result<BTreeMap<String, 
     let mut statement = store.prepare_cached("SELECT key, value FROM tags WHERE name = ?")?;
     let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
+}
+
+/// Returns the names that have a tag with one of these values, or with any where none is given.
+pub(super) fn tagged(store: &Connection, key: &str, values: &[String]) -> Result<BTreeSet<String>, Failure> {
+    let mut statement = store.prepare_cached("SELECT name, value FROM tags WHERE key = ?")?;
+    let rows = statement.query_map([key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let rows = rows.collect::<Result<Vec<(String, String)>, _>>()?;
+    let wanted = rows.into_iter().filter(|(_, value)| values.is_empty() || values.contains(value));
+    Ok(wanted.map(|(name, _)| name).collect())
 }
 
 pub(super) fn add(region: &Region, request: Tagging) -> Result<Value, Failure> {

@@ -1,7 +1,8 @@
 //! The SSM calls, and the mapping between the SDK's types and ours.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::time::Duration;
 
 pub use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{
@@ -11,10 +12,10 @@ use futures_util::future;
 
 use super::{ParameterType, PolicyParameter, PolicyStep, Tier};
 use crate::resource::call::{
-    ADD_PARAMETER_TAGS, CallError, Class, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
-    LIST_PARAMETER_TAGS, PUT_PARAMETER, Pacer, REMOVE_PARAMETER_TAGS,
+    ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
+    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, PUT_PARAMETER, Pacer, REMOVE_PARAMETER_TAGS,
 };
-use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags};
+use crate::resource::{Desired, Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
 ///
@@ -49,7 +50,10 @@ pub async fn observe(
                     }
                 }
                 match tags.remove(&desired.name) {
-                    Some(Ok(found)) => live.state.tags = Some(found),
+                    Some(Ok(mut found)) => {
+                        take_owner(&mut found, desired.ownership.as_deref(), &mut live.facts);
+                        live.state.tags = Some(found);
+                    }
                     Some(Err(error)) => live.gaps.push(Gap::new(Some("tags"), &error)),
                     None => {}
                 }
@@ -96,7 +100,7 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<Po
         arn: parameter.arn,
         version: Some(parameter.version),
         modified: parameter.last_modified_date.map(|date| date.secs()),
-        status: None,
+        ..Facts::default()
     };
     Some((parameter.name?, Live { state, facts, gaps: Vec::new() }))
 }
@@ -105,28 +109,51 @@ async fn read_tiers(client: &Client, pacer: &Pacer, names: &[String]) -> Result<
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let rejected =
-        |message: String| CallError { operation: DESCRIBE_PARAMETERS, class: Class::Rejected, code: None, message };
-    let filter = ParameterStringFilter::builder()
-        .key("Name")
-        .option("Equals")
-        .set_values(Some(names.to_vec()))
-        .build()
-        .map_err(|error| rejected(error.to_string()))?;
-    let mut tiers = HashMap::new();
+    let found = describe(client, pacer, vec![filter("Name", "Equals", names.to_vec())?]).await?;
+    Ok(found.into_iter().filter_map(tier_from_sdk).collect())
+}
+
+fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStringFilter, CallError> {
+    let built = ParameterStringFilter::builder().key(key).option(option).set_values(Some(values)).build();
+    built.map_err(|error| CallError {
+        operation: DESCRIBE_PARAMETERS,
+        class: Class::Rejected,
+        code: None,
+        message: error.to_string(),
+    })
+}
+
+async fn describe(
+    client: &Client,
+    pacer: &Pacer,
+    filters: Vec<ParameterStringFilter>,
+) -> Result<Vec<ParameterMetadata>, CallError> {
+    let mut found = Vec::new();
     let mut token = None;
     loop {
         let call = || {
-            let request = client.describe_parameters().parameter_filters(filter.clone());
+            let request = client.describe_parameters().set_parameter_filters(Some(filters.clone()));
             request.max_results(50).set_next_token(token.clone()).send()
         };
         let answer = pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
-        tiers.extend(answer.parameters.unwrap_or_default().into_iter().filter_map(tier_from_sdk));
+        found.extend(answer.parameters.unwrap_or_default());
         token = answer.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
-            return Ok(tiers);
+            return Ok(found);
         }
     }
+}
+
+/// Returns the names under a path that carry the ownership tag of this key.
+///
+/// One call lists fifty of them, where reading the tags of each would be a call for each.
+pub async fn owned(client: &Client, pacer: &Pacer, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+    let filters = vec![
+        filter("Path", "Recursive", vec![root.to_owned()])?,
+        filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
+    ];
+    let found = describe(client, pacer, filters).await?;
+    Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
 }
 
 fn tier_from_sdk(metadata: ParameterMetadata) -> Option<(String, Tier)> {
@@ -151,7 +178,7 @@ async fn read_tags(client: &Client, pacer: &Pacer, name: &str) -> Result<Tags, C
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     pub name: String,
-    pub facts: Facts,
+    pub live: Live<PolicyParameter>,
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.
@@ -165,7 +192,7 @@ pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<
         };
         let answer = pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
         let page = answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk);
-        found.extend(page.map(|(name, live)| Found { name, facts: live.facts }));
+        found.extend(page.map(|(name, live)| Found { name, live }));
         // An empty page with a token is normal: there is more.
         token = answer.next_token.filter(|token| !token.is_empty());
         if token.is_none() {
@@ -178,8 +205,11 @@ pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<
 /// Carries out one step.
 pub async fn execute(client: &Client, pacer: &Pacer, step: &PolicyStep) -> Result<StepOutcome, CallError> {
     match step {
-        PolicyStep::CreateParameter { name, content, tier, tags } => {
-            create(client, pacer, name, content, *tier, tags).await
+        PolicyStep::CreateParameter { name, content, tier, tags, content_managed } => {
+            let ended = create(client, pacer, name, content, *tier, tags).await?;
+            // Nothing says what a bare profile holds: that there is one is enough.
+            let conflict = matches!(ended, StepOutcome::Conflict(_));
+            Ok(if conflict && !content_managed { StepOutcome::Done } else { ended })
         }
         PolicyStep::OverwriteParameter { name, content, tier, expects_version } => {
             overwrite(client, pacer, name, content, *tier, *expects_version).await
@@ -201,7 +231,39 @@ pub async fn execute(client: &Client, pacer: &Pacer, step: &PolicyStep) -> Resul
             pacer.call(REMOVE_PARAMETER_TAGS, &[], call).await?;
             Ok(StepOutcome::Done)
         }
+        PolicyStep::DeleteParameter { name, expects_version, owner_key } => {
+            delete(client, pacer, name, *expects_version, owner_key).await
+        }
     }
+}
+
+/// Deletes a parameter that is still the one that was seen, and still carries the ownership tag: the list it was found
+/// in lags behind, and a name can be taken by another since.
+async fn delete(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    expects_version: i64,
+    owner_key: &str,
+) -> Result<StepOutcome, CallError> {
+    let tags = read_tags(client, pacer, name).await?;
+    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+    let Some(live) = found.remove(name) else { return Ok(StepOutcome::Done) };
+    if live.facts.version != Some(expects_version) {
+        let now = live.facts.version.unwrap_or(0);
+        return Ok(StepOutcome::Conflict(format!(
+            "someone else changed it since version {expects_version} was read, and nothing was deleted; it is at version \
+             {now} now; see that with: {}",
+            see(name, now)
+        )));
+    }
+    if tags.get(owner_key).map(String::as_str) != Some(OWNER) {
+        let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
+        return Ok(StepOutcome::Conflict(why));
+    }
+    // A name that is not there comes back as invalid, which is as good as deleted.
+    pacer.call(DELETE_PARAMETERS, &[], || client.delete_parameters().names(name).send()).await?;
+    Ok(StepOutcome::Done)
 }
 
 fn sdk_tags(operation: super::Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
@@ -239,16 +301,24 @@ async fn create(
         Err(error) if error.class == Class::AlreadyExists => error,
         Err(error) => return Err(error),
     };
-    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells.
-    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
-    match found.remove(name) {
-        Some(live) if live.state.content.as_deref() == Some(content) => Ok(StepOutcome::Done),
-        Some(_) => Ok(StepOutcome::Conflict(String::from(
-            "someone else created it meanwhile, with other content; nothing was overwritten",
-        ))),
-        None => Err(error),
+    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
+    // one read in a hundred does not see a write just made.
+    for look in 1..=LOOKS {
+        let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+        match found.remove(name) {
+            Some(live) if live.state.content.as_deref() == Some(content) => return Ok(StepOutcome::Done),
+            Some(_) => {
+                let why = "someone else created it meanwhile, with other content; nothing was overwritten";
+                return Ok(StepOutcome::Conflict(String::from(why)));
+            }
+            None => pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
+        }
     }
+    Err(error)
 }
+
+/// How often a parameter that is known to be there is looked for.
+const LOOKS: u32 = 4;
 
 async fn overwrite(
     client: &Client,
@@ -261,11 +331,22 @@ async fn overwrite(
     // Parameter Store has no compare-and-set: a look just before keeps the window small, the version returned shows
     // whether someone was in it.
     let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
-    let version = found.remove(name).and_then(|live| live.facts.version);
+    let live = found.remove(name);
+    let version = live.as_ref().and_then(|live| live.facts.version);
     if version != Some(expects_version) {
-        let now = version.map_or_else(|| String::from("gone"), |version| format!("at version {version}"));
+        // Two applies of one manifest write the same text: the one that comes second finds its work done.
+        if live.is_some_and(|live| live.state.content.as_deref() == Some(content)) {
+            let asked: Vec<String> = tier.map(|_| name.to_owned()).into_iter().collect();
+            if read_tiers(client, pacer, &asked).await?.get(name).copied() == tier {
+                return Ok(StepOutcome::Done);
+            }
+        }
+        let now = match version {
+            None => String::from("it is gone"),
+            Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
+        };
         return Ok(StepOutcome::Conflict(format!(
-            "it was at version {expects_version} when it was read and is {now}; nothing was overwritten"
+            "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
         )));
     }
     let put = |tier: Tier| {
@@ -289,11 +370,17 @@ async fn overwrite(
         return Ok(StepOutcome::Done);
     }
     Ok(StepOutcome::Conflict(format!(
-        "written as version {written}, not {}: someone else wrote version {} at the same moment; see it with: aws ssm \
-         get-parameter-history --name {name}",
+        "written as version {written}, not {}: someone else wrote at the same moment, and version {} holds their text; \
+         see it with: {}",
         expects_version + 1,
         written - 1,
+        see(name, written - 1),
     )))
+}
+
+/// Returns the command that shows one version of a parameter, which the history keeps.
+fn see(name: &str, version: i64) -> String {
+    format!("aws ssm get-parameter --name {name}:{version} --query Parameter.Value --output text")
 }
 
 /// The most parameters `GetParameters` takes in one call.

@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecov
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
-use super::{IndexStatus, Table, TableStep, Ttl, diff, sdk};
+use super::{IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
-    LIST_TABLE_TAGS, Pacer, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
+    LIST_TABLE_TAGS, LIST_TABLES, Pacer, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
-use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags};
+use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads a table: all that the manifest manages of it, side by side.
 pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -> Observed<Table> {
@@ -21,7 +21,7 @@ pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(client, pacer, name)).into();
     let recovery: OptionFuture<_> = managed.point_in_time_recovery.map(|_| read_recovery(client, pacer, name)).into();
     let (described, ttl, recovery) = future::join3(describe(client, pacer, name), ttl, recovery).await;
-    let (mut state, facts) = match described {
+    let (mut state, mut facts) = match described {
         Ok(found) => found,
         Err(error) if error.class == Class::NotFound => return Observed::Absent,
         Err(error) => return Observed::Unknown(Gap::new(None, &error)),
@@ -41,24 +41,59 @@ pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -
         Some(Err(error)) => gaps.push(Gap::new(Some("point_in_time_recovery"), &error)),
         None => {}
     }
-    if let (Some(_), Some(arn)) = (&managed.tags, &facts.arn) {
+    if (managed.tags.is_some() || desired.adopt)
+        && let Some(arn) = &facts.arn
+    {
         match read_tags(client, pacer, arn).await {
-            Ok(found) => state.tags = Some(found),
+            Ok(mut found) => {
+                take_owner(&mut found, desired.ownership.as_deref(), &mut facts);
+                state.tags = Some(found);
+            }
             Err(error) => gaps.push(Gap::new(Some("tags"), &error)),
         }
     }
     Observed::Present(Live { state, facts, gaps })
 }
 
-async fn describe(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
-    let answer = pacer.call(DESCRIBE_TABLE, &[], || client.describe_table().table_name(name).send()).await?;
+/// Returns the names of all tables, in the order of their names.
+pub async fn names(client: &Client, pacer: &Pacer) -> Result<Vec<String>, CallError> {
+    let mut names = Vec::new();
+    let mut last: Option<String> = None;
+    loop {
+        let call = || client.list_tables().set_exclusive_start_table_name(last.clone()).send();
+        let answer = pacer.call(LIST_TABLES, &[], call).await?;
+        names.extend(answer.table_names.unwrap_or_default());
+        last = answer.last_evaluated_table_name;
+        if last.is_none() {
+            names.sort();
+            return Ok(names);
+        }
+    }
+}
+
+pub(super) async fn describe(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
+    describe_passing(client, pacer, name, &[]).await
+}
+
+/// Describes a table that is known to be there: a read just after its creation may not know it yet.
+async fn describe_settling(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
+    describe_passing(client, pacer, name, SETTLING).await
+}
+
+async fn describe_passing(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    passes: &[Class],
+) -> Result<(Table, Facts), CallError> {
+    let answer = pacer.call(DESCRIBE_TABLE, passes, || client.describe_table().table_name(name).send()).await?;
     match answer.table {
         Some(found) => Ok((sdk::table(&found), sdk::facts(&found))),
         None => Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no table")),
     }
 }
 
-fn failed(operation: super::Operation, class: Class, message: impl Into<String>) -> CallError {
+pub(super) fn failed(operation: crate::resource::Operation, class: Class, message: impl Into<String>) -> CallError {
     CallError { operation, class, code: None, message: message.into() }
 }
 
@@ -108,9 +143,37 @@ pub async fn execute(
 ) -> Result<StepOutcome, CallError> {
     match step {
         TableStep::CreateTable { name, table } => create(client, pacer, name, table).await,
-        TableStep::WaitForTable { name } => wait(client, pacer, waiting, name).await,
-        TableStep::EnableTimeToLive { name, attribute } => enable_ttl(client, pacer, name, attribute).await,
-        TableStep::EnablePointInTimeRecovery { name } => enable_recovery(client, pacer, name).await,
+        TableStep::WaitForTable { name } => {
+            wait(client, pacer, waiting, name).await?;
+            Ok(StepOutcome::Done)
+        }
+        TableStep::UpdateTable { name, change } => update::execute(client, pacer, waiting, name, change).await,
+        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(client, pacer, name, *enabled).await,
+        TableStep::TagTable { arn, tags, .. } => {
+            let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
+            let call = || client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
+            pacer.call(TAG_RESOURCE, SETTLING, call).await?;
+            Ok(StepOutcome::Done)
+        }
+        TableStep::UntagTable { arn, keys, .. } => {
+            let call = || client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.clone())).send();
+            pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
+            Ok(StepOutcome::Done)
+        }
+        TableStep::EnableTimeToLive { name, attribute } => set_ttl(client, pacer, name, attribute, true).await,
+        TableStep::DisableTimeToLive { name, attribute } => set_ttl(client, pacer, name, attribute, false).await,
+        TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
+    }
+}
+
+/// Returns the words for what has to be left for later, with the time of day from which AWS takes it.
+fn later(why: &str, seconds: Option<u32>) -> String {
+    #[expect(clippy::disallowed_methods, reason = "a time of day for people; nothing else depends on it")]
+    let now = jiff::Timestamp::now();
+    let from = seconds.and_then(|seconds| now.checked_add(jiff::SignedDuration::from_secs(i64::from(seconds))).ok());
+    match from {
+        Some(from) => format!("{why}; run again after {}", from.strftime("%Y-%m-%d %H:%M UTC")),
+        None => format!("{why}; run again then"),
     }
 }
 
@@ -123,7 +186,7 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
         Err(error) => return Err(error),
     };
     // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells.
-    let Ok((found, _)) = describe(client, pacer, name).await else { return Err(error) };
+    let Ok((found, _)) = describe_settling(client, pacer, name).await else { return Err(error) };
     let mut layout = found.clone();
     for index in layout.indexes.iter_mut().flat_map(|indexes| indexes.values_mut()) {
         index.status = IndexStatus::Active;
@@ -137,10 +200,10 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
 }
 
 /// What passes by itself on a table that is known to be there: busy with another change, or not yet seen everywhere.
-const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
+pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 
 /// Waits with short pauses first: a small table is ACTIVE within seconds, one with indexes within half a minute.
-async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
+pub(super) async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> Result<(), CallError> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
@@ -151,7 +214,7 @@ async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> R
         let status = facts.status.unwrap_or_default();
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
         match (status.as_str(), unready) {
-            ("ACTIVE", None) => return Ok(StepOutcome::Done),
+            ("ACTIVE", None) => return Ok(()),
             ("ACTIVE" | "CREATING" | "UPDATING", _) => {}
             (other, _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
@@ -174,8 +237,14 @@ async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> R
     }
 }
 
-async fn enable_ttl(client: &Client, pacer: &Pacer, name: &str, attribute: &str) -> Result<StepOutcome, CallError> {
-    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build();
+async fn set_ttl(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    attribute: &str,
+    enabled: bool,
+) -> Result<StepOutcome, CallError> {
+    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;
     let call =
@@ -183,23 +252,31 @@ async fn enable_ttl(client: &Client, pacer: &Pacer, name: &str, attribute: &str)
     let Err(error) = pacer.call(UPDATE_TIME_TO_LIVE, SETTLING, call).await else {
         return Ok(StepOutcome::Done);
     };
-    // The texts are the only thing that tells these apart: all three are ValidationExceptions.
-    if error.message.contains("already enabled") || error.message.contains("different AttributeName") {
-        return Ok(match read_ttl(client, pacer, name).await? {
-            Ttl::Enabled(live) if live == attribute => StepOutcome::Done,
-            Ttl::Enabled(live) => StepOutcome::Conflict(format!("someone else enabled TTL on {live} meanwhile")),
-            Ttl::Disabled | Ttl::Disabling => return Err(error),
-        });
+    // The texts are the only thing that tells these apart: all of them are ValidationExceptions.
+    let says = |text: &str| error.message.contains(text);
+    if !says("already enabled")
+        && !says("already disabled")
+        && !says("different AttributeName")
+        && !says("multiple times within a fixed interval")
+    {
+        return Err(error);
     }
-    if error.message.contains("multiple times within a fixed interval") {
-        let when = "AWS allows one change of TTL an hour and has had one; run again in an hour";
-        return Ok(StepOutcome::Deferred(String::from(when)));
+    // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
+    match (read_ttl(client, pacer, name).await?, enabled) {
+        (Ttl::Enabled(live), true) if live == attribute => Ok(StepOutcome::Done),
+        (Ttl::Disabled | Ttl::Disabling, false) => Ok(StepOutcome::Done),
+        _ if says("multiple times within a fixed interval") => {
+            Ok(StepOutcome::Deferred(later("AWS allows one change of TTL an hour and has had one", Some(3600))))
+        }
+        (Ttl::Enabled(live), _) => {
+            Ok(StepOutcome::Conflict(format!("someone else has TTL on {live} meanwhile; nothing was changed")))
+        }
+        _ => Err(error),
     }
-    Err(error)
 }
 
-async fn enable_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<StepOutcome, CallError> {
-    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
+async fn set_recovery(client: &Client, pacer: &Pacer, name: &str, enabled: bool) -> Result<StepOutcome, CallError> {
+    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(enabled).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
     let call = || {

@@ -2,14 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::{Billing, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
-use crate::change::{FieldChange, FieldValue, Takes};
-use crate::resource::diff_tags;
+use super::{Billing, Encryption, Index, Key, Table, Ttl, words};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::resource::{Desired, Live, diff_tags};
+
+/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange> {
+    let mut changes = diff(&desired.managed, &live.state);
+    changes.extend(desired.adoption(&live.facts));
+    changes
+}
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
 pub fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
     // No `..` here: a new field that nothing compares does not compile.
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, tags } = managed;
+    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
+        managed;
     let mut changes = Vec::new();
     if let (Some(desired), Some(before)) = (key, &live.key) {
         diff_key("", before, desired, &mut changes);
@@ -22,24 +30,29 @@ pub fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
+        diff_capacities(*before, *desired, live.indexes.as_ref(), &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
         && !same_encryption(before, desired)
     {
-        let how = "table stays available; AWS allows 4 such changes a day";
-        changes.push(in_place("encryption", encryption_words(before), encryption_words(desired), how));
+        diff_encryption(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (point_in_time_recovery, &live.point_in_time_recovery)
         && desired != before
     {
-        let how = if *desired { "turned on in place" } else { "turned off in place: the backups so far are lost" };
-        changes.push(in_place("point_in_time_recovery", on_off(*before), on_off(*desired), how));
+        let lost = "turned off in place: what could be restored until now is lost";
+        diff_guard("point_in_time_recovery", *desired, lost, &mut changes);
     }
     if let (Some(desired), Some(before)) = (deletion_protection, &live.deletion_protection)
         && desired != before
     {
-        let how = if *desired { "turned on in place" } else { "turned off in place" };
-        changes.push(in_place("deletion_protection", on_off(*before), on_off(*desired), how));
+        diff_guard("deletion_protection", *desired, "turned off in place", &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (class, &live.class)
+        && desired != before
+    {
+        let how = "changed in place; AWS allows 2 such changes in 30 days";
+        changes.push(in_place("table_class", before.as_str(), desired.as_str(), how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, &mut changes);
@@ -51,22 +64,24 @@ fn in_place(path: &str, live: impl Into<String>, desired: impl Into<String>, how
     FieldChange::new(path, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
 }
 
-const fn on_off(flag: bool) -> &'static str {
-    if flag { "on" } else { "off" }
-}
-
-fn encryption_words(encryption: &Encryption) -> String {
-    match encryption {
-        Encryption::AwsOwned => String::from("aws-owned"),
-        Encryption::AwsManaged => String::from("aws-managed"),
-        Encryption::Kms(arn) => arn.clone(),
-    }
+/// A guard against loss: turning it on is safe, turning it off has to be allowed.
+fn diff_guard(path: &str, desired: bool, lost: &str, changes: &mut Vec<FieldChange>) {
+    let how = if desired { "turned on in place" } else { lost };
+    let change = in_place(path, words::on_off(!desired), words::on_off(desired), how);
+    changes.push(if desired { change } else { change.needing(Consent::Protection) });
 }
 
 /// AWS answers with the ARN of the key in use, for its managed key as for a customer's, and nothing in it tells which.
 /// So where the managed key is wanted, any key counts as it: the other reading would be a drift that never ends.
-fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
+pub(super) fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
     live == desired || matches!((live, desired), (Encryption::Kms(_), Encryption::AwsManaged))
+}
+
+fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange>) {
+    let how = "table stays available; AWS allows 4 such changes a day";
+    let change = in_place("encryption", words::encryption(live), words::encryption(desired), how);
+    // A key of one's own can be revoked and its use is logged; the one AWS owns has neither.
+    changes.push(if *desired == Encryption::AwsOwned { change.needing(Consent::Protection) } else { change });
 }
 
 const NEW_TABLE: &str = "it would take a new table and a copy of the items";
@@ -92,36 +107,45 @@ fn diff_key(prefix: &str, live: &Key, desired: &Key, changes: &mut Vec<FieldChan
 }
 
 fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange>) {
-    let words = |ttl: &Ttl| match ttl {
-        Ttl::Disabled => String::from("disabled"),
-        Ttl::Disabling => String::from("disabling"),
-        Ttl::Enabled(attribute) => attribute.clone(),
-    };
     let (takes, how) = match (live, desired) {
         (before, after) if before == after => return,
         (Ttl::Disabling, Ttl::Disabled) => (Takes::Time, "AWS is turning it off, which takes up to an hour"),
         (Ttl::Disabled, Ttl::Enabled(_)) => (Takes::InPlace, "enabled in place"),
-        (Ttl::Disabling, Ttl::Enabled(_)) => (Takes::InPlace, "enabled in place, once AWS has turned it off (an hour)"),
+        (Ttl::Disabling, Ttl::Enabled(_)) => {
+            (Takes::Time, "AWS is turning it off, and takes the new one an hour later")
+        }
         (Ttl::Enabled(_), Ttl::Enabled(_)) => {
-            (Takes::InPlace, "disabled, then enabled: AWS wants an hour between the two")
+            (Takes::InPlace, "disabled now, enabled by a run an hour later: AWS wants that between the two")
         }
         (_, Ttl::Disabled | Ttl::Disabling) => (Takes::InPlace, "disabled in place"),
     };
-    let (before, after) = (FieldValue::words(words(live)), FieldValue::words(words(desired)));
+    let (before, after) = (FieldValue::words(words::ttl(live)), FieldValue::words(words::ttl(desired)));
     changes.push(FieldChange::new("ttl", before, after, takes, how));
 }
 
 fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange>) {
-    let words = |billing: Billing| match billing {
-        Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-        Billing::Provisioned { read, write } => format!("PROVISIONED ({read} read, {write} write)"),
-    };
     let how = match (live, desired) {
         (before, after) if before == after => return,
-        (Billing::Provisioned { .. }, Billing::PayPerRequest) => "switched in place, at most once in 24 hours",
+        (Billing::Provisioned(_), Billing::PayPerRequest) => "switched in place, at most once in 24 hours",
         _ => "switched in place",
     };
-    changes.push(in_place("billing_mode", words(live), words(desired), how));
+    changes.push(in_place("billing_mode", words::billing(live), words::billing(desired), how));
+}
+
+/// The capacity of each index, where the table stays provisioned; a switch sets all of them anyway.
+fn diff_capacities(
+    live: Billing,
+    desired: Billing,
+    indexes: Option<&BTreeMap<String, Index>>,
+    changes: &mut Vec<FieldChange>,
+) {
+    let (Billing::Provisioned(_), Billing::Provisioned(wanted)) = (live, desired) else { return };
+    for (name, index) in indexes.into_iter().flatten() {
+        if let Some(found) = index.capacity.filter(|found| *found != wanted) {
+            let (before, after) = (words::capacity(found), words::capacity(wanted));
+            changes.push(in_place(&format!("index {name} capacity"), before, after, "changed in place"));
+        }
+    }
 }
 
 fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index>, changes: &mut Vec<FieldChange>) {
@@ -129,85 +153,49 @@ fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index
         let path = format!("index {name}");
         let Some(found) = live.get(name) else {
             let how = "built in place, table stays available";
-            let (before, after) = (FieldValue::words("missing"), FieldValue::words(index_words(wanted)));
+            let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
             changes.push(FieldChange::new(path, before, after, Takes::InPlace, how));
             continue;
         };
-        let Index { key, projection, status } = found;
+        let Index { key, projection, capacity: _, status } = found;
         let before_count = changes.len();
-        if *key != wanted.key {
-            let (before, after) = (key_words(key, &wanted.key), key_words(&wanted.key, key));
-            let how = "it would be deleted and built again";
+        let mut rebuilt = |path: String, before: String, after: String| {
+            let how = "deleted and built again; until then what reads through it fails";
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            changes.push(FieldChange::new(path.clone(), before, after, Takes::Replacement, how));
+            let change = FieldChange::new(path, before, after, Takes::Replacement, how);
+            changes.push(change.needing(Consent::Index));
+        };
+        if *key != wanted.key {
+            rebuilt(path.clone(), words::key(key, &wanted.key), words::key(&wanted.key, key));
         }
         if *projection != wanted.projection {
-            let how = "it would be deleted and built again";
-            let (before, after) = (projection_words(projection), projection_words(&wanted.projection));
-            let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            changes.push(FieldChange::new(format!("{path} projection"), before, after, Takes::Replacement, how));
+            let (before, after) = (words::projection(projection), words::projection(&wanted.projection));
+            rebuilt(format!("{path} projection"), before, after);
         }
         // A status only matters on an index that is otherwise as desired.
         if changes.len() == before_count
-            && let Some((words, how)) = passing(*status)
+            && let Some((status, how)) = words::passing(*status)
         {
-            let (before, after) = (FieldValue::words(words), FieldValue::words("ACTIVE"));
+            let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
             changes.push(FieldChange::new(format!("{path} status"), before, after, Takes::Time, how));
         }
     }
     for (name, found) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
-        let how = "not in the manifest; it would lose what it holds";
-        let (before, after) = (FieldValue::words(index_words(found)), FieldValue::Absent);
-        changes.push(FieldChange::new(format!("index {name}"), before, after, Takes::Deletion, how));
-    }
-}
-
-/// Returns the words for a status that passes by itself.
-const fn passing(status: IndexStatus) -> Option<(&'static str, &'static str)> {
-    match status {
-        // An update of an index is one of its capacity; it answers all the while.
-        IndexStatus::Active | IndexStatus::Updating => None,
-        IndexStatus::Creating { backfilling: true } => {
-            Some(("CREATING (backfilling)", "AWS is building it, in minutes"))
+        let path = format!("index {name}");
+        let (before, after) = (FieldValue::words(words::index(found)), FieldValue::Absent);
+        if found.status == super::IndexStatus::Deleting {
+            changes.push(FieldChange::new(path, before, after, Takes::Time, "AWS is deleting it"));
+            continue;
         }
-        IndexStatus::Creating { backfilling: false } => Some(("CREATING", "AWS is building it, in minutes")),
-        IndexStatus::Deleting => Some(("DELETING", "it is being deleted; once it is gone it can be built again")),
-    }
-}
-
-fn index_words(index: &Index) -> String {
-    let keys: Vec<&str> = index.key.attributes().map(|attribute| attribute.name.as_str()).collect();
-    match &index.projection {
-        Projection::All => keys.join(", "),
-        other => format!("{}, projecting {}", keys.join(", "), projection_words(other)),
-    }
-}
-
-/// Returns a key in words; types are named only where the two sides have the same names.
-fn key_words(key: &Key, other: &Key) -> String {
-    let names = |key: &Key| key.attributes().map(|attribute| attribute.name.clone()).collect::<Vec<_>>();
-    if names(key) != names(other) {
-        return names(key).join(", ");
-    }
-    let typed: Vec<String> =
-        key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind)).collect();
-    typed.join(", ")
-}
-
-fn projection_words(projection: &Projection) -> String {
-    match projection {
-        Projection::All => String::from("ALL"),
-        Projection::KeysOnly => String::from("KEYS_ONLY"),
-        Projection::Include(names) => {
-            format!("include {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-        }
+        let how = "not in the manifest; what reads through it fails";
+        changes.push(FieldChange::new(path, before, after, Takes::Deletion, how).needing(Consent::Index));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::table::{Attribute, AttributeType};
+    use crate::resource::table::{Attribute, AttributeType, Capacity, Class, IndexStatus, Projection};
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }
@@ -220,6 +208,7 @@ mod tests {
                 sort: Some(attribute("created_at", AttributeType::N)),
             },
             projection: Projection::All,
+            capacity: None,
             status: IndexStatus::Active,
         }
     }
@@ -233,6 +222,7 @@ mod tests {
             encryption: Some(Encryption::AwsOwned),
             point_in_time_recovery: Some(true),
             deletion_protection: Some(true),
+            class: Some(Class::Standard),
             tags: Some([(String::from("team"), String::from("security"))].into()),
         }
     }
@@ -248,7 +238,8 @@ mod tests {
             .iter()
             .map(|change| {
                 let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
-                format!("{}: {before} -> {after} [{:?}]", change.path, change.takes)
+                let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
+                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
             })
             .collect()
     }
@@ -306,7 +297,7 @@ mod tests {
     fn an_index_on_other_attributes_is_replacement() {
         check(
             |live| *live.indexes.as_mut().unwrap().get_mut("user-index").unwrap() = index("owner"),
-            &["index user-index: owner, created_at -> user, created_at [Replacement]"],
+            &["index user-index: owner, created_at -> user, created_at [Replacement, needs index]"],
         );
     }
 
@@ -317,7 +308,7 @@ mod tests {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
                 found.key.sort.as_mut().unwrap().kind = AttributeType::S;
             },
-            &["index user-index: user (S), created_at (S) -> user (S), created_at (N) [Replacement]"],
+            &["index user-index: user (S), created_at (S) -> user (S), created_at (N) [Replacement, needs index]"],
         );
     }
 
@@ -328,7 +319,7 @@ mod tests {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
                 found.projection = Projection::Include([String::from("b"), String::from("a")].into());
             },
-            &["index user-index projection: include a, b -> ALL [Replacement]"],
+            &["index user-index projection: include a, b -> ALL [Replacement, needs index]"],
         );
     }
 
@@ -349,7 +340,7 @@ mod tests {
             |live| {
                 live.indexes.as_mut().unwrap().insert(String::from("old-index"), index("x"));
             },
-            &["index old-index: x, created_at -> - [Deletion]"],
+            &["index old-index: x, created_at -> - [Deletion, needs index]"],
         );
     }
 
@@ -365,14 +356,15 @@ mod tests {
 
     #[test]
     fn ttl_on_its_way_off_is_a_difference() {
-        check(|live| live.ttl = Some(Ttl::Disabling), &["ttl: disabling -> expires_at [InPlace]"]);
+        check(|live| live.ttl = Some(Ttl::Disabling), &["ttl: disabling -> expires_at [Time]"]);
     }
 
     #[test]
     fn each_setting_is_compared() {
         check(
             |live| {
-                live.billing = Some(Billing::Provisioned { read: 5, write: 2 });
+                live.billing = Some(Billing::Provisioned(Capacity { read: 5, write: 2 }));
+                live.class = Some(Class::InfrequentAccess);
                 live.encryption = Some(Encryption::Kms(String::from("arn:aws:kms:r:1:key/k")));
                 live.point_in_time_recovery = Some(false);
                 live.deletion_protection = Some(false);
@@ -380,9 +372,10 @@ mod tests {
             },
             &[
                 "billing_mode: PROVISIONED (5 read, 2 write) -> PAY_PER_REQUEST [InPlace]",
-                "encryption: arn:aws:kms:r:1:key/k -> aws-owned [InPlace]",
+                "encryption: arn:aws:kms:r:1:key/k -> aws-owned [InPlace, needs protection]",
                 "point_in_time_recovery: off -> on [InPlace]",
                 "deletion_protection: off -> on [InPlace]",
+                "table_class: STANDARD_INFREQUENT_ACCESS -> STANDARD [InPlace]",
                 "tags.team: web -> security [InPlace]",
             ],
         );

@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
+use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder;
 use aws_sdk_dynamodb::types as sdk;
 
-use super::{Attribute, AttributeType, Billing, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
-use crate::resource::Facts;
+use super::{
+    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table,
+    TableChange, Ttl,
+};
+use crate::resource::{Facts, Tags};
 
 /// Reads what `DescribeTable` says; what other calls tell is left `None`.
 pub(super) fn table(description: &sdk::TableDescription) -> Table {
@@ -15,27 +19,35 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     let indexes = description.global_secondary_indexes().iter().filter_map(|found| index(found, &types));
     let provisioned = description.provisioned_throughput();
     let mode = description.billing_mode_summary().and_then(sdk::BillingModeSummary::billing_mode);
-    let units = |read: Option<i64>| read.unwrap_or(0);
     // Without a summary a table has always been provisioned; with no capacity either, it cannot be.
     let billing = match (mode, provisioned) {
         (Some(sdk::BillingMode::PayPerRequest), _) | (None, None) => Billing::PayPerRequest,
-        (_, capacity) => Billing::Provisioned {
-            read: units(capacity.and_then(sdk::ProvisionedThroughputDescription::read_capacity_units)),
-            write: units(capacity.and_then(sdk::ProvisionedThroughputDescription::write_capacity_units)),
-        },
+        (_, found) => Billing::Provisioned(found.map_or(Capacity { read: 0, write: 0 }, capacity)),
     };
+    let mut indexes: BTreeMap<String, Index> = indexes.collect();
+    if billing == Billing::PayPerRequest {
+        // AWS gives zeros there.
+        for index in indexes.values_mut() {
+            index.capacity = None;
+        }
+    }
     let encryption = description
         .sse_description()
         .filter(|sse| !matches!(sse.status(), Some(sdk::SseStatus::Disabled | sdk::SseStatus::Disabling)))
         .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
     Table {
         key: key(description.key_schema(), &types),
-        indexes: Some(indexes.collect()),
+        indexes: Some(indexes),
         ttl: None,
         billing: Some(billing),
         encryption: Some(encryption),
         point_in_time_recovery: None,
         deletion_protection: Some(description.deletion_protection_enabled().unwrap_or(false)),
+        // A table that was never changed has no summary.
+        class: Some(match description.table_class_summary().and_then(sdk::TableClassSummary::table_class) {
+            Some(sdk::TableClass::StandardInfrequentAccess) => Class::InfrequentAccess,
+            _ => Class::Standard,
+        }),
         tags: None,
     }
 }
@@ -44,10 +56,13 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
 pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     Facts {
         arn: description.table_arn().map(str::to_owned),
-        version: None,
-        modified: None,
         status: description.table_status().map(|status| status.as_str().to_owned()),
+        ..Facts::default()
     }
+}
+
+fn capacity(found: &sdk::ProvisionedThroughputDescription) -> Capacity {
+    Capacity { read: found.read_capacity_units().unwrap_or(0), write: found.write_capacity_units().unwrap_or(0) }
 }
 
 type Types = BTreeMap<String, AttributeType>;
@@ -88,7 +103,8 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
         Some(sdk::IndexStatus::Deleting) => IndexStatus::Deleting,
         _ => IndexStatus::Active,
     };
-    Some((found.index_name()?.to_owned(), Index { key: key(found.key_schema(), types)?, projection, status }))
+    let capacity = found.provisioned_throughput().map(capacity);
+    Some((found.index_name()?.to_owned(), Index { key: key(found.key_schema(), types)?, projection, capacity, status }))
 }
 
 /// Reads what `DescribeTimeToLive` says.
@@ -111,18 +127,12 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
     let attributes: BTreeSet<&Attribute> =
         table.key.iter().chain(indexes.iter().map(|(_, index)| &index.key)).flat_map(Key::attributes).collect();
     for attribute in attributes {
-        let definition = sdk::AttributeDefinition::builder().attribute_name(&attribute.name);
-        request = request.attribute_definitions(definition.attribute_type(scalar(attribute.kind)).build()?);
+        request = request.attribute_definitions(definition(attribute)?);
     }
     if let Some(key) = &table.key {
         request = request.set_key_schema(Some(key_schema(key)?));
     }
-    let throughput = match table.billing {
-        Some(Billing::Provisioned { read, write }) => {
-            Some(sdk::ProvisionedThroughput::builder().read_capacity_units(read).write_capacity_units(write).build()?)
-        }
-        Some(Billing::PayPerRequest) | None => None,
-    };
+    let throughput = table.billing.and_then(Billing::capacity).map(throughput).transpose()?;
     let mode = if throughput.is_some() { sdk::BillingMode::Provisioned } else { sdk::BillingMode::PayPerRequest };
     request = request.billing_mode(mode).set_provisioned_throughput(throughput.clone());
     for (index_name, index) in indexes {
@@ -140,10 +150,72 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
     if table.deletion_protection == Some(true) {
         request = request.deletion_protection_enabled(true);
     }
-    for (key, value) in table.tags.iter().flatten() {
-        request = request.tags(sdk::Tag::builder().key(key).value(value).build()?);
+    request = request.set_table_class(table.class.map(table_class));
+    let tags = table.tags.as_ref().map(tags).transpose()?.filter(|tags| !tags.is_empty());
+    Ok(request.set_tags(tags))
+}
+
+/// Returns the request that makes one change.
+pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTableInputBuilder, BuildError> {
+    let request = UpdateTableInputBuilder::default().table_name(name);
+    Ok(match change {
+        TableChange::CreateIndex { index_name, index, attributes } => {
+            let create = sdk::CreateGlobalSecondaryIndexAction::builder()
+                .index_name(index_name)
+                .set_key_schema(Some(key_schema(&index.key)?))
+                .projection(projection(&index.projection))
+                .set_provisioned_throughput(index.capacity.map(throughput).transpose()?);
+            let definitions = attributes.iter().map(definition).collect::<Result<_, _>>()?;
+            request.set_attribute_definitions(Some(definitions)).global_secondary_index_updates(
+                sdk::GlobalSecondaryIndexUpdate::builder().create(create.build()?).build(),
+            )
+        }
+        TableChange::DeleteIndex { index_name, .. } => {
+            let delete = sdk::DeleteGlobalSecondaryIndexAction::builder().index_name(index_name).build()?;
+            request.global_secondary_index_updates(sdk::GlobalSecondaryIndexUpdate::builder().delete(delete).build())
+        }
+        TableChange::Billing { billing, switches, table, indexes } => {
+            let mode = match billing {
+                Billing::PayPerRequest => sdk::BillingMode::PayPerRequest,
+                Billing::Provisioned(_) => sdk::BillingMode::Provisioned,
+            };
+            let mut request = request
+                .set_billing_mode(switches.then_some(mode))
+                .set_provisioned_throughput(table.map(throughput).transpose()?);
+            for (index, capacity) in indexes {
+                let update = sdk::UpdateGlobalSecondaryIndexAction::builder()
+                    .index_name(index)
+                    .provisioned_throughput(throughput(*capacity)?);
+                let update = sdk::GlobalSecondaryIndexUpdate::builder().update(update.build()?);
+                request = request.global_secondary_index_updates(update.build());
+            }
+            request
+        }
+        TableChange::Encryption { encryption } => request.sse_specification(sse(encryption)),
+        TableChange::DeletionProtection { enabled } => request.deletion_protection_enabled(*enabled),
+        TableChange::Class { class } => request.table_class(table_class(*class)),
+    })
+}
+
+pub(super) fn tags(tags: &Tags) -> Result<Vec<sdk::Tag>, BuildError> {
+    tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn table_class(class: Class) -> sdk::TableClass {
+    match class {
+        Class::Standard => sdk::TableClass::Standard,
+        Class::InfrequentAccess => sdk::TableClass::StandardInfrequentAccess,
     }
-    Ok(request)
+}
+
+fn throughput(capacity: Capacity) -> Result<sdk::ProvisionedThroughput, BuildError> {
+    let builder = sdk::ProvisionedThroughput::builder();
+    builder.read_capacity_units(capacity.read).write_capacity_units(capacity.write).build()
+}
+
+fn definition(attribute: &Attribute) -> Result<sdk::AttributeDefinition, BuildError> {
+    let builder = sdk::AttributeDefinition::builder().attribute_name(&attribute.name);
+    builder.attribute_type(scalar(attribute.kind)).build()
 }
 
 fn scalar(kind: AttributeType) -> sdk::ScalarAttributeType {
@@ -199,6 +271,7 @@ mod tests {
         let index = |projection| Index {
             key: Key { partition: attribute("user", AttributeType::S), sort: Some(attribute("at", AttributeType::N)) },
             projection,
+            capacity: None,
             status: IndexStatus::Active,
         };
         let include = Projection::Include([String::from("b"), String::from("a")].into());
@@ -241,7 +314,7 @@ mod tests {
 
     #[test]
     fn provisioned_capacity_is_given_to_each_index() {
-        let paid = Table { billing: Some(Billing::Provisioned { read: 5, write: 2 }), ..layout() };
+        let paid = Table { billing: Some(Billing::Provisioned(Capacity { read: 5, write: 2 })), ..layout() };
         let request = create_table("t", &paid).unwrap().build().unwrap();
         assert_eq!(request.billing_mode(), Some(&sdk::BillingMode::Provisioned));
         for index in request.global_secondary_indexes() {
@@ -281,7 +354,7 @@ mod tests {
         let capacity =
             sdk::ProvisionedThroughputDescription::builder().read_capacity_units(3).write_capacity_units(1).build();
         let provisioned = sdk::TableDescription::builder().provisioned_throughput(capacity).build();
-        assert_eq!(table(&provisioned).billing, Some(Billing::Provisioned { read: 3, write: 1 }));
+        assert_eq!(table(&provisioned).billing, Some(Billing::Provisioned(Capacity { read: 3, write: 1 })));
     }
 
     #[test]

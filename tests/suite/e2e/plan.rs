@@ -48,9 +48,9 @@ fn text_from_aws_is_never_printed_raw() {
     assert!(!run.stdout.contains('\u{1b}') && !run.stdout.contains('\u{202e}'), "{}", run.stdout);
 }
 
-/// Each way a table can differ, with what it would take; and an apply leaves all of it alone.
+/// Each way a table can differ, with what it would take; one of them never can, so an apply leaves the table alone.
 #[test]
-fn table_drift_is_shown_field_by_field_and_left_alone() {
+fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() {
     let world = project();
     let index = |name: &str, partition: &str, sort: &str| {
         json!({ "IndexName": name, "Projection": { "ProjectionType": "KEYS_ONLY" }, "KeySchema": [
@@ -75,7 +75,7 @@ fn table_drift_is_shown_field_by_field_and_left_alone() {
         point_in_time_recovery = true\ndeletion_protection = true\nencryption = \"aws-managed\"\ntags = { team = \"security\" }\n");
     snapshot!(world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout);
     world.calls();
-    // Some of it only deleting could close: refused.
+    // Its key can never change: refused.
     world.run(&["apply", "--yes"]).expect(4);
     assert_eq!(world.writes(), [""; 0]);
 }

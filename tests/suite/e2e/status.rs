@@ -91,3 +91,22 @@ fn status_of_a_manifest_shows_live_and_how_it_differs() {
     assert_eq!(document["tables"][3]["state"], json!("not_found"));
     assert_eq!(document["suggestions"][0]["type"], json!("apply"));
 }
+
+#[test]
+fn a_filter_is_shown_and_is_in_the_suggestion() {
+    let world = project();
+    let run = world.run(&["status", "--only", "tables.*", "--exclude", "tables.audit"]).expect(0);
+    assert!(run.stdout.contains("\nOnly tables.*\nWithout tables.audit\n"), "{}", run.stdout);
+    assert!(!run.stdout.contains("acme-audit") && run.stdout.contains("acme-sessions"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("sentinel apply -f sentinel.toml --only 'tables.*' --exclude tables.audit"),
+        "{}",
+        run.stdout
+    );
+    let run = world.run(&["plan", "--only", "tables.none"]).expect(1);
+    assert!(run.stderr.contains("--only tables.none matches nothing in the manifest"), "{}", run.stderr);
+    let run = world.run(&["plan", "--only", "audit"]).expect(1);
+    assert!(run.stderr.contains("write an address such as profiles.dev"), "{}", run.stderr);
+    let plan = world.run(&["plan", "--only", "profiles.*", "--json"]).expect(0).json();
+    assert_eq!(plan["scope"]["only"], json!(["profiles.*"]));
+}

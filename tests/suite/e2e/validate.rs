@@ -108,3 +108,18 @@ fn no_manifest_says_how_to_start_one() {
     let world = World::new();
     snapshot!(world.run(&["plan"]).expect(1).stderr);
 }
+
+#[test]
+fn tags_are_counted_with_those_of_everything() {
+    let world = World::new();
+    let tags = |head: &str, count: u32| {
+        (0..count).map(|number| format!("{head}{number} = \"x\"")).collect::<Vec<_>>().join(", ")
+    };
+    let manifest =
+        |own: u32| format!("[aws]\ntags = {{ {} }}\n[profiles.a]\ntags = {{ {} }}\n", tags("a", 25), tags("b", own));
+    world.write("sentinel.toml", &manifest(24));
+    world.run(&["validate"]).expect(0);
+    world.write("sentinel.toml", &manifest(25));
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("51 tags, with those of [aws] and the ownership tag"), "{}", run.stderr);
+}

@@ -1,0 +1,263 @@
+//! From a manifest to its passes: one for each target, side by side.
+
+use std::path::PathBuf;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::context::{Context, Project, no_region};
+use crate::cli::{FilterArgs, ReachArgs};
+use crate::error::Error;
+use crate::manifest::{AwsSection, TargetSection};
+use crate::provider::{Connection, Reader, Region};
+use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
+use crate::resource::DesiredResource;
+use crate::resource::call::{Class, Pace};
+
+/// How many targets are worked on at once.
+pub(super) const TARGETS: usize = 4;
+
+/// Where one pass goes, and with whose credentials.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    /// Its name in the manifest, where it has several.
+    pub(super) name: Option<String>,
+    pub(super) region: Region,
+    pub(super) aws_profile: Option<String>,
+    pub(super) role_arn: Option<String>,
+    pub(super) account_id: Option<String>,
+    /// The folder of the embedded AWS, when that is what it works on.
+    pub(super) local: Option<PathBuf>,
+}
+
+/// One target's pass, with the connection that it was made on.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) destination: Destination,
+    pub(super) reader: Reader,
+    pub(super) pass: Pass,
+}
+
+/// One target, and how planning it ended.
+pub(super) type Attempt = (Destination, Result<Planned, Error>);
+
+/// Returns the scope that the flags say.
+pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -> Result<Scope, Error> {
+    let ownership = project.loaded.manifest.aws.ownership_key();
+    if ownership.is_none() && (reach.prune || reach.adopt) {
+        let hint = "remove ownership_tag = false under [aws] in the manifest; then --adopt marks what it names";
+        return Err(Error::usage("without an ownership tag nothing tells whose a resource is", hint));
+    }
+    let scope = Scope {
+        intent: Intent::Converge,
+        prune: reach.prune,
+        adopt: reach.adopt,
+        only: filter.only.clone(),
+        exclude: filter.exclude.clone(),
+        allow: reach.allow_destructive.iter().copied().collect(),
+        ownership,
+    };
+    check_filters(project, &scope)?;
+    Ok(scope)
+}
+
+/// Refuses a filter that matches nothing: it is most likely mistyped, and would quietly do less, or more, than meant.
+fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
+    let desired = &project.loaded.desired;
+    for (flag, glob) in
+        scope.only.iter().map(|glob| ("--only", glob)).chain(scope.exclude.iter().map(|glob| ("--exclude", glob)))
+    {
+        let alone = Scope { only: vec![glob.clone()], ..Scope::default() };
+        // What is pruned is not in the manifest.
+        if !scope.prune && !desired.iter().any(|one| alone.holds(one.address())) {
+            let addresses: Vec<String> = desired.iter().map(|one| one.address().to_string()).collect();
+            let hint = format!("it names: {}", addresses.join(", "));
+            return Err(Error::usage(format!("{flag} {glob} matches nothing in the manifest"), hint));
+        }
+    }
+    if !scope.prune && !desired.is_empty() && !desired.iter().any(|one| scope.holds(one.address())) {
+        return Err(Error::usage("the filters leave nothing of the manifest", "loosen --only or --exclude"));
+    }
+    Ok(())
+}
+
+/// One target as the manifest says it: `[aws]`, with what its own section says over that.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    /// Its name in the manifest, where it has several.
+    pub(super) name: Option<String>,
+    pub(super) aws: AwsSection,
+    pub(super) role_arn: Option<String>,
+}
+
+impl Context {
+    /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
+    pub(super) fn chosen(&self, project: &Project, picked: &[String]) -> Result<Vec<Chosen>, Error> {
+        let manifest = &project.loaded.manifest;
+        let targets = &manifest.targets;
+        if let Some(unknown) = picked.iter().find(|name| !targets.contains_key(*name)) {
+            let names: Vec<&str> = targets.keys().map(String::as_str).collect();
+            let hint = match names.is_empty() {
+                true => String::from("the manifest has no [targets.NAME] section: leave --target out"),
+                false => format!("its targets are: {}", names.join(", ")),
+            };
+            return Err(Error::usage(format!("the manifest has no target {unknown}"), hint));
+        }
+        if targets.is_empty() {
+            return Ok(vec![Chosen { name: None, aws: manifest.aws.clone(), role_arn: None }]);
+        }
+        let picked = |name: &String| picked.is_empty() || picked.contains(name);
+        let chosen: Vec<Chosen> = targets
+            .iter()
+            .filter(|(name, _)| picked(name))
+            .map(|(name, own)| merged(name, own, &manifest.aws))
+            .collect();
+        // One profile can assume the roles of all; otherwise it would send all of them to one account.
+        let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.role_arn.is_none());
+        if chosen.len() > 1 && (self.global.region.is_some() || profile) {
+            let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
+            let message =
+                format!("one --region or --aws-profile cannot be that of several targets: {}", names.join(", "));
+            return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
+        }
+        Ok(chosen)
+    }
+
+    /// Returns where the manifest's passes go.
+    pub(super) async fn destinations(&self, project: &Project, picked: &[String]) -> Result<Vec<Destination>, Error> {
+        let mut destinations = Vec::new();
+        for Chosen { name, aws, role_arn } in self.chosen(project, picked)? {
+            let Some(region) = self.region(&aws).await else {
+                return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
+            };
+            let local = self.local_folder(&project.folder).map(|folder| match &name {
+                // Each target is an account of its own, so each has a store of its own.
+                Some(name) => folder.join("targets").join(name),
+                None => folder,
+            });
+            let (aws_profile, account_id) = (self.aws_profile(&aws), aws.account_id);
+            destinations.push(Destination { name, region, aws_profile, role_arn, account_id, local });
+        }
+        Ok(destinations)
+    }
+
+    /// Connects for reading, and says where the pass goes. Makes no AWS call, but for assuming a role.
+    pub(super) async fn connect(
+        &self,
+        destination: &Destination,
+        policy_root: &str,
+    ) -> Result<(Reader, Target), Error> {
+        let region = &destination.region;
+        let folder = destination.local.as_deref();
+        let embedded = folder.map(|folder| super::local::open(folder, &region.name)).transpose()?;
+        let reader = Reader::connect(Connection {
+            region: region.name.clone(),
+            aws_profile: destination.aws_profile.clone(),
+            role_arn: destination.role_arn.clone().filter(|_| embedded.is_none()),
+            endpoint_url: self.global.endpoint_url.clone(),
+            pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
+            embedded,
+            interrupt: self.interrupt.clone(),
+        });
+        let target = Target {
+            name: destination.name.clone(),
+            region: region.name.clone(),
+            region_source: region.source.clone(),
+            policy_root: policy_root.to_owned(),
+            caller: None,
+            local: folder.map(|folder| folder.display().to_string()),
+        };
+        Ok((reader.await, target))
+    }
+
+    /// Observes and plans one target, and refuses an account that is not its own.
+    pub(super) async fn plan(
+        &self,
+        destination: Destination,
+        policy_root: &str,
+        desired: &[DesiredResource],
+        scope: Scope,
+    ) -> Result<Planned, Error> {
+        let (reader, target) = self.connect(&destination, policy_root).await?;
+        let work = async { Ok(reconcile::plan(&reader, target, desired, scope).await?) };
+        let pass = self.reading(work).await.map_err(|error| explained(error, &destination))?;
+        let who =
+            destination.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
+        guard::account(&pass.plan, &who, destination.account_id.as_deref()).map_err(Error::Refused)?;
+        Ok(Planned { destination, reader, pass })
+    }
+
+    /// Plans every target that is picked, side by side. One that fails leaves the others alone.
+    pub(super) async fn plan_all(
+        &self,
+        project: &Project,
+        filter: &FilterArgs,
+        scope: &Scope,
+    ) -> Result<Vec<Attempt>, Error> {
+        let destinations = self.destinations(project, &filter.targets).await?;
+        let plans = destinations.into_iter().map(|destination| async move {
+            let loaded = &project.loaded;
+            let planned = self.plan(destination.clone(), &loaded.policy_root, &loaded.desired, scope.clone()).await;
+            (destination, planned)
+        });
+        let mut attempts: Vec<Attempt> = stream::iter(plans).buffered(TARGETS).collect().await;
+        if self.interrupt.raised() {
+            return Err(Error::Interrupted);
+        }
+        refuse_twins(&mut attempts);
+        Ok(attempts)
+    }
+}
+
+/// Says whose credentials they are that do not work, where the manifest or a flag names them.
+pub(super) fn explained(error: Error, destination: &Destination) -> Error {
+    let Error::Aws(call) = &error else { return error };
+    if call.class != Class::Credentials {
+        return error;
+    }
+    match (&destination.role_arn, &destination.aws_profile) {
+        (Some(role), _) => Error::usage(
+            format!("the role {role} gives no credentials: {}", call.message),
+            "the credentials at hand need sts:AssumeRole on it, and its trust policy has to let them",
+        ),
+        (None, Some(profile)) => Error::usage(
+            format!("the AWS profile {profile} gives no credentials: {}", call.message),
+            format!(
+                "is it in ~/.aws/config or ~/.aws/credentials? Renew a session with: aws sso login --profile {profile}"
+            ),
+        ),
+        (None, None) => error,
+    }
+}
+
+fn merged(name: &str, own: &TargetSection, aws: &AwsSection) -> Chosen {
+    let own = own.clone();
+    // A role says itself whose it is.
+    let of_role = own.role_arn.as_ref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
+    let aws = AwsSection {
+        region: own.region.or_else(|| aws.region.clone()),
+        profile: own.profile.or_else(|| aws.profile.clone()),
+        account_id: own.account_id.or(of_role).or_else(|| aws.account_id.clone()),
+        ..AwsSection::default()
+    };
+    Chosen { name: Some(name.to_owned()), aws, role_arn: own.role_arn }
+}
+
+/// Refuses a target that is the same account and region as another: two passes would work against each other.
+fn refuse_twins(attempts: &mut [Attempt]) {
+    let mut seen: Vec<(String, String, String)> = Vec::new();
+    for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
+        let Ok(planned) = attempt else { continue };
+        let target = &planned.pass.plan.target;
+        let name = destination.name.clone().unwrap_or_default();
+        let account = target.caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
+        let twin = seen.iter().find(|(_, other, region)| *other == account && *region == target.region);
+        if let Some((twin, ..)) = twin {
+            let message =
+                format!("targets {twin} and {name} are the same: account {account}, region {}", target.region);
+            let hint = String::from("give each its own region, profile or role_arn, or take one out");
+            *attempt = Err(Error::Refused(guard::Refusal { message, hint }));
+        } else {
+            seen.push((name, account, target.region.clone()));
+        }
+    }
+}

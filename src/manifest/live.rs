@@ -1,0 +1,111 @@
+//! From a live table to the section that describes it.
+
+use indexmap::IndexMap;
+
+use super::{BillingMode, Builtin, IndexSection, TableSection};
+use crate::resource::Tags;
+use crate::resource::table::{Billing, Class, Encryption, Index, Projection, Table, Ttl, check_kms_key};
+
+impl TableSection {
+    /// Returns the section that describes a live table as it is, and its name in the manifest.
+    ///
+    /// A table with a built-in name and layout becomes that built-in's section, any other one is described in full. What
+    /// is at AWS's default (encryption, protection, backups, class) and tags that are not there are left unmanaged.
+    pub fn of_live(name: &str, live: &Table) -> (String, Self) {
+        let builtin = Builtin::ALL.into_iter().find(|builtin| builtin.default_name() == name);
+        if let Some(builtin) = builtin.filter(|builtin| fits(*builtin, live)) {
+            return (builtin.key().to_owned(), Self::of_builtin(builtin, live));
+        }
+        let key = if Builtin::from_key(name).is_some() { format!("{name}-table") } else { name.to_owned() };
+        let indexes = live.indexes.as_ref().map(|indexes| {
+            indexes.iter().map(|(name, index)| (name.clone(), index_section(index))).collect::<IndexMap<_, _>>()
+        });
+        let section = Self {
+            name: Some(name.to_owned()),
+            partition_key: live.key.as_ref().map(|key| key.partition.clone()),
+            sort_key: live.key.as_ref().and_then(|key| key.sort.clone()),
+            ttl_attribute: live.ttl.clone().filter(is_settled),
+            indexes: indexes.filter(|indexes| !indexes.is_empty()),
+            ..Self::settings(live)
+        };
+        (key, section.paid_as(live.billing.filter(|_| is_uniform(live))))
+    }
+
+    fn of_builtin(builtin: Builtin, live: &Table) -> Self {
+        let layout = builtin.layout();
+        let known = layout.indexes.unwrap_or_default();
+        let more = live.indexes.iter().flatten().filter(|(name, _)| !known.contains_key(*name));
+        let more: IndexMap<String, IndexSection> =
+            more.map(|(name, index)| (name.clone(), index_section(index))).collect();
+        let section = Self {
+            ttl_attribute: live.ttl.clone().filter(|ttl| is_settled(ttl) && Some(ttl) != layout.ttl.as_ref()),
+            indexes: Some(more).filter(|more| !more.is_empty()),
+            ..Self::settings(live)
+        };
+        section.paid_as(live.billing.filter(|billing| Some(*billing) != layout.billing))
+    }
+
+    fn settings(live: &Table) -> Self {
+        let encryption = live.encryption.clone().filter(|encryption| match encryption {
+            Encryption::AwsOwned | Encryption::AwsManaged => false,
+            Encryption::Kms(arn) => check_kms_key(arn).is_ok(),
+        });
+        let tags: Tags = live
+            .tags
+            .iter()
+            .flatten()
+            .filter(|(key, _)| !key.starts_with("aws:"))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        Self {
+            encryption,
+            point_in_time_recovery: live.point_in_time_recovery.filter(|on| *on),
+            deletion_protection: live.deletion_protection.filter(|on| *on),
+            table_class: live.class.filter(|class| *class != Class::Standard),
+            // With the ownership tag, fifty of its own would be one too many.
+            tags: Some(tags).filter(|tags| (1..50).contains(&tags.len())),
+            ..Self::default()
+        }
+    }
+
+    fn paid_as(mut self, billing: Option<Billing>) -> Self {
+        match billing {
+            Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
+            Some(Billing::Provisioned(units)) => {
+                self.billing_mode = Some(BillingMode::Provisioned);
+                (self.read_capacity, self.write_capacity) = (Some(units.read), Some(units.write));
+            }
+            None => {}
+        }
+        self
+    }
+}
+
+/// Returns whether every index of a table is paid for as the table is, which is all a manifest can say of them.
+pub fn is_uniform(live: &Table) -> bool {
+    let Some(Billing::Provisioned(units)) = live.billing else { return true };
+    live.indexes.iter().flatten().all(|(_, index)| index.capacity.is_none_or(|own| own == units))
+}
+
+/// Returns whether a live table has what a built-in layout says it must: a section can add to that, and not take away.
+fn fits(builtin: Builtin, live: &Table) -> bool {
+    let layout = builtin.layout();
+    let found = |name: &String| live.indexes.as_ref().and_then(|indexes| indexes.get(name));
+    let same = |(name, wanted): (&String, &Index)| {
+        found(name).is_some_and(|found| found.key == wanted.key && found.projection == wanted.projection)
+    };
+    layout.key == live.key && is_uniform(live) && layout.indexes.iter().flatten().all(same)
+}
+
+/// What AWS is still turning off cannot be written down.
+fn is_settled(ttl: &Ttl) -> bool {
+    *ttl != Ttl::Disabling
+}
+
+fn index_section(index: &Index) -> IndexSection {
+    IndexSection {
+        partition_key: index.key.partition.clone(),
+        sort_key: index.key.sort.clone(),
+        projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),
+    }
+}

@@ -1,0 +1,65 @@
+//! What an import wrote, as text and as JSON.
+
+use serde::Serialize;
+
+use super::{BOLD, GREEN, YELLOW, escape, paint};
+
+/// What an import wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Imported {
+    pub region: String,
+    pub account: String,
+    /// The manifest, and every policy file.
+    pub written: Vec<String>,
+    pub resources: Vec<ImportedResource>,
+    /// What was left out, or is not managed as it is, and why.
+    pub warnings: Vec<Warning>,
+    /// Addresses in which a plan on the manifest would not be empty.
+    pub differs: Vec<String>,
+    /// The command that looks.
+    pub next: String,
+}
+
+/// One resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImportedResource {
+    pub address: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+}
+
+/// Something to know of what was imported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    pub name: String,
+    pub why: String,
+}
+
+/// Returns it as text.
+pub fn render(imported: &Imported) -> String {
+    let mut text = format!("Account {}, region {}\n\n", escape(&imported.account), escape(&imported.region));
+    let width = imported.resources.iter().map(|one| one.address.chars().count()).max().unwrap_or(0);
+    for one in &imported.resources {
+        let file = one.file.as_ref().map(|file| format!(" -> {}", escape(file))).unwrap_or_default();
+        let line = format!("{:width$}  {}{file}", escape(&one.address), escape(&one.name));
+        text.push_str(&format!("  {} {line}\n", paint(GREEN, '+')));
+    }
+    if imported.resources.is_empty() {
+        text.push_str("  nothing was found\n");
+    }
+    for warning in &imported.warnings {
+        text.push_str(&format!("  {} {}: {}\n", paint(YELLOW, '?'), escape(&warning.name), escape(&warning.why)));
+    }
+    let manifest = imported.written.first().map(String::as_str).unwrap_or_default();
+    let count = imported.written.len().saturating_sub(1);
+    let plural = if count == 1 { "" } else { "s" };
+    let wrote = format!("{} {} and {count} policy file{plural}.", paint(BOLD, "Wrote:"), escape(manifest));
+    text.push_str(&format!("\n{wrote}\n"));
+    match imported.differs.as_slice() {
+        [] => text.push_str("Verified: a plan on it is empty.\n"),
+        differs => text.push_str(&format!("Verified: a plan on it is not empty in {}.\n", differs.join(", "))),
+    }
+    text.push_str(&format!("Next: {}\n", imported.next));
+    text
+}

@@ -1,0 +1,574 @@
+//! The steps that bring a table to what it should be, in the order AWS takes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Attribute, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::change::{Consent, FieldChange, Takes};
+use crate::resource::call::{
+    CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
+    TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
+};
+use crate::resource::{Desired, Facts, Live, Tags};
+
+/// One call that changes a table, or one wait.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum TableStep {
+    /// Creates the table with all its indexes; expects that there is none of its name.
+    CreateTable { name: String, table: Box<Table> },
+    /// Waits until the table and its indexes are ACTIVE.
+    WaitForTable { name: String },
+    /// Changes one thing with `UpdateTable`, which takes no more at once; expects the table ACTIVE.
+    UpdateTable { name: String, change: TableChange },
+    /// Turns point-in-time recovery on or off.
+    SetPointInTimeRecovery { name: String, enabled: bool },
+    /// Sets these tags and leaves all others.
+    TagTable { name: String, arn: String, tags: Tags },
+    /// Removes the tags of these keys.
+    UntagTable { name: String, arn: String, keys: Vec<String> },
+    /// Turns time to live on; expects it off.
+    EnableTimeToLive { name: String, attribute: String },
+    /// Turns time to live off; expects it on with this attribute.
+    DisableTimeToLive { name: String, attribute: String },
+    /// Ends the work on the table for now: AWS takes what follows only later.
+    Defer {
+        name: String,
+        why: String,
+        /// After how many seconds, where AWS says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<u32>,
+    },
+}
+
+/// What one `UpdateTable` changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum TableChange {
+    /// Builds an index. `attributes` are the key attributes of the table and all its indexes by then.
+    CreateIndex {
+        index_name: String,
+        index: Index,
+        attributes: Vec<Attribute>,
+    },
+    /// Deletes an index; expects it to be the one that was observed, for a name can be taken by another since.
+    DeleteIndex {
+        index_name: String,
+        expects: Index,
+    },
+    /// Changes the billing mode, or the capacities that differ.
+    Billing {
+        billing: Billing,
+        /// Whether the mode changes, and not only capacities.
+        switches: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table: Option<Capacity>,
+        indexes: BTreeMap<String, Capacity>,
+    },
+    Encryption {
+        encryption: Encryption,
+    },
+    DeletionProtection {
+        enabled: bool,
+    },
+    Class {
+        class: Class,
+    },
+}
+
+impl TableStep {
+    pub(in crate::resource) fn operations(&self) -> &'static [Operation] {
+        match self {
+            // Tags given with a creation take the permission of their own.
+            Self::CreateTable { table, .. } => match table.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+                true => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
+                false => &[CREATE_TABLE, DESCRIBE_TABLE],
+            },
+            Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
+            Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
+            Self::SetPointInTimeRecovery { .. } => &[UPDATE_CONTINUOUS_BACKUPS],
+            Self::TagTable { .. } => &[TAG_RESOURCE],
+            Self::UntagTable { .. } => &[UNTAG_RESOURCE],
+            Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => {
+                &[UPDATE_TIME_TO_LIVE, DESCRIBE_TIME_TO_LIVE]
+            }
+            Self::Defer { .. } => &[],
+        }
+    }
+
+    pub(in crate::resource) fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::UpdateTable { change, .. } => change.needs(),
+            Self::SetPointInTimeRecovery { enabled: false, .. } => Some(Consent::Protection),
+            Self::CreateTable { .. }
+            | Self::WaitForTable { .. }
+            | Self::SetPointInTimeRecovery { enabled: true, .. }
+            | Self::TagTable { .. }
+            | Self::UntagTable { .. }
+            | Self::EnableTimeToLive { .. }
+            | Self::DisableTimeToLive { .. }
+            | Self::Defer { .. } => None,
+        }
+    }
+
+    pub(in crate::resource) fn describe(&self) -> String {
+        let on_off = |enabled: bool| if enabled { "enabling" } else { "disabling" };
+        match self {
+            Self::CreateTable { .. } => String::from("creating"),
+            Self::WaitForTable { .. } => String::from("waiting until ACTIVE"),
+            Self::UpdateTable { change, .. } => match change {
+                TableChange::CreateIndex { index_name, .. } => format!("building index {index_name}"),
+                TableChange::DeleteIndex { index_name, .. } => format!("deleting index {index_name}"),
+                TableChange::Billing { switches: true, .. } => String::from("switching billing mode"),
+                TableChange::Billing { .. } => String::from("changing capacity"),
+                TableChange::Encryption { .. } => String::from("changing encryption"),
+                TableChange::DeletionProtection { enabled } => format!("{} deletion protection", on_off(*enabled)),
+                TableChange::Class { .. } => String::from("changing table class"),
+            },
+            Self::SetPointInTimeRecovery { enabled, .. } => format!("{} point-in-time recovery", on_off(*enabled)),
+            Self::TagTable { .. } => String::from("tagging"),
+            Self::UntagTable { .. } => String::from("removing tags"),
+            Self::EnableTimeToLive { .. } => String::from("enabling TTL"),
+            Self::DisableTimeToLive { .. } => String::from("disabling TTL"),
+            Self::Defer { .. } => String::from("leaving the rest for later"),
+        }
+    }
+
+    /// Returns whether it builds an index, which takes minutes.
+    pub fn builds_index(&self) -> bool {
+        matches!(self, Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. })
+    }
+}
+
+impl TableChange {
+    fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::DeleteIndex { .. } => Some(Consent::Index),
+            Self::Encryption { encryption: Encryption::AwsOwned } | Self::DeletionProtection { enabled: false } => {
+                Some(Consent::Protection)
+            }
+            Self::CreateIndex { .. }
+            | Self::Billing { .. }
+            | Self::Encryption { .. }
+            | Self::DeletionProtection { enabled: true }
+            | Self::Class { .. } => None,
+        }
+    }
+}
+
+/// Returns the operations that observing this table calls.
+pub fn reads(desired: &Desired<Table>) -> Vec<Operation> {
+    let Table {
+        key: _,
+        indexes: _,
+        ttl,
+        billing: _,
+        encryption: _,
+        point_in_time_recovery,
+        deletion_protection: _,
+        class: _,
+        tags,
+    } = &desired.managed;
+    let mut operations = vec![DESCRIBE_TABLE];
+    operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
+    operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
+    operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TABLE_TAGS));
+    operations
+}
+
+/// Returns the steps that create the table: what `CreateTable` carries, then the rest once the table is ACTIVE.
+pub fn create(desired: &Desired<Table>) -> Vec<TableStep> {
+    let name = || desired.name.clone();
+    let table = Box::new(desired.initial.clone());
+    let mut steps = vec![TableStep::CreateTable { name: name(), table }, TableStep::WaitForTable { name: name() }];
+    if let Some(Ttl::Enabled(attribute)) = &desired.initial.ttl {
+        steps.push(TableStep::EnableTimeToLive { name: name(), attribute: attribute.clone() });
+    }
+    if desired.initial.point_in_time_recovery == Some(true) {
+        steps.push(TableStep::SetPointInTimeRecovery { name: name(), enabled: true });
+    }
+    steps
+}
+
+/// Returns whether a difference on a table that is being created is only that its creation is not over.
+pub fn still_to_come(change: &FieldChange) -> bool {
+    matches!(change.path.as_str(), "ttl" | "point_in_time_recovery") || change.takes == Takes::Time
+}
+
+const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
+
+/// Returns the steps that make the differences go away.
+///
+/// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
+/// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
+/// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
+pub fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange]) -> Vec<TableStep> {
+    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let managed = &desired.managed;
+    let mut repair = Repair { name: &desired.name, steps: Vec::new() };
+    let busy = live.facts.status.as_deref().is_some_and(|status| status != "ACTIVE");
+    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.starts_with("index "));
+    if busy || building {
+        repair.wait();
+    }
+    let recovery = managed.point_in_time_recovery.filter(|_| differs("point_in_time_recovery"));
+    let protection = managed.deletion_protection.filter(|_| differs("deletion_protection"));
+    repair.guards(recovery.filter(|on| *on), protection.filter(|on| *on));
+    repair.tags(desired, live);
+    if let Some(encryption) = managed.encryption.clone().filter(|_| differs("encryption")) {
+        repair.update(TableChange::Encryption { encryption });
+    }
+    if let Some(class) = managed.class.filter(|_| differs("table_class")) {
+        repair.update(TableChange::Class { class });
+    }
+    let indexes = repair.indexes(managed, &live.state);
+    repair.billing(managed.billing, live.state.billing, &indexes);
+    repair.guards(recovery.filter(|on| !*on), protection.filter(|on| !*on));
+    if changes.iter().any(|change| change.path == "ttl") {
+        repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
+    }
+    repair.steps
+}
+
+struct Repair<'a> {
+    name: &'a str,
+    steps: Vec<TableStep>,
+}
+
+impl Repair<'_> {
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    fn wait(&mut self) {
+        self.steps.push(TableStep::WaitForTable { name: self.name() });
+    }
+
+    /// A table takes one update at a time: each is waited for.
+    fn update(&mut self, change: TableChange) {
+        self.steps.push(TableStep::UpdateTable { name: self.name(), change });
+        self.wait();
+    }
+
+    fn guards(&mut self, recovery: Option<bool>, protection: Option<bool>) {
+        if let Some(enabled) = protection {
+            self.update(TableChange::DeletionProtection { enabled });
+        }
+        if let Some(enabled) = recovery {
+            self.steps.push(TableStep::SetPointInTimeRecovery { name: self.name(), enabled });
+        }
+    }
+
+    /// All tags that are to be there in one call, since each call locks the table's tags for seconds.
+    fn tags(&mut self, desired: &Desired<Table>, live: &Live<Table>) {
+        let arn = || live.facts.arn.clone().unwrap_or_default();
+        let mut set = desired.owner_tags(&live.facts);
+        let mut gone = Vec::new();
+        if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
+            if wanted.iter().any(|(key, value)| before.get(key) != Some(value)) {
+                set.extend(wanted.clone());
+            }
+            gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+        }
+        if !set.is_empty() {
+            self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
+        }
+        if !gone.is_empty() {
+            self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: gone });
+        }
+    }
+
+    /// Deletes what is too much or different, then builds what is missing. Returns the indexes there are by then.
+    fn indexes(&mut self, managed: &Table, live: &Table) -> BTreeMap<String, Index> {
+        let mut there = live.indexes.clone().unwrap_or_default();
+        let Some(wanted) = &managed.indexes else { return there };
+        let as_wanted = |name: &String, found: &Index| wanted.get(name).is_some_and(|index| index.is_same(found));
+        there.retain(|name, found| {
+            // One that is on its way out has been waited for.
+            let deleting = found.status == IndexStatus::Deleting;
+            if as_wanted(name, found) && !deleting {
+                return true;
+            }
+            if !deleting {
+                let expects = Index { status: IndexStatus::Active, ..found.clone() };
+                self.update(TableChange::DeleteIndex { index_name: name.clone(), expects });
+            }
+            false
+        });
+        // The mode and capacity are still the live ones when an index is built: their change comes after.
+        let capacity = live.billing.and_then(Billing::capacity);
+        for (name, index) in wanted {
+            if there.contains_key(name) {
+                continue;
+            }
+            let index = Index { capacity, ..index.clone() };
+            there.insert(name.clone(), index.clone());
+            let keys = live.key.iter().chain(there.values().map(|index| &index.key));
+            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).cloned().collect();
+            attributes.sort();
+            attributes.dedup();
+            self.update(TableChange::CreateIndex { index_name: name.clone(), index, attributes });
+        }
+        there
+    }
+
+    fn billing(&mut self, wanted: Option<Billing>, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
+        let (Some(wanted), Some(live)) = (wanted, live) else { return };
+        let switches = live.capacity().is_some() != wanted.capacity().is_some();
+        let table = wanted.capacity().filter(|_| wanted != live);
+        // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
+        let differing = indexes.iter().filter_map(|(name, index)| {
+            let capacity = wanted.capacity()?;
+            let differs = switches || index.capacity.is_some_and(|live| live != capacity);
+            differs.then(|| (name.clone(), capacity))
+        });
+        let indexes: BTreeMap<String, Capacity> = differing.collect();
+        if switches || table.is_some() || !indexes.is_empty() {
+            self.update(TableChange::Billing { billing: wanted, switches, table, indexes });
+        }
+    }
+
+    fn ttl(&mut self, wanted: Option<&Ttl>, live: Option<&Ttl>) {
+        let name = self.name();
+        let pause = || TableStep::Defer { name: name.clone(), why: TTL_PAUSE.to_owned(), seconds: Some(3600) };
+        let enable =
+            |attribute: &String| TableStep::EnableTimeToLive { name: name.clone(), attribute: attribute.clone() };
+        let disable =
+            |attribute: &String| TableStep::DisableTimeToLive { name: name.clone(), attribute: attribute.clone() };
+        let steps = match (live, wanted) {
+            (Some(Ttl::Disabled), Some(Ttl::Enabled(after))) => vec![enable(after)],
+            (Some(Ttl::Disabling), Some(Ttl::Enabled(after))) => vec![pause(), enable(after)],
+            (Some(Ttl::Enabled(before)), Some(Ttl::Enabled(after))) => vec![disable(before), pause(), enable(after)],
+            (Some(Ttl::Enabled(before)), Some(Ttl::Disabled)) => vec![disable(before)],
+            (Some(Ttl::Disabling), Some(Ttl::Disabled)) => vec![TableStep::Defer {
+                name: name.clone(),
+                why: String::from("AWS is turning TTL off, which takes up to an hour"),
+                seconds: Some(3600),
+            }],
+            _ => Vec::new(),
+        };
+        self.steps.extend(steps);
+    }
+}
+
+/// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
+/// take is known without a look at AWS.
+pub fn opposite(desired: &Desired<Table>) -> Live<Table> {
+    let managed = &desired.managed;
+    let stray = || Attribute { name: String::from("stray"), kind: super::AttributeType::S };
+    let extra = Index {
+        key: Key { partition: stray(), sort: None },
+        projection: Projection::All,
+        capacity: None,
+        status: IndexStatus::Active,
+    };
+    let other_billing = |billing: &Billing| match billing {
+        Billing::PayPerRequest => Billing::Provisioned(Capacity { read: 1, write: 1 }),
+        Billing::Provisioned(_) => Billing::PayPerRequest,
+    };
+    let other_encryption = |encryption: &Encryption| match encryption {
+        Encryption::AwsOwned => Encryption::Kms(String::from("another")),
+        Encryption::AwsManaged | Encryption::Kms(_) => Encryption::AwsOwned,
+    };
+    let other_class = |class: &Class| match class {
+        Class::Standard => Class::InfrequentAccess,
+        Class::InfrequentAccess => Class::Standard,
+    };
+    let state = Table {
+        key: managed.key.clone(),
+        indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
+        ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
+        billing: managed.billing.as_ref().map(other_billing),
+        encryption: managed.encryption.as_ref().map(other_encryption),
+        point_in_time_recovery: managed.point_in_time_recovery.map(|on| !on),
+        deletion_protection: managed.deletion_protection.map(|on| !on),
+        class: managed.class.as_ref().map(other_class),
+        tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::table::{AttributeType, changes};
+    use crate::resource::{Address, Presence};
+
+    fn attribute(name: &str, kind: AttributeType) -> Attribute {
+        Attribute { name: name.to_owned(), kind }
+    }
+
+    fn index(partition: &str, sort: AttributeType) -> Index {
+        Index {
+            key: Key { partition: attribute(partition, AttributeType::S), sort: Some(attribute("created_at", sort)) },
+            projection: Projection::All,
+            capacity: None,
+            status: IndexStatus::Active,
+        }
+    }
+
+    fn wanted() -> Desired<Table> {
+        let table = Table {
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            indexes: Some(BTreeMap::from([
+                (String::from("a-index"), index("a", AttributeType::N)),
+                (String::from("b-index"), index("b", AttributeType::N)),
+            ])),
+            ttl: Some(Ttl::Enabled(String::from("expires_at"))),
+            billing: Some(Billing::PayPerRequest),
+            encryption: Some(Encryption::AwsOwned),
+            point_in_time_recovery: Some(true),
+            deletion_protection: Some(false),
+            class: None,
+            tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+        };
+        Desired {
+            address: Address::table("t"),
+            presence: Presence::Present,
+            ownership: Some(String::from("managed-by")),
+            adopt: false,
+            name: String::from("t-1"),
+            label: String::from("t"),
+            origin: None,
+            managed: table.clone(),
+            initial: table,
+        }
+    }
+
+    fn steps(desired: &Desired<Table>, change: impl FnOnce(&mut Live<Table>)) -> Vec<String> {
+        let facts = Facts { status: Some(String::from("ACTIVE")), arn: Some(String::from("arn")), ..Facts::default() };
+        let mut live = Live { state: desired.managed.clone(), facts, gaps: Vec::new() };
+        change(&mut live);
+        let steps = repair(desired, &live, &changes(desired, &live));
+        steps.iter().filter(|step| !matches!(step, TableStep::WaitForTable { .. })).map(TableStep::describe).collect()
+    }
+
+    #[test]
+    fn what_is_as_desired_takes_no_step() {
+        assert_eq!(steps(&wanted(), |_| {}), [""; 0]);
+    }
+
+    #[test]
+    fn what_protects_comes_first_and_what_gives_up_protection_late() {
+        let done = steps(&wanted(), |live| {
+            live.state.point_in_time_recovery = Some(false);
+            live.state.deletion_protection = Some(true);
+            live.state.indexes.as_mut().unwrap().remove("a-index");
+            live.state.tags = Some(Tags::from([(String::from("stray"), String::new())]));
+            live.state.ttl = Some(Ttl::Disabled);
+            live.state.encryption = Some(Encryption::Kms(String::from("k")));
+        });
+        let expected = [
+            "enabling point-in-time recovery",
+            "tagging",
+            "removing tags",
+            "changing encryption",
+            "building index a-index",
+            "disabling deletion protection",
+            "enabling TTL",
+        ];
+        assert_eq!(done, expected);
+    }
+
+    /// An attribute's type can only change when no index uses the old one, so all deletions come before all creations.
+    #[test]
+    fn indexes_are_deleted_before_any_is_built() {
+        let done = steps(&wanted(), |live| {
+            let others = ["a", "b"].map(|name| (format!("{name}-index"), index(name, AttributeType::S)));
+            live.state.indexes = Some(BTreeMap::from(others));
+        });
+        let expected =
+            ["deleting index a-index", "deleting index b-index", "building index a-index", "building index b-index"];
+        assert_eq!(done, expected);
+    }
+
+    #[test]
+    fn an_index_that_is_being_deleted_is_waited_for_and_built_again() {
+        let desired = wanted();
+        let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
+        live.state.indexes.as_mut().unwrap().get_mut("a-index").unwrap().status = IndexStatus::Deleting;
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        let steps: Vec<String> = steps.iter().map(TableStep::describe).collect();
+        assert_eq!(steps, ["waiting until ACTIVE", "building index a-index", "waiting until ACTIVE"]);
+    }
+
+    #[test]
+    fn a_new_index_names_the_key_attributes_of_all() {
+        let desired = wanted();
+        let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
+        live.state.indexes.as_mut().unwrap().remove("b-index");
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        let [TableStep::UpdateTable { change: TableChange::CreateIndex { attributes, .. }, .. }, _] = &steps[..] else {
+            panic!("{steps:?}")
+        };
+        let names: Vec<&str> = attributes.iter().map(|attribute| attribute.name.as_str()).collect();
+        assert_eq!(names, ["a", "b", "created_at", "id"]);
+    }
+
+    #[test]
+    fn a_renamed_ttl_is_turned_off_and_the_rest_deferred() {
+        let done = steps(&wanted(), |live| live.state.ttl = Some(Ttl::Enabled(String::from("ttl"))));
+        assert_eq!(done, ["disabling TTL", "leaving the rest for later", "enabling TTL"]);
+        let done = steps(&wanted(), |live| live.state.ttl = Some(Ttl::Disabling));
+        assert_eq!(done, ["leaving the rest for later", "enabling TTL"]);
+    }
+
+    #[test]
+    fn a_switch_to_provisioned_sets_every_index_and_later_only_what_differs_is_sent() {
+        let units = Capacity { read: 5, write: 2 };
+        let mut desired = wanted();
+        desired.managed.billing = Some(Billing::Provisioned(units));
+        let billing = |live: &Live<Table>| {
+            let steps = repair(&desired, live, &changes(&desired, live));
+            match &steps[..] {
+                [TableStep::UpdateTable { change: TableChange::Billing { switches, table, indexes, .. }, .. }, _] => {
+                    (*switches, *table, indexes.keys().cloned().collect::<Vec<_>>().join(" "))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        let mut live = Live { state: wanted().managed, facts: Facts::default(), gaps: Vec::new() };
+        assert_eq!(billing(&live), (true, Some(units), String::from("a-index b-index")));
+        live.state.billing = Some(Billing::Provisioned(units));
+        for (name, index) in live.state.indexes.as_mut().unwrap() {
+            index.capacity = Some(if name == "a-index" { units } else { Capacity { read: 1, write: 1 } });
+        }
+        assert_eq!(billing(&live), (false, None, String::from("b-index")));
+    }
+
+    #[test]
+    fn an_index_of_a_provisioned_table_is_built_with_the_capacity_the_table_has() {
+        let mut desired = wanted();
+        desired.managed.billing = None;
+        let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
+        let units = Capacity { read: 5, write: 2 };
+        live.state.billing = Some(Billing::Provisioned(units));
+        live.state.indexes.as_mut().unwrap().remove("b-index");
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        assert!(matches!(
+            &steps[0],
+            TableStep::UpdateTable { change: TableChange::CreateIndex { index, .. }, .. } if index.capacity == Some(units)
+        ));
+    }
+
+    #[test]
+    fn the_opposite_of_a_table_takes_every_kind_of_repair() {
+        let desired = Desired { adopt: true, ..wanted() };
+        let live = opposite(&desired);
+        let operations: std::collections::BTreeSet<&str> = repair(&desired, &live, &changes(&desired, &live))
+            .iter()
+            .flat_map(|step| step.operations().iter().map(|operation| operation.name))
+            .collect();
+        let expected = [
+            "DescribeTable",
+            "DescribeTimeToLive",
+            "TagResource",
+            "UntagResource",
+            "UpdateContinuousBackups",
+            "UpdateTable",
+            "UpdateTimeToLive",
+        ];
+        assert_eq!(operations.into_iter().collect::<Vec<_>>(), expected);
+    }
+}

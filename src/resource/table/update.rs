@@ -1,0 +1,123 @@
+//! `UpdateTable`: one change, on a table that others may be changing too.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::api::{Client, Waiting, describe, failed, wait};
+use super::diff::same_encryption;
+use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
+use crate::resource::StepOutcome;
+use crate::resource::call::{CallError, Class, Pacer, UPDATE_TABLE};
+
+/// Makes a change, once the table is ACTIVE, unless it is there already.
+///
+/// A look comes before each try. For some changes the same again is not a no-op (encryption is done anew and counts
+/// towards the four of a day), and a change that someone else made meanwhile must not be made twice.
+pub(super) async fn execute(
+    client: &Client,
+    pacer: &Pacer,
+    waiting: Waiting,
+    name: &str,
+    change: &TableChange,
+) -> Result<StepOutcome, CallError> {
+    let request =
+        sdk::update_table(name, change).map_err(|error| failed(UPDATE_TABLE, Class::Rejected, error.to_string()))?;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(400);
+    loop {
+        let (found, facts) = describe(client, pacer, name).await?;
+        if is_made(change, &found) {
+            return Ok(StepOutcome::Done);
+        }
+        if facts.status.as_deref() != Some("ACTIVE") {
+            wait(client, pacer, waiting, name).await?;
+            continue;
+        }
+        let Err(error) = pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(client)).await else {
+            until_seen(client, pacer, name, change).await?;
+            return Ok(StepOutcome::Done);
+        };
+        match error.class {
+            // Another change is under way: someone else's, or our own whose answer was lost.
+            Class::Busy if started.elapsed() < waiting.limit => {}
+            _ => return ended(client, pacer, name, change, error).await,
+        }
+        pacer.sleep(UPDATE_TABLE, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;
+        pause = (pause * 2).min(Duration::from_secs(10));
+    }
+}
+
+/// How often a change that AWS took is looked for.
+const LOOKS: u32 = 8;
+
+/// Waits until a change shows, or the table does not answer ACTIVE any more: a read just after a change can be of before
+/// it, and whoever waits for ACTIVE next would take that for the end.
+async fn until_seen(client: &Client, pacer: &Pacer, name: &str, change: &TableChange) -> Result<(), CallError> {
+    for look in 1..=LOOKS {
+        let (found, facts) = describe(client, pacer, name).await?;
+        if is_made(change, &found) || facts.status.as_deref() != Some("ACTIVE") {
+            break;
+        }
+        pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
+    }
+    Ok(())
+}
+
+/// Reads what a refusal means: the change is there after all, or comes too soon after another.
+async fn ended(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    change: &TableChange,
+    error: CallError,
+) -> Result<StepOutcome, CallError> {
+    if matches!(error.class, Class::Interrupted | Class::Denied) {
+        return Err(error);
+    }
+    if describe(client, pacer, name).await.is_ok_and(|(found, _)| is_made(change, &found)) {
+        return Ok(StepOutcome::Done);
+    }
+    // These three AWS takes only so often; the other limits are of a kind that does not pass.
+    let limited =
+        matches!(change, TableChange::Billing { .. } | TableChange::Encryption { .. } | TableChange::Class { .. });
+    if limited && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException")) {
+        let how_often = match change {
+            TableChange::Encryption { .. } => "four changes of encryption in 24 hours",
+            TableChange::Class { .. } => "two changes of table class in 30 days",
+            _ => "one switch to on-demand in 24 hours, and a few decreases of capacity a day",
+        };
+        let why = format!("AWS allows {how_often}, and has had them; it says: {}; run again then", error.message);
+        return Ok(StepOutcome::Deferred(why));
+    }
+    Err(error)
+}
+
+/// Returns whether a table is as the change leaves it.
+fn is_made(change: &TableChange, found: &Table) -> bool {
+    let index = |name: &String| found.indexes.as_ref().and_then(|indexes| indexes.get(name));
+    match change {
+        TableChange::CreateIndex { index_name, index: wanted, .. } => {
+            index(index_name).is_some_and(|found| found.is_same(wanted) && found.status != IndexStatus::Deleting)
+        }
+        TableChange::DeleteIndex { index_name, expects } => {
+            index(index_name).is_none_or(|found| !found.is_same(expects) || found.status == IndexStatus::Deleting)
+        }
+        TableChange::Billing { billing, table, indexes, .. } => {
+            let has = |found: Option<Capacity>, wanted: Capacity| found.is_none_or(|found| found == wanted);
+            match (billing, found.billing) {
+                (Billing::PayPerRequest, live) => live == Some(Billing::PayPerRequest),
+                (Billing::Provisioned(_), Some(Billing::Provisioned(live))) => {
+                    table.is_none_or(|wanted| wanted == live)
+                        && indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
+                }
+                (Billing::Provisioned(_), _) => false,
+            }
+        }
+        TableChange::Encryption { encryption } => {
+            found.encryption.as_ref().is_some_and(|live| same_encryption(live, encryption))
+        }
+        TableChange::DeletionProtection { enabled } => found.deletion_protection == Some(*enabled),
+        TableChange::Class { class } => found.class == Some(*class),
+    }
+}

@@ -1,0 +1,112 @@
+//! A table's settings in the words in which people read them.
+
+use std::collections::BTreeMap;
+
+use super::{Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::resource::{Live, tag_words};
+
+pub(super) const fn on_off(flag: bool) -> &'static str {
+    if flag { "on" } else { "off" }
+}
+
+pub(super) fn encryption(encryption: &Encryption) -> String {
+    match encryption {
+        Encryption::AwsOwned => String::from("aws-owned"),
+        Encryption::AwsManaged => String::from("aws-managed"),
+        Encryption::Kms(arn) => arn.clone(),
+    }
+}
+
+pub(super) fn ttl(ttl: &Ttl) -> String {
+    match ttl {
+        Ttl::Disabled => String::from("disabled"),
+        Ttl::Disabling => String::from("disabling"),
+        Ttl::Enabled(attribute) => attribute.clone(),
+    }
+}
+
+pub(super) fn billing(billing: Billing) -> String {
+    match billing {
+        Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
+        Billing::Provisioned(units) => format!("PROVISIONED ({})", capacity(units)),
+    }
+}
+
+pub(super) fn capacity(capacity: Capacity) -> String {
+    format!("{} read, {} write", capacity.read, capacity.write)
+}
+
+/// Returns the words for a status that passes by itself, and what to expect of it.
+pub(super) const fn passing(status: IndexStatus) -> Option<(&'static str, &'static str)> {
+    match status {
+        // An update of an index is one of its capacity; it answers all the while.
+        IndexStatus::Active | IndexStatus::Updating => None,
+        IndexStatus::Creating { backfilling: true } => {
+            Some(("CREATING (backfilling)", "AWS is building it, in minutes"))
+        }
+        IndexStatus::Creating { backfilling: false } => Some(("CREATING", "AWS is building it, in minutes")),
+        IndexStatus::Deleting => Some(("DELETING", "AWS is deleting it; once it is gone it can be built again")),
+    }
+}
+
+pub(super) fn index(index: &Index) -> String {
+    let keys: Vec<&str> = index.key.attributes().map(|attribute| attribute.name.as_str()).collect();
+    match &index.projection {
+        Projection::All => keys.join(", "),
+        other => format!("{}, projecting {}", keys.join(", "), projection(other)),
+    }
+}
+
+/// Returns a key in words; types are named only where the two sides have the same names.
+pub(super) fn key(key: &Key, other: &Key) -> String {
+    let names = |key: &Key| key.attributes().map(|attribute| attribute.name.clone()).collect::<Vec<_>>();
+    if names(key) == names(other) { typed(key) } else { names(key).join(", ") }
+}
+
+fn typed(key: &Key) -> String {
+    let attributes = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
+    attributes.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn projection(projection: &Projection) -> String {
+    match projection {
+        Projection::All => String::from("ALL"),
+        Projection::KeysOnly => String::from("KEYS_ONLY"),
+        Projection::Include(names) => {
+            format!("include {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+/// Returns what was seen of a table, in words by field: two looks that give the same saw the same.
+pub fn seen(live: &Live<Table>) -> BTreeMap<String, String> {
+    let Table {
+        key,
+        indexes,
+        ttl: time,
+        billing: mode,
+        encryption: own,
+        point_in_time_recovery,
+        deletion_protection,
+        class,
+        tags,
+    } = &live.state;
+    let mut seen = BTreeMap::new();
+    let mut see = |field: &str, words: Option<String>| seen.extend(words.map(|words| (field.to_owned(), words)));
+    see("status", live.facts.status.clone());
+    see("key", key.as_ref().map(typed));
+    for (name, found) in indexes.iter().flatten() {
+        let status = passing(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
+        let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
+        let words = format!("{}, projecting {}{units}{status}", typed(&found.key), projection(&found.projection));
+        see(&format!("index {name}"), Some(words));
+    }
+    see("ttl", time.as_ref().map(ttl));
+    see("billing_mode", mode.map(billing));
+    see("encryption", own.as_ref().map(encryption));
+    see("point_in_time_recovery", point_in_time_recovery.map(|flag| on_off(flag).to_owned()));
+    see("deletion_protection", deletion_protection.map(|flag| on_off(flag).to_owned()));
+    see("table_class", class.map(|class| class.as_str().to_owned()));
+    see("tags", tags.as_ref().map(tag_words));
+    seen
+}

@@ -1,0 +1,179 @@
+//! The IAM policies that are derived, held against the calls that are made.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::POLICY;
+use crate::world::{World, permissions};
+
+/// Everything that can be managed, so that everything that can be called is.
+const MANIFEST: &str = r#"[aws]
+region = "us-east-1"
+account_id = "123456789012"
+tags = { team = "security" }
+
+[profiles.plain]
+
+[profiles.full]
+policy = "full.yaml"
+tier = "advanced"
+tags = { kind = "x" }
+
+[tables.approvals]
+
+[tables.sessions]
+point_in_time_recovery = true
+deletion_protection = true
+encryption = "aws-managed"
+tags = { kind = "x" }
+"#;
+
+/// Returns each action that a policy allows, on each resource.
+fn allowed(documents: &[Value]) -> BTreeSet<(String, String)> {
+    let texts = |value: &Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let statements = documents.iter().flat_map(|document| document["Statement"].as_array().unwrap());
+    statements
+        .flat_map(|statement| {
+            let resources = texts(&statement["Resource"]);
+            texts(&statement["Action"])
+                .into_iter()
+                .flat_map(move |action| resources.clone().into_iter().map(move |resource| (action.clone(), resource)))
+        })
+        .collect()
+}
+
+fn derived(world: &World, args: &[&str]) -> BTreeSet<(String, String)> {
+    let document = world.run(&[&["iam", "--json", "--for"], args].concat()).expect(0).json();
+    allowed(document["policies"].as_array().unwrap())
+}
+
+#[track_caller]
+fn same(derived: &BTreeSet<(String, String)>, called: &BTreeSet<(String, String)>) {
+    let missing: Vec<_> = called.difference(derived).collect();
+    let extra: Vec<_> = derived.difference(called).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "missing: {missing:#?}\nextra: {extra:#?}");
+}
+
+/// An apply from nothing, then one that repairs everything that can drift: none of what they call is missing from what
+/// is derived, and nothing in it is not called.
+#[test]
+fn what_is_derived_is_what_is_called() {
+    let world = World::quick();
+    world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
+    let (plan, apply) = (derived(&world, &["plan"]), derived(&world, &["apply"]));
+    assert!(world.calls().is_empty(), "it asks nobody");
+    world.run(&["apply", "--yes"]).expect(0);
+    let mut called = permissions(&world.calls());
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    world.run(&["status"]).expect(0);
+    same(&plan, &permissions(&world.calls()));
+    for table in ["sentinel-requests", "sentinel-sessions"] {
+        let dynamodb = |operation: &str, mut body: Value| {
+            body["TableName"] = json!(table);
+            world.aws(&format!("DynamoDB_20120810.{operation}"), &body);
+        };
+        dynamodb(
+            "UpdateTimeToLive",
+            json!({ "TimeToLiveSpecification": { "Enabled": false, "AttributeName": "expires_at" } }),
+        );
+        dynamodb(
+            "UpdateTable",
+            json!({ "GlobalSecondaryIndexUpdates": [{ "Delete": { "IndexName": "status-index" } }] }),
+        );
+        dynamodb(
+            "UpdateContinuousBackups",
+            json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": false } }),
+        );
+    }
+    let arn = world.table("sentinel-sessions")["TableArn"].clone();
+    let tags =
+        json!({ "ResourceArn": arn, "Tags": [{ "Key": "kind", "Value": "y" }, { "Key": "stray", "Value": "" }] });
+    world.aws("DynamoDB_20120810.TagResource", &tags);
+    let stray = json!({ "ResourceType": "Parameter", "ResourceId": "/sentinel/policies/full", "Tags": [
+        { "Key": "stray", "Value": "1" }, { "Key": "kind", "Value": "y" }] });
+    world.aws("AmazonSSM.AddTagsToResource", &stray);
+    world.write("full.yaml", &POLICY.replace("alice", "eve"));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    world.run(&["apply", "--yes"]).expect(0);
+    called.extend(permissions(&world.calls()));
+    same(&apply, &called);
+}
+
+#[test]
+fn pruning_and_adopting_take_what_they_call() {
+    let world = World::quick();
+    world.write(
+        "sentinel.toml",
+        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n",
+    );
+    world.run(&["apply", "--yes"]).expect(0);
+    let put = json!({ "Name": "/sentinel/policies/b", "Value": POLICY, "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.write(
+        "sentinel.toml",
+        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.b]\n[profiles.c]\n",
+    );
+    let derived = derived(&world, &["apply", "--prune", "--adopt"]);
+    world.calls();
+    world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune", "--yes"]).expect(0);
+    let root = "arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies";
+    // What is pruned is not known beforehand: it is allowed by its place.
+    let called = permissions(&world.calls());
+    for (action, resource) in &called {
+        let by_name = derived.contains(&(action.clone(), resource.clone()));
+        let by_place = resource.starts_with(root) && derived.contains(&(action.clone(), format!("{root}/*")));
+        assert!(by_name || by_place, "{action} on {resource} is missing");
+    }
+    let actions =
+        |set: &BTreeSet<(String, String)>| set.iter().map(|(action, _)| action.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(actions(&derived), actions(&called));
+}
+
+#[test]
+fn run_time_reads_policies_and_keeps_records() {
+    let world = World::new();
+    world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
+    let run = world.run(&["iam", "--for", "runtime"]).expect(0);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let sids: Vec<&Value> = document["Statement"].as_array().unwrap().iter().map(|one| &one["Sid"]).collect();
+    assert_eq!(sids, ["SentinelPolicyRead", "SentinelApprovalTableOperations", "SentinelSessionTableOperations"]);
+    let allowed = allowed(&[document]);
+    let table = "arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests";
+    assert!(allowed.contains(&(String::from("dynamodb:Query"), format!("{table}/index/*"))));
+    assert!(allowed.iter().all(|(_, resource)| resource != "*"));
+}
+
+#[test]
+fn what_is_too_long_for_one_policy_is_split() {
+    let world = World::new();
+    let profiles: String = (0..300).map(|number| format!("[profiles.profile-{number}]\n")).collect();
+    world.write("sentinel.toml", &format!("[aws]\nregion = \"cn-north-1\"\n{profiles}"));
+    let run = world.run(&["iam", "--for", "plan"]).expect(0);
+    let documents: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    assert!(documents.len() > 3 && run.stderr.contains("Split into "), "{}", run.stderr);
+    for document in &documents {
+        assert!(document.to_string().chars().filter(|letter| !letter.is_whitespace()).count() <= 6144);
+    }
+    let all = allowed(&documents);
+    assert_eq!(all.len(), 300);
+    assert!(
+        all.iter().all(|(_, arn)| arn.starts_with("arn:aws-cn:ssm:cn-north-1:*:parameter/sentinel/policies/profile-"))
+    );
+}
+
+#[test]
+fn each_target_has_policies_of_its_own() {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        "[targets.a]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/x\"\n\
+        [targets.b]\nregion = \"us-gov-west-1\"\naccount_id = \"222222222222\"\n[profiles.dev]\n",
+    );
+    let run = world.run(&["iam"]).expect(0);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(document["a"].to_string().contains("arn:aws:ssm:us-east-1:111111111111:parameter/sentinel/policies/dev"));
+    assert!(document["b"].to_string().contains("arn:aws-us-gov:ssm:us-gov-west-1:222222222222:parameter/"));
+}

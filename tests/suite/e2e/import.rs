@@ -1,0 +1,143 @@
+//! Import: what was set up by hand becomes a manifest on which a plan is empty.
+
+use serde_json::json;
+
+use super::POLICY;
+use crate::snapshot;
+use crate::world::World;
+
+/// A policy with comments, odd spacing and no newline at its end.
+const BY_HAND: &str = "# who may in\nversion:   \"1\"\nrules:\n  - {name: all, effect: deny}   # nobody yet\n\n\n# end";
+
+fn put(world: &World, name: &str, kind: &str, text: &str) {
+    world.aws("AmazonSSM.PutParameter", &json!({ "Name": name, "Value": text, "Type": kind }));
+}
+
+fn create(world: &World, name: &str, more: serde_json::Value) {
+    let mut body = json!({
+        "TableName": name,
+        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }, { "AttributeName": "at", "KeyType": "RANGE" }],
+        "AttributeDefinitions": [
+            { "AttributeName": "pk", "AttributeType": "S" }, { "AttributeName": "at", "AttributeType": "N" },
+        ],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    world.aws("DynamoDB_20120810.CreateTable", &body);
+    while world.table(name)["TableStatus"] != "ACTIVE" {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+fn by_hand() -> World {
+    let world = World::quick();
+    put(&world, "/sentinel/policies/dev", "String", BY_HAND);
+    put(&world, "/sentinel/policies/prod", "String", POLICY);
+    world
+}
+
+#[test]
+fn an_account_set_up_by_hand_is_imported_and_a_plan_on_it_is_empty() {
+    let world = by_hand();
+    // One built-in layout with more than that, one table of the same name as a built-in with another layout, and a third.
+    world.run(&["init", "approvals", "--yes"]).expect(0);
+    create(&world, "sentinel-sessions", json!({}));
+    let index = json!([{
+        "IndexName": "by-at", "Projection": { "ProjectionType": "INCLUDE", "NonKeyAttributes": ["b", "a"] },
+        "KeySchema": [{ "AttributeName": "at", "KeyType": "HASH" }],
+        "ProvisionedThroughput": { "ReadCapacityUnits": 3, "WriteCapacityUnits": 2 },
+    }]);
+    create(
+        &world,
+        "orders",
+        json!({
+            "GlobalSecondaryIndexes": index, "BillingMode": "PROVISIONED", "DeletionProtectionEnabled": true,
+            "ProvisionedThroughput": { "ReadCapacityUnits": 3, "WriteCapacityUnits": 2 },
+            "SSESpecification": { "Enabled": true, "SSEType": "KMS" },
+            "Tags": [{ "Key": "team", "Value": "shop" }, { "Key": "cost center", "Value": "" }],
+        }),
+    );
+    let enable =
+        json!({ "TableName": "orders", "TimeToLiveSpecification": { "Enabled": true, "AttributeName": "gone_at" } });
+    world.aws("DynamoDB_20120810.UpdateTimeToLive", &enable);
+    let recovery =
+        json!({ "TableName": "orders", "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true } });
+    world.aws("DynamoDB_20120810.UpdateContinuousBackups", &recovery);
+    world.calls();
+    let tables = ["--table", "sentinel-requests", "sentinel-sessions", "orders"];
+    let run = world.run(&[&["import", "--region", "us-east-1", "-o", "live"][..], &tables].concat()).expect(0);
+    snapshot!(run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    let read = |path: &str| std::fs::read_to_string(world.folder.path().join("live").join(path)).unwrap();
+    assert_eq!(read("policies/dev.yaml"), BY_HAND);
+    assert_eq!(read("policies/prod.yaml"), POLICY);
+    if crate::world::moto().is_none() {
+        snapshot!(read("sentinel.toml"));
+    }
+    let plan = world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+    assert!(plan.stdout.contains("Plan: 0 to create, 0 to change, 5 unchanged."), "{}", plan.stdout);
+}
+
+#[test]
+fn without_names_the_built_in_tables_that_are_there_are_imported() {
+    let world = by_hand();
+    world.run(&["init", "breakglass", "--yes"]).expect(0);
+    world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert!(manifest.contains("[tables.breakglass]\n") && !manifest.contains("approvals"), "{manifest}");
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn a_file_that_is_there_is_never_overwritten() {
+    let world = by_hand();
+    world.write("live/policies/dev.yaml", "mine");
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(1);
+    assert!(
+        run.stderr.contains("live/policies/dev.yaml: there already, and left as it is; nothing was written"),
+        "{}",
+        run.stderr
+    );
+    let live = world.folder.path().join("live");
+    assert_eq!(std::fs::read_to_string(live.join("policies/dev.yaml")).unwrap(), "mine");
+    assert!(!live.join("sentinel.toml").exists() && !live.join("policies/prod.yaml").exists());
+}
+
+#[test]
+fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
+    let world = by_hand();
+    put(&world, "/sentinel/policies/secret", "SecureString", "hush");
+    put(&world, "/sentinel/policies/team/deep", "String", POLICY);
+    put(&world, "/sentinel/policies/broken", "String", "version: \"2\"\n");
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    assert!(run.stdout.contains("? /sentinel/policies/secret: left out: it is no plain string"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/team/deep: left out: it stands deeper"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/broken: named without its content"), "{}", run.stdout);
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "other", "--table", "not-there"]).expect(1);
+    assert!(run.stderr.contains("there is no table not-there"), "{}", run.stderr);
+    assert!(!world.folder.path().join("other").exists());
+}
+
+/// A manifest says one capacity for a table and all its indexes.
+#[test]
+fn indexes_with_capacities_of_their_own_leave_billing_unmanaged() {
+    let world = World::quick();
+    let index = json!([{
+        "IndexName": "by-at", "Projection": { "ProjectionType": "ALL" },
+        "KeySchema": [{ "AttributeName": "at", "KeyType": "HASH" }],
+        "ProvisionedThroughput": { "ReadCapacityUnits": 9, "WriteCapacityUnits": 9 },
+    }]);
+    let units = json!({ "ReadCapacityUnits": 3, "WriteCapacityUnits": 2 });
+    let more = json!({ "GlobalSecondaryIndexes": index, "BillingMode": "PROVISIONED", "ProvisionedThroughput": units });
+    create(&world, "orders", more);
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
+    assert!(
+        run.stdout.contains("? orders: billing is not managed: its indexes have capacities of their own"),
+        "{}",
+        run.stdout
+    );
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+}

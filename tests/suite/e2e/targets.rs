@@ -1,0 +1,156 @@
+//! One manifest for several accounts and regions.
+
+use serde_json::{Value, json};
+
+use crate::snapshot;
+use crate::world::World;
+
+const TARGETS: &str = r#"[targets.east]
+region = "us-east-1"
+
+[targets.west]
+region = "us-west-2"
+
+[profiles.dev]
+
+[tables.sessions]
+"#;
+
+fn world() -> World {
+    let world = World::quick();
+    world.write("sentinel.toml", TARGETS);
+    world
+}
+
+#[test]
+fn every_target_is_a_pass_of_its_own() {
+    let world = world();
+    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
+    snapshot!(plan.stdout);
+    let run = world.run(&["apply", "--yes"]).expect(0);
+    snapshot!(run.stdout);
+    assert!(run.stderr.contains("west: /sentinel/policies/dev: creating"), "{}", run.stderr);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let status = world.run(&["status", "--json"]).expect(0).json();
+    let regions: Vec<&Value> = status["targets"].as_array().unwrap().iter().map(|one| &one["region"]).collect();
+    assert_eq!(regions, ["us-east-1", "us-west-2"]);
+}
+
+#[test]
+fn some_are_picked_and_json_has_a_list() {
+    let world = world();
+    let plan = world.run(&["plan", "--target", "west", "--json"]).expect(0).json();
+    let targets = plan["targets"].as_array().unwrap();
+    assert_eq!((targets.len(), &targets[0]["name"]), (1, &json!("west")));
+    assert_eq!(targets[0]["target"]["region"], json!("us-west-2"));
+    world.run(&["apply", "--target", "west", "--yes"]).expect(0);
+    world.run(&["plan", "--target", "west", "--detailed-exitcode"]).expect(0);
+    world.run(&["plan", "--target", "east", "--detailed-exitcode"]).expect(2);
+    let run = world.run(&["plan", "--target", "north"]).expect(1);
+    assert!(run.stderr.contains("the manifest has no target north"), "{}", run.stderr);
+    let run = world.run(&["plan", "--region", "eu-west-1"]).expect(1);
+    assert!(run.stderr.contains("cannot be that of several targets: east, west"), "{}", run.stderr);
+}
+
+#[test]
+fn one_target_failing_leaves_the_others_alone() {
+    let world = world();
+    world.write(
+        "sentinel.toml",
+        &TARGETS.replace("region = \"us-west-2\"", "region = \"us-west-2\"\naccount_id = \"999999999999\""),
+    );
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("wrong account"), "{}", run.stdout);
+    assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
+    world.run(&["plan", "--target", "east", "--detailed-exitcode"]).expect(0);
+    let document = world.run(&["plan", "--json"]).expect(4).json();
+    assert!(document["targets"][1]["error"]["message"].as_str().unwrap().starts_with("wrong account"));
+}
+
+/// A role is assumed for each target, so each is another account.
+#[test]
+fn a_role_is_assumed_for_its_target() {
+    let world = World::quick();
+    // The account of [aws] is that of who assumes the roles, not of the roles.
+    let targets = "[aws]\naccount_id = \"123456789012\"\n[targets.one]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\naccount_id = \"111111111111\"\n\
+        [targets.two]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::222222222222:role/deploy\"\n[profiles.dev]\n";
+    world.write("sentinel.toml", targets);
+    world.run(&["apply", "--target", "one", "--yes"]).expect(0);
+    assert!(world.calls().iter().any(|call| call.operation == "AssumeRole"));
+    world.run(&["plan", "--target", "one", "--detailed-exitcode"]).expect(0);
+    let plan = world.run(&["plan", "--target", "two", "--detailed-exitcode"]).expect(2);
+    assert!(plan.stdout.contains("Account 222222222222 as "), "{}", plan.stdout);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn two_targets_that_are_the_same_are_refused() {
+    let world = World::quick();
+    world.write(
+        "sentinel.toml",
+        "[targets.a]\nregion = \"us-east-1\"\n[targets.b]\nregion = \"us-east-1\"\n[profiles.dev]\n",
+    );
+    let run = world.run(&["plan"]).expect(4);
+    assert!(
+        run.stdout.contains("targets a and b are the same: account 123456789012, region us-east-1"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
+    let world = world();
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let shown = world.run(&["show", "p.json"]).expect(0);
+    assert!(shown.stdout.contains("── Target west ──"), "{}", shown.stdout);
+    world.run(&["apply", "p.json", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // What moved in one target stops the plan in all.
+    world.write("sentinel.toml", &format!("{TARGETS}[profiles.new]\n"));
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    world.run(&["apply", "--target", "west", "--yes"]).expect(0);
+    world.calls();
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("profiles.new (/sentinel/policies/new): was not there, and is now"), "{}", run.stderr);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+#[test]
+fn each_target_has_an_embedded_aws_of_its_own() {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        "[targets.a]\nregion = \"us-east-1\"\n[targets.b]\nregion = \"us-east-1\"\n[profiles.dev]\n",
+    );
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
+    run(&["apply", "--local", "--yes", "--target", "a"]).expect(0);
+    run(&["plan", "--local", "--detailed-exitcode", "--target", "a"]).expect(0);
+    run(&["plan", "--local", "--detailed-exitcode", "--target", "b"]).expect(2);
+}
+
+/// The message names the profile or the role, and what to do about it.
+#[test]
+fn credentials_that_do_not_work_are_named() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[profiles.dev]\n");
+    let run = world.run(&["plan", "--aws-profile", "nowhere"]).expect(1);
+    assert!(run.stderr.contains("the AWS profile nowhere gives no credentials"), "{}", run.stderr);
+    assert!(run.stderr.contains("aws sso login --profile nowhere"), "{}", run.stderr);
+    let role = "arn:aws:iam::111111111111:role/deploy";
+    world.write(
+        "sentinel.toml",
+        &format!("[targets.one]\nregion = \"us-east-1\"\nrole_arn = \"{role}\"\n[profiles.dev]\n"),
+    );
+    let denied = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied\
+        </Code><Message>User is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
+    world.fault(move |call| {
+        let answer =
+            || sentinel::local::Answer { status: 403, content_type: "text/xml", body: denied.as_bytes().to_vec() };
+        (call.operation == "AssumeRole").then(answer)
+    });
+    let run = world.run(&["plan"]).expect(1);
+    assert!(run.stdout.contains(&format!("the role {role} gives no credentials")), "{}", run.stdout);
+    assert!(run.stdout.contains("not authorized to perform: sts:AssumeRole"), "{}", run.stdout);
+}

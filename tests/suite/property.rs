@@ -1,0 +1,325 @@
+//! Random manifests over random live states, with random consent: what the plan says is what happens.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use proptest::prelude::*;
+use sentinel::change::Consent;
+use sentinel::local::{LocalAws, Request, Rules};
+use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
+use sentinel::provider::Writer;
+use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
+use sentinel::resource::call::Interrupt;
+use sentinel::resource::table::{TableStep, Waiting};
+use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, Step};
+use serde_json::json;
+
+use crate::engine::{load, reader, target};
+
+/// Notes every step that begins, and interrupts when so many have.
+#[derive(Default)]
+struct Record {
+    steps: RefCell<Vec<(String, Step)>>,
+    cut: Option<(usize, Interrupt)>,
+}
+
+impl Progress for Record {
+    fn step(&self, resource: &ResourcePlan, step: &Step) {
+        self.steps.borrow_mut().push((resource.address.to_string(), step.clone()));
+        if let Some((_, interrupt)) = self.cut.as_ref().filter(|(cut, _)| self.steps.borrow().len() == *cut) {
+            interrupt.raise();
+        }
+    }
+
+    fn done(&self, _: &ResourcePlan, _: &Outcome) {}
+}
+
+/// A table's settings, as lines of a manifest.
+#[derive(Debug, Clone)]
+struct Table {
+    key: (usize, Option<usize>),
+    settings: String,
+    indexes: Vec<(u8, usize, Option<usize>, &'static str)>,
+    /// Whether the attributes of indexes have other types than usual.
+    flipped: bool,
+}
+
+/// Returns an attribute; the first two are the ones tables have as keys.
+fn attribute(place: usize, flipped: bool) -> String {
+    let (name, kind, other) =
+        [("a", "S", "S"), ("b", "N", "N"), ("c", "B", "S"), ("d", "S", "N"), ("e", "N", "S")][place % 5];
+    format!("{{ name = \"{name}\", type = \"{}\" }}", if flipped { other } else { kind })
+}
+
+fn key(partition: usize, sort: Option<usize>, flipped: bool) -> String {
+    let sort = sort.map(|step| format!("sort_key = {}\n", attribute(partition + step, flipped)));
+    format!("partition_key = {}\n{}", attribute(partition, flipped), sort.unwrap_or_default())
+}
+
+impl Table {
+    fn manifest(&self, number: usize) -> String {
+        let mut text = format!("[tables.t{number}]\nname = \"table-{number}\"\n{}", key(self.key.0, self.key.1, false));
+        text.push_str(&self.settings);
+        for (name, partition, sort, projection) in &self.indexes {
+            let key = key(*partition, *sort, self.flipped);
+            text.push_str(&format!("[tables.t{number}.indexes.index-{name}]\n{key}{projection}"));
+        }
+        text
+    }
+}
+
+fn tables(live: bool) -> impl Strategy<Value = Table> {
+    let settings = [
+        vec!["", "ttl_attribute = \"expires_at\"\n", "ttl_attribute = \"other\"\n", "ttl_attribute = false\n"],
+        vec![
+            "",
+            "billing_mode = \"PAY_PER_REQUEST\"\n",
+            "billing_mode = \"PROVISIONED\"\nread_capacity = 3\nwrite_capacity = 2\n",
+            "billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\n",
+        ],
+        vec![
+            "",
+            "encryption = \"aws-owned\"\n",
+            "encryption = \"aws-managed\"\n",
+            "encryption = \"arn:aws:kms:us-east-1:123456789012:key/k\"\n",
+        ],
+        vec!["", "point_in_time_recovery = true\n", "point_in_time_recovery = false\n"],
+        vec!["", "deletion_protection = true\n", "deletion_protection = false\n"],
+        vec!["", "table_class = \"STANDARD\"\n", "table_class = \"STANDARD_INFREQUENT_ACCESS\"\n"],
+        vec![
+            "",
+            "tags = {}\n",
+            "tags = { a = \"1\", \"odd: key/+\" = \"é =@\" }\n",
+            "tags = { a = \"2\", b = \"\" }\n",
+        ],
+    ];
+    let settings: Vec<_> = settings.into_iter().map(proptest::sample::select).collect();
+    let projection = proptest::sample::select(vec![
+        "",
+        "projection = \"KEYS_ONLY\"\n",
+        "projection = { include = [\"x\", \"y\"] }\n",
+    ]);
+    // Few names, so that the same index is often on both sides, with the same keys or others.
+    let index = (0..4u8, 2..5usize, prop::option::of(Just(1usize)), projection);
+    let indexes = prop::collection::vec(index, 0..4).prop_map(|mut indexes| {
+        let mut names = BTreeSet::new();
+        indexes.retain(|(name, ..)| names.insert(*name));
+        indexes
+    });
+    // Most tables have the key that is wanted: nothing else can be repaired in the others.
+    let key = prop_oneof![9 => Just((0, Some(1))), 1 => Just((0, None)), 1 => Just((1, None))];
+    (key, settings, indexes, prop::bool::weighted(if live { 0.3 } else { 0.0 }))
+        .prop_map(|(key, settings, indexes, flipped)| Table { key, settings: settings.concat(), indexes, flipped })
+}
+
+/// A policy: which text, in which tier, with which tags; or none.
+fn profiles() -> impl Strategy<Value = Vec<String>> {
+    let profile = (
+        proptest::sample::select(vec!["", "policy = \"one.yaml\"\n", "policy = \"two.yaml\"\n"]),
+        proptest::sample::select(vec!["", "", "tier = \"standard\"\n", "tier = \"advanced\"\n"]),
+        proptest::sample::select(vec!["", "tags = {}\n", "tags = { a = \"1\" }\n", "tags = { a = \"2\", c = \"\" }\n"]),
+    );
+    prop::collection::vec(profile, 0..4).prop_map(|profiles| {
+        let section = |(number, (policy, tier, tags)): (usize, &(&str, &str, &str))| {
+            format!("[profiles.p{number}]\n{policy}{tier}{tags}")
+        };
+        profiles.iter().enumerate().map(section).collect()
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    live: String,
+    desired: String,
+    /// Whether the first policy is a secret that someone else put there.
+    secret: bool,
+    scope: Scope,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
+    let allow = proptest::sample::subsequence(vec![Consent::Index, Consent::Prune, Consent::Protection], 0..=3);
+    (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
+        |((tables, live, desired), allow, prune, adopt, secret)| {
+            let text = |profiles: Vec<String>, side: fn(&(Table, Table)) -> &Table| {
+                let tables = tables.iter().enumerate().map(|(number, both)| side(both).manifest(number));
+                profiles.into_iter().chain(tables).collect::<String>()
+            };
+            let scope = Scope {
+                prune,
+                adopt,
+                allow: allow.into_iter().collect(),
+                ownership: Some(DEFAULT_OWNERSHIP_KEY.to_owned()),
+                ..Scope::of(Intent::Converge)
+            };
+            // What someone else made carries no mark, unless sentinel made it.
+            let live = format!(
+                "[aws]\nownership_tag = {}\n{}",
+                if adopt { "false" } else { "\"managed-by\"" },
+                text(live, |both| &both.0)
+            );
+            Case { live, desired: text(desired, |both| &both.1), secret, scope }
+        },
+    )
+}
+
+/// Plans and applies a manifest, and returns the pass, the steps that ran, and the outcomes.
+async fn pass(
+    client: &SharedHttpClient,
+    text: &str,
+    folder: &Path,
+    scope: Scope,
+    cut: Option<usize>,
+) -> (Pass, Vec<(String, Step)>, Vec<(String, Outcome)>) {
+    let interrupt = Interrupt::default();
+    let loaded = load(text, folder);
+    let reader = reader(client.clone(), &interrupt).await;
+    let pass = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await.unwrap();
+    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600) });
+    let record = Record { cut: cut.map(|cut| (cut, interrupt.clone())), ..Record::default() };
+    let report = reconcile::apply(&writer, &pass, &interrupt, &record).await;
+    let outcomes = report.resources.into_iter().map(|one| (one.address.to_string(), one.outcome)).collect();
+    (pass, record.steps.into_inner(), outcomes)
+}
+
+/// An AWS that throttles, and that fails after it did what it was asked.
+#[derive(Debug)]
+struct Stormy {
+    local: LocalAws,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl HttpConnector for Stormy {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let reads = ["Get", "Describe", "List"].iter().any(|head| target.contains(&format!(".{head}")));
+        let failed = |status: u16, code: &str| {
+            let body = json!({ "__type": code, "message": "by the test" }).to_string();
+            HttpConnectorFuture::ready(Ok(HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body))))
+        };
+        let dice = self.random.lock().unwrap().u8(..100);
+        match dice {
+            // STS speaks another protocol.
+            _ if target.is_empty() => self.local.call(request),
+            0..15 => failed(400, "ThrottlingException"),
+            15..35 if !reads => {
+                drop(self.local.call(request));
+                failed(500, "InternalServerError")
+            }
+            _ => self.local.call(request),
+        }
+    }
+}
+
+fn is_deferred(resource: &ResourcePlan) -> bool {
+    resource.steps.iter().any(|step| matches!(step, Step::Table(TableStep::Defer { .. })))
+}
+
+/// Checks a case; with a seed in the weather that follows from it, with a cut after a run that ended at that step.
+async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str| format!("version: \"1\"\nrules:\n  - {{name: {name}, effect: deny}}\n");
+    std::fs::write(folder.path().join("one.yaml"), policy("one")).unwrap();
+    std::fs::write(folder.path().join("two.yaml"), policy("two")).unwrap();
+    let local = LocalAws::memory(Rules::default());
+    if case.secret {
+        let body = json!({ "Name": "/sentinel/policies/p0", "Value": "hush", "Type": "SecureString" });
+        local.answer(&Request::new(String::from("AmazonSSM.PutParameter"), "", body.to_string().into_bytes()));
+    }
+    let calm = SharedHttpClient::new(local.clone());
+    pass(&calm, &case.live, folder.path(), Scope::of(Intent::Converge), None).await;
+    let client = match storm {
+        None => calm,
+        Some(seed) => {
+            let random = Mutex::new(fastrand::Rng::with_seed(seed));
+            let connector = SharedHttpConnector::new(Stormy { local, random });
+            http_client_fn(move |_, _| connector.clone())
+        }
+    };
+    if cut.is_some() {
+        tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
+        pass(&client, &case.desired, folder.path(), case.scope.clone(), cut).await;
+    }
+    // What AWS lets happen once a day may happen again.
+    tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
+
+    let (first, ran, outcomes) = pass(&client, &case.desired, folder.path(), case.scope.clone(), None).await;
+    let (second, ..) = pass(&client, &case.desired, folder.path(), case.scope.clone(), None).await;
+    let context = || format!("{case:#?}\n{:#?}\n{outcomes:#?}", first.plan);
+
+    // And a plan in a file is that plan.
+    let origin = Origin { path: String::from("sentinel.toml"), digest: String::new() };
+    let file = PlanFile::new(origin, vec![SavedTarget::new(SavedConnection::default(), &first)]);
+    assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());
+
+    for (address, step) in &ran {
+        assert!(
+            step.needs().is_none_or(|needs| case.scope.allow.contains(&needs)),
+            "{address} {step:?}\n{}",
+            context()
+        );
+        let planned = first.plan.resources.iter().find(|one| one.address.to_string() == *address).unwrap();
+        assert!(planned.steps.contains(step), "{address} {step:?} was not planned\n{}", context());
+    }
+    for resource in &first.plan.resources {
+        let address = resource.address.to_string();
+        let (_, outcome) = outcomes.iter().find(|(name, _)| *name == address).unwrap();
+        let expected = match resource.action {
+            Action::Refused => Outcome::Refused,
+            Action::Unchanged => Outcome::Unchanged,
+            _ if is_deferred(resource) => {
+                assert!(matches!(outcome, Outcome::Deferred { .. }), "{address}: {outcome:?}\n{}", context());
+                continue;
+            }
+            _ => Outcome::Applied,
+        };
+        assert_eq!(*outcome, expected, "{address}\n{}", context());
+    }
+    for resource in &second.plan.resources {
+        let before = first.plan.resources.iter().find(|one| one.address == resource.address);
+        let before = before.unwrap_or_else(|| panic!("{} is new\n{}", resource.address, context()));
+        match &before.action {
+            // Exactly what was refused is still there, and nothing of it was touched.
+            Action::Refused => {
+                assert_eq!((&resource.changes, &resource.seen), (&before.changes, &before.seen), "{}", context());
+            }
+            _ if is_deferred(before) => {
+                let paths: Vec<&str> = resource.changes.iter().map(|change| change.path.as_str()).collect();
+                assert_eq!(paths, ["ttl"], "{}", context());
+            }
+            _ => assert_eq!(resource.action, Action::Unchanged, "{:#?}\n{}", resource.changes, context()),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn what_the_plan_says_is_what_happens(case in cases()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(check(&case, None, None));
+    }
+
+    /// Nor does it matter how AWS answers on the way.
+    #[test]
+    fn what_the_plan_says_happens_in_any_weather(case in cases(), seed: u64) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(check(&case, Some(seed), None));
+    }
+
+    /// Nor whether a run before was interrupted: it is gone on with.
+    #[test]
+    fn what_the_plan_says_happens_after_an_interruption_too(case in cases(), cut in 1..20usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(check(&case, None, Some(cut)));
+    }
+}
