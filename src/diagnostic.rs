@@ -50,6 +50,11 @@ impl Faults {
         self.0.push(fault);
     }
 
+    /// Returns how many have been recorded.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Returns whether nothing has been recorded.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,8 +1,102 @@
-//! Policy documents: what a profile's parameter holds.
+//! Policy documents: what a profile's parameter holds, and what it decides.
 
+mod evaluate;
 mod parse;
 
-pub use parse::check;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+pub use evaluate::{Ask, evaluate};
+pub use parse::parse;
+
+/// A policy: the first rule that matches wins, and no match is a deny.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    pub name: String,
+    pub effect: Effect,
+    pub conditions: Conditions,
+    pub reason: Option<String>,
+    /// Where sessions are recorded; only with [`Effect::RequireServerSession`].
+    pub session_table: Option<String>,
+}
+
+/// What a rule that matches says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    Allow,
+    Deny,
+    /// An approved request or an active break-glass event.
+    RequireApproval,
+    /// Credentials that a credential server hands out.
+    RequireServer,
+    /// The same, with the session recorded in a table.
+    RequireServerSession,
+}
+
+impl Effect {
+    /// Returns its name in a policy.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::RequireApproval => "require_approval",
+            Self::RequireServer => "require_server",
+            Self::RequireServerSession => "require_server_session",
+        }
+    }
+}
+
+/// How credentials are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// By a process, from a credential server.
+    Server,
+    /// By `sentinel exec`.
+    Cli,
+    /// By an SDK, through `credential_process`.
+    CredentialProcess,
+}
+
+/// What must hold for a rule to match; an empty list matches anything.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Conditions {
+    pub profiles: Vec<String>,
+    pub users: Vec<String>,
+    pub modes: Vec<Mode>,
+    pub time: Option<Window>,
+}
+
+/// A window that comes again every week.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// The days on which it begins; none is every day.
+    pub days: Vec<Weekday>,
+    /// None is the whole day.
+    pub hours: Option<Hours>,
+    /// UTC when the policy names none.
+    pub zone: TimeZone,
+}
+
+/// From the start, up to but not including the end, on a clock on the wall; past midnight when the end comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hours {
+    pub start: Time,
+    pub end: Time,
+}
+
+/// Checks a policy document; what is wrong with it is added to the faults.
+pub fn check(source: &std::sync::Arc<crate::diagnostic::Source>, faults: &mut crate::diagnostic::Faults) {
+    parse(source, faults);
+}
 
 /// Returns the policy a profile starts with when the manifest names none: nobody gets in.
 ///

@@ -1,20 +1,15 @@
-//! Checks a policy document, and reports every fault of it with its place.
+//! Reads a policy document, and reports every fault of it with its place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use jiff::civil::{Time, Weekday};
+use jiff::tz::{TimeZone, TimeZoneDatabase};
+
+use super::{Conditions, Effect, Hours, Mode, Policy, Rule, Window};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader};
 use crate::resource::Invalid;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Effect {
-    Allow,
-    Deny,
-    RequireApproval,
-    RequireServer,
-    RequireServerSession,
-}
 
 const EFFECTS: &[(&str, Effect)] = &[
     ("allow", Effect::Allow),
@@ -23,65 +18,73 @@ const EFFECTS: &[(&str, Effect)] = &[
     ("require_server", Effect::RequireServer),
     ("require_server_session", Effect::RequireServerSession),
 ];
-const MODES: &[(&str, ())] = &[("server", ()), ("cli", ()), ("credential_process", ())];
-const DAYS: &[(&str, ())] = &[
-    ("monday", ()),
-    ("tuesday", ()),
-    ("wednesday", ()),
-    ("thursday", ()),
-    ("friday", ()),
-    ("saturday", ()),
-    ("sunday", ()),
+const MODES: &[(&str, Mode)] =
+    &[("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)];
+const DAYS: &[(&str, Weekday)] = &[
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+    ("sunday", Weekday::Sunday),
 ];
 
-/// Checks a policy document; what is wrong with it is added to the faults.
-pub fn check(source: &Arc<Source>, faults: &mut Faults) {
+/// Reads a policy document. What is wrong with it is added to the faults, and then there is no policy: one that is not
+/// wholly understood must not decide anything.
+pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
+    let before = faults.len();
+    let policy = read(source, faults);
+    policy.filter(|_| faults.len() == before)
+}
+
+fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
     if source.text.trim().is_empty() {
         let mut reader = Reader::new(source, faults);
         reader.fault(0..0, "the policy is empty", "nothing here", "write version: \"1\" and a list of rules");
-        return;
+        return None;
     }
-    let Some(root) = document::from_yaml(source, faults) else { return };
+    let root = document::from_yaml(source, faults)?;
     let mut reader = Reader::new(source, faults);
     let reader = &mut reader;
-    let Some(mut policy) = reader.map(&root, "policy") else { return };
+    let mut policy = reader.map(&root, "policy")?;
     if let Some(version) = policy.required(reader, "version", "add version: \"1\" as the first line") {
         reader.choice(&version.node, "version", &[("1", ())]);
     }
-    if let Some(rules) = policy.required(reader, "rules", "add a list of at least one rule") {
-        check_rules(reader, &rules.node);
-    }
+    let rules = policy.required(reader, "rules", "add a list of at least one rule");
+    let rules = rules.map(|rules| read_rules(reader, &rules.node)).unwrap_or_default();
     policy.finish(reader);
+    Some(Policy { rules })
 }
 
-fn check_rules(reader: &mut Reader<'_>, node: &Node) {
-    let Some(rules) = reader.list(node, "rules") else { return };
-    if rules.is_empty() {
+/// Returns the rules that could be read.
+fn read_rules(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
+    let Some(nodes) = reader.list(node, "rules") else { return Vec::new() };
+    if nodes.is_empty() {
         reader.fault(node.span.clone(), "`rules` is empty", "no rule", "write at least one rule; no match is a deny");
     }
     let mut names: HashMap<String, usize> = HashMap::new();
-    for (place, rule) in rules.iter().enumerate() {
+    let mut rules = Vec::new();
+    for (place, rule) in nodes.iter().enumerate() {
         let Some(mut fields) = reader.map(rule, "rule") else { continue };
-        if let Some(entry) = fields.required(reader, "name", "give each rule a name of its own")
-            && let Some(name) = reader.checked(&entry.node, "name", not_blank)
-            && let Some(first) = names.insert(name.clone(), place)
-        {
-            let message = format!("two rules are called \"{name}\"");
-            let label = format!("rule {} has this name already", first + 1);
-            reader.fault(entry.node.span.clone(), message, label, "give each rule a name of its own");
+        let mut name = None;
+        if let Some(entry) = fields.required(reader, "name", "give each rule a name of its own") {
+            name = reader.checked(&entry.node, "name", not_blank);
+            if let Some(first) = name.clone().and_then(|name| names.insert(name, place)) {
+                let message = format!("two rules are called \"{}\"", name.as_deref().unwrap_or_default());
+                let label = format!("rule {} has this name already", first + 1);
+                reader.fault(entry.node.span.clone(), message, label, "give each rule a name of its own");
+            }
         }
         let words: Vec<&str> = EFFECTS.iter().map(|(word, _)| *word).collect();
         let effect = fields
             .required(reader, "effect", &format!("add effect: one of {}", words.join(", ")))
             .and_then(|entry| reader.choice(&entry.node, "effect", EFFECTS));
-        if let Some(entry) = fields.get("conditions") {
-            check_conditions(reader, &entry.node);
-        }
-        if let Some(entry) = fields.get("reason") {
-            reader.string(&entry.node, "reason");
-        }
+        let conditions = fields.get("conditions").map(|entry| read_conditions(reader, &entry.node));
+        let reason = fields.get("reason").and_then(|entry| reader.string(&entry.node, "reason"));
+        let mut session_table = None;
         if let Some(entry) = fields.get("session_table") {
-            reader.checked(&entry.node, "session_table", crate::resource::table::check_name);
+            session_table = reader.checked(&entry.node, "session_table", crate::resource::table::check_name);
             if effect.is_some_and(|effect| effect != Effect::RequireServerSession) {
                 let message = "`session_table` goes only with effect: require_server_session";
                 reader.fault(
@@ -93,61 +96,73 @@ fn check_rules(reader: &mut Reader<'_>, node: &Node) {
             }
         }
         fields.finish(reader);
-    }
-}
-
-fn check_conditions(reader: &mut Reader<'_>, node: &Node) {
-    let Some(mut fields) = reader.map(node, "conditions") else { return };
-    for key in ["profiles", "users"] {
-        if let Some(entry) = fields.get(key) {
-            each(reader, &entry.node, key, |reader, item| {
-                reader.checked(item, key, not_blank);
-            });
+        if let (Some(name), Some(effect)) = (name, effect) {
+            let conditions = conditions.unwrap_or_default();
+            rules.push(Rule { name, effect, conditions, reason, session_table });
         }
     }
-    if let Some(entry) = fields.get("mode") {
-        each(reader, &entry.node, "mode", |reader, item| {
-            reader.choice(item, "mode", MODES);
-        });
-    }
-    if let Some(entry) = fields.get("time") {
-        check_time(reader, &entry.node);
-    }
-    fields.finish(reader);
+    rules
 }
 
-fn check_time(reader: &mut Reader<'_>, node: &Node) {
-    let Some(mut fields) = reader.map(node, "time") else { return };
+fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
+    let Some(mut fields) = reader.map(node, "conditions") else { return Conditions::default() };
+    let mut names = |reader: &mut Reader<'_>, key: &'static str| {
+        let entry = fields.get(key);
+        entry.map(|entry| each(reader, &entry.node, key, |reader, item| reader.checked(item, key, not_blank)))
+    };
+    let profiles = names(reader, "profiles").unwrap_or_default();
+    let users = names(reader, "users").unwrap_or_default();
+    let modes = fields
+        .get("mode")
+        .map(|entry| each(reader, &entry.node, "mode", |reader, item| reader.choice(item, "mode", MODES)))
+        .unwrap_or_default();
+    let time = fields.get("time").map(|entry| read_time(reader, &entry.node));
+    fields.finish(reader);
+    Conditions { profiles, users, modes, time }
+}
+
+fn read_time(reader: &mut Reader<'_>, node: &Node) -> Window {
+    let mut window = Window { days: Vec::new(), hours: None, zone: TimeZone::UTC };
+    let Some(mut fields) = reader.map(node, "time") else { return window };
     if let Some(entry) = fields.get("days") {
-        each(reader, &entry.node, "days", |reader, item| {
-            reader.choice(item, "days", DAYS);
-        });
+        window.days = each(reader, &entry.node, "days", |reader, item| reader.choice(item, "days", DAYS));
     }
     if let Some(entry) = fields.get("hours")
         && let Some(mut hours) = reader.map(&entry.node, "hours")
     {
-        check_hour(reader, &mut hours, "start");
-        check_hour(reader, &mut hours, "end");
+        let start = read_hour(reader, &mut hours, "start");
+        let end = read_hour(reader, &mut hours, "end");
         hours.finish(reader);
-    }
-    if let Some(entry) = fields.get("timezone") {
-        reader.checked(&entry.node, "timezone", timezone);
-    }
-    fields.finish(reader);
-}
-
-fn check_hour(reader: &mut Reader<'_>, hours: &mut Fields<'_>, key: &'static str) {
-    if let Some(entry) = hours.required(reader, key, "write both, as \"HH:MM\": start: \"09:00\", end: \"17:30\"") {
-        reader.checked(&entry.node, key, clock_time);
-    }
-}
-
-fn each(reader: &mut Reader<'_>, node: &Node, what: &str, mut check: impl FnMut(&mut Reader<'_>, &Node)) {
-    if let Some(items) = reader.list(node, what) {
-        for item in items {
-            check(reader, item);
+        window.hours = start.zip(end).map(|(start, end)| Hours { start, end });
+        if window.hours.is_some_and(|hours| hours.start == hours.end) {
+            let help = "leave hours out for the whole day; hours that end before they start go on past midnight";
+            reader.fault(entry.node.span.clone(), "`hours` end when they start", "no time between them", help);
         }
     }
+    if let Some(entry) = fields.get("timezone")
+        && let Some(name) = reader.checked(&entry.node, "timezone", |name| timezone(name).map(drop))
+        && let Ok(zone) = timezone(&name)
+    {
+        window.zone = zone;
+    }
+    fields.finish(reader);
+    window
+}
+
+fn read_hour(reader: &mut Reader<'_>, hours: &mut Fields<'_>, key: &'static str) -> Option<Time> {
+    let entry = hours.required(reader, key, "write both, as \"HH:MM\": start: \"09:00\", end: \"17:30\"")?;
+    let text = reader.checked(&entry.node, key, |text| clock_time(text).map(drop))?;
+    clock_time(&text).ok()
+}
+
+fn each<T>(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    what: &str,
+    mut read: impl FnMut(&mut Reader<'_>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let items = reader.list(node, what).unwrap_or_default();
+    items.iter().filter_map(|item| read(reader, item)).collect()
 }
 
 fn not_blank(text: &str) -> Result<(), Invalid> {
@@ -157,27 +172,25 @@ fn not_blank(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn clock_time(text: &str) -> Result<(), Invalid> {
-    let part = |digits: &str, below: u32| {
-        digits.len() == 2
-            && digits.bytes().all(|byte| byte.is_ascii_digit())
-            && digits.parse::<u32>().is_ok_and(|number| number < below)
+fn clock_time(text: &str) -> Result<Time, Invalid> {
+    let part = |digits: &str| {
+        let plain = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+        digits.parse::<i8>().ok().filter(|_| plain)
     };
-    match text.split_once(':') {
-        Some((hours, minutes)) if part(hours, 24) && part(minutes, 60) => Ok(()),
-        _ => Err(Invalid::new(format!("\"{text}\" is not a time of day"), "write HH:MM, from 00:00 to 23:59")),
-    }
+    let parts = text.split_once(':').and_then(|(hours, minutes)| part(hours).zip(part(minutes)));
+    parts
+        .and_then(|(hours, minutes)| Time::new(hours, minutes, 0, 0).ok())
+        .ok_or_else(|| Invalid::new(format!("\"{text}\" is not a time of day"), "write HH:MM, from 00:00 to 23:59"))
 }
 
-fn timezone(name: &str) -> Result<(), Invalid> {
-    // The names in the data that comes with the program: the machine's own would make a policy's validity depend on it.
-    if jiff::tz::TimeZoneDatabase::bundled().get(name).is_ok() {
-        return Ok(());
-    }
-    Err(Invalid::new(
-        format!("\"{name}\" is not a time zone"),
-        "write an IANA name such as Europe/Zurich, America/New_York or UTC",
-    ))
+fn timezone(name: &str) -> Result<TimeZone, Invalid> {
+    // The data that comes with the program: with the machine's own, what a policy means would depend on the machine.
+    TimeZoneDatabase::bundled().get(name).map_err(|_| {
+        Invalid::new(
+            format!("\"{name}\" is not a time zone"),
+            "write an IANA name such as Europe/Zurich, America/New_York or UTC",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -187,7 +200,7 @@ mod tests {
     /// Returns each fault as `line: message`.
     fn faults(text: &str) -> Vec<String> {
         let mut faults = Faults::default();
-        check(&Source::new("dev.yaml", text), &mut faults);
+        parse(&Source::new("dev.yaml", text), &mut faults);
         faults
             .into_sorted()
             .iter()
@@ -254,6 +267,15 @@ rules:
                 "15: `rule` lacks `name`",
             ]
         );
+    }
+
+    #[test]
+    fn hours_without_any_time_are_a_fault() {
+        let hours = "hours: { start: \"09:00\", end: \"09:00\" }";
+        let text = format!(
+            "version: \"1\"\nrules:\n  - name: a\n    effect: allow\n    conditions: {{ time: {{ {hours} }} }}\n"
+        );
+        assert_eq!(faults(&text), ["5: `hours` end when they start"]);
     }
 
     #[test]

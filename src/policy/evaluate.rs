@@ -1,0 +1,304 @@
+//! What a policy says to one who asks: pure, with the time handed in.
+
+use jiff::Timestamp;
+
+use super::{Conditions, Hours, Mode, Policy, Rule, Window};
+
+/// Someone asks for a profile's credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask<'a> {
+    pub user: &'a str,
+    pub profile: &'a str,
+    pub mode: Mode,
+    pub at: Timestamp,
+}
+
+/// Returns the first rule that matches; none is a deny.
+pub fn evaluate<'p>(policy: &'p Policy, ask: &Ask<'_>) -> Option<&'p Rule> {
+    policy.rules.iter().find(|rule| matches(&rule.conditions, ask))
+}
+
+fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
+    let Conditions { profiles, users, modes, time } = conditions;
+    let named = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
+    named(profiles, ask.profile)
+        && named(users, ask.user)
+        && (modes.is_empty() || modes.contains(&ask.mode))
+        && time.as_ref().is_none_or(|window| holds(window, ask.at))
+}
+
+/// Returns whether the time lies in the window. What a clock on the wall of its zone shows decides, so that a window from
+/// nine to five is that in summer and in winter.
+fn holds(window: &Window, at: Timestamp) -> bool {
+    let wall = at.to_zoned(window.zone.clone()).datetime();
+    let (today, now) = (wall.date().weekday(), wall.time());
+    let on = |day| window.days.is_empty() || window.days.contains(&day);
+    match window.hours {
+        None => on(today),
+        Some(Hours { start, end }) if start < end => on(today) && (start..end).contains(&now),
+        // Past midnight: what is left of the night belongs to the day on which it began.
+        Some(Hours { start, end }) => (now >= start && on(today)) || (now < end && on(today.previous())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::policy::{Effect, parse};
+
+    fn policy(text: &str) -> Policy {
+        let mut faults = Faults::default();
+        let policy = parse(&Source::new("p.yaml", text), &mut faults);
+        policy.unwrap_or_else(|| panic!("{:?} in\n{text}", faults.into_sorted()))
+    }
+
+    /// Returns whether a rule with these conditions matches.
+    fn match_of(conditions: &str, user: &str, profile: &str, mode: Mode, at: &str) -> bool {
+        let text = format!("version: \"1\"\nrules:\n  - {{ name: r, effect: allow, conditions: {conditions} }}\n");
+        let ask = Ask { user, profile, mode, at: at.parse().unwrap() };
+        evaluate(&policy(&text), &ask).is_some()
+    }
+
+    /// A Wednesday, at noon.
+    const NOON: &str = "2026-01-14T12:00:00Z";
+
+    #[test]
+    fn who_what_and_how_are_matched_as_written() {
+        let cases = [
+            ("{}", "alice", "dev", Mode::Cli, true),
+            ("{ profiles: [], users: [], mode: [] }", "alice", "dev", Mode::Cli, true),
+            ("{ time: {} }", "alice", "dev", Mode::Cli, true),
+            ("{ profiles: [dev] }", "alice", "dev", Mode::Cli, true),
+            ("{ profiles: [staging, dev] }", "alice", "dev", Mode::Cli, true),
+            ("{ profiles: [prod] }", "alice", "dev", Mode::Cli, false),
+            ("{ profiles: [DEV] }", "alice", "dev", Mode::Cli, false),
+            ("{ profiles: [de] }", "alice", "dev", Mode::Cli, false),
+            ("{ profiles: [\"*\"] }", "alice", "dev", Mode::Cli, false),
+            ("{ users: [alice] }", "alice", "dev", Mode::Cli, true),
+            ("{ users: [alice@example.com] }", "alice", "dev", Mode::Cli, false),
+            ("{ users: [Alice] }", "alice", "dev", Mode::Cli, false),
+            ("{ users: [bob], profiles: [dev] }", "alice", "dev", Mode::Cli, false),
+            ("{ users: [alice], profiles: [prod] }", "alice", "dev", Mode::Cli, false),
+            ("{ mode: [cli] }", "alice", "dev", Mode::Cli, true),
+            ("{ mode: [server] }", "alice", "dev", Mode::Cli, false),
+            ("{ mode: [server] }", "alice", "dev", Mode::Server, true),
+            ("{ mode: [server, credential_process] }", "alice", "dev", Mode::CredentialProcess, true),
+            ("{ mode: [credential_process] }", "alice", "dev", Mode::Server, false),
+        ];
+        for (conditions, user, profile, mode, expected) in cases {
+            assert_eq!(match_of(conditions, user, profile, mode, NOON), expected, "{conditions} {user} {mode:?}");
+        }
+    }
+
+    #[test]
+    fn windows_are_what_a_clock_on_the_wall_shows() {
+        let office = r#"{ time: { days: [monday, tuesday, wednesday, thursday, friday], hours: { start: "09:00", end: "17:30" }, timezone: Europe/Zurich } }"#;
+        let early = r#"{ time: { hours: { start: "02:00", end: "03:00" }, timezone: America/New_York } }"#;
+        let night = r#"{ time: { days: [friday], hours: { start: "22:00", end: "06:00" } } }"#;
+        let every_night = r#"{ time: { hours: { start: "22:00", end: "06:00" } } }"#;
+        let cases = [
+            // No hours: the day alone, in its zone. It is Thursday in Auckland while it is Wednesday in UTC.
+            ("{ time: { days: [wednesday] } }", NOON, true),
+            ("{ time: { days: [thursday] } }", NOON, false),
+            ("{ time: { days: [thursday], timezone: Pacific/Auckland } }", NOON, true),
+            ("{ time: { days: [] } }", NOON, true),
+            // The start is in, the end is not.
+            (office, "2026-01-14T07:59:59.999Z", false),
+            (office, "2026-01-14T08:00:00Z", true),
+            (office, "2026-01-14T16:29:59.999Z", true),
+            (office, "2026-01-14T16:30:00Z", false),
+            (office, "2026-01-17T10:00:00Z", false),
+            // In summer nine o'clock comes an hour earlier in UTC: Europe changed on 29 March 2026, a Sunday.
+            (office, "2026-03-27T07:30:00Z", false),
+            (office, "2026-03-30T07:30:00Z", true),
+            (office, "2026-03-30T15:30:00Z", false),
+            // And later again from 25 October 2026 on.
+            (office, "2026-10-23T07:30:00Z", true),
+            (office, "2026-10-26T07:30:00Z", false),
+            // On 8 March 2026 New York has no time between two and three; on 1 November it has one o'clock twice.
+            (early, "2026-03-08T06:59:59Z", false),
+            (early, "2026-03-08T07:00:00Z", false),
+            (early, "2026-03-07T07:30:00Z", true),
+            (early, "2026-11-01T06:59:59Z", false),
+            (early, "2026-11-01T07:30:00Z", true),
+            // A night belongs to the day on which it begins: 16 January 2026 is a Friday.
+            (night, "2026-01-16T21:59:59Z", false),
+            (night, "2026-01-16T22:00:00Z", true),
+            (night, "2026-01-17T05:59:59Z", true),
+            (night, "2026-01-17T06:00:00Z", false),
+            (night, "2026-01-16T05:00:00Z", false),
+            (night, "2026-01-17T23:00:00Z", false),
+            (every_night, "2026-01-14T23:00:00Z", true),
+            (every_night, "2026-01-14T03:00:00Z", true),
+            (every_night, NOON, false),
+            // Until the end of the day.
+            (r#"{ time: { hours: { start: "18:00", end: "00:00" } } }"#, "2026-01-14T23:59:59.999Z", true),
+            (r#"{ time: { hours: { start: "18:00", end: "00:00" } } }"#, "2026-01-15T00:00:00Z", false),
+        ];
+        for (conditions, at, expected) in cases {
+            assert_eq!(match_of(conditions, "alice", "dev", Mode::Cli, at), expected, "{conditions} at {at}");
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_wins_and_no_match_is_a_deny() {
+        let text = r#"
+version: "1"
+rules:
+  - { name: not-eve, effect: deny, conditions: { users: [eve] } }
+  - { name: dev, effect: allow, conditions: { profiles: [dev] } }
+  - { name: prod, effect: require_approval, conditions: { profiles: [prod], users: [alice, eve] } }
+  - { name: dev-again, effect: deny, conditions: { profiles: [dev] } }
+"#;
+        let policy = policy(text);
+        let rule = |user, profile| {
+            let ask = Ask { user, profile, mode: Mode::Cli, at: NOON.parse().unwrap() };
+            evaluate(&policy, &ask).map(|rule| (rule.name.as_str(), rule.effect))
+        };
+        assert_eq!(rule("alice", "dev"), Some(("dev", Effect::Allow)));
+        assert_eq!(rule("eve", "dev"), Some(("not-eve", Effect::Deny)));
+        assert_eq!(rule("alice", "prod"), Some(("prod", Effect::RequireApproval)));
+        assert_eq!(rule("eve", "prod"), Some(("not-eve", Effect::Deny)));
+        assert_eq!(rule("bob", "prod"), None);
+    }
+
+    #[test]
+    fn what_is_not_understood_decides_nothing() {
+        for text in [
+            "version: \"1\"\nrules:\n  - { name: a, effect: allow, condition: { users: [bob] } }\n",
+            "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { user: [bob] } }\n",
+            "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { time: { day: [monday] } } }\n",
+            "version: \"2\"\nrules:\n  - { name: a, effect: allow }\n",
+            "version: \"1\"\nrules:\n  - { name: a, effect: allow }\n  - { name: b, effect: permit }\n",
+            "version: \"1\"\nrules: []\n",
+            "",
+        ] {
+            let mut faults = Faults::default();
+            assert_eq!(parse(&Source::new("p.yaml", text), &mut faults), None, "{text}");
+            assert!(!faults.is_empty());
+        }
+    }
+
+    /// A rule as the second evaluator sees it: words and numbers, and no type of this module.
+    #[derive(Debug, Clone)]
+    struct Plain {
+        effect: &'static str,
+        profiles: Vec<&'static str>,
+        users: Vec<&'static str>,
+        modes: Vec<&'static str>,
+        days: Vec<usize>,
+        /// In minutes of the day.
+        hours: Option<(usize, usize)>,
+        zone: Option<&'static str>,
+    }
+
+    const WEEK: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
+
+    fn yaml(rules: &[Plain]) -> String {
+        let mut text = String::from("version: \"1\"\nrules:\n");
+        for (number, rule) in rules.iter().enumerate() {
+            let list = |words: &[&str]| format!("[{}]", words.join(", "));
+            let days: Vec<&str> = rule.days.iter().map(|day| WEEK[*day]).collect();
+            let clock = |minutes: usize| format!("\"{:02}:{:02}\"", minutes / 60, minutes % 60);
+            let mut time = vec![format!("days: {}", list(&days))];
+            time.extend(
+                rule.hours.map(|(start, end)| format!("hours: {{ start: {}, end: {} }}", clock(start), clock(end))),
+            );
+            time.extend(rule.zone.map(|zone| format!("timezone: {zone}")));
+            text.push_str(&format!(
+                "  - name: r{number}\n    effect: {}\n    conditions: {{ profiles: {}, users: {}, mode: {}, time: {{ {} }} }}\n",
+                rule.effect,
+                list(&rule.profiles),
+                list(&rule.users),
+                list(&rule.modes),
+                time.join(", ")
+            ));
+        }
+        text
+    }
+
+    /// The second evaluator: it marks each minute of a week that a window covers, and looks whether this one is marked.
+    fn naive(rules: &[Plain], user: &str, profile: &str, mode: &str, at: Timestamp) -> Option<usize> {
+        'rules: for (number, rule) in rules.iter().enumerate() {
+            for (list, word) in [(&rule.profiles, profile), (&rule.users, user), (&rule.modes, mode)] {
+                if list.iter().filter(|one| **one == word).count() == 0 && !list.is_empty() {
+                    continue 'rules;
+                }
+            }
+            let mut minutes = vec![false; 7 * 1440];
+            for day in 0..7 {
+                if !rule.days.is_empty() && !rule.days.contains(&day) {
+                    continue;
+                }
+                let (start, end) = rule.hours.unwrap_or((0, 1440));
+                let length = if end > start { end - start } else { end + 1440 - start };
+                for minute in 0..length {
+                    minutes[(day * 1440 + start + minute) % (7 * 1440)] = true;
+                }
+            }
+            let wall = at.in_tz(rule.zone.unwrap_or("UTC")).unwrap().strftime("%u %H %M").to_string();
+            let parts: Vec<usize> = wall.split(' ').map(|part| part.parse().unwrap()).collect();
+            if minutes[(parts[0] - 1) * 1440 + parts[1] * 60 + parts[2]] {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn rules() -> impl Strategy<Value = Vec<Plain>> {
+        let some = |words: &'static [&'static str]| proptest::sample::subsequence(words, 0..=words.len());
+        let lists = (some(&["dev", "prod", "staging"]), some(&["alice", "bob", "eve"]));
+        let modes = some(&["server", "cli", "credential_process"]);
+        let days = proptest::sample::subsequence((0..7).collect::<Vec<usize>>(), 0..=7);
+        // Whole hours meet their edges more often than minutes do.
+        let clock = prop_oneof![(0usize..24).prop_map(|hour| hour * 60), 0usize..1440];
+        let hours = proptest::option::of((clock.clone(), clock).prop_filter("some time", |(start, end)| start != end));
+        let zones =
+            ["UTC", "Europe/Zurich", "America/New_York", "Asia/Kolkata", "Pacific/Auckland", "America/St_Johns"];
+        let zone = proptest::option::of(proptest::sample::select(zones.to_vec()));
+        let effects = ["allow", "deny", "require_approval", "require_server", "require_server_session"];
+        let effect = proptest::sample::select(effects.to_vec());
+        let rule = (effect, lists, modes, days, hours, zone).prop_map(
+            |(effect, (profiles, users), modes, days, hours, zone)| Plain {
+                effect,
+                profiles,
+                users,
+                modes,
+                days,
+                hours,
+                zone,
+            },
+        );
+        proptest::collection::vec(rule, 1..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn a_second_evaluator_says_the_same(
+            rules in rules(),
+            user in proptest::sample::select(vec!["alice", "bob", "mallory"]),
+            profile in proptest::sample::select(vec!["dev", "prod"]),
+            mode in proptest::sample::select(vec![
+                ("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)
+            ]),
+            // The quarters of an hour of 2026 and 2027, with a second on either side: all changes of clocks are in them.
+            quarter in 0i64..70_080,
+            second in -1i64..=1,
+        ) {
+            let at = Timestamp::from_second(1_767_225_600 + quarter * 900 + second).unwrap();
+            let ask = Ask { user, profile, mode: mode.1, at };
+            let text = yaml(&rules);
+            let policy = policy(&text);
+            let found = evaluate(&policy, &ask).map(|rule| rule.name.clone());
+            let expected = naive(&rules, user, profile, mode.0, at).map(|number| format!("r{number}"));
+            prop_assert_eq!(found, expected, "{} at {}", text, at);
+            for (rule, plain) in policy.rules.iter().zip(&rules) {
+                prop_assert_eq!(rule.effect.word(), plain.effect);
+            }
+        }
+    }
+}
