@@ -1,5 +1,7 @@
 //! The command line: types only.
 
+mod access;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::change::Consent;
 use crate::manifest::Builtin;
 use crate::resource::{Invalid, policy_parameter, table};
+
+pub use access::*;
 
 const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
 
@@ -29,9 +33,14 @@ In a project:
   sentinel apply                    show it, ask once, then do it
   sentinel plan --out p.json        save the plan; sentinel apply p.json does exactly that, or nothing
 
+Once it stands:
+  sentinel exec --profile dev -- aws s3 ls
+  sentinel request --profile prod --justification \"Deploy the hotfix\"
+
 Exit codes:
   0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
-  with --detailed-exitcode: 2 there are changes to make, 3 something could not be read";
+  with --detailed-exitcode: 2 there are changes to make, 3 something could not be read
+  exec: the command's own";
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -126,6 +135,8 @@ pub enum Command {
     /// exists and differs is shown and left alone. --write-manifest turns a command into a file to commit.
     #[command(subcommand)]
     Init(InitCommand),
+    #[command(flatten)]
+    Access(AccessCommand),
     /// The embedded AWS that --local works on.
     #[command(subcommand)]
     Local(LocalCommand),

@@ -1,5 +1,6 @@
 //! The commands: glue between the command line and the pass.
 
+mod access;
 mod apply;
 mod context;
 mod iam;
@@ -50,7 +51,12 @@ pub fn main() -> Exit {
 
 async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
     let context = Context::new(cli.global, terminal);
-    if !matches!(cli.command, Command::Local(_)) {
+    let own_signals = match &cli.command {
+        Command::Local(_) => true,
+        Command::Access(command) => access::gives_way(command),
+        _ => false,
+    };
+    if !own_signals {
         context.listen_for_interrupts();
     }
     match cli.command {
@@ -63,6 +69,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Validate(args) => validate::run(&context, &args),
         Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
         Command::Init(command) => init::run(&context, &command).await,
+        Command::Access(command) => access::run(&context, &command).await,
         Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
     }
 }
@@ -81,6 +88,7 @@ fn name(command: &Command) -> &'static str {
         Command::Init(InitCommand::Sessions(_)) => "init sessions",
         Command::Init(InitCommand::Bootstrap(_)) => "init bootstrap",
         Command::Init(InitCommand::Status(_)) => "init status",
+        Command::Access(command) => access::name(command),
         Command::Local(LocalCommand::Serve(_)) => "local serve",
     }
 }

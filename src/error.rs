@@ -21,6 +21,8 @@ pub enum Exit {
     /// Something was done, something failed.
     Partial,
     Interrupted,
+    /// A command was run, and this is how it ended.
+    Command(u8),
 }
 
 impl Exit {
@@ -31,7 +33,7 @@ impl Exit {
             Self::Changes => 1,
             Self::Refused => 2,
             Self::Incomplete => 3,
-            Self::Error => 4,
+            Self::Error | Self::Command(_) => 4,
             Self::Partial => 5,
             Self::Interrupted => 6,
         };
@@ -49,6 +51,7 @@ impl From<Exit> for u8 {
             Exit::Refused => 4,
             Exit::Partial => 5,
             Exit::Interrupted => 130,
+            Exit::Command(code) => code,
         }
     }
 }
@@ -76,6 +79,12 @@ pub enum Error {
     Aws(#[from] CallError),
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// A policy, or the state of a record, says no.
+    #[error("{message}")]
+    Denied { message: String, hint: Option<String> },
+    /// The command to run could not be started.
+    #[error("{message}")]
+    NotStarted { message: String, missing: bool },
     /// The user, or the lack of one, said no.
     #[error("{message}")]
     NotConfirmed { message: String, hint: Option<String> },
@@ -110,6 +119,8 @@ impl Error {
         match self {
             Self::Refused(_) => Exit::Refused,
             Self::Interrupted => Exit::Interrupted,
+            // As shells have it.
+            Self::NotStarted { missing, .. } => Exit::Command(if *missing { 127 } else { 126 }),
             Self::Aws(error) if error.class == Class::Interrupted => Exit::Interrupted,
             _ => Exit::Error,
         }
@@ -118,13 +129,16 @@ impl Error {
     /// Returns what to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Usage { hint, .. } | Self::File { hint, .. } | Self::NotConfirmed { hint, .. } => hint.clone(),
+            Self::Usage { hint, .. }
+            | Self::File { hint, .. }
+            | Self::NotConfirmed { hint, .. }
+            | Self::Denied { hint, .. } => hint.clone(),
             Self::Refused(refusal) => Some(refusal.hint.clone()),
             Self::Aws(error) => aws_hint(error),
             Self::Local(_) => {
                 Some(String::from("choose another folder with --local=PATH, or delete this one to begin anew"))
             }
-            Self::Faults(_) | Self::Interrupted => None,
+            Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
         }
     }
 }
@@ -138,7 +152,9 @@ fn aws_hint(error: &CallError) -> Option<String> {
         Class::Unreachable => {
             "check the network, the region's name, and --endpoint-url or AWS_ENDPOINT_URL if one is set"
         }
-        Class::Denied => "ask for this permission; --generate-iam and --generate-iam-policies print what is needed",
+        Class::Denied => {
+            "ask for this permission; sentinel iam, --generate-iam and --generate-iam-policies print what is needed"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::manifest::Builtin;
 use crate::resource::call::{
-    DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, LIST_TABLES,
-    Operation,
+    DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS,
+    LIST_TABLES, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
 use crate::resource::{Desired, DesiredResource, Step, policy_parameter, table};
 
@@ -91,35 +91,39 @@ pub fn policies(
             statements.lists_parameters |= lists && purpose != Use::RunTime;
             !lists
         });
-        let actions =
-            if purpose == Use::RunTime { RUN_TIME_POLICY.map(str::to_owned).to_vec() } else { actions(&operations) };
+        let actions = if purpose == Use::RunTime { actions(&RUN_TIME_POLICY) } else { actions(&operations) };
         parameters.entry(actions).or_default().push(place.parameter(&one.name));
     }
     let name = if purpose == Use::Apply { "SentinelPolicyAdmin" } else { "SentinelPolicyRead" };
     for (actions, resources) in parameters {
         statements.allow(name, actions, resources);
     }
+    let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
+    if purpose == Use::RunTime && desired.iter().any(|one| one.as_policy().is_some()) {
+        statements.allow("SentinelPolicyDiscovery", actions(&RUN_TIME_ROOT), below());
+    }
     for one in desired.iter().filter_map(DesiredResource::as_table) {
         let name = statement_name(&one.address.key);
         let arn = place.table(&one.name);
         match purpose {
+            // The records of a custom table are its owner's own affair.
+            Use::RunTime if Builtin::from_key(&one.address.key).is_none() => {}
             Use::Plan => statements.allow(&format!("{name}Read"), actions(&table_operations(purpose, one)), vec![arn]),
             Use::Apply => {
                 statements.allow(&format!("{name}Provisioning"), actions(&table_operations(purpose, one)), vec![arn]);
             }
             Use::RunTime => {
                 let resources = vec![arn.clone(), format!("{arn}/index/*")];
-                statements.allow(&format!("{name}Operations"), RUN_TIME_TABLE.map(str::to_owned).to_vec(), resources);
+                statements.allow(&format!("{name}Operations"), actions(&RUN_TIME_TABLE), resources);
             }
         }
     }
     if beyond.prune && purpose != Use::RunTime {
-        let below = vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Use::Apply {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
         }
-        statements.allow("SentinelPolicyPrune", actions(&operations), below);
+        statements.allow("SentinelPolicyPrune", actions(&operations), below());
         statements.allow("SentinelTableList", vec![LIST_TABLES.action()], vec![String::from("*")]);
         statements.lists_parameters = true;
     }
@@ -129,8 +133,12 @@ pub fn policies(
     split(statements.list)
 }
 
-const RUN_TIME_POLICY: [&str; 3] = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"];
-const RUN_TIME_TABLE: [&str; 4] = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"];
+/// What the commands call that use what is provisioned: each policy by its name, the profiles by their path, and the
+/// records of the tables. A transaction takes the permissions of its parts (Amazon DynamoDB Developer Guide, "Using IAM
+/// with DynamoDB transactions").
+const RUN_TIME_POLICY: [Operation; 1] = [GET_PARAMETERS];
+const RUN_TIME_ROOT: [Operation; 1] = [GET_PARAMETERS_BY_PATH];
+const RUN_TIME_TABLE: [Operation; 4] = [GET_ITEM, PUT_ITEM, QUERY, UPDATE_ITEM];
 
 fn policy_operations(purpose: Use, desired: &Desired<policy_parameter::PolicyParameter>) -> Vec<Operation> {
     let mut operations = policy_parameter::reads(desired);
@@ -214,7 +222,8 @@ pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResou
     let policies: Vec<&Desired<_>> = desired.iter().filter_map(DesiredResource::as_policy).collect();
     if !policies.is_empty() {
         let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
-        statements.allow("SentinelPolicyRead", RUN_TIME_POLICY.map(str::to_owned).to_vec(), below());
+        let read = [RUN_TIME_POLICY, RUN_TIME_ROOT].concat();
+        statements.allow("SentinelPolicyRead", actions(&read), below());
         let mut operations: Vec<Operation> = policies.iter().flat_map(|one| policy_parameter::reads(one)).collect();
         let steps = policies.iter().flat_map(|one| policy_parameter::create(one));
         operations.extend(steps.flat_map(|step| Step::Policy(step).operations()));
@@ -229,7 +238,7 @@ pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResou
         let name = statement_name(&one.address.key);
         statements.allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]);
         let resources = vec![arn.clone(), format!("{arn}/index/*")];
-        statements.allow(&format!("{name}Operations"), RUN_TIME_TABLE.map(str::to_owned).to_vec(), resources);
+        statements.allow(&format!("{name}Operations"), actions(&RUN_TIME_TABLE), resources);
     }
     Document { version: "2012-10-17", statement: statements.list }
 }

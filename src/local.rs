@@ -10,6 +10,7 @@ mod dynamodb;
 mod server;
 mod ssm;
 mod store;
+mod sts;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -130,7 +131,7 @@ impl LocalAws {
     /// Answers one request.
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
-            None => Ok(answer::sts(request)),
+            None => Ok(sts::answer(request, self.0.clock)),
             Some((service, operation)) => self.region(request).and_then(|region| match service {
                 "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                 "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),

@@ -2,6 +2,7 @@
 //! holds the reading one cannot write.
 
 mod aws;
+mod gateway;
 
 use std::collections::HashSet;
 
@@ -12,6 +13,7 @@ use crate::resource::table::Table;
 use crate::resource::{Desired, Observed, Step, StepOutcome};
 
 pub use aws::{Connection, Reader, Region, Writer, known_region};
+pub use gateway::{Gateway, Named, NoCredentials, Origin, Stamp};
 
 /// The most parameters one observation may ask for, which is what AWS takes in one call.
 pub const POLICY_BATCH: usize = 10;

@@ -1,5 +1,6 @@
 //! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
 
+pub mod access;
 mod escape;
 mod faults;
 pub mod import;
@@ -78,6 +79,12 @@ impl Terminal {
         } else {
             self.result(&text());
         }
+    }
+
+    /// Writes records: a table for people on a terminal, the JSON document for whoever else reads.
+    pub fn records(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+        let json_wanted = self.json || !std::io::stdout().is_terminal();
+        Self { json: json_wanted, ..self }.either(text, json);
     }
 
     /// Returns whether stderr is to be coloured.

@@ -6,6 +6,8 @@
 pub mod call;
 pub mod caller;
 pub mod policy_parameter;
+pub mod record;
+pub mod role;
 pub mod table;
 
 use std::collections::BTreeMap;
@@ -371,12 +373,7 @@ impl fmt::Display for Invalid {
 
 /// Returns a digest of a text: `sha256:…`.
 pub fn digest(text: &str) -> String {
-    let bytes = Sha256::digest(text.as_bytes());
-    let mut words = String::from("sha256:");
-    for byte in bytes {
-        words.push_str(&format!("{byte:02x}"));
-    }
-    words
+    format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }
 
 /// Takes the ownership tag out of a set of tags that was read, and notes whose it says the resource is.

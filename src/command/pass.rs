@@ -147,26 +147,31 @@ impl Context {
         policy_root: &str,
     ) -> Result<(Reader, Target), Error> {
         let region = &destination.region;
-        let folder = destination.local.as_deref();
-        let embedded = folder.map(|folder| super::local::open(folder, &region.name)).transpose()?;
-        let reader = Reader::connect(Connection {
-            region: region.name.clone(),
-            aws_profile: destination.aws_profile.clone(),
-            role_arn: destination.role_arn.clone().filter(|_| embedded.is_none()),
-            endpoint_url: self.global.endpoint_url.clone(),
-            pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
-            embedded,
-            interrupt: self.interrupt.clone(),
-        });
+        let reader = Reader::connect(self.connection(destination)?);
         let target = Target {
             name: destination.name.clone(),
             region: region.name.clone(),
             region_source: region.source.clone(),
             policy_root: policy_root.to_owned(),
             caller: None,
-            local: folder.map(|folder| folder.display().to_string()),
+            local: destination.local.as_ref().map(|folder| folder.display().to_string()),
         };
         Ok((reader.await, target))
+    }
+
+    /// Returns how to reach a destination.
+    pub(super) fn connection(&self, destination: &Destination) -> Result<Connection, Error> {
+        let region = &destination.region.name;
+        let embedded = destination.local.as_deref().map(|folder| super::local::open(folder, region)).transpose()?;
+        Ok(Connection {
+            region: region.clone(),
+            aws_profile: destination.aws_profile.clone(),
+            role_arn: destination.role_arn.clone().filter(|_| embedded.is_none()),
+            endpoint_url: self.global.endpoint_url.clone(),
+            pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
+            embedded,
+            interrupt: self.interrupt.clone(),
+        })
     }
 
     /// Observes and plans one target, and refuses an account that is not its own.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::ACCOUNT;
+use super::sts::Identity;
 
 /// A request, reduced to what decides its answer.
 #[derive(Debug, Clone)]
@@ -16,9 +16,6 @@ pub struct Request {
     pub body: Vec<u8>,
 }
 
-/// What the keys begin with that are given to those who assume a role; the role's account follows.
-const ASSUMED: &str = "ASIALOCAL";
-
 impl Request {
     /// Returns a request; its region is read from the signature, and `us-east-1` where there is none.
     pub fn new(target: String, authorization: &str, body: Vec<u8>) -> Self {
@@ -31,7 +28,20 @@ impl Request {
 
     /// Returns the account it is for: that of the role whose credentials it was signed with, or the default one.
     pub(super) fn account(&self) -> &str {
-        self.key.strip_prefix(ASSUMED).filter(|account| is_account(account)).unwrap_or(ACCOUNT)
+        Identity::of(&self.key).account
+    }
+
+    /// Returns the operation: of STS's own protocol, the one its form names.
+    pub fn operation(&self) -> String {
+        match self.target.rsplit_once('.') {
+            Some((_, operation)) => operation.to_owned(),
+            None => self.field("Action").unwrap_or_else(|| String::from("GetCallerIdentity")),
+        }
+    }
+
+    /// Returns a field of a form, which is what STS takes.
+    pub fn field(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(&self.body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
 }
 
@@ -95,46 +105,6 @@ impl From<rusqlite::Error> for Failure {
     fn from(error: rusqlite::Error) -> Self {
         Self::internal(&error.to_string())
     }
-}
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// Returns STS's answer: who is calling, or credentials for a role. Anyone may assume any role.
-pub(super) fn sts(request: &Request) -> Answer {
-    let form = String::from_utf8_lossy(&request.body);
-    let field = |name: &str| {
-        let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-        Some(pair.replace("%3A", ":").replace("%2F", "/"))
-    };
-    let (name, result) = match field("RoleArn") {
-        Some(role) if field("Action").as_deref() == Some("AssumeRole") => ("AssumeRole", assumed(&role)),
-        _ => ("GetCallerIdentity", identity(request.account())),
-    };
-    let body = format!(
-        "<{name}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{name}Result>{result}</{name}Result>\
-         <ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{name}Response>"
-    );
-    Answer { status: 200, content_type: "text/xml", body: body.into_bytes() }
-}
-
-fn identity(account: &str) -> String {
-    let who = match account {
-        ACCOUNT => format!("iam::{account}:user/local"),
-        _ => format!("sts::{account}:assumed-role/role/session"),
-    };
-    format!("<Arn>arn:aws:{who}</Arn><UserId>AIDALOCAL</UserId><Account>{account}</Account>")
-}
-
-fn assumed(role: &str) -> String {
-    let account = role.split(':').nth(4).filter(|account| is_account(account)).unwrap_or(ACCOUNT);
-    format!(
-        "<AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/role/session</Arn>\
-         <AssumedRoleId>AROALOCAL:session</AssumedRoleId></AssumedRoleUser><Credentials>\
-         <AccessKeyId>{ASSUMED}{account}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
-         <SessionToken>local</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>"
-    )
 }
 
 /// Reads a request's JSON body.

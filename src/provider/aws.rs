@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_config::BehaviorVersion;
 use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
@@ -66,6 +67,48 @@ pub struct Connection {
     pub interrupt: Interrupt,
 }
 
+/// Loads credentials and settings; makes no AWS call.
+pub(super) async fn settings(connection: Connection) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(Duration::from_secs(20))
+        .operation_attempt_timeout(Duration::from_secs(25))
+        .operation_timeout(Duration::from_secs(90))
+        .build();
+    let region = aws_config::Region::new(connection.region);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(region.clone())
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(timeouts);
+    if let Some(client) = connection.embedded {
+        loader = loader.http_client(client).credentials_provider(embedded_user(connection.aws_profile.as_deref()));
+    } else {
+        if let Some(profile) = connection.aws_profile {
+            // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
+            // one account would go to another.
+            let settings = ProviderConfig::without_region().with_region(Some(region));
+            let credentials =
+                ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
+            loader = loader.profile_name(profile).credentials_provider(credentials);
+        }
+        if let Some(endpoint) = connection.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+    }
+    let config = loader.load().await;
+    let Some(role) = connection.role_arn else { return config };
+    let assumed = AssumeRoleProvider::builder(role).session_name("sentinel").configure(&config).build().await;
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build()
+}
+
+/// Returns the keys by which the embedded AWS knows a user: it has no profiles, so that their names are users, and one
+/// person can try what takes two.
+fn embedded_user(aws_profile: Option<&str>) -> Credentials {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);
+    let name = aws_profile.filter(|name| name.chars().all(plain)).unwrap_or("local");
+    Credentials::new(format!("AKIALOCAL:{name}"), "local", None, None, "embedded")
+}
+
 /// Reads AWS. It cannot write.
 #[derive(Debug)]
 pub struct Reader {
@@ -78,42 +121,13 @@ pub struct Reader {
 impl Reader {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .read_timeout(Duration::from_secs(20))
-            .operation_attempt_timeout(Duration::from_secs(25))
-            .operation_timeout(Duration::from_secs(90))
-            .build();
-        let region = aws_config::Region::new(connection.region);
-        let mut loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(region.clone())
-            .retry_config(RetryConfig::standard().with_max_attempts(3))
-            .timeout_config(timeouts);
-        if let Some(client) = connection.embedded {
-            loader = loader.http_client(client).test_credentials();
-        } else {
-            if let Some(profile) = connection.aws_profile {
-                // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
-                // one account would go to another.
-                let settings = ProviderConfig::without_region().with_region(Some(region));
-                let credentials =
-                    ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
-                loader = loader.profile_name(profile).credentials_provider(credentials);
-            }
-            if let Some(endpoint) = connection.endpoint_url {
-                loader = loader.endpoint_url(endpoint);
-            }
-        }
-        let mut config = loader.load().await;
-        if let Some(role) = connection.role_arn {
-            let assumed = AssumeRoleProvider::builder(role).session_name("sentinel").configure(&config).build().await;
-            config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build();
-        }
+        let (pace, interrupt) = (connection.pace, connection.interrupt.clone());
+        let config = settings(connection).await;
         Self {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: table::Client::new(&config),
             sts: caller::Client::new(&config),
-            pacer: Pacer::new(connection.pace, connection.interrupt),
+            pacer: Pacer::new(pace, interrupt),
         }
     }
 }

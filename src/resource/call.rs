@@ -30,7 +30,7 @@ impl Operation {
 
     /// Returns whether it changes anything.
     pub fn writes(self) -> bool {
-        !["Get", "Describe", "List"].iter().any(|head| self.name.starts_with(head))
+        !["Get", "Describe", "List", "Query"].iter().any(|head| self.name.starts_with(head))
     }
 
     /// Returns the IAM action: `ssm:GetParameters`.
@@ -63,6 +63,14 @@ pub const UNTAG_RESOURCE: Operation = Operation::new("dynamodb", "UntagResource"
 pub const UPDATE_TIME_TO_LIVE: Operation = Operation::new("dynamodb", "UpdateTimeToLive", 5.0, 5.0);
 pub const UPDATE_CONTINUOUS_BACKUPS: Operation = Operation::new("dynamodb", "UpdateContinuousBackups", 5.0, 5.0);
 pub const GET_CALLER_IDENTITY: Operation = Operation::new("sts", "GetCallerIdentity", 10.0, 10.0);
+pub const ASSUME_ROLE: Operation = Operation::new("sts", "AssumeRole", 10.0, 10.0);
+// Items have no quota of calls but the table's own: an on-demand table starts with thousands a second.
+pub const GET_ITEM: Operation = Operation::new("dynamodb", "GetItem", 500.0, 500.0);
+pub const PUT_ITEM: Operation = Operation::new("dynamodb", "PutItem", 200.0, 200.0);
+pub const UPDATE_ITEM: Operation = Operation::new("dynamodb", "UpdateItem", 200.0, 200.0);
+pub const QUERY: Operation = Operation::new("dynamodb", "Query", 200.0, 200.0);
+/// Its parts take the permissions of the calls they stand for.
+pub const TRANSACT_WRITE_ITEMS: Operation = Operation::new("dynamodb", "TransactWriteItems", 200.0, 200.0);
 
 /// What a failed call means to whoever made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +81,8 @@ pub enum Class {
     NotFound,
     /// A thing of this name is there already.
     AlreadyExists,
+    /// The condition that the call was made under does not hold: nothing was written.
+    ConditionFailed,
     /// AWS says to slow down: the same call later passes.
     Throttled,
     /// AWS failed on its side: the same call later may pass.
@@ -137,7 +147,7 @@ impl CallError {
 }
 
 /// Returns the error's text with that of everything beneath it.
-fn full_message(error: &dyn std::error::Error) -> String {
+pub fn full_message(error: &dyn std::error::Error) -> String {
     let mut parts = vec![error.to_string()];
     let mut source = error.source();
     while let Some(inner) = source {
@@ -159,6 +169,11 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
             Class::NotFound
         }
         "ParameterAlreadyExists" => Class::AlreadyExists,
+        "ConditionalCheckFailedException" => Class::ConditionFailed,
+        // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
+        "TransactionCanceledException" if message.contains("ConditionalCheckFailed") => Class::ConditionFailed,
+        "TransactionCanceledException" if message.contains("TransactionConflict") => Class::Throttled,
+        "TransactionCanceledException" if message.contains("Throttling") => Class::Throttled,
         "ResourceInUseException" if message.to_lowercase().contains("already exists") => Class::AlreadyExists,
         "ResourceInUseException" | "ContinuousBackupsUnavailableException" => Class::Busy,
         "InternalServerError" | "InternalFailure" | "ServiceUnavailable" => Class::ServerFault,
@@ -169,7 +184,9 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "RequestLimitExceeded"
         | "ProvisionedThroughputExceededException"
         | "RequestThrottled"
-        | "SlowDown" => Class::Throttled,
+        | "SlowDown"
+        | "TransactionConflictException"
+        | "TransactionInProgressException" => Class::Throttled,
         // One code for "too many at once", which passes, and for a table or account that is full, which does not.
         "LimitExceededException" => {
             let lower = message.to_lowercase();
@@ -396,6 +413,17 @@ mod tests {
     fn an_existing_table_and_a_busy_one_are_told_apart() {
         assert_eq!(classify("ResourceInUseException", "Table already exists: t", 400), Class::AlreadyExists);
         assert_eq!(classify("ResourceInUseException", "Table is being created: t", 400), Class::Busy);
+    }
+
+    #[test]
+    fn a_cancelled_transaction_is_told_by_its_reasons() {
+        let message = |reason: &str| {
+            format!("Transaction cancelled, please refer cancellation reasons for specific reasons [{reason}, None]")
+        };
+        let class = |reason| classify("TransactionCanceledException", &message(reason), 400);
+        assert_eq!(class("ConditionalCheckFailed"), Class::ConditionFailed);
+        assert_eq!(class("TransactionConflict"), Class::Throttled);
+        assert_eq!(class("ItemCollectionSizeLimitExceeded"), Class::Rejected);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::call::{
 use super::{Desired, Facts, Invalid, Live, Tags, diff_tags, digest, tag_words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
-pub use api::{Client, Found, discover, execute, observe, owned};
+pub use api::{Client, Found, discover, execute, observe, owned, read};
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! The binary, end to end: every command, every exit code.
 
+mod access;
 mod apply;
 mod iam;
 mod import;

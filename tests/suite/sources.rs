@@ -35,15 +35,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("manifest", &["diagnostic", "document", "policy", "resource"]),
     ("provider", &["resource"]),
     ("reconcile", &["provider", "resource", "change"]),
+    // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
+    ("access", &["diagnostic", "policy", "provider", "resource"]),
     ("planfile", &["reconcile", "resource"]),
     ("iam", &["manifest", "resource"]),
     ("local", &[]),
     ("error", &["diagnostic", "planfile", "reconcile", "resource"]),
     ("cli", &["change", "manifest", "resource"]),
-    ("report", &["change", "cli", "diagnostic", "error", "planfile", "reconcile", "resource"]),
+    ("report", &["access", "change", "cli", "diagnostic", "error", "planfile", "reconcile", "resource"]),
     (
         "command",
         &[
+            "access",
             "change",
             "cli",
             "diagnostic",
@@ -89,6 +92,9 @@ fn each_library_has_its_place() {
         ("rusqlite", &["local"]),
         ("dynoxide", &["local"]),
         ("clap", &["cli", "command"]),
+        ("hyper", &["access", "local"]),
+        ("rustix", &["command"]),
+        ("getrandom", &["access", "command"]),
         ("println!", &[]),
     ];
     for (path, text) in sources() {

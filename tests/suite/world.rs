@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sentinel::local::{Answer, Handler, LocalAws, Request, Rules, Server};
+pub use sentinel::local::Answer;
+use sentinel::local::{Handler, LocalAws, Request, Rules, Server};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -22,7 +23,7 @@ pub struct Call {
 
 impl Call {
     pub fn writes(&self) -> bool {
-        !["Get", "Describe", "List"].iter().any(|head| self.operation.starts_with(head))
+        !["Get", "Describe", "List", "Query", "AssumeRole"].iter().any(|head| self.operation.starts_with(head))
     }
 }
 
@@ -142,6 +143,19 @@ impl World {
         finish(command.spawn().unwrap())
     }
 
+    /// Runs the binary as a user.
+    pub fn run_as(&self, user: &str, args: &[&str]) -> Run {
+        finish(self.command_as(user, args).spawn().unwrap())
+    }
+
+    /// Returns the binary as a user runs it, against this AWS by way of the environment.
+    pub fn command_as(&self, user: &str, args: &[&str]) -> Command {
+        let mut command = self.command(args);
+        command.env("AWS_ACCESS_KEY_ID", format!("AKIALOCAL:{user}"));
+        command.env("AWS_ENDPOINT_URL", &self.url).env("AWS_REGION", "us-east-1");
+        command
+    }
+
     /// Returns the binary with these arguments, in the folder, with nothing of the machine's own AWS settings.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel"));
@@ -259,6 +273,21 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
         let tagged = body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
         match call.operation.as_str() {
             "GetCallerIdentity" | "AssumeRole" => continue,
+            "Query" => {
+                let index = body["IndexName"].as_str().unwrap();
+                resources = resources.iter().map(|table| format!("{table}/index/{index}")).collect();
+            }
+            // Each part takes the permission of the call it stands for.
+            "TransactWriteItems" => {
+                for part in body["TransactItems"].as_array().unwrap() {
+                    for (kind, write) in part.as_object().unwrap() {
+                        let table = write["TableName"].as_str().unwrap();
+                        let arn = format!("arn:aws:dynamodb:us-east-1:123456789012:table/{table}");
+                        asked.insert((format!("dynamodb:{kind}Item"), arn));
+                    }
+                }
+                continue;
+            }
             "PutParameter" if tagged => actions.push(String::from("AddTagsToResource")),
             "CreateTable" if tagged => actions.push(String::from("TagResource")),
             _ => {}
@@ -283,11 +312,13 @@ pub fn finish(child: Child) -> Run {
 fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     let local = LocalAws::memory(rules);
     Arc::new(move |request: Request| {
-        let assumes = String::from_utf8_lossy(&request.body).contains("Action=AssumeRole");
-        let sts = if assumes { "AssumeRole" } else { "GetCallerIdentity" };
-        let operation = request.target.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or(sts);
-        let body = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
-        let call = Call { operation: operation.to_owned(), body };
+        let operation = request.operation();
+        // Of STS's forms, the fields that a test may want to see.
+        let form = || ["RoleArn", "RoleSessionName", "SourceIdentity", "ExternalId", "DurationSeconds"];
+        let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
+            form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
+        });
+        let call = Call { operation, body };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         shared.calls.push(call.clone());
         let failed = shared.faults.iter_mut().find_map(|fault| fault(&call));
@@ -295,6 +326,10 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         let lost = lost.map(|at| shared.losses.remove(at)).is_some();
         drop(shared);
         let mut answer = failed.unwrap_or_else(|| match moto() {
+            // moto knows no users by these keys.
+            Some(_) if call.operation == "GetCallerIdentity" && request.key.starts_with("AKIALOCAL:") => {
+                local.answer(&request)
+            }
             Some(url) => forward(&url, &request),
             None => local.answer(&request),
         });

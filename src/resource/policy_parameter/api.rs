@@ -80,6 +80,11 @@ async fn read_contents(client: &Client, pacer: &Pacer, names: &[String]) -> Vec<
     }
 }
 
+/// Reads the content of one parameter, and which version it is.
+pub async fn read(client: &Client, pacer: &Pacer, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
+    Ok(get_parameters(client, pacer, &[name.to_owned()]).await?.remove(name))
+}
+
 async fn get_parameters(
     client: &Client,
     pacer: &Pacer,

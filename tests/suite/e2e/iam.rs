@@ -30,7 +30,7 @@ tags = { kind = "x" }
 "#;
 
 /// Returns each action that a policy allows, on each resource.
-fn allowed(documents: &[Value]) -> BTreeSet<(String, String)> {
+pub fn allowed(documents: &[Value]) -> BTreeSet<(String, String)> {
     let texts = |value: &Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
     };
@@ -139,7 +139,13 @@ fn run_time_reads_policies_and_keeps_records() {
     let run = world.run(&["iam", "--for", "runtime"]).expect(0);
     let document: Value = serde_json::from_str(&run.stdout).unwrap();
     let sids: Vec<&Value> = document["Statement"].as_array().unwrap().iter().map(|one| &one["Sid"]).collect();
-    assert_eq!(sids, ["SentinelPolicyRead", "SentinelApprovalTableOperations", "SentinelSessionTableOperations"]);
+    let expected = [
+        "SentinelPolicyRead",
+        "SentinelPolicyDiscovery",
+        "SentinelApprovalTableOperations",
+        "SentinelSessionTableOperations",
+    ];
+    assert_eq!(sids, expected);
     let allowed = allowed(&[document]);
     let table = "arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests";
     assert!(allowed.contains(&(String::from("dynamodb:Query"), format!("{table}/index/*"))));

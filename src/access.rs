@@ -1,0 +1,35 @@
+//! Users of what is provisioned: credentials behind a policy, requests, break-glass events, server sessions, the shell.
+//!
+//! None of it is part of the pass, and the pass knows nothing of it. Each record's transition is one conditional write, so
+//! that of two who act at once exactly one wins; reading never writes. What has run out is told from its `expires_at`,
+//! whatever its `status` says: AWS deletes such a record when it gets round to it.
+
+pub mod breakglass;
+pub mod gate;
+mod listing;
+pub mod log;
+pub mod requests;
+pub mod server;
+pub mod sessions;
+pub mod shell;
+pub mod stamp;
+pub mod time;
+pub mod user;
+
+pub use listing::Listed;
+
+/// Returns 64 random bits as an id: 16 hexadecimal digits.
+pub fn id() -> Result<String, getrandom::Error> {
+    random(8)
+}
+
+/// Returns a secret that nobody guesses.
+pub fn token() -> Result<String, getrandom::Error> {
+    random(32)
+}
+
+fn random(bytes: usize) -> Result<String, getrandom::Error> {
+    let mut bytes = vec![0; bytes];
+    getrandom::fill(&mut bytes)?;
+    Ok(hex::encode(bytes))
+}

@@ -1,0 +1,308 @@
+//! The decision whether someone gets a profile's credentials.
+
+use futures_util::future;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::breakglass::Events;
+use super::requests::Requests;
+use super::user;
+use crate::diagnostic::{Fault, Faults, Source};
+use crate::policy::{self, Ask, Effect, Mode, Policy, Rule, evaluate};
+use crate::provider::Gateway;
+use crate::resource::call::CallError;
+use crate::resource::caller::Caller;
+
+/// A profile's gate: its policy, and the tables that hold what can open it.
+#[derive(Debug, Clone, Copy)]
+pub struct Gate<'a> {
+    pub gateway: &'a Gateway,
+    pub profile: &'a str,
+    /// The name of its policy's parameter.
+    pub parameter: &'a str,
+    pub requests: &'a str,
+    pub breakglass: &'a str,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct User {
+    #[serde(rename = "user")]
+    pub name: String,
+    pub arn: String,
+    pub account: String,
+}
+
+impl User {
+    /// Returns the user behind an identity.
+    pub fn of(caller: &Caller) -> Result<Self, Stopped> {
+        let name = user::name(caller).map_err(Stopped::NoUser)?;
+        Ok(Self { name, arn: caller.arn.clone(), account: caller.account.clone() })
+    }
+}
+
+/// How credentials are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way<'a> {
+    Cli,
+    CredentialProcess,
+    /// Through a credential server, whose sessions are recorded in this table; none is the one the policy says.
+    Server {
+        session_table: Option<&'a str>,
+    },
+}
+
+impl Way<'_> {
+    const fn mode(self) -> Mode {
+        match self {
+            Self::Cli => Mode::Cli,
+            Self::CredentialProcess => Mode::CredentialProcess,
+            Self::Server { .. } => Mode::Server,
+        }
+    }
+}
+
+/// A decision, as it is logged.
+#[derive(Debug, Clone, Serialize)]
+pub struct Decision {
+    #[serde(serialize_with = "as_text")]
+    pub time: Timestamp,
+    /// Random; the one that goes into the source identity where there is no request, event or session.
+    #[serde(rename = "decision_id")]
+    pub id: String,
+    pub decision: Verdict,
+    #[serde(flatten)]
+    pub user: User,
+    pub profile: String,
+    pub mode: Mode,
+    pub parameter: String,
+    pub policy_version: Option<i64>,
+    pub rule: Option<String>,
+    pub effect: Option<Effect>,
+    /// What the rule gives as its reason.
+    pub reason: Option<String>,
+    /// Why it was decided so, in words.
+    pub why: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breakglass_id: Option<String>,
+    /// What would help.
+    #[serde(skip)]
+    pub remedy: Option<Remedy>,
+    /// Where the policy wants sessions recorded.
+    #[serde(skip)]
+    pub session_table: Option<String>,
+    /// What could not be looked at, and might have helped.
+    #[serde(skip)]
+    pub unread: Vec<(Consulted, CallError)>,
+}
+
+/// A table that can open the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consulted {
+    Requests,
+    BreakGlass,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+/// Yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Allow,
+    Deny,
+}
+
+/// What whoever was refused can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// Write a policy.
+    Policy,
+    /// Put the policy in order.
+    Validate,
+    /// Ask for approval.
+    Request,
+    /// Use a credential server.
+    Server,
+}
+
+/// Why there is no decision.
+#[derive(Debug, Clone)]
+pub enum Stopped {
+    Call(CallError),
+    NoUser(String),
+    /// Credentials of another account than the one that is meant.
+    WrongAccount {
+        account: String,
+    },
+}
+
+impl From<CallError> for Stopped {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+impl Decision {
+    /// Returns whether it is a yes.
+    pub fn allowed(&self) -> bool {
+        self.decision == Verdict::Allow
+    }
+
+    /// Returns the id that goes into the source identity.
+    pub fn stamp_id(&self) -> &str {
+        self.request_id.as_ref().or(self.breakglass_id.as_ref()).unwrap_or(&self.id)
+    }
+
+    fn with(mut self, decision: Verdict, why: impl Into<String>) -> Self {
+        self.decision = decision;
+        self.why = why.into();
+        self
+    }
+
+    fn refused(self, remedy: Option<Remedy>, why: impl Into<String>) -> Self {
+        Self { remedy, ..self.with(Verdict::Deny, why) }
+    }
+}
+
+impl Gate<'_> {
+    /// Decides, for a user who is known already or is asked for. Only those of `account` are let in, if one is given.
+    pub async fn decide(
+        &self,
+        known: Option<&User>,
+        account: Option<&str>,
+        way: Way<'_>,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Decision, Stopped> {
+        let user = async {
+            match known {
+                Some(user) => Ok(user.clone()),
+                None => User::of(&self.gateway.identify().await?),
+            }
+        };
+        let (user, live) = future::join(user, self.gateway.policy(self.parameter)).await;
+        let user = user?;
+        if account.is_some_and(|account| account != user.account) {
+            return Err(Stopped::WrongAccount { account: user.account });
+        }
+        let live = live?;
+        let decision = Decision {
+            time: now,
+            id: id.to_owned(),
+            decision: Verdict::Deny,
+            user,
+            profile: self.profile.to_owned(),
+            mode: way.mode(),
+            parameter: self.parameter.to_owned(),
+            policy_version: live.as_ref().and_then(|live| live.facts.version),
+            rule: None,
+            effect: None,
+            reason: None,
+            why: String::new(),
+            request_id: None,
+            breakglass_id: None,
+            remedy: None,
+            session_table: None,
+            unread: Vec::new(),
+        };
+        let Some(live) = live else {
+            let why = format!("there is no policy {}", self.parameter);
+            return Ok(decision.refused(Some(Remedy::Policy), why));
+        };
+        let policy = match understood(self.parameter, live.state.content.as_deref().unwrap_or_default()) {
+            Ok(policy) => policy,
+            Err(why) => return Ok(decision.refused(Some(Remedy::Validate), why)),
+        };
+        let (name, mode) = (decision.user.name.clone(), way.mode());
+        let ask = Ask { user: &name, profile: self.profile, mode, at: now };
+        let Some(rule) = evaluate(&policy, &ask) else {
+            return Ok(decision.refused(None, "no rule of the policy matches, and no match is a deny"));
+        };
+        self.by_rule(decision, rule, way, now).await
+    }
+
+    async fn by_rule(
+        &self,
+        decision: Decision,
+        rule: &Rule,
+        way: Way<'_>,
+        now: Timestamp,
+    ) -> Result<Decision, Stopped> {
+        let decision = Decision {
+            rule: Some(rule.name.clone()),
+            effect: Some(rule.effect),
+            reason: rule.reason.clone(),
+            session_table: rule.session_table.clone(),
+            ..decision
+        };
+        let name = &rule.name;
+        Ok(match (rule.effect, way) {
+            (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows it")),
+            (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
+            (Effect::RequireApproval, _) => self.by_approval(decision, name, now).await,
+            (Effect::RequireServer | Effect::RequireServerSession, Way::Cli | Way::CredentialProcess) => {
+                let why = format!("rule \"{name}\" gives credentials only through a credential server");
+                decision.refused(Some(Remedy::Server), why)
+            }
+            (Effect::RequireServerSession, Way::Server { session_table: Some(given) })
+                if rule.session_table.as_ref().is_some_and(|wanted| wanted != given) =>
+            {
+                let wanted = rule.session_table.clone().unwrap_or_default();
+                let why = format!("rule \"{name}\" wants the session recorded in {wanted}, not in {given}");
+                decision.refused(None, why)
+            }
+            (Effect::RequireServer | Effect::RequireServerSession, Way::Server { .. }) => {
+                decision.with(Verdict::Allow, format!("rule \"{name}\" allows it through a credential server"))
+            }
+        })
+    }
+
+    async fn by_approval(&self, decision: Decision, rule: &str, now: Timestamp) -> Decision {
+        let user = decision.user.name.clone();
+        let requests = Requests(self.gateway.records(self.requests));
+        let events = Events(self.gateway.records(self.breakglass));
+        let request = requests.approved(&user, self.profile, now);
+        let (request, event) = future::join(request, events.active(&user, self.profile, now)).await;
+        let mut unread = Vec::new();
+        let request = request.unwrap_or_else(|error| {
+            unread.push((Consulted::Requests, error));
+            None
+        });
+        let event = event.unwrap_or_else(|error| {
+            unread.push((Consulted::BreakGlass, error));
+            None
+        });
+        if let Some(request) = request {
+            let by = request.decided_by.as_deref().unwrap_or("someone");
+            let why = format!("rule \"{rule}\" takes an approval, and {by} approved request {}", request.id);
+            return Decision { request_id: Some(request.id), ..decision.with(Verdict::Allow, why) };
+        }
+        if let Some(event) = event {
+            let why = format!("rule \"{rule}\" takes an approval, and break-glass event {} stands for it", event.id);
+            return Decision { breakglass_id: Some(event.id), ..decision.with(Verdict::Allow, why) };
+        }
+        let why = format!(
+            "rule \"{rule}\" takes an approved request or a break-glass event, and {user} has none in force for {}",
+            self.profile
+        );
+        Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
+    }
+}
+
+/// Reads a policy, or says what is wrong with it: one that is not wholly understood decides nothing.
+fn understood(parameter: &str, content: &str) -> Result<Policy, String> {
+    let mut faults = Faults::default();
+    if let Some(policy) = policy::parse(&Source::new(parameter, content), &mut faults) {
+        return Ok(policy);
+    }
+    let faults = faults.into_sorted();
+    let first = |fault: &Fault| format!("line {}: {}", fault.source.line(fault.span.start), fault.message);
+    let first = faults.first().map(first).unwrap_or_default();
+    let more = if faults.len() > 1 { format!(", and {} more", faults.len() - 1) } else { String::new() };
+    Err(format!("the policy {parameter} is not valid ({first}{more}), and then nobody is let in"))
+}

@@ -1,0 +1,118 @@
+//! The credential server: on loopback, behind a random token, in the protocol that AWS's SDKs know from containers
+//! (`AWS_CONTAINER_CREDENTIALS_FULL_URI`; AWS SDKs and Tools Reference Guide, "Container credential provider").
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpListener;
+
+use crate::resource::role::Credentials;
+
+/// Why a fetch is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The policy, or whoever revoked the session, says no.
+    Denied(String),
+    /// Something did not work; the same fetch later may.
+    Failed(String),
+}
+
+/// Answers one fetch.
+pub type Answer =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<Credentials, Refusal>> + Send>> + Send + Sync + 'static>;
+
+/// A server that is bound, and not yet answering.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    token: String,
+}
+
+const PATH: &str = "/credentials";
+
+impl Server {
+    /// Listens on a free port of 127.0.0.1.
+    pub async fn bind(token: String) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, token })
+    }
+
+    /// Returns where credentials are fetched.
+    pub fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// Returns what has to be sent as `Authorization`.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Answers until it is dropped.
+    pub async fn run(&self, answer: Answer) {
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // No file is left for another connection: trying again at once would only burn time.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
+            let (answer, token) = (Arc::clone(&answer), self.token.clone());
+            tokio::spawn(async move {
+                let service = service_fn(move |request| respond(request, Arc::clone(&answer), token.clone()));
+                // A client that goes away in the middle is no fault of ours.
+                let _ =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            });
+        }
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    answer: Answer,
+    token: String,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let refused = |status, code: &str, message: &str| (status, json!({ "code": code, "message": message }));
+    let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+    // Digests are compared, so that the time it takes tells nothing of the token.
+    let (status, body) = if Sha256::digest(given) != Sha256::digest(&token) {
+        refused(StatusCode::UNAUTHORIZED, "Unauthorized", "the Authorization header does not hold the token")
+    } else if request.uri().path() != PATH {
+        refused(StatusCode::NOT_FOUND, "NotFound", "credentials are fetched at /credentials")
+    } else if request.method() != Method::GET {
+        refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "credentials are fetched with GET")
+    } else {
+        match answer().await {
+            Ok(credentials) => (StatusCode::OK, document(&credentials)),
+            Err(Refusal::Denied(why)) => refused(StatusCode::FORBIDDEN, "AccessDenied", &why),
+            Err(Refusal::Failed(why)) => refused(StatusCode::SERVICE_UNAVAILABLE, "Unavailable", &why),
+        }
+    };
+    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+fn document(credentials: &Credentials) -> Value {
+    let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
+    json!({
+        "AccessKeyId": credentials.access_key_id,
+        "SecretAccessKey": credentials.secret_access_key,
+        "Token": credentials.session_token.as_deref().unwrap_or_default(),
+        "Expiration": expiration.map(|at| at.to_string()),
+    })
+}

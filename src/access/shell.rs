@@ -1,0 +1,171 @@
+//! Shell functions, one for each profile. Pure: names in, a script out that is safe to evaluate.
+
+use std::collections::BTreeSet;
+
+use crate::resource::policy_parameter;
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+impl Format {
+    /// Returns its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
+}
+
+/// A function, and the words of the command that it runs, before the user's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Function {
+    pub name: String,
+    pub words: Vec<String>,
+}
+
+/// Returns a function for each profile, and the names that can have none, each with why.
+///
+/// A name that could be no profile's gets none, so that a function's name holds nothing that means something to a shell.
+/// `words` is what follows `--profile`.
+pub fn functions(
+    profiles: &[String],
+    words: impl Fn(&str) -> Vec<String>,
+    server: bool,
+) -> (Vec<Function>, Vec<(String, &'static str)>) {
+    let (mut functions, mut left_out) = (Vec::new(), Vec::new());
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let command = |profile: &str, server: bool| {
+        let mut command: Vec<String> =
+            ["sentinel", "exec", &format!("--profile={profile}")].map(str::to_owned).to_vec();
+        command.extend(server.then(|| String::from("--server")));
+        command.extend(words(profile));
+        command.push(String::from("--"));
+        command
+    };
+    let mut usable = Vec::new();
+    for profile in profiles {
+        if policy_parameter::check_profile(profile).is_err() {
+            left_out.push((profile.clone(), "it is not a profile's name"));
+        } else if taken.insert(function_name(profile, false)) {
+            usable.push(profile);
+        }
+    }
+    for profile in &usable {
+        functions.push(Function { name: function_name(profile, false), words: command(profile, false) });
+    }
+    for profile in usable.iter().filter(|_| server) {
+        let name = function_name(profile, true);
+        if taken.insert(name.clone()) {
+            functions.push(Function { name, words: command(profile, true) });
+        } else {
+            left_out.push((format!("{profile} --server"), "its function would be that of another profile"));
+        }
+    }
+    (functions, left_out)
+}
+
+fn function_name(profile: &str, server: bool) -> String {
+    format!("sentinel-{profile}{}", if server { "-server" } else { "" })
+}
+
+/// Returns a word that a shell takes as it is.
+pub fn quoted(format: Format, word: &str) -> String {
+    match format {
+        Format::Bash | Format::Zsh => format!("'{}'", word.replace('\'', "'\\''")),
+        // In fish's single quotes a backslash stands for itself but before a quote or another backslash.
+        Format::Fish => format!("'{}'", word.replace('\\', "\\\\").replace('\'', "\\'")),
+    }
+}
+
+/// Returns the script that defines the functions, and their completion: what follows one is completed as a command.
+pub fn script(format: Format, functions: &[Function]) -> String {
+    let mut text = format!("# Made by: sentinel shell init --format {}\n", format.word());
+    for function in functions {
+        let words: Vec<String> = function.words.iter().map(|word| quoted(format, word)).collect();
+        let (name, words) = (&function.name, words.join(" "));
+        text.push_str(&match format {
+            // With `function`, since an alias of the same name would be expanded before `name()`.
+            Format::Bash | Format::Zsh => format!("function {name} {{ command {words} \"$@\"; }}\n"),
+            Format::Fish => format!("function {name}; command {words} $argv; end\n"),
+        });
+    }
+    if functions.is_empty() {
+        return text;
+    }
+    let names: Vec<&str> = functions.iter().map(|function| function.name.as_str()).collect();
+    text.push_str(&match format {
+        Format::Bash => format!("{BASH}complete -o default -o bashdefault -F _sentinel_command {}\n", names.join(" ")),
+        Format::Zsh => {
+            format!("if (( ${{+functions[compdef]}} )); then compdef _precommand {}; fi\n", names.join(" "))
+        }
+        Format::Fish => {
+            let complete = |name: &&str| format!("complete -c {name} -x -a '(__fish_complete_subcommand)'\n");
+            names.iter().map(complete).collect::<Vec<_>>().concat()
+        }
+    });
+    text
+}
+
+/// With bash-completion, under either of its names, or with what bash itself has.
+const BASH: &str = r#"function _sentinel_command {
+  local action=-f word
+  if declare -F _comp_command_offset >/dev/null; then _comp_command_offset 1; return; fi
+  if declare -F _command_offset >/dev/null; then _command_offset 1; return; fi
+  if [ "$COMP_CWORD" -eq 1 ]; then action=-c; fi
+  COMPREPLY=()
+  while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen "$action" -- "$2")
+}
+"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(profiles: &[&str], server: bool) -> (Vec<String>, Vec<String>) {
+        let profiles: Vec<String> = profiles.iter().map(|&name| name.to_owned()).collect();
+        let (functions, left_out) = functions(&profiles, |_| Vec::new(), server);
+        let left_out = left_out.into_iter().map(|(name, _)| name);
+        (functions.into_iter().map(|function| function.name).collect(), left_out.collect())
+    }
+
+    #[test]
+    fn a_name_that_is_no_profiles_gets_no_function() {
+        let hostile =
+            ["a b", "x;id", "$(id)", "`id`", "a\nb", "a/b", "'", "\"", "\\", "é", "", "a{b,c}", "*", "a=b", "#"];
+        let (functions, left_out) = names(&[&["dev", "a.b_c-D"], &hostile[..]].concat(), false);
+        assert_eq!(functions, ["sentinel-dev", "sentinel-a.b_c-D"]);
+        assert_eq!(left_out, hostile);
+    }
+
+    #[test]
+    fn a_profile_comes_before_the_server_of_another() {
+        let (functions, left_out) = names(&["dev", "dev-server"], true);
+        assert_eq!(functions, ["sentinel-dev", "sentinel-dev-server", "sentinel-dev-server-server"]);
+        assert_eq!(left_out, ["dev --server"]);
+    }
+
+    #[test]
+    fn what_a_shell_reads_is_quoted() {
+        assert_eq!(quoted(Format::Zsh, "it's $HOME\n"), "'it'\\''s $HOME\n'");
+        assert_eq!(quoted(Format::Fish, "it's \\ $HOME"), "'it\\'s \\\\ $HOME'");
+    }
+
+    #[test]
+    fn the_script_is_one_function_a_line() {
+        let words = |_: &str| vec![String::from("--region"), String::from("us-east-1")];
+        let (functions, _) = functions(&[String::from("dev")], words, false);
+        let line =
+            "function sentinel-dev { command 'sentinel' 'exec' '--profile=dev' '--region' 'us-east-1' '--' \"$@\"; }";
+        assert_eq!(script(Format::Zsh, &functions).lines().nth(1), Some(line));
+        let line =
+            "function sentinel-dev; command 'sentinel' 'exec' '--profile=dev' '--region' 'us-east-1' '--' $argv; end";
+        assert_eq!(script(Format::Fish, &functions).lines().nth(1), Some(line));
+    }
+}

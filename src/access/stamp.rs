@@ -1,0 +1,93 @@
+//! The source identity that is stamped on a role's session, and the session's name.
+//!
+//! AWS takes 2 to 64 of letters, digits and `_+=,.@-` for either (STS API Reference, "AssumeRole"), and a user's name alone
+//! may be that long.
+
+use sha2::{Digest, Sha256};
+
+/// The most characters of a source identity.
+const LONGEST: usize = 64;
+/// How many characters a decision's id has.
+const ID: usize = 16;
+/// How many hexadecimal digits stand for a name that is cut: 88 bits of its SHA-256.
+const DIGEST: usize = 22;
+
+/// Returns the source identity: `USER=ID`, where the id is that of the request, the break-glass event, the session or the
+/// decision, always 16 characters long. Read from its end it is never ambiguous, and a trust policy can demand a user with
+/// `"StringLike": {"sts:SourceIdentity": "alice=????????????????"}`.
+///
+/// A name too long for that is cut, and followed by a digest of the whole of it: `START+DIGEST+ID`. Two users never look
+/// alike, and a cut name never looks like a whole one, since a different sign stands before the id.
+pub fn source_identity(user: &str, id: &str) -> String {
+    debug_assert_eq!(id.len(), ID, "an id has 16 characters");
+    if fits(user) && user.len() < LONGEST - ID {
+        return format!("{user}={id}");
+    }
+    let digest = &hex::encode(Sha256::digest(user))[..DIGEST];
+    // Both signs, and what they part.
+    let room = LONGEST - ID - DIGEST - 2;
+    let start: String = user.chars().filter(|letter| plain(*letter)).take(room).collect();
+    format!("{start}+{digest}+{id}")
+}
+
+/// Returns a name for the session: the user's, which is what a role's calls show as.
+pub fn session_name(user: &str) -> String {
+    match user.len() {
+        2..=LONGEST if fits(user) => user.to_owned(),
+        1 if fits(user) => format!("{user}@sentinel"),
+        _ => format!("sentinel+{}", &hex::encode(Sha256::digest(user))[..DIGEST]),
+    }
+}
+
+fn fits(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(plain)
+}
+
+fn plain(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SOME_ID: &str = "0123456789abcdef";
+
+    #[test]
+    fn a_name_is_whole_where_there_is_room_and_told_apart_where_not() {
+        assert_eq!(source_identity("alice", SOME_ID), "alice=0123456789abcdef");
+        assert_eq!(source_identity("a@b.example", SOME_ID), "a@b.example=0123456789abcdef");
+        let longest_whole = "x".repeat(47);
+        assert_eq!(source_identity(&longest_whole, SOME_ID), format!("{longest_whole}={SOME_ID}"));
+        let (one, other) = ("x".repeat(48), format!("{}y", "x".repeat(47)));
+        let cut = source_identity(&one, SOME_ID);
+        assert_eq!(cut.len(), 64, "{cut}");
+        assert!(cut.starts_with("xxxxxxxxxxxxxxxxxxxxxxxx+") && cut.ends_with("+0123456789abcdef"), "{cut}");
+        assert_ne!(cut, source_identity(&other, SOME_ID));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        /// Names of every length, many of them alike but for their last characters.
+        #[test]
+        fn aws_takes_it_and_two_users_never_look_alike(
+            users in proptest::collection::vec("(alice@example\\.com){0,5}[a-c+=@-]{1,4}", 2..20),
+            long in proptest::collection::vec("\\PC{1,80}", 0..5),
+        ) {
+            let mut seen: HashMap<String, String> = HashMap::new();
+            for user in users.into_iter().chain(long) {
+                let stamp = source_identity(&user, SOME_ID);
+                prop_assert!((2..=64).contains(&stamp.len()) && stamp.chars().all(plain), "{}", stamp);
+                let name = session_name(&user);
+                prop_assert!((2..=64).contains(&name.len()) && name.chars().all(plain), "{}", name);
+                if let Some(other) = seen.insert(stamp.clone(), user.clone()) {
+                    prop_assert_eq!(other, user, "both are {}", stamp);
+                }
+            }
+        }
+    }
+}

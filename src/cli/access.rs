@@ -1,0 +1,392 @@
+//! The command line of those who use what is provisioned.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{duration, profile_name, table_name};
+
+#[derive(Debug, Subcommand)]
+pub enum AccessCommand {
+    /// Run a command with a profile's credentials, if its policy allows it.
+    ///
+    /// Reads the profile's policy, asks STS who you are, and evaluates it. If it allows, credentials are resolved as the
+    /// AWS SDKs do (SSO, roles, source profiles), a role's session is stamped with your name and the request, and the
+    /// command takes this one's place, with AWS_ACCESS_KEY_ID and the like set. A refusal exits with 1 and names the rule.
+    Exec(ExecArgs),
+    /// Print a profile's credentials for an SDK's `credential_process`, if its policy allows it.
+    ///
+    /// For ~/.aws/config: credential_process = sentinel credentials --profile dev --aws-profile base
+    Credentials(CredentialsArgs),
+    /// Ask for a profile's approval.
+    Request(RequestArgs),
+    /// List requests, newest first; your own unless a filter is given.
+    List(ListArgs),
+    /// Show one request.
+    Check(RequestIdArgs),
+    /// Approve someone else's request, which lets them in for as long as they asked for.
+    Approve(AnswerArgs),
+    /// Deny someone else's request.
+    Deny(AnswerArgs),
+    /// Take back a request of your own that nobody has answered.
+    Cancel(RequestIdArgs),
+    /// Take access in an emergency: it stands for an approval, and says who, why and how long.
+    ///
+    /// There can be one active event for each user and profile.
+    Breakglass(BreakglassArgs),
+    /// List break-glass events, newest first; your own unless a filter is given.
+    BreakglassList(BreakglassListArgs),
+    /// Show one break-glass event.
+    BreakglassCheck(BreakglassIdArgs),
+    /// End a break-glass event.
+    BreakglassClose(BreakglassCloseArgs),
+    /// List the sessions of credential servers, newest first; your own unless a filter is given.
+    ServerSessions(SessionListArgs),
+    /// Show one session of a credential server.
+    ServerSession(SessionIdArgs),
+    /// Revoke a session: its next fetch of credentials is refused.
+    ServerRevoke(SessionRevokeArgs),
+    /// What to put into a shell's start-up file.
+    #[command(subcommand)]
+    Shell(ShellCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ShellCommand {
+    /// Print a function for each profile that has a policy: sentinel-PROFILE runs a command through `sentinel exec`.
+    ///
+    /// For ~/.zshrc: eval "$(sentinel shell init --aws-profile dev)"
+    ///
+    /// A new shell never waits long for it, and never fails because of it: after three seconds, or when AWS says no, the
+    /// profiles it found the last time are used, what is wrong goes to stderr as a comment, and the exit code is 0.
+    Init(ShellInitArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ShellInitArgs {
+    /// The shell [default: the one in $SHELL].
+    #[arg(long, value_enum, value_name = "SHELL")]
+    pub format: Option<ShellFormat>,
+    /// Also a function sentinel-PROFILE-server for each, which runs `sentinel exec --server`.
+    #[arg(long)]
+    pub include_server: bool,
+}
+
+/// A shell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ShellFormat {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Whose credentials are asked for, and what is consulted and logged.
+#[derive(Debug, Clone, Args)]
+pub struct GateArgs {
+    /// The profile, whose policy decides.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    /// The AWS profile whose credentials are handed out [default: the one of the profile's own name, if there is one].
+    #[arg(long, value_name = "NAME")]
+    pub credentials_profile: Option<String>,
+    #[command(flatten)]
+    pub request_table: RequestTable,
+    #[command(flatten)]
+    pub breakglass_table: BreakglassTable,
+    /// Append the decision to this file, a JSON object a line; what cannot be logged is not done.
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Write the decision to stderr, a JSON object a line.
+    #[arg(long)]
+    pub log_stderr: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    #[command(flatten)]
+    pub gate: GateArgs,
+    /// Hand out credentials through a server on loopback, where the policy decides at every fetch, and record the session.
+    #[arg(long)]
+    pub server: bool,
+    /// The table of sessions [default: SENTINEL_SESSION_TABLE, the manifest's, or sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = table_name, requires = "server")]
+    pub session_table: Option<String>,
+    /// The command to run, and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct CredentialsArgs {
+    #[command(flatten)]
+    pub gate: GateArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct RequestTable {
+    /// The table of requests [default: SENTINEL_REQUEST_TABLE, the manifest's, or sentinel-requests].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub request_table: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct BreakglassTable {
+    /// The table of break-glass events [default: SENTINEL_BREAKGLASS_TABLE, the manifest's, or sentinel-breakglass].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub breakglass_table: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct SessionTable {
+    /// The table of sessions [default: SENTINEL_SESSION_TABLE, the manifest's, or sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = table_name)]
+    pub session_table: Option<String>,
+}
+
+/// How much to list.
+#[derive(Debug, Clone, Args)]
+pub struct LimitArgs {
+    /// How many to list.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+    /// List all there are.
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+}
+
+impl LimitArgs {
+    /// Returns the most that are listed.
+    pub fn most(&self) -> usize {
+        // A step below the most, since one more is looked for.
+        if self.all { usize::MAX - 1 } else { self.limit as usize }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct RequestArgs {
+    /// The profile to get into.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    /// Why, in 10 to 500 characters.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 10, 500))]
+    pub justification: String,
+    /// For how long, once it is approved: at most 8h.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = |text: &str| lasting(text, 8))]
+    pub duration: Duration,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RequestStatus {
+    Pending,
+    Approved,
+    Denied,
+    Cancelled,
+    Expired,
+}
+
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Those of this user.
+    #[arg(long, value_name = "USER")]
+    pub requester: Option<String>,
+    /// Those that stand here.
+    #[arg(long, value_enum)]
+    pub status: Option<RequestStatus>,
+    /// Those for this profile.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub limit: LimitArgs,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+#[derive(Debug, Args)]
+pub struct RequestIdArgs {
+    /// The request's id.
+    pub id: String,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+#[derive(Debug, Args)]
+pub struct AnswerArgs {
+    /// The request's id.
+    pub id: String,
+    /// What to say to it, in at most 500 characters.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
+    pub comment: Option<String>,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+/// What an emergency is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReasonCode {
+    Incident,
+    Maintenance,
+    Security,
+    Recovery,
+    Other,
+}
+
+impl ReasonCode {
+    /// Returns its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Incident => "incident",
+            Self::Maintenance => "maintenance",
+            Self::Security => "security",
+            Self::Recovery => "recovery",
+            Self::Other => "other",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct BreakglassArgs {
+    /// The profile to get into.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    /// What the emergency is.
+    #[arg(long, value_enum)]
+    pub reason_code: ReasonCode,
+    /// Why, in 20 to 1,000 characters.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 20, 1000))]
+    pub justification: String,
+    /// For how long: at most 4h.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = |text: &str| lasting(text, 4))]
+    pub duration: Duration,
+    #[command(flatten)]
+    pub table: BreakglassTable,
+}
+
+/// Where a break-glass event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BreakglassStatus {
+    Active,
+    Closed,
+    Expired,
+}
+
+#[derive(Debug, Args)]
+pub struct BreakglassListArgs {
+    /// Those of this user.
+    #[arg(long, value_name = "USER")]
+    pub invoker: Option<String>,
+    /// Those that stand here.
+    #[arg(long, value_enum)]
+    pub status: Option<BreakglassStatus>,
+    /// Those for this profile.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: Option<String>,
+    #[command(flatten)]
+    pub limit: LimitArgs,
+    #[command(flatten)]
+    pub table: BreakglassTable,
+}
+
+#[derive(Debug, Args)]
+pub struct BreakglassIdArgs {
+    /// The event's id.
+    pub id: String,
+    #[command(flatten)]
+    pub table: BreakglassTable,
+}
+
+#[derive(Debug, Args)]
+pub struct BreakglassCloseArgs {
+    /// The event's id.
+    pub id: String,
+    /// Why it ends.
+    #[arg(long, value_name = "TEXT", default_value = "closed", value_parser = |text: &str| text_of(text, 1, 500))]
+    pub reason: String,
+    #[command(flatten)]
+    pub table: BreakglassTable,
+}
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SessionStatus {
+    Active,
+    Revoked,
+    Ended,
+    Expired,
+}
+
+#[derive(Debug, Args)]
+pub struct SessionListArgs {
+    /// Those of this user.
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Those that stand here.
+    #[arg(long, value_enum)]
+    pub status: Option<SessionStatus>,
+    /// Those of this server.
+    #[arg(long, value_name = "ID")]
+    pub server_instance: Option<String>,
+    #[command(flatten)]
+    pub limit: LimitArgs,
+    #[command(flatten)]
+    pub table: SessionTable,
+}
+
+#[derive(Debug, Args)]
+pub struct SessionIdArgs {
+    /// The session's id.
+    pub id: String,
+    #[command(flatten)]
+    pub table: SessionTable,
+}
+
+#[derive(Debug, Args)]
+pub struct SessionRevokeArgs {
+    /// The session's id.
+    pub id: String,
+    /// Why it is revoked.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
+    pub reason: String,
+    #[command(flatten)]
+    pub table: SessionTable,
+}
+
+/// Reads a text for people: at least and at most so many characters, without the white space around it.
+fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
+    let text = text.trim();
+    let count = text.chars().count();
+    if (least..=most).contains(&count) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("it takes {least} to {most} characters, and this has {count}"))
+}
+
+/// Reads a time of at least a minute and at most so many hours.
+fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if (60..=hours * 3600).contains(&time.as_secs()) {
+        return Ok(time);
+    }
+    Err(format!("it can be 1m to {hours}h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_and_times_have_their_limits() {
+        assert_eq!(text_of("  Deploy it  ", 9, 9), Ok(String::from("Deploy it")));
+        assert_eq!(text_of("héllo wörld", 11, 11), Ok(String::from("héllo wörld")));
+        assert_eq!(text_of("short", 10, 500), Err(String::from("it takes 10 to 500 characters, and this has 5")));
+        assert!(text_of(&"x".repeat(501), 10, 500).is_err());
+        assert_eq!(lasting("8h", 8), Ok(Duration::from_secs(28_800)));
+        for bad in ["0s", "59s", "481m", "9h", "x", ""] {
+            assert!(lasting(bad, 8).is_err(), "{bad} passed");
+        }
+    }
+}

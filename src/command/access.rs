@@ -1,0 +1,285 @@
+//! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
+
+mod breakglass;
+mod exec;
+mod requests;
+mod sessions;
+mod shell;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::context::{Context, no_region};
+use super::pass::{Destination, explained};
+use super::status::{Carry, command_line};
+use crate::access::gate::{Stopped, User};
+use crate::cli::{AccessCommand, ShellCommand};
+use crate::diagnostic::{Faults, Source};
+use crate::error::{Error, Exit};
+use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
+use crate::provider::Gateway;
+use crate::reconcile::guard::Refusal;
+use crate::resource::call::{CallError, Class};
+use crate::resource::table;
+
+pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Exit, Error> {
+    match command {
+        AccessCommand::Exec(args) if args.server => exec::serve(context, args).await,
+        AccessCommand::Exec(args) => exec::run(context, args).await,
+        AccessCommand::Credentials(args) => context.reading(exec::credentials(context, args)).await,
+        AccessCommand::Request(args) => context.reading(requests::create(context, args)).await,
+        AccessCommand::List(args) => context.reading(requests::list(context, args)).await,
+        AccessCommand::Check(args) => context.reading(requests::check(context, args)).await,
+        AccessCommand::Approve(args) => context.reading(requests::answer(context, args, true)).await,
+        AccessCommand::Deny(args) => context.reading(requests::answer(context, args, false)).await,
+        AccessCommand::Cancel(args) => context.reading(requests::cancel(context, args)).await,
+        AccessCommand::Breakglass(args) => context.reading(breakglass::open(context, args)).await,
+        AccessCommand::BreakglassList(args) => context.reading(breakglass::list(context, args)).await,
+        AccessCommand::BreakglassCheck(args) => context.reading(breakglass::check(context, args)).await,
+        AccessCommand::BreakglassClose(args) => context.reading(breakglass::close(context, args)).await,
+        AccessCommand::ServerSessions(args) => context.reading(sessions::list(context, args)).await,
+        AccessCommand::ServerSession(args) => context.reading(sessions::check(context, args)).await,
+        AccessCommand::ServerRevoke(args) => context.reading(sessions::revoke(context, args)).await,
+        AccessCommand::Shell(ShellCommand::Init(args)) => shell::init(context, args).await,
+    }
+}
+
+/// Returns the command's name.
+pub(super) fn name(command: &AccessCommand) -> &'static str {
+    match command {
+        AccessCommand::Exec(_) => "exec",
+        AccessCommand::Credentials(_) => "credentials",
+        AccessCommand::Request(_) => "request",
+        AccessCommand::List(_) => "list",
+        AccessCommand::Check(_) => "check",
+        AccessCommand::Approve(_) => "approve",
+        AccessCommand::Deny(_) => "deny",
+        AccessCommand::Cancel(_) => "cancel",
+        AccessCommand::Breakglass(_) => "breakglass",
+        AccessCommand::BreakglassList(_) => "breakglass-list",
+        AccessCommand::BreakglassCheck(_) => "breakglass-check",
+        AccessCommand::BreakglassClose(_) => "breakglass-close",
+        AccessCommand::ServerSessions(_) => "server-sessions",
+        AccessCommand::ServerSession(_) => "server-session",
+        AccessCommand::ServerRevoke(_) => "server-revoke",
+        AccessCommand::Shell(ShellCommand::Init(_)) => "shell init",
+    }
+}
+
+/// Returns whether a command hands its terminal and its signals to another.
+pub(super) fn gives_way(command: &AccessCommand) -> bool {
+    matches!(command, AccessCommand::Exec(_))
+}
+
+/// Where such a command works.
+#[derive(Debug)]
+pub(super) struct Site {
+    destination: Destination,
+    root: String,
+    manifest: Manifest,
+    /// Whether the AWS profile is one that the manifest names.
+    profile_from_manifest: bool,
+    gateway: Gateway,
+}
+
+/// A table, and where its name comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Table {
+    builtin: Builtin,
+    name: String,
+    source: String,
+}
+
+impl Site {
+    /// Finds the manifest from the working directory upwards, and connects. Makes no AWS call.
+    pub(super) async fn new(context: &Context) -> Result<Self, Error> {
+        let found = find_manifest();
+        let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
+        let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
+        let Some(region) = context.region(&manifest.aws).await else { return Err(no_region(false)) };
+        let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
+        let destination = Destination {
+            name: None,
+            region,
+            aws_profile: context.aws_profile(&manifest.aws),
+            role_arn: None,
+            account_id: manifest.aws.account_id.clone(),
+            local: context.local_folder(&folder),
+        };
+        let gateway = Gateway::connect(context.connection(&destination)?).await;
+        let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
+        let root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
+        Ok(Self { destination, root, manifest, profile_from_manifest, gateway })
+    }
+
+    fn region(&self) -> &str {
+        &self.destination.region.name
+    }
+
+    fn parameter(&self, profile: &str) -> String {
+        format!("{}/{profile}", self.root)
+    }
+
+    /// Returns the account that the manifest is for; the embedded AWS stands for any.
+    fn account(&self) -> Option<&str> {
+        self.destination.account_id.as_deref().filter(|_| self.destination.local.is_none())
+    }
+
+    /// Asks STS who is calling.
+    async fn user(&self) -> Result<User, Error> {
+        let caller = self.gateway.identify().await.map_err(|error| self.failed(error))?;
+        let user = User::of(&caller).map_err(|stopped| self.stopped(stopped))?;
+        match self.account() {
+            Some(account) if account != user.account => {
+                Err(self.stopped(Stopped::WrongAccount { account: user.account }))
+            }
+            _ => Ok(user),
+        }
+    }
+
+    fn stopped(&self, stopped: Stopped) -> Error {
+        match stopped {
+            Stopped::Call(error) => self.failed(error),
+            Stopped::NoUser(why) => Error::usage(why, "use the credentials of an IAM user, or of a role"),
+            Stopped::WrongAccount { account } => Error::Refused(Refusal {
+                message: format!(
+                    "wrong account: the manifest is for {}, and these credentials are for {account}",
+                    self.account().unwrap_or_default()
+                ),
+                hint: String::from("use other credentials, or change account_id under [aws]"),
+            }),
+        }
+    }
+
+    fn failed(&self, error: CallError) -> Error {
+        explained(Error::Aws(error), &self.destination)
+    }
+
+    /// Returns which table to use: the flag's, the environment's, the manifest's, or the one of the default name.
+    fn table(&self, builtin: Builtin, flag: Option<&str>) -> Result<Table, Error> {
+        let of = |name: &str, source: String| Table { builtin, name: name.to_owned(), source };
+        if let Some(name) = flag {
+            return Ok(of(name, format!("--{}", flag_of(builtin))));
+        }
+        let variable = variable_of(builtin);
+        #[expect(clippy::disallowed_methods, reason = "these variables are part of the contract")]
+        if let Some(name) = std::env::var(variable).ok().filter(|name| !name.is_empty()) {
+            table::check_name(&name)
+                .map_err(|invalid| Error::usage(format!("{variable}: {}", invalid.problem), invalid.help))?;
+            return Ok(of(&name, variable.to_owned()));
+        }
+        if let Some(section) = self.manifest.tables.get(builtin.key()) {
+            let name = section.name.as_deref().unwrap_or(builtin.default_name());
+            return Ok(of(name, String::from("the manifest")));
+        }
+        Ok(of(builtin.default_name(), String::from("the default name")))
+    }
+
+    /// Says of a table's error what to do about it.
+    fn of_table(&self, context: &Context, table: &Table, error: CallError) -> Error {
+        let Table { builtin, name, source } = table;
+        if error.class == Class::NotFound {
+            let message = format!("there is no table {name} in {} (its name is from {source})", self.region());
+            let hint = format!("create it with: {}", self.create_table(context, table));
+            return Error::usage(message, hint);
+        }
+        if error.message.contains("specified index") {
+            let message =
+                format!("the table {name} lacks an index of the {} layout: {}", builtin.label(), error.message);
+            return Error::usage(
+                message,
+                "sentinel plan shows how it differs, and sentinel apply builds what is missing",
+            );
+        }
+        self.failed(error)
+    }
+
+    /// Returns a command on a record of a table, as it can be pasted.
+    fn on_record(&self, context: &Context, command: &str, id: &str, table: &Table) -> String {
+        let mut words = ["sentinel", command, id].map(str::to_owned).to_vec();
+        words.extend(table.flag());
+        self.command(context, words, None)
+    }
+
+    /// Returns the command that creates a table.
+    fn create_table(&self, context: &Context, table: &Table) -> String {
+        let mut words = ["sentinel", "init", table.builtin.key()].map(str::to_owned).to_vec();
+        if table.name != table.builtin.default_name() {
+            words.extend([String::from("--table"), table.name.clone()]);
+        }
+        self.command(context, words, None)
+    }
+
+    /// Returns a command with the flags that make it work where this one does.
+    fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<String>) -> String {
+        let carry = Carry { region: Some(self.region().to_owned()), policy_root, local: true };
+        command_line(context, words, &carry)
+    }
+}
+
+impl Table {
+    /// Returns the flag that names it, where something else than its default name does.
+    fn flag(&self) -> Vec<String> {
+        if self.name == self.builtin.default_name() {
+            return Vec::new();
+        }
+        vec![format!("--{}", flag_of(self.builtin)), self.name.clone()]
+    }
+}
+
+const fn variable_of(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::Approvals => "SENTINEL_REQUEST_TABLE",
+        Builtin::BreakGlass => "SENTINEL_BREAKGLASS_TABLE",
+        Builtin::Sessions => "SENTINEL_SESSION_TABLE",
+    }
+}
+
+const fn flag_of(builtin: Builtin) -> &'static str {
+    match builtin {
+        Builtin::Approvals => "request-table",
+        Builtin::BreakGlass => "breakglass-table",
+        Builtin::Sessions => "session-table",
+    }
+}
+
+/// Returns the nearest manifest, from the working directory upwards, as seen from there.
+fn find_manifest() -> Option<PathBuf> {
+    let here = Path::new("sentinel.toml");
+    if here.is_file() {
+        return Some(here.to_owned());
+    }
+    let folder = std::env::current_dir().ok()?;
+    let mut above = folder.ancestors().skip(1).map(|folder| folder.join("sentinel.toml"));
+    above.find(|path| path.is_file())
+}
+
+/// Reads a manifest for what it says of places and names; the policies it names are not looked at.
+fn read_manifest(path: &Path) -> Result<Manifest, Error> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| Error::File {
+        path: shown.clone(),
+        what: error.to_string(),
+        hint: None,
+    })?;
+    let mut faults = Faults::default();
+    let parsed = manifest::parse(&Source::new(shown, text), &mut faults);
+    if faults.is_empty() { Ok(parsed.manifest) } else { Err(Error::Faults(faults.into_sorted())) }
+}
+
+/// The one clock of these commands.
+#[expect(clippy::disallowed_methods, reason = "here the time comes in; what decides is handed it")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// Returns an id, or says that there is none to be had.
+fn random(made: Result<String, getrandom::Error>) -> Result<String, Error> {
+    made.map_err(|error| Error::usage(format!("the system gives no random bits: {error}"), "is /dev/urandom there?"))
+}
+
+/// Returns a refusal that a record's state, or who asks, gives reason to.
+fn denied(message: String, hint: impl Into<String>) -> Error {
+    Error::Denied { message, hint: Some(hint.into()).filter(|hint| !hint.is_empty()) }
+}

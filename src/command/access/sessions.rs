@@ -1,0 +1,84 @@
+//! `sentinel server-sessions`, `server-session`, `server-revoke`.
+
+use serde_json::json;
+
+use super::{Site, Table, denied, now, random};
+use crate::access;
+use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
+use crate::cli::{SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionStatus, SessionTable};
+use crate::command::context::Context;
+use crate::error::{Error, Exit};
+use crate::manifest::Builtin;
+use crate::report::access::{Listing, session as rendered, sessions as table_of};
+use crate::report::json;
+
+async fn at(context: &Context, table: &SessionTable) -> Result<(Site, Table), Error> {
+    let site = Site::new(context).await?;
+    let table = site.table(Builtin::Sessions, table.session_table.as_deref())?;
+    Ok((site, table))
+}
+
+fn document(command: &str, session: &Session) -> serde_json::Value {
+    json::document(command, json!({ "session": session }))
+}
+
+pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
+    let (site, table) = at(context, &args.table).await?;
+    let status = args.status.map(|status| match status {
+        SessionStatus::Active => Status::Active,
+        SessionStatus::Revoked => Status::Revoked,
+        SessionStatus::Ended => Status::Ended,
+        SessionStatus::Expired => Status::Expired,
+    });
+    let mut user = args.user.clone();
+    if user.is_none() && args.server_instance.is_none() && status.is_none() {
+        user = Some(site.user().await?.name);
+    }
+    let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status };
+    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
+    let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
+    let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
+    let listing = Listing { what: "Sessions", by: &words, table: &table.name, more: listed.more };
+    context.terminal.records(
+        || table_of(&listing, &listed.records),
+        || {
+            let body = json!({ "table": table.name, "sessions": listed.records, "more": listed.more });
+            json::document("server-sessions", body)
+        },
+    );
+    Ok(Exit::Done)
+}
+
+pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
+    let (site, table) = at(context, &args.table).await?;
+    let found = Sessions(site.gateway.records(&table.name)).get(&args.id, now()).await;
+    let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
+        return Err(unknown(&args.id, &table));
+    };
+    context.terminal.records(|| rendered(&session), || document("server-session", &session));
+    Ok(Exit::Done)
+}
+
+pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Result<Exit, Error> {
+    let (site, table) = at(context, &args.table).await?;
+    let user = site.user().await?;
+    let mark = random(access::id())?;
+    let sessions = Sessions(site.gateway.records(&table.name));
+    let revoked = sessions.revoke(&args.id, (&user.name, &args.reason), &mark, now()).await;
+    let session = match revoked.map_err(|error| site.of_table(context, &table, error))? {
+        Revoked::Done(session) => session,
+        Revoked::Unknown => return Err(unknown(&args.id, &table)),
+        Revoked::Over(session) => {
+            let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            let message = format!("session {} is {}{by} already", args.id, session.status.word());
+            return Err(denied(message, ""));
+        }
+    };
+    context.terminal.records(|| rendered(&session), || document("server-revoke", &session));
+    Ok(Exit::Done)
+}
+
+fn unknown(id: &str, table: &Table) -> Error {
+    let hint = format!("sentinel server-sessions shows yours; the table's name is from {}", table.source);
+    Error::usage(format!("there is no session {id} in the table {}", table.name), hint)
+}

@@ -1,0 +1,148 @@
+//! `sentinel shell init`.
+
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Site;
+use crate::access::shell::{Format, Function, functions, script};
+use crate::cli::{ShellFormat, ShellInitArgs};
+use crate::command::context::Context;
+use crate::error::{Error, Exit};
+use crate::report::{escape, json};
+
+/// How long a new shell waits.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What was found the last time: names only, which are checked again, so that nothing in the file is ever evaluated.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Known {
+    region: String,
+    root: String,
+    profiles: Vec<String>,
+}
+
+pub(super) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit, Error> {
+    let format = match args.format {
+        Some(ShellFormat::Bash) => Format::Bash,
+        Some(ShellFormat::Zsh) => Format::Zsh,
+        Some(ShellFormat::Fish) => Format::Fish,
+        None => own_shell(),
+    };
+    let cache = cache_file(context);
+    let asked = tokio::time::timeout(PATIENCE, context.reading(ask(context))).await;
+    let asked = asked
+        .unwrap_or_else(|_| Err(Error::usage(format!("AWS did not answer within {} seconds", PATIENCE.as_secs()), "")));
+    let (known, fresh) = match asked {
+        Ok(known) => {
+            if let Some(cache) = &cache {
+                // A cache that cannot be written is no reason to bother whoever opens a shell.
+                let _ = remember(cache, &known);
+            }
+            (known, true)
+        }
+        Err(error) => {
+            let known = cache.as_deref().and_then(recall);
+            let instead = match &known {
+                Some(_) => "the profiles found the last time are used",
+                None => "there are no sentinel-PROFILE functions",
+            };
+            comment(context, &format!("{error}; {instead}"));
+            (known.unwrap_or_default(), false)
+        }
+    };
+    let words = |profile: &str| words(context, &known, profile);
+    let (functions, left_out) = functions(&known.profiles, words, args.include_server);
+    for (name, why) in &left_out {
+        comment(context, &format!("no function for {name:?}: {why}"));
+    }
+    let script = script(format, &functions);
+    let names: Vec<&str> = functions.iter().map(|Function { name, .. }| name.as_str()).collect();
+    let document = || {
+        let body = json!({ "format": format.word(), "fresh": fresh, "functions": names, "script": script });
+        json::document("shell init", body)
+    };
+    context.terminal.either(|| script.clone(), document);
+    Ok(Exit::Done)
+}
+
+/// Asks AWS for the profiles.
+async fn ask(context: &Context) -> Result<Known, Error> {
+    let site = Site::new(context).await?;
+    let found = site.gateway.discover(&site.root).await.map_err(|error| site.failed(error))?;
+    let below = |name: &str| name.strip_prefix(&site.root).unwrap_or(name).trim_start_matches('/').to_owned();
+    Ok(Known {
+        region: site.region().to_owned(),
+        root: site.root.clone(),
+        profiles: found.iter().map(|found| below(&found.name)).collect(),
+    })
+}
+
+/// Returns the flags that make `exec` look where the profiles were found, wherever it is called.
+fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
+    let global = &context.global;
+    let mut words = vec![format!("--region={}", known.region), format!("--policy-root={}", known.root)];
+    if let Some(name) = &global.aws_profile {
+        words.push(format!("--aws-profile={name}"));
+        // The AWS profile that reads the policies is not to lend its credentials to another profile.
+        if name != profile && global.local.is_none() {
+            words.push(format!("--credentials-profile={profile}"));
+        }
+    }
+    words.extend(global.endpoint_url.iter().map(|url| format!("--endpoint-url={url}")));
+    if let Some(folder) = context.local_folder(Path::new("")) {
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
+        words.push(format!("--local={}", folder.display()));
+    }
+    words
+}
+
+/// Says something on stderr in a form that even a shell that reads it would pass over.
+fn comment(context: &Context, text: &str) {
+    context.terminal.note(&format!("# sentinel: {}\n", escape(text)));
+}
+
+#[expect(clippy::disallowed_methods, reason = "the functions are for the shell the user has")]
+fn own_shell() -> Format {
+    let shell = std::env::var("SHELL").unwrap_or_default();
+    match shell.rsplit('/').next() {
+        Some("zsh") => Format::Zsh,
+        Some("fish") => Format::Fish,
+        _ => Format::Bash,
+    }
+}
+
+/// Returns where the profiles are remembered that these flags find.
+#[expect(clippy::disallowed_methods, reason = "this is where programs keep what they can do without")]
+fn cache_file(context: &Context) -> Option<PathBuf> {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")))?;
+    let global = &context.global;
+    let variables = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"].map(std::env::var_os);
+    let local = context.local_folder(Path::new("")).map(|folder| std::path::absolute(&folder).unwrap_or(folder));
+    let flags = (&global.region, &global.aws_profile, &global.policy_root, &global.endpoint_url);
+    let digest = Sha256::digest(format!("{flags:?} {local:?} {variables:?}"));
+    Some(folder.join("sentinel").join(format!("profiles-{}.json", hex::encode(&digest[..8]))))
+}
+
+fn recall(cache: &Path) -> Option<Known> {
+    let known: Known = serde_json::from_slice(&std::fs::read(cache).ok()?).ok()?;
+    let valid = crate::manifest::check_region(&known.region).is_ok()
+        && crate::resource::policy_parameter::check_root(&known.root).is_ok();
+    valid.then_some(known)
+}
+
+/// Writes the file whole, under another name first: a shell that starts meanwhile reads the old one or the new one.
+fn remember(cache: &Path, known: &Known) -> std::io::Result<()> {
+    let Some(folder) = cache.parent() else { return Ok(()) };
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let aside = cache.with_extension(format!("{}.new", std::process::id()));
+    let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(serde_json::to_string(known)?.as_bytes())?;
+    std::fs::rename(&aside, cache)
+}

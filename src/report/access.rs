@@ -1,0 +1,245 @@
+//! Requests, break-glass events and sessions, as text for people.
+
+use jiff::Timestamp;
+
+use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
+use crate::access::breakglass::{self, Event};
+use crate::access::requests::{self, Request};
+use crate::access::sessions::{self, Session};
+
+/// What a list is of.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    pub what: &'a str,
+    /// What it was narrowed to, each with the word before it.
+    pub by: &'a [(&'a str, Option<&'a str>)],
+    pub table: &'a str,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// Longer texts are cut in a list; the whole of them is shown for one record.
+const CELL: usize = 60;
+
+/// A cell: what it says, and how it is painted.
+type Cell = (String, Option<anstyle::Style>);
+
+fn plain(text: &str) -> Cell {
+    let text = escape(text);
+    if text.chars().count() <= CELL {
+        return (text, None);
+    }
+    (text.chars().take(CELL - 1).chain(['…']).collect(), None)
+}
+
+fn time(at: Timestamp) -> Cell {
+    (civil(at), None)
+}
+
+fn civil(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Returns a list with its title, its columns and what to know about its end.
+fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
+    let by: String =
+        listing.by.iter().filter_map(|(word, value)| value.map(|value| format!(" {word} {}", escape(value)))).collect();
+    let mut text = format!("{}\n", paint(BOLD, format!("{}{by} ({}), newest first", listing.what, listing.table)));
+    if rows.is_empty() {
+        text.push_str("\n  none\n");
+        return text;
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].0.chars().count());
+        cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let line = |cells: Vec<(String, usize)>| {
+        let padded: Vec<String> = cells
+            .into_iter()
+            .zip(&widths)
+            // The escape codes of colours take no room.
+            .map(|((cell, seen), width)| format!("{cell}{}", " ".repeat(width.saturating_sub(seen))))
+            .collect();
+        format!("  {}\n", padded.join("  ").trim_end())
+    };
+    let head = heads.iter().map(|head| (paint(DIM, head), head.chars().count())).collect();
+    text.push_str(&format!("\n{}", line(head)));
+    for row in rows {
+        let cells = row.iter().map(|(cell, style)| {
+            let shown = style.map_or_else(|| cell.clone(), |style| paint(style, cell));
+            (shown, cell.chars().count())
+        });
+        text.push_str(&line(cells.collect()));
+    }
+    let plural = if rows.len() == 1 { "" } else { "s" };
+    text.push_str(&format!("\n{} row{plural}; times are in UTC\n", rows.len()));
+    if listing.more {
+        text.push_str("There are more: --limit N shows more of them, --all every one.\n");
+    }
+    text
+}
+
+/// Returns one record: its title, and a line for each of its fields that has something to say.
+fn record(title: &str, status: &Cell, fields: &[(&str, Option<String>)]) -> String {
+    let status = status.1.map_or_else(|| status.0.clone(), |style| paint(style, &status.0));
+    let mut text = format!("{}: {status}\n", paint(BOLD, title));
+    for (name, value) in fields {
+        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+            text.push_str(&format!("  {name:<14} {}\n", escape(value)));
+        }
+    }
+    text
+}
+
+fn when(at: Timestamp) -> String {
+    format!("{} UTC", civil(at))
+}
+
+/// Returns a length of time as people write it.
+fn lasting(seconds: i64) -> String {
+    let parts = [(seconds / 3600, "h"), (seconds % 3600 / 60, "m"), (seconds % 60, "s")];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    parts.join(" ")
+}
+
+fn request_status(status: requests::Status) -> Cell {
+    use requests::Status;
+    let style = match status {
+        Status::Pending => YELLOW,
+        Status::Approved => GREEN,
+        Status::Denied => RED,
+        Status::Cancelled | Status::Expired => DIM,
+    };
+    (status.word().to_owned(), Some(style))
+}
+
+/// Returns a list of requests.
+pub fn requests(listing: &Listing<'_>, requests: &[Request]) -> String {
+    let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "FOR", "CREATED", "EXPIRES", "JUSTIFICATION"];
+    let row = |one: &Request| {
+        vec![
+            plain(&one.id),
+            request_status(one.status),
+            plain(&one.profile),
+            plain(&one.requester),
+            plain(&lasting(one.duration)),
+            time(one.created_at),
+            time(one.expires_at),
+            plain(&one.justification),
+        ]
+    };
+    list(listing, &heads, &requests.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Returns one request.
+pub fn request(one: &Request) -> String {
+    use requests::Status;
+    let until = match one.status {
+        Status::Pending => "answer by",
+        Status::Approved => "lasts until",
+        _ => "ended",
+    };
+    let shown = !matches!(one.status, Status::Denied | Status::Cancelled);
+    let fields = [
+        ("profile", Some(one.profile.clone())),
+        ("requester", Some(one.requester.clone())),
+        ("justification", Some(one.justification.clone())),
+        ("for", Some(lasting(one.duration))),
+        ("created", Some(when(one.created_at))),
+        (until, Some(when(one.expires_at)).filter(|_| shown)),
+        ("decided by", one.decided_by.clone()),
+        ("decided", one.decided_at.map(when)),
+        ("comment", one.comment.clone()),
+    ];
+    record(&format!("Request {}", escape(&one.id)), &request_status(one.status), &fields)
+}
+
+fn event_status(status: breakglass::Status) -> Cell {
+    use breakglass::Status;
+    let style = match status {
+        Status::Active => RED,
+        Status::Closed | Status::Expired => DIM,
+    };
+    (status.word().to_owned(), Some(style))
+}
+
+/// Returns a list of break-glass events.
+pub fn events(listing: &Listing<'_>, events: &[Event]) -> String {
+    let heads = ["ID", "STATUS", "PROFILE", "INVOKER", "REASON", "CREATED", "EXPIRES", "JUSTIFICATION"];
+    let row = |one: &Event| {
+        vec![
+            plain(&one.id),
+            event_status(one.status),
+            plain(&one.profile),
+            plain(&one.invoker),
+            plain(&one.reason_code),
+            time(one.created_at),
+            time(one.expires_at),
+            plain(&one.justification),
+        ]
+    };
+    list(listing, &heads, &events.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Returns one break-glass event.
+pub fn event(one: &Event) -> String {
+    let until = if one.status == breakglass::Status::Active { "lasts until" } else { "ended" };
+    let shown = one.status != breakglass::Status::Closed;
+    let fields = [
+        ("profile", Some(one.profile.clone())),
+        ("invoker", Some(one.invoker.clone())),
+        ("reason", Some(one.reason_code.clone())),
+        ("justification", Some(one.justification.clone())),
+        ("created", Some(when(one.created_at))),
+        (until, Some(when(one.expires_at)).filter(|_| shown)),
+        ("closed by", one.closed_by.clone()),
+        ("closed", one.closed_at.map(when)),
+        ("why", one.closed_reason.clone()),
+    ];
+    record(&format!("Break-glass event {}", escape(&one.id)), &event_status(one.status), &fields)
+}
+
+fn session_status(status: sessions::Status) -> Cell {
+    use sessions::Status;
+    let style = match status {
+        Status::Active => GREEN,
+        Status::Revoked => RED,
+        Status::Ended | Status::Expired => DIM,
+    };
+    (status.word().to_owned(), Some(style))
+}
+
+/// Returns a list of sessions.
+pub fn sessions(listing: &Listing<'_>, sessions: &[Session]) -> String {
+    let heads = ["ID", "STATUS", "PROFILE", "USER", "STARTED", "LAST SEEN", "SERVER"];
+    let row = |one: &Session| {
+        vec![
+            plain(&one.id),
+            session_status(one.status),
+            plain(&one.profile),
+            plain(&one.user),
+            time(one.started_at),
+            time(one.last_seen_at),
+            plain(&one.server_instance_id),
+        ]
+    };
+    list(listing, &heads, &sessions.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Returns one session.
+pub fn session(one: &Session) -> String {
+    let fields = [
+        ("profile", Some(one.profile.clone())),
+        ("user", Some(one.user.clone())),
+        ("server", Some(one.server_instance_id.clone())),
+        ("stamp", Some(one.source_identity.clone())),
+        ("started", Some(when(one.started_at))),
+        ("last seen", Some(when(one.last_seen_at))),
+        ("revoked by", one.revoked_by.clone()),
+        ("revoked", one.revoked_at.map(when)),
+        ("why", one.revoked_reason.clone()),
+    ];
+    record(&format!("Session {}", escape(&one.id)), &session_status(one.status), &fields)
+}

@@ -1,0 +1,96 @@
+//! Those who use what is provisioned.
+
+mod breakglass;
+mod exec;
+mod path;
+mod requests;
+mod sessions;
+mod shell;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::world::{Run, World};
+
+/// What decides in these tests: alice may into dev, prod takes an approval, and served goes through a server.
+pub const POLICY: &str = r#"version: "1"
+rules:
+  - name: alice-in-dev
+    effect: allow
+    conditions: { profiles: [dev], users: [alice] }
+  - name: eve-never
+    effect: deny
+    conditions: { users: [eve] }
+    reason: Eve has left the company.
+  - name: prod-by-approval
+    effect: require_approval
+    conditions: { profiles: [prod] }
+  - name: served-only
+    effect: require_server
+    conditions: { profiles: [served] }
+"#;
+
+/// Returns a world with that policy for each of the profiles, and all three tables.
+pub fn provisioned() -> World {
+    let world = World::quick();
+    let profiles = ["dev", "prod", "served"].map(|profile| format!("[profiles.{profile}]\npolicy = \"policy.yaml\"\n"));
+    let tables = "[tables.approvals]\n[tables.breakglass]\n[tables.sessions]\n";
+    world.write("there/policy.yaml", POLICY).write("there/sentinel.toml", &(profiles.concat() + tables));
+    world.run(&["apply", "-f", "there/sentinel.toml", "--yes"]).expect(0);
+    world.calls();
+    world
+}
+
+/// Puts a policy in the place of a profile's.
+pub fn put_policy(world: &World, profile: &str, text: &str) {
+    let name = format!("/sentinel/policies/{profile}");
+    let body = json!({ "Name": name, "Value": text, "Type": "String", "Overwrite": true });
+    world.aws("AmazonSSM.PutParameter", &body);
+}
+
+/// Asks for approval, and returns the request's id.
+#[track_caller]
+pub fn request(world: &World, user: &str, profile: &str) -> String {
+    let run = world.run_as(user, &["request", "--profile", profile, "--justification", "Deploy the hotfix"]).expect(0);
+    run.json()["request"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Changes attributes of a record behind the binary's back.
+pub fn set_number(world: &World, table: &str, id: &str, name: &str, value: i64) {
+    let body = json!({
+        "TableName": table,
+        "Key": { "id": { "S": id } },
+        "UpdateExpression": "SET #name = :value",
+        "ExpressionAttributeNames": { "#name": name },
+        "ExpressionAttributeValues": { ":value": { "N": value.to_string() } },
+    });
+    world.aws("DynamoDB_20120810.UpdateItem", &body);
+}
+
+pub fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+/// Returns the lines of a decision log.
+pub fn decisions(text: &str) -> Vec<Value> {
+    text.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if holds() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what} never came about");
+}
+
+/// Returns how many of the runs ended so.
+pub fn count(runs: &[Run], code: i32) -> usize {
+    runs.iter().filter(|run| run.code == code).count()
+}

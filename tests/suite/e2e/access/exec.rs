@@ -1,0 +1,286 @@
+//! `exec` and `credentials`: who gets in, with what, and how it ends.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{decisions, provisioned, put_policy};
+use crate::world::{World, finish};
+
+/// Returns what a command sees of the variables that matter.
+fn seen(stdout: &str) -> std::collections::BTreeMap<String, String> {
+    let lines = stdout.lines().filter_map(|line| line.split_once('='));
+    lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Shared files with a profile of keys, one that takes on a role from it, and one of SSO's kind that cannot be used here.
+const AWS_CONFIG: &str = "\
+[profile base]
+aws_access_key_id = AKIALOCAL:alice
+aws_secret_access_key = secret
+[profile dev]
+region = eu-west-1
+role_arn = arn:aws:iam::123456789012:role/developer
+source_profile = base
+external_id = from-outside
+[profile prod]
+role_arn = arn:aws:iam::123456789012:role/operator
+source_profile = base
+duration_seconds = 900
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = base
+mfa_serial = arn:aws:iam::123456789012:mfa/alice
+[profile lost]
+role_arn = arn:aws:iam::123456789012:role/x
+source_profile = nowhere
+";
+
+#[test]
+fn the_command_gets_the_credentials_and_nothing_that_competes() {
+    let world = provisioned();
+    let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "env"]);
+    command.env("AWS_SESSION_TOKEN", "stale").env("AWS_SECURITY_TOKEN", "stale").env("AWS_ROLE_ARN", "stale");
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://stale");
+    // Not who asks: STS says that.
+    command.env("USER", "bob").env("LOGNAME", "bob").env("SENTINEL_USER", "bob").env("OTHER", "kept");
+    let run = finish(command.spawn().unwrap()).expect(0);
+    let seen = seen(&run.stdout);
+    assert_eq!(seen["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
+    assert_eq!(seen["AWS_SECRET_ACCESS_KEY"], "test");
+    assert_eq!(seen["AWS_SESSION_TOKEN"], "stale", "it belongs to the keys in the environment");
+    assert_eq!((seen["AWS_REGION"].as_str(), seen["AWS_DEFAULT_REGION"].as_str()), ("us-east-1", "us-east-1"));
+    assert_eq!((seen["SENTINEL_PROFILE"].as_str(), seen["OTHER"].as_str()), ("dev", "kept"));
+    for gone in ["AWS_SECURITY_TOKEN", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_PROFILE"] {
+        assert!(!seen.contains_key(gone), "{gone}");
+    }
+    let operations: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(operations.len(), 2, "{operations:?}");
+    assert!(
+        operations.contains(&String::from("GetCallerIdentity")) && operations.contains(&String::from("GetParameters"))
+    );
+}
+
+#[test]
+fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
+    let world = provisioned();
+    world.write(".aws/config", AWS_CONFIG);
+    let run = |args: &[&str]| {
+        let mut command = world.command_as("local", &[args, &["--log-stderr", "--", "env"]].concat());
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env_remove("AWS_REGION");
+        finish(command.spawn().unwrap())
+    };
+    let dev = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--region", "us-east-1"]).expect(0);
+    let decision = decisions(&dev.stderr).pop().unwrap();
+    let assumed: Vec<Value> =
+        world.calls().into_iter().filter(|call| call.operation == "AssumeRole").map(|call| call.body).collect();
+    assert_eq!(assumed.len(), 1);
+    assert_eq!(assumed[0]["RoleArn"], "arn:aws:iam::123456789012:role/developer");
+    assert_eq!(assumed[0]["RoleSessionName"], "alice");
+    assert_eq!(assumed[0]["ExternalId"], "from-outside");
+    let stamp = format!("alice={}", decision["decision_id"].as_str().unwrap());
+    assert_eq!((&assumed[0]["SourceIdentity"], &decision["source_identity"]), (&json!(stamp), &json!(stamp)));
+    let seen = seen(&dev.stdout);
+    assert!(seen["AWS_ACCESS_KEY_ID"].starts_with("ASIA") && seen.contains_key("AWS_SESSION_TOKEN"));
+    assert!(seen.contains_key("AWS_CREDENTIAL_EXPIRATION"));
+    // The region of the AWS profile is the command's; the policy is read from the one the flag says.
+    assert_eq!(seen["AWS_REGION"], "eu-west-1");
+
+    let id = super::request(&world, "alice", "prod");
+    world.run_as("bob", &["approve", &id]).expect(0);
+    run(&["exec", "--profile", "prod", "--aws-profile", "base", "--region", "us-east-1"]).expect(0);
+    let assumed = world.calls().into_iter().find(|call| call.operation == "AssumeRole").unwrap().body;
+    assert_eq!(assumed["SourceIdentity"], format!("alice={id}"));
+    assert_eq!(assumed["DurationSeconds"], "900");
+}
+
+#[test]
+fn whose_credentials_they_are_is_never_guessed() {
+    let world = provisioned();
+    world.write(".aws/config", AWS_CONFIG);
+    let run = |args: &[&str], profile: Option<&str>| {
+        let args = [&["exec", "--region", "us-east-1"], args, &["--", "env"]].concat();
+        let mut command = world.command_as("alice", &args);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
+        finish(command.spawn().unwrap())
+    };
+    // There is no AWS profile `served` or `other`, and the one in force is not meant for it.
+    put_policy(&world, "other", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
+    let refused = run(&["--profile", "other"], Some("base")).expect(1);
+    assert!(refused.stderr.contains("there is no AWS profile other in ~/.aws/config"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--credentials-profile NAME"), "{}", refused.stderr);
+    let named = run(&["--profile", "other", "--credentials-profile", "dev"], Some("base")).expect(0);
+    assert_eq!(seen(&named.stdout)["AWS_REGION"], "eu-west-1");
+    // Named in this very command, it is what is meant; that is said.
+    let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
+    assert_eq!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
+    assert!(
+        given.stderr.contains("there is no AWS profile other: these are the credentials of base"),
+        "{}",
+        given.stderr
+    );
+    for (profile, said) in [
+        ("mfa", "asks for a code from an MFA device"),
+        ("lost", "its source_profile nowhere is not there"),
+        ("nobody", "there is no AWS profile nobody"),
+    ] {
+        let run =
+            run(&["--profile", "other", "--credentials-profile", profile, "--aws-profile", "base"], None).expect(1);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_refusal_names_the_rule_and_its_reason() {
+    let world = provisioned();
+    put_policy(&world, "broken", "version: \"1\"\nrules:\n  - { name: a, effect: allow, user: [alice] }\n");
+    put_policy(
+        &world,
+        "nights",
+        "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [zoe] } }\n",
+    );
+    for (user, profile, said) in [
+        (
+            "eve",
+            "dev",
+            "eve gets no credentials of dev: rule \"eve-never\" denies it\nreason: Eve has left the company.",
+        ),
+        ("bob", "dev", "no rule of the policy matches, and no match is a deny"),
+        ("alice", "nights", "no rule of the policy matches"),
+        ("alice", "nothing", "there is no policy /sentinel/policies/nothing"),
+        ("alice", "broken", "is not valid (line 3: unknown key `user` in `rule`), and then nobody is let in"),
+        ("alice", "served", "rule \"served-only\" gives credentials only through a credential server"),
+        ("carol", "prod", "rule \"prod-by-approval\" takes an approved request or a break-glass event"),
+    ] {
+        let run = world.run_as(user, &["exec", "--profile", profile, "--", "touch", "ran"]).expect(1);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+        let run = world.run_as(user, &["credentials", "--profile", profile]).expect(1);
+        assert_eq!(run.stdout, "");
+    }
+    assert!(!world.folder.path().join("ran").exists());
+}
+
+#[test]
+fn what_cannot_be_read_lets_nobody_in() {
+    let world = provisioned();
+    let exec = |profile| world.run_as("alice", &["exec", "--profile", profile, "--", "true"]);
+    world.fail("GetParameters", "AccessDeniedException", "");
+    let run = exec("dev").expect(1);
+    assert!(
+        run.stderr.contains("ssm:GetParameters") && run.stderr.contains("ask for this permission"),
+        "{}",
+        run.stderr
+    );
+    world.clear_faults();
+    world.fail("GetCallerIdentity", "ExpiredToken", "");
+    exec("dev").expect(1);
+    world.clear_faults();
+    // One of the two that can open prod is not to be read: said, in case it would have.
+    world.fail("GetItem", "AccessDeniedException", "sentinel-breakglass");
+    let run = exec("prod").expect(1);
+    assert!(run.stderr.contains("dynamodb:GetItem"), "{}", run.stderr);
+    let id = super::request(&world, "alice", "prod");
+    world.run_as("bob", &["approve", &id]).expect(0);
+    exec("prod").expect(0);
+}
+
+#[test]
+fn another_account_than_the_manifests_is_refused() {
+    let world = provisioned();
+    world.write("sentinel.toml", "[aws]\naccount_id = \"999999999999\"\n");
+    for args in [vec!["exec", "--profile", "dev", "--", "true"], vec!["list"]] {
+        let run = world.run_as("alice", &args).expect(4);
+        assert!(run.stderr.contains("wrong account: the manifest is for 999999999999"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn the_commands_end_is_the_end() {
+    let world = provisioned();
+    let run = |script: &str| world.run_as("alice", &["exec", "--profile", "dev", "--", "sh", "-c", script]);
+    assert_eq!(run("exit 42").code, 42);
+    assert_eq!(run("cat; echo out; echo err >&2").expect(0).stdout, "out\n");
+    let missing = world.run_as("alice", &["exec", "--profile", "dev", "--", "no-such-command"]).expect(127);
+    assert!(missing.stderr.contains("no-such-command: there is no such command"), "{}", missing.stderr);
+    world.write("plain", "text");
+    world.run_as("alice", &["exec", "--profile", "dev", "--", "./plain"]).expect(126);
+    // It takes this process's place: what is sent to it, the command gets.
+    let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "sh", "-c", "echo $$; sleep 60"]);
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let pid = child.id();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
+    assert_eq!(line.trim(), pid.to_string());
+    Command::new("kill").args(["-TERM", &pid.to_string()]).status().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(15));
+}
+
+#[test]
+fn every_decision_is_logged_before_anything_is_handed_out() {
+    let world = provisioned();
+    let exec = |user: &str, profile: &str, log: &str, command: &str| {
+        world.run_as(user, &["exec", "--profile", profile, "--log-file", log, "--", "sh", "-c", command])
+    };
+    exec("alice", "dev", "log.jsonl", "test -s log.jsonl").expect(0);
+    exec("eve", "dev", "log.jsonl", "true").expect(1);
+    let run = world
+        .run_as("alice", &["credentials", "--profile", "dev", "--log-file", "log.jsonl", "--log-stderr"])
+        .expect(0);
+    assert_eq!(decisions(&run.stderr).len(), 1);
+    let text = std::fs::read_to_string(world.folder.path().join("log.jsonl")).unwrap();
+    let lines = decisions(&text);
+    let field = |name: &str| lines.iter().map(|line| line[name].clone()).collect::<Vec<_>>();
+    assert_eq!(field("decision"), ["allow", "deny", "allow"]);
+    assert_eq!(field("user"), ["alice", "eve", "alice"]);
+    assert_eq!(field("rule"), ["alice-in-dev", "eve-never", "alice-in-dev"]);
+    assert_eq!(field("mode"), ["cli", "cli", "credential_process"]);
+    assert_eq!(field("effect"), ["allow", "deny", "allow"]);
+    assert_eq!(lines[0]["arn"], "arn:aws:iam::123456789012:user/alice");
+    assert_eq!(lines[1]["reason"], "Eve has left the company.");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(world.folder.path().join("log.jsonl")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    // What cannot be logged is not done.
+    for log in ["/dev/full", "no/such/folder/log"] {
+        let run = exec("alice", "dev", log, "touch ran").expect(1);
+        assert!(run.stderr.contains("the decision cannot be logged"), "{}", run.stderr);
+    }
+    assert!(!world.folder.path().join("ran").exists());
+}
+
+#[test]
+fn an_sdk_reads_the_credentials() {
+    let world = provisioned();
+    world.write(".aws/config", AWS_CONFIG);
+    let run = world.run_as("alice", &["credentials", "--profile", "dev", "--aws-profile", "base"]).expect(0);
+    let document = run.json();
+    assert_eq!(document["Version"], 1);
+    assert!(document["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{document}");
+    assert!(document["Expiration"].as_str().unwrap().ends_with('Z'), "{document}");
+    // A second run of the binary is the SDK that asks the first by way of the shared files.
+    let binary = env!("CARGO_BIN_EXE_sentinel");
+    let line = format!("{binary} credentials --profile dev --aws-profile base --region us-east-1");
+    world.write(".aws/config", &format!("{AWS_CONFIG}[profile through]\ncredential_process = {line}\n"));
+    world.calls();
+    let mut command = world.command(&["list", "--aws-profile", "through", "--region", "us-east-1"]);
+    command.env("AWS_ENDPOINT_URL", world.url());
+    let listed = finish(command.spawn().unwrap()).expect(0).json();
+    assert_eq!(listed["requests"], json!([]));
+    assert!(world.calls().iter().any(|call| call.operation == "AssumeRole"));
+}
+
+#[test]
+fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
+    let world = World::new();
+    world.run_as("alice", &["exec", "--profile", "dev"]).expect(1);
+    world.run_as("alice", &["exec", "--", "true"]).expect(1);
+    world.run_as("alice", &["exec", "--profile", "a b", "--", "true"]).expect(1);
+    world.run_as("alice", &["exec", "--profile", "dev", "--session-table", "sessions", "--", "true"]).expect(1);
+    let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "true"]);
+    let run = finish(command.env_remove("AWS_REGION").spawn().unwrap()).expect(1);
+    assert!(run.stderr.contains("no AWS region is known"), "{}", run.stderr);
+    assert!(world.calls().is_empty());
+}

@@ -1,0 +1,79 @@
+//! The whole way of a new user, in real shells: from the first sign-in to the first request.
+
+use super::shell::{program, shell, shells};
+use crate::world::{World, finish};
+
+/// What an `aws` that only shows what it was given says.
+const AWS: &str = "#!/bin/sh\necho \"aws $*\"; env | grep -E '^(AWS_|SENTINEL_)' | sort\n";
+
+/// The profile `dev` is signed in as alice; `prod` is a role that it takes on.
+const AWS_CONFIG: &str = "\
+[profile dev]
+aws_access_key_id = AKIALOCAL:alice
+aws_secret_access_key = secret
+[profile prod]
+role_arn = arn:aws:iam::123456789012:role/operator
+source_profile = dev
+";
+
+#[test]
+fn from_the_first_sign_in_to_the_first_request() {
+    for name in shells() {
+        let world = World::new();
+        way(&world, name);
+    }
+}
+
+fn way(world: &World, name: &str) {
+    program(world, "aws", AWS);
+    world.write(".aws/config", AWS_CONFIG).write(".config/fish/x", "");
+    let (rc, init) = match name {
+        "fish" => (".config/fish/config.fish", "sentinel shell init --aws-profile dev | source"),
+        "bash" => (".bashrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
+        _ => (".zshrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
+    };
+    // An interactive shell, with its start-up file, and no keys in the environment.
+    let run = |line: &str| {
+        let mut command = shell(world, name, "alice", &["-i", "-c", line]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        finish(command.spawn().unwrap())
+    };
+    run("aws sso login --profile dev").expect(0);
+    let bootstrap = "sentinel init bootstrap --profile dev --all --region us-east-1 --aws-profile dev";
+    assert_eq!(run(bootstrap).code, 1, "without a terminal and --yes nothing is done");
+    let done = run(&format!("{bootstrap} --yes")).expect(0);
+    assert!(done.stdout.contains("+ /sentinel/policies/dev (created)"), "{name}: {}", done.stdout);
+    run(&format!("echo '{init}' >> ~/{rc}")).expect(0);
+
+    // The policy it starts with lets nobody in, and says so.
+    let refused = run("sentinel-dev aws s3 ls").expect(1);
+    assert!(refused.stderr.contains("rule \"default-deny\" denies it"), "{name}: {}", refused.stderr);
+    assert!(refused.stderr.contains("Customise this policy to grant access."), "{name}: {}", refused.stderr);
+    world.write("policy.yaml", super::POLICY);
+    let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"policy.yaml\"\n\
+                    [profiles.prod]\npolicy = \"policy.yaml\"\n[tables.approvals]\n[tables.breakglass]\n[tables.sessions]\n";
+    world.write("sentinel.toml", manifest);
+    run("sentinel apply --yes --aws-profile dev").expect(0);
+    let listed = run("sentinel-dev aws s3 ls").expect(0);
+    let lines: Vec<&str> = listed.stdout.lines().collect();
+    assert!(lines.contains(&"aws s3 ls") && lines.contains(&"AWS_ACCESS_KEY_ID=AKIALOCAL:alice"), "{name}: {lines:?}");
+    assert!(lines.contains(&"SENTINEL_PROFILE=dev") && lines.contains(&"AWS_REGION=us-east-1"), "{name}: {lines:?}");
+
+    // As the guide has it, with the AWS profile in the environment.
+    let request = "sentinel request --profile prod --justification \"Deploy hotfix\" \
+                   --request-table sentinel-requests --region us-east-1";
+    let asked = run(&match name {
+        "fish" => format!("AWS_PROFILE=dev {request}"),
+        _ => format!("export AWS_PROFILE=dev; {request}"),
+    })
+    .expect(0);
+    let id = asked.json()["request"]["id"].as_str().unwrap().to_owned();
+    run("sentinel-prod aws s3 ls").expect(1);
+    world.run_as("bob", &["approve", &id]).expect(0);
+    world.calls();
+    let listed = run("sentinel-prod aws s3 ls").expect(0);
+    assert!(listed.stdout.contains("AWS_ACCESS_KEY_ID=ASIA"), "{name}: {}", listed.stdout);
+    let assumed = world.calls().into_iter().find(|call| call.operation == "AssumeRole").unwrap();
+    assert_eq!(assumed.body["SourceIdentity"], format!("alice={id}"));
+    assert_eq!(assumed.body["RoleArn"], "arn:aws:iam::123456789012:role/operator");
+}

@@ -1,0 +1,313 @@
+//! Requests: asked for, answered once, listed by their indexes.
+
+use serde_json::{Value, json};
+
+use super::{count, now, provisioned, request, set_number};
+use crate::world::{World, finish, permissions};
+
+#[test]
+fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
+    let world = provisioned();
+    let exec = ["exec", "--profile", "prod", "--", "true"];
+    let refused = world.run_as("alice", &exec).expect(1);
+    assert!(refused.stderr.contains("rule \"prod-by-approval\" takes an approved request"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("sentinel request --profile prod --justification"), "{}", refused.stderr);
+
+    let before = now();
+    let run =
+        world.run_as("alice", &["request", "--profile", "prod", "--justification", " Deploy the hotfix "]).expect(0);
+    let request = run.json()["request"].clone();
+    let id = request["id"].as_str().unwrap();
+    assert_eq!(request["requester"], "alice");
+    assert_eq!(request["justification"], "Deploy the hotfix");
+    assert_eq!((&request["status"], &request["duration"]), (&json!("pending"), &json!(3600)));
+    // The record is as the layout and TTL want it: numbers, the latter in whole seconds.
+    let key = json!({ "TableName": "sentinel-requests", "Key": { "id": { "S": id } } });
+    let stored = world.aws("DynamoDB_20120810.GetItem", &key)["Item"].take();
+    let seconds = stored["created_at"]["N"].as_str().unwrap().split('.').next().unwrap().parse::<i64>().unwrap();
+    assert!((seconds - before).abs() < 30, "{stored}");
+    assert!(stored["expires_at"]["N"].as_str().unwrap().parse::<i64>().unwrap() > before, "{stored}");
+
+    let own = world.run_as("alice", &["approve", id]).expect(1);
+    assert!(own.stderr.contains("nobody decides on their own"), "{}", own.stderr);
+    world.run_as("alice", &["deny", id]).expect(1);
+    world.run_as("alice", &exec).expect(1);
+
+    let run = world.run_as("bob", &["approve", id, "--comment", "go ahead"]).expect(0);
+    let approved = run.json()["request"].clone();
+    assert_eq!((&approved["status"], &approved["decided_by"]), (&json!("approved"), &json!("bob")));
+    assert!((approved["expires_at"].as_i64().unwrap() - before - 3600).abs() < 30, "{approved}");
+    world.run_as("alice", &exec).expect(0);
+    // It is hers, and for this profile.
+    world.run_as("carol", &exec).expect(1);
+    let late = world.run_as("carol", &["deny", id]).expect(1);
+    assert!(late.stderr.contains(&format!("request {id} is approved by bob already")), "{}", late.stderr);
+    world.run_as("alice", &["cancel", id]).expect(1);
+
+    // Once it has run out it lets nobody in, whether TTL has deleted it or not.
+    set_number(&world, "sentinel-requests", id, "expires_at", now() - 1);
+    world.run_as("alice", &exec).expect(1);
+    let check = world.run_as("carol", &["check", id]).expect(0).json();
+    assert_eq!(check["request"]["status"], "expired");
+    world.run_as("bob", &["approve", id]).expect(1);
+}
+
+#[test]
+fn a_request_is_denied_or_taken_back_and_then_lets_nobody_in() {
+    let world = provisioned();
+    let (one, other, third) =
+        (request(&world, "alice", "prod"), request(&world, "alice", "prod"), request(&world, "alice", "prod"));
+    let denied = world.run_as("bob", &["deny", &one, "--comment", "not today"]).expect(0).json();
+    assert_eq!((&denied["request"]["status"], &denied["request"]["comment"]), (&json!("denied"), &json!("not today")));
+    let not_hers = world.run_as("bob", &["cancel", &other]).expect(1);
+    assert!(not_hers.stderr.contains("only they can cancel it"), "{}", not_hers.stderr);
+    world.run_as("alice", &["cancel", &other]).expect(0);
+    world.run_as("bob", &["approve", &other]).expect(1);
+    // One that nobody answered in time can no longer be answered.
+    set_number(&world, "sentinel-requests", &third, "expires_at", now() - 1);
+    let late = world.run_as("bob", &["approve", &third]).expect(1);
+    assert!(late.stderr.contains("is expired already"), "{}", late.stderr);
+    world.run_as("alice", &["exec", "--profile", "prod", "--", "true"]).expect(1);
+    world.run_as("alice", &["check", "0000000000000000"]).expect(1);
+}
+
+#[test]
+fn what_is_asked_has_its_limits() {
+    let world = World::new();
+    let base = ["request", "--profile", "prod", "--justification"];
+    let long = "x".repeat(501);
+    for (more, said) in [
+        (vec!["too short"], "10 to 500 characters, and this has 9"),
+        (vec!["         x         "], "10 to 500 characters, and this has 1"),
+        (vec![long.as_str()], "and this has 501"),
+        (vec!["long enough a text", "--duration", "9h"], "it can be 1m to 8h"),
+        (vec!["long enough a text", "--duration", "0s"], "it can be 1m to 8h"),
+        (vec!["long enough a text", "--request-table", "a b"], "table"),
+    ] {
+        let run = world.run_as("alice", &[&base[..], &more].concat()).expect(1);
+        assert!(run.stderr.contains(said), "{more:?}: {}", run.stderr);
+    }
+    assert!(world.calls().is_empty(), "nothing was asked of AWS");
+}
+
+#[test]
+fn of_fifty_who_answer_at_once_one_wins() {
+    let world = provisioned();
+    let id = request(&world, "alice", "prod");
+    let answer = |number: usize| {
+        let command = if number.is_multiple_of(2) { "approve" } else { "deny" };
+        world.command_as(&format!("approver{number}"), &[command, &id]).spawn().unwrap()
+    };
+    let children: Vec<_> = (0..50).map(answer).collect();
+    let runs: Vec<_> = children.into_iter().map(finish).collect();
+    assert_eq!((count(&runs, 0), count(&runs, 1)), (1, 49), "{runs:#?}");
+    let winner = runs.iter().position(|run| run.code == 0).unwrap();
+    let stored = world.run_as("carol", &["check", &id]).expect(0).json()["request"].clone();
+    assert_eq!(stored["decided_by"], format!("approver{winner}"));
+    assert_eq!(stored["status"], if winner.is_multiple_of(2) { "approved" } else { "denied" });
+    for run in runs.iter().filter(|run| run.code == 1) {
+        assert!(run.stderr.contains(&format!("by approver{winner} already")), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_answer_that_was_lost_after_it_took_effect_is_known_as_ones_own() {
+    let world = provisioned();
+    let losing = |operation, run: &dyn Fn() -> Value| {
+        for _ in 0..4 {
+            world.lose(operation);
+        }
+        run()
+    };
+    let id = losing("PutItem", &|| {
+        let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
+        world.run_as("alice", &args).expect(0).json()["request"]["id"].clone()
+    });
+    let id = id.as_str().unwrap();
+    let status =
+        losing("UpdateItem", &|| world.run_as("bob", &["approve", id]).expect(0).json()["request"]["status"].clone());
+    assert_eq!(status, "approved");
+    let all = world.run_as("alice", &["list"]).expect(0).json();
+    assert_eq!(all["requests"].as_array().unwrap().len(), 1, "{all}");
+}
+
+#[test]
+fn lists_go_through_the_index_newest_first() {
+    let world = provisioned();
+    let ids: Vec<String> = [("alice", "prod"), ("bob", "prod"), ("alice", "dev")]
+        .map(|(user, profile)| request(&world, user, profile))
+        .into();
+    world.run_as("carol", &["approve", &ids[0]]).expect(0);
+    set_number(&world, "sentinel-requests", &ids[1], "expires_at", now() - 1);
+    let listed = |user: &str, args: &[&str]| -> Vec<usize> {
+        world.calls();
+        let run = world.run_as(user, &[&["list"], args].concat()).expect(0);
+        let queries = world.calls().into_iter().filter(|call| call.operation != "GetCallerIdentity");
+        assert!(queries.into_iter().all(|call| call.operation == "Query"), "{args:?}");
+        let found = run.json()["requests"].as_array().unwrap().clone();
+        found.iter().map(|one| ids.iter().position(|id| one["id"] == json!(id)).unwrap()).collect()
+    };
+    assert_eq!(listed("alice", &[]), [2, 0]);
+    assert_eq!(listed("carol", &[]), [0usize; 0]);
+    assert_eq!(listed("carol", &["--requester", "bob"]), [1]);
+    assert_eq!(listed("carol", &["--profile", "prod"]), [1, 0]);
+    assert_eq!(listed("carol", &["--status", "pending"]), [2]);
+    assert_eq!(listed("carol", &["--status", "approved"]), [0]);
+    assert_eq!(listed("carol", &["--status", "expired"]), [1]);
+    assert_eq!(listed("carol", &["--status", "denied"]), [0usize; 0]);
+    assert_eq!(listed("carol", &["--requester", "alice", "--profile", "prod", "--status", "approved"]), [0]);
+    assert_eq!(listed("carol", &["--requester", "bob", "--status", "expired"]), [1]);
+    assert_eq!(listed("carol", &["--profile", "prod", "--limit", "1"]), [1]);
+}
+
+#[test]
+fn ten_thousand_requests_are_listed_by_status_in_pages() {
+    let world = provisioned();
+    let put = |number: usize| {
+        let text = |text: &str| json!({ "S": text });
+        let at = |value: i64| json!({ "N": value.to_string() });
+        json!({ "PutRequest": { "Item": {
+            "id": text(&format!("{number:016x}")),
+            "requester": text(&format!("user{}", number % 100)),
+            "profile": text("prod"),
+            "justification": text(&"Because of what is going on in production right now. ".repeat(4)),
+            "status": text("pending"),
+            "duration": at(3600),
+            "created_at": at(now() - 20_000 + i64::try_from(number).unwrap()),
+            "expires_at": at(now() + 3600),
+        } } })
+    };
+    for start in (0..10_000).step_by(25) {
+        let items: Vec<Value> = (start..start + 25).map(put).collect();
+        world.aws("DynamoDB_20120810.BatchWriteItem", &json!({ "RequestItems": { "sentinel-requests": items } }));
+    }
+    let ids = |run: &Value| -> Vec<String> {
+        run["requests"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let newest =
+        |count: usize| -> Vec<String> { (0..10_000).rev().take(count).map(|at| format!("{at:016x}")).collect() };
+    world.calls();
+
+    // The first hundred take one call, and what they do not show is said.
+    let some = world.run_as("bob", &["list", "--status", "pending"]).expect(0).json();
+    assert_eq!(ids(&some), newest(100));
+    assert_eq!(some["more"], true);
+    // A pending request must not have run out, which is a filter: AWS reads a page, of a megabyte at most.
+    let calls: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(calls, ["Query"]);
+
+    let all = world.run_as("bob", &["list", "--status", "pending", "--all"]).expect(0).json();
+    assert_eq!(ids(&all), newest(10_000));
+    assert_eq!(all["more"], false);
+    let calls = world.calls();
+    assert!(calls.len() > 1 && calls.iter().all(|call| call.operation == "Query"), "{}", calls.len());
+    assert!(calls[1..].iter().all(|call| !call.body["ExclusiveStartKey"].is_null()));
+
+    let of_one = world.run_as("bob", &["list", "--requester", "user7", "--limit", "3"]).expect(0).json();
+    assert_eq!(ids(&of_one), [9907, 9807, 9707].map(|at| format!("{at:016x}")));
+    let calls = world.calls();
+    assert_eq!((calls.len(), &calls[0].body["Limit"]), (1, &json!(4)));
+}
+
+#[test]
+fn a_table_is_named_by_flag_environment_and_manifest_in_this_order() {
+    let world = World::quick();
+    for table in ["by-flag", "by-variable", "by-manifest", "sentinel-requests"] {
+        world.run(&["init", "approvals", "--table", table, "--yes"]).expect(0);
+    }
+    world.write("sentinel.toml", "[tables.approvals]\nname = \"by-manifest\"\n").write("deep/down/x", "");
+    world.write("elsewhere/sentinel.toml", "[profiles.dev]\n");
+    let table = |args: &[&str], variable: Option<&str>, folder: &str| {
+        let mut command = world.command_as("alice", &[&["list"], args].concat());
+        command.current_dir(world.folder.path().join(folder));
+        command.envs(variable.map(|name| ("SENTINEL_REQUEST_TABLE", name)));
+        finish(command.spawn().unwrap()).expect(0).json()["table"].clone()
+    };
+    assert_eq!(table(&["--request-table", "by-flag"], Some("by-variable"), "deep/down"), "by-flag");
+    assert_eq!(table(&[], Some("by-variable"), "deep/down"), "by-variable");
+    assert_eq!(table(&[], None, "deep/down"), "by-manifest");
+    assert_eq!(table(&[], None, "."), "by-manifest");
+    // The nearest manifest counts, and one without the table leaves the default name.
+    assert_eq!(table(&[], None, "elsewhere"), "sentinel-requests");
+}
+
+#[test]
+fn a_table_that_is_missing_is_named_with_the_command_that_creates_it() {
+    let world = World::new();
+    let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix", "--request-table", "acme"];
+    let run = world.run_as("alice", &args).expect(1);
+    assert!(
+        run.stderr.contains("there is no table acme in us-east-1 (its name is from --request-table)"),
+        "{}",
+        run.stderr
+    );
+    let create = "sentinel init approvals --table acme --region us-east-1";
+    assert!(run.stderr.contains(&format!("create it with: {create}\n")), "{}", run.stderr);
+    let words: Vec<&str> = create.split(' ').skip(1).chain(["--yes"]).collect();
+    world.run(&words).expect(0);
+    world.run_as("alice", &args).expect(0);
+    // The same for each of the others.
+    let run = world.run_as("alice", &["breakglass-list"]).expect(1);
+    assert!(run.stderr.contains("sentinel init breakglass --region us-east-1"), "{}", run.stderr);
+    let run = world.run_as("alice", &["server-sessions"]).expect(1);
+    assert!(run.stderr.contains("sentinel init sessions --region us-east-1"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_derived_for_run_time_is_what_is_called() {
+    let world = provisioned();
+    let manifest = "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.dev]\n[profiles.prod]\n\
+                    [profiles.served]\n[tables.approvals]\n[tables.breakglass]\n[tables.sessions]\n";
+    world.write("iam.toml", manifest);
+    let document = world.run(&["iam", "-f", "iam.toml", "--for", "runtime", "--json"]).expect(0).json();
+    let derived = super::super::iam::allowed(document["policies"].as_array().unwrap());
+    world.calls();
+
+    let id = request(&world, "alice", "prod");
+    world.run_as("bob", &["approve", &id]).expect(0);
+    world.run_as("alice", &["check", &id]).expect(0);
+    for args in [vec!["--status", "approved"], vec!["--profile", "prod"], vec![]] {
+        world.run_as("alice", &[vec!["list"], args.clone()].concat()).expect(0);
+        world
+            .run_as(
+                "alice",
+                &[
+                    vec!["breakglass-list"],
+                    args.into_iter().map(|arg| if arg == "approved" { "closed" } else { arg }).collect(),
+                ]
+                .concat(),
+            )
+            .expect(0);
+    }
+    for profile in ["dev", "prod"] {
+        world.run_as("alice", &["exec", "--profile", profile, "--", "true"]).expect(0);
+    }
+    let why = "The database is down, again";
+    let open = ["breakglass", "--profile", "prod", "--reason-code", "incident", "--justification", why];
+    let event = world.run_as("alice", &open).expect(0).json()["event"]["id"].clone();
+    world.run_as("alice", &["breakglass-close", event.as_str().unwrap()]).expect(0);
+    world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "true"]).expect(0);
+    for args in [vec!["--status", "ended"], vec!["--server-instance", "x"], vec![]] {
+        world.run_as("alice", &[vec!["server-sessions"], args].concat()).expect(0);
+    }
+    world.run_as("alice", &["shell", "init"]).expect(0);
+
+    let called = permissions(&world.calls());
+    // An index is allowed by the table's `/index/*`.
+    let by = |resource: &str| resource.split_once("/index/").map(|(table, _)| format!("{table}/index/*"));
+    let called: std::collections::BTreeSet<(String, String)> =
+        called.into_iter().map(|(action, resource)| (action, by(&resource).unwrap_or(resource))).collect();
+    let missing: Vec<_> = called.difference(&derived).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    // A statement allows all its actions on all its resources, so that nothing extra is asked action by action and
+    // resource by resource.
+    let parts = |set: &std::collections::BTreeSet<(String, String)>, part: fn(&(String, String)) -> String| {
+        set.iter().map(part).collect::<std::collections::BTreeSet<String>>()
+    };
+    let actions = |(action, _): &(String, String)| action.clone();
+    assert_eq!(parts(&derived, actions), parts(&called, actions));
+    let resources = |(_, resource): &(String, String)| resource.trim_end_matches("/policies/*").to_owned();
+    let (derived, called) = (parts(&derived, resources), parts(&called, resources));
+    let extra: Vec<_> = derived.difference(&called).filter(|one| !one.ends_with("parameter/sentinel")).collect();
+    assert!(extra.is_empty(), "{extra:#?}");
+}

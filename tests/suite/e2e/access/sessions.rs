@@ -1,0 +1,252 @@
+//! Credential servers: a child process fetches, until someone says no.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command};
+
+use serde_json::{Value, json};
+
+use super::{decisions, provisioned, put_policy, wait_for};
+use crate::world::{World, finish};
+
+/// A session whose command waits until it is told to end.
+struct Served {
+    child: Child,
+    id: String,
+    url: String,
+    token: String,
+}
+
+impl Served {
+    /// Starts one, whose command says what it sees and ends with 7 when its input does.
+    fn start(world: &World, user: &str, args: &[&str]) -> Self {
+        let script = "echo $SENTINEL_SESSION_ID; echo $AWS_CONTAINER_CREDENTIALS_FULL_URI; \
+                      echo $AWS_CONTAINER_AUTHORIZATION_TOKEN; cat; exit 7";
+        let args = [&["exec", "--server"], args, &["--", "sh", "-c", script]].concat();
+        let mut command = world.command_as(user, &args);
+        let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
+        let mut next = || lines.next().and_then(Result::ok).unwrap_or_default();
+        let (id, url, token) = (next(), next(), next());
+        Self { child, id, url, token }
+    }
+
+    /// Fetches credentials as an SDK does.
+    fn fetch(&self) -> (u16, Value) {
+        self.get("GET", "/credentials", &self.token)
+    }
+
+    fn get(&self, method: &str, path: &str, token: &str) -> (u16, Value) {
+        let host = self.url.strip_prefix("http://").unwrap().split('/').next().unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: {token}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").unwrap().1;
+        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+    }
+
+    fn end(mut self) -> i32 {
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+#[test]
+fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served", "--log-file", "log.jsonl"]);
+    assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
+    let (status, credentials) = served.fetch();
+    assert_eq!((status, &credentials["AccessKeyId"]), (200, &json!("AKIALOCAL:alice")));
+    assert!(credentials["Expiration"].is_string() && credentials["Token"].is_string(), "{credentials}");
+    let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
+    assert_eq!((&session["user"], &session["profile"]), (&json!("alice"), &json!("served")));
+    assert_eq!(
+        (&session["status"], &session["source_identity"]),
+        (&json!("active"), &json!(format!("alice={}", served.id)))
+    );
+
+    let revoked = world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0).json();
+    assert_eq!((&revoked["session"]["status"], &revoked["session"]["revoked_by"]), (&json!("revoked"), &json!("bob")));
+    let (status, refused) = served.fetch();
+    assert_eq!(status, 403);
+    let why = format!("session {} is revoked by bob: laptop stolen", served.id);
+    assert_eq!(refused["message"], why);
+    let again = world.run_as("carol", &["server-revoke", &served.id, "--reason", "again"]).expect(1);
+    assert!(again.stderr.contains("is revoked by bob already"), "{}", again.stderr);
+    let id = served.id.clone();
+    assert_eq!(served.end(), 7);
+    // That the command has ended does not hide that it was revoked.
+    assert_eq!(world.run_as("bob", &["server-session", &id]).expect(0).json()["session"]["status"], "revoked");
+    let log = std::fs::read_to_string(world.folder.path().join("log.jsonl")).unwrap();
+    let lines = decisions(&log);
+    let said: Vec<&Value> = lines.iter().map(|line| &line["decision"]).collect();
+    assert_eq!(said, ["allow", "allow", "deny"]);
+    assert_eq!(lines[2]["why"], why);
+    assert!(lines.iter().all(|line| line["session_id"] == json!(id) && line["mode"] == "server"));
+}
+
+#[test]
+fn the_policy_decides_at_every_fetch() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    assert_eq!(served.fetch().0, 200);
+    let closed = "version: \"1\"\nrules:\n  - { name: closed, effect: deny, reason: Maintenance }\n";
+    put_policy(&world, "served", closed);
+    let (status, refused) = served.fetch();
+    assert_eq!((status, &refused["message"]), (403, &json!("rule \"closed\" denies it")));
+    put_policy(&world, "served", super::POLICY);
+    assert_eq!(served.fetch().0, 200);
+    // What cannot be looked at lets nobody in, and is no refusal for good.
+    world.fail("UpdateItem", "AccessDeniedException", "sentinel-sessions");
+    assert_eq!(served.fetch().0, 503);
+    world.clear_faults();
+    assert_eq!(served.fetch().0, 200);
+    assert_eq!(served.end(), 7);
+}
+
+#[test]
+fn an_approval_that_ends_closes_the_server() {
+    let world = provisioned();
+    let id = super::request(&world, "alice", "prod");
+    world.run_as("bob", &["approve", &id]).expect(0);
+    let served = Served::start(&world, "alice", &["--profile", "prod"]);
+    assert_eq!(served.fetch().0, 200);
+    super::set_number(&world, "sentinel-requests", &id, "expires_at", super::now() - 1);
+    assert_eq!(served.fetch().0, 403);
+    served.end();
+}
+
+#[test]
+fn only_whoever_has_the_token_is_answered() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    assert_eq!(served.token.len(), 64);
+    for (method, path, token, status) in [
+        ("GET", "/credentials", "", 401),
+        ("GET", "/credentials", "0000", 401),
+        ("GET", "/", served.token.as_str(), 404),
+        ("POST", "/credentials", served.token.as_str(), 405),
+    ] {
+        let (answered, body) = served.get(method, path, token);
+        assert_eq!(answered, status);
+        assert!(body["AccessKeyId"].is_null());
+    }
+    served.end();
+}
+
+#[test]
+fn a_session_is_recorded_and_listed_and_ends_with_its_command() {
+    let world = provisioned();
+    let one = Served::start(&world, "alice", &["--profile", "served"]);
+    let other = Served::start(&world, "bob", &["--profile", "served"]);
+    let ids = |args: &[&str]| {
+        let run = world.run_as("alice", &[&["server-sessions"], args].concat()).expect(0).json();
+        let ids = run["sessions"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids(&[]), one.id);
+    assert_eq!(ids(&["--user", "bob"]), other.id);
+    assert_eq!(ids(&["--status", "active"]), format!("{} {}", other.id, one.id));
+    let session = world.run_as("alice", &["server-session", &one.id]).expect(0).json()["session"].clone();
+    assert_eq!(ids(&["--server-instance", session["server_instance_id"].as_str().unwrap()]), one.id);
+    let (one_id, other_id) = (one.id.clone(), other.id.clone());
+    assert_eq!(one.end(), 7);
+    assert_eq!(ids(&["--status", "ended"]), one_id);
+    assert_eq!(ids(&["--status", "active"]), other_id);
+    let ended = world.run_as("bob", &["server-revoke", &one_id, "--reason", "late"]).expect(1);
+    assert!(ended.stderr.contains("is ended already"), "{}", ended.stderr);
+    other.end();
+}
+
+#[test]
+fn a_session_is_recorded_where_the_policy_says() {
+    let world = provisioned();
+    let policy =
+        "version: \"1\"\nrules:\n  - { name: tracked, effect: require_server_session, session_table: acme-sessions }\n";
+    put_policy(&world, "served", policy);
+    let exec = |args: &[&str]| {
+        let args = [&["exec", "--profile", "served"], args, &["--", "true"]].concat();
+        world.run_as("alice", &args)
+    };
+    let refused = exec(&[]).expect(1);
+    assert!(refused.stderr.contains("only through a credential server"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("sentinel exec --server --profile served"), "{}", refused.stderr);
+    let missing = exec(&["--server"]).expect(1);
+    let create = "sentinel init sessions --table acme-sessions --region us-east-1";
+    assert!(
+        missing.stderr.contains("(its name is from the policy)") && missing.stderr.contains(create),
+        "{}",
+        missing.stderr
+    );
+    world.run(&["init", "sessions", "--table", "acme-sessions", "--yes"]).expect(0);
+    exec(&["--server"]).expect(0);
+    let other = exec(&["--server", "--session-table", "sentinel-sessions"]).expect(1);
+    assert!(
+        other.stderr.contains("wants the session recorded in acme-sessions, not in sentinel-sessions"),
+        "{}",
+        other.stderr
+    );
+    let listed = world.run_as("alice", &["server-sessions", "--session-table", "acme-sessions"]).expect(0).json();
+    assert_eq!(listed["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_child_knows_of_no_other_credentials() {
+    let world = provisioned();
+    world.write(".aws/credentials", "[default]\naws_access_key_id = OTHER\naws_secret_access_key = x\n");
+    let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "env"]).expect(0);
+    for gone in ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE="] {
+        assert!(!run.stdout.contains(gone), "{}", run.stdout);
+    }
+    // An SDK in the child finds the server, and not the default profile: the binary itself is one.
+    let binary = env!("CARGO_BIN_EXE_sentinel");
+    let script = format!("AWS_ENDPOINT_URL={} {binary} list --region us-east-1", world.url());
+    world.calls();
+    let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "sh", "-c", &script]).expect(0);
+    assert_eq!(run.json()["requests"], json!([]));
+    let asked = world.calls().into_iter().filter(|call| call.operation == "GetCallerIdentity").count();
+    assert_eq!(asked, 2, "the server's and the child's own");
+}
+
+#[test]
+fn signals_reach_the_command_and_its_end_is_the_end() {
+    let world = provisioned();
+    for (signal, script, code) in [
+        ("-TERM", "trap 'exit 3' TERM; echo up; sleep 60 & wait", 3),
+        ("-INT", "trap 'exit 4' INT; echo up; sleep 60 & wait", 4),
+        ("-HUP", "trap 'exit 5' HUP; echo up; sleep 60 & wait", 5),
+        ("-TERM", "echo up; exec sleep 60", 128 + 15),
+    ] {
+        let args = ["exec", "--server", "--profile", "served", "--", "sh", "-c", script];
+        let mut command = world.command_as("alice", &args);
+        // Without a terminal of its own nothing is sent by a keyboard.
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let pid = child.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{signal} {script}");
+    }
+    let active = world.run_as("alice", &["server-sessions", "--status", "active"]).expect(0).json();
+    assert_eq!(active["sessions"], json!([]), "each is noted as ended");
+    let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "no-such-command"]);
+    assert_eq!(run.code, 127);
+}
+
+#[test]
+fn a_server_that_is_killed_serves_nobody() {
+    let world = provisioned();
+    let mut served = Served::start(&world, "alice", &["--profile", "served"]);
+    served.child.kill().unwrap();
+    served.child.wait().unwrap();
+    let host = served.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    wait_for("the port to be free", || TcpStream::connect(&host).is_err());
+    // It stays listed until a day has passed without a sign of life, and can be revoked meanwhile.
+    world.run_as("bob", &["server-revoke", &served.id, "--reason", "cleaning up"]).expect(0);
+    finish(world.command_as("bob", &["server-session", &served.id]).spawn().unwrap()).expect(0);
+}
