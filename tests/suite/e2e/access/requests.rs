@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{count, now, provisioned, request, set_number};
-use crate::world::{World, finish, permissions};
+use crate::world::{Answer, World, finish, permissions};
 
 #[test]
 fn a_request_is_approved_by_someone_else_and_lets_its_requester_in() {
@@ -94,6 +94,13 @@ fn what_is_asked_has_its_limits() {
 fn of_fifty_who_answer_at_once_one_wins() {
     let world = provisioned();
     let id = request(&world, "alice", "prod");
+    // All have seen it pending before the first may answer: what they saw must not be what decides.
+    let mut seen = 0;
+    world.fault(move |call| {
+        seen += usize::from(call.operation == "GetItem");
+        let early = call.operation == "UpdateItem" && seen < 50;
+        early.then(|| Answer::error(400, "ThrottlingException", "not before all have looked"))
+    });
     let answer = |number: usize| {
         let command = if number.is_multiple_of(2) { "approve" } else { "deny" };
         world.command_as(&format!("approver{number}"), &[command, &id]).spawn().unwrap()

@@ -151,22 +151,21 @@ fn no_name_can_run_anything() {
 
 #[test]
 fn a_hostile_flag_is_only_text() {
-    let world = provisioned();
-    let hostile = "a'b\"c$(touch pwned)`touch pwned`\\'";
-    world.write(
-        ".aws/config",
-        &format!("[profile {hostile}]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n"),
-    );
+    let world = World::quick();
+    // A store in a folder of this name is found again only if every sign of it comes through.
+    let folder = "a'b\"c $(touch pwned) `touch pwned` \\' \\\\'; touch pwned; # é (touch pwned)";
+    let local = format!("--local={folder}");
+    let bootstrap = ["init", "bootstrap", "--profile", "dev", "--region", "us-east-1", "--yes", &local];
+    finish(world.command(&bootstrap).spawn().unwrap()).expect(0);
     for name in shells() {
-        let run = finish(
-            world.command_as("alice", &["shell", "init", "--format", name, "--aws-profile", hostile]).spawn().unwrap(),
-        )
-        .expect(0);
-        // Whether the SDK reads such a profile or not, nothing of it is ever run.
+        let args = ["shell", "init", "--format", name, "--region", "us-east-1", &local];
+        let run = finish(world.command(&args).spawn().unwrap()).expect(0);
         world.write("functions", &run.stdout);
         let source = if name == "fish" { "source functions" } else { ". ./functions" };
-        let args: &[&str] = if name == "zsh" { &["-f", "-c", source] } else { &["-c", source] };
-        finish(shell(&world, name, "alice", args).spawn().unwrap()).expect(0);
+        let line = format!("{source}; sentinel-dev true");
+        let args: &[&str] = if name == "zsh" { &["-f", "-c", &line] } else { &["-c", &line] };
+        let run = finish(shell(&world, name, "alice", args).spawn().unwrap()).expect(1);
+        assert!(run.stderr.contains("rule \"default-deny\" denies it"), "{name}: {}", run.stderr);
         assert!(!world.folder.path().join("pwned").exists(), "{name}");
     }
 }
