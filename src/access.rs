@@ -14,7 +14,6 @@ pub mod sessions;
 pub mod shell;
 pub mod stamp;
 pub mod time;
-pub mod user;
 
 pub use listing::Listed;
 

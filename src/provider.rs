@@ -3,6 +3,7 @@
 
 mod aws;
 mod gateway;
+mod profiles;
 
 use std::collections::HashSet;
 
@@ -13,7 +14,8 @@ use crate::resource::table::Table;
 use crate::resource::{Desired, Observed, Step, StepOutcome};
 
 pub use aws::{Connection, Reader, Region, Writer, known_region};
-pub use gateway::{Gateway, Named, NoCredentials, Origin, Stamp};
+pub use gateway::{Gateway, Named, Origin, Stamp};
+pub use profiles::NoCredentials;
 
 /// The most parameters one observation may ask for, which is what AWS takes in one call.
 pub const POLICY_BATCH: usize = 10;

@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::breakglass::Events;
 use super::requests::Requests;
-use super::user;
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::policy::{self, Ask, Effect, Mode, Policy, Rule, evaluate};
 use crate::provider::Gateway;
@@ -36,7 +35,7 @@ pub struct User {
 impl User {
     /// Returns the user behind an identity.
     pub fn of(caller: &Caller) -> Result<Self, Stopped> {
-        let name = user::name(caller).map_err(Stopped::NoUser)?;
+        let name = caller.user().map_err(Stopped::NoUser)?;
         Ok(Self { name, arn: caller.arn.clone(), account: caller.account.clone() })
     }
 }

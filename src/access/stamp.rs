@@ -1,12 +1,10 @@
-//! The source identity that is stamped on a role's session, and the session's name.
-//!
-//! AWS takes 2 to 64 of letters, digits and `_+=,.@-` for either (STS API Reference, "AssumeRole"), and a user's name alone
-//! may be that long.
+//! The source identity that is stamped on a role's session. AWS takes 64 characters, and a user's name alone may be that
+//! long.
 
 use sha2::{Digest, Sha256};
 
-/// The most characters of a source identity.
-const LONGEST: usize = 64;
+use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter};
+
 /// How many characters a decision's id has.
 const ID: usize = 16;
 /// How many hexadecimal digits stand for a name that is cut: 88 bits of its SHA-256.
@@ -20,31 +18,14 @@ const DIGEST: usize = 22;
 /// alike, and a cut name never looks like a whole one, since a different sign stands before the id.
 pub fn source_identity(user: &str, id: &str) -> String {
     debug_assert_eq!(id.len(), ID, "an id has 16 characters");
-    if fits(user) && user.len() < LONGEST - ID {
+    if is_name(user) && user.len() < LONGEST - ID {
         return format!("{user}={id}");
     }
     let digest = &hex::encode(Sha256::digest(user))[..DIGEST];
     // Both signs, and what they part.
     let room = LONGEST - ID - DIGEST - 2;
-    let start: String = user.chars().filter(|letter| plain(*letter)).take(room).collect();
+    let start: String = user.chars().filter(|letter| is_name_letter(*letter)).take(room).collect();
     format!("{start}+{digest}+{id}")
-}
-
-/// Returns a name for the session: the user's, which is what a role's calls show as.
-pub fn session_name(user: &str) -> String {
-    match user.len() {
-        2..=LONGEST if fits(user) => user.to_owned(),
-        1 if fits(user) => format!("{user}@sentinel"),
-        _ => format!("sentinel+{}", &hex::encode(Sha256::digest(user))[..DIGEST]),
-    }
-}
-
-fn fits(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(plain)
-}
-
-fn plain(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter)
 }
 
 #[cfg(test)]
@@ -81,9 +62,9 @@ mod tests {
             let mut seen: HashMap<String, String> = HashMap::new();
             for user in users.into_iter().chain(long) {
                 let stamp = source_identity(&user, SOME_ID);
-                prop_assert!((2..=64).contains(&stamp.len()) && stamp.chars().all(plain), "{}", stamp);
-                let name = session_name(&user);
-                prop_assert!((2..=64).contains(&name.len()) && name.chars().all(plain), "{}", name);
+                prop_assert!((2..=64).contains(&stamp.len()) && is_name(&stamp), "{}", stamp);
+                let name = crate::resource::role::session_name(&user);
+                prop_assert!((2..=64).contains(&name.len()) && is_name(&name), "{}", name);
                 if let Some(other) = seen.insert(stamp.clone(), user.clone()) {
                     prop_assert_eq!(other, user, "both are {}", stamp);
                 }

@@ -195,11 +195,12 @@ impl Site {
         self.failed(error)
     }
 
-    /// Returns a command on a record of a table, as it can be pasted.
-    fn on_record(&self, context: &Context, command: &str, id: &str, table: &Table) -> String {
+    /// Returns a command on a record of a table, as it can be pasted, by this user or by someone else.
+    fn on_record(&self, context: &Context, (command, own): (&str, bool), id: &str, table: &Table) -> String {
         let mut words = ["sentinel", command, id].map(str::to_owned).to_vec();
         words.extend(table.flag());
-        self.command(context, words, None)
+        let region = Some(self.region().to_owned());
+        command_line(context, words, &Carry { region, policy_root: None, aws_profile: own, local: true })
     }
 
     /// Returns the command that creates a table.
@@ -213,8 +214,8 @@ impl Site {
 
     /// Returns a command with the flags that make it work where this one does.
     fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<String>) -> String {
-        let carry = Carry { region: Some(self.region().to_owned()), policy_root, local: true };
-        command_line(context, words, &carry)
+        let region = Some(self.region().to_owned());
+        command_line(context, words, &Carry { region, policy_root, aws_profile: true, local: true })
     }
 }
 

@@ -83,7 +83,7 @@ fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     let mut words = ["sentinel", "plan", "-f", &file].map(str::to_owned).to_vec();
     // Beside the new manifest there is no embedded AWS: its folder has to be named.
     words.extend(destination.local.as_ref().map(|folder| format!("--local={}", folder.display())));
-    command_line(context, words, &Carry { region: None, policy_root: None, local: false })
+    command_line(context, words, &Carry { region: None, policy_root: None, aws_profile: true, local: false })
 }
 
 impl Import {

@@ -165,13 +165,20 @@ fn state(resource: &ResourcePlan) -> State {
 pub(super) struct Carry {
     pub(super) region: Option<String>,
     pub(super) policy_root: Option<String>,
+    /// Whether it is for whoever runs this one, with their credentials.
+    pub(super) aws_profile: bool,
     /// Whether it works on the same embedded AWS.
     pub(super) local: bool,
 }
 
 impl Carry {
     fn of(context: &Context) -> Self {
-        Self { region: context.global.region.clone(), policy_root: context.global.policy_root.clone(), local: true }
+        Self {
+            region: context.global.region.clone(),
+            policy_root: context.global.policy_root.clone(),
+            aws_profile: true,
+            local: true,
+        }
     }
 }
 
@@ -196,7 +203,7 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
             command: command_line(
                 context,
                 words.to_vec(),
-                &Carry { region: region.clone(), policy_root: None, local: true },
+                &Carry { region: region.clone(), policy_root: None, aws_profile: true, local: true },
             ),
         });
     }
@@ -211,7 +218,7 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     };
     flag("--region", carry.region.as_ref().or(global.region.as_ref()));
     flag("--policy-root", carry.policy_root.as_ref());
-    flag("--aws-profile", global.aws_profile.as_ref());
+    flag("--aws-profile", global.aws_profile.as_ref().filter(|_| carry.aws_profile));
     flag("--endpoint-url", global.endpoint_url.as_ref());
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();

@@ -3,17 +3,12 @@
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
-use aws_config::imds::credentials::ImdsCredentialsProvider;
-use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
-use aws_config::provider_config::ProviderConfig;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
-use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_types::os_shim_internal::{Env, Fs};
+use aws_config::profile::ProfileSet;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
+use super::profiles::{self, Chain, NoCredentials, provided, region_of};
 use crate::resource::Live;
 use crate::resource::call::{CallError, Pacer};
 use crate::resource::caller::{self, Caller};
@@ -52,23 +47,6 @@ pub struct Stamp {
     pub duration: Option<Duration>,
 }
 
-/// Why there are no credentials to hand out.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum NoCredentials {
-    #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
-    NoProfile(String),
-    #[error("the shared AWS files cannot be read: {0}")]
-    Files(String),
-    #[error("the AWS profile {0} asks for a code from an MFA device, which is not supported")]
-    Mfa(String),
-    #[error("the AWS profile {profile} cannot be used: {what}")]
-    Profile { profile: String, what: String },
-    #[error("no credentials are at hand: {0}")]
-    Own(String),
-    #[error("the role {role} cannot be taken on: {error}")]
-    Role { role: String, error: Box<CallError> },
-}
-
 /// A connection for those who use what is provisioned.
 #[derive(Debug)]
 pub struct Gateway {
@@ -86,7 +64,21 @@ impl Gateway {
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone());
         let embedded = connection.embedded.is_some();
-        let config = settings(connection).await;
+        let asking = connection.aws_profile.clone();
+        let mut config = settings(connection).await;
+        let profiles = OnceCell::new();
+        // Files that cannot be read are the SDK's to complain of, when it looks for credentials.
+        if !embedded && let Ok(read) = profiles::load().await {
+            let in_force = || (!profiles::keys_in_environment()).then(|| read.selected_profile().to_owned());
+            let name = asking.or_else(in_force).unwrap_or_default();
+            if let Some(section) = read.get_profile(&name)
+                && let Ok(Some(role)) = (Chain { name: &name, section, profiles: &read, config: &config }).named_role()
+            {
+                let provider = SharedCredentialsProvider::new(role);
+                config = config.into_builder().credentials_provider(provider).build();
+            }
+            let _ = profiles.set(read);
+        }
         Self {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: record::Client::new(&config),
@@ -94,7 +86,7 @@ impl Gateway {
             config,
             embedded,
             pacer,
-            profiles: OnceCell::new(),
+            profiles,
         }
     }
 
@@ -140,7 +132,7 @@ impl Gateway {
         if let Some(given) = named.on_the_command_line {
             return of(given);
         }
-        let keys = Env::real().get("AWS_ACCESS_KEY_ID").is_ok_and(|key| !key.is_empty());
+        let keys = profiles::keys_in_environment();
         let other = named.in_the_manifest || (!keys && there(profiles.selected_profile()));
         if other { Err(NoCredentials::NoProfile(policy.to_owned())) } else { Ok(Origin::Own) }
     }
@@ -162,119 +154,37 @@ impl Gateway {
         };
         let profiles = self.profiles().await?;
         let section = profiles.get_profile(profile).ok_or_else(|| NoCredentials::NoProfile(profile.clone()))?;
-        // A web identity's token brings its own source identity, and the SDK has that way already.
-        let role = section.get("role_arn").filter(|_| section.get("web_identity_token_file").is_none());
-        let Some(role_arn) = role else {
-            return provided(&self.of_profile(profile, section)).await.map_err(|what| broken(profile, &what));
-        };
-        if section.get("mfa_serial").is_some() {
-            return Err(NoCredentials::Mfa(profile.clone()));
-        }
-        let base = self.base(profile, section, profiles)?;
-        let region = self.region_of(section);
-        let config = self.config.to_builder().credentials_provider(base).region(region).build();
-        self.assume(&role::Client::new(&config), assumption(role_arn.to_owned(), Some(section), stamp)).await
+        let chain = Chain { name: profile, section, profiles, config: &self.config };
+        let Some(role_arn) = chain.role()?.map(str::to_owned) else { return chain.provided().await };
+        let sts = role::Client::new(&chain.base()?);
+        self.assume(&sts, assumption(role_arn, Some(&chain), stamp)).await
     }
 
     /// Returns the region that an origin's own settings name, if they do.
     pub async fn region(&self, origin: &Origin) -> Result<Option<String>, NoCredentials> {
         let Origin::Profile(name) = origin else { return Ok(None) };
         let section = self.profiles().await?.get_profile(name);
-        Ok(section.and_then(|section| section.get("region")).map(str::to_owned))
+        Ok(section.and_then(|section| region_of(section, &self.config)).map(|region| region.to_string()))
     }
 
-    /// Reads the shared AWS files, once.
     async fn profiles(&self) -> Result<&ProfileSet, NoCredentials> {
-        let (files, environment) = (Fs::real(), Env::real());
-        let read = || async { aws_config::profile::load(&files, &environment, &EnvConfigFiles::default(), None).await };
-        let read = self.profiles.get_or_try_init(read).await;
-        read.map_err(|error| NoCredentials::Files(crate::resource::call::full_message(&error)))
+        self.profiles.get_or_try_init(profiles::load).await
     }
 
     async fn assume(&self, client: &role::Client, assumption: Assumption) -> Result<Credentials, NoCredentials> {
         let taken = role::assume(client, &self.pacer, &assumption).await;
         taken.map_err(|error| NoCredentials::Role { role: assumption.role_arn, error: Box::new(error) })
     }
-
-    /// Returns the credentials that an AWS profile takes its role on with.
-    fn base(
-        &self,
-        name: &str,
-        section: &Profile,
-        profiles: &ProfileSet,
-    ) -> Result<SharedCredentialsProvider, NoCredentials> {
-        if let Some(source) = section.get("source_profile") {
-            if source == name {
-                return keys_of(section)
-                    .ok_or_else(|| broken(name, "its source_profile is itself, and it holds no keys"));
-            }
-            let found = profiles.get_profile(source);
-            let found = found.ok_or_else(|| broken(name, &format!("its source_profile {source} is not there")))?;
-            return Ok(SharedCredentialsProvider::new(self.of_profile(source, found)));
-        }
-        let settings = self.provider_settings(section);
-        match section.get("credential_source") {
-            Some("Environment") => Ok(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
-            Some("Ec2InstanceMetadata") => {
-                let provider = ImdsCredentialsProvider::builder().configure(&settings).build();
-                Ok(SharedCredentialsProvider::new(provider))
-            }
-            Some("EcsContainer") => {
-                let provider = EcsCredentialsProvider::builder().configure(&settings).build();
-                Ok(SharedCredentialsProvider::new(provider))
-            }
-            Some(other) => Err(broken(name, &format!("its credential_source {other} is not known"))),
-            None => Err(broken(name, "it has a role_arn, and neither source_profile nor credential_source")),
-        }
-    }
-
-    /// Returns what the SDK makes of an AWS profile.
-    fn of_profile(&self, name: &str, section: &Profile) -> ProfileFileCredentialsProvider {
-        let settings = self.provider_settings(section);
-        ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(name).build()
-    }
-
-    fn provider_settings(&self, section: &Profile) -> ProviderConfig {
-        ProviderConfig::without_region().with_region(self.region_of(section))
-    }
-
-    fn region_of(&self, section: &Profile) -> Option<aws_config::Region> {
-        let own = section.get("region").map(|region| aws_config::Region::new(region.to_owned()));
-        own.or_else(|| self.config.region().cloned())
-    }
 }
 
-fn broken(profile: &str, what: &str) -> NoCredentials {
-    NoCredentials::Profile { profile: profile.to_owned(), what: what.to_owned() }
-}
-
-/// Returns the keys that stand in a profile itself.
-fn keys_of(section: &Profile) -> Option<SharedCredentialsProvider> {
-    let (key, secret) = section.get("aws_access_key_id").zip(section.get("aws_secret_access_key"))?;
-    let token = section.get("aws_session_token").map(str::to_owned);
-    Some(SharedCredentialsProvider::new(aws_credential_types::Credentials::new(key, secret, token, None, "profile")))
-}
-
-fn assumption(role_arn: String, section: Option<&Profile>, stamp: &Stamp) -> Assumption {
-    let own = |key: &str| section.and_then(|section| section.get(key)).map(str::to_owned);
+fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Assumption {
+    let own = |key: &str| chain.and_then(|chain| chain.own(key));
     let asked = stamp.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
     Assumption {
         role_arn,
         session_name: own("role_session_name").unwrap_or_else(|| stamp.session_name.clone()),
-        source_identity: stamp.source_identity.clone(),
+        source_identity: Some(stamp.source_identity.clone()),
         external_id: own("external_id"),
-        duration: own("duration_seconds").and_then(|seconds| seconds.parse().ok()).or(asked),
+        duration: chain.and_then(Chain::duration).or(asked),
     }
-}
-
-async fn provided(provider: &impl ProvideCredentials) -> Result<Credentials, String> {
-    let found = provider.provide_credentials().await;
-    let found = found.map_err(|error| crate::resource::call::full_message(&error))?;
-    let expires = found.expiry().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-    Ok(Credentials {
-        access_key_id: found.access_key_id().to_owned(),
-        secret_access_key: found.secret_access_key().to_owned(),
-        session_token: found.session_token().map(str::to_owned),
-        expires: expires.and_then(|since| i64::try_from(since.as_secs()).ok()),
-    })
 }

@@ -12,6 +12,31 @@ pub struct Caller {
     pub arn: String,
 }
 
+impl Caller {
+    /// Returns the name of the user behind the identity: an IAM user's own, a role session's name (for IAM Identity Center
+    /// that is the sign-in name), a federated user's.
+    ///
+    /// # Errors
+    ///
+    /// An account's root user has no name of its own, and nothing else is known to call.
+    pub fn user(&self) -> Result<String, String> {
+        // arn:aws:iam::123456789012:user/path/alice, arn:aws:sts::123456789012:assumed-role/role/session
+        let mut parts = self.arn.splitn(6, ':').skip(2);
+        let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+        let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
+        let name = match (service, kind) {
+            ("iam", "user") => rest.rsplit('/').next(),
+            // Without its path a role's name is one part, and what follows is the session's.
+            ("sts", "assumed-role") => rest.split_once('/').map(|(_, session)| session),
+            ("sts", "federated-user") => Some(rest),
+            _ => None,
+        };
+        name.filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| {
+            format!("{} is neither an IAM user nor a role's session, and so has no user's name", self.arn)
+        })
+    }
+}
+
 /// Asks STS who is calling. No permission is needed for it.
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
@@ -23,5 +48,34 @@ pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallErro
             code: None,
             message: String::from("the answer names no account"),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_is_what_sts_says() {
+        let name = |arn: &str| Caller { account: String::from("123456789012"), arn: arn.to_owned() }.user().ok();
+        let cases = [
+            ("arn:aws:iam::123456789012:user/alice", Some("alice")),
+            ("arn:aws-cn:iam::123456789012:user/division/team/alice", Some("alice")),
+            ("arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com", Some("alice@example.com")),
+            (
+                "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Admin_0123456789abcdef/bob@example.com",
+                Some("bob@example.com"),
+            ),
+            ("arn:aws:sts::123456789012:assumed-role/ec2/i-0123456789abcdef0", Some("i-0123456789abcdef0")),
+            ("arn:aws:sts::123456789012:federated-user/carol", Some("carol")),
+            ("arn:aws:iam::123456789012:root", None),
+            ("arn:aws:sts::123456789012:assumed-role/Admin", None),
+            ("arn:aws:iam::123456789012:user/", None),
+            ("arn:aws:iam::123456789012:role/user/alice", None),
+            ("", None),
+        ];
+        for (arn, expected) in cases {
+            assert_eq!(name(arn).as_deref(), expected, "{arn}");
+        }
     }
 }

@@ -4,7 +4,31 @@ use std::fmt;
 
 pub use aws_sdk_sts::Client;
 
+use sha2::{Digest, Sha256};
+
 use super::call::{ASSUME_ROLE, CallError, Class, Pacer};
+
+/// The most characters of a session's name and of a source identity; the least are two (STS API Reference, "AssumeRole").
+pub const NAME_LENGTH: usize = 64;
+
+/// Returns whether a text is made of what AWS takes for either: letters, digits and `_+=,.@-`.
+pub fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_name_letter)
+}
+
+/// Returns whether a letter is one of these.
+pub fn is_name_letter(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter)
+}
+
+/// Returns a name for a user's session: the user's own, which is what calls made in it show as.
+pub fn session_name(user: &str) -> String {
+    match user.len() {
+        2..=NAME_LENGTH if is_name(user) => user.to_owned(),
+        1 if is_name(user) => format!("{user}@sentinel"),
+        _ => format!("sentinel+{}", &hex::encode(Sha256::digest(user))[..22]),
+    }
+}
 
 /// Credentials as they are handed out. Their debug output holds nothing secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +56,7 @@ pub struct Assumption {
     pub role_arn: String,
     pub session_name: String,
     /// What every call made with the credentials carries in CloudTrail, and no later role can change.
-    pub source_identity: String,
+    pub source_identity: Option<String>,
     pub external_id: Option<String>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
@@ -43,7 +67,7 @@ pub struct Assumption {
 pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> Result<Credentials, CallError> {
     let call = || {
         let request = client.assume_role().role_arn(&assumption.role_arn).role_session_name(&assumption.session_name);
-        let request = request.source_identity(&assumption.source_identity);
+        let request = request.set_source_identity(assumption.source_identity.clone());
         let request = request.set_external_id(assumption.external_id.clone());
         request.set_duration_seconds(assumption.duration).send()
     };

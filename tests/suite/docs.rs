@@ -62,7 +62,10 @@ fn the_command_reference_is_what_help_says() {
 #[test]
 fn the_sessions_shown_are_what_happens() {
     let mut documents: Vec<PathBuf> = vec![root().join("README.md")];
-    documents.extend(["QUICKSTART.md", "BOOTSTRAP.md", "guide/plans.md", "guide/access.md"].map(|name| root().join("docs").join(name)));
+    documents.extend(
+        ["QUICKSTART.md", "BOOTSTRAP.md", "guide/plans.md", "guide/access.md"]
+            .map(|name| root().join("docs").join(name)),
+    );
     for path in documents {
         let world = World::new();
         copy(&root().join("examples"), &world.folder.path().join("examples"));

@@ -47,7 +47,7 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
         Opened::Another(held) => {
             let message =
                 format!("{} has an active break-glass event for {} already: {}", held.invoker, held.profile, held.id);
-            let close = site.on_record(context, "breakglass-close", &held.id, &table);
+            let close = site.on_record(context, ("breakglass-close", true), &held.id, &table);
             return Err(denied(message, format!("go on with it; or close it with: {close}")));
         }
         Opened::Taken => {

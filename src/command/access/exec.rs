@@ -23,9 +23,9 @@ use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
 use crate::provider::{Named, NoCredentials, Origin, Stamp};
-use crate::report::json;
+use crate::report::{escape, json};
 use crate::resource::call::Class;
-use crate::resource::role::Credentials;
+use crate::resource::role::{Credentials, session_name};
 
 /// How long credentials from a server last, for those who fetch them: SDKs come back when a good part of it is over, and
 /// then the policy decides again.
@@ -71,9 +71,11 @@ impl Asked {
 
     /// Returns the refusal that a decision is, with what would help.
     fn refusal(&self, context: &Context, decision: &Decision) -> Error {
-        let mut message = format!("{} gets no credentials of {}: {}", decision.user.name, self.profile, decision.why);
+        // What a policy says must not pass for a line of ours.
+        let why = escape(&decision.why);
+        let mut message = format!("{} gets no credentials of {}: {why}", decision.user.name, self.profile);
         if let Some(reason) = &decision.reason {
-            message.push_str(&format!("\nreason: {reason}"));
+            message.push_str(&format!("\nreason: {}", escape(reason)));
         }
         for (consulted, error) in &decision.unread {
             let table = match consulted {
@@ -162,11 +164,7 @@ fn without(none: &NoCredentials) -> Error {
 }
 
 fn stamped(user: &User, id: &str, duration: Option<Duration>) -> Stamp {
-    Stamp {
-        source_identity: stamp::source_identity(&user.name, id),
-        session_name: stamp::session_name(&user.name),
-        duration,
-    }
+    Stamp { source_identity: stamp::source_identity(&user.name, id), session_name: session_name(&user.name), duration }
 }
 
 /// Decides, logs, and returns the credentials.

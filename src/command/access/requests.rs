@@ -37,7 +37,10 @@ pub(super) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit
     };
     let requests = Requests(site.gateway.records(&table.name));
     requests.create(&request).await.map_err(|error| site.of_table(context, &table, error))?;
-    let next = format!("Someone else approves it with: {}\n", site.on_record(context, "approve", &request.id, &table));
+    let next = format!(
+        "Someone else approves it with: {}\n",
+        site.on_record(context, ("approve", false), &request.id, &table)
+    );
     context.terminal.records(|| rendered(&request) + &next, || document("request", &request));
     Ok(Exit::Done)
 }
@@ -110,12 +113,15 @@ async fn settle(
             let message = format!("request {id} is your own ({}): nobody decides on their own", request.requester);
             return Err(denied(
                 message,
-                format!("ask someone else; to take it back: {}", site.on_record(context, "cancel", id, &table)),
+                format!("ask someone else; to take it back: {}", site.on_record(context, ("cancel", true), id, &table)),
             ));
         }
         Answered::NotOwn(request) => {
             let message = format!("request {id} is {}'s, and only they can cancel it", request.requester);
-            return Err(denied(message, format!("to refuse it: {}", site.on_record(context, "deny", id, &table))));
+            return Err(denied(
+                message,
+                format!("to refuse it: {}", site.on_record(context, ("deny", true), id, &table)),
+            ));
         }
         Answered::Over(request) => {
             return Err(denied(format!("request {id} is {} already", standing(&request)), ""));

@@ -94,6 +94,32 @@ fn a_role_is_taken_on_with_the_user_and_the_request_stamped() {
     assert_eq!(assumed["DurationSeconds"], "900");
 }
 
+/// The SDK would name the session anew each time, and each request would be somebody else's.
+#[test]
+fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
+    let world = provisioned();
+    world.write(".aws/config", AWS_CONFIG);
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = world.command_as("local", args);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").envs(variables.iter().copied());
+        finish(command.spawn().unwrap())
+    };
+    let listed =
+        run(&[], &["exec", "--profile", "dev", "--aws-profile", "dev", "--log-stderr", "--", "true"]).expect(0);
+    let decision = decisions(&listed.stderr).pop().unwrap();
+    assert_eq!(decision["user"], "alice");
+    assert_eq!(decision["arn"], "arn:aws:sts::123456789012:assumed-role/developer/alice");
+    let first = world.calls().into_iter().find(|call| call.operation == "AssumeRole").unwrap().body;
+    assert_eq!((&first["ExternalId"], &first["SourceIdentity"]), (&json!("from-outside"), &Value::Null));
+    let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
+    let request = run(&[("AWS_PROFILE", "dev")], &ask).expect(0).json();
+    assert_eq!(request["request"]["requester"], "alice");
+    // One that has a name keeps it.
+    world.write(".aws/config", &AWS_CONFIG.replace("external_id", "role_session_name = robot\nexternal_id"));
+    let request = run(&[], &[&ask[..], &["--aws-profile", "dev"]].concat()).expect(0).json();
+    assert_eq!(request["request"]["requester"], "robot");
+}
+
 #[test]
 fn whose_credentials_they_are_is_never_guessed() {
     let world = provisioned();

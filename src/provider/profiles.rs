@@ -1,0 +1,203 @@
+//! AWS profiles: whose credentials they are, and the role that one takes on.
+//!
+//! The SDK takes a profile's role on without a source identity, and under a session name of its own making. So the last
+//! step of a profile's chain is taken here; all beneath it is the SDK's.
+
+use aws_config::SdkConfig;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::profile::{Profile, ProfileFileCredentialsProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::resource::call::{CallError, Interrupt, Pace, Pacer, full_message};
+use crate::resource::caller;
+use crate::resource::role::{self, Assumption, Credentials, session_name};
+
+/// Why there are no credentials to hand out.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NoCredentials {
+    #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
+    NoProfile(String),
+    #[error("the shared AWS files cannot be read: {0}")]
+    Files(String),
+    #[error("the AWS profile {0} asks for a code from an MFA device, which is not supported")]
+    Mfa(String),
+    #[error("the AWS profile {profile} cannot be used: {what}")]
+    Profile { profile: String, what: String },
+    #[error("no credentials are at hand: {0}")]
+    Own(String),
+    #[error("the role {role} cannot be taken on: {error}")]
+    Role { role: String, error: Box<CallError> },
+}
+
+/// Reads the shared AWS files.
+pub(super) async fn load() -> Result<ProfileSet, NoCredentials> {
+    let read = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
+    read.map_err(|error| NoCredentials::Files(full_message(&error)))
+}
+
+/// Returns whether keys stand in the environment, which the SDK prefers to any profile that is not named.
+pub(super) fn keys_in_environment() -> bool {
+    Env::real().get("AWS_ACCESS_KEY_ID").is_ok_and(|key| !key.is_empty())
+}
+
+/// An AWS profile, and the settings that hold where it says nothing.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Chain<'a> {
+    pub(super) name: &'a str,
+    pub(super) section: &'a Profile,
+    pub(super) profiles: &'a ProfileSet,
+    pub(super) config: &'a SdkConfig,
+}
+
+impl Chain<'_> {
+    /// Returns the role that is taken on here, if there is one. A web identity's token brings its own source identity,
+    /// and the SDK has that way already.
+    pub(super) fn role(&self) -> Result<Option<&str>, NoCredentials> {
+        let role = self.section.get("role_arn").filter(|_| self.section.get("web_identity_token_file").is_none());
+        if role.is_some() && self.section.get("mfa_serial").is_some() {
+            return Err(NoCredentials::Mfa(self.name.to_owned()));
+        }
+        Ok(role)
+    }
+
+    pub(super) fn own(&self, key: &str) -> Option<String> {
+        self.section.get(key).map(str::to_owned)
+    }
+
+    /// Returns the settings with the credentials that the role is taken on with.
+    pub(super) fn base(&self) -> Result<SdkConfig, NoCredentials> {
+        let provider = self.base_provider()?;
+        let region = region_of(self.section, self.config);
+        Ok(self.config.to_builder().credentials_provider(provider).region(region).build())
+    }
+
+    fn base_provider(&self) -> Result<SharedCredentialsProvider, NoCredentials> {
+        let Self { name, section, profiles, config } = *self;
+        if let Some(source) = section.get("source_profile") {
+            if source == name {
+                return keys_of(section)
+                    .ok_or_else(|| broken(name, "its source_profile is itself, and it holds no keys"));
+            }
+            let found = profiles.get_profile(source);
+            let found = found.ok_or_else(|| broken(name, &format!("its source_profile {source} is not there")))?;
+            return Ok(SharedCredentialsProvider::new(of_profile(source, found, config)));
+        }
+        let settings = ProviderConfig::without_region().with_region(region_of(section, config));
+        match section.get("credential_source") {
+            Some("Environment") => Ok(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
+            Some("Ec2InstanceMetadata") => {
+                let provider = ImdsCredentialsProvider::builder().configure(&settings).build();
+                Ok(SharedCredentialsProvider::new(provider))
+            }
+            Some("EcsContainer") => {
+                let provider = EcsCredentialsProvider::builder().configure(&settings).build();
+                Ok(SharedCredentialsProvider::new(provider))
+            }
+            Some(other) => Err(broken(name, &format!("its credential_source {other} is not known"))),
+            None => Err(broken(name, "it has a role_arn, and neither source_profile nor credential_source")),
+        }
+    }
+
+    /// Returns what the SDK makes of the profile.
+    pub(super) async fn provided(&self) -> Result<Credentials, NoCredentials> {
+        let provider = of_profile(self.name, self.section, self.config);
+        provided(&provider).await.map_err(|what| broken(self.name, &what))
+    }
+
+    /// Returns a provider that takes the profile's role on under the name of the user who does, where the profile gives
+    /// the session no name: the SDK would make one up, and whoever is asked for by name would be somebody new each time.
+    pub(super) fn named_role(&self) -> Result<Option<NamedRole>, NoCredentials> {
+        if self.section.get("role_session_name").is_some() {
+            return Ok(None);
+        }
+        let Some(role_arn) = self.role()?.map(str::to_owned) else { return Ok(None) };
+        let (external_id, duration) = (self.own("external_id"), self.duration());
+        Ok(Some(NamedRole { base: self.base()?, role_arn, external_id, duration }))
+    }
+
+    /// Returns how long the profile wants a role's credentials to last, in seconds.
+    pub(super) fn duration(&self) -> Option<i32> {
+        self.section.get("duration_seconds").and_then(|seconds| seconds.parse().ok())
+    }
+}
+
+/// Takes a role on under the name of the user who does.
+#[derive(Debug)]
+pub(super) struct NamedRole {
+    base: SdkConfig,
+    role_arn: String,
+    external_id: Option<String>,
+    duration: Option<i32>,
+}
+
+impl NamedRole {
+    async fn take_on(&self) -> Result<Credentials, String> {
+        let pacer = Pacer::new(Pace::Aws, Interrupt::default());
+        let sts = role::Client::new(&self.base);
+        let user = caller::identify(&sts, &pacer).await.map_err(|error| error.to_string())?.user()?;
+        let assumption = Assumption {
+            role_arn: self.role_arn.clone(),
+            session_name: session_name(&user),
+            source_identity: None,
+            external_id: self.external_id.clone(),
+            duration: self.duration,
+        };
+        role::assume(&sts, &pacer, &assumption).await.map_err(|error| error.to_string())
+    }
+}
+
+impl ProvideCredentials for NamedRole {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let taken = self.take_on().await.map_err(CredentialsError::provider_error)?;
+            let expires = taken.expires.and_then(|at| u64::try_from(at).ok());
+            let expires = expires.map(|at| std::time::UNIX_EPOCH + std::time::Duration::from_secs(at));
+            let (key, secret) = (taken.access_key_id, taken.secret_access_key);
+            Ok(aws_credential_types::Credentials::new(key, secret, taken.session_token, expires, "role"))
+        })
+    }
+}
+
+/// Returns the region that a profile names, or else the settings'.
+pub(super) fn region_of(section: &Profile, config: &SdkConfig) -> Option<aws_config::Region> {
+    let own = section.get("region").map(|region| aws_config::Region::new(region.to_owned()));
+    own.or_else(|| config.region().cloned())
+}
+
+fn of_profile(name: &str, section: &Profile, config: &SdkConfig) -> ProfileFileCredentialsProvider {
+    let settings = ProviderConfig::without_region().with_region(region_of(section, config));
+    ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(name).build()
+}
+
+/// Returns the keys that stand in a profile itself.
+fn keys_of(section: &Profile) -> Option<SharedCredentialsProvider> {
+    let (key, secret) = section.get("aws_access_key_id").zip(section.get("aws_secret_access_key"))?;
+    let token = section.get("aws_session_token").map(str::to_owned);
+    Some(SharedCredentialsProvider::new(aws_credential_types::Credentials::new(key, secret, token, None, "profile")))
+}
+
+fn broken(profile: &str, what: &str) -> NoCredentials {
+    NoCredentials::Profile { profile: profile.to_owned(), what: what.to_owned() }
+}
+
+/// Returns the credentials that a provider has now.
+pub(super) async fn provided(provider: &impl ProvideCredentials) -> Result<Credentials, String> {
+    let found = provider.provide_credentials().await;
+    let found = found.map_err(|error| full_message(&error))?;
+    let expires = found.expiry().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    Ok(Credentials {
+        access_key_id: found.access_key_id().to_owned(),
+        secret_access_key: found.secret_access_key().to_owned(),
+        session_token: found.session_token().map(str::to_owned),
+        expires: expires.and_then(|since| i64::try_from(since.as_secs()).ok()),
+    })
+}
