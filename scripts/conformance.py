@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -85,6 +86,9 @@ def requests(logs):
 
 # What the embedded AWS does otherwise than moto, on purpose: the case, and why AWS is on its side.
 KNOWN = {
+    "a stamped role": "moto leaves the source identity out of its answer",
+    "a stamp with a colon": "moto does not check source identities",
+    "query an index that is not there": "moto says ResourceNotFoundException; AWS says ValidationException",
     "put name with bad letters": "moto does not check the letters of a name",
     "put 16 levels": "moto does not count levels",
     "put over standard size": "moto has no size limits",
@@ -149,7 +153,7 @@ def cases(url):
     ssm, dynamodb, sts = clients(url)
     put = lambda name, value="v", **more: outcome(lambda: ssm.put_parameter(Name=name, Value=value, Type="String", **more))
     yield "who", {"Account": outcome(sts.get_caller_identity)["Account"]}
-    role = outcome(lambda: sts.assume_role(RoleArn="arn:aws:iam::111122223333:role/x", RoleSessionName="y"))["Credentials"]
+    role = outcome(lambda: sts.assume_role(RoleArn="arn:aws:iam::111122223333:role/x", RoleSessionName="session"))["Credentials"]
     assumed = boto3.client(
         "sts", endpoint_url=url, region_name="us-east-1", aws_access_key_id=role["AccessKeyId"],
         aws_secret_access_key=role["SecretAccessKey"], aws_session_token=role["SessionToken"])
@@ -238,6 +242,34 @@ def cases(url):
     yield "query index", outcome(lambda: dynamodb.query(ExpressionAttributeValues={":u": {"S": "alice"}}, **query, **table))
     condition = dict(Item=item, ConditionExpression="attribute_not_exists(id)")
     yield "conditional put", outcome(lambda: dynamodb.put_item(**condition, **table))
+    role_of = lambda **more: outcome(lambda: sts.assume_role(
+        RoleArn="arn:aws:iam::111122223333:role/x", RoleSessionName="session", **more))
+    yield "a stamped role", {"SourceIdentity": role_of(SourceIdentity="alice=0123456789abcdef").get("SourceIdentity")}
+    yield "a stamp with a colon", {"refused": "Credentials" not in role_of(SourceIdentity="a:b")}
+    set_to = lambda value, expected: outcome(lambda: dynamodb.update_item(
+        Key={"id": {"S": "1"}}, UpdateExpression="SET #s = :n", ConditionExpression="#u = :e AND #a > :a",
+        ExpressionAttributeNames={"#s": "status", "#u": "user", "#a": "at"},
+        ExpressionAttributeValues={":n": {"S": value}, ":e": {"S": expected}, ":a": {"N": "4"}}, **table))
+    yield "conditional update", {"error": set_to("open", "alice").get("error")}
+    yield "conditional update that fails", set_to("shut", "bob")
+    part = lambda id, condition: {"Put": {
+        "TableName": "t-one", "Item": {"id": {"S": id}, "user": {"S": "bob"}, "at": {"N": "1.125"}},
+        "ConditionExpression": condition, "ExpressionAttributeNames": {"#id": "id"}}}
+    absent = "attribute_not_exists(#id)"
+    write_all = lambda *parts: outcome(lambda: dynamodb.transact_write_items(TransactItems=list(parts)))
+    yield "transaction", write_all(part("2", absent), part("3", absent))
+    yield "transaction that fails", write_all(part("4", absent), part("2", absent))
+    yield "nothing of it is there", outcome(lambda: dynamodb.get_item(Key={"id": {"S": "4"}}, ConsistentRead=True, **table))
+    page = lambda **more: outcome(lambda: dynamodb.query(
+        IndexName="user-index", KeyConditionExpression="#u = :u AND #a >= :a", ScanIndexForward=False,
+        ExpressionAttributeNames={"#u": "user", "#a": "at"},
+        ExpressionAttributeValues={":u": {"S": "bob"}, ":a": {"N": "0"}}, **more, **table))
+    first = page(Limit=1)
+    yield "a page of an index", {"Count": first.get("Count"), "next": sorted(first.get("LastEvaluatedKey", {}))}
+    rest = page(ExclusiveStartKey=first["LastEvaluatedKey"])
+    yield "the rest of an index", {"Count": rest.get("Count"), "next": "LastEvaluatedKey" in rest}
+    yield "query an index that is not there", outcome(lambda: dynamodb.query(
+        ExpressionAttributeValues={":u": {"S": "alice"}}, **{**query, "IndexName": "no-index"}, **table))
     yield "two indexes in one update", change("b-index", "c-index")
     yield "list tables", {"here": "t-one" in dynamodb.list_tables()["TableNames"]}
     units = lambda read, write: {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
@@ -320,6 +352,58 @@ def other_clients(url):
     assert cli("dynamodb", "describe-table", "--table-name", "acme-audit")["Table"]["TableStatus"] == "ACTIVE"
     assert "acme-requests" in cli("dynamodb", "list-tables")["TableNames"]
     print("  the aws CLI reads a policy, the caller, and tables")
+
+    getting_in(url)
+
+
+CHILD = """
+import boto3, botocore.exceptions, botocore.session, os, subprocess, sys
+def who():
+    return boto3.client("sts", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).get_caller_identity()["Arn"]
+assert who().endswith(":user/alice"), who()
+revoke = [sys.argv[1], "server-revoke", os.environ["SENTINEL_SESSION_ID"], "--reason", "conformance"]
+subprocess.run(revoke, check=True, stdout=subprocess.DEVNULL)
+boto3.DEFAULT_SESSION = None
+try:
+    sys.exit("still in: " + who())
+except (botocore.exceptions.CredentialRetrievalError, botocore.exceptions.NoCredentialsError) as refused:
+    print("  boto3 in a child loses access at its next fetch:", str(refused).split("message")[-1][:80])
+"""
+
+
+def getting_in(url):
+    """The aws CLI and boto3 by way of sentinel: in the environment, as a credential process, and from its server."""
+    sentinel = os.environ["SENTINEL"]
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = {
+        **plain, "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "AKIALOCAL:alice", "AWS_SECRET_ACCESS_KEY": "x",
+        "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+    def run(*words, **more):
+        done = subprocess.run([sentinel, *words], env={**environment, **more}, capture_output=True, text=True)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    run("apply", "-f", "examples/access/sentinel.toml", "--yes", "--quiet")
+    identity = [os.environ["AWS_CLI"], "--endpoint-url", url, "--output", "json", "sts", "get-caller-identity"]
+    who = lambda *words, **more: json.loads(run(*words, "--", *identity, **more))["Arn"]
+    assert who("exec", "--profile", "dev").endswith(":user/alice")
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "config")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write("[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n"
+                       "[profile dev]\nrole_arn = arn:aws:iam::123456789012:role/developer\nsource_profile = base\n"
+                       f"[profile gated]\ncredential_process = {sentinel} credentials --profile dev --aws-profile base\n")
+        files = {"AWS_CONFIG_FILE": config, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+        assert who("exec", "--profile", "dev", "--aws-profile", "base", **files).endswith("assumed-role/developer/alice")
+        process = {**plain, "AWS_CONFIG_FILE": config, "AWS_PROFILE": "gated", "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
+        found = json.loads(subprocess.run(identity, env=process, check=True, capture_output=True).stdout)
+        assert found["Arn"].endswith("assumed-role/developer/alice"), found
+    print("  the aws CLI works through exec and as a credential process")
+    why = "Conformance takes the place of an incident"
+    run("breakglass", "--profile", "prod", "--reason-code", "other", "--justification", why)
+    print(run("exec", "--server", "--profile", "prod", "--", sys.executable, "-c", CHILD, sentinel), end="")
 
 
 if __name__ == "__main__":
