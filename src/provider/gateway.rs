@@ -57,6 +57,8 @@ pub struct Gateway {
     sts: caller::Client,
     pacer: Pacer,
     profiles: OnceCell<ProfileSet>,
+    /// The AWS profile that asks, if one does.
+    asking: Option<String>,
 }
 
 impl Gateway {
@@ -64,15 +66,16 @@ impl Gateway {
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone());
         let embedded = connection.embedded.is_some();
-        let asking = connection.aws_profile.clone();
+        let mut asking = connection.aws_profile.clone();
         let mut config = settings(connection).await;
         let profiles = OnceCell::new();
         // Files that cannot be read are the SDK's to complain of, when it looks for credentials.
         if !embedded && let Ok(read) = profiles::load().await {
             let in_force = || (!profiles::keys_in_environment()).then(|| read.selected_profile().to_owned());
-            let name = asking.or_else(in_force).unwrap_or_default();
-            if let Some(section) = read.get_profile(&name)
-                && let Ok(Some(role)) = (Chain { name: &name, section, profiles: &read, config: &config }).named_role()
+            asking = asking.or_else(in_force);
+            let name = asking.as_deref().unwrap_or_default();
+            if let Some(section) = read.get_profile(name)
+                && let Ok(Some(role)) = (Chain { name, section, profiles: &read, config: &config }).named_role()
             {
                 let provider = SharedCredentialsProvider::new(role);
                 config = config.into_builder().credentials_provider(provider).build();
@@ -87,7 +90,15 @@ impl Gateway {
             embedded,
             pacer,
             profiles,
+            asking,
         }
+    }
+
+    /// Refuses an AWS profile that would run `sentinel credentials` to ask for credentials, which would ask again.
+    pub async fn check_asking(&self) -> Result<(), NoCredentials> {
+        let Some(asking) = self.asking.as_ref().filter(|_| !self.embedded) else { return Ok(()) };
+        let circle = profiles::served_by_sentinel(self.profiles().await?, asking);
+        if circle { Err(NoCredentials::Circle(asking.clone())) } else { Ok(()) }
     }
 
     /// Tells who is calling.
@@ -118,7 +129,8 @@ impl Gateway {
             return Ok(Origin::Embedded);
         }
         let profiles = self.profiles().await?;
-        let there = |name: &str| profiles.get_profile(name).is_some();
+        // One that gets its credentials from here is what they are asked for, and not where they come from.
+        let there = |name: &str| profiles.get_profile(name).is_some() && !profiles::served_by_sentinel(profiles, name);
         let of = |name: &str| {
             let found = there(name).then(|| Origin::Profile(name.to_owned()));
             found.ok_or_else(|| NoCredentials::NoProfile(name.to_owned()))

@@ -3,6 +3,9 @@
 //! The SDK takes a profile's role on without a source identity, and under a session name of its own making. So the last
 //! step of a profile's chain is taken here; all beneath it is the SDK's.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use aws_config::SdkConfig;
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::EnvironmentVariableCredentialsProvider;
@@ -23,6 +26,8 @@ use crate::resource::role::{self, Assumption, Credentials, session_name};
 pub enum NoCredentials {
     #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
     NoProfile(String),
+    #[error("the AWS profile {0} gets its credentials from sentinel, and cannot be the one that asks it")]
+    Circle(String),
     #[error("the shared AWS files cannot be read: {0}")]
     Files(String),
     #[error("the AWS profile {0} asks for a code from an MFA device, which is not supported")]
@@ -39,6 +44,29 @@ pub enum NoCredentials {
 pub(super) async fn load() -> Result<ProfileSet, NoCredentials> {
     let read = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
     read.map_err(|error| NoCredentials::Files(full_message(&error)))
+}
+
+/// Returns whether a profile's credentials, or those it takes its role on with, come from `sentinel credentials`.
+pub(super) fn served_by_sentinel(profiles: &ProfileSet, name: &str) -> bool {
+    let mut seen = Vec::new();
+    let mut next = Some(name);
+    while let Some(name) = next.filter(|name| !seen.contains(name)) {
+        seen.push(name);
+        let Some(section) = profiles.get_profile(name) else { return false };
+        if section.get("credential_process").is_some_and(runs_sentinel) {
+            return true;
+        }
+        next = section.get("source_profile");
+    }
+    false
+}
+
+fn runs_sentinel(line: &str) -> bool {
+    let own = std::env::current_exe().ok();
+    let own = own.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
+    let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
+    let program = words.next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    (program == "sentinel" || program == own) && words.any(|word| word == "credentials")
 }
 
 /// Returns whether keys stand in the environment, which the SDK prefers to any profile that is not named.

@@ -243,3 +243,88 @@ pub fn session(one: &Session) -> String {
     ];
     record(&format!("Session {}", escape(&one.id)), &session_status(one.status), &fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: requests::Status, justification: &str) -> Request {
+        let at = |seconds: i64| Timestamp::from_second(1_767_225_600 + seconds).unwrap();
+        Request {
+            id: String::from("0123456789abcdef"),
+            requester: String::from("alice@example.com"),
+            profile: String::from("prod"),
+            justification: justification.to_owned(),
+            duration: 5400,
+            status,
+            created_at: at(0),
+            expires_at: at(5400),
+            decided_by: None,
+            decided_at: None,
+            comment: None,
+        }
+    }
+
+    fn plain(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
+    #[test]
+    fn a_list_has_its_columns_and_what_there_is_to_know() {
+        let long = "x".repeat(70);
+        let found = [
+            of(requests::Status::Pending, "Deploy the hotfix"),
+            of(requests::Status::Approved, &long),
+            of(requests::Status::Denied, "bad\u{1b}[31m\nline\u{202e}"),
+        ];
+        let by = [("by", Some("alice@example.com")), ("for", None), ("that are", None)];
+        let listing = Listing { what: "Requests", by: &by, table: "sentinel-requests", more: true };
+        insta::assert_snapshot!(plain(&requests(&listing, &found)), @r"
+        Requests by alice@example.com (sentinel-requests), newest first
+
+          ID                STATUS    PROFILE  REQUESTER          FOR     CREATED              EXPIRES              JUSTIFICATION
+          0123456789abcdef  pending   prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  Deploy the hotfix
+          0123456789abcdef  approved  prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+          0123456789abcdef  denied    prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  bad\u{1b}[31m\nline\u{202e}
+
+        3 rows; times are in UTC
+        There are more: --limit N shows more of them, --all every one.
+        ");
+        let none = requests(&Listing { more: false, ..listing }, &[]);
+        insta::assert_snapshot!(plain(&none), @r"
+        Requests by alice@example.com (sentinel-requests), newest first
+
+          none
+        ");
+    }
+
+    #[test]
+    fn a_record_shows_what_it_has() {
+        insta::assert_snapshot!(plain(&request(&of(requests::Status::Pending, "Deploy the hotfix"))), @r"
+        Request 0123456789abcdef: pending
+          profile        prod
+          requester      alice@example.com
+          justification  Deploy the hotfix
+          for            1h 30m
+          created        2026-01-01 00:00:00 UTC
+          answer by      2026-01-01 01:30:00 UTC
+        ");
+        let decided = Request {
+            decided_by: Some(String::from("bob")),
+            decided_at: Some(Timestamp::from_second(1_767_225_660).unwrap()),
+            comment: Some(String::from("not\ntoday")),
+            ..of(requests::Status::Denied, "Deploy the hotfix")
+        };
+        insta::assert_snapshot!(plain(&request(&decided)), @r"
+        Request 0123456789abcdef: denied
+          profile        prod
+          requester      alice@example.com
+          justification  Deploy the hotfix
+          for            1h 30m
+          created        2026-01-01 00:00:00 UTC
+          decided by     bob
+          decided        2026-01-01 00:01:00 UTC
+          comment        not\ntoday
+        ");
+    }
+}

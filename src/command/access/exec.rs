@@ -47,6 +47,7 @@ impl Asked {
     async fn new(context: &Context, args: &GateArgs) -> Result<Self, Error> {
         let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
         let site = Site::new(context).await?;
+        site.gateway.check_asking().await.map_err(|none| without(&none))?;
         let parameter = site.parameter(&args.profile);
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
@@ -124,7 +125,7 @@ impl Asked {
             && *name != self.profile
         {
             context.progress.note(&format!(
-                "sentinel: there is no AWS profile {}: these are the credentials of {name}\n",
+                "sentinel: these are the credentials of the AWS profile {name}, not of {}\n",
                 self.profile
             ));
         }
@@ -146,6 +147,7 @@ fn without(none: &NoCredentials) -> Error {
         NoCredentials::NoProfile(_) => {
             String::from("add it, or name the AWS profile whose credentials are meant with --credentials-profile NAME")
         }
+        NoCredentials::Circle(_) => String::from("name the one that asks with --aws-profile NAME"),
         NoCredentials::Files(_) => String::from("put ~/.aws/config and ~/.aws/credentials in order"),
         NoCredentials::Mfa(_) => {
             String::from("use one whose credentials have passed MFA already, such as one of IAM Identity Center")

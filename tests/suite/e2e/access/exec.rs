@@ -142,7 +142,7 @@ fn whose_credentials_they_are_is_never_guessed() {
     let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
     assert_eq!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
     assert!(
-        given.stderr.contains("there is no AWS profile other: these are the credentials of base"),
+        given.stderr.contains("these are the credentials of the AWS profile base, not of other"),
         "{}",
         given.stderr
     );
@@ -296,6 +296,44 @@ fn an_sdk_reads_the_credentials() {
     let listed = finish(command.spawn().unwrap()).expect(0).json();
     assert_eq!(listed["requests"], json!([]));
     assert!(world.calls().iter().any(|call| call.operation == "AssumeRole"));
+}
+
+/// An AWS profile that runs `sentinel credentials` would run it again and again, if that asked with the same profile.
+#[test]
+fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
+    let world = provisioned();
+    let binary = env!("CARGO_BIN_EXE_sentinel");
+    let config = |more: &str| {
+        let line = format!("credential_process = \"{binary}\" credentials --profile dev {more} --log-file ran.jsonl");
+        let base = "[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = secret\n";
+        let role = "[profile above]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = dev\n";
+        world.write(".aws/config", &format!("{base}[profile dev]\n{line}\n{role}"));
+    };
+    let run = |args: &[&str], profile: &str| {
+        let mut command = world.command_as("local", args);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", profile);
+        finish(command.spawn().unwrap())
+    };
+    config("");
+    for profile in ["dev", "above"] {
+        for args in [vec!["credentials", "--profile", "dev"], vec!["exec", "--profile", "dev", "--", "true"]] {
+            let refused = run(&args, profile).expect(1);
+            let said = format!(
+                "the AWS profile {profile} gets its credentials from sentinel, and cannot be the one that asks it"
+            );
+            assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+        }
+        run(&["list"], profile).expect(1);
+    }
+    assert!(world.calls().is_empty(), "nothing was asked, and nothing ran in circles");
+    // With one that asks, the profile of the same name is what is asked for, and not whose credentials are handed out.
+    config("--aws-profile base");
+    let listed = run(&["list"], "dev").expect(0).json();
+    assert_eq!(listed["requests"], json!([]));
+    let text = std::fs::read_to_string(world.folder.path().join("ran.jsonl")).unwrap();
+    assert_eq!(decisions(&text).len(), 1);
+    let run = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--", "env"], "dev").expect(0);
+    assert_eq!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
 }
 
 #[test]
