@@ -87,6 +87,11 @@ impl Terminal {
         Self { json: json_wanted, ..self }.either(text, json);
     }
 
+    /// Returns the columns of the terminal that results go to, if they go to one.
+    pub fn width(self) -> Option<usize> {
+        terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
+    }
+
     /// Returns whether stderr is to be coloured.
     pub fn colors_notes(self) -> bool {
         let stream = anstream::AutoStream::new(std::io::stderr(), self.choice());

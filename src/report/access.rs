@@ -16,6 +16,9 @@ pub struct Listing<'a> {
     pub table: &'a str,
     /// Whether there are more.
     pub more: bool,
+    pub now: Timestamp,
+    /// The columns of the terminal, where it has some.
+    pub width: Option<usize>,
 }
 
 /// Longer texts are cut in a list; the whole of them is shown for one record.
@@ -25,15 +28,23 @@ const CELL: usize = 60;
 type Cell = (String, Option<anstyle::Style>);
 
 fn plain(text: &str) -> Cell {
-    let text = escape(text);
-    if text.chars().count() <= CELL {
-        return (text, None);
-    }
-    (text.chars().take(CELL - 1).chain(['…']).collect(), None)
+    (cut(escape(text), CELL), None)
 }
 
-fn time(at: Timestamp) -> Cell {
-    (civil(at), None)
+fn cut(text: String, room: usize) -> String {
+    if text.chars().count() <= room { text } else { text.chars().take(room - 1).chain(['…']).collect() }
+}
+
+/// Returns how long ago something was, or how soon it will be: the whole time is shown for one record.
+fn relative(at: Timestamp, now: Timestamp) -> Cell {
+    let seconds = at.as_second() - now.as_second();
+    let (count, unit) = match seconds.unsigned_abs() {
+        count @ 0..60 => (count, "s"),
+        count @ 60..3600 => (count / 60, "m"),
+        count @ 3600..172_800 => (count / 3600, "h"),
+        count => (count / 86_400, "d"),
+    };
+    (if seconds > 0 { format!("in {count}{unit}") } else { format!("{count}{unit} ago") }, None)
 }
 
 fn civil(at: Timestamp) -> String {
@@ -53,7 +64,12 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
         let cells = rows.iter().map(|row| row[column].0.chars().count());
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    // The last column is the one with the long texts: it has what the others leave.
+    let last = heads.len() - 1;
+    let others: usize = widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
+    let room = listing.width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(heads[last].len());
+    widths[last] = widths[last].min(room);
     let line = |cells: Vec<(String, usize)>| {
         let padded: Vec<String> = cells
             .into_iter()
@@ -66,16 +82,15 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     let head = heads.iter().map(|head| (paint(DIM, head), head.chars().count())).collect();
     text.push_str(&format!("\n{}", line(head)));
     for row in rows {
-        let cells = row.iter().map(|(cell, style)| {
-            let shown = style.map_or_else(|| cell.clone(), |style| paint(style, cell));
-            (shown, cell.chars().count())
+        let cells = row.iter().enumerate().map(|(column, (cell, style))| {
+            let cell = cut(cell.clone(), if column == last { room } else { usize::MAX });
+            let seen = cell.chars().count();
+            (style.map_or_else(|| cell.clone(), |style| paint(style, &cell)), seen)
         });
         text.push_str(&line(cells.collect()));
     }
-    let plural = if rows.len() == 1 { "" } else { "s" };
-    text.push_str(&format!("\n{} row{plural}; times are in UTC\n", rows.len()));
     if listing.more {
-        text.push_str("There are more: --limit N shows more of them, --all every one.\n");
+        text.push_str("\nThere are more: --limit N shows more of them, --all every one.\n");
     }
     text
 }
@@ -117,16 +132,15 @@ fn request_status(status: requests::Status) -> Cell {
 
 /// Returns a list of requests.
 pub fn requests(listing: &Listing<'_>, requests: &[Request]) -> String {
-    let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "FOR", "CREATED", "EXPIRES", "JUSTIFICATION"];
+    let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "CREATED", "EXPIRES", "JUSTIFICATION"];
     let row = |one: &Request| {
         vec![
             plain(&one.id),
             request_status(one.status),
             plain(&one.profile),
             plain(&one.requester),
-            plain(&lasting(one.duration)),
-            time(one.created_at),
-            time(one.expires_at),
+            relative(one.created_at, listing.now),
+            relative(one.expires_at, listing.now),
             plain(&one.justification),
         ]
     };
@@ -175,8 +189,8 @@ pub fn events(listing: &Listing<'_>, events: &[Event]) -> String {
             plain(&one.profile),
             plain(&one.invoker),
             plain(&one.reason_code),
-            time(one.created_at),
-            time(one.expires_at),
+            relative(one.created_at, listing.now),
+            relative(one.expires_at, listing.now),
             plain(&one.justification),
         ]
     };
@@ -220,8 +234,8 @@ pub fn sessions(listing: &Listing<'_>, sessions: &[Session]) -> String {
             session_status(one.status),
             plain(&one.profile),
             plain(&one.user),
-            time(one.started_at),
-            time(one.last_seen_at),
+            relative(one.started_at, listing.now),
+            relative(one.last_seen_at, listing.now),
             plain(&one.server_instance_id),
         ]
     };
@@ -278,17 +292,33 @@ mod tests {
             of(requests::Status::Denied, "bad\u{1b}[31m\nline\u{202e}"),
         ];
         let by = [("by", Some("alice@example.com")), ("for", None), ("that are", None)];
-        let listing = Listing { what: "Requests", by: &by, table: "sentinel-requests", more: true };
+        let listing = Listing {
+            what: "Requests",
+            by: &by,
+            table: "sentinel-requests",
+            more: true,
+            now: of(requests::Status::Pending, "").created_at,
+            width: None,
+        };
         insta::assert_snapshot!(plain(&requests(&listing, &found)), @r"
         Requests by alice@example.com (sentinel-requests), newest first
 
-          ID                STATUS    PROFILE  REQUESTER          FOR     CREATED              EXPIRES              JUSTIFICATION
-          0123456789abcdef  pending   prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  Deploy the hotfix
-          0123456789abcdef  approved  prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
-          0123456789abcdef  denied    prod     alice@example.com  1h 30m  2026-01-01 00:00:00  2026-01-01 01:30:00  bad\u{1b}[31m\nline\u{202e}
+          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  JUSTIFICATION
+          0123456789abcdef  pending   prod     alice@example.com  0s ago   in 1h    Deploy the hotfix
+          0123456789abcdef  approved  prod     alice@example.com  0s ago   in 1h    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
+          0123456789abcdef  denied    prod     alice@example.com  0s ago   in 1h    bad\u{1b}[31m\nline\u{202e}
 
-        3 rows; times are in UTC
         There are more: --limit N shows more of them, --all every one.
+        ");
+        let now = Timestamp::from_second(1_767_225_600 + 3 * 86_400).unwrap();
+        let narrow = Listing { more: false, now, width: Some(80), ..listing };
+        insta::assert_snapshot!(plain(&requests(&narrow, &found)), @r"
+        Requests by alice@example.com (sentinel-requests), newest first
+
+          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  JUSTIFICATION
+          0123456789abcdef  pending   prod     alice@example.com  3d ago   2d ago   Deploy the h…
+          0123456789abcdef  approved  prod     alice@example.com  3d ago   2d ago   xxxxxxxxxxxx…
+          0123456789abcdef  denied    prod     alice@example.com  3d ago   2d ago   bad\u{1b}[31…
         ");
         let none = requests(&Listing { more: false, ..listing }, &[]);
         insta::assert_snapshot!(plain(&none), @r"

@@ -14,7 +14,7 @@ use crate::manifest::Builtin;
 use crate::report::access::{Listing, event as rendered, events as table_of};
 use crate::report::json;
 
-async fn at(context: &Context, table: &BreakglassTable) -> Result<(Site, Table), Error> {
+async fn site(context: &Context, table: &BreakglassTable) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
     let table = site.table(Builtin::BreakGlass, table.breakglass_table.as_deref())?;
     Ok((site, table))
@@ -25,7 +25,7 @@ fn document(command: &str, event: &Event) -> serde_json::Value {
 }
 
 pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let now = now();
     let event = Event {
@@ -61,7 +61,7 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
 }
 
 pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let status = args.status.map(|status| match status {
         BreakglassStatus::Active => Status::Active,
         BreakglassStatus::Closed => Status::Closed,
@@ -71,11 +71,19 @@ pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result
     if invoker.is_none() && args.profile.is_none() && status.is_none() {
         invoker = Some(site.user().await?.name);
     }
+    let at = now();
     let filter = Filter { invoker: invoker.as_deref(), profile: args.profile.as_deref(), status };
-    let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
+    let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.invoker), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    let listing = Listing { what: "Break-glass events", by: &words, table: &table.name, more: listed.more };
+    let listing = Listing {
+        what: "Break-glass events",
+        by: &words,
+        table: &table.name,
+        more: listed.more,
+        now: at,
+        width: context.terminal.width(),
+    };
     context.terminal.records(
         || table_of(&listing, &listed.records),
         || {
@@ -87,7 +95,7 @@ pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result
 }
 
 pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let found = Events(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(event) = found.map_err(|error| site.of_table(context, &table, error))? else {
         return Err(unknown(&args.id, &table));
@@ -97,7 +105,7 @@ pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<
 }
 
 pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;
     let events = Events(site.gateway.records(&table.name));

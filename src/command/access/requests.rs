@@ -12,14 +12,14 @@ use crate::manifest::Builtin;
 use crate::report::access::{Listing, request as rendered, requests as table_of};
 use crate::report::json;
 
-async fn at(context: &Context, table: &RequestTable) -> Result<(Site, Table), Error> {
+async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
     let table = site.table(Builtin::Approvals, table.request_table.as_deref())?;
     Ok((site, table))
 }
 
 pub(super) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let now = now();
     let request = Request {
@@ -50,7 +50,7 @@ fn document(command: &str, request: &Request) -> serde_json::Value {
 }
 
 pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let status = args.status.map(|status| match status {
         RequestStatus::Pending => Status::Pending,
         RequestStatus::Approved => Status::Approved,
@@ -62,12 +62,20 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
     if requester.is_none() && args.profile.is_none() && status.is_none() {
         requester = Some(site.user().await?.name);
     }
+    let at = now();
     let filter = Filter { requester: requester.as_deref(), profile: args.profile.as_deref(), status };
     let requests = Requests(site.gateway.records(&table.name));
-    let listed = requests.list(&filter, args.limit.most(), now()).await;
+    let listed = requests.list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.requester), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    let listing = Listing { what: "Requests", by: &words, table: &table.name, more: listed.more };
+    let listing = Listing {
+        what: "Requests",
+        by: &words,
+        table: &table.name,
+        more: listed.more,
+        now: at,
+        width: context.terminal.width(),
+    };
     context.terminal.records(
         || table_of(&listing, &listed.records),
         || json::document("list", json!({ "table": table.name, "requests": listed.records, "more": listed.more })),
@@ -76,7 +84,7 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
 }
 
 pub(super) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(request) = found.map_err(|error| site.of_table(context, &table, error))? else {
         return Err(unknown(&args.id, &table));
@@ -101,7 +109,7 @@ async fn settle(
     (id, comment): (&str, Option<&str>),
     table: &RequestTable,
 ) -> Result<Exit, Error> {
-    let (site, table) = at(context, table).await?;
+    let (site, table) = site(context, table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;
     let requests = Requests(site.gateway.records(&table.name));

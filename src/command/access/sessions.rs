@@ -12,7 +12,7 @@ use crate::manifest::Builtin;
 use crate::report::access::{Listing, session as rendered, sessions as table_of};
 use crate::report::json;
 
-async fn at(context: &Context, table: &SessionTable) -> Result<(Site, Table), Error> {
+async fn site(context: &Context, table: &SessionTable) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
     let table = site.table(Builtin::Sessions, table.session_table.as_deref())?;
     Ok((site, table))
@@ -23,7 +23,7 @@ fn document(command: &str, session: &Session) -> serde_json::Value {
 }
 
 pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let status = args.status.map(|status| match status {
         SessionStatus::Active => Status::Active,
         SessionStatus::Revoked => Status::Revoked,
@@ -34,11 +34,19 @@ pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Ex
     if user.is_none() && args.server_instance.is_none() && status.is_none() {
         user = Some(site.user().await?.name);
     }
+    let at = now();
     let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status };
-    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
+    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
-    let listing = Listing { what: "Sessions", by: &words, table: &table.name, more: listed.more };
+    let listing = Listing {
+        what: "Sessions",
+        by: &words,
+        table: &table.name,
+        more: listed.more,
+        now: at,
+        width: context.terminal.width(),
+    };
     context.terminal.records(
         || table_of(&listing, &listed.records),
         || {
@@ -50,7 +58,7 @@ pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Ex
 }
 
 pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let found = Sessions(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
         return Err(unknown(&args.id, &table));
@@ -60,7 +68,7 @@ pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exi
 }
 
 pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Result<Exit, Error> {
-    let (site, table) = at(context, &args.table).await?;
+    let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;
     let sessions = Sessions(site.gateway.records(&table.name));

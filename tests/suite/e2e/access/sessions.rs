@@ -70,6 +70,10 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
         (&json!("active"), &json!(format!("alice={}", served.id)))
     );
 
+    // Its answer is lost, and whoever revoked it is told all the same that they did.
+    for _ in 0..4 {
+        world.lose("UpdateItem");
+    }
     let revoked = world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0).json();
     assert_eq!((&revoked["session"]["status"], &revoked["session"]["revoked_by"]), (&json!("revoked"), &json!("bob")));
     let (status, refused) = served.fetch();
