@@ -421,9 +421,11 @@ async fn supervise(
             Box::pin(async move { serving.fetch().await })
         })
     };
+    // Listened for before there is a command: one that comes in between waits for it, and does not end this process.
+    let signals = Signals::listen();
     let mut child = tokio::process::Command::from(command).spawn().map_err(|error| not_started(words, &error))?;
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-    let forwards = pid.map(forward).unwrap_or_default();
+    let forwards = pid.map(|pid| signals.forward(pid)).unwrap_or_default();
     let ended = tokio::select! {
         ended = child.wait() => ended,
         () = server.run(answer) => child.wait().await,
@@ -438,30 +440,38 @@ fn code(status: ExitStatus) -> u8 {
     u8::try_from(status.code().unwrap_or_else(signal)).unwrap_or(1)
 }
 
-/// Passes on what is sent to this process. What the keyboard sends goes to the whole foreground, the command included:
-/// that is not sent to it twice.
-fn forward(pid: Pid) -> Vec<JoinHandle<()>> {
-    let terminal = std::fs::File::open("/dev/tty").ok();
-    let foreground = terminal.and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
-    let from_keyboard = foreground == Some(rustix::process::getpgrp());
-    let signals = [
-        (SignalKind::interrupt(), Signal::INT, from_keyboard),
-        (SignalKind::quit(), Signal::QUIT, from_keyboard),
-        (SignalKind::terminate(), Signal::TERM, false),
-        (SignalKind::hangup(), Signal::HUP, false),
-        (SignalKind::user_defined1(), Signal::USR1, false),
-        (SignalKind::user_defined2(), Signal::USR2, false),
-    ];
-    let mut tasks = Vec::new();
-    for (kind, number, swallowed) in signals {
-        let Ok(mut arrivals) = signal(kind) else { continue };
-        tasks.push(tokio::spawn(async move {
-            while arrivals.recv().await.is_some() {
-                if !swallowed {
-                    let _ = rustix::process::kill_process(pid, number);
-                }
-            }
-        }));
+/// What is sent to this process, and is the command's to have.
+struct Signals(Vec<(tokio::signal::unix::Signal, Signal)>);
+
+impl Signals {
+    fn listen() -> Self {
+        let signals = [
+            (SignalKind::interrupt(), Signal::INT),
+            (SignalKind::quit(), Signal::QUIT),
+            (SignalKind::terminate(), Signal::TERM),
+            (SignalKind::hangup(), Signal::HUP),
+            (SignalKind::user_defined1(), Signal::USR1),
+            (SignalKind::user_defined2(), Signal::USR2),
+        ];
+        Self(signals.into_iter().filter_map(|(kind, number)| Some((signal(kind).ok()?, number))).collect())
     }
-    tasks
+
+    /// Passes them on. What the keyboard sends goes to the whole foreground, the command included: that is not sent to
+    /// it twice.
+    fn forward(self, pid: Pid) -> Vec<JoinHandle<()>> {
+        let terminal = std::fs::File::open("/dev/tty").ok();
+        let foreground = terminal.and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
+        let from_keyboard = foreground == Some(rustix::process::getpgrp());
+        let each = self.0.into_iter().map(|(mut arrivals, number)| {
+            let swallowed = from_keyboard && [Signal::INT, Signal::QUIT].contains(&number);
+            tokio::spawn(async move {
+                while arrivals.recv().await.is_some() {
+                    if !swallowed {
+                        let _ = rustix::process::kill_process(pid, number);
+                    }
+                }
+            })
+        });
+        each.collect()
+    }
 }
