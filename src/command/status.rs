@@ -102,7 +102,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         }
     }
     status.suggestions = suggestions(context, &status);
-    status.shell = context.global.aws_profile.as_deref().map(shell_hint);
+    status.shell = shell_hint(context);
     context.terminal.either(|| render(&status), || json::document("init status", &status));
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
@@ -146,7 +146,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
             })
             .collect(),
         suggestions: Vec::new(),
-        shell: context.global.aws_profile.as_deref().map(shell_hint),
+        shell: shell_hint(context),
     }
 }
 
@@ -236,14 +236,20 @@ fn shell_quoted(word: &str) -> String {
     }
 }
 
-/// Returns the line for the start-up file of the user's shell.
-fn shell_hint(profile: &str) -> ShellHint {
+/// Returns the line for the start-up file of the user's shell, when it is known who asks there.
+fn shell_hint(context: &Context) -> Option<ShellHint> {
+    let global = &context.global;
+    let mut words =
+        ["sentinel", "shell", "init", "--aws-profile", global.aws_profile.as_ref()?].map(str::to_owned).to_vec();
+    // The region is the AWS profile's own there, and the shell is for AWS itself; another root has to be said again.
+    words.extend(global.policy_root.iter().flat_map(|root| [String::from("--policy-root"), root.clone()]));
+    let command = words.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ");
     #[expect(clippy::disallowed_methods, reason = "the hint is for the shell the user has")]
     let shell = std::env::var("SHELL").unwrap_or_default();
-    let command = format!("sentinel shell init --aws-profile {}", shell_quoted(profile));
-    match shell.rsplit('/').next() {
-        Some("fish") => ShellHint { file: "~/.config/fish/config.fish", line: format!("{command} | source") },
-        Some("bash") => ShellHint { file: "~/.bashrc", line: format!("eval \"$({command})\"") },
-        _ => ShellHint { file: "~/.zshrc", line: format!("eval \"$({command})\"") },
-    }
+    let (file, line) = match shell.rsplit('/').next() {
+        Some("fish") => ("~/.config/fish/config.fish", format!("{command} | source")),
+        Some("bash") => ("~/.bashrc", format!("eval \"$({command})\"")),
+        _ => ("~/.zshrc", format!("eval \"$({command})\"")),
+    };
+    Some(ShellHint { file, line })
 }

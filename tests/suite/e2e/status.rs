@@ -71,6 +71,11 @@ fn the_shell_hint_follows_the_shell() {
         let args = ["init", "status", "--aws-profile", "work", "--region", "us-east-1", "--endpoint-url", world.url()];
         let run = crate::world::finish(world.command(&args).env("SHELL", shell).spawn().unwrap()).expect(0);
         assert!(run.stdout.contains(expected), "{}", run.stdout);
+        // Where the policies stand somewhere else, the functions have to look there too.
+        let args = [&args[..], &["--policy-root", "/acme/policies"]].concat();
+        let run = crate::world::finish(world.command(&args).env("SHELL", shell).spawn().unwrap()).expect(0);
+        let rooted = expected.replace("--aws-profile work", "--aws-profile work --policy-root /acme/policies");
+        assert!(run.stdout.contains(&rooted), "{}", run.stdout);
     }
 }
 
