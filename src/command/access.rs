@@ -83,7 +83,7 @@ pub(super) struct Site {
     gateway: Gateway,
 }
 
-/// A table, and where its name comes from.
+/// A table, and where its name comes from, in words.
 #[derive(Debug, Clone)]
 pub(super) struct Table {
     builtin: Builtin,
@@ -160,18 +160,18 @@ impl Site {
     fn table(&self, builtin: Builtin, flag: Option<&str>) -> Result<Table, Error> {
         let of = |name: &str, source: String| Table { builtin, name: name.to_owned(), source };
         if let Some(name) = flag {
-            return Ok(of(name, format!("--{}", flag_of(builtin))));
+            return Ok(of(name, format!("from --{}", flag_of(builtin))));
         }
         let variable = variable_of(builtin);
         #[expect(clippy::disallowed_methods, reason = "these variables are part of the contract")]
         if let Some(name) = std::env::var(variable).ok().filter(|name| !name.is_empty()) {
             table::check_name(&name)
                 .map_err(|invalid| Error::usage(format!("{variable}: {}", invalid.problem), invalid.help))?;
-            return Ok(of(&name, variable.to_owned()));
+            return Ok(of(&name, format!("from {variable}")));
         }
         if let Some(section) = self.manifest.tables.get(builtin.key()) {
             let name = section.name.as_deref().unwrap_or(builtin.default_name());
-            return Ok(of(name, String::from("the manifest")));
+            return Ok(of(name, String::from("from the manifest")));
         }
         Ok(of(builtin.default_name(), String::from("the default name")))
     }
@@ -180,7 +180,7 @@ impl Site {
     fn of_table(&self, context: &Context, table: &Table, error: CallError) -> Error {
         let Table { builtin, name, source } = table;
         if error.class == Class::NotFound {
-            let message = format!("there is no table {name} in {} (its name is from {source})", self.region());
+            let message = format!("there is no table {name} ({source}) in {}", self.region());
             let hint = format!("create it with: {}", self.create_table(context, table));
             return Error::usage(message, hint);
         }

@@ -124,6 +124,6 @@ pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Resu
 }
 
 fn unknown(id: &str, table: &Table) -> Error {
-    let hint = format!("sentinel breakglass-list shows yours; the table's name is from {}", table.source);
-    Error::usage(format!("there is no break-glass event {id} in the table {}", table.name), hint)
+    let hint = "sentinel breakglass-list shows yours";
+    Error::usage(format!("there is no break-glass event {id} in the table {} ({})", table.name, table.source), hint)
 }

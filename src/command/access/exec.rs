@@ -356,7 +356,7 @@ pub(super) async fn serve(context: &Context, args: &ExecArgs) -> Result<Exit, Er
     }
     let mut sessions = asked.site.table(Builtin::Sessions, args.session_table.as_deref())?;
     if let Some(wanted) = decision.session_table.clone() {
-        sessions = Table { name: wanted, source: String::from("the policy"), ..sessions };
+        sessions = Table { name: wanted, source: String::from("from the policy"), ..sessions };
     }
     let origin = asked.origin(context, &args.gate).await?;
     asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;

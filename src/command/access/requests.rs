@@ -150,6 +150,6 @@ fn standing(request: &Request) -> String {
 }
 
 fn unknown(id: &str, table: &Table) -> Error {
-    let hint = format!("sentinel list shows yours; the table's name is from {}", table.source);
-    Error::usage(format!("there is no request {id} in the table {}", table.name), hint)
+    let hint = "sentinel list shows yours";
+    Error::usage(format!("there is no request {id} in the table {} ({})", table.name, table.source), hint)
 }

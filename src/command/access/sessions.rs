@@ -87,6 +87,6 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
 }
 
 fn unknown(id: &str, table: &Table) -> Error {
-    let hint = format!("sentinel server-sessions shows yours; the table's name is from {}", table.source);
-    Error::usage(format!("there is no session {id} in the table {}", table.name), hint)
+    let hint = "sentinel server-sessions shows yours";
+    Error::usage(format!("there is no session {id} in the table {} ({})", table.name, table.source), hint)
 }

@@ -183,7 +183,7 @@ fn a_session_is_recorded_where_the_policy_says() {
     let missing = exec(&["--server"]).expect(1);
     let create = "sentinel init sessions --table acme-sessions --region us-east-1";
     assert!(
-        missing.stderr.contains("(its name is from the policy)") && missing.stderr.contains(create),
+        missing.stderr.contains("acme-sessions (from the policy)") && missing.stderr.contains(create),
         "{}",
         missing.stderr
     );
