@@ -108,6 +108,9 @@ impl Site {
             local: context.local_folder(&folder),
         };
         let gateway = Gateway::connect(context.connection(&destination)?).await;
+        gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| {
+            Error::usage(none.to_string(), "check its name; aws configure list-profiles shows those that are there")
+        })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
         let root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
         Ok(Self { destination, root, manifest, profile_from_manifest, gateway })

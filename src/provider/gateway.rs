@@ -94,6 +94,16 @@ impl Gateway {
         }
     }
 
+    /// Refuses an AWS profile that is named, by a flag or the manifest, and is not there.
+    pub async fn check_profile(&self, named: Option<&str>) -> Result<(), NoCredentials> {
+        match named.filter(|_| !self.embedded) {
+            Some(name) if self.profiles().await?.get_profile(name).is_none() => {
+                Err(NoCredentials::NoProfile(name.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses an AWS profile that would run `sentinel credentials` to ask for credentials, which would ask again.
     pub async fn check_asking(&self) -> Result<(), NoCredentials> {
         let Some(asking) = self.asking.as_ref().filter(|_| !self.embedded) else { return Ok(()) };

@@ -339,6 +339,17 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
 }
 
 #[test]
+fn an_aws_profile_that_is_not_there_is_named() {
+    let world = provisioned();
+    for args in [vec!["list"], vec!["exec", "--profile", "dev", "--", "true"], vec!["shell", "init"]] {
+        let run = world.run_as("alice", &[&["--aws-profile", "nobody"], &args[..]].concat());
+        assert_eq!(run.code, i32::from(args[0] != "shell"));
+        assert!(run.stderr.contains("there is no AWS profile nobody in ~/.aws/config"), "{}", run.stderr);
+    }
+    assert!(world.calls().is_empty());
+}
+
+#[test]
 fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
     let world = World::new();
     world.run_as("alice", &["exec", "--profile", "dev"]).expect(1);
