@@ -91,6 +91,9 @@ pub struct GateArgs {
     /// The AWS profile whose credentials are handed out [default: the one of the profile's own name, if there is one].
     #[arg(long, value_name = "NAME")]
     pub credentials_profile: Option<String>,
+    /// What your MFA device shows, for an AWS profile with mfa_serial; asked for on a terminal.
+    #[arg(long, value_name = "CODE", value_parser = mfa_code)]
+    pub mfa_code: Option<String>,
     #[command(flatten)]
     pub request_table: RequestTable,
     #[command(flatten)]
@@ -363,6 +366,12 @@ fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err(format!("it takes {least} to {most} characters, and this has {count}"))
+}
+
+/// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
+fn mfa_code(text: &str) -> Result<String, String> {
+    let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { Ok(text.to_owned()) } else { Err(String::from("it has six digits")) }
 }
 
 /// Reads a time of at least a minute and at most so many hours.

@@ -1,8 +1,10 @@
 //! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
 
 mod breakglass;
+mod child;
 mod exec;
 mod requests;
+mod serve;
 mod sessions;
 mod shell;
 
@@ -25,7 +27,7 @@ use crate::resource::table;
 
 pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Exit, Error> {
     match command {
-        AccessCommand::Exec(args) if args.server => exec::serve(context, args).await,
+        AccessCommand::Exec(args) if args.server => serve::run(context, args).await,
         AccessCommand::Exec(args) => exec::run(context, args).await,
         AccessCommand::Credentials(args) => context.reading(exec::credentials(context, args)).await,
         AccessCommand::Request(args) => context.reading(requests::create(context, args)).await,

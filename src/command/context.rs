@@ -121,6 +121,22 @@ impl Context {
         Some(folder.strip_prefix(".").map(Path::to_owned).unwrap_or(folder))
     }
 
+    /// Asks for a line.
+    pub(super) async fn ask(&self, question: &str) -> Result<String, Error> {
+        self.terminal.note(question);
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // A blocking read on a thread of its own: the interrupt is still heard.
+        std::thread::spawn(move || {
+            let mut line = String::new();
+            let read = std::io::stdin().lock().read_line(&mut line);
+            let _ = sender.send(read.map(|_| line).unwrap_or_default());
+        });
+        tokio::select! {
+            answer = answer => Ok(answer.unwrap_or_default().trim().to_owned()),
+            () = self.interrupt.wait() => Err(Error::Interrupted),
+        }
+    }
+
     /// Asks whether to go on; only a yes is one.
     pub(super) async fn confirm(&self, yes: bool, question: &str) -> Result<(), Error> {
         if yes {
@@ -132,19 +148,8 @@ impl Context {
                 hint: Some(String::from("add --yes to go ahead without being asked")),
             });
         }
-        self.terminal.note(&format!("\n{question} [y/N] "));
-        let (sender, answer) = tokio::sync::oneshot::channel();
-        // A blocking read on a thread of its own: the interrupt is still heard.
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = std::io::stdin().lock().read_line(&mut line);
-            let _ = sender.send(read.map(|_| line).unwrap_or_default());
-        });
-        let answer = tokio::select! {
-            answer = answer => answer.unwrap_or_default(),
-            () = self.interrupt.wait() => return Err(Error::Interrupted),
-        };
-        match answer.trim().to_ascii_lowercase().as_str() {
+        let answer = self.ask(&format!("\n{question} [y/N] ")).await?;
+        match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(Error::NotConfirmed { message: String::from("not confirmed; nothing was changed"), hint: None }),
         }

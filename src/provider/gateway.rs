@@ -45,6 +45,8 @@ pub struct Stamp {
     pub session_name: String,
     /// How long the credentials are to last, where the AWS profile does not say.
     pub duration: Option<Duration>,
+    /// What the caller's MFA device shows, for a role that wants it.
+    pub mfa_code: Option<String>,
 }
 
 /// A connection for those who use what is provisioned.
@@ -159,6 +161,15 @@ impl Gateway {
         if other { Err(NoCredentials::NoProfile(policy.to_owned())) } else { Ok(Origin::Own) }
     }
 
+    /// Returns the MFA device that an origin's role wants a code of, if it wants one.
+    pub async fn mfa_device(&self, origin: &Origin) -> Result<Option<String>, NoCredentials> {
+        let Origin::Profile(name) = origin else { return Ok(None) };
+        let profiles = self.profiles().await?;
+        let Some(section) = profiles.get_profile(name) else { return Ok(None) };
+        let chain = Chain { name, section, profiles, config: &self.config };
+        Ok(chain.mfa_device().map(str::to_owned))
+    }
+
     /// Returns credentials of an origin. Where a role is taken on, its session carries the stamp.
     pub async fn credentials(&self, origin: &Origin, stamp: &Stamp) -> Result<Credentials, NoCredentials> {
         let profile = match origin {
@@ -177,7 +188,10 @@ impl Gateway {
         let profiles = self.profiles().await?;
         let section = profiles.get_profile(profile).ok_or_else(|| NoCredentials::NoProfile(profile.clone()))?;
         let chain = Chain { name: profile, section, profiles, config: &self.config };
-        let Some(role_arn) = chain.role()?.map(str::to_owned) else { return chain.provided().await };
+        let Some(role_arn) = chain.role().map(str::to_owned) else { return chain.provided().await };
+        if let Some(device) = chain.mfa_device().filter(|_| stamp.mfa_code.is_none()) {
+            return Err(NoCredentials::Mfa { profile: profile.clone(), device: device.to_owned() });
+        }
         let sts = role::Client::new(&chain.base()?);
         self.assume(&sts, assumption(role_arn, Some(&chain), stamp)).await
     }
@@ -207,6 +221,7 @@ fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Ass
         session_name: own("role_session_name").unwrap_or_else(|| stamp.session_name.clone()),
         source_identity: Some(stamp.source_identity.clone()),
         external_id: own("external_id"),
+        mfa: own("mfa_serial").zip(stamp.mfa_code.clone()),
         duration: chain.and_then(Chain::duration).or(asked),
     }
 }

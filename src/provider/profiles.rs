@@ -30,8 +30,8 @@ pub enum NoCredentials {
     Circle(String),
     #[error("the shared AWS files cannot be read: {0}")]
     Files(String),
-    #[error("the AWS profile {0} asks for a code from an MFA device, which is not supported")]
-    Mfa(String),
+    #[error("the AWS profile {profile} takes a code from the MFA device {device}")]
+    Mfa { profile: String, device: String },
     #[error("the AWS profile {profile} cannot be used: {what}")]
     Profile { profile: String, what: String },
     #[error("no credentials are at hand: {0}")]
@@ -86,12 +86,13 @@ pub(super) struct Chain<'a> {
 impl Chain<'_> {
     /// Returns the role that is taken on here, if there is one. A web identity's token brings its own source identity,
     /// and the SDK has that way already.
-    pub(super) fn role(&self) -> Result<Option<&str>, NoCredentials> {
-        let role = self.section.get("role_arn").filter(|_| self.section.get("web_identity_token_file").is_none());
-        if role.is_some() && self.section.get("mfa_serial").is_some() {
-            return Err(NoCredentials::Mfa(self.name.to_owned()));
-        }
-        Ok(role)
+    pub(super) fn role(&self) -> Option<&str> {
+        self.section.get("role_arn").filter(|_| self.section.get("web_identity_token_file").is_none())
+    }
+
+    /// Returns the MFA device that the role wants a code of, if it wants one.
+    pub(super) fn mfa_device(&self) -> Option<&str> {
+        self.section.get("mfa_serial").filter(|_| self.role().is_some())
     }
 
     pub(super) fn own(&self, key: &str) -> Option<String> {
@@ -141,10 +142,10 @@ impl Chain<'_> {
     /// Returns a provider that takes the profile's role on under the name of the user who does, where the profile gives
     /// the session no name: the SDK would make one up, and whoever is asked for by name would be somebody new each time.
     pub(super) fn named_role(&self) -> Result<Option<NamedRole>, NoCredentials> {
-        if self.section.get("role_session_name").is_some() {
+        if self.section.get("role_session_name").is_some() || self.mfa_device().is_some() {
             return Ok(None);
         }
-        let Some(role_arn) = self.role()?.map(str::to_owned) else { return Ok(None) };
+        let Some(role_arn) = self.role().map(str::to_owned) else { return Ok(None) };
         let (external_id, duration) = (self.own("external_id"), self.duration());
         Ok(Some(NamedRole { base: self.base()?, role_arn, external_id, duration }))
     }
@@ -174,6 +175,7 @@ impl NamedRole {
             session_name: session_name(&user),
             source_identity: None,
             external_id: self.external_id.clone(),
+            mfa: None,
             duration: self.duration,
         };
         role::assume(&sts, &pacer, &assumption).await.map_err(|error| error.to_string())

@@ -58,6 +58,8 @@ pub struct Assumption {
     /// What every call made with the credentials carries in CloudTrail, and no later role can change.
     pub source_identity: Option<String>,
     pub external_id: Option<String>,
+    /// The caller's MFA device, and the code it shows; a code is taken once.
+    pub mfa: Option<(String, String)>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
 }
@@ -69,6 +71,8 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
         let request = client.assume_role().role_arn(&assumption.role_arn).role_session_name(&assumption.session_name);
         let request = request.set_source_identity(assumption.source_identity.clone());
         let request = request.set_external_id(assumption.external_id.clone());
+        let (serial, code) = assumption.mfa.clone().unzip();
+        let request = request.set_serial_number(serial).set_token_code(code);
         request.set_duration_seconds(assumption.duration).send()
     };
     let answer = pacer.call(ASSUME_ROLE, &[], call).await?;

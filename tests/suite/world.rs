@@ -314,7 +314,17 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     Arc::new(move |request: Request| {
         let operation = request.operation();
         // Of STS's forms, the fields that a test may want to see.
-        let form = || ["RoleArn", "RoleSessionName", "SourceIdentity", "ExternalId", "DurationSeconds"];
+        let form = || {
+            [
+                "RoleArn",
+                "RoleSessionName",
+                "SourceIdentity",
+                "ExternalId",
+                "DurationSeconds",
+                "SerialNumber",
+                "TokenCode",
+            ]
+        };
         let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
             form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
         });

@@ -147,7 +147,7 @@ fn whose_credentials_they_are_is_never_guessed() {
         given.stderr
     );
     for (profile, said) in [
-        ("mfa", "asks for a code from an MFA device"),
+        ("mfa", "takes a code from the MFA device arn:aws:iam::123456789012:mfa/alice"),
         ("lost", "its source_profile nowhere is not there"),
         ("nobody", "there is no AWS profile nobody"),
     ] {
@@ -336,6 +336,29 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     assert_eq!(decisions(&text).len(), 1);
     let run = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--", "env"], "dev").expect(0);
     assert_eq!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
+}
+
+#[test]
+fn a_role_that_wants_a_code_gets_it() {
+    let world = provisioned();
+    world.write(".aws/config", AWS_CONFIG);
+    let run = |way: &[&str], code: &[&str]| {
+        let args = ["exec", "--credentials-profile", "mfa", "--aws-profile", "base"];
+        world.run_as("alice", &[&args[..], way, code, &["--", "env"]].concat())
+    };
+    for (way, seen) in [
+        (&["--profile", "dev"][..], "AWS_ACCESS_KEY_ID=ASIA"),
+        (&["--profile", "served", "--server"][..], "AWS_CONTAINER_"),
+    ] {
+        let done = run(way, &["--mfa-code", "123456"]).expect(0);
+        assert!(done.stdout.contains(seen), "{}", done.stdout);
+        let assumed = world.calls().into_iter().find(|call| call.operation == "AssumeRole").unwrap().body;
+        assert_eq!(assumed["TokenCode"], "123456");
+        assert_eq!(assumed["SerialNumber"], "arn:aws:iam::123456789012:mfa/alice");
+    }
+    let lacking = run(&["--profile", "dev"], &[]).expect(1);
+    assert!(lacking.stderr.contains("--mfa-code CODE"), "{}", lacking.stderr);
+    run(&["--profile", "dev"], &["--mfa-code", "12345x"]).expect(1);
 }
 
 #[test]

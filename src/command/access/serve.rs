@@ -1,0 +1,181 @@
+//! `sentinel exec --server`: the policy decides at every fetch, until the command ends or the session is revoked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::child::{command, environment, supervise};
+use super::exec::{Asked, mfa_code, stamped, unlogged, without};
+use super::{Stopped, Table, now, random};
+use crate::access::gate::{Decision, User, Verdict, Way};
+use crate::access::server::{Answer, Refusal, Server};
+use crate::access::sessions::{REMEMBERED, Session, Sessions, Status};
+use crate::access::{self, time};
+use crate::cli::ExecArgs;
+use crate::command::context::Context;
+use crate::error::{Error, Exit};
+use crate::manifest::Builtin;
+use crate::provider::{Origin, Stamp};
+use crate::resource::role::Credentials;
+
+/// How long credentials from a server last, for those who fetch them: SDKs come back when a good part of it is over, and
+/// then the policy decides again.
+const SERVED: Duration = Duration::from_secs(30 * 60);
+/// The least that is left of credentials that are handed out again.
+const LEFT: i64 = 16 * 60;
+
+/// A session that is being served.
+struct Serving {
+    asked: Asked,
+    origin: Origin,
+    sessions: Table,
+    session: String,
+    user: User,
+    /// The last credentials, and what they are stamped with.
+    last: tokio::sync::Mutex<Option<(String, Credentials)>>,
+}
+
+impl Serving {
+    /// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
+    fn stamp(&self, decision: &Decision) -> Stamp {
+        let id = decision.request_id.as_ref().or(decision.breakglass_id.as_ref()).unwrap_or(&self.session);
+        stamped(&self.user, id, Some(SERVED))
+    }
+
+    /// Decides anew, and returns credentials.
+    async fn fetch(&self) -> Result<Credentials, Refusal> {
+        let failed = |what: String| Refusal::Failed(what);
+        let id = access::id().map_err(|error| failed(error.to_string()))?;
+        let now = now();
+        let (asked, account) = (&self.asked, self.asked.site.account());
+        let way = Way::Server { session_table: Some(&self.sessions.name) };
+        let gate = asked.gate();
+        let sessions = Sessions(asked.site.gateway.records(&self.sessions.name));
+        let (seen, decision) = futures_util::future::join(
+            sessions.seen(&self.session, now),
+            gate.decide(Some(&self.user), account, way, &id, now),
+        )
+        .await;
+        let seen = seen.map_err(|error| failed(format!("the session cannot be looked at: {error}")))?;
+        let mut decision = decision.map_err(|stopped| match stopped {
+            Stopped::Call(error) => failed(error.to_string()),
+            Stopped::NoUser(why) => Refusal::Denied(why),
+            Stopped::WrongAccount { account } => Refusal::Denied(format!("wrong account {account}")),
+        })?;
+        if let Err(session) = seen {
+            decision.decision = Verdict::Deny;
+            decision.why = over(&self.session, session.as_ref());
+        }
+        let stamp = self.stamp(&decision);
+        let logged = Some(stamp.source_identity.as_str()).filter(|_| decision.allowed());
+        let written = asked.log.write(&decision, Some(&self.session), logged);
+        written.map_err(|(path, error)| failed(format!("{}: {error}", path.display())))?;
+        if !decision.allowed() {
+            return Err(Refusal::Denied(decision.why));
+        }
+        self.credentials(stamp, now).await
+    }
+
+    async fn credentials(&self, stamp: Stamp, now: Timestamp) -> Result<Credentials, Refusal> {
+        let mut last = self.last.lock().await;
+        let lasts = |credentials: &Credentials| credentials.expires.is_none_or(|at| at - now.as_second() >= LEFT);
+        let again = last.as_ref().filter(|(of, credentials)| *of == stamp.source_identity && lasts(credentials));
+        let mut credentials = if let Some((_, credentials)) = again {
+            credentials.clone()
+        } else {
+            let fresh = self.asked.site.gateway.credentials(&self.origin, &stamp).await;
+            let fresh = fresh.map_err(|none| Refusal::Failed(none.to_string()))?;
+            *last = Some((stamp.source_identity, fresh.clone()));
+            fresh
+        };
+        // Also those that would last longer are fetched again, so that a revocation is felt.
+        let soon = now.as_second() + i64::try_from(SERVED.as_secs()).unwrap_or(i64::MAX);
+        credentials.expires = Some(credentials.expires.map_or(soon, |at| at.min(soon)));
+        Ok(credentials)
+    }
+}
+
+/// Says what has become of a session.
+fn over(id: &str, session: Option<&Session>) -> String {
+    let Some(session) = session else { return format!("session {id} is not there any more") };
+    let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+    let why = session.revoked_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("session {id} is {}{by}{why}", session.status.word())
+}
+
+pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
+    let asked = Asked::new(context, &args.gate).await?;
+    let session = random(access::id())?;
+    let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref() }).await?;
+    if !decision.allowed() {
+        asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;
+        return Err(asked.refusal(context, &decision));
+    }
+    let mut sessions = asked.site.table(Builtin::Sessions, args.session_table.as_deref())?;
+    if let Some(wanted) = decision.session_table.clone() {
+        sessions = Table { name: wanted, source: String::from("from the policy"), ..sessions };
+    }
+    let origin = asked.origin(context, &args.gate).await?;
+    asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;
+    let user = decision.user.clone();
+    let code = mfa_code(context, &args.gate, &asked, &origin).await?;
+    let serving = Serving { asked, origin, sessions, session, user, last: tokio::sync::Mutex::default() };
+    let mut stamp = serving.stamp(&decision);
+    let source_identity = stamp.source_identity.clone();
+    if code.is_some() {
+        // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
+        (stamp.mfa_code, stamp.duration) = (code, None);
+        let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
+        *serving.last.lock().await = Some((source_identity.clone(), taken.map_err(|none| without(&none))?));
+    }
+    let now = now();
+    let record = Session {
+        id: serving.session.clone(),
+        user: serving.user.name.clone(),
+        profile: serving.asked.profile.clone(),
+        status: Status::Active,
+        started_at: now,
+        last_seen_at: now,
+        expires_at: time::later(now, REMEMBERED),
+        server_instance_id: random(access::id())?,
+        source_identity,
+        revoked_by: None,
+        revoked_at: None,
+        revoked_reason: None,
+    };
+    let server = Server::bind(random(access::token())?).await;
+    let server = server.map_err(|error| {
+        Error::usage(format!("the credential server cannot listen on 127.0.0.1: {error}"), "is loopback up?")
+    })?;
+    let mut command = command(&args.command);
+    environment(&mut command, &serving.asked.profile, &serving.asked.child_region(&serving.origin).await?);
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url());
+    command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token());
+    // A default profile in the shared files would go before the server, and an instance's role would come after it when
+    // it refuses: neither is what the policy decides on.
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("SENTINEL_SESSION_ID", &serving.session);
+    let site = &serving.asked.site;
+    let records = Sessions(site.gateway.records(&serving.sessions.name));
+    let started = records.start(&record).await;
+    started.map_err(|error| site.of_table(context, &serving.sessions, error))?;
+    let serving = Arc::new(serving);
+    let answer: Answer = {
+        let serving = Arc::clone(&serving);
+        Arc::new(move || {
+            let serving = Arc::clone(&serving);
+            Box::pin(async move { serving.fetch().await })
+        })
+    };
+    let ended = supervise(&args.command, command, server.run(answer)).await;
+    let site = &serving.asked.site;
+    let records = Sessions(site.gateway.records(&serving.sessions.name));
+    // The command is over: its exit code is not held up for long by a table that does not answer.
+    match tokio::time::timeout(Duration::from_secs(5), records.end(&serving.session, super::now())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => context.progress.note(&format!("sentinel: the session's end was not recorded: {error}\n")),
+        Err(_) => context.progress.note("sentinel: the session's end was not recorded in time\n"),
+    }
+    ended
+}
