@@ -109,8 +109,12 @@ fn a_role_that_asks_is_named_after_whoever_takes_it_on() {
     let decision = decisions(&listed.stderr).pop().unwrap();
     assert_eq!(decision["user"], "alice");
     assert_eq!(decision["arn"], "arn:aws:sts::123456789012:assumed-role/developer/alice");
-    let first = world.calls().into_iter().find(|call| call.operation == "AssumeRole").unwrap().body;
-    assert_eq!((&first["ExternalId"], &first["SourceIdentity"]), (&json!("from-outside"), &Value::Null));
+    let assumed: Vec<Value> =
+        world.calls().into_iter().filter(|call| call.operation == "AssumeRole").map(|call| call.body).collect();
+    // Once to ask, for all that is asked, and once with the stamp on it.
+    let stamps: Vec<&Value> = assumed.iter().map(|body| &body["SourceIdentity"]).collect();
+    assert_eq!(stamps, [&Value::Null, &decision["source_identity"]]);
+    assert_eq!(assumed[0]["ExternalId"], "from-outside");
     let ask = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
     let request = run(&[("AWS_PROFILE", "dev")], &ask).expect(0).json();
     assert_eq!(request["request"]["requester"], "alice");
