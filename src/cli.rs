@@ -1,6 +1,7 @@
 //! The command line: types only.
 
 mod access;
+mod policy;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::manifest::Builtin;
 use crate::resource::{Invalid, policy_parameter, table};
 
 pub use access::*;
+pub use policy::*;
 
 const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
 
@@ -135,6 +137,9 @@ pub enum Command {
     /// exists and differs is shown and left alone. --write-manifest turns a command into a file to commit.
     #[command(subcommand)]
     Init(InitCommand),
+    /// Policies, before they are applied.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     #[command(flatten)]
     Access(AccessCommand),
     /// The embedded AWS that --local works on.

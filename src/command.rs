@@ -9,12 +9,13 @@ mod init;
 mod local;
 mod pass;
 mod plan;
+mod policy;
 mod status;
 mod validate;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, InitCommand, LocalCommand};
+use crate::cli::{Cli, Command, InitCommand, LocalCommand, PolicyCommand};
 use crate::error::{Error, Exit};
 use crate::report::{self, Terminal, json};
 use context::Context;
@@ -69,6 +70,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Validate(args) => validate::run(&context, &args),
         Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
         Command::Init(command) => init::run(&context, &command).await,
+        Command::Policy(PolicyCommand::Test(args)) => policy::test(&context, &args),
         Command::Access(command) => access::run(&context, &command).await,
         Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
     }
@@ -88,6 +90,7 @@ fn name(command: &Command) -> &'static str {
         Command::Init(InitCommand::Sessions(_)) => "init sessions",
         Command::Init(InitCommand::Bootstrap(_)) => "init bootstrap",
         Command::Init(InitCommand::Status(_)) => "init status",
+        Command::Policy(PolicyCommand::Test(_)) => "policy test",
         Command::Access(command) => access::name(command),
         Command::Local(LocalCommand::Serve(_)) => "local serve",
     }

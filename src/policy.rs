@@ -1,5 +1,6 @@
 //! Policy documents: what a profile's parameter holds, and what it decides.
 
+pub mod cases;
 mod evaluate;
 mod parse;
 

@@ -5,6 +5,7 @@ mod escape;
 mod faults;
 pub mod import;
 pub mod json;
+pub mod policy;
 mod progress;
 pub mod status;
 pub mod text;

@@ -11,14 +11,14 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader};
 use crate::resource::Invalid;
 
-const EFFECTS: &[(&str, Effect)] = &[
+pub(super) const EFFECTS: &[(&str, Effect)] = &[
     ("allow", Effect::Allow),
     ("deny", Effect::Deny),
     ("require_approval", Effect::RequireApproval),
     ("require_server", Effect::RequireServer),
     ("require_server_session", Effect::RequireServerSession),
 ];
-const MODES: &[(&str, Mode)] =
+pub(super) const MODES: &[(&str, Mode)] =
     &[("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)];
 const DAYS: &[(&str, Weekday)] = &[
     ("monday", Weekday::Monday),
@@ -165,7 +165,7 @@ fn each<T>(
     items.iter().filter_map(|item| read(reader, item)).collect()
 }
 
-fn not_blank(text: &str) -> Result<(), Invalid> {
+pub(super) fn not_blank(text: &str) -> Result<(), Invalid> {
     if text.trim().is_empty() {
         return Err(Invalid::new("this is blank", "write something, or leave the key out"));
     }

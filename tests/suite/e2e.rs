@@ -6,6 +6,7 @@ mod iam;
 mod import;
 mod init;
 mod plan;
+mod policy;
 mod prune;
 mod repair;
 mod saved;

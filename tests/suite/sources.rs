@@ -42,7 +42,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("local", &[]),
     ("error", &["diagnostic", "planfile", "reconcile", "resource"]),
     ("cli", &["change", "manifest", "resource"]),
-    ("report", &["access", "change", "cli", "diagnostic", "error", "planfile", "reconcile", "resource"]),
+    ("report", &["access", "change", "cli", "diagnostic", "error", "planfile", "policy", "reconcile", "resource"]),
     (
         "command",
         &[

@@ -1,0 +1,205 @@
+//! Cases kept beside a policy: who, which profile, how and when, and what the policy has to say.
+
+use std::sync::Arc;
+
+use jiff::{Timestamp, Zoned};
+
+use super::parse::{EFFECTS, MODES, not_blank};
+use super::{Ask, Effect, Mode, Policy, evaluate};
+use crate::diagnostic::{Faults, Source};
+use crate::document::{self, Fields, Node, Reader};
+use crate::resource::Invalid;
+
+/// One case.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    pub name: String,
+    /// The line on which it stands.
+    pub line: usize,
+    pub user: String,
+    pub profile: String,
+    pub mode: Mode,
+    /// None where the policy has no windows, so that it does not matter.
+    pub at: Option<Timestamp>,
+    pub expect: Expected,
+    /// The rule that is to decide, where the case says which.
+    pub rule: Option<String>,
+}
+
+/// What a policy is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    Effect(Effect),
+    /// No rule is to match, which is a deny.
+    NoMatch,
+}
+
+impl Expected {
+    /// Returns its name in a case.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Effect(effect) => effect.word(),
+            Self::NoMatch => "no_match",
+        }
+    }
+}
+
+/// What a policy says to a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub passed: bool,
+    pub found: Expected,
+    pub rule: Option<String>,
+}
+
+/// What a case takes where it does not say otherwise.
+#[derive(Default)]
+struct Defaults {
+    user: Option<String>,
+    profile: Option<String>,
+    mode: Option<Mode>,
+    at: Option<Timestamp>,
+}
+
+/// Reads the cases for a policy; what is wrong with them is added to the faults.
+pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<Case> {
+    let Some(root) = document::from_yaml(source, faults) else { return Vec::new() };
+    let mut reader = Reader::new(source, faults);
+    let reader = &mut reader;
+    let Some(mut fields) = reader.map(&root, "cases file") else { return Vec::new() };
+    let defaults = read_common(reader, &mut fields);
+    let cases = fields.required(reader, "cases", "add a list of cases");
+    let cases = cases.and_then(|entry| reader.list(&entry.node, "cases")).unwrap_or_default();
+    fields.finish(reader);
+    let timed = policy.rules.iter().any(|rule| rule.conditions.time.is_some());
+    cases.iter().filter_map(|node| read_case(reader, node, &defaults, timed, source)).collect()
+}
+
+/// Reads what stands in a case, or at the top for all of them.
+fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
+    let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", not_blank));
+    let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", not_blank));
+    let mode = fields.get("mode").and_then(|entry| reader.choice(&entry.node, "mode", MODES));
+    let at = fields.get("at").and_then(|entry| reader.checked(&entry.node, "at", |text| moment(text).map(drop)));
+    Defaults { user, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
+}
+
+fn read_case(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults, timed: bool, source: &Source) -> Option<Case> {
+    let mut fields = reader.map(node, "case")?;
+    let own = read_common(reader, &mut fields);
+    let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", not_blank));
+    let rule = fields.get("rule").and_then(|entry| reader.checked(&entry.node, "rule", not_blank));
+    let mut words: Vec<(&str, Expected)> =
+        EFFECTS.iter().map(|(word, effect)| (*word, Expected::Effect(*effect))).collect();
+    words.push((Expected::NoMatch.word(), Expected::NoMatch));
+    let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    let expect = fields
+        .required(reader, "expect", &format!("add expect: one of {}", list.join(", ")))
+        .and_then(|entry| reader.choice(&entry.node, "expect", &words));
+    let (user, profile) = (own.user.or(defaults.user.clone()), own.profile.or(defaults.profile.clone()));
+    let at = own.at.or(defaults.at);
+    for (key, missing) in [("user", user.is_none()), ("profile", profile.is_none()), ("at", timed && at.is_none())] {
+        // What was written and is wrong has been reported as that.
+        if missing && !fields.all().iter().any(|entry| entry.key == key) {
+            let help = match key {
+                "at" => "the policy has windows of time, so say when: at: \"2026-01-14T10:00:00+01:00\"",
+                _ => "add it here, or at the top of the file for all cases",
+            };
+            let message = format!("the case does not say `{key}`");
+            reader.fault(node.span.clone(), message, format!("`{key}` is missing"), help);
+        }
+    }
+    fields.finish(reader);
+    let (user, profile, expect) = (user?, profile?, expect?);
+    let line = source.line(node.span.start);
+    let name = name.unwrap_or_else(|| format!("{user} into {profile}"));
+    let mode = own.mode.or(defaults.mode).unwrap_or(Mode::Cli);
+    Some(Case { name, line, user, profile, mode, at, expect, rule })
+}
+
+/// Reads a moment: with an offset, or with a time zone.
+fn moment(text: &str) -> Result<Timestamp, Invalid> {
+    let zoned = text.parse::<Zoned>().map(|zoned| zoned.timestamp());
+    zoned.or_else(|_| text.parse::<Timestamp>()).map_err(|_| {
+        Invalid::new(
+            format!("\"{text}\" is not a moment"),
+            "write one such as \"2026-01-14T10:00:00+01:00\" or \"2026-01-14T10:00[Europe/Zurich]\"",
+        )
+    })
+}
+
+/// Returns what the policy says to a case.
+pub fn judge(policy: &Policy, case: &Case) -> Finding {
+    let Case { user, profile, mode, at, .. } = case;
+    let ask = Ask { user, profile, mode: *mode, at: at.unwrap_or(Timestamp::UNIX_EPOCH) };
+    let rule = evaluate(policy, &ask);
+    let found = rule.map_or(Expected::NoMatch, |rule| Expected::Effect(rule.effect));
+    let rule = rule.map(|rule| rule.name.clone());
+    let passed = found == case.expect && (case.rule.is_none() || case.rule == rule);
+    Finding { passed, found, rule }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"
+version: "1"
+rules:
+  - name: office
+    effect: allow
+    conditions: { users: [alice], time: { hours: { start: "09:00", end: "17:00" }, timezone: Europe/Zurich } }
+  - { name: prod, effect: require_approval, conditions: { profiles: [prod] } }
+"#;
+
+    fn read(text: &str) -> (Vec<Case>, Vec<String>) {
+        let mut faults = Faults::default();
+        let policy = super::super::parse(&Source::new("p.yaml", POLICY), &mut faults).unwrap();
+        let cases = parse(&Source::new("p.test.yaml", text), &policy, &mut faults);
+        let line =
+            |fault: &crate::diagnostic::Fault| format!("{}: {}", fault.source.line(fault.span.start), fault.message);
+        (cases, faults.into_sorted().iter().map(line).collect())
+    }
+
+    #[test]
+    fn each_case_is_asked_as_exec_would_ask() {
+        let text = r#"
+profile: dev
+at: "2026-01-14T10:00:00+01:00"
+cases:
+  - { user: alice, expect: allow, rule: office }
+  - { name: too early, user: alice, at: "2026-01-14T08:59[Europe/Zurich]", expect: no_match }
+  - { user: bob, profile: prod, mode: server, expect: require_approval }
+  - { user: alice, expect: deny }
+  - { user: alice, expect: allow, rule: other }
+"#;
+        let (cases, faults) = read(text);
+        assert_eq!(faults, [""; 0]);
+        let policy = super::super::parse(&Source::new("p.yaml", POLICY), &mut Faults::default()).unwrap();
+        let passed: Vec<bool> = cases.iter().map(|case| judge(&policy, case).passed).collect();
+        assert_eq!(passed, [true, true, true, false, false]);
+        assert_eq!((cases[1].name.as_str(), cases[1].line), ("too early", 6));
+        assert_eq!(cases[2].name, "bob into prod");
+        let finding = judge(&policy, &cases[3]);
+        assert_eq!((finding.found, finding.rule.as_deref()), (Expected::Effect(Effect::Allow), Some("office")));
+    }
+
+    #[test]
+    fn every_fault_is_reported_with_its_line() {
+        let text = r#"profile: dev
+cases:
+  - { user: alice, expect: alow, at: "2026-01-14" }
+  - { expect: allow, at: "2026-01-14T10:00:00Z" }
+  - { user: bob, expect: deny }
+  - { user: bob, expect: deny, at: "2026-01-14T10:00:00Z", when: x }
+"#;
+        let expected = [
+            "3: `expect` cannot be \"alow\"",
+            "3: \"2026-01-14\" is not a moment",
+            "4: the case does not say `user`",
+            "5: the case does not say `at`",
+            "6: unknown key `when` in `case`",
+        ];
+        assert_eq!(read(text).1, expected);
+    }
+}
