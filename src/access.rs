@@ -14,6 +14,7 @@ pub mod sessions;
 pub mod shell;
 pub mod stamp;
 pub mod time;
+mod transition;
 
 pub use listing::Listed;
 

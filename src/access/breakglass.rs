@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::listing::{Ask, Listed, Wanted, list};
 use super::time::{as_seconds, as_seconds_if, precise, read, text, whole};
+use super::transition::settled;
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 
@@ -217,16 +218,10 @@ impl Events<'_> {
             when: vec![Test::Is("event_id", Value::text(id))],
         };
         let written = self.0.write_all(&[Write::Set { id: id.to_owned(), set, when }, free], mark).await;
-        if let Err(error) = written
-            && error.class != Class::ConditionFailed
-        {
-            return Err(error);
-        }
-        let Some(item) = self.0.get(id).await? else { return Ok(Closed::Unknown) };
-        let ours = text(&item, "closing").as_deref() == Some(mark);
-        Ok(match Event::read(&item, now) {
+        let Some(after) = settled(&self.0, written, id, ("closing", mark)).await? else { return Ok(Closed::Unknown) };
+        Ok(match Event::read(&after.item, now) {
             None => Closed::Unknown,
-            Some(event) if ours => Closed::Done(event),
+            Some(event) if after.ours => Closed::Done(event),
             Some(event) => Closed::Over(event),
         })
     }

@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::listing::{Ask, Listed, Wanted, list};
 use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
-use crate::resource::call::{CallError, Class};
+use super::transition::{create, settled};
+use crate::resource::call::CallError;
 use crate::resource::record::{ID, Item, Query, Records, Test, Value, Write};
 
 /// How long a request waits for an answer, in seconds.
@@ -147,13 +148,9 @@ impl Request {
 }
 
 impl Requests<'_> {
-    /// Writes a new request. Its id is random: a record that has it is this one, written by a call whose answer was lost.
+    /// Writes a new request.
     pub async fn create(&self, request: &Request) -> Result<(), CallError> {
-        let put = Write::Put { item: request.item(), when: vec![Test::Absent(ID)] };
-        match self.0.write(&put).await {
-            Err(error) if error.class == Class::ConditionFailed => Ok(()),
-            ended => ended,
-        }
+        create(&self.0, request.item()).await
     }
 
     /// Reads a request.
@@ -240,17 +237,13 @@ impl Requests<'_> {
         let pending = Test::Is("status", Value::text(Status::Pending.word()));
         let when = vec![pending, Test::Above("expires_at", whole(now)), whose];
         let written = self.0.write(&Write::Set { id: id.to_owned(), set, when }).await;
-        if let Err(error) = written
-            && error.class != Class::ConditionFailed
-        {
-            return Err(error);
-        }
         // Also where the write went through: what is shown is what stands there.
-        let Some(item) = self.0.get(id).await? else { return Ok(Answered::Unknown) };
-        let ours = text(&item, "decision").as_deref() == Some(mark);
-        Ok(match Request::read(&item, now) {
+        let Some(after) = settled(&self.0, written, id, ("decision", mark)).await? else {
+            return Ok(Answered::Unknown);
+        };
+        Ok(match Request::read(&after.item, now) {
             None => Answered::Unknown,
-            Some(request) if ours => Answered::Done(request),
+            Some(request) if after.ours => Answered::Done(request),
             Some(request) => Answered::Over(request),
         })
     }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::listing::{Ask, Listed, Wanted, list};
 use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
+use super::transition::{create, settled};
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
 
@@ -140,12 +141,7 @@ fn active() -> Test {
 impl Sessions<'_> {
     /// Records a new session.
     pub async fn start(&self, session: &Session) -> Result<(), CallError> {
-        let put = Write::Put { item: session.item(), when: vec![Test::Absent(ID)] };
-        match self.0.write(&put).await {
-            // A random id: what has it is this session, written by a call whose answer was lost.
-            Err(error) if error.class == Class::ConditionFailed => Ok(()),
-            ended => ended,
-        }
+        create(&self.0, session.item()).await
     }
 
     /// Notes that a session asks for credentials, and tells whether it may: one call, which is check and note in one.
@@ -197,16 +193,12 @@ impl Sessions<'_> {
             ("revocation", Value::text(mark)),
         ];
         let written = self.0.write(&Write::Set { id: id.to_owned(), set, when: vec![active()] }).await;
-        if let Err(error) = written
-            && error.class != Class::ConditionFailed
-        {
-            return Err(error);
-        }
-        let Some(item) = self.0.get(id).await? else { return Ok(Revoked::Unknown) };
-        let ours = text(&item, "revocation").as_deref() == Some(mark);
-        Ok(match Session::read(&item, now) {
+        let Some(after) = settled(&self.0, written, id, ("revocation", mark)).await? else {
+            return Ok(Revoked::Unknown);
+        };
+        Ok(match Session::read(&after.item, now) {
             None => Revoked::Unknown,
-            Some(session) if ours => Revoked::Done(session),
+            Some(session) if after.ours => Revoked::Done(session),
             Some(session) => Revoked::Over(session),
         })
     }

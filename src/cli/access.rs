@@ -4,9 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{duration, profile_name, table_name};
+use crate::access::{breakglass, requests, sessions};
 
 #[derive(Debug, Subcommand)]
 pub enum AccessCommand {
@@ -182,24 +184,14 @@ pub struct RequestArgs {
     pub table: RequestTable,
 }
 
-/// Where a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RequestStatus {
-    Pending,
-    Approved,
-    Denied,
-    Cancelled,
-    Expired,
-}
-
 #[derive(Debug, Args)]
 pub struct ListArgs {
     /// Those of this user.
     #[arg(long, value_name = "USER")]
     pub requester: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_enum)]
-    pub status: Option<RequestStatus>,
+    #[arg(long, value_name = "STATUS", value_parser = words(&requests::Status::ALL, requests::Status::word))]
+    pub status: Option<requests::Status>,
     /// Those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: Option<String>,
@@ -269,22 +261,14 @@ pub struct BreakglassArgs {
     pub table: BreakglassTable,
 }
 
-/// Where a break-glass event stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum BreakglassStatus {
-    Active,
-    Closed,
-    Expired,
-}
-
 #[derive(Debug, Args)]
 pub struct BreakglassListArgs {
     /// Those of this user.
     #[arg(long, value_name = "USER")]
     pub invoker: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_enum)]
-    pub status: Option<BreakglassStatus>,
+    #[arg(long, value_name = "STATUS", value_parser = words(&breakglass::Status::ALL, breakglass::Status::word))]
+    pub status: Option<breakglass::Status>,
     /// Those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: Option<String>,
@@ -313,23 +297,14 @@ pub struct BreakglassCloseArgs {
     pub table: BreakglassTable,
 }
 
-/// Where a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SessionStatus {
-    Active,
-    Revoked,
-    Ended,
-    Expired,
-}
-
 #[derive(Debug, Args)]
 pub struct SessionListArgs {
     /// Those of this user.
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_enum)]
-    pub status: Option<SessionStatus>,
+    #[arg(long, value_name = "STATUS", value_parser = words(&sessions::Status::ALL, sessions::Status::word))]
+    pub status: Option<sessions::Status>,
     /// Those of this server.
     #[arg(long, value_name = "ID")]
     pub server_instance: Option<String>,
@@ -356,6 +331,15 @@ pub struct SessionRevokeArgs {
     pub reason: String,
     #[command(flatten)]
     pub table: SessionTable,
+}
+
+/// Reads one of a few words as what it stands for.
+fn words<T: Copy + Send + Sync + 'static>(all: &[T], word: fn(T) -> &'static str) -> impl TypedValueParser<Value = T> {
+    let all = all.to_vec();
+    PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>()).try_map(move |text| {
+        let found = all.iter().copied().find(|one| word(*one) == text);
+        found.ok_or_else(|| format!("{text} is none of them"))
+    })
 }
 
 /// Reads a text for people: at least and at most so many characters, without the white space around it.

@@ -225,6 +225,12 @@ impl Site {
 }
 
 impl Table {
+    /// Returns the error for a record that is not there, with the command that lists one's own.
+    fn lacks(&self, what: &str, id: &str, list: &str) -> Error {
+        let message = format!("there is no {what} {id} in the table {} ({})", self.name, self.source);
+        Error::usage(message, format!("sentinel {list} shows yours"))
+    }
+
     /// Returns the flag that names it, where something else than its default name does.
     fn flag(&self) -> Vec<String> {
         if self.name == self.builtin.default_name() {

@@ -41,7 +41,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("iam", &["manifest", "resource"]),
     ("local", &[]),
     ("error", &["diagnostic", "planfile", "reconcile", "resource"]),
-    ("cli", &["change", "manifest", "resource"]),
+    ("cli", &["access", "change", "manifest", "resource"]),
     ("report", &["access", "change", "cli", "diagnostic", "error", "planfile", "policy", "reconcile", "resource"]),
     (
         "command",

@@ -5,9 +5,7 @@ use serde_json::json;
 use super::{Site, Table, denied, now, random};
 use crate::access::breakglass::{Closed, Event, Events, Filter, Opened, Status};
 use crate::access::{self, time};
-use crate::cli::{
-    BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs, BreakglassListArgs, BreakglassStatus, BreakglassTable,
-};
+use crate::cli::{BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs, BreakglassListArgs, BreakglassTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
@@ -62,17 +60,12 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
 
 pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let status = args.status.map(|status| match status {
-        BreakglassStatus::Active => Status::Active,
-        BreakglassStatus::Closed => Status::Closed,
-        BreakglassStatus::Expired => Status::Expired,
-    });
     let mut invoker = args.invoker.clone();
-    if invoker.is_none() && args.profile.is_none() && status.is_none() {
+    if invoker.is_none() && args.profile.is_none() && args.status.is_none() {
         invoker = Some(site.user().await?.name);
     }
     let at = now();
-    let filter = Filter { invoker: invoker.as_deref(), profile: args.profile.as_deref(), status };
+    let filter = Filter { invoker: invoker.as_deref(), profile: args.profile.as_deref(), status: args.status };
     let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.invoker), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
@@ -98,7 +91,7 @@ pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<
     let (site, table) = site(context, &args.table).await?;
     let found = Events(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(event) = found.map_err(|error| site.of_table(context, &table, error))? else {
-        return Err(unknown(&args.id, &table));
+        return Err(table.lacks("break-glass event", &args.id, "breakglass-list"));
     };
     context.terminal.records(|| rendered(&event), || document("breakglass-check", &event));
     Ok(Exit::Done)
@@ -112,7 +105,7 @@ pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Resu
     let closed = events.close(&args.id, (&user.name, &args.reason), &mark, now()).await;
     let event = match closed.map_err(|error| site.of_table(context, &table, error))? {
         Closed::Done(event) => event,
-        Closed::Unknown => return Err(unknown(&args.id, &table)),
+        Closed::Unknown => return Err(table.lacks("break-glass event", &args.id, "breakglass-list")),
         Closed::Over(event) => {
             let by = event.closed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
             let message = format!("break-glass event {} is {}{by} already", args.id, event.status.word());
@@ -121,9 +114,4 @@ pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Resu
     };
     context.terminal.records(|| rendered(&event), || document("breakglass-close", &event));
     Ok(Exit::Done)
-}
-
-fn unknown(id: &str, table: &Table) -> Error {
-    let hint = "sentinel breakglass-list shows yours";
-    Error::usage(format!("there is no break-glass event {id} in the table {} ({})", table.name, table.source), hint)
 }

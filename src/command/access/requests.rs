@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Site, Table, denied, now, random};
 use crate::access::requests::{Answer, Answered, Filter, Request, Requests, Status, WAITS};
 use crate::access::{self, time};
-use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestStatus, RequestTable};
+use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
@@ -51,19 +51,12 @@ fn document(command: &str, request: &Request) -> serde_json::Value {
 
 pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let status = args.status.map(|status| match status {
-        RequestStatus::Pending => Status::Pending,
-        RequestStatus::Approved => Status::Approved,
-        RequestStatus::Denied => Status::Denied,
-        RequestStatus::Cancelled => Status::Cancelled,
-        RequestStatus::Expired => Status::Expired,
-    });
     let mut requester = args.requester.clone();
-    if requester.is_none() && args.profile.is_none() && status.is_none() {
+    if requester.is_none() && args.profile.is_none() && args.status.is_none() {
         requester = Some(site.user().await?.name);
     }
     let at = now();
-    let filter = Filter { requester: requester.as_deref(), profile: args.profile.as_deref(), status };
+    let filter = Filter { requester: requester.as_deref(), profile: args.profile.as_deref(), status: args.status };
     let requests = Requests(site.gateway.records(&table.name));
     let listed = requests.list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
@@ -87,7 +80,7 @@ pub(super) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exi
     let (site, table) = site(context, &args.table).await?;
     let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(request) = found.map_err(|error| site.of_table(context, &table, error))? else {
-        return Err(unknown(&args.id, &table));
+        return Err(table.lacks("request", &args.id, "list"));
     };
     context.terminal.records(|| rendered(&request), || document("check", &request));
     Ok(Exit::Done)
@@ -116,7 +109,7 @@ async fn settle(
     let answered = requests.answer(id, answer, (&user.name, comment), &mark, now()).await;
     let request = match answered.map_err(|error| site.of_table(context, &table, error))? {
         Answered::Done(request) => request,
-        Answered::Unknown => return Err(unknown(id, &table)),
+        Answered::Unknown => return Err(table.lacks("request", id, "list")),
         Answered::Own(request) => {
             let message = format!("request {id} is your own ({}): nobody decides on their own", request.requester);
             return Err(denied(
@@ -147,9 +140,4 @@ fn standing(request: &Request) -> String {
         }
         _ => request.status.word().to_owned(),
     }
-}
-
-fn unknown(id: &str, table: &Table) -> Error {
-    let hint = "sentinel list shows yours";
-    Error::usage(format!("there is no request {id} in the table {} ({})", table.name, table.source), hint)
 }

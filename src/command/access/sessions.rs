@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Site, Table, denied, now, random};
 use crate::access;
 use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
-use crate::cli::{SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionStatus, SessionTable};
+use crate::cli::{SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
@@ -24,18 +24,12 @@ fn document(command: &str, session: &Session) -> serde_json::Value {
 
 pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let status = args.status.map(|status| match status {
-        SessionStatus::Active => Status::Active,
-        SessionStatus::Revoked => Status::Revoked,
-        SessionStatus::Ended => Status::Ended,
-        SessionStatus::Expired => Status::Expired,
-    });
     let mut user = args.user.clone();
-    if user.is_none() && args.server_instance.is_none() && status.is_none() {
+    if user.is_none() && args.server_instance.is_none() && args.status.is_none() {
         user = Some(site.user().await?.name);
     }
     let at = now();
-    let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status };
+    let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status: args.status };
     let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
@@ -61,7 +55,7 @@ pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exi
     let (site, table) = site(context, &args.table).await?;
     let found = Sessions(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
-        return Err(unknown(&args.id, &table));
+        return Err(table.lacks("session", &args.id, "server-sessions"));
     };
     context.terminal.records(|| rendered(&session), || document("server-session", &session));
     Ok(Exit::Done)
@@ -75,7 +69,7 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
     let revoked = sessions.revoke(&args.id, (&user.name, &args.reason), &mark, now()).await;
     let session = match revoked.map_err(|error| site.of_table(context, &table, error))? {
         Revoked::Done(session) => session,
-        Revoked::Unknown => return Err(unknown(&args.id, &table)),
+        Revoked::Unknown => return Err(table.lacks("session", &args.id, "server-sessions")),
         Revoked::Over(session) => {
             let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
             let message = format!("session {} is {}{by} already", args.id, session.status.word());
@@ -84,9 +78,4 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
     };
     context.terminal.records(|| rendered(&session), || document("server-revoke", &session));
     Ok(Exit::Done)
-}
-
-fn unknown(id: &str, table: &Table) -> Error {
-    let hint = "sentinel server-sessions shows yours";
-    Error::usage(format!("there is no session {id} in the table {} ({})", table.name, table.source), hint)
 }
