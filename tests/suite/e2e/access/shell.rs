@@ -24,7 +24,7 @@ pub fn shells() -> Vec<&'static str> {
 
 /// Returns a shell that finds the binary, and reads none of the machine's own start-up files.
 pub fn shell(world: &World, shell: &str, user: &str, args: &[&str]) -> Command {
-    // What a user has set is what the binary is given by the helper.
+    // The same variables as the binary gets when a test runs it itself.
     let like = world.command_as(user, &[]);
     let mut command = Command::new(shell);
     command.current_dir(world.folder.path()).env_clear();
