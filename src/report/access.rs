@@ -24,6 +24,9 @@ pub struct Listing<'a> {
 /// Longer texts are cut in a list; the whole of them is shown for one record.
 const CELL: usize = 60;
 
+/// So much of the last column is shown on the narrowest terminal.
+const LEAST: usize = 8;
+
 /// A cell: what it says, and how it is painted.
 type Cell = (String, Option<anstyle::Style>);
 
@@ -68,7 +71,7 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     // The last column is the one with the long texts: it has what the others leave.
     let last = heads.len() - 1;
     let others: usize = widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
-    let room = listing.width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(heads[last].len());
+    let room = listing.width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(LEAST);
     widths[last] = widths[last].min(room);
     let line = |cells: Vec<(String, usize)>| {
         let padded: Vec<String> = cells
@@ -132,7 +135,7 @@ fn request_status(status: requests::Status) -> Cell {
 
 /// Returns a list of requests.
 pub fn requests(listing: &Listing<'_>, requests: &[Request]) -> String {
-    let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "CREATED", "EXPIRES", "JUSTIFICATION"];
+    let heads = ["ID", "STATUS", "PROFILE", "REQUESTER", "CREATED", "EXPIRES", "WHY"];
     let row = |one: &Request| {
         vec![
             plain(&one.id),
@@ -181,7 +184,7 @@ fn event_status(status: breakglass::Status) -> Cell {
 
 /// Returns a list of break-glass events.
 pub fn events(listing: &Listing<'_>, events: &[Event]) -> String {
-    let heads = ["ID", "STATUS", "PROFILE", "INVOKER", "REASON", "CREATED", "EXPIRES", "JUSTIFICATION"];
+    let heads = ["ID", "STATUS", "PROFILE", "INVOKER", "REASON", "CREATED", "EXPIRES", "WHY"];
     let row = |one: &Event| {
         vec![
             plain(&one.id),
@@ -303,7 +306,7 @@ mod tests {
         insta::assert_snapshot!(plain(&requests(&listing, &found)), @r"
         Requests by alice@example.com (sentinel-requests), newest first
 
-          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  JUSTIFICATION
+          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  WHY
           0123456789abcdef  pending   prod     alice@example.com  0s ago   in 1h    Deploy the hotfix
           0123456789abcdef  approved  prod     alice@example.com  0s ago   in 1h    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
           0123456789abcdef  denied    prod     alice@example.com  0s ago   in 1h    bad\u{1b}[31m\nline\u{202e}
@@ -315,10 +318,10 @@ mod tests {
         insta::assert_snapshot!(plain(&requests(&narrow, &found)), @r"
         Requests by alice@example.com (sentinel-requests), newest first
 
-          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  JUSTIFICATION
-          0123456789abcdef  pending   prod     alice@example.com  3d ago   2d ago   Deploy the h…
-          0123456789abcdef  approved  prod     alice@example.com  3d ago   2d ago   xxxxxxxxxxxx…
-          0123456789abcdef  denied    prod     alice@example.com  3d ago   2d ago   bad\u{1b}[31…
+          ID                STATUS    PROFILE  REQUESTER          CREATED  EXPIRES  WHY
+          0123456789abcdef  pending   prod     alice@example.com  3d ago   2d ago   Deploy …
+          0123456789abcdef  approved  prod     alice@example.com  3d ago   2d ago   xxxxxxx…
+          0123456789abcdef  denied    prod     alice@example.com  3d ago   2d ago   bad\u{1…
         ");
         let none = requests(&Listing { more: false, ..listing }, &[]);
         insta::assert_snapshot!(plain(&none), @r"
