@@ -16,6 +16,8 @@ use crate::resource::caller::Caller;
 #[derive(Debug, Clone, Copy)]
 pub struct Gate<'a> {
     pub gateway: &'a Gateway,
+    /// The account whose users are let in, if it has to be one.
+    pub account: Option<&'a str>,
     pub profile: &'a str,
     /// The name of its policy's parameter.
     pub parameter: &'a str,
@@ -33,10 +35,14 @@ pub struct User {
 }
 
 impl User {
-    /// Returns the user behind an identity.
-    pub fn of(caller: &Caller) -> Result<Self, Stopped> {
+    /// Returns the user behind an identity, if it is one of the account.
+    pub fn of(caller: Caller, account: Option<&str>) -> Result<Self, Stopped> {
         let name = caller.user().map_err(Stopped::NoUser)?;
-        Ok(Self { name, arn: caller.arn.clone(), account: caller.account.clone() })
+        let user = Self { name, arn: caller.arn, account: caller.account };
+        if account.is_some_and(|account| account != user.account) {
+            return Err(Stopped::WrongAccount(user));
+        }
+        Ok(user)
     }
 }
 
@@ -135,9 +141,7 @@ pub enum Stopped {
     Call(CallError),
     NoUser(String),
     /// Credentials of another account than the one that is meant.
-    WrongAccount {
-        account: String,
-    },
+    WrongAccount(User),
 }
 
 impl From<CallError> for Stopped {
@@ -169,11 +173,10 @@ impl Decision {
 }
 
 impl Gate<'_> {
-    /// Decides, for a user who is known already or is asked for. Only those of `account` are let in, if one is given.
+    /// Decides, for a user who is known already or is asked for.
     pub async fn decide(
         &self,
         known: Option<&User>,
-        account: Option<&str>,
         way: Way<'_>,
         id: &str,
         now: Timestamp,
@@ -181,14 +184,11 @@ impl Gate<'_> {
         let user = async {
             match known {
                 Some(user) => Ok(user.clone()),
-                None => User::of(&self.gateway.identify().await?),
+                None => User::of(self.gateway.identify().await?, self.account),
             }
         };
         let (user, live) = future::join(user, self.gateway.policy(self.parameter)).await;
         let user = user?;
-        if account.is_some_and(|account| account != user.account) {
-            return Err(Stopped::WrongAccount { account: user.account });
-        }
         let live = live?;
         let decision = Decision {
             time: now,

@@ -11,17 +11,22 @@ mod shell;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
 
 use super::context::{Context, no_region};
 use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
+use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::cli::{AccessCommand, ShellCommand};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
-use crate::reconcile::guard::Refusal;
+use crate::reconcile::guard;
+use crate::report::access::Listing;
+use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::table;
 
@@ -134,26 +139,17 @@ impl Site {
     /// Asks STS who is calling.
     async fn user(&self) -> Result<User, Error> {
         let caller = self.gateway.identify().await.map_err(|error| self.failed(error))?;
-        let user = User::of(&caller).map_err(|stopped| self.stopped(stopped))?;
-        match self.account() {
-            Some(account) if account != user.account => {
-                Err(self.stopped(Stopped::WrongAccount { account: user.account }))
-            }
-            _ => Ok(user),
-        }
+        User::of(caller, self.account()).map_err(|stopped| self.stopped(stopped))
     }
 
     fn stopped(&self, stopped: Stopped) -> Error {
         match stopped {
             Stopped::Call(error) => self.failed(error),
             Stopped::NoUser(why) => Error::usage(why, "use the credentials of an IAM user, or of a role"),
-            Stopped::WrongAccount { account } => Error::Refused(Refusal {
-                message: format!(
-                    "wrong account: the manifest is for {}, and these credentials are for {account}",
-                    self.account().unwrap_or_default()
-                ),
-                hint: String::from("use other credentials, or change account_id under [aws]"),
-            }),
+            Stopped::WrongAccount(user) => {
+                let expected = self.account().unwrap_or_default();
+                Error::Refused(guard::wrong_account("the manifest", expected, (&user.account, &user.arn)))
+            }
         }
     }
 
@@ -278,6 +274,23 @@ fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new(shown, text), &mut faults);
     if faults.is_empty() { Ok(parsed.manifest) } else { Err(Error::Faults(faults.into_sorted())) }
+}
+
+/// Shows records: what they are and what they were narrowed to, each with the word before it.
+fn show_list<T: Serialize>(
+    context: &Context,
+    table: &Table,
+    (command, key): (&str, &str),
+    (what, by): (&str, &[(&str, Option<&str>)]),
+    listed: &Listed<T>,
+    rendered: fn(&Listing<'_>, &[T]) -> String,
+) {
+    let width = context.terminal.width();
+    let listing = Listing { what, by, table: &table.name, more: listed.more, now: now(), width };
+    context.terminal.records(
+        || rendered(&listing, &listed.records),
+        || json::document(command, json!({ "table": table.name, key: listed.records, "more": listed.more })),
+    );
 }
 
 /// The one clock of these commands.

@@ -18,7 +18,7 @@ use crate::provider::{Observe, Reader};
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, ImportedResource, Warning, render};
 use crate::report::json;
-use crate::resource::policy_parameter::{Found, ParameterType, Tier, check_profile};
+use crate::resource::policy_parameter::{Found, ParameterType, Tier, check_profile, profile_of};
 use crate::resource::table::{Table, Ttl};
 use crate::resource::{Address, Desired, Observed, Tags};
 
@@ -93,7 +93,7 @@ impl Import {
 
     fn policy(&mut self, root: &str, found: Found) {
         let Found { name, live } = found;
-        let profile = name.strip_prefix(root).unwrap_or(&name).trim_start_matches('/').to_owned();
+        let profile = profile_of(&name, root).to_owned();
         if check_profile(&profile).is_err() {
             return self.warn(&name, "left out: it stands deeper than a profile's policy does");
         }

@@ -10,6 +10,7 @@ use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
 use crate::report::json;
 use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus, render};
+use crate::resource::policy_parameter::profile_of;
 use crate::resource::{Gap, Kind};
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
@@ -81,11 +82,10 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     let mut failed = plan.gaps().any(|gap| !gap.denied);
     match found {
         Ok(found) => {
-            let below = |name: &str| name.strip_prefix(&root).unwrap_or(name).trim_start_matches('/').to_owned();
             status.parameters = found
                 .into_iter()
                 .map(|one| ParameterStatus {
-                    profile: below(&one.name),
+                    profile: profile_of(&one.name, &root).to_owned(),
                     name: one.name,
                     state: State::Present { status: None },
                     version: one.live.facts.version,

@@ -30,16 +30,20 @@ pub fn allow(plan: &mut Plan, allowed: &BTreeSet<Consent>) {
 /// `who` says what means it: "the manifest", "the plan".
 pub fn account(plan: &Plan, who: &str, expected: Option<&str>) -> Result<(), Refusal> {
     match (expected, &plan.target.caller) {
-        (Some(expected), Some(caller)) if caller.account != expected && plan.target.local.is_none() => Err(Refusal {
-            message: format!(
-                "wrong account: {who} is for {expected}, the credentials are for {} ({})",
-                caller.account, caller.arn
-            ),
-            hint: format!(
-                "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change what {who} is for"
-            ),
-        }),
+        (Some(expected), Some(caller)) if caller.account != expected && plan.target.local.is_none() => {
+            Err(wrong_account(who, expected, (&caller.account, &caller.arn)))
+        }
         _ => Ok(()),
+    }
+}
+
+/// Returns the refusal of credentials for another account.
+pub fn wrong_account(who: &str, expected: &str, (account, arn): (&str, &str)) -> Refusal {
+    Refusal {
+        message: format!("wrong account: {who} is for {expected}, the credentials are for {account} ({arn})"),
+        hint: format!(
+            "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change what {who} is for"
+        ),
     }
 }
 

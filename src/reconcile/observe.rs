@@ -9,7 +9,7 @@ use super::plan::{Scope, Unmanaged};
 use crate::provider::{Observe, POLICY_BATCH};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
-use crate::resource::policy_parameter::PolicyParameter;
+use crate::resource::policy_parameter::{PolicyParameter, profile_of};
 use crate::resource::table::Table;
 use crate::resource::{Address, Desired, DesiredResource, Gap, Kind, Observed, ObservedResource, Pair, Presence};
 
@@ -117,7 +117,7 @@ pub(super) async fn strays(
     match (found, owned) {
         (Ok(found), Ok(owned)) => {
             for one in found.into_iter().filter(|one| !names.contains(one.name.as_str())) {
-                let below = one.name.strip_prefix(root).unwrap_or(&one.name).trim_start_matches('/').to_owned();
+                let below = profile_of(&one.name, root).to_owned();
                 let address = Address::profile(below);
                 if !scope.holds(&address) {
                     continue;

@@ -300,6 +300,11 @@ pub fn check_profile(profile: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// Returns the profile whose policy a parameter is: what of its name stands below the root.
+pub fn profile_of<'a>(name: &'a str, root: &str) -> &'a str {
+    name.strip_prefix(root).unwrap_or(name).trim_start_matches('/')
+}
+
 /// Checks a policy root: the path under which the parameters stand.
 pub fn check_root(root: &str) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));

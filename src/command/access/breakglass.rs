@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random};
+use super::{Site, Table, denied, now, random, show_list};
 use crate::access::breakglass::{Closed, Event, Events, Filter, Opened, Status};
 use crate::access::{self, time};
 use crate::cli::{BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs, BreakglassListArgs, BreakglassTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::report::access::{Listing, event as rendered, events as table_of};
+use crate::report::access::{event as rendered, events as table_of};
 use crate::report::json;
 
 async fn site(context: &Context, table: &BreakglassTable) -> Result<(Site, Table), Error> {
@@ -64,26 +64,11 @@ pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result
     if invoker.is_none() && args.profile.is_none() && args.status.is_none() {
         invoker = Some(site.user().await?.name);
     }
-    let at = now();
     let filter = Filter { invoker: invoker.as_deref(), profile: args.profile.as_deref(), status: args.status };
-    let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
+    let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.invoker), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    let listing = Listing {
-        what: "Break-glass events",
-        by: &words,
-        table: &table.name,
-        more: listed.more,
-        now: at,
-        width: context.terminal.width(),
-    };
-    context.terminal.records(
-        || table_of(&listing, &listed.records),
-        || {
-            let body = json!({ "table": table.name, "events": listed.records, "more": listed.more });
-            json::document("breakglass-list", body)
-        },
-    );
+    show_list(context, &table, ("breakglass-list", "events"), ("Break-glass events", &words), &listed, table_of);
     Ok(Exit::Done)
 }
 

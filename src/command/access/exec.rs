@@ -44,6 +44,7 @@ impl Asked {
     pub(super) fn gate(&self) -> Gate<'_> {
         Gate {
             gateway: &self.site.gateway,
+            account: self.site.account(),
             profile: &self.profile,
             parameter: &self.parameter,
             requests: &self.requests.name,
@@ -53,7 +54,7 @@ impl Asked {
 
     pub(super) async fn decide(&self, way: Way<'_>) -> Result<Decision, Error> {
         let id = random(access::id())?;
-        let decided = self.gate().decide(None, self.site.account(), way, &id, now()).await;
+        let decided = self.gate().decide(None, way, &id, now()).await;
         decided.map_err(|stopped| self.site.stopped(stopped))
     }
 

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random};
+use super::{Site, Table, denied, now, random, show_list};
 use crate::access::requests::{Answer, Answered, Filter, Request, Requests, Status, WAITS};
 use crate::access::{self, time};
 use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::report::access::{Listing, request as rendered, requests as table_of};
+use crate::report::access::{request as rendered, requests as table_of};
 use crate::report::json;
 
 async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), Error> {
@@ -55,24 +55,12 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
     if requester.is_none() && args.profile.is_none() && args.status.is_none() {
         requester = Some(site.user().await?.name);
     }
-    let at = now();
     let filter = Filter { requester: requester.as_deref(), profile: args.profile.as_deref(), status: args.status };
     let requests = Requests(site.gateway.records(&table.name));
-    let listed = requests.list(&filter, args.limit.most(), at).await;
+    let listed = requests.list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.requester), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    let listing = Listing {
-        what: "Requests",
-        by: &words,
-        table: &table.name,
-        more: listed.more,
-        now: at,
-        width: context.terminal.width(),
-    };
-    context.terminal.records(
-        || table_of(&listing, &listed.records),
-        || json::document("list", json!({ "table": table.name, "requests": listed.records, "more": listed.more })),
-    );
+    show_list(context, &table, ("list", "requests"), ("Requests", &words), &listed, table_of);
     Ok(Exit::Done)
 }
 

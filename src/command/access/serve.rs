@@ -48,20 +48,18 @@ impl Serving {
         let failed = |what: String| Refusal::Failed(what);
         let id = access::id().map_err(|error| failed(error.to_string()))?;
         let now = now();
-        let (asked, account) = (&self.asked, self.asked.site.account());
+        let asked = &self.asked;
         let way = Way::Server { session_table: Some(&self.sessions.name) };
         let gate = asked.gate();
         let sessions = Sessions(asked.site.gateway.records(&self.sessions.name));
-        let (seen, decision) = futures_util::future::join(
-            sessions.seen(&self.session, now),
-            gate.decide(Some(&self.user), account, way, &id, now),
-        )
-        .await;
+        let (seen, decision) =
+            futures_util::future::join(sessions.seen(&self.session, now), gate.decide(Some(&self.user), way, &id, now))
+                .await;
         let seen = seen.map_err(|error| failed(format!("the session cannot be looked at: {error}")))?;
         let mut decision = decision.map_err(|stopped| match stopped {
             Stopped::Call(error) => failed(error.to_string()),
             Stopped::NoUser(why) => Refusal::Denied(why),
-            Stopped::WrongAccount { account } => Refusal::Denied(format!("wrong account {account}")),
+            Stopped::WrongAccount(user) => Refusal::Denied(format!("wrong account {}", user.account)),
         })?;
         if let Err(session) = seen {
             decision.decision = Verdict::Deny;

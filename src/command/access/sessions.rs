@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random};
+use super::{Site, Table, denied, now, random, show_list};
 use crate::access;
 use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
 use crate::cli::{SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::report::access::{Listing, session as rendered, sessions as table_of};
+use crate::report::access::{session as rendered, sessions as table_of};
 use crate::report::json;
 
 async fn site(context: &Context, table: &SessionTable) -> Result<(Site, Table), Error> {
@@ -28,26 +28,11 @@ pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Ex
     if user.is_none() && args.server_instance.is_none() && args.status.is_none() {
         user = Some(site.user().await?.name);
     }
-    let at = now();
     let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status: args.status };
-    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), at).await;
+    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
-    let listing = Listing {
-        what: "Sessions",
-        by: &words,
-        table: &table.name,
-        more: listed.more,
-        now: at,
-        width: context.terminal.width(),
-    };
-    context.terminal.records(
-        || table_of(&listing, &listed.records),
-        || {
-            let body = json!({ "table": table.name, "sessions": listed.records, "more": listed.more });
-            json::document("server-sessions", body)
-        },
-    );
+    show_list(context, &table, ("server-sessions", "sessions"), ("Sessions", &words), &listed, table_of);
     Ok(Exit::Done)
 }
 

@@ -15,6 +15,7 @@ use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::report::{escape, json};
+use crate::resource::policy_parameter::profile_of;
 
 /// How long a new shell waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -75,11 +76,10 @@ pub(super) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit
 async fn ask(context: &Context) -> Result<Known, Error> {
     let site = Site::new(context).await?;
     let found = site.gateway.discover(&site.root).await.map_err(|error| site.failed(error))?;
-    let below = |name: &str| name.strip_prefix(&site.root).unwrap_or(name).trim_start_matches('/').to_owned();
     Ok(Known {
         region: site.region().to_owned(),
         root: site.root.clone(),
-        profiles: found.iter().map(|found| below(&found.name)).collect(),
+        profiles: found.iter().map(|found| profile_of(&found.name, &site.root).to_owned()).collect(),
     })
 }
 
