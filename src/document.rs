@@ -14,7 +14,7 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
-pub use reader::{Entry, Fields, Reader};
+pub use reader::{Entry, Fields, Reader, closest};
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]

@@ -2,14 +2,18 @@
 
 pub mod cases;
 mod evaluate;
+pub mod lint;
+mod meaning;
 mod parse;
+mod week;
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
 pub use evaluate::{Ask, evaluate};
-pub use parse::parse;
+pub use meaning::{Direction, Meaning, meaning};
+pub use parse::{parse, parse_located};
 
 /// A policy: the first rule that matches wins, and no match is a deny.
 #[derive(Debug, Clone, PartialEq)]

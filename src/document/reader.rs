@@ -174,7 +174,7 @@ impl<'n> Fields<'n> {
 }
 
 /// Returns the known word most like the one written, if one is like it at all.
-fn closest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
+pub fn closest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
     words
         .iter()
         .map(|word| (strsim::jaro_winkler(&written.to_lowercase(), &word.to_lowercase()), *word))

@@ -1,6 +1,7 @@
 //! What a policy says to one who asks: pure, with the time handed in.
 
 use jiff::Timestamp;
+use jiff::civil::{Time, Weekday};
 
 use super::{Conditions, Hours, Mode, Policy, Rule, Window};
 
@@ -31,7 +32,11 @@ fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
 /// nine to five is that in summer and in winter.
 fn holds(window: &Window, at: Timestamp) -> bool {
     let wall = at.to_zoned(window.zone.clone()).datetime();
-    let (today, now) = (wall.date().weekday(), wall.time());
+    covers(window, wall.date().weekday(), wall.time())
+}
+
+/// Returns whether a window is open when a clock on the wall of its zone shows this.
+pub(super) fn covers(window: &Window, today: Weekday, now: Time) -> bool {
     let on = |day| window.days.is_empty() || window.days.contains(&day);
     match window.hours {
         None => on(today),

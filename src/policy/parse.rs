@@ -1,6 +1,7 @@
 //! Reads a policy document, and reports every fault of it with its place.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::civil::{Time, Weekday};
@@ -33,12 +34,17 @@ const DAYS: &[(&str, Weekday)] = &[
 /// Reads a policy document. What is wrong with it is added to the faults, and then there is no policy: one that is not
 /// wholly understood must not decide anything.
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
+    parse_located(source, faults).map(|(policy, _)| policy)
+}
+
+/// Reads a policy document, and returns with it where each of its rules stands.
+pub fn parse_located(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<usize>>)> {
     let before = faults.len();
     let policy = read(source, faults);
     policy.filter(|_| faults.len() == before)
 }
 
-fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
+fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<usize>>)> {
     if source.text.trim().is_empty() {
         let mut reader = Reader::new(source, faults);
         reader.fault(0..0, "the policy is empty", "nothing here", "write version: \"1\" and a list of rules");
@@ -52,19 +58,19 @@ fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
         reader.choice(&version.node, "version", &[("1", ())]);
     }
     let rules = policy.required(reader, "rules", "add a list of at least one rule");
-    let rules = rules.map(|rules| read_rules(reader, &rules.node)).unwrap_or_default();
+    let (rules, places) = rules.map(|rules| read_rules(reader, &rules.node)).unwrap_or_default();
     policy.finish(reader);
-    Some(Policy { rules })
+    Some((Policy { rules }, places))
 }
 
-/// Returns the rules that could be read.
-fn read_rules(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
-    let Some(nodes) = reader.list(node, "rules") else { return Vec::new() };
+/// Returns the rules that could be read, and where each stands.
+fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usize>>) {
+    let Some(nodes) = reader.list(node, "rules") else { return Default::default() };
     if nodes.is_empty() {
         reader.fault(node.span.clone(), "`rules` is empty", "no rule", "write at least one rule; no match is a deny");
     }
     let mut names: HashMap<String, usize> = HashMap::new();
-    let mut rules = Vec::new();
+    let (mut rules, mut places) = (Vec::new(), Vec::new());
     for (place, rule) in nodes.iter().enumerate() {
         let Some(mut fields) = reader.map(rule, "rule") else { continue };
         let mut name = None;
@@ -99,9 +105,10 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> Vec<Rule> {
         if let (Some(name), Some(effect)) = (name, effect) {
             let conditions = conditions.unwrap_or_default();
             rules.push(Rule { name, effect, conditions, reason, session_table });
+            places.push(rule.span.clone());
         }
     }
-    rules
+    (rules, places)
 }
 
 fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {

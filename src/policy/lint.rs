@@ -1,0 +1,427 @@
+//! What is valid in a policy and most likely not what was meant: findings with stable codes.
+//!
+//! A finding is kept quiet by `# sentinel: allow L002` on its line, or alone on the line above it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::week::{MODES, Piece, Zones, pieces, speaks_of, users, zone};
+use super::{Effect, Policy, Rule, parse_located};
+use crate::diagnostic::{Faults, Source};
+use crate::document::closest;
+
+/// What a policy's lints are, by code. The codes are stable: one is never given to another lint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lint {
+    /// No request ever gets to the rule.
+    #[serde(rename = "L001")]
+    UnreachableRule,
+    /// A rule that allows names no users.
+    #[serde(rename = "L002")]
+    AllowForEveryone,
+    /// The last rule is no deny for all.
+    #[serde(rename = "L003")]
+    NoDefaultDeny,
+    /// A rule names a profile that the manifest does not have.
+    #[serde(rename = "L004")]
+    UnknownProfile,
+    /// Hours end when they start; such a policy is not valid, so that a fault reports it and no finding.
+    #[serde(rename = "L005")]
+    EmptyWindow,
+    /// A window says neither days nor hours, and so is always open.
+    #[serde(rename = "L006")]
+    EmptyTime,
+    /// A list says something twice.
+    #[serde(rename = "L007")]
+    Twice,
+    /// A rule records sessions in a table that the manifest does not have.
+    #[serde(rename = "L008")]
+    UnknownTable,
+    /// A rule is for other profiles than those the policy is of.
+    #[serde(rename = "L009")]
+    OtherProfile,
+    /// A name looks like a pattern or an ARN, and names are compared whole.
+    #[serde(rename = "L010")]
+    NotAName,
+    /// A comment allows what is not found.
+    #[serde(rename = "L011")]
+    NeedlessSuppression,
+}
+
+impl Lint {
+    /// Every lint, in the order of their codes.
+    pub const ALL: [Self; 11] = [
+        Self::UnreachableRule,
+        Self::AllowForEveryone,
+        Self::NoDefaultDeny,
+        Self::UnknownProfile,
+        Self::EmptyWindow,
+        Self::EmptyTime,
+        Self::Twice,
+        Self::UnknownTable,
+        Self::OtherProfile,
+        Self::NotAName,
+        Self::NeedlessSuppression,
+    ];
+
+    /// Returns its code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnreachableRule => "L001",
+            Self::AllowForEveryone => "L002",
+            Self::NoDefaultDeny => "L003",
+            Self::UnknownProfile => "L004",
+            Self::EmptyWindow => "L005",
+            Self::EmptyTime => "L006",
+            Self::Twice => "L007",
+            Self::UnknownTable => "L008",
+            Self::OtherProfile => "L009",
+            Self::NotAName => "L010",
+            Self::NeedlessSuppression => "L011",
+        }
+    }
+}
+
+/// One finding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    pub code: Lint,
+    pub path: String,
+    /// From 1.
+    pub line: usize,
+    pub message: String,
+    pub help: String,
+    /// The bytes it is about.
+    #[serde(skip)]
+    pub span: Range<usize>,
+}
+
+/// What is known of the manifest that a policy belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// Every profile of the manifest.
+    pub profiles: &'a BTreeSet<String>,
+    /// The profiles the policy is of.
+    pub own: &'a BTreeSet<String>,
+    /// The names of the tables, in AWS and in the manifest.
+    pub tables: &'a BTreeSet<String>,
+}
+
+/// Returns what is found in a policy, by line. What is wrong with it is added to the faults, and then nothing is found.
+pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Faults) -> Vec<Finding> {
+    let Some((policy, places)) = parse_located(source, faults) else { return Vec::new() };
+    let mut linter = Linter { source, findings: Vec::new() };
+    for (place, rule) in policy.rules.iter().enumerate() {
+        let (span, name) = (&places[place], &rule.name);
+        if is_unreachable(&policy, place) {
+            linter.find(
+                Lint::UnreachableRule,
+                span.clone(),
+                format!("no request gets to the rule {name}"),
+                "the rules above it decide everything it speaks of: move it up, narrow them, or remove it",
+            );
+        }
+        if rule.effect == Effect::Allow && rule.conditions.users.is_empty() {
+            linter.find(
+                Lint::AllowForEveryone,
+                span.clone(),
+                format!("the rule {name} lets in everyone who has credentials for AWS"),
+                "name the users under conditions, or ask for approval",
+            );
+        }
+        linter.names(rule, span);
+        if let Some(setting) = setting {
+            linter.setting(rule, span, setting);
+        }
+    }
+    if let Some((rule, span)) = policy.rules.last().zip(places.last())
+        && !is_default_deny(rule)
+    {
+        linter.find(
+            Lint::NoDefaultDeny,
+            span.clone(),
+            "the last rule is no deny for all".to_owned(),
+            "what no rule matches is denied anyway; a last rule with effect: deny and no conditions says so, and why",
+        );
+    }
+    linter.finish()
+}
+
+fn is_default_deny(rule: &Rule) -> bool {
+    let conditions = &rule.conditions;
+    let for_all = conditions.users.is_empty() && conditions.modes.is_empty() && conditions.time.is_none();
+    rule.effect == Effect::Deny && for_all
+}
+
+/// Returns whether the rules above decide everything that a rule speaks of. Where windows are in several time zones,
+/// only the rules without a window are sure to.
+fn is_unreachable(policy: &Policy, place: usize) -> bool {
+    let (above, rule) = (&policy.rules[..place], &policy.rules[place]);
+    let windows = |rules: &[Rule]| rules.iter().filter_map(|rule| rule.conditions.time.clone()).collect::<Vec<_>>();
+    let all = windows(&policy.rules[..=place]);
+    let certain = zone(&all) != Zones::Several;
+    let pieces = pieces(&all);
+    let open = |rule: &Rule, piece: Piece| {
+        rule.conditions.time.as_ref().is_none_or(|window| certain && piece.in_window(window))
+    };
+    let named = users([policy]);
+    let askers: Vec<Option<&str>> = named.iter().map(|name| Some(*name)).chain([None]).collect();
+    let names: BTreeSet<&str> =
+        policy.rules.iter().flat_map(|rule| &rule.conditions.profiles).map(String::as_str).collect();
+    let profiles: Vec<Option<&str>> = names.iter().map(|name| Some(*name)).chain([None]).collect();
+    for user in &askers {
+        for profile in &profiles {
+            for mode in MODES {
+                if !speaks_of(rule, *user, *profile, mode) {
+                    continue;
+                }
+                let rivals: Vec<&Rule> = above.iter().filter(|one| speaks_of(one, *user, *profile, mode)).collect();
+                // With several zones the rule's own window is taken to be open always: that finds too little at most.
+                let own = |piece| !certain || open(rule, piece);
+                if pieces.iter().any(|piece| own(*piece) && !rivals.iter().any(|rival| open(rival, *piece))) {
+                    return false;
+                }
+            }
+        }
+    }
+    true
+}
+
+struct Linter<'a> {
+    source: &'a Source,
+    findings: Vec<Finding>,
+}
+
+impl Linter<'_> {
+    fn find(&mut self, code: Lint, span: Range<usize>, message: String, help: impl Into<String>) {
+        let line = self.source.line(span.start);
+        let path = self.source.path.clone();
+        self.findings.push(Finding { code, path, line, message, help: help.into(), span });
+    }
+
+    /// What names and windows alone tell.
+    fn names(&mut self, rule: &Rule, span: &Range<usize>) {
+        let (name, conditions) = (&rule.name, &rule.conditions);
+        for (what, names) in [("users", &conditions.users), ("profiles", &conditions.profiles)] {
+            let mut seen = BTreeSet::new();
+            for one in names {
+                if !seen.insert(one) {
+                    let message = format!("the rule {name} names {one} twice under {what}");
+                    self.find(Lint::Twice, self.word(span, one), message, "remove one");
+                }
+                if one.contains(['*', '?']) || one.starts_with("arn:") {
+                    let message = format!(
+                        "\"{one}\" under {what} of the rule {name} matches nothing but a name that is just that"
+                    );
+                    let help =
+                        "names are compared whole, without patterns: write each name, or leave the list out for all";
+                    self.find(Lint::NotAName, self.word(span, one), message, help);
+                }
+            }
+        }
+        if let Some(window) = &conditions.time
+            && window.days.is_empty()
+            && window.hours.is_none()
+        {
+            let message = format!("the time of the rule {name} says neither days nor hours, and so is always");
+            self.find(Lint::EmptyTime, self.word(span, "time"), message, "add days or hours, or remove time");
+        }
+    }
+
+    /// What the manifest tells.
+    fn setting(&mut self, rule: &Rule, span: &Range<usize>, setting: Setting<'_>) {
+        let (name, profiles) = (&rule.name, &rule.conditions.profiles);
+        for one in profiles.iter().filter(|one| !setting.profiles.contains(*one)) {
+            let known: Vec<&str> = setting.profiles.iter().map(String::as_str).collect();
+            let help = match closest(one, &known) {
+                Some(known) => format!("did you mean {known}?"),
+                None => format!("the manifest has: {}", known.join(", ")),
+            };
+            let message = format!("the rule {name} is for the profile {one}, which the manifest does not have");
+            self.find(Lint::UnknownProfile, self.word(span, one), message, help);
+        }
+        let known = profiles.iter().all(|one| setting.profiles.contains(one));
+        if known && !profiles.is_empty() && !profiles.iter().any(|one| setting.own.contains(one)) {
+            let own: Vec<&str> = setting.own.iter().map(String::as_str).collect();
+            let message = format!("the rule {name} is not for {}, whose policy this is", own.join(", "));
+            let help =
+                "each profile has a policy of its own, and only that is asked: remove the rule, or move it there";
+            self.find(Lint::OtherProfile, span.clone(), message, help);
+        }
+        if let Some(table) = rule.session_table.as_ref().filter(|table| !setting.tables.contains(*table)) {
+            let message = format!("the rule {name} records sessions in {table}, a table the manifest does not have");
+            self.find(
+                Lint::UnknownTable,
+                self.word(span, table),
+                message,
+                "add it to the manifest, or correct the name",
+            );
+        }
+    }
+
+    /// Returns where a word stands in a rule, for a finding about it alone: from the rule's beginning on.
+    fn word(&self, rule: &Range<usize>, word: &str) -> Range<usize> {
+        let rest = self.source.text.get(rule.start..).unwrap_or_default();
+        let quote = |letter: char| !(letter.is_alphanumeric() || "_-.@*?/:".contains(letter));
+        let whole = |at: &usize| {
+            let before = rest[..*at].chars().next_back().is_none_or(quote);
+            before && rest[at + word.len()..].chars().next().is_none_or(|letter| quote(letter) || letter == ':')
+        };
+        let found = rest.match_indices(word).map(|(at, _)| at).find(whole);
+        found.map_or(rule.clone(), |at| rule.start + at..rule.start + at + word.len())
+    }
+
+    /// Takes out what is allowed on its line, and finds what is allowed in vain.
+    fn finish(mut self) -> Vec<Finding> {
+        let lines: Vec<&str> = self.source.text.split('\n').collect();
+        let mut used: BTreeSet<(usize, &str)> = BTreeSet::new();
+        self.findings.retain(|finding| {
+            let alone =
+                |line: usize| lines.get(line.wrapping_sub(1)).is_some_and(|text| text.trim_start().starts_with('#'));
+            let above = Some(finding.line.wrapping_sub(1)).filter(|line| alone(*line));
+            let allowing = [Some(finding.line), above].into_iter().flatten().find(|line| {
+                let text = lines.get(line.wrapping_sub(1)).copied().unwrap_or_default();
+                allowed(text).any(|code| code == finding.code.code())
+            });
+            used.extend(allowing.map(|line| (line, finding.code.code())));
+            allowing.is_none()
+        });
+        let mut start = 0;
+        for (place, text) in lines.iter().enumerate() {
+            for code in allowed(text).filter(|code| !used.contains(&(place + 1, *code))) {
+                let span = start..start + text.trim_end().len();
+                let known = Lint::ALL.iter().any(|lint| lint.code() == code);
+                let message = match known {
+                    true => format!("{code} is allowed here, and is not found here"),
+                    false => format!("{code} is allowed here, and there is no such lint"),
+                };
+                self.find(Lint::NeedlessSuppression, span, message, "remove the comment");
+            }
+            start += text.len() + 1;
+        }
+        self.findings.sort_by_key(|finding| (finding.span.start, finding.code));
+        self.findings
+    }
+}
+
+/// Returns the codes that a line's comment allows.
+fn allowed(line: &str) -> impl Iterator<Item = &str> {
+    let codes = line.split_once("# sentinel: allow ").map_or("", |(_, codes)| codes);
+    codes
+        .split([',', ' '])
+        .map(str::trim)
+        .take_while(|code| code.is_empty() || code.starts_with('L'))
+        .filter(|code| !code.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    /// Returns each finding as `line: code message`, for a policy of dev in a manifest that also has prod.
+    fn found(rules: &str) -> Vec<String> {
+        let source = Source::new("p.yaml", format!("version: \"1\"\nrules:\n{rules}"));
+        let (profiles, own, tables) = (set(&["dev", "prod"]), set(&["dev"]), set(&["sentinel-sessions"]));
+        let setting = Setting { profiles: &profiles, own: &own, tables: &tables };
+        let mut faults = Faults::default();
+        let findings = lint(&source, Some(setting), &mut faults);
+        let faults = faults.into_sorted();
+        assert!(faults.is_empty(), "{faults:?}");
+        findings.iter().map(|one| format!("{}: {} {}", one.line, one.code.code(), one.message)).collect()
+    }
+
+    const LAST: &str = "  - { name: last, effect: deny }\n";
+
+    #[test]
+    fn a_policy_in_order_has_no_findings() {
+        let rules = "  - { name: office, effect: allow, conditions: { users: [alice], time: { days: [monday] } } }\n\
+                     \u{20} - { name: rest, effect: require_approval, conditions: { users: [alice, bob] } }\n";
+        assert_eq!(found(&format!("{rules}{LAST}")), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_that_nothing_gets_to_is_found_whatever_hides_it() {
+        let hidden = |above: &str, rule: &str| {
+            let rules = format!("{above}  - {{ name: r, effect: deny, conditions: {rule} }}\n{LAST}");
+            found(&rules).iter().any(|finding| finding.contains("L001 no request gets to the rule r"))
+        };
+        let alice = "  - { name: a, effect: deny, conditions: { users: [alice, bob] } }\n";
+        assert!(hidden(alice, "{ users: [alice] }"));
+        assert!(!hidden(alice, "{ users: [alice, carol] }"));
+        assert!(!hidden(alice, "{}"));
+        assert!(hidden("  - { name: a, effect: deny }\n", "{ profiles: [dev], mode: [cli] }"));
+        // Two together hide what neither hides alone: by mode, and by time.
+        let cli = "  - { name: a, effect: deny, conditions: { mode: [cli] } }\n";
+        let rest = "  - { name: b, effect: deny, conditions: { mode: [server, credential_process] } }\n";
+        assert!(!hidden(cli, "{ users: [alice] }"));
+        assert!(hidden(&format!("{cli}{rest}"), "{ users: [alice] }"));
+        let early =
+            "  - { name: a, effect: deny, conditions: { time: { hours: { start: \"00:00\", end: \"12:00\" } } } }\n";
+        let late =
+            "  - { name: b, effect: deny, conditions: { time: { hours: { start: \"12:00\", end: \"00:00\" } } } }\n";
+        assert!(!hidden(early, "{ users: [alice] }"));
+        assert!(hidden(&format!("{early}{late}"), "{ users: [alice] }"));
+        assert!(hidden(early, "{ time: { hours: { start: \"09:00\", end: \"10:00\" } } }"));
+        // In another zone it is not sure, and so not said.
+        assert!(!hidden(early, "{ time: { hours: { start: \"09:00\", end: \"10:00\" }, timezone: Asia/Tokyo } }"));
+    }
+
+    #[test]
+    fn each_other_lint_is_found_on_its_line() {
+        let rules = r#"  - name: open
+    effect: allow
+  - name: odd
+    effect: deny
+    conditions:
+      users: [alice, "*", alice]
+      profiles:
+        - dev
+        - prdo
+  - name: prod-only
+    effect: require_server_session
+    session_table: nowhere
+    conditions: { users: [bob], profiles: [prod], time: { timezone: UTC } }
+"#;
+        let expected = [
+            "3: L002 the rule open lets in everyone who has credentials for AWS",
+            "5: L001 no request gets to the rule odd",
+            "8: L007 the rule odd names alice twice under users",
+            "8: L010 \"*\" under users of the rule odd matches nothing but a name that is just that",
+            "11: L004 the rule odd is for the profile prdo, which the manifest does not have",
+            "12: L001 no request gets to the rule prod-only",
+            "12: L003 the last rule is no deny for all",
+            "12: L009 the rule prod-only is not for dev, whose policy this is",
+            "14: L008 the rule prod-only records sessions in nowhere, a table the manifest does not have",
+            "15: L006 the time of the rule prod-only says neither days nor hours, and so is always",
+        ];
+        assert_eq!(found(rules), expected);
+    }
+
+    #[test]
+    fn a_finding_is_allowed_on_its_line_or_the_one_above_and_nowhere_else() {
+        let allow = |head: &str, tail: &str| found(&format!("{head}  - name: all{tail}\n    effect: allow\n"));
+        let both = [
+            "3: L002 the rule all lets in everyone who has credentials for AWS",
+            "3: L003 the last rule is no deny for all",
+        ];
+        assert_eq!(allow("", ""), both);
+        assert_eq!(allow("", " # sentinel: allow L002, L003"), [""; 0]);
+        assert_eq!(allow("  # sentinel: allow L002 L003\n", ""), [""; 0]);
+        assert_eq!(allow("", " # sentinel: allow L002 because this is a playground"), both[1..]);
+        let needless = allow("", " # sentinel: allow L001, L002, L003, L999");
+        assert_eq!(
+            needless,
+            [
+                "3: L011 L001 is allowed here, and is not found here",
+                "3: L011 L999 is allowed here, and there is no such lint"
+            ]
+        );
+    }
+}

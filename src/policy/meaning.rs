@@ -1,0 +1,501 @@
+//! What a change of a policy means for who gets in. Pure, exact, and silent where it is not sure.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::week::{DAY, MODES, Piece, Zones, day_name, pieces, speaks_of, users, zone};
+use super::{Effect, Mode, Policy, Rule, Window};
+
+/// One thing that a change means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meaning {
+    pub direction: Direction,
+    /// In words: "bob loses prod". Names in it are as the policy has them.
+    pub words: String,
+}
+
+/// Whether more gets in than before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Someone gets in who did not, or more easily.
+    Opens,
+    /// Someone gets in no more, or less easily.
+    Closes,
+    /// Neither: sessions are recorded elsewhere, hours are others.
+    Moves,
+    /// Nobody notices.
+    Same,
+}
+
+/// What an asker is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach<'p> {
+    Deny,
+    Approval,
+    /// With the table that sessions are recorded in, where the policy says which.
+    Session(Option<&'p str>),
+    Server,
+    Allow,
+}
+
+impl<'p> Reach<'p> {
+    fn of(rule: &'p Rule) -> Self {
+        match rule.effect {
+            Effect::Deny => Self::Deny,
+            Effect::RequireApproval => Self::Approval,
+            Effect::RequireServerSession => Self::Session(rule.session_table.as_deref()),
+            Effect::RequireServer => Self::Server,
+            Effect::Allow => Self::Allow,
+        }
+    }
+
+    /// Returns what it takes to get in, as it follows "gains prod".
+    fn how(self) -> &'static str {
+        match self {
+            Self::Deny | Self::Allow => "",
+            Self::Approval => " with approval",
+            Self::Session(_) => " through a credential server that records sessions",
+            Self::Server => " through a credential server",
+        }
+    }
+
+    /// Returns what it takes, as a noun.
+    fn thing(self) -> &'static str {
+        match self {
+            Self::Deny | Self::Allow => "nothing more",
+            Self::Approval => "approval",
+            Self::Session(_) => "a credential server that records sessions",
+            Self::Server => "a credential server",
+        }
+    }
+}
+
+/// A time of the week at which something else is said than before.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn<'p> {
+    before: Reach<'p>,
+    after: Reach<'p>,
+    pieces: Vec<Piece>,
+}
+
+/// What changes for one asker over the week.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Change<'p> {
+    turns: Vec<Turn<'p>>,
+    /// When they get in at all from now on, where that is the same at all these times.
+    hours: Option<(Reach<'p>, Vec<Piece>)>,
+    /// Whether they got in at all, and do.
+    in_before: bool,
+    in_after: bool,
+    zone: Option<String>,
+}
+
+/// Returns what a change of a profile's policy means; a policy that is not there, or cannot be read, lets nobody in.
+pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
+    let sides = [before, after];
+    let named = users(sides.into_iter().flatten());
+    let askers: Vec<Option<&str>> = named.iter().map(|name| Some(*name)).chain([None]).collect();
+    let by_mode =
+        sides.into_iter().flatten().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
+    let modes = if by_mode { &MODES[..] } else { &MODES[..1] };
+    let mut sure = true;
+    // Who shares a change, and by which modes.
+    let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Option<&str>>> = BTreeMap::new();
+    for user in &askers {
+        let mut own: BTreeMap<Change<'_>, Vec<usize>> = BTreeMap::new();
+        for (place, mode) in modes.iter().enumerate() {
+            match change(profile, *user, *mode, before, after) {
+                Some(change) if !change.turns.is_empty() => own.entry(change).or_default().push(place),
+                Some(_) => {}
+                None => sure = false,
+            }
+        }
+        for entry in own {
+            groups.entry(entry).or_default().push(*user);
+        }
+    }
+    let mut meanings = Vec::new();
+    for ((change, by), who) in &groups {
+        let by: &[usize] = if by.len() == modes.len() { &[] } else { by };
+        let by: Vec<&str> = by.iter().map(|place| mode_word(modes[*place])).collect();
+        let subject = Subject { who, all: &askers };
+        say(&mut meanings, profile, &subject, change, &by);
+    }
+    if sure && groups.is_empty() {
+        let words = String::from("who gets in, and how, stays as it is");
+        meanings.push(Meaning { direction: Direction::Same, words });
+    }
+    // What opens comes first: it is what a reviewer must not miss.
+    meanings.sort_by_key(|one| match one.direction {
+        Direction::Opens => 0,
+        Direction::Closes => 1,
+        Direction::Moves => 2,
+        Direction::Same => 3,
+    });
+    meanings
+}
+
+const fn mode_word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Cli => "cli",
+        Mode::CredentialProcess => "credential_process",
+        Mode::Server => "server",
+    }
+}
+
+/// Returns what a policy says to an asker in turn: each rule's window and what it says, up to the one that always holds.
+fn course<'p>(
+    policy: Option<&'p Policy>,
+    profile: &str,
+    user: Option<&str>,
+    mode: Mode,
+) -> Vec<(Option<&'p Window>, Reach<'p>)> {
+    let rules = policy.into_iter().flat_map(|policy| &policy.rules);
+    let mut course = Vec::new();
+    for rule in rules.filter(|rule| speaks_of(rule, user, Some(profile), mode)) {
+        course.push((rule.conditions.time.as_ref(), Reach::of(rule)));
+        if rule.conditions.time.is_none() {
+            return course;
+        }
+    }
+    course.push((None, Reach::Deny));
+    course
+}
+
+/// Returns what changes for an asker; nothing where that cannot be said for sure.
+fn change<'p>(
+    profile: &str,
+    user: Option<&str>,
+    mode: Mode,
+    before: Option<&'p Policy>,
+    after: Option<&'p Policy>,
+) -> Option<Change<'p>> {
+    let [before, after] = [before, after].map(|policy| course(policy, profile, user, mode));
+    let none = Change { turns: Vec::new(), hours: None, in_before: false, in_after: false, zone: None };
+    if before == after {
+        return Some(none);
+    }
+    let windows = || before.iter().chain(&after).filter_map(|(window, _)| *window);
+    let zone = match zone(windows()) {
+        Zones::Several => return None,
+        Zones::One(zone) => Some(zone.iana_name().unwrap_or("UTC").to_owned()),
+        Zones::None => None,
+    };
+    let pieces = pieces(windows());
+    let told = |course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece| {
+        let open = |(window, _): &&(Option<&'p Window>, Reach<'p>)| window.is_none_or(|window| piece.in_window(window));
+        course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)
+    };
+    let week: Vec<(Piece, Reach<'p>, Reach<'p>)> =
+        pieces.iter().map(|piece| (*piece, told(&before, *piece), told(&after, *piece))).collect();
+    let mut turns: BTreeMap<(Reach<'p>, Reach<'p>), Vec<Piece>> = BTreeMap::new();
+    for (piece, was, is) in week.iter().filter(|(_, was, is)| was != is) {
+        turns.entry((*was, *is)).or_default().push(*piece);
+    }
+    let mut open = week.iter().filter(|(_, _, is)| *is != Reach::Deny);
+    let reach = open.clone().next().map(|(_, _, reach)| *reach);
+    let alike = reach.filter(|reach| open.all(|(_, _, is)| is == reach));
+    let hours = alike.map(|reach| (reach, week.iter().filter(|(_, _, is)| *is == reach).map(|one| one.0).collect()));
+    Some(Change {
+        turns: turns.into_iter().map(|((before, after), pieces)| Turn { before, after, pieces }).collect(),
+        hours,
+        in_before: week.iter().any(|(_, was, _)| *was != Reach::Deny),
+        in_after: week.iter().any(|(_, _, is)| *is != Reach::Deny),
+        zone,
+    })
+}
+
+/// Whom a sentence is about.
+struct Subject<'a> {
+    who: &'a [Option<&'a str>],
+    /// All there are.
+    all: &'a [Option<&'a str>],
+}
+
+impl Subject<'_> {
+    fn is_everyone(&self) -> bool {
+        self.who.len() == self.all.len()
+    }
+
+    fn has_others(&self) -> bool {
+        self.who.contains(&None)
+    }
+
+    /// Returns the name, and whether the verb is that of one.
+    fn name(&self) -> (String, bool) {
+        if self.is_everyone() {
+            return (String::from("everyone"), true);
+        }
+        let list = |names: Vec<&str>| {
+            const SHOWN: usize = 5;
+            match names.as_slice() {
+                [one] => (*one).to_owned(),
+                [head @ .., last] if names.len() <= SHOWN => format!("{} and {last}", head.join(", ")),
+                names => format!("{} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN),
+            }
+        };
+        if self.has_others() {
+            let without = self.all.iter().filter(|one| !self.who.contains(one)).flatten().copied();
+            return (format!("everyone but {}", list(without.collect())), true);
+        }
+        let names: Vec<&str> = self.who.iter().flatten().copied().collect();
+        let one = names.len() == 1;
+        (list(names), one)
+    }
+
+    /// Returns it as it follows what is said of the profile; nothing when it is everyone.
+    fn for_whom(&self) -> String {
+        if self.is_everyone() { String::new() } else { format!(" for {}", self.name().0) }
+    }
+}
+
+/// Says what a change means.
+fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
+    let by = if by.is_empty() { String::new() } else { format!(" (mode {})", by.join(", ")) };
+    let mut push = |direction, words: String| meanings.push(Meaning { direction, words: format!("{words}{by}") });
+    let (name, one) = subject.name();
+    let verb = |singular: &'static str| if one { singular } else { singular.trim_end_matches('s') };
+    let only_in_and_out = change.turns.iter().all(|turn| turn.before == Reach::Deny || turn.after == Reach::Deny);
+    if let (true, true, true, Some((reach, hours))) =
+        (change.in_before, change.in_after, only_in_and_out, &change.hours)
+    {
+        let gained = change.turns.iter().any(|turn| turn.before == Reach::Deny);
+        let lost = change.turns.iter().any(|turn| turn.after == Reach::Deny);
+        // With another way in at other times this would not be all of it.
+        if change.turns.iter().all(|turn| turn.before.max(turn.after) == *reach) {
+            let (direction, how) = match (gained, lost) {
+                (true, false) => (Direction::Opens, "widen"),
+                (false, true) => (Direction::Closes, "narrow"),
+                _ => (Direction::Moves, "move"),
+            };
+            let hours = when(hours, change.zone.as_deref());
+            let hours = if hours.is_empty() { String::from(" any time") } else { hours };
+            push(direction, format!("the hours of {profile}{} {how} to{hours}", subject.for_whom()));
+            return;
+        }
+    }
+    for turn in &change.turns {
+        let when = when(&turn.pieces, change.zone.as_deref());
+        let direction = if turn.after > turn.before { Direction::Opens } else { Direction::Closes };
+        let (before, after) = (turn.before, turn.after);
+        match (before, after) {
+            (Reach::Deny, after) => {
+                push(direction, format!("{name} {} {profile}{}{when}", verb("gains"), after.how()));
+            }
+            (_, Reach::Deny) => push(direction, format!("{name} {} {profile}{when}", verb("loses"))),
+            (Reach::Session(_), Reach::Session(table)) => {
+                let table = table.map_or_else(|| String::from("the table the server names"), str::to_owned);
+                let whom = subject.for_whom();
+                push(Direction::Moves, format!("sessions of {profile}{whom} are now recorded in {table}{when}"));
+            }
+            (before, Reach::Allow) => {
+                let (thing, whom) = (before.thing(), subject.for_whom());
+                push(direction, format!("{profile} no longer needs {thing}{whom}{when}"));
+            }
+            (before, after) => {
+                let instead = match before {
+                    Reach::Allow => String::new(),
+                    _ => format!(" instead of {}", before.thing()),
+                };
+                let (thing, whom) = (after.thing(), subject.for_whom());
+                push(direction, format!("{profile} now needs {thing}{instead}{whom}{when}"));
+            }
+        }
+    }
+    // Whoever no rule names, at any time.
+    if let [turn] = change.turns.as_slice()
+        && subject.has_others()
+        && covers_week(&turn.pieces)
+    {
+        match (turn.before, turn.after) {
+            (Reach::Deny, _) => push(Direction::Opens, String::from("the default is no longer deny")),
+            (_, Reach::Deny) => push(Direction::Closes, String::from("the default is now deny")),
+            _ => {}
+        }
+    }
+}
+
+fn covers_week(pieces: &[Piece]) -> bool {
+    let minutes: u32 = pieces.iter().map(|piece| u32::from(piece.end - piece.start)).sum();
+    minutes == 7 * u32::from(DAY)
+}
+
+/// Returns pieces of a week in words, as they end a sentence; nothing when they are the whole week.
+fn when(pieces: &[Piece], zone: Option<&str>) -> String {
+    if covers_week(pieces) {
+        return String::new();
+    }
+    // The spans of each day, joined where they touch.
+    let mut days: Vec<(usize, Vec<(u16, u16)>)> = Vec::new();
+    for piece in pieces {
+        match days.last_mut().filter(|(day, _)| *day == piece.day) {
+            Some((_, spans)) => match spans.last_mut().filter(|(_, end)| *end == piece.start) {
+                Some((_, end)) => *end = piece.end,
+                None => spans.push((piece.start, piece.end)),
+            },
+            None => days.push((piece.day, vec![(piece.start, piece.end)])),
+        }
+    }
+    // The days with the same spans, in rows.
+    let mut rows: Vec<(usize, usize, Vec<(u16, u16)>)> = Vec::new();
+    for (day, spans) in days {
+        match rows.last_mut().filter(|(_, last, same)| *last + 1 == day && *same == spans) {
+            Some((_, last, _)) => *last = day,
+            None => rows.push((day, day, spans)),
+        }
+    }
+    let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
+    if rows.len() > 3 {
+        return format!(" at some times of the week{zone}");
+    }
+    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    let row = |(first, last, spans): &(usize, usize, Vec<(u16, u16)>)| {
+        let days = match (first, last) {
+            (0, 6) => String::from("every day"),
+            (first, last) if first == last => day_name(*first).to_owned(),
+            (first, last) if first + 1 == *last => format!("{} and {}", day_name(*first), day_name(*last)),
+            (first, last) => format!("{} to {}", day_name(*first), day_name(*last)),
+        };
+        let spans: Vec<String> = match spans.as_slice() {
+            [(0, DAY)] => Vec::new(),
+            spans => spans.iter().map(|(start, end)| format!("{}\u{2013}{}", clock(*start), clock(*end))).collect(),
+        };
+        if spans.is_empty() { days } else { format!("{days} {}", spans.join(" and ")) }
+    };
+    format!(" {}{zone}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::policy::parse;
+
+    /// Returns what a change of the rules of prod's policy means.
+    fn means(before: &str, after: &str) -> Vec<String> {
+        let policy = |rules: &str| {
+            let mut faults = Faults::default();
+            let policy = parse(&Source::new("p", format!("version: \"1\"\nrules:\n{rules}")), &mut faults);
+            assert!(faults.is_empty() || rules.is_empty(), "{:?}", faults.into_sorted());
+            policy
+        };
+        let (before, after) = (policy(before), policy(after));
+        meaning("prod", before.as_ref(), after.as_ref()).into_iter().map(|one| one.words).collect()
+    }
+
+    /// Returns a rule.
+    fn rule(effect: &str, conditions: &str) -> String {
+        format!("  - {{ name: {effect}-{}, effect: {effect}, conditions: {{ {conditions} }} }}\n", conditions.len())
+    }
+
+    /// A window, in the words of a policy.
+    fn hours(days: &str, start: &str, end: &str) -> String {
+        format!("time: {{ days: [{days}], hours: {{ start: \"{start}\", end: \"{end}\" }}, timezone: Europe/Zurich }}")
+    }
+
+    const WORK: &str = "monday, tuesday, wednesday, thursday, friday";
+
+    #[test]
+    fn who_gains_and_who_loses_is_told_by_name() {
+        let one = rule("allow", "users: [alice]");
+        let two = rule("allow", "users: [alice, bob]");
+        assert_eq!(means(&one, &two), ["bob gains prod"]);
+        assert_eq!(means(&two, &one), ["bob loses prod"]);
+        let other = rule("allow", "users: [carol, dave]");
+        assert_eq!(means(&two, &other), ["carol and dave gain prod", "alice and bob lose prod"]);
+        assert_eq!(
+            means(&one, &rule("require_approval", "users: [alice, bob]")),
+            ["bob gains prod with approval", "prod now needs approval for alice",]
+        );
+        let many = rule("allow", "users: [a, b, c, d, e, f, g]");
+        assert_eq!(means("", &many), ["a, b, c, d, e and 2 more gain prod"]);
+    }
+
+    #[test]
+    fn what_it_takes_is_told() {
+        let with = |effect: &str| rule(effect, "profiles: [prod]");
+        assert_eq!(means(&with("allow"), &with("require_approval")), ["prod now needs approval"]);
+        assert_eq!(means(&with("require_approval"), &with("allow")), ["prod no longer needs approval"]);
+        assert_eq!(means(&with("allow"), &with("require_server")), ["prod now needs a credential server"]);
+        assert_eq!(
+            means(&with("require_approval"), &with("require_server")),
+            ["prod now needs a credential server instead of approval"]
+        );
+        let table = |name: &str| format!("  - {{ name: r, effect: require_server_session, session_table: {name} }}\n");
+        assert_eq!(means(&table("one"), &table("two")), ["sessions of prod are now recorded in two"]);
+    }
+
+    #[test]
+    fn the_default_is_told_apart() {
+        let alice = rule("allow", "users: [alice]");
+        assert_eq!(
+            means(&alice, &format!("{alice}{}", rule("allow", ""))),
+            ["everyone but alice gains prod", "the default is no longer deny",]
+        );
+        let open = rule("allow", "");
+        assert_eq!(means(&open, &rule("deny", "")), ["everyone loses prod", "the default is now deny"]);
+        let not_eve = format!("{}{open}", rule("deny", "users: [eve]"));
+        assert_eq!(means(&open, &not_eve), ["eve loses prod"]);
+    }
+
+    #[test]
+    fn hours_that_change_are_told_as_they_are_then() {
+        let office = |end: &str| rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", end)));
+        let words = "the hours of prod for alice";
+        assert_eq!(
+            means(&office("17:00"), &office("20:00")),
+            [format!("{words} widen to monday to friday 09:00\u{2013}20:00 (Europe/Zurich)")]
+        );
+        assert_eq!(
+            means(&office("17:00"), &office("12:00")),
+            [format!("{words} narrow to monday to friday 09:00\u{2013}12:00 (Europe/Zurich)")]
+        );
+        let weekend = rule("allow", &format!("users: [alice], {}", hours("saturday, sunday", "09:00", "17:00")));
+        assert_eq!(
+            means(&office("17:00"), &weekend),
+            [format!("{words} move to saturday and sunday 09:00\u{2013}17:00 (Europe/Zurich)")]
+        );
+        assert_eq!(means(&office("17:00"), &rule("allow", "users: [alice]")), [format!("{words} widen to any time")]);
+        assert_eq!(
+            means("", &office("17:00")),
+            ["alice gains prod monday to friday 09:00\u{2013}17:00 (Europe/Zurich)"]
+        );
+        // Beyond the hours it takes approval: what changes is told for the hour that changes.
+        let approval = rule("require_approval", "users: [alice]");
+        assert_eq!(
+            means(&format!("{}{approval}", office("17:00")), &format!("{}{approval}", office("18:00"))),
+            ["prod no longer needs approval for alice monday to friday 17:00\u{2013}18:00 (Europe/Zurich)"]
+        );
+    }
+
+    #[test]
+    fn a_change_of_one_mode_is_told_as_that() {
+        let cli = rule("allow", "users: [alice], mode: [cli]");
+        assert_eq!(means("", &cli), ["alice gains prod (mode cli)"]);
+        assert_eq!(
+            means(&cli, &rule("allow", "users: [alice]")),
+            ["alice gains prod (mode credential_process, server)"]
+        );
+    }
+
+    #[test]
+    fn what_nobody_notices_is_told_as_that() {
+        let alice = rule("allow", "users: [alice]");
+        let same = ["who gets in, and how, stays as it is"];
+        assert_eq!(means(&alice, &format!("{alice}{}", rule("deny", ""))), same);
+        // A rule for another profile is asked by nobody.
+        assert_eq!(means(&alice, &format!("{}{alice}", rule("allow", "profiles: [dev]"))), same);
+        assert_eq!(means(&alice, &alice), same);
+    }
+
+    #[test]
+    fn what_is_not_sure_is_not_told() {
+        let zurich = rule("allow", &format!("users: [alice], {}", hours(WORK, "09:00", "17:00")));
+        let tokyo = zurich.replace("Europe/Zurich", "Asia/Tokyo");
+        assert_eq!(means(&zurich, &tokyo), [""; 0]);
+        // Of others it is still sure.
+        assert_eq!(means(&zurich, &format!("{tokyo}{}", rule("allow", "users: [bob]"))), ["bob gains prod"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! What a policy says over a week, to each kind of asker: exact, by cutting the week where a window begins or ends.
+//!
+//! Who asks falls into classes: each user a policy names, and anyone else; the same for profiles. Within a class, a
+//! mode and a piece of the week, all asks get the same answer, so that one of each stands for all.
+
+use std::collections::BTreeSet;
+
+use jiff::civil::Weekday;
+use jiff::tz::TimeZone;
+
+use super::evaluate::covers;
+use super::{Mode, Policy, Rule, Window};
+
+/// The modes, in the order of the manifest's documentation.
+pub(super) const MODES: [Mode; 3] = [Mode::Cli, Mode::CredentialProcess, Mode::Server];
+const WEEK: [Weekday; 7] = [
+    Weekday::Monday,
+    Weekday::Tuesday,
+    Weekday::Wednesday,
+    Weekday::Thursday,
+    Weekday::Friday,
+    Weekday::Saturday,
+    Weekday::Sunday,
+];
+/// The minutes of a day.
+pub(super) const DAY: u16 = 24 * 60;
+
+/// A piece of a week: from the start, up to but not including the end, in minutes of its day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Piece {
+    /// From 0, a Monday.
+    pub(super) day: usize,
+    pub(super) start: u16,
+    pub(super) end: u16,
+}
+
+impl Piece {
+    /// Returns whether a window covers the piece, which must be cut at the window's ends.
+    pub(super) fn in_window(self, window: &Window) -> bool {
+        let clock = |minute: u16| {
+            let part = |number: u16| i8::try_from(number).unwrap_or(0);
+            jiff::civil::time(part(minute / 60), part(minute % 60), 0, 0)
+        };
+        covers(window, WEEK[self.day], clock(self.start))
+    }
+}
+
+/// Returns the name of a day, from 0.
+pub(super) fn day_name(day: usize) -> &'static str {
+    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"][day]
+}
+
+/// Returns the one time zone of all these windows; nothing where there is no window or more than one zone.
+pub(super) fn zone<'w>(windows: impl IntoIterator<Item = &'w Window>) -> Zones<'w> {
+    let mut found: Option<&TimeZone> = None;
+    for window in windows {
+        match found {
+            Some(zone) if *zone != window.zone => return Zones::Several,
+            _ => found = Some(&window.zone),
+        }
+    }
+    found.map_or(Zones::None, Zones::One)
+}
+
+/// In how many zones windows are.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Zones<'w> {
+    None,
+    One(&'w TimeZone),
+    /// Then no clock on a wall shows all of them.
+    Several,
+}
+
+/// Returns the week, cut where one of these windows begins or ends. They must be in one zone.
+pub(super) fn pieces<'w>(windows: impl IntoIterator<Item = &'w Window>) -> Vec<Piece> {
+    let mut cuts = BTreeSet::from([0, DAY]);
+    for hours in windows.into_iter().filter_map(|window| window.hours) {
+        let minute = |time: jiff::civil::Time| u16::try_from(i32::from(time.hour()) * 60 + i32::from(time.minute()));
+        cuts.extend([hours.start, hours.end].into_iter().filter_map(|time| minute(time).ok()));
+    }
+    let cuts: Vec<u16> = cuts.into_iter().collect();
+    let of_day = |day| cuts.windows(2).map(move |pair| Piece { day, start: pair[0], end: pair[1] });
+    (0..WEEK.len()).flat_map(of_day).collect()
+}
+
+/// Returns the users that policies name.
+pub(super) fn users<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> BTreeSet<&'p str> {
+    let rules = policies.into_iter().flat_map(|policy| &policy.rules);
+    rules.flat_map(|rule| &rule.conditions.users).map(String::as_str).collect()
+}
+
+/// Returns whether a rule speaks of an asker, whatever the time; `None` is anyone it does not name.
+pub(super) fn speaks_of(rule: &Rule, user: Option<&str>, profile: Option<&str>, mode: Mode) -> bool {
+    let named = |names: &[String], name: Option<&str>| {
+        names.is_empty() || name.is_some_and(|name| names.iter().any(|one| one == name))
+    };
+    let conditions = &rule.conditions;
+    named(&conditions.users, user)
+        && named(&conditions.profiles, profile)
+        && (conditions.modes.is_empty() || conditions.modes.contains(&mode))
+}
