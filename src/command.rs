@@ -7,6 +7,7 @@ mod iam;
 mod import;
 mod init;
 mod local;
+mod output;
 mod pass;
 mod plan;
 mod policy;

@@ -30,3 +30,4 @@ pub mod provider;
 pub mod reconcile;
 pub mod report;
 pub mod resource;
+pub mod review;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::reconcile::{Pass, Plan};
 use crate::resource::{DesiredResource, digest};
+use crate::review::Review;
 
 /// The version of the file's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -40,6 +41,9 @@ pub struct SavedTarget {
     pub plan: Plan,
     /// What was desired: it is looked at again before the plan is carried out, and after.
     pub desired: Vec<DesiredResource>,
+    /// What there was to say of it, for whoever looks at it later.
+    #[serde(default)]
+    pub review: Review,
 }
 
 /// With whose credentials a target is reached.
@@ -56,8 +60,8 @@ pub struct SavedConnection {
 
 impl SavedTarget {
     /// Returns a pass as it is saved.
-    pub fn new(connection: SavedConnection, pass: &Pass) -> Self {
-        Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone() }
+    pub fn new(connection: SavedConnection, pass: &Pass, review: &Review) -> Self {
+        Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone(), review: review.clone() }
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod apply;
 mod diff;
+mod estimate;
 pub mod guard;
 mod observe;
 mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
+pub use estimate::Estimate;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
 use crate::provider::{Execute, Observe};

@@ -3,10 +3,16 @@
 pub mod access;
 mod escape;
 mod faults;
+mod github;
+mod html;
 pub mod import;
 pub mod json;
+mod markdown;
+pub mod output;
+pub mod picture;
 pub mod policy;
 mod progress;
+mod sheet;
 pub mod status;
 pub mod text;
 
@@ -30,6 +36,11 @@ const BOLD: Style = Style::new().bold();
 /// Returns text in a style. The streams take the escape codes out again where they are not wanted.
 fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// Returns text without its styles.
+pub fn without_colour(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
 }
 
 /// The two streams a command writes to: results on stdout, everything else on stderr.

@@ -12,6 +12,7 @@ pub mod table;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -38,7 +39,7 @@ impl Kind {
     pub const ALL: [Self; 2] = [Self::PolicyParameter, Self::Table];
 
     /// Returns the section of the manifest it stands in.
-    const fn section(self) -> &'static str {
+    pub const fn section(self) -> &'static str {
         match self {
             Self::PolicyParameter => "profiles",
             Self::Table => "tables",
@@ -328,6 +329,15 @@ impl Step {
         match self {
             Self::Policy(step) => step.needs(),
             Self::Table(step) => step.needs(),
+        }
+    }
+
+    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
+    pub fn time(&self) -> (Duration, Duration) {
+        match self {
+            // A parameter is there as soon as the call is answered.
+            Self::Policy(_) => (Duration::ZERO, Duration::ZERO),
+            Self::Table(step) => step.time(),
         }
     }
 

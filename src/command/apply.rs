@@ -15,6 +15,7 @@ use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Pass, Plan, T
 use crate::report::{json, text};
 use crate::resource::digest;
 use crate::resource::table::Waiting;
+use crate::review::Review;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {
     if let Some(path) = &args.plan_file {
@@ -51,7 +52,7 @@ async fn run_saved(context: &Context, path: &Path, args: &ApplyArgs) -> Result<E
 
 /// Observes again what a saved plan was made on, and returns the saved plan if it still holds.
 async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, Error> {
-    let SavedTarget { connection, plan, desired } = saved;
+    let SavedTarget { connection, plan, desired, review } = saved;
     let target = &plan.target;
     if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region) {
         let message = format!("the plan is for {}, and --region says {region}", target.region);
@@ -78,7 +79,7 @@ async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, E
     // As planned, but for who carries it out and where the region was named.
     let target = Target { local: target.local.clone(), ..now.target };
     let plan = Plan { target, ..plan.clone() };
-    Ok(Planned { destination, reader, pass: Pass { plan, desired: desired.clone() } })
+    Ok(Planned { destination, reader, pass: Pass { plan, desired: desired.clone() }, review: review.clone() })
 }
 
 /// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake.
@@ -96,7 +97,7 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
 }
 
 /// One target, and what became of it.
-type Ended = (Destination, Result<(Plan, ApplyReport), Error>);
+type Ended = (Destination, Result<(Plan, Review, ApplyReport), Error>);
 
 /// Shows the plans, asks once, carries them out side by side, and shows what became of them.
 pub(super) async fn carry_out(
@@ -111,14 +112,15 @@ pub(super) async fn carry_out(
         Ok(planned) => {
             let planned = planned?;
             if !terminal.json() {
-                terminal.result(&text::plan(&planned.pass.plan));
+                terminal.result(&text::plan(&planned.pass.plan, &planned.review, terminal.width()));
             }
             guard::extent(&planned.pass.plan, force).map_err(Error::Refused)?;
             vec![(planned.destination.clone(), Ok(planned))]
         }
         Err(mut attempts) => {
             if !terminal.json() {
-                terminal.result(&plan::grouped(&attempts, |planned| text::plan(&planned.pass.plan)));
+                let body = |planned: &Planned| text::plan(&planned.pass.plan, &planned.review, terminal.width());
+                terminal.result(&plan::grouped(&attempts, body));
             }
             for (_, attempt) in &mut attempts {
                 let refused = attempt.as_ref().ok().and_then(|one| guard::extent(&one.pass.plan, force).err());
@@ -142,9 +144,9 @@ pub(super) async fn carry_out(
     let ended: Vec<Ended> = stream::iter(work).buffered(TARGETS).collect().await;
     show_ended(context, command, &ended);
     let did = |report: &ApplyReport| report.resources.iter().any(|one| one.steps_done > 0);
-    let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|(_, report)| did(report)));
+    let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|(_, _, report)| did(report)));
     let exits = ended.iter().map(|(_, ended)| match ended {
-        Ok((plan, report)) => exit(plan, report),
+        Ok((plan, _, report)) => exit(plan, report),
         Err(error) => error.exit(),
     });
     // One target that failed where another was changed is a part of the whole that was done.
@@ -154,12 +156,12 @@ pub(super) async fn carry_out(
     })
 }
 
-async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, ApplyReport) {
+async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, Review, ApplyReport) {
     // From here on it may write: the reading provider is given up for one that can.
     let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
     let progress = context.progress.of_target(planned.destination.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
-    (planned.pass.plan, report)
+    (planned.pass.plan, planned.review, report)
 }
 
 fn show_ended(context: &Context, command: &str, ended: &[Ended]) {
@@ -167,11 +169,11 @@ fn show_ended(context: &Context, command: &str, ended: &[Ended]) {
         true => text::applied(plan, report),
         false => text::idle(plan),
     };
-    if let [(Destination { name: None, .. }, Ok((plan, report)))] = ended {
-        return context.terminal.either(|| words(plan, report), || json::applied(command, plan, report));
+    if let [(Destination { name: None, .. }, Ok((plan, review, report)))] = ended {
+        return context.terminal.either(|| words(plan, report), || json::applied(command, (plan, review), report));
     }
-    let text = || plan::grouped(ended, |(plan, report)| words(plan, report));
-    let part = |(plan, report): &(Plan, ApplyReport)| json::applied_part(plan, report);
+    let text = || plan::grouped(ended, |(plan, _, report)| words(plan, report));
+    let part = |(plan, review, report): &(Plan, Review, ApplyReport)| json::applied_part(plan, review, report);
     context.terminal.either(text, || json::targets(command, plan::listed(ended, part)));
 }
 

@@ -9,7 +9,9 @@ use crate::error::Error;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
 use crate::provider::{Region, known_region};
 use crate::report::{LiveProgress, Terminal};
+use crate::resource::Kind;
 use crate::resource::call::Interrupt;
+use crate::review::{Material, Materials, Place};
 
 /// What every command has at hand.
 #[derive(Debug)]
@@ -26,6 +28,46 @@ pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
     pub(super) source: std::sync::Arc<Source>,
+    /// Whether it is a file that people can look at.
+    pub(super) on_disk: bool,
+}
+
+impl Project {
+    /// Returns the path of a policy that the manifest names, as the user would type it.
+    pub(super) fn policy_path(&self, policy: &str) -> PathBuf {
+        let path = self.folder.join(policy);
+        path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
+    }
+
+    /// Returns what the files say beside the manifest itself.
+    pub(super) fn materials(&self) -> Materials {
+        let manifest = &self.loaded.manifest;
+        let of = self.loaded.desired.iter().map(|desired| {
+            let address = desired.address();
+            let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
+            let place = line.map(|line| Place { path: self.source.path.clone(), line: *line });
+            let section = manifest.profiles.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter);
+            let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
+            let cases = policy.as_deref().map(cases_file);
+            let cases = cases.and_then(|path| {
+                let text = std::fs::read_to_string(&path).ok()?;
+                Some(Source::new(path.display().to_string(), text))
+            });
+            let policy = policy.map(|path| path.display().to_string());
+            (address.clone(), Material { place, policy, cases })
+        });
+        let tables = self.loaded.desired.iter().filter_map(|one| one.as_table());
+        Materials {
+            of: of.collect(),
+            profiles: manifest.profiles.keys().cloned().collect(),
+            tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
+        }
+    }
+}
+
+/// Returns where the cases of a policy are.
+pub(super) fn cases_file(policy: &Path) -> PathBuf {
+    policy.with_extension("test.yaml")
 }
 
 impl Context {
@@ -78,20 +120,20 @@ impl Context {
             )),
         })?;
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.resolve(&Source::new(shown, text), folder.to_owned())
+        self.resolve(&Source::new(shown, text), folder.to_owned(), true)
     }
 
     /// Takes a manifest built in memory through the same reading as one from a file.
     pub(super) fn project_in_memory(&self, manifest: &Manifest) -> Result<Project, Error> {
-        self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."))
+        self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."), false)
     }
 
-    fn resolve(&self, source: &std::sync::Arc<Source>, folder: PathBuf) -> Result<Project, Error> {
+    fn resolve(&self, source: &std::sync::Arc<Source>, folder: PathBuf, on_disk: bool) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: std::sync::Arc::clone(source) })
+            Ok(Project { loaded, folder, source: std::sync::Arc::clone(source), on_disk })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::apply::carry_out;
 use super::context::Context;
 use super::plan;
-use crate::cli::{FilterArgs, InitArgs, InitCommand};
+use crate::cli::{FilterArgs, InitArgs, InitCommand, OutputArgs};
 use crate::error::{Error, Exit};
 use crate::iam;
 use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
@@ -84,7 +84,7 @@ pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit
             .filter_map(|(_, one)| one.as_ref().ok())
             .map(|one| plan::exit(&one.pass.plan, false))
             .collect();
-        plan::show(context, request.command, attempts)?;
+        plan::show(context, request.command, &OutputArgs::default(), attempts)?;
         return Ok(Exit::worst(exits));
     }
     let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());

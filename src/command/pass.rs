@@ -12,6 +12,7 @@ use crate::provider::{Connection, Reader, Region};
 use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
 use crate::resource::DesiredResource;
 use crate::resource::call::{Class, Pace};
+use crate::review::Review;
 
 /// How many targets are worked on at once.
 pub(super) const TARGETS: usize = 4;
@@ -35,6 +36,8 @@ pub(super) struct Planned {
     pub(super) destination: Destination,
     pub(super) reader: Reader,
     pub(super) pass: Pass,
+    /// What there is to say of the plan.
+    pub(super) review: Review,
 }
 
 /// One target, and how planning it ended.
@@ -188,7 +191,7 @@ impl Context {
         let who =
             destination.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
         guard::account(&pass.plan, &who, destination.account_id.as_deref()).map_err(Error::Refused)?;
-        Ok(Planned { destination, reader, pass })
+        Ok(Planned { destination, reader, pass, review: Review::default() })
     }
 
     /// Plans every target that is picked, side by side. One that fails leaves the others alone.
@@ -199,9 +202,13 @@ impl Context {
         scope: &Scope,
     ) -> Result<Vec<Attempt>, Error> {
         let destinations = self.destinations(project, &filter.targets).await?;
+        let materials = &project.materials();
         let plans = destinations.into_iter().map(|destination| async move {
             let loaded = &project.loaded;
-            let planned = self.plan(destination.clone(), &loaded.policy_root, &loaded.desired, scope.clone()).await;
+            let mut planned = self.plan(destination.clone(), &loaded.policy_root, &loaded.desired, scope.clone()).await;
+            if let Ok(planned) = &mut planned {
+                planned.review = Review::of(&planned.pass.plan, materials);
+            }
             (destination, planned)
         });
         let mut attempts: Vec<Attempt> = stream::iter(plans).buffered(TARGETS).collect().await;

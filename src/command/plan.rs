@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::context::{Context, Project};
 use super::pass::{Attempt, Destination, Planned, scope};
-use crate::cli::{PlanArgs, ShowArgs};
+use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
 use crate::reconcile::Plan;
+use crate::report::output::{Body, Part, Shown};
 use crate::report::{json, text};
 use crate::resource::digest;
 
@@ -32,24 +33,36 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         Err(error) => error.exit(),
     });
     let exit = Exit::worst(exits);
-    show(context, "plan", attempts)?;
+    show(context, "plan", &args.output, attempts)?;
     Ok(exit)
 }
 
 /// Shows the plans: one as it is, several by target.
-pub(super) fn show(context: &Context, command: &str, attempts: Vec<Attempt>) -> Result<(), Error> {
+pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attempts: Vec<Attempt>) -> Result<(), Error> {
+    let shown = |parts| Shown { command, preface: None, parts };
     match only(attempts) {
         Ok(planned) => {
-            let plan = &planned?.pass.plan;
-            context.terminal.either(|| text::plan(plan), || json::plan(command, plan));
+            let planned = planned?;
+            context.show(output, &shown(vec![Part { name: None, body: Ok(body(&planned)) }]))
         }
-        Err(attempts) => {
-            let text = || grouped(&attempts, |planned| text::plan(&planned.pass.plan));
-            let part = |planned: &Planned| json::plan_part(&planned.pass.plan);
-            context.terminal.either(text, || json::targets(command, listed(&attempts, part)));
-        }
+        Err(attempts) => context.show(output, &shown(parts(&attempts, body))),
     }
-    Ok(())
+}
+
+fn body(planned: &Planned) -> Body<'_> {
+    Body::Plan(&planned.pass.plan, &planned.review)
+}
+
+/// Returns what there is to show of several targets.
+pub(super) fn parts<'a, T>(
+    targets: &'a [(Destination, Result<T, Error>)],
+    body: impl Fn(&'a T) -> Body<'a>,
+) -> Vec<Part<'a>> {
+    let part = |(destination, attempt): &'a (Destination, Result<T, Error>)| Part {
+        name: Some(destination.name.as_deref().unwrap_or_default()),
+        body: attempt.as_ref().map(&body),
+    };
+    targets.iter().map(part).collect()
 }
 
 /// Returns what there is to say of several targets, under their names.
@@ -105,7 +118,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
             role_arn: destination.role_arn.clone(),
             local: local.map(|folder| folder.display().to_string()),
         };
-        SavedTarget::new(connection, &planned.pass)
+        SavedTarget::new(connection, &planned.pass, &planned.review)
     });
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
     let text = PlanFile::new(origin, saved.collect()).to_text().map_err(|error| failed(error.to_string(), None))?;
@@ -133,24 +146,12 @@ pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
 
 pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error> {
     let file = load(&args.plan_file)?;
-    let named = |target: &SavedTarget| target.plan.target.name.clone();
-    let text = || {
-        let mut text = text::plan_file(&file);
-        for target in &file.targets {
-            let body = text::plan(&target.plan);
-            text.push_str(&named(target).map_or(body.clone(), |name| text::grouped(&name, &body)));
-        }
-        text
-    };
-    let json = || match file.targets.as_slice() {
-        [target] if named(target).is_none() => json::plan("show", &target.plan),
-        targets => {
-            let shown =
-                targets.iter().map(|target| json::named(named(target).as_deref(), json::plan_part(&target.plan)));
-            json::targets("show", shown.collect())
-        }
-    };
-    context.terminal.either(text, json);
+    let parts = file.targets.iter().map(|target| Part {
+        name: target.plan.target.name.as_deref(),
+        body: Ok(Body::Plan(&target.plan, &target.review)),
+    });
+    let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), parts: parts.collect() };
+    context.show(&args.output, &shown)?;
     Ok(Exit::Done)
 }
 

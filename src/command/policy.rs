@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::context::Context;
+use super::context::{Context, cases_file};
 use crate::cli::PolicyTestArgs;
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
@@ -62,19 +62,13 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
     Ok(if failed > 0 { Exit::Error } else { Exit::Done })
 }
 
-/// Returns where the cases of a policy are.
-fn cases_file(policy: &Path) -> PathBuf {
-    policy.with_extension("test.yaml")
-}
-
 /// Returns the policies of the manifest that have cases, each once.
 fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error> {
     let project = context.project(manifest)?;
     let named = project.loaded.manifest.profiles.values().filter_map(|profile| profile.policy.as_ref());
     let mut found: Vec<PathBuf> = Vec::new();
     for policy in named {
-        let path = project.folder.join(policy);
-        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
+        let path = project.policy_path(policy);
         if !found.contains(&path) && cases_file(&path).is_file() {
             found.push(path);
         }

@@ -8,8 +8,8 @@ use crate::error::{Error, Exit};
 use crate::manifest::{Builtin, Manifest, TableSection};
 use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
-use crate::report::json;
-use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus, render};
+use crate::report::output::{Body, Part, Shown};
+use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus};
 use crate::resource::policy_parameter::profile_of;
 use crate::resource::{Gap, Kind};
 
@@ -23,15 +23,17 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     });
     let exit = Exit::worst(exits);
     let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
+    let shown = |parts| Shown { command: "status", preface: None, parts };
     match plan::only(attempts) {
         Ok(planned) => {
             let status = status(&planned?);
-            context.terminal.either(|| render(&status), || json::document("status", &status));
+            let body = Ok(Body::Status(&status));
+            context.show(&args.output, &shown(vec![Part { name: None, body }]))?;
         }
         Err(attempts) => {
-            let text = || plan::grouped(&attempts, |planned| render(&status(planned)));
-            let part = |planned: &Planned| serde_json::to_value(status(planned)).unwrap_or_default();
-            context.terminal.either(text, || json::targets("status", plan::listed(&attempts, part)));
+            let found = attempts.into_iter().map(|(at, attempt)| (at, attempt.map(|planned| status(&planned))));
+            let found: Vec<_> = found.collect();
+            context.show(&args.output, &shown(plan::parts(&found, Body::Status)))?;
         }
     }
     Ok(exit)
@@ -103,7 +105,8 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     }
     status.suggestions = suggestions(context, &status);
     status.shell = shell_hint(context);
-    context.terminal.either(|| render(&status), || json::document("init status", &status));
+    let parts = vec![Part { name: None, body: Ok(Body::Status(&status)) }];
+    context.show(&args.output, &Shown { command: "init status", preface: None, parts })?;
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 

@@ -30,6 +30,8 @@ pub struct Loaded {
     pub manifest: Manifest,
     pub policy_root: String,
     pub desired: Vec<DesiredResource>,
+    /// The line, from 1, on which each resource begins.
+    pub lines: BTreeMap<Address, usize>,
 }
 
 /// Turns a manifest into desired state. `folder` is where its policy paths start.
@@ -54,7 +56,12 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
         }
         desired.push(DesiredResource::Table(table));
     }
-    Loaded { policy_root, desired, manifest: parsed.manifest }
+    let line = |address: &Address| {
+        let place = parsed.place(&path(&[address.kind.section(), &address.key]));
+        parsed.source.line(place.start)
+    };
+    let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
+    Loaded { policy_root, desired, lines, manifest: parsed.manifest }
 }
 
 struct Resolver<'a> {

@@ -22,7 +22,7 @@ pub enum Lint {
     /// A rule that allows names no users.
     #[serde(rename = "L002")]
     AllowForEveryone,
-    /// The last rule is no deny for all.
+    /// The last rule is not for all the others, so that they are denied without a word.
     #[serde(rename = "L003")]
     NoDefaultDeny,
     /// A rule names a profile that the manifest does not have.
@@ -138,22 +138,22 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
         }
     }
     if let Some((rule, span)) = policy.rules.last().zip(places.last())
-        && !is_default_deny(rule)
+        && !is_for_all(rule)
     {
         linter.find(
             Lint::NoDefaultDeny,
             span.clone(),
-            "the last rule is no deny for all".to_owned(),
+            "the last rule is not for all the others, who are denied without a word".to_owned(),
             "what no rule matches is denied anyway; a last rule with effect: deny and no conditions says so, and why",
         );
     }
     linter.finish()
 }
 
-fn is_default_deny(rule: &Rule) -> bool {
+/// Returns whether a rule says what holds for all the others. One that allows has a lint of its own.
+fn is_for_all(rule: &Rule) -> bool {
     let conditions = &rule.conditions;
-    let for_all = conditions.users.is_empty() && conditions.modes.is_empty() && conditions.time.is_none();
-    rule.effect == Effect::Deny && for_all
+    conditions.users.is_empty() && conditions.modes.is_empty() && conditions.time.is_none()
 }
 
 /// Returns whether the rules above decide everything that a rule speaks of. Where windows are in several time zones,
@@ -396,7 +396,7 @@ mod tests {
             "8: L010 \"*\" under users of the rule odd matches nothing but a name that is just that",
             "11: L004 the rule odd is for the profile prdo, which the manifest does not have",
             "12: L001 no request gets to the rule prod-only",
-            "12: L003 the last rule is no deny for all",
+            "12: L003 the last rule is not for all the others, who are denied without a word",
             "12: L009 the rule prod-only is not for dev, whose policy this is",
             "14: L008 the rule prod-only records sessions in nowhere, a table the manifest does not have",
             "15: L006 the time of the rule prod-only says neither days nor hours, and so is always",
@@ -406,10 +406,12 @@ mod tests {
 
     #[test]
     fn a_finding_is_allowed_on_its_line_or_the_one_above_and_nowhere_else() {
-        let allow = |head: &str, tail: &str| found(&format!("{head}  - name: all{tail}\n    effect: allow\n"));
+        let allow = |head: &str, tail: &str| {
+            found(&format!("{head}  - name: all{tail}\n    effect: allow\n    conditions: {{ mode: [cli] }}\n"))
+        };
         let both = [
             "3: L002 the rule all lets in everyone who has credentials for AWS",
-            "3: L003 the last rule is no deny for all",
+            "3: L003 the last rule is not for all the others, who are denied without a word",
         ];
         assert_eq!(allow("", ""), both);
         assert_eq!(allow("", " # sentinel: allow L002, L003"), [""; 0]);

@@ -13,7 +13,7 @@ use crate::resource::{Address, Kind, Step, StepOutcome};
 
 /// How many resources are worked on at once. AWS throttles table creations after three to five at the same moment, and
 /// parameters are paced one by one.
-const WORKERS: usize = 8;
+pub(super) const WORKERS: usize = 8;
 
 /// How a resource ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

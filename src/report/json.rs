@@ -3,11 +3,12 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::text;
+use super::sheet::{Sheet, unified};
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
 use crate::reconcile::{ApplyReport, Plan, guard};
+use crate::review::Review;
 
 /// The version of every document's format. It changes when a reader could break.
 pub const FORMAT_VERSION: u32 = 1;
@@ -21,24 +22,27 @@ pub fn document(command: &str, body: impl Serialize) -> Value {
     document
 }
 
-/// Returns the document of a plan.
-pub fn plan(command: &str, plan: &Plan) -> Value {
-    document(command, plan_part(plan))
-}
-
 /// Returns a plan, as a part of a document.
-pub fn plan_part(plan: &Plan) -> Value {
+pub fn plan_part(plan: &Plan, review: &Review) -> Value {
+    let sheet = Sheet::of(plan, review);
     let mut body = serde_json::to_value(plan).unwrap_or_default();
     for (resource, planned) in body["resources"].as_array_mut().into_iter().flatten().zip(&plan.resources) {
+        let remarks = review.remarks(&planned.address).and_then(|remarks| serde_json::to_value(remarks).ok());
+        if let (Value::Object(resource), Some(Value::Object(remarks))) = (&mut *resource, remarks) {
+            resource.extend(remarks);
+        }
         for (change, planned_change) in resource["changes"].as_array_mut().into_iter().flatten().zip(&planned.changes) {
             if let (FieldValue::Document(live), FieldValue::Document(desired)) =
                 (&planned_change.sides.live, &planned_change.sides.desired)
             {
                 let origin = planned.origin.as_deref().unwrap_or("desired");
-                change["diff"] = Value::String(text::unified(live, desired, origin));
+                change["diff"] = Value::String(unified(live, desired, origin));
             }
         }
     }
+    let attention = |one: &super::sheet::Attention<'_>| json!({ "what": one.what.word(), "address": one.about, "message": one.words, "source": one.place });
+    body["attention"] = sheet.attention.iter().map(attention).collect();
+    body["estimate"] = serde_json::to_value(plan.estimate()).unwrap_or_default();
     body["summary"] = serde_json::to_value(plan.summary()).unwrap_or_default();
     body["has_changes"] = Value::Bool(plan.has_differences());
     body["needs_force"] = Value::Bool(guard::Extent::of(plan).is_unusual());
@@ -46,8 +50,8 @@ pub fn plan_part(plan: &Plan) -> Value {
 }
 
 /// Returns the document of an apply.
-pub fn applied(command: &str, plan: &Plan, report: &ApplyReport) -> Value {
-    document(command, applied_part(plan, report))
+pub fn applied(command: &str, (plan, review): (&Plan, &Review), report: &ApplyReport) -> Value {
+    document(command, applied_part(plan, review, report))
 }
 
 /// Returns the document of a command that worked on several targets.
@@ -56,8 +60,8 @@ pub fn targets(command: &str, targets: Vec<Value>) -> Value {
 }
 
 /// Returns one target's plan and what became of it.
-pub fn applied_part(plan: &Plan, report: &ApplyReport) -> Value {
-    json!({ "plan": plan_part(plan), "result": report })
+pub fn applied_part(plan: &Plan, review: &Review, report: &ApplyReport) -> Value {
+    json!({ "plan": plan_part(plan, review), "result": report })
 }
 
 /// Returns one target's part of a document, under its name.

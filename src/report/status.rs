@@ -100,7 +100,9 @@ pub fn render(status: &Status) -> String {
         text.push_str(&format!("\nAccount {}", escape(account)));
     }
     text.push_str(&format!("\nRegion {} (from {})\n", escape(&status.region), escape(&status.region_source)));
-    text.push_str(&super::text::filters(&status.only, &status.exclude));
+    for line in super::sheet::filters(&status.only, &status.exclude) {
+        text.push_str(&format!("{}\n", escape(&line)));
+    }
     parameters(status, &mut text);
     tables(status, &mut text);
     if !status.suggestions.is_empty() {

@@ -1,49 +1,158 @@
 //! Plans and what became of them, as text.
 
-use std::collections::BTreeSet;
-
-use similar::TextDiff;
-
+use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, diff_lines, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::FieldChange;
 use crate::planfile::PlanFile;
-use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification, guard};
-use crate::resource::table::{Billing, Encryption, Projection, Table, Ttl};
-use crate::resource::{Gap, Kind};
+use crate::policy::Direction;
+use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
+use crate::review::Review;
 
-/// Returns a plan: where it goes, each resource with its difference, and the count.
-pub fn plan(plan: &Plan) -> String {
+/// Returns a plan: where it goes, each resource with its difference, the count, and what must not be missed.
+///
+/// `width` is that of the terminal it is for; without one, no line is broken.
+pub fn plan(plan: &Plan, review: &Review, width: Option<usize>) -> String {
+    let sheet = Sheet::of(plan, review);
+    let page = Page { width };
     let mut text = target(plan);
-    sections(plan, &mut text, |resource, text| {
-        text.push_str(&planned(resource));
-        changes(resource, text);
-        if matches!(resource.action, Action::Create | Action::Unknown { .. })
-            && let Some(layout) = &resource.layout
-        {
-            layout_lines(layout, text);
-        }
-    });
-    unmanaged(plan, &mut text);
-    text.push_str(&format!("\n{}\n", summary(plan)));
-    text.push_str(&notes(plan));
+    for section in &sheet.sections {
+        text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
+        section.entries.iter().for_each(|entry| page.entry(entry, &mut text));
+    }
+    unmanaged(&sheet, &mut text);
+    text.push_str(&format!("\n{} {}.\n", paint(BOLD, "Plan:"), sheet.summary));
+    page.attention(&sheet.attention, &mut text);
+    if !sheet.attention.is_empty() && !sheet.notes.is_empty() {
+        text.push('\n');
+    }
+    for note in &sheet.notes {
+        text.push_str(&page.wrapped("", "  ", &escape(note)));
+    }
     text
 }
 
-/// Lists what is live and left alone because the manifest does not name it.
-fn unmanaged(plan: &Plan, text: &mut String) {
-    const SHOWN: usize = 20;
-    for kind in Kind::ALL {
-        let names: Vec<&str> =
-            plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str()).collect();
-        if names.is_empty() {
-            continue;
+/// What a text is laid out on.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    width: Option<usize>,
+}
+
+impl Page {
+    /// Returns a text as lines that fit, each line feed at its end.
+    fn wrapped(self, first: &str, rest: &str, text: &str) -> String {
+        let Some(width) = self.width else { return format!("{first}{text}\n") };
+        // A column that is too narrow to read is worse than a line that runs over.
+        let width = width.max(40);
+        let rest = if rest.len() > width / 2 { "          " } else { rest };
+        let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(rest).break_words(false);
+        textwrap::wrap(text, options).iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    fn entry(self, entry: &Entry<'_>, text: &mut String) {
+        let symbol = paint(style(entry.tone), entry.symbol);
+        let line = format!("{}{}", escape(&entry.title), paint(DIM, escape(&entry.words)));
+        text.push_str(&self.wrapped(&format!("  {symbol} "), "      ", &line));
+        for gap in &entry.gaps {
+            text.push_str(&self.wrapped("      ", "        ", &paint(YELLOW, escape(gap))));
         }
-        let title = match kind {
-            Kind::PolicyParameter => {
-                "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)"
-            }
-            Kind::Table => "Unmanaged tables (not in the manifest; never deleted)",
+        self.remarks(entry, text);
+        let width = entry.fields.iter().map(|field| escape(&field.change.path).chars().count()).max().unwrap_or(0);
+        for field in &entry.fields {
+            text.push_str(&self.field(field, width));
+        }
+        for line in entry.diff.iter().flat_map(|diff| diff_lines(diff)) {
+            let style = match line.as_bytes().first() {
+                Some(b'+') => GREEN,
+                Some(b'-') => RED,
+                Some(b'@') => CYAN,
+                _ => DIM,
+            };
+            text.push_str(&format!("      {}\n", paint(style, escape_lines(line))));
+        }
+        let width = entry.layout.iter().map(|(name, _)| escape(name).chars().count()).max().unwrap_or(0);
+        for (name, words) in &entry.layout {
+            let first = format!("      {DIM}{:width$}  ", escape(name));
+            let rest = " ".repeat(6 + width + 2);
+            text.push_str(&self.wrapped(&first, &rest, &format!("{}{DIM:#}", escape(words))));
+        }
+    }
+
+    /// What a change means, which cases notice it, and what lints find in it.
+    fn remarks(self, entry: &Entry<'_>, text: &mut String) {
+        let mut push = |head: &str, place: usize, words: String| {
+            let head = if place == 0 { head } else { "" };
+            text.push_str(&self.wrapped(&format!("      {head:8}"), "                ", &words));
         };
+        for (place, meaning) in entry.means.iter().enumerate() {
+            let words = escape(&meaning.words);
+            let words = match meaning.direction {
+                Direction::Opens => paint(YELLOW, words),
+                Direction::Closes | Direction::Moves => words,
+                Direction::Same => paint(DIM, words),
+            };
+            push("Access:", place, words);
+        }
+        for (place, case) in entry.cases.iter().enumerate() {
+            let before = case.before.as_ref().map(|before| format!("{before} -> ")).unwrap_or_default();
+            let verdict = match case.passes {
+                true => String::from("as expected"),
+                false => paint(RED, format!("FAILS: expected {}", case.expected)),
+            };
+            let name = escape(&case.name);
+            let words = format!("{name}: {before}{}, {verdict} ({}:{})", case.after, escape(&case.path), case.line);
+            push("Cases:", place, words);
+        }
+        for (place, finding) in entry.findings.iter().enumerate() {
+            let (code, message) = (finding.code.code(), escape(&finding.message));
+            push(
+                "Lint:",
+                place,
+                format!("{} {message} ({}:{})", paint(YELLOW, code), escape(&finding.path), finding.line),
+            );
+        }
+    }
+
+    fn field(self, field: &Field<'_>, width: usize) -> String {
+        let FieldChange { path, how, .. } = field.change;
+        let loses = field.loses.map(|loses| paint(RED, format!("{loses}: "))).unwrap_or_default();
+        let (live, desired) = (escape(&field.live), escape(&field.desired));
+        let words = format!("{live} -> {desired} {}", paint(DIM, format!("({loses}{})", escape(how))));
+        self.wrapped(&format!("      {:width$}  ", escape(path)), &" ".repeat(6 + width + 2), &words)
+    }
+
+    fn attention(self, attention: &[Attention<'_>], text: &mut String) {
+        if attention.is_empty() {
+            return;
+        }
+        text.push_str(&format!("\n{}\n", paint(BOLD, "Needs attention:")));
+        let width = attention.iter().map(|one| one.what.word().len()).max().unwrap_or(0);
+        for one in attention {
+            let style = match one.what {
+                Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
+                Kindled::Unknown | Kindled::Unusual => YELLOW,
+            };
+            let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
+            let place = one.place.map(|place| format!(" ({}:{})", escape(&place.path), place.line));
+            let words = format!("{about}{}{}", escape(&one.words), paint(DIM, place.unwrap_or_default()));
+            let first = format!("  {}  ", paint(style, format!("{:width$}", one.what.word())));
+            text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &words));
+        }
+    }
+}
+
+fn style(tone: Tone) -> anstyle::Style {
+    match tone {
+        Tone::Create => GREEN,
+        Tone::Change | Tone::Unknown => YELLOW,
+        Tone::Delete | Tone::Refused => RED,
+        Tone::Same => DIM,
+    }
+}
+
+/// Lists what is live and left alone because the manifest does not name it.
+fn unmanaged(sheet: &Sheet<'_>, text: &mut String) {
+    const SHOWN: usize = 20;
+    for (title, names) in &sheet.unmanaged {
         text.push_str(&format!("\n{}\n", paint(BOLD, title)));
         for name in names.iter().take(SHOWN) {
             text.push_str(&format!("    {}\n", escape(name)));
@@ -52,54 +161,30 @@ fn unmanaged(plan: &Plan, text: &mut String) {
             text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - SHOWN));
         }
     }
-    for gap in &plan.unlisted {
-        text.push_str(&format!("\n  {} {}\n", paint(YELLOW, '?'), gap_words(gap)));
-    }
 }
 
-/// Returns what there is to know before a plan is applied.
-fn notes(plan: &Plan) -> String {
-    let mut text = String::new();
-    let builds = plan.index_builds();
-    // Measured by operators on tables of all sizes; AWS promises nothing.
-    match builds {
-        0 => {}
-        1 => text.push_str("Time: an index is built; AWS takes 8 to 17 minutes for that.\n"),
-        _ => text.push_str(&format!(
-            "Time: {builds} indexes are built; AWS takes 8 to 17 minutes for each, one after another on a table.\n"
-        )),
-    }
-    let lacking: BTreeSet<Consent> = plan
-        .resources
-        .iter()
-        .filter(|resource| !resource.withheld.is_empty())
-        .flat_map(|resource| resource.needs.difference(&plan.scope.allow))
-        .copied()
-        .collect();
-    if !lacking.is_empty() {
-        let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
-        text.push_str(&format!(
-            "Refused: something would be lost. To allow it: --allow-destructive {}\n",
-            words.join(",")
-        ));
-    }
-    let extent = guard::Extent::of(plan);
-    if extent.is_unusual() {
-        text.push_str(&format!("Unusual: this changes or deletes {}; apply needs --force.\n", extent.words()));
-    }
-    text
+/// Returns the lines that say where a pass goes.
+pub fn target(plan: &Plan) -> String {
+    sheet::target(plan).iter().map(|line| format!("{}\n", escape(line))).collect()
 }
 
 /// Returns what became of a plan, and whether live is now as desired.
 pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
     let mut text = String::new();
-    sections(plan, &mut text, |resource, text| {
-        let report = report.resources.iter().find(|report| report.address == resource.address);
-        text.push_str(&match report {
-            Some(report) => ended(resource, report),
-            None => planned(resource),
-        });
-    });
+    let nothing = Review::default();
+    for section in &Sheet::of(plan, &nothing).sections {
+        text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
+        for entry in &section.entries {
+            let report = report.resources.iter().find(|report| report.address == entry.resource.address);
+            text.push_str(&match report {
+                Some(report) => ended(entry.resource, report),
+                None => {
+                    let symbol = paint(style(entry.tone), entry.symbol);
+                    format!("  {symbol} {}{}\n", escape(&entry.title), paint(DIM, escape(&entry.words)))
+                }
+            });
+        }
+    }
     text.push_str(&format!("\n{}\n", closing(plan, report)));
     text
 }
@@ -120,239 +205,9 @@ pub fn plan_file(file: &PlanFile) -> String {
     )
 }
 
-/// Returns the lines that say where a pass goes.
-pub fn target(plan: &Plan) -> String {
-    let target = &plan.target;
-    let mut text = String::new();
-    if let Some(folder) = &target.local {
-        text.push_str(&format!("Embedded AWS in {}\n", escape(folder)));
-    }
-    if let Some(caller) = &target.caller {
-        text.push_str(&format!("Account {} as {}\n", escape(&caller.account), escape(&caller.arn)));
-    }
-    text.push_str(&format!("Region {} (from {})\n", escape(&target.region), escape(&target.region_source)));
-    text.push_str(&filters(&plan.scope.only, &plan.scope.exclude));
-    if !plan.scope.allow.is_empty() {
-        let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
-        text.push_str(&format!("Allowed to lose: {}\n", words.join(", ")));
-    }
-    text
-}
-
-/// Returns the lines that say what a manifest was reduced to.
-pub(super) fn filters(only: &[String], exclude: &[String]) -> String {
-    let line = |head: &str, globs: &[String]| match globs {
-        [] => String::new(),
-        globs => format!("{head} {}\n", globs.iter().map(|glob| escape(glob)).collect::<Vec<_>>().join(", ")),
-    };
-    line("Only", only) + &line("Without", exclude)
-}
-
-fn sections(plan: &Plan, text: &mut String, mut line: impl FnMut(&ResourcePlan, &mut String)) {
-    for kind in Kind::ALL {
-        let title = match kind {
-            Kind::PolicyParameter => format!("Policy parameters ({})", plan.target.policy_root),
-            Kind::Table => format!("DynamoDB tables ({})", plan.target.region),
-        };
-        let mut resources = plan.of_kind(kind).peekable();
-        if resources.peek().is_some() {
-            text.push_str(&format!("\n{}\n", paint(BOLD, title)));
-            resources.for_each(|resource| line(resource, text));
-        }
-    }
-}
-
 /// Returns what a resource is called in a line.
 pub fn title(resource: &ResourcePlan) -> String {
-    match resource.address.kind {
-        Kind::PolicyParameter => escape(&resource.name),
-        Kind::Table => format!("{} table: {}", escape(&resource.label), escape(&resource.name)),
-    }
-}
-
-fn version(resource: &ResourcePlan) -> String {
-    resource.facts.version.map(|version| format!(", v{version}")).unwrap_or_default()
-}
-
-/// Returns the differences in a few words: the field's name for a parameter, a count for a table.
-fn drift_words(resource: &ResourcePlan) -> String {
-    match (resource.address.kind, resource.changes.len()) {
-        (Kind::PolicyParameter, _) => {
-            resource.changes.iter().map(|change| escape(&change.path)).collect::<Vec<_>>().join(", ")
-        }
-        (Kind::Table, 1) => String::from("1 field"),
-        (Kind::Table, count) => format!("{count} fields"),
-    }
-}
-
-fn planned(resource: &ResourcePlan) -> String {
-    let origin = || resource.origin.as_ref().map(|origin| format!(" (create: {})", escape(origin))).unwrap_or_default();
-    let (style, symbol, words) = match &resource.action {
-        Action::Create => (GREEN, '+', origin()),
-        Action::Finish => (GREEN, '+', String::from(" (being created; the rest follows once it is ACTIVE)")),
-        Action::Unchanged if resource.gaps.is_empty() => (DIM, '=', format!(" (exists{})", version(resource))),
-        Action::Unchanged => (YELLOW, '?', format!(" (exists{}, not all of it could be read)", version(resource))),
-        Action::Update => (YELLOW, '~', format!(" (drift: {}{})", drift_words(resource), version(resource))),
-        Action::Delete => (RED, '-', String::from(" (delete: not in the manifest)")),
-        Action::Drift => (YELLOW, '~', format!(" (drift: {}{}), left alone", drift_words(resource), version(resource))),
-        Action::Refused if resource.is_removal() => {
-            (RED, '-', format!(" (not in the manifest), {}", refusal(resource)))
-        }
-        Action::Refused => {
-            let words = format!(" (drift: {}{}), {}", drift_words(resource), version(resource), refusal(resource));
-            (YELLOW, '~', words)
-        }
-        Action::Unknown { .. } => (YELLOW, '?', String::from(" (unknown; if it is not there, it would be created)")),
-    };
-    let mut text = format!("  {} {}{}\n", paint(style, symbol), title(resource), paint(DIM, words));
-    for gap in &resource.gaps {
-        text.push_str(&format!("      {}\n", gap_words(gap)));
-    }
-    text
-}
-
-/// Returns why a resource is refused.
-fn refusal(resource: &ResourcePlan) -> String {
-    if resource.withheld.is_empty() {
-        return String::from("refused: nothing in place could close it");
-    }
-    let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
-    format!("refused without --allow-destructive {}", words.join(","))
-}
-
-fn gap_words(gap: &Gap) -> String {
-    let what = gap.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
-    if gap.denied {
-        paint(YELLOW, format!("{what}no permission for {}", gap.action))
-    } else {
-        paint(YELLOW, format!("{what}{}", escape(&gap.message)))
-    }
-}
-
-fn changes(resource: &ResourcePlan, text: &mut String) {
-    let width = resource.changes.iter().map(|change| change.path.chars().count()).max().unwrap_or(0);
-    for change in &resource.changes {
-        match (&change.sides.live, &change.sides.desired) {
-            (FieldValue::Document(live), FieldValue::Document(desired)) => {
-                let origin = resource.origin.as_deref().unwrap_or("desired");
-                text.push_str(&document_diff(live, desired, origin, "      "));
-            }
-            _ => text.push_str(&field_line(change, width)),
-        }
-    }
-}
-
-fn field_line(change: &FieldChange, width: usize) -> String {
-    let words = |value: &FieldValue| match value {
-        FieldValue::Absent => String::from("absent"),
-        FieldValue::Words(words) => escape(words),
-        FieldValue::Document(_) => String::from("a document"),
-    };
-    let takes = match change.takes {
-        Takes::InPlace if change.needs.is_some() => paint(RED, "gives up protection: "),
-        Takes::InPlace | Takes::Time => String::new(),
-        Takes::Replacement | Takes::NewResource => paint(RED, "replacement: "),
-        Takes::Deletion => paint(RED, "deletion: "),
-        Takes::NotPossible => paint(RED, "not possible: "),
-    };
-    let (live, desired) = (words(&change.sides.live), words(&change.sides.desired));
-    let how = format!("({takes}{})", change.how);
-    format!("      {:width$}  {live} -> {desired} {}\n", escape(&change.path), paint(DIM, how))
-}
-
-/// Returns the unified diff of two documents, live against desired.
-fn document_diff(live: &str, desired: &str, origin: &str, indent: &str) -> String {
-    let text = unified(live, desired, origin);
-    let mut lines = String::new();
-    // Only the line feed ends a line: a carriage return before it is a difference like any other, and must be seen.
-    for line in text.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line)) {
-        let style = match line.as_bytes().first() {
-            Some(b'+') => GREEN,
-            Some(b'-') => RED,
-            Some(b'@') => CYAN,
-            _ => DIM,
-        };
-        lines.push_str(&format!("{indent}{}\n", paint(style, escape_lines(line))));
-    }
-    lines
-}
-
-/// Returns the unified diff of two documents, without colour.
-pub fn unified(live: &str, desired: &str, origin: &str) -> String {
-    let diff = TextDiff::from_lines(live, desired);
-    diff.unified_diff().context_radius(3).header("live", origin).to_string()
-}
-
-fn layout_lines(layout: &Table, text: &mut String) {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        layout;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    let attributes = |key: &crate::resource::table::Key| {
-        let words = key.attributes().map(|attribute| format!("{} ({})", escape(&attribute.name), attribute.kind));
-        words.collect::<Vec<_>>().join(", ")
-    };
-    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
-    for (name, index) in indexes.iter().flatten() {
-        let projection = match &index.projection {
-            Projection::All => String::from("ALL"),
-            Projection::KeysOnly => String::from("KEYS_ONLY"),
-            Projection::Include(names) => {
-                let names: Vec<String> = names.iter().map(|name| escape(name)).collect();
-                format!("keys and {}", names.join(", "))
-            }
-        };
-        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
-    }
-    if let Some(Ttl::Enabled(attribute)) = ttl {
-        lines.push((String::from("ttl"), escape(attribute)));
-    }
-    lines.extend(billing.map(|billing| {
-        let words = match billing {
-            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
-        };
-        (String::from("billing_mode"), words)
-    }));
-    lines.extend(encryption.as_ref().map(|encryption| {
-        let words = match encryption {
-            Encryption::AwsOwned => String::from("aws-owned"),
-            Encryption::AwsManaged => String::from("aws-managed"),
-            Encryption::Kms(arn) => escape(arn),
-        };
-        (String::from("encryption"), words)
-    }));
-    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
-    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
-    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
-    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{}", escape(key)), escape(value))));
-    let width = lines.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, words) in lines {
-        text.push_str(&format!("      {}\n", paint(DIM, format!("{name:width$}  {words}"))));
-    }
-}
-
-/// Returns the line that counts: "Plan: 2 to create, 2 to change, 2 unchanged."
-pub fn summary(plan: &Plan) -> String {
-    let summary = plan.summary();
-    let mut parts = vec![
-        format!("{} to create", summary.create),
-        format!("{} to change", summary.change),
-        format!("{} unchanged", summary.unchanged),
-    ];
-    if summary.delete > 0 {
-        parts.insert(2, format!("{} to delete", summary.delete));
-    }
-    if summary.refused > 0 {
-        parts.push(format!("{} refused", summary.refused));
-    }
-    if summary.drifted > 0 {
-        parts.push(format!("{} drifted and left alone", summary.drifted));
-    }
-    if summary.unknown > 0 {
-        parts.push(format!("{} unknown", summary.unknown));
-    }
-    format!("{} {}.", paint(BOLD, "Plan:"), parts.join(", "))
+    escape(&sheet::title(resource))
 }
 
 fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
@@ -360,12 +215,14 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         Outcome::Applied => match resource.action {
             Action::Create | Action::Finish => (GREEN, '+', String::from(" (created)")),
             Action::Delete => (RED, '-', String::from(" (deleted)")),
-            _ => (GREEN, '~', format!(" (updated: {})", drift_words(resource))),
+            _ => (GREEN, '~', format!(" (updated: {})", escape(&drift_words(resource)))),
         },
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
-        Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", drift_words(resource))),
+        Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", escape(&drift_words(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),
-        Outcome::Refused => (YELLOW, '~', format!(" (drift: {}), {}", drift_words(resource), refusal(resource))),
+        Outcome::Refused => {
+            (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_words(resource)), refusal(resource)))
+        }
         Outcome::Failed { why } => (RED, 'X', format!(": {}", escape(why))),
         Outcome::Skipped { why } => (YELLOW, '?', format!(": left alone, {}", escape(why))),
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),

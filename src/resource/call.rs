@@ -33,6 +33,12 @@ impl Operation {
         !["Get", "Describe", "List", "Query"].iter().any(|head| self.name.starts_with(head))
     }
 
+    /// Returns how long so many calls take at the pace that its quota allows.
+    pub fn time_for(self, calls: usize) -> Duration {
+        let calls = u32::try_from(calls).map_or(f64::MAX, f64::from);
+        Duration::try_from_secs_f64((calls - self.burst).max(0.0) / self.rate).unwrap_or(Duration::MAX)
+    }
+
     /// Returns the IAM action: `ssm:GetParameters`.
     pub fn action(self) -> String {
         format!("{}:{}", self.service, self.name)

@@ -20,6 +20,7 @@ use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, Resourc
 use sentinel::resource::call::Interrupt;
 use sentinel::resource::table::{TableStep, Waiting};
 use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, Step};
+use sentinel::review::Review;
 use serde_json::json;
 
 use crate::engine::{load, reader, target};
@@ -257,7 +258,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
 
     // And a plan in a file is that plan.
     let origin = Origin { path: String::from("sentinel.toml"), digest: String::new() };
-    let file = PlanFile::new(origin, vec![SavedTarget::new(SavedConnection::default(), &first)]);
+    let file = PlanFile::new(origin, vec![SavedTarget::new(SavedConnection::default(), &first, &Review::default())]);
     assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());
 
     for (address, step) in &ran {

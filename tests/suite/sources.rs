@@ -37,12 +37,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["provider", "resource", "change"]),
     // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
     ("access", &["diagnostic", "policy", "provider", "resource"]),
-    ("planfile", &["reconcile", "resource"]),
+    ("review", &["change", "diagnostic", "policy", "reconcile", "resource"]),
+    ("planfile", &["reconcile", "resource", "review"]),
     ("iam", &["manifest", "resource"]),
     ("local", &[]),
     ("error", &["diagnostic", "planfile", "reconcile", "resource"]),
     ("cli", &["access", "change", "manifest", "resource"]),
-    ("report", &["access", "change", "cli", "diagnostic", "error", "planfile", "policy", "reconcile", "resource"]),
+    (
+        "report",
+        &["access", "change", "cli", "diagnostic", "error", "planfile", "policy", "reconcile", "resource", "review"],
+    ),
     (
         "command",
         &[
@@ -60,6 +64,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reconcile",
             "report",
             "resource",
+            "review",
         ],
     ),
     ("lib", &[]),

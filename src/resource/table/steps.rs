@@ -1,6 +1,7 @@
 //! The steps that bring a table to what it should be, in the order AWS takes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,25 @@ impl TableStep {
             Self::DisableTimeToLive { .. } => String::from("disabling TTL"),
             Self::Defer { .. } => String::from("leaving the rest for later"),
         }
+    }
+
+    /// Returns how long AWS works on it, as operators have measured on tables of all sizes; AWS promises nothing. What
+    /// a wait waits for is counted where it begins.
+    pub(in crate::resource) fn time(&self) -> (Duration, Duration) {
+        let (least, most) = match self {
+            Self::CreateTable { table, .. } => match table.indexes.as_ref().is_none_or(BTreeMap::is_empty) {
+                true => (2, 7),
+                false => (14, 22),
+            },
+            Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. } => (8 * 60, 17 * 60),
+            Self::UpdateTable { .. } => (5, 60),
+            Self::SetPointInTimeRecovery { .. } => (1, 10),
+            // The tags of a table are locked for about two seconds.
+            Self::TagTable { .. } | Self::UntagTable { .. } => (1, 3),
+            Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => (1, 2),
+            Self::WaitForTable { .. } | Self::Defer { .. } => (0, 0),
+        };
+        (Duration::from_secs(least), Duration::from_secs(most))
     }
 
     /// Returns whether it builds an index, which takes minutes.

@@ -1,0 +1,119 @@
+//! The command line of `init`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{Going, OutputArgs};
+use crate::manifest::Builtin;
+
+#[derive(Debug, Subcommand)]
+pub enum InitCommand {
+    /// Create the table for approval requests.
+    Approvals(TableArgs),
+    /// Create the table for break-glass events.
+    Breakglass(TableArgs),
+    /// Create the table for server sessions.
+    Sessions(TableArgs),
+    /// Create policies for profiles, and the tables asked for.
+    ///
+    /// Each profile starts with a default-deny policy: nobody gets in until you customise it.
+    Bootstrap(BootstrapArgs),
+    /// Show every policy under the policy root, and the three built-in tables.
+    Status(InitStatusArgs),
+}
+
+/// What every `init` that makes a manifest takes.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Show what would be created; change nothing.
+    #[arg(long)]
+    pub plan: bool,
+    #[command(flatten)]
+    pub going: Going,
+    /// Print the manifest this command stands for, and stop; makes no AWS call.
+    #[arg(long, conflicts_with_all = ["write_manifest", "plan"])]
+    pub print_manifest: bool,
+    /// Write the manifest this command stands for to a new file, and stop; makes no AWS call.
+    #[arg(long, value_name = "FILE", conflicts_with = "plan")]
+    pub write_manifest: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// The table's name [default: sentinel-requests, sentinel-breakglass or sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = super::table_name)]
+    pub table: Option<String>,
+    #[command(flatten)]
+    pub init: InitArgs,
+    /// Print the IAM policy for provisioning and using the table, and stop; needs no credentials.
+    #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
+    pub generate_iam: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    /// A profile to create a policy for; can be given more than once.
+    #[arg(long = "profile", value_name = "NAME", required = true, value_parser = super::profile_name)]
+    pub profiles: Vec<String>,
+    #[command(flatten)]
+    pub init: InitArgs,
+    /// Print the IAM policy for everything asked for, and stop; needs no credentials.
+    #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
+    pub generate_iam_policies: bool,
+    /// Also create the table for approval requests.
+    #[arg(long)]
+    pub with_approvals: bool,
+    /// Also create the table for break-glass events.
+    #[arg(long)]
+    pub with_breakglass: bool,
+    /// Also create the table for server sessions.
+    #[arg(long)]
+    pub with_sessions: bool,
+    /// Also create all three tables.
+    #[arg(long)]
+    pub all: bool,
+    /// Name of the table for approval requests [default: sentinel-requests].
+    #[arg(long, value_name = "NAME", value_parser = super::table_name)]
+    pub approval_table: Option<String>,
+    /// Name of the table for break-glass events [default: sentinel-breakglass].
+    #[arg(long, value_name = "NAME", value_parser = super::table_name)]
+    pub breakglass_table: Option<String>,
+    /// Name of the table for server sessions [default: sentinel-sessions].
+    #[arg(long, value_name = "NAME", value_parser = super::table_name)]
+    pub session_table: Option<String>,
+}
+
+impl BootstrapArgs {
+    fn each(&self) -> [(Builtin, bool, Option<&str>); 3] {
+        [
+            (Builtin::Approvals, self.with_approvals, self.approval_table.as_deref()),
+            (Builtin::BreakGlass, self.with_breakglass, self.breakglass_table.as_deref()),
+            (Builtin::Sessions, self.with_sessions, self.session_table.as_deref()),
+        ]
+    }
+
+    /// Returns the table that is named and not asked for, if there is one: its name would go nowhere.
+    pub fn named_in_vain(&self) -> Option<Builtin> {
+        let in_vain = |(_, with, name): &(Builtin, bool, Option<&str>)| name.is_some() && !with && !self.all;
+        self.each().into_iter().find(in_vain).map(|(builtin, ..)| builtin)
+    }
+
+    /// Returns the tables asked for, with the names given.
+    pub fn tables(&self) -> Vec<(Builtin, Option<&str>)> {
+        self.each()
+            .into_iter()
+            .filter(|(_, with, _)| *with || self.all)
+            .map(|(builtin, _, name)| (builtin, name))
+            .collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct InitStatusArgs {
+    /// Look at the three tables too [default: true when a region is known].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub check_tables: Option<bool>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}

@@ -1,0 +1,59 @@
+//! In which formats a pass is shown, and where.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: symbols, whole words, colour on a terminal.
+    #[default]
+    Text,
+    /// One document, for programs; the same as --json.
+    Json,
+    /// For a comment on a pull request.
+    Markdown,
+    /// One file that needs nothing else.
+    Html,
+    /// For a GitHub Actions log: the text and annotations; the Markdown goes to the job's summary.
+    Github,
+}
+
+/// In which formats, and where.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// What to print on stdout.
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
+    pub format: Option<Format>,
+    /// Also write the text to a file; each of these can be given beside the others.
+    #[arg(long, value_name = "FILE")]
+    pub out_text: Option<PathBuf>,
+    /// Also write the JSON document to a file.
+    #[arg(long, value_name = "FILE")]
+    pub out_json: Option<PathBuf>,
+    /// Also write the Markdown to a file.
+    #[arg(long, value_name = "FILE")]
+    pub out_markdown: Option<PathBuf>,
+    /// Also write the HTML page to a file.
+    #[arg(long, value_name = "FILE")]
+    pub out_html: Option<PathBuf>,
+    /// Also write the annotations to a file.
+    #[arg(long, value_name = "FILE")]
+    pub out_github: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// Returns the files that are asked for, each with its format.
+    pub fn files(&self) -> Vec<(Format, &PathBuf)> {
+        let all = [
+            (Format::Text, &self.out_text),
+            (Format::Json, &self.out_json),
+            (Format::Markdown, &self.out_markdown),
+            (Format::Html, &self.out_html),
+            (Format::Github, &self.out_github),
+        ];
+        all.into_iter().filter_map(|(format, path)| Some((format, path.as_ref()?))).collect()
+    }
+}

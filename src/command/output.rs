@@ -1,0 +1,54 @@
+//! Where what a command has to show goes: stdout, files, and the summary of a workflow's job.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::context::Context;
+use crate::cli::{Format, OutputArgs};
+use crate::error::Error;
+use crate::report::output::Shown;
+
+impl Context {
+    /// Shows it: first to the files that are asked for, then on stdout.
+    pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
+        for (format, path) in args.files() {
+            let text = plain(&shown.render(format, None));
+            std::fs::write(path, text).map_err(|error| failed(path, &error))?;
+        }
+        let terminal = self.terminal;
+        let format = args.format.unwrap_or(if terminal.json() { Format::Json } else { Format::Text });
+        match format {
+            Format::Text => terminal.result(&shown.render(format, terminal.width())),
+            Format::Github => {
+                summarise(&plain(&shown.render(Format::Markdown, None)))?;
+                terminal.result(&shown.workflow_log(&token()?));
+            }
+            format => terminal.result(&shown.render(format, None)),
+        }
+        Ok(())
+    }
+}
+
+fn plain(text: &str) -> String {
+    crate::report::without_colour(text)
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Error {
+    Error::File { path: path.display().to_string(), what: error.to_string(), hint: None }
+}
+
+/// Appends to the job's summary, where the workflow has one.
+#[expect(clippy::disallowed_methods, reason = "the file of the job's summary is named by the workflow's runner")]
+fn summarise(markdown: &str) -> Result<(), Error> {
+    let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
+    let path = Path::new(&path);
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(markdown.as_bytes())).map_err(|error| failed(path, &error))
+}
+
+/// Returns a word that nobody can guess.
+fn token() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| Error::usage(format!("no random number can be had: {error}"), ""))?;
+    Ok(hex::encode(bytes))
+}

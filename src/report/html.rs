@@ -1,0 +1,210 @@
+//! Plans and status as one HTML file that needs nothing else: no script, no font, no picture from elsewhere.
+
+use std::fmt::Write;
+
+use super::escape_lines;
+use super::markdown::{Part, html, state_words};
+use super::picture;
+use super::sheet::{Entry, Field, Kindled, Sheet, Tone, diff_lines};
+use super::status::Status;
+use crate::error::Error;
+use crate::policy::Direction;
+
+const STYLE: &str = include_str!("html.css");
+
+/// Returns the page around its body. Nothing in it may load or run anything, whatever got into it.
+fn page(title: &str, body: &str) -> String {
+    let title = html(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
+<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
+<footer>sentinel {}</footer>\n</body>\n</html>\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+/// Returns the page for plans, one part for each target.
+pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
+    let mut body = String::new();
+    for (name, part) in parts {
+        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let _ = writeln!(body, "<h1>sentinel {}{title}</h1>", html(command));
+        match part {
+            Ok((plan, review)) => body.push_str(&plan_body(&Sheet::of(plan, review))),
+            Err(error) => body.push_str(&failed(error)),
+        }
+    }
+    page(&format!("sentinel {command}"), &body)
+}
+
+fn failed(error: &Error) -> String {
+    let hint = error.hint().map(|hint| format!("<p>{}</p>\n", html(&hint))).unwrap_or_default();
+    format!("<p class=\"attention refused\">{}</p>\n{hint}", html(&error.to_string()))
+}
+
+fn plan_body(sheet: &Sheet<'_>) -> String {
+    let mut body = format!("<p class=\"summary\">{}</p>\n", html(&sheet.summary));
+    if !sheet.attention.is_empty() {
+        body.push_str("<section class=\"attention\">\n<h2>Needs attention</h2>\n<ul>\n");
+        for one in &sheet.attention {
+            let class = match one.what {
+                Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => "refused",
+                Kindled::Unknown | Kindled::Unusual => "unknown",
+            };
+            let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
+            let place = one.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
+            let (word, place) = (one.what.word(), place.unwrap_or_default());
+            let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", html(&one.words));
+        }
+        body.push_str("</ul>\n</section>\n");
+    }
+    let target: Vec<String> = sheet.target.iter().map(|line| html(line)).collect();
+    let _ = writeln!(body, "<p class=\"target\">{}</p>", target.join("<br>"));
+    for section in &sheet.sections {
+        let _ = writeln!(body, "<h2>{}</h2>", html(&section.title));
+        section.entries.iter().for_each(|one| body.push_str(&entry(one)));
+    }
+    for (title, names) in &sheet.unmanaged {
+        let names: String = names.iter().map(|name| format!("<li><code>{}</code></li>", html(name))).collect();
+        let _ = writeln!(body, "<h2>{title}</h2>\n<ul>{names}</ul>");
+    }
+    for note in &sheet.notes {
+        let _ = writeln!(body, "<p>{}</p>", html(note));
+    }
+    body
+}
+
+const fn class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Create => "create",
+        Tone::Change => "change",
+        Tone::Delete => "delete",
+        Tone::Refused => "refused",
+        Tone::Unknown => "unknown",
+        Tone::Same => "same",
+    }
+}
+
+fn entry(entry: &Entry<'_>) -> String {
+    let mut body = String::new();
+    if !entry.gaps.is_empty() {
+        let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", html(gap))).collect();
+        let _ = writeln!(body, "<ul class=\"unknown\">{gaps}</ul>");
+    }
+    remarks(entry, &mut body);
+    if !entry.fields.is_empty() {
+        let rows: String = entry.fields.iter().map(field).collect();
+        let head = "<tr><th>setting</th><th>live</th><th>desired</th><th>how</th></tr>";
+        let _ = writeln!(body, "<div class=\"wide\"><table>{head}{rows}</table></div>");
+    }
+    if let Some(diff) = &entry.diff {
+        let lines: String = diff_lines(diff).map(diff_line).collect();
+        let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
+    }
+    if let Some(table) = &entry.resource.layout {
+        let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture::table(&entry.resource.name, table).trim_end());
+    }
+    let (symbol, class, word) = (entry.symbol, class(entry.tone), entry.tone.word());
+    let place = entry.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
+    let (title, words, place) = (html(&entry.title), html(&entry.words), place.unwrap_or_default());
+    let head = format!("<b class=\"mark\">{symbol} {word}</b> <code>{title}</code><span>{words}</span>{place}");
+    if body.is_empty() {
+        return format!("<p class=\"entry {class}\">{head}</p>\n");
+    }
+    let open = if entry.says_something() { " open" } else { "" };
+    format!("<details class=\"entry {class}\"{open}><summary>{head}</summary>\n{body}</details>\n")
+}
+
+fn remarks(entry: &Entry<'_>, body: &mut String) {
+    let mut list = |title: &str, items: Vec<String>| {
+        if !items.is_empty() {
+            let _ = writeln!(body, "<h3>{title}</h3>\n<ul>{}</ul>", items.concat());
+        }
+    };
+    let meaning = |one: &crate::policy::Meaning| {
+        let class = match one.direction {
+            Direction::Opens => "opens",
+            Direction::Closes => "closes",
+            Direction::Moves | Direction::Same => "same",
+        };
+        format!("<li class=\"{class}\">{}</li>", html(&one.words))
+    };
+    list("Access", entry.means.iter().map(meaning).collect());
+    let case = |one: &crate::review::CaseChange| {
+        let before = one.before.as_ref().map(|before| format!("{} → ", html(before))).unwrap_or_default();
+        let verdict = match one.passes {
+            true => String::from("as expected"),
+            false => format!("<b class=\"refused\">fails</b>: expected {}", html(&one.expected)),
+        };
+        let place = format!("<small>{}:{}</small>", html(&one.path), one.line);
+        format!("<li>{}: {before}{}, {verdict} {place}</li>", html(&one.name), html(&one.after))
+    };
+    list("Cases", entry.cases.iter().map(case).collect());
+    let finding = |one: &crate::policy::lint::Finding| {
+        let place = format!("<small>{}:{}</small>", html(&one.path), one.line);
+        format!("<li><b class=\"unknown\">{}</b> {} {place}</li>", one.code.code(), html(&one.message))
+    };
+    list("Lint", entry.findings.iter().map(finding).collect());
+}
+
+fn field(field: &Field<'_>) -> String {
+    let loses = field.loses.map(|loses| format!("<b class=\"refused\">{loses}</b>: ")).unwrap_or_default();
+    let (path, live, desired) = (html(&field.change.path), html(&field.live), html(&field.desired));
+    let how = html(&field.change.how);
+    format!("<tr><td><code>{path}</code></td><td>{live}</td><td>{desired}</td><td>{loses}{how}</td></tr>")
+}
+
+/// Returns a line of a diff, with its sign as a sign of its own: a list's dash is none.
+fn diff_line(line: &str) -> String {
+    let class = match line.as_bytes() {
+        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => "file",
+        [b'+', ..] => "add",
+        [b'-', ..] => "del",
+        [b'@', ..] => "hunk",
+        _ => "ctx",
+    };
+    let text = escape_lines(line).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    format!("<span class=\"{class}\">{text}</span>\n")
+}
+
+/// Returns the page for a status.
+pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> String {
+    let mut body = String::new();
+    for (name, part) in parts {
+        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let _ = writeln!(body, "<h1>sentinel status{title}</h1>");
+        match part {
+            Ok(status) => body.push_str(&status_body(status)),
+            Err(error) => body.push_str(&failed(error)),
+        }
+    }
+    page("sentinel status", &body)
+}
+
+fn status_body(status: &Status) -> String {
+    let mut body =
+        format!("<p class=\"target\">Region {} (from {})</p>\n", html(&status.region), html(&status.region_source));
+    let row = |name: &str, state: &str, drift: &[String]| {
+        let drift: Vec<String> = drift.iter().map(|path| format!("<code>{}</code>", html(path))).collect();
+        format!("<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", html(name), html(state), drift.join(", "))
+    };
+    let mut table = |title: String, rows: String| {
+        if !rows.is_empty() {
+            let head = "<tr><th>name</th><th>state</th><th>differs</th></tr>";
+            let _ = writeln!(body, "<h2>{title}</h2>\n<div class=\"wide\"><table>{head}{rows}</table></div>");
+        }
+    };
+    let parameters = status.parameters.iter().map(|one| {
+        let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
+        row(&one.profile, &format!("{}{version}", state_words(&one.state)), &one.drift)
+    });
+    table(format!("Policy parameters ({})", html(&status.policy_root)), parameters.collect());
+    let tables = status.tables.iter().map(|one| row(&one.name, &state_words(&one.state), &one.drift));
+    table(format!("DynamoDB tables ({})", html(&status.region)), tables.collect());
+    for one in &status.suggestions {
+        let _ = writeln!(body, "<p>{}: <code>{}</code></p>", html(&one.message), html(&one.command));
+    }
+    body
+}

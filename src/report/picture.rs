@@ -1,0 +1,241 @@
+//! Pictures: tables with their indexes as SVG, and what a manifest names as a graph.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::escape;
+use super::markdown::html;
+use crate::resource::table::{Attribute, Key, Table};
+use crate::resource::{Address, DesiredResource};
+
+/// A box with a title and lines, each line a name and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) lines: Vec<(String, String)>,
+}
+
+/// What a manifest names, and what leads where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Graph {
+    policies: Vec<Node>,
+    tables: Vec<Node>,
+    /// From a policy's place to a table's, with what leads there.
+    edges: Vec<(usize, usize, String)>,
+}
+
+/// A policy that keeps records in a table: the profile's address, the table's, and what for.
+pub type Link = (Address, Address, String);
+
+impl Graph {
+    /// Returns the graph of what is desired, with what leads from policies to tables.
+    pub fn of(desired: &[DesiredResource], links: &[Link]) -> Self {
+        let mut graph = Self::default();
+        let mut places: BTreeMap<&Address, usize> = BTreeMap::new();
+        for resource in desired {
+            let (address, name) = (resource.address(), resource.name().to_owned());
+            if let Some(table) = resource.as_table() {
+                places.insert(address, graph.tables.len());
+                graph.tables.push(node(address, name, table_lines(&table.managed)));
+            } else if let Some(policy) = resource.as_policy() {
+                places.insert(address, graph.policies.len());
+                let origin = policy.origin.clone().unwrap_or_default();
+                graph.policies.push(node(address, name, vec![(String::from("policy"), origin)]));
+            }
+        }
+        for (from, to, why) in links {
+            if let (Some(from), Some(to)) = (places.get(from), places.get(to)) {
+                graph.edges.push((*from, *to, why.clone()));
+            }
+        }
+        graph
+    }
+
+    /// Returns it for Mermaid, which GitHub draws in Markdown.
+    pub fn mermaid(&self) -> String {
+        let mut text = String::from("flowchart LR\n");
+        for (kind, nodes) in [("p", &self.policies), ("t", &self.tables)] {
+            for (place, node) in nodes.iter().enumerate() {
+                let lines: String = node
+                    .lines
+                    .iter()
+                    .map(|(name, words)| format!("<br/>{} {}", mermaid(name), mermaid(words)))
+                    .collect();
+                let shape = if kind == "t" { ("[(", ")]") } else { ("[", "]") };
+                let _ =
+                    writeln!(text, "  {kind}{place}{}\"<b>{}</b>{lines}\"{}", shape.0, mermaid(&node.title), shape.1);
+            }
+        }
+        for (from, to, why) in &self.edges {
+            let _ = writeln!(text, "  p{from} -->|\"{}\"| t{to}", mermaid(why));
+        }
+        text
+    }
+
+    /// Returns it for Graphviz.
+    pub fn dot(&self) -> String {
+        let mut text =
+            String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
+        for (kind, nodes) in [("p", &self.policies), ("t", &self.tables)] {
+            for (place, node) in nodes.iter().enumerate() {
+                let row = |(name, words): &(String, String)| {
+                    format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
+                };
+                let rows: String = node.lines.iter().map(row).collect();
+                let head = format!("<tr><td colspan=\"2\"><b>{}</b></td></tr>", html(&node.title));
+                let table = format!(
+                    "<table border=\"1\" cellborder=\"0\" cellspacing=\"0\" cellpadding=\"4\">{head}{rows}</table>"
+                );
+                let _ = writeln!(text, "  {kind}{place} [label=<{table}>];");
+            }
+        }
+        for (from, to, why) in &self.edges {
+            let why = escape(why).replace('\\', "\\\\").replace('"', "\\\"");
+            let _ = writeln!(text, "  p{from} -> t{to} [label=\"{why}\"];");
+        }
+        text + "}\n"
+    }
+
+    /// Returns it as a picture of its own.
+    pub fn svg(&self) -> String {
+        let (left, right) =
+            (layout(&self.policies, 0), layout(&self.tables, if self.policies.is_empty() { 0 } else { GAP }));
+        let right: Vec<Placed<'_>> = match self.policies.is_empty() {
+            true => right,
+            false => right.into_iter().map(|one| one.moved(width_of(&left))).collect(),
+        };
+        let mut body = String::new();
+        for (from, to, why) in &self.edges {
+            if let (Some(from), Some(to)) = (left.get(*from), right.get(*to)) {
+                let (x1, y1, x2, y2) = (from.x + from.width, from.y + HEAD / 2, to.x, to.y + HEAD / 2);
+                let middle = usize::midpoint(x1, x2);
+                let _ = write!(
+                    body,
+                    "<path class=\"edge\" d=\"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}\" marker-end=\"url(#tip)\"><title>{}</title></path>",
+                    html(why)
+                );
+            }
+        }
+        left.iter().chain(&right).for_each(|one| body.push_str(&one.draw()));
+        let all = || left.iter().chain(&right);
+        let width = all().map(|one| one.x + one.width).max().unwrap_or(0) + MARGIN;
+        let height = all().map(|one| one.y + one.height()).max().unwrap_or(0) + MARGIN;
+        svg(width, height, "what the manifest names", &body)
+    }
+}
+
+fn node(address: &Address, title: String, lines: Vec<(String, String)>) -> Node {
+    Node { id: address.to_string(), title, lines }
+}
+
+/// Returns text for a Mermaid label in quotes, where only entities are safe.
+fn mermaid(text: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || " _-./:,()".contains(letter);
+    let letter = |letter: char| if plain(letter) { letter.to_string() } else { format!("#{};", u32::from(letter)) };
+    escape(text).chars().map(letter).collect()
+}
+
+/// Returns a table's keys, indexes and TTL, a line each.
+pub(super) fn table_lines(table: &Table) -> Vec<(String, String)> {
+    let attribute = |attribute: &Attribute| format!("{} {}", attribute.name, attribute.kind);
+    let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
+    let mut lines: Vec<(String, String)> = table.key.iter().map(|own| (String::from("key"), key(own))).collect();
+    lines.extend(table.indexes.iter().flatten().map(|(name, index)| (name.clone(), key(&index.key))));
+    if let Some(crate::resource::table::Ttl::Enabled(attribute)) = &table.ttl {
+        lines.push((String::from("expires"), attribute.clone()));
+    }
+    lines
+}
+
+const MARGIN: usize = 12;
+const GAP: usize = 90;
+const HEAD: usize = 30;
+const LINE: usize = 22;
+/// About the width of a letter of a monospaced font of 12 pixels.
+const LETTER: usize = 8;
+
+#[derive(Debug)]
+struct Placed<'a> {
+    node: &'a Node,
+    x: usize,
+    y: usize,
+    width: usize,
+    /// Where the second column of its lines begins.
+    column: usize,
+}
+
+impl Placed<'_> {
+    fn moved(self, by: usize) -> Self {
+        Self { x: self.x + by, ..self }
+    }
+
+    fn height(&self) -> usize {
+        HEAD + self.node.lines.len() * LINE + 8
+    }
+
+    fn draw(&self) -> String {
+        let (x, y, width, height) = (self.x, self.y, self.width, self.height());
+        let mut text = format!(
+            "<g class=\"node\"><title>{}</title><rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"6\"/>",
+            html(&self.node.id)
+        );
+        let _ =
+            write!(text, "<text class=\"title\" x=\"{}\" y=\"{}\">{}</text>", x + 10, y + 20, html(&self.node.title));
+        let _ = write!(text, "<line x1=\"{x}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>", y + HEAD, x + width);
+        for (place, (name, words)) in self.node.lines.iter().enumerate() {
+            let line = y + HEAD + (place + 1) * LINE - 4;
+            let _ = write!(text, "<text class=\"name\" x=\"{}\" y=\"{line}\">{}</text>", x + 10, html(name));
+            let _ = write!(text, "<text x=\"{}\" y=\"{line}\">{}</text>", x + self.column, html(words));
+        }
+        text + "</g>"
+    }
+}
+
+fn length(text: &str) -> usize {
+    escape(text).chars().count()
+}
+
+/// Returns boxes of one width, one below the other.
+fn layout(nodes: &[Node], x: usize) -> Vec<Placed<'_>> {
+    let names = nodes.iter().flat_map(|node| &node.lines).map(|(name, _)| length(name)).max().unwrap_or(0);
+    let words = nodes.iter().flat_map(|node| &node.lines).map(|(_, words)| length(words)).max().unwrap_or(0);
+    let titles = nodes.iter().map(|node| length(&node.title)).max().unwrap_or(0);
+    let column = 10 + (names + 2) * LETTER;
+    let width = (column + words * LETTER + 10).max(titles * LETTER + 24);
+    let mut y = MARGIN;
+    let mut placed = Vec::new();
+    for node in nodes {
+        let one = Placed { node, x: x + MARGIN, y, width, column };
+        y += one.height() + MARGIN;
+        placed.push(one);
+    }
+    placed
+}
+
+fn width_of(column: &[Placed<'_>]) -> usize {
+    column.iter().map(|one| one.x + one.width).max().unwrap_or(0)
+}
+
+/// Returns one table as a picture of its own.
+pub(super) fn table(title: &str, table: &Table) -> String {
+    let node = Node { id: title.to_owned(), title: title.to_owned(), lines: table_lines(table) };
+    let nodes = [node];
+    let placed = layout(&nodes, 0);
+    let body: String = placed.iter().map(Placed::draw).collect();
+    let (width, height) =
+        placed.first().map_or((0, 0), |one| (one.x + one.width + MARGIN, one.y + one.height() + MARGIN));
+    svg(width, height, title, &body)
+}
+
+fn svg(width: usize, height: usize, what: &str, body: &str) -> String {
+    let what = html(what);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\" aria-label=\"{what}\">\
+<style>.node rect{{fill:#f6f8fa;stroke:#57606a}}.node line{{stroke:#57606a}}.edge{{fill:none;stroke:#57606a}}\
+text{{font:12px ui-monospace,Menlo,Consolas,monospace;fill:#1f2328}}.title{{font-weight:bold}}.name{{fill:#0550ae}}.tip{{fill:#57606a}}\
+@media (prefers-color-scheme:dark){{.node rect{{fill:#161b22;stroke:#8b949e}}.node line,.edge{{stroke:#8b949e}}text{{fill:#e6edf3}}.name{{fill:#79c0ff}}.tip{{fill:#8b949e}}}}</style>\
+<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\
+{body}</svg>\n"
+    )
+}

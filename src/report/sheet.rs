@@ -1,0 +1,497 @@
+//! A plan as it is shown, whatever the format: what each line says, and what comes first. Its texts are as they came;
+//! each format makes them harmless in its own way.
+
+use std::collections::BTreeSet;
+
+use similar::TextDiff;
+
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::policy::{Meaning, lint::Finding};
+use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
+use crate::resource::table::{Billing, Encryption, Projection, Table, Ttl};
+use crate::resource::{Gap, Kind};
+use crate::review::{CaseChange, Place, Remarks, Review};
+
+/// A plan as it is shown.
+#[derive(Debug)]
+pub(super) struct Sheet<'a> {
+    /// Where it goes, a line each.
+    pub(super) target: Vec<String>,
+    pub(super) sections: Vec<Section<'a>>,
+    /// What must not be missed.
+    pub(super) attention: Vec<Attention<'a>>,
+    /// "2 to create, 2 to change, 2 unchanged".
+    pub(super) summary: String,
+    /// What there is to know before it is applied.
+    pub(super) notes: Vec<String>,
+    pub(super) unmanaged: Vec<(&'static str, Vec<&'a str>)>,
+}
+
+/// The resources of one kind.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    pub(super) title: String,
+    pub(super) entries: Vec<Entry<'a>>,
+}
+
+/// One resource.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    pub(super) resource: &'a ResourcePlan,
+    pub(super) tone: Tone,
+    pub(super) symbol: char,
+    pub(super) title: String,
+    /// What is said of it after its title: "(drift: content, v5)".
+    pub(super) words: String,
+    pub(super) gaps: Vec<String>,
+    pub(super) means: &'a [Meaning],
+    pub(super) cases: &'a [CaseChange],
+    pub(super) findings: &'a [Finding],
+    pub(super) place: Option<&'a Place>,
+    pub(super) fields: Vec<Field<'a>>,
+    /// The unified diff of its document.
+    pub(super) diff: Option<String>,
+    /// What a table is created with.
+    pub(super) layout: Vec<(String, String)>,
+}
+
+/// One setting that differs.
+#[derive(Debug)]
+pub(super) struct Field<'a> {
+    pub(super) change: &'a FieldChange,
+    pub(super) live: String,
+    pub(super) desired: String,
+    /// What it loses, if it loses something: "deletion".
+    pub(super) loses: Option<&'static str>,
+}
+
+/// How a line is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Create,
+    Change,
+    Delete,
+    Refused,
+    Unknown,
+    Same,
+}
+
+impl Tone {
+    /// Returns the word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Change => "drift",
+            Self::Delete => "delete",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+            Self::Same => "as desired",
+        }
+    }
+}
+
+/// Something that must not be missed.
+#[derive(Debug)]
+pub(super) struct Attention<'a> {
+    pub(super) what: Kindled,
+    /// The address, where it is about one resource.
+    pub(super) about: Option<String>,
+    pub(super) words: String,
+    pub(super) place: Option<&'a Place>,
+}
+
+/// Why something must not be missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kindled {
+    Refused,
+    /// Something is lost when it is applied.
+    Destructive,
+    Unknown,
+    /// A case of a policy does not come out as it expects.
+    CaseFails,
+    /// So much changes that it is more likely a mistake than a wish.
+    Unusual,
+}
+
+impl Kindled {
+    /// Returns the word for it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Destructive => "destructive",
+            Self::Unknown => "unknown",
+            Self::CaseFails => "case fails",
+            Self::Unusual => "unusual",
+        }
+    }
+}
+
+static NOTHING: Remarks = Remarks { source: None, means: Vec::new(), cases: Vec::new(), findings: Vec::new() };
+
+impl<'a> Sheet<'a> {
+    /// Returns a plan as it is shown.
+    pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
+        let sections: Vec<Section<'a>> = Kind::ALL
+            .into_iter()
+            .map(|kind| Section {
+                title: match kind {
+                    Kind::PolicyParameter => format!("Policy parameters ({})", plan.target.policy_root),
+                    Kind::Table => format!("DynamoDB tables ({})", plan.target.region),
+                },
+                entries: plan.of_kind(kind).map(|resource| entry(resource, review)).collect(),
+            })
+            .filter(|section| !section.entries.is_empty())
+            .collect();
+        let attention = attention(plan, &sections);
+        Self {
+            target: target(plan),
+            sections,
+            attention,
+            summary: summary(plan),
+            notes: notes(plan),
+            unmanaged: unmanaged(plan),
+        }
+    }
+
+    /// Returns every entry.
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
+        self.sections.iter().flat_map(|section| &section.entries)
+    }
+}
+
+impl Entry<'_> {
+    /// Returns whether there is anything to say beside that it is as desired.
+    pub(super) fn says_something(&self) -> bool {
+        self.tone != Tone::Same
+    }
+}
+
+/// Returns the lines that say where a pass goes.
+pub(super) fn target(plan: &Plan) -> Vec<String> {
+    let target = &plan.target;
+    let mut lines = Vec::new();
+    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {folder}")));
+    lines.extend(target.caller.as_ref().map(|caller| format!("Account {} as {}", caller.account, caller.arn)));
+    lines.push(format!("Region {} (from {})", target.region, target.region_source));
+    lines.extend(filters(&plan.scope.only, &plan.scope.exclude));
+    if !plan.scope.allow.is_empty() {
+        let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
+        lines.push(format!("Allowed to lose: {}", words.join(", ")));
+    }
+    lines
+}
+
+/// Returns the lines that say what a manifest was reduced to.
+pub(super) fn filters(only: &[String], exclude: &[String]) -> Vec<String> {
+    let line = |head: &str, globs: &[String]| (!globs.is_empty()).then(|| format!("{head} {}", globs.join(", ")));
+    [line("Only", only), line("Without", exclude)].into_iter().flatten().collect()
+}
+
+fn unmanaged(plan: &Plan) -> Vec<(&'static str, Vec<&str>)> {
+    let of_kind = |kind| {
+        let title = match kind {
+            Kind::PolicyParameter => {
+                "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)"
+            }
+            Kind::Table => "Unmanaged tables (not in the manifest; never deleted)",
+        };
+        let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str());
+        (title, names.collect::<Vec<_>>())
+    };
+    Kind::ALL.into_iter().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
+}
+
+/// Returns the count: "2 to create, 2 to change, 2 unchanged".
+pub(super) fn summary(plan: &Plan) -> String {
+    let summary = plan.summary();
+    let mut parts = vec![
+        format!("{} to create", summary.create),
+        format!("{} to change", summary.change),
+        format!("{} unchanged", summary.unchanged),
+    ];
+    if summary.delete > 0 {
+        parts.insert(2, format!("{} to delete", summary.delete));
+    }
+    let others =
+        [(summary.refused, "refused"), (summary.drifted, "drifted and left alone"), (summary.unknown, "unknown")];
+    parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
+    parts.join(", ")
+}
+
+fn notes(plan: &Plan) -> Vec<String> {
+    let mut notes = Vec::new();
+    let estimate = plan.estimate();
+    if estimate.is_worth_saying() {
+        notes.push(estimate_words(plan, estimate));
+    }
+    let lacking: BTreeSet<Consent> = plan
+        .resources
+        .iter()
+        .filter(|resource| !resource.withheld.is_empty())
+        .flat_map(|resource| resource.needs.difference(&plan.scope.allow))
+        .copied()
+        .collect();
+    if !lacking.is_empty() {
+        let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
+        notes.push(format!("Refused: something would be lost. To allow it: --allow-destructive {}", words.join(",")));
+    }
+    let extent = guard::Extent::of(plan);
+    if extent.is_unusual() {
+        notes.push(format!("Unusual: this changes or deletes {}; apply needs --force.", extent.words()));
+    }
+    notes
+}
+
+fn estimate_words(plan: &Plan, estimate: Estimate) -> String {
+    let (least, most) = (estimate.seconds_at_least, estimate.seconds_at_most);
+    let time = match (least, most) {
+        (_, 0..=90) if least == most => format!("{most} s"),
+        (_, 0..=90) => format!("{least} to {most} s"),
+        (_, _) => match (least / 60, most.div_ceil(60)) {
+            (0, most) => format!("up to {most} min"),
+            (least, most) if least == most => format!("{most} min"),
+            (least, most) => format!("{least} to {most} min"),
+        },
+    };
+    let calls = match estimate.calls {
+        1 => String::from("1 call"),
+        calls => format!("{calls} calls"),
+    };
+    let why = match plan.index_builds() {
+        0 => String::new(),
+        1 => String::from("; an index is built, which takes AWS 8 to 17 minutes"),
+        builds => format!("; {builds} indexes are built, one after another on a table, 8 to 17 minutes each"),
+    };
+    format!("Estimate: about {calls}, {time}{why}.")
+}
+
+/// Returns what must not be missed: what is refused first, then what is lost, then what is not known.
+fn attention<'a>(plan: &Plan, sections: &[Section<'a>]) -> Vec<Attention<'a>> {
+    let mut found = Vec::new();
+    for entry in sections.iter().flat_map(|section| &section.entries) {
+        let resource = entry.resource;
+        let mut push = |what, words: String| {
+            found.push(Attention { what, about: Some(resource.address.to_string()), words, place: entry.place });
+        };
+        match &resource.action {
+            Action::Refused => push(Kindled::Refused, why_refused(resource)),
+            _ => {
+                let lost: Vec<&str> = lost(resource).collect();
+                if !lost.is_empty() {
+                    push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
+                }
+            }
+        }
+        for gap in &entry.gaps {
+            push(Kindled::Unknown, format!("{gap} ({})", resource.name));
+        }
+        for case in entry.cases.iter().filter(|case| !case.passes) {
+            let words = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
+            push(Kindled::CaseFails, format!("{words} ({}:{})", case.path, case.line));
+        }
+    }
+    for gap in &plan.unlisted {
+        found.push(Attention { what: Kindled::Unknown, about: None, words: gap_words(gap), place: None });
+    }
+    let extent = guard::Extent::of(plan);
+    if extent.is_unusual() {
+        let words = format!("{} change; apply needs --force", extent.words());
+        found.push(Attention { what: Kindled::Unusual, about: None, words, place: None });
+    }
+    found.sort_by_key(|one| one.what as u8);
+    found
+}
+
+/// Returns what is lost when a resource's steps run.
+fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
+    let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::resource::Step::needs).collect();
+    needs.into_iter().map(|need| match need {
+        Consent::Index => "an index is deleted",
+        Consent::Prune => "it is deleted",
+        Consent::Protection => "protection is given up",
+    })
+}
+
+fn why_refused(resource: &ResourcePlan) -> String {
+    if !resource.withheld.is_empty() {
+        return refusal(resource);
+    }
+    let never = resource.changes.iter().filter(|change| change.takes.is_never_done());
+    let words: Vec<String> = never.map(|change| format!("{}: {}", change.path, change.how)).collect();
+    match words.is_empty() {
+        true => refusal(resource),
+        false => words.join("; "),
+    }
+}
+
+fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {
+    let (tone, symbol, words) = planned(resource);
+    let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
+    let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
+    let layout = resource.layout.as_ref().filter(|_| shows_layout).map(layout_lines).unwrap_or_default();
+    let mut fields = Vec::new();
+    let mut diff = None;
+    for change in &resource.changes {
+        match (&change.sides.live, &change.sides.desired) {
+            (FieldValue::Document(live), FieldValue::Document(desired)) => {
+                diff = Some(unified(live, desired, resource.origin.as_deref().unwrap_or("desired")));
+            }
+            _ => fields.push(field(change)),
+        }
+    }
+    Entry {
+        resource,
+        tone,
+        symbol,
+        title: title(resource),
+        words,
+        gaps: resource.gaps.iter().map(gap_words).collect(),
+        means: &remarks.means,
+        cases: &remarks.cases,
+        findings: &remarks.findings,
+        place: remarks.source.as_ref(),
+        fields,
+        diff,
+        layout,
+    }
+}
+
+fn field(change: &FieldChange) -> Field<'_> {
+    let words = |value: &FieldValue| match value {
+        FieldValue::Absent => String::from("absent"),
+        FieldValue::Words(words) => words.clone(),
+        FieldValue::Document(_) => String::from("a document"),
+    };
+    let loses = match change.takes {
+        Takes::InPlace if change.needs.is_some() => Some("gives up protection"),
+        Takes::InPlace | Takes::Time => None,
+        Takes::Replacement | Takes::NewResource => Some("replacement"),
+        Takes::Deletion => Some("deletion"),
+        Takes::NotPossible => Some("not possible"),
+    };
+    Field { change, live: words(&change.sides.live), desired: words(&change.sides.desired), loses }
+}
+
+/// Returns what a resource is called in a line.
+pub(super) fn title(resource: &ResourcePlan) -> String {
+    match resource.address.kind {
+        Kind::PolicyParameter => resource.name.clone(),
+        Kind::Table => format!("{} table: {}", resource.label, resource.name),
+    }
+}
+
+pub(super) fn version(resource: &ResourcePlan) -> String {
+    resource.facts.version.map(|version| format!(", v{version}")).unwrap_or_default()
+}
+
+/// Returns the differences in a few words: the field's name for a parameter, a count for a table.
+pub(super) fn drift_words(resource: &ResourcePlan) -> String {
+    match (resource.address.kind, resource.changes.len()) {
+        (Kind::PolicyParameter, _) => {
+            resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        (Kind::Table, 1) => String::from("1 field"),
+        (Kind::Table, count) => format!("{count} fields"),
+    }
+}
+
+/// Returns how a resource's line begins, and what it says.
+fn planned(resource: &ResourcePlan) -> (Tone, char, String) {
+    let drift = || format!(" (drift: {}{})", drift_words(resource), version(resource));
+    match &resource.action {
+        Action::Create => {
+            let origin = resource.origin.as_ref().map(|origin| format!(" (create: {origin})"));
+            (Tone::Create, '+', origin.unwrap_or_default())
+        }
+        Action::Finish => (Tone::Create, '+', String::from(" (being created; the rest follows once it is ACTIVE)")),
+        Action::Unchanged if resource.gaps.is_empty() => (Tone::Same, '=', format!(" (exists{})", version(resource))),
+        Action::Unchanged => {
+            (Tone::Unknown, '?', format!(" (exists{}, not all of it could be read)", version(resource)))
+        }
+        Action::Update => (Tone::Change, '~', drift()),
+        Action::Delete => (Tone::Delete, '-', String::from(" (delete: not in the manifest)")),
+        Action::Drift => (Tone::Change, '~', drift() + ", left alone"),
+        Action::Refused if resource.is_removal() => {
+            (Tone::Refused, '-', format!(" (not in the manifest), {}", refusal(resource)))
+        }
+        Action::Refused => (Tone::Refused, '~', format!("{}, {}", drift(), refusal(resource))),
+        Action::Unknown { .. } => {
+            (Tone::Unknown, '?', String::from(" (unknown; if it is not there, it would be created)"))
+        }
+    }
+}
+
+/// Returns why a resource is refused.
+pub(super) fn refusal(resource: &ResourcePlan) -> String {
+    if resource.withheld.is_empty() {
+        return String::from("refused: nothing in place could close it");
+    }
+    let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
+    format!("refused without --allow-destructive {}", words.join(","))
+}
+
+pub(super) fn gap_words(gap: &Gap) -> String {
+    let what = gap.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+    match gap.denied {
+        true => format!("{what}no permission for {}", gap.action),
+        false => format!("{what}{}", gap.message),
+    }
+}
+
+/// Returns the unified diff of two documents.
+pub(super) fn unified(live: &str, desired: &str, origin: &str) -> String {
+    let diff = TextDiff::from_lines(live, desired);
+    diff.unified_diff().context_radius(3).header("live", origin).to_string()
+}
+
+/// Returns the lines of a unified diff, the end of each line taken off. Only the line feed ends a line: a carriage
+/// return before it is a difference like any other, and must be seen.
+pub(super) fn diff_lines(diff: &str) -> impl Iterator<Item = &str> {
+    diff.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line))
+}
+
+/// Returns what a table is created with, name by name.
+fn layout_lines(layout: &Table) -> Vec<(String, String)> {
+    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
+        layout;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let attributes = |key: &crate::resource::table::Key| {
+        let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
+    for (name, index) in indexes.iter().flatten() {
+        let projection = match &index.projection {
+            Projection::All => String::from("ALL"),
+            Projection::KeysOnly => String::from("KEYS_ONLY"),
+            Projection::Include(names) => {
+                format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
+        };
+        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
+    }
+    if let Some(Ttl::Enabled(attribute)) = ttl {
+        lines.push((String::from("ttl"), attribute.clone()));
+    }
+    lines.extend(billing.map(|billing| {
+        let words = match billing {
+            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
+            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
+        };
+        (String::from("billing_mode"), words)
+    }));
+    lines.extend(encryption.as_ref().map(|encryption| {
+        let words = match encryption {
+            Encryption::AwsOwned => String::from("aws-owned"),
+            Encryption::AwsManaged => String::from("aws-managed"),
+            Encryption::Kms(arn) => arn.clone(),
+        };
+        (String::from("encryption"), words)
+    }));
+    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
+    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
+    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
+    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines
+}

@@ -1,0 +1,198 @@
+//! What a reviewer is told of a plan beyond its differences: where each resource stands in the manifest, what a change
+//! of a policy means for who gets in, which of its cases come out otherwise, and what its lints find. Pure: the files
+//! are handed in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::FieldValue;
+use crate::diagnostic::{Faults, Source};
+use crate::policy::cases::{self, judge};
+use crate::policy::lint::{self, Finding, Setting};
+use crate::policy::{Direction, Meaning, Policy, meaning, parse};
+use crate::reconcile::{Action, Plan, ResourcePlan};
+use crate::resource::policy_parameter::PolicyStep;
+use crate::resource::{Address, Kind, Step};
+
+/// A place in a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    pub path: String,
+    /// From 1.
+    pub line: usize,
+}
+
+/// What the files say of one resource.
+#[derive(Debug, Clone, Default)]
+pub struct Material {
+    /// Where it stands in the manifest.
+    pub place: Option<Place>,
+    /// The path of its policy, as the user would type it.
+    pub policy: Option<String>,
+    /// The file of cases beside its policy.
+    pub cases: Option<Arc<Source>>,
+}
+
+/// What the files say beside the manifest itself.
+#[derive(Debug, Clone, Default)]
+pub struct Materials {
+    pub of: BTreeMap<Address, Material>,
+    /// The profiles of the manifest.
+    pub profiles: BTreeSet<String>,
+    /// The tables of the manifest, by their names in it and in AWS.
+    pub tables: BTreeSet<String>,
+}
+
+/// What there is to say of a plan's resources; those of which there is nothing to say are left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review(BTreeMap<Address, Remarks>);
+
+/// What there is to say of one resource.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remarks {
+    /// Where it stands in the manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Place>,
+    /// What the change means for who gets in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub means: Vec<Meaning>,
+    /// The cases that come out otherwise than before, or not as they expect.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<CaseChange>,
+    /// What lints find in the policy that is to be.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+/// A case whose outcome a plan changes, or that does not come out as it expects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseChange {
+    pub name: String,
+    pub path: String,
+    pub line: usize,
+    /// What the live policy says; nothing where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// What the desired policy says.
+    pub after: String,
+    pub expected: String,
+    pub passes: bool,
+}
+
+impl Review {
+    /// Returns what there is to say of a resource.
+    pub fn remarks(&self, address: &Address) -> Option<&Remarks> {
+        self.0.get(address)
+    }
+
+    /// Looks at a plan with what the files say.
+    pub fn of(plan: &Plan, materials: &Materials) -> Self {
+        let remarks = plan.resources.iter().map(|resource| (resource.address.clone(), remarks(resource, materials)));
+        Self(remarks.filter(|(_, remarks)| *remarks != Remarks::default()).collect())
+    }
+}
+
+fn remarks(resource: &ResourcePlan, materials: &Materials) -> Remarks {
+    let material = materials.of.get(&resource.address).cloned().unwrap_or_default();
+    let mut remarks = Remarks { source: material.place, ..Remarks::default() };
+    let Some((live, desired)) = contents(resource) else { return remarks };
+    let profile = &resource.address.key;
+    let path = material.policy.unwrap_or_else(|| resource.name.clone());
+    let read = |text: &str| parse(&Source::new(path.clone(), text), &mut Faults::default());
+    let Some(after) = read(desired) else { return remarks };
+    // One that cannot be read lets nobody in, as one that is not there.
+    let before = live.and_then(read);
+    remarks.means = meaning(profile, before.as_ref(), Some(&after));
+    if live.is_none() {
+        // A new policy that lets nobody in needs no word.
+        remarks.means.retain(|one| one.direction != Direction::Same);
+    }
+    remarks.cases = material.cases.map(|cases| case_changes(&cases, before.as_ref(), &after)).unwrap_or_default();
+    // Several profiles may share one file, whose rules say which of them they are about.
+    let shares =
+        |(address, other): (&Address, &Material)| (other.policy.as_ref() == Some(&path)).then(|| address.key.clone());
+    let own: BTreeSet<String> = materials.of.iter().filter_map(shares).chain([profile.clone()]).collect();
+    let setting = Setting { profiles: &materials.profiles, own: &own, tables: &materials.tables };
+    // A default-deny is this tool's own.
+    if materials.of.get(&resource.address).is_some_and(|material| material.policy.is_some()) {
+        remarks.findings = lint::lint(&Source::new(path, desired), Some(setting), &mut Faults::default());
+    }
+    remarks
+}
+
+/// Returns the policy's text before, where there is one, and after.
+fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
+    if resource.address.kind != Kind::PolicyParameter {
+        return None;
+    }
+    let created = |step: &'_ Step| matches!(step, Step::Policy(PolicyStep::CreateParameter { .. }));
+    if resource.action == Action::Create
+        && let Some(Step::Policy(PolicyStep::CreateParameter { content, .. })) =
+            resource.steps.iter().find(|step| created(step))
+    {
+        return Some((None, content));
+    }
+    let documents = resource.changes.iter().find_map(|change| match (&change.sides.live, &change.sides.desired) {
+        (FieldValue::Document(live), FieldValue::Document(desired)) => Some((live.as_str(), desired.as_str())),
+        _ => None,
+    });
+    documents.map(|(live, desired)| (Some(live), desired))
+}
+
+fn case_changes(source: &Arc<Source>, before: Option<&Policy>, after: &Policy) -> Vec<CaseChange> {
+    // Its faults are `validate`'s and `policy test`'s to tell.
+    let found = cases::parse(source, after, &mut Faults::default());
+    let timed = |policy: &Policy| policy.rules.iter().any(|rule| rule.conditions.time.is_some());
+    let changes = found.iter().filter_map(|case| {
+        let after = judge(after, case);
+        // A case without a time says nothing of a policy with windows.
+        let before =
+            before.filter(|policy| case.at.is_some() || !timed(policy)).map(|policy| judge(policy, case).found);
+        if after.passed && before.is_none_or(|before| before == after.found) {
+            return None;
+        }
+        Some(CaseChange {
+            name: case.name.clone(),
+            path: source.path.clone(),
+            line: case.line,
+            before: before.map(|before| before.word().to_owned()),
+            after: after.found.word().to_owned(),
+            expected: case.expect.word().to_owned(),
+            passes: after.passed,
+        })
+    });
+    changes.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Effect, cases::Expected};
+
+    const BEFORE: &str = "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [alice] } }\n";
+    const AFTER: &str = "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [bob] } }\n";
+
+    #[test]
+    fn the_cases_that_change_or_fail_are_told_and_the_rest_is_not() {
+        let text = "profile: dev\ncases:\n  - { user: alice, expect: no_match }\n  - { user: bob, expect: deny }\n\
+                    \u{20} - { user: carol, expect: no_match }\n  - { user: dave, expect: allow }\n";
+        let source = Source::new("dev.test.yaml", text);
+        let policy = |text| parse(&Source::new("dev.yaml", text), &mut Faults::default()).unwrap();
+        let told = |before: Option<&Policy>| -> Vec<String> {
+            let changes = case_changes(&source, before, &policy(AFTER));
+            let line = |one: &CaseChange| {
+                let before = one.before.as_deref().unwrap_or("none");
+                format!("{} {before} -> {} ({})", one.line, one.after, if one.passes { "as expected" } else { "fails" })
+            };
+            changes.iter().map(line).collect()
+        };
+        assert_eq!(
+            told(Some(&policy(BEFORE))),
+            ["3 allow -> no_match (as expected)", "4 no_match -> allow (fails)", "6 no_match -> no_match (fails)",]
+        );
+        assert_eq!(told(None), ["4 none -> allow (fails)", "6 none -> no_match (fails)"]);
+        assert_eq!(Expected::Effect(Effect::Allow).word(), "allow");
+    }
+}
