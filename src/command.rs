@@ -16,7 +16,7 @@ mod validate;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, InitCommand, LocalCommand, PolicyCommand};
+use crate::cli::{Cli, Command, Format, InitCommand, LocalCommand, OutputArgs, PolicyCommand};
 use crate::error::{Error, Exit};
 use crate::report::{self, Terminal, json};
 use context::Context;
@@ -32,7 +32,9 @@ pub fn main() -> Exit {
             return if usage { Exit::Error } else { Exit::Done };
         }
     };
-    let terminal = Terminal::new(cli.global.color, cli.global.json, cli.global.quiet);
+    let output = output(&cli.command).cloned().unwrap_or_default();
+    let json = cli.global.json || output.format == Some(Format::Json);
+    let terminal = Terminal::new(cli.global.color, json, cli.global.quiet);
     log(cli.global.verbose, terminal.colors_notes());
     let name = name(&cli.command);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -47,6 +49,8 @@ pub fn main() -> Exit {
     };
     result.unwrap_or_else(|error| {
         complain(terminal, name, &error);
+        // Whoever reads the comment or the page has to learn of it too.
+        output::failed(terminal, &output, name, &error);
         error.exit()
     })
 }
@@ -74,6 +78,17 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Policy(PolicyCommand::Test(args)) => policy::test(&context, &args),
         Command::Access(command) => access::run(&context, &command).await,
         Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
+    }
+}
+
+/// Returns in which formats a command is to show what it has, where it takes any.
+fn output(command: &Command) -> Option<&OutputArgs> {
+    match command {
+        Command::Plan(args) => Some(&args.output),
+        Command::Show(args) => Some(&args.output),
+        Command::Status(args) => Some(&args.output),
+        Command::Init(InitCommand::Status(args)) => Some(&args.output),
+        _ => None,
     }
 }
 

@@ -6,14 +6,15 @@ use std::path::Path;
 use super::context::Context;
 use crate::cli::{Format, OutputArgs};
 use crate::error::Error;
-use crate::report::output::Shown;
+use crate::report::Terminal;
+use crate::report::output::{Part, Shown};
 
 impl Context {
     /// Shows it: first to the files that are asked for, then on stdout.
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = plain(&shown.render(format, None));
-            std::fs::write(path, text).map_err(|error| failed(path, &error))?;
+            std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
         }
         let terminal = self.terminal;
         let format = args.format.unwrap_or(if terminal.json() { Format::Json } else { Format::Text });
@@ -29,11 +30,28 @@ impl Context {
     }
 }
 
+/// Tells in every format that is asked for that a command came to nothing. What it says on stderr says so already, so
+/// that what cannot be written here is no error of its own.
+pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
+    let shown = Shown { command, preface: None, parts: vec![Part { name: None, body: Err(error) }] };
+    for (format, path) in args.files() {
+        let _ = std::fs::write(path, plain(&shown.render(format, None)));
+    }
+    match args.format {
+        None | Some(Format::Text | Format::Json) => {}
+        Some(Format::Github) => {
+            let _ = summarise(&plain(&shown.render(Format::Markdown, None)));
+            terminal.result(&shown.render(Format::Github, None));
+        }
+        Some(format) => terminal.result(&shown.render(format, None)),
+    }
+}
+
 fn plain(text: &str) -> String {
     crate::report::without_colour(text)
 }
 
-fn failed(path: &Path, error: &std::io::Error) -> Error {
+fn unwritten(path: &Path, error: &std::io::Error) -> Error {
     Error::File { path: path.display().to_string(), what: error.to_string(), hint: None }
 }
 
@@ -43,7 +61,7 @@ fn summarise(markdown: &str) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
     let path = Path::new(&path);
     let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(markdown.as_bytes())).map_err(|error| failed(path, &error))
+    file.and_then(|mut file| file.write_all(markdown.as_bytes())).map_err(|error| unwritten(path, &error))
 }
 
 /// Returns a word that nobody can guess.

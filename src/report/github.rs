@@ -64,16 +64,26 @@ pub(super) fn plans(parts: &[super::markdown::Part<'_>]) -> String {
         let of = name.map(|name| format!(" ({name})")).unwrap_or_default();
         match part {
             Ok((plan, review)) => all.extend(of_plan(plan, review, &of)),
-            Err(error) => all.push(of_error(error, &of)),
+            Err(error) => all.extend(of_error(error, &of)),
         }
     }
     lines(all)
 }
 
-fn of_error(error: &Error, of: &str) -> Annotation {
+/// Returns what kept a plan from being made: each fault at its own line.
+fn of_error(error: &Error, of: &str) -> Vec<Annotation> {
+    if let Error::Faults(faults) = error {
+        let fault = |fault: &crate::diagnostic::Fault| {
+            let place = Some(Place { path: fault.source.path.clone(), line: fault.source.line(fault.span.start) });
+            let help = fault.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
+            let (title, message) = (format!("fault{of}"), format!("{}{help}", fault.message));
+            Annotation { level: Level::Error, place, title, message }
+        };
+        return faults.iter().map(fault).collect();
+    }
     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
     let title = format!("sentinel{of}");
-    Annotation { level: Level::Error, place: None, title, message: format!("{error}{hint}") }
+    vec![Annotation { level: Level::Error, place: None, title, message: format!("{error}{hint}") }]
 }
 
 fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
@@ -86,7 +96,7 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
         };
         let about = one.about.as_deref().unwrap_or("plan");
         let title = format!("{}: {about}{of}", one.what.word());
-        found.push(Annotation { level, place: one.place.cloned(), title, message: one.words.clone() });
+        found.push(Annotation { level, place: one.place.clone(), title, message: one.words.clone() });
     }
     for entry in sheet.entries() {
         for finding in entry.findings {
@@ -137,7 +147,7 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
     for (name, part) in parts {
         let of = name.map(|name| format!(" ({name})")).unwrap_or_default();
         match part {
-            Err(error) => all.push(of_error(error, &of)),
+            Err(error) => all.extend(of_error(error, &of)),
             Ok(status) => {
                 let notice = |title: String, message| Annotation { level: Level::Notice, place: None, title, message };
                 all.extend(

@@ -41,7 +41,21 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
 
 fn failed(error: &Error) -> String {
     let hint = error.hint().map(|hint| format!("<p>{}</p>\n", html(&hint))).unwrap_or_default();
-    format!("<p class=\"attention refused\">{}</p>\n{hint}", html(&error.to_string()))
+    let mut list = String::new();
+    if let Error::Faults(faults) = error {
+        for fault in faults {
+            let line = fault.source.line(fault.span.start);
+            let help = fault.help.as_ref().map(|help| format!("; {}", html(help))).unwrap_or_default();
+            let _ = writeln!(
+                list,
+                "<li><code>{}:{line}</code> {}{help}</li>",
+                html(&fault.source.path),
+                html(&fault.message)
+            );
+        }
+        list = format!("<ul>\n{list}</ul>\n");
+    }
+    format!("<p class=\"attention refused\">{}</p>\n{list}{hint}", html(&error.to_string()))
 }
 
 fn plan_body(sheet: &Sheet<'_>) -> String {
@@ -54,7 +68,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
                 Kindled::Unknown | Kindled::Unusual => "unknown",
             };
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
-            let place = one.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
+            let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
             let (word, place) = (one.what.word(), place.unwrap_or_default());
             let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", html(&one.words));
         }
@@ -104,7 +118,18 @@ fn entry(entry: &Entry<'_>) -> String {
         let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
     }
     if let Some(table) = &entry.resource.layout {
-        let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture::table(&entry.resource.name, table).trim_end());
+        let picture = picture::table(&entry.resource.name, table);
+        let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
+        // What the picture does not show.
+        let drawn = |name: &str| name == "key" || name == "ttl" || name.starts_with("index ");
+        let rest = entry.layout.iter().filter(|(name, _)| !drawn(name));
+        let row = |(name, words): &(String, String)| {
+            format!("<tr><td><code>{}</code></td><td>{}</td></tr>", html(name), html(words))
+        };
+        let rows: String = rest.map(row).collect();
+        if !rows.is_empty() {
+            let _ = writeln!(body, "<div class=\"wide\"><table>{rows}</table></div>");
+        }
     }
     let (symbol, class, word) = (entry.symbol, class(entry.tone), entry.tone.word());
     let place = entry.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));

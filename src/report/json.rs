@@ -40,7 +40,7 @@ pub fn plan_part(plan: &Plan, review: &Review) -> Value {
             }
         }
     }
-    let attention = |one: &super::sheet::Attention<'_>| json!({ "what": one.what.word(), "address": one.about, "message": one.words, "source": one.place });
+    let attention = |one: &super::sheet::Attention| json!({ "what": one.what.word(), "address": one.about, "message": one.words, "source": one.place });
     body["attention"] = sheet.attention.iter().map(attention).collect();
     body["estimate"] = serde_json::to_value(plan.estimate()).unwrap_or_default();
     body["summary"] = serde_json::to_value(plan.summary()).unwrap_or_default();

@@ -84,6 +84,14 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
 
 fn failed(command: &str, title: &str, error: &Error) -> String {
     let mut text = format!("### sentinel {command}{title}: failed\n\n{}\n", code(&error.to_string()));
+    if let Error::Faults(faults) = error {
+        text.push('\n');
+        for fault in faults.iter().take(ROWS) {
+            let place = code(&format!("{}:{}", fault.source.path, fault.source.line(fault.span.start)));
+            let help = fault.help.as_ref().map(|help| format!("; {}", code(help))).unwrap_or_default();
+            let _ = writeln!(text, "- {place}: {}{help}", code(&fault.message));
+        }
+    }
     if let Some(hint) = error.hint() {
         let _ = writeln!(text, "\nWhat to do: {}", code(&hint));
     }
@@ -140,14 +148,14 @@ const fn importance(tone: Tone) -> u8 {
     }
 }
 
-fn attention(attention: &[Attention<'_>]) -> String {
+fn attention(attention: &[Attention]) -> String {
     if attention.is_empty() {
         return String::new();
     }
     let mut text = String::from("**Needs attention**\n\n");
     for one in attention.iter().take(ROWS / 2) {
         let about = one.about.as_ref().map(|about| format!(" {}", code(about))).unwrap_or_default();
-        let place = one.place.map(|place| format!(" ({})", code(&format!("{}:{}", place.path, place.line))));
+        let place = one.place.as_ref().map(|place| format!(" ({})", code(&format!("{}:{}", place.path, place.line))));
         let (word, place) = (one.what.word(), place.unwrap_or_default());
         let _ = writeln!(text, "- **{word}**{about}: {}{place}", code(&one.words));
     }
@@ -172,13 +180,8 @@ fn row(entry: &Entry<'_>) -> String {
         what.push(cell(&meaning.words));
     }
     what.extend(entry.gaps.first().map(|gap| cell(gap)));
-    format!(
-        "| {} {} | {} | {} |\n",
-        cell(&entry.symbol.to_string()),
-        entry.tone.word(),
-        cell(&entry.title),
-        what.join(", ")
-    )
+    let word = format!("{} {}", entry.symbol, entry.tone.word());
+    format!("| {} | {} | {} |\n", cell(&word), cell(&entry.title), what.join(", "))
 }
 
 /// Returns what there is to see of an entry, folded; nothing where its row says all.
@@ -300,5 +303,89 @@ pub(super) fn state_words(state: &State) -> String {
         State::Present { status } => status.clone().unwrap_or_else(|| String::from("exists")),
         State::NotFound => String::from("NOT FOUND"),
         State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_words).collect::<Vec<_>>().join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use comrak::nodes::NodeValue;
+    use comrak::{Arena, Options, parse_document};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn options() -> Options<'static> {
+        let mut options = Options::default();
+        options.extension.table = true;
+        options.extension.strikethrough = true;
+        options.extension.autolink = true;
+        options
+    }
+
+    /// Returns what a renderer makes of Markdown: each node below the document, in order.
+    fn nodes(markdown: &str) -> Vec<NodeValue> {
+        let arena = Arena::new();
+        let root = parse_document(&arena, markdown, &options());
+        root.descendants().skip(1).map(|node| node.data.borrow().value.clone()).collect()
+    }
+
+    /// Text with all that Markdown, HTML and GitHub make something of.
+    fn hostile() -> impl Strategy<Value = String> {
+        let pieces = prop_oneof![
+            Just("`".to_owned()),
+            Just("``".to_owned()),
+            Just("```\n".to_owned()),
+            Just("~~~".to_owned()),
+            Just("|".to_owned()),
+            Just("\\".to_owned()),
+            Just("</code></details><img src=x>".to_owned()),
+            Just("<!--".to_owned()),
+            Just("@octocat".to_owned()),
+            Just("#1".to_owned()),
+            Just("\n".to_owned()),
+            Just("\r".to_owned()),
+            Just(" ".to_owned()),
+            Just("\u{202e}".to_owned()),
+            Just("- x".to_owned()),
+            Just("&lt;".to_owned()),
+            Just("https://x.example".to_owned()),
+            "\\PC{0,4}",
+        ];
+        proptest::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_span_holds_all_of_its_text_and_nothing_gets_out(text in hostile()) {
+            let found = nodes(&format!("x {} y", code(&text)));
+            let codes: Vec<&NodeValue> = found.iter().filter(|node| matches!(node, NodeValue::Code(_))).collect();
+            prop_assert!(found.len() == 4 && codes.len() == 1, "{found:?}");
+            let NodeValue::Code(span) = codes[0] else { unreachable!() };
+            // A span's text is stripped of one space at each end when both have one.
+            let escaped = escape(&text);
+            prop_assert_eq!(span.literal.trim(), escaped.trim());
+        }
+
+        #[test]
+        fn a_cell_stays_one_cell(text in hostile()) {
+            let found = nodes(&format!("| a | b |\n|---|---|\n| {} | end |\n", cell(&text)));
+            let cells = found.iter().filter(|node| matches!(node, NodeValue::TableCell)).count();
+            prop_assert_eq!(cells, 4);
+            prop_assert!(matches!(found.last(), Some(NodeValue::Text(text)) if text.trim() == "end"), "{:?}", found);
+        }
+
+        #[test]
+        fn a_fence_holds_all_of_its_lines(text in hostile()) {
+            let found = nodes(&format!("{}\nend\n", fenced("diff", text.split('\n'))));
+            prop_assert_eq!(found.len(), 3, "{:?}", found);
+            let NodeValue::CodeBlock(block) = &found[0] else { panic!("{found:?}") };
+            prop_assert_eq!(&block.literal, &(escape_lines(&text) + "\n"));
+        }
+
+        #[test]
+        fn text_in_html_has_no_tags(text in hostile()) {
+            let safe = html(&text);
+            prop_assert!(!safe.contains(['<', '>', '"', '\'', '\n']), "{safe}");
+        }
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Sheet<'a> {
     pub(super) target: Vec<String>,
     pub(super) sections: Vec<Section<'a>>,
     /// What must not be missed.
-    pub(super) attention: Vec<Attention<'a>>,
+    pub(super) attention: Vec<Attention>,
     /// "2 to create, 2 to change, 2 unchanged".
     pub(super) summary: String,
     /// What there is to know before it is applied.
@@ -92,12 +92,12 @@ impl Tone {
 
 /// Something that must not be missed.
 #[derive(Debug)]
-pub(super) struct Attention<'a> {
+pub(super) struct Attention {
     pub(super) what: Kindled,
     /// The address, where it is about one resource.
     pub(super) about: Option<String>,
     pub(super) words: String,
-    pub(super) place: Option<&'a Place>,
+    pub(super) place: Option<Place>,
 }
 
 /// Why something must not be missed.
@@ -266,12 +266,13 @@ fn estimate_words(plan: &Plan, estimate: Estimate) -> String {
 }
 
 /// Returns what must not be missed: what is refused first, then what is lost, then what is not known.
-fn attention<'a>(plan: &Plan, sections: &[Section<'a>]) -> Vec<Attention<'a>> {
+fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
     let mut found = Vec::new();
     for entry in sections.iter().flat_map(|section| &section.entries) {
         let resource = entry.resource;
+        let about = || Some(resource.address.to_string());
         let mut push = |what, words: String| {
-            found.push(Attention { what, about: Some(resource.address.to_string()), words, place: entry.place });
+            found.push(Attention { what, about: about(), words, place: entry.place.cloned() });
         };
         match &resource.action {
             Action::Refused => push(Kindled::Refused, why_refused(resource)),
@@ -287,7 +288,8 @@ fn attention<'a>(plan: &Plan, sections: &[Section<'a>]) -> Vec<Attention<'a>> {
         }
         for case in entry.cases.iter().filter(|case| !case.passes) {
             let words = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
-            push(Kindled::CaseFails, format!("{words} ({}:{})", case.path, case.line));
+            let place = Some(Place { path: case.path.clone(), line: case.line });
+            found.push(Attention { what: Kindled::CaseFails, about: about(), words, place });
         }
     }
     for gap in &plan.unlisted {

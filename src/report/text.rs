@@ -120,7 +120,7 @@ impl Page {
         self.wrapped(&format!("      {:width$}  ", escape(path)), &" ".repeat(6 + width + 2), &words)
     }
 
-    fn attention(self, attention: &[Attention<'_>], text: &mut String) {
+    fn attention(self, attention: &[Attention], text: &mut String) {
         if attention.is_empty() {
             return;
         }
@@ -132,7 +132,7 @@ impl Page {
                 Kindled::Unknown | Kindled::Unusual => YELLOW,
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
-            let place = one.place.map(|place| format!(" ({}:{})", escape(&place.path), place.line));
+            let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));
             let words = format!("{about}{}{}", escape(&one.words), paint(DIM, place.unwrap_or_default()));
             let first = format!("  {}  ", paint(style, format!("{:width$}", one.what.word())));
             text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &words));

@@ -9,13 +9,13 @@ use sentinel::cli::Cli;
 
 use crate::world::{World, finish};
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Compares a document with what it should be, or writes that into it.
 #[track_caller]
-fn hold(path: &Path, expected: &str) {
+pub fn hold(path: &Path, expected: &str) {
     let text = std::fs::read_to_string(path).unwrap();
     if text == expected {
         return;

@@ -62,7 +62,12 @@ impl Run {
 
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout))
+        let document: Value =
+            serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in:\n{}", self.stdout));
+        if ["plan", "show"].iter().any(|command| document["command"] == **command) {
+            crate::schema::hold_plan(&document);
+        }
+        document
     }
 }
 

@@ -1,0 +1,171 @@
+//! The schemas are true: that of a plan to every plan the tests see, that of a manifest to the parser.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use sentinel::diagnostic::{Faults, Source};
+use sentinel::manifest;
+use serde_json::{Value, json};
+
+fn schema(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Returns a schema that takes no field that it does not describe. What is published takes them: fields are only ever
+/// added, and a reader must not stumble over a new one.
+fn strict(schema: &mut Value) {
+    match schema {
+        Value::Object(map) => {
+            map.values_mut().for_each(strict);
+            let combines = ["oneOf", "anyOf", "allOf"].iter().any(|key| map.contains_key(*key));
+            if map.contains_key("properties") && !map.contains_key("additionalProperties") && !combines {
+                map.insert("unevaluatedProperties".into(), json!(false));
+            } else if map.contains_key("properties") && combines {
+                // Its own fields count together with those of what it is combined with.
+                map.insert("unevaluatedProperties".into(), json!(false));
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(strict),
+        _ => {}
+    }
+}
+
+/// Takes the strictness off what is a part of something else, which adds fields of its own.
+fn parts_are_open(schema: &mut Value) {
+    for name in ["plan", "error"] {
+        schema["$defs"][name].as_object_mut().unwrap().remove("unevaluatedProperties");
+    }
+    for branch in schema["oneOf"].as_array_mut().unwrap() {
+        branch.as_object_mut().unwrap().remove("unevaluatedProperties");
+    }
+}
+
+static PLAN: LazyLock<Validator> = LazyLock::new(|| {
+    let mut schema = schema("plan.schema.json");
+    strict(&mut schema);
+    parts_are_open(&mut schema);
+    jsonschema::validator_for(&schema).unwrap()
+});
+
+static MANIFEST: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&schema("sentinel.schema.json")).unwrap());
+
+/// Holds a document that `plan` or `show` printed against the schema, with no field that it does not describe.
+#[track_caller]
+pub fn hold_plan(document: &Value) {
+    let errors: Vec<String> =
+        PLAN.iter_errors(document).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}\nin {document:#}");
+}
+
+#[test]
+fn a_field_that_the_schema_does_not_describe_is_noticed() {
+    let plan =
+        json!({ "format_version": 1, "command": "plan", "error": { "message": "m", "hint": null, "faults": [] } });
+    hold_plan(&plan);
+    for place in ["", "/error"] {
+        let mut other = plan.clone();
+        other.pointer_mut(place).unwrap()["extra"] = json!(1);
+        assert!(!PLAN.is_valid(&other), "{other}");
+    }
+}
+
+/// Returns the faults of a manifest.
+fn faults(text: &str) -> Vec<sentinel::diagnostic::Fault> {
+    let mut faults = Faults::default();
+    manifest::parse(&Source::new("sentinel.toml", text), &mut faults);
+    faults.into_sorted()
+}
+
+fn as_json(text: &str) -> Value {
+    serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap()
+}
+
+/// The parser names the keys it knows to whoever writes one that it does not.
+#[test]
+fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
+    let schema = schema("sentinel.schema.json");
+    let sections = [
+        ("", ""),
+        ("[aws]", "/properties/aws"),
+        ("[policies]", "/properties/policies"),
+        ("[targets.t]", "/$defs/target"),
+        ("[profiles.p]", "/$defs/profile"),
+        ("[tables.approvals]", "/$defs/table"),
+        ("[tables.approvals.partition_key]", "/$defs/attribute"),
+        ("[tables.approvals.indexes.an-index]", "/$defs/index"),
+    ];
+    for (head, place) in sections {
+        let found = faults(&format!("{head}\nqqqqqqqq = 1\n"));
+        let fault = found.iter().find(|fault| fault.message.contains("unknown key `qqqqqqqq`")).unwrap();
+        let help = fault.help.clone().unwrap();
+        let known: BTreeSet<&str> = help.strip_prefix("it can have: ").unwrap().split(", ").collect();
+        let described = schema.pointer(place).unwrap()["properties"].as_object().unwrap();
+        assert_eq!(known, described.keys().map(String::as_str).collect(), "{head}");
+    }
+}
+
+#[test]
+fn every_example_is_valid_under_the_schema_and_has_a_description_for_each_key() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = std::fs::read_dir(root.join("examples")).unwrap();
+    let mut paths: Vec<_> = folders.map(|entry| entry.unwrap().path().join("sentinel.toml")).collect();
+    paths.retain(|path| path.is_file());
+    paths.push(root.join("sentinel.toml.example"));
+    for path in paths {
+        let manifest = as_json(&std::fs::read_to_string(&path).unwrap());
+        let errors: Vec<String> = MANIFEST.iter_errors(&manifest).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    }
+    // An editor shows these.
+    for place in ["/properties/aws", "/$defs/target", "/$defs/profile", "/$defs/table"] {
+        for (key, value) in schema("sentinel.schema.json").pointer(place).unwrap()["properties"].as_object().unwrap() {
+            let described = value.get("description").is_some() || value.get("$ref").is_some();
+            assert!(described, "{place}: {key} is not described");
+        }
+    }
+}
+
+#[test]
+fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
+    let key = "partition_key = { name = \"id\", type = \"S\" }";
+    let manifests = [
+        ("[aws]\nregion = 1\n".to_owned(), false),
+        ("[aws]\naccount_id = \"12\"\n".to_owned(), false),
+        ("[aws]\nownership_tag = true\n".to_owned(), false),
+        ("[aws]\nownership_tag = false\ntags = { a = \"b\" }\n".to_owned(), true),
+        ("[aws]\nregion = \"useast1\"\n".to_owned(), false),
+        ("[profiles.dev]\ntier = \"basic\"\n".to_owned(), false),
+        ("[profiles.dev]\ntier = \"advanced\"\n".to_owned(), true),
+        ("[tables.approvals]\nname = \"x\"\n".to_owned(), false),
+        ("[tables.approvals]\nttl_attribute = true\n".to_owned(), false),
+        ("[tables.approvals]\nttl_attribute = false\n".to_owned(), true),
+        ("[tables.audit]\nname = \"audit\"\n".to_owned(), false),
+        (format!("[tables.audit]\nname = \"audit\"\n{key}\n"), true),
+        ("[tables.approvals]\nread_capacity = 1\n".to_owned(), false),
+        ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\n".to_owned(), false),
+        (
+            "[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 0\n".to_owned(),
+            false,
+        ),
+        (
+            "[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 2\n".to_owned(),
+            true,
+        ),
+        ("[tables.approvals]\nencryption = \"kms\"\n".to_owned(), false),
+        ("[tables.approvals]\ntable_class = \"STANDARD\"\n".to_owned(), true),
+        (format!("[tables.approvals.indexes.an-index]\n{key}\nprojection = {{ include = [] }}\n"), false),
+        (format!("[tables.approvals.indexes.an-index]\n{key}\nprojection = {{ include = [\"a\"] }}\n"), true),
+        ("[tables.approvals.indexes.an-index]\n".to_owned(), false),
+        ("[targets.a]\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\n".to_owned(), false),
+        ("[targets.\"a b\"]\n".to_owned(), false),
+        ("[targets.a]\nregion = \"eu-central-1\"\n".to_owned(), true),
+    ];
+    for (text, valid) in manifests {
+        assert_eq!(faults(&text).is_empty(), valid, "the parser:\n{text}");
+        assert_eq!(MANIFEST.is_valid(&as_json(&text)), valid, "the schema:\n{text}");
+    }
+}
