@@ -4,6 +4,7 @@ mod access;
 mod init;
 mod output;
 mod policy;
+mod tools;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub use access::*;
 pub use init::*;
 pub use output::*;
 pub use policy::*;
+pub use tools::*;
 
 const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
 
@@ -148,6 +150,19 @@ pub enum Command {
     /// The embedded AWS that --local works on.
     #[command(subcommand)]
     Local(LocalCommand),
+    /// Draw what the manifest names: policies, tables, indexes, and what leads from one to the other.
+    Graph(GraphArgs),
+    /// Say what a code of an error or a lint means, and the way out.
+    Explain(ExplainArgs),
+    /// Print a JSON Schema: of sentinel.toml for an editor, or of a plan for a program.
+    Schema(SchemaArgs),
+    /// Print what makes a shell complete commands, flags, and the manifest's profiles, tables and addresses.
+    ///
+    /// In ~/.bashrc: source <(sentinel completions bash). In ~/.zshrc: source <(sentinel completions zsh). In
+    /// ~/.config/fish/config.fish: sentinel completions fish | source.
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command.
+    Man(ManArgs),
 }
 
 /// Which manifest.

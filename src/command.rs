@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod complete;
 mod context;
 mod iam;
 mod import;
@@ -12,7 +13,9 @@ mod pass;
 mod plan;
 mod policy;
 mod status;
+mod tools;
 mod validate;
+mod wizard;
 
 use clap::Parser;
 
@@ -23,6 +26,9 @@ use context::Context;
 
 /// Reads the command line, runs the command, and tells how it ended.
 pub fn main() -> Exit {
+    if complete::answered() {
+        return Exit::Done;
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -74,8 +80,15 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
         Command::Iam(args) => iam::run(&context, &args).await,
         Command::Validate(args) => validate::run(&context, &args),
         Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
+        Command::Init(InitCommand::Wizard(args)) => wizard::run(&context, &args).await,
         Command::Init(command) => init::run(&context, &command).await,
         Command::Policy(PolicyCommand::Test(args)) => policy::test(&context, &args),
+        Command::Policy(PolicyCommand::Lint(args)) => policy::lint(&context, &args),
+        Command::Graph(args) => tools::graph(&context, &args),
+        Command::Explain(args) => tools::explain(&context, &args),
+        Command::Schema(args) => Ok(tools::schema(&context, &args)),
+        Command::Completions(args) => tools::completions(&context, &args),
+        Command::Man(args) => tools::man(&context, &args),
         Command::Access(command) => access::run(&context, &command).await,
         Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
     }
@@ -106,7 +119,14 @@ fn name(command: &Command) -> &'static str {
         Command::Init(InitCommand::Sessions(_)) => "init sessions",
         Command::Init(InitCommand::Bootstrap(_)) => "init bootstrap",
         Command::Init(InitCommand::Status(_)) => "init status",
+        Command::Init(InitCommand::Wizard(_)) => "init wizard",
         Command::Policy(PolicyCommand::Test(_)) => "policy test",
+        Command::Policy(PolicyCommand::Lint(_)) => "policy lint",
+        Command::Graph(_) => "graph",
+        Command::Explain(_) => "explain",
+        Command::Schema(_) => "schema",
+        Command::Completions(_) => "completions",
+        Command::Man(_) => "man",
         Command::Access(command) => access::name(command),
         Command::Local(LocalCommand::Serve(_)) => "local serve",
     }
@@ -117,7 +137,7 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     if let Error::Faults(faults) = error {
         terminal.note(&report::render_faults(faults));
     }
-    terminal.note(&report::text::error(&error.to_string(), error.hint().as_deref()));
+    terminal.note(&report::text::error(error));
     if terminal.json() {
         terminal.either(String::new, || json::error(command, error));
     }

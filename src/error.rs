@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::code::Code;
 use crate::diagnostic::Fault;
 use crate::planfile::Unusable;
 use crate::reconcile::guard::Refusal;
@@ -68,6 +69,9 @@ pub enum Error {
     /// The command line asks for something that cannot be.
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
+    /// Something of a kind of its own.
+    #[error("{message}")]
+    Coded { code: Code, message: String, hint: Option<String> },
     /// The manifest or a policy has faults.
     #[error("{}", faults_message(.0))]
     Faults(Vec<Fault>),
@@ -75,7 +79,7 @@ pub enum Error {
     #[error("{path}: {what}")]
     File { path: String, what: String, hint: Option<String> },
     /// AWS did not do what a command cannot go on without.
-    #[error("{0}")]
+    #[error("{}", aws_message(.0))]
     Aws(#[from] CallError),
     #[error("{}", .0.message)]
     Refused(Refusal),
@@ -95,6 +99,20 @@ pub enum Error {
     Interrupted,
 }
 
+/// Returns what was being done, and what came of it.
+fn aws_message(error: &CallError) -> String {
+    let said = error.to_string();
+    let action = error.operation.action();
+    let doing = match error.operation.name {
+        "GetCallerIdentity" => "checking the credentials",
+        "GetParameters" => "reading the policies",
+        "GetParametersByPath" | "DescribeParameters" => "listing the policies",
+        "ListTables" => "listing the tables",
+        _ => return said,
+    };
+    said.replacen(&format!("{action}: "), &format!("{doing} ({action}): "), 1)
+}
+
 fn faults_message(faults: &[Fault]) -> String {
     let plural = if faults.len() == 1 { "" } else { "s" };
     format!("{} fault{plural}; nothing was read from AWS", faults.len())
@@ -109,9 +127,32 @@ impl Error {
     /// Returns the refusal of a saved plan.
     pub fn unusable_plan(path: &str, why: &Unusable) -> Self {
         Self::Refused(Refusal {
+            code: Code::UnusablePlan,
             message: format!("{path} cannot be carried out: {why}"),
             hint: String::from("make the plan again with: sentinel plan --out FILE"),
         })
+    }
+
+    /// Returns an error of a kind of its own.
+    pub fn coded(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Coded { code, message: message.into(), hint: Some(hint.into()) }
+    }
+
+    /// Returns what kind of error it is.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Usage { .. } => Code::Usage,
+            Self::Coded { code, .. } => *code,
+            Self::Faults(_) => Code::Faults,
+            Self::File { .. } => Code::File,
+            Self::Aws(error) => error.trouble(),
+            Self::Refused(refusal) => refusal.code,
+            Self::Denied { .. } => Code::AccessDenied,
+            Self::NotStarted { .. } => Code::NotStarted,
+            Self::NotConfirmed { .. } => Code::NotConfirmed,
+            Self::Local(_) => Code::Local,
+            Self::Interrupted => Code::Interrupted,
+        }
     }
 
     /// Returns how the run ends with it.
@@ -130,6 +171,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. }
+            | Self::Coded { hint, .. }
             | Self::File { hint, .. }
             | Self::NotConfirmed { hint, .. }
             | Self::Denied { hint, .. } => hint.clone(),
@@ -143,19 +185,16 @@ impl Error {
     }
 }
 
+/// Returns what helps, as far as it is the same whoever meets it; `explain` says more.
 fn aws_hint(error: &CallError) -> Option<String> {
-    let hint = match error.class {
-        Class::Credentials => {
-            "give credentials: --aws-profile NAME, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; renew \
-             an expired session with aws sso login. To try without an account, add --local"
+    let hint = match error.trouble() {
+        Code::Denied => {
+            let action = error.operation.action();
+            return Some(format!(
+                "ask for {action}; sentinel iam, --generate-iam and --generate-iam-policies print all that is needed"
+            ));
         }
-        Class::Unreachable => {
-            "check the network, the region's name, and --endpoint-url or AWS_ENDPOINT_URL if one is set"
-        }
-        Class::Denied => {
-            "ask for this permission; sentinel iam, --generate-iam and --generate-iam-policies print what is needed"
-        }
-        _ => return None,
+        code => crate::explain::hint(code)?,
     };
     Some(hint.to_owned())
 }

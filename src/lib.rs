@@ -16,10 +16,12 @@
 pub mod access;
 pub mod change;
 pub mod cli;
+pub mod code;
 pub mod command;
 pub mod diagnostic;
 pub mod document;
 pub mod error;
+pub mod explain;
 pub mod iam;
 #[cfg(feature = "local")]
 pub mod local;

@@ -2,6 +2,7 @@
 
 pub mod access;
 mod escape;
+pub mod explained;
 mod faults;
 mod github;
 mod html;

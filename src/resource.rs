@@ -9,6 +9,7 @@ pub mod policy_parameter;
 pub mod record;
 pub mod role;
 pub mod table;
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;

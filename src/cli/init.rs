@@ -19,6 +19,12 @@ pub enum InitCommand {
     ///
     /// Each profile starts with a default-deny policy: nobody gets in until you customise it.
     Bootstrap(BootstrapArgs),
+    /// Ask what should be managed, show the manifest for it, and write that.
+    ///
+    /// Looks up the AWS profiles of this machine and, where credentials allow, what is live: the policies under the policy
+    /// root and the three tables. Changes nothing in AWS. Each question has a flag, and is not asked when that is given;
+    /// where there is no terminal, --profile, the tables and --yes say all of it.
+    Wizard(WizardArgs),
     /// Show every policy under the policy root, and the three built-in tables.
     Status(InitStatusArgs),
 }
@@ -106,6 +112,57 @@ impl BootstrapArgs {
             .filter(|(_, with, _)| *with || self.all)
             .map(|(builtin, _, name)| (builtin, name))
             .collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct WizardArgs {
+    /// A profile to manage; can be given more than once.
+    #[arg(long = "profile", value_name = "NAME", value_parser = super::profile_name)]
+    pub profiles: Vec<String>,
+    /// Manage no profiles.
+    #[arg(long, conflicts_with = "profiles")]
+    pub no_profiles: bool,
+    /// Bring the policies that are live into files under policies/; true or false.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub bring_policies: Option<bool>,
+    /// Manage the table for approval requests.
+    #[arg(long)]
+    pub with_approvals: bool,
+    /// Manage the table for break-glass events.
+    #[arg(long)]
+    pub with_breakglass: bool,
+    /// Manage the table for server sessions.
+    #[arg(long)]
+    pub with_sessions: bool,
+    /// Manage all three tables.
+    #[arg(long)]
+    pub all: bool,
+    /// Manage no tables.
+    #[arg(long, conflicts_with_all = ["all", "with_approvals", "with_breakglass", "with_sessions"])]
+    pub no_tables: bool,
+    /// Refuse to work on any account but the one of the credentials; true or false.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub pin_account: Option<bool>,
+    /// The folder to write sentinel.toml and policies/ into; a file that is there is left as it is.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+    /// Do not ask whether to write it.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+impl WizardArgs {
+    /// Returns the tables that are asked for; nothing where no flag says which.
+    pub fn tables(&self) -> Option<Vec<Builtin>> {
+        let each = [
+            (Builtin::Approvals, self.with_approvals),
+            (Builtin::BreakGlass, self.with_breakglass),
+            (Builtin::Sessions, self.with_sessions),
+        ];
+        let wanted: Vec<Builtin> =
+            each.into_iter().filter(|(_, with)| *with || self.all).map(|(builtin, _)| builtin).collect();
+        (self.no_tables || !wanted.is_empty()).then_some(wanted)
     }
 }
 

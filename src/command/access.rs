@@ -21,6 +21,7 @@ use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::cli::{AccessCommand, ShellCommand};
 use crate::diagnostic::{Faults, Source};
+use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
@@ -99,6 +100,12 @@ pub(super) struct Table {
 }
 
 impl Site {
+    /// Returns the profile of the manifest that was most likely meant by a name that is none.
+    pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
+        let known: Vec<&str> = self.manifest.profiles.keys().map(String::as_str).collect();
+        closest(name, &known).filter(|known| *known != name)
+    }
+
     /// Finds the manifest from the working directory upwards, and connects. Makes no AWS call.
     pub(super) async fn new(context: &Context) -> Result<Self, Error> {
         let found = find_manifest();

@@ -4,6 +4,7 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Global;
+use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::error::Error;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
@@ -205,5 +206,5 @@ pub(super) fn no_region(tables: bool) -> Error {
         true => "--region is required when provisioning DynamoDB tables",
         false => "no AWS region is known",
     };
-    Error::usage(message, hint)
+    Error::coded(Code::NoRegion, message, hint)
 }

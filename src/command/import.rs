@@ -23,12 +23,12 @@ use crate::resource::table::{Table, Ttl};
 use crate::resource::{Address, Desired, Observed, Tags};
 
 /// What is to be written: the manifest, and the policies by the path of their file.
-#[derive(Default)]
-struct Import {
-    manifest: Manifest,
+#[derive(Debug, Default)]
+pub(super) struct Import {
+    pub(super) manifest: Manifest,
     files: Vec<(String, String)>,
     resources: Vec<ImportedResource>,
-    warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
@@ -91,7 +91,7 @@ impl Import {
         self.warnings.push(Warning { name: name.to_owned(), why: why.into() });
     }
 
-    fn policy(&mut self, root: &str, found: Found) {
+    pub(super) fn policy(&mut self, root: &str, found: Found) {
         let Found { name, live } = found;
         let profile = profile_of(&name, root).to_owned();
         if check_profile(&profile).is_err() {
@@ -168,7 +168,7 @@ impl Import {
     }
 
     /// Writes all of it, or nothing where a file is in the way. Returns the paths, the manifest's first.
-    fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
+    pub(super) fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
         let manifest = folder.join("sentinel.toml");
         let files: Vec<(PathBuf, &str)> =
             self.files.iter().map(|(path, text)| (folder.join(path), text.as_str())).collect();
@@ -179,7 +179,7 @@ impl Import {
             return Err(Error::File {
                 path: in_the_way.join(", "),
                 what: String::from("there already, and left as it is; nothing was written"),
-                hint: Some(String::from("import into a new folder with -o, then compare")),
+                hint: Some(String::from("write into a new folder with -o, then compare")),
             });
         }
         let made = if files.is_empty() { folder.to_owned() } else { folder.join("policies") };
@@ -194,7 +194,7 @@ impl Import {
         }
         write(&manifest, &self.manifest.to_toml())?;
         let paths = std::iter::once(&manifest).chain(files.iter().map(|(path, _)| path));
-        Ok(paths.map(|path| path.display().to_string()).collect())
+        Ok(paths.map(|path| path.strip_prefix(".").unwrap_or(path).display().to_string()).collect())
     }
 }
 

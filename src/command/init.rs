@@ -39,7 +39,7 @@ fn request(command: &InitCommand) -> Option<Request<'_>> {
                 generate_iam: args.generate_iam_policies,
             });
         }
-        InitCommand::Status(_) => return None,
+        InitCommand::Status(_) | InitCommand::Wizard(_) => return None,
     };
     let tables = vec![(builtin, args.table.as_deref())];
     Some(Request { command, profiles: &[], tables, init: &args.init, generate_iam })

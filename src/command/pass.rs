@@ -6,6 +6,8 @@ use futures_util::stream::{self, StreamExt};
 
 use super::context::{Context, Project, no_region};
 use crate::cli::{FilterArgs, ReachArgs};
+use crate::code::Code;
+use crate::document::closest;
 use crate::error::Error;
 use crate::manifest::{AwsSection, TargetSection};
 use crate::provider::{Connection, Reader, Region};
@@ -73,7 +75,9 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
         // What is pruned is not in the manifest.
         if !scope.prune && !desired.iter().any(|one| alone.holds(one.address())) {
             let addresses: Vec<String> = desired.iter().map(|one| one.address().to_string()).collect();
-            let hint = format!("it names: {}", addresses.join(", "));
+            let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
+            let meant = closest(glob, &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+            let hint = format!("{meant}it names: {}", names.join(", "));
             return Err(Error::usage(format!("{flag} {glob} matches nothing in the manifest"), hint));
         }
     }
@@ -99,9 +103,10 @@ impl Context {
         let targets = &manifest.targets;
         if let Some(unknown) = picked.iter().find(|name| !targets.contains_key(*name)) {
             let names: Vec<&str> = targets.keys().map(String::as_str).collect();
-            let hint = match names.is_empty() {
-                true => String::from("the manifest has no [targets.NAME] section: leave --target out"),
-                false => format!("its targets are: {}", names.join(", ")),
+            let hint = match (names.is_empty(), closest(unknown, &names)) {
+                (true, _) => String::from("the manifest has no [targets.NAME] section: leave --target out"),
+                (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", names.join(", ")),
+                (false, None) => format!("its targets are: {}", names.join(", ")),
             };
             return Err(Error::usage(format!("the manifest has no target {unknown}"), hint));
         }
@@ -220,25 +225,109 @@ impl Context {
     }
 }
 
-/// Says whose credentials they are that do not work, where the manifest or a flag names them.
+/// Says whose credentials they are that do not work, where the manifest or a flag names them; and which region it is
+/// that no address is found for.
 pub(super) fn explained(error: Error, destination: &Destination) -> Error {
     let Error::Aws(call) = &error else { return error };
+    let code = call.trouble();
+    let region = &destination.region;
+    if code == Code::NameNotFound
+        && let Some(meant) = region_meant(&region.name)
+    {
+        return Error::coded(
+            code,
+            format!("{call}; the region is {} (from {})", region.name, region.source),
+            format!(
+                "did you mean {meant}? If {} is right, check the network; behind a proxy set HTTPS_PROXY",
+                region.name
+            ),
+        );
+    }
     if call.class != Class::Credentials {
         return error;
     }
+    let said = call.to_string();
+    let said = said.split_once(": ").map_or(said.as_str(), |(_, said)| said);
     match (&destination.role_arn, &destination.aws_profile) {
-        (Some(role), _) => Error::usage(
-            format!("the role {role} gives no credentials: {}", call.message),
+        (Some(role), _) => Error::coded(
+            if code == Code::NoCredentials { Code::Role } else { code },
+            format!("the role {role} gives no credentials: {said}"),
             "the credentials at hand need sts:AssumeRole on it, and its trust policy has to let them",
         ),
-        (None, Some(profile)) => Error::usage(
-            format!("the AWS profile {profile} gives no credentials: {}", call.message),
-            format!(
-                "is it in ~/.aws/config or ~/.aws/credentials? Renew a session with: aws sso login --profile {profile}"
-            ),
-        ),
+        (None, Some(profile)) => of_profile(profile, code, said),
         (None, None) => error,
     }
+}
+
+/// Says why an AWS profile that is named gives no credentials.
+fn of_profile(profile: &str, code: Code, said: &str) -> Error {
+    let message = |why: &str| format!("the AWS profile {profile} gives no credentials: {why}");
+    let hint = match code {
+        Code::Sso | Code::ExpiredCredentials => format!("renew the session with: aws sso login --profile {profile}"),
+        Code::Profile | Code::NoCredentials => {
+            let known = super::complete::aws_profiles();
+            let names: Vec<&str> = known.iter().map(String::as_str).collect();
+            let why = match names.contains(&profile) {
+                true => "it stands in ~/.aws/config or ~/.aws/credentials, and says nothing that leads to credentials",
+                false => "it is not in ~/.aws/config or ~/.aws/credentials",
+            };
+            let meant = closest(profile, &names).filter(|name| *name != profile);
+            let hint = match meant {
+                Some(name) => format!("did you mean {name}? aws configure list-profiles shows those that are there"),
+                None => String::from("aws configure list-profiles shows those that are there"),
+            };
+            return Error::coded(Code::Profile, message(why), hint);
+        }
+        code => crate::explain::hint(code).unwrap_or("look at it in ~/.aws/config").to_owned(),
+    };
+    Error::coded(code, message(said), hint)
+}
+
+/// The regions there were when this was written, for those who mistype one; which there are is AWS's to say.
+const REGIONS: &[&str] = &[
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// Returns the region that was most likely meant by a name that is none.
+fn region_meant(name: &str) -> Option<&'static str> {
+    if REGIONS.contains(&name) { None } else { closest(name, REGIONS) }
 }
 
 fn merged(name: &str, own: &TargetSection, aws: &AwsSection) -> Chosen {
@@ -267,7 +356,7 @@ fn refuse_twins(attempts: &mut [Attempt]) {
             let message =
                 format!("targets {twin} and {name} are the same: account {account}, region {}", target.region);
             let hint = String::from("give each its own region, profile or role_arn, or take one out");
-            *attempt = Err(Error::Refused(guard::Refusal { message, hint }));
+            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, hint }));
         } else {
             seen.push((name, account, target.region.clone()));
         }

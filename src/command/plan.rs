@@ -70,7 +70,7 @@ pub(super) fn grouped<T>(targets: &[(Destination, Result<T, Error>)], body: impl
     let group = |(destination, attempt): &(Destination, Result<T, Error>)| {
         let body = match attempt {
             Ok(done) => body(done),
-            Err(error) => text::error(&error.to_string(), error.hint().as_deref()),
+            Err(error) => text::error(error),
         };
         text::grouped(destination.name.as_deref().unwrap_or_default(), &body)
     };

@@ -1,23 +1,26 @@
-//! `sentinel policy test`.
+//! `sentinel policy test` and `sentinel policy lint`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 
-use super::context::{Context, cases_file};
-use crate::cli::PolicyTestArgs;
+use super::context::{Context, Project, cases_file};
+use crate::cli::{PolicyLintArgs, PolicyTestArgs};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
-use crate::policy::cases::{self, Case, Finding};
+use crate::policy::cases::{self, Case, Finding as Judged};
+use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{Policy, parse};
 use crate::report::json;
-use crate::report::policy::{Tested, tested};
+use crate::report::policy::{Tested, linted, tested};
 
 pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Error> {
     let policies =
         if args.policies.is_empty() { of_manifest(context, &args.manifest.file)? } else { args.policies.clone() };
     let mut faults = Faults::default();
-    let mut results: Vec<(String, Vec<(Case, Finding)>)> = Vec::new();
+    let mut results: Vec<(String, Vec<(Case, Judged)>)> = Vec::new();
     for path in policies {
         let shown = path.display().to_string();
         let policy = parse(&Source::new(shown.clone(), read(&path, None)?), &mut faults);
@@ -38,8 +41,8 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
     let all = || results.iter().flat_map(|(_, cases)| cases);
     let failed = all().filter(|(_, finding)| !finding.passed).count();
     let passed = all().count() - failed;
-    let file = |(path, cases): &(String, Vec<(Case, Finding)>)| {
-        let case = |(case, finding): &(Case, Finding)| {
+    let file = |(path, cases): &(String, Vec<(Case, Judged)>)| {
+        let case = |(case, finding): &(Case, Judged)| {
             json!({
                 "name": case.name,
                 "line": case.line,
@@ -60,6 +63,50 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         },
     );
     Ok(if failed > 0 { Exit::Error } else { Exit::Done })
+}
+
+pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Error> {
+    // Without a manifest a policy is looked at by itself; one with faults is no reason to look less closely.
+    let manifest = match args.manifest.file.is_file() || args.policies.is_empty() {
+        true => Some(context.project(&args.manifest.file)?),
+        false => None,
+    };
+    let named = manifest.iter().flat_map(|project| project.materials().of);
+    let of_profiles: Vec<(String, PathBuf)> =
+        named.filter_map(|(address, material)| Some((address.key, PathBuf::from(material.policy?)))).collect();
+    let mut paths = args.policies.clone();
+    if paths.is_empty() {
+        for (_, path) in &of_profiles {
+            if !paths.contains(path) {
+                paths.push(path.clone());
+            }
+        }
+    }
+    let materials = manifest.as_ref().map(Project::materials);
+    let mut faults = Faults::default();
+    let mut findings: Vec<(Arc<Source>, Finding)> = Vec::new();
+    for path in &paths {
+        let same = |other: &Path| {
+            other == path
+                || other.canonicalize().ok().is_some_and(|other| path.canonicalize().is_ok_and(|path| path == other))
+        };
+        let own: BTreeSet<String> =
+            of_profiles.iter().filter(|(_, other)| same(other)).map(|(profile, _)| profile.clone()).collect();
+        let setting = materials.as_ref().filter(|_| !own.is_empty());
+        let setting = setting.map(|all| Setting { profiles: &all.profiles, own: &own, tables: &all.tables });
+        let source = Source::new(path.display().to_string(), read(path, None)?);
+        let found = lint::lint(&source, setting, &mut faults);
+        findings.extend(found.into_iter().map(|finding| (Arc::clone(&source), finding)));
+    }
+    if !faults.is_empty() {
+        return Err(Error::Faults(faults.into_sorted()));
+    }
+    let found: Vec<&Finding> = findings.iter().map(|(_, finding)| finding).collect();
+    context.terminal.either(
+        || linted(&findings, paths.len()),
+        || json::document("policy lint", json!({ "policies": paths.len(), "findings": found })),
+    );
+    Ok(if findings.is_empty() { Exit::Done } else { Exit::Error })
 }
 
 /// Returns the policies of the manifest that have cases, each once.

@@ -175,9 +175,15 @@ impl<'n> Fields<'n> {
 
 /// Returns the known word most like the one written, if one is like it at all.
 pub fn closest<'w>(written: &str, words: &[&'w str]) -> Option<&'w str> {
+    let likeness = |word: &str| {
+        let (written, word) = (written.to_lowercase(), word.to_lowercase());
+        // In a short word two letters the other way round are much, and most likely a slip.
+        let slip = written.chars().count() > 2 && strsim::osa_distance(&written, &word) == 1;
+        strsim::jaro_winkler(&written, &word).max(if slip { 0.9 } else { 0.0 })
+    };
     words
         .iter()
-        .map(|word| (strsim::jaro_winkler(&written.to_lowercase(), &word.to_lowercase()), *word))
+        .map(|word| (likeness(word), *word))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, word)| word)

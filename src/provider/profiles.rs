@@ -46,6 +46,14 @@ pub(super) async fn load() -> Result<ProfileSet, NoCredentials> {
     read.map_err(|error| NoCredentials::Files(full_message(&error)))
 }
 
+/// Returns the names of the AWS profiles in the shared files; none where these cannot be read.
+pub async fn aws_profiles() -> Vec<String> {
+    let profiles = load().await;
+    let mut names: Vec<String> = profiles.iter().flat_map(ProfileSet::profiles).map(str::to_owned).collect();
+    names.sort();
+    names
+}
+
 /// Returns whether a profile's credentials, or those it takes its role on with, come from `sentinel credentials`.
 pub(super) fn served_by_sentinel(profiles: &ProfileSet, name: &str) -> bool {
     let mut seen = Vec::new();

@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::plan::{Action, Plan, ResourcePlan, Seen};
 use crate::change::Consent;
+use crate::code::Code;
 use crate::resource::Address;
 
 /// A refusal: what was found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
+    pub code: Code,
     pub message: String,
     pub hint: String,
 }
@@ -40,6 +42,7 @@ pub fn account(plan: &Plan, who: &str, expected: Option<&str>) -> Result<(), Ref
 /// Returns the refusal of credentials for another account.
 pub fn wrong_account(who: &str, expected: &str, (account, arn): (&str, &str)) -> Refusal {
     Refusal {
+        code: Code::WrongAccount,
         message: format!("wrong account: {who} is for {expected}, the credentials are for {account} ({arn})"),
         hint: format!(
             "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change what {who} is for"
@@ -88,6 +91,7 @@ pub fn extent(plan: &Plan, force: bool) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal {
+        code: Code::Extent,
         message: format!("this would change or delete {}; nothing was changed", extent.words()),
         hint: format!(
             "look at the plan; if that is what is wanted, add --force, which is needed from {MANY} existing resources \
@@ -130,6 +134,7 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
         return Ok(());
     }
     Err(Refusal {
+        code: Code::Stale,
         message: format!("the plan no longer holds, and nothing was changed. Since it was made:{}", moved.concat()),
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })

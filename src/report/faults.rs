@@ -3,7 +3,22 @@
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use super::escape_lines;
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Fault, Source};
+use crate::policy::lint::Finding;
+
+/// Returns a lint's finding with its line marked.
+pub(super) fn marked(source: &Source, finding: &Finding) -> String {
+    let (title, path) = (escape_lines(&finding.message), escape_lines(&source.path));
+    let help = escape_lines(&finding.help);
+    let end = finding.span.end.min(source.text.len());
+    let span = finding.span.start.min(end)..end;
+    let snippet =
+        Snippet::source(source.text.as_str()).path(path.as_str()).annotation(AnnotationKind::Primary.span(span));
+    let group = Group::with_title(Level::WARNING.primary_title(title.as_str()).id(finding.code.code()))
+        .element(snippet)
+        .element(Level::HELP.message(help.as_str()));
+    Renderer::styled().render(&[group]).to_string() + "\n\n"
+}
 
 /// Returns the faults as text, each with its marked line and what to write instead.
 pub fn render(faults: &[Fault]) -> String {
@@ -36,7 +51,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::diagnostic::{Faults, Source};
+    use crate::diagnostic::Faults;
     use crate::{manifest, policy};
 
     /// Text that looks enough like a manifest or a policy to get past the first line.

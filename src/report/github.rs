@@ -82,7 +82,7 @@ fn of_error(error: &Error, of: &str) -> Vec<Annotation> {
         return faults.iter().map(fault).collect();
     }
     let hint = error.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-    let title = format!("sentinel{of}");
+    let title = format!("sentinel {}{of}", error.code());
     vec![Annotation { level: Level::Error, place: None, title, message: format!("{error}{hint}") }]
 }
 

@@ -55,7 +55,7 @@ fn failed(error: &Error) -> String {
         }
         list = format!("<ul>\n{list}</ul>\n");
     }
-    format!("<p class=\"attention refused\">{}</p>\n{list}{hint}", html(&error.to_string()))
+    format!("<p class=\"attention refused\"><b>{}</b> {}</p>\n{list}{hint}", error.code(), html(&error.to_string()))
 }
 
 fn plan_body(sheet: &Sheet<'_>) -> String {

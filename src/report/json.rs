@@ -94,5 +94,5 @@ pub fn error_part(error: &Error) -> Value {
         Error::Faults(faults) => faults.iter().map(fault).collect(),
         _ => Vec::new(),
     };
-    json!({ "error": { "message": error.to_string(), "hint": error.hint(), "faults": faults } })
+    json!({ "error": { "code": error.code(), "message": error.to_string(), "hint": error.hint(), "faults": faults } })
 }

@@ -83,7 +83,8 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
 }
 
 fn failed(command: &str, title: &str, error: &Error) -> String {
-    let mut text = format!("### sentinel {command}{title}: failed\n\n{}\n", code(&error.to_string()));
+    let what = error.code();
+    let mut text = format!("### sentinel {command}{title}: failed\n\n**{what}** {}\n", code(&error.to_string()));
     if let Error::Faults(faults) = error {
         text.push('\n');
         for fault in faults.iter().take(ROWS) {

@@ -67,7 +67,7 @@ impl Shown<'_> {
             let body = match &part.body {
                 Ok(Body::Plan(plan, review)) => text::plan(plan, review, width),
                 Ok(Body::Status(status)) => status::render(status),
-                Err(error) => text::error(&error.to_string(), error.hint().as_deref()),
+                Err(error) => text::error(error),
             };
             all.push_str(&part.name.map_or(body.clone(), |name| text::grouped(name, &body)));
         }

@@ -1,7 +1,12 @@
-//! Cases of policies, as text.
+//! Cases of policies and what lints find in them, as text.
 
+use std::sync::Arc;
+
+use super::faults::marked;
 use super::{BOLD, GREEN, RED, escape, paint};
+use crate::diagnostic::Source;
 use crate::policy::cases::{Case, Finding};
+use crate::policy::lint;
 
 /// What became of cases.
 #[derive(Debug, Clone, Copy)]
@@ -33,5 +38,23 @@ pub fn tested(tested: &Tested<'_>) -> String {
     let total = tested.passed + tested.failed;
     let plural = if total == 1 { "" } else { "s" };
     text.push_str(&format!("\n{total} case{plural}: {} as expected, {} not.\n", tested.passed, tested.failed));
+    text
+}
+
+/// Returns each finding with its line marked, and the count.
+pub fn linted(findings: &[(Arc<Source>, lint::Finding)], policies: usize) -> String {
+    let mut text = String::new();
+    for (source, finding) in findings {
+        text.push_str(&marked(source, finding));
+    }
+    let plural = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+    let policies = plural(policies, "policy", "policies");
+    text.push_str(&match findings.len() {
+        0 => format!("{policies}: nothing found.\n"),
+        count => format!(
+            "{policies}: {}. sentinel explain CODE says more; # sentinel: allow CODE keeps one quiet.\n",
+            plural(count, "finding", "findings")
+        ),
+    });
     text
 }

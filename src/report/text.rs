@@ -3,6 +3,7 @@
 use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, diff_lines, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
+use crate::error::Error;
 use crate::planfile::PlanFile;
 use crate::policy::Direction;
 use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
@@ -282,11 +283,12 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     text
 }
 
-/// Returns an error with its hint.
-pub fn error(message: &str, hint: Option<&str>) -> String {
-    let mut text = format!("{} {}\n", paint(RED.bold(), "error:"), escape_lines(message));
-    if let Some(hint) = hint {
-        text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape_lines(hint)));
+/// Returns an error with its code and its hint.
+pub fn error(error: &Error) -> String {
+    let head = paint(RED.bold(), format!("error[{}]:", error.code()));
+    let mut text = format!("{head} {}\n", escape_lines(&error.to_string()));
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape_lines(&hint)));
     }
     text
 }

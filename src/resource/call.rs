@@ -121,7 +121,7 @@ impl fmt::Display for CallError {
         if let Some(code) = &self.code {
             write!(formatter, "{code}: ")?;
         }
-        formatter.write_str(&self.message)
+        formatter.write_str(&self.said())
     }
 }
 
@@ -211,6 +211,8 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "SignatureDoesNotMatch"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
+        | "RequestTimeTooSkewed"
+        | "RequestExpired"
         | "IncompleteSignature" => Class::Credentials,
         _ if status >= 500 => Class::ServerFault,
         _ => Class::Rejected,
@@ -324,7 +326,7 @@ impl Pacer {
                 }
                 Err(error) => CallError::from_sdk(operation, error),
             };
-            tracing::debug!(action = operation.action(), class = ?error.class, %error, "failed");
+            tracing::debug!(action = operation.action(), class = ?error.class, said = error.message, "failed");
             let patience = match error.class {
                 Class::Throttled => {
                     self.slow_down(operation);

@@ -57,6 +57,33 @@ fn the_command_reference_is_what_help_says() {
     hold(&path, &expected);
 }
 
+/// The troubleshooting page says what `sentinel explain` says.
+#[test]
+fn the_troubleshooting_page_is_what_explain_says() {
+    let path = root().join("docs/troubleshooting.md");
+    let mut page = String::from(TROUBLESHOOTING);
+    page.push_str("\n| code | what it is |\n|---|---|\n");
+    let entries = sentinel::explain::entries();
+    for entry in &entries {
+        page.push_str(&format!("| [{0}](#{1}) | {2} |\n", entry.code, entry.code.to_lowercase(), entry.title));
+    }
+    for entry in &entries {
+        let example: String = entry.example.lines().map(|line| format!("    {line}\n")).collect();
+        page.push_str(&format!(
+            "\n## {}\n\n**{}.** {}\n\n{example}\n{}\n",
+            entry.code, entry.title, entry.means, entry.way_out
+        ));
+    }
+    hold(&path, &page);
+}
+
+const TROUBLESHOOTING: &str = "\
+# Troubleshooting
+
+Every error and every finding of `sentinel policy lint` has a code, which stays what it is: what it means, what it looks
+like, and the way out. `sentinel explain CODE` says the same on a terminal.
+";
+
 /// What is shown in a block of the language `console` is what happens: each `$ sentinel …` is run, in order, in a folder
 /// that holds the project's examples. A line `…` stands for any lines.
 #[test]

@@ -13,6 +13,7 @@ mod saved;
 mod status;
 mod targets;
 mod validate;
+mod wizard;
 
 /// A manifest with two profiles and three tables, and the policy it names.
 pub const MANIFEST: &str = r#"[aws]

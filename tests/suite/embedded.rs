@@ -387,7 +387,7 @@ fn a_store_that_cannot_be_opened_is_an_error_at_once() {
     for (folder, expected) in [("broken", "broken/us-east-1: file is not a database"), ("file", "file/us-east-1: ")] {
         let local = format!("--local={folder}");
         let run = finish(world.command(&["plan", &local]).spawn().unwrap()).expect(1);
-        assert!(run.stderr.contains(&format!("error: the embedded AWS: {expected}")), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("error[E006]: the embedded AWS: {expected}")), "{}", run.stderr);
         assert!(run.stderr.contains("hint: choose another folder"), "{}", run.stderr);
     }
 }

@@ -24,4 +24,5 @@ mod mapping;
 mod property;
 mod schema;
 mod sources;
+mod tools;
 mod world;

@@ -82,7 +82,9 @@ impl Asked {
             None => String::new(),
             Some(Remedy::Policy) => {
                 let words = words(&["sentinel", "init", "bootstrap", "--profile", &self.profile]);
-                format!("start one with: {}", command(words, root))
+                let meant = self.site.profile_meant(&self.profile);
+                let meant = meant.map(|name| format!("did you mean {name}? Otherwise ")).unwrap_or_default();
+                format!("{meant}start one with: {}", command(words, root))
             }
             Some(Remedy::Validate) => String::from("put it in order, and check it with: sentinel validate"),
             Some(Remedy::Request) => {

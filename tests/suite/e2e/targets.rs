@@ -137,7 +137,7 @@ fn credentials_that_do_not_work_are_named() {
     world.write("sentinel.toml", "[profiles.dev]\n");
     let run = world.run(&["plan", "--aws-profile", "nowhere"]).expect(1);
     assert!(run.stderr.contains("the AWS profile nowhere gives no credentials"), "{}", run.stderr);
-    assert!(run.stderr.contains("aws sso login --profile nowhere"), "{}", run.stderr);
+    assert!(run.stderr.contains("error[E103]") && run.stderr.contains("it is not in ~/.aws/config"), "{}", run.stderr);
     let role = "arn:aws:iam::111111111111:role/deploy";
     world.write(
         "sentinel.toml",

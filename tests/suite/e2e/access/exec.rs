@@ -198,7 +198,7 @@ fn what_cannot_be_read_lets_nobody_in() {
     world.fail("GetParameters", "AccessDeniedException", "");
     let run = exec("dev").expect(1);
     assert!(
-        run.stderr.contains("ssm:GetParameters") && run.stderr.contains("ask for this permission"),
+        run.stderr.contains("ssm:GetParameters") && run.stderr.contains("ask for ssm:GetParameters"),
         "{}",
         run.stderr
     );

@@ -1,0 +1,108 @@
+//! The stable codes of errors. A code is never given to another error; `sentinel explain CODE` says more.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// What kind of error it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// Every code, in order.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns its text.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The command line asks for something that cannot be.
+    Usage = "E001",
+    /// A file could not be read or written.
+    File = "E002",
+    /// The manifest or a policy has faults.
+    Faults = "E003",
+    /// Nothing names a region.
+    NoRegion = "E004",
+    /// Nobody confirmed.
+    NotConfirmed = "E005",
+    /// The embedded AWS failed.
+    Local = "E006",
+    /// The run was interrupted.
+    Interrupted = "E007",
+    /// No credentials were found.
+    NoCredentials = "E101",
+    /// An SSO session is over, or was never begun.
+    Sso = "E102",
+    /// There is no AWS profile of that name, or it cannot be used.
+    Profile = "E103",
+    /// A credential process failed.
+    CredentialProcess = "E104",
+    /// AWS does not know the credentials.
+    InvalidCredentials = "E105",
+    /// Temporary credentials are over.
+    ExpiredCredentials = "E106",
+    /// The machine's clock is wrong.
+    Clock = "E107",
+    /// A role could not be taken on.
+    Role = "E108",
+    /// A permission is missing.
+    Denied = "E201",
+    /// AWS asked to slow down until patience ran out.
+    Throttled = "E202",
+    /// A quota of the account is reached.
+    Quota = "E203",
+    /// AWS failed on its side.
+    ServerFault = "E204",
+    /// AWS refused the call as it was.
+    Rejected = "E205",
+    /// Something is busy with another change.
+    Busy = "E206",
+    /// The name of a service's address was not found: no network, no DNS, or no such region.
+    NameNotFound = "E301",
+    /// Nothing listens at the address, or the way there is cut.
+    NotConnected = "E302",
+    /// The certificate of the server, or of a proxy before it, is not trusted.
+    Certificate = "E303",
+    /// There was no answer in time.
+    TimedOut = "E304",
+    /// The proxy could not be used.
+    Proxy = "E305",
+    /// The credentials are of another account than the one that is meant.
+    WrongAccount = "E401",
+    /// A saved plan no longer holds.
+    Stale = "E402",
+    /// A file is no plan that could be carried out.
+    UnusablePlan = "E403",
+    /// More of what exists would change than is likely to be meant.
+    Extent = "E404",
+    /// Two targets are the same.
+    Twins = "E405",
+    /// A policy, or the state of a record, says no.
+    AccessDenied = "E501",
+    /// The command to run could not be started.
+    NotStarted = "E502",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

@@ -1,0 +1,88 @@
+//! What a shell is told when it asks how a word goes on: the manifest's profiles, tables, targets and addresses, the AWS
+//! profiles, the codes.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+
+use super::tools::COMPLETE;
+use crate::cli::Cli;
+use crate::diagnostic::{Faults, Source};
+use crate::manifest::{self, Builtin, Manifest};
+use crate::{explain, provider};
+
+/// Answers a shell that asks for completions. Returns whether one did.
+pub(super) fn answered() -> bool {
+    let asked = CompleteEnv::with_factory(|| with_candidates(Cli::command())).var(COMPLETE);
+    let folder = std::env::current_dir().ok();
+    match asked.try_complete(std::env::args_os(), folder.as_deref()) {
+        Ok(answered) => answered,
+        Err(error) => {
+            let _ = error.print();
+            true
+        }
+    }
+}
+
+/// Says of each argument by its name where its values come from.
+fn with_candidates(command: clap::Command) -> clap::Command {
+    // `init` names what is not in the manifest yet.
+    let new = matches!(command.get_name(), "bootstrap" | "approvals" | "breakglass" | "sessions" | "wizard");
+    let command = command.mut_args(|arg| {
+        let values: fn() -> Vec<String> = match arg.get_long().unwrap_or(arg.get_id().as_str()) {
+            "profile" if new => aws_profiles,
+            "aws-profile" | "credentials-profile" => aws_profiles,
+            "profile" => || manifest().profiles.keys().cloned().collect(),
+            "only" | "exclude" => addresses,
+            "target" => || manifest().targets.keys().cloned().collect(),
+            "table" | "request-table" | "breakglass-table" | "session-table" if !new => tables,
+            "code" => || explain::entries().iter().map(|entry| entry.code.to_owned()).collect(),
+            _ => return arg,
+        };
+        arg.add(ArgValueCompleter::new(move |word: &OsStr| starting_with(word, values())))
+    });
+    command.mut_subcommands(with_candidates)
+}
+
+fn starting_with(word: &OsStr, values: Vec<String>) -> Vec<CompletionCandidate> {
+    let word = word.to_string_lossy();
+    values.into_iter().filter(|value| value.starts_with(&*word)).map(CompletionCandidate::new).collect()
+}
+
+/// Returns the manifest that the line being written is about, as far as it can be read.
+fn manifest() -> Manifest {
+    let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let named = words.iter().enumerate().find_map(|(place, word)| match word.as_str() {
+        "-f" | "--file" => words.get(place + 1).cloned(),
+        word => word.strip_prefix("--file=").map(str::to_owned),
+    });
+    let path = named.map_or_else(|| PathBuf::from("sentinel.toml"), PathBuf::from);
+    let Ok(text) = std::fs::read_to_string(&path) else { return Manifest::default() };
+    manifest::parse(&Source::new(path.display().to_string(), text), &mut Faults::default()).manifest
+}
+
+fn addresses() -> Vec<String> {
+    let manifest = manifest();
+    let profiles = manifest.profiles.keys().map(|key| format!("profiles.{key}"));
+    let tables = manifest.tables.keys().map(|key| format!("tables.{key}"));
+    profiles.chain(tables).chain([String::from("profiles.*"), String::from("tables.*")]).collect()
+}
+
+fn tables() -> Vec<String> {
+    let name = |(key, table): (&String, &manifest::TableSection)| {
+        table.name.clone().or_else(|| Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned()))
+    };
+    manifest().tables.iter().filter_map(name).collect()
+}
+
+/// Returns the AWS profiles of this machine; on a thread of its own, for whoever waits for nothing.
+pub(super) fn aws_profiles() -> Vec<String> {
+    let read = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map(|runtime| runtime.block_on(provider::aws_profiles())).unwrap_or_default()
+    };
+    std::thread::spawn(read).join().unwrap_or_default()
+}

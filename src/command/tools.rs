@@ -1,0 +1,136 @@
+//! `sentinel completions`, `man`, `schema`, `explain` and `graph`.
+
+use clap::CommandFactory;
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+use serde_json::{Value, json};
+
+use super::context::{Context, Project};
+use crate::cli::{
+    Cli, CompletionShell, CompletionsArgs, ExplainArgs, GraphArgs, GraphFormat, ManArgs, SchemaArgs, SchemaOf,
+};
+use crate::diagnostic::{Faults, Source};
+use crate::document::closest;
+use crate::error::{Error, Exit};
+use crate::explain::{self, Entry};
+use crate::policy::{Effect, parse};
+use crate::report::picture::{Graph, Link};
+use crate::report::{explained, json};
+use crate::resource::Address;
+
+/// The variable by which a shell asks for completions.
+pub(super) const COMPLETE: &str = "SENTINEL_COMPLETE";
+
+pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<Exit, Error> {
+    let shell: &dyn EnvCompleter = match args.shell {
+        CompletionShell::Bash => &Bash,
+        CompletionShell::Zsh => &Zsh,
+        CompletionShell::Fish => &Fish,
+    };
+    let mut script = Vec::new();
+    // The shell asks the program that is found by its name: one that moves is found again.
+    let written = shell.write_registration(COMPLETE, "sentinel", "sentinel", "sentinel", &mut script);
+    written.map_err(|error| Error::usage(format!("the completions cannot be written: {error}"), ""))?;
+    let script = String::from_utf8_lossy(&script).into_owned();
+    context.terminal.either(|| script.clone(), || json::document("completions", json!({ "script": script })));
+    Ok(Exit::Done)
+}
+
+pub(super) fn man(context: &Context, args: &ManArgs) -> Result<Exit, Error> {
+    let failed = |error: std::io::Error| Error::File {
+        path: args.folder.display().to_string(),
+        what: error.to_string(),
+        hint: None,
+    };
+    std::fs::create_dir_all(&args.folder).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), &args.folder).map_err(failed)?;
+    let folder = args.folder.display();
+    context.terminal.either(
+        || format!("Wrote the manual pages to {folder}. Next: man -l {folder}/sentinel.1\n"),
+        || json::document("man", json!({ "written": folder.to_string() })),
+    );
+    Ok(Exit::Done)
+}
+
+pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Exit {
+    let text = match args.of {
+        SchemaOf::Manifest => include_str!("../../docs/schema/sentinel.schema.json"),
+        SchemaOf::Plan => include_str!("../../docs/schema/plan.schema.json"),
+    };
+    // It is a JSON document already, whatever is asked for.
+    context.terminal.result(text);
+    Exit::Done
+}
+
+pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Error> {
+    let entries = match &args.code {
+        None => explain::entries(),
+        Some(code) => {
+            let known = explain::entries();
+            let codes: Vec<&str> = known.iter().map(|entry| entry.code).collect();
+            let found = explain::find(code).ok_or_else(|| {
+                let meant = closest(code, &codes).map(|code| format!("did you mean {code}? ")).unwrap_or_default();
+                Error::usage(format!("there is no code {code}"), format!("{meant}sentinel explain lists them all"))
+            })?;
+            vec![found]
+        }
+    };
+    let part = |entry: &Entry| {
+        let Entry { code, title, means, example, way_out } = entry;
+        json!({ "code": code, "title": title, "means": means, "example": example, "way_out": way_out })
+    };
+    context.terminal.either(
+        || match (&args.code, entries.as_slice()) {
+            (Some(_), [entry]) => explained::entry(entry, context.terminal.width()),
+            _ => explained::list(&entries),
+        },
+        || json::document("explain", json!({ "codes": entries.iter().map(part).collect::<Vec<Value>>() })),
+    );
+    Ok(Exit::Done)
+}
+
+pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> {
+    let project = context.project(&args.manifest.file)?;
+    let graph = Graph::of(&project.loaded.desired, &links(&project));
+    let text = match args.format {
+        GraphFormat::Mermaid => graph.mermaid(),
+        GraphFormat::Dot => graph.dot(),
+        GraphFormat::Svg => graph.svg(),
+    };
+    context.terminal.either(|| text.clone(), || json::document("graph", json!({ "graph": text })));
+    Ok(Exit::Done)
+}
+
+/// Returns what leads from a policy to a table: approvals where a rule takes one, sessions where a rule records them.
+fn links(project: &Project) -> Vec<Link> {
+    let mut links = Vec::new();
+    let desired = &project.loaded.desired;
+    let tables: Vec<_> = desired.iter().filter_map(|one| one.as_table()).collect();
+    for policy in desired.iter().filter_map(|one| one.as_policy()) {
+        let content = policy.managed.content.as_deref().unwrap_or_default();
+        let read = parse(&Source::new(policy.name.clone(), content), &mut Faults::default());
+        for rule in read.iter().flat_map(|policy| &policy.rules) {
+            let profiles = &rule.conditions.profiles;
+            if !profiles.is_empty() && !profiles.contains(&policy.address.key) {
+                continue;
+            }
+            let mut lead = |table: &str, why: &str| {
+                let found = tables.iter().find(|one| one.name == table || one.address == Address::table(table));
+                if let Some(found) = found {
+                    let link = (policy.address.clone(), found.address.clone(), why.to_owned());
+                    if !links.contains(&link) {
+                        links.push(link);
+                    }
+                }
+            };
+            match rule.effect {
+                Effect::RequireApproval => {
+                    lead("approvals", "approval");
+                    lead("breakglass", "break-glass");
+                }
+                Effect::RequireServerSession => lead(rule.session_table.as_deref().unwrap_or("sessions"), "sessions"),
+                Effect::Allow | Effect::Deny | Effect::RequireServer => {}
+            }
+        }
+    }
+    links
+}

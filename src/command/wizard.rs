@@ -1,0 +1,291 @@
+//! `sentinel init wizard`: asks what should be managed, and writes a manifest for it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
+use dialoguer::{Confirm, Input, MultiSelect, Select};
+use futures_util::future;
+use serde_json::json;
+
+use super::context::{Context, no_region};
+use super::import::Import;
+use super::pass::{Destination, explained};
+use super::status::{Carry, command_line};
+use crate::cli::WizardArgs;
+use crate::error::{Error, Exit};
+use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, ProfileSection, TableSection, check_region};
+use crate::provider::{Observe, Region, aws_profiles};
+use crate::report::json;
+use crate::resource::policy_parameter::{Found, check_profile, profile_of};
+use crate::resource::table::Table;
+use crate::resource::{Address, Desired, Observed};
+
+/// What could be found out before anything is asked about it.
+#[derive(Debug, Default)]
+struct Live {
+    account: Option<String>,
+    policies: Vec<Found>,
+    tables: Vec<Builtin>,
+}
+
+pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Error> {
+    let theme: Box<dyn Theme> =
+        if context.terminal.colors_notes() { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
+    let wizard = Wizard { context, args, asks: context.terminal.can_ask() && !context.terminal.json(), theme };
+    let found = aws_profiles().await;
+    let aws_profile = wizard.aws_profile(&found)?;
+    let region = wizard.region(aws_profile.as_deref()).await?;
+    let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
+    let live = wizard.look(aws_profile.as_deref(), &region, &root).await?;
+    let profiles = wizard.profiles(&live, &root, &found)?;
+    let bring = wizard.bring_policies(&live, &root, &profiles)?;
+    let tables = wizard.tables(&live)?;
+    let account = wizard.account(&live)?;
+
+    let mut import = Import::default();
+    if bring {
+        let wanted = |found: &Found| profiles.contains(&profile_of(&found.name, &root).to_owned());
+        live.policies.into_iter().filter(wanted).for_each(|found| import.policy(&root, found));
+    }
+    let manifest = &mut import.manifest;
+    manifest.aws =
+        AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
+    manifest.policy_root = Some(root).filter(|root| root != DEFAULT_ROOT);
+    for profile in &profiles {
+        manifest.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
+    }
+    for builtin in &tables {
+        manifest.tables.insert(builtin.key().to_owned(), TableSection::default());
+    }
+    wizard.write(&import)
+}
+
+struct Wizard<'a> {
+    context: &'a Context,
+    args: &'a WizardArgs,
+    /// Whether there is somebody to ask.
+    asks: bool,
+    theme: Box<dyn Theme>,
+}
+
+/// Returns an answer, or why there is none.
+fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
+    given.map_err(|dialoguer::Error::IO(error)| match error.kind() {
+        std::io::ErrorKind::Interrupted => Error::Interrupted,
+        _ => Error::usage(format!("the terminal cannot be asked on: {error}"), "give the answers as flags"),
+    })
+}
+
+fn missing(what: &str, flags: &str) -> Error {
+    Error::usage(format!("there is no terminal to ask on, and no flag says {what}"), format!("add {flags}"))
+}
+
+impl Wizard<'_> {
+    /// Returns the AWS profile to work with.
+    fn aws_profile(&self, found: &[String]) -> Result<Option<String>, Error> {
+        let given = self.context.global.aws_profile.clone();
+        if given.is_some() || !self.asks || self.context.global.local.is_some() || found.is_empty() {
+            return Ok(given);
+        }
+        let mut items = vec![String::from("(whatever the environment gives)")];
+        items.extend(found.iter().cloned());
+        let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to work with").items(&items).default(0);
+        let picked = answer(select.interact())?;
+        Ok((picked > 0).then(|| items[picked].clone()))
+    }
+
+    async fn region(&self, aws_profile: Option<&str>) -> Result<Region, Error> {
+        let aws = AwsSection { profile: aws_profile.map(str::to_owned), ..AwsSection::default() };
+        let known = self.context.region(&aws).await;
+        if let Some(region) = known.clone().filter(|_| !self.asks || self.context.global.region.is_some()) {
+            return Ok(region);
+        }
+        if !self.asks {
+            return Err(no_region(true));
+        }
+        let default = known.map_or_else(|| String::from("us-east-1"), |region| region.name);
+        let check = |name: &String| check_region(name).map_err(|invalid| invalid.to_string());
+        let input =
+            Input::<String>::with_theme(&*self.theme).with_prompt("Region").default(default).validate_with(check);
+        Ok(Region { name: answer(input.interact_text())?, source: String::from("the wizard") })
+    }
+
+    /// Looks at what is live. What cannot be read is said, and is no reason to stop: a manifest can be written without.
+    async fn look(&self, aws_profile: Option<&str>, region: &Region, root: &str) -> Result<Live, Error> {
+        let destination = Destination {
+            name: None,
+            region: region.clone(),
+            aws_profile: aws_profile.map(str::to_owned),
+            role_arn: None,
+            account_id: None,
+            local: self.context.local_folder(Path::new("")),
+        };
+        let (reader, _) = self.context.connect(&destination, root).await?;
+        let wish =
+            |builtin: Builtin| Desired::new(Address::table(builtin.key()), builtin.default_name(), Table::default());
+        let work = async {
+            let caller = reader.identify().await?;
+            let wishes = Builtin::ALL.map(wish);
+            let tables = future::join_all(wishes.iter().map(|wish| reader.table(wish)));
+            Ok((caller, future::join(reader.discover(root), tables).await))
+        };
+        let note = |text: String| self.context.terminal.note(&text);
+        let (caller, (policies, tables)) = match self.context.reading(work).await {
+            Ok(seen) => seen,
+            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            Err(error) => {
+                note(format!("What is live was not read: {}\n", explained(error, &destination)));
+                return Ok(Live::default());
+            }
+        };
+        let mut live = Live { account: Some(caller.account.clone()), ..Live::default() };
+        match policies {
+            Ok(policies) => live.policies = policies,
+            Err(error) => note(format!("The live policies were not read: {error}\n")),
+        }
+        for (builtin, observed) in Builtin::ALL.into_iter().zip(tables) {
+            match observed {
+                Observed::Present(_) => live.tables.push(builtin),
+                Observed::Unknown(gap) => {
+                    note(format!("The table {} was not read: {}\n", builtin.default_name(), gap.message));
+                }
+                Observed::Absent => {}
+            }
+        }
+        if destination.local.is_some() {
+            live.account = None;
+        }
+        note(format!("Account {}, region {}.\n", caller.account, region.name));
+        Ok(live)
+    }
+
+    /// Returns the profiles to manage: of those that are live or that this machine knows, and others.
+    fn profiles(&self, live: &Live, root: &str, found: &[String]) -> Result<Vec<String>, Error> {
+        if self.args.no_profiles || !self.args.profiles.is_empty() {
+            return Ok(self.args.profiles.clone());
+        }
+        if !self.asks {
+            return Err(missing("which profiles to manage", "--profile NAME for each, or --no-profiles"));
+        }
+        let is_live: BTreeSet<&str> = live.policies.iter().map(|found| profile_of(&found.name, root)).collect();
+        let mut names: Vec<String> =
+            is_live.iter().filter(|name| check_profile(name).is_ok()).map(|name| (*name).to_owned()).collect();
+        names.extend(
+            found.iter().filter(|name| !is_live.contains(name.as_str()) && check_profile(name).is_ok()).cloned(),
+        );
+        let mut picked = Vec::new();
+        if !names.is_empty() {
+            let shown = |name: &String| match is_live.contains(name.as_str()) {
+                true => format!("{name} (its policy is live)"),
+                false => format!("{name} (an AWS profile of this machine)"),
+            };
+            let items: Vec<String> = names.iter().map(shown).collect();
+            let defaults: Vec<bool> = names.iter().map(|name| is_live.contains(name.as_str())).collect();
+            let select = MultiSelect::with_theme(&*self.theme)
+                .with_prompt("Profiles to manage (space picks, enter goes on)")
+                .items(&items)
+                .defaults(&defaults);
+            picked.extend(answer(select.interact())?.into_iter().map(|place| names[place].clone()));
+        }
+        let check = |line: &String| -> Result<(), String> {
+            words(line).iter().try_for_each(|name| check_profile(name).map_err(|invalid| invalid.to_string()))
+        };
+        let input = Input::<String>::with_theme(&*self.theme)
+            .with_prompt("Other profiles, by name (enter for none)")
+            .allow_empty(true)
+            .validate_with(check);
+        for name in words(&answer(input.interact_text())?) {
+            if !picked.contains(&name) {
+                picked.push(name);
+            }
+        }
+        Ok(picked)
+    }
+
+    fn bring_policies(&self, live: &Live, root: &str, profiles: &[String]) -> Result<bool, Error> {
+        let any = live.policies.iter().any(|found| profiles.contains(&profile_of(&found.name, root).to_owned()));
+        match self.args.bring_policies {
+            Some(given) => Ok(given && any),
+            None if !any || !self.asks => Ok(false),
+            None => {
+                let question =
+                    "Bring the live policies into files under policies/? Otherwise their content is left alone";
+                answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())
+            }
+        }
+    }
+
+    fn tables(&self, live: &Live) -> Result<Vec<Builtin>, Error> {
+        if let Some(tables) = self.args.tables() {
+            return Ok(tables);
+        }
+        if !self.asks {
+            return Err(missing("which tables to manage", "--all, --with-approvals and the like, or --no-tables"));
+        }
+        let shown = |builtin: &Builtin| {
+            let there = if live.tables.contains(builtin) { " (live)" } else { "" };
+            format!("{}: {}{there}", builtin.label(), builtin.default_name())
+        };
+        let items: Vec<String> = Builtin::ALL.iter().map(shown).collect();
+        let select = MultiSelect::with_theme(&*self.theme)
+            .with_prompt("Tables to manage (space picks, enter goes on)")
+            .items(&items)
+            .defaults(&[true; Builtin::ALL.len()]);
+        Ok(answer(select.interact())?.into_iter().map(|place| Builtin::ALL[place]).collect())
+    }
+
+    /// Returns the account that the manifest is to be for, if it is to be one.
+    fn account(&self, live: &Live) -> Result<Option<String>, Error> {
+        let Some(account) = live.account.clone() else { return Ok(None) };
+        let pinned = match self.args.pin_account {
+            Some(given) => given,
+            None if !self.asks => false,
+            None => {
+                let question = format!("Refuse any account but {account}?");
+                answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())?
+            }
+        };
+        Ok(pinned.then_some(account))
+    }
+
+    /// Shows the manifest, and writes it once that is confirmed.
+    fn write(&self, import: &Import) -> Result<Exit, Error> {
+        let terminal = self.context.terminal;
+        let manifest = import.manifest.to_toml();
+        let path = self.args.out.join("sentinel.toml");
+        let path = path.strip_prefix(".").unwrap_or(&path);
+        terminal.note(&format!("\n{manifest}\n"));
+        for warning in &import.warnings {
+            terminal.note(&format!("{}: {}\n", warning.name, warning.why));
+        }
+        if !self.args.yes {
+            if !self.asks {
+                return Err(missing("to write it", "--yes"));
+            }
+            let question = format!("Write this to {}?", path.display());
+            if !answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())? {
+                return Err(Error::NotConfirmed {
+                    message: String::from("not confirmed; nothing was written"),
+                    hint: None,
+                });
+            }
+        }
+        let written = import.write(&self.args.out)?;
+        let words = ["sentinel", "plan", "-f", &path.display().to_string()].map(str::to_owned).to_vec();
+        let next = command_line(
+            self.context,
+            words,
+            &Carry { region: None, policy_root: None, aws_profile: false, local: true },
+        );
+        terminal.either(
+            || format!("Wrote {}.\nNext: {next}\n", written.join(", ")),
+            || json::document("init wizard", json!({ "written": written, "manifest": manifest, "next": next })),
+        );
+        Ok(Exit::Done)
+    }
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split([',', ' ']).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,263 @@
+//! What each error means.
+
+use super::Entry;
+use crate::code::Code;
+
+/// Returns what there is to say of an error.
+pub(super) fn entry(code: Code) -> Entry {
+    let (title, means, example, way_out) = match code {
+        Code::Usage => (
+            "The command line asks for something that cannot be",
+            "A flag, a name or a combination of them does not fit; nothing was read or changed.",
+            "sentinel plan --only tables.sesions\nerror[E001]: --only tables.sesions matches nothing in the manifest",
+            "The message says what does not fit, and the hint what does. `sentinel COMMAND --help` lists the flags.",
+        ),
+        Code::File => (
+            "A file could not be read or written",
+            "The manifest, a policy, a saved plan or a file to write is not there, not readable, or in the way: a file that \
+             is there is not overwritten unless it is a saved plan and a newer one takes its place.",
+            "error[E002]: sentinel.toml: there is no such manifest",
+            "Correct the path, or its permissions. `sentinel init bootstrap --profile dev --write-manifest sentinel.toml` \
+             starts a manifest.",
+        ),
+        Code::Faults => (
+            "The manifest, a policy or its cases have faults",
+            "Every fault is shown with its line and what to write instead. Nothing was read from AWS.",
+            "error: unknown key `ttl_atribute` in `tables.audit`\n  help: did you mean `ttl_attribute`?",
+            "Correct each place that is marked; `sentinel validate` checks again without AWS. `sentinel schema` prints a \
+             schema with which an editor marks them as you write.",
+        ),
+        Code::NoRegion => (
+            "Nothing names a region",
+            "Tables and parameters are of one region, and none is guessed.",
+            "error[E004]: --region is required when provisioning DynamoDB tables",
+            "Give --region, or set `region` under [aws] in the manifest, AWS_REGION, or `region` of the AWS profile.",
+        ),
+        Code::NotConfirmed => (
+            "Nobody confirmed the changes",
+            "Apply asks once before its first change. The answer was not yes, or there was no terminal to ask on; nothing \
+             was changed.",
+            "error[E005]: there is no terminal to ask on; nothing was changed",
+            "Look at the plan, then add --yes. In a pipeline, `sentinel plan --out FILE` and `sentinel apply FILE --yes` do \
+             what was reviewed and nothing else.",
+        ),
+        Code::Local => (
+            "The embedded AWS could not be opened or served",
+            "The folder behind --local cannot be used: it is not writable, holds something else, or another program has it.",
+            "error[E006]: the embedded AWS: …",
+            "Choose another folder with --local=PATH, or delete this one to begin anew.",
+        ),
+        Code::Interrupted => (
+            "The run was interrupted",
+            "Ctrl-C ends a run after the calls under way. What was done stays done.",
+            "error[E007]: interrupted before anything was changed",
+            "Run the same command again: it goes on where it was.",
+        ),
+        Code::NoCredentials => (
+            "No credentials were found",
+            "None of the places that the AWS tools look in has any: the environment, the AWS profile, a web identity, a \
+             container, an instance.",
+            "error[E101]: checking the credentials (sts:GetCallerIdentity): no credentials were found: …",
+            "Name an AWS profile with --aws-profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. To \
+             try without an account, add --local.",
+        ),
+        Code::Sso => (
+            "There is no valid SSO session",
+            "The AWS profile takes its credentials from IAM Identity Center, whose session is over or was never begun.",
+            "error[E102]: the AWS profile admin gives no credentials: the SSO session has expired",
+            "Run `aws sso login --profile NAME`, then the same command again.",
+        ),
+        Code::Profile => (
+            "There is no such AWS profile, or it cannot be used",
+            "~/.aws/config and ~/.aws/credentials (or the files that AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name) \
+             have no profile of this name, or one that leads to a profile that is not there.",
+            "error[E103]: the AWS profile prdo gives no credentials: …",
+            "`aws configure list-profiles` shows those that are there. Correct --aws-profile, AWS_PROFILE, or `profile` \
+             under [aws] in the manifest.",
+        ),
+        Code::CredentialProcess => (
+            "A credential process failed",
+            "The AWS profile takes its credentials from a command, and that ended with an error or printed something else.",
+            "error[E104]: the AWS profile build gives no credentials: the credential process exited with code exit status: 1.",
+            "Run the command of `credential_process` by hand and put it in order.",
+        ),
+        Code::InvalidCredentials => (
+            "AWS does not know the credentials",
+            "The access key was deleted, or its secret is another, or the region is one that the account has to enable first.",
+            "error[E105]: checking the credentials (sts:GetCallerIdentity): InvalidClientTokenId: The security token included in the request is invalid.",
+            "`aws sts get-caller-identity` with the same profile shows the same. Renew the key, or enable the region under \
+             Account in the console.",
+        ),
+        Code::ExpiredCredentials => (
+            "The temporary credentials have expired",
+            "Credentials of a role or a session last minutes to hours, and these are over.",
+            "error[E106]: checking the credentials (sts:GetCallerIdentity): ExpiredToken: The security token included in the request is expired",
+            "Get new ones: `aws sso login --profile NAME`, or assume the role again. Keys exported to the shell hide a \
+             profile's: unset AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.",
+        ),
+        Code::Clock => (
+            "The machine's clock is wrong",
+            "AWS takes a signed request only within some minutes of its own time.",
+            "error[E107]: checking the credentials (sts:GetCallerIdentity): SignatureDoesNotMatch: Signature expired: …",
+            "Set the clock (`timedatectl` shows whether it is synchronised); a virtual machine or container that slept is \
+             often behind.",
+        ),
+        Code::Role => (
+            "A role could not be taken on",
+            "Both sides have to agree: the credentials at hand need sts:AssumeRole on the role, and the role's trust policy \
+             has to let them.",
+            "error[E108]: the role arn:aws:iam::123456789012:role/sentinel gives no credentials: …",
+            "Check the ARN, the trust policy of the role, and whether it wants an external id or an MFA code.",
+        ),
+        Code::Denied => (
+            "A permission is missing",
+            "AWS knows who asks and does not let them. What could not be read is shown as unknown and the rest goes on; what \
+             could not be written failed, and the rest went on.",
+            "? Approvals table: sentinel-requests (unknown; …)\n      no permission for dynamodb:DescribeTable",
+            "Ask for the action that the message names. `sentinel iam --for plan` and `sentinel iam --for apply` print \
+             policies with all that the manifest takes, on exact ARNs.",
+        ),
+        Code::Throttled => (
+            "AWS asked to slow down for too long",
+            "Sentinel keeps to AWS's quotas and tries again for 15 minutes; somebody else most likely uses up the quota of the \
+             account.",
+            "error[E202]: ssm:PutParameter: ThrottlingException: Rate exceeded",
+            "Run the same command again later: it goes on where it was. Parameter Store's higher throughput can be turned on \
+             in its settings.",
+        ),
+        Code::Quota => (
+            "A quota of the account or the resource is reached",
+            "AWS takes no more of these: 10,000 standard parameters or 2,500 tables in a region, 20 indexes on a table, 100 \
+             versions of a parameter whose oldest has a label.",
+            "X Sessions table: dynamodb:CreateTable: LimitExceededException: Subscriber limit exceeded: …",
+            "Remove what is not needed, or ask for more under Service Quotas. For a parameter's versions, move the label from \
+             the oldest: `aws ssm unlabel-parameter-version`.",
+        ),
+        Code::ServerFault => (
+            "AWS failed on its side",
+            "AWS answered with an error of its own for a minute on end.",
+            "error[E204]: reading the policies (ssm:GetParameters): InternalServerError",
+            "Run the same command again; every step can be repeated. health.aws.amazon.com shows what AWS knows of.",
+        ),
+        Code::Rejected => (
+            "AWS refused the call as it was",
+            "AWS said why in the message; calling again would not help.",
+            "X Sessions table: dynamodb:UpdateTable: ValidationException: …",
+            "Change what the message speaks of in the manifest. With -v every call is shown as it is made.",
+        ),
+        Code::Busy => (
+            "The resource is busy with another change",
+            "Somebody else's change, or an earlier one, is under way and did not end within the time given.",
+            "X Sessions table: dynamodb:UpdateTable: ResourceInUseException: …",
+            "Wait until the table is ACTIVE and run the same command again; --wait-timeout gives it longer.",
+        ),
+        Code::NameNotFound => (
+            "The address of the service was not found",
+            "Its name could not be looked up: there is no network, the name server does not know AWS, or there is no such \
+             region.",
+            "error[E301]: checking the credentials (sts:GetCallerIdentity): the address of the service was not found (Name or service not known)",
+            "Check the name of the region first, then the network. Behind a proxy set HTTPS_PROXY; in a closed network AWS is \
+             reached through interface endpoints (AWS_ENDPOINT_URL).",
+        ),
+        Code::NotConnected => (
+            "The service could not be connected to",
+            "The address was found, and nothing answered there: a firewall is in between, or the emulator is not running.",
+            "error[E302]: checking the credentials (sts:GetCallerIdentity): no connection to the service (Connection refused (os error 111))",
+            "Check --endpoint-url and AWS_ENDPOINT_URL, if one is set; else the firewall. Behind a proxy set HTTPS_PROXY.",
+        ),
+        Code::Certificate => (
+            "The certificate of the server is not trusted",
+            "Most often a proxy opens the connection and shows a certificate of its own, which this machine does not know.",
+            "error[E303]: checking the credentials (sts:GetCallerIdentity): the certificate of the server is not trusted (UnknownIssuer)",
+            "Put the proxy's root certificate among the system's (`update-ca-certificates`), or name a bundle with it in \
+             SSL_CERT_FILE.",
+        ),
+        Code::TimedOut => (
+            "There was no answer in time",
+            "The connection stood, or was tried, and nothing came back for 25 seconds, three times over.",
+            "error[E304]: checking the credentials (sts:GetCallerIdentity): no answer in time",
+            "Check the network, and a proxy or VPN on the way, and run the same command again.",
+        ),
+        Code::Proxy => (
+            "The proxy could not be used",
+            "HTTPS_PROXY or HTTP_PROXY names a proxy that does not answer, or does not let the connection through.",
+            "error[E305]: checking the credentials (sts:GetCallerIdentity): the proxy could not be used (Connection refused (os error 111))",
+            "Correct HTTPS_PROXY, or unset it; NO_PROXY lists what is reached without it.",
+        ),
+        Code::WrongAccount => (
+            "The credentials are of another account",
+            "The manifest, a target or a plan says which account it is for, and the credentials are of another one. Nothing was \
+             changed.",
+            "error[E401]: wrong account: the manifest is for 111111111111, the credentials are for 222222222222 (…)",
+            "Use credentials of the account that is meant (--aws-profile, AWS_PROFILE), or correct account_id.",
+        ),
+        Code::Stale => (
+            "The plan no longer holds",
+            "What a saved plan was made on has changed since; nothing was changed. The message says what.",
+            "error[E402]: the plan no longer holds, and nothing was changed. Since it was made: …",
+            "Make the plan again with `sentinel plan --out FILE`, and look at it again.",
+        ),
+        Code::UnusablePlan => (
+            "The file is no plan that could be carried out",
+            "It was made by another version of sentinel, changed after it was made, or is no plan at all.",
+            "error[E403]: p.json cannot be carried out: it was changed after it was made",
+            "Make the plan again with this version: `sentinel plan --out FILE`.",
+        ),
+        Code::Extent => (
+            "More would change than is likely to be meant",
+            "From ten existing resources on, more than 30% of them would be changed or deleted; nothing was changed.",
+            "error[E404]: this would change or delete 12 of 20 existing resources (60%); nothing was changed",
+            "Look at the plan. If that is what is wanted, add --force.",
+        ),
+        Code::Twins => (
+            "Two targets are the same account and region",
+            "Two passes over the same resources would work against each other.",
+            "error[E405]: targets a and b are the same: account 123456789012, region us-east-1",
+            "Give each its own region, profile or role_arn, or take one out.",
+        ),
+        Code::AccessDenied => (
+            "A policy says no, or a record does",
+            "The profile's policy does not let the user in, or a request, event or session is in a state in which what was \
+             asked cannot be.",
+            "error[E501]: mallory gets no credentials of dev: rule \"rest\" denies it",
+            "The hint names what opens the gate: a request, a break-glass event, a credential server, or another policy.",
+        ),
+        Code::NotStarted => (
+            "The command to run could not be started",
+            "The credentials were there, and the command was not found or may not be run.",
+            "error[E502]: trraform: there is no such command",
+            "Correct the command after `--`.",
+        ),
+    };
+    Entry { code: code.as_str(), title, means, example, way_out }
+}
+
+/// Returns what helps, in a line.
+pub(super) fn hint(code: Code) -> Option<&'static str> {
+    let hint = match code {
+        Code::NoCredentials => {
+            "give credentials: --aws-profile NAME, AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. To try without \
+             an account, add --local"
+        }
+        Code::Sso => "renew the session with: aws sso login",
+        Code::Profile => "aws configure list-profiles shows the profiles that are there",
+        Code::CredentialProcess => "run the profile's credential_process by hand and put it in order",
+        Code::InvalidCredentials => "the key was deleted, its secret is another, or the region has to be enabled first",
+        Code::ExpiredCredentials => {
+            "get new ones: aws sso login, or assume the role again; keys in the environment hide a profile's"
+        }
+        Code::Clock => "set this machine's clock: AWS takes a request only within minutes of its own time",
+        Code::Role => "the credentials at hand need sts:AssumeRole on the role, and its trust policy has to let them",
+        Code::Throttled => "run the same command again later; it goes on where it was",
+        Code::Quota => "remove what is not needed, or ask for more under Service Quotas",
+        Code::ServerFault => "run the same command again; every step can be repeated",
+        Code::Busy => "wait until it is ACTIVE and run the same command again",
+        Code::NameNotFound => "check the region's name and the network; behind a proxy set HTTPS_PROXY",
+        Code::NotConnected => "check --endpoint-url or AWS_ENDPOINT_URL if one is set, and the firewall",
+        Code::Certificate => "put the proxy's root certificate among the system's, or name a bundle in SSL_CERT_FILE",
+        Code::TimedOut => "check the network, and run the same command again",
+        Code::Proxy => "correct HTTPS_PROXY, or unset it",
+        _ => return None,
+    };
+    Some(hint)
+}

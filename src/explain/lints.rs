@@ -1,0 +1,84 @@
+//! What each lint means.
+
+use super::Entry;
+use crate::policy::lint::Lint;
+
+/// Returns what there is to say of a lint.
+pub(super) fn entry(lint: Lint) -> Entry {
+    let (title, means, example, way_out) = match lint {
+        Lint::UnreachableRule => (
+            "No request gets to the rule",
+            "The first rule that matches wins, and the rules above decide everything that this one speaks of, whoever asks, for \
+             whichever profile, in every mode and at every time. Where windows are in several time zones, only what is sure is \
+             reported.",
+            "- { name: all, effect: deny, conditions: { users: [alice, bob] } }\n- { name: bob, effect: allow, conditions: { users: [bob] } }   # L001",
+            "Move the rule up, narrow the rules above it, or remove it.",
+        ),
+        Lint::AllowForEveryone => (
+            "A rule lets everyone in",
+            "A rule with the effect allow names no users: whoever has credentials for AWS and can run sentinel gets in.",
+            "- { name: open, effect: allow, conditions: { profiles: [dev] } }   # L002",
+            "Name the users, or ask for approval. If it is meant: `# sentinel: allow L002` on its line.",
+        ),
+        Lint::NoDefaultDeny => (
+            "The last rule is not for all the others",
+            "What no rule matches is denied, without a reason. A last rule for everyone says so to whoever reads the policy, \
+             and gives those who are denied a reason.",
+            "- { name: alice, effect: allow, conditions: { users: [alice] } }   # L003, when it is the last",
+            "End with a rule without conditions on users, mode and time: `- { name: rest, effect: deny, reason: Ask us }`.",
+        ),
+        Lint::UnknownProfile => (
+            "A rule is for a profile that the manifest does not have",
+            "Most often the name is misspelt, and the rule then never matches.",
+            "conditions: { profiles: [prdo] }   # L004",
+            "Correct the name, or add the profile to the manifest.",
+        ),
+        Lint::EmptyWindow => (
+            "A window is never open",
+            "Its hours end when they start, so that there is no time between them. Such a policy is not valid, and is \
+             reported as a fault.",
+            "time: { hours: { start: \"09:00\", end: \"09:00\" } }   # L005",
+            "Leave hours out for the whole day; hours that end before they start go on past midnight.",
+        ),
+        Lint::EmptyTime => (
+            "A window is always open",
+            "The condition time says neither days nor hours, and so narrows nothing.",
+            "time: { timezone: Europe/Zurich }   # L006",
+            "Add days or hours, or remove time.",
+        ),
+        Lint::Twice => (
+            "A list says something twice",
+            "The same user or profile stands in a list twice; one of the two may have been meant to be another.",
+            "users: [alice, bob, alice]   # L007",
+            "Remove one, or correct it.",
+        ),
+        Lint::UnknownTable => (
+            "Sessions are recorded in a table that the manifest does not have",
+            "A rule's session_table names a table that this manifest does not create: sessions fail if nobody else does.",
+            "- { name: s, effect: require_server_session, session_table: sessions-prod }   # L008",
+            "Add the table to the manifest, or correct the name.",
+        ),
+        Lint::OtherProfile => (
+            "A rule is for profiles whose policy this is not",
+            "Each profile has a policy of its own, and only that one is asked. A rule for other profiles is never looked at \
+             here.",
+            "policies/dev.yaml:  conditions: { profiles: [prod] }   # L009",
+            "Move the rule to the policy of that profile, or remove it. Several profiles may name one file.",
+        ),
+        Lint::NotAName => (
+            "A name looks like a pattern, and names are compared whole",
+            "`*`, `?` and ARNs stand for nothing but themselves: a rule for \"*\" matches a user who is called so, and nobody \
+             else.",
+            "users: [\"*\"]   # L010",
+            "Leave the list out to match anyone; otherwise write each name, as `aws sts get-caller-identity` ends with it.",
+        ),
+        Lint::NeedlessSuppression => (
+            "A comment allows what is not found",
+            "`# sentinel: allow CODE` stands where no finding of that code is: it was mended, has moved, or the code is \
+             misspelt. Left there, it would hide the next one.",
+            "- name: rest   # sentinel: allow L002",
+            "Remove the comment, or put it on the finding's line, or alone on the line above.",
+        ),
+    };
+    Entry { code: lint.code(), title, means, example, way_out }
+}

@@ -1,0 +1,23 @@
+//! What a code means, as text.
+
+use super::{BOLD, CYAN, paint};
+use crate::explain::Entry;
+
+/// Returns all there is to say of a code.
+pub fn entry(entry: &Entry, width: Option<usize>) -> String {
+    let width = width.unwrap_or(100).clamp(40, 100);
+    let wrapped = |text: &str| textwrap::fill(text, width);
+    let example: String = entry.example.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "{} {}\n\n{}\n\n{example}\n{}\n",
+        paint(CYAN.bold(), entry.code),
+        paint(BOLD, entry.title),
+        wrapped(entry.means),
+        wrapped(entry.way_out)
+    )
+}
+
+/// Returns every code, a line each.
+pub fn list(entries: &[Entry]) -> String {
+    entries.iter().map(|entry| format!("{}  {}\n", paint(CYAN, entry.code), entry.title)).collect()
+}

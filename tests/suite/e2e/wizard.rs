@@ -1,0 +1,98 @@
+use serde_json::json;
+
+use super::{MANIFEST, POLICY, project};
+use crate::world::World;
+
+/// The shared AWS files that a new user has.
+fn with_aws_files(world: &World) {
+    world.write(
+        ".aws/config",
+        "[default]\nregion = us-east-1\n[profile dev]\nregion = us-east-1\n[profile prod]\nregion = us-east-1\n",
+    );
+}
+
+#[test]
+fn without_a_terminal_the_flags_say_it_all() {
+    let world = World::new();
+    with_aws_files(&world);
+    let run = world
+        .run(&["init", "wizard", "--profile", "dev", "--profile", "prod", "--all", "--pin-account", "--yes"])
+        .expect(0);
+    assert!(run.stdout.starts_with("Wrote sentinel.toml.\nNext: sentinel plan -f sentinel.toml"), "{}", run.stdout);
+    let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
+    let expected = "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n\n[profiles.dev]\n\n[profiles.prod]\n\n\
+                    [tables.approvals]\n\n[tables.breakglass]\n\n[tables.sessions]\n";
+    assert_eq!(manifest, expected);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["plan", "--detailed-exitcode"]).expect(2);
+    // What is there is left as it is.
+    let again = world.run(&["init", "wizard", "--profile", "other", "--no-tables", "--yes"]).expect(1);
+    assert!(again.stderr.contains("there already, and left as it is"), "{}", again.stderr);
+    assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), expected);
+}
+
+#[test]
+fn each_question_that_no_flag_answers_is_named() {
+    let world = World::new();
+    let ask = |args: &[&str]| world.run(&[&["init", "wizard"][..], args].concat()).expect(1).stderr;
+    assert!(ask(&[]).contains("hint: add --profile NAME for each, or --no-profiles"));
+    assert!(ask(&["--profile", "dev"]).contains("hint: add --all, --with-approvals and the like, or --no-tables"));
+    assert!(ask(&["--profile", "dev", "--with-sessions"]).contains("hint: add --yes"));
+    assert!(!world.folder.path().join("sentinel.toml").exists());
+}
+
+/// What is live is brought into files, and a plan on them is empty.
+#[test]
+fn live_policies_are_brought_when_wanted() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let flags = [
+        "--profile",
+        "dev",
+        "--profile",
+        "new",
+        "--with-approvals",
+        "--bring-policies",
+        "--pin-account=false",
+        "--yes",
+        "-o",
+        "here",
+    ];
+    world.run(&[&["init", "wizard"][..], &flags].concat()).expect(0);
+    let file = |path: &str| std::fs::read_to_string(world.folder.path().join("here").join(path)).unwrap();
+    assert_eq!(file("policies/dev.yaml"), POLICY);
+    assert!(file("sentinel.toml").contains("[profiles.new]") && !file("sentinel.toml").contains("account_id"));
+    let plan = world.run(&["plan", "-f", "here/sentinel.toml", "--json"]).expect(0).json();
+    assert_eq!(plan["summary"]["unchanged"], json!(2), "{plan:#}");
+    assert_eq!(plan["summary"]["create"], json!(1), "{plan:#}");
+    assert!(MANIFEST.contains("[tables.approvals]"));
+}
+
+/// Somebody who may read nothing yet gets a manifest all the same, and is told what was not read.
+#[test]
+fn what_cannot_be_read_is_no_reason_to_stop() {
+    let world = World::new();
+    world.fail("GetParametersByPath", "AccessDeniedException", "");
+    world.fail("DescribeTable", "AccessDeniedException", "");
+    let run = world.run(&["init", "wizard", "--no-profiles", "--all", "--yes"]).expect(0);
+    assert!(
+        run.stderr.contains("The live policies were not read: ssm:GetParametersByPath: AccessDenied"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("The table sentinel-requests was not read"), "{}", run.stderr);
+    let nowhere = World::new();
+    let flags = [
+        "init",
+        "wizard",
+        "--no-profiles",
+        "--all",
+        "--yes",
+        "--region",
+        "us-east-1",
+        "--endpoint-url",
+        "http://127.0.0.1:9",
+    ];
+    let run = crate::world::finish(nowhere.command(&flags).spawn().unwrap()).expect(0);
+    assert!(run.stderr.contains("What is live was not read: checking the credentials"), "{}", run.stderr);
+}

@@ -1,0 +1,198 @@
+//! What helps hands: lints, explanations, schemas, graphs, completions, manual pages, and words that are meant.
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::world::{Run, World, finish};
+
+fn run(world: &World, args: &[&str]) -> Run {
+    finish(world.command(args).spawn().unwrap())
+}
+
+const MANIFEST: &str = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"policies/dev.yaml\"\n[profiles.prod]\npolicy = \"policies/prod.yaml\"\n\
+    [tables.approvals]\n[tables.sessions]\nname = \"acme-sessions\"\n";
+
+fn project() -> World {
+    let world = World::new();
+    world.write("sentinel.toml", MANIFEST);
+    world.write("policies/dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
+    world.write(
+        "policies/prod.yaml",
+        "version: \"1\"\nrules:\n  - { name: ask, effect: require_approval, conditions: { users: [alice] } }\n  - name: recorded\n    \
+         effect: require_server_session\n    session_table: acme-sessions\n",
+    );
+    world
+}
+
+#[test]
+fn lints_are_printed_with_their_line_and_counted() {
+    let world = project();
+    let run = |args: &[&str]| run(&world, args);
+    let found = run(&["policy", "lint"]).expect(1);
+    for words in ["warning[L002]", "policies/dev.yaml:3:5", "2 policies: 1 finding."] {
+        assert!(found.stdout.contains(words), "{words} in {}", found.stdout);
+    }
+    let document = run(&["policy", "lint", "--json"]).expect(1).json();
+    assert_eq!(document["findings"][0]["code"], json!("L002"));
+    assert_eq!(document["findings"][0]["line"], json!(3));
+    // A policy of no profile of the manifest is looked at by itself.
+    world.write(
+        "other.yaml",
+        "version: \"1\"\nrules:\n  - { name: x, effect: deny, conditions: { profiles: [elsewhere] } }\n",
+    );
+    assert_eq!(run(&["policy", "lint", "other.yaml"]).expect(0).stdout, "1 policy: nothing found.\n");
+    // One of the manifest is held against it.
+    world.write(
+        "policies/prod.yaml",
+        "version: \"1\"\nrules:\n  - { name: x, effect: deny, conditions: { profiles: [prdo] } }\n",
+    );
+    let found = run(&["policy", "lint", "policies/prod.yaml"]).expect(1);
+    assert!(found.stdout.contains("did you mean prod?"), "{}", found.stdout);
+    world.write("broken.yaml", "version: \"1\"\n");
+    run(&["policy", "lint", "broken.yaml"]).expect(1);
+}
+
+#[test]
+fn every_code_is_explained_and_another_is_not() {
+    let world = World::new();
+    let all = run(&world, &["explain"]).expect(0).stdout;
+    for line in all.lines() {
+        let code = line.split("  ").next().unwrap();
+        let one = run(&world, &["explain", &code.to_lowercase()]).expect(0).stdout;
+        assert!(one.starts_with(&format!("{code} ")), "{one}");
+    }
+    assert!(all.lines().count() > 40);
+    let none = run(&world, &["explain", "E1O1"]).expect(1).stderr;
+    assert!(none.contains("did you mean E101?"), "{none}");
+    assert_eq!(run(&world, &["explain", "L001", "--json"]).expect(0).json()["codes"][0]["code"], json!("L001"));
+}
+
+/// Every error has a code that is explained.
+#[test]
+fn an_error_names_its_code() {
+    let world = World::new();
+    let error = run(&world, &["plan"]).expect(1);
+    assert!(error.stderr.starts_with("error[E002]: sentinel.toml: there is no such manifest\n"), "{}", error.stderr);
+    assert_eq!(run(&world, &["plan", "--json"]).expect(1).json()["error"]["code"], json!("E002"));
+}
+
+#[test]
+fn the_schemas_are_printed_as_they_are_published() {
+    let world = World::new();
+    for (of, file) in [("manifest", "sentinel"), ("plan", "plan")] {
+        let printed: Value = run(&world, &["schema", of]).expect(0).json();
+        let path = crate::docs::root().join(format!("docs/schema/{file}.schema.json"));
+        assert_eq!(printed, serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap());
+    }
+}
+
+#[test]
+fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
+    let world = project();
+    let graph = |format: &str| run(&world, &["graph", "--format", format]).expect(0).stdout;
+    let mermaid = graph("mermaid");
+    assert!(mermaid.starts_with("flowchart LR\n"), "{mermaid}");
+    assert!(mermaid.contains("p1 -->|\"approval\"| t0") && mermaid.contains("p1 -->|\"sessions\"| t1"), "{mermaid}");
+    assert!(!mermaid.contains("p0 -->"), "{mermaid}");
+    let dot = graph("dot");
+    assert!(dot.contains("p1 -> t1 [label=\"sessions\"];") && dot.ends_with("}\n"), "{dot}");
+    let svg = graph("svg");
+    assert!(
+        svg.starts_with("<svg xmlns=") && svg.contains("user-index") && svg.matches("class=\"edge\" d=").count() == 2,
+        "{svg}"
+    );
+    // Graphviz, where there is one, takes it.
+    let drawn = Command::new("dot").arg("-Tsvg").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    if let Ok(mut child) = drawn {
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), dot.as_bytes()).unwrap();
+        assert!(child.wait_with_output().unwrap().status.success());
+    }
+}
+
+/// In each shell that is here: what the completion script makes of a line.
+#[test]
+fn shells_complete_what_the_manifest_names() {
+    let world = project();
+    world.write("other.toml", "[profiles.elsewhere]\n");
+    world.write(".aws/config", "[profile admin]\nregion = us-east-1\n");
+    let lines: [(&str, &[&str]); 7] = [
+        ("sentinel exec --profile ", &["dev", "prod"]),
+        ("sentinel plan --only tables.", &["tables.approvals", "tables.sessions", "tables.*"]),
+        ("sentinel plan --only p", &["profiles.dev", "profiles.prod", "profiles.*"]),
+        ("sentinel plan -f other.toml --only profiles.e", &["profiles.elsewhere"]),
+        ("sentinel plan --aws-profile ", &["admin"]),
+        ("sentinel explain L00", &["L001", "L002"]),
+        ("sentinel pol", &["policy"]),
+    ];
+    for (line, expected) in lines {
+        // What the scripts of all three shells call: the words, and which of them is asked about.
+        let words: Vec<&str> = line.split(' ').collect();
+        let mut command = world.command(&[&["--"][..], &words].concat());
+        command.env("SENTINEL_COMPLETE", "fish");
+        let answered = finish(command.spawn().unwrap()).expect(0).stdout;
+        let found: Vec<&str> = answered.lines().map(|line| line.split('\t').next().unwrap()).collect();
+        for word in expected {
+            assert!(found.contains(word), "{line}: {word} is not in {found:?}");
+        }
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run(&world, &["completions", shell]).expect(0).stdout;
+        assert!(script.contains("SENTINEL_COMPLETE"), "{script}");
+        world.write(&format!("complete.{shell}"), &script);
+    }
+    let demanded = std::env::var("SENTINEL_TEST_SHELLS").unwrap_or_default();
+    for (shell, ask) in [
+        (
+            "bash",
+            "source ./complete.bash; COMP_WORDS=(sentinel exec --profile p); COMP_CWORD=3; COMP_TYPE=9; _clap_complete_sentinel sentinel p --profile; echo \"${COMPREPLY[@]}\"",
+        ),
+        ("fish", "source ./complete.fish; complete -C 'sentinel exec --profile p'"),
+        (
+            "zsh",
+            "autoload -Uz compinit && compinit -u -d ./dump && source ./complete.zsh && print -r -- ${_comps[sentinel]}",
+        ),
+    ] {
+        let binary = std::path::Path::new(env!("CARGO_BIN_EXE_sentinel")).parent().unwrap();
+        let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+        let asked = Command::new(shell)
+            .arg("-c")
+            .arg(ask)
+            .current_dir(world.folder.path())
+            .env("PATH", path)
+            .env("HOME", world.folder.path())
+            .output();
+        let Ok(output) = asked else {
+            assert!(!demanded.split(',').any(|one| one == shell), "{shell} is not here");
+            continue;
+        };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let expected = if shell == "zsh" { "_clap_dynamic_completer_sentinel" } else { "prod" };
+        assert!(text.contains(expected), "{shell}: {text:?} {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let world = World::new();
+    run(&world, &["man", "man1"]).expect(0);
+    for page in ["sentinel.1", "sentinel-plan.1", "sentinel-init-wizard.1", "sentinel-policy-lint.1"] {
+        let text = std::fs::read_to_string(world.folder.path().join("man1").join(page)).unwrap();
+        assert!(text.contains(".SH SYNOPSIS"), "{page}");
+    }
+}
+
+#[test]
+fn what_is_mistyped_is_guessed() {
+    let world = project();
+    for (args, meant) in [
+        (&["paln"][..], "plan"),
+        (&["plan", "--onyl", "tables.*"], "--only"),
+        (&["plan", "--only", "tables.sesions"], "did you mean tables.sessions?"),
+        (&["plan", "--region", "us-eest-1", "--endpoint-url", "http://nowhere.invalid:1"], "did you mean us-east-1?"),
+        (&["exec", "--profile", "dve", "--local", "--", "true"], "did you mean dev?"),
+    ] {
+        let said = run(&world, args).expect(1).stderr;
+        assert!(said.contains(meant), "{args:?}: {said}");
+    }
+}
