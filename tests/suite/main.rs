@@ -14,6 +14,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 #![allow(clippy::format_collect, reason = "short texts, written to be read")]
 
+mod action;
 mod docs;
 mod e2e;
 mod embedded;
