@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use dialoguer::console::Term;
 use dialoguer::theme::{ColorfulTheme, SimpleTheme, Theme};
 use dialoguer::{Confirm, Input, MultiSelect, Select};
 use futures_util::future;
@@ -32,6 +33,9 @@ struct Live {
 pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Error> {
     let theme: Box<dyn Theme> =
         if context.terminal.colors_notes() { Box::new(ColorfulTheme::default()) } else { Box::new(SimpleTheme) };
+    // The task that listens for Ctrl-C begins to before a prompt holds up this thread; without it the signal would end the
+    // program where it stands, and leave the terminal as the prompt has set it.
+    tokio::task::yield_now().await;
     let wizard = Wizard { context, args, asks: context.terminal.can_ask() && !context.terminal.json(), theme };
     let found = aws_profiles().await;
     let aws_profile = wizard.aws_profile(&found)?;
@@ -72,7 +76,12 @@ struct Wizard<'a> {
 /// Returns an answer, or why there is none.
 fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
     given.map_err(|dialoguer::Error::IO(error)| match error.kind() {
-        std::io::ErrorKind::Interrupted => Error::Interrupted,
+        std::io::ErrorKind::Interrupted => {
+            // The prompt hides it, and leaves it where it stands.
+            let term = Term::stderr();
+            let _ = term.show_cursor().and_then(|()| term.write_line(""));
+            Error::Interrupted
+        }
         _ => Error::usage(format!("the terminal cannot be asked on: {error}"), "give the answers as flags"),
     })
 }

@@ -322,13 +322,16 @@ fn covers_week(pieces: &[Piece]) -> bool {
     minutes == 7 * u32::from(DAY)
 }
 
+/// The spans of a day, in minutes: from, up to.
+type Spans = Vec<(u16, u16)>;
+
 /// Returns pieces of a week in words, as they end a sentence; nothing when they are the whole week.
 fn when(pieces: &[Piece], zone: Option<&str>) -> String {
     if covers_week(pieces) {
         return String::new();
     }
     // The spans of each day, joined where they touch.
-    let mut days: Vec<(usize, Vec<(u16, u16)>)> = Vec::new();
+    let mut days: Vec<(usize, Spans)> = Vec::new();
     for piece in pieces {
         match days.last_mut().filter(|(day, _)| *day == piece.day) {
             Some((_, spans)) => match spans.last_mut().filter(|(_, end)| *end == piece.start) {
@@ -339,7 +342,7 @@ fn when(pieces: &[Piece], zone: Option<&str>) -> String {
         }
     }
     // The days with the same spans, in rows.
-    let mut rows: Vec<(usize, usize, Vec<(u16, u16)>)> = Vec::new();
+    let mut rows: Vec<(usize, usize, Spans)> = Vec::new();
     for (day, spans) in days {
         match rows.last_mut().filter(|(_, last, same)| *last + 1 == day && *same == spans) {
             Some((_, last, _)) => *last = day,

@@ -74,7 +74,9 @@ impl Plan {
                 let (least, most) = step.time();
                 own = (own.0 + least, own.1 + most);
                 let operations = step.operations();
-                operations.iter().for_each(|operation| count(*operation, 1));
+                for operation in operations {
+                    count(*operation, 1);
+                }
                 // Whether AWS is through with it is looked at again and again.
                 let looks = usize::try_from(least.as_secs() / POLL.as_secs()).unwrap_or(0);
                 if let Some(operation) = operations.last().filter(|operation| !operation.writes()) {

@@ -17,7 +17,7 @@ pub(super) fn marked(source: &Source, finding: &Finding) -> String {
     let group = Group::with_title(Level::WARNING.primary_title(title.as_str()).id(finding.code.code()))
         .element(snippet)
         .element(Level::HELP.message(help.as_str()));
-    Renderer::styled().render(&[group]).to_string() + "\n\n"
+    Renderer::styled().render(&[group]) + "\n\n"
 }
 
 /// Returns the faults as text, each with its marked line and what to write instead.

@@ -235,10 +235,6 @@ fn notes(plan: &Plan) -> Vec<String> {
         let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
         notes.push(format!("Refused: something would be lost. To allow it: --allow-destructive {}", words.join(",")));
     }
-    let extent = guard::Extent::of(plan);
-    if extent.is_unusual() {
-        notes.push(format!("Unusual: this changes or deletes {}; apply needs --force.", extent.words()));
-    }
     notes
 }
 
@@ -274,14 +270,11 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         let mut push = |what, words: String| {
             found.push(Attention { what, about: about(), words, place: entry.place.cloned() });
         };
-        match &resource.action {
-            Action::Refused => push(Kindled::Refused, why_refused(resource)),
-            _ => {
-                let lost: Vec<&str> = lost(resource).collect();
-                if !lost.is_empty() {
-                    push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
-                }
-            }
+        let lost: Vec<&str> = lost(resource).collect();
+        if resource.action == Action::Refused {
+            push(Kindled::Refused, why_refused(resource));
+        } else if !lost.is_empty() {
+            push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
         }
         for gap in &entry.gaps {
             push(Kindled::Unknown, format!("{gap} ({})", resource.name));
@@ -297,7 +290,7 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
     }
     let extent = guard::Extent::of(plan);
     if extent.is_unusual() {
-        let words = format!("{} change; apply needs --force", extent.words());
+        let words = format!("{} would be changed or deleted; apply needs --force", extent.words());
         found.push(Attention { what: Kindled::Unusual, about: None, words, place: None });
     }
     found.sort_by_key(|one| one.what as u8);

@@ -177,13 +177,13 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
         text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
         for entry in &section.entries {
             let report = report.resources.iter().find(|report| report.address == entry.resource.address);
-            text.push_str(&match report {
-                Some(report) => ended(entry.resource, report),
-                None => {
-                    let symbol = paint(style(entry.tone), entry.symbol);
-                    format!("  {symbol} {}{}\n", escape(&entry.title), paint(DIM, escape(&entry.words)))
-                }
-            });
+            if let Some(report) = report {
+                text.push_str(&ended(entry.resource, report));
+            } else {
+                let symbol = paint(style(entry.tone), entry.symbol);
+                let words = paint(DIM, escape(&entry.words));
+                text.push_str(&format!("  {symbol} {}{words}\n", escape(&entry.title)));
+            }
         }
     }
     text.push_str(&format!("\n{}\n", closing(plan, report)));

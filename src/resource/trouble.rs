@@ -13,9 +13,8 @@ impl CallError {
             Class::ServerFault => Code::ServerFault,
             Class::Busy => Code::Busy,
             Class::Interrupted => Code::Interrupted,
-            Class::NotFound | Class::AlreadyExists | Class::ConditionFailed => Code::Rejected,
             Class::Rejected if code.is_some_and(is_quota) => Code::Quota,
-            Class::Rejected => Code::Rejected,
+            Class::Rejected | Class::NotFound | Class::AlreadyExists | Class::ConditionFailed => Code::Rejected,
             Class::Credentials => {
                 code.map_or_else(|| without_credentials(&self.message), |code| refused(code, &self.message))
             }

@@ -111,7 +111,7 @@ fn act(kept: &mut Kept, method: &str, path: &str, body: &Value, root: &str) -> (
             (201, String::new(), made)
         }
         ("PATCH", ["issues", "comments", id]) => {
-            let found = kept.comments.iter_mut().find(|one| one["id"].to_string() == *id).unwrap();
+            let found = kept.comments.iter_mut().find(|one| one["id"].as_u64() == id.parse().ok()).unwrap();
             found["body"] = body["body"].clone();
             (200, String::new(), found.clone())
         }
@@ -125,7 +125,7 @@ fn act(kept: &mut Kept, method: &str, path: &str, body: &Value, root: &str) -> (
             (201, String::new(), made)
         }
         ("PATCH", ["issues", number]) => {
-            let found = kept.issues.iter_mut().find(|one| one["number"].to_string() == *number).unwrap();
+            let found = kept.issues.iter_mut().find(|one| one["number"].as_u64() == number.parse().ok()).unwrap();
             found.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
             (200, String::new(), found.clone())
         }

@@ -398,7 +398,8 @@ fn changing_an_unusual_share_needs_force() {
     world.write("sentinel.toml", &manifest("b.yaml"));
     let plan = world.run(&["plan"]).expect(0);
     assert!(
-        plan.stdout.contains("Unusual: this changes or deletes 4 of 10 existing resources (40%); apply needs --force."),
+        plan.stdout
+            .contains("unusual  4 of 10 existing resources (40%) would be changed or deleted; apply needs --force"),
         "{}",
         plan.stdout
     );
