@@ -248,6 +248,7 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         }
         Code::Clock => "set this machine's clock: AWS takes a request only within minutes of its own time",
         Code::Role => "the credentials at hand need sts:AssumeRole on the role, and its trust policy has to let them",
+        Code::Denied => "ask for the permission that is named; sentinel iam --for apply prints all that is needed",
         Code::Throttled => "run the same command again later; it goes on where it was",
         Code::Quota => "remove what is not needed, or ask for more under Service Quotas",
         Code::ServerFault => "run the same command again; every step can be repeated",

@@ -266,6 +266,12 @@ mod tests {
         })
     }
 
+    /// The schema that editors are given.
+    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
+        let text = include_str!("../../docs/schema/sentinel.schema.json");
+        jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
+    });
+
     proptest! {
         #[test]
         fn what_is_written_reads_back_as_the_same_manifest(manifest in manifests()) {
@@ -274,6 +280,9 @@ mod tests {
             let read = parse(&Source::new("sentinel.toml", text.clone()), &mut faults).manifest;
             prop_assert!(faults.is_empty(), "{text}\n{:?}", faults.into_sorted());
             prop_assert_eq!(read, manifest, "{}", text);
+            let value = serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
+            let errors: Vec<String> = SCHEMA.iter_errors(&value).map(|error| error.to_string()).collect();
+            prop_assert!(errors.is_empty(), "{text}\n{errors:?}");
         }
     }
 

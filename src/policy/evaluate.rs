@@ -305,5 +305,46 @@ rules:
                 prop_assert_eq!(rule.effect.word(), plain.effect);
             }
         }
+
+        /// What a change is said to mean is held against asks: what nobody is to notice nobody notices, what someone
+        /// notices is told, and a rule that nothing gets to decides nothing.
+        #[test]
+        fn what_is_said_of_policies_holds_for_each_ask(
+            before in rules(),
+            after in rules(),
+            shared in proptest::option::of(proptest::sample::select(vec!["UTC", "Europe/Zurich", "America/St_Johns"])),
+            user in proptest::sample::select(vec!["alice", "bob", "mallory"]),
+            mode in proptest::sample::select(vec![Mode::Server, Mode::Cli, Mode::CredentialProcess]),
+            quarter in 0i64..70_080,
+        ) {
+            use crate::policy::{Direction, lint, meaning};
+            let in_zone = |rules: &[Plain]| -> Vec<Plain> {
+                rules.iter().cloned().map(|rule| Plain { zone: shared.or(rule.zone), ..rule }).collect()
+            };
+            let texts = [yaml(&in_zone(&before)), yaml(&in_zone(&after))];
+            let [before, after] = [policy(&texts[0]), policy(&texts[1])];
+            let at = Timestamp::from_second(1_767_225_600 + quarter * 900).unwrap();
+            let ask = Ask { user, profile: "prod", mode, at };
+            let effect = |policy: &Policy| evaluate(policy, &ask).map_or(Effect::Deny, |rule| rule.effect);
+            let (was, is) = (effect(&before), effect(&after));
+            let means = meaning("prod", Some(&before), Some(&after));
+            let told = |direction| means.iter().any(|one| one.direction == direction);
+            if was != is {
+                prop_assert!(!told(Direction::Same), "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
+                if shared.is_some() {
+                    prop_assert!(!means.is_empty(), "{:?}\n{}\n{}", ask, texts[0], texts[1]);
+                    let opens = was == Effect::Deny || is == Effect::Allow;
+                    let expected = if opens { Direction::Opens } else { Direction::Closes };
+                    let towards_or_away = opens || is == Effect::Deny || was == Effect::Allow;
+                    let right = !towards_or_away || told(expected) || told(Direction::Moves);
+                    prop_assert!(right, "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
+                }
+            }
+            let findings = lint::lint(&Source::new("p", texts[1].clone()), None, &mut Faults::default());
+            if let Some(rule) = evaluate(&after, &ask) {
+                let unreachable = format!("no request gets to the rule {}", rule.name);
+                prop_assert!(findings.iter().all(|one| one.message != unreachable), "{:?}\n{}", ask, texts[1]);
+            }
+        }
     }
 }

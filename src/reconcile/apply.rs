@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::plan::{Action, Plan, ResourcePlan};
 use super::{Pass, diff, observe};
+use crate::code::Code;
 use crate::provider::Execute;
 use crate::resource::call::{Class, Interrupt};
 use crate::resource::{Address, Kind, Step, StepOutcome};
@@ -28,7 +29,12 @@ pub enum Outcome {
     /// It differs in a way that is not done, or that was not allowed, and was left alone.
     Refused,
     /// A step failed; those before it are done.
-    Failed { why: String },
+    Failed {
+        why: String,
+        /// What kind of trouble AWS made, where it was AWS.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<Code>,
+    },
     /// It was not worked on.
     Skipped { why: String },
     /// AWS will not take a step before some time has passed.
@@ -163,7 +169,10 @@ fn ended(result: Result<StepOutcome, crate::resource::call::CallError>, step: &S
         Ok(StepOutcome::Deferred(why)) => Some(Outcome::Deferred { why }),
         Ok(StepOutcome::Conflict(why)) => Some(Outcome::Conflicted { why }),
         Err(error) if error.class == Class::Interrupted => Some(Outcome::Interrupted),
-        Err(error) => Some(Outcome::Failed { why: format!("while {}: {error}", step.describe()) }),
+        Err(error) => {
+            let why = format!("while {}: {error}", step.describe());
+            Some(Outcome::Failed { why, code: Some(error.trouble()) })
+        }
     }
 }
 
@@ -214,7 +223,7 @@ pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verificat
         for report in resources.iter_mut().filter(|report| addresses.contains(&report.address)) {
             if report.outcome == Outcome::Applied {
                 let why = "its steps went through, yet it still differs: see sentinel plan".to_owned();
-                report.outcome = Outcome::Failed { why };
+                report.outcome = Outcome::Failed { why, code: None };
             }
         }
     }

@@ -109,3 +109,85 @@ impl Plan {
         parameters.div_ceil(10) + self.of_kind(Kind::Table).filter(changed).map(of_table).sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::reconcile::{Intent, Plan, Scope, Target, diff};
+    use crate::resource::policy_parameter::{PolicyParameter, Tier};
+    use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, Ttl};
+    use crate::resource::{Address, Desired, DesiredResource, Observed, ObservedResource, Pair, Tags};
+
+    /// Returns the plan that creates so many policies and so many tables with three indexes each.
+    fn creating(policies: usize, tables: usize) -> Plan {
+        let key =
+            |name: &str| Key { partition: Attribute { name: name.to_owned(), kind: AttributeType::S }, sort: None };
+        let index = |name: &str| {
+            let index =
+                Index { key: key(name), projection: Projection::All, capacity: None, status: IndexStatus::Active };
+            (format!("{name}-index"), index)
+        };
+        let policy = |number: usize| {
+            let policy = PolicyParameter {
+                content: Some(String::from("x")),
+                tier: Some(Tier::Standard),
+                tags: Some(Tags::new()),
+                ..PolicyParameter::default()
+            };
+            DesiredResource::Policy(Desired::new(Address::profile(format!("p{number}")), format!("/p{number}"), policy))
+        };
+        let table = |number: usize| {
+            let table = Table {
+                key: Some(key("id")),
+                indexes: Some(["a", "b", "c"].map(index).into_iter().collect()),
+                ttl: Some(Ttl::Enabled(String::from("expires_at"))),
+                ..Table::default()
+            };
+            DesiredResource::Table(Desired::new(Address::table(format!("t{number}")), format!("table-{number}"), table))
+        };
+        let absent = |desired| match desired {
+            DesiredResource::Policy(desired) => ObservedResource::Policy(Pair { desired, observed: Observed::Absent }),
+            DesiredResource::Table(desired) => ObservedResource::Table(Pair { desired, observed: Observed::Absent }),
+        };
+        let target = Target {
+            name: None,
+            region: String::from("us-east-1"),
+            region_source: String::from("a test"),
+            policy_root: String::from("/p"),
+            caller: None,
+            local: None,
+        };
+        let desired = (0..policies).map(policy).chain((0..tables).map(table));
+        let resources = desired.map(|one| diff::resource(&absent(one), Intent::Converge)).collect();
+        Plan { target, scope: Scope::default(), resources, unmanaged: Vec::new(), unlisted: Vec::new() }
+    }
+
+    /// The floor that AWS's quotas and speed set, for sizes of all kinds.
+    #[test]
+    fn an_estimate_is_at_the_floor_that_aws_sets() {
+        let seconds = |policies, tables| {
+            let estimate = creating(policies, tables).estimate();
+            (estimate.seconds_at_least, estimate.seconds_at_most)
+        };
+        assert_eq!(seconds(0, 0), (0, 0));
+        // Within the burst of parameters' writes: a round trip or two.
+        assert_eq!(seconds(3, 0), (0, 0));
+        // Three a second after the burst.
+        let (least, most) = seconds(1000, 0);
+        assert!((325..=365).contains(&least) && least == most, "{least} to {most}");
+        // Tables are made side by side, each in 14 to 22 seconds with its indexes.
+        let (least, most) = seconds(0, 3);
+        assert!((14..=17).contains(&least) && (22..=26).contains(&most), "{least} to {most}");
+        assert!(!creating(3, 0).estimate().is_worth_saying() && creating(0, 1).estimate().is_worth_saying());
+    }
+
+    #[test]
+    fn the_calls_are_those_of_the_steps_and_of_looking_again() {
+        assert_eq!(creating(0, 0).estimate().calls, 0);
+        // PutParameter and the look whether it is there, each; then one GetParameters for all ten.
+        assert_eq!(creating(10, 0).estimate().calls, 21);
+        let local =
+            Plan { target: Target { local: Some(String::from("x")), ..creating(0, 0).target }, ..creating(100, 3) };
+        assert_eq!((local.estimate().seconds_at_least, local.estimate().seconds_at_most), (0, 0));
+        assert!(local.estimate().calls > 200);
+    }
+}

@@ -6,7 +6,8 @@ use crate::explain::Entry;
 /// Returns all there is to say of a code.
 pub fn entry(entry: &Entry, width: Option<usize>) -> String {
     let width = width.unwrap_or(100).clamp(40, 100);
-    let wrapped = |text: &str| textwrap::fill(text, width);
+    let options = textwrap::Options::new(width).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    let wrapped = |text: &str| textwrap::fill(text, &options);
     let example: String = entry.example.lines().map(|line| format!("    {line}\n")).collect();
     format!(
         "{} {}\n\n{}\n\n{example}\n{}\n",

@@ -82,7 +82,7 @@ impl Progress for LiveProgress {
         let words = match outcome {
             Outcome::Applied => String::from("done"),
             Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused => String::from("left alone"),
-            Outcome::Failed { why } => format!("failed {why}"),
+            Outcome::Failed { why, .. } => format!("failed {why}"),
             Outcome::Skipped { why } => format!("skipped, {why}"),
             Outcome::Deferred { why } => format!("deferred, {why}"),
             Outcome::Conflicted { why } => format!("conflict, {why}"),

@@ -4,6 +4,7 @@ use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, diff_lin
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
+use crate::explain;
 use crate::planfile::PlanFile;
 use crate::policy::Direction;
 use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
@@ -45,7 +46,12 @@ impl Page {
         // A column that is too narrow to read is worse than a line that runs over.
         let width = width.max(40);
         let rest = if rest.len() > width / 2 { "          " } else { rest };
-        let options = textwrap::Options::new(width).initial_indent(first).subsequent_indent(rest).break_words(false);
+        // A name or an ARN that is broken at a hyphen cannot be copied.
+        let options = textwrap::Options::new(width)
+            .initial_indent(first)
+            .subsequent_indent(rest)
+            .break_words(false)
+            .word_splitter(textwrap::WordSplitter::NoHyphenation);
         textwrap::wrap(text, options).iter().map(|line| format!("{line}\n")).collect()
     }
 
@@ -224,7 +230,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         Outcome::Refused => {
             (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_words(resource)), refusal(resource)))
         }
-        Outcome::Failed { why } => (RED, 'X', format!(": {}", escape(why))),
+        Outcome::Failed { why, .. } => (RED, 'X', format!(": {}", escape(why))),
         Outcome::Skipped { why } => (YELLOW, '?', format!(": left alone, {}", escape(why))),
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),
         Outcome::Conflicted { why } => (RED, 'X', format!(": conflict, {}", escape(why))),
@@ -234,7 +240,12 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         [] => String::new(),
         steps => format!("      {what}: {}\n", escape(&steps.join(", "))),
     };
-    let steps = list("done", &report.done) + &list("not done", &report.not_done);
+    let mut steps = list("done", &report.done) + &list("not done", &report.not_done);
+    if let Outcome::Failed { code: Some(code), .. } = report.outcome
+        && let Some(hint) = explain::hint(code)
+    {
+        steps.push_str(&format!("      {code}: {hint}\n"));
+    }
     format!("  {} {}{words}\n{}", paint(style, symbol), title(resource), paint(DIM, steps))
 }
 
@@ -304,4 +315,34 @@ pub fn idle(plan: &Plan) -> String {
         () => "Nothing to do: live is as desired.",
     };
     format!("{words}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fit_the_terminal_and_lose_nothing() {
+        let text = "the hours of prod for alice widen to monday to friday 09:00\u{2013}20:00 (Europe/Zurich)";
+        for width in [40, 60, 80, 160] {
+            let page = Page { width: Some(width) };
+            let lines = page.wrapped("      Access: ", "              ", &paint(YELLOW, text));
+            let plain = super::super::without_colour(&lines);
+            assert!(plain.lines().all(|line| line.chars().count() <= width), "{plain}");
+            assert_eq!(
+                plain.split_whitespace().skip(1).collect::<Vec<_>>(),
+                text.split_whitespace().collect::<Vec<_>>()
+            );
+        }
+        // For a file, or a program that reads along, a line stays one.
+        let page = Page { width: None };
+        assert_eq!(page.wrapped("  ", "    ", text), format!("  {text}\n"));
+    }
+
+    #[test]
+    fn a_word_too_long_for_the_line_is_not_broken() {
+        let arn = "arn:aws:iam::123456789012:role/a-role-with-a-name-that-is-longer-than-the-line-it-is-on";
+        let page = Page { width: Some(40) };
+        assert!(page.wrapped("  ", "    ", &format!("as {arn}")).contains(arn));
+    }
 }

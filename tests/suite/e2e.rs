@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod errors;
 mod iam;
 mod import;
 mod init;

@@ -115,3 +115,27 @@ fn a_filter_is_shown_and_is_in_the_suggestion() {
     let plan = world.run(&["plan", "--only", "profiles.*", "--json"]).expect(0).json();
     assert_eq!(plan["scope"]["only"], json!(["profiles.*"]));
 }
+
+/// The status in the other formats, several of one pass.
+#[test]
+fn status_is_shown_in_every_format() {
+    let world = project();
+    world.run(&["init", "approvals", "--yes"]).expect(0);
+    let files = ["--out-markdown", "s.md", "--out-html", "s.html", "--out-json", "s.json", "--out-text", "s.txt"];
+    let run = world.run(&[&["status", "--format", "github"][..], &files].concat()).expect(0);
+    assert!(
+        run.stdout.contains("::notice title=sentinel status::live differs from the manifest%3A sentinel apply")
+            || run.stdout.contains("::notice title=sentinel status::live differs from the manifest: sentinel apply"),
+        "{}",
+        run.stdout
+    );
+    let file = |name: &str| std::fs::read_to_string(world.folder.path().join(name)).unwrap();
+    assert!(file("s.md").contains("| `acme-sessions` | `NOT FOUND` |  |"), "{}", file("s.md"));
+    assert!(file("s.html").contains("<td><code>sentinel-requests</code></td><td>ACTIVE</td>"), "{}", file("s.html"));
+    let document: serde_json::Value = serde_json::from_str(&file("s.json")).unwrap();
+    assert_eq!(document["tables"].as_array().map(Vec::len), Some(3));
+    assert!(file("s.txt").starts_with("Sentinel Status\n"), "{}", file("s.txt"));
+    let same = world.run(&["status", "--format", "json"]).expect(0).json();
+    assert_eq!(same, world.run(&["status", "--json"]).expect(0).json());
+    world.run(&["status", "--format", "json", "--json"]).expect(1);
+}

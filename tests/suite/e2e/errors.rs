@@ -1,0 +1,127 @@
+//! What AWS, or the way to it, can say before anything is planned: each has words, a code and a way out of its own.
+
+use super::project;
+use crate::world::{Answer, World, finish};
+
+fn said(world: &World, status: u16, code: &'static str, message: &'static str) -> String {
+    let body = format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>{message}</Message></Error></ErrorResponse>"
+    );
+    world.clear_faults();
+    world.fault(move |call| {
+        let answer = || Answer { status, content_type: "text/xml", body: body.clone().into_bytes() };
+        (call.operation == "GetCallerIdentity").then(answer)
+    });
+    world.run(&["plan"]).expect(1).stderr
+}
+
+#[test]
+fn what_aws_says_of_credentials_has_a_way_out_each() {
+    let world = project();
+    let cases = [
+        (
+            403,
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+            "E105",
+            "the key was deleted",
+        ),
+        (403, "ExpiredToken", "The security token included in the request is expired", "E106", "get new ones"),
+        (
+            403,
+            "SignatureDoesNotMatch",
+            "Signature expired: 20200101T000000Z is now earlier than 20200101T001500Z",
+            "E107",
+            "set this machine's clock",
+        ),
+        (
+            403,
+            "AccessDenied",
+            "with an explicit deny in a service control policy",
+            "E201",
+            "ask for sts:GetCallerIdentity",
+        ),
+    ];
+    for (status, code, message, expected, hint) in cases {
+        let said = said(&world, status, code, message);
+        let head = format!("error[{expected}]: checking the credentials (sts:GetCallerIdentity): {code}: {message}");
+        assert!(said.contains(&head) && said.contains(&format!("hint: {hint}")), "{said}");
+    }
+}
+
+#[test]
+fn what_the_shared_files_lack_is_named() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n");
+    world.write(
+        ".aws/config",
+        "[profile sso]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\nregion = us-east-1\n\
+         [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\nsso_registration_scopes = sso:account:access\n\
+         [profile failing]\ncredential_process = /bin/false\n[profile admin]\naws_access_key_id = A\naws_secret_access_key = B\n",
+    );
+    let plan = |profile: &str| {
+        let mut command = world.command(&["plan", "--aws-profile", profile, "--endpoint-url", "http://127.0.0.1:9"]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        finish(command.spawn().unwrap()).expect(1).stderr
+    };
+    for (profile, words) in [
+        (
+            "sso",
+            [
+                "error[E102]: the AWS profile sso gives no credentials: there is no SSO session",
+                "aws sso login --profile sso",
+            ],
+        ),
+        (
+            "failing",
+            [
+                "error[E104]: the AWS profile failing gives no credentials: the credential process exited with code",
+                "credential_process",
+            ],
+        ),
+        (
+            "amdin",
+            [
+                "error[E103]: the AWS profile amdin gives no credentials: it is not in ~/.aws/config",
+                "did you mean admin?",
+            ],
+        ),
+    ] {
+        let said = plan(profile);
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+    let mut command = world.command(&["plan"]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    let said = finish(command.spawn().unwrap()).expect(1).stderr;
+    assert!(
+        said.contains("error[E101]: checking the credentials (sts:GetCallerIdentity): no credentials were found"),
+        "{said}"
+    );
+}
+
+/// A quota, a refusal and a missing permission of one resource stand in its line, and the rest goes on.
+#[test]
+fn what_aws_says_of_a_resource_stands_in_its_line() {
+    let world = project();
+    world.fault(|call| {
+        let full = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
+        let matches = call.operation == "CreateTable" && call.body.to_string().contains("sentinel-requests");
+        matches.then(|| Answer::error(400, "LimitExceededException", full))
+    });
+    world.fail("PutParameter", "AccessDeniedException", "policies/dev");
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    assert!(
+        run.stdout.contains(
+            "X Approvals table: sentinel-requests: while creating: dynamodb:CreateTable: LimitExceededException"
+        ),
+        "{}",
+        run.stdout
+    );
+    assert!(
+        run.stdout.contains("E203: remove what is not needed, or ask for more under Service Quotas"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stdout.contains("E201: ask for the permission that is named"), "{}", run.stdout);
+}
