@@ -134,7 +134,8 @@ pub enum Command {
     Iam(IamArgs),
     /// Check the manifest and its policies, offline.
     ///
-    /// Every fault is shown in one go, with its line. No AWS call is made.
+    /// Every fault is shown in one go, with its line: of the manifest, its policies, and the cases kept beside these. No AWS
+    /// call is made.
     Validate(ManifestArgs),
     /// Create policies and tables without a manifest, or see what is there.
     ///

@@ -38,6 +38,8 @@ pub struct Fault {
     pub label: String,
     /// What to write instead.
     pub help: Option<String>,
+    /// The code that says more, where it has one of its own.
+    pub code: Option<&'static str>,
 }
 
 /// Collects every fault of a run over the user's texts.
@@ -48,6 +50,13 @@ impl Faults {
     /// Records a fault.
     pub fn push(&mut self, fault: Fault) {
         self.0.push(fault);
+    }
+
+    /// Gives the fault that was recorded last a code of its own.
+    pub fn code_last(&mut self, code: &'static str) {
+        if let Some(last) = self.0.last_mut() {
+            last.code = Some(code);
+        }
     }
 
     /// Returns how many have been recorded.

@@ -61,6 +61,7 @@ pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
             message: format!("invalid TOML: {}", error.message().trim()),
             label: String::from("here"),
             help: None,
+            code: None,
         });
     }
     let span = table.span();
@@ -114,6 +115,7 @@ pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
                 message: format!("invalid YAML: {}", words.lines().next().unwrap_or_default().trim()),
                 label: String::from("here"),
                 help: None,
+                code: None,
             });
             None
         }

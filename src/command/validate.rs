@@ -2,13 +2,35 @@
 
 use serde_json::json;
 
-use super::context::Context;
+use super::context::{Context, Project};
 use crate::cli::ManifestArgs;
+use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::policy::{cases, parse};
 use crate::report::json;
+
+/// Reports every fault of the cases that are kept beside policies.
+fn check_cases(project: &Project) -> Result<(), Error> {
+    let mut faults = Faults::default();
+    let contents = project.loaded.desired.iter().filter_map(|one| one.as_policy());
+    let contents: Vec<_> = contents.filter_map(|one| Some((&one.address, one.managed.content.as_deref()?))).collect();
+    let mut seen = Vec::new();
+    for (address, material) in project.materials().of {
+        let content = contents.iter().find(|(one, _)| **one == address).map(|(_, content)| *content);
+        if let (Some(cases), Some(content)) = (material.cases, content)
+            && !seen.contains(&cases.path)
+            && let Some(policy) = parse(&Source::new(cases.path.clone(), content), &mut Faults::default())
+        {
+            cases::parse(&cases, &policy, &mut faults);
+            seen.push(cases.path.clone());
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Error::Faults(faults.into_sorted())) }
+}
 
 pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error> {
     let project = context.project(&args.file)?;
+    check_cases(&project)?;
     let desired = &project.loaded.desired;
     let tables = desired.iter().filter(|one| one.as_table().is_some()).count();
     let profiles = desired.len() - tables;

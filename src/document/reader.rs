@@ -35,7 +35,12 @@ impl<'a> Reader<'a> {
     ) {
         let help = Some(help.into()).filter(|help| !help.is_empty());
         let source = Arc::clone(&self.source);
-        self.faults.push(Fault { source, span, message: message.into(), label: label.into(), help });
+        self.faults.push(Fault { source, span, message: message.into(), label: label.into(), help, code: None });
+    }
+
+    /// Gives the fault that was recorded last a code of its own.
+    pub fn coded(&mut self, code: &'static str) {
+        self.faults.code_last(code);
     }
 
     /// Records that the node is of the wrong type.

@@ -78,6 +78,7 @@ impl Resolver<'_> {
             message: invalid.problem,
             label: label.to_owned(),
             help: Some(invalid.help),
+            code: None,
         });
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
+use super::lint::Lint;
 use super::{Conditions, Effect, Hours, Mode, Policy, Rule, Window};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader};
@@ -144,6 +145,7 @@ fn read_time(reader: &mut Reader<'_>, node: &Node) -> Window {
         if window.hours.is_some_and(|hours| hours.start == hours.end) {
             let help = "leave hours out for the whole day; hours that end before they start go on past midnight";
             reader.fault(entry.node.span.clone(), "`hours` end when they start", "no time between them", help);
+            reader.coded(Lint::EmptyWindow.code());
         }
     }
     if let Some(entry) = fields.get("timezone")

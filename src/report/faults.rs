@@ -36,7 +36,9 @@ pub fn render(faults: &[Fault]) -> String {
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(span).label(label.as_str()));
         let help = fault.help.as_ref().map(|help| escape_lines(help));
-        let mut group = Group::with_title(Level::ERROR.primary_title(title.as_str())).element(snippet);
+        let title = Level::ERROR.primary_title(title.as_str());
+        let title = if let Some(code) = fault.code { title.id(code) } else { title };
+        let mut group = Group::with_title(title).element(snippet);
         if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }

@@ -307,16 +307,18 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
     })
 }
 
+/// Returns what keeps a resource from being closed: what is never done, or what would be lost and is not allowed.
 fn why_refused(resource: &ResourcePlan) -> String {
-    if !resource.withheld.is_empty() {
-        return refusal(resource);
+    let withheld = !resource.withheld.is_empty();
+    let refused = |change: &&FieldChange| if withheld { change.needs.is_some() } else { change.takes.is_never_done() };
+    let words = resource.changes.iter().filter(refused).map(|change| format!("{}: {}", change.path, change.how));
+    let words: Vec<String> = words.collect();
+    if words.is_empty() {
+        return refusal(resource).trim_start_matches("refused: ").to_owned();
     }
-    let never = resource.changes.iter().filter(|change| change.takes.is_never_done());
-    let words: Vec<String> = never.map(|change| format!("{}: {}", change.path, change.how)).collect();
-    match words.is_empty() {
-        true => refusal(resource),
-        false => words.join("; "),
-    }
+    let consent: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
+    let needs = if withheld { format!("; needs --allow-destructive {}", consent.join(",")) } else { String::new() };
+    format!("{}{needs}", words.join("; "))
 }
 
 fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {

@@ -165,7 +165,7 @@ fn the_gallery_is_what_the_plans_look_like() {
         let run = world.run(&[&["plan", "--color", "always"][..], &files].concat()).expect(0);
         let file = |name: &str| std::fs::read_to_string(world.folder.path().join(name)).unwrap();
         let name = scene.name;
-        let picture = anstyle_svg::Term::new().render_svg(&run.stdout);
+        let picture = anstyle_svg::Term::new().palette(anstyle_svg::WIN10_CONSOLE).render_svg(&run.stdout);
         write(&folder.join(format!("{name}.svg")), &picture);
         write(&folder.join(format!("{name}.html")), &file("h"));
         write(&folder.join(format!("{name}.json")), &steady_json(&file("j")));

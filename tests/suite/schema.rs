@@ -169,3 +169,21 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
         assert_eq!(MANIFEST.is_valid(&as_json(&text)), valid, "the schema:\n{text}");
     }
 }
+
+/// What the examples print is as the schema says.
+#[test]
+fn the_plan_of_every_example_is_valid_under_its_schema() {
+    let world = crate::world::World::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut seen = 0;
+    for entry in std::fs::read_dir(root.join("examples")).unwrap() {
+        let manifest = entry.unwrap().path().join("sentinel.toml");
+        if manifest.is_file() {
+            let local = format!("--local={}", world.folder.path().join(seen.to_string()).display());
+            let words = ["plan", "--json", "-f", manifest.to_str().unwrap(), &local];
+            hold_plan(&crate::world::finish(world.command(&words).spawn().unwrap()).expect(0).json());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{seen}");
+}

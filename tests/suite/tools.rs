@@ -51,6 +51,12 @@ fn lints_are_printed_with_their_line_and_counted() {
     assert!(found.stdout.contains("did you mean prod?"), "{}", found.stdout);
     world.write("broken.yaml", "version: \"1\"\n");
     run(&["policy", "lint", "broken.yaml"]).expect(1);
+    // A window that is never open is no valid policy; the fault has the lint's code.
+    let window = "time: { hours: { start: \"09:00\", end: \"09:00\" } }";
+    let rule = format!("version: \"1\"\nrules:\n  - {{ name: x, effect: deny, conditions: {{ {window} }} }}\n");
+    world.write("window.yaml", &rule);
+    let fault = run(&["policy", "lint", "window.yaml"]).expect(1).stderr;
+    assert!(fault.contains("error[L005]: `hours` end when they start"), "{fault}");
 }
 
 #[test]
@@ -66,6 +72,15 @@ fn every_code_is_explained_and_another_is_not() {
     let none = run(&world, &["explain", "E1O1"]).expect(1).stderr;
     assert!(none.contains("did you mean E101?"), "{none}");
     assert_eq!(run(&world, &["explain", "L001", "--json"]).expect(0).json()["codes"][0]["code"], json!("L001"));
+}
+
+#[test]
+fn validating_looks_at_the_cases_too() {
+    let world = project();
+    run(&world, &["validate"]).expect(0);
+    world.write("policies/dev.test.yaml", "profile: dev\ncases:\n  - { user: alice, expect: alow }\n");
+    let fault = run(&world, &["validate"]).expect(1).stderr;
+    assert!(fault.contains("policies/dev.test.yaml:3") && fault.contains("did you mean \"allow\"?"), "{fault}");
 }
 
 /// Every error has a code that is explained.
