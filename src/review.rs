@@ -97,8 +97,13 @@ impl Review {
 fn remarks(resource: &ResourcePlan, materials: &Materials) -> Remarks {
     let material = materials.of.get(&resource.address).cloned().unwrap_or_default();
     let mut remarks = Remarks { source: material.place, ..Remarks::default() };
-    let Some((live, desired)) = contents(resource) else { return remarks };
     let profile = &resource.address.key;
+    if resource.action == Action::Delete && resource.address.kind == Kind::PolicyParameter {
+        // A profile without a policy lets nobody in.
+        let words = format!("nobody gets {profile} any more");
+        remarks.means.push(Meaning { direction: Direction::Closes, words });
+    }
+    let Some((live, desired)) = contents(resource) else { return remarks };
     let path = material.policy.unwrap_or_else(|| resource.name.clone());
     let read = |text: &str| parse(&Source::new(path.clone(), text), &mut Faults::default());
     let Some(after) = read(desired) else { return remarks };
@@ -124,7 +129,9 @@ fn remarks(resource: &ResourcePlan, materials: &Materials) -> Remarks {
 
 /// Returns the policy's text before, where there is one, and after.
 fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
-    if resource.address.kind != Kind::PolicyParameter {
+    // What is left alone or refused means nothing for anyone.
+    let written = matches!(resource.action, Action::Create | Action::Update);
+    if resource.address.kind != Kind::PolicyParameter || !written {
         return None;
     }
     let created = |step: &'_ Step| matches!(step, Step::Policy(PolicyStep::CreateParameter { .. }));

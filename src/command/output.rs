@@ -14,6 +14,7 @@ impl Context {
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = plain(&shown.render(format, None));
+            check(path)?;
             std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
         }
         let terminal = self.terminal;
@@ -34,7 +35,7 @@ impl Context {
 /// that what cannot be written here is no error of its own.
 pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
     let shown = Shown { command, preface: None, parts: vec![Part { name: None, body: Err(error) }] };
-    for (format, path) in args.files() {
+    for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
         let _ = std::fs::write(path, plain(&shown.render(format, None)));
     }
     match args.format {
@@ -45,6 +46,22 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
         }
         Some(format) => terminal.result(&shown.render(format, None)),
     }
+}
+
+/// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
+fn check(path: &Path) -> Result<(), Error> {
+    let written_by_hand =
+        path.extension().is_some_and(|ending| ending == "toml" || ending == "yaml" || ending == "yml");
+    if written_by_hand && path.exists() {
+        return Err(Error::File {
+            path: path.display().to_string(),
+            what: String::from(
+                "there is such a file, which reads like a manifest or a policy, and it was left as it is",
+            ),
+            hint: Some(String::from("name another file, such as plan.md, plan.html or plan.json")),
+        });
+    }
+    Ok(())
 }
 
 fn plain(text: &str) -> String {

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::sheet::{Attention, Entry, Field, Sheet, Tone, diff_lines};
-use super::status::{State, Status};
+use super::status::{ParameterStatus, State, Status, TableStatus};
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::reconcile::Plan;
@@ -70,65 +70,111 @@ pub(super) type Part<'a> = (Option<&'a str>, Result<(&'a Plan, &'a Review), &'a 
 /// Returns the comment for plans, one for each target.
 pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
     let mut text = format!("{MARKER}\n");
-    let share = (LIMIT - text.len()) / parts.len().max(1);
+    let share = LIMIT / parts.len().max(1);
+    let mut left = 0;
     for (name, part) in parts {
-        let title = name.map(|name| format!(" of {}", code(name))).unwrap_or_default();
-        match part {
-            Ok((plan, review)) => text.push_str(&comment(command, &title, &Sheet::of(plan, review), share)),
-            Err(error) => text.push_str(&failed(command, &title, error)),
+        let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
+        let part = match part {
+            Ok((plan, review)) => comment(command, &title, &Sheet::of(plan, review), share.max(LEAST)),
+            Err(error) => failed(command, &title, error, share.max(LEAST)),
+        };
+        // A part is whole or not there: half of one could leave a fence open.
+        if text.len() + part.len() < LIMIT {
+            text.push_str(&part);
+            text.push('\n');
+        } else {
+            left += 1;
         }
-        text.push('\n');
+    }
+    if left > 0 {
+        let _ = writeln!(text, "**Shortened:** {left} more targets are not shown here.");
     }
     text
 }
 
-fn failed(command: &str, title: &str, error: &Error) -> String {
+/// The least that a part of several is given.
+const LEAST: usize = 4_000;
+
+/// Adds lines as long as they fit; returns how many do not.
+fn fill(text: &mut String, until: usize, lines: &[String]) -> usize {
+    for (place, line) in lines.iter().enumerate() {
+        if text.len() + line.len() > until {
+            return lines.len() - place;
+        }
+        text.push_str(line);
+    }
+    0
+}
+
+/// The same for a list, which says itself how many are left out. `beyond` are more than the lines already.
+fn fill_list(text: &mut String, until: usize, lines: &[String], beyond: usize) {
+    let left = fill(text, until, lines) + beyond;
+    if left > 0 {
+        text.push_str(&format!("- … and {left} more\n"));
+    }
+}
+
+/// The same for the rows of a table.
+fn fill_table(text: &mut String, until: usize, rows: &[String], beyond: usize) {
+    let left = fill(text, until, rows) + beyond;
+    if left > 0 {
+        text.push_str(&format!("| | … and {left} more | |\n"));
+    }
+}
+
+/// Returns a text that is not too long for a line among others.
+fn brief(text: &str) -> String {
+    const LETTERS: usize = 400;
+    match text.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn failed(command: &str, title: &str, error: &Error, limit: usize) -> String {
     let what = error.code();
-    let mut text = format!("### sentinel {command}{title}: failed\n\n**{what}** {}\n", code(&error.to_string()));
+    let mut text =
+        format!("### sentinel {command}{title}: failed\n\n**{what}** {}\n", code(&brief(&error.to_string())));
     if let Error::Faults(faults) = error {
         text.push('\n');
-        for fault in faults.iter().take(ROWS) {
-            let place = code(&format!("{}:{}", fault.source.path, fault.source.line(fault.span.start)));
-            let help = fault.help.as_ref().map(|help| format!("; {}", code(help))).unwrap_or_default();
-            let _ = writeln!(text, "- {place}: {}{help}", code(&fault.message));
-        }
+        let line = |fault: &crate::diagnostic::Fault| {
+            let place = code(&brief(&format!("{}:{}", fault.source.path, fault.source.line(fault.span.start))));
+            let help = fault.help.as_ref().map(|help| format!("; {}", code(&brief(help)))).unwrap_or_default();
+            format!("- {place}: {}{help}\n", code(&brief(&fault.message)))
+        };
+        let lines: Vec<String> = faults.iter().map(line).collect();
+        fill_list(&mut text, limit / 2, &lines, 0);
     }
     if let Some(hint) = error.hint() {
-        let _ = writeln!(text, "\nWhat to do: {}", code(&hint));
+        let _ = writeln!(text, "\nWhat to do: {}", code(&brief(&hint)));
     }
     text
 }
 
 fn comment(command: &str, title: &str, sheet: &Sheet<'_>, limit: usize) -> String {
     let mut text = format!("### sentinel {command}{title}: {}\n\n", sheet.summary);
-    text.push_str(&attention(&sheet.attention));
+    if !sheet.attention.is_empty() {
+        text.push_str("**Needs attention**\n\n");
+        let lines: Vec<String> = sheet.attention.iter().map(attention).collect();
+        fill_list(&mut text, limit / 4, &lines, 0);
+        text.push('\n');
+    }
     let mut shown: Vec<&Entry<'_>> = sheet.entries().filter(|entry| entry.says_something()).collect();
     shown.sort_by_key(|entry| importance(entry.tone));
     if shown.is_empty() {
         text.push_str("Live is as desired.\n\n");
     } else {
         text.push_str("| | resource | what changes |\n|---|---|---|\n");
-        for entry in shown.iter().take(ROWS) {
-            text.push_str(&row(entry));
-        }
-        if shown.len() > ROWS {
-            let _ = writeln!(text, "| | … and {} more | |", shown.len() - ROWS);
-        }
+        let rows: Vec<String> = shown.iter().take(ROWS).map(|entry| row(entry)).collect();
+        fill_table(&mut text, limit / 2, &rows, shown.len() - rows.len());
         text.push('\n');
     }
-    let foot = foot(sheet);
+    let foot = foot(sheet, limit / 6);
     // The least important differences come last, and so are the first to go.
     const SHORTENED: usize = 200;
     let budget = limit.saturating_sub(foot.len() + SHORTENED);
     let details: Vec<String> = shown.iter().map(|entry| details(entry)).filter(|part| !part.is_empty()).collect();
-    let mut left = details.len();
-    for part in &details {
-        if text.len() + part.len() > budget {
-            break;
-        }
-        text.push_str(part);
-        left -= 1;
-    }
+    let left = fill(&mut text, budget, &details);
     if left > 0 {
         let plural = if left == 1 { " is" } else { "s are" };
         let _ =
@@ -149,40 +195,30 @@ const fn importance(tone: Tone) -> u8 {
     }
 }
 
-fn attention(attention: &[Attention]) -> String {
-    if attention.is_empty() {
-        return String::new();
-    }
-    let mut text = String::from("**Needs attention**\n\n");
-    for one in attention.iter().take(ROWS / 2) {
-        let about = one.about.as_ref().map(|about| format!(" {}", code(about))).unwrap_or_default();
-        let place = one.place.as_ref().map(|place| format!(" ({})", code(&format!("{}:{}", place.path, place.line))));
-        let (word, place) = (one.what.word(), place.unwrap_or_default());
-        let _ = writeln!(text, "- **{word}**{about}: {}{place}", code(&one.words));
-    }
-    if attention.len() > ROWS / 2 {
-        let _ = writeln!(text, "- … and {} more", attention.len() - ROWS / 2);
-    }
-    text + "\n"
+fn attention(one: &Attention) -> String {
+    let about = one.about.as_ref().map(|about| format!(" {}", code(&brief(about)))).unwrap_or_default();
+    let place =
+        one.place.as_ref().map(|place| format!(" ({})", code(&brief(&format!("{}:{}", place.path, place.line)))));
+    format!("- **{}**{about}: {}{}\n", one.what.word(), code(&brief(&one.words)), place.unwrap_or_default())
 }
 
 fn row(entry: &Entry<'_>) -> String {
     const NAMED: usize = 4;
     let paths: Vec<&str> = entry.resource.changes.iter().map(|change| change.path.as_str()).collect();
-    let mut what: Vec<String> = paths.iter().take(NAMED).map(|path| cell(path)).collect();
+    let mut what: Vec<String> = paths.iter().take(NAMED).map(|path| cell(&brief(path))).collect();
     if paths.len() > NAMED {
         what.push(format!("{} more", paths.len() - NAMED));
     }
     if paths.is_empty() {
-        what.extend(entry.resource.origin.as_ref().map(|origin| cell(origin)));
+        what.extend(entry.resource.origin.as_ref().map(|origin| cell(&brief(origin))));
     }
     // The first of what it means stands for the rest, which is in the details.
     if let Some(meaning) = entry.means.first() {
-        what.push(cell(&meaning.words));
+        what.push(cell(&brief(&meaning.words)));
     }
-    what.extend(entry.gaps.first().map(|gap| cell(gap)));
+    what.extend(entry.gaps.first().map(|gap| cell(&brief(gap))));
     let word = format!("{} {}", entry.symbol, entry.tone.word());
-    format!("| {} | {} | {} |\n", cell(&word), cell(&entry.title), what.join(", "))
+    format!("| {} | {} | {} |\n", cell(&word), cell(&brief(&entry.title)), what.join(", "))
 }
 
 /// Returns what there is to see of an entry, folded; nothing where its row says all.
@@ -241,16 +277,18 @@ fn field_row(field: &Field<'_>) -> String {
     format!("| {path} | {} | {} | {loses}{how} |\n", cell(&field.live), cell(&field.desired))
 }
 
-fn foot(sheet: &Sheet<'_>) -> String {
+fn foot(sheet: &Sheet<'_>, limit: usize) -> String {
     let mut text = String::new();
     for note in &sheet.notes {
         let _ = writeln!(text, "{}\n", code(note));
     }
     for (title, names) in &sheet.unmanaged {
-        let names: Vec<String> = names.iter().take(20).map(|name| code(name)).collect();
-        let _ = writeln!(text, "{title}: {}\n", names.join(", "));
+        let shown: Vec<String> = names.iter().take(20).map(|name| format!("- {}\n", code(&brief(name)))).collect();
+        let _ = writeln!(text, "{title}:\n");
+        fill_list(&mut text, limit, &shown, names.len() - shown.len());
+        text.push('\n');
     }
-    let target: Vec<String> = sheet.target.iter().map(|line| code(line)).collect();
+    let target: Vec<String> = sheet.target.iter().map(|line| code(&brief(line))).collect();
     let _ = writeln!(text, "<sub>{} · sentinel {}</sub>", target.join(" · "), env!("CARGO_PKG_VERSION"));
     text
 }
@@ -261,15 +299,15 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", code(name))).unwrap_or_default();
         match part {
-            Ok(status) => text.push_str(&of_status(&title, status)),
-            Err(error) => text.push_str(&failed("status", &title, error)),
+            Ok(status) => text.push_str(&of_status(&title, status, LIMIT / parts.len().max(1))),
+            Err(error) => text.push_str(&failed("status", &title, error, LIMIT / parts.len().max(1))),
         }
         text.push('\n');
     }
     text
 }
 
-fn of_status(title: &str, status: &Status) -> String {
+fn of_status(title: &str, status: &Status, limit: usize) -> String {
     let mut text = format!("### sentinel status{title}\n\n");
     if let Some(gap) = &status.parameters_unknown {
         let _ = writeln!(text, "Policy parameters: {}\n", code(&super::sheet::gap_words(gap)));
@@ -277,19 +315,23 @@ fn of_status(title: &str, status: &Status) -> String {
     let drift = |drift: &[String]| drift.iter().map(|path| cell(path)).collect::<Vec<_>>().join(", ");
     if !status.parameters.is_empty() {
         let _ = writeln!(text, "| policy parameter ({}) | state | differs |\n|---|---|---|", cell(&status.policy_root));
-        for one in &status.parameters {
+        let row = |one: &ParameterStatus| {
             let version = one.version.map(|version| format!(" v{version}")).unwrap_or_default();
             let state = format!("{}{version}", state_words(&one.state));
-            let _ = writeln!(text, "| {} | {} | {} |", cell(&one.profile), cell(&state), drift(&one.drift));
-        }
+            format!("| {} | {} | {} |\n", cell(&one.profile), cell(&brief(&state)), drift(&one.drift))
+        };
+        let rows: Vec<String> = status.parameters.iter().map(row).collect();
+        fill_table(&mut text, limit / 2, &rows, 0);
         text.push('\n');
     }
     if !status.tables.is_empty() {
-        let _ = writeln!(text, "| table ({}) | state | differs |\n|---|---|---|", cell(&status.region));
-        for one in &status.tables {
-            let _ =
-                writeln!(text, "| {} | {} | {} |", cell(&one.name), cell(&state_words(&one.state)), drift(&one.drift));
-        }
+        let _ = writeln!(text, "| table ({}) | state | differs |\n|---|---|---|", code(&status.region));
+        let row = |one: &TableStatus| {
+            let state = state_words(&one.state);
+            format!("| {} | {} | {} |\n", cell(&one.name), cell(&brief(&state)), drift(&one.drift))
+        };
+        let rows: Vec<String> = status.tables.iter().map(row).collect();
+        fill_table(&mut text, limit * 9 / 10, &rows, 0);
         text.push('\n');
     }
     for suggestion in &status.suggestions {
@@ -353,6 +395,45 @@ mod tests {
             "\\PC{0,4}",
         ];
         proptest::collection::vec(pieces, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    /// Returns a plan of so many resources that cannot be read, with a long message each: built from its own JSON.
+    fn plan_of(resources: usize) -> Plan {
+        let gap = |place: usize| serde_json::json!({ "action": "ssm:GetParameters", "denied": false, "message": "x".repeat(2000 + place) });
+        let resource = |place: usize| {
+            serde_json::json!({
+                "address": format!("profiles.p{place}"), "name": format!("/p/{}", "n".repeat(200)), "label": "p", "action": "unknown",
+                "if_absent": [], "live": {}, "changes": [], "unknown": [gap(place)], "steps": [], "fingerprint": { "state": "unknown" },
+            })
+        };
+        let plan = serde_json::json!({
+            "target": { "region": "us-east-1", "region_source": "a test", "policy_root": "/p", "caller": null },
+            "scope": { "intent": "converge", "prune": false, "adopt": false, "only": [], "exclude": [], "allow": [] },
+            "resources": (0..resources).map(resource).collect::<Vec<_>>(),
+            "unmanaged": (0..resources).map(|place| serde_json::json!({ "kind": "table", "name": format!("{place}-{}", "t".repeat(900)) })).collect::<Vec<_>>(),
+        });
+        serde_json::from_value(plan).unwrap()
+    }
+
+    /// One target or fifty, of few resources or many: GitHub takes the comment, and what it holds is whole.
+    #[test]
+    fn a_comment_fits_however_many_targets_and_resources() {
+        let nothing = Review::default();
+        let error = Error::usage("e".repeat(70_000), "h".repeat(70_000));
+        for (targets, resources) in [(1, 0), (1, 3), (1, 500), (3, 100), (50, 40), (200, 5)] {
+            let plans_of: Vec<Plan> = (0..targets).map(|_| plan_of(resources)).collect();
+            let name = "t".repeat(100);
+            let mut parts: Vec<Part<'_>> =
+                plans_of.iter().map(|plan| (Some(name.as_str()), Ok((plan, &nothing)))).collect();
+            parts.push((Some("failing"), Err(&error)));
+            let text = plans("plan", &parts);
+            assert!(text.len() < 65_000, "{targets} of {resources}: {}", text.len());
+            assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
+            let rendered = nodes(&text);
+            let open =
+                rendered.iter().filter(|node| matches!(node, NodeValue::CodeBlock(block) if !block.closed)).count();
+            assert_eq!(open, 0, "{targets} of {resources}");
+        }
     }
 
     proptest! {

@@ -133,7 +133,9 @@ impl Page {
         }
         text.push_str(&format!("\n{}\n", paint(BOLD, "Needs attention:")));
         let width = attention.iter().map(|one| one.what.word().len()).max().unwrap_or(0);
-        for one in attention {
+        // What is the gravest comes first; more than this nobody reads.
+        const SHOWN: usize = 50;
+        for one in attention.iter().take(SHOWN) {
             let style = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
                 Kindled::Unknown | Kindled::Unusual => YELLOW,
@@ -143,6 +145,9 @@ impl Page {
             let words = format!("{about}{}{}", escape(&one.words), paint(DIM, place.unwrap_or_default()));
             let first = format!("  {}  ", paint(style, format!("{:width$}", one.what.word())));
             text.push_str(&self.wrapped(&first, &" ".repeat(width + 4), &words));
+        }
+        if attention.len() > SHOWN {
+            text.push_str(&format!("  … and {} more (all of them with --json)\n", attention.len() - SHOWN));
         }
     }
 }

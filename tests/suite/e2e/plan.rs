@@ -172,3 +172,45 @@ fn tiers_and_tags_are_read_only_where_the_manifest_manages_them() {
     names.sort();
     assert_eq!(names, ["DescribeParameters", "GetCallerIdentity", "GetParameters", "ListTagsForResource"]);
 }
+
+/// A file named by mistake is left as it is.
+#[test]
+fn a_format_is_never_written_over_a_manifest_or_a_policy() {
+    let world = project();
+    for file in ["sentinel.toml", "policies/dev.yaml"] {
+        let before = std::fs::read_to_string(world.folder.path().join(file)).unwrap();
+        let refused = world.run(&["plan", "--out-markdown", file]).expect(1);
+        assert!(
+            refused.stderr.contains("error[E002]") && refused.stderr.contains("left as it is"),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(std::fs::read_to_string(world.folder.path().join(file)).unwrap(), before);
+    }
+    world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
+    world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
+}
+
+/// What a pass leaves alone means nothing for anyone, and what it deletes does.
+#[test]
+fn what_a_policy_change_means_is_said_of_what_is_done() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let other = POLICY.replace("[alice, bob]", "[mallory]");
+    let put = json!({ "Name": "/sentinel/policies/dev", "Value": other, "Type": "String", "Overwrite": true });
+    world.aws("AmazonSSM.PutParameter", &put);
+    assert!(
+        world
+            .run(&["plan"])
+            .expect(0)
+            .stdout
+            .contains("Access: alice and bob gain dev\n              mallory loses dev")
+    );
+    let left_alone = world.run(&["plan", "--only", "tables.*"]).expect(0).stdout;
+    assert!(!left_alone.contains("Access:"), "{left_alone}");
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.staging]\n");
+    let pruned = world.run(&["plan", "--prune", "--allow-destructive", "prune"]).expect(0).stdout;
+    assert!(pruned.contains("Access: nobody gets dev any more"), "{pruned}");
+    assert!(pruned.contains("destructive  profiles.dev: it is deleted (/sentinel/policies/dev)"), "{pruned}");
+    assert!(!world.run(&["plan", "--prune"]).expect(0).stdout.contains("Access:"));
+}
