@@ -86,9 +86,7 @@ impl Terminal {
     /// Writes a text result, or the JSON one when that is wanted.
     pub fn either(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
         if self.json {
-            let mut document = serde_json::to_string_pretty(&json()).unwrap_or_default();
-            document.push('\n');
-            self.result(&document);
+            self.result(&json::text(&json()));
         } else {
             self.result(&text());
         }

@@ -56,7 +56,7 @@ async fn place(context: &Context, target: &Chosen) -> Place {
 
 /// A document as it is pasted; several as a list, and those of several targets under their names.
 fn text(policies: &[(Option<String>, Vec<Document>)]) -> String {
-    let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default() + "\n";
+    let pretty = |value: &Value| json::text(value);
     let of = |documents: &[Document]| match documents {
         [one] => json!(one),
         several => json!(several),

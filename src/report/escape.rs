@@ -10,12 +10,33 @@ pub fn escape_lines(text: &str) -> String {
     text.chars().flat_map(|letter| harmless(letter, true)).collect()
 }
 
+/// Returns a JSON text that means the same and has no control and direction-changing characters: a terminal is often where
+/// it goes first. Such characters only stand in strings, where JSON has an escape for them.
+pub(super) fn escape_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter != '\n' && (letter.is_control() || is_deceiving(letter)) {
+            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            safe.push(letter);
+        }
+    }
+    safe
+}
+
+/// Returns whether a character reorders or hides text, so that something other is shown than what is stored.
+fn is_deceiving(letter: char) -> bool {
+    matches!(letter,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
+}
+
 fn harmless(letter: char, lines: bool) -> Vec<char> {
     let kept = lines && matches!(letter, '\n' | '\t');
-    // Characters that reorder or hide text let a diff show something other than what is stored.
-    let deceiving = matches!(letter,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}');
-    if (letter.is_control() && !kept) || deceiving { letter.escape_default().collect() } else { vec![letter] }
+    if (letter.is_control() && !kept) || is_deceiving(letter) {
+        letter.escape_default().collect()
+    } else {
+        vec![letter]
+    }
 }
 
 #[cfg(test)]
@@ -27,5 +48,16 @@ mod tests {
         assert_eq!(escape("a\u{1b}[31mred\r\n\u{202e}x"), "a\\u{1b}[31mred\\r\\n\\u{202e}x");
         assert_eq!(escape_lines("one\n\ttwo\u{7}"), "one\n\ttwo\\u{7}");
         assert_eq!(escape("grüße – 安全"), "grüße – 安全");
+    }
+
+    #[test]
+    fn a_json_text_means_the_same_without_them() {
+        let value = serde_json::json!({ "a": "\u{1b}[31m\u{9b}\u{202e}\u{feff}\u{7f}\n é", "b": [1] });
+        let text = escape_json(&serde_json::to_string_pretty(&value).unwrap_or_default());
+        assert!(
+            !text.contains(|letter: char| letter != '\n' && (letter.is_control() || is_deceiving(letter))),
+            "{text:?}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
     }
 }

@@ -13,6 +13,11 @@ use crate::review::Review;
 /// The version of every document's format. It changes when a reader could break.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// Returns a document's text, with nothing in it that a terminal would obey.
+pub fn text(document: &Value) -> String {
+    super::escape::escape_json(&serde_json::to_string_pretty(document).unwrap_or_default()) + "\n"
+}
+
 /// Returns a document of one command.
 pub fn document(command: &str, body: impl Serialize) -> Value {
     let mut document = json!({ "format_version": FORMAT_VERSION, "command": command });

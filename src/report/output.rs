@@ -54,7 +54,7 @@ impl Shown<'_> {
     pub fn render(&self, format: Format, width: Option<usize>) -> String {
         match format {
             Format::Text => self.text(width),
-            Format::Json => serde_json::to_string_pretty(&self.json()).unwrap_or_default() + "\n",
+            Format::Json => json::text(&self.json()),
             Format::Markdown => self.split(|plans| markdown::plans(self.command, plans), markdown::status),
             Format::Html => self.split(|plans| html::plans(self.command, plans), html::status),
             Format::Github => self.split(github::plans, github::status),

@@ -158,3 +158,17 @@ fn a_comment_fits_whatever_the_plan() {
     let page = std::fs::read_to_string(world.folder.path().join("plan.html")).unwrap();
     assert!(page.contains("/sentinel/policies/p149"));
 }
+
+/// A document goes to a terminal first, more often than not.
+#[test]
+fn nothing_hostile_is_obeyed_by_a_terminal_whatever_the_format() {
+    let world = world();
+    for format in ["text", "json", "markdown", "html", "github"] {
+        for command in ["plan", "status"] {
+            let run = world.run(&[command, "--format", format, "--color", "never"]).expect(1);
+            let obeyed = |letter: char| (letter.is_control() && !"\n\t".contains(letter)) || letter == '\u{202e}';
+            assert!(!run.stdout.contains(obeyed), "{command} as {format}: {:?}", run.stdout);
+            assert!(!run.stderr.contains(obeyed), "{command} as {format}: {:?}", run.stderr);
+        }
+    }
+}
