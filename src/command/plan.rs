@@ -1,5 +1,6 @@
 //! `sentinel plan` and `sentinel show`.
 
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::Value;
@@ -125,10 +126,19 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
     // Beside it first, then in its place: a plan that is half written is never there.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| {
+    private(&beside, &text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| {
         let _ = std::fs::remove_file(&beside);
         failed(error.to_string(), None)
     })
+}
+
+/// Writes a file that only its owner may read: it holds policies, and whoever can change it decides what is applied.
+fn private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }
 
 /// Reads a saved plan.

@@ -72,7 +72,11 @@ impl Server {
     /// Serves until dropped.
     pub async fn run(&self) {
         loop {
-            let Ok((stream, _)) = self.listener.accept().await else { continue };
+            let Ok((stream, _)) = self.listener.accept().await else {
+                // No file is left for another connection: trying again at once would only burn time.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
             let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
             tokio::spawn(async move {
                 let service = service_fn(move |request| respond(request, Arc::clone(&handler), log.clone()));
@@ -92,6 +96,9 @@ async fn respond(
     let header =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (target, authorization) = (header("x-amz-target"), header("authorization"));
+    if let Some(why) = stranger(&header("host"), &header("origin")) {
+        return Ok(response(Answer::error(403, "AccessDeniedException", why)));
+    }
     let answer = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
         Ok(body) => {
             let request = Request::new(target, &authorization, body.to_bytes().to_vec());
@@ -103,13 +110,28 @@ async fn respond(
         }
         Err(error) => Answer::error(413, "RequestTooLarge", &error.to_string()),
     };
+    Ok(response(answer))
+}
+
+/// Returns why a request is none of a client's on this machine: a page in a browser can be made to send them, under a name
+/// of its own for this address.
+fn stranger(host: &str, origin: &str) -> Option<&'static str> {
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name);
+    if !["", "127.0.0.1", "localhost", "[::1]"].contains(&name) {
+        return Some("this server is 127.0.0.1 and localhost, and no other name");
+    }
+    (!origin.is_empty()).then_some("this server answers programs, not pages")
+}
+
+fn response(answer: Answer) -> hyper::Response<Full<Bytes>> {
     let mut response = hyper::Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() =
         hyper::StatusCode::from_u16(answer.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(hyper::header::CONTENT_TYPE, hyper::header::HeaderValue::from_static(answer.content_type));
     headers.insert("x-amzn-requestid", hyper::header::HeaderValue::from_static("local"));
-    Ok(response)
+    response
 }
 
 fn write_log(log: &Mutex<File>, request: &Request, answer: &Answer) {
@@ -120,4 +142,22 @@ fn write_log(log: &Mutex<File>, request: &Request, answer: &Answer) {
     // In one write, so that lines of several servers do not mix; and a log that cannot be written must not change what
     // a client sees.
     let _ = file.write_all(format!("{line}\n").as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_programs_of_this_machine_are_answered() {
+        for host in ["", "127.0.0.1", "127.0.0.1:4566", "localhost:4566", "[::1]:80"] {
+            assert_eq!(stranger(host, ""), None, "{host}");
+        }
+        for host in
+            ["evil.example", "evil.example:4566", "127.0.0.1.evil.example", "localhost.evil.example:80", "10.0.0.1"]
+        {
+            assert!(stranger(host, "").is_some(), "{host}");
+        }
+        assert!(stranger("127.0.0.1:4566", "https://evil.example").is_some());
+    }
 }

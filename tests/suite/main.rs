@@ -24,6 +24,7 @@ mod hostile;
 mod mapping;
 mod property;
 mod schema;
+mod secrets;
 mod sources;
 mod tools;
 mod world;

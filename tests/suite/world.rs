@@ -373,11 +373,13 @@ fn forward(url: &str, request: &Request) -> Answer {
 }
 
 /// Makes one HTTP request on a connection of its own.
-fn http(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+pub fn http(url: &str, line: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
     let host = url.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
-    let mut head =
-        format!("{line} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    let mut head = format!("{line} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if headers.iter().all(|(name, _)| *name != "host") {
+        head.push_str(&format!("host: {host}\r\n"));
+    }
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
