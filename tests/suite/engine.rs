@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use sentinel::diagnostic::{Faults, Source};
-use sentinel::local::{LocalAws, Rules};
+use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
 use sentinel::reconcile::{
@@ -170,7 +170,7 @@ struct Lagging {
 
 impl Lagging {
     fn ask(&self, target: &str, body: &serde_json::Value) -> Vec<u8> {
-        let request = sentinel::local::Request::new(target.to_owned(), "", body.to_string().into_bytes());
+        let request = Request::new(target.to_owned(), "", body.to_string().into_bytes());
         self.local.answer(&request).body
     }
 }
@@ -301,5 +301,62 @@ proptest::proptest! {
             let again = plan(client, &loaded).await;
             assert!(!again.has_differences() && !again.has_steps(), "{text}\n{again:#?}");
         });
+    }
+}
+
+/// An AWS that loses every answer to the write of a parameter, before which someone else writes.
+#[derive(Debug, Clone)]
+struct Losing {
+    local: LocalAws,
+    written: Arc<Mutex<bool>>,
+    someone_else: bool,
+}
+
+impl HttpConnector for Losing {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.headers().get("x-amz-target") != Some("AmazonSSM.PutParameter") {
+            return self.local.call(request);
+        }
+        // It takes effect once; then the connection is gone, and stays so.
+        if !std::mem::replace(&mut *self.written.lock().unwrap(), true) {
+            if self.someone_else {
+                put(&self.local, "theirs");
+            }
+            drop(self.local.call(request));
+        }
+        let error = aws_smithy_runtime_api::client::result::ConnectorError::io("connection reset by peer".into());
+        HttpConnectorFuture::ready(Err(error))
+    }
+}
+
+fn put(local: &LocalAws, rule: &str) {
+    let content = format!("version: \"1\"\nrules:\n  - {{ name: {rule}, effect: deny }}\n");
+    let body = serde_json::json!({
+        "Name": "/sentinel/policies/dev", "Value": content, "Type": "String", "Overwrite": true
+    });
+    let request = Request::new(String::from("AmazonSSM.PutParameter"), "", body.to_string().into_bytes());
+    assert_eq!(local.answer(&request).status, 200);
+}
+
+/// Whether a write took effect is looked at when its answer never comes; what someone else wrote meanwhile is told.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_never_comes_is_looked_at() {
+    for someone_else in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("dev.yaml"), "version: \"1\"\nrules:\n  - { name: ours, effect: deny }\n")
+            .unwrap();
+        let local = LocalAws::memory(Rules::default());
+        put(&local, "before");
+        let losing = Losing { local, written: Arc::default(), someone_else };
+        let connector = SharedHttpConnector::new(losing);
+        let client = http_client_fn(move |_, _| connector.clone());
+        let (_, report) = pass(client, &load("[profiles.dev]\npolicy = \"dev.yaml\"\n", folder.path()), HOUR).await;
+        match (&report.resources[0].outcome, someone_else) {
+            (Outcome::Applied, false) => {}
+            (Outcome::Conflicted { why }, true) => {
+                assert!(why.contains("version 2 holds their text"), "{why}");
+            }
+            (other, _) => panic!("{someone_else}: {other:?}"),
+        }
     }
 }

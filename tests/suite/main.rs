@@ -27,4 +27,5 @@ mod schema;
 mod secrets;
 mod sources;
 mod tools;
+mod weather;
 mod world;

@@ -137,15 +137,15 @@ fn profiles() -> impl Strategy<Value = Vec<String>> {
 }
 
 #[derive(Debug, Clone)]
-struct Case {
-    live: String,
-    desired: String,
+pub struct Case {
+    pub live: String,
+    pub desired: String,
     /// Whether the first policy is a secret that someone else put there.
-    secret: bool,
-    scope: Scope,
+    pub secret: bool,
+    pub scope: Scope,
 }
 
-fn cases() -> impl Strategy<Value = Case> {
+pub fn cases() -> impl Strategy<Value = Case> {
     let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
     let allow = proptest::sample::subsequence(vec![Consent::Index, Consent::Prune, Consent::Protection], 0..=3);
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(

@@ -364,7 +364,10 @@ async fn overwrite(
     if tier.is_none() && answer.as_ref().is_err_and(|error| error.message.contains("downgrade")) {
         answer = pacer.call(PUT_PARAMETER, &[], || put(Tier::Advanced)).await;
     }
-    let written = answer?.version;
+    let written = match answer {
+        Ok(answer) => answer.version,
+        Err(error) => took_effect(client, pacer, name, content, expects_version, error).await?,
+    };
     if written == expects_version + 1 {
         return Ok(StepOutcome::Done);
     }
@@ -381,6 +384,41 @@ async fn overwrite(
         written - 1,
         see(name, written - 1),
     )))
+}
+
+/// Returns the version that a write took effect as although its answer never came.
+///
+/// # Errors
+///
+/// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
+async fn took_effect(
+    client: &Client,
+    pacer: &Pacer,
+    name: &str,
+    content: &str,
+    expects_version: i64,
+    error: CallError,
+) -> Result<i64, CallError> {
+    // What AWS refused was not done; an answer that never came, or one of a later try, says nothing of the first.
+    if matches!(error.class, Class::Denied | Class::Rejected | Class::NotFound | Class::Busy) {
+        return Err(error);
+    }
+    match get_parameters(client, pacer, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {
+        Ok(Some(live)) if live.state.content.as_deref() == Some(content) => {
+            live.facts.version.filter(|version| *version > expects_version).ok_or(error)
+        }
+        Ok(_) => Err(error),
+        Err(_) => {
+            let message = format!(
+                "{}; whether it was written is not known, and version {} would tell: {}",
+                error.said(),
+                expects_version + 1,
+                see(name, expects_version + 1)
+            );
+            // The words are whole as they are.
+            Err(CallError { message, class: Class::Rejected, ..error })
+        }
+    }
 }
 
 /// Returns the command that shows one version of a parameter, which the history keeps.

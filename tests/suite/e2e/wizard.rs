@@ -81,7 +81,7 @@ fn what_cannot_be_read_is_no_reason_to_stop() {
         run.stderr
     );
     assert!(run.stderr.contains("The table sentinel-requests was not read"), "{}", run.stderr);
-    let nowhere = World::new();
+    std::fs::remove_file(world.folder.path().join("sentinel.toml")).unwrap();
     let flags = [
         "init",
         "wizard",
@@ -93,6 +93,6 @@ fn what_cannot_be_read_is_no_reason_to_stop() {
         "--endpoint-url",
         "http://127.0.0.1:9",
     ];
-    let run = crate::world::finish(nowhere.command(&flags).spawn().unwrap()).expect(0);
+    let run = crate::world::finish(world.command(&flags).spawn().unwrap()).expect(0);
     assert!(run.stderr.contains("What is live was not read: checking the credentials"), "{}", run.stderr);
 }

@@ -1,0 +1,656 @@
+//! AWS's weather, around the embedded AWS: whatever happens on the way, running again ends where the manifest says, and
+//! nothing that anyone else did is lost without a word.
+//!
+//! Everything follows from a seed, and time is virtual, so that days take milliseconds. `WEATHER_SEEDS=N` tries so many,
+//! `WEATHER_START=S` from that one on; `scripts/weather` does both and prints what was met.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use sentinel::change::FieldValue;
+use sentinel::local::{Answer, LocalAws, Request, Rules};
+use sentinel::provider::Writer;
+use sentinel::reconcile::{self, Action, Intent, Outcome, Plan, Progress, ResourcePlan, Scope};
+use sentinel::resource::Step;
+use sentinel::resource::call::Interrupt;
+use sentinel::resource::table::Waiting;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::engine::{load, reader, target};
+use crate::property::{Case, cases};
+
+/// What was met, and what it came to.
+#[derive(Debug, Default, Clone)]
+struct Tally {
+    met: BTreeMap<&'static str, usize>,
+    requests: usize,
+    /// Writes that took effect.
+    writes: usize,
+    runs: usize,
+}
+
+impl Tally {
+    fn meet(&mut self, what: &'static str) {
+        *self.met.entry(what).or_default() += 1;
+    }
+
+    fn of(&self, what: &str) -> usize {
+        self.met.get(what).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, other: &Self) {
+        other.met.iter().for_each(|(what, count)| *self.met.entry(what).or_default() += count);
+        self.requests += other.requests;
+        self.writes += other.writes;
+        self.runs += other.runs;
+    }
+}
+
+/// An operation's quota: calls a second, and how many at once after a pause. As AWS documents them, or as operators have
+/// measured; a little below what sentinel allows itself at times, for other users of the account.
+fn quota(operation: &str) -> (f64, f64) {
+    match operation {
+        "PutParameter" | "AddTagsToResource" | "RemoveTagsFromResource" => (3.0, 12.0),
+        "DeleteParameters" | "TagResource" | "UntagResource" => (5.0, 5.0),
+        "GetParameters" | "GetParametersByPath" | "DescribeParameters" | "ListTagsForResource" => (40.0, 40.0),
+        "DescribeContinuousBackups" | "ListTagsOfResource" => (10.0, 10.0),
+        "DescribeTimeToLive" => (2.0, 4.0),
+        "CreateTable" | "UpdateTable" | "UpdateTimeToLive" | "UpdateContinuousBackups" => (3.0, 5.0),
+        _ => (100.0, 200.0),
+    }
+}
+
+fn reads(operation: &str) -> bool {
+    ["Get", "Describe", "List"].iter().any(|head| operation.starts_with(head))
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone)]
+enum Fate {
+    Answered,
+    Throttled,
+    Fault,
+    /// The connection ends before it takes effect.
+    Reset,
+    Hangs,
+    /// It takes effect, and the answer is lost: to a fault, or with the connection.
+    Lost {
+        reset: bool,
+    },
+    Expired,
+    /// What was true a moment ago.
+    Stale(Answer),
+}
+
+#[derive(Debug)]
+struct Sky {
+    random: fastrand::Rng,
+    buckets: HashMap<String, (f64, Instant)>,
+    /// Until when most calls fail.
+    storm_until: Instant,
+    expires: Option<Instant>,
+    /// Answers to reads, and when.
+    known: HashMap<(String, Vec<u8>), Answer>,
+    last_write: Option<Instant>,
+    /// Parameters that somebody else may write, and how often they still do.
+    prey: Vec<String>,
+    foreign_left: usize,
+    /// What somebody else wrote: where, and what.
+    foreign: Vec<(String, String)>,
+    /// Whether there is any weather.
+    calm: bool,
+    tally: Tally,
+}
+
+/// An AWS with weather.
+#[derive(Debug, Clone)]
+struct Weather {
+    local: LocalAws,
+    sky: Arc<Mutex<Sky>>,
+}
+
+impl Weather {
+    fn new(local: LocalAws, seed: u64, prey: Vec<String>) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let foreign_left = random.usize(0..3);
+        let sky = Sky {
+            random,
+            buckets: HashMap::new(),
+            storm_until: Instant::now(),
+            expires: None,
+            known: HashMap::new(),
+            last_write: None,
+            prey,
+            foreign_left,
+            foreign: Vec::new(),
+            calm: false,
+            tally: Tally::default(),
+        };
+        Self { local, sky: Arc::new(Mutex::new(sky)) }
+    }
+
+    fn sky(&self) -> std::sync::MutexGuard<'_, Sky> {
+        self.sky.lock().unwrap()
+    }
+
+    fn client(&self) -> SharedHttpClient {
+        let connector = SharedHttpConnector::new(self.clone());
+        http_client_fn(move |_, _| connector.clone())
+    }
+
+    /// Somebody else writes a parameter.
+    fn meddle(&self) {
+        let mut sky = self.sky();
+        if sky.calm || sky.foreign_left == 0 || sky.prey.is_empty() || sky.random.u8(..100) >= 8 {
+            return;
+        }
+        let many = sky.prey.len();
+        let place = sky.random.usize(..many);
+        let name = sky.prey[place].clone();
+        let content = format!("version: \"1\"\nrules:\n  - {{ name: theirs-{}, effect: deny }}\n", sky.foreign_left);
+        let body = json!({ "Name": name, "Value": content, "Overwrite": true });
+        let live = self.local.answer(&request("GetParameter", &json!({ "Name": name })));
+        let exists = live.status == 200;
+        let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
+        // What they write over themselves is not ours to tell.
+        sky.foreign.retain(|(_, content)| live["Parameter"]["Value"] != **content);
+        if exists && self.local.answer(&request("PutParameter", &body)).status == 200 {
+            sky.foreign_left -= 1;
+            sky.foreign.push((name, content));
+            sky.tally.meet("another writer");
+        }
+    }
+
+    async fn answer(self, request: Request) -> Result<Answer, ConnectorError> {
+        let operation = request.operation();
+        let (fate, there, back) = self.sky().fate(&request, &operation);
+        tokio::time::sleep(there).await;
+        let sts = request.target.is_empty();
+        let reset = || Err(ConnectorError::io("connection reset by peer".into()));
+        let effect = || {
+            self.meddle();
+            let answer = self.local.answer(&request);
+            self.sky().note(&request, &operation, &answer);
+            answer
+        };
+        let answer = match fate {
+            Fate::Answered => effect(),
+            Fate::Throttled => refusal(sts, 400, "ThrottlingException", "Rate exceeded"),
+            Fate::Fault => refusal(sts, 500, "InternalServerError", "by the weather"),
+            Fate::Reset => return reset(),
+            Fate::Hangs => {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+                return reset();
+            }
+            Fate::Lost { reset: gone } => {
+                effect();
+                if gone {
+                    return reset();
+                }
+                refusal(sts, 500, "InternalServerError", "by the weather, after it took effect")
+            }
+            Fate::Expired => {
+                refusal(sts, 400, "ExpiredTokenException", "The security token included in the request is expired")
+            }
+            Fate::Stale(answer) => answer,
+        };
+        tokio::time::sleep(back).await;
+        Ok(answer)
+    }
+}
+
+fn request(operation: &str, body: &Value) -> Request {
+    Request::new(format!("AmazonSSM.{operation}"), "", body.to_string().into_bytes())
+}
+
+/// Returns an error in the protocol of the service.
+fn refusal(sts: bool, status: u16, code: &str, message: &str) -> Answer {
+    if !sts {
+        return Answer::error(status, code, message);
+    }
+    let body = format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{code}</Code>\
+         <Message>{message}</Message></Error></ErrorResponse>"
+    );
+    Answer { status, content_type: "text/xml", body: body.into_bytes() }
+}
+
+impl Sky {
+    /// Decides what becomes of a request, and how long it takes there and back.
+    fn fate(&mut self, request: &Request, operation: &str) -> (Fate, Duration, Duration) {
+        self.tally.requests += 1;
+        if self.calm {
+            return (Fate::Answered, Duration::ZERO, Duration::ZERO);
+        }
+        let now = Instant::now();
+        let trip = Duration::from_millis(self.random.u64(5..40));
+        let tail =
+            if self.random.u8(..100) < 3 { Duration::from_millis(self.random.u64(500..8000)) } else { Duration::ZERO };
+        let fate = |sky: &mut Self, fate: Fate, what: &'static str| {
+            sky.tally.meet(what);
+            (fate, trip, trip + tail)
+        };
+        if self.expires.is_some_and(|at| now >= at) {
+            return fate(self, Fate::Expired, "expired token");
+        }
+        let (rate, burst) = quota(operation);
+        let bucket = self.buckets.entry(operation.to_owned()).or_insert((burst, now));
+        bucket.0 = (bucket.0 + now.duration_since(bucket.1).as_secs_f64() * rate).min(burst);
+        bucket.1 = now;
+        if bucket.0 < 1.0 {
+            return fate(self, Fate::Throttled, "throttled by quota");
+        }
+        bucket.0 -= 1.0;
+        if self.random.u16(..1000) < 3 {
+            self.storm_until = now + Duration::from_secs(self.random.u64(1..20));
+            self.tally.meet("storm");
+        }
+        let storm = now < self.storm_until;
+        let dice = self.random.u16(..1000);
+        let writes = !reads(operation);
+        match dice {
+            0..30 => fate(self, Fate::Throttled, "throttled"),
+            30..45 => fate(self, Fate::Fault, "5xx"),
+            45..60 => fate(self, Fate::Reset, "connection reset"),
+            60..63 => fate(self, Fate::Hangs, "hanging connection"),
+            63..103 if writes => {
+                let reset = self.random.bool();
+                fate(self, Fate::Lost { reset }, "lost answer")
+            }
+            200..600 if storm => match self.random.bool() {
+                true => fate(self, Fate::Throttled, "throttled in a storm"),
+                false => fate(self, Fate::Fault, "5xx in a storm"),
+            },
+            600..640
+                if !writes && self.last_write.is_some_and(|at| now.duration_since(at) < Duration::from_secs(2)) =>
+            {
+                match self.known.get(&(request.target.clone(), request.body.clone())).cloned() {
+                    Some(answer) => fate(self, Fate::Stale(answer), "stale read"),
+                    None => (Fate::Answered, trip, trip + tail),
+                }
+            }
+            _ => (Fate::Answered, trip, trip + tail),
+        }
+    }
+
+    /// Remembers what a request came to.
+    fn note(&mut self, request: &Request, operation: &str, answer: &Answer) {
+        if reads(operation) {
+            self.known.insert((request.target.clone(), request.body.clone()), answer.clone());
+        } else if answer.status == 200 && !request.target.is_empty() {
+            self.tally.writes += 1;
+            self.last_write = Some(Instant::now());
+        }
+    }
+}
+
+impl HttpConnector for Weather {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let header = |name: &str| request.headers().get(name).unwrap_or_default().to_owned();
+        let body = request.body().bytes().map(<[u8]>::to_vec).unwrap_or_default();
+        let answer = self.clone().answer(Request::new(header("x-amz-target"), &header("authorization"), body));
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await?;
+            let mut response = HttpResponse::new(answer.status.try_into().unwrap(), SdkBody::from(answer.body));
+            response.headers_mut().insert("content-type", answer.content_type);
+            Ok(response)
+        })
+    }
+}
+
+/// Interrupts at a step.
+struct Cut {
+    steps: RefCell<usize>,
+    at: Option<usize>,
+    interrupt: Interrupt,
+}
+
+impl Progress for Cut {
+    fn step(&self, _: &ResourcePlan, _: &Step) {
+        *self.steps.borrow_mut() += 1;
+        if Some(*self.steps.borrow()) == self.at {
+            self.interrupt.raise();
+        }
+    }
+
+    fn done(&self, _: &ResourcePlan, _: &Outcome) {}
+}
+
+/// What a run told whoever ran it.
+#[derive(Debug, Default)]
+struct Told {
+    /// The plan, when there was one.
+    plan: Option<Plan>,
+    /// Whether it was applied to its end.
+    ended: bool,
+    conflicts: Vec<String>,
+    /// How the others ended.
+    others: Vec<String>,
+}
+
+/// Plans and applies, until the run ends or is ended. What it told until then is in `told`.
+async fn run(
+    client: SharedHttpClient,
+    text: &str,
+    folder: &Path,
+    scope: Scope,
+    cut: Option<usize>,
+    told: &RefCell<Told>,
+) {
+    let interrupt = Interrupt::default();
+    let loaded = load(text, folder);
+    let reader = reader(client, &interrupt).await;
+    let Ok(pass) = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await else { return };
+    told.borrow_mut().plan = Some(pass.plan.clone());
+    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600) });
+    let record = Cut { steps: RefCell::new(0), at: cut, interrupt: interrupt.clone() };
+    let report = reconcile::apply(&writer, &pass, &interrupt, &record).await;
+    let mut told = told.borrow_mut();
+    told.ended = true;
+    for resource in report.resources {
+        match resource.outcome {
+            Outcome::Conflicted { why } => told.conflicts.push(format!("{} {why}", resource.name)),
+            other => told.others.push(format!("{} {other:?}", resource.name)),
+        }
+    }
+}
+
+/// Everything that is there and no part of the manifest, as AWS describes it.
+fn bystanders(local: &LocalAws) -> Vec<Value> {
+    let ask = |service: &str, operation: &str, body: Value| {
+        let request = Request::new(format!("{service}.{operation}"), "", body.to_string().into_bytes());
+        serde_json::from_slice(&local.answer(&request).body).unwrap_or_default()
+    };
+    vec![
+        ask("AmazonSSM", "GetParameter", json!({ "Name": "/elsewhere/theirs" })),
+        ask("AmazonSSM", "GetParameterHistory", json!({ "Name": "/elsewhere/theirs" })),
+        ask("AmazonSSM", "GetParameter", json!({ "Name": "/sentinel/policies/deep/theirs" })),
+        ask("DynamoDB_20120810", "DescribeTable", json!({ "TableName": "their-table" }))["Table"]["TableArn"].take(),
+        ask("DynamoDB_20120810", "DescribeTimeToLive", json!({ "TableName": "their-table" })),
+    ]
+}
+
+/// Returns a world with the case's live state, and others' things beside it.
+async fn world(case: &Case, folder: &Path, rules: Rules) -> LocalAws {
+    let local = LocalAws::memory(rules);
+    for name in ["/elsewhere/theirs", "/sentinel/policies/deep/theirs"] {
+        local.answer(&request("PutParameter", &json!({ "Name": name, "Value": "theirs", "Type": "String" })));
+    }
+    let table = json!({
+        "TableName": "their-table", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+    });
+    local.answer(&Request::new(String::from("DynamoDB_20120810.CreateTable"), "", table.to_string().into_bytes()));
+    if case.secret {
+        let body = json!({ "Name": "/sentinel/policies/p0", "Value": "hush", "Type": "SecureString" });
+        local.answer(&request("PutParameter", &body));
+    }
+    let told = RefCell::default();
+    run(SharedHttpClient::new(local.clone()), &case.live, folder, Scope::of(Intent::Converge), None, &told).await;
+    local
+}
+
+/// The most runs that a scenario may take: most of them are interrupted.
+const RUNS: usize = 60;
+/// The first of them, in which things happen to the run itself.
+const ROUGH: usize = 12;
+
+/// Lives through a scenario; says what went wrong, or what was met.
+async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str| format!("version: \"1\"\nrules:\n  - {{name: {name}, effect: deny}}\n");
+    std::fs::write(folder.path().join("one.yaml"), policy("one")).unwrap();
+    std::fs::write(folder.path().join("two.yaml"), policy("two")).unwrap();
+    let mut random = fastrand::Rng::with_seed(seed ^ 0x5eed);
+    let mut seconds = |least: u64, most: u64| Duration::from_secs(random.u64(least..=most));
+    let rules = Rules {
+        table_creation: seconds(2, 300),
+        table_update: seconds(1, 50),
+        index_backfill: seconds(3, 1000),
+        index_deletion: seconds(1, 120),
+        backups_delay: seconds(1, 20),
+        ..Rules::default()
+    };
+    let day = Duration::from_secs(25 * 3600);
+
+    // How it would go on a good day: where it ends, and with how many writes.
+    let calm = Weather::new(world(case, folder.path(), rules).await, seed, Vec::new());
+    calm.sky().calm = true;
+    let mut good = None;
+    for _ in 0..8 {
+        tokio::time::sleep(day).await;
+        let told = RefCell::default();
+        run(calm.client(), &case.desired, folder.path(), case.scope.clone(), None, &told).await;
+        good = told.into_inner().plan;
+        if good.as_ref().is_some_and(|plan| !plan.has_steps()) {
+            break;
+        }
+    }
+    let good = good.ok_or("there was no plan on a good day")?;
+    let least = calm.sky().tally.writes;
+
+    let local = world(case, folder.path(), rules).await;
+    tokio::time::sleep(day).await;
+    let before = bystanders(&local);
+    let loaded = load(&case.desired, folder.path());
+    let named = loaded.desired.iter().filter_map(|one| one.as_policy()).filter(|one| one.managed.content.is_some());
+    // A secret of someone else's is refused, and nothing to write over.
+    let prey = named.map(|one| one.name.clone()).filter(|name| !(case.secret && name.ends_with("/p0"))).collect();
+    let weather = Weather::new(local.clone(), seed, prey);
+    let mut shown: BTreeSet<String> = BTreeSet::new();
+    let mut conflicts: Vec<String> = Vec::new();
+    let mut untold: Vec<(String, String)> = Vec::new();
+    let mut done = false;
+    for number in 0..RUNS {
+        tokio::time::sleep(day).await;
+        let rough = number < ROUGH;
+        let left = weather.sky().foreign_left;
+        let (cut, killed) = {
+            let mut sky = weather.sky();
+            sky.tally.runs += 1;
+            sky.expires = None;
+            let dice = if rough { sky.random.u8(..100) } else { 99 };
+            // Most of a run is over soon, and some of it takes long.
+            let most = if sky.random.bool() { 3_000 } else { 300_000 };
+            let after = Duration::from_millis(sky.random.u64(1..most));
+            match dice {
+                0..25 => {
+                    sky.tally.meet("interrupted");
+                    (Some(sky.random.usize(1..12)), None)
+                }
+                25..60 => {
+                    sky.tally.meet("killed");
+                    (None, Some(after))
+                }
+                60..75 => {
+                    sky.expires = Some(Instant::now() + after);
+                    (None, None)
+                }
+                _ => (None, None),
+            }
+        };
+        let told = RefCell::default();
+        let work = run(weather.client(), &case.desired, folder.path(), case.scope.clone(), cut, &told);
+        // A run that is killed stops where it stands.
+        let ended = tokio::time::timeout(killed.unwrap_or(day * 7), work).await;
+        let told = told.into_inner();
+        if std::env::var_os("WEATHER_LOG").is_some() {
+            let sky = weather.sky();
+            println!("run {number}: cut {cut:?} killed {} foreign {:?}", ended.is_err(), sky.foreign);
+            println!(
+                "  {:?}",
+                told.plan.as_ref().map(|plan| plan
+                    .resources
+                    .iter()
+                    .map(|one| (&one.name, &one.action))
+                    .collect::<Vec<_>>())
+            );
+            println!("  {:?}", told.others);
+        }
+        if ended.is_err() {
+            // A run that ends where it stands can say nothing of what it was in the middle of.
+            untold.extend(weather.sky().foreign.iter().cloned());
+        }
+        conflicts.extend(told.conflicts);
+        let Some(plan) = told.plan else { continue };
+        for change in plan.resources.iter().flat_map(|resource| &resource.changes) {
+            if let FieldValue::Document(live) = &change.sides.live {
+                shown.insert(live.clone());
+            }
+        }
+        // What somebody wrote since it looked, it could not see.
+        let alone = weather.sky().foreign_left == left;
+        if told.ended && !plan.has_steps() && plan.gaps().next().is_none() && alone {
+            done = true;
+            break;
+        }
+    }
+    if !done {
+        return Err(format!("it was not done after {RUNS} runs"));
+    }
+
+    // What it came to, looked at in calm.
+    tokio::time::sleep(day).await;
+    weather.sky().calm = true;
+    let told = RefCell::default();
+    run(weather.client(), &case.desired, folder.path(), case.scope.clone(), None, &told).await;
+    let plan = told.into_inner().plan.ok_or("there was no plan afterwards")?;
+    let sky = weather.sky();
+    let mut wrong = String::new();
+    let ends = |plan: &Plan| -> Vec<(String, Action, Vec<String>)> {
+        let end = |one: &ResourcePlan| {
+            let paths = one.changes.iter().map(|change| change.path.clone()).collect();
+            (one.address.to_string(), one.action.clone(), paths)
+        };
+        plan.resources.iter().map(end).collect()
+    };
+    if plan.has_steps() || ends(&plan) != ends(&good) {
+        let _ = writeln!(wrong, "it ended as\n{:#?}\nand not as\n{:#?}", ends(&plan), ends(&good));
+    }
+    if bystanders(&local) != before {
+        let _ = writeln!(wrong, "what is no part of the manifest was changed: {before:#?}\n{:#?}", bystanders(&local));
+    }
+    for (name, content) in &sky.foreign {
+        let live = local.answer(&request("GetParameter", &json!({ "Name": name })));
+        let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
+        let told = shown.contains(content)
+            || untold.iter().any(|(_, text)| text == content)
+            || live["Parameter"]["Value"] == **content
+            || conflicts.iter().any(|conflict| conflict.starts_with(name.as_str()));
+        if !told {
+            let _ = writeln!(wrong, "what someone else wrote to {name} was lost without a word: {content}");
+        }
+    }
+    // Each lost answer can make one write be made twice, and each write of someone else's is written over again.
+    let most = least + sky.tally.of("lost answer") + 2 * sky.foreign.len();
+    if sky.tally.writes > most {
+        let _ = writeln!(wrong, "{} writes, where {least} are needed and {most} could be", sky.tally.writes);
+    }
+    let attempts = 400 * (loaded.desired.len() + 4) * sky.tally.runs;
+    if sky.tally.requests > attempts {
+        let _ = writeln!(wrong, "{} requests in {} runs", sky.tally.requests, sky.tally.runs);
+    }
+    let mut tally = sky.tally.clone();
+    tally.met.insert("writes over the least", tally.writes.saturating_sub(least));
+    if wrong.is_empty() { Ok(tally) } else { Err(wrong) }
+}
+
+/// Returns what a scenario comes to, in a time of its own.
+fn outcome(case: &Case, seed: u64) -> Result<Tally, String> {
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(live(case, seed))
+    };
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().cloned();
+        Err(words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned())).unwrap_or_default())
+    })
+}
+
+/// Tries a seed; a case that fails is made smaller as long as it fails.
+fn tried(seed: u64) -> Result<Tally, String> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let mut tree = cases().new_tree(&mut runner).unwrap();
+    let mut failed = match outcome(&tree.current(), seed) {
+        Ok(tally) => return Ok(tally),
+        Err(why) => (tree.current(), why),
+    };
+    let mut tries = 0;
+    while tries < 200 && tree.simplify() {
+        tries += 1;
+        while let Ok(_) = outcome(&tree.current(), seed) {
+            tries += 1;
+            if tries >= 200 || !tree.complicate() {
+                break;
+            }
+        }
+        if let Err(why) = outcome(&tree.current(), seed) {
+            failed = (tree.current(), why);
+        }
+    }
+    Err(format!("seed {seed}: {}\n{:#?}", failed.1, failed.0))
+}
+
+#[test]
+fn whatever_the_weather_running_again_ends_where_the_manifest_says() {
+    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let seeds = number("WEATHER_SEEDS", 40);
+    let start = number("WEATHER_START", 1);
+    let next = Arc::new(Mutex::new(start));
+    let workers: Vec<_> = (0..std::thread::available_parallelism().map_or(2, usize::from))
+        .map(|_| {
+            let next = Arc::clone(&next);
+            std::thread::spawn(move || {
+                let (mut sum, mut failed, mut count) = (Tally::default(), Vec::new(), 0_u64);
+                loop {
+                    let seed = {
+                        let mut next = next.lock().unwrap();
+                        if *next >= start + seeds {
+                            return (sum, failed, count);
+                        }
+                        *next += 1;
+                        *next - 1
+                    };
+                    match tried(seed) {
+                        Ok(tally) => sum.add(&tally),
+                        Err(why) => failed.push(why),
+                    }
+                    count += 1;
+                }
+            })
+        })
+        .collect();
+    let (mut sum, mut failed, mut count) = (Tally::default(), Vec::new(), 0);
+    for worker in workers {
+        let (tally, wrong, seeds) = worker.join().unwrap();
+        sum.add(&tally);
+        failed.extend(wrong);
+        count += seeds;
+    }
+    println!("seeds {start} to {}: {} of {count} converged", start + seeds - 1, count - failed.len() as u64);
+    println!("{} runs, {} requests, {} writes", sum.runs, sum.requests, sum.writes);
+    for (what, times) in &sum.met {
+        println!("{times:>9}  {what}");
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    // There was weather.
+    for what in ["throttled", "5xx", "connection reset", "lost answer", "killed", "interrupted", "expired token"] {
+        assert!(sum.of(what) > 0 || seeds < 40, "no {what}");
+    }
+}
