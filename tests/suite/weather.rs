@@ -448,8 +448,9 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let before = bystanders(&local);
     let loaded = load(&case.desired, folder.path());
     let named = loaded.desired.iter().filter_map(|one| one.as_policy()).filter(|one| one.managed.content.is_some());
-    // A secret of someone else's is refused, and nothing to write over.
-    let prey = named.map(|one| one.name.clone()).filter(|name| !(case.secret && name.ends_with("/p0"))).collect();
+    // What is refused is left as it is, whoever writes to it.
+    let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
+    let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
     let weather = Weather::new(local.clone(), seed, prey);
     let mut shown: BTreeSet<String> = BTreeSet::new();
     let mut conflicts: Vec<String> = Vec::new();
