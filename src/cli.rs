@@ -35,6 +35,7 @@ First steps, without an AWS account:
   sentinel init bootstrap --profile dev --all --region us-east-1 --local
 
 In a project:
+  sentinel init wizard              asks what should be managed, and writes sentinel.toml
   sentinel validate                 check sentinel.toml and its policies, offline
   sentinel plan                     show what differs; changes nothing
   sentinel apply                    show it, ask once, then do it

@@ -46,7 +46,10 @@ pub fn main() -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(run(cli, terminal));
+            let result = match output::writable(&output) {
+                Ok(()) => runtime.block_on(run(cli, terminal)),
+                Err(error) => Err(error),
+            };
             // A prompt nobody answered may still be waiting for a line: it is not waited for.
             runtime.shutdown_background();
             result

@@ -14,7 +14,6 @@ impl Context {
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = plain(&shown.render(format, None));
-            check(path)?;
             std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
         }
         let terminal = self.terminal;
@@ -48,8 +47,20 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
     }
 }
 
+/// Refuses files that cannot be written, before anything is asked of AWS for them.
+pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
+    args.files().into_iter().try_for_each(|(_, path)| check(path))
+}
+
 /// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
 fn check(path: &Path) -> Result<(), Error> {
+    let refused = |what: &str| Error::File { path: path.display().to_string(), what: what.to_owned(), hint: None };
+    if path.is_dir() {
+        return Err(refused("this is a folder, and a file was to be written"));
+    }
+    if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(refused("the folder it was to be written into is not there"));
+    }
     let written_by_hand =
         path.extension().is_some_and(|ending| ending == "toml" || ending == "yaml" || ending == "yml");
     if written_by_hand && path.exists() {

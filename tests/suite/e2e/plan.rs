@@ -189,6 +189,15 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
     }
     world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
     world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
+    // What cannot be written is known before AWS is asked.
+    world.calls();
+    for (file, why) in
+        [("nowhere/plan.md", "the folder it was to be written into is not there"), ("policies", "this is a folder")]
+    {
+        let refused = world.run(&["plan", "--json", "--out-markdown", file]).expect(1);
+        assert!(refused.stderr.contains(why) && refused.json()["error"]["code"] == json!("E002"), "{}", refused.stderr);
+    }
+    assert!(world.calls().is_empty());
 }
 
 /// What a pass leaves alone means nothing for anyone, and what it deletes does.
