@@ -89,12 +89,22 @@ impl Review {
 
     /// Looks at a plan with what the files say.
     pub fn of(plan: &Plan, materials: &Materials) -> Self {
-        let remarks = plan.resources.iter().map(|resource| (resource.address.clone(), remarks(resource, materials)));
+        let mut sharing = Sharing::new();
+        for (address, material) in &materials.of {
+            if let Some(policy) = &material.policy {
+                sharing.entry(policy).or_default().insert(address.key.clone());
+            }
+        }
+        let remarks =
+            plan.resources.iter().map(|resource| (resource.address.clone(), remarks(resource, materials, &sharing)));
         Self(remarks.filter(|(_, remarks)| *remarks != Remarks::default()).collect())
     }
 }
 
-fn remarks(resource: &ResourcePlan, materials: &Materials) -> Remarks {
+/// The profiles of each policy's file.
+type Sharing<'a> = BTreeMap<&'a str, BTreeSet<String>>;
+
+fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>) -> Remarks {
     let material = materials.of.get(&resource.address).cloned().unwrap_or_default();
     let mut remarks = Remarks { source: material.place, ..Remarks::default() };
     let profile = &resource.address.key;
@@ -116,10 +126,9 @@ fn remarks(resource: &ResourcePlan, materials: &Materials) -> Remarks {
     }
     remarks.cases = material.cases.map(|cases| case_changes(&cases, before.as_ref(), &after)).unwrap_or_default();
     // Several profiles may share one file, whose rules say which of them they are about.
-    let shares =
-        |(address, other): (&Address, &Material)| (other.policy.as_ref() == Some(&path)).then(|| address.key.clone());
-    let own: BTreeSet<String> = materials.of.iter().filter_map(shares).chain([profile.clone()]).collect();
-    let setting = Setting { profiles: &materials.profiles, own: &own, tables: &materials.tables };
+    let alone = BTreeSet::from([profile.clone()]);
+    let own = sharing.get(path.as_str()).unwrap_or(&alone);
+    let setting = Setting { profiles: &materials.profiles, own, tables: &materials.tables };
     // A default-deny is this tool's own.
     if materials.of.get(&resource.address).is_some_and(|material| material.policy.is_some()) {
         remarks.findings = lint::lint(&Source::new(path, desired), Some(setting), &mut Faults::default());

@@ -211,3 +211,22 @@ fn what_is_mistyped_is_guessed() {
         assert!(said.contains(meant), "{args:?}: {said}");
     }
 }
+
+/// What is shown to others has no findings, in a plan and alone: also where several profiles share a file.
+#[test]
+fn the_examples_have_no_findings() {
+    let world = World::new();
+    let mut seen = 0;
+    for entry in std::fs::read_dir(crate::docs::root().join("examples")).unwrap() {
+        let manifest = entry.unwrap().path().join("sentinel.toml");
+        if manifest.is_file() {
+            let manifest = manifest.to_str().unwrap();
+            run(&world, &["policy", "lint", "-f", manifest]).expect(0);
+            let local = format!("--local={}", world.folder.path().join(seen.to_string()).display());
+            let plan = run(&world, &["plan", "-f", manifest, &local]).expect(0).stdout;
+            assert!(!plan.contains("Lint:") && !plan.contains("FAILS"), "{plan}");
+            seen += 1;
+        }
+    }
+    assert!(seen >= 5, "{seen}");
+}
