@@ -456,6 +456,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let mut conflicts: Vec<String> = Vec::new();
     let mut untold: Vec<(String, String)> = Vec::new();
     let mut done = false;
+    let mut diary = String::new();
     for number in 0..RUNS {
         tokio::time::sleep(day).await;
         let rough = number < ROUGH;
@@ -489,19 +490,17 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         // A run that is killed stops where it stands.
         let ended = tokio::time::timeout(killed.unwrap_or(day * 7), work).await;
         let told = told.into_inner();
-        if std::env::var_os("WEATHER_LOG").is_some() {
-            let sky = weather.sky();
-            println!("run {number}: cut {cut:?} killed {} foreign {:?}", ended.is_err(), sky.foreign);
-            println!(
-                "  {:?}",
-                told.plan.as_ref().map(|plan| plan
-                    .resources
-                    .iter()
-                    .map(|one| (&one.name, &one.action))
-                    .collect::<Vec<_>>())
-            );
-            println!("  {:?}", told.others);
-        }
+        let planned = told.plan.as_ref().map(|plan| {
+            let line = |one: &ResourcePlan| format!("{} {:?}", one.name, one.action);
+            plan.resources.iter().map(line).collect::<Vec<_>>()
+        });
+        let theirs = weather.sky().foreign.clone();
+        let killed = if ended.is_err() { "killed" } else { "ended" };
+        let _ = writeln!(
+            diary,
+            "run {number}, cut {cut:?}, {killed}; planned {planned:?}, came to {:?}; theirs {theirs:?}",
+            told.others
+        );
         if ended.is_err() {
             // A run that ends where it stands can say nothing of what it was in the middle of.
             untold.extend(weather.sky().foreign.iter().cloned());
@@ -521,7 +520,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         }
     }
     if !done {
-        return Err(format!("it was not done after {RUNS} runs"));
+        return Err(format!("it was not done after {RUNS} runs\n{diary}"));
     }
 
     // What it came to, looked at in calm.
@@ -567,7 +566,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     }
     let mut tally = sky.tally.clone();
     tally.met.insert("writes over the least", tally.writes.saturating_sub(least));
-    if wrong.is_empty() { Ok(tally) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(tally) } else { Err(wrong + &diary) }
 }
 
 /// Returns what a scenario comes to, in a time of its own.
@@ -595,7 +594,7 @@ fn tried(seed: u64) -> Result<Tally, String> {
     let mut tries = 0;
     while tries < 200 && tree.simplify() {
         tries += 1;
-        while let Ok(_) = outcome(&tree.current(), seed) {
+        while outcome(&tree.current(), seed).is_ok() {
             tries += 1;
             if tries >= 200 || !tree.complicate() {
                 break;
