@@ -124,10 +124,12 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
         // A new policy that lets nobody in needs no word.
         remarks.means.retain(|one| one.direction != Direction::Same);
     }
-    remarks.cases = material.cases.map(|cases| case_changes(&cases, before.as_ref(), &after)).unwrap_or_default();
-    // Several profiles may share one file, whose rules say which of them they are about.
+    // Several profiles may share one file, whose rules and cases say which of them they are about.
     let alone = BTreeSet::from([profile.clone()]);
     let own = sharing.get(path.as_str()).unwrap_or(&alone);
+    let about_another = |case: &str| case != profile && own.contains(case);
+    remarks.cases =
+        material.cases.map(|cases| case_changes(&cases, before.as_ref(), &after, about_another)).unwrap_or_default();
     let setting = Setting { profiles: &materials.profiles, own, tables: &materials.tables };
     // A default-deny is this tool's own.
     if materials.of.get(&resource.address).is_some_and(|material| material.policy.is_some()) {
@@ -143,11 +145,11 @@ fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
     if resource.address.kind != Kind::PolicyParameter || !written {
         return None;
     }
-    let created = |step: &'_ Step| matches!(step, Step::Policy(PolicyStep::CreateParameter { .. }));
-    if resource.action == Action::Create
-        && let Some(Step::Policy(PolicyStep::CreateParameter { content, .. })) =
-            resource.steps.iter().find(|step| created(step))
-    {
+    let created = resource.steps.iter().find_map(|step| match step {
+        Step::Policy(PolicyStep::CreateParameter { content, .. }) => Some(content.as_str()),
+        _ => None,
+    });
+    if let Some(content) = created {
         return Some((None, content));
     }
     let documents = resource.changes.iter().find_map(|change| match (&change.sides.live, &change.sides.desired) {
@@ -157,11 +159,17 @@ fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
     documents.map(|(live, desired)| (Some(live), desired))
 }
 
-fn case_changes(source: &Arc<Source>, before: Option<&Policy>, after: &Policy) -> Vec<CaseChange> {
+/// Returns the cases that come out otherwise, or not as they expect, but for those `about_another` profile.
+fn case_changes(
+    source: &Arc<Source>,
+    before: Option<&Policy>,
+    after: &Policy,
+    about_another: impl Fn(&str) -> bool,
+) -> Vec<CaseChange> {
     // Its faults are `validate`'s and `policy test`'s to tell.
     let found = cases::parse(source, after, &mut Faults::default());
     let timed = |policy: &Policy| policy.rules.iter().any(|rule| rule.conditions.time.is_some());
-    let changes = found.iter().filter_map(|case| {
+    let changes = found.iter().filter(|case| !about_another(&case.profile)).filter_map(|case| {
         let after = judge(after, case);
         // A case without a time says nothing of a policy with windows.
         let before =
@@ -193,11 +201,12 @@ mod tests {
     #[test]
     fn the_cases_that_change_or_fail_are_told_and_the_rest_is_not() {
         let text = "profile: dev\ncases:\n  - { user: alice, expect: no_match }\n  - { user: bob, expect: deny }\n\
-                    \u{20} - { user: carol, expect: no_match }\n  - { user: dave, expect: allow }\n";
+                    \u{20} - { user: carol, expect: no_match }\n  - { user: dave, expect: allow }\n\
+                    \u{20} - { user: erin, profile: elsewhere, expect: allow }\n";
         let source = Source::new("dev.test.yaml", text);
         let policy = |text| parse(&Source::new("dev.yaml", text), &mut Faults::default()).unwrap();
         let told = |before: Option<&Policy>| -> Vec<String> {
-            let changes = case_changes(&source, before, &policy(AFTER));
+            let changes = case_changes(&source, before, &policy(AFTER), |profile| profile == "elsewhere");
             let line = |one: &CaseChange| {
                 let before = one.before.as_deref().unwrap_or("none");
                 format!("{} {before} -> {} ({})", one.line, one.after, if one.passes { "as expected" } else { "fails" })
