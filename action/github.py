@@ -49,9 +49,10 @@ class Github:
                 passes = passes or (error.code == 403 and "secondary rate limit" in said.lower())
                 if wait is None or not passes:
                     sys.exit(f"GitHub refused {method} {url}: {error.code} {said[:500]}\n{advice(error.code)}")
-            except urllib.error.URLError as error:
+            except OSError as error:
+                # No address, no connection, or one that ended or went quiet in the middle.
                 if wait is None or method == "POST":
-                    sys.exit(f"GitHub could not be reached for {method} {url}: {error.reason}")
+                    sys.exit(f"GitHub could not be reached for {method} {url}: {error}")
             time.sleep(float(os.environ.get("SENTINEL_GITHUB_PAUSE", wait)))
 
     def pages(self, path):

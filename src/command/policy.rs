@@ -1,6 +1,6 @@
 //! `sentinel policy test` and `sentinel policy lint`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,34 +66,28 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
 }
 
 pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Error> {
-    // Without a manifest a policy is looked at by itself; one with faults is no reason to look less closely.
+    // Without a manifest a policy is looked at by itself.
     let manifest = match args.manifest.file.is_file() || args.policies.is_empty() {
         true => Some(context.project(&args.manifest.file)?),
         false => None,
     };
-    let named = manifest.iter().flat_map(|project| project.materials().of);
-    let of_profiles: Vec<(String, PathBuf)> =
-        named.filter_map(|(address, material)| Some((address.key, PathBuf::from(material.policy?)))).collect();
+    let materials = manifest.as_ref().map(Project::materials).unwrap_or_default();
     let mut paths = args.policies.clone();
-    if paths.is_empty() {
-        for (_, path) in &of_profiles {
-            if !paths.contains(path) {
-                paths.push(path.clone());
-            }
+    // The profiles of each file, however its path is written.
+    let mut owners: HashMap<PathBuf, BTreeSet<String>> = HashMap::new();
+    for (address, policy) in materials.of.iter().filter_map(|(address, one)| Some((address, one.policy.as_ref()?))) {
+        let path = PathBuf::from(policy);
+        let of_file = owners.entry(whole(&path)).or_default();
+        if args.policies.is_empty() && of_file.is_empty() {
+            paths.push(path);
         }
+        of_file.insert(address.key.clone());
     }
-    let materials = manifest.as_ref().map(Project::materials);
     let mut faults = Faults::default();
     let mut findings: Vec<(Arc<Source>, Finding)> = Vec::new();
     for path in &paths {
-        let same = |other: &Path| {
-            other == path
-                || other.canonicalize().ok().is_some_and(|other| path.canonicalize().is_ok_and(|path| path == other))
-        };
-        let own: BTreeSet<String> =
-            of_profiles.iter().filter(|(_, other)| same(other)).map(|(profile, _)| profile.clone()).collect();
-        let setting = materials.as_ref().filter(|_| !own.is_empty());
-        let setting = setting.map(|all| Setting { profiles: &all.profiles, own: &own, tables: &all.tables });
+        let setting = owners.get(&whole(path));
+        let setting = setting.map(|own| Setting { profiles: &materials.profiles, own, tables: &materials.tables });
         let source = Source::new(path.display().to_string(), read(path, None)?);
         let found = lint::lint(&source, setting, &mut faults);
         findings.extend(found.into_iter().map(|finding| (Arc::clone(&source), finding)));
@@ -107,6 +101,11 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
         || json::document("policy lint", json!({ "policies": paths.len(), "findings": found })),
     );
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Error })
+}
+
+/// Returns a path by which a file is known whatever leads to it.
+fn whole(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Returns the policies of the manifest that have cases, each once.
