@@ -84,15 +84,28 @@ pub struct Global {
     /// Send all AWS calls to this address, such as an emulator's.
     #[arg(long, global = true, value_name = "URL", value_parser = url)]
     pub endpoint_url: Option<String>,
-    /// Say more on stderr: -v each AWS call, -vv the SDK's own log.
+    /// Say more on stderr: -v each AWS call and a summary of all, -vv the SDK's own log.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say less on stderr: no progress.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+    /// How stderr is written: for people, or a JSON object a line (nothing is asked then).
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// Write what the run did when to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trace_file: Option<PathBuf>,
     /// When to use colour; NO_COLOR is honoured.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
+}
+
+/// How stderr is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    Text,
+    Json,
 }
 
 /// When to use colour.
@@ -189,6 +202,14 @@ pub struct FilterArgs {
     pub targets: Vec<String>,
 }
 
+/// How long a command may take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TimeArgs {
+    /// End in this time: no AWS call is begun after it, and those under way get 10 s more [default: no limit].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
 /// What a plan may do beside creating and repairing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
@@ -218,6 +239,8 @@ pub struct PlanArgs {
     /// Exit with 2 when there are changes to make, with 3 when something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
+    #[command(flatten)]
+    pub time: TimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -259,6 +282,8 @@ pub struct StatusArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
 }
 
@@ -271,6 +296,8 @@ pub struct ImportArgs {
     /// The folder to write into; it is made if it is not there.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub time: TimeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +337,8 @@ pub struct Going {
     /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
+    #[command(flatten)]
+    pub time: TimeArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -41,6 +41,8 @@ codes! {
     Local = "E006",
     /// The run was interrupted.
     Interrupted = "E007",
+    /// The time that the run was given was up.
+    OutOfTime = "E008",
     /// No credentials were found.
     NoCredentials = "E101",
     /// An SSO session is over, or was never begun.

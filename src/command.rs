@@ -4,18 +4,23 @@ mod access;
 mod apply;
 mod complete;
 mod context;
+mod deadline;
 mod iam;
 mod import;
 mod init;
 mod local;
+mod log;
 mod output;
 mod pass;
 mod plan;
 mod policy;
 mod status;
 mod tools;
+mod trace;
 mod validate;
 mod wizard;
+
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -40,13 +45,13 @@ pub fn main() -> Exit {
     };
     let output = output(&cli.command).cloned().unwrap_or_default();
     let json = cli.global.json || output.format == Some(Format::Json);
-    let terminal = Terminal::new(cli.global.color, json, cli.global.quiet);
-    log(cli.global.verbose, terminal.colors_notes());
+    let terminal = Terminal::new(cli.global.color, json, cli.global.quiet, cli.global.log_format);
+    let logging = log::begin(&cli.global, terminal);
     let name = name(&cli.command);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = match output::writable(&output) {
+            let result = match logging.and_then(|()| output::writable(&output)) {
                 Ok(()) => runtime.block_on(run(cli, terminal)),
                 Err(error) => Err(error),
             };
@@ -74,26 +79,37 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
     if !own_signals {
         context.listen_for_interrupts();
     }
-    match cli.command {
-        Command::Plan(args) => plan::run(&context, &args).await,
-        Command::Apply(args) => apply::run(&context, &args).await,
-        Command::Show(args) => plan::run_show(&context, &args),
-        Command::Status(args) => status::run(&context, &args).await,
-        Command::Import(args) => import::run(&context, &args).await,
-        Command::Iam(args) => iam::run(&context, &args).await,
-        Command::Validate(args) => validate::run(&context, &args),
-        Command::Init(InitCommand::Status(args)) => status::run_init(&context, &args).await,
-        Command::Init(InitCommand::Wizard(args)) => wizard::run(&context, &args).await,
-        Command::Init(command) => init::run(&context, &command).await,
-        Command::Policy(PolicyCommand::Test(args)) => policy::test(&context, &args),
-        Command::Policy(PolicyCommand::Lint(args)) => policy::lint(&context, &args),
-        Command::Graph(args) => tools::graph(&context, &args),
-        Command::Explain(args) => tools::explain(&context, &args),
-        Command::Schema(args) => Ok(tools::schema(&context, &args)),
-        Command::Completions(args) => tools::completions(&context, &args),
-        Command::Man(args) => tools::man(&context, &args),
-        Command::Access(command) => access::run(&context, &command).await,
-        Command::Local(LocalCommand::Serve(args)) => local::serve(&context, &args).await,
+    if let Some(limit) = time_limit(&cli.command) {
+        context.deadline.begin(limit, &context.interrupt);
+    }
+    let result = dispatch(&context, cli.command).await;
+    if context.global.verbose > 0 {
+        context.terminal.note(&report::traffic::summary(&context.traffic));
+    }
+    result
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Exit, Error> {
+    match command {
+        Command::Plan(args) => plan::run(context, &args).await,
+        Command::Apply(args) => apply::run(context, &args).await,
+        Command::Show(args) => plan::run_show(context, &args),
+        Command::Status(args) => status::run(context, &args).await,
+        Command::Import(args) => import::run(context, &args).await,
+        Command::Iam(args) => iam::run(context, &args).await,
+        Command::Validate(args) => validate::run(context, &args),
+        Command::Init(InitCommand::Status(args)) => status::run_init(context, &args).await,
+        Command::Init(InitCommand::Wizard(args)) => wizard::run(context, &args).await,
+        Command::Init(command) => init::run(context, &command).await,
+        Command::Policy(PolicyCommand::Test(args)) => policy::test(context, &args),
+        Command::Policy(PolicyCommand::Lint(args)) => policy::lint(context, &args),
+        Command::Graph(args) => tools::graph(context, &args),
+        Command::Explain(args) => tools::explain(context, &args),
+        Command::Schema(args) => Ok(tools::schema(context, &args)),
+        Command::Completions(args) => tools::completions(context, &args),
+        Command::Man(args) => tools::man(context, &args),
+        Command::Access(command) => access::run(context, &command).await,
+        Command::Local(LocalCommand::Serve(args)) => local::serve(context, &args).await,
     }
 }
 
@@ -106,6 +122,23 @@ fn output(command: &Command) -> Option<&OutputArgs> {
         Command::Init(InitCommand::Status(args)) => Some(&args.output),
         _ => None,
     }
+}
+
+/// Returns how long a command may take, where that is limited.
+fn time_limit(command: &Command) -> Option<Duration> {
+    let time = match command {
+        Command::Plan(args) => &args.time,
+        Command::Apply(args) => &args.going.time,
+        Command::Status(args) => &args.time,
+        Command::Import(args) => &args.time,
+        Command::Init(InitCommand::Approvals(args) | InitCommand::Breakglass(args) | InitCommand::Sessions(args)) => {
+            &args.init.going.time
+        }
+        Command::Init(InitCommand::Bootstrap(args)) => &args.init.going.time,
+        Command::Init(InitCommand::Status(args)) => &args.time,
+        _ => return None,
+    };
+    time.timeout
 }
 
 fn name(command: &Command) -> &'static str {
@@ -144,21 +177,4 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     if terminal.json() {
         terminal.either(String::new, || json::error(command, error));
     }
-}
-
-fn log(verbose: u8, ansi: bool) {
-    use tracing_subscriber::EnvFilter;
-    let level = match verbose {
-        0 => "off,sentinel=warn",
-        1 => "off,sentinel=debug",
-        _ => "debug",
-    };
-    let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .without_time()
-        .with_ansi(ansi)
-        .init();
 }

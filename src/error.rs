@@ -97,6 +97,8 @@ pub enum Error {
     Local(String),
     #[error("interrupted before anything was changed")]
     Interrupted,
+    #[error("the time that --timeout gives was up before anything was changed")]
+    OutOfTime,
 }
 
 /// Returns what was being done, and what came of it.
@@ -152,6 +154,7 @@ impl Error {
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Local(_) => Code::Local,
             Self::Interrupted => Code::Interrupted,
+            Self::OutOfTime => Code::OutOfTime,
         }
     }
 
@@ -180,6 +183,7 @@ impl Error {
             Self::Local(_) => {
                 Some(String::from("choose another folder with --local=PATH, or delete this one to begin anew"))
             }
+            Self::OutOfTime => crate::explain::hint(Code::OutOfTime).map(str::to_owned),
             Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
         }
     }

@@ -13,7 +13,8 @@ pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target,
 
 use crate::provider::{Execute, Observe};
 use crate::resource::DesiredResource;
-use crate::resource::call::{CallError, Interrupt};
+use crate::resource::call::CallError;
+use crate::resource::interrupt::{Cause, Interrupt};
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ pub async fn apply(
 ) -> ApplyReport {
     let resources = apply::run(provider, &pass.plan, interrupt, progress).await;
     let verification = apply::verify(provider, pass, &resources, interrupt).await;
-    apply::report(resources, verification, interrupt.raised())
+    apply::report(resources, verification, interrupt.cause() == Some(Cause::User))
 }
 
 #[cfg(test)]

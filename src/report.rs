@@ -16,12 +16,13 @@ mod progress;
 mod sheet;
 pub mod status;
 pub mod text;
+pub mod traffic;
 
 use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::cli::Color;
+use crate::cli::{Color, LogFormat};
 
 pub use escape::{escape, escape_lines};
 pub use faults::render as render_faults;
@@ -50,12 +51,13 @@ pub struct Terminal {
     color: Color,
     json: bool,
     quiet: bool,
+    log: LogFormat,
 }
 
 impl Terminal {
     /// Returns the terminal with the user's wishes.
-    pub fn new(color: Color, json: bool, quiet: bool) -> Self {
-        Self { color, json, quiet }
+    pub fn new(color: Color, json: bool, quiet: bool, log: LogFormat) -> Self {
+        Self { color, json, quiet, log }
     }
 
     /// Returns whether results are wanted as JSON.
@@ -79,6 +81,10 @@ impl Terminal {
 
     /// Writes what is not a result.
     pub fn note(self, text: &str) {
+        if self.log == LogFormat::Json {
+            tracing::info!("{}", without_colour(text).trim());
+            return;
+        }
         let mut stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
@@ -116,11 +122,12 @@ impl Terminal {
 
     /// Returns whether there is someone to ask.
     pub fn can_ask(self) -> bool {
-        std::io::stdin().is_terminal()
+        std::io::stdin().is_terminal() && self.log == LogFormat::Text
     }
 
     #[expect(clippy::disallowed_methods, reason = "a dumb terminal cannot redraw a line")]
     fn live(self) -> bool {
-        !self.quiet && std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        let people = !self.quiet && self.log == LogFormat::Text && std::io::stderr().is_terminal();
+        people && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 }

@@ -5,10 +5,13 @@
 
 pub mod call;
 pub mod caller;
+pub mod interrupt;
+pub mod pacer;
 pub mod policy_parameter;
 pub mod record;
 pub mod role;
 pub mod table;
+pub mod traffic;
 mod trouble;
 
 use std::collections::BTreeMap;
@@ -44,6 +47,17 @@ impl Kind {
         match self {
             Self::PolicyParameter => "profiles",
             Self::Table => "tables",
+        }
+    }
+
+    /// Returns how many of it are worked on at once.
+    ///
+    /// Each parameter is one short call, paced by its quota. Tables take their time: AWS lets 250 with indexes be created
+    /// at once (Amazon DynamoDB Developer Guide, "Quotas"), and others may be at it too.
+    pub const fn at_once(self) -> usize {
+        match self {
+            Self::PolicyParameter => 16,
+            Self::Table => 200,
         }
     }
 }

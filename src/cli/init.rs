@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Going, OutputArgs};
+use super::{Going, OutputArgs, TimeArgs};
 use crate::manifest::Builtin;
 
 #[derive(Debug, Subcommand)]
@@ -171,6 +171,8 @@ pub struct InitStatusArgs {
     /// Look at the three tables too [default: true when a region is known].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub check_tables: Option<bool>,
+    #[command(flatten)]
+    pub time: TimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

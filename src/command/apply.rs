@@ -186,7 +186,10 @@ fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
     let unverified = matches!(report.verification, Verification::Failed { .. });
     let failed = unverified
         || any(|outcome| {
-            matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. } | Outcome::Skipped { .. })
+            matches!(
+                outcome,
+                Outcome::Failed { .. } | Outcome::Conflicted { .. } | Outcome::Skipped { .. } | Outcome::OutOfTime
+            )
         });
     // Something was done even where only the first steps of a resource were.
     let done = report.resources.iter().any(|one| one.steps_done > 0);

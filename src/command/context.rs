@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use super::deadline::Deadline;
 use crate::cli::Global;
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
@@ -11,7 +12,8 @@ use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
 use crate::provider::{Region, known_region};
 use crate::report::{LiveProgress, Terminal};
 use crate::resource::Kind;
-use crate::resource::call::Interrupt;
+use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
 
 /// What every command has at hand.
@@ -20,6 +22,8 @@ pub(super) struct Context {
     pub(super) global: Global,
     pub(super) terminal: Terminal,
     pub(super) interrupt: Interrupt,
+    pub(super) traffic: Traffic,
+    pub(super) deadline: Deadline,
     pub(super) progress: LiveProgress,
 }
 
@@ -73,7 +77,8 @@ pub(super) fn cases_file(policy: &Path) -> PathBuf {
 
 impl Context {
     pub(super) fn new(global: Global, terminal: Terminal) -> Self {
-        Self { global, terminal, interrupt: Interrupt::default(), progress: terminal.progress() }
+        let (interrupt, traffic) = (Interrupt::default(), Traffic::default());
+        Self { global, terminal, interrupt, traffic, deadline: Deadline::default(), progress: terminal.progress() }
     }
 
     /// Turns the first Ctrl-C into a request to finish, and the second into an end.
@@ -97,8 +102,17 @@ impl Context {
     /// Runs work that only reads, which an interrupt ends at once.
     pub(super) async fn reading<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
+            biased;
+            () = self.interrupt.wait() => Err(self.cut_short()),
             result = work => result,
-            () = self.interrupt.wait() => Err(Error::Interrupted),
+        }
+    }
+
+    /// Returns the error for a run that was ended before it changed anything.
+    pub(super) fn cut_short(&self) -> Error {
+        match self.interrupt.cause() {
+            Some(Cause::Deadline) => Error::OutOfTime,
+            Some(Cause::User) | None => Error::Interrupted,
         }
     }
 
@@ -174,10 +188,13 @@ impl Context {
             let read = std::io::stdin().lock().read_line(&mut line);
             let _ = sender.send(read.map(|_| line).unwrap_or_default());
         });
-        tokio::select! {
+        self.deadline.pause();
+        let answer = tokio::select! {
             answer = answer => Ok(answer.unwrap_or_default().trim().to_owned()),
-            () = self.interrupt.wait() => Err(Error::Interrupted),
-        }
+            () = self.interrupt.wait() => Err(self.cut_short()),
+        };
+        self.deadline.go_on(&self.interrupt);
+        answer
     }
 
     /// Asks whether to go on; only a yes is one.

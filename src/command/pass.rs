@@ -13,7 +13,8 @@ use crate::manifest::{AwsSection, TargetSection};
 use crate::provider::{Connection, Reader, Region};
 use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
 use crate::resource::DesiredResource;
-use crate::resource::call::{Class, Pace};
+use crate::resource::call::Class;
+use crate::resource::pacer::Pace;
 use crate::review::Review;
 
 /// How many targets are worked on at once.
@@ -179,6 +180,7 @@ impl Context {
             pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
             embedded,
             interrupt: self.interrupt.clone(),
+            traffic: self.traffic.clone(),
         })
     }
 
@@ -218,7 +220,7 @@ impl Context {
         });
         let mut attempts: Vec<Attempt> = stream::iter(plans).buffered(TARGETS).collect().await;
         if self.interrupt.raised() {
-            return Err(Error::Interrupted);
+            return Err(self.cut_short());
         }
         refuse_twins(&mut attempts);
         Ok(attempts)

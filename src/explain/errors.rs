@@ -53,6 +53,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E007]: interrupted before anything was changed",
             "Run the same command again: it goes on where it was.",
         ),
+        Code::OutOfTime => (
+            "The time that the run was given was up",
+            "--timeout ends a run: no call is begun after it. What was done stays done.",
+            "error[E008]: the time that --timeout gives was up before anything was changed",
+            "Give it more time, or run the same command again: it goes on where it was. With -v the end of a run says what it \
+             waited for.",
+        ),
         Code::NoCredentials => (
             "No credentials were found",
             "None of the places that the AWS tools look in has any: the environment, the AWS profile, a web identity, a \
@@ -256,6 +263,7 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::NameNotFound => "check the region's name and the network; behind a proxy set HTTPS_PROXY",
         Code::NotConnected => "check --endpoint-url or AWS_ENDPOINT_URL if one is set, and the firewall",
         Code::Certificate => "put the proxy's root certificate among the system's, or name a bundle in SSL_CERT_FILE",
+        Code::OutOfTime => "give it more time, or run the same command again: it goes on where it was",
         Code::TimedOut => "check the network, and run the same command again",
         Code::Proxy => "correct HTTPS_PROXY, or unset it",
         _ => return None,

@@ -16,10 +16,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
 use super::{Execute, Observe};
-use crate::resource::call::{CallError, Interrupt, Pace, Pacer};
+use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
+use crate::resource::interrupt::Interrupt;
+use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::policy_parameter::{self, Found, PolicyParameter};
 use crate::resource::table::{self, Table, Waiting};
+use crate::resource::traffic::Traffic;
 use crate::resource::{Desired, Observed, Step, StepOutcome};
 
 /// A region and where it was named.
@@ -65,6 +68,7 @@ pub struct Connection {
     pub embedded: Option<SharedHttpClient>,
     pub pace: Pace,
     pub interrupt: Interrupt,
+    pub traffic: Traffic,
 }
 
 /// Loads credentials and settings; makes no AWS call.
@@ -72,12 +76,12 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(20))
-        .operation_attempt_timeout(Duration::from_secs(25))
-        .operation_timeout(Duration::from_secs(90))
+        .operation_timeout(Duration::from_secs(25))
         .build();
     let region = aws_config::Region::new(connection.region);
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
+        // Of those who are asked for credentials; the calls themselves are made again by the pacer.
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(timeouts);
     if let Some(client) = connection.embedded {
@@ -96,9 +100,17 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         }
     }
     let config = loader.load().await;
-    let Some(role) = connection.role_arn else { return config };
-    let assumed = AssumeRoleProvider::builder(role).session_name("sentinel").configure(&config).build().await;
-    config.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build()
+    let role = connection.role_arn.map(|role| AssumeRoleProvider::builder(role).session_name("sentinel"));
+    let assumed = match role {
+        Some(role) => Some(role.configure(&config).build().await),
+        None => None,
+    };
+    let config = config.into_builder().retry_config(RetryConfig::disabled());
+    match assumed {
+        Some(assumed) => config.credentials_provider(SharedCredentialsProvider::new(assumed)),
+        None => config,
+    }
+    .build()
 }
 
 /// Returns the keys by which the embedded AWS knows a user: it has no profiles, so that their names are users, and one
@@ -121,13 +133,13 @@ pub struct Reader {
 impl Reader {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
-        let (pace, interrupt) = (connection.pace, connection.interrupt.clone());
+        let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
         let config = settings(connection).await;
         Self {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: table::Client::new(&config),
             sts: caller::Client::new(&config),
-            pacer: Pacer::new(pace, interrupt),
+            pacer,
         }
     }
 }

@@ -10,8 +10,9 @@ use tokio::sync::OnceCell;
 use super::aws::{Connection, settings};
 use super::profiles::{self, Chain, NoCredentials, provided, region_of};
 use crate::resource::Live;
-use crate::resource::call::{CallError, Pacer};
+use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
+use crate::resource::pacer::Pacer;
 use crate::resource::policy_parameter::{self, Found, PolicyParameter};
 use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials};
@@ -66,7 +67,7 @@ pub struct Gateway {
 impl Gateway {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
-        let pacer = Pacer::new(connection.pace, connection.interrupt.clone());
+        let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
         let embedded = connection.embedded.is_some();
         let mut asking = connection.aws_profile.clone();
         let mut config = settings(connection).await;

@@ -17,9 +17,12 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
-use crate::resource::call::{CallError, Interrupt, Pace, Pacer, full_message};
+use crate::resource::call::{CallError, full_message};
 use crate::resource::caller;
+use crate::resource::interrupt::Interrupt;
+use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::role::{self, Assumption, Credentials, session_name};
+use crate::resource::traffic::Traffic;
 
 /// Why there are no credentials to hand out.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -175,7 +178,7 @@ pub(super) struct NamedRole {
 
 impl NamedRole {
     async fn take_on(&self) -> Result<Credentials, String> {
-        let pacer = Pacer::new(Pace::Aws, Interrupt::default());
+        let pacer = Pacer::new(Pace::Aws, Interrupt::default(), Traffic::default());
         let sts = role::Client::new(&self.base);
         let user = caller::identify(&sts, &pacer).await.map_err(|error| error.to_string())?.user()?;
         let assumption = Assumption {

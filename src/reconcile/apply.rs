@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
+use tracing::Instrument;
 
 use super::plan::{Action, Plan, ResourcePlan};
 use super::{Pass, diff, observe};
 use crate::code::Code;
 use crate::provider::Execute;
-use crate::resource::call::{Class, Interrupt};
+use crate::resource::call::{CallError, Class};
+use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::{Address, Kind, Step, StepOutcome};
-
-/// How many resources are worked on at once. AWS throttles table creations after three to five at the same moment, and
-/// parameters are paced one by one.
-pub(super) const WORKERS: usize = 8;
 
 /// How a resource ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +41,8 @@ pub enum Outcome {
     Conflicted { why: String },
     /// The user interrupted before it was done.
     Interrupted,
+    /// The time that the run was given was up before it was done.
+    OutOfTime,
 }
 
 /// One resource's part of a report.
@@ -103,9 +103,10 @@ pub(super) async fn run(
     let mut reports = Vec::new();
     for kind in Kind::ALL {
         let work = plan.of_kind(kind).enumerate().map(|(place, resource)| async move {
-            (place, run_resource(provider, resource, interrupt, progress).await)
+            let span = tracing::debug_span!("resource", address = %resource.address);
+            (place, run_resource(provider, resource, interrupt, progress).instrument(span).await)
         });
-        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(WORKERS).collect().await;
+        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(kind.at_once()).collect().await;
         ended.sort_by_key(|(place, _)| *place);
         reports.extend(ended.into_iter().map(|(_, report)| report));
     }
@@ -136,10 +137,11 @@ async fn run_resource(
     }
     for (done, step) in resource.steps.iter().enumerate() {
         let outcome = if interrupt.raised() {
-            Some(Outcome::Interrupted)
+            Some(cut_short(interrupt))
         } else {
             progress.step(resource, step);
-            ended(provider.execute(step).await, step)
+            let span = tracing::debug_span!("step", does = step.describe());
+            ended(provider.execute(step).instrument(span).await, step, interrupt)
         };
         if let Some(outcome) = outcome {
             progress.done(resource, &outcome);
@@ -163,16 +165,23 @@ fn idle(resource: &ResourcePlan) -> Outcome {
 }
 
 /// Returns the resource's end, if the step brought it.
-fn ended(result: Result<StepOutcome, crate::resource::call::CallError>, step: &Step) -> Option<Outcome> {
+fn ended(result: Result<StepOutcome, CallError>, step: &Step, interrupt: &Interrupt) -> Option<Outcome> {
     match result {
         Ok(StepOutcome::Done) => None,
         Ok(StepOutcome::Deferred(why)) => Some(Outcome::Deferred { why }),
         Ok(StepOutcome::Conflict(why)) => Some(Outcome::Conflicted { why }),
-        Err(error) if error.class == Class::Interrupted => Some(Outcome::Interrupted),
+        Err(error) if error.class == Class::Interrupted => Some(cut_short(interrupt)),
         Err(error) => {
             let why = format!("while {}: {error}", step.describe());
             Some(Outcome::Failed { why, code: Some(error.trouble()) })
         }
+    }
+}
+
+fn cut_short(interrupt: &Interrupt) -> Outcome {
+    match interrupt.cause() {
+        Some(Cause::Deadline) => Outcome::OutOfTime,
+        Some(Cause::User) | None => Outcome::Interrupted,
     }
 }
 
@@ -212,7 +221,11 @@ pub(super) async fn verify(
         if look == LOOKS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
             return Verification::Differs { addresses: differing };
         }
-        tokio::time::sleep(Duration::from_millis(500) * look).await;
+        // Whoever wants the pass to end does not wait for it.
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(500) * look) => {}
+            () = interrupt.wait() => return Verification::Differs { addresses: differing },
+        }
     }
     Verification::NotNeeded
 }

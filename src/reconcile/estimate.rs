@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::apply::WORKERS;
 use super::plan::{Plan, ResourcePlan};
 use crate::resource::Kind;
 use crate::resource::call::Operation;
@@ -35,7 +34,7 @@ impl Estimate {
     }
 }
 
-/// The longest of several that run side by side, and the sum.
+/// What the resources of a kind take that are worked on side by side.
 #[derive(Debug, Default)]
 struct Work {
     longest: Duration,
@@ -48,9 +47,20 @@ impl Work {
         self.sum += own;
     }
 
-    fn side_by_side(&self) -> Duration {
-        self.longest.max(self.sum / number(WORKERS))
+    fn side_by_side(&self, kind: Kind) -> Duration {
+        self.longest.max(self.sum / number(kind.at_once()))
     }
+}
+
+/// What the steps of a kind take.
+#[derive(Debug, Default)]
+struct Taken {
+    calls: usize,
+    /// AWS's work on the resources, when it is quick and when it takes its time.
+    quick: Work,
+    slow: Work,
+    /// What the quotas make of the calls.
+    paced: Duration,
 }
 
 fn number(count: usize) -> u32 {
@@ -63,12 +73,28 @@ impl Plan {
     /// Three things take time: AWS's work on each table, one step after another; the pace that each operation's quota
     /// allows; and a round trip for each call, several at once.
     pub fn estimate(&self) -> Estimate {
+        let mut made = 0;
+        let (mut quick, mut slow) = (Duration::ZERO, Duration::ZERO);
+        for kind in Kind::ALL {
+            let taken = self.taken(kind);
+            made += taken.calls;
+            let trips = ROUND_TRIP * number(taken.calls) / number(kind.at_once());
+            quick += taken.quick.side_by_side(kind).max(taken.paced) + trips;
+            slow += taken.slow.side_by_side(kind).max(taken.paced) + trips;
+        }
+        let seconds = |time: Duration| if self.target.local.is_some() { 0 } else { time.as_secs() };
+        let verified = if made > 0 { self.verification() } else { 0 };
+        Estimate { calls: made + verified, seconds_at_least: seconds(quick), seconds_at_most: seconds(slow) }
+    }
+
+    /// Returns what the steps of a kind take.
+    fn taken(&self, kind: Kind) -> Taken {
         let mut calls: BTreeMap<String, (Operation, usize)> = BTreeMap::new();
         let mut count = |operation: Operation, times: usize| {
             calls.entry(operation.action()).or_insert((operation, 0)).1 += times;
         };
-        let (mut quick, mut slow) = (Work::default(), Work::default());
-        for resource in self.resources.iter().filter(|resource| !resource.steps.is_empty()) {
+        let mut taken = Taken::default();
+        for resource in self.of_kind(kind).filter(|resource| !resource.steps.is_empty()) {
             let mut own = (Duration::ZERO, Duration::ZERO);
             for step in &resource.steps {
                 let (least, most) = step.time();
@@ -83,18 +109,12 @@ impl Plan {
                     count(*operation, looks);
                 }
             }
-            quick.add(own.0);
-            slow.add(own.1);
+            taken.quick.add(own.0);
+            taken.slow.add(own.1);
         }
-        let made: usize = calls.values().map(|(_, times)| times).sum();
-        let paced = calls.values().map(|(operation, times)| operation.time_for(*times)).max().unwrap_or_default();
-        let trips = ROUND_TRIP * number(made) / number(WORKERS);
-        let seconds = |work: &Work| match self.target.local {
-            Some(_) => 0,
-            None => (work.side_by_side().max(paced) + trips).as_secs(),
-        };
-        let verified = if made > 0 { self.verification() } else { 0 };
-        Estimate { calls: made + verified, seconds_at_least: seconds(&quick), seconds_at_most: seconds(&slow) }
+        taken.calls = calls.values().map(|(_, times)| times).sum();
+        taken.paced = calls.values().map(|(operation, times)| operation.time_for(*times)).max().unwrap_or_default();
+        taken
     }
 
     /// Returns the calls that look whether live is as desired: parameters in tens, tables by what they are made of.

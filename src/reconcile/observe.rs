@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
+use tracing::Instrument;
+
 use super::plan::{Scope, Unmanaged};
 use crate::provider::{Observe, POLICY_BATCH};
 use crate::resource::call::CallError;
@@ -32,14 +34,16 @@ pub(super) async fn observe(
         match read {
             Read::Policies(batch) => {
                 let wanted: Vec<_> = batch.iter().map(|(_, desired)| *desired).collect();
-                let observed = provider.policies(&wanted).await;
+                let span = tracing::debug_span!("read", policies = batch.len());
+                let observed = provider.policies(&wanted).instrument(span).await;
                 let pair = |((place, desired), observed): (&(usize, &Desired<_>), _)| {
                     (*place, ObservedResource::Policy(Pair { desired: (*desired).clone(), observed }))
                 };
                 batch.iter().zip(observed).map(pair).collect::<Vec<_>>()
             }
             Read::Table(place, desired) => {
-                let observed = provider.table(desired).await;
+                let span = tracing::debug_span!("read", address = %desired.address);
+                let observed = provider.table(desired).instrument(span).await;
                 vec![(place, ObservedResource::Table(Pair { desired: desired.clone(), observed }))]
             }
         }

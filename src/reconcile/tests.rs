@@ -27,7 +27,7 @@ struct Fake {
 }
 
 fn failure(class: Class) -> CallError {
-    CallError { operation: DESCRIBE_TABLE, class, code: None, message: String::from("by the test") }
+    CallError::new(DESCRIBE_TABLE, class, String::from("by the test"))
 }
 
 impl Observe for Fake {

@@ -87,6 +87,7 @@ impl Progress for LiveProgress {
             Outcome::Deferred { why } => format!("deferred, {why}"),
             Outcome::Conflicted { why } => format!("conflict, {why}"),
             Outcome::Interrupted => String::from("interrupted"),
+            Outcome::OutOfTime => String::from("not done in time"),
         };
         let since = self.with_working(|working| {
             working.remove(&self.key(resource)).map(|working| {

@@ -240,6 +240,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),
         Outcome::Conflicted { why } => (RED, 'X', format!(": conflict, {}", escape(why))),
         Outcome::Interrupted => (YELLOW, 'X', String::from(": interrupted")),
+        Outcome::OutOfTime => (YELLOW, 'X', String::from(": not done in the time that --timeout gives")),
     };
     let list = |what: &str, steps: &[String]| match steps {
         [] => String::new(),
@@ -274,15 +275,20 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         (count(|outcome| *outcome == Outcome::Refused), "refused"),
         (count(|outcome| *outcome == Outcome::LeftAlone), "left alone"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. })), "failed"),
-        (count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted)), "not done"),
+        (
+            count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted | Outcome::OutOfTime)),
+            "not done",
+        ),
         (count(|outcome| matches!(outcome, Outcome::Deferred { .. })), "deferred"),
     ];
     parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     let mut text = format!("{} {}.", paint(BOLD, "Done:"), parts.join(", "));
-    let continues = report
-        .resources
-        .iter()
-        .any(|one| matches!(one.outcome, Outcome::Failed { .. } | Outcome::Interrupted | Outcome::Conflicted { .. }));
+    let continues = report.resources.iter().any(|one| {
+        matches!(
+            one.outcome,
+            Outcome::Failed { .. } | Outcome::Interrupted | Outcome::OutOfTime | Outcome::Conflicted { .. }
+        )
+    });
     text.push_str(&match &report.verification {
         Verification::AsDesired => String::from("\nVerified: live is as desired."),
         Verification::Incomplete => String::from("\nVerified in part: what could be read is as desired."),

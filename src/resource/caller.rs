@@ -3,7 +3,8 @@
 pub use aws_sdk_sts::Client;
 use serde::{Deserialize, Serialize};
 
-use super::call::{CallError, Class, GET_CALLER_IDENTITY, Pacer};
+use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
+use crate::resource::pacer::Pacer;
 
 /// The identity behind the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,12 +43,7 @@ pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallErro
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Caller { account, arn }),
-        _ => Err(CallError {
-            operation: GET_CALLER_IDENTITY,
-            class: Class::Rejected,
-            code: None,
-            message: String::from("the answer names no account"),
-        }),
+        _ => Err(CallError::new(GET_CALLER_IDENTITY, Class::Rejected, String::from("the answer names no account"))),
     }
 }
 

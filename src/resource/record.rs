@@ -6,7 +6,10 @@ pub use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
-use super::call::{CallError, Class, GET_ITEM, Operation, PUT_ITEM, Pacer, QUERY, TRANSACT_WRITE_ITEMS, UPDATE_ITEM};
+use crate::resource::call::{
+    CallError, Class, GET_ITEM, Operation, PUT_ITEM, QUERY, TRANSACT_WRITE_ITEMS, UPDATE_ITEM,
+};
+use crate::resource::pacer::Pacer;
 
 /// What an attribute holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,7 +263,7 @@ impl<'a> Records<'a> {
 }
 
 fn unbuilt(operation: Operation, error: &BuildError) -> CallError {
-    CallError { operation, class: Class::Rejected, code: None, message: error.to_string() }
+    CallError::new(operation, Class::Rejected, error.to_string())
 }
 
 fn to_sdk(item: &Item) -> HashMap<String, AttributeValue> {

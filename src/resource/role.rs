@@ -6,7 +6,8 @@ pub use aws_sdk_sts::Client;
 
 use sha2::{Digest, Sha256};
 
-use super::call::{ASSUME_ROLE, CallError, Class, Pacer};
+use crate::resource::call::{ASSUME_ROLE, CallError, Class};
+use crate::resource::pacer::Pacer;
 
 /// The most characters of a session's name and of a source identity; the least are two (STS API Reference, "AssumeRole").
 pub const NAME_LENGTH: usize = 64;
@@ -82,10 +83,6 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
         secret_access_key: found.secret_access_key,
         session_token: Some(found.session_token),
     });
-    credentials.ok_or_else(|| CallError {
-        operation: ASSUME_ROLE,
-        class: Class::Rejected,
-        code: None,
-        message: String::from("the answer holds no credentials"),
-    })
+    credentials
+        .ok_or_else(|| CallError::new(ASSUME_ROLE, Class::Rejected, String::from("the answer holds no credentials")))
 }

@@ -14,7 +14,10 @@ impl CallError {
             Class::Busy => Code::Busy,
             Class::Interrupted => Code::Interrupted,
             Class::Rejected if code.is_some_and(is_quota) => Code::Quota,
-            Class::Rejected | Class::NotFound | Class::AlreadyExists | Class::ConditionFailed => Code::Rejected,
+            Class::TooSoon => Code::Quota,
+            Class::Rejected | Class::NotFound | Class::AlreadyExists | Class::AlreadySo | Class::ConditionFailed => {
+                Code::Rejected
+            }
             Class::Credentials => {
                 code.map_or_else(|| without_credentials(&self.message), |code| refused(code, &self.message))
             }
@@ -114,7 +117,7 @@ mod tests {
 
     fn error(class: Class, code: Option<&str>, message: &str) -> CallError {
         let code = code.map(str::to_owned);
-        CallError { operation: GET_CALLER_IDENTITY, class, code, message: message.to_owned() }
+        CallError { code, ..CallError::new(GET_CALLER_IDENTITY, class, message) }
     }
 
     /// What the SDK says, word for word, in each of these situations.

@@ -16,8 +16,10 @@ use sentinel::reconcile::{
     self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
 };
 use sentinel::resource::Step;
-use sentinel::resource::call::{Interrupt, Pace};
+use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::pacer::Pace;
 use sentinel::resource::table::Waiting;
+use sentinel::resource::traffic::Traffic;
 use tokio::time::Instant;
 
 pub fn load(text: &str, folder: &Path) -> Loaded {
@@ -44,6 +46,7 @@ pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
         embedded: Some(client),
         pace: Pace::Aws,
         interrupt: interrupt.clone(),
+        traffic: Traffic::default(),
     })
     .await
 }

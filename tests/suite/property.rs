@@ -17,7 +17,7 @@ use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
-use sentinel::resource::call::Interrupt;
+use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::table::{TableStep, Waiting};
 use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, Step};
 use sentinel::review::Review;

@@ -24,7 +24,7 @@ use sentinel::local::{Answer, LocalAws, Request, Rules};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Plan, Progress, ResourcePlan, Scope};
 use sentinel::resource::Step;
-use sentinel::resource::call::Interrupt;
+use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::table::Waiting;
 use serde_json::{Value, json};
 use tokio::time::Instant;

@@ -13,8 +13,9 @@ use futures_util::future;
 use super::{ParameterType, PolicyParameter, PolicyStep, Tier};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
-    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, PUT_PARAMETER, Pacer, REMOVE_PARAMETER_TAGS,
+    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
+use crate::resource::pacer::Pacer;
 use crate::resource::{Desired, Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
@@ -120,12 +121,7 @@ async fn read_tiers(client: &Client, pacer: &Pacer, names: &[String]) -> Result<
 
 fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStringFilter, CallError> {
     let built = ParameterStringFilter::builder().key(key).option(option).set_values(Some(values)).build();
-    built.map_err(|error| CallError {
-        operation: DESCRIBE_PARAMETERS,
-        class: Class::Rejected,
-        code: None,
-        message: error.to_string(),
-    })
+    built.map_err(|error| CallError::new(DESCRIBE_PARAMETERS, Class::Rejected, error.to_string()))
 }
 
 async fn describe(
@@ -273,12 +269,10 @@ async fn delete(
 
 fn sdk_tags(operation: super::Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     let build = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
-    tags.iter().map(build).collect::<Result<_, _>>().map_err(|error| CallError {
-        operation,
-        class: Class::Rejected,
-        code: None,
-        message: error.to_string(),
-    })
+    tags.iter()
+        .map(build)
+        .collect::<Result<_, _>>()
+        .map_err(|error| CallError::new(operation, Class::Rejected, error.to_string()))
 }
 
 const fn sdk_tier(tier: Tier) -> ParameterTier {
@@ -400,7 +394,7 @@ async fn took_effect(
     error: CallError,
 ) -> Result<i64, CallError> {
     // What AWS refused was not done; an answer that never came, or one of a later try, says nothing of the first.
-    if matches!(error.class, Class::Denied | Class::Rejected | Class::NotFound | Class::Busy) {
+    if matches!(error.class, Class::Denied | Class::Rejected | Class::NotFound | Class::Busy | Class::Interrupted) {
         return Err(error);
     }
     match get_parameters(client, pacer, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {

@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::{IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
-    LIST_TABLE_TAGS, LIST_TABLES, Pacer, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
+    LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
+use crate::resource::pacer::Pacer;
 use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads a table: all that the manifest manages of it, side by side.
@@ -94,7 +95,7 @@ async fn describe_passing(
 }
 
 pub(super) fn failed(operation: crate::resource::Operation, class: Class, message: impl Into<String>) -> CallError {
-    CallError { operation, class, code: None, message: message.into() }
+    CallError::new(operation, class, message.into())
 }
 
 async fn read_ttl(client: &Client, pacer: &Pacer, name: &str) -> Result<Ttl, CallError> {
@@ -252,20 +253,14 @@ async fn set_ttl(
     let Err(error) = pacer.call(UPDATE_TIME_TO_LIVE, SETTLING, call).await else {
         return Ok(StepOutcome::Done);
     };
-    // The texts are the only thing that tells these apart: all of them are ValidationExceptions.
-    let says = |text: &str| error.message.contains(text);
-    if !says("already enabled")
-        && !says("already disabled")
-        && !says("different AttributeName")
-        && !says("multiple times within a fixed interval")
-    {
+    if !matches!(error.class, Class::AlreadySo | Class::AlreadyExists | Class::TooSoon) {
         return Err(error);
     }
     // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
     match (read_ttl(client, pacer, name).await?, enabled) {
         (Ttl::Enabled(live), true) if live == attribute => Ok(StepOutcome::Done),
         (Ttl::Disabled | Ttl::Disabling, false) => Ok(StepOutcome::Done),
-        _ if says("multiple times within a fixed interval") => {
+        _ if error.class == Class::TooSoon => {
             Ok(StepOutcome::Deferred(later("AWS allows one change of TTL an hour and has had one", Some(3600))))
         }
         (Ttl::Enabled(live), _) => {

@@ -8,7 +8,8 @@ use super::api::{Client, Waiting, describe, failed, wait};
 use super::diff::same_encryption;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
 use crate::resource::StepOutcome;
-use crate::resource::call::{CallError, Class, Pacer, UPDATE_TABLE};
+use crate::resource::call::{CallError, Class, UPDATE_TABLE};
+use crate::resource::pacer::Pacer;
 
 /// Makes a change, once the table is ACTIVE, unless it is there already.
 ///

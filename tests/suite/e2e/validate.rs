@@ -97,13 +97,6 @@ fn a_policys_fault_names_it_as_seen_from_where_the_user_is() {
 }
 
 #[test]
-fn a_log_is_plain_where_there_is_no_terminal() {
-    let run = project().run(&["plan", "-v"]).expect(0);
-    assert!(run.stderr.contains("answered action=\"ssm:GetParameters\""), "{}", run.stderr);
-    assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
-}
-
-#[test]
 fn no_manifest_says_how_to_start_one() {
     let world = World::new();
     snapshot!(world.run(&["plan"]).expect(1).stderr);

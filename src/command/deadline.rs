@@ -1,0 +1,74 @@
+//! `--timeout`: the time a run has, questions to the user not counted.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use crate::resource::interrupt::Interrupt;
+
+/// The time that is left to a run, if it is limited.
+#[derive(Debug, Default)]
+pub(super) struct Deadline {
+    left: Cell<Option<Duration>>,
+    running: RefCell<Option<(Instant, AbortHandle)>>,
+}
+
+impl Deadline {
+    /// Begins with so much time; when it is up, the interrupt is raised.
+    pub(super) fn begin(&self, limit: Duration, interrupt: &Interrupt) {
+        self.left.set(Some(limit));
+        self.go_on(interrupt);
+    }
+
+    /// Stops the clock, while the user thinks.
+    pub(super) fn pause(&self) {
+        if let (Some((since, clock)), Some(left)) = (self.running.take(), self.left.get()) {
+            clock.abort();
+            self.left.set(Some(left.saturating_sub(since.elapsed())));
+        }
+    }
+
+    /// Lets it run again.
+    pub(super) fn go_on(&self, interrupt: &Interrupt) {
+        let Some(left) = self.left.get() else { return };
+        let interrupt = interrupt.clone();
+        let clock = tokio::spawn(async move {
+            tokio::time::sleep(left).await;
+            interrupt.expire();
+        });
+        self.running.replace(Some((Instant::now(), clock.abort_handle())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::interrupt::Cause;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_a_user_thinks_does_not_count() {
+        let (deadline, interrupt) = (Deadline::default(), Interrupt::default());
+        let seconds = |count| tokio::time::sleep(Duration::from_secs(count));
+        deadline.begin(Duration::from_secs(10), &interrupt);
+        seconds(6).await;
+        deadline.pause();
+        seconds(3600).await;
+        assert_eq!(interrupt.cause(), None);
+        deadline.go_on(&interrupt);
+        seconds(3).await;
+        assert_eq!(interrupt.cause(), None);
+        seconds(2).await;
+        assert_eq!(interrupt.cause(), Some(Cause::Deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_limit_it_never_ends() {
+        let (deadline, interrupt) = (Deadline::default(), Interrupt::default());
+        deadline.pause();
+        deadline.go_on(&interrupt);
+        tokio::time::sleep(Duration::from_secs(1_000_000)).await;
+        assert_eq!(interrupt.cause(), None);
+    }
+}

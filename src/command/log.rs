@@ -1,0 +1,46 @@
+//! What a run says of itself on stderr, and the file of what it did when.
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+use super::trace::TraceFile;
+use crate::cli::{Global, LogFormat};
+use crate::error::Error;
+use crate::report::Terminal;
+
+/// Begins logging.
+///
+/// # Errors
+///
+/// Fails when the trace file cannot be written; the log itself works then.
+pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
+    let json = global.log_format == LogFormat::Json;
+    let level = match (global.verbose, json) {
+        (0, false) => "off,sentinel=warn",
+        // What is no log otherwise, such as progress, is one then.
+        (0, true) => "off,sentinel=info",
+        (1, _) => "off,sentinel=debug",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let log = if json {
+        layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+    } else {
+        let plain = layer().with_target(false).without_time();
+        plain.with_ansi(terminal.colors_notes()).with_writer(std::io::stderr).boxed()
+    };
+    let (trace, result) = match &global.trace_file {
+        None => (None, Ok(())),
+        Some(path) => match TraceFile::create(path) {
+            Ok(file) => (Some(file.with_filter(Targets::new().with_target("sentinel", tracing::Level::DEBUG))), Ok(())),
+            Err(error) => {
+                (None, Err(Error::File { path: path.display().to_string(), what: error.to_string(), hint: None }))
+            }
+        },
+    };
+    tracing_subscriber::registry().with(log.with_filter(filter)).with(trace).init();
+    result
+}

@@ -1,0 +1,588 @@
+//! When a call is made, and whether it is made again.
+//!
+//! The SDK's own retries are turned off: they know neither quotas nor each other, and nobody could count them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::call::{CallError, Class, Operation};
+use super::interrupt::Interrupt;
+use super::traffic::Traffic;
+use crate::code::Code;
+
+/// How long a call that AWS asks to make later is tried again before it counts as failed.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
+/// seen everywhere.
+const FAULT_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a refusal is held to tell of the account, and not of a moment.
+const MEMORY: Duration = Duration::from_secs(20);
+/// How often an AWS that never answered is tried.
+const KNOCKS: u32 = 3;
+/// The first pause before a call is made again, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
+/// How many calls a run makes again: so many, and so many more for each that was answered. Whoever meets an AWS that takes
+/// nothing for long learns of it, and does not add to its trouble.
+const AGAIN: (usize, usize) = (1000, 2);
+
+/// Paces every call by its quota, and makes those again whose failure passes.
+///
+/// An AWS that throttles makes a pass slower and never makes it fail. The pace starts as AWS documents it and finds what
+/// the account has: each refusal lowers it by a third, each answer raises it a little, faster below the pace that was
+/// last refused than above it.
+#[derive(Debug)]
+pub struct Pacer {
+    pace: Pace,
+    state: Mutex<State>,
+    interrupt: Interrupt,
+    traffic: Traffic,
+}
+
+/// Whether calls wait for their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Each operation at the pace AWS allows.
+    Aws,
+    /// As fast as they come, for an AWS that has no quotas.
+    Free,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    buckets: HashMap<&'static str, Bucket>,
+    answered: usize,
+    again: usize,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    tokens: f64,
+    rate: f64,
+    filled: Instant,
+    /// The pace that was last refused.
+    refused: Option<f64>,
+    /// When the pace was last lowered.
+    slowed: Option<Instant>,
+    /// Whether the last one to take a token had to wait for it.
+    pressed: bool,
+    /// Whether the user has been told that it is slow.
+    told: bool,
+    /// Who is next.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Bucket {
+    fn new(operation: Operation) -> Self {
+        Self {
+            tokens: operation.quota.burst,
+            rate: operation.quota.rate,
+            filled: Instant::now(),
+            refused: None,
+            slowed: None,
+            pressed: false,
+            told: false,
+            turn: Arc::default(),
+        }
+    }
+
+    /// Takes a token, or returns how long it takes until there is one.
+    fn take(&mut self, operation: Operation, waited: bool) -> Option<Duration> {
+        let now = Instant::now();
+        let earned = now.duration_since(self.filled).as_secs_f64() * self.rate;
+        self.tokens = (self.tokens + earned).min(operation.quota.burst);
+        self.filled = now;
+        // Sums of small parts are never quite whole.
+        if self.tokens > 1.0 - 1e-6 {
+            self.tokens -= 1.0;
+            self.pressed = waited;
+            return None;
+        }
+        Some(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
+    }
+}
+
+impl Pacer {
+    /// Returns a pacer whose waits end when the interrupt is raised.
+    pub fn new(pace: Pace, interrupt: Interrupt, traffic: Traffic) -> Self {
+        Self { pace, state: Mutex::default(), interrupt, traffic }
+    }
+
+    /// Waits for AWS to get on with something, unless the pass is ended.
+    pub async fn sleep(&self, operation: Operation, duration: Duration) -> Result<(), CallError> {
+        self.traffic.note(operation, |tally| tally.watching += duration);
+        self.wait(operation, duration).await
+    }
+
+    async fn wait(&self, operation: Operation, duration: Duration) -> Result<(), CallError> {
+        if !duration.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(duration) => {}
+                () = self.interrupt.wait() => {}
+            }
+        }
+        if !self.interrupt.raised() {
+            return Ok(());
+        }
+        Err(CallError::new(operation, Class::Interrupted, "interrupted"))
+    }
+
+    /// Makes a call, again while its failure is one that passes: throttling and faults always, and what `passes` names.
+    pub async fn call<T, E, F>(
+        &self,
+        operation: Operation,
+        passes: &[Class],
+        attempt: impl FnMut() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let span = tracing::debug_span!("call", action = operation.action());
+        self.until_answered(operation, passes, attempt).instrument(span).await
+    }
+
+    async fn until_answered<T, E, F>(
+        &self,
+        operation: Operation,
+        passes: &[Class],
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let started = Instant::now();
+        let (mut pause, longest) = PAUSES;
+        let mut tries = 0;
+        // A try that may have taken effect: whoever is interrupted after it has to say so.
+        let mut open: Option<CallError> = None;
+        loop {
+            if let Err(over) = self.take(operation).await {
+                return Err(open.unwrap_or(over));
+            }
+            tries += 1;
+            let span = tracing::debug_span!("request", number = tries);
+            let error = match self.attempt(operation, attempt(), tries).instrument(span).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let patience = self.patience(&error, passes, tries);
+            if patience.is_none_or(|patience| started.elapsed() + pause > patience) || !self.may_go_on() {
+                return Err(error);
+            }
+            if pause > Duration::from_secs(4)
+                && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.told, true))
+            {
+                tracing::warn!(
+                    "{} is made again until AWS takes it; its answer was: {}",
+                    operation.action(),
+                    error.said()
+                );
+            }
+            // Full jitter: callers that were refused together do not come back together.
+            let jittered = pause.mul_f64(fastrand::f64());
+            self.traffic.note(operation, |tally| tally.pausing += jittered);
+            if error.class.leaves_open() {
+                open = Some(error);
+            }
+            if let Err(over) = self.wait(operation, jittered).await {
+                return Err(open.unwrap_or(over));
+            }
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    /// Makes a request, and notes what came of it.
+    async fn attempt<T, E>(
+        &self,
+        operation: Operation,
+        answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        number: u32,
+    ) -> Result<T, CallError>
+    where
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let sent = Instant::now();
+        let result = tokio::select! {
+            result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
+            () = self.interrupt.overdue() => {
+                Err(CallError::new(operation, Class::Unreachable, "timed out: the time of the whole run is up"))
+            }
+        };
+        let took = sent.elapsed();
+        self.traffic.note(operation, |tally| {
+            tally.requests += 1;
+            tally.again += usize::from(number > 1);
+            tally.failed += usize::from(result.is_err());
+            tally.answering += took;
+        });
+        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        match &result {
+            Ok(answer) => {
+                let request_id = answer.request_id();
+                tracing::debug!(milliseconds, request_id, "answered");
+                self.with_state(|state| state.answered += 1);
+                self.speed_up(operation);
+            }
+            Err(error) => {
+                let request_id = error.request_id.as_deref();
+                tracing::debug!(milliseconds, request_id, class = ?error.class, said = error.message, "failed");
+                if error.class == Class::Throttled {
+                    self.slow_down(operation, sent);
+                }
+            }
+        }
+        result
+    }
+
+    /// Returns for how long a call that failed so is made again, if it is.
+    fn patience(&self, error: &CallError, passes: &[Class], tries: u32) -> Option<Duration> {
+        match error.class {
+            Class::Throttled => Some(PATIENCE),
+            Class::ServerFault => Some(FAULT_PATIENCE),
+            Class::Unreachable if matches!(error.trouble(), Code::Certificate | Code::Proxy) => None,
+            // An AWS that has answered is likely to answer again.
+            Class::Unreachable => {
+                (tries < KNOCKS || self.with_state(|state| state.answered > 0)).then_some(FAULT_PATIENCE)
+            }
+            class if !passes.contains(&class) => None,
+            Class::NotFound => Some(FAULT_PATIENCE),
+            _ => Some(PATIENCE),
+        }
+    }
+
+    /// Counts one more call that is made again, if the run has any left.
+    fn may_go_on(&self) -> bool {
+        let (least, each) = AGAIN;
+        self.with_state(|state| {
+            let more = state.again < least + each * state.answered;
+            state.again += usize::from(more);
+            more
+        })
+    }
+
+    /// Waits until the operation's pace allows one more call.
+    async fn take(&self, operation: Operation) -> Result<(), CallError> {
+        if self.pace == Pace::Free {
+            return self.wait(operation, Duration::ZERO).await;
+        }
+        let started = Instant::now();
+        let turn = self.with_bucket(operation, |bucket| Arc::clone(&bucket.turn));
+        let taken = async {
+            // One waits for the pace and the others for their turn, so that a pace that changes changes for all.
+            let _turn = tokio::select! {
+                turn = turn.lock() => turn,
+                () = self.interrupt.wait() => return self.wait(operation, Duration::ZERO).await,
+            };
+            let mut waited = false;
+            while let Some(missing) = self.with_bucket(operation, |bucket| bucket.take(operation, waited)) {
+                waited = true;
+                self.wait(operation, missing).await?;
+            }
+            self.wait(operation, Duration::ZERO).await
+        };
+        let taken = taken.await;
+        self.traffic.note(operation, |tally| tally.queueing += started.elapsed());
+        taken
+    }
+
+    /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
+    ///
+    /// Calls that were under way when it was lowered say nothing of the lower one.
+    fn slow_down(&self, operation: Operation, sent: Instant) {
+        self.with_bucket(operation, |bucket| {
+            bucket.tokens = bucket.tokens.min(0.0);
+            // What comes at once, unpaced, says nothing of the pace.
+            if bucket.pressed && bucket.slowed.is_none_or(|at| sent > at) {
+                bucket.slowed = Some(Instant::now());
+                bucket.refused = Some(bucket.rate);
+                bucket.rate = (bucket.rate * 0.7).max(0.5);
+            }
+        });
+    }
+
+    /// Raises the pace with an answer to a call that had to wait for its turn.
+    fn speed_up(&self, operation: Operation) {
+        let start = operation.quota.rate;
+        self.with_bucket(operation, |bucket| {
+            // Who is not held back learns nothing of how much more there is.
+            if bucket.pressed {
+                let lately = |at: Instant| at.elapsed() < MEMORY;
+                let more = match bucket.refused.filter(|_| bucket.slowed.is_some_and(lately)) {
+                    // Nobody has said no, or it may have been a passing storm.
+                    None => start * 0.01,
+                    // Back quickly to just below what was refused; beyond, a hundredth a second at the most.
+                    Some(refused) if bucket.rate < refused * 0.9 => refused * 0.05,
+                    Some(refused) => refused * (0.01 / bucket.rate).min(0.003),
+                };
+                bucket.rate = (bucket.rate + more).min(start * 20.0);
+            }
+        });
+    }
+
+    fn with_bucket<R>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> R) -> R {
+        self.with_state(|state| {
+            work(state.buckets.entry(operation.quota.name).or_insert_with(|| Bucket::new(operation)))
+        })
+    }
+
+    fn with_state<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::result_large_err, reason = "the SDK's own error, as large as it is")]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::metadata::ErrorMetadata;
+    use futures_util::future::join_all;
+
+    use super::super::call::{DESCRIBE_TABLE, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, PUT_PARAMETER};
+    use super::*;
+
+    type Answer = Result<HttpResponse, SdkError<ErrorMetadata, HttpResponse>>;
+
+    fn response(status: u16) -> HttpResponse {
+        HttpResponse::new(status.try_into().unwrap(), SdkBody::empty())
+    }
+
+    fn refused(code: &str) -> Answer {
+        let error = ErrorMetadata::builder().code(code).message("by the test").build();
+        Err(SdkError::service_error(error, response(400)))
+    }
+
+    fn lost() -> Answer {
+        Err(SdkError::timeout_error("timed out"))
+    }
+
+    fn pacer(interrupt: &Interrupt) -> Pacer {
+        Pacer::new(Pace::Aws, interrupt.clone(), Traffic::default())
+    }
+
+    /// An account with a quota of its own, whatever the documentation says.
+    struct Account {
+        rate: f64,
+        bucket: RefCell<(f64, Instant)>,
+        taken: Cell<usize>,
+    }
+
+    impl Account {
+        fn new(rate: f64) -> Self {
+            Self { rate, bucket: RefCell::new((20.0, Instant::now())), taken: Cell::new(0) }
+        }
+
+        async fn answer(&self) -> Answer {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let mut bucket = self.bucket.borrow_mut();
+            let now = Instant::now();
+            bucket.0 = (bucket.0 + now.duration_since(bucket.1).as_secs_f64() * self.rate).min(20.0);
+            bucket.1 = now;
+            if bucket.0 < 1.0 {
+                return refused("ThrottlingException");
+            }
+            bucket.0 -= 1.0;
+            self.taken.set(self.taken.get() + 1);
+            Ok(response(200))
+        }
+    }
+
+    /// Returns how much longer so many calls take than the account allows, and which part of the requests was refused.
+    async fn work_off(operation: Operation, rate: f64, calls: u32) -> (f64, f64) {
+        let pacer = pacer(&Interrupt::default());
+        let account = Account::new(rate);
+        let started = Instant::now();
+        let left = Cell::new(calls);
+        let worker = || async {
+            while left.get() > 0 {
+                left.set(left.get() - 1);
+                pacer.call(operation, &[], || account.answer()).await.unwrap();
+            }
+        };
+        join_all((0..16).map(|_| worker())).await;
+        assert_eq!(account.taken.get(), calls as usize);
+        let floor = (f64::from(calls) - 20.0) / rate;
+        let total = pacer.traffic.total();
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+        let refused = total.failed as f64 / total.requests as f64;
+        (started.elapsed().as_secs_f64() / floor, refused)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_pace_finds_what_the_account_has() {
+        let accounts = [
+            (PUT_PARAMETER, 1.0, 200),
+            (PUT_PARAMETER, 3.0, 1000),
+            (PUT_PARAMETER, 10.0, 2000),
+            (GET_PARAMETERS, 20.0, 2000),
+            (GET_PARAMETERS, 40.0, 2000),
+            (GET_PARAMETERS, 100.0, 10_000),
+        ];
+        for (seed, (operation, rate, calls)) in (0..3).flat_map(|seed| accounts.map(|account| (seed, account))) {
+            fastrand::seed(seed);
+            let (times, refused) = work_off(operation, rate, calls).await;
+            assert!(times < 1.2, "{calls} of {} at {rate} a second took {times} times the floor", operation.name);
+            assert!(refused < 0.1, "{refused} of {} were refused at {rate} a second", operation.name);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_over_the_burst_wait_their_turn() {
+        let pacer = pacer(&Interrupt::default());
+        let started = Instant::now();
+        for _ in 0..15 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        assert_eq!(started.elapsed(), Duration::ZERO);
+        for _ in 0..6 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let waited = started.elapsed().as_secs_f64();
+        assert!((1.9..2.2).contains(&waited), "six calls at three a second took {waited} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_of_one_quota_share_their_pace() {
+        let pacer = pacer(&Interrupt::default());
+        let started = Instant::now();
+        for _ in 0..40 {
+            pacer.take(GET_PARAMETERS).await.unwrap();
+        }
+        for _ in 0..40 {
+            pacer.take(GET_PARAMETERS_BY_PATH).await.unwrap();
+        }
+        assert_eq!(started.elapsed().as_millis() / 100, 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_refused_together_lower_the_pace_once() {
+        let pacer = pacer(&Interrupt::default());
+        for _ in 0..16 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let sent = Instant::now();
+        for _ in 0..8 {
+            pacer.slow_down(PUT_PARAMETER, sent);
+        }
+        let rate = pacer.with_bucket(PUT_PARAMETER, |bucket| bucket.rate);
+        assert!((rate - 2.1).abs() < 0.01, "{rate}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_ends_the_wait_for_a_turn() {
+        let interrupt = Interrupt::default();
+        let pacer = pacer(&interrupt);
+        for _ in 0..15 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let (turn, ()) = tokio::join!(pacer.take(PUT_PARAMETER), async { interrupt.raise() });
+        assert_eq!(turn.unwrap_err().class, Class::Interrupted);
+    }
+
+    /// Makes a call that is always answered so, and returns how it ended, after how long, and after how many requests.
+    async fn insist(pacer: &Pacer, passes: &[Class], answer: fn() -> Answer) -> (Class, Duration, usize) {
+        let (started, before) = (Instant::now(), pacer.traffic.total().requests);
+        let error = pacer.call(DESCRIBE_TABLE, passes, || async move { answer() }).await.unwrap_err();
+        (error.class, started.elapsed(), pacer.traffic.total().requests - before)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_tried_again_for_as_long_as_it_may_take() {
+        let pacer = pacer(&Interrupt::default());
+        let minutes = |duration: Duration| duration.as_secs() / 60;
+        let (class, took, _) = insist(&pacer, &[], || refused("ThrottlingException")).await;
+        assert_eq!((class, minutes(took)), (Class::Throttled, 14));
+        let (class, took, _) = insist(&pacer, &[], || refused("InternalServerError")).await;
+        assert!(class == Class::ServerFault && took < Duration::from_secs(61), "{took:?}");
+        for code in ["AccessDeniedException", "ValidationException", "ExpiredTokenException", "ResourceInUseException"]
+        {
+            let (_, took, requests) = insist(
+                &pacer,
+                &[],
+                match code {
+                    "AccessDeniedException" => || refused("AccessDeniedException"),
+                    "ValidationException" => || refused("ValidationException"),
+                    "ExpiredTokenException" => || refused("ExpiredTokenException"),
+                    _ => || refused("ResourceInUseException"),
+                },
+            )
+            .await;
+            assert!(requests == 1 && took < Duration::from_secs(1), "{code}: {requests} requests in {took:?}");
+        }
+        let (class, took, _) = insist(&pacer, &[Class::Busy], || refused("ResourceInUseException")).await;
+        assert_eq!((class, minutes(took)), (Class::Busy, 14));
+    }
+
+    /// Who cannot reach AWS at all learns of it at once; who was answered before waits a minute for the way to open again.
+    #[tokio::test(start_paused = true)]
+    async fn an_aws_that_answered_before_is_waited_for() {
+        let pacer = pacer(&Interrupt::default());
+        let (class, took, requests) = insist(&pacer, &[], lost).await;
+        assert!(
+            class == Class::Unreachable && requests == 3 && took < Duration::from_secs(2),
+            "{requests} in {took:?}"
+        );
+        pacer.call(DESCRIBE_TABLE, &[], || async { Answer::Ok(response(200)) }).await.unwrap();
+        let (_, took, requests) = insist(&pacer, &[], lost).await;
+        assert!(requests > 5 && took > Duration::from_secs(20), "{requests} in {took:?}");
+    }
+
+    /// However many calls meet an AWS that takes nothing: what they ask of it together is bounded, and then each fails at once.
+    #[tokio::test(start_paused = true)]
+    async fn no_storm_of_retries() {
+        let pacer = pacer(&Interrupt::default());
+        for _ in 0..300 {
+            insist(&pacer, &[], || refused("ThrottlingException")).await;
+        }
+        let total = pacer.traffic.total();
+        assert_eq!((total.again, total.requests), (1000, 1300));
+    }
+
+    /// The time is up in the middle of a request: it is waited for a little, and whether it took effect stays open.
+    #[tokio::test(start_paused = true)]
+    async fn a_request_under_way_when_the_time_is_up_is_waited_for_a_little() {
+        let interrupt = Interrupt::default();
+        let pacer = pacer(&interrupt);
+        let slow = |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            Answer::Ok(response(200))
+        };
+        let (quick, hanging, ()) = tokio::join!(
+            pacer.call(DESCRIBE_TABLE, &[], || slow(5)),
+            pacer.call(DESCRIBE_TABLE, &[], || slow(3600)),
+            async { interrupt.expire() }
+        );
+        assert!(quick.is_ok());
+        assert_eq!(hanging.unwrap_err().class, Class::Unreachable);
+        let error = pacer.call(DESCRIBE_TABLE, &[], || slow(0)).await.unwrap_err();
+        assert_eq!((error.class, pacer.traffic.total().requests), (Class::Interrupted, 2));
+    }
+
+    /// A write whose answer was lost, and which is then interrupted, may have taken effect: that is what is told.
+    #[tokio::test(start_paused = true)]
+    async fn an_interrupt_does_not_hide_that_a_try_may_have_taken_effect() {
+        for (first, told) in [("InternalServerError", Class::ServerFault), ("ThrottlingException", Class::Interrupted)]
+        {
+            let interrupt = Interrupt::default();
+            let pacer = pacer(&interrupt);
+            let answer = || async {
+                interrupt.raise();
+                refused(first)
+            };
+            assert_eq!(pacer.call(PUT_PARAMETER, &[], answer).await.unwrap_err().class, told);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a run tells of itself: its log, its summary, its time line, the ids by which AWS finds a call; and the time it has.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+fn project() -> World {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\n[profiles.prod]\n[tables.approvals]\n[tables.sessions]\n",
+    );
+    world
+}
+
+#[test]
+fn a_verbose_log_is_plain_and_ends_with_a_summary_of_what_was_asked() {
+    let run = project().run(&["plan", "-v"]).expect(0);
+    let line = run.stderr.lines().find(|line| line.contains("ssm:GetParameters\"")).unwrap_or_default();
+    assert!(line.contains("read{policies=2}:call{action=\"ssm:GetParameters\"}:request{number=1}: answered"), "{line}");
+    assert!(line.contains("request_id=\"local\""), "{line}");
+    assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
+    let (_, summary) = run.stderr.split_once("AWS: ").unwrap();
+    let (head, rows) = summary.split_once('\n').unwrap();
+    assert!(head.starts_with("6 requests, 4 failed"), "{head}");
+    let counts: BTreeMap<&str, &str> = rows.lines().filter_map(|row| row.trim().split_once("  ")).collect();
+    assert_eq!(counts.len(), 4, "{rows}");
+    assert!(counts["dynamodb:DescribeTable"].trim().starts_with("2  "), "{rows}");
+}
+
+#[test]
+fn a_run_that_was_not_asked_says_nothing_of_its_calls() {
+    let run = project().run(&["plan"]).expect(0);
+    assert!(!run.stderr.contains("AWS:") && !run.stderr.contains("DEBUG"), "{}", run.stderr);
+}
+
+#[test]
+fn a_json_log_is_one_object_a_line_and_asks_nothing() {
+    let world = project();
+    let lines = |stderr: &str| -> Vec<Value> {
+        stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+    };
+    let run = world.run(&["apply", "--log-format", "json"]).expect(1);
+    let told = lines(&run.stderr);
+    assert!(told.iter().any(|line| line["message"].as_str().unwrap().contains("error[E005]: there is no terminal")));
+    let run = world.run(&["apply", "--yes", "-v", "--log-format", "json"]).expect(0);
+    let told = lines(&run.stderr);
+    let says = |wanted: &dyn Fn(&Value) -> bool| told.iter().any(wanted);
+    assert!(says(&|line| line["message"].as_str().unwrap().ends_with("sentinel-requests: enabling TTL")), "{told:#?}");
+    assert!(says(&|line| {
+        let spans = line["spans"].as_array().cloned().unwrap_or_default();
+        let of = |name: &str, key: &str| spans.iter().find(|span| span["name"] == name).map(|span| span[key].clone());
+        of("resource", "address") == Some(json!("profiles.dev"))
+            && of("call", "action") == Some(json!("ssm:PutParameter"))
+            && line["request_id"] == "local"
+            && line["level"] == "DEBUG"
+            && line["timestamp"].is_string()
+    }));
+    assert!(run.stdout.contains("Verified: live is as desired."));
+}
+
+/// Every span of the time line lies within its lane without overlapping what is there, but for what it is a part of.
+#[test]
+fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
+    let world = project();
+    world.run(&["apply", "--yes", "--trace-file", "trace.json"]).expect(0);
+    // The format leaves the end of the array out.
+    let text = std::fs::read_to_string(world.folder.path().join("trace.json")).unwrap() + "]";
+    let events: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let spans: Vec<&Value> = events.iter().filter(|event| event["ph"] == "X").collect();
+    let named = |name: &str| spans.iter().filter(|span| span["name"] == name).count();
+    assert_eq!((named("ssm:PutParameter"), named("dynamodb:CreateTable"), named("profiles.dev")), (2, 2, 1));
+    let extent = |span: &Value| {
+        let start = span["ts"].as_f64().unwrap();
+        (start, start + span["dur"].as_f64().unwrap())
+    };
+    let mut lanes: BTreeMap<u64, Vec<(f64, f64)>> = BTreeMap::new();
+    for span in &spans {
+        lanes.entry(span["tid"].as_u64().unwrap()).or_default().push(extent(span));
+    }
+    assert!(lanes.len() > 1, "nothing ran side by side");
+    for lane in lanes.values() {
+        for (place, (start, end)) in lane.iter().enumerate() {
+            for (other, until) in &lane[place + 1..] {
+                let apart = end <= other || until <= start;
+                let within = (start >= other && end <= until) || (other >= start && until <= end);
+                assert!(apart || within, "{start}..{end} and {other}..{until} cross");
+            }
+        }
+    }
+    let answered =
+        spans.iter().filter(|span| span["cat"] == "request" && span["args"]["request_id"] == "local").count();
+    assert!(answered > 10, "{answered}");
+}
+
+#[test]
+fn a_trace_file_that_cannot_be_written_is_told_before_anything_is_asked() {
+    let world = project();
+    let run = world.run(&["plan", "--trace-file", "nowhere/trace.json"]).expect(1);
+    assert!(run.stderr.contains("error[E002]: nowhere/trace.json: "), "{}", run.stderr);
+    assert_eq!(world.calls().len(), 0);
+}
+
+#[test]
+fn a_failed_call_is_told_with_the_id_by_which_aws_finds_it() {
+    let world = project();
+    world.fail("PutParameter", "AccessDeniedException", "");
+    let run = world.run(&["apply", "--yes", "--json"]).expect(5);
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let why = document["result"]["resources"][0]["why"].as_str().unwrap();
+    assert!(why.contains("ssm:PutParameter: AccessDeniedException") && why.ends_with("(request local)"), "{why}");
+}
+
+/// The time is up while AWS takes no table: what is done is told, what is not too, and running again goes on.
+#[test]
+fn a_run_ends_in_the_time_it_is_given() {
+    let world = project();
+    world.fail("CreateTable", "ThrottlingException", "");
+    let run = world.run(&["apply", "--yes", "--timeout", "2s"]).expect(5);
+    assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
+    let late =
+        "X Approvals table: sentinel-requests: not done in the time that --timeout gives\n      not done: creating";
+    assert!(run.stdout.contains(late), "{}", run.stdout);
+    assert!(run.stdout.contains("2 not done."), "{}", run.stdout);
+    assert!(run.stdout.contains("run the same command again to go on from here"), "{}", run.stdout);
+    world.clear_faults();
+    world.run(&["apply", "--yes", "--timeout", "10m"]).expect(0);
+}
+
+#[test]
+fn a_plan_that_is_not_made_in_time_is_an_error() {
+    let world = project();
+    world.fail("GetParameters", "ThrottlingException", "");
+    let run = world.run(&["plan", "--timeout", "1s"]).expect(1);
+    assert!(
+        run.stderr
+            .contains("error[E008]: the time that --timeout gives was up before anything was changed\nhint: give"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(world.writes(), Vec::<String>::new());
+}
