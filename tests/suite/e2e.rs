@@ -6,6 +6,7 @@ mod errors;
 mod iam;
 mod import;
 mod init;
+mod kill;
 mod observe;
 mod plan;
 mod policy;
