@@ -76,10 +76,12 @@ async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, E
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
     guard::account(&now, "the plan", destination.account_id.as_deref()).map_err(Error::Refused)?;
     guard::unmoved(plan, &now).map_err(Error::Refused)?;
+    let pass = Pass { plan: plan.clone(), desired: desired.clone() };
+    guard::unaltered(&pass, &now).map_err(Error::Refused)?;
     // As planned, but for who carries it out and where the region was named.
     let target = Target { local: target.local.clone(), ..now.target };
-    let plan = Plan { target, ..plan.clone() };
-    Ok(Planned { destination, reader, pass: Pass { plan, desired: desired.clone() }, review: review.clone() })
+    let pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
+    Ok(Planned { destination, reader, pass, review: review.clone() })
 }
 
 /// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::Pass;
 use super::plan::{Action, Plan, ResourcePlan, Seen};
 use crate::change::Consent;
 use crate::code::Code;
-use crate::resource::Address;
+use crate::resource::{Address, DesiredResource, Kind};
 
 /// A refusal: what was found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,38 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     Err(Refusal {
         code: Code::Stale,
         message: format!("the plan no longer holds, and nothing was changed. Since it was made:{}", moved.concat()),
+        hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
+    })
+}
+
+/// Refuses a saved plan whose steps are not those that follow from what it says is desired and was seen.
+///
+/// `now` is planned from the plan's own desired state. The same version plans the same steps on the same ground, so that others were
+/// put there by somebody; and what is desired has to lie where the plan says that policies are.
+///
+/// # Errors
+///
+/// Names the first resource that is not as it was planned.
+pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
+    let Pass { plan, desired } = pass;
+    let root = &plan.target.policy_root;
+    let stray = desired.iter().find(|one| {
+        one.address().kind == Kind::PolicyParameter && one.name() != format!("{root}/{}", one.address().key)
+    });
+    let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
+    let same = |one: &&ResourcePlan| match found.get(&one.address) {
+        Some(now) => now.steps == one.steps && now.withheld == one.withheld && now.name == one.name,
+        None => false,
+    };
+    let altered = plan.resources.iter().filter(|one| one.seen != Seen::Unknown).find(|one| !same(one));
+    let address = stray.map(DesiredResource::address).or(altered.map(|one| &one.address));
+    let Some(address) = address else { return Ok(()) };
+    Err(Refusal {
+        code: Code::UnusablePlan,
+        message: format!(
+            "the plan was changed after it was made: what it would do with {address} does not follow from what it says is \
+             desired; nothing was changed"
+        ),
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })
 }

@@ -1,5 +1,6 @@
 //! Saved plans: exactly what was reviewed is done, or nothing.
 
+use sentinel::planfile::PlanFile;
 use serde_json::{Value, json};
 
 use super::{MANIFEST, POLICY, project};
@@ -191,6 +192,43 @@ fn a_plan_that_was_edited_or_is_of_another_version_is_refused() {
     }
     assert!(world.calls().is_empty());
     world.run(&["apply", "gone.json", "--yes"]).expect(1);
+}
+
+/// Whoever can write the file can make its digest right again; what it would do still has to follow from what it shows.
+#[test]
+fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
+    let world = project();
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
+    let forged = |forge: &dyn Fn(&mut Value)| {
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        forge(&mut document);
+        serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap()
+    };
+    // All of it is the same, but for what is written.
+    let steps = forged(&|document| {
+        document["targets"][0]["resources"][0]["steps"][0]["content"] =
+            json!(POLICY.replace("developers", "intruders"));
+    });
+    // What is desired is another parameter, which is no policy.
+    let elsewhere = forged(&|document| {
+        let moved = document.to_string().replace("/sentinel/policies/staging", "/prod/database/password");
+        *document = serde_json::from_str(&moved).unwrap();
+    });
+    world.calls();
+    for forged in [steps, elsewhere] {
+        PlanFile::read(&forged).unwrap();
+        world.write("p.json", &forged);
+        let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+        assert!(
+            run.stderr.contains("error[E403]: the plan was changed after it was made: what it would do with profiles."),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(world.writes(), [""; 0]);
+    }
+    world.write("p.json", &text);
+    world.run(&["apply", "p.json", "--yes"]).expect(0);
 }
 
 #[test]
