@@ -24,8 +24,21 @@ pub(super) fn escape_json(text: &str) -> String {
     safe
 }
 
+/// Returns a text of the same bytes in number and place, with a stand-in for what a terminal would obey and the renderer of
+/// marked lines lets through.
+pub(super) fn in_place(text: &str) -> String {
+    let stand_in = |letter: char| match letter.len_utf8() {
+        _ if !letter.is_control() && !is_deceiving(letter) => letter,
+        2 => '·',
+        3 => '\u{fffd}',
+        // What is left is ASCII, which the renderer shows as pictures.
+        _ => letter,
+    };
+    text.chars().map(stand_in).collect()
+}
+
 /// Returns whether a character reorders or hides text, so that something other is shown than what is stored.
-fn is_deceiving(letter: char) -> bool {
+pub(super) fn is_deceiving(letter: char) -> bool {
     matches!(letter,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }

@@ -2,6 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::escape::in_place;
 use super::escape_lines;
 use crate::diagnostic::{Fault, Source};
 use crate::policy::lint::Finding;
@@ -12,8 +13,8 @@ pub(super) fn marked(source: &Source, finding: &Finding) -> String {
     let help = escape_lines(&finding.help);
     let end = finding.span.end.min(source.text.len());
     let span = finding.span.start.min(end)..end;
-    let snippet =
-        Snippet::source(source.text.as_str()).path(path.as_str()).annotation(AnnotationKind::Primary.span(span));
+    let text = in_place(&source.text);
+    let snippet = Snippet::source(text.as_str()).path(path.as_str()).annotation(AnnotationKind::Primary.span(span));
     let group = Group::with_title(Level::WARNING.primary_title(title.as_str()).id(finding.code.code()))
         .element(snippet)
         .element(Level::HELP.message(help.as_str()));
@@ -27,12 +28,12 @@ pub fn render(faults: &[Fault]) -> String {
     for fault in faults {
         let title = escape_lines(&fault.message);
         let label = escape_lines(&fault.label);
-        // The marks are placed by bytes, so what is shown must be the text as it is; control characters are replaced
-        // by the renderer itself.
+        // The marks are placed by bytes, so that what is shown must be as long as the text is.
+        let source = in_place(&fault.source.text);
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
         let path = escape_lines(&fault.source.path);
-        let snippet = Snippet::source(fault.source.text.as_str())
+        let snippet = Snippet::source(source.as_str())
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(span).label(label.as_str()));
         let help = fault.help.as_ref().map(|help| escape_lines(help));
@@ -52,6 +53,8 @@ pub fn render(faults: &[Fault]) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::escape::is_deceiving;
+    use super::super::without_colour;
     use super::*;
     use crate::diagnostic::Faults;
     use crate::{manifest, policy};
@@ -68,6 +71,7 @@ mod tests {
             Just("region = \"".to_owned()),
             Just("\u{1b}[31m\u{202e}\r\n".to_owned()),
             Just("é = '…'\n".to_owned()),
+            Just("# \u{99}\u{9b}2J\u{ad}\u{7f}\u{200b}\n: ".to_owned()),
             Just("\t&a [*a, *b]\n".to_owned()),
             "\\PC{0,12}\n?",
             any::<char>().prop_map(String::from),
@@ -82,8 +86,9 @@ mod tests {
             let mut faults = Faults::default();
             manifest::parse(&source, &mut faults);
             policy::check(&source, &mut faults);
-            let rendered = render(&faults.into_sorted());
-            prop_assert!(!rendered.contains('\u{202e}'), "{rendered:?}");
+            let rendered = without_colour(&render(&faults.into_sorted()));
+            let obeyed = |letter: char| letter != '\n' && (letter.is_control() || is_deceiving(letter));
+            prop_assert!(!rendered.contains(obeyed), "{rendered:?}");
         }
     }
 }
