@@ -10,18 +10,21 @@ pub struct Source {
     pub path: String,
     /// The whole text.
     pub text: String,
+    /// Where its lines end.
+    breaks: Vec<usize>,
 }
 
 impl Source {
     /// Returns a shared source.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self { path: path.into(), text: text.into() })
+        let text = text.into();
+        let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place).collect();
+        Arc::new(Self { path: path.into(), text, breaks })
     }
 
     /// Returns the line, from 1, on which the byte offset lies.
     pub fn line(&self, offset: usize) -> usize {
-        let end = offset.min(self.text.len());
-        self.text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+        self.breaks.partition_point(|place| *place < offset) + 1
     }
 }
 
@@ -81,5 +84,17 @@ impl Faults {
         let place = |fault: &Fault| order.iter().position(|path| *path == fault.source.path);
         self.0.sort_by_key(|fault| (place(fault), fault.span.start));
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_break_ends_its_own_line() {
+        let source = Source::new("x", "a\nbc\n\nd");
+        let lines: Vec<usize> = (0..=9).map(|offset| source.line(offset)).collect();
+        assert_eq!(lines, [1, 1, 2, 2, 2, 3, 4, 4, 4, 4]);
     }
 }

@@ -17,7 +17,7 @@ use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 pub use layout::Builtin;
 pub use live::is_uniform;
 pub use parse::{Parsed, check_region, parse};
-pub use resolve::{Loaded, Overrides, resolve};
+pub use resolve::{Loaded, Overrides, cases_file, resolve};
 
 /// Where policies stand when nothing else is said.
 pub const DEFAULT_ROOT: &str = "/sentinel/policies";

@@ -53,7 +53,7 @@ impl Project {
             let place = line.map(|line| Place { path: self.source.path.clone(), line: *line });
             let section = manifest.profiles.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter);
             let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
-            let cases = policy.as_deref().map(cases_file);
+            let cases = policy.as_deref().map(manifest::cases_file);
             let cases = cases.and_then(|path| {
                 let text = std::fs::read_to_string(&path).ok()?;
                 Some(Source::new(path.display().to_string(), text))
@@ -68,11 +68,6 @@ impl Project {
             tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
         }
     }
-}
-
-/// Returns where the cases of a policy are.
-pub(super) fn cases_file(policy: &Path) -> PathBuf {
-    policy.with_extension("test.yaml")
 }
 
 impl Context {

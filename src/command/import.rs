@@ -183,6 +183,15 @@ impl Import {
             });
         }
         let made = if files.is_empty() { folder.to_owned() } else { folder.join("policies") };
+        if super::output::is_link(&made) && made != folder {
+            return Err(Error::File {
+                path: made.display().to_string(),
+                what: String::from(
+                    "this is a link, and policies would be written to where it leads; nothing was written",
+                ),
+                hint: Some(String::from("write into a new folder with -o, then compare")),
+            });
+        }
         std::fs::create_dir_all(&made).map_err(|error| Error::File {
             path: made.display().to_string(),
             what: error.to_string(),

@@ -11,6 +11,10 @@ use crate::error::{Error, Exit};
 /// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
 pub(super) fn open(folder: &Path, region: &str) -> Result<SharedHttpClient, Error> {
+    if super::output::is_link(folder) {
+        let what = format!("{} is a link; name the folder that it leads to with --local=PATH", folder.display());
+        return Err(Error::Local(what));
+    }
     let local = crate::local::LocalAws::open(folder, crate::local::Rules::default()).map_err(Error::Local)?;
     local.prepare(region).map_err(Error::Local)?;
     Ok(SharedHttpClient::new(local))

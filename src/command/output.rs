@@ -55,6 +55,9 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
 /// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
 fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::File { path: path.display().to_string(), what: what.to_owned(), hint: None };
+    if is_link(path) {
+        return Err(refused("this is a link, and what it leads to was left as it is; name the file itself"));
+    }
     if path.is_dir() {
         return Err(refused("this is a folder, and a file was to be written"));
     }
@@ -73,6 +76,12 @@ fn check(path: &Path) -> Result<(), Error> {
         });
     }
     Ok(())
+}
+
+/// Returns whether a path is a link to somewhere else: in a folder that others write to, one could lead to any file of the
+/// user's. The system's own, such as `/dev/stdout`, are meant.
+pub(super) fn is_link(path: &Path) -> bool {
+    !path.starts_with("/dev") && path.symlink_metadata().is_ok_and(|found| found.is_symlink())
 }
 
 fn plain(text: &str) -> String {

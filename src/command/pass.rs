@@ -18,7 +18,7 @@ use crate::resource::pacer::Pace;
 use crate::review::Review;
 
 /// How many targets are worked on at once.
-pub(super) const TARGETS: usize = 4;
+pub(super) const TARGETS: usize = 16;
 
 /// Where one pass goes, and with whose credentials.
 #[derive(Debug, Clone)]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::context::{Context, Project, cases_file};
+use super::context::{Context, Project};
 use crate::cli::{PolicyLintArgs, PolicyTestArgs};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::manifest::cases_file;
 use crate::policy::cases::{self, Case, Finding as Judged};
 use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{Policy, parse};

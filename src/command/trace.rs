@@ -74,6 +74,11 @@ impl Visit for Fields {
 impl TraceFile {
     /// Begins a file; what was in it is replaced.
     pub(super) fn create(path: &Path) -> std::io::Result<Self> {
+        if super::output::is_link(path) {
+            return Err(std::io::Error::other(
+                "this is a link, and what it leads to was left as it is; name the file itself",
+            ));
+        }
         let mut file = File::create(path)?;
         let process = json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": "sentinel" } });
         writeln!(file, "[\n{process}")?;

@@ -2,7 +2,7 @@
 //! checked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::parse::path;
@@ -145,6 +145,9 @@ impl Resolver<'_> {
                 return None;
             }
         };
+        if let Err(invalid) = cases_inside(self.folder, file) {
+            self.fault(&place, invalid, "beside this file");
+        }
         // As a path from where the user is, so that it can be opened from there.
         let shown = self.folder.join(file);
         let shown = shown.strip_prefix(".").unwrap_or(&shown).display().to_string();
@@ -268,6 +271,22 @@ fn billing(section: &TableSection) -> Option<Billing> {
             Some(Billing::Provisioned(Capacity { read: section.read_capacity?, write: section.write_capacity? }))
         }
     }
+}
+
+/// Returns where the cases of a policy are.
+pub fn cases_file(policy: &Path) -> PathBuf {
+    policy.with_extension("test.yaml")
+}
+
+/// Refuses cases beside a policy that are a link out of the manifest's folder: plans show of them.
+fn cases_inside(folder: &Path, policy: &str) -> Result<(), Invalid> {
+    let file = cases_file(Path::new(policy));
+    let (Ok(whole), Ok(folder)) = (folder.join(&file).canonicalize(), folder.canonicalize()) else { return Ok(()) };
+    if whole.starts_with(folder) {
+        return Ok(());
+    }
+    let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
+    Err(Invalid::new(problem, "keep them as a file of its own beside the policy"))
 }
 
 /// Reads a file that the manifest names, which must lie in the manifest's folder, links followed.

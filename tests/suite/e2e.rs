@@ -8,6 +8,7 @@ mod import;
 mod init;
 mod kill;
 mod observe;
+mod paths;
 mod plan;
 mod policy;
 mod prune;

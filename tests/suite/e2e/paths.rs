@@ -1,0 +1,142 @@
+//! Nothing is read or written outside the folder that it belongs to, whatever stands in a manifest, a saved plan or AWS, and
+//! wherever links in a checkout lead.
+#![cfg(unix)]
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use super::project;
+use crate::world::World;
+
+/// A folder of somebody else's, with a file whose content is a secret and is to stay as it is.
+struct Elsewhere {
+    folder: tempfile::TempDir,
+}
+
+const SECRET: &str = "version: \"1\"\nrules:\n  - { name: hush, effect: deny }\n";
+
+impl Elsewhere {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("theirs.yaml"), SECRET).unwrap();
+        Self { folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("theirs.yaml")
+    }
+
+    #[track_caller]
+    fn hold(&self) {
+        assert_eq!(std::fs::read_to_string(self.file()).unwrap(), SECRET);
+        assert_eq!(std::fs::read_dir(self.folder.path()).unwrap().count(), 1, "something was written there");
+    }
+}
+
+#[test]
+fn no_policy_is_read_from_outside_the_manifests_folder() {
+    let elsewhere = Elsewhere::new();
+    let world = World::new();
+    symlink(elsewhere.file(), world.folder.path().join("link.yaml")).unwrap();
+    symlink(elsewhere.folder.path(), world.folder.path().join("linked")).unwrap();
+    symlink("loop.yaml", world.folder.path().join("loop.yaml")).unwrap();
+    let absolute = elsewhere.file().display().to_string();
+    let up = format!("../{}/theirs.yaml", elsewhere.folder.path().file_name().unwrap().to_string_lossy());
+    for path in ["link.yaml", "linked/theirs.yaml", "loop.yaml", "a/../../x.yaml", &absolute, &up, "policies//../../x"]
+    {
+        world.write("sentinel.toml", &format!("[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"{path}\"\n"));
+        let run = world.run(&["plan"]).expect(1);
+        assert!(run.stderr.contains("error[E003]") && !run.stderr.contains("hush"), "{path}: {}", run.stderr);
+        assert!(world.calls().is_empty());
+    }
+}
+
+#[test]
+fn no_cases_are_read_from_outside_the_manifests_folder() {
+    let elsewhere = Elsewhere::new();
+    let world = project();
+    symlink(elsewhere.file(), world.folder.path().join("policies/dev.test.yaml")).unwrap();
+    for command in ["plan", "validate"] {
+        let run = world.run(&[command]).expect(1);
+        assert!(
+            run.stderr.contains("the cases \"policies/dev.test.yaml\" link out of the manifest's folder"),
+            "{}",
+            run.stderr
+        );
+        assert!(!run.stderr.contains("hush"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link() {
+    let elsewhere = Elsewhere::new();
+    let world = project();
+    world.run(&["plan", "--out", "older.json"]).expect(0);
+    symlink(elsewhere.file(), world.folder.path().join("out")).unwrap();
+    let outputs = [
+        &["plan", "--out-markdown", "out"][..],
+        &["plan", "--out-json", "out"],
+        &["plan", "--trace-file", "out"],
+        &["plan", "--out", "out"],
+        &["init", "bootstrap", "--profile", "x", "--write-manifest", "out"],
+    ];
+    for words in outputs {
+        let run = world.run(words).expect(1);
+        assert!(run.stderr.contains("error[E002]: out: "), "{words:?}: {}", run.stderr);
+        elsewhere.hold();
+    }
+    // Links of the system's own are meant.
+    let run = world.run(&["plan", "--quiet", "--out-markdown", "/dev/stderr"]).expect(0);
+    assert!(run.stderr.contains("<!-- sentinel: plan -->"), "{}", run.stderr);
+}
+
+/// A saved plan takes the place of a link to an older one, and what that led to stays.
+#[test]
+fn a_saved_plan_takes_the_place_of_a_link() {
+    let world = project();
+    let elsewhere = tempfile::tempdir().unwrap();
+    world.run(&["plan", "--out", "older.json"]).expect(0);
+    let older = elsewhere.path().join("older.json");
+    std::fs::rename(world.folder.path().join("older.json"), &older).unwrap();
+    let before = std::fs::read_to_string(&older).unwrap();
+    symlink(&older, world.folder.path().join("p.json")).unwrap();
+    world.run(&["plan", "--only", "tables.*", "--out", "p.json"]).expect(0);
+    assert_eq!(std::fs::read_to_string(&older).unwrap(), before);
+    assert!(!world.folder.path().join("p.json").symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn an_import_stays_in_its_folder() {
+    let elsewhere = Elsewhere::new();
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    std::fs::create_dir(world.folder.path().join("copy")).unwrap();
+    symlink(elsewhere.folder.path(), world.folder.path().join("copy/policies")).unwrap();
+    let run = world.run(&["import", "-o", "copy"]).expect(1);
+    assert!(run.stderr.contains("error[E002]: copy/policies: this is a link"), "{}", run.stderr);
+    elsewhere.hold();
+    // Names of parameters are no paths: what stands under the root with a name that would lead out is named, and left out.
+    let put = |name: &str| {
+        let body = serde_json::json!({ "Name": name, "Value": SECRET, "Type": "String" });
+        world.aws("AmazonSSM.PutParameter", &body);
+    };
+    put("/sentinel/policies/up/../../../evil");
+    put("/sentinel/policies/...");
+    world.run(&["import", "-o", "fresh"]).expect(0);
+    let written: Vec<PathBuf> = std::fs::read_dir(world.folder.path().join("fresh/policies"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(written.iter().all(|path| path.extension().is_some_and(|ending| ending == "yaml")), "{written:?}");
+    assert!(!world.folder.path().join("evil.yaml").exists() && !world.folder.path().join("fresh/evil.yaml").exists());
+}
+
+#[test]
+fn the_embedded_aws_is_not_kept_where_a_link_leads() {
+    let elsewhere = Elsewhere::new();
+    let world = project();
+    symlink(elsewhere.folder.path(), world.folder.path().join(".sentinel")).unwrap();
+    let run = crate::world::finish(world.command(&["apply", "--yes", "--local"]).spawn().unwrap()).expect(1);
+    assert!(run.stderr.contains("error[E006]: the embedded AWS: .sentinel is a link"), "{}", run.stderr);
+    elsewhere.hold();
+}
