@@ -62,7 +62,8 @@ pub async fn look(
     scope: Scope,
 ) -> Result<Pass, CallError> {
     let (caller, observed) = observe::observe(provider, &target.policy_root, &desired).await?;
-    let resources = observed.iter().map(|resource| diff::resource(resource, scope.intent)).collect();
+    // Each is let go once its difference is known: of ten thousand, two descriptions are not held at once.
+    let resources = observed.into_iter().map(|resource| diff::resource(&resource, scope.intent)).collect();
     let allowed = scope.allow.clone();
     let target = Target { caller: Some(caller), ..target };
     let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };

@@ -15,7 +15,7 @@ use crate::resource::policy_parameter::{PolicyParameter, profile_of};
 use crate::resource::table::Table;
 use crate::resource::{Address, Desired, DesiredResource, Gap, Kind, Observed, ObservedResource, Pair, Presence};
 
-/// How many reads are under way at once.
+/// How many reads of a kind are under way at once.
 const READS: usize = 32;
 
 /// One unit of reading, with the places of its resources in the manifest.
@@ -48,9 +48,12 @@ pub(super) async fn observe(
             }
         }
     };
-    let reads = stream::iter(batches(desired)).map(read).buffer_unordered(READS).collect::<Vec<_>>();
-    let (caller, found, owned) = future::join3(provider.identify(), reads, owned(provider, root, desired)).await;
-    let mut found: Vec<_> = found.into_iter().flatten().collect();
+    // Each kind waits for quotas of its own: none stands in another's way.
+    let [policies, tables] =
+        batches(desired).map(|reads| stream::iter(reads).map(read).buffer_unordered(READS).collect::<Vec<_>>());
+    let (caller, policies, tables, owned) =
+        future::join4(provider.identify(), policies, tables, owned(provider, root, desired)).await;
+    let mut found: Vec<_> = policies.into_iter().chain(tables).flatten().collect();
     found.sort_by_key(|(place, _)| *place);
     let mut found: Vec<ObservedResource> = found.into_iter().map(|(_, resource)| resource).collect();
     if let Some(owned) = owned {
@@ -59,17 +62,17 @@ pub(super) async fn observe(
     Ok((caller?, found))
 }
 
-fn batches(desired: &[DesiredResource]) -> Vec<Read<'_>> {
+/// Returns what is to be read, by kind.
+fn batches(desired: &[DesiredResource]) -> [Vec<Read<'_>>; 2] {
     let mut policies = Vec::new();
-    let mut reads = Vec::new();
+    let mut tables = Vec::new();
     for (place, resource) in desired.iter().enumerate() {
         match resource {
             DesiredResource::Policy(policy) => policies.push((place, policy)),
-            DesiredResource::Table(table) => reads.push(Read::Table(place, table)),
+            DesiredResource::Table(table) => tables.push(Read::Table(place, table)),
         }
     }
-    reads.extend(policies.chunks(POLICY_BATCH).map(|batch| Read::Policies(batch.to_vec())));
-    reads
+    [policies.chunks(POLICY_BATCH).map(|batch| Read::Policies(batch.to_vec())).collect(), tables]
 }
 
 /// Lists which parameters carry the ownership tag, where any is to be adopted.
