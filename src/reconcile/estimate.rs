@@ -132,6 +132,7 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
+    use super::Estimate;
     use crate::reconcile::{Intent, Plan, Scope, Target, diff};
     use crate::resource::policy_parameter::{PolicyParameter, Tier};
     use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, Ttl};
@@ -197,6 +198,11 @@ mod tests {
         // Tables are made side by side, each in 14 to 22 seconds with its indexes.
         let (least, most) = seconds(0, 3);
         assert!((14..=17).contains(&least) && (22..=26).contains(&most), "{least} to {most}");
+        assert!(!Estimate { seconds_at_most: 5, ..Estimate::default() }.is_worth_saying());
+        assert!(Estimate { seconds_at_most: 6, ..Estimate::default() }.is_worth_saying());
+        // A round trip for each call, sixteen at once: 2,000 calls take twelve seconds that no quota hides.
+        let (least, _) = seconds(10_000, 0);
+        assert!((3328 + 120..=3328 + 135).contains(&least), "{least}");
         assert!(!creating(3, 0).estimate().is_worth_saying() && creating(0, 1).estimate().is_worth_saying());
     }
 
@@ -205,6 +211,21 @@ mod tests {
         assert_eq!(creating(0, 0).estimate().calls, 0);
         // PutParameter and the look whether it is there, each; then one GetParameters for all ten.
         assert_eq!(creating(10, 0).estimate().calls, 21);
+        assert_eq!(creating(11, 0).estimate().calls, 24);
+        // CreateTable, DescribeTable, UpdateTimeToLive and what they look at, two looks more while it is created; then what is managed of it.
+        let with = |recovery, ttl| {
+            let mut plan = creating(0, 1);
+            let layout = plan.resources[0].layout.as_mut().unwrap();
+            layout.point_in_time_recovery = recovery;
+            layout.ttl = ttl;
+            plan.estimate().calls
+        };
+        let ttl = || Some(Ttl::Enabled(String::from("expires_at")));
+        let least = with(None, None);
+        assert_eq!(
+            (with(None, ttl()), with(Some(true), None), with(Some(true), ttl())),
+            (least + 1, least + 1, least + 2)
+        );
         let local =
             Plan { target: Target { local: Some(String::from("x")), ..creating(0, 0).target }, ..creating(100, 3) };
         assert_eq!((local.estimate().seconds_at_least, local.estimate().seconds_at_most), (0, 0));

@@ -172,3 +172,174 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::reconcile::{Intent, Scope, Target, diff};
+    use crate::resource::caller::Caller;
+    use crate::resource::policy_parameter::{ParameterType, PolicyParameter};
+    use crate::resource::{Desired, Facts, Live, Observed, ObservedResource, Pair, Presence, Step};
+
+    fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
+        let managed = PolicyParameter { content: Some(content.to_owned()), ..PolicyParameter::default() };
+        Desired::new(Address::profile(key), format!("/s/{key}"), managed)
+    }
+
+    fn live(content: &str) -> Observed<PolicyParameter> {
+        let parameter_type = Some(ParameterType::String);
+        let state = PolicyParameter { content: Some(content.to_owned()), parameter_type, ..PolicyParameter::default() };
+        let facts = Facts { version: Some(3), ..Facts::default() };
+        Observed::Present(Live { state, facts, gaps: Vec::new() })
+    }
+
+    /// Plans what is desired on what is live.
+    fn pass(pairs: Vec<(Desired<PolicyParameter>, Observed<PolicyParameter>)>) -> Pass {
+        let target = Target {
+            name: None,
+            region: String::from("us-east-1"),
+            region_source: String::from("a test"),
+            policy_root: String::from("/s"),
+            caller: Some(Caller { account: String::from("111111111111"), arn: String::from("arn:x") }),
+            local: None,
+        };
+        let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(desired.clone())).collect();
+        let resources = pairs.into_iter().map(|(desired, observed)| {
+            diff::resource(&ObservedResource::Policy(Pair { desired, observed }), Intent::Converge)
+        });
+        let plan = Plan {
+            target,
+            scope: Scope::default(),
+            resources: resources.collect(),
+            unmanaged: Vec::new(),
+            unlisted: Vec::new(),
+        };
+        Pass { plan, desired: wanted }
+    }
+
+    fn seen(plan: &mut Plan, fields: &[(&str, &str)]) {
+        let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
+        plan.resources[0].seen = Seen::Present(fields.collect::<BTreeMap<_, _>>());
+    }
+
+    #[test]
+    fn what_is_withheld_is_done_once_all_that_it_needs_is_allowed() {
+        let ownership = Some(String::from("managed-by"));
+        let gone = Desired { presence: Presence::Absent, ownership, ..desired("a", "x") };
+        let mut plan = pass(vec![(gone, live("x")), (desired("b", "x"), live("x"))]).plan;
+        assert_eq!((&plan.resources[0].action, plan.resources[0].steps.len()), (&Action::Refused, 0));
+        allow(&mut plan, &BTreeSet::from([Consent::Index]));
+        assert_eq!((&plan.resources[0].action, plan.resources[0].withheld.len()), (&Action::Refused, 1));
+        allow(&mut plan, &BTreeSet::from([Consent::Prune]));
+        assert_eq!((&plan.resources[0].action, plan.resources[0].steps.len()), (&Action::Delete, 1));
+        assert!(plan.resources[0].withheld.is_empty() && plan.resources[0].is_removal());
+        assert_eq!(plan.scope.allow, BTreeSet::from([Consent::Index, Consent::Prune]));
+        // What withholds nothing stays as it is.
+        assert_eq!(plan.resources[1].action, Action::Unchanged);
+        assert!(!plan.resources[1].is_removal());
+    }
+
+    #[test]
+    fn another_account_is_refused_unless_it_is_nobodys() {
+        let mut plan = pass(Vec::new()).plan;
+        assert_eq!(account(&plan, "the manifest", None), Ok(()));
+        assert_eq!(account(&plan, "the manifest", Some("111111111111")), Ok(()));
+        let refusal = account(&plan, "the manifest", Some("222222222222")).unwrap_err();
+        assert_eq!(refusal.code, Code::WrongAccount);
+        assert_eq!(
+            refusal.message,
+            "wrong account: the manifest is for 222222222222, the credentials are for 111111111111 (arn:x)"
+        );
+        plan.target.local = Some(String::from(".sentinel"));
+        assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
+        plan.target.caller = None;
+        plan.target.local = None;
+        assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
+    }
+
+    #[test]
+    fn an_unusual_share_begins_above_thirty_in_a_hundred_of_ten() {
+        let unusual = |touched, existing| Extent { touched, existing }.is_unusual();
+        assert!(unusual(4, 10) && unusual(31, 100) && unusual(10, 10));
+        assert!(!unusual(3, 10) && !unusual(30, 100) && !unusual(9, 9) && !unusual(0, 10));
+        assert_eq!(Extent { touched: 4, existing: 12 }.words(), "4 of 12 existing resources (33%)");
+        assert_eq!(Extent { touched: 0, existing: 0 }.words(), "0 of 0 existing resources (0%)");
+    }
+
+    #[test]
+    fn only_what_exists_and_is_changed_counts_as_touched() {
+        let mut pairs: Vec<_> = (0..6).map(|number| (desired(&format!("same{number}"), "x"), live("x"))).collect();
+        pairs.extend((0..4).map(|number| (desired(&format!("drift{number}"), "x"), live("y"))));
+        pairs.extend((0..20).map(|number| (desired(&format!("new{number}"), "x"), Observed::Absent)));
+        let plan = pass(pairs).plan;
+        assert_eq!(Extent::of(&plan), Extent { touched: 4, existing: 10 });
+        assert_eq!(extent(&plan, true), Ok(()));
+        let refusal = extent(&plan, false).unwrap_err();
+        assert_eq!(refusal.code, Code::Extent);
+        assert_eq!(
+            refusal.message,
+            "this would change or delete 4 of 10 existing resources (40%); nothing was changed"
+        );
+        let few = pass(vec![(desired("a", "x"), live("y"))]).plan;
+        assert_eq!(extent(&few, false), Ok(()));
+    }
+
+    #[test]
+    fn each_resource_that_moved_is_named_with_what_changed() {
+        let before = pass(vec![(desired("a", "x"), live("y"))]).plan;
+        assert_eq!(unmoved(&before, &before), Ok(()));
+        let words = |now: &Plan| unmoved(&before, now).unwrap_err().message;
+        let mut now = before.clone();
+        now.resources[0].seen = Seen::Absent;
+        assert!(words(&now).ends_with("\n  profiles.a (/s/a): was there, and is gone"));
+        now.resources[0].seen = Seen::Unknown;
+        assert!(words(&now).ends_with("cannot be read any more"));
+        let mut before = before;
+        seen(&mut before, &[("content", "1"), ("tier", "standard"), ("same", "s")]);
+        seen(&mut now, &[("content", "2"), ("tags.a", "b"), ("same", "s")]);
+        let refusal = unmoved(&before, &now).unwrap_err();
+        assert_eq!(refusal.code, Code::Stale);
+        assert!(
+            refusal.message.ends_with("(/s/a): content changed; tags.a absent -> b; tier standard -> absent"),
+            "{}",
+            refusal.message
+        );
+        let absent = pass(vec![(desired("a", "x"), Observed::Absent)]).plan;
+        assert!(unmoved(&absent, &now).unwrap_err().message.ends_with("was not there, and is now"));
+        // What could not be read has no steps that could go wrong.
+        before.resources[0].seen = Seen::Unknown;
+        assert_eq!(unmoved(&before, &now), Ok(()));
+    }
+
+    #[test]
+    fn a_plan_does_what_follows_from_what_it_says_and_nothing_else() {
+        let honest = pass(vec![(desired("a", "x"), live("y")), (desired("b", "x"), Observed::Absent)]);
+        let now = honest.plan.clone();
+        assert_eq!(unaltered(&honest, &now), Ok(()));
+        let refused = |forge: &dyn Fn(&mut Pass)| {
+            let mut forged = honest.clone();
+            forge(&mut forged);
+            let refusal = unaltered(&forged, &now).unwrap_err();
+            assert_eq!(refusal.code, Code::UnusablePlan);
+            refusal.message
+        };
+        let other: Vec<Step> = pass(vec![(desired("a", "z"), live("y"))]).plan.resources.remove(0).steps;
+        assert!(refused(&|pass| pass.plan.resources[0].steps.clone_from(&other)).contains("profiles.a"));
+        assert!(refused(&|pass| pass.plan.resources[1].steps.clear()).contains("profiles.b"));
+        assert!(refused(&|pass| pass.plan.resources[1].withheld.clone_from(&other)).contains("profiles.b"));
+        assert!(refused(&|pass| pass.plan.resources[0].name = String::from("/s/b")).contains("profiles.a"));
+        assert!(refused(&|pass| pass.plan.resources[0].address = Address::profile("c")).contains("profiles.c"));
+        let elsewhere = |pass: &mut Pass| {
+            let DesiredResource::Policy(policy) = &mut pass.desired[1] else { unreachable!("it is a policy") };
+            policy.name = String::from("/prod/password");
+        };
+        assert!(refused(&elsewhere).contains("profiles.b"));
+        // What could not be read does nothing.
+        let mut unread = honest.clone();
+        unread.plan.resources[0].seen = Seen::Unknown;
+        unread.plan.resources[0].steps.clear();
+        assert_eq!(unaltered(&unread, &now), Ok(()));
+    }
+}

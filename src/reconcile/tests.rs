@@ -281,6 +281,47 @@ async fn drift_of_a_table_is_repaired_by_apply_and_never_by_init() {
     assert_eq!((plan.action, plan.steps.len(), plan.changes.len()), (Action::Drift, 0, 1));
 }
 
+/// Being created with another layout than is desired: that is a difference, and what is still to come is none.
+#[tokio::test]
+async fn a_table_that_someone_else_is_creating_is_drift() {
+    let mut live = live_table("CREATING", Ttl::Disabled);
+    live.state.key.as_mut().unwrap().partition.name = String::from("other");
+    let plan = planned(live, Intent::Converge).await;
+    let paths: Vec<&str> = plan.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!((plan.action, paths), (Action::Refused, vec!["partition_key"]));
+}
+
+/// What could not be read of a table that is there stays known to be unknown.
+#[tokio::test]
+async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
+    let mut live = live_table("ACTIVE", Ttl::Disabled);
+    live.gaps.push(Gap::new(Some("tags"), &failure(Class::Denied)));
+    let fake = Fake::default();
+    fake.tables.borrow_mut().insert(String::from("t-1"), live);
+    let plan = plan(&fake, target(), &[table("t-1")], Scope::of(Intent::Converge)).await.unwrap().plan;
+    assert_eq!((plan.gaps().count(), plan.resources[0].gaps.len()), (1, 1));
+    assert!(plan.has_steps() && plan.has_differences() && plan.resources[0].exists());
+    let denied = Fake { denied: vec!["a"], ..Fake::default() };
+    let unread = super::plan(&denied, target(), &[policy("a", "x")], Scope::of(Intent::Converge)).await.unwrap().plan;
+    assert_eq!((unread.gaps().count(), unread.has_differences(), unread.resources[0].exists()), (1, false, false));
+}
+
+#[test]
+fn a_scope_holds_what_is_chosen_and_not_left_out() {
+    let scope = |only: &[&str], exclude: &[&str]| {
+        let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
+        Scope { only: owned(only), exclude: owned(exclude), ..Scope::default() }
+    };
+    let (dev, audit) = (Address::profile("dev"), Address::table("audit"));
+    let held = |scope: &Scope| (scope.holds(&dev), scope.holds(&audit), scope.is_filtered());
+    assert_eq!(held(&scope(&[], &[])), (true, true, false));
+    assert_eq!(held(&scope(&["profiles.*"], &[])), (true, false, true));
+    assert_eq!(held(&scope(&[], &["profiles.*"])), (false, true, true));
+    assert_eq!(held(&scope(&["*"], &["tables.a*"])), (true, false, true));
+    // A glob that cannot be read matches nothing.
+    assert_eq!(held(&scope(&["["], &[])), (false, false, true));
+}
+
 #[tokio::test]
 async fn a_table_that_is_going_away_takes_time() {
     let plan = planned(live_table("DELETING", Ttl::Disabled), Intent::Converge).await;
