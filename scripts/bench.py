@@ -379,7 +379,7 @@ def main():
         largest, smaller = alone[10000, 300, "plan"], alone[1000, 30, "plan"]
         each = (largest[2] - smaller[2]) * 1024 / (10300 - 1030)
         print(f"memory for each resource: {each:.1f} KiB")
-        bounds += [("10,000 by 300 in 2 s of CPU", largest[1] < 2), ("and 150 MiB", largest[2] < 150), ("4 KiB for each resource", each < 4)]
+        bounds += [("10,000 by 300 in 2 s of CPU", largest[1] < 2), ("and 150 MiB", largest[2] < 150), ("6.5 KiB for each resource", each < 6.5)]
     for (policies, tables, name), (_, idle) in together.items():
         ours = together[policies, tables, "sentinel"][1]
         if name != "sentinel":

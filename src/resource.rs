@@ -257,7 +257,7 @@ pub struct Pair<T> {
 #[expect(clippy::large_enum_variant, reason = "there are as many as a manifest has sections: a box would save nothing")]
 pub enum DesiredResource {
     Policy(Desired<PolicyParameter>),
-    Table(Desired<Table>),
+    Table(Box<Desired<Table>>),
 }
 
 impl DesiredResource {
@@ -309,7 +309,7 @@ impl DesiredResource {
 #[expect(clippy::large_enum_variant, reason = "there are as many as a manifest has sections: a box would save nothing")]
 pub enum ObservedResource {
     Policy(Pair<PolicyParameter>),
-    Table(Pair<Table>),
+    Table(Box<Pair<Table>>),
 }
 
 /// One AWS call that writes, or one wait.

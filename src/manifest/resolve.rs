@@ -54,7 +54,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
             let place = path(&["tables", key, "name"]);
             resolver.fault(&place, Invalid::new(message, "give each its own name"), "the same name again");
         }
-        desired.push(DesiredResource::Table(table));
+        desired.push(DesiredResource::Table(Box::new(table)));
     }
     let line = |address: &Address| {
         let place = parsed.place(&path(&[address.kind.section(), &address.key]));

@@ -163,11 +163,16 @@ mod tests {
                 ttl: Some(Ttl::Enabled(String::from("expires_at"))),
                 ..Table::default()
             };
-            DesiredResource::Table(Desired::new(Address::table(format!("t{number}")), format!("table-{number}"), table))
+            {
+                let address = Address::table(format!("t{number}"));
+                DesiredResource::Table(Box::new(Desired::new(address, format!("table-{number}"), table)))
+            }
         };
         let absent = |desired| match desired {
             DesiredResource::Policy(desired) => ObservedResource::Policy(Pair { desired, observed: Observed::Absent }),
-            DesiredResource::Table(desired) => ObservedResource::Table(Pair { desired, observed: Observed::Absent }),
+            DesiredResource::Table(desired) => {
+                ObservedResource::Table(Box::new(Pair { desired: *desired, observed: Observed::Absent }))
+            }
         };
         let target = Target {
             name: None,

@@ -44,7 +44,7 @@ pub(super) async fn observe(
             Read::Table(place, desired) => {
                 let span = tracing::debug_span!("read", address = %desired.address);
                 let observed = provider.table(desired).instrument(span).await;
-                vec![(place, ObservedResource::Table(Pair { desired: desired.clone(), observed }))]
+                vec![(place, ObservedResource::Table(Box::new(Pair { desired: desired.clone(), observed })))]
             }
         }
     };

@@ -144,7 +144,7 @@ fn table(name: &str) -> DesiredResource {
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
-    DesiredResource::Table(Desired::new(Address::table(name), name, managed))
+    DesiredResource::Table(Box::new(Desired::new(Address::table(name), name, managed)))
 }
 
 fn target() -> Target {
