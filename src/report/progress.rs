@@ -15,9 +15,43 @@ use crate::resource::{Address, Step};
 pub struct LiveProgress {
     terminal: Terminal,
     bars: MultiProgress,
-    working: Arc<Mutex<HashMap<Key, Working>>>,
+    state: Arc<Mutex<State>>,
     /// The target whose resources these are, where there are several.
     target: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    working: HashMap<Key, Working>,
+    done: usize,
+    /// The line above all others, where they may be more than a terminal has lines.
+    count: Option<ProgressBar>,
+}
+
+/// From how many lines on they are counted.
+const MANY: usize = 10;
+
+impl State {
+    /// Says how many there are, where that is not to be seen at a glance.
+    fn tell(&mut self, bars: &MultiProgress) {
+        let under_way = self.working.len();
+        if self.count.is_none() && under_way > MANY {
+            let bar = bars.insert(0, ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("  {msg}") {
+                bar.set_style(style);
+            }
+            self.count = Some(bar);
+        }
+        match &self.count {
+            Some(bar) if under_way > 0 => bar.set_message(format!("{under_way} under way, {} done", self.done)),
+            Some(bar) => {
+                bar.finish_and_clear();
+                bars.remove(bar);
+                self.count = None;
+            }
+            None => {}
+        }
+    }
 }
 
 /// A resource of a target.
@@ -32,7 +66,7 @@ struct Working {
 impl LiveProgress {
     pub(super) fn new(terminal: Terminal) -> Self {
         let target = if terminal.live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { terminal, bars: MultiProgress::with_draw_target(target), working: Arc::default(), target: None }
+        Self { terminal, bars: MultiProgress::with_draw_target(target), state: Arc::default(), target: None }
     }
 
     /// Returns the same for one target's resources.
@@ -63,8 +97,8 @@ impl LiveProgress {
         }
     }
 
-    fn with_working<R>(&self, work: impl FnOnce(&mut HashMap<Key, Working>) -> R) -> R {
-        work(&mut self.working.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    fn with_state<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        work(&mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
 }
 
@@ -72,9 +106,10 @@ impl Progress for LiveProgress {
     fn step(&self, resource: &ResourcePlan, step: &Step) {
         let words = format!("{}: {}", self.title(resource), escape(&step.describe()));
         self.line(&words);
-        self.with_working(|working| {
-            let bar = &working.entry(self.key(resource)).or_insert_with(|| self.start()).bar;
+        self.with_state(|state| {
+            let bar = &state.working.entry(self.key(resource)).or_insert_with(|| self.start()).bar;
             bar.set_message(words);
+            state.tell(&self.bars);
         });
     }
 
@@ -89,12 +124,15 @@ impl Progress for LiveProgress {
             Outcome::Interrupted => String::from("interrupted"),
             Outcome::OutOfTime => String::from("not done in time"),
         };
-        let since = self.with_working(|working| {
-            working.remove(&self.key(resource)).map(|working| {
+        let since = self.with_state(|state| {
+            let working = state.working.remove(&self.key(resource));
+            if let Some(working) = &working {
                 working.bar.finish_and_clear();
                 self.bars.remove(&working.bar);
-                working.since
-            })
+            }
+            state.done += 1;
+            state.tell(&self.bars);
+            working.map(|working| working.since)
         });
         let elapsed = since.map(|since| since.elapsed()).unwrap_or_default();
         self.line(&format!("{}: {} ({:.1} s)", self.title(resource), escape(&words), elapsed.as_secs_f64()));
