@@ -454,3 +454,105 @@ pub fn check_tag_value(value: &str) -> Result<(), Invalid> {
 fn tag_char(letter: char) -> bool {
     letter.is_alphanumeric() || letter == ' ' || "_.:/=+-@".contains(letter)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::call::{CREATE_TABLE, PUT_PARAMETER};
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_tag_is_what_aws_takes_and_nothing_longer() {
+        for key in ["a", &"k".repeat(128), "a b_.:/=+-@1", "é", "xaws:"] {
+            assert_eq!(check_tag_key(key), Ok(()), "{key}");
+        }
+        for key in ["", &"k".repeat(129), "a\nb", "a*", "aws:x", "AWS:x"] {
+            assert!(check_tag_key(key).is_err(), "{key}");
+        }
+        for value in ["", &"v".repeat(256), "a b_.:/=+-@1"] {
+            assert_eq!(check_tag_value(value), Ok(()), "{value}");
+        }
+        for value in [&*"v".repeat(257), "a*", "\u{1b}"] {
+            assert!(check_tag_value(value).is_err(), "{value:?}");
+        }
+        let refusal = check_tag_key("aws:x").unwrap_err().to_string();
+        assert!(refusal.starts_with("the tag key \"aws:x\" is reserved for AWS; a tag key has 1 to 128"), "{refusal}");
+    }
+
+    #[test]
+    fn aws_own_tags_are_no_part_of_ours() {
+        let live = tags(&[("aws:cloudformation", "x"), ("a", "1"), ("b", "2")]);
+        assert_eq!(tag_words(&live), "a=1, b=2");
+        let mut changes = Vec::new();
+        diff_tags(&live, &tags(&[("a", "1"), ("c", "3")]), &mut changes);
+        let changes: Vec<(&str, &str)> = changes.iter().map(|one| (one.path.as_str(), one.how.as_str())).collect();
+        assert_eq!(changes, [("tags.b", "untagged in place"), ("tags.c", "tagged in place")]);
+    }
+
+    #[test]
+    fn whose_a_resource_is_stands_in_its_tag_alone() {
+        let owner = |key: Option<&str>, found: &[(&str, &str)]| {
+            let (mut tags, mut facts) = (tags(found), Facts::default());
+            take_owner(&mut tags, key, &mut facts);
+            (tags.len(), facts.owned, facts.owner)
+        };
+        let theirs = Some(String::from("someone"));
+        assert_eq!(owner(None, &[("managed-by", OWNER)]), (1, None, None));
+        assert_eq!(owner(Some("managed-by"), &[("managed-by", OWNER)]), (0, Some(true), Some(OWNER.to_owned())));
+        assert_eq!(owner(Some("managed-by"), &[("managed-by", "someone"), ("a", "b")]), (1, Some(false), theirs));
+        assert_eq!(owner(Some("managed-by"), &[]), (0, Some(false), None));
+    }
+
+    /// Given to what is known not to have it, where that is wanted, and to nothing else.
+    #[test]
+    fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
+        let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {
+            let ownership = ownership.map(str::to_owned);
+            let desired = Desired { adopt, ownership, ..Desired::new(Address::profile("dev"), "/s/dev", ()) };
+            let facts = Facts { owned, ..Facts::default() };
+            let change = desired.adoption(&facts).map(|change| (change.path, change.how));
+            assert_eq!(change.is_some(), !desired.owner_tags(&facts).is_empty());
+            (change, desired.owner_tags(&facts))
+        };
+        let given = (Some((String::from("tags.mark"), String::from("adopted"))), tags(&[("mark", OWNER)]));
+        assert_eq!(gives(true, Some("mark"), Some(false)), given);
+        for (adopt, ownership, owned) in [
+            (false, Some("mark"), Some(false)),
+            (true, None, Some(false)),
+            (true, Some("mark"), Some(true)),
+            (true, Some("mark"), None),
+        ] {
+            assert_eq!(gives(adopt, ownership, owned), (None, Tags::new()), "{adopt} {ownership:?} {owned:?}");
+        }
+    }
+
+    #[test]
+    fn a_resource_is_of_one_kind() {
+        let policy = Desired::new(Address::profile("dev"), "/s/dev", PolicyParameter::default());
+        let table = Desired::new(Address::table("audit"), "acme-audit", Table::default());
+        let (policy, table) = (DesiredResource::Policy(policy), DesiredResource::Table(Box::new(table)));
+        assert_eq!((policy.name(), table.name()), ("/s/dev", "acme-audit"));
+        assert!(policy.as_policy().is_some() && policy.as_table().is_none());
+        assert!(table.as_table().is_some() && table.as_policy().is_none());
+    }
+
+    #[test]
+    fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
+        let name = || String::from("t");
+        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: String::from("mark") };
+        let create = TableStep::CreateTable { name: name(), table: Box::default() };
+        let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
+        let tier = policy_parameter::Tier::Standard;
+        let (content, tags) = (String::from("x"), Tags::new());
+        let put = PolicyStep::CreateParameter { name: name(), content, tier, tags, content_managed: true };
+        let facts = |step: Step| (step.writes(), step.defers(), step.needs());
+        assert_eq!(facts(Step::Policy(put)), (Some(PUT_PARAMETER), false, None));
+        assert_eq!(facts(Step::Table(create)), (Some(CREATE_TABLE), false, None));
+        assert_eq!(facts(Step::Policy(delete)), (Some(call::DELETE_PARAMETERS), false, Some(Consent::Prune)));
+        assert_eq!(facts(Step::Table(defer)), (None, true, None));
+        assert_eq!(facts(Step::Table(TableStep::WaitForTable { name: name() })), (None, false, None));
+    }
+}

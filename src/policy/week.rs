@@ -99,3 +99,21 @@ pub(super) fn speaks_of(rule: &Rule, user: Option<&str>, profile: Option<&str>, 
         && named(&conditions.profiles, profile)
         && (conditions.modes.is_empty() || conditions.modes.contains(&mode))
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::time;
+
+    use super::super::Hours;
+    use super::*;
+
+    #[test]
+    fn a_piece_lies_in_a_window_to_the_minute() {
+        let hours = Some(Hours { start: time(8, 30, 0, 0), end: time(9, 45, 0, 0) });
+        let window = Window { days: vec![Weekday::Tuesday], hours, zone: TimeZone::UTC };
+        let within = |piece: &Piece| piece.in_window(&window);
+        let open: Vec<(usize, u16, u16)> =
+            pieces([&window]).iter().filter(|piece| within(piece)).map(|one| (one.day, one.start, one.end)).collect();
+        assert_eq!(open, [(1, 510, 585)]);
+    }
+}
