@@ -24,7 +24,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::cli::{Color, LogFormat};
 
-pub use escape::{escape, escape_lines};
+pub use escape::{escape, escape_json, escape_lines};
 pub use faults::render as render_faults;
 pub use progress::LiveProgress;
 

@@ -1,5 +1,7 @@
 //! What a run says of itself on stderr, and the file of what it did when.
 
+use std::io::Write;
+
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::layer;
 use tracing_subscriber::layer::SubscriberExt;
@@ -9,7 +11,21 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::trace::TraceFile;
 use crate::cli::{Global, LogFormat};
 use crate::error::Error;
-use crate::report::Terminal;
+use crate::report::{Terminal, escape_json};
+
+/// Writes JSON to stderr, and in it nothing that a terminal obeys: what AWS says stands in it as it is.
+struct Harmless;
+
+impl Write for Harmless {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        std::io::stderr().write_all(escape_json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
 
 /// Begins logging.
 ///
@@ -27,7 +43,7 @@ pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
     };
     let filter = EnvFilter::try_from_env("SENTINEL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     let log = if json {
-        layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+        layer().json().flatten_event(true).with_writer(|| Harmless).boxed()
     } else {
         let plain = layer().with_target(false).without_time();
         plain.with_ansi(terminal.colors_notes()).with_writer(std::io::stderr).boxed()

@@ -12,7 +12,7 @@ pub fn escape_lines(text: &str) -> String {
 
 /// Returns a JSON text that means the same and has no control and direction-changing characters: a terminal is often where
 /// it goes first. Such characters only stand in strings, where JSON has an escape for them.
-pub(super) fn escape_json(text: &str) -> String {
+pub fn escape_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         if letter != '\n' && (letter.is_control() || is_deceiving(letter)) {

@@ -142,3 +142,20 @@ fn a_plan_that_is_not_made_in_time_is_an_error() {
     );
     assert_eq!(world.writes(), Vec::<String>::new());
 }
+
+/// What AWS says stands in a log, and nothing of it is obeyed by a terminal.
+#[test]
+fn a_log_holds_nothing_that_a_terminal_obeys() {
+    let world = project();
+    world.fault(|call| {
+        let hostile = "\u{1b}[2J \u{9b}31m \u{202e} \r\n error: all is well";
+        (call.operation == "GetParameters").then(|| crate::world::Answer::error(400, "ValidationException", hostile))
+    });
+    for format in ["text", "json"] {
+        let run = world.run(&["plan", "-v", "--log-format", format]).expect(1);
+        assert!(run.stderr.contains("all is well"), "{}", run.stderr);
+        let obeyed = |letter: char| letter != '\n' && (letter.is_control() || letter == '\u{202e}');
+        assert!(!run.stderr.contains(obeyed), "{format}: {:?}", run.stderr);
+        assert!(!run.stderr.lines().any(|line| line.trim_start().starts_with("error: all is well")), "{}", run.stderr);
+    }
+}
