@@ -83,9 +83,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
         context.deadline.begin(limit, &context.interrupt);
     }
     let result = dispatch(&context, cli.command).await;
-    if context.global.verbose > 0 {
-        context.terminal.note(&report::traffic::summary(&context.traffic));
-    }
+    context.sum_up();
     result
 }
 

@@ -94,6 +94,13 @@ impl Context {
         });
     }
 
+    /// Says what was asked of AWS, where more is to be said.
+    pub(super) fn sum_up(&self) {
+        if self.global.verbose > 0 {
+            self.terminal.note(&crate::report::traffic::summary(&self.traffic.take()));
+        }
+    }
+
     /// Runs work that only reads, which an interrupt ends at once.
     pub(super) async fn reading<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {

@@ -48,6 +48,13 @@ impl Traffic {
         work(tallies.entry(operation.action()).or_default());
     }
 
+    /// Returns what was counted so far, and begins anew.
+    #[must_use]
+    pub fn take(&self) -> Self {
+        let counted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        Self(Arc::new(Mutex::new(counted)))
+    }
+
     /// Returns what went to each operation, by its IAM action.
     pub fn by_action(&self) -> BTreeMap<String, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

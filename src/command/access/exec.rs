@@ -234,6 +234,8 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     if let Some(at) = credentials.expires.and_then(|at| Timestamp::from_second(at).ok()) {
         command.env("AWS_CREDENTIAL_EXPIRATION", at.to_string());
     }
+    // What there is to say is said before there is nobody to say it.
+    context.sum_up();
     // The command takes this process's place: its signals, its terminal and its exit code are its own.
     Err(not_started(&args.command, &command.exec()))
 }

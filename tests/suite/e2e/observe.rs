@@ -159,3 +159,14 @@ fn a_log_holds_nothing_that_a_terminal_obeys() {
         assert!(!run.stderr.lines().any(|line| line.trim_start().starts_with("error: all is well")), "{}", run.stderr);
     }
 }
+
+/// The command takes the process's place: what there is to say of the run is said before.
+#[test]
+fn exec_sums_up_before_it_gives_way() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n");
+    world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: all, effect: allow }\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    let run = world.run_as("alice", &["exec", "-v", "--profile", "dev", "--", "true"]).expect(0);
+    assert!(run.stderr.contains("AWS: 2 requests\n"), "{}", run.stderr);
+}
