@@ -511,7 +511,7 @@ mod tests {
     fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
         let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {
             let ownership = ownership.map(str::to_owned);
-            let desired = Desired { adopt, ownership, ..Desired::new(Address::profile("dev"), "/s/dev", ()) };
+            let desired = Desired { ownership, adopt, ..Desired::new(Address::profile("dev"), "/s/dev", ()) };
             let facts = Facts { owned, ..Facts::default() };
             let change = desired.adoption(&facts).map(|change| (change.path, change.how));
             assert_eq!(change.is_some(), !desired.owner_tags(&facts).is_empty());

@@ -4,11 +4,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
 use super::*;
-use crate::change::Takes;
+use crate::change::{Consent, Takes};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
 use crate::resource::policy_parameter::{Found, ParameterType, PolicyParameter, PolicyStep};
-use crate::resource::table::{Attribute, AttributeType, Key, Table, TableStep, Ttl};
+use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
 use crate::resource::{Address, Desired, Facts, Gap, Live, Observed, Step, StepOutcome};
 
 /// An AWS in memory, that notes what is done to it.
@@ -220,6 +220,8 @@ async fn what_cannot_be_read_is_planned_and_never_done() {
     let fake = Fake { denied: vec!["a"], ..Fake::default() };
     let (plan, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
     assert!(matches!(&plan.resources[0].action, Action::Unknown { if_absent } if if_absent.len() == 1));
+    // Whoever carries the plan out later must not take it for absent.
+    assert_eq!(plan.resources[0].seen, Seen::Unknown);
     let saved = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&saved).unwrap(), plan);
     assert!(!plan.has_steps());
@@ -304,6 +306,25 @@ async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
     let denied = Fake { denied: vec!["a"], ..Fake::default() };
     let unread = super::plan(&denied, target(), &[policy("a", "x")], Scope::of(Intent::Converge)).await.unwrap().plan;
     assert_eq!((unread.gaps().count(), unread.has_differences(), unread.resources[0].exists()), (1, false, false));
+}
+
+#[tokio::test]
+async fn what_would_lose_something_is_withheld_with_what_it_needs() {
+    let mut wanted = table("t-1");
+    let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
+    desired.managed.indexes = Some(BTreeMap::new());
+    let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
+    let key = live.state.key.clone().unwrap();
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
+    let fake = Fake::default();
+    fake.tables.borrow_mut().insert(String::from("t-1"), live);
+    let planned = plan(&fake, target(), &[wanted], Scope::of(Intent::Converge)).await.unwrap().plan;
+    let one = &planned.resources[0];
+    assert_eq!((&one.action, one.steps.len()), (&Action::Refused, 0));
+    let withheld: Vec<String> = one.withheld.iter().map(Step::describe).collect();
+    assert!(withheld[0].contains("more-index") && withheld.len() == 2, "{withheld:?}");
+    assert_eq!(one.needs, std::collections::BTreeSet::from([Consent::Index]));
 }
 
 #[test]
