@@ -1,6 +1,7 @@
 //! What differs between live and desired, and what it would take.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub enum FieldValue {
     /// A value in words.
     Words(String),
     /// A document of many lines.
-    Document(String),
+    Document(Arc<str>),
 }
 
 impl FieldValue {

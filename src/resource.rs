@@ -5,6 +5,7 @@
 
 pub mod call;
 pub mod caller;
+mod fields;
 pub mod interrupt;
 pub mod pacer;
 pub mod policy_parameter;
@@ -16,6 +17,7 @@ mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -24,6 +26,7 @@ use sha2::{Digest, Sha256};
 
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use call::Operation;
+pub use fields::Fields;
 use policy_parameter::{PolicyParameter, PolicyStep};
 use table::{Table, TableStep};
 
@@ -246,18 +249,18 @@ impl Gap {
 
 /// A desired resource and what was found of it; both sides are of one kind by type.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pair<T> {
-    pub desired: Desired<T>,
+pub struct Pair<'a, T> {
+    pub desired: &'a Desired<T>,
     pub observed: Observed<T>,
 }
 
-/// A desired resource of any kind.
+/// A desired resource of any kind. What is desired is the same in the manifest, in the pass of each target and in a saved plan, so
+/// that it is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there are as many as a manifest has sections: a box would save nothing")]
 pub enum DesiredResource {
-    Policy(Desired<PolicyParameter>),
-    Table(Box<Desired<Table>>),
+    Policy(Arc<Desired<PolicyParameter>>),
+    Table(Arc<Desired<Table>>),
 }
 
 impl DesiredResource {
@@ -281,8 +284,8 @@ impl DesiredResource {
     #[must_use]
     pub fn adopted(mut self) -> Self {
         match &mut self {
-            Self::Policy(policy) => policy.adopt = true,
-            Self::Table(table) => table.adopt = true,
+            Self::Policy(policy) => Arc::make_mut(policy).adopt = true,
+            Self::Table(table) => Arc::make_mut(table).adopt = true,
         }
         self
     }
@@ -307,9 +310,9 @@ impl DesiredResource {
 /// An observed resource of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::large_enum_variant, reason = "there are as many as a manifest has sections: a box would save nothing")]
-pub enum ObservedResource {
-    Policy(Pair<PolicyParameter>),
-    Table(Box<Pair<Table>>),
+pub enum ObservedResource<'a> {
+    Policy(Pair<'a, PolicyParameter>),
+    Table(Box<Pair<'a, Table>>),
 }
 
 /// One AWS call that writes, or one wait.
@@ -533,7 +536,7 @@ mod tests {
     fn a_resource_is_of_one_kind() {
         let policy = Desired::new(Address::profile("dev"), "/s/dev", PolicyParameter::default());
         let table = Desired::new(Address::table("audit"), "acme-audit", Table::default());
-        let (policy, table) = (DesiredResource::Policy(policy), DesiredResource::Table(Box::new(table)));
+        let (policy, table) = (DesiredResource::Policy(Arc::new(policy)), DesiredResource::Table(Arc::new(table)));
         assert_eq!((policy.name(), table.name()), ("/s/dev", "acme-audit"));
         assert!(policy.as_policy().is_some() && policy.as_table().is_none());
         assert!(table.as_table().is_some() && table.as_policy().is_none());
@@ -546,7 +549,7 @@ mod tests {
         let create = TableStep::CreateTable { name: name(), table: Box::default() };
         let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
         let tier = policy_parameter::Tier::Standard;
-        let (content, tags) = (String::from("x"), Tags::new());
+        let (content, tags) = ("x".into(), Tags::new());
         let put = PolicyStep::CreateParameter { name: name(), content, tier, tags, content_managed: true };
         let facts = |step: Step| (step.writes(), step.defers(), step.needs());
         assert_eq!(facts(Step::Policy(put)), (Some(PUT_PARAMETER), false, None));

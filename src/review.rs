@@ -19,7 +19,7 @@ use crate::resource::{Address, Kind, Step};
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    pub path: String,
+    pub path: Arc<str>,
     /// From 1.
     pub line: usize,
 }
@@ -89,24 +89,32 @@ impl Review {
 
     /// Looks at a plan with what the files say.
     pub fn of(plan: &Plan, materials: &Materials) -> Self {
-        let mut sharing = Sharing::new();
+        let policy_of = |address: &Address| materials.of.get(address)?.policy.as_deref();
+        let written = plan.resources.iter().filter(|resource| contents(resource).is_some());
+        let mut sharing: Sharing<'_> =
+            written.filter_map(|resource| Some((policy_of(&resource.address)?, BTreeSet::new()))).collect();
         for (address, material) in &materials.of {
-            if let Some(policy) = &material.policy {
-                sharing.entry(policy).or_default().insert(address.key.clone());
+            if let Some(own) = material.policy.as_deref().and_then(|policy| sharing.get_mut(policy)) {
+                own.insert(address.key.clone());
             }
         }
-        let remarks =
-            plan.resources.iter().map(|resource| (resource.address.clone(), remarks(resource, materials, &sharing)));
-        Self(remarks.filter(|(_, remarks)| *remarks != Remarks::default()).collect())
+        let mut review = BTreeMap::new();
+        for resource in &plan.resources {
+            let remarks = remarks(resource, materials, &sharing);
+            if remarks != Remarks::default() {
+                review.insert(resource.address.clone(), remarks);
+            }
+        }
+        Self(review)
     }
 }
 
-/// The profiles of each policy's file.
+/// The profiles of each file of a policy that is written.
 type Sharing<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
 fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>) -> Remarks {
-    let material = materials.of.get(&resource.address).cloned().unwrap_or_default();
-    let mut remarks = Remarks { source: material.place, ..Remarks::default() };
+    let material = materials.of.get(&resource.address);
+    let mut remarks = Remarks { source: material.and_then(|material| material.place.clone()), ..Remarks::default() };
     let profile = &resource.address.key;
     if resource.action == Action::Delete && resource.address.kind == Kind::PolicyParameter {
         // A profile without a policy lets nobody in.
@@ -114,8 +122,9 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
         remarks.means.push(Meaning { direction: Direction::Closes, words });
     }
     let Some((live, desired)) = contents(resource) else { return remarks };
-    let path = material.policy.unwrap_or_else(|| resource.name.clone());
-    let read = |text: &str| parse(&Source::new(path.clone(), text), &mut Faults::default());
+    let file = material.and_then(|material| material.policy.as_deref());
+    let path = file.unwrap_or(&resource.name);
+    let read = |text: &str| parse(&Source::new(path, text), &mut Faults::default());
     let Some(after) = read(desired) else { return remarks };
     // One that cannot be read lets nobody in, as one that is not there.
     let before = live.and_then(read);
@@ -126,13 +135,13 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     }
     // Several profiles may share one file, whose rules and cases say which of them they are about.
     let alone = BTreeSet::from([profile.clone()]);
-    let own = sharing.get(path.as_str()).unwrap_or(&alone);
+    let own = sharing.get(path).unwrap_or(&alone);
     let about_another = |case: &str| case != profile && own.contains(case);
-    remarks.cases =
-        material.cases.map(|cases| case_changes(&cases, before.as_ref(), &after, about_another)).unwrap_or_default();
+    let cases = material.and_then(|material| material.cases.as_ref());
+    remarks.cases = cases.map(|cases| case_changes(cases, before.as_ref(), &after, about_another)).unwrap_or_default();
     let setting = Setting { profiles: &materials.profiles, own, tables: &materials.tables };
     // A default-deny is this tool's own.
-    if materials.of.get(&resource.address).is_some_and(|material| material.policy.is_some()) {
+    if file.is_some() {
         remarks.findings = lint::lint(&Source::new(path, desired), Some(setting), &mut Faults::default());
     }
     remarks
@@ -146,14 +155,14 @@ fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
         return None;
     }
     let created = resource.steps.iter().find_map(|step| match step {
-        Step::Policy(PolicyStep::CreateParameter { content, .. }) => Some(content.as_str()),
+        Step::Policy(PolicyStep::CreateParameter { content, .. }) => Some(&**content),
         _ => None,
     });
     if let Some(content) = created {
         return Some((None, content));
     }
     let documents = resource.changes.iter().find_map(|change| match (&change.sides.live, &change.sides.desired) {
-        (FieldValue::Document(live), FieldValue::Document(desired)) => Some((live.as_str(), desired.as_str())),
+        (FieldValue::Document(live), FieldValue::Document(desired)) => Some((&**live, &**desired)),
         _ => None,
     });
     documents.map(|(live, desired)| (Some(live), desired))

@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::deadline::Deadline;
 use crate::cli::Global;
@@ -32,7 +33,7 @@ pub(super) struct Context {
 pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
-    pub(super) source: std::sync::Arc<Source>,
+    pub(super) source: Arc<Source>,
     /// Whether it is a file that people can look at.
     pub(super) on_disk: bool,
 }
@@ -47,10 +48,11 @@ impl Project {
     /// Returns what the files say beside the manifest itself.
     pub(super) fn materials(&self) -> Materials {
         let manifest = &self.loaded.manifest;
+        let path: Arc<str> = self.source.path.as_str().into();
         let of = self.loaded.desired.iter().map(|desired| {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
-            let place = line.map(|line| Place { path: self.source.path.clone(), line: *line });
+            let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
             let section = manifest.profiles.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter);
             let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
             let cases = policy.as_deref().map(manifest::cases_file);
@@ -145,12 +147,12 @@ impl Context {
         self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."), false)
     }
 
-    fn resolve(&self, source: &std::sync::Arc<Source>, folder: PathBuf, on_disk: bool) -> Result<Project, Error> {
+    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, on_disk: bool) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: std::sync::Arc::clone(source), on_disk })
+            Ok(Project { loaded, folder, source: Arc::clone(source), on_disk })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 
@@ -26,7 +27,7 @@ use crate::resource::{Address, Desired, Observed, Tags};
 #[derive(Debug, Default)]
 pub(super) struct Import {
     pub(super) manifest: Manifest,
-    files: Vec<(String, String)>,
+    files: Vec<(String, Arc<str>)>,
     resources: Vec<ImportedResource>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -102,7 +103,7 @@ impl Import {
         };
         let mut section = ProfileSection::default();
         let mut faults = Faults::default();
-        policy::check(&Source::new(name.clone(), content.clone()), &mut faults);
+        policy::check(&Source::new(name.clone(), &*content), &mut faults);
         let file = if faults.is_empty() {
             let file = self.file(&profile);
             section.policy = Some(file.clone());
@@ -170,8 +171,7 @@ impl Import {
     /// Writes all of it, or nothing where a file is in the way. Returns the paths, the manifest's first.
     pub(super) fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
         let manifest = folder.join("sentinel.toml");
-        let files: Vec<(PathBuf, &str)> =
-            self.files.iter().map(|(path, text)| (folder.join(path), text.as_str())).collect();
+        let files: Vec<(PathBuf, &str)> = self.files.iter().map(|(path, text)| (folder.join(path), &**text)).collect();
         let in_the_way = std::iter::once(&manifest).chain(files.iter().map(|(path, _)| path));
         let in_the_way: Vec<String> =
             in_the_way.filter(|path| path.symlink_metadata().is_ok()).map(|path| path.display().to_string()).collect();

@@ -44,7 +44,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
     let mut desired = Vec::new();
     for (key, section) in &parsed.manifest.profiles {
         let policy = resolver.profile(&policy_root, key, section);
-        desired.push(DesiredResource::Policy(policy));
+        desired.push(DesiredResource::Policy(Arc::new(policy)));
     }
     let mut names: HashMap<String, String> = HashMap::new();
     for (key, section) in &parsed.manifest.tables {
@@ -54,7 +54,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
             let place = path(&["tables", key, "name"]);
             resolver.fault(&place, Invalid::new(message, "give each its own name"), "the same name again");
         }
-        desired.push(DesiredResource::Table(Box::new(table)));
+        desired.push(DesiredResource::Table(Arc::new(table)));
     }
     let line = |address: &Address| {
         let place = parsed.place(&path(&[address.kind.section(), &address.key]));
@@ -110,6 +110,7 @@ impl Resolver<'_> {
             self.fault(&path(&["profiles", key]), invalid, "too long");
         }
         let content = section.policy.as_ref().and_then(|file| self.policy_file(key, file, section));
+        let content: Option<Arc<str>> = content.map(Arc::from);
         let managed = PolicyParameter {
             parameter_type: section.policy.as_ref().map(|_| ParameterType::String),
             content: content.clone(),
@@ -117,7 +118,7 @@ impl Resolver<'_> {
             tags: section.tags.as_ref().map(|own| self.tags(Some(own))),
         };
         let initial = PolicyParameter {
-            content: Some(content.unwrap_or_else(|| policy::default_deny(key))),
+            content: Some(content.unwrap_or_else(|| policy::default_deny(key).into())),
             parameter_type: Some(ParameterType::String),
             tier: Some(section.tier.unwrap_or(Tier::Standard)),
             tags: Some(self.initial_tags(&path(&["profiles", key]), section.tags.as_ref())),

@@ -1,16 +1,18 @@
 //! The pure difference of one resource, and the action it comes to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::resource::{Desired, Facts, Gap, Live, Observed, ObservedResource, Presence, Step, policy_parameter, table};
+use crate::resource::{
+    Desired, Facts, Fields, Gap, Live, Observed, ObservedResource, Presence, Step, policy_parameter, table,
+};
 
 /// Plans one resource.
-pub(super) fn resource(observed: &ObservedResource, intent: Intent) -> ResourcePlan {
+pub(super) fn resource(observed: &ObservedResource<'_>, intent: Intent) -> ResourcePlan {
     match observed {
         ObservedResource::Policy(pair) => {
-            let desired = &pair.desired;
+            let desired = pair.desired;
             let steps = |steps: Vec<_>| steps.into_iter().map(Step::Policy).collect();
             match (&pair.observed, desired.presence) {
                 (Observed::Absent, Presence::Absent) => plan(desired, Action::Unchanged, Facts::default()),
@@ -31,7 +33,7 @@ pub(super) fn resource(observed: &ObservedResource, intent: Intent) -> ResourceP
             }
         }
         ObservedResource::Table(pair) => {
-            let desired = &pair.desired;
+            let desired = pair.desired;
             let steps = |steps: Vec<_>| steps.into_iter().map(Step::Table).collect();
             match &pair.observed {
                 Observed::Absent => creation(desired, steps(table::create(desired))),
@@ -74,7 +76,7 @@ fn existing_table(desired: &Desired<table::Table>, live: &Live<table::Table>, in
 }
 
 impl ResourcePlan {
-    fn seeing(self, fields: BTreeMap<String, String>) -> Self {
+    fn seeing(self, fields: Fields) -> Self {
         Self { seen: Seen::Present(fields), ..self }
     }
 }
@@ -108,7 +110,7 @@ fn unknown<T>(desired: &Desired<T>, gap: &Gap, if_absent: Vec<Step>) -> Resource
 }
 
 /// Plans what should be gone: nothing, until it is allowed.
-fn removal<T>(desired: &Desired<T>, live: &Live<T>, steps: Vec<Step>, seen: BTreeMap<String, String>) -> ResourcePlan {
+fn removal<T>(desired: &Desired<T>, live: &Live<T>, steps: Vec<Step>, seen: Fields) -> ResourcePlan {
     let needs = BTreeSet::from([Consent::Prune]);
     ResourcePlan { needs, withheld: steps, ..plan(desired, Action::Refused, live.facts.clone()) }.seeing(seen)
 }

@@ -136,7 +136,7 @@ mod tests {
     use crate::reconcile::{Intent, Plan, Scope, Target, diff};
     use crate::resource::policy_parameter::{PolicyParameter, Tier};
     use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, Ttl};
-    use crate::resource::{Address, Desired, DesiredResource, Observed, ObservedResource, Pair, Tags};
+    use crate::resource::{Address, Desired, Observed, ObservedResource, Pair, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
@@ -149,12 +149,14 @@ mod tests {
         };
         let policy = |number: usize| {
             let policy = PolicyParameter {
-                content: Some(String::from("x")),
+                content: Some("x".into()),
                 tier: Some(Tier::Standard),
                 tags: Some(Tags::new()),
                 ..PolicyParameter::default()
             };
-            DesiredResource::Policy(Desired::new(Address::profile(format!("p{number}")), format!("/p{number}"), policy))
+            let desired = Desired::new(Address::profile(format!("p{number}")), format!("/p{number}"), policy);
+            let pair = Pair { desired: &desired, observed: Observed::Absent };
+            diff::resource(&ObservedResource::Policy(pair), Intent::Converge)
         };
         let table = |number: usize| {
             let table = Table {
@@ -163,16 +165,9 @@ mod tests {
                 ttl: Some(Ttl::Enabled(String::from("expires_at"))),
                 ..Table::default()
             };
-            {
-                let address = Address::table(format!("t{number}"));
-                DesiredResource::Table(Box::new(Desired::new(address, format!("table-{number}"), table)))
-            }
-        };
-        let absent = |desired| match desired {
-            DesiredResource::Policy(desired) => ObservedResource::Policy(Pair { desired, observed: Observed::Absent }),
-            DesiredResource::Table(desired) => {
-                ObservedResource::Table(Box::new(Pair { desired: *desired, observed: Observed::Absent }))
-            }
+            let desired = Desired::new(Address::table(format!("t{number}")), format!("table-{number}"), table);
+            let pair = Pair { desired: &desired, observed: Observed::Absent };
+            diff::resource(&ObservedResource::Table(Box::new(pair)), Intent::Converge)
         };
         let target = Target {
             name: None,
@@ -182,8 +177,7 @@ mod tests {
             caller: None,
             local: None,
         };
-        let desired = (0..policies).map(policy).chain((0..tables).map(table));
-        let resources = desired.map(|one| diff::resource(&absent(one), Intent::Converge)).collect();
+        let resources = (0..policies).map(policy).chain((0..tables).map(table)).collect();
         Plan { target, scope: Scope::default(), resources, unmanaged: Vec::new(), unlisted: Vec::new() }
     }
 

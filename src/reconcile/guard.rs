@@ -119,12 +119,9 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
             (_, Seen::Absent) => String::from("was there, and is gone"),
             (_, Seen::Unknown) => String::from("cannot be read any more"),
             (Seen::Present(before), Seen::Present(after)) => {
-                let fields: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-                let shown = |value: Option<&String>| value.map_or("absent", String::as_str).to_owned();
-                let differing = fields.into_iter().filter(|field| before.get(*field) != after.get(*field));
-                let words = differing.map(|field| match field.as_str() {
+                let words = before.differing(after).map(|(field, [before, after])| match field {
                     "content" => String::from("content changed"),
-                    field => format!("{field} {} -> {}", shown(before.get(field)), shown(after.get(field))),
+                    field => format!("{field} {} -> {}", before.unwrap_or("absent"), after.unwrap_or("absent")),
                 });
                 words.collect::<Vec<_>>().join("; ")
             }
@@ -175,7 +172,7 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::sync::Arc;
 
     use super::*;
     use crate::reconcile::{Intent, Scope, Target, diff};
@@ -184,13 +181,13 @@ mod tests {
     use crate::resource::{Desired, Facts, Live, Observed, ObservedResource, Pair, Presence, Step};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
-        let managed = PolicyParameter { content: Some(content.to_owned()), ..PolicyParameter::default() };
+        let managed = PolicyParameter { content: Some(content.into()), ..PolicyParameter::default() };
         Desired::new(Address::profile(key), format!("/s/{key}"), managed)
     }
 
     fn live(content: &str) -> Observed<PolicyParameter> {
         let parameter_type = Some(ParameterType::String);
-        let state = PolicyParameter { content: Some(content.to_owned()), parameter_type, ..PolicyParameter::default() };
+        let state = PolicyParameter { content: Some(content.into()), parameter_type, ..PolicyParameter::default() };
         let facts = Facts { version: Some(3), ..Facts::default() };
         Observed::Present(Live { state, facts, gaps: Vec::new() })
     }
@@ -205,9 +202,9 @@ mod tests {
             caller: Some(Caller { account: String::from("111111111111"), arn: String::from("arn:x") }),
             local: None,
         };
-        let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(desired.clone())).collect();
+        let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();
         let resources = pairs.into_iter().map(|(desired, observed)| {
-            diff::resource(&ObservedResource::Policy(Pair { desired, observed }), Intent::Converge)
+            diff::resource(&ObservedResource::Policy(Pair { desired: &desired, observed }), Intent::Converge)
         });
         let plan = Plan {
             target,
@@ -221,7 +218,7 @@ mod tests {
 
     fn seen(plan: &mut Plan, fields: &[(&str, &str)]) {
         let fields = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned()));
-        plan.resources[0].seen = Seen::Present(fields.collect::<BTreeMap<_, _>>());
+        plan.resources[0].seen = Seen::Present(fields.collect());
     }
 
     #[test]
@@ -333,7 +330,7 @@ mod tests {
         assert!(refused(&|pass| pass.plan.resources[0].address = Address::profile("c")).contains("profiles.c"));
         let elsewhere = |pass: &mut Pass| {
             let DesiredResource::Policy(policy) = &mut pass.desired[1] else { unreachable!("it is a policy") };
-            policy.name = String::from("/prod/password");
+            Arc::make_mut(policy).name = String::from("/prod/password");
         };
         assert!(refused(&elsewhere).contains("profiles.b"));
         // What could not be read does nothing.

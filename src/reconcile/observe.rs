@@ -1,6 +1,7 @@
 //! Bounded concurrent reads: everything independent is in flight together.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::future;
 use futures_util::stream::{self, StreamExt};
@@ -25,26 +26,24 @@ enum Read<'a> {
 }
 
 /// Reads who is calling and all that is desired, in the manifest's order.
-pub(super) async fn observe(
+pub(super) async fn observe<'a>(
     provider: &impl Observe,
     root: &str,
-    desired: &[DesiredResource],
-) -> Result<(Caller, Vec<ObservedResource>), CallError> {
+    desired: &'a [DesiredResource],
+) -> Result<(Caller, Vec<ObservedResource<'a>>), CallError> {
     let read = |read| async move {
         match read {
             Read::Policies(batch) => {
                 let wanted: Vec<_> = batch.iter().map(|(_, desired)| *desired).collect();
                 let span = tracing::debug_span!("read", policies = batch.len());
                 let observed = provider.policies(&wanted).instrument(span).await;
-                let pair = |((place, desired), observed): (&(usize, &Desired<_>), _)| {
-                    (*place, ObservedResource::Policy(Pair { desired: (*desired).clone(), observed }))
-                };
-                batch.iter().zip(observed).map(pair).collect::<Vec<_>>()
+                let pair = |((place, desired), observed)| (place, ObservedResource::Policy(Pair { desired, observed }));
+                batch.into_iter().zip(observed).map(pair).collect::<Vec<_>>()
             }
             Read::Table(place, desired) => {
                 let span = tracing::debug_span!("read", address = %desired.address);
                 let observed = provider.table(desired).instrument(span).await;
-                vec![(place, ObservedResource::Table(Box::new(Pair { desired: desired.clone(), observed })))]
+                vec![(place, ObservedResource::Table(Box::new(Pair { desired, observed })))]
             }
         }
     };
@@ -68,7 +67,7 @@ fn batches(desired: &[DesiredResource]) -> [Vec<Read<'_>>; 2] {
     let mut tables = Vec::new();
     for (place, resource) in desired.iter().enumerate() {
         match resource {
-            DesiredResource::Policy(policy) => policies.push((place, policy)),
+            DesiredResource::Policy(policy) => policies.push((place, policy.as_ref())),
             DesiredResource::Table(table) => tables.push(Read::Table(place, table)),
         }
     }
@@ -85,7 +84,7 @@ async fn owned(
     Some(provider.owned(root, adopted.ownership.as_ref()?).await)
 }
 
-fn mark_owned(found: &mut [ObservedResource], owned: &Result<HashSet<String>, CallError>) {
+fn mark_owned(found: &mut [ObservedResource<'_>], owned: &Result<HashSet<String>, CallError>) {
     for resource in found {
         if let ObservedResource::Policy(Pair { desired, observed: Observed::Present(live) }) = resource
             && desired.adopt
@@ -155,5 +154,5 @@ pub(super) async fn strays(
 fn stray(address: Address, name: String, key: &str) -> DesiredResource {
     let ownership = Some(key.to_owned());
     let wish = Desired::new(address, name, PolicyParameter::default());
-    DesiredResource::Policy(Desired { presence: Presence::Absent, ownership, ..wish })
+    DesiredResource::Policy(Arc::new(Desired { presence: Presence::Absent, ownership, ..wish }))
 }

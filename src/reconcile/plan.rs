@@ -1,13 +1,13 @@
 //! The plan: plain data, from which every output is derived.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Consent, FieldChange};
 use crate::resource::caller::Caller;
 use crate::resource::table::Table;
-use crate::resource::{Address, Facts, Gap, Kind, Step};
+use crate::resource::{Address, Facts, Fields, Gap, Kind, Step};
 
 /// What a pass does about differences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ pub enum Seen {
     Absent,
     Unknown,
     /// Its fields in words; what is long is a digest.
-    Present(BTreeMap<String, String>),
+    Present(Fields),
 }
 
 /// One resource's part of a plan.
@@ -127,7 +127,7 @@ pub struct ResourcePlan {
     pub gaps: Vec<Gap>,
     /// What a table is created with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout: Option<Table>,
+    pub layout: Option<Box<Table>>,
     /// What has to be allowed before the difference is closed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Consent>,
@@ -165,7 +165,7 @@ pub enum Action {
 
 impl ResourcePlan {
     pub(super) fn with_layout(self, layout: Table) -> Self {
-        Self { layout: Some(layout), ..self }
+        Self { layout: Some(Box::new(layout)), ..self }
     }
 
     /// Returns whether it should be gone.

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::*;
 use crate::change::{Consent, Takes};
@@ -14,7 +15,7 @@ use crate::resource::{Address, Desired, Facts, Gap, Live, Observed, Step, StepOu
 /// An AWS in memory, that notes what is done to it.
 #[derive(Default)]
 struct Fake {
-    policies: RefCell<BTreeMap<String, String>>,
+    policies: RefCell<BTreeMap<String, Arc<str>>>,
     tables: RefCell<BTreeMap<String, Live<Table>>>,
     done: RefCell<Vec<String>>,
     /// Names whose steps fail.
@@ -131,11 +132,11 @@ impl Progress for Silent {
 
 fn policy(name: &str, content: &str) -> DesiredResource {
     let managed = PolicyParameter {
-        content: Some(content.to_owned()),
+        content: Some(content.into()),
         parameter_type: Some(ParameterType::String),
         ..PolicyParameter::default()
     };
-    DesiredResource::Policy(Desired::new(Address::profile(name), name, managed))
+    DesiredResource::Policy(Arc::new(Desired::new(Address::profile(name), name, managed)))
 }
 
 fn table(name: &str) -> DesiredResource {
@@ -144,7 +145,7 @@ fn table(name: &str) -> DesiredResource {
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
-    DesiredResource::Table(Box::new(Desired::new(Address::table(name), name, managed)))
+    DesiredResource::Table(Arc::new(Desired::new(Address::table(name), name, managed)))
 }
 
 fn target() -> Target {
@@ -204,7 +205,7 @@ async fn one_failure_leaves_the_others_alone() {
 #[tokio::test]
 async fn drifted_content_is_overwritten_by_apply_and_never_by_init() {
     let fake = Fake::default();
-    fake.policies.borrow_mut().insert(String::from("a"), String::from("old"));
+    fake.policies.borrow_mut().insert(String::from("a"), "old".into());
     let (plan, report) = pass(&fake, &[policy("a", "new")], Intent::CreateOnly).await;
     assert_eq!(plan.resources[0].action, Action::Drift);
     assert_eq!(outcomes(&report), [("a", &Outcome::LeftAlone)]);
@@ -256,7 +257,7 @@ async fn an_interrupt_keeps_what_is_done_and_starts_nothing_more() {
 fn live_table(status: &str, ttl: Ttl) -> Live<Table> {
     let DesiredResource::Table(desired) = table("t-1") else { panic!("not a table") };
     let facts = Facts { status: Some(status.to_owned()), ..Facts::default() };
-    Live { state: Table { ttl: Some(ttl), ..desired.initial }, facts, gaps: Vec::new() }
+    Live { state: Table { ttl: Some(ttl), ..desired.initial.clone() }, facts, gaps: Vec::new() }
 }
 
 async fn planned(live: Live<Table>, intent: Intent) -> ResourcePlan {
@@ -312,7 +313,7 @@ async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
 async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
-    desired.managed.indexes = Some(BTreeMap::new());
+    Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
     let key = live.state.key.clone().unwrap();
     let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
@@ -361,7 +362,7 @@ fn every_step_names_the_call_that_changes_something_first() {
     let name = String::from("x");
     let create = PolicyStep::CreateParameter {
         name: name.clone(),
-        content: String::new(),
+        content: "".into(),
         tier: crate::resource::policy_parameter::Tier::Standard,
         tags: BTreeMap::new(),
         content_managed: true,

@@ -74,7 +74,8 @@ pub(super) fn plans(parts: &[super::markdown::Part<'_>]) -> String {
 fn of_error(error: &Error, of: &str) -> Vec<Annotation> {
     if let Error::Faults(faults) = error {
         let fault = |fault: &crate::diagnostic::Fault| {
-            let place = Some(Place { path: fault.source.path.clone(), line: fault.source.line(fault.span.start) });
+            let place =
+                Some(Place { path: fault.source.path.as_str().into(), line: fault.source.line(fault.span.start) });
             let help = fault.help.as_ref().map(|help| format!("; {help}")).unwrap_or_default();
             let (title, message) = (format!("fault{of}"), format!("{}{help}", fault.message));
             Annotation { level: Level::Error, place, title, message }
@@ -100,7 +101,7 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
     }
     for entry in sheet.entries() {
         for finding in entry.findings {
-            let place = Some(Place { path: finding.path.clone(), line: finding.line });
+            let place = Some(Place { path: finding.path.as_str().into(), line: finding.line });
             let message = format!("{}; {}", finding.message, finding.help);
             let title = format!("{}{of}", finding.code.code());
             found.push(Annotation { level: Level::Warning, place, title, message });
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn no_text_can_be_a_command_of_its_own() {
-        let place = Some(Place { path: String::from("a,b:c%.toml"), line: 3 });
+        let place = Some(Place { path: "a,b:c%.toml".into(), line: 3 });
         let message = String::from("one\n::error::two\r100%\u{1b}");
         let one = Annotation { level: Level::Notice, place, title: String::from("x::y,z"), message };
         let expected =

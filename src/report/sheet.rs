@@ -281,7 +281,7 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         }
         for case in entry.cases.iter().filter(|case| !case.passes) {
             let words = format!("{}: expected {}, gets {}", case.name, case.expected, case.after);
-            let place = Some(Place { path: case.path.clone(), line: case.line });
+            let place = Some(Place { path: case.path.as_str().into(), line: case.line });
             found.push(Attention { what: Kindled::CaseFails, about: about(), words, place });
         }
     }
@@ -325,7 +325,7 @@ fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {
     let (tone, symbol, words) = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
-    let layout = resource.layout.as_ref().filter(|_| shows_layout).map(layout_lines).unwrap_or_default();
+    let layout = resource.layout.as_deref().filter(|_| shows_layout).map(layout_lines).unwrap_or_default();
     let mut fields = Vec::new();
     let mut diff = None;
     for change in &resource.changes {

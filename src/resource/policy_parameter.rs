@@ -2,7 +2,7 @@
 
 mod api;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::call::{
     ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
     PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
-use super::{Desired, Facts, Invalid, Live, Tags, diff_tags, digest, tag_words};
+use super::{Desired, Facts, Fields, Invalid, Live, Tags, diff_tags, digest, tag_words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
 pub use api::{Client, Found, discover, execute, observe, owned, read};
@@ -19,7 +19,7 @@ pub use api::{Client, Found, discover, execute, observe, owned, read};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyParameter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
+    pub content: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_type: Option<ParameterType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub enum PolicyStep {
     /// Creates the parameter; expects that there is none of its name.
     CreateParameter {
         name: String,
-        content: String,
+        content: Arc<str>,
         tier: Tier,
         tags: Tags,
         /// Whether it has to be this content; otherwise what someone else creates meanwhile is as good.
@@ -88,7 +88,7 @@ pub enum PolicyStep {
     /// Writes a new version; expects the version that was observed to be the newest still.
     OverwriteParameter {
         name: String,
-        content: String,
+        content: Arc<str>,
         /// The tier to end in; `None` keeps the one it has.
         #[serde(skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
@@ -150,7 +150,7 @@ pub fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
 pub fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
     let PolicyParameter { content, parameter_type, tier, tags } = &desired.managed;
     let state = PolicyParameter {
-        content: content.as_ref().map(|_| String::from("another")),
+        content: content.as_ref().map(|_| "another".into()),
         parameter_type: parameter_type.clone(),
         tier: tier.map(|_| Tier::Standard),
         tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
@@ -235,17 +235,17 @@ pub fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicySt
     desired.ownership.iter().map(step).collect()
 }
 
-/// Returns what was seen of a parameter, in words by field: two looks that give the same saw the same.
-pub fn seen(live: &Live<PolicyParameter>) -> BTreeMap<String, String> {
+/// Returns what was seen of a parameter.
+pub fn seen(live: &Live<PolicyParameter>) -> Fields {
     let PolicyParameter { content, parameter_type, tier, tags } = &live.state;
-    let mut seen = BTreeMap::new();
-    let mut see = |field: &str, words: Option<String>| seen.extend(words.map(|words| (field.to_owned(), words)));
-    see("version", live.facts.version.map(|version| version.to_string()));
-    see("content", content.as_ref().map(|text| digest(text)));
-    see("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned()));
-    see("tier", tier.map(|tier| tier.as_str().to_owned()));
-    see("tags", tags.as_ref().map(tag_words));
-    seen
+    let seen = [
+        ("version", live.facts.version.map(|version| version.to_string())),
+        ("content", content.as_ref().map(|text| digest(text))),
+        ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
+        ("tier", tier.map(|tier| tier.as_str().to_owned())),
+        ("tags", tags.as_ref().map(tag_words)),
+    ];
+    seen.into_iter().filter_map(|(field, words)| Some((field, words?))).collect()
 }
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place.
@@ -372,7 +372,7 @@ mod tests {
 
     fn state(content: &str) -> PolicyParameter {
         PolicyParameter {
-            content: Some(content.to_owned()),
+            content: Some(content.into()),
             parameter_type: Some(ParameterType::String),
             ..PolicyParameter::default()
         }
@@ -405,7 +405,7 @@ mod tests {
         let steps = repair(&wanted, &found, &changes);
         let expected = PolicyStep::OverwriteParameter {
             name: String::from("/s/dev"),
-            content: String::from("new"),
+            content: "new".into(),
             tier: None,
             expects_version: 4,
         };

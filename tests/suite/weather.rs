@@ -509,7 +509,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         let Some(plan) = told.plan else { continue };
         for change in plan.resources.iter().flat_map(|resource| &resource.changes) {
             if let FieldValue::Document(live) = &change.sides.live {
-                shown.insert(live.clone());
+                shown.insert(live.to_string());
             }
         }
         // What somebody wrote since it looked, it could not see.

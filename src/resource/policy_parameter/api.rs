@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use aws_sdk_ssm::Client;
@@ -101,7 +102,7 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<Po
         SdkType::String => ParameterType::String,
         other => ParameterType::Other(other.as_str().to_owned()),
     });
-    let state = PolicyParameter { content: parameter.value, parameter_type, tier: None, tags: None };
+    let state = PolicyParameter { content: parameter.value.map(Arc::from), parameter_type, tier: None, tags: None };
     let facts = Facts {
         arn: parameter.arn,
         version: Some(parameter.version),

@@ -1,9 +1,9 @@
 //! A table's settings in the words in which people read them.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::{Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
-use crate::resource::{Live, tag_words};
+use crate::resource::{Fields, Live, tag_words};
 
 pub(super) const fn on_off(flag: bool) -> &'static str {
     if flag { "on" } else { "off" }
@@ -78,8 +78,8 @@ pub(super) fn projection(projection: &Projection) -> String {
     }
 }
 
-/// Returns what was seen of a table, in words by field: two looks that give the same saw the same.
-pub fn seen(live: &Live<Table>) -> BTreeMap<String, String> {
+/// Returns what was seen of a table.
+pub fn seen(live: &Live<Table>) -> Fields {
     let Table {
         key,
         indexes,
@@ -91,22 +91,23 @@ pub fn seen(live: &Live<Table>) -> BTreeMap<String, String> {
         class,
         tags,
     } = &live.state;
-    let mut seen = BTreeMap::new();
-    let mut see = |field: &str, words: Option<String>| seen.extend(words.map(|words| (field.to_owned(), words)));
-    see("status", live.facts.status.clone());
-    see("key", key.as_ref().map(typed));
-    for (name, found) in indexes.iter().flatten() {
+    let seen = [
+        ("status", live.facts.status.clone()),
+        ("key", key.as_ref().map(typed)),
+        ("ttl", time.as_ref().map(ttl)),
+        ("billing_mode", mode.map(billing)),
+        ("encryption", own.as_ref().map(encryption)),
+        ("point_in_time_recovery", point_in_time_recovery.map(|flag| on_off(flag).to_owned())),
+        ("deletion_protection", deletion_protection.map(|flag| on_off(flag).to_owned())),
+        ("table_class", class.map(|class| class.as_str().to_owned())),
+        ("tags", tags.as_ref().map(tag_words)),
+    ];
+    let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
+    let indexes = indexes.iter().flatten().map(|(name, found)| {
         let status = passing(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
         let words = format!("{}, projecting {}{units}{status}", typed(&found.key), projection(&found.projection));
-        see(&format!("index {name}"), Some(words));
-    }
-    see("ttl", time.as_ref().map(ttl));
-    see("billing_mode", mode.map(billing));
-    see("encryption", own.as_ref().map(encryption));
-    see("point_in_time_recovery", point_in_time_recovery.map(|flag| on_off(flag).to_owned()));
-    see("deletion_protection", deletion_protection.map(|flag| on_off(flag).to_owned()));
-    see("table_class", class.map(|class| class.as_str().to_owned()));
-    see("tags", tags.as_ref().map(tag_words));
-    seen
+        (Cow::Owned(format!("index {name}")), words)
+    });
+    seen.chain(indexes).collect()
 }

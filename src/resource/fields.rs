@@ -1,0 +1,73 @@
+//! What was seen of a resource, field by field.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+/// What was seen of a resource, in words by field: two looks that give the same saw the same.
+///
+/// A sorted list: there is one for every resource of a pass, and a map of a few fields takes several times as much.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, String>", into = "BTreeMap<Cow<'static, str>, String>")]
+pub struct Fields(Box<[(Cow<'static, str>, String)]>);
+
+impl Fields {
+    /// Returns the fields that are not the same in both, by name, with what each of the two says.
+    pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a str, [Option<&'a str>; 2])> {
+        let names: BTreeSet<&str> = self.0.iter().chain(&other.0).map(|(name, _)| name.as_ref()).collect();
+        let both = names.into_iter().map(|name| (name, [self.get(name), other.get(name)]));
+        both.filter(|(_, [one, other])| one != other)
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, words)| words.as_str())
+    }
+}
+
+impl<F: Into<Cow<'static, str>>> FromIterator<(F, String)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (F, String)>>(fields: I) -> Self {
+        let mut fields: Vec<_> = fields.into_iter().map(|(name, words)| (name.into(), words)).collect();
+        fields.sort();
+        Self(fields.into_boxed_slice())
+    }
+}
+
+impl From<BTreeMap<String, String>> for Fields {
+    fn from(fields: BTreeMap<String, String>) -> Self {
+        fields.into_iter().collect()
+    }
+}
+
+impl From<Fields> for BTreeMap<Cow<'static, str>, String> {
+    fn from(fields: Fields) -> Self {
+        fields.0.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(pairs: &[(&'static str, &str)]) -> Fields {
+        pairs.iter().map(|(name, words)| (*name, (*words).to_owned())).collect()
+    }
+
+    #[test]
+    fn two_looks_that_saw_the_same_are_the_same_in_any_order_and_from_a_file() {
+        let seen = fields(&[("version", "3"), ("content", "x")]);
+        assert_eq!(seen, fields(&[("content", "x"), ("version", "3")]));
+        let text = serde_json::to_string(&seen).unwrap();
+        assert_eq!(text, r#"{"content":"x","version":"3"}"#);
+        assert_eq!(serde_json::from_str::<Fields>(&text).unwrap(), seen);
+        assert_eq!(serde_json::from_str::<Fields>(r#"{"version":"3","content":"x"}"#).unwrap(), seen);
+    }
+
+    #[test]
+    fn the_fields_that_differ_are_told_with_both_sides() {
+        let (before, after) =
+            (fields(&[("a", "1"), ("b", "2"), ("c", "3")]), fields(&[("a", "1"), ("b", "4"), ("d", "5")]));
+        let told: Vec<_> = before.differing(&after).collect();
+        assert_eq!(told, [("b", [Some("2"), Some("4")]), ("c", [Some("3"), None]), ("d", [None, Some("5")])]);
+    }
+}
