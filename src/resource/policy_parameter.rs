@@ -368,7 +368,7 @@ pub fn check_content(content: &str, tier: Tier) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::{Address, Facts, Presence};
+    use crate::resource::{Address, Facts, OWNER, Presence};
 
     fn state(content: &str) -> PolicyParameter {
         PolicyParameter {
@@ -420,6 +420,8 @@ mod tests {
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1, "ciphertext is not compared");
         assert_eq!(changes[0].takes, Takes::NewResource);
+        let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("String"));
+        assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
@@ -430,6 +432,8 @@ mod tests {
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Advanced), Some(Tier::Standard));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes[0].takes, Takes::InPlace);
+        let (before, after) = (FieldValue::words("standard"), FieldValue::words("advanced"));
+        assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert!(matches!(
             repair(&wanted, &found, &changes)[..],
             [PolicyStep::OverwriteParameter { tier: Some(Tier::Advanced), .. }]
@@ -480,6 +484,94 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_at_is_what_is_managed() {
+        let names = |tier: Option<Tier>, tags: Option<Tags>, adopt| -> Vec<&str> {
+            let managed = PolicyParameter { tier, tags, ..state("x") };
+            reads(&Desired { adopt, ..desired(managed) }).iter().map(|operation| operation.name).collect()
+        };
+        let (tier, tags) = (Some(Tier::Standard), Some(Tags::new()));
+        assert_eq!(names(None, None, false), ["GetParameters"]);
+        assert_eq!(names(tier, None, false), ["GetParameters", "DescribeParameters"]);
+        assert_eq!(names(None, None, true), ["GetParameters", "DescribeParameters"]);
+        assert_eq!(names(None, tags.clone(), false), ["GetParameters", "ListTagsForResource"]);
+        assert_eq!(names(tier, tags, true), ["GetParameters", "DescribeParameters", "ListTagsForResource"]);
+    }
+
+    #[test]
+    fn what_was_seen_is_told_by_field_and_a_text_by_its_digest() {
+        let tags = Some(Tags::from([(String::from("team"), String::from("web"))]));
+        let found = live(PolicyParameter { tier: Some(Tier::Advanced), tags, ..state("text") });
+        let of_text = digest("text");
+        let expected = [
+            ("content", of_text.as_str()),
+            ("tags", "team=web"),
+            ("tier", "advanced"),
+            ("type", "String"),
+            ("version", "4"),
+        ];
+        assert_eq!(seen(&found), expected.into_iter().map(|(field, words)| (field, words.to_owned())).collect());
+        assert_eq!(seen(&Live { facts: Facts::default(), ..live(PolicyParameter::default()) }), Fields::default());
+    }
+
+    #[test]
+    fn the_opposite_of_a_parameter_takes_every_kind_of_repair() {
+        let managed = PolicyParameter {
+            tier: Some(Tier::Advanced),
+            tags: Some(Tags::from([("team", "x")].map(owned))),
+            ..state("x")
+        };
+        let wanted = Desired { ownership: Some(String::from("managed-by")), adopt: true, ..desired(managed) };
+        let found = opposite(&wanted);
+        let steps = repair(&wanted, &found, &changes(&wanted, &found));
+        let said: Vec<&str> = steps.iter().map(PolicyStep::describe).collect();
+        assert_eq!(said, ["writing a new version", "tagging", "removing tags"]);
+        let PolicyStep::TagParameter { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
+        // One that is not managed differs in nothing but whose it is.
+        let bare = Desired { managed: PolicyParameter::default(), ..wanted };
+        assert_eq!(opposite(&bare).state, PolicyParameter::default());
+        assert_eq!(repair(&bare, &opposite(&bare), &changes(&bare, &opposite(&bare))).len(), 1);
+    }
+
+    fn owned((key, value): (&str, &str)) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn a_step_says_what_it_does_and_calls() {
+        let told = |step: &PolicyStep| {
+            let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
+            format!("{}: {}", step.describe(), names.join(" "))
+        };
+        let mut wanted = desired(state("x"));
+        assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter GetParameters");
+        wanted.initial.tags = Some(Tags::from([("team", "x")].map(owned)));
+        assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter AddTagsToResource GetParameters");
+        assert_eq!(delete(&wanted, &Facts::default()), [], "nobody's is deleted");
+        wanted.ownership = Some(String::from("managed-by"));
+        let gone = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
+        assert_eq!(told(&gone[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
+        assert!(
+            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key == "managed-by")
+        );
+    }
+
+    #[test]
+    fn a_profile_is_what_stands_below_the_root() {
+        assert_eq!(profile_of("/sentinel/policies/dev", "/sentinel/policies"), "dev");
+        assert_eq!(profile_of("/sentinel/policies/team/dev", "/sentinel/policies"), "team/dev");
+        assert_eq!(profile_of("/elsewhere/dev", "/sentinel/policies"), "elsewhere/dev");
+    }
+
+    #[test]
+    fn a_name_is_as_long_as_aws_takes_with_the_longest_arn_before_it() {
+        assert_eq!(NAME_LIMIT, 951);
+        assert!(check_length(&"x".repeat(951)).is_ok());
+        let refused = check_length(&"x".repeat(952)).unwrap_err();
+        assert!(refused.problem.contains("952") && refused.help.contains("951"), "{refused}");
+    }
+
+    #[test]
     fn names_follow_parameter_stores_rules() {
         assert!(check_root("/sentinel/policies").is_ok());
         for bad in ["sentinel", "/sentinel/", "/", "/a//b", "/aws/x", "/SSM-x", "/a b", &"/a".repeat(15)] {
@@ -493,8 +585,16 @@ mod tests {
     #[test]
     fn content_has_the_tiers_limits() {
         assert!(check_content(&"x".repeat(4096), Tier::Standard).is_ok());
-        assert!(check_content(&"x".repeat(4097), Tier::Standard).unwrap_err().help.contains("advanced"));
-        assert!(check_content(&"x".repeat(8193), Tier::Advanced).is_err());
+        let refused = |size, tier| check_content(&"x".repeat(size), tier).unwrap_err();
+        for size in [4097, 8192] {
+            assert!(refused(size, Tier::Standard).help.contains("set tier = \"advanced\""), "{size}");
+        }
+        assert!(check_content(&"x".repeat(8192), Tier::Advanced).is_ok());
+        for tier in [Tier::Standard, Tier::Advanced] {
+            let refused = refused(8193, tier);
+            assert!(refused.help.starts_with("shorten it: 8,192 bytes"), "no tier helps: {refused}");
+            assert!(refused.problem.contains(tier.as_str()), "{refused}");
+        }
         assert!(check_content("a: {{ x }}", Tier::Standard).is_err());
         assert!(check_content(" \n", Tier::Standard).is_err());
     }

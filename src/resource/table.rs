@@ -229,3 +229,36 @@ pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
         "write \"aws-owned\", \"aws-managed\", or a key's ARN: arn:aws:kms:REGION:ACCOUNT:key/ID (an alias will not do)",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_dynamodbs_rules() {
+        for good in ["abc", "a_b.c-D9", &"x".repeat(255)] {
+            assert!(check_name(good).is_ok(), "{good} refused");
+        }
+        for bad in ["", "ab", "a b", "a/b", "täble", &"x".repeat(256)] {
+            assert!(check_name(bad).is_err(), "{bad} passed");
+        }
+        for good in ["a", "a key: any bytes, ä", &"x".repeat(255)] {
+            assert!(check_attribute(good).is_ok(), "{good} refused");
+        }
+        for bad in ["", &"x".repeat(256)] {
+            assert!(check_attribute(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn an_encryption_key_is_named_by_its_arn() {
+        for good in
+            ["arn:aws:kms:eu-west-1:111111111111:key/1", "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1"]
+        {
+            assert!(check_kms_key(good).is_ok(), "{good} refused");
+        }
+        for bad in ["", "key/1", "alias/app", "arn:aws:kms:eu-west-1:111111111111:alias/app", "arn:aws:s3:::key/1"] {
+            assert!(check_kms_key(bad).unwrap_err().problem.contains(bad), "{bad} passed");
+        }
+    }
+}

@@ -127,7 +127,8 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange>)
     let how = match (live, desired) {
         (before, after) if before == after => return,
         (Billing::Provisioned(_), Billing::PayPerRequest) => "switched in place, at most once in 24 hours",
-        _ => "switched in place",
+        (Billing::Provisioned(_), Billing::Provisioned(_)) => "changed in place",
+        (Billing::PayPerRequest, _) => "switched in place",
     };
     changes.push(in_place("billing_mode", words::billing(live), words::billing(desired), how));
 }
@@ -357,6 +358,43 @@ mod tests {
     #[test]
     fn ttl_on_its_way_off_is_a_difference() {
         check(|live| live.ttl = Some(Ttl::Disabling), &["ttl: disabling -> expires_at [Time]"]);
+    }
+
+    #[test]
+    fn another_type_of_the_sort_key_is_not_possible_and_another_sort_key_is_told_once() {
+        let with = |name: &str, kind| {
+            let sort = Some(attribute(name, kind));
+            Table { key: Some(Key { partition: attribute("id", AttributeType::S), sort }), ..Table::default() }
+        };
+        let paths = |live: &Table| -> Vec<String> {
+            diff(&with("at", AttributeType::N), live).into_iter().map(|change| change.path).collect()
+        };
+        assert_eq!(paths(&with("at", AttributeType::N)), [""; 0]);
+        assert_eq!(paths(&with("at", AttributeType::S)), ["sort_key.type"]);
+        assert_eq!(paths(&with("day", AttributeType::S)), ["sort_key"]);
+    }
+
+    #[test]
+    fn a_way_of_paying_is_told_with_what_its_change_takes() {
+        let units = |read| Billing::Provisioned(Capacity { read, write: 1 });
+        let told = |live: Billing, desired: Billing| -> Vec<String> {
+            let index = |read| Index { capacity: Some(Capacity { read, write: 1 }), ..index("x") };
+            let indexes =
+                BTreeMap::from([(String::from("five-index"), index(5)), (String::from("six-index"), index(6))]);
+            let live = Table { billing: Some(live), indexes: Some(indexes), ..Table::default() };
+            let desired = Table { billing: Some(desired), ..Table::default() };
+            diff(&desired, &live).iter().map(|change| format!("{}: {}", change.path, change.how)).collect()
+        };
+        assert_eq!(
+            told(units(5), Billing::PayPerRequest),
+            ["billing_mode: switched in place, at most once in 24 hours"]
+        );
+        assert_eq!(told(Billing::PayPerRequest, units(5)), ["billing_mode: switched in place"]);
+        assert_eq!(
+            told(units(4), units(5)),
+            ["billing_mode: changed in place", "index six-index capacity: changed in place"]
+        );
+        assert_eq!(told(Billing::PayPerRequest, Billing::PayPerRequest), [""; 0]);
     }
 
     #[test]

@@ -573,6 +573,86 @@ mod tests {
     }
 
     #[test]
+    fn what_is_looked_at_is_what_is_managed() {
+        let names = |ttl: bool, recovery: bool, tags: bool, adopt| -> Vec<&str> {
+            let managed = Table {
+                ttl: ttl.then_some(Ttl::Disabled),
+                point_in_time_recovery: recovery.then_some(true),
+                tags: tags.then(Tags::new),
+                ..Table::default()
+            };
+            reads(&Desired { adopt, managed, ..wanted() }).iter().map(|operation| operation.name).collect()
+        };
+        assert_eq!(names(false, false, false, false), ["DescribeTable"]);
+        assert_eq!(names(true, false, false, false), ["DescribeTable", "DescribeTimeToLive"]);
+        assert_eq!(names(false, true, false, false), ["DescribeTable", "DescribeContinuousBackups"]);
+        for (tags, adopt) in [(true, false), (false, true), (true, true)] {
+            assert_eq!(names(false, false, tags, adopt), ["DescribeTable", "ListTagsOfResource"]);
+        }
+    }
+
+    #[test]
+    fn tags_given_with_a_creation_take_the_permission_of_their_own() {
+        let operations = |tags: Option<Tags>| -> Vec<&str> {
+            let initial = Table { tags, ..Table::default() };
+            create(&Desired { initial, ..wanted() })[0].operations().iter().map(|operation| operation.name).collect()
+        };
+        for none in [None, Some(Tags::new())] {
+            assert_eq!(operations(none), ["CreateTable", "DescribeTable"]);
+        }
+        assert_eq!(operations(wanted().managed.tags), ["CreateTable", "TagResource", "DescribeTable"]);
+    }
+
+    #[test]
+    fn what_a_step_gives_up_has_to_be_allowed() {
+        let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
+        let recovery = |enabled| TableStep::SetPointInTimeRecovery { name: String::from("t"), enabled };
+        let protection = |enabled| update(TableChange::DeletionProtection { enabled });
+        let encryption = |encryption| update(TableChange::Encryption { encryption });
+        let deletion =
+            TableChange::DeleteIndex { index_name: String::from("i"), expects: index("a", AttributeType::N) };
+        assert_eq!(update(deletion).needs(), Some(Consent::Index));
+        assert_eq!([recovery(false), recovery(true)].map(|step| step.needs()), [Some(Consent::Protection), None]);
+        assert_eq!([protection(false), protection(true)].map(|step| step.needs()), [Some(Consent::Protection), None]);
+        assert_eq!(encryption(Encryption::AwsOwned).needs(), Some(Consent::Protection));
+        assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
+        assert_eq!(update(TableChange::Class { class: Class::Standard }).needs(), None);
+    }
+
+    #[test]
+    fn only_the_building_of_an_index_takes_minutes() {
+        let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
+        let build = update(TableChange::CreateIndex {
+            index_name: String::from("i"),
+            index: index("a", AttributeType::N),
+            attributes: Vec::new(),
+        });
+        let class = update(TableChange::Class { class: Class::Standard });
+        let minutes = |least, most| (Duration::from_mins(least), Duration::from_mins(most));
+        assert_eq!((build.builds_index(), build.time()), (true, minutes(8, 17)));
+        assert!(!class.builds_index() && class.time().1 <= Duration::from_mins(1));
+    }
+
+    #[test]
+    fn each_step_is_of_the_table_that_is_repaired() {
+        let desired = Desired { adopt: true, ..wanted() };
+        let live = opposite(&desired);
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        let of = |step: &TableStep| match step {
+            TableStep::CreateTable { name, .. }
+            | TableStep::WaitForTable { name }
+            | TableStep::UpdateTable { name, .. }
+            | TableStep::SetPointInTimeRecovery { name, .. }
+            | TableStep::TagTable { name, .. }
+            | TableStep::UntagTable { name, .. }
+            | TableStep::EnableTimeToLive { name, .. }
+            | TableStep::DisableTimeToLive { name, .. }
+            | TableStep::Defer { name, .. } => name.clone(),
+        };
+        assert!(steps.len() > 5 && steps.iter().all(|step| of(step) == "t-1"), "{steps:?}");
+    }
+
+    #[test]
     fn the_opposite_of_a_table_takes_every_kind_of_repair() {
         let desired = Desired { adopt: true, ..wanted() };
         let live = opposite(&desired);
