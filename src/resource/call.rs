@@ -121,7 +121,7 @@ pub enum Class {
 
 impl Class {
     /// Returns whether the call may have taken effect all the same: its answer was lost, or AWS failed on the way.
-    pub fn leaves_open(self) -> bool {
+    fn leaves_open(self) -> bool {
         matches!(self, Self::ServerFault | Self::Unreachable)
     }
 }
@@ -136,6 +136,8 @@ pub struct CallError {
     pub message: String,
     /// By which AWS's support finds the call.
     pub request_id: Option<String>,
+    /// Whether it may have taken effect all the same: its answer was lost or AWS failed on the way, this time or at an earlier try.
+    pub open: bool,
 }
 
 impl fmt::Display for CallError {
@@ -157,7 +159,7 @@ impl std::error::Error for CallError {}
 impl CallError {
     /// Returns a failure that AWS has not said itself.
     pub fn new(operation: Operation, class: Class, message: impl Into<String>) -> Self {
-        Self { operation, class, code: None, message: message.into(), request_id: None }
+        Self { operation, class, code: None, message: message.into(), request_id: None, open: class.leaves_open() }
     }
 
     /// Reads the SDK's error.
@@ -172,7 +174,7 @@ impl CallError {
             let status = service.raw().status().as_u16();
             let class = classify(code.as_deref().unwrap_or_default(), &message, status);
             let request_id = error.request_id().map(str::to_owned);
-            return Self { operation, class, code, message, request_id };
+            return Self { operation, class, code, message, request_id, open: class.leaves_open() };
         }
         let message = full_message(&error);
         let lower = message.to_lowercase();

@@ -178,7 +178,8 @@ impl Pacer {
             };
             let patience = self.patience(&error, passes, tries);
             if patience.is_none_or(|patience| started.elapsed() + pause > patience) || !self.may_go_on() {
-                return Err(error);
+                // What the last try was told says nothing of one whose answer was lost.
+                return Err(CallError { open: error.open || open.is_some(), ..error });
             }
             if pause > Duration::from_secs(4)
                 && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.told, true))
@@ -192,7 +193,7 @@ impl Pacer {
             // Full jitter: callers that were refused together do not come back together.
             let jittered = pause.mul_f64(fastrand::f64());
             self.traffic.note(operation, |tally| tally.pausing += jittered);
-            if error.class.leaves_open() {
+            if error.open {
                 open = Some(error);
             }
             if let Err(over) = self.wait(operation, jittered).await {

@@ -307,12 +307,14 @@ proptest::proptest! {
     }
 }
 
-/// An AWS that loses every answer to the write of a parameter, before which someone else writes.
+/// An AWS that loses the answer to the write of a parameter, before which someone else may write, and refuses or loses
+/// all that is tried after it.
 #[derive(Debug, Clone)]
 struct Losing {
     local: LocalAws,
     written: Arc<Mutex<bool>>,
     someone_else: bool,
+    denies_after: bool,
 }
 
 impl HttpConnector for Losing {
@@ -326,6 +328,10 @@ impl HttpConnector for Losing {
                 put(&self.local, "theirs");
             }
             drop(self.local.call(request));
+        } else if self.denies_after {
+            let body = r#"{"__type":"AccessDeniedException","message":"not any more"}"#;
+            let refusal = HttpResponse::new(400.try_into().unwrap(), SdkBody::from(body));
+            return HttpConnectorFuture::ready(Ok(refusal));
         }
         let error = aws_smithy_runtime_api::client::result::ConnectorError::io("connection reset by peer".into());
         HttpConnectorFuture::ready(Err(error))
@@ -341,16 +347,17 @@ fn put(local: &LocalAws, rule: &str) {
     assert_eq!(local.answer(&request).status, 200);
 }
 
-/// Whether a write took effect is looked at when its answer never comes; what someone else wrote meanwhile is told.
+/// Whether a write took effect is looked at when its answer never comes, or comes to a later try only; what someone else
+/// wrote meanwhile is told.
 #[tokio::test(start_paused = true)]
 async fn a_write_whose_answer_never_comes_is_looked_at() {
-    for someone_else in [false, true] {
+    for (someone_else, denies_after) in [(false, false), (false, true), (true, false), (true, true)] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("dev.yaml"), "version: \"1\"\nrules:\n  - { name: ours, effect: deny }\n")
             .unwrap();
         let local = LocalAws::memory(Rules::default());
         put(&local, "before");
-        let losing = Losing { local, written: Arc::default(), someone_else };
+        let losing = Losing { local, written: Arc::default(), someone_else, denies_after };
         let connector = SharedHttpConnector::new(losing);
         let client = http_client_fn(move |_, _| connector.clone());
         let (_, report) = pass(client, &load("[profiles.dev]\npolicy = \"dev.yaml\"\n", folder.path()), HOUR).await;
@@ -359,7 +366,20 @@ async fn a_write_whose_answer_never_comes_is_looked_at() {
             (Outcome::Conflicted { why }, true) => {
                 assert!(why.contains("version 2 holds their text"), "{why}");
             }
-            (other, _) => panic!("{someone_else}: {other:?}"),
+            (other, _) => panic!("{someone_else} {denies_after}: {other:?}"),
         }
+    }
+}
+
+/// A creation whose answer never comes is looked for: it may well be there.
+#[tokio::test(start_paused = true)]
+async fn a_creation_whose_answer_never_comes_is_looked_for() {
+    for denies_after in [false, true] {
+        let local = LocalAws::memory(Rules::default());
+        let losing = Losing { local, written: Arc::default(), someone_else: false, denies_after };
+        let connector = SharedHttpConnector::new(losing);
+        let client = http_client_fn(move |_, _| connector.clone());
+        let (_, report) = pass(client, &load("[profiles.dev]\n", Path::new(".")), HOUR).await;
+        assert_eq!(report.resources[0].outcome, Outcome::Applied, "{denies_after}");
     }
 }

@@ -298,13 +298,13 @@ async fn create(
     };
     let error = match pacer.call(PUT_PARAMETER, &[], call).await {
         Ok(_) => return Ok(StepOutcome::Done),
-        Err(error) if error.class == Class::AlreadyExists => error,
+        Err(error) if error.class == Class::AlreadyExists || error.open => error,
         Err(error) => return Err(error),
     };
     // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
     // one read in a hundred does not see a write just made.
     for look in 1..=LOOKS {
-        let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+        let Ok(mut found) = get_parameters(client, pacer, &[name.to_owned()]).await else { return Err(error) };
         match found.remove(name) {
             Some(live) if live.state.content.as_deref() == Some(content) => return Ok(StepOutcome::Done),
             Some(_) => {
@@ -394,8 +394,7 @@ async fn took_effect(
     expects_version: i64,
     error: CallError,
 ) -> Result<i64, CallError> {
-    // What AWS refused was not done; an answer that never came, or one of a later try, says nothing of the first.
-    if matches!(error.class, Class::Denied | Class::Rejected | Class::NotFound | Class::Busy | Class::Interrupted) {
+    if !error.open {
         return Err(error);
     }
     match get_parameters(client, pacer, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {
