@@ -514,6 +514,20 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_is_built_and_not_wanted_is_waited_for_and_deleted_as_it_is_then() {
+        let desired = wanted();
+        let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
+        let stray = Index { status: IndexStatus::Creating { backfilling: true }, ..index("x", AttributeType::S) };
+        live.state.indexes.as_mut().unwrap().insert(String::from("x-index"), stray.clone());
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        let deletion = |step: &TableStep| match step {
+            TableStep::UpdateTable { change: TableChange::DeleteIndex { expects, .. }, .. } => Some(expects.clone()),
+            _ => None,
+        };
+        assert_eq!(steps.iter().find_map(deletion), Some(Index { status: IndexStatus::Active, ..stray }));
+    }
+
+    #[test]
     fn a_new_index_names_the_key_attributes_of_all() {
         let desired = wanted();
         let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
@@ -532,6 +546,12 @@ mod tests {
         assert_eq!(done, ["disabling TTL", "leaving the rest for later", "enabling TTL"]);
         let done = steps(&wanted(), |live| live.state.ttl = Some(Ttl::Disabling));
         assert_eq!(done, ["leaving the rest for later", "enabling TTL"]);
+        let mut off = wanted();
+        off.managed.ttl = Some(Ttl::Disabled);
+        let done = steps(&off, |live| live.state.ttl = Some(Ttl::Enabled(String::from("ttl"))));
+        assert_eq!(done, ["disabling TTL"]);
+        let done = steps(&off, |live| live.state.ttl = Some(Ttl::Disabling));
+        assert_eq!(done, ["leaving the rest for later"]);
     }
 
     #[test]
@@ -539,8 +559,8 @@ mod tests {
         let units = Capacity { read: 5, write: 2 };
         let mut desired = wanted();
         desired.managed.billing = Some(Billing::Provisioned(units));
-        let billing = |live: &Live<Table>| {
-            let steps = repair(&desired, live, &changes(&desired, live));
+        let billing = |desired: &Desired<Table>, live: &Live<Table>| {
+            let steps = repair(desired, live, &changes(desired, live));
             match &steps[..] {
                 [TableStep::UpdateTable { change: TableChange::Billing { switches, table, indexes, .. }, .. }, _] => {
                     (*switches, *table, indexes.keys().cloned().collect::<Vec<_>>().join(" "))
@@ -549,12 +569,18 @@ mod tests {
             }
         };
         let mut live = Live { state: wanted().managed, facts: Facts::default(), gaps: Vec::new() };
-        assert_eq!(billing(&live), (true, Some(units), String::from("a-index b-index")));
+        assert_eq!(billing(&desired, &live), (true, Some(units), String::from("a-index b-index")));
         live.state.billing = Some(Billing::Provisioned(units));
         for (name, index) in live.state.indexes.as_mut().unwrap() {
             index.capacity = Some(if name == "a-index" { units } else { Capacity { read: 1, write: 1 } });
         }
-        assert_eq!(billing(&live), (false, None, String::from("b-index")));
+        assert_eq!(billing(&desired, &live), (false, None, String::from("b-index")));
+        live.state.billing = Some(Billing::Provisioned(Capacity { read: 1, write: 2 }));
+        assert_eq!(billing(&desired, &live), (false, Some(units), String::from("b-index")));
+        live.state.indexes.as_mut().unwrap().retain(|name, _| name == "a-index");
+        desired.managed.indexes.clone_from(&live.state.indexes);
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        assert!(steps.len() == 2 && steps[0].describe() == "changing capacity", "of the table alone: {steps:?}");
     }
 
     #[test]
@@ -670,5 +696,23 @@ mod tests {
             "UpdateTimeToLive",
         ];
         assert_eq!(operations.into_iter().collect::<Vec<_>>(), expected);
+        let everything = Desired { managed: Table { class: Some(Class::Standard), ..wanted().managed }, ..desired };
+        let live = opposite(&everything);
+        let paths: Vec<String> = changes(&everything, &live).into_iter().map(|change| change.path).collect();
+        let expected = [
+            "ttl",
+            "index a-index",
+            "index b-index",
+            "index stray",
+            "billing_mode",
+            "encryption",
+            "point_in_time_recovery",
+            "deletion_protection",
+            "table_class",
+            "tags.stray",
+            "tags.team",
+            "tags.managed-by",
+        ];
+        assert_eq!(paths, expected);
     }
 }
