@@ -245,18 +245,12 @@ def compare(world, sizes, slow):
                 project(folder, policies, tables)
                 name, first, again = tools(folder)[place]
                 world.reset()
-                applied = None
-                if policies > 100 and place < 2:
-                    # The quota makes it minutes for anyone: what is measured is what comes after.
-                    fill(world.moto, folder)
-                else:
-                    applied = world.measure(first, folder)
+                applied = world.measure(first, folder)
                 time.sleep(2)
                 idle = world.measure(again, folder, times=1 if place == 3 or policies > 100 else 5)
                 figures[policies, tables, name] = (applied, idle)
-                took, asked = (seconds(applied[0]), f"{applied[3]:,} ({applied[4]})") if applied else ("", "")
                 lines.append(row(
-                    shown(policies, tables), name, took, asked, seconds(idle[0]), seconds(idle[1]),
+                    shown(policies, tables), name, seconds(applied[0]), f"{applied[3]:,} ({applied[4]})", seconds(idle[0]), seconds(idle[1]),
                     f"{idle[2]:.0f} MiB", f"{idle[3]:,}"))
                 print(lines[-1], flush=True)
     return lines, figures
@@ -379,9 +373,12 @@ def main():
         largest, smaller = alone[10000, 300, "plan"], alone[1000, 30, "plan"]
         each = (largest[2] - smaller[2]) * 1024 / (10300 - 1030)
         print(f"memory for each resource: {each:.1f} KiB")
-        bounds += [("10,000 by 300 in 2 s of CPU", largest[1] < 2), ("and 150 MiB", largest[2] < 150), ("6.5 KiB for each resource", each < 6.5)]
-    for (policies, tables, name), (_, idle) in together.items():
-        ours = together[policies, tables, "sentinel"][1]
+        bounds += [("10,000 by 300 in 2 s of CPU", largest[1] < 2), ("and 150 MiB", largest[2] < 150), ("4 KiB for each resource", each < 4)]
+    for (policies, tables, name), (applied, idle) in together.items():
+        first, ours = together[policies, tables, "sentinel"]
+        # Where the quota decides, a second more or less is no difference; moto's CloudFormation knows no quota.
+        if name in ("boto3, tuned by hand", "Ansible"):
+            bounds.append((f"the first apply before {name} at {shown(policies, tables)}", first[0] < applied[0] * 1.01 + 0.5))
         if name != "sentinel":
             bounds.append((f"first before {name} at {shown(policies, tables)}", all(mine < theirs for mine, theirs in zip(ours[:3], idle[:3]))))
     missed = [name for name, held in bounds if not held]

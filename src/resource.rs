@@ -533,6 +533,12 @@ mod tests {
     }
 
     #[test]
+    fn a_digest_is_the_sha_256_of_a_text() {
+        let of_abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(digest("abc"), of_abc);
+    }
+
+    #[test]
     fn a_resource_is_of_one_kind() {
         let policy = Desired::new(Address::profile("dev"), "/s/dev", PolicyParameter::default());
         let table = Desired::new(Address::table("audit"), "acme-audit", Table::default());

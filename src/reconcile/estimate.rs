@@ -135,8 +135,10 @@ mod tests {
     use super::Estimate;
     use crate::reconcile::{Intent, Plan, Scope, Target, diff};
     use crate::resource::policy_parameter::{PolicyParameter, Tier};
-    use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, Ttl};
-    use crate::resource::{Address, Desired, Observed, ObservedResource, Pair, Tags};
+    use crate::resource::table::{
+        Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl,
+    };
+    use crate::resource::{Address, Desired, Observed, ObservedResource, Pair, Step, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
@@ -221,10 +223,16 @@ mod tests {
         };
         let ttl = || Some(Ttl::Enabled(String::from("expires_at")));
         let least = with(None, None);
+        assert_eq!(least, 8, "four for CreateTable, one for the wait, two for TTL, and one look at the end");
         assert_eq!(
             (with(None, ttl()), with(Some(true), None), with(Some(true), ttl())),
             (least + 1, least + 1, least + 2)
         );
+        // What is only put off takes no call.
+        let mut deferred = creating(0, 1);
+        let (name, why) = (String::from("table-0"), String::from("not yet"));
+        deferred.resources[0].steps = vec![Step::Table(TableStep::Defer { name, why, seconds: None })];
+        assert_eq!(deferred.estimate().calls, 0);
         let local =
             Plan { target: Target { local: Some(String::from("x")), ..creating(0, 0).target }, ..creating(100, 3) };
         assert_eq!((local.estimate().seconds_at_least, local.estimate().seconds_at_most), (0, 0));
