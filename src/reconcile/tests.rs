@@ -310,6 +310,37 @@ async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
 }
 
 #[tokio::test]
+async fn what_is_as_desired_as_far_as_it_could_be_read_is_counted_as_unknown() {
+    let counted = |gaps: Vec<Gap>| async move {
+        let live = Live { gaps, ..live_table("ACTIVE", Ttl::Enabled(String::from("expires_at"))) };
+        let fake = Fake::default();
+        fake.tables.borrow_mut().insert(String::from("t-1"), live);
+        plan(&fake, target(), &[table("t-1")], Scope::of(Intent::Converge)).await.unwrap().plan.summary()
+    };
+    assert_eq!(counted(Vec::new()).await, Summary { unchanged: 1, ..Summary::default() });
+    let gap = Gap::new(Some("tags"), &failure(Class::Denied));
+    assert_eq!(counted(vec![gap]).await, Summary { unknown: 1, ..Summary::default() });
+}
+
+#[tokio::test]
+async fn the_indexes_that_are_built_later_are_counted() {
+    let mut wanted = table("t-1");
+    let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
+    let key = desired.managed.key.clone().unwrap();
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
+    Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
+    let mut live = live_table("ACTIVE", Ttl::Disabled);
+    live.state.indexes = Some(BTreeMap::new());
+    let fake = Fake::default();
+    let fresh = plan(&fake, target(), std::slice::from_ref(&wanted), Scope::of(Intent::Converge)).await.unwrap().plan;
+    assert_eq!(fresh.index_builds(), 0, "a new table comes with its indexes");
+    fake.tables.borrow_mut().insert(String::from("t-1"), live);
+    let planned = plan(&fake, target(), &[wanted], Scope::of(Intent::Converge)).await.unwrap().plan;
+    assert_eq!(planned.index_builds(), 2);
+}
+
+#[tokio::test]
 async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
