@@ -40,7 +40,9 @@ pub struct Loaded {
 pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let root = overrides.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone());
     let policy_root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let mut resolver = Resolver { parsed: &parsed, folder, faults };
+    // Where it is, links followed: what the manifest names has to lie in it. One that is not there holds nothing.
+    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    let mut resolver = Resolver { parsed: &parsed, folder, real: &real, faults };
     let mut desired = Vec::new();
     for (key, section) in &parsed.manifest.profiles {
         let policy = resolver.profile(&policy_root, key, section);
@@ -67,6 +69,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
 struct Resolver<'a> {
     parsed: &'a Parsed,
     folder: &'a Path,
+    real: &'a Path,
     faults: &'a mut Faults,
 }
 
@@ -139,14 +142,14 @@ impl Resolver<'_> {
     /// Reads and checks the policy that a profile names.
     fn policy_file(&mut self, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
         let place = path(&["profiles", key, "policy"]);
-        let text = match read_inside(self.folder, file) {
+        let text = match read_inside(self.real, file) {
             Ok(text) => text,
             Err(invalid) => {
                 self.fault(&place, invalid, "this file");
                 return None;
             }
         };
-        if let Err(invalid) = cases_inside(self.folder, file) {
+        if let Err(invalid) = cases_inside(self.real, file) {
             self.fault(&place, invalid, "beside this file");
         }
         // As a path from where the user is, so that it can be opened from there.
@@ -279,18 +282,17 @@ pub fn cases_file(policy: &Path) -> PathBuf {
     policy.with_extension("test.yaml")
 }
 
-/// Refuses cases beside a policy that are a link out of the manifest's folder: plans show of them.
+/// Refuses cases beside a policy that are a link out of the manifest's folder (links followed): plans show of them.
 fn cases_inside(folder: &Path, policy: &str) -> Result<(), Invalid> {
     let file = cases_file(Path::new(policy));
-    let (Ok(whole), Ok(folder)) = (folder.join(&file).canonicalize(), folder.canonicalize()) else { return Ok(()) };
-    if whole.starts_with(folder) {
-        return Ok(());
+    if folder.join(&file).canonicalize().is_ok_and(|whole| !whole.starts_with(folder)) {
+        let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
+        return Err(Invalid::new(problem, "keep them as a file of its own beside the policy"));
     }
-    let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
-    Err(Invalid::new(problem, "keep them as a file of its own beside the policy"))
+    Ok(())
 }
 
-/// Reads a file that the manifest names, which must lie in the manifest's folder, links followed.
+/// Reads a file that the manifest names, which must lie in the manifest's folder; both with links followed.
 fn read_inside(folder: &Path, file: &str) -> Result<String, Invalid> {
     let inside = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
     let relative = Path::new(file);
@@ -306,7 +308,7 @@ fn read_inside(folder: &Path, file: &str) -> Result<String, Invalid> {
         Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
     };
     let whole = folder.join(relative).canonicalize().map_err(failed)?;
-    if !whole.starts_with(folder.canonicalize().map_err(failed)?) {
+    if !whole.starts_with(folder) {
         return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), inside));
     }
     // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
