@@ -368,7 +368,10 @@ def main():
     plan = alone[100, 3, "plan"]
     bounds.append(("a plan of 100, 3 under 120 ms", plan[0] < 0.12))
     if beside:
-        bounds.append(("a quarter of boto3's time", plan[0] * 4 < together[100, 3, "boto3, tuned by hand"][1][0]))
+        # Both of one comparison: the figure above was taken in another hour of the machine's.
+        ours, tuned = (together[100, 3, name][1] for name in ("sentinel", "boto3, tuned by hand"))
+        bounds.append(("a plan of 100, 3 under 120 ms beside others", ours[0] < 0.12))
+        bounds.append(("a quarter of boto3's time", ours[0] * 4 < tuned[0]))
     for (policies, tables, command), run in alone.items():
         bounds.append((f"{command} of {shown(policies, tables)} makes the least requests", run[3] - run[4] <= floor(policies, tables)[0]))
         bounds.append((f"{command} of {shown(policies, tables)} in 1.2 times the least and 100 ms", run[0] < 1.2 * floor(policies, tables)[1] + 0.1))
