@@ -1,5 +1,7 @@
 //! `sentinel validate`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 
 use super::context::{Context, Project};
@@ -13,16 +15,16 @@ use crate::report::json;
 fn check_cases(project: &Project) -> Result<(), Error> {
     let mut faults = Faults::default();
     let contents = project.loaded.desired.iter().filter_map(|one| one.as_policy());
-    let contents: Vec<_> = contents.filter_map(|one| Some((&one.address, one.managed.content.as_deref()?))).collect();
-    let mut seen = Vec::new();
+    let contents: BTreeMap<_, _> =
+        contents.filter_map(|one| Some((&one.address, one.managed.content.as_deref()?))).collect();
+    let mut seen = BTreeSet::new();
     for (address, material) in project.materials().of {
-        let content = contents.iter().find(|(one, _)| **one == address).map(|(_, content)| *content);
-        if let (Some(cases), Some(content)) = (material.cases, content)
+        if let (Some(cases), Some(content)) = (material.cases, contents.get(&address))
             && !seen.contains(&cases.path)
-            && let Some(policy) = parse(&Source::new(cases.path.clone(), content), &mut Faults::default())
+            && let Some(policy) = parse(&Source::new(cases.path.clone(), *content), &mut Faults::default())
         {
             cases::parse(&cases, &policy, &mut faults);
-            seen.push(cases.path.clone());
+            seen.insert(cases.path.clone());
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::Faults(faults.into_sorted())) }
