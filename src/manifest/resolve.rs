@@ -2,9 +2,10 @@
 //! checked.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::folder::Folder;
 use super::parse::path;
 use super::{BillingMode, Builtin, DEFAULT_ROOT, Manifest, Parsed, ProfileSection, TableSection};
 use crate::diagnostic::{Fault, Faults, Source};
@@ -40,9 +41,7 @@ pub struct Loaded {
 pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let root = overrides.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone());
     let policy_root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    // Where it is, links followed: what the manifest names has to lie in it. One that is not there holds nothing.
-    let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    let mut resolver = Resolver { parsed: &parsed, folder, real: &real, faults };
+    let mut resolver = Resolver { parsed: &parsed, folder, real: Folder::new(folder), faults };
     let mut desired = Vec::new();
     for (key, section) in &parsed.manifest.profiles {
         let policy = resolver.profile(&policy_root, key, section);
@@ -69,7 +68,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
 struct Resolver<'a> {
     parsed: &'a Parsed,
     folder: &'a Path,
-    real: &'a Path,
+    real: Folder,
     faults: &'a mut Faults,
 }
 
@@ -142,14 +141,14 @@ impl Resolver<'_> {
     /// Reads and checks the policy that a profile names.
     fn policy_file(&mut self, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
         let place = path(&["profiles", key, "policy"]);
-        let text = match read_inside(self.real, file) {
+        let text = match self.real.read(file) {
             Ok(text) => text,
             Err(invalid) => {
                 self.fault(&place, invalid, "this file");
                 return None;
             }
         };
-        if let Err(invalid) = cases_inside(self.real, file) {
+        if let Err(invalid) = self.real.check_cases(file) {
             self.fault(&place, invalid, "beside this file");
         }
         // As a path from where the user is, so that it can be opened from there.
@@ -275,49 +274,4 @@ fn billing(section: &TableSection) -> Option<Billing> {
             Some(Billing::Provisioned(Capacity { read: section.read_capacity?, write: section.write_capacity? }))
         }
     }
-}
-
-/// Returns where the cases of a policy are.
-pub fn cases_file(policy: &Path) -> PathBuf {
-    policy.with_extension("test.yaml")
-}
-
-/// Refuses cases beside a policy that are a link out of the manifest's folder (links followed): plans show of them.
-fn cases_inside(folder: &Path, policy: &str) -> Result<(), Invalid> {
-    let file = cases_file(Path::new(policy));
-    if folder.join(&file).canonicalize().is_ok_and(|whole| !whole.starts_with(folder)) {
-        let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
-        return Err(Invalid::new(problem, "keep them as a file of its own beside the policy"));
-    }
-    Ok(())
-}
-
-/// Reads a file that the manifest names, which must lie in the manifest's folder; both with links followed.
-fn read_inside(folder: &Path, file: &str) -> Result<String, Invalid> {
-    let inside = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
-    let relative = Path::new(file);
-    let steps_out = relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
-    if file.is_empty() || steps_out {
-        return Err(Invalid::new(format!("the policy path \"{file}\" leads out of the manifest's folder"), inside));
-    }
-    let failed = |error: std::io::Error| {
-        let problem = match error.kind() {
-            std::io::ErrorKind::NotFound => format!("there is no policy file {file}"),
-            _ => format!("the policy file {file} cannot be read: {error}"),
-        };
-        Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
-    };
-    let whole = folder.join(relative).canonicalize().map_err(failed)?;
-    if !whole.starts_with(folder) {
-        return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), inside));
-    }
-    // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
-    let size = whole.metadata().map_err(failed)?.len();
-    if size > 1 << 20 {
-        let problem = format!("the policy file {file} has {size} bytes");
-        return Err(Invalid::new(problem, "a parameter holds 4,096 bytes, or 8,192 in the advanced tier"));
-    }
-    let bytes = std::fs::read(&whole).map_err(failed)?;
-    String::from_utf8(bytes)
-        .map_err(|_| Invalid::new(format!("the policy file {file} is not UTF-8 text"), "save it as UTF-8"))
 }
