@@ -7,6 +7,7 @@ use aws_config::meta::region::ProvideRegion;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
@@ -83,7 +84,9 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         .region(region.clone())
         // Of those who are asked for credentials; the calls themselves are made again by the pacer.
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .timeout_config(timeouts);
+        .timeout_config(timeouts)
+        // Answers are small, and the timeouts above end one that stalls.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(client) = connection.embedded {
         loader = loader.http_client(client).credentials_provider(embedded_user(connection.aws_profile.as_deref()));
     } else {
