@@ -35,7 +35,7 @@ pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Ex
     match command {
         AccessCommand::Exec(args) if args.server => serve::run(context, args).await,
         AccessCommand::Exec(args) => exec::run(context, args).await,
-        AccessCommand::Credentials(args) => context.reading(exec::credentials(context, args)).await,
+        AccessCommand::Credentials(args) => context.reading(Box::pin(exec::credentials(context, args))).await,
         AccessCommand::Request(args) => context.reading(requests::create(context, args)).await,
         AccessCommand::List(args) => context.reading(requests::list(context, args)).await,
         AccessCommand::Check(args) => context.reading(requests::check(context, args)).await,

@@ -137,7 +137,7 @@ impl Reader {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
-        let config = settings(connection).await;
+        let config = Box::pin(settings(connection)).await;
         Self {
             ssm: policy_parameter::Client::new(&config),
             dynamodb: table::Client::new(&config),

@@ -172,7 +172,10 @@ impl Pacer {
             }
             tries += 1;
             let span = tracing::debug_span!("request", number = tries);
-            let error = match self.attempt(operation, attempt(), tries).instrument(span).await {
+            // The SDK's futures have 8 KB, and would be as much again in each of the futures that wait for this one, and moved with
+            // them: on their own, they are there only while a request is under way.
+            let answer = Box::pin(attempt());
+            let error = match self.attempt(operation, answer, tries).instrument(span).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
