@@ -1,14 +1,19 @@
-"""AWS's weather on a good day, in front of an emulator: latency, and the quotas that AWS documents.
+"""moto in AWS's weather on a good day: latency, and the quotas that AWS documents.
 
-Usage: bench-proxy.py PORT EMULATOR_PORT LATENCY_MS
+Usage: bench-aws.py PORT PLAIN_PORT LATENCY_MS
 
-Counts what it passes on; GET /counts tells, and begins anew.
+moto is called in this process, since its own server takes longer for a request than its answer does, and by moods: what is measured are
+the tools. PLAIN_PORT is moto without the weather. Counts what it is asked on PORT; GET /counts on PLAIN_PORT
+tells, and begins anew.
 """
 
 import asyncio
+import io
 import json
 import sys
 import time
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 # Calls a second, and at once after a pause. Parameter Store's reads share one. As documented, or as operators have measured.
 READS = "parameter reads"
@@ -28,8 +33,9 @@ QUOTAS = {
 }
 THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
 
-port, emulator, latency = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
+port, plain_port, latency = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
 buckets, counts = {}, {}
+moto = DomainDispatcherApplication(create_backend_app)
 
 
 def admitted(operation):
@@ -58,43 +64,53 @@ async def read_message(reader):
     return lines[0], headers, await reader.readexactly(int(headers.get("content-length", 0)))
 
 
-async def forward(first, headers, body):
-    reader, writer = await asyncio.open_connection("127.0.0.1", emulator)
-    skipped = ("connection", "content-length", "transfer-encoding", "expect")
-    kept = "".join(f"{key}: {value}\r\n" for key, value in headers.items() if key not in skipped)
-    writer.write(f"{first}\r\n{kept}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("latin-1") + body)
-    status, answered, answer = await read_message(reader)
-    writer.close()
+def ask_moto(first, headers, body):
+    """Returns the status, the headers and the body of its answer."""
+    method, target, _ = first.split(" ")
+    path, _, query = target.partition("?")
+    environ = {
+        "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": query, "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": str(port), "SERVER_PROTOCOL": "HTTP/1.1", "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(body), "wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False,
+        **{"HTTP_" + key.upper().replace("-", "_"): value for key, value in headers.items() if key != "transfer-encoding"},
+        "CONTENT_TYPE": headers.get("content-type", ""), "CONTENT_LENGTH": str(len(body)),
+    }
+    said = []
+    answer = moto.get_application(environ)(environ, lambda status, answered, *_: said.extend((status, answered)))
+    body = b"".join(answer)
+    status, answered = said
+    return status, {key.lower(): value for key, value in answered}, body
+
+
+async def weather(first, headers, body):
+    operation = headers.get("x-amz-target", "").rpartition(".")[2] or "form"
+    counts[operation] = counts.get(operation, 0) + 1
+    await asyncio.sleep(latency)
+    if not admitted(operation):
+        counts["throttled"] = counts.get("throttled", 0) + 1
+        return "400 Bad Request", {"content-type": "application/x-amz-json-1.1"}, THROTTLED
+    status, answered, answer = ask_moto(first, headers, body)
+    # AWS gives each table an id, which Ansible's module wants, and moto does not.
+    if operation in ("CreateTable", "DescribeTable", "UpdateTable") and b"TableId" not in answer:
+        answer = answer.replace(b'"TableName"', b'"TableId": "00000000-0000-0000-0000-000000000000", "TableName"', 1)
     return status, answered, answer
 
 
-async def serve(reader, writer):
+async def plain(first, headers, body):
+    if first.startswith("GET /counts"):
+        answer = json.dumps(counts).encode()
+        counts.clear()
+        buckets.clear()
+        return "200 OK", {}, answer
+    return ask_moto(first, headers, body)
+
+
+async def serve(reader, writer, respond):
     try:
         while True:
-            first, headers, body = await read_message(reader)
-            if first.startswith("GET /counts"):
-                answer = json.dumps(counts).encode()
-                counts.clear()
-                buckets.clear()
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(answer) + answer)
-                await writer.drain()
-                continue
-            target = headers.get("x-amz-target", "")
-            operation = target.rpartition(".")[2] or "form"
-            counts[operation] = counts.get(operation, 0) + 1
-            await asyncio.sleep(latency)
-            if admitted(operation):
-                status, answered, answer = await forward(first, headers, body)
-                # AWS gives each table an id, which Ansible's module wants, and moto does not.
-                answer = answer.replace(b'"TableName"', b'"TableId": "00000000-0000-0000-0000-000000000000", "TableName"', 1) \
-                    if operation in ("CreateTable", "DescribeTable", "UpdateTable") and b"TableId" not in answer else answer
-            else:
-                counts["throttled"] = counts.get("throttled", 0) + 1
-                status, answered, answer = "HTTP/1.1 400 Bad Request", {"content-type": "application/x-amz-json-1.1"}, THROTTLED
-            kept = "".join(
-                f"{key}: {answered[key]}\r\n" for key in ("content-type", "x-amzn-requestid") if key in answered
-            )
-            writer.write(f"{status}\r\n{kept}content-length: {len(answer)}\r\n\r\n".encode("latin-1") + answer)
+            status, answered, answer = await respond(*await read_message(reader))
+            kept = "".join(f"{key}: {answered[key]}\r\n" for key in ("content-type", "x-amzn-requestid") if key in answered)
+            writer.write(f"HTTP/1.1 {status}\r\n{kept}content-length: {len(answer)}\r\n\r\n".encode("latin-1") + answer)
             await writer.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
@@ -103,9 +119,9 @@ async def serve(reader, writer):
 
 
 async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=2**20)
-    async with server:
-        await server.serve_forever()
+    for at, respond in ((port, weather), (plain_port, plain)):
+        await asyncio.start_server(lambda reader, writer, respond=respond: serve(reader, writer, respond), "127.0.0.1", at, limit=2**20)
+    await asyncio.Event().wait()
 
 
 asyncio.run(main())
