@@ -8,12 +8,16 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, http_client_fn};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
 use sentinel::diagnostic::{Faults, Source};
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
 use sentinel::reconcile::{
-    self, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
+    self, Action, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
 };
 use sentinel::resource::Step;
 use sentinel::resource::interrupt::Interrupt;
@@ -382,4 +386,35 @@ async fn a_creation_whose_answer_never_comes_is_looked_for() {
         let (_, report) = pass(client, &load("[profiles.dev]\n", Path::new(".")), HOUR).await;
         assert_eq!(report.resources[0].outcome, Outcome::Applied, "{denies_after}");
     }
+}
+
+/// An AWS whose answers begin and never end, but for who is calling.
+#[derive(Debug)]
+struct Stalling(LocalAws);
+
+impl HttpConnector for Stalling {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.headers().get("x-amz-target").is_none() {
+            return self.0.call(request);
+        }
+        let begun =
+            stream::once(async { Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(b"{\"Parameters\":["))) });
+        let body = StreamBody::new(begun.chain(stream::pending()));
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(200.try_into().unwrap(), SdkBody::from_body_1_x(body))))
+    }
+}
+
+/// What is not answered to the end ends by the timeouts, although the SDK's own watch over streams is off.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_stalls_midway_is_no_answer_in_time() {
+    let connector = SharedHttpConnector::new(Stalling(LocalAws::memory(Rules::default())));
+    let client = http_client_fn(move |_, _| connector.clone());
+    let started = Instant::now();
+    let plan = plan(client, &load("[profiles.dev]\n[tables.approvals]\n", Path::new("."))).await;
+    for resource in &plan.resources {
+        assert!(matches!(resource.action, Action::Unknown { .. }), "{resource:?}");
+        assert!(resource.gaps[0].message.contains("no answer in time"), "{resource:?}");
+    }
+    assert_eq!(plan.resources.len(), 2);
+    assert!(started.elapsed() < Duration::from_mins(2), "{:?}", started.elapsed());
 }
