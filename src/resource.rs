@@ -213,6 +213,10 @@ pub struct Facts {
     /// The status of a table, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// Whether a table holds no items, as AWS last counted them: it does so about every six hours. Source: DescribeTable in
+    /// the DynamoDB API reference.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty: bool,
     /// Whether it carries the ownership tag; nothing where that was not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owned: Option<bool>,
@@ -340,6 +344,11 @@ impl Step {
     /// Returns whether it ends the work on its resource for now.
     pub fn defers(&self) -> bool {
         matches!(self, Self::Table(TableStep::Defer { .. }))
+    }
+
+    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
+    pub fn follows_creation(&self) -> bool {
+        matches!(self, Self::Table(step) if step.follows_creation())
     }
 
     /// Returns what has to be allowed before it runs.

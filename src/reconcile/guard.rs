@@ -56,6 +56,8 @@ const MANY: usize = 10;
 const SHARE: usize = 30;
 
 /// How many of the existing resources a plan changes or deletes.
+///
+/// A table whose creation was begun and not ended counts as neither: it is still being created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     pub touched: usize,
@@ -65,12 +67,9 @@ pub struct Extent {
 impl Extent {
     /// Returns the extent of a plan.
     pub fn of(plan: &Plan) -> Self {
-        let touched =
-            |resource: &&ResourcePlan| resource.exists() && matches!(resource.action, Action::Update | Action::Delete);
-        Self {
-            touched: plan.resources.iter().filter(touched).count(),
-            existing: plan.resources.iter().filter(|resource| resource.exists()).count(),
-        }
+        let existing = || plan.resources.iter().filter(|resource| resource.exists() && !resource.is_unfinished());
+        let touched = |resource: &&ResourcePlan| matches!(resource.action, Action::Update | Action::Delete);
+        Self { touched: existing().filter(touched).count(), existing: existing().count() }
     }
 
     /// Returns whether it is so much that it is more likely a mistake than a wish.
@@ -178,6 +177,7 @@ mod tests {
     use crate::reconcile::{Intent, Scope, Target, diff};
     use crate::resource::caller::Caller;
     use crate::resource::policy_parameter::{ParameterType, PolicyParameter};
+    use crate::resource::table::TableStep;
     use crate::resource::{Desired, Facts, Live, Observed, ObservedResource, Pair, Presence, Step};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -281,6 +281,36 @@ mod tests {
         );
         let few = pass(vec![(desired("a", "x"), live("y"))]).plan;
         assert_eq!(extent(&few, false), Ok(()));
+    }
+
+    /// As a run leaves them that is killed after the creations and before TTL.
+    #[test]
+    fn an_empty_table_that_lacks_what_follows_its_creation_is_still_being_created() {
+        let table = |empty: bool| {
+            let mut resource = pass(vec![(desired("a", "x"), live("x"))]).plan.resources.remove(0);
+            let (name, attribute) = (String::from("t"), String::from("expires_at"));
+            resource.action = Action::Update;
+            resource.facts = Facts { empty, ..Facts::default() };
+            resource.steps = vec![Step::Table(TableStep::EnableTimeToLive { name, attribute })];
+            resource
+        };
+        let mut plan = pass((0..10).map(|number| (desired(&format!("p{number}"), "x"), live("x"))).collect()).plan;
+        plan.resources.extend((0..20).map(|_| table(true)));
+        assert_eq!(Extent::of(&plan), Extent { touched: 0, existing: 10 });
+        // Where items are, TTL deletes them: that is a change.
+        plan.resources.extend((0..5).map(|_| table(false)));
+        assert_eq!(Extent::of(&plan), Extent { touched: 5, existing: 15 });
+        // So is what goes beyond a creation, and what is to be lost.
+        let resource = &mut plan.resources[10];
+        let name = String::from("t");
+        resource.steps.push(Step::Table(TableStep::SetPointInTimeRecovery { name, enabled: false }));
+        plan.resources[11].withheld = std::mem::take(&mut plan.resources[11].steps);
+        plan.resources[11].action = Action::Refused;
+        assert_eq!(Extent::of(&plan), Extent { touched: 6, existing: 17 });
+        // One that is as desired exists.
+        plan.resources[12].action = Action::Unchanged;
+        plan.resources[12].steps.clear();
+        assert_eq!(Extent::of(&plan), Extent { touched: 6, existing: 18 });
     }
 
     #[test]

@@ -177,6 +177,12 @@ impl ResourcePlan {
     pub fn exists(&self) -> bool {
         matches!(self.seen, Seen::Present(_))
     }
+
+    /// Returns whether it lacks only what follows a creation, and is empty: a run that was killed leaves such tables.
+    pub fn is_unfinished(&self) -> bool {
+        let follow = |steps: &[Step]| !steps.is_empty() && steps.iter().all(Step::follows_creation);
+        self.facts.empty && self.withheld.is_empty() && follow(&self.steps)
+    }
 }
 
 /// How many resources come to what.

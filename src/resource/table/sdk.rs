@@ -57,6 +57,7 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     Facts {
         arn: description.table_arn().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
+        empty: description.item_count() == Some(0),
         ..Facts::default()
     }
 }

@@ -155,6 +155,16 @@ impl TableStep {
         (Duration::from_secs(least), Duration::from_secs(most))
     }
 
+    /// Returns whether it is one of those that `create` has after `CreateTable`.
+    pub fn follows_creation(&self) -> bool {
+        matches!(
+            self,
+            Self::WaitForTable { .. }
+                | Self::EnableTimeToLive { .. }
+                | Self::SetPointInTimeRecovery { enabled: true, .. }
+        )
+    }
+
     /// Returns whether it builds an index, which takes minutes.
     pub fn builds_index(&self) -> bool {
         matches!(self, Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. })

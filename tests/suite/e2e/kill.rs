@@ -1,5 +1,4 @@
-//! Killed without a word at any moment, and run again. With `--force`: what the first run created makes up so many existing
-//! resources that changing the rest may need it.
+//! Killed without a word at any moment, and run again.
 //!
 //! `SENTINEL_TEST_KILLS=N` kills so many runs; `SENTINEL_TEST_SEED=S` the same ones again.
 
@@ -88,8 +87,7 @@ fn wherever_an_apply_is_killed_the_next_one_ends_as_desired() {
         let world = world(BEFORE[place]);
         let told = format!("kill {kill} of SENTINEL_TEST_SEED={seed}");
         world.calls();
-        let mut child =
-            world.command(&["apply", "--yes", "--force", "--quiet", "--endpoint-url", world.url()]).spawn().unwrap();
+        let mut child = world.command(&["apply", "--yes", "--quiet", "--endpoint-url", world.url()]).spawn().unwrap();
         if random.bool() {
             // At a moment.
             std::thread::sleep(whole[place].time.mul_f64(random.f64()));
@@ -109,7 +107,7 @@ fn wherever_an_apply_is_killed_the_next_one_ends_as_desired() {
         let killed = finish(child);
         cut += usize::from(killed.code == -1 && !world.writes().is_empty());
         world.clear_faults();
-        let again = world.run(&["apply", "--yes", "--force"]);
+        let again = world.run(&["apply", "--yes"]);
         assert_eq!(again.code, 0, "{told}: {}{}", again.stdout, again.stderr);
         let plan = world.run(&["plan", "--detailed-exitcode"]);
         assert_eq!(plan.code, 0, "{told}: {}{}", plan.stdout, plan.stderr);

@@ -381,6 +381,38 @@ fn two_applies_at_the_same_time_both_end_well() {
     race(&world, &["--allow-destructive", "index"]);
 }
 
+/// The tables that a first run left without TTL are more than 30% of what exists, and yet nobody's mistake.
+#[test]
+fn a_creation_that_was_cut_short_is_ended_without_force() {
+    let world = World::quick();
+    let tables: String = (0..12)
+        .map(|number| {
+            format!(
+                "[tables.t{number}]\nname = \"acme-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n\
+                 ttl_attribute = \"expires_at\"\npoint_in_time_recovery = true\n"
+            )
+        })
+        .collect();
+    world.write("sentinel.toml", &tables);
+    world.fail("UpdateTimeToLive", "AccessDeniedException", "acme");
+    world.run(&["apply", "--yes"]).expect(5);
+    world.clear_faults();
+    let plan = world.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("ttl") && !plan.stdout.contains("--force"), "{}", plan.stdout);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // Once there are items, the same is a change like any other.
+    for number in 0..12 {
+        let item = json!({ "TableName": format!("acme-{number}"), "Item": { "id": { "S": "a" } } });
+        world.aws("DynamoDB_20120810.PutItem", &item);
+    }
+    world.write("sentinel.toml", &tables.replace("point_in_time_recovery = true", "point_in_time_recovery = false"));
+    world.run(&["apply", "--yes", "--force", "--allow-destructive", "protection"]).expect(0);
+    world.write("sentinel.toml", &tables);
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stderr.contains("12 of 12 existing resources (100%)"), "{}", run.stderr);
+}
+
 /// More than 30% of ten or more: most likely a mistake.
 #[test]
 fn changing_an_unusual_share_needs_force() {
