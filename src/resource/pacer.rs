@@ -18,7 +18,7 @@ use super::interrupt::Interrupt;
 use super::traffic::Traffic;
 use crate::code::Code;
 
-/// How long a call that AWS asks to make later is tried again before it counts as failed.
+/// How long a call that AWS asks to make later is tried again before it counts as failed, not counting its waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
 /// seen everywhere.
@@ -162,13 +162,16 @@ impl Pacer {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let started = Instant::now();
+        // The wait for a turn is of this program's own making: thousands of calls may come before this one each time.
+        let mut queued = Duration::ZERO;
         let (mut pause, longest) = PAUSES;
         let mut tries = 0;
         // A try that may have taken effect: whoever is interrupted after it has to say so.
         let mut open: Option<CallError> = None;
         loop {
-            if let Err(over) = self.take(operation).await {
-                return Err(open.unwrap_or(over));
+            match self.take(operation).await {
+                Ok(waited) => queued += waited,
+                Err(over) => return Err(open.unwrap_or(over)),
             }
             tries += 1;
             let span = tracing::debug_span!("request", number = tries);
@@ -179,8 +182,9 @@ impl Pacer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            let tried = started.elapsed().saturating_sub(queued);
             let patience = self.patience(&error, passes, tries);
-            if patience.is_none_or(|patience| started.elapsed() + pause > patience) || !self.may_go_on() {
+            if patience.is_none_or(|patience| tried + pause > patience) || !self.may_go_on() {
                 // What the last try was told says nothing of one whose answer was lost.
                 return Err(CallError { open: error.open || open.is_some(), ..error });
             }
@@ -276,10 +280,11 @@ impl Pacer {
         })
     }
 
-    /// Waits until the operation's pace allows one more call.
-    async fn take(&self, operation: Operation) -> Result<(), CallError> {
+    /// Waits until the operation's pace allows one more call. Returns for how long.
+    async fn take(&self, operation: Operation) -> Result<Duration, CallError> {
         if self.pace == Pace::Free {
-            return self.wait(operation, Duration::ZERO).await;
+            self.wait(operation, Duration::ZERO).await?;
+            return Ok(Duration::ZERO);
         }
         let started = Instant::now();
         let turn = self.with_bucket(operation, |bucket| Arc::clone(&bucket.turn));
@@ -297,8 +302,9 @@ impl Pacer {
             self.wait(operation, Duration::ZERO).await
         };
         let taken = taken.await;
-        self.traffic.note(operation, |tally| tally.queueing += started.elapsed());
-        taken
+        let waited = started.elapsed();
+        self.traffic.note(operation, |tally| tally.queueing += waited);
+        taken.map(|()| waited)
     }
 
     /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
@@ -355,7 +361,7 @@ mod tests {
     use aws_smithy_types::error::metadata::ErrorMetadata;
     use futures_util::future::join_all;
 
-    use super::super::call::{DESCRIBE_TABLE, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, PUT_PARAMETER};
+    use super::super::call::{DESCRIBE_TABLE, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, PUT_PARAMETER, TAG_RESOURCE};
     use super::*;
 
     type Answer = Result<HttpResponse, SdkError<ErrorMetadata, HttpResponse>>;
@@ -528,6 +534,23 @@ mod tests {
         }
         let (class, took, _) = insist(&pacer, &[Class::Busy], || refused("ResourceInUseException")).await;
         assert_eq!((class, minutes(took)), (Class::Busy, 14));
+    }
+
+    /// A thousand tables wait for minutes before they are first asked for: that is no time in which AWS has failed.
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_turn_leaves_time_to_try_again() {
+        let pacer = pacer(&Interrupt::default());
+        let call = || async {
+            let tries = Cell::new(0);
+            let answer = || {
+                tries.set(tries.get() + 1);
+                let answer = if tries.get() < 2 { refused("InternalServerError") } else { Ok(response(200)) };
+                async move { answer }
+            };
+            pacer.call(TAG_RESOURCE, &[], answer).await
+        };
+        let ended = join_all((0..1000).map(|_| call())).await;
+        assert_eq!(ended.iter().filter(|one| one.is_err()).count(), 0);
     }
 
     /// Who cannot reach AWS at all learns of it at once; who was answered before waits a minute for the way to open again.
