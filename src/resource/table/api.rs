@@ -183,11 +183,19 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
         sdk::create_table(name, table).map_err(|error| failed(CREATE_TABLE, Class::Rejected, error.to_string()))?;
     let error = match pacer.call(CREATE_TABLE, &[], || request.clone().send_with(client)).await {
         Ok(_) => return Ok(StepOutcome::Done),
-        Err(error) if error.class == Class::AlreadyExists => error,
+        Err(error) if matches!(error.class, Class::AlreadyExists | Class::Busy) || error.open => error,
         Err(error) => return Err(error),
     };
-    // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells.
-    let Ok((found, _)) = describe_settling(client, pacer, name).await else { return Err(error) };
+    // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells, once the
+    // table is to be seen: where nothing says that there is one, it may never be.
+    let described = match error.class {
+        Class::AlreadyExists | Class::Busy => describe_settling(client, pacer, name).await,
+        _ => describe(client, pacer, name).await,
+    };
+    let Ok((found, facts)) = described else { return Err(error) };
+    if facts.status.as_deref() == Some("DELETING") {
+        return Err(error);
+    }
     let mut layout = found.clone();
     for index in layout.indexes.iter_mut().flat_map(|indexes| indexes.values_mut()) {
         index.status = IndexStatus::Active;
