@@ -366,18 +366,25 @@ async fn overwrite(
     if written == expects_version + 1 {
         return Ok(StepOutcome::Done);
     }
+    if written <= expects_version {
+        return Ok(StepOutcome::Conflict(format!(
+            "someone else deleted it at the same moment, and writing created it anew, as version {written}, without its tags; \
+             see sentinel plan"
+        )));
+    }
     // A call whose answer was lost is made again, and writes the same text twice. What stands between tells it from a
     // write of someone else's.
     let between = read_versions(client, pacer, name, expects_version + 1..written).await;
-    if between.is_some_and(|texts| texts.iter().all(|text| text == content)) {
-        return Ok(StepOutcome::Done);
-    }
+    let theirs = match between {
+        Some(versions) => versions.into_iter().filter(|(_, text)| text != content).map(|(version, _)| version).max(),
+        None => Some(written - 1),
+    };
+    let Some(theirs) = theirs else { return Ok(StepOutcome::Done) };
     Ok(StepOutcome::Conflict(format!(
-        "written as version {written}, not {}: someone else wrote at the same moment, and version {} holds their text; \
+        "written as version {written}, not {}: someone else wrote at the same moment, and version {theirs} holds their text; \
          see it with: {}",
         expects_version + 1,
-        written - 1,
-        see(name, written - 1),
+        see(name, theirs),
     )))
 }
 
@@ -423,8 +430,8 @@ fn see(name: &str, version: i64) -> String {
 /// The most parameters `GetParameters` takes in one call.
 const NAMES_IN_A_CALL: usize = 10;
 
-/// Returns the texts of some versions, if there are few and all of them can be read.
-async fn read_versions(client: &Client, pacer: &Pacer, name: &str, versions: Range<i64>) -> Option<Vec<String>> {
+/// Returns some versions with their texts, if there are few and all of them can be read.
+async fn read_versions(client: &Client, pacer: &Pacer, name: &str, versions: Range<i64>) -> Option<Vec<(i64, String)>> {
     let selectors: Vec<String> =
         versions.map(|version| format!("{name}:{version}")).take(NAMES_IN_A_CALL + 1).collect();
     if selectors.is_empty() || selectors.len() > NAMES_IN_A_CALL {
@@ -432,6 +439,7 @@ async fn read_versions(client: &Client, pacer: &Pacer, name: &str, versions: Ran
     }
     let call = || client.get_parameters().set_names(Some(selectors.clone())).send();
     let found = pacer.call(GET_PARAMETERS, &[], call).await.ok()?.parameters.unwrap_or_default();
-    let texts: Vec<String> = found.into_iter().filter_map(|parameter| parameter.value).collect();
+    let texts: Vec<(i64, String)> =
+        found.into_iter().filter_map(|parameter| Some((parameter.version, parameter.value?))).collect();
     (texts.len() == selectors.len()).then_some(texts)
 }

@@ -251,6 +251,50 @@ fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
     );
 }
 
+/// They write, then this run does, and its answer is lost: it writes once more, and theirs is not the version just before.
+#[test]
+fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let ours = POLICY.replace("alice", "eve");
+    world.write("policies/dev.yaml", &ours);
+    let version = |number: i64, text: &str| json!({ "Name": "/sentinel/policies/dev", "Type": "String", "Value": text, "Version": number });
+    let history = json!({ "Parameters": [version(2, "theirs"), version(3, &ours)] }).to_string();
+    world.fault(move |call| {
+        let body = match call.operation.as_str() {
+            "PutParameter" => r#"{"Version":4,"Tier":"Standard"}"#,
+            "GetParameters" if call.body.to_string().contains(":2") => history.as_str(),
+            _ => return None,
+        };
+        let (content_type, body) = ("application/x-amz-json-1.1", body.as_bytes().to_vec());
+        Some(sentinel::local::Answer { status: 200, content_type, body })
+    });
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert!(run.stdout.contains("and version 2 holds their text"), "{}", run.stdout);
+    assert!(run.stdout.contains("--name /sentinel/policies/dev:2 "), "{}", run.stdout);
+}
+
+/// What is deleted between the look and the write is created by the write, without what it had beside its text.
+#[test]
+fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
+    world.fault(move |call| {
+        (call.operation == "PutParameter").then(|| sentinel::local::Answer {
+            status: 200,
+            content_type: "application/x-amz-json-1.1",
+            body: br#"{"Version":1,"Tier":"Standard"}"#.to_vec(),
+        })
+    });
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert!(
+        run.stdout.contains("conflict, someone else deleted it at the same moment, and writing created it anew"),
+        "{}",
+        run.stdout
+    );
+}
+
 #[test]
 fn someone_elses_creation_is_a_conflict_and_nothing_is_overwritten() {
     let world = World::new();
@@ -300,6 +344,30 @@ fn a_table_that_another_apply_created_is_found_though_reads_lag() {
         let missing =
             || sentinel::local::Answer::error(400, "ResourceNotFoundException", "Requested resource not found");
         (call.operation == "DescribeTable" && looks <= 2).then(missing)
+    });
+    world.run(&["apply", "--yes"]).expect(0);
+}
+
+/// A creation whose answer was lost is made again while AWS is still at it, and AWS may say just that.
+#[test]
+fn a_table_that_is_being_created_already_is_waited_for() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[tables.sessions]\n");
+    world.run(&["init", "sessions", "--yes"]).expect(0);
+    let mut looks = 0;
+    world.fault(move |call| {
+        looks += u32::from(call.operation == "DescribeTable");
+        match call.operation.as_str() {
+            "DescribeTable" if looks == 1 => {
+                Some(sentinel::local::Answer::error(400, "ResourceNotFoundException", "Requested resource not found"))
+            }
+            "CreateTable" => Some(sentinel::local::Answer::error(
+                400,
+                "ResourceInUseException",
+                "Attempt to change a resource which is still in use: Table is being created: sentinel-sessions",
+            )),
+            _ => None,
+        }
     });
     world.run(&["apply", "--yes"]).expect(0);
 }
