@@ -1,6 +1,7 @@
 //! `sentinel apply`, of a manifest or a saved plan, and the carrying out that `init` shares with it.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
@@ -9,7 +10,7 @@ use super::pass::{Attempt, Destination, Planned, TARGETS, explained, scope};
 use super::plan;
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
-use crate::planfile::SavedTarget;
+use crate::planfile::{Origin, SavedTarget};
 use crate::provider::{Region, Writer};
 use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Pass, Plan, Target, Verification, guard};
 use crate::report::{json, text};
@@ -31,9 +32,8 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
 /// nothing at all is done.
 async fn run_saved(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
     let file = plan::load(path)?;
-    let origin = &file.manifest;
-    if std::fs::read_to_string(&origin.path).is_ok_and(|text| digest(&text) != origin.digest) {
-        let path = &origin.path;
+    if has_changed(&file.manifest) {
+        let path = &file.manifest.path;
         context
             .terminal
             .note(&format!("{path} has changed since the plan was made; what is done is what was saved.\n"));
@@ -48,6 +48,16 @@ async fn run_saved(context: &Context, path: &Path, args: &ApplyArgs) -> Result<E
         attempts.push((planned.destination.clone(), Ok(planned)));
     }
     carry_out(context, "apply", attempts, args.force, &args.going).await
+}
+
+/// How much of a file is read to see whether it is still the manifest of a plan.
+const MOST: u64 = 16 << 20;
+
+/// Returns whether the manifest that a plan names is another one now. Whoever changed the plan could name anything: what is no
+/// file has no end.
+fn has_changed(origin: &Origin) -> bool {
+    let readable = std::fs::metadata(&origin.path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+    readable && std::fs::read_to_string(&origin.path).is_ok_and(|text| digest(&text) != origin.digest)
 }
 
 /// Observes again what a saved plan was made on, and returns the saved plan if it still holds.
@@ -78,15 +88,28 @@ async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, E
     guard::unmoved(plan, &now).map_err(Error::Refused)?;
     let pass = Pass { plan: plan.clone(), desired: desired.clone() };
     guard::unaltered(&pass, &now).map_err(Error::Refused)?;
-    // As planned, but for who carries it out and where the region was named.
+    // As planned, but for who carries it out, where the region was named, and what is only found and never planned.
     let target = Target { local: target.local.clone(), ..now.target };
-    let pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
+    let mut pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
+    let mut found: HashMap<_, _> = now.resources.into_iter().map(|one| (one.address, one.facts)).collect();
+    for resource in &mut pass.plan.resources {
+        resource.facts = found.remove(&resource.address).unwrap_or_default();
+    }
     Ok(Planned { destination, reader, pass, review: review.clone() })
 }
 
-/// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake.
+/// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake. A folder that nobody named but
+/// the plan has to be below this one: whoever changed the plan could name any.
 fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
-    let Some(given) = &context.global.local else { return Ok(()) };
+    let Some(given) = &context.global.local else {
+        return match &destination.local {
+            Some(folder) if !is_below_here(folder) => Err(Error::usage(
+                format!("the plan is for the embedded AWS in {}, which is not in this folder", folder.display()),
+                "carry it out in the folder that it was made in, or name that folder with --local=FOLDER",
+            )),
+            _ => Ok(()),
+        };
+    };
     let Some(folder) = &destination.local else {
         return Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"));
     };
@@ -96,6 +119,17 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
     }
     let message = format!("the plan is for the embedded AWS in {}", folder.display());
     Err(Error::usage(message, "leave the folder of --local out, or plan for the other one"))
+}
+
+/// Returns whether a folder is below the current one, all links followed as far as it is there.
+fn is_below_here(folder: &Path) -> bool {
+    let Ok(here) = std::env::current_dir().and_then(|here| here.canonicalize()) else { return false };
+    let plain = folder.components().all(|part| part != Component::ParentDir);
+    let whole = here.join(folder);
+    // A link that leads to nothing yet is there too.
+    let nearest = whole.ancestors().find(|folder| folder.symlink_metadata().is_ok());
+    let there = nearest.and_then(|folder| folder.canonicalize().ok());
+    plain && there.is_some_and(|there| there.starts_with(here))
 }
 
 /// One target, and what became of it.

@@ -137,9 +137,9 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     })
 }
 
-/// Refuses a saved plan whose steps are not those that follow from what it says is desired and was seen.
+/// Refuses a saved plan that does, or shows, other than follows from what it says is desired and was seen.
 ///
-/// `now` is planned from the plan's own desired state. The same version plans the same steps on the same ground, so that others were
+/// `now` is planned from the plan's own desired state. The same version plans the same on the same ground, so that anything else was
 /// put there by somebody; and what is desired has to lie where the plan says that policies are.
 ///
 /// # Errors
@@ -152,18 +152,24 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
         one.address().kind == Kind::PolicyParameter && one.name() != format!("{root}/{}", one.address().key)
     });
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
-    let same = |one: &&ResourcePlan| match found.get(&one.address) {
-        Some(now) => now.steps == one.steps && now.withheld == one.withheld && now.name == one.name,
-        None => false,
+    let same = |one: &&ResourcePlan| match (&one.seen, found.get(&one.address)) {
+        // What could not be read has no steps, whatever is found there now.
+        (Seen::Unknown, _) => one.steps.is_empty() && one.withheld.is_empty(),
+        (_, Some(now)) => {
+            (now.steps == one.steps && now.withheld == one.withheld && now.needs == one.needs)
+                && (now.name == one.name && now.label == one.label && now.origin == one.origin)
+                && (now.action == one.action && now.changes == one.changes && now.layout == one.layout)
+        }
+        (_, None) => false,
     };
-    let altered = plan.resources.iter().filter(|one| one.seen != Seen::Unknown).find(|one| !same(one));
+    let altered = plan.resources.iter().find(|one| !same(one));
     let address = stray.map(DesiredResource::address).or(altered.map(|one| &one.address));
     let Some(address) = address else { return Ok(()) };
     Err(Refusal {
         code: Code::UnusablePlan,
         message: format!(
-            "the plan was changed after it was made: what it would do with {address} does not follow from what it says is \
-             desired; nothing was changed"
+            "the plan was changed after it was made: what it would do with {address}, or shows of it, does not follow from what \
+             it says is desired; nothing was changed"
         ),
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })
@@ -363,6 +369,12 @@ mod tests {
             Arc::make_mut(policy).name = String::from("/prod/password");
         };
         assert!(refused(&elsewhere).contains("profiles.b"));
+        // Nor does it show anything else.
+        assert!(refused(&|pass| pass.plan.resources[0].action = Action::Unchanged).contains("profiles.a"));
+        assert!(refused(&|pass| pass.plan.resources[0].changes.clear()).contains("profiles.a"));
+        assert!(refused(&|pass| pass.plan.resources[0].label = String::from("b")).contains("profiles.a"));
+        assert!(refused(&|pass| pass.plan.resources[1].needs.extend([Consent::Prune])).contains("profiles.b"));
+        assert!(refused(&|pass| pass.plan.resources[0].seen = Seen::Unknown).contains("profiles.a"));
         // What could not be read does nothing.
         let mut unread = honest.clone();
         unread.plan.resources[0].seen = Seen::Unknown;

@@ -231,6 +231,56 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
     world.run(&["apply", "p.json", "--yes"]).expect(0);
 }
 
+/// What is shown before the question has to be what is done.
+#[test]
+fn a_plan_that_shows_other_than_it_does_is_refused() {
+    let world = project();
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
+    for (field, value) in
+        [("action", json!("unchanged")), ("fingerprint", json!({ "state": "unknown" })), ("needs", json!(["prune"]))]
+    {
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        document["targets"][0]["resources"][0][field] = value;
+        let forged = serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap();
+        world.write("p.json", &forged);
+        world.calls();
+        let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+        assert!(run.stderr.contains("error[E403]: the plan was changed after it was made"), "{field}: {}", run.stderr);
+        assert_eq!(world.writes(), [""; 0], "{field}");
+    }
+}
+
+/// A plan names files and folders: whoever changed it could name any.
+#[cfg(unix)]
+#[test]
+fn a_plan_reads_and_writes_nothing_outside_its_folder() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
+    run(&["plan", "--local", "--out", "p.json"]).expect(0);
+    let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
+    let forged = |forge: &dyn Fn(&mut Value)| {
+        let mut document: Value = serde_json::from_str(&text).unwrap();
+        forge(&mut document);
+        world.write("p.json", &serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap());
+        run(&["apply", "p.json", "--yes"])
+    };
+    // Its manifest is looked at for whether it has changed: not where that never ends.
+    forged(&|document| document["manifest"]["path"] = json!("/dev/zero")).expect(0);
+    let outside = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(outside.path(), world.folder.path().join("link")).unwrap();
+    let link = world.folder.path().join("link/.sentinel");
+    let dangling = world.folder.path().join("dangling");
+    std::os::unix::fs::symlink(outside.path().join("nothing"), &dangling).unwrap();
+    let up = world.folder.path().join("link/../../x");
+    for folder in [outside.path(), &outside.path().join("new/.sentinel"), &link, &dangling, &up] {
+        let refused = forged(&|document| document["targets"][0]["connection"]["local"] = json!(folder)).expect(1);
+        assert!(refused.stderr.contains("which is not in this folder"), "{}", refused.stderr);
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}
+
 #[test]
 fn saving_replaces_an_older_plan_and_nothing_else() {
     let world = project();
