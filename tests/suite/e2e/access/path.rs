@@ -32,9 +32,14 @@ fn way(world: &World, name: &str) {
         "bash" => (".bashrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
         _ => (".zshrc", "eval \"$(sentinel shell init --aws-profile dev)\""),
     };
-    // An interactive shell, with its start-up file, and no keys in the environment.
+    // A shell with its start-up file, and no keys in the environment. Not an interactive one: that would take the terminal away
+    // from whoever runs the tests in one, and be stopped with them. fish reads its file in any case.
     let run = |line: &str| {
-        let mut command = shell(world, name, "alice", &["-i", "-c", line]);
+        let whole = match name {
+            "fish" => line.to_owned(),
+            _ => format!("if [ -e ~/{rc} ]; then . ~/{rc}; fi; {line}"),
+        };
+        let mut command = shell(world, name, "alice", &["-c", &whole]);
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
         finish(command.spawn().unwrap())
     };
