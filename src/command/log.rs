@@ -52,9 +52,7 @@ pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
         None => (None, Ok(())),
         Some(path) => match TraceFile::create(path) {
             Ok(file) => (Some(file.with_filter(Targets::new().with_target("sentinel", tracing::Level::DEBUG))), Ok(())),
-            Err(error) => {
-                (None, Err(Error::File { path: path.display().to_string(), what: error.to_string(), hint: None }))
-            }
+            Err(error) => (None, Err(error)),
         },
     };
     tracing_subscriber::registry().with(log.with_filter(filter)).with(trace).init();

@@ -53,7 +53,7 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
 }
 
 /// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
-fn check(path: &Path) -> Result<(), Error> {
+pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::File { path: path.display().to_string(), what: what.to_owned(), hint: None };
     if is_link(path) {
         return Err(refused("this is a link, and what it leads to was left as it is; name the file itself"));

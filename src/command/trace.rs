@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -19,6 +19,8 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::error::Error;
 
 /// Writes spans to a file.
 #[derive(Debug)]
@@ -72,16 +74,17 @@ impl Visit for Fields {
 }
 
 impl TraceFile {
-    /// Begins a file; what was in it is replaced.
-    pub(super) fn create(path: &Path) -> std::io::Result<Self> {
-        if super::output::is_link(path) {
-            return Err(std::io::Error::other(
-                "this is a link, and what it leads to was left as it is; name the file itself",
-            ));
+    /// Begins a file. A trace that is there is replaced, and nothing else is.
+    pub(super) fn create(path: &Path) -> Result<Self, Error> {
+        let failed = |what: String| Error::File { path: path.display().to_string(), what, hint: None };
+        super::output::check(path)?;
+        let head =
+            format!("[\n{}\n", json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": "sentinel" } }));
+        if path.is_file() && !is_empty_or_begins(path, &head).map_err(|error| failed(error.to_string()))? {
+            return Err(failed(String::from("there is a file that is no trace, and it was left as it is")));
         }
-        let mut file = File::create(path)?;
-        let process = json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": "sentinel" } });
-        writeln!(file, "[\n{process}")?;
+        let file = File::create(path).and_then(|mut file| file.write_all(head.as_bytes()).map(|()| file));
+        let file = file.map_err(|error| failed(error.to_string()))?;
         #[expect(clippy::disallowed_methods, reason = "a time line is about time; nothing else depends on it")]
         let started = Instant::now();
         Ok(Self { started, state: Mutex::new(State { file, lanes: BTreeSet::new() }) })
@@ -95,6 +98,12 @@ impl TraceFile {
     fn with_state<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn is_empty_or_begins(path: &Path, head: &str) -> std::io::Result<bool> {
+    let mut found = Vec::new();
+    File::open(path)?.take(head.len() as u64).read_to_end(&mut found)?;
+    Ok(found.is_empty() || found == head.as_bytes())
 }
 
 impl State {

@@ -95,6 +95,24 @@ fn a_trace_file_shows_what_ran_side_by_side_on_lanes_of_its_own() {
     assert!(answered > 10, "{answered}");
 }
 
+/// Named by mistake, a manifest would be gone before it is read.
+#[test]
+fn a_trace_is_written_over_a_trace_and_nothing_else() {
+    let world = project();
+    let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
+    world.write("notes.json", "[1, 2]\n").write("new.json", "");
+    for file in ["sentinel.toml", "notes.json"] {
+        let run = world.run(&["plan", "--trace-file", file]).expect(1);
+        assert!(run.stderr.contains(&format!("error[E002]: {file}: there is ")), "{}", run.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), manifest);
+    assert_eq!(std::fs::read_to_string(world.folder.path().join("notes.json")).unwrap(), "[1, 2]\n");
+    for _ in 0..2 {
+        world.run(&["plan", "--trace-file", "new.json"]).expect(0);
+    }
+    assert!(std::fs::read_to_string(world.folder.path().join("new.json")).unwrap().contains("\"ph\":\"X\""));
+}
+
 #[test]
 fn a_trace_file_that_cannot_be_written_is_told_before_anything_is_asked() {
     let world = project();
