@@ -170,6 +170,7 @@ pub(super) async fn carry_out(
     let plans = || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).map(|one| &one.pass.plan);
     if plans().any(Plan::has_steps) {
         context.confirm(going.yes, "Make these changes?").await?;
+        context.listen_for_termination();
     }
     let work = attempts.drain(..).map(|(destination, attempt)| async move {
         match attempt {

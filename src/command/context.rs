@@ -83,18 +83,27 @@ impl Context {
         let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() {
-                if interrupt.raised() {
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "the user asks twice: waiting is what they want no more of"
-                    )]
-                    std::process::exit(130);
-                }
-                interrupt.raise();
-                progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
+                end(&interrupt, &progress);
             }
         });
     }
+
+    /// The same for the signal by which a job is cancelled, which ends a run that changes nothing where it stands.
+    #[cfg(unix)]
+    pub(super) fn listen_for_termination(&self) {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (interrupt, progress) = (self.interrupt.clone(), self.progress.clone());
+        let Ok(mut terminated) = signal(SignalKind::terminate()) else { return };
+        tokio::spawn(async move {
+            while terminated.recv().await.is_some() {
+                end(&interrupt, &progress);
+            }
+        });
+    }
+
+    /// Other systems have no such signal.
+    #[cfg(not(unix))]
+    pub(super) fn listen_for_termination(&self) {}
 
     /// Says what was asked of AWS, where more is to be said.
     pub(super) fn sum_up(&self) {
@@ -218,6 +227,16 @@ impl Context {
             _ => Err(Error::NotConfirmed { message: String::from("not confirmed; nothing was changed"), hint: None }),
         }
     }
+}
+
+/// Asks a run to end, or ends it where it has been asked before.
+fn end(interrupt: &Interrupt, progress: &LiveProgress) {
+    if interrupt.raised() {
+        #[expect(clippy::disallowed_methods, reason = "the user asks twice: waiting is what they want no more of")]
+        std::process::exit(130);
+    }
+    interrupt.raise();
+    progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
 }
 
 /// Returns the error for a region that nobody names.

@@ -49,7 +49,7 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::Interrupted => (
             "The run was interrupted",
-            "Ctrl-C ends a run after the calls under way. What was done stays done.",
+            "Ctrl-C ends a run after the calls under way, and so does SIGTERM, by which jobs are cancelled, once changes are made. What was done stays done.",
             "error[E007]: interrupted before anything was changed",
             "Run the same command again: it goes on where it was.",
         ),

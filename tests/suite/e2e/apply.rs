@@ -395,26 +395,29 @@ fn an_interrupt_finishes_what_is_under_way_and_says_what_is_not_done() {
     if moto().is_some() {
         return;
     }
-    let rules = sentinel::local::Rules { table_creation: std::time::Duration::from_secs(4), ..Default::default() };
-    let world = World::with(rules);
-    world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
-    let mut command = world.command(&["apply", "--yes", "--endpoint-url", world.url()]);
-    let child = command.spawn().unwrap();
-    let id = child.id().to_string();
-    while !world.calls().iter().any(|call| call.operation == "CreateTable") {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
-    let run = crate::world::finish(child).expect(130);
-    assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
-    assert!(
+    // As a user does it, and as a job is cancelled.
+    for signal in ["-INT", "-TERM"] {
+        let rules = sentinel::local::Rules { table_creation: std::time::Duration::from_secs(4), ..Default::default() };
+        let world = World::with(rules);
+        world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
+        let mut command = world.command(&["apply", "--yes", "--endpoint-url", world.url()]);
+        let child = command.spawn().unwrap();
+        let id = child.id().to_string();
+        while !world.calls().iter().any(|call| call.operation == "CreateTable") {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        std::process::Command::new("kill").args([signal, &id]).status().unwrap();
+        let run = crate::world::finish(child).expect(130);
+        assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
+        assert!(
         run.stdout.contains(
             "table: acme-audit: interrupted\n      done: creating\n      not done: waiting until ACTIVE, enabling TTL"
         ),
         "{}",
         run.stdout
     );
-    world.run(&["apply", "--yes"]).expect(0);
-    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+        world.run(&["apply", "--yes"]).expect(0);
+        world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    }
 }
