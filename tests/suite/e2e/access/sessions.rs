@@ -228,7 +228,9 @@ fn signals_reach_the_command_and_its_end_is_the_end() {
     ] {
         let args = ["exec", "--server", "--profile", "served", "--", "sh", "-c", script];
         let mut command = world.command_as("alice", &args);
-        // Without a terminal of its own nothing is sent by a keyboard.
+        // In the background of a terminal, where the tests run in one: what the keyboard sends to its foreground is the command's
+        // to get by itself.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
