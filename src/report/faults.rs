@@ -7,10 +7,15 @@ use super::escape_lines;
 use crate::diagnostic::{Fault, Source};
 use crate::policy::lint::Finding;
 
+/// Returns words for beside a marked line: of a tab, which the marked line shows as spaces, it is said that it is one.
+fn words(text: &str) -> String {
+    escape_lines(text).replace('\t', "\\t")
+}
+
 /// Returns a lint's finding with its line marked.
 pub(super) fn marked(source: &Source, finding: &Finding) -> String {
-    let (title, path) = (escape_lines(&finding.message), escape_lines(&source.path));
-    let help = escape_lines(&finding.help);
+    let (title, path) = (words(&finding.message), words(&source.path));
+    let help = words(&finding.help);
     let end = finding.span.end.min(source.text.len());
     let span = finding.span.start.min(end)..end;
     let text = in_place(&source.text);
@@ -26,17 +31,17 @@ pub fn render(faults: &[Fault]) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
     for fault in faults {
-        let title = escape_lines(&fault.message);
-        let label = escape_lines(&fault.label);
+        let title = words(&fault.message);
+        let label = words(&fault.label);
         // The marks are placed by bytes, so that what is shown must be as long as the text is.
         let source = in_place(&fault.source.text);
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
-        let path = escape_lines(&fault.source.path);
+        let path = words(&fault.source.path);
         let snippet = Snippet::source(source.as_str())
             .path(path.as_str())
             .annotation(AnnotationKind::Primary.span(span).label(label.as_str()));
-        let help = fault.help.as_ref().map(|help| escape_lines(help));
+        let help = fault.help.as_ref().map(|help| words(help));
         let title = Level::ERROR.primary_title(title.as_str());
         let title = if let Some(code) = fault.code { title.id(code) } else { title };
         let mut group = Group::with_title(title).element(snippet);
@@ -77,6 +82,16 @@ mod tests {
             any::<char>().prop_map(String::from),
         ];
         proptest::collection::vec(pieces, 0..10).prop_map(|pieces| pieces.concat())
+    }
+
+    /// A tab in the middle of a message moves what follows it by as much as a terminal likes.
+    #[test]
+    fn what_a_message_quotes_is_shown_as_it_is_written() {
+        let source = Source::new("x", "[aws]\nregion = f\0s\t\teas]\n");
+        let mut faults = Faults::default();
+        manifest::parse(&source, &mut faults);
+        let rendered = without_colour(&render(&faults.into_sorted()));
+        assert!(!rendered.contains('\t') && rendered.contains("\\t\\teas"), "{rendered}");
     }
 
     proptest! {
