@@ -101,35 +101,45 @@ async fn look_again(context: &Context, saved: &SavedTarget) -> Result<Planned, E
 /// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake. A folder that nobody named but
 /// the plan has to be below this one: whoever changed the plan could name any.
 fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
-    let Some(given) = &context.global.local else {
-        return match &destination.local {
-            Some(folder) if !is_below_here(folder) => Err(Error::usage(
-                format!("the plan is for the embedded AWS in {}, which is not in this folder", folder.display()),
-                "carry it out in the folder that it was made in, or name that folder with --local=FOLDER",
-            )),
-            _ => Ok(()),
+    let given = context.global.local.as_deref();
+    let Some(folder) = &destination.local else {
+        return match given {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"))
+            }
         };
     };
-    let Some(folder) = &destination.local else {
-        return Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"));
-    };
-    let same = |given: PathBuf| given.canonicalize().is_ok_and(|given| given == *folder || folder.starts_with(given));
-    if given.is_empty() || same(PathBuf::from(given)) {
+    let named = given.filter(|given| !given.is_empty());
+    if is_below(folder, named.map_or(Path::new("."), Path::new)) {
         return Ok(());
     }
-    let message = format!("the plan is for the embedded AWS in {}", folder.display());
-    Err(Error::usage(message, "leave the folder of --local out, or plan for the other one"))
+    let is_for = format!("the plan is for the embedded AWS in {}", folder.display());
+    Err(match named {
+        Some(_) => Error::usage(is_for, "leave the folder of --local out, or plan for the other one"),
+        None => Error::usage(
+            format!("{is_for}, which is not in this folder"),
+            "carry it out in the folder that it was made in, or name that folder with --local=FOLDER",
+        ),
+    })
 }
 
-/// Returns whether a folder is below the current one, all links followed as far as it is there.
-fn is_below_here(folder: &Path) -> bool {
-    let Ok(here) = std::env::current_dir().and_then(|here| here.canonicalize()) else { return false };
-    let plain = folder.components().all(|part| part != Component::ParentDir);
-    let whole = here.join(folder);
-    // A link that leads to nothing yet is there too.
-    let nearest = whole.ancestors().find(|folder| folder.symlink_metadata().is_ok());
-    let there = nearest.and_then(|folder| folder.canonicalize().ok());
-    plain && there.is_some_and(|there| there.starts_with(here))
+/// Returns whether a folder is another, or below it.
+fn is_below(folder: &Path, other: &Path) -> bool {
+    real(folder).zip(real(other)).is_some_and(|(folder, other)| folder.starts_with(other))
+}
+
+/// Returns where a path leads, all links followed as far as it is there.
+fn real(path: &Path) -> Option<PathBuf> {
+    let whole = std::env::current_dir().ok()?.join(path);
+    if let Ok(there) = whole.canonicalize() {
+        return Some(there);
+    }
+    // A link that leads to nothing yet is there too, and where it leads is not known. Nor is what is above something that is not there.
+    let nearest = whole.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+    let rest = whole.strip_prefix(nearest).ok()?;
+    let plain = rest.components().all(|part| part != Component::ParentDir);
+    plain.then_some(nearest.canonicalize().ok()?.join(rest))
 }
 
 /// One target, and what became of it.

@@ -4,6 +4,12 @@ use super::{MANIFEST, POLICY, project};
 use crate::snapshot;
 use crate::world::{World, moto};
 
+/// Returns the answer that AWS gives when all is well.
+fn says(body: &str) -> sentinel::local::Answer {
+    let (content_type, body) = ("application/x-amz-json-1.1", body.as_bytes().to_vec());
+    sentinel::local::Answer { status: 200, content_type, body }
+}
+
 #[test]
 fn an_apply_creates_all_and_a_second_one_writes_nothing() {
     let world = project();
@@ -197,11 +203,7 @@ fn a_write_whose_answer_is_lost_is_recognised_as_ones_own() {
         let mut first = true;
         move |call| {
             let hidden = call.operation == "GetParameters" && std::mem::take(&mut first);
-            hidden.then(|| sentinel::local::Answer {
-                status: 200,
-                content_type: "application/x-amz-json-1.1",
-                body: br#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#.to_vec(),
-            })
+            hidden.then(|| says(r#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#))
         }
     });
     let put = json!({ "Name": "/sentinel/policies/a", "Value": policy, "Type": "String" });
@@ -237,12 +239,7 @@ fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
-    let answer = |body: &str| sentinel::local::Answer {
-        status: 200,
-        content_type: "application/x-amz-json-1.1",
-        body: body.as_bytes().to_vec(),
-    };
-    world.fault(move |call| (call.operation == "PutParameter").then(|| answer(r#"{"Version":3,"Tier":"Standard"}"#)));
+    world.fault(move |call| (call.operation == "PutParameter").then(|| says(r#"{"Version":3,"Tier":"Standard"}"#)));
     let run = world.run(&["apply", "--yes"]).expect(1);
     assert!(
         run.stdout.contains("someone else wrote at the same moment, and version 2 holds their text"),
@@ -266,8 +263,7 @@ fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
             "GetParameters" if call.body.to_string().contains(":2") => history.as_str(),
             _ => return None,
         };
-        let (content_type, body) = ("application/x-amz-json-1.1", body.as_bytes().to_vec());
-        Some(sentinel::local::Answer { status: 200, content_type, body })
+        Some(says(body))
     });
     let run = world.run(&["apply", "--yes"]).expect(1);
     assert!(run.stdout.contains("and version 2 holds their text"), "{}", run.stdout);
@@ -280,13 +276,7 @@ fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
-    world.fault(move |call| {
-        (call.operation == "PutParameter").then(|| sentinel::local::Answer {
-            status: 200,
-            content_type: "application/x-amz-json-1.1",
-            body: br#"{"Version":1,"Tier":"Standard"}"#.to_vec(),
-        })
-    });
+    world.fault(move |call| (call.operation == "PutParameter").then(|| says(r#"{"Version":1,"Tier":"Standard"}"#)));
     let run = world.run(&["apply", "--yes"]).expect(1);
     assert!(
         run.stdout.contains("conflict, someone else deleted it at the same moment, and writing created it anew"),
@@ -324,11 +314,7 @@ fn created_meanwhile(world: &World) {
         looks += u32::from(call.operation == "GetParameters");
         // The plan's look, and one more: about one read in a hundred misses a write just made.
         let hidden = call.operation == "GetParameters" && looks <= 2;
-        hidden.then(|| sentinel::local::Answer {
-            status: 200,
-            content_type: "application/x-amz-json-1.1",
-            body: br#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#.to_vec(),
-        })
+        hidden.then(|| says(r#"{"Parameters":[],"InvalidParameters":["/sentinel/policies/a"]}"#))
     });
 }
 

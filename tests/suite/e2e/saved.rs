@@ -273,10 +273,12 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
     let link = world.folder.path().join("link/.sentinel");
     let dangling = world.folder.path().join("dangling");
     std::os::unix::fs::symlink(outside.path().join("nothing"), &dangling).unwrap();
-    let up = world.folder.path().join("link/../../x");
+    let up = world.folder.path().join(".sentinel/../../x");
     for folder in [outside.path(), &outside.path().join("new/.sentinel"), &link, &dangling, &up] {
         let refused = forged(&|document| document["targets"][0]["connection"]["local"] = json!(folder)).expect(1);
         assert!(refused.stderr.contains("which is not in this folder"), "{}", refused.stderr);
+        run(&["apply", "p.json", "--yes", "--local"]).expect(1);
+        run(&["apply", "p.json", "--yes", "--local=.sentinel"]).expect(1);
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
     }
 }
