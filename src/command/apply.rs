@@ -53,11 +53,12 @@ async fn run_saved(context: &Context, path: &Path, args: &ApplyArgs) -> Result<E
 /// How much of a file is read to see whether it is still the manifest of a plan.
 const MOST: u64 = 16 << 20;
 
-/// Returns whether the manifest that a plan names is another one now. Whoever changed the plan could name anything: what is no
-/// file has no end.
+/// Returns whether the manifest that a plan names is another one now. Whoever changed the plan could name anything: what is not
+/// below the current folder is not looked at, and what is no file has no end.
 fn has_changed(origin: &Origin) -> bool {
     let readable = std::fs::metadata(&origin.path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
-    readable && std::fs::read_to_string(&origin.path).is_ok_and(|text| digest(&text) != origin.digest)
+    let ours = is_below(Path::new(&origin.path), Path::new("."));
+    ours && readable && std::fs::read_to_string(&origin.path).is_ok_and(|text| digest(&text) != origin.digest)
 }
 
 /// Observes again what a saved plan was made on, and returns the saved plan if it still holds.
@@ -124,9 +125,9 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
     })
 }
 
-/// Returns whether a folder is another, or below it.
-fn is_below(folder: &Path, other: &Path) -> bool {
-    real(folder).zip(real(other)).is_some_and(|(folder, other)| folder.starts_with(other))
+/// Returns whether a path is a folder, or below it.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
 }
 
 /// Returns where a path leads, all links followed as far as it is there.

@@ -268,6 +268,11 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
     };
     // Its manifest is looked at for whether it has changed: not where that never ends.
     forged(&|document| document["manifest"]["path"] = json!("/dev/zero")).expect(0);
+    std::fs::remove_dir_all(world.folder.path().join(".sentinel")).unwrap();
+    // Nor where it is none of this folder's: whether a file is what it was is told of no other.
+    let elsewhere = tempfile::NamedTempFile::new().unwrap();
+    let run_elsewhere = forged(&|document| document["manifest"]["path"] = json!(elsewhere.path())).expect(0);
+    assert!(!run_elsewhere.stderr.contains("has changed"), "{}", run_elsewhere.stderr);
     let outside = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), world.folder.path().join("link")).unwrap();
     let link = world.folder.path().join("link/.sentinel");
