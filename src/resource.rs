@@ -10,6 +10,7 @@ pub mod interrupt;
 pub mod pacer;
 pub mod policy_parameter;
 pub mod record;
+pub mod record_key;
 pub mod role;
 pub mod table;
 pub mod traffic;

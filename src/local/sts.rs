@@ -1,5 +1,7 @@
 //! STS: who is calling, and roles, which anyone may take on.
 
+use sha2::{Digest, Sha256};
+
 use super::ACCOUNT;
 use super::answer::{Answer, Request};
 use super::clock::Clock;
@@ -35,6 +37,19 @@ impl<'a> Identity<'a> {
                 Self { account, who: Who::Session { role, session } }
             }
             _ => anyone,
+        }
+    }
+
+    /// Returns the unique ID, which IAM policies know as `aws:userid`: of a role's session, the role's own and the
+    /// session's name.
+    pub(super) fn user_id(&self) -> String {
+        let unique = |prefix: &str, name: &str| {
+            let digest = Sha256::digest(format!("{}/{name}", self.account));
+            format!("{prefix}{}", &hex::encode_upper(digest)[..17])
+        };
+        match self.who {
+            Who::User(user) => unique("AIDA", user),
+            Who::Session { role, session } => format!("{}:{session}", unique("AROA", role)),
         }
     }
 
@@ -86,8 +101,8 @@ pub(super) fn answer(request: &Request, clock: Clock) -> Answer {
 }
 
 fn identity(identity: &Identity<'_>) -> String {
-    let (arn, account) = (identity.arn(), identity.account);
-    format!("<Arn>{arn}</Arn><UserId>AIDALOCAL</UserId><Account>{account}</Account>")
+    let (arn, user_id, account) = (identity.arn(), identity.user_id(), identity.account);
+    format!("<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
 }
 
 fn assume(request: &Request, clock: Clock) -> Result<String, (&'static str, String)> {
@@ -116,10 +131,11 @@ fn assume(request: &Request, clock: Clock) -> Result<String, (&'static str, Stri
         return Err(("ValidationError", format!("Value '{seconds}' at 'durationSeconds' must be from 900 to 43200")));
     }
     let expiration = jiff::Timestamp::from_second(clock.now() / 1000 + seconds).unwrap_or(jiff::Timestamp::MAX);
+    let assumed_id = Identity { account, who: Who::Session { role, session: &session } }.user_id();
     let source = source.map(|source| format!("<SourceIdentity>{source}</SourceIdentity>")).unwrap_or_default();
     Ok(format!(
         "{source}<AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn>\
-         <AssumedRoleId>AROALOCAL:{session}</AssumedRoleId></AssumedRoleUser><Credentials>\
+         <AssumedRoleId>{assumed_id}</AssumedRoleId></AssumedRoleUser><Credentials>\
          <AccessKeyId>{ASSUMED}{account}:{role}:{session}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
          <SessionToken>local</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
     ))
@@ -136,6 +152,17 @@ mod tests {
         assert_eq!(arn("AKIALOCAL:alice@example.com"), "arn:aws:iam::123456789012:user/alice@example.com");
         assert_eq!(arn("ASIALOCAL:111111111111:admin:bob"), "arn:aws:sts::111111111111:assumed-role/admin/bob");
         assert_eq!(arn("ASIALOCAL:../..:admin:bob"), "arn:aws:iam::123456789012:user/local");
+    }
+
+    #[test]
+    fn each_identity_has_a_unique_id_of_the_form_that_aws_gives() {
+        let id = |key| Identity::of(key).user_id();
+        let (alice, bob) = (id("AKIALOCAL:alice"), id("AKIALOCAL:bob"));
+        assert!(alice.starts_with("AIDA") && alice.len() == 21, "{alice}");
+        assert_ne!(alice, bob);
+        let (session, role) = (id("ASIALOCAL:111111111111:admin:bob"), id("ASIALOCAL:111111111111:admin:eve"));
+        assert!(session.starts_with("AROA") && session.ends_with(":bob"), "{session}");
+        assert_eq!(session.split(':').next(), role.split(':').next());
     }
 
     #[test]

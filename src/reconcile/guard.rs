@@ -205,7 +205,11 @@ mod tests {
             region: String::from("us-east-1"),
             region_source: String::from("a test"),
             policy_root: String::from("/s"),
-            caller: Some(Caller { account: String::from("111111111111"), arn: String::from("arn:x") }),
+            caller: Some(Caller {
+                account: String::from("111111111111"),
+                arn: String::from("arn:x"),
+                user_id: String::new(),
+            }),
             local: None,
         };
         let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();

@@ -33,7 +33,11 @@ fn failure(class: Class) -> CallError {
 
 impl Observe for Fake {
     async fn identify(&self) -> Result<Caller, CallError> {
-        Ok(Caller { account: String::from("123456789012"), arn: String::from("arn:aws:iam::123456789012:user/x") })
+        Ok(Caller {
+            account: String::from("123456789012"),
+            arn: String::from("arn:aws:iam::123456789012:user/x"),
+            user_id: String::from("AIDA0123456789ABCDEF"),
+        })
     }
 
     async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {

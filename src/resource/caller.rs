@@ -11,6 +11,9 @@ use crate::resource::pacer::Pacer;
 pub struct Caller {
     pub account: String,
     pub arn: String,
+    /// The unique ID, which IAM policies know as `aws:userid`. A saved plan does not hold it.
+    #[serde(skip)]
+    pub user_id: String,
 }
 
 impl Caller {
@@ -42,7 +45,7 @@ impl Caller {
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
     match (answer.account, answer.arn) {
-        (Some(account), Some(arn)) => Ok(Caller { account, arn }),
+        (Some(account), Some(arn)) => Ok(Caller { account, arn, user_id: answer.user_id.unwrap_or_default() }),
         _ => Err(CallError::new(GET_CALLER_IDENTITY, Class::Rejected, String::from("the answer names no account"))),
     }
 }
@@ -53,7 +56,12 @@ mod tests {
 
     #[test]
     fn the_name_is_what_sts_says() {
-        let name = |arn: &str| Caller { account: String::from("123456789012"), arn: arn.to_owned() }.user().ok();
+        let caller = |arn: &str| Caller {
+            account: String::from("123456789012"),
+            arn: arn.to_owned(),
+            user_id: String::from("AIDA0123456789ABCDEF"),
+        };
+        let name = |arn: &str| caller(arn).user().ok();
         let cases = [
             ("arn:aws:iam::123456789012:user/alice", Some("alice")),
             ("arn:aws-cn:iam::123456789012:user/division/team/alice", Some("alice")),
