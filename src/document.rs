@@ -3,6 +3,8 @@
 //! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
 //! go: `serde` stops at the first.
 
+mod hidden;
+mod plain;
 mod reader;
 
 use std::ops::Range;
@@ -14,6 +16,8 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
+pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
+pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};
 
 /// A value and where it stands.
@@ -51,10 +55,14 @@ impl Value {
     }
 }
 
-/// Reads TOML; every syntax error becomes a fault, and what could be read is returned.
+/// Reads TOML; every syntax error and every hidden character becomes a fault, and what could be read is returned.
 pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
+    let before = faults.len();
+    hidden::check(source, faults);
     let (table, errors) = toml::de::DeTable::parse_recoverable(&source.text);
-    for error in errors {
+    // A character that is hidden is mostly a syntax error too: it is reported once.
+    let known = faults.len() > before;
+    for error in errors.into_iter().filter(|_| !known) {
         faults.push(Fault {
             source: Arc::clone(source),
             span: error.span().unwrap_or(0..0),
@@ -93,13 +101,32 @@ fn toml_value(value: &toml::de::DeValue<'_>) -> Value {
     }
 }
 
-/// Reads one YAML document; a syntax error becomes a fault, and then there is nothing to return.
+/// Reads one YAML document. What can make it mean something else than it shows, and a syntax error, become faults, and then
+/// there is nothing to return.
 ///
 /// Booleans are YAML 1.2's (`true`, `false`), a repeated key is an error, and the parser's own budget bounds aliases.
 pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
-    let options = serde_saphyr::options! { strict_booleans: true };
+    let before = faults.len();
+    hidden::check(source, faults);
+    let stopped = plain::check(source, faults);
+    let root = decode(source, faults, before);
+    if faults.len() == before
+        && let Some(stopped) = stopped
+    {
+        faults.push(stopped);
+    }
+    root.filter(|_| faults.len() == before)
+}
+
+/// Decodes one YAML document; a syntax error becomes a fault unless there are others already, which are its likely cause.
+fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<Node> {
+    let options = serde_saphyr::options! {
+        strict_booleans: true,
+        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
+    };
     match serde_saphyr::from_str_with_options::<Spanned<YamlValue>>(&source.text, options) {
         Ok(root) => Some(yaml_node(root, &source.text)),
+        Err(_) if faults.len() > before => None,
         Err(error) => {
             let error = error.without_snippet();
             let span = error.location().map_or(0..0, |location| byte_span(location, &source.text));
@@ -107,6 +134,8 @@ pub fn from_yaml(source: &Arc<Source>, faults: &mut Faults) -> Option<Node> {
             // The location is shown by the marked line, so the words need not repeat it.
             let words = text.split(" at line ").next().unwrap_or(&text);
             let words = words.strip_prefix("error: ").unwrap_or(words);
+            // The library's advice is for its callers.
+            let words = words.split(", set DuplicateKeyPolicy").next().unwrap_or(words);
             let words =
                 words.split_once(": ").filter(|(head, _)| head.starts_with("line ")).map_or(words, |(_, rest)| rest);
             faults.push(Fault {
@@ -268,6 +297,99 @@ mod tests {
         let (node, faults) = read_yaml("version: \"1\"\nversion: \"1\"\n");
         assert!(node.is_none());
         assert_eq!(faults[0].source.line(faults[0].span.start), 2, "{faults:?}");
+    }
+
+    /// Returns each fault as `line: message`.
+    fn told(text: &str) -> Vec<String> {
+        let (node, faults) = read_yaml(text);
+        assert_eq!(node.is_none(), !faults.is_empty(), "{text:?}");
+        faults.iter().map(|fault| format!("{}: {}", fault.source.line(fault.span.start), fault.message)).collect()
+    }
+
+    #[test]
+    fn characters_that_viewers_hide_are_faults_on_their_line() {
+        for (text, expected) in [
+            // The parser ends the comment where an editor and a diff go on with it.
+            ("a: 1\n# note\r b: 2\nc: 3\n", "2: a carriage return without a line feed (U+000D)"),
+            ("a: 1\r\nb: 2\r\r\n", "2: a carriage return without a line feed (U+000D)"),
+            ("a: 1\rb: 2\r", "1: a carriage return without a line feed (U+000D)"),
+            ("# a\u{85}b: 1\nc: 1\n", "1: a line break that only some programs show (U+0085)"),
+            ("a: 1\n# a\u{2028}b: 1\n", "2: a line break that only some programs show (U+2028)"),
+            ("a: [b,\u{2029}c]\n", "1: a line break that only some programs show (U+2029)"),
+            ("a: 1 # \u{b}\n", "1: a control character (U+000B)"),
+            ("a: \"\u{9b}2J\"\n", "1: a control character (U+009B)"),
+            ("a: 1\n\0\n", "2: a control character (U+0000)"),
+            ("a: \"x\u{61c}y\"\n", "1: a character that changes the direction of text (U+061C)"),
+            ("# \u{202e}\na: 1\n", "1: a character that changes the direction of text (U+202E)"),
+            ("a: al\u{200b}ice\n", "1: an invisible character (U+200B)"),
+            ("a: 1\nb: \u{e0041}\n", "2: an invisible character (U+E0041)"),
+            ("\u{feff}\u{feff}a: 1\n", "1: an invisible character (U+FEFF)"),
+            ("a: 1\nb: x\u{feff}y\n", "2: an invisible character (U+FEFF)"),
+        ] {
+            assert_eq!(told(text), [expected], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ordinary_texts_in_any_language_are_read() {
+        for text in [
+            "a: 1\r\nb:\t2\r\n",
+            "\u{feff}a: 1\n",
+            "# Zürich – 安全 – سلام – 🏳️‍🌈 ⚠️ می‌خواهم\na: \"naïve\u{a0}: ok\"\n",
+            "a: \"\\u202e\\r\"\n",
+            "---\na: 1\n...\n# the end\n",
+            "a: &who [alice]\nb: *who\n",
+            "a: \"<<\"\nb: <<\nc: \"!!str\"\nd: \"%YAML\"\n",
+        ] {
+            assert_eq!(told(text), [""; 0], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn yaml_that_means_more_than_it_shows_is_a_fault() {
+        for (text, expected) in [
+            ("a: !!str 1\n", "1: the YAML tag `!!str`"),
+            ("a: 1\nb: !not [x]\n", "2: the YAML tag `!not`"),
+            ("a: ! x\n", "1: the YAML tag `!`"),
+            ("a: !<tag:yaml.org,2002:str> x\n", "1: the YAML tag `!<tag:yaml.org,2002:str>`"),
+            ("a: !!binary YWxpY2U=\n", "1: the YAML tag `!!binary`"),
+            ("!policy\na: 1\n", "1: the YAML tag `!policy`"),
+            ("!!str a: 1\n", "1: the YAML tag `!!str`"),
+            ("a: &a !x {}\n", "1: the YAML tag `!x`"),
+            ("a: &a { b: 1 }\nc:\n  <<: *a\n", "3: the YAML merge key `<<`"),
+            ("{ <<: { b: 1 } }\n", "1: the YAML merge key `<<`"),
+            ("? <<\n: { b: 1 }\n", "1: the YAML merge key `<<`"),
+            ("a: [&m <<]\nb: { *m : { c: 1 } }\n", "2: a YAML alias as a key"),
+            ("a: &x 1\nb: &x 2\nc: *x\n", "2: the YAML anchor `x` is defined twice"),
+            ("a: &x 1\nb: &х 2\n", "2: the YAML anchor `х` is not ASCII"),
+            ("a: 1\n---\nb: 2\n", "2: a second YAML document"),
+            ("---\n---\na: 1\n", "2: a second YAML document"),
+            ("%YAML 1.1\n---\na: 1\n", "1: a YAML directive"),
+            ("%TAG ! tag:x,2000:\n---\na: 1\n", "1: a YAML directive"),
+            ("a: 1\na: 2\n", "2: invalid YAML: duplicate mapping key: a"),
+            ("a: 1\n\"\\x61\": 2\n", "2: invalid YAML: duplicate mapping key: a"),
+            // What comes after the end of the document is not read, and so must not be there.
+            ("a: 1\n...\n[[[ % x\n", "3: invalid YAML: unexpected character: `%'"),
+        ] {
+            assert_eq!(told(text), [expected], "{text:?}");
+        }
+        assert_eq!(told("a: !x 1\nb: !y 2\n# \u{200b}\n").len(), 3);
+    }
+
+    #[test]
+    fn hidden_characters_are_faults_in_toml_too() {
+        for (text, expected) in [
+            ("# a\r[aws]\n", "a carriage return without a line feed (U+000D)"),
+            ("a = 1 # \u{2028}b = 2\n", "a line break that only some programs show (U+2028)"),
+            ("a = 1 # \u{85}b = 2\n", "a line break that only some programs show (U+0085)"),
+            ("a = \"\u{202e}x\"\n", "a character that changes the direction of text (U+202E)"),
+            ("a = 1 # \u{e0020}\n", "an invisible character (U+E0020)"),
+        ] {
+            let mut faults = Faults::default();
+            from_toml(&Source::new("sentinel.toml", text), &mut faults);
+            let faults = faults.into_sorted();
+            assert_eq!(faults.iter().map(|fault| fault.message.as_str()).collect::<Vec<_>>(), [expected], "{text:?}");
+        }
     }
 
     #[test]

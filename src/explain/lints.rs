@@ -79,6 +79,33 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "- name: rest   # sentinel: allow L002",
             "Remove the comment, or put it on the finding's line, or alone on the line above.",
         ),
+        Lint::HiddenText => (
+            "A character is not shown as it is read",
+            "A policy, its test cases and a manifest are reviewed in editors and diffs. These do not show every character as \
+             the parser reads it: after a carriage return without a line feed the parser starts a new line and most viewers do \
+             not; after U+0085, U+2028 and U+2029 it is the other way round; other characters are invisible or reorder the \
+             text. Such a document is not valid, and is reported as a fault: a policy like this lets nobody in.",
+            "# reviewed by Alice<CR>  - { name: hidden, effect: allow }   # L013, where <CR> is a carriage return",
+            "Remove the character, and end lines with LF or CRLF. A reason can have it as an escape in a quoted string: \
+             \"\\u200b\".",
+        ),
+        Lint::NotPlain => (
+            "The document uses YAML that means more than it shows",
+            "Tags (`!!str`, `!custom`), merge keys (`<<`), directives (`%YAML`), aliases as keys, a second document, and an anchor \
+             that is defined twice or is not ASCII make a document mean something else than its lines show, and parsers differ in \
+             what they make of them. Such a document is not valid, and is reported as a fault: a policy like this lets nobody \
+             in. An anchor that is defined once, and its aliases, are accepted.",
+            "conditions: { users: !not [alice] }   # L014: the parser would ignore the tag",
+            "Write out what is meant. Quote a value that is to be read as a string: version: \"1\".",
+        ),
+        Lint::ImpossibleUser => (
+            "AWS cannot have a user of that name",
+            "Names of IAM users have 1 to 64 characters, names of role sessions 2 to 64, and those of federated users 2 to 32: \
+             ASCII letters, digits and `_+=,.@-` (IAM User Guide, \"IAM and AWS STS quotas\"; STS API Reference, \"AssumeRole\"). \
+             For IAM Identity Center the session's name is the user's sign-in name. A rule for another name matches nobody.",
+            "users: [\"alice smith\"]   # L015",
+            "Write the name that `aws sts get-caller-identity` ends with.",
+        ),
     };
     Entry { code: lint.code(), title, means, example, way_out }
 }

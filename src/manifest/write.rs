@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{BillingMode, IndexSection, Manifest, OwnershipTag, TableSection};
+use crate::document::is_hidden;
 use crate::resource::Tags;
 use crate::resource::table::{Attribute, Encryption, Projection, Ttl};
 
@@ -126,6 +127,10 @@ fn tags(tags: &Tags) -> String {
 }
 
 fn quoted(text: &str) -> String {
+    // A manifest with hidden characters would not be read back.
+    if text.chars().any(is_hidden) {
+        return basic(text);
+    }
     toml::Value::String(text.to_owned()).to_string()
 }
 
@@ -135,14 +140,18 @@ fn bare(key: &str) -> String {
     if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { basic(key) }
 }
 
-/// A key cannot be a multi-line string, which is how a value with a line break would be written.
+/// Returns a string on one line, with an escape for each hidden character. A key cannot be a multi-line string, which is how
+/// `toml` writes a value with a line break.
 fn basic(key: &str) -> String {
     let mut quoted = String::from("\"");
     for letter in key.chars() {
         match letter {
             '"' | '\\' => quoted.extend(['\\', letter]),
-            control if control.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            hidden if is_hidden(hidden) => {
+                let _ = match u32::from(hidden) {
+                    code @ ..0x1_0000 => write!(quoted, "\\u{code:04X}"),
+                    code => write!(quoted, "\\U{code:08X}"),
+                };
             }
             other => quoted.push(other),
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 
-use super::parse::{EFFECTS, MODES, not_blank};
+use super::parse::{EFFECTS, MODES};
 use super::{Ask, Effect, Mode, Policy, evaluate};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Fields, Node, Reader};
+use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
 use crate::resource::Invalid;
 
 /// One case.
@@ -77,8 +77,8 @@ pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<
 
 /// Reads what stands in a case, or at the top for all of them.
 fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
-    let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", not_blank));
-    let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", not_blank));
+    let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", check_identifier));
+    let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", check_identifier));
     let mode = fields.get("mode").and_then(|entry| reader.choice(&entry.node, "mode", MODES));
     let at = fields.get("at").and_then(|entry| reader.checked(&entry.node, "at", |text| moment(text).map(drop)));
     Defaults { user, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
@@ -87,8 +87,8 @@ fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
 fn read_case(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults, timed: bool, source: &Source) -> Option<Case> {
     let mut fields = reader.map(node, "case")?;
     let own = read_common(reader, &mut fields);
-    let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", not_blank));
-    let rule = fields.get("rule").and_then(|entry| reader.checked(&entry.node, "rule", not_blank));
+    let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", check_label));
+    let rule = fields.get("rule").and_then(|entry| reader.checked(&entry.node, "rule", check_label));
     let mut words: Vec<(&str, Expected)> =
         EFFECTS.iter().map(|(word, effect)| (*word, Expected::Effect(*effect))).collect();
     words.push((Expected::NoMatch.word(), Expected::NoMatch));
@@ -182,6 +182,22 @@ cases:
         assert_eq!(cases[2].name, "bob into prod");
         let finding = judge(&policy, &cases[3]);
         assert_eq!((finding.found, finding.rule.as_deref()), (Expected::Effect(Effect::Allow), Some("office")));
+    }
+
+    /// A case that is not what it looks like would pass for a check of what it does not check.
+    #[test]
+    fn cases_are_what_they_look_like() {
+        let case =
+            |case: &str| read(&format!("profile: dev\ncases:\n  - {{ {case}, at: \"2026-01-14T10:00:00Z\" }}\n"));
+        for (text, fault) in [
+            ("user: аlice, expect: no_match", "3: no such name exists: it has \"а\" (U+0430)"),
+            ("user: \"al\\u200bice\", expect: no_match", "3: this name has a character that is not seen (U+200B)"),
+            ("user: alice, expect: !not allow", "3: the YAML tag `!not`"),
+            ("user: alice, <<: { expect: allow }", "3: the YAML merge key `<<`"),
+            ("user: alice,\r expect: allow", "3: a carriage return without a line feed (U+000D)"),
+        ] {
+            assert_eq!(case(text), (vec![], vec![fault.to_owned()]), "{text}");
+        }
     }
 
     #[test]

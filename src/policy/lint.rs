@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::week::{MODES, Piece, Zones, pieces, speaks_of, users, zone};
 use super::{Effect, Policy, Rule, parse_located};
 use crate::diagnostic::{Faults, Source};
-use crate::document::closest;
+use crate::document::{self, closest};
+use crate::resource::role;
 
 /// What a policy's lints are, by code. The codes are stable: one is never given to another lint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -49,11 +50,20 @@ pub enum Lint {
     /// A comment allows what is not found.
     #[serde(rename = "L011")]
     NeedlessSuppression,
+    /// A character is not shown as it is read; such a document is not valid, so that a fault reports it and no finding.
+    #[serde(rename = "L013")]
+    HiddenText,
+    /// A document uses YAML that means more than it shows; a fault reports it, and no finding.
+    #[serde(rename = "L014")]
+    NotPlain,
+    /// A user's name that AWS gives nobody.
+    #[serde(rename = "L015")]
+    ImpossibleUser,
 }
 
 impl Lint {
     /// Every lint, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::UnreachableRule,
         Self::AllowForEveryone,
         Self::NoDefaultDeny,
@@ -65,6 +75,9 @@ impl Lint {
         Self::OtherProfile,
         Self::NotAName,
         Self::NeedlessSuppression,
+        Self::HiddenText,
+        Self::NotPlain,
+        Self::ImpossibleUser,
     ];
 
     /// Returns its code.
@@ -81,6 +94,9 @@ impl Lint {
             Self::OtherProfile => "L009",
             Self::NotAName => "L010",
             Self::NeedlessSuppression => "L011",
+            Self::HiddenText => document::HIDDEN,
+            Self::NotPlain => document::NOT_PLAIN,
+            Self::ImpossibleUser => "L015",
         }
     }
 }
@@ -219,6 +235,10 @@ impl Linter<'_> {
                     let help =
                         "names are compared whole, without patterns: write each name, or leave the list out for all";
                     self.find(Lint::NotAName, self.word(span, one), message, help);
+                } else if what == "users" && (one.len() > role::NAME_LENGTH || !role::is_name(one)) {
+                    let message = format!("AWS has no user called \"{one}\", whom the rule {name} names");
+                    let help = "names of IAM users and of role sessions have 1 to 64 letters, digits and _+=,.@-";
+                    self.find(Lint::ImpossibleUser, self.word(span, one), message, help);
                 }
             }
         }
@@ -402,6 +422,20 @@ mod tests {
             "15: L006 the time of the rule prod-only says neither days nor hours, and so is always",
         ];
         assert_eq!(found(rules), expected);
+    }
+
+    #[test]
+    fn users_that_aws_cannot_have_are_found() {
+        let rule = |user: &str| format!("  - {{ name: a, effect: deny, conditions: {{ users: [{user}] }} }}\n{LAST}");
+        let long = "a".repeat(65);
+        for user in ["\"alice smith\"", "\" alice\"", "\"alice \"", "CORP/alice", "\"alice#1\"", "alice!", &long] {
+            let name = user.trim_matches('"');
+            let expected = format!("3: L015 AWS has no user called \"{name}\", whom the rule a names");
+            assert_eq!(found(&rule(user)), [expected], "{user}");
+        }
+        for user in ["a", "alice@example.com", "a_b+c=d.e-f", "i-0123456789abcdef0", &long[1..]] {
+            assert_eq!(found(&rule(user)), [""; 0], "{user}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use super::lint::Lint;
 use super::{Conditions, Effect, Hours, Mode, Policy, Rule, Window};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Fields, Node, Reader};
+use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
 use crate::resource::Invalid;
 
 pub(super) const EFFECTS: &[(&str, Effect)] = &[
@@ -76,7 +76,7 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
         let Some(mut fields) = reader.map(rule, "rule") else { continue };
         let mut name = None;
         if let Some(entry) = fields.required(reader, "name", "give each rule a name of its own") {
-            name = reader.checked(&entry.node, "name", not_blank);
+            name = reader.checked(&entry.node, "name", check_label);
             if let Some(first) = name.clone().and_then(|name| names.insert(name, place)) {
                 let message = format!("two rules are called \"{}\"", name.as_deref().unwrap_or_default());
                 let label = format!("rule {} has this name already", first + 1);
@@ -116,7 +116,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
     let Some(mut fields) = reader.map(node, "conditions") else { return Conditions::default() };
     let mut names = |reader: &mut Reader<'_>, key: &'static str| {
         let entry = fields.get(key);
-        entry.map(|entry| each(reader, &entry.node, key, |reader, item| reader.checked(item, key, not_blank)))
+        entry.map(|entry| each(reader, &entry.node, key, |reader, item| reader.checked(item, key, check_identifier)))
     };
     let profiles = names(reader, "profiles").unwrap_or_default();
     let users = names(reader, "users").unwrap_or_default();
@@ -172,13 +172,6 @@ fn each<T>(
 ) -> Vec<T> {
     let items = reader.list(node, what).unwrap_or_default();
     items.iter().filter_map(|item| read(reader, item)).collect()
-}
-
-pub(super) fn not_blank(text: &str) -> Result<(), Invalid> {
-    if text.trim().is_empty() {
-        return Err(Invalid::new("this is blank", "write something, or leave the key out"));
-    }
-    Ok(())
 }
 
 fn clock_time(text: &str) -> Result<Time, Invalid> {
@@ -285,6 +278,28 @@ rules:
             "version: \"1\"\nrules:\n  - name: a\n    effect: allow\n    conditions: {{ time: {{ {hours} }} }}\n"
         );
         assert_eq!(faults(&text), ["5: `hours` end when they start"]);
+    }
+
+    #[test]
+    fn names_are_what_they_look_like() {
+        let rule = |name: &str, conditions: &str| {
+            let rule = format!("{{ name: {name}, effect: deny, conditions: {{ {conditions} }} }}");
+            faults(&format!("version: \"1\"\nrules:\n  - {rule}\n"))
+        };
+        let hidden = |code: &str| [format!("3: this name has a character that is not seen (U+{code})")];
+        // An escape is seen in the document, and not in what is said of it.
+        assert_eq!(rule("\"a\\u200bb\"", ""), hidden("200B"));
+        assert_eq!(rule("\"a\\nb\"", ""), hidden("000A"));
+        assert_eq!(rule("a\u{200d}b", ""), hidden("200D"));
+        assert_eq!(rule("a", "users: [\"al\\u200bice\"]"), hidden("200B"));
+        assert_eq!(rule("a", "users: [\"al\\0ice\"]"), hidden("0000"));
+        assert_eq!(rule("a", "users: [\"al\\U000E0041ice\"]"), hidden("E0041"));
+        assert_eq!(rule("a", "profiles: [d\u{fe0f}ev]"), hidden("FE0F"));
+        // The first letter is Cyrillic.
+        assert_eq!(rule("a", "users: [аlice]"), ["3: no such name exists: it has \"а\" (U+0430)"]);
+        assert_eq!(rule("a", "profiles: [dеv]"), ["3: no such name exists: it has \"е\" (U+0435)"]);
+        assert_eq!(rule("a", "users: [alice\u{a0}]").len(), 1);
+        assert_eq!(rule("Zürich-安全", "users: [alice]"), [""; 0]);
     }
 
     #[test]

@@ -13,25 +13,26 @@ const EVIL: &str = "@octocat #1 https://evil.example <img src=x onerror=alert(1)
 fn world() -> World {
     let world = World::new();
     let yaml = |text: &str| serde_json::to_string(text).unwrap();
-    let policy = |user: &str| {
-        let (name, user) = (yaml(&format!("rule {EVIL}")), yaml(user));
-        // A comment holds what YAML takes; what is in quotes holds anything.
-        let comment = EVIL.replace('\u{1b}', "");
+    // A policy that is to be read has hidden characters only as escapes, and only in a reason.
+    let seen = EVIL.replace(['\u{202e}', '\u{1b}'], "");
+    let policy = |comment: &str, user: &str| {
+        let (name, user) = (yaml(&format!("rule {seen}")), yaml(user));
+        let reason = yaml(EVIL).replace('\u{202e}', "\\u202e");
         format!(
-            "version: \"1\"\nrules:\n  - name: {name}\n    effect: allow\n    conditions: {{ users: [{user}] }}\n    # ````\n# ::error::{comment}\n"
+            "version: \"1\"\nrules:\n  - name: {name}\n    effect: allow\n    conditions: {{ users: [{user}] }}\n    reason: {reason}\n    # ````\n# ::error::{comment}\n"
         )
     };
     world.write(
         "sentinel.toml",
         "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n[tables.approvals]\n",
     );
-    world.write("dev.yaml", &policy(&format!("{EVIL} new")));
-    let case = yaml(&format!("case {EVIL}"));
+    world.write("dev.yaml", &policy(&seen, &format!("{seen} new")));
+    let case = yaml(&format!("case {seen}"));
     world.write(
         "dev.test.yaml",
         &format!("profile: dev\ncases:\n  - {{ name: {case}, user: nobody, expect: allow }}\n"),
     );
-    let live = policy(&format!("{EVIL} old"));
+    let live = policy(EVIL, &format!("{seen} old"));
     world.aws("AmazonSSM.PutParameter", &json!({ "Name": "/sentinel/policies/dev", "Value": live, "Type": "String" }));
     world.fault(|call| (call.operation == "DescribeTable").then(|| Answer::error(400, "ValidationException", EVIL)));
     world

@@ -112,6 +112,7 @@ fn each_library_has_its_place() {
         ("anstream", &["report"]),
         ("indicatif", &["report"]),
         ("annotate_snippets", &["report"]),
+        ("granit_parser", &["document"]),
         ("rusqlite", &["local"]),
         ("dynoxide", &["local"]),
         ("clap", &["cli", "command"]),

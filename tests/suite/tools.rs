@@ -59,6 +59,49 @@ fn lints_are_printed_with_their_line_and_counted() {
     assert!(fault.contains("error[L005]: `hours` end when they start"), "{fault}");
 }
 
+/// What a policy, its cases or a manifest hides is a fault for each command, and the line in the message is the right one.
+#[test]
+fn hidden_text_and_yaml_that_is_not_plain_are_refused_everywhere() {
+    let world = project();
+    let run = |args: &[&str]| run(&world, args).expect(1).stderr;
+    let rules = |first: &str| format!("version: \"1\"\nrules:\n{first}  - {{ name: rest, effect: deny }}\n");
+    let hidden = "  # the rest\r  - { name: open, effect: allow }\n";
+    for (first, code, line) in [
+        (hidden.to_owned(), "error[L013]: a carriage return without a line feed (U+000D)", 3),
+        (format!("# a\n# b\r\n{hidden}"), "error[L013]: a carriage return", 5),
+        ("  # \u{2028}  - { name: all, effect: deny }\n".to_owned(), "error[L013]: a line break", 3),
+        (
+            "  - { name: x, effect: deny, conditions: { users: !not [a] } }\n".to_owned(),
+            "error[L014]: the YAML tag `!not`",
+            3,
+        ),
+        (
+            "  - &x { name: x, effect: deny }\n  - { <<: *x, name: y }\n".to_owned(),
+            "error[L014]: the YAML merge key",
+            4,
+        ),
+    ] {
+        world.write("policies/dev.yaml", &rules(&first));
+        for args in [&["policy", "lint"][..], &["policy", "lint", "policies/dev.yaml"], &["validate"], &["plan"]] {
+            let told = run(args);
+            assert!(told.contains(code) && told.contains(&format!("policies/dev.yaml:{line}:")), "{args:?}: {told}");
+            assert!(!told.contains(['\r', '\u{2028}']), "{told:?}");
+        }
+    }
+    world.write("policies/dev.yaml", &rules(""));
+    let case = "profile: dev\ncases:\n  - { user: alice, expect: deny }\n";
+    world.write("policies/dev.test.yaml", &format!("{case}# \u{202e}\n"));
+    for args in [&["policy", "test", "policies/dev.yaml"][..], &["validate"]] {
+        let told = run(args);
+        assert!(told.contains("error[L013]") && told.contains("policies/dev.test.yaml:4:"), "{told}");
+    }
+    world.write("policies/dev.test.yaml", case);
+    let manifest = std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap();
+    world.write("sentinel.toml", &format!("{manifest}# x\u{2028}[tables.audit]\n"));
+    let told = run(&["validate"]);
+    assert!(told.contains("error[L013]"), "{told}");
+}
+
 #[test]
 fn every_code_is_explained_and_another_is_not() {
     let world = World::new();

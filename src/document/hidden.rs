@@ -1,0 +1,115 @@
+//! Characters that a viewer does not show, or shows as something else than a parser reads.
+//!
+//! A reviewer approves what a viewer shows. Wherever the two can differ, the text is refused instead of read.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::diagnostic::{Fault, Faults, Source};
+use crate::resource::Invalid;
+
+/// The code of these faults, which `sentinel explain` knows.
+pub const CODE: &str = "L013";
+
+/// Records a fault for the first hidden character of each line.
+pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) {
+    let mut start = 0;
+    for line in source.text.split_inclusive('\n') {
+        if let Some((span, message, help)) = first(line, start == 0) {
+            faults.push(Fault {
+                source: Arc::clone(source),
+                span: start + span.start..start + span.end,
+                message,
+                label: String::from("here"),
+                help: Some(help.to_owned()),
+                code: Some(CODE),
+            });
+        }
+        start += line.len();
+    }
+}
+
+/// Returns where the first hidden character of a line is, what it is, and what to do about it.
+fn first(line: &str, is_first: bool) -> Option<(Range<usize>, String, &'static str)> {
+    let body = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
+    body.char_indices().find_map(|(at, letter)| {
+        let (what, help) = match letter {
+            // A byte order mark before everything else tells the encoding.
+            '\u{feff}' if is_first && at == 0 => return None,
+            '\r' => (
+                "a carriage return without a line feed",
+                "parsers start a new line there and many viewers do not: end each line with LF or CRLF",
+            ),
+            '\u{85}' | '\u{2028}' | '\u{2029}' => (
+                "a line break that only some programs show",
+                "viewers start a new line there and the parser does not: end each line with LF or CRLF",
+            ),
+            '\t' => return None,
+            letter if letter.is_control() => ("a control character", "remove it"),
+            letter if is_direction(letter) => (
+                "a character that changes the direction of text",
+                "the text is shown in another order than it is read: remove it; a quoted string can have it as an escape",
+            ),
+            letter if is_invisible(letter) && !joins(letter) => {
+                ("an invisible character", "remove it; a quoted string can have it as an escape")
+            }
+            _ => return None,
+        };
+        let message = format!("{what} (U+{:04X})", u32::from(letter));
+        Some((at..at + letter.len_utf8(), message, help))
+    })
+}
+
+/// Returns whether a character is one that may stand in a text only as an escape; a line feed and a tab count as such too.
+pub fn is_hidden(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}') || is_invisible(letter)
+}
+
+/// Returns whether a character changes the direction of the text around it (Unicode Standard Annex 9, "Explicit directional
+/// formatting characters").
+fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns whether a character takes no room: the property Default_Ignorable_Code_Point (Unicode Character Database,
+/// `DerivedCoreProperties.txt`), the interlinear annotations, and the blank Braille pattern.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Returns whether a character only joins or varies those beside it: emoji and several scripts are written with these, so that
+/// comments and reasons may have them.
+fn joins(letter: char) -> bool {
+    matches!(letter, '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180f}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Checks a name that people read: it is not blank, and every character of it is seen, however it is written.
+pub fn check_label(text: &str) -> Result<(), Invalid> {
+    if text.trim().is_empty() {
+        return Err(Invalid::new("this is blank", "write something, or leave the key out"));
+    }
+    match text.chars().find(|letter| is_hidden(*letter)) {
+        Some(letter) => {
+            let problem = format!("this name has a character that is not seen (U+{:04X})", u32::from(letter));
+            Err(Invalid::new(problem, "names are what people tell rules and users apart by: remove the character"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Checks the name of a user or profile: AWS has ASCII names only, and other letters look like those of another name.
+pub fn check_identifier(text: &str) -> Result<(), Invalid> {
+    check_label(text)?;
+    match text.chars().find(|letter| !letter.is_ascii()) {
+        Some(letter) => {
+            let problem = format!("no such name exists: it has \"{letter}\" (U+{:04X})", u32::from(letter));
+            let help = "names of users and profiles are ASCII; letters of other alphabets can look the same, so type the name anew";
+            Err(Invalid::new(problem, help))
+        }
+        None => Ok(()),
+    }
+}
