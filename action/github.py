@@ -1,20 +1,38 @@
 #!/usr/bin/env python3
 """Keeps sentinel's comment on a pull request, or its drift issue: made once, then brought up to date.
 
-It finds its own by a mark in the text, and by who wrote it: anyone can write the mark, and nobody else's words are touched.
+It finds its own by the first line, which is a mark, and by who wrote it. Anyone can write the mark, and what a plan quotes can
+hold the mark of another key: nobody else's words are touched, and no other line counts.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 # GitHub takes 65,536 characters.
 LIMIT = 65_000
+# Of a list, at 100 a page.
+PAGES = 50
+# The most bytes of an answer: 100 comments of 65,536 characters, of up to 4 bytes each, and as much again for what is around them.
+ANSWER = 64 << 20
+
+
+class SameOrigin(urllib.request.HTTPRedirectHandler):
+    """Follows redirects within GitHub's API only: urllib sends the token along."""
+
+    def __init__(self, github):
+        self.github = github
+
+    def redirect_request(self, request, answer, code, message, headers, url):
+        self.github.check(url)
+        return super().redirect_request(request, answer, code, message, headers, url)
 
 
 class Github:
@@ -24,10 +42,17 @@ class Github:
         self.root = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
         self.repository = os.environ["GITHUB_REPOSITORY"]
         self.token = os.environ["GITHUB_TOKEN"]
+        self.opener = urllib.request.build_opener(SameOrigin(self))
+
+    def check(self, url):
+        """Ends the run unless the address is of GitHub's API: the token goes nowhere else."""
+        if not url.startswith(self.root + "/"):
+            fail(f"{url} is not at {self.root}: the token is not sent there")
 
     def call(self, method, path, body=None):
         """Makes a call, again while GitHub asks to or fails; returns what it answers, and where the next page is."""
-        url = path if path.startswith(self.root) else f"{self.root}/repos/{self.repository}{path}"
+        url = f"{self.root}/repos/{self.repository}{path}" if path.startswith("/") else path
+        self.check(url)
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(url, data=data, method=method)
         request.add_header("Authorization", f"Bearer {self.token}")
@@ -37,31 +62,50 @@ class Github:
             request.add_header("Content-Type", "application/json")
         for wait in (1, 4, 15, None):
             try:
-                with urllib.request.urlopen(request, timeout=30) as answer:
-                    text = answer.read()
+                with self.opener.open(request, timeout=30) as answer:
+                    text = answer.read(ANSWER + 1)
+                    if len(text) > ANSWER:
+                        fail(f"GitHub's answer to {method} {url} has more than {ANSWER} bytes")
                     link = answer.headers.get("Link") or ""
                     following = re.search(r'<([^>]+)>;\s*rel="next"', link)
                     return (json.loads(text) if text else None), following and following.group(1)
             except urllib.error.HTTPError as error:
-                said = error.read().decode(errors="replace")
+                said = error.read(500).decode(errors="replace")
                 # A POST that was answered with a fault may have taken effect: it is not made twice.
                 passes = error.code == 429 or (error.code >= 500 and method != "POST")
                 passes = passes or (error.code == 403 and "secondary rate limit" in said.lower())
                 if wait is None or not passes:
-                    sys.exit(f"GitHub refused {method} {url}: {error.code} {said[:500]}\n{advice(error.code)}")
+                    fail(f"GitHub refused {method} {url}: {error.code} {said}", advice(error.code))
             except OSError as error:
                 # No address, no connection, or one that ended or went quiet in the middle.
                 if wait is None or method == "POST":
-                    sys.exit(f"GitHub could not be reached for {method} {url}: {error}")
+                    fail(f"GitHub could not be reached for {method} {url}: {error}")
+            except ValueError:
+                fail(f"GitHub's answer to {method} {url} is not JSON")
             time.sleep(float(os.environ.get("SENTINEL_GITHUB_PAUSE", wait)))
 
     def pages(self, path):
         """Returns everything of a list, page after page."""
         found = []
-        while path:
+        for _ in range(PAGES):
             page, path = self.call("GET", path)
-            found.extend(page)
-        return found
+            if not isinstance(page, list):
+                fail("GitHub answered something else than a list")
+            found.extend(one for one in page if isinstance(one, dict))
+            if not path:
+                return found
+        fail(f"there are more than {PAGES} pages: the action does not look for its own among so many")
+
+
+def shown(text):
+    """Returns text as it can stand in a workflow's log: on one line, and without what the runner takes for a command."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable.replace("##[", "# #[")
+
+
+def fail(text, advice=""):
+    # The runner obeys a line that begins with two colons.
+    sys.exit(f"sentinel: {shown(text)}" + (f"\nsentinel: {advice}" if advice else ""))
 
 
 def advice(code):
@@ -73,16 +117,29 @@ def advice(code):
 
 
 def own(things, mark, author):
-    """Returns the things that carry the mark and are the author's own, oldest first."""
-    mine = [one for one in things if mark in (one.get("body") or "") and one["user"]["login"] == author]
+    """Returns the things whose first line is the mark and that are the author's own, oldest first."""
+    mine = [one for one in things if is_by(one.get("user"), author) and first_line(one.get("body")) == mark]
     return sorted(mine, key=lambda one: one["id"])
 
 
+def is_by(user, author):
+    """Returns whether a user is the author. A name that ends in [bot] is an app's: no person can have one."""
+    if not isinstance(user, dict) or user.get("login") != author:
+        return False
+    return not author.endswith("[bot]") or user.get("type", "Bot") == "Bot"
+
+
+def first_line(body):
+    """Returns the first line; GitHub keeps the line ends of whoever wrote last."""
+    return (body or "").split("\n", 1)[0].removesuffix("\r")
+
+
 def text_of(path, mark):
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8", newline="") as file:
         body = f"{mark}\n{file.read()}"
     if len(body) > LIMIT:
-        body = body[:LIMIT] + "\n\n**Shortened.** The whole plan is in the job's log.\n"
+        # A text that is cut could end in the middle of a code span, and the rest of it would be Markdown.
+        body = f"{mark}\n### sentinel\n\nThe plan is too long for a comment. It is in the job's log and its summary.\n"
     return body
 
 
@@ -91,32 +148,46 @@ def comment(github, arguments, mark):
     found = own(github.pages(f"/issues/{arguments.number}/comments?per_page=100"), mark, arguments.author)
     if not found:
         made, _ = github.call("POST", f"/issues/{arguments.number}/comments", {"body": body})
-        print(f"Wrote {made['html_url']}")
+        print(f"Wrote {shown(made['html_url'])}")
         return
     if found[0]["body"] != body:
-        github.call("PATCH", f"/issues/comments/{found[0]['id']}", {"body": body})
-    print(f"Brought up to date: {found[0]['html_url']}")
+        github.call("PATCH", f"/issues/comments/{int(found[0]['id'])}", {"body": body})
+    print(f"Brought up to date: {shown(found[0]['html_url'])}")
 
 
 def issue(github, arguments, mark):
-    label = urllib.request.quote(arguments.label)
+    label = urllib.parse.quote(arguments.label, safe="")
     listed = github.pages(f"/issues?state=open&labels={label}&per_page=100")
     found = own([one for one in listed if "pull_request" not in one], mark, arguments.author)
     if arguments.state == "closed":
         for one in found:
-            github.call("POST", f"/issues/{one['number']}/comments", {"body": "Live is as desired again."})
-            github.call("PATCH", f"/issues/{one['number']}", {"state": "closed", "state_reason": "completed"})
-            print(f"Closed {one['html_url']}")
+            number = int(one["number"])
+            github.call("POST", f"/issues/{number}/comments", {"body": "Live is as desired again."})
+            github.call("PATCH", f"/issues/{number}", {"state": "closed", "state_reason": "completed"})
+            print(f"Closed {shown(one['html_url'])}")
         return
     body = text_of(arguments.body, mark)
     if found:
         if found[0]["body"] != body:
-            github.call("PATCH", f"/issues/{found[0]['number']}", {"body": body})
-        print(f"Brought up to date: {found[0]['html_url']}")
+            github.call("PATCH", f"/issues/{int(found[0]['number'])}", {"body": body})
+        print(f"Brought up to date: {shown(found[0]['html_url'])}")
         return
-    title = f"Drift: live AWS is not what {arguments.key} says"
+    title = f"Drift: live AWS is not what {plain(arguments.key)} says"
     made, _ = github.call("POST", "/issues", {"title": title, "body": body, "labels": [arguments.label]})
-    print(f"Opened {made['html_url']}")
+    print(f"Opened {shown(made['html_url'])}")
+
+
+def plain(key):
+    """Returns a key without what could end an HTML comment or begin Markdown."""
+    return re.sub(r"[^A-Za-z0-9_./ -]", "_", key).replace("--", "__").strip()
+
+
+def mark_of(name, key):
+    """Returns the first line by which an own text is found: a different one for each key."""
+    words = plain(key)
+    if words != key:
+        words = f"{words} {hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()[:16]}".strip()
+    return f"<!-- sentinel {name}: {words} -->"
 
 
 def main():
@@ -134,9 +205,7 @@ def main():
             command.add_argument("--state", choices=("open", "closed"), required=True)
             command.add_argument("--label", required=True)
     arguments = parser.parse_args()
-    # A key cannot end the comment that hides it.
-    key = re.sub(r"[^A-Za-z0-9_./ -]", "_", arguments.key).replace("--", "__")
-    arguments.run(Github(), arguments, f"<!-- sentinel {arguments.name}: {key} -->")
+    arguments.run(Github(), arguments, mark_of(arguments.name, arguments.key))
 
 
 if __name__ == "__main__":

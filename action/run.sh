@@ -16,7 +16,8 @@ quote() {
     token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
     printf '::stop-commands::%s\n' "$token"
     cat
-    printf '::%s::\n' "$token"
+    # On a line of its own, also after text that ends in the middle of one.
+    printf '\n::%s::\n' "$token"
 }
 
 code=0

@@ -20,6 +20,10 @@ struct Kept {
     asked: Vec<String>,
     /// How often the next readings fail.
     failures: usize,
+    /// Where the next page of a list is, instead of where the rest of it is.
+    next: Option<String>,
+    /// What every reading answers instead of what is kept.
+    refusal: Option<String>,
 }
 
 /// A stand-in for GitHub's API.
@@ -73,7 +77,8 @@ fn answer(mut stream: TcpStream, kept: &Mutex<Kept>, root: &str) {
         Some("Bearer secret") => act(&mut kept, method, &path, &body, root),
         _ => (401, String::new(), json!({ "message": "Bad credentials" })),
     };
-    let text = answer.to_string();
+    // A text is sent as it is, and anything else as JSON.
+    let text = answer.as_str().map_or_else(|| answer.to_string(), str::to_owned);
     let link = if link.is_empty() { link } else { format!("Link: {link}\r\n") };
     write!(stream, "HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{link}Connection: close\r\n\r\n{text}", text.len())
         .unwrap();
@@ -86,6 +91,9 @@ fn act(kept: &mut Kept, method: &str, path: &str, body: &Value, root: &str) -> (
     if method == "GET" && kept.failures > 0 {
         kept.failures -= 1;
         return (502, String::new(), json!({ "message": "Bad gateway" }));
+    }
+    if let Some(refusal) = kept.refusal.clone().filter(|_| method == "GET") {
+        return (422, String::new(), Value::String(refusal));
     }
     let number = |kept: &Kept| kept.comments.len() + kept.issues.len() + 1;
     let with = |mut thing: Value, number: usize, what: &str| {
@@ -103,6 +111,7 @@ fn act(kept: &mut Kept, method: &str, path: &str, body: &Value, root: &str) -> (
             let shown: Vec<&Value> = kept.comments.iter().skip((page - 1) * 2).take(2).collect();
             let more = kept.comments.len() > page * 2;
             let link = if more { format!("<{root}{place}?page={}>; rel=\"next\"", page + 1) } else { String::new() };
+            let link = kept.next.clone().map_or(link, |next| format!("<{}>; rel=\"next\"", next.replace("ROOT", root)));
             (200, link, json!(shown))
         }
         ("POST", ["issues", _, "comments"]) => {
@@ -348,6 +357,166 @@ fn a_token_that_may_not_is_told_what_it_takes() {
     ];
     let refused = workflow.script(&words, &[("GITHUB_TOKEN", "other")]).expect(1);
     assert!(refused.stderr.contains("401") && refused.stderr.contains("github-token takes"), "{}", refused.stderr);
+}
+
+/// Returns a comment that is there already.
+fn existing(id: u64, login: Value, body: Value) -> Value {
+    json!({ "id": id, "body": body, "user": login, "html_url": format!("https://github.example/comment/{id}") })
+}
+
+fn write_comment(workflow: &Workflow, key: &str) -> Run {
+    workflow.post(&["comment", "--number", "7", "--key", key, "--author", BOT, "--body", "body"])
+}
+
+/// A plan quotes policies and AWS, so that any text can stand in a comment of the action.
+#[test]
+fn the_mark_counts_only_as_the_first_line_of_an_own_comment() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "new");
+    let (mark, bot) = ("<!-- sentinel comment: b -->", json!({ "login": BOT, "type": "Bot" }));
+    let others = vec![
+        existing(11, bot.clone(), json!(format!("<!-- sentinel comment: a -->\n+    reason: {mark}\n"))),
+        existing(12, bot.clone(), json!(format!("<!-- sentinel comment: a -->\n{mark}\n"))),
+        existing(13, bot.clone(), json!(format!("{mark} and more"))),
+        existing(14, bot.clone(), json!(format!(" {mark}\n"))),
+        existing(15, bot.clone(), json!("<!-- sentinel comment: b/c -->\n")),
+        existing(16, bot.clone(), Value::Null),
+        existing(17, json!({ "login": "mallory", "type": "User" }), json!(format!("{mark}\nx"))),
+        existing(18, json!({ "login": BOT, "type": "User" }), json!(format!("{mark}\nx"))),
+        existing(19, Value::Null, json!(format!("{mark}\nx"))),
+    ];
+    workflow.github.kept().comments.clone_from(&others);
+    write_comment(&workflow, "b").expect(0);
+    let comments = workflow.github.kept().comments.clone();
+    assert_eq!(comments[..others.len()], others);
+    assert_eq!(comments[others.len()]["body"], json!(format!("{mark}\nnew")));
+    // Edited in a browser, which writes other line ends, it is found again.
+    workflow.github.kept().comments[others.len()]["body"] = json!(format!("{mark}\r\nold"));
+    write_comment(&workflow, "b").expect(0);
+    assert_eq!(workflow.github.kept().comments[others.len()]["body"], json!(format!("{mark}\nnew")));
+    assert_eq!(workflow.github.kept().comments.len(), others.len() + 1);
+}
+
+#[test]
+fn a_drift_issue_is_found_only_by_the_first_line_of_an_own_issue() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "new");
+    let issue = |number: u64, login: &str, body: &str| {
+        let mut issue = existing(number, json!({ "login": login }), json!(body));
+        issue["number"] = json!(number);
+        issue["state"] = json!("open");
+        issue
+    };
+    let others = vec![
+        issue(1, BOT, "<!-- sentinel issue: a -->\n`<!-- sentinel issue: b -->`"),
+        issue(2, "mallory", "<!-- sentinel issue: b -->\n"),
+    ];
+    workflow.github.kept().issues.clone_from(&others);
+    for state in ["open", "closed"] {
+        let words = ["issue", "--state", state, "--label", "drift", "--key", "b", "--author", BOT, "--body", "body"];
+        workflow.post(&words).expect(0);
+    }
+    assert_eq!(workflow.github.kept().issues[..2], others);
+    assert_eq!(workflow.github.kept().issues[2]["state"], json!("closed"));
+}
+
+/// Whatever a key consists of, it marks one comment: no character of it is a pattern or ends the mark.
+#[test]
+fn every_key_has_a_comment_of_its_own() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "new");
+    let keys = ["a.b", "a*b", "a+b", "a_b", "a--b", "a__b", ".*", "x --> <b>@octocat</b>", "x\ny", "x y", "", "é", "ö"];
+    for round in 0..2 {
+        for key in keys {
+            write_comment(&workflow, key).expect(0);
+        }
+        assert_eq!(workflow.github.kept().comments.len(), keys.len(), "{round}");
+    }
+    for comment in &workflow.github.kept().comments {
+        let body = comment["body"].as_str().unwrap();
+        let mark = body.strip_suffix("\nnew").unwrap();
+        let inner = mark.strip_prefix("<!-- ").and_then(|rest| rest.strip_suffix(" -->")).unwrap();
+        assert!(!inner.contains("--") && !inner.contains(['>', '<', '\n', '@']), "{mark}");
+    }
+}
+
+#[test]
+fn more_than_a_page_of_comments_is_searched_and_endless_pages_are_not() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "new");
+    let stranger = existing(1, json!({ "login": "mallory" }), json!("x"));
+    workflow.github.kept().comments = vec![stranger; 30];
+    let own = existing(2, json!({ "login": BOT }), json!("<!-- sentinel comment: k -->\nold"));
+    workflow.github.kept().comments.push(own);
+    write_comment(&workflow, "k").expect(0);
+    assert_eq!(workflow.github.kept().comments[30]["body"], json!("<!-- sentinel comment: k -->\nnew"));
+    assert_eq!(workflow.github.kept().comments.len(), 31);
+
+    workflow.github.kept().next = Some("ROOT/repos/acme/aws/issues/7/comments?page=1".to_owned());
+    workflow.github.asked();
+    let told = write_comment(&workflow, "other").expect(1).stderr;
+    assert!(told.contains("more than 50 pages"), "{told}");
+    assert!(workflow.github.asked().len() <= 50);
+}
+
+/// The token goes to GitHub's API alone.
+#[test]
+fn a_next_page_elsewhere_is_not_asked_for() {
+    if !python() {
+        return;
+    }
+    let (workflow, elsewhere) = (Workflow::new(), Github::new());
+    workflow.world.write("body", "new");
+    let port = elsewhere.url.rsplit(':').next().unwrap();
+    for next in [format!("{}/x", elsewhere.url), format!("ROOT@127.0.0.1:{port}/x"), "ROOT.example/x".to_owned()] {
+        workflow.github.kept().next = Some(next);
+        let told = write_comment(&workflow, "k").expect(1).stderr;
+        assert!(told.contains("is not at"), "{told}");
+    }
+    assert!(elsewhere.asked().is_empty());
+}
+
+#[test]
+fn what_github_answers_is_not_obeyed_as_a_command() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", "new");
+    let refusal = "x\n::error::a\r::warning::b\n ::add-mask::c ##[add-matcher]d \u{1b}[2J\u{202e}";
+    workflow.github.kept().refusal = Some(refusal.to_owned());
+    let run = write_comment(&workflow, "k").expect(1);
+    let told = run.stdout + &run.stderr;
+    assert!(told.contains("422") && told.contains("add-matcher"), "{told}");
+    // A line that begins with two colons is a command, and so is this anywhere in a line.
+    assert!(!told.contains("##["), "{told}");
+    assert!(!told.split(['\n', '\r']).any(|line| line.trim_start().starts_with("::")), "{told}");
+    assert!(!told.contains(['\u{1b}', '\u{202e}', '\r']), "{told:?}");
+}
+
+/// Cut in the middle, a text that stands in code would stand outside of it.
+#[test]
+fn a_body_that_is_too_long_is_left_out_and_not_cut() {
+    if !python() {
+        return;
+    }
+    let workflow = Workflow::new();
+    workflow.world.write("body", &format!("`{}@octocat`", "x".repeat(70_000)));
+    write_comment(&workflow, "k").expect(0);
+    let body = workflow.github.kept().comments[0]["body"].as_str().unwrap().to_owned();
+    assert!(body.len() < 1_000 && !body.contains('`') && body.contains("log"), "{}", body.len());
 }
 
 /// Returns a YAML file as a value.
