@@ -31,7 +31,7 @@ pub struct Operation {
 impl Operation {
     /// Returns whether it changes anything.
     pub fn writes(self) -> bool {
-        !["Get", "Describe", "List", "Query"].iter().any(|head| self.name.starts_with(head))
+        !["Get", "Describe", "List", "Query", "TransactGet"].iter().any(|head| self.name.starts_with(head))
     }
 
     /// Returns how long so many calls take at the pace that its quota allows.
@@ -85,6 +85,8 @@ pub const GET_ITEM: Operation = operation!("dynamodb", "GetItem", 500.0, 500.0);
 pub const PUT_ITEM: Operation = operation!("dynamodb", "PutItem", 200.0, 200.0);
 pub const UPDATE_ITEM: Operation = operation!("dynamodb", "UpdateItem", 200.0, 200.0);
 pub const QUERY: Operation = operation!("dynamodb", "Query", 200.0, 200.0);
+/// Its parts take the permission for `GetItem`.
+pub const TRANSACT_GET_ITEMS: Operation = operation!("dynamodb", "TransactGetItems", 200.0, 200.0);
 /// Its parts take the permissions of the calls they stand for.
 pub const TRANSACT_WRITE_ITEMS: Operation = operation!("dynamodb", "TransactWriteItems", 200.0, 200.0);
 

@@ -24,21 +24,33 @@ impl Caller {
     ///
     /// An account's root user has no name of its own, and nothing else is known to call.
     pub fn user(&self) -> Result<String, String> {
-        // arn:aws:iam::123456789012:user/path/alice, arn:aws:sts::123456789012:assumed-role/role/session
-        let mut parts = self.arn.splitn(6, ':').skip(2);
-        let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
-        let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
-        let name = match (service, kind) {
-            ("iam", "user") => rest.rsplit('/').next(),
-            // Without its path a role's name is one part, and what follows is the session's.
-            ("sts", "assumed-role") => rest.split_once('/').map(|(_, session)| session),
-            ("sts", "federated-user") => Some(rest),
-            _ => None,
-        };
-        name.filter(|name| !name.is_empty()).map(str::to_owned).ok_or_else(|| {
+        name_of(&self.arn).map(str::to_owned).ok_or_else(|| {
             format!("{} is neither an IAM user nor a role's session, and so has no user's name", self.arn)
         })
     }
+}
+
+/// Returns the user's name in an ARN as `sts:GetCallerIdentity` shows it.
+pub fn name_of(arn: &str) -> Option<&str> {
+    // arn:aws:iam::123456789012:user/path/alice, arn:aws:sts::123456789012:assumed-role/role/session
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let (service, resource) = (parts.next().unwrap_or_default(), parts.nth(2).unwrap_or_default());
+    let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
+    let name = match (service, kind) {
+        ("iam", "user") => rest.rsplit('/').next(),
+        // Without its path a role's name is one part, and what follows is the session's.
+        ("sts", "assumed-role") => rest.split_once('/').map(|(_, session)| session),
+        ("sts", "federated-user") => Some(rest),
+        _ => None,
+    };
+    name.filter(|name| !name.is_empty())
+}
+
+/// Returns a name without the difference between capital and small letters: IAM takes no two users whose names differ in
+/// nothing else. Source: IAM User Guide, "IAM identifiers".
+pub fn folded(name: &str) -> String {
+    // By way of the capitals, so that letters with two small forms read the same.
+    name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// Asks STS who is calling. No permission is needed for it.
@@ -81,5 +93,13 @@ mod tests {
         for (arn, expected) in cases {
             assert_eq!(name(arn).as_deref(), expected, "{arn}");
         }
+    }
+
+    #[test]
+    fn folded_names_differ_in_no_capital() {
+        assert_eq!(folded("Alice@Example.COM"), "alice@example.com");
+        // The sign of the unit kelvin, and the long s.
+        assert_eq!(folded("\u{212a}arl-\u{17f}"), folded("KARL-S"));
+        assert_ne!(folded("alice"), folded("alicf"));
     }
 }

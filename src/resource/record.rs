@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 pub use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Get, Put, TransactGetItem, TransactWriteItem, Update};
 
 use crate::resource::call::{
-    CallError, Class, GET_ITEM, Operation, PUT_ITEM, QUERY, TRANSACT_WRITE_ITEMS, UPDATE_ITEM,
+    CallError, Class, GET_ITEM, Operation, PUT_ITEM, QUERY, TRANSACT_GET_ITEMS, TRANSACT_WRITE_ITEMS, UPDATE_ITEM,
 };
 use crate::resource::pacer::Pacer;
 
@@ -40,6 +40,9 @@ impl Value {
 
 /// One record: its attributes by name. Attributes of other types than ours are left out when one is read.
 pub type Item = BTreeMap<String, Value>;
+
+/// The most records that are read in one call. Source: Amazon DynamoDB API Reference, "TransactGetItems".
+pub const AT_ONCE: usize = 100;
 
 /// The attribute that is every record's key.
 pub const ID: &str = "id";
@@ -170,6 +173,23 @@ impl<'a> Records<'a> {
         };
         let answer = self.pacer.call(GET_ITEM, &[], call).await?;
         Ok(answer.item.map(from_sdk))
+    }
+
+    /// Reads up to [`AT_ONCE`] records as they are at one moment, in the order of their IDs. Together they may have 4 MB.
+    pub async fn get_all(&self, ids: &[String]) -> Result<Vec<Option<Item>>, CallError> {
+        let get = |id: &String| {
+            let get = Get::builder().table_name(self.table).key(ID, AttributeValue::S(id.clone())).build()?;
+            Ok(TransactGetItem::builder().get(get).build())
+        };
+        let parts: Result<Vec<TransactGetItem>, BuildError> = ids.iter().map(get).collect();
+        let parts = parts.map_err(|error| unbuilt(TRANSACT_GET_ITEMS, &error))?;
+        let call = || self.client.transact_get_items().set_transact_items(Some(parts.clone())).send();
+        let answer = self.pacer.call(TRANSACT_GET_ITEMS, &[], call).await?;
+        let found = answer.responses.unwrap_or_default().into_iter().map(|response| response.item.map(from_sdk));
+        // AWS may say of a record that is not there that it has no attributes.
+        let mut found: Vec<Option<Item>> = found.map(|item| item.filter(|item| !item.is_empty())).collect();
+        found.resize(ids.len(), None);
+        Ok(found)
     }
 
     /// Makes one change; [`Class::ConditionFailed`] is its error when what it takes does not hold.
