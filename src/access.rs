@@ -4,10 +4,13 @@
 //! that of two who act at once exactly one wins; reading never writes. What has run out is told from its `expires_at`,
 //! whatever its `status` says: AWS deletes such a record when it gets round to it.
 
+mod approval;
 pub mod breakglass;
 pub mod gate;
 mod listing;
+pub mod locks;
 pub mod log;
+mod request_list;
 pub mod requests;
 pub mod server;
 pub mod sessions;
@@ -17,6 +20,7 @@ pub mod time;
 mod transition;
 
 pub use listing::Listed;
+pub use request_list::Filter as RequestFilter;
 
 /// Returns 64 random bits as an id: 16 hexadecimal digits.
 pub fn id() -> Result<String, getrandom::Error> {

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::breakglass::Events;
-use super::requests::Requests;
+use super::locks::{self, LockTable, Unknown};
+use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::policy::{self, Ask, Effect, Mode, Policy, Rule, evaluate};
 use crate::provider::Gateway;
-use crate::resource::call::CallError;
+use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Caller;
 
 /// A profile's gate: its policy, and the tables that hold what can open it.
@@ -23,6 +24,8 @@ pub struct Gate<'a> {
     pub parameter: &'a str,
     pub requests: &'a str,
     pub breakglass: &'a str,
+    /// Where to look for locks.
+    pub locks: &'a [LockTable],
 }
 
 /// Who asks.
@@ -32,13 +35,21 @@ pub struct User {
     pub name: String,
     pub arn: String,
     pub account: String,
+    /// The unique ID, which IAM policies know as `aws:userid`.
+    #[serde(skip)]
+    pub user_id: String,
 }
 
 impl User {
+    /// Returns the user as one who acts on records.
+    pub fn actor(&self) -> Actor<'_> {
+        Actor { name: &self.name, arn: &self.arn }
+    }
+
     /// Returns the user behind an identity, if it is one of the account.
     pub fn of(caller: Caller, account: Option<&str>) -> Result<Self, Stopped> {
         let name = caller.user().map_err(Stopped::NoUser)?;
-        let user = Self { name, arn: caller.arn, account: caller.account };
+        let user = Self { name, arn: caller.arn, account: caller.account, user_id: caller.user_id };
         if account.is_some_and(|account| account != user.account) {
             return Err(Stopped::WrongAccount(user));
         }
@@ -90,6 +101,9 @@ pub struct Decision {
     pub why: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Who approved the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breakglass_id: Option<String>,
     /// What would help.
@@ -103,11 +117,13 @@ pub struct Decision {
     pub unread: Vec<(Consulted, CallError)>,
 }
 
-/// A table that can open the gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A table that can open the gate, or keep it shut.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consulted {
     Requests,
     BreakGlass,
+    /// The table of this name, for locks.
+    Locks(String),
 }
 
 fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -123,7 +139,7 @@ pub enum Verdict {
 }
 
 /// What whoever was refused can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Remedy {
     /// Write a policy.
     Policy,
@@ -133,6 +149,8 @@ pub enum Remedy {
     Request,
     /// Use a credential server.
     Server,
+    /// Have the lock of this user's name or ARN ended.
+    Unlock(String),
 }
 
 /// Why there is no decision.
@@ -187,9 +205,9 @@ impl Gate<'_> {
                 None => User::of(self.gateway.identify().await?, self.account),
             }
         };
-        let (user, live) = future::join(user, self.gateway.policy(self.parameter)).await;
+        let locks = locks::read(self.gateway, self.locks, self.profile);
+        let (user, live, locks) = future::join3(user, self.gateway.policy(self.parameter), locks).await;
         let user = user?;
-        let live = live?;
         let decision = Decision {
             time: now,
             id: id.to_owned(),
@@ -198,17 +216,24 @@ impl Gate<'_> {
             profile: self.profile.to_owned(),
             mode: way.mode(),
             parameter: self.parameter.to_owned(),
-            policy_version: live.as_ref().and_then(|live| live.facts.version),
+            policy_version: None,
             rule: None,
             effect: None,
             reason: None,
             why: String::new(),
             request_id: None,
+            approver_arn: None,
             breakglass_id: None,
             remedy: None,
             session_table: None,
             unread: Vec::new(),
         };
+        let decision = match self.locked(decision, locks)? {
+            Ok(decision) => decision,
+            Err(locked) => return Ok(locked),
+        };
+        let live = live?;
+        let decision = Decision { policy_version: live.as_ref().and_then(|live| live.facts.version), ..decision };
         let Some(live) = live else {
             let why = format!("there is no policy {}", self.parameter);
             return Ok(decision.refused(Some(Remedy::Policy), why));
@@ -223,6 +248,35 @@ impl Gate<'_> {
             return Ok(decision.refused(None, "no rule of the policy matches, and no match is a deny"));
         };
         self.by_rule(decision, rule, way, now).await
+    }
+
+    /// Refuses a user who is locked, or may be: a lock goes before everything else.
+    fn locked(
+        &self,
+        mut decision: Decision,
+        locks: Result<Vec<locks::Lock>, (&LockTable, Unknown)>,
+    ) -> Result<Result<Decision, Decision>, Stopped> {
+        match locks {
+            Ok(locks) => Ok(match locks::of(&locks, decision.user.actor()) {
+                None => Ok(decision),
+                Some(lock) => {
+                    let why = lock.words(&decision.user.name);
+                    Err(decision.refused(Some(Remedy::Unlock(lock.user.clone())), why))
+                }
+            }),
+            Err((_, Unknown::Unreadable(why))) => Ok(Err(decision.refused(None, why))),
+            Err((table, Unknown::Call(error))) if [Class::Denied, Class::NotFound].contains(&error.class) => {
+                let why = format!(
+                    "{} cannot be read in the table {} for locks of {}, and who may be locked is not let in",
+                    error.operation.action(),
+                    table.name,
+                    self.profile
+                );
+                decision.unread.push((Consulted::Locks(table.name.clone()), error));
+                Ok(Err(decision.refused(None, why)))
+            }
+            Err((_, Unknown::Call(error))) => Err(Stopped::Call(error)),
+        }
     }
 
     async fn by_rule(
@@ -265,7 +319,7 @@ impl Gate<'_> {
         let user = decision.user.name.clone();
         let requests = Requests(self.gateway.records(self.requests));
         let events = Events(self.gateway.records(self.breakglass));
-        let request = requests.approved(&user, self.profile, now);
+        let request = requests.in_force(decision.user.actor(), self.profile, now);
         let (request, event) = future::join(request, events.active(&user, self.profile, now)).await;
         let mut unread = Vec::new();
         let request = request.unwrap_or_else(|error| {
@@ -279,16 +333,20 @@ impl Gate<'_> {
         if let Some(request) = request {
             let by = request.decided_by.as_deref().unwrap_or("someone");
             let why = format!("rule \"{rule}\" takes an approval, and {by} approved request {}", request.id);
-            return Decision { request_id: Some(request.id), ..decision.with(Verdict::Allow, why) };
+            let (request_id, approver_arn) = (Some(request.id), request.decided_by_arn);
+            return Decision { request_id, approver_arn, ..decision.with(Verdict::Allow, why) };
         }
         if let Some(event) = event {
             let why = format!("rule \"{rule}\" takes an approval, and break-glass event {} stands for it", event.id);
             return Decision { breakglass_id: Some(event.id), ..decision.with(Verdict::Allow, why) };
         }
-        let why = format!(
+        let mut why = format!(
             "rule \"{rule}\" takes an approved request or a break-glass event, and {user} has none in force for {}",
             self.profile
         );
+        if let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
+            why.push_str(&format!("; request {id} is a record of the old form, which its requester could write as approved: it does not count, ask again"));
+        }
         Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
     }
 }

@@ -1,178 +1,213 @@
-//! Approval requests: someone asks for a profile, someone else says yes or no.
+//! Approval requests: someone asks for a profile, someone else says yes or no, and may take it back.
+//!
+//! The requester writes the request, whoever answers writes a decision, and whoever takes an answer back writes a revocation:
+//! each a record of its own, which is created and never changed. What they add up to is for [`super::approval`] to say.
 
+use std::time::Duration;
+
+use futures_util::future;
 use jiff::Timestamp;
-use serde::Serialize;
+use sha2::{Digest, Sha256};
 
-use super::listing::{Ask, Listed, Wanted, list};
-use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
-use super::transition::{create, settled};
-use crate::resource::call::CallError;
-use crate::resource::record::{ID, Item, Query, Records, Test, Value, Write};
+pub use super::approval::{Actor, LONGEST, Request, Status, WAITS};
+use super::approval::{Asked, Decided, Found, Terms, is_id};
+use super::time::{later, precise, text, whole};
+use super::transition::create;
+use crate::resource::call::{CallError, Class};
+use crate::resource::record::{AT_ONCE, ID, Item, Query, Records, Test, Value, Write};
+use crate::resource::record_key::Prefix;
 
-/// How long a request waits for an answer, in seconds.
-pub const WAITS: i64 = 24 * 3600;
-/// The longest access that can be asked for, in seconds.
-pub const LONGEST: i64 = 8 * 3600;
+/// The attribute whose random text tells whose write it was when its answer was lost.
+pub(super) const MARK: &str = "mark";
+/// The most decisions in force that are kept in the index of a user and a profile, and that the gate looks at.
+const IN_FORCE: usize = 20;
+/// How often a decision is written anew because someone else changed the index in between.
+const TRIES: u32 = 10;
+/// How many old records are looked at when someone is refused.
+const OLD: i32 = 100;
 
-/// Where a request stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    Pending,
-    Approved,
-    Denied,
-    Cancelled,
-    /// Nobody answered in time, or the access that was approved is over.
-    Expired,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Denied, Self::Cancelled, Self::Expired];
-
-    /// Returns its name.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-            Self::Expired => "expired",
-        }
-    }
-
-    fn wanted(self) -> Wanted {
-        match self {
-            Self::Pending | Self::Approved => Wanted::Open(self.word()),
-            Self::Denied | Self::Cancelled => Wanted::Final(self.word()),
-            Self::Expired => Wanted::Expired(&["pending", "approved"]),
-        }
-    }
-}
-
-/// A request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Request {
-    pub id: String,
-    pub requester: String,
-    pub profile: String,
-    pub justification: String,
-    /// How long the access lasts once it is approved, in seconds.
+/// What someone asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    pub by: Actor<'a>,
+    pub profile: &'a str,
+    pub justification: &'a str,
+    /// In seconds.
     pub duration: i64,
-    pub status: Status,
-    #[serde(serialize_with = "as_seconds")]
-    pub created_at: Timestamp,
-    /// While it is pending, until when it can be answered; once it is approved, until when the access lasts.
-    #[serde(serialize_with = "as_seconds")]
-    pub expires_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decided_by: Option<String>,
-    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
-    pub decided_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub comment: Option<String>,
 }
 
-/// An answer to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
-    Approve,
-    Deny,
-    /// The requester's own.
-    Cancel,
+/// What is there by an ID.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Known {
+    Request(Box<Request>),
+    /// Nothing.
+    Nothing,
+    /// A record of the old form, which its requester may have written in full, and which counts for nothing.
+    Old {
+        profile: Option<String>,
+    },
+    /// A record that is not as this program writes it, and why.
+    Malformed(String),
 }
 
-/// How answering a request ended.
+/// How acting on a request ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answered {
-    Done(Request),
-    /// There is no such request.
-    Unknown,
-    /// It is the answerer's own, which only they can cancel and only others can decide.
-    Own(Request),
+    Done(Box<Request>),
+    /// There is no such request that could be acted on.
+    Not(Known),
+    /// It is the answerer's own, which only others can decide.
+    Own(Box<Request>),
     /// It is not the answerer's own, which only its requester can cancel.
-    NotOwn(Request),
-    /// It has been answered, or has run out.
-    Over(Request),
-}
-
-/// Which requests to list.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Filter<'a> {
-    pub requester: Option<&'a str>,
-    pub profile: Option<&'a str>,
-    pub status: Option<Status>,
+    NotOwn(Box<Request>),
+    /// It is in a state that does not allow it.
+    Over(Box<Request>),
 }
 
 /// The requests of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Requests<'a>(pub Records<'a>);
 
-impl Request {
-    /// Reads a record as it stands at a time.
-    fn read(item: &Item, now: Timestamp) -> Option<Self> {
-        let word = text(item, "status")?;
-        let stored = Status::ALL.into_iter().find(|status| status.word() == word)?;
-        let expires_at = read(item, "expires_at")?;
-        let over = expires_at <= now && matches!(stored, Status::Pending | Status::Approved);
-        let Value::Number(duration) = item.get("duration")? else { return None };
-        Some(Self {
-            id: text(item, ID)?,
-            requester: text(item, "requester")?,
-            profile: text(item, "profile")?,
-            justification: text(item, "justification").unwrap_or_default(),
-            duration: duration.parse().ok()?,
-            status: if over { Status::Expired } else { stored },
-            created_at: read(item, "created_at")?,
-            expires_at,
-            decided_by: text(item, "decided_by"),
-            decided_at: read(item, "decided_at"),
-            comment: text(item, "comment"),
-        })
-    }
+/// Returns the key of the index of the decisions in force for a user and a profile, so that the gate finds them by keys, and
+/// by no query that other records could slow down.
+fn index_key(requester_arn: &str, profile: &str) -> String {
+    // An ARN holds no control character, so that no two pairs read the same.
+    let digest = hex::encode(Sha256::digest(format!("{requester_arn}\0{profile}")));
+    Prefix::Decision.key(&format!("for-{}", &digest[..32]))
+}
 
-    fn item(&self) -> Item {
-        let texts = [
-            (ID, &self.id),
-            ("requester", &self.requester),
-            ("profile", &self.profile),
-            ("justification", &self.justification),
-        ];
-        let mut item: Item = texts.map(|(name, text)| (name.to_owned(), Value::text(text))).into();
-        item.insert(String::from("status"), Value::text(self.status.word()));
-        item.insert(String::from("duration"), Value::number(self.duration));
-        item.insert(String::from("created_at"), precise(self.created_at));
-        item.insert(String::from("expires_at"), whole(self.expires_at));
-        item
-    }
+/// Reads the index: IDs, and when the access ends that each gives. What is no such entry is left out.
+fn entries(index: Option<&Item>) -> Vec<(String, i64)> {
+    let listed = index.and_then(|index| text(index, "decisions")).unwrap_or_default();
+    let entry = |part: &str| {
+        let (id, end) = part.split_once(':')?;
+        Some((id.to_owned(), end.parse().ok()?)).filter(|(id, _)| is_id(id))
+    };
+    listed.split(' ').filter_map(entry).take(IN_FORCE).collect()
+}
+
+/// Returns the index with a decision more, and without those that are over.
+fn with_entry(index: Option<&Item>, (id, ends): (&str, Timestamp), now: Timestamp) -> String {
+    let mut all = entries(index);
+    all.retain(|(other, end)| *end > now.as_second() && other != id);
+    all.push((id.to_owned(), ends.as_second()));
+    // Of too many, those go whose access ends first: others last longer.
+    all.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    all.truncate(IN_FORCE);
+    let all: Vec<String> = all.iter().map(|(id, end)| format!("{id}:{end}")).collect();
+    all.join(" ")
 }
 
 impl Requests<'_> {
     /// Writes a new request.
-    pub async fn create(&self, request: &Request) -> Result<(), CallError> {
-        create(&self.0, request.item()).await
+    pub async fn create(&self, id: &str, wish: Wish<'_>, now: Timestamp) -> Result<Request, CallError> {
+        let terms = Terms {
+            requester: wish.by.name.to_owned(),
+            requester_arn: wish.by.arn.to_owned(),
+            profile: wish.profile.to_owned(),
+            justification: wish.justification.to_owned(),
+            duration: wish.duration,
+            created_at: now,
+        };
+        let expires_at = terms.kept_until();
+        let asked = Asked { terms, cancelled: false, expires_at };
+        let item = asked.item(id);
+        create(&self.0, item.clone()).await?;
+        let found = Found { request: Some(item), ..Found::default() };
+        let malformed = |why: String| CallError::new(crate::resource::call::PUT_ITEM, Class::Rejected, why);
+        let read = found.judged(id, now).map_err(malformed)?;
+        read.ok_or_else(|| malformed(String::from("the request has no record")))
     }
 
-    /// Reads a request.
-    pub async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
-        Ok(self.0.get(id).await?.and_then(|item| Request::read(&item, now)))
+    async fn found(&self, id: &str) -> Result<Found, CallError> {
+        let [request, decision, revocation] = Found::keys(id);
+        let reads = [self.0.get(&request), self.0.get(&decision), self.0.get(&revocation)];
+        let [request, decision, revocation] = <[_; 3]>::try_from(future::join_all(reads).await)
+            .map_err(|_| CallError::new(crate::resource::call::GET_ITEM, Class::Rejected, "an answer is missing"))?;
+        Ok(Found { request: request?, decision: decision?, revocation: revocation? })
     }
 
-    /// Lists requests, newest first. At least one of the filters is to be given.
-    pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Request>, CallError> {
-        let by = [("requester", "requester-index", filter.requester), ("profile", "profile-index", filter.profile)];
-        let ask = Ask { by: &by, status: filter.status.map(Status::wanted), order: "created_at", limit, now };
-        Ok(list(&self.0, &ask).await?.read(|item| Request::read(&item, now)))
+    /// Returns the records of several requests, in their order.
+    pub(super) async fn all_found(&self, ids: &[String]) -> Result<Vec<Found>, CallError> {
+        let chunk = |ids: &[String]| {
+            let keys: Vec<String> = ids.iter().flat_map(|id| Found::keys(id)).collect();
+            async move { self.0.get_all(&keys).await }
+        };
+        let mut found = Vec::new();
+        let chunks: Vec<&[String]> = ids.chunks(AT_ONCE / 3).collect();
+        for chunks in chunks.chunks(4) {
+            let answers = future::join_all(chunks.iter().map(|ids| chunk(ids))).await;
+            for (ids, answer) in chunks.iter().zip(answers) {
+                match answer {
+                    Ok(items) => {
+                        let mut items = items.into_iter();
+                        let mut next = || items.next().flatten();
+                        found.extend(ids.iter().map(|_| {
+                            let (request, decision, revocation) = (next(), next(), next());
+                            Found { request, decision, revocation }
+                        }));
+                    }
+                    // Together they have more than AWS reads at once, which someone may have seen to.
+                    Err(error) if error.class == Class::Rejected => {
+                        for id in *ids {
+                            found.push(self.found(id).await?);
+                        }
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(found)
     }
 
-    /// Returns an approved request of a user for a profile whose access lasts.
+    async fn known(&self, id: &str, found: &Found, now: Timestamp) -> Result<Known, CallError> {
+        match found.judged(id, now) {
+            Ok(Some(request)) => Ok(Known::Request(Box::new(request))),
+            Err(why) => Ok(Known::Malformed(why)),
+            Ok(None) if id.contains('#') || id.is_empty() => Ok(Known::Nothing),
+            Ok(None) => Ok(match self.0.get(id).await? {
+                Some(old) => Known::Old { profile: text(&old, "profile") },
+                None => Known::Nothing,
+            }),
+        }
+    }
+
+    /// Reads a request and what became of it.
+    pub async fn get(&self, id: &str, now: Timestamp) -> Result<Known, CallError> {
+        let found = self.found(id).await?;
+        self.known(id, &found, now).await
+    }
+
+    /// Returns an approved request that lets someone into a profile, and of several the one that does so for longest.
     ///
-    /// The index lags a little behind the table: what it shows is read again from the table itself.
-    pub async fn approved(&self, user: &str, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
+    /// It reads by keys only, and so many records at most, whatever else is in the table.
+    pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
+        let index = self.0.get(&index_key(user.arn, profile)).await?;
+        let listed = entries(index.as_ref()).into_iter().filter(|(_, end)| *end > now.as_second());
+        let ids: Vec<String> = listed.map(|(id, _)| id).collect();
+        let (mut granted, mut failed): (Option<Request>, _) = (None, None);
+        for (id, found) in ids.iter().zip(future::join_all(ids.iter().map(|id| self.found(id))).await) {
+            match found.map(|found| found.judged(id, now).ok().flatten()) {
+                Ok(Some(request)) if request.lets_in(user, profile) => {
+                    let longer = granted.as_ref().is_none_or(|other| other.expires_at < request.expires_at);
+                    granted = if longer { Some(request) } else { granted };
+                }
+                Ok(_) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        match (granted, failed) {
+            (None, Some(error)) => Err(error),
+            (granted, _) => Ok(granted),
+        }
+    }
+
+    /// Returns the ID of an approved request of the old form, if one of the newest of a user is one. It only serves to say
+    /// why it does not count.
+    pub async fn old_form(&self, user: &str, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
         let query = Query {
             index: "requester-index",
             key: ("requester", Value::text(user)),
-            // None that is older can still be in force.
             from: Some(("created_at", whole(later(now, -WAITS - LONGEST)))),
             filter: vec![
                 Test::Is("profile", Value::text(profile)),
@@ -180,71 +215,240 @@ impl Requests<'_> {
                 Test::Above("expires_at", whole(now)),
             ],
         };
-        let mut start = None;
-        loop {
-            let page = self.0.page(&query, None, start).await?;
-            for id in page.items.iter().filter_map(|item| text(item, ID)) {
-                let holds = |request: &Request| {
-                    request.status == Status::Approved && request.requester == user && request.profile == profile
-                };
-                if let Some(request) = self.get(&id, now).await?.filter(holds) {
-                    return Ok(Some(request));
-                }
-            }
-            start = page.next;
-            if start.is_none() {
-                return Ok(None);
-            }
-        }
+        let page = self.0.page(&query, Some(OLD), None).await?;
+        Ok(page.items.iter().filter_map(|item| text(item, ID)).find(|key| !key.contains('#')))
     }
 
-    /// Answers a request, if it is still pending: whoever is first wins. `mark` is random, and tells whose answer it is.
-    pub async fn answer(
+    /// Approves or denies someone else's request, if it is still pending: whoever is first wins. `mark` is random.
+    pub async fn decide(
         &self,
         id: &str,
-        answer: Answer,
-        (by, comment): (&str, Option<&str>),
+        (approve, comment): (bool, Option<&str>),
+        by: Actor<'_>,
         mark: &str,
         now: Timestamp,
     ) -> Result<Answered, CallError> {
-        let Some(request) = self.get(id, now).await? else { return Ok(Answered::Unknown) };
-        let own = request.requester == by;
-        match answer {
-            Answer::Approve | Answer::Deny if own => return Ok(Answered::Own(request)),
-            Answer::Cancel if !own => return Ok(Answered::NotOwn(request)),
-            _ if request.status != Status::Pending => return Ok(Answered::Over(request)),
-            _ => {}
+        let found = self.found(id).await?;
+        let request = match self.known(id, &found, now).await? {
+            Known::Request(request) => request,
+            other => return Ok(Answered::Not(other)),
+        };
+        if by.is(&request.requester, &request.requester_arn) {
+            return Ok(Answered::Own(request));
         }
-        let status = match answer {
-            Answer::Approve => Status::Approved,
-            Answer::Deny => Status::Denied,
-            Answer::Cancel => Status::Cancelled,
+        if request.status != Status::Pending {
+            return Ok(Answered::Over(request));
+        }
+        let terms = Terms {
+            requester: request.requester,
+            requester_arn: request.requester_arn,
+            profile: request.profile,
+            justification: request.justification,
+            duration: request.duration,
+            created_at: request.created_at,
         };
-        let whose = match answer {
-            Answer::Cancel => Test::Is("requester", Value::text(by)),
-            _ => Test::IsNot("requester", Value::text(by)),
+        let decided = Decided {
+            approved: approve,
+            by: by.name.to_owned(),
+            by_arn: by.arn.to_owned(),
+            // The requester's clock may be a little ahead.
+            at: now.max(terms.created_at),
+            comment: comment.map(str::to_owned),
+            expires_at: terms.kept_until(),
+            terms,
         };
-        let mut set = vec![
-            ("status", Value::text(status.word())),
-            ("decided_by", Value::text(by)),
-            ("decided_at", precise(now)),
-            ("decision", Value::text(mark)),
+        let decision = Write::Put { item: decided.item(id, mark), when: vec![Test::Absent(ID)] };
+        let written =
+            if approve { self.approve(id, &decided, decision, mark, now).await } else { self.0.write(&decision).await };
+        self.settled(id, written, (Prefix::Decision, mark), now).await
+    }
+
+    /// Writes an approval, and the index with it.
+    async fn approve(
+        &self,
+        id: &str,
+        decided: &Decided,
+        decision: Write,
+        mark: &str,
+        now: Timestamp,
+    ) -> Result<(), CallError> {
+        let key = index_key(&decided.terms.requester_arn, &decided.terms.profile);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let index = self.0.get(&key).await?;
+            let when = match index.as_ref().map(|index| text(index, MARK)) {
+                None => Test::Absent(ID),
+                Some(None) => Test::Absent(MARK),
+                Some(Some(seen)) => Test::Is(MARK, Value::text(seen)),
+            };
+            let listed = with_entry(index.as_ref(), (id, decided.ends()), now);
+            let last = entries_end(&listed).unwrap_or_else(|| decided.ends().as_second());
+            let item = Item::from([
+                (ID.to_owned(), Value::text(&key)),
+                (String::from("requester_arn"), Value::text(&decided.terms.requester_arn)),
+                (String::from("decisions"), Value::text(listed)),
+                (MARK.to_owned(), Value::text(mark)),
+                (String::from("expires_at"), Value::number(last)),
+            ]);
+            let writes = [decision.clone(), Write::Put { item, when: vec![when] }];
+            // A token is for one content: that of the next try may be another.
+            let error = match self.0.write_all(&writes, &format!("{mark}-{tries}")).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            // Whether the decision was there or the index was changed, only the records tell.
+            let other = error.class != Class::ConditionFailed || tries == TRIES;
+            if other || self.0.get(&Prefix::Decision.key(id)).await?.is_some() {
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50) * u64::from(tries))).await;
+        }
+    }
+
+    /// Takes back a request of one's own that nobody has answered.
+    pub async fn cancel(&self, id: &str, by: Actor<'_>, mark: &str, now: Timestamp) -> Result<Answered, CallError> {
+        let found = self.found(id).await?;
+        let request = match self.known(id, &found, now).await? {
+            Known::Request(request) => request,
+            other => return Ok(Answered::Not(other)),
+        };
+        if !by.is(&request.requester, &request.requester_arn) {
+            return Ok(Answered::NotOwn(request));
+        }
+        if request.status != Status::Pending {
+            return Ok(Answered::Over(request));
+        }
+        let set = vec![
+            ("status", Value::text(Status::Cancelled.word())),
+            ("cancelled_at", precise(now)),
+            (MARK, Value::text(mark)),
         ];
-        set.extend(comment.map(|comment| ("comment", Value::text(comment))));
-        if answer == Answer::Approve {
-            set.push(("expires_at", whole(later(now, request.duration))));
+        let when = vec![
+            Test::Is("status", Value::text(Status::Pending.word())),
+            Test::Is("requester_arn", Value::text(&request.requester_arn)),
+        ];
+        let written = self.0.write(&Write::Set { id: Prefix::Request.key(id), set, when }).await;
+        self.settled(id, written, (Prefix::Request, mark), now).await
+    }
+
+    /// Revokes a request: an approval ends at once, and a request that is pending can no longer be approved.
+    ///
+    /// It takes effect whatever the requester has made of the request since: only an answer that is final needs none.
+    pub async fn revoke(
+        &self,
+        id: &str,
+        reason: Option<&str>,
+        by: Actor<'_>,
+        mark: &str,
+        now: Timestamp,
+    ) -> Result<Answered, CallError> {
+        let found = self.found(id).await?;
+        let lasting = found.may_last(now);
+        match self.known(id, &found, now).await? {
+            Known::Request(request) => {
+                let open = matches!(request.status, Status::Pending | Status::Approved | Status::Invalid);
+                if request.status == Status::Revoked || !(open || lasting) {
+                    return Ok(Answered::Over(request));
+                }
+            }
+            Known::Malformed(_) if lasting && found.revocation.is_none() => {}
+            other => return Ok(Answered::Not(other)),
         }
-        let pending = Test::Is("status", Value::text(Status::Pending.word()));
-        let when = vec![pending, Test::Above("expires_at", whole(now)), whose];
-        let written = self.0.write(&Write::Set { id: id.to_owned(), set, when }).await;
-        // Also where the write went through: what is shown is what stands there.
-        let Some(after) = settled(&self.0, written, id, ("decision", mark)).await? else {
-            return Ok(Answered::Unknown);
+        let mut item = Item::from([
+            (ID.to_owned(), Value::text(Prefix::Revocation.key(id))),
+            (String::from("status"), Value::text(Status::Revoked.word())),
+            (String::from("revoked_by"), Value::text(by.name)),
+            (String::from("revoked_by_arn"), Value::text(by.arn)),
+            (MARK.to_owned(), Value::text(mark)),
+            (String::from("revoked_at"), precise(now)),
+            // It outlasts every decision that can have been made by now.
+            (String::from("expires_at"), whole(later(now, WAITS + LONGEST))),
+        ]);
+        item.extend(reason.map(|reason| (String::from("reason"), Value::text(reason))));
+        // Found by the indexes as its request is. What was decided on is what counts, if something was.
+        let of = found.decision.as_ref().or(found.request.as_ref());
+        for name in ["requester", "profile", "created_at"] {
+            item.extend(of.and_then(|of| of.get(name)).map(|value| (name.to_owned(), value.clone())));
+        }
+        let written = self.0.write(&Write::Put { item, when: vec![Test::Absent(ID)] }).await;
+        self.settled(id, written, (Prefix::Revocation, mark), now).await
+    }
+
+    /// Looks at a request after someone tried to change it, whether that went through, failed on its condition, or failed on
+    /// what it had done itself: the mark tells whose record is there.
+    async fn settled(
+        &self,
+        id: &str,
+        written: Result<(), CallError>,
+        (prefix, mark): (Prefix, &str),
+        now: Timestamp,
+    ) -> Result<Answered, CallError> {
+        let conflict = match written {
+            Err(error) if error.class != Class::ConditionFailed => return Err(error),
+            written => written.err(),
         };
-        Ok(match Request::read(&after.item, now) {
-            None => Answered::Unknown,
-            Some(request) if after.ours => Answered::Done(request),
-            Some(request) => Answered::Over(request),
+        let found = self.found(id).await?;
+        let record = match prefix {
+            Prefix::Decision => &found.decision,
+            Prefix::Revocation => &found.revocation,
+            _ => &found.request,
+        };
+        let ours = record.as_ref().is_some_and(|item| text(item, MARK).as_deref() == Some(mark));
+        // Nobody was first, and still it failed: others kept changing the index.
+        if let (None, Some(conflict)) = (record, conflict) {
+            return Err(conflict);
+        }
+        let done = match prefix {
+            Prefix::Decision => [Status::Approved, Status::Denied].as_slice(),
+            Prefix::Revocation => &[Status::Revoked],
+            _ => &[Status::Cancelled],
+        };
+        let known = match (self.known(id, &found, now).await?, found.as_decided(id)) {
+            (Known::Malformed(_), Some(found)) if prefix == Prefix::Revocation => self.known(id, &found, now).await?,
+            (known, _) => known,
+        };
+        Ok(match known {
+            Known::Request(request) if ours && done.contains(&request.status) => Answered::Done(request),
+            Known::Request(request) => Answered::Over(request),
+            other => Answered::Not(other),
         })
+    }
+}
+
+/// Returns when the last of an index's decisions ends.
+fn entries_end(listed: &str) -> Option<i64> {
+    listed.split(' ').filter_map(|entry| entry.split_once(':')?.1.parse().ok()).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(text: &str) -> Item {
+        Item::from([(String::from("decisions"), Value::text(text))])
+    }
+
+    #[test]
+    fn an_index_keeps_what_is_in_force_and_at_most_so_much() {
+        let now = Timestamp::from_second(1000).unwrap();
+        let ends = Timestamp::from_second(5000).unwrap();
+        let id = |number: usize| format!("{number:016x}");
+        assert_eq!(with_entry(None, (&id(1), ends), now), format!("{}:5000", id(1)));
+        let some = index(&format!("{}:1000 {}:1001 junk {}:x for-0123456789ab:9000", id(2), id(3), id(4)));
+        assert_eq!(with_entry(Some(&some), (&id(1), ends), now), format!("{}:5000 {}:1001", id(1), id(3)));
+        let full: Vec<String> = (0..100).map(|number| format!("{}:{}", id(number), 2000 + number)).collect();
+        let full = with_entry(Some(&index(&full.join(" "))), (&id(500), ends), now);
+        assert_eq!(entries(Some(&index(&full))).len(), IN_FORCE);
+        assert!(full.starts_with(&id(500)), "{full}");
+        assert_eq!(entries_end(&full), Some(5000));
+    }
+
+    #[test]
+    fn each_user_and_profile_has_an_index_of_its_own() {
+        let key = index_key("arn:aws:iam::123456789012:user/alice", "prod");
+        assert!(key.starts_with("decision#for-") && key.len() == "decision#for-".len() + 32, "{key}");
+        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/alice", "dev"));
+        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/bob", "prod"));
     }
 }

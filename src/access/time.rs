@@ -1,7 +1,7 @@
 //! Times as they stand in records: seconds since 1970, with milliseconds as decimals where records are ordered by them.
 
 use jiff::Timestamp;
-use serde::Serializer;
+use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::resource::record::{Item, Value};
 
@@ -56,6 +56,18 @@ pub fn as_seconds_if<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Re
         Some(at) => as_seconds(at, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+/// Reads a time that [`as_seconds`] wrote.
+pub(super) fn from_seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let item = Item::from([(String::from("at"), Value::number(number))]);
+    read(&item, "at").ok_or_else(|| serde::de::Error::custom("it is no time"))
+}
+
+/// The same, for a time that may be missing.
+pub(super) fn from_seconds_if<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    from_seconds(deserializer).map(Some)
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{duration, profile_name, table_name};
 use crate::access::{breakglass, requests, sessions};
+use crate::resource::caller::name_of;
+use crate::resource::role::is_name;
 
 #[derive(Debug, Subcommand)]
 pub enum AccessCommand {
@@ -34,6 +36,18 @@ pub enum AccessCommand {
     Deny(AnswerArgs),
     /// Take back a request of your own that nobody has answered.
     Cancel(RequestIdArgs),
+    /// Revoke a request: access that was approved ends at once, and one that is pending can no longer be approved.
+    ///
+    /// Takes the permissions of an approver or an operator. Credentials that were handed out before work until they run out.
+    Revoke(RevokeArgs),
+    /// Lock a user out of a profile: they get no credentials of it, whatever its policy and any approval says.
+    ///
+    /// Takes the permissions of an operator. Credentials that were handed out before work until they run out.
+    Lock(LockArgs),
+    /// End the lock of a user.
+    Unlock(UnlockArgs),
+    /// List the locks of a profile: those in force, and those that have ended, with who ended them.
+    Locks(LocksArgs),
     /// Take access in an emergency: it stands for an approval, and says who, why and how long.
     ///
     /// There can be one active event for each user and profile.
@@ -220,6 +234,53 @@ pub struct AnswerArgs {
     pub table: RequestTable,
 }
 
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The request's id.
+    pub id: String,
+    /// Why it is revoked, in at most 500 characters.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+#[derive(Debug, Args)]
+pub struct LockArgs {
+    /// The user's name, or an ARN as `aws sts get-caller-identity` shows it.
+    #[arg(value_parser = subject)]
+    pub user: String,
+    /// The profile to lock them out of.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    /// Why, in at most 500 characters. The user is told.
+    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+#[derive(Debug, Args)]
+pub struct UnlockArgs {
+    /// The user's name or ARN, as it was locked.
+    #[arg(value_parser = subject)]
+    pub user: String,
+    /// The profile they are locked out of.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
+#[derive(Debug, Args)]
+pub struct LocksArgs {
+    /// The profile.
+    #[arg(long, value_name = "NAME", value_parser = profile_name)]
+    pub profile: String,
+    #[command(flatten)]
+    pub table: RequestTable,
+}
+
 /// What an emergency is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReasonCode {
@@ -342,6 +403,17 @@ fn words<T: Copy + Send + Sync + 'static>(all: &[T], word: fn(T) -> &'static str
     })
 }
 
+/// Reads a user's name, or the ARN of one who can call.
+fn subject(text: &str) -> Result<String, String> {
+    let fits = if text.starts_with("arn:") { name_of(text).is_some() } else { is_name(text) };
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err(String::from(
+        "it is neither a user's name (letters, digits, and any of _+=,.@-) nor the ARN of a user or of a role's session",
+    ))
+}
+
 /// Reads a text for people: at least and at most so many characters, without the white space around it.
 fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
     let text = text.trim();
@@ -370,6 +442,17 @@ fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whom_a_lock_is_for_is_a_name_or_an_arn_that_can_call() {
+        let arn = "arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com";
+        for good in ["alice", "alice@example.com", "arn:aws:iam::123456789012:user/team/alice", arn] {
+            assert_eq!(subject(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "alice ", "a/b", "arn:aws:iam::123456789012:role/Admin", "arn:aws:iam::123456789012:root"] {
+            assert!(subject(bad).is_err(), "{bad} passed");
+        }
+    }
 
     #[test]
     fn texts_and_times_have_their_limits() {

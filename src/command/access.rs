@@ -3,6 +3,7 @@
 mod breakglass;
 mod child;
 mod exec;
+mod locks;
 mod requests;
 mod serve;
 mod sessions;
@@ -19,6 +20,7 @@ use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
+use crate::access::locks::LockTable;
 use crate::cli::{AccessCommand, ShellCommand};
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
@@ -42,6 +44,10 @@ pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Ex
         AccessCommand::Approve(args) => context.reading(requests::answer(context, args, true)).await,
         AccessCommand::Deny(args) => context.reading(requests::answer(context, args, false)).await,
         AccessCommand::Cancel(args) => context.reading(requests::cancel(context, args)).await,
+        AccessCommand::Revoke(args) => context.reading(requests::revoke(context, args)).await,
+        AccessCommand::Lock(args) => context.reading(locks::lock(context, args)).await,
+        AccessCommand::Unlock(args) => context.reading(locks::unlock(context, args)).await,
+        AccessCommand::Locks(args) => context.reading(locks::list(context, args)).await,
         AccessCommand::Breakglass(args) => context.reading(breakglass::open(context, args)).await,
         AccessCommand::BreakglassList(args) => context.reading(breakglass::list(context, args)).await,
         AccessCommand::BreakglassCheck(args) => context.reading(breakglass::check(context, args)).await,
@@ -64,6 +70,10 @@ pub(super) fn name(command: &AccessCommand) -> &'static str {
         AccessCommand::Approve(_) => "approve",
         AccessCommand::Deny(_) => "deny",
         AccessCommand::Cancel(_) => "cancel",
+        AccessCommand::Revoke(_) => "revoke",
+        AccessCommand::Lock(_) => "lock",
+        AccessCommand::Unlock(_) => "unlock",
+        AccessCommand::Locks(_) => "locks",
         AccessCommand::Breakglass(_) => "breakglass",
         AccessCommand::BreakglassList(_) => "breakglass-list",
         AccessCommand::BreakglassCheck(_) => "breakglass-check",
@@ -97,6 +107,8 @@ pub(super) struct Table {
     builtin: Builtin,
     name: String,
     source: String,
+    /// Whether a flag or a variable names it.
+    named: bool,
 }
 
 impl Site {
@@ -166,7 +178,7 @@ impl Site {
 
     /// Returns which table to use: the flag's, the environment's, the manifest's, or the one of the default name.
     fn table(&self, builtin: Builtin, flag: Option<&str>) -> Result<Table, Error> {
-        let of = |name: &str, source: String| Table { builtin, name: name.to_owned(), source };
+        let of = |name: &str, source: String| Table { builtin, name: name.to_owned(), source, named: true };
         if let Some(name) = flag {
             return Ok(of(name, format!("from --{}", flag_of(builtin))));
         }
@@ -177,16 +189,39 @@ impl Site {
                 .map_err(|invalid| Error::usage(format!("{variable}: {}", invalid.problem), invalid.help))?;
             return Ok(of(&name, format!("from {variable}")));
         }
-        if let Some(section) = self.manifest.tables.get(builtin.key()) {
-            let name = section.name.as_deref().unwrap_or(builtin.default_name());
-            return Ok(of(name, String::from("from the manifest")));
+        let known = self.manifest.tables.contains_key(builtin.key());
+        let source = if known { "from the manifest" } else { "the default name" };
+        Ok(Table { named: false, ..of(self.known_table(builtin), source.to_owned()) })
+    }
+
+    /// Returns the name that the manifest gives a table, or its default one.
+    fn known_table(&self, builtin: Builtin) -> &str {
+        let named = self.manifest.tables.get(builtin.key()).and_then(|section| section.name.as_deref());
+        named.unwrap_or(builtin.default_name())
+    }
+
+    /// Returns the tables that may hold locks, if this is the table of approvals to use. Naming another one is no way around
+    /// a lock, neither by flag nor by a manifest of one's own.
+    fn lock_tables(&self, approvals: &Table) -> Vec<LockTable> {
+        let known = self.known_table(Builtin::Approvals);
+        let default = Builtin::Approvals.default_name();
+        let all = [
+            LockTable { name: approvals.name.clone(), named: approvals.named, beside: false },
+            LockTable { name: known.to_owned(), named: false, beside: false },
+            LockTable { name: default.to_owned(), named: false, beside: true },
+        ];
+        let mut tables: Vec<LockTable> = Vec::new();
+        for table in all {
+            if tables.iter().all(|other| other.name != table.name) {
+                tables.push(table);
+            }
         }
-        Ok(of(builtin.default_name(), String::from("the default name")))
+        tables
     }
 
     /// Says of a table's error what to do about it.
     fn of_table(&self, context: &Context, table: &Table, error: CallError) -> Error {
-        let Table { builtin, name, source } = table;
+        let Table { builtin, name, source, .. } = table;
         if error.class == Class::NotFound {
             let message = format!("there is no table {name} ({source}) in {}", self.region());
             let hint = format!("create it with: {}", self.create_table(context, table));
@@ -228,6 +263,15 @@ impl Site {
 }
 
 impl Table {
+    /// Returns the table of this name: this one, or another that may hold locks.
+    fn or_known(&self, name: &str) -> Self {
+        if self.name == name {
+            return self.clone();
+        }
+        let source = String::from("which may hold locks");
+        Self { builtin: self.builtin, name: name.to_owned(), source, named: false }
+    }
+
     /// Returns the error for a record that is not there, with the command that lists one's own.
     fn lacks(&self, what: &str, id: &str, list: &str) -> Error {
         let message = format!("there is no {what} {id} in the table {} ({})", self.name, self.source);

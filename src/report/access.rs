@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
 use crate::access::breakglass::{self, Event};
+use crate::access::locks::Lock;
 use crate::access::requests::{self, Request};
 use crate::access::sessions::{self, Session};
 
@@ -127,7 +128,7 @@ fn request_status(status: requests::Status) -> Cell {
     let style = match status {
         Status::Pending => YELLOW,
         Status::Approved => GREEN,
-        Status::Denied => RED,
+        Status::Denied | Status::Revoked | Status::Invalid => RED,
         Status::Cancelled | Status::Expired => DIM,
     };
     (status.word().to_owned(), Some(style))
@@ -158,10 +159,11 @@ pub fn request(one: &Request) -> String {
         Status::Approved => "lasts until",
         _ => "ended",
     };
-    let shown = !matches!(one.status, Status::Denied | Status::Cancelled);
+    let shown = matches!(one.status, Status::Pending | Status::Approved | Status::Expired);
     let fields = [
         ("profile", Some(one.profile.clone())),
         ("requester", Some(one.requester.clone())),
+        ("ARN", Some(one.requester_arn.clone())),
         ("justification", Some(one.justification.clone())),
         ("for", Some(lasting(one.duration))),
         ("created", Some(when(one.created_at))),
@@ -169,8 +171,37 @@ pub fn request(one: &Request) -> String {
         ("decided by", one.decided_by.clone()),
         ("decided", one.decided_at.map(when)),
         ("comment", one.comment.clone()),
+        ("revoked by", one.revoked_by.clone()),
+        ("revoked", one.revoked_at.map(when)),
+        ("why", one.revoked_reason.clone()),
+        ("invalid", one.problem.clone()),
     ];
     record(&format!("Request {}", escape(&one.id)), &request_status(one.status), &fields)
+}
+
+fn lock_status(lock: &Lock) -> Cell {
+    if lock.in_force() { (String::from("locked"), Some(RED)) } else { (String::from("unlocked"), Some(DIM)) }
+}
+
+/// Returns one lock.
+pub fn lock(one: &Lock) -> String {
+    let fields = [
+        ("profile", Some(one.profile.clone())),
+        ("locked by", Some(one.locked_by.clone())),
+        ("locked", Some(when(one.locked_at))),
+        ("why", one.reason.clone()),
+        ("unlocked by", one.unlocked_by.clone()),
+        ("unlocked", one.unlocked_at.map(when)),
+    ];
+    record(&format!("User {}", escape(&one.user)), &lock_status(one), &fields)
+}
+
+/// Returns the locks of a profile.
+pub fn locks(profile: &str, table: &str, all: &[Lock]) -> String {
+    if all.is_empty() {
+        return format!("Nobody is locked out of {} ({}).\n", escape(profile), escape(table));
+    }
+    all.iter().map(lock).collect::<Vec<_>>().join("\n")
 }
 
 fn event_status(status: breakglass::Status) -> Cell {
@@ -270,6 +301,7 @@ mod tests {
         Request {
             id: String::from("0123456789abcdef"),
             requester: String::from("alice@example.com"),
+            requester_arn: String::from("arn:aws:sts::123456789012:assumed-role/dev/alice@example.com"),
             profile: String::from("prod"),
             justification: justification.to_owned(),
             duration: 5400,
@@ -277,8 +309,14 @@ mod tests {
             created_at: at(0),
             expires_at: at(5400),
             decided_by: None,
+            decided_by_arn: None,
             decided_at: None,
             comment: None,
+            revoked_by: None,
+            revoked_by_arn: None,
+            revoked_at: None,
+            revoked_reason: None,
+            problem: None,
         }
     }
 
@@ -337,6 +375,7 @@ mod tests {
         Request 0123456789abcdef: pending
           profile        prod
           requester      alice@example.com
+          ARN            arn:aws:sts::123456789012:assumed-role/dev/alice@example.com
           justification  Deploy the hotfix
           for            1h 30m
           created        2026-01-01 00:00:00 UTC
@@ -352,12 +391,31 @@ mod tests {
         Request 0123456789abcdef: denied
           profile        prod
           requester      alice@example.com
+          ARN            arn:aws:sts::123456789012:assumed-role/dev/alice@example.com
           justification  Deploy the hotfix
           for            1h 30m
           created        2026-01-01 00:00:00 UTC
           decided by     bob
           decided        2026-01-01 00:01:00 UTC
           comment        not\ntoday
+        ");
+        let revoked = Request {
+            revoked_by: Some(String::from("carol")),
+            revoked_at: Some(Timestamp::from_second(1_767_225_720).unwrap()),
+            revoked_reason: Some(String::from("it is over")),
+            ..of(requests::Status::Revoked, "Deploy the hotfix")
+        };
+        insta::assert_snapshot!(plain(&request(&revoked)), @r"
+        Request 0123456789abcdef: revoked
+          profile        prod
+          requester      alice@example.com
+          ARN            arn:aws:sts::123456789012:assumed-role/dev/alice@example.com
+          justification  Deploy the hotfix
+          for            1h 30m
+          created        2026-01-01 00:00:00 UTC
+          revoked by     carol
+          revoked        2026-01-01 00:02:00 UTC
+          why            it is over
         ");
     }
 }

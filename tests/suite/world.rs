@@ -283,7 +283,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
                 resources = resources.iter().map(|table| format!("{table}/index/{index}")).collect();
             }
             // Each part takes the permission of the call it stands for.
-            "TransactWriteItems" => {
+            "TransactWriteItems" | "TransactGetItems" => {
                 for part in body["TransactItems"].as_array().unwrap() {
                     for (kind, write) in part.as_object().unwrap() {
                         let table = write["TableName"].as_str().unwrap();

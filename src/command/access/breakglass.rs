@@ -25,6 +25,7 @@ fn document(command: &str, event: &Event) -> serde_json::Value {
 pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
+    super::locks::refuse(context, &site, &args.profile, &user).await?;
     let now = now();
     let event = Event {
         id: random(access::id())?,

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::child::{command, environment, not_started};
 use super::{Site, Table, denied, now, random};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, User, Way};
+use crate::access::locks::LockTable;
 use crate::access::log::Log;
 use crate::access::{self, stamp};
 use crate::cli::{CredentialsArgs, ExecArgs, GateArgs};
@@ -27,6 +28,7 @@ pub(super) struct Asked {
     parameter: String,
     requests: Table,
     breakglass: Table,
+    locks: Vec<LockTable>,
     pub(super) log: Log,
 }
 
@@ -38,7 +40,8 @@ impl Asked {
         let parameter = site.parameter(&args.profile);
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
-        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, log })
+        let locks = site.lock_tables(&requests);
+        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log })
     }
 
     pub(super) fn gate(&self) -> Gate<'_> {
@@ -49,6 +52,7 @@ impl Asked {
             parameter: &self.parameter,
             requests: &self.requests.name,
             breakglass: &self.breakglass.name,
+            locks: &self.locks,
         }
     }
 
@@ -68,17 +72,18 @@ impl Asked {
         }
         for (consulted, error) in &decision.unread {
             let table = match consulted {
-                Consulted::Requests => &self.requests,
-                Consulted::BreakGlass => &self.breakglass,
+                Consulted::Requests => self.requests.clone(),
+                Consulted::BreakGlass => self.breakglass.clone(),
+                Consulted::Locks(name) => self.requests.or_known(name),
             };
-            let unread = self.site.of_table(context, table, error.clone());
+            let unread = self.site.of_table(context, &table, error.clone());
             let hint = unread.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
             message.push_str(&format!("\n{unread}{hint}"));
         }
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let root = context.global.policy_root.clone();
         let command = |words: Vec<String>, root| self.site.command(context, words, root);
-        let hint = match decision.remedy {
+        let hint = match &decision.remedy {
             None => String::new(),
             Some(Remedy::Policy) => {
                 let words = words(&["sentinel", "init", "bootstrap", "--profile", &self.profile]);
@@ -92,6 +97,9 @@ impl Asked {
                 let mut words = words(&["sentinel", "request", "--profile", &self.profile, "--justification", why]);
                 words.extend(self.requests.flag());
                 format!("ask for it with: {}", command(words, None))
+            }
+            Some(Remedy::Unlock(user)) => {
+                super::locks::ended_by(&self.site, context, (user, &self.profile), &self.requests)
             }
             Some(Remedy::Server) => {
                 let words = words(&["sentinel", "exec", "--server", "--profile", &self.profile]);

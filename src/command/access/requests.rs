@@ -1,16 +1,16 @@
-//! `sentinel request`, `list`, `check`, `approve`, `deny`, `cancel`.
+//! `sentinel request`, `list`, `check`, `approve`, `deny`, `cancel`, `revoke`.
 
 use serde_json::json;
 
 use super::{Site, Table, denied, now, random, show_list};
-use crate::access::requests::{Answer, Answered, Filter, Request, Requests, Status, WAITS};
-use crate::access::{self, time};
-use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable};
+use crate::access::requests::{Answered, Known, Request, Requests, Status, Wish};
+use crate::access::{self, RequestFilter};
+use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable, RevokeArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
 use crate::report::access::{request as rendered, requests as table_of};
-use crate::report::json;
+use crate::report::{escape, json};
 
 async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
@@ -21,22 +21,15 @@ async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), 
 pub(super) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
-    let now = now();
-    let request = Request {
-        id: random(access::id())?,
-        requester: user.name,
-        profile: args.profile.clone(),
-        justification: args.justification.clone(),
+    let wish = Wish {
+        by: user.actor(),
+        profile: &args.profile,
+        justification: &args.justification,
         duration: i64::try_from(args.duration.as_secs()).unwrap_or(i64::MAX),
-        status: Status::Pending,
-        created_at: now,
-        expires_at: time::later(now, WAITS),
-        decided_by: None,
-        decided_at: None,
-        comment: None,
     };
     let requests = Requests(site.gateway.records(&table.name));
-    requests.create(&request).await.map_err(|error| site.of_table(context, &table, error))?;
+    let created = requests.create(&random(access::id())?, wish, now()).await;
+    let request = created.map_err(|error| site.of_table(context, &table, error))?;
     let next = format!(
         "Someone else approves it with: {}\n",
         site.on_record(context, ("approve", false), &request.id, &table)
@@ -55,7 +48,8 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
     if requester.is_none() && args.profile.is_none() && args.status.is_none() {
         requester = Some(site.user().await?.name);
     }
-    let filter = Filter { requester: requester.as_deref(), profile: args.profile.as_deref(), status: args.status };
+    let filter =
+        RequestFilter { requester: requester.as_deref(), profile: args.profile.as_deref(), status: args.status };
     let requests = Requests(site.gateway.records(&table.name));
     let listed = requests.list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
@@ -67,65 +61,117 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
 pub(super) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
-    let Some(request) = found.map_err(|error| site.of_table(context, &table, error))? else {
-        return Err(table.lacks("request", &args.id, "list"));
-    };
-    context.terminal.records(|| rendered(&request), || document("check", &request));
-    Ok(Exit::Done)
+    match found.map_err(|error| site.of_table(context, &table, error))? {
+        Known::Request(request) => {
+            context.terminal.records(|| rendered(&request), || document("check", &request));
+            Ok(Exit::Done)
+        }
+        other => Err(without(context, (&site, &table), &args.id, &other)),
+    }
+}
+
+/// Says why there is no request to act on, and what to do.
+fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &Known) -> Error {
+    match known {
+        Known::Request(_) | Known::Nothing => table.lacks("request", id, "list"),
+        Known::Malformed(why) => denied(
+            format!("request {id} is not as sentinel request writes it, and does not count: {}", escape(why)),
+            "ask for access again with: sentinel request --profile P --justification TEXT",
+        ),
+        Known::Old { profile } => {
+            let profile = profile.as_deref().unwrap_or("P");
+            let why = "why you need it, in 10 to 500 characters";
+            let words = ["sentinel", "request", "--profile", profile, "--justification", why];
+            let mut words = words.map(str::to_owned).to_vec();
+            words.extend(table.flag());
+            denied(
+                format!(
+                    "request {id} is a record of the old form, which its requester could write as approved: it counts as \
+                     not approved, and cannot be answered"
+                ),
+                format!("its requester asks again with: {}", site.command(context, words, None)),
+            )
+        }
+    }
 }
 
 pub(super) async fn answer(context: &Context, args: &AnswerArgs, approve: bool) -> Result<Exit, Error> {
-    let (command, answer) = if approve { ("approve", Answer::Approve) } else { ("deny", Answer::Deny) };
-    settle(context, command, answer, (&args.id, args.comment.as_deref()), &args.table).await
+    let command = if approve { "approve" } else { "deny" };
+    let act = Act::Decide { approve, comment: args.comment.as_deref() };
+    settle(context, command, act, &args.id, &args.table).await
 }
 
 pub(super) async fn cancel(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
-    settle(context, "cancel", Answer::Cancel, (&args.id, None), &args.table).await
+    settle(context, "cancel", Act::Cancel, &args.id, &args.table).await
 }
 
-async fn settle(
-    context: &Context,
-    command: &str,
-    answer: Answer,
-    (id, comment): (&str, Option<&str>),
-    table: &RequestTable,
-) -> Result<Exit, Error> {
+pub(super) async fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Error> {
+    settle(context, "revoke", Act::Revoke { reason: args.reason.as_deref() }, &args.id, &args.table).await
+}
+
+/// What is done to a request.
+#[derive(Debug, Clone, Copy)]
+enum Act<'a> {
+    Decide { approve: bool, comment: Option<&'a str> },
+    Cancel,
+    Revoke { reason: Option<&'a str> },
+}
+
+async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table: &RequestTable) -> Result<Exit, Error> {
     let (site, table) = site(context, table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;
     let requests = Requests(site.gateway.records(&table.name));
-    let answered = requests.answer(id, answer, (&user.name, comment), &mark, now()).await;
+    let (by, now) = (user.actor(), now());
+    let answered = match act {
+        Act::Decide { approve, comment } => requests.decide(id, (approve, comment), by, &mark, now).await,
+        Act::Cancel => requests.cancel(id, by, &mark, now).await,
+        Act::Revoke { reason } => requests.revoke(id, reason, by, &mark, now).await,
+    };
     let request = match answered.map_err(|error| site.of_table(context, &table, error))? {
         Answered::Done(request) => request,
-        Answered::Unknown => return Err(table.lacks("request", id, "list")),
+        Answered::Not(known) => return Err(without(context, (&site, &table), id, &known)),
         Answered::Own(request) => {
-            let message = format!("request {id} is your own ({}): nobody decides on their own", request.requester);
+            let message =
+                format!("request {id} is your own ({}): nobody decides on their own", escape(&request.requester));
             return Err(denied(
                 message,
                 format!("ask someone else; to take it back: {}", site.on_record(context, ("cancel", true), id, &table)),
             ));
         }
         Answered::NotOwn(request) => {
-            let message = format!("request {id} is {}'s, and only they can cancel it", request.requester);
+            let message = format!("request {id} is {}'s, and only they can cancel it", escape(&request.requester));
             return Err(denied(
                 message,
                 format!("to refuse it: {}", site.on_record(context, ("deny", true), id, &table)),
             ));
         }
         Answered::Over(request) => {
-            return Err(denied(format!("request {id} is {} already", standing(&request)), ""));
+            let hint = match (act, request.status) {
+                (Act::Cancel, Status::Approved) => {
+                    format!("an approver ends it with: {}", site.on_record(context, ("revoke", false), id, &table))
+                }
+                _ => String::new(),
+            };
+            return Err(denied(format!("request {id} is {} already", standing(&request)), hint));
         }
     };
     context.terminal.records(|| rendered(&request), || document(command, &request));
     Ok(Exit::Done)
 }
 
-/// Returns where a request stands, and who brought it there.
+/// Returns the state of a request, and who brought it about.
 fn standing(request: &Request) -> String {
-    match (&request.decided_by, request.status) {
-        (Some(by), Status::Approved | Status::Denied | Status::Cancelled) => {
-            format!("{} by {by}", request.status.word())
-        }
-        _ => request.status.word().to_owned(),
+    let word = request.status.word();
+    let by = match request.status {
+        Status::Approved | Status::Denied => request.decided_by.as_ref(),
+        Status::Cancelled => Some(&request.requester),
+        Status::Revoked => request.revoked_by.as_ref(),
+        Status::Pending | Status::Expired | Status::Invalid => None,
+    };
+    match (by, &request.problem) {
+        (Some(by), _) => format!("{word} by {}", escape(by)),
+        (None, Some(problem)) => format!("{word} ({})", escape(problem)),
+        (None, None) => word.to_owned(),
     }
 }

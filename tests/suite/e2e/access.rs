@@ -2,6 +2,8 @@
 
 mod breakglass;
 mod exec;
+mod forgeries;
+mod locks;
 mod path;
 mod requests;
 mod sessions;
@@ -54,6 +56,25 @@ pub fn put_policy(world: &World, profile: &str, text: &str) {
 pub fn request(world: &World, user: &str, profile: &str) -> String {
     let run = world.run_as(user, &["request", "--profile", profile, "--justification", "Deploy the hotfix"]).expect(0);
     run.json()["request"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Approves a request.
+#[track_caller]
+pub fn approve(world: &World, by: &str, id: &str) {
+    world.run_as(by, &["approve", id]).expect(0);
+}
+
+/// Returns the attributes of a record, by its key.
+#[track_caller]
+pub fn record(world: &World, key: &str) -> Value {
+    let body = json!({ "TableName": "sentinel-requests", "Key": { "id": { "S": key } } });
+    world.aws("DynamoDB_20120810.GetItem", &body)["Item"].take()
+}
+
+/// Writes a record of the approvals table behind the binary's back.
+#[track_caller]
+pub fn put_record(world: &World, item: &Value) {
+    world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": "sentinel-requests", "Item": item }));
 }
 
 /// Changes attributes of a record behind the binary's back.

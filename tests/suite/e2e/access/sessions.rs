@@ -120,7 +120,7 @@ fn an_approval_that_ends_closes_the_server() {
     world.run_as("bob", &["approve", &id]).expect(0);
     let served = Served::start(&world, "alice", &["--profile", "prod"]);
     assert_eq!(served.fetch().0, 200);
-    super::set_number(&world, "sentinel-requests", &id, "expires_at", super::now() - 1);
+    super::set_number(&world, "sentinel-requests", &format!("decision#{id}"), "expires_at", super::now() - 1);
     assert_eq!(served.fetch().0, 403);
     served.end();
 }

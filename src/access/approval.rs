@@ -1,0 +1,536 @@
+//! What the records of the approvals table say of a request, and whether that adds up to a grant.
+//!
+//! IAM restricts each record's writer by its key only, and an account may restrict nobody. So each record is read as one that
+//! anyone could have written, and what does not agree with the other records, or with the rules below, gives no access.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
+use crate::resource::caller::{folded, name_of};
+use crate::resource::record::{ID, Item, Value};
+use crate::resource::record_key::Prefix;
+
+/// How long a request waits for an answer, in seconds.
+pub const WAITS: i64 = 24 * 3600;
+/// The longest access that can be asked for, in seconds.
+pub const LONGEST: i64 = 8 * 3600;
+/// The longest justification, in characters.
+const JUSTIFIED: usize = 500;
+/// By how much the clocks of two machines may differ, in seconds.
+const CLOCKS: i64 = 30;
+
+/// The state of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Pending,
+    Approved,
+    Denied,
+    Cancelled,
+    /// Someone revoked it, before or after it was approved.
+    Revoked,
+    /// Nobody answered in time, or the access that was approved is over.
+    Expired,
+    /// It has a decision that does not count.
+    Invalid,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Pending, Self::Approved, Self::Denied, Self::Cancelled, Self::Revoked, Self::Expired, Self::Invalid];
+
+    /// Returns its name.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// A person who acts on records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actor<'a> {
+    pub name: &'a str,
+    pub arn: &'a str,
+}
+
+impl Actor<'_> {
+    /// Returns whether this is someone by that name or ARN. Names are compared without their capitals, also those in the
+    /// ARNs: a person is the same in another role.
+    pub fn is(&self, name: &str, arn: &str) -> bool {
+        let own = [folded(self.name), folded(name_of(self.arn).unwrap_or_default())];
+        let others = [folded(name), folded(name_of(arn).unwrap_or_default())];
+        let named = own.iter().any(|own| !own.is_empty() && others.contains(own));
+        named || (!arn.is_empty() && folded(self.arn) == folded(arn))
+    }
+}
+
+/// What is asked for. A decision holds a copy of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) requester: String,
+    pub(super) requester_arn: String,
+    pub(super) profile: String,
+    pub(super) justification: String,
+    /// How long the access lasts once it is approved, in seconds.
+    pub(super) duration: i64,
+    pub(super) created_at: Timestamp,
+}
+
+impl Terms {
+    fn read(item: &Item) -> Result<Self, String> {
+        let (requester, requester_arn) = person(item, "requester", "requester_arn")?;
+        let justification = needed(item, "justification")?;
+        let length = justification.chars().count();
+        if length > JUSTIFIED {
+            return Err(format!("its justification has {length} characters, and {JUSTIFIED} are allowed"));
+        }
+        let duration = match item.get("duration") {
+            Some(Value::Number(digits)) => digits.parse().ok().filter(|seconds: &i64| *seconds > 0),
+            _ => None,
+        };
+        Ok(Self {
+            requester,
+            requester_arn,
+            profile: needed(item, "profile")?,
+            justification,
+            duration: duration.ok_or("its `duration` is no whole number of seconds")?,
+            created_at: time(item, "created_at")?,
+        })
+    }
+
+    pub(super) fn write(&self, item: &mut Item) {
+        let texts = [
+            ("requester", &self.requester),
+            ("requester_arn", &self.requester_arn),
+            ("profile", &self.profile),
+            ("justification", &self.justification),
+        ];
+        item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
+        item.insert(String::from("duration"), Value::number(self.duration));
+        item.insert(String::from("created_at"), precise(self.created_at));
+    }
+
+    /// Returns until when the request can be answered.
+    fn answer_by(&self) -> Timestamp {
+        later(self.created_at, WAITS)
+    }
+
+    /// Returns when the last access ends that a request made then can give. Its records are kept until then.
+    pub(super) fn kept_until(&self) -> Timestamp {
+        later(self.created_at, WAITS + LONGEST)
+    }
+}
+
+/// A request as its requester wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) terms: Terms,
+    pub(super) cancelled: bool,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Asked {
+    fn read(item: &Item, now: Timestamp) -> Result<Self, String> {
+        let terms = Terms::read(item)?;
+        let cancelled = match needed(item, "status")?.as_str() {
+            "pending" => false,
+            "cancelled" => true,
+            other => return Err(format!("its status is `{other}`, which a request cannot say of itself")),
+        };
+        if terms.created_at > after(now, CLOCKS) {
+            return Err(String::from("it was created in the future"));
+        }
+        let expires_at = time(item, "expires_at")?;
+        Ok(Self { terms, cancelled, expires_at })
+    }
+
+    pub(super) fn item(&self, id: &str) -> Item {
+        let mut item = Item::from([(ID.to_owned(), Value::text(Prefix::Request.key(id)))]);
+        self.terms.write(&mut item);
+        let status = if self.cancelled { Status::Cancelled } else { Status::Pending };
+        item.insert(String::from("status"), Value::text(status.word()));
+        item.insert(String::from("expires_at"), whole(self.expires_at));
+        item
+    }
+}
+
+/// An answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Decided {
+    pub(super) terms: Terms,
+    pub(super) approved: bool,
+    pub(super) by: String,
+    pub(super) by_arn: String,
+    pub(super) at: Timestamp,
+    pub(super) comment: Option<String>,
+    pub(super) expires_at: Timestamp,
+}
+
+impl Decided {
+    pub(super) fn read(item: &Item) -> Result<Self, String> {
+        let (by, by_arn) = person(item, "decided_by", "decided_by_arn")?;
+        let approved = match needed(item, "status")?.as_str() {
+            "approved" => true,
+            "denied" => false,
+            other => return Err(format!("its status is `{other}`")),
+        };
+        Ok(Self {
+            terms: Terms::read(item)?,
+            approved,
+            by,
+            by_arn,
+            at: time(item, "decided_at")?,
+            comment: text(item, "comment"),
+            expires_at: time(item, "expires_at")?,
+        })
+    }
+
+    pub(super) fn item(&self, id: &str, mark: &str) -> Item {
+        let mut item = Item::from([(ID.to_owned(), Value::text(Prefix::Decision.key(id)))]);
+        self.terms.write(&mut item);
+        let status = if self.approved { Status::Approved } else { Status::Denied };
+        let texts = [
+            ("status", status.word()),
+            ("decided_by", &self.by),
+            ("decided_by_arn", &self.by_arn),
+            (super::requests::MARK, mark),
+        ];
+        item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
+        item.extend(self.comment.iter().map(|comment| (String::from("comment"), Value::text(comment))));
+        item.insert(String::from("decided_at"), precise(self.at));
+        item.insert(String::from("expires_at"), whole(self.expires_at));
+        item
+    }
+
+    /// Returns when the access ends that it gives.
+    pub(super) fn ends(&self) -> Timestamp {
+        self.expires_at.min(later(self.at, self.terms.duration.min(LONGEST)))
+    }
+
+    /// Says why it does not count for a request, if it does not.
+    fn flaw(&self, asked: &Asked, now: Timestamp) -> Option<String> {
+        let terms = &asked.terms;
+        let other = |what: &str| Some(format!("the decision is for another {what} than the request"));
+        if self.terms.requester != terms.requester || self.terms.requester_arn != terms.requester_arn {
+            return other("requester");
+        }
+        if self.terms.profile != terms.profile {
+            return other("profile");
+        }
+        if self.terms.duration != terms.duration {
+            return other("duration");
+        }
+        if self.terms.created_at != terms.created_at {
+            return other("time of creation");
+        }
+        if self.terms.justification != terms.justification {
+            return other("justification");
+        }
+        if (Actor { name: &self.by, arn: &self.by_arn }).is(&terms.requester, &terms.requester_arn) {
+            return Some(format!("the decision is by {}, who is the requester", self.by));
+        }
+        if self.at > after(now, CLOCKS) {
+            return Some(String::from("the decision was made in the future"));
+        }
+        if self.at < terms.created_at {
+            return Some(String::from("the decision was made before the request"));
+        }
+        if self.at > terms.answer_by() {
+            return Some(String::from("the decision was made when the time for an answer was over"));
+        }
+        None
+    }
+}
+
+/// A revocation. Whatever else its record lacks, its key alone ends a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Revoked {
+    by: Option<String>,
+    by_arn: Option<String>,
+    at: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+impl Revoked {
+    fn read(item: &Item) -> Self {
+        Self {
+            by: text(item, "revoked_by"),
+            by_arn: text(item, "revoked_by_arn"),
+            at: read(item, "revoked_at"),
+            reason: text(item, "reason"),
+        }
+    }
+}
+
+/// A request, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Request {
+    pub id: String,
+    pub requester: String,
+    pub requester_arn: String,
+    pub profile: String,
+    pub justification: String,
+    /// How long the access lasts once it is approved, in seconds.
+    pub duration: i64,
+    pub status: Status,
+    #[serde(serialize_with = "as_seconds")]
+    pub created_at: Timestamp,
+    /// Until when it can be answered; once it is approved, until when the access lasts.
+    #[serde(serialize_with = "as_seconds")]
+    pub expires_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by_arn: Option<String>,
+    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_by_arn: Option<String>,
+    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_reason: Option<String>,
+    /// Why its decision does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// The records that bear on one request, as they were read by their keys.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Found {
+    pub(super) request: Option<Item>,
+    pub(super) decision: Option<Item>,
+    pub(super) revocation: Option<Item>,
+}
+
+impl Found {
+    /// Returns the keys of a request's records, in the order of the fields.
+    pub(super) fn keys(id: &str) -> [String; 3] {
+        [Prefix::Request, Prefix::Decision, Prefix::Revocation].map(|prefix| prefix.key(id))
+    }
+
+    /// Returns whether its decision, taken for itself, gives access that may last: what its requester writes into the
+    /// request decides whether it counts, and may change from one moment to the next.
+    pub(super) fn may_last(&self, now: Timestamp) -> bool {
+        let decided = self.decision.as_ref().and_then(|item| Decided::read(item).ok());
+        decided.is_some_and(|decided| decided.approved && decided.ends() > now)
+    }
+
+    /// Returns the records with the request as it was when it was decided, for one that its requester has spoiled since.
+    pub(super) fn as_decided(&self, id: &str) -> Option<Self> {
+        let terms = Decided::read(self.decision.as_ref()?).ok()?.terms;
+        let asked = Asked { expires_at: terms.kept_until(), terms, cancelled: false };
+        Some(Self { request: Some(asked.item(id)), ..self.clone() })
+    }
+
+    /// Returns what the records say, or why they say nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the record of the request itself is not as its requester's command writes it.
+    pub(super) fn judged(&self, id: &str, now: Timestamp) -> Result<Option<Request>, String> {
+        let Some(item) = &self.request else { return Ok(None) };
+        if !is_id(id) {
+            return Err(String::from("its ID is not of 16 hexadecimal digits"));
+        }
+        let asked = Asked::read(item, now)?;
+        let decided = self.decision.as_ref().map(|item| {
+            let decided = Decided::read(item).map_err(|flaw| format!("the decision does not count: {flaw}"))?;
+            decided.flaw(&asked, now).map_or(Ok(decided), Err)
+        });
+        let revoked = self.revocation.as_ref().map(Revoked::read);
+        let answer_by = asked.expires_at.min(asked.terms.answer_by());
+        let (problem, decided) = match decided {
+            Some(Err(problem)) => (Some(problem), None),
+            Some(Ok(decided)) => (None, Some(decided)),
+            None => (None, None),
+        };
+        // A request beyond its `expires_at` may be deleted at any time, and gives no access from then on.
+        let ends = decided.as_ref().map(|decided| decided.ends().min(asked.expires_at));
+        let status = match (&revoked, &decided, &problem) {
+            (Some(_), _, _) => Status::Revoked,
+            _ if asked.cancelled => Status::Cancelled,
+            (_, _, Some(_)) => Status::Invalid,
+            (_, Some(decided), _) if !decided.approved => Status::Denied,
+            (_, Some(_), _) if ends.is_some_and(|ends| ends > now) => Status::Approved,
+            (_, None, _) if answer_by > now => Status::Pending,
+            _ => Status::Expired,
+        };
+        let approved = decided.as_ref().is_some_and(|decided| decided.approved);
+        let revoked = revoked.unwrap_or(Revoked { by: None, by_arn: None, at: None, reason: None });
+        let Terms { requester, requester_arn, profile, justification, duration, created_at } = asked.terms;
+        Ok(Some(Request {
+            id: id.to_owned(),
+            requester,
+            requester_arn,
+            profile,
+            justification,
+            duration,
+            status,
+            created_at,
+            expires_at: ends.filter(|_| approved).unwrap_or(answer_by),
+            decided_by: decided.as_ref().map(|decided| decided.by.clone()),
+            decided_by_arn: decided.as_ref().map(|decided| decided.by_arn.clone()),
+            decided_at: decided.as_ref().map(|decided| decided.at),
+            comment: decided.and_then(|decided| decided.comment),
+            revoked_by: revoked.by,
+            revoked_by_arn: revoked.by_arn,
+            revoked_at: revoked.at,
+            revoked_reason: revoked.reason,
+            problem,
+        }))
+    }
+}
+
+impl Request {
+    /// Returns whether it lets someone into a profile.
+    pub(super) fn lets_in(&self, user: Actor<'_>, profile: &str) -> bool {
+        self.status == Status::Approved
+            && self.requester == user.name
+            && self.requester_arn == user.arn
+            && self.profile == profile
+    }
+}
+
+/// Returns whether a text is an ID as this program makes them.
+pub(super) fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn after(at: Timestamp, seconds: i64) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+fn needed(item: &Item, name: &str) -> Result<String, String> {
+    text(item, name).filter(|text| !text.trim().is_empty()).ok_or_else(|| format!("it has no `{name}`"))
+}
+
+fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
+    read(item, name).ok_or_else(|| format!("its `{name}` is no time"))
+}
+
+/// Reads a person's name and ARN, which have to be of the same person.
+fn person(item: &Item, name: &str, arn: &str) -> Result<(String, String), String> {
+    let (of_name, of_arn) = (needed(item, name)?, needed(item, arn)?);
+    if name_of(&of_arn) != Some(of_name.as_str()) {
+        return Err(format!("its `{arn}` is not the ARN of its `{name}`"));
+    }
+    Ok((of_name, of_arn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef";
+    const NOW: i64 = 1_767_225_600;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(NOW + seconds).unwrap()
+    }
+
+    fn arn(user: &str) -> String {
+        format!("arn:aws:iam::123456789012:user/{user}")
+    }
+
+    /// Returns the records of a request that was made and approved at these times, in seconds from now.
+    fn approved(created: i64, decided: i64, duration: i64) -> Found {
+        let terms = Terms {
+            requester: String::from("alice"),
+            requester_arn: arn("alice"),
+            profile: String::from("prod"),
+            justification: String::from("Deploy the hotfix"),
+            duration,
+            created_at: at(created),
+        };
+        let asked = Asked { expires_at: terms.kept_until(), terms: terms.clone(), cancelled: false };
+        let decided = Decided {
+            expires_at: terms.kept_until(),
+            terms,
+            approved: true,
+            by: String::from("bob"),
+            by_arn: arn("bob"),
+            at: at(decided),
+            comment: None,
+        };
+        Found { request: Some(asked.item(ID)), decision: Some(decided.item(ID, "mark")), revocation: None }
+    }
+
+    fn judged(found: &Found) -> Request {
+        found.judged(ID, at(0)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_grant_counts_within_its_times_only() {
+        for (created, decided, duration, status, ends) in [
+            (-60, -30, 3600, Status::Approved, 3570),
+            // Another machine's clock may be ahead by half a minute.
+            (30, 30, 3600, Status::Approved, 3630),
+            (-60, 31, 3600, Status::Invalid, 0),
+            (-60, -61, 3600, Status::Invalid, 0),
+            (-60, -60, 3600, Status::Approved, 3540),
+            (-WAITS - 10, -10, 3600, Status::Approved, 3590),
+            (-WAITS - 10, -9, 3600, Status::Invalid, 0),
+            (-7200, -3600, 3600, Status::Expired, 0),
+            (-7200, -3600, 3601, Status::Approved, 1),
+            (-7200, -3600, i64::MAX, Status::Approved, LONGEST - 3600),
+            (-WAITS, -LONGEST, i64::MAX, Status::Expired, 0),
+        ] {
+            let request = judged(&approved(created, decided, duration));
+            assert_eq!(request.status, status, "{created} {decided} {duration}: {:?}", request.problem);
+            if status == Status::Approved {
+                assert_eq!(request.expires_at, at(ends), "{created} {decided} {duration}");
+            }
+        }
+        assert!(approved(31, 31, 3600).judged(ID, at(0)).unwrap_err().contains("future"));
+    }
+
+    #[test]
+    fn without_a_decision_a_request_waits_a_day_whatever_it_says() {
+        let waiting = |created| Found { decision: None, ..approved(created, 0, 3600) };
+        assert_eq!(judged(&waiting(-60)).status, Status::Pending);
+        assert_eq!(judged(&waiting(1 - WAITS)).status, Status::Pending);
+        assert_eq!(judged(&waiting(-WAITS)).status, Status::Expired);
+        let mut long = waiting(-WAITS);
+        long.request.as_mut().unwrap().insert(String::from("expires_at"), Value::number(NOW + 1_000_000));
+        assert_eq!(judged(&long).status, Status::Expired);
+    }
+
+    #[test]
+    fn a_revocation_ends_a_grant_whatever_it_holds() {
+        let mut found = approved(-60, -30, 3600);
+        found.revocation = Some(Item::new());
+        assert_eq!(judged(&found).status, Status::Revoked);
+        found.decision = None;
+        assert_eq!(judged(&found).status, Status::Revoked);
+    }
+
+    #[test]
+    fn a_person_is_the_same_in_capitals_and_in_another_role() {
+        let session = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
+        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &super::tests::arn("alice") }.is(name, arn);
+        assert!(is("alice", "") && is("ALICE", "") && is("Alice", session) && is("", session) && is("x", session));
+        assert!(is("", &arn("alice")));
+        assert!(!is("bob", &arn("bob")) && !is("", "") && !is("alice2", &arn("alice2")));
+    }
+
+    #[test]
+    fn records_of_other_ids_are_none() {
+        for bad in ["", "x", "0123456789ABCDEF", "0123456789abcdef0", "for-0123456789ab"] {
+            assert!(approved(-60, -30, 3600).judged(bad, at(0)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Lists of requests. An index finds their IDs; what became of each is read from the table by its keys.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+use super::approval::{LONGEST, Request, Status, WAITS};
+use super::listing::Listed;
+use super::requests::Requests;
+use super::time::{later, text, whole};
+use crate::resource::call::CallError;
+use crate::resource::record::{ID, Query, Test, Value};
+use crate::resource::record_key::Prefix;
+
+/// So many requests are looked at together.
+const TOGETHER: usize = 132;
+
+/// Which requests to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    pub requester: Option<&'a str>,
+    pub profile: Option<&'a str>,
+    pub status: Option<Status>,
+}
+
+impl Filter<'_> {
+    /// Returns the records that lead to what is asked for: what writes them, and the status that is stored in them. The
+    /// request itself says no more than that it is pending or cancelled.
+    fn leads(&self) -> (Prefix, Option<&'static str>) {
+        match self.status {
+            None => (Prefix::Request, None),
+            Some(Status::Pending | Status::Expired | Status::Invalid) => (Prefix::Request, Some("pending")),
+            Some(Status::Cancelled) => (Prefix::Request, Some("cancelled")),
+            Some(Status::Approved) => (Prefix::Decision, Some("approved")),
+            Some(Status::Denied) => (Prefix::Decision, Some("denied")),
+            Some(Status::Revoked) => (Prefix::Revocation, Some("revoked")),
+        }
+    }
+
+    fn query(&self, now: Timestamp) -> Query {
+        let (_, stored) = self.leads();
+        let is = |name, value: Option<&str>| value.map(|value| Test::Is(name, Value::text(value)));
+        let (profile, status) = (is("profile", self.profile), is("status", stored));
+        // An index's own key must not stand in a filter.
+        let (index, key, filter) = match (self.requester, self.profile) {
+            (Some(requester), _) => {
+                let rest = profile.into_iter().chain(status).collect();
+                ("requester-index", ("requester", Value::text(requester)), rest)
+            }
+            (None, Some(profile)) => ("profile-index", ("profile", Value::text(profile)), status.into_iter().collect()),
+            (None, None) => ("status-index", ("status", Value::text(stored.unwrap_or("pending"))), Vec::new()),
+        };
+        // None that is older can still be in that state.
+        let age = match self.status {
+            Some(Status::Pending) => Some(WAITS),
+            Some(Status::Approved) => Some(WAITS + LONGEST),
+            _ => None,
+        };
+        let from = age.map(|age| ("created_at", whole(later(now, -age))));
+        Query { index, key, from, filter }
+    }
+
+    fn wants(&self, request: &Request) -> bool {
+        self.requester.is_none_or(|requester| request.requester == requester)
+            && self.profile.is_none_or(|profile| request.profile == profile)
+            && self.status.is_none_or(|status| request.status == status)
+    }
+}
+
+impl Requests<'_> {
+    /// Lists requests, newest first. At least one of the filters is to be given. What is no request, or not as this program
+    /// writes it, is left out.
+    pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Request>, CallError> {
+        let (prefix, _) = filter.leads();
+        let query = filter.query(now);
+        let mut seen = HashSet::new();
+        let mut listed: Vec<Request> = Vec::new();
+        let mut start = None;
+        loop {
+            // One more than asked for tells whether there are more. Beside each request there may be a decision and a
+            // revocation. With a filter AWS counts before it filters, and a small page would come back all but empty.
+            let rest = (limit + 1).saturating_sub(listed.len());
+            let most = if query.filter.is_empty() { i32::try_from(rest.saturating_mul(3)).ok() } else { None };
+            let page = self.0.page(&query, most, start).await?;
+            let keys = page.items.iter().filter_map(|item| text(item, ID));
+            let ids = keys.filter_map(|key| prefix.id(&key).map(str::to_owned));
+            let ids: Vec<String> = ids.filter(|id| seen.insert(id.clone())).collect();
+            for ids in ids.chunks(TOGETHER.min(rest.max(1))) {
+                let found = self.all_found(ids).await?;
+                let read = ids.iter().zip(found).filter_map(|(id, found)| found.judged(id, now).ok().flatten());
+                listed.extend(read.filter(|request| filter.wants(request)));
+                if listed.len() > limit {
+                    break;
+                }
+            }
+            start = page.next;
+            if start.is_none() || listed.len() > limit {
+                break;
+            }
+        }
+        listed.sort_by_key(|request| std::cmp::Reverse(request.created_at));
+        let more = listed.len() > limit;
+        listed.truncate(limit);
+        Ok(Listed { records: listed, more })
+    }
+}

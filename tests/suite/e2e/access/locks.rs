@@ -1,0 +1,201 @@
+//! Locks: they go before everything else that a gate looks at.
+
+use serde_json::{Value, json};
+
+use super::{approve, decisions, now, provisioned, put_record, record, request};
+use crate::world::World;
+
+const EXEC: [&str; 5] = ["exec", "--profile", "dev", "--", "true"];
+
+#[track_caller]
+fn lock(world: &World, user: &str, profile: &str) -> Value {
+    let args = ["lock", user, "--profile", profile, "--reason", "left the company"];
+    world.run_as("bob", &args).expect(0).json()["lock"].clone()
+}
+
+#[test]
+fn a_locked_user_gets_nothing_until_someone_else_ends_it() {
+    let world = provisioned();
+    world.run_as("alice", &EXEC).expect(0);
+    let locked = lock(&world, "ALICE", "dev");
+    assert_eq!((&locked["user"], &locked["locked_by"]), (&json!("ALICE"), &json!("bob")));
+    let run = world.run_as("alice", &["exec", "--profile", "dev", "--log-stderr", "--", "touch", "ran"]).expect(1);
+    assert!(run.stderr.contains("alice is locked out of dev by bob since "), "{}", run.stderr);
+    assert!(run.stderr.contains(": left the company"), "{}", run.stderr);
+    assert!(run.stderr.contains("sentinel unlock ALICE --profile dev"), "{}", run.stderr);
+    let decision = decisions(&run.stderr).pop().unwrap();
+    assert_eq!((&decision["decision"], &decision["rule"]), (&json!("deny"), &json!(null)));
+    let run = world.run_as("alice", &["credentials", "--profile", "dev"]).expect(1);
+    assert_eq!(run.stdout, "");
+    assert!(!world.folder.path().join("ran").exists());
+    // Others and other profiles are open.
+    lock(&world, "alice", "prod");
+    let id = request(&world, "carol", "prod");
+    approve(&world, "bob", &id);
+    world.run_as("carol", &["exec", "--profile", "prod", "--", "true"]).expect(0);
+
+    let own = world.run_as("alice", &["unlock", "alice", "--profile", "dev"]).expect(1);
+    assert!(own.stderr.contains("nobody unlocks themselves"), "{}", own.stderr);
+    let twice = world.run_as("carol", &["lock", "alice", "--profile", "dev"]).expect(1);
+    assert!(twice.stderr.contains("is locked out of dev by bob since"), "{}", twice.stderr);
+    let unlocked = world.run_as("carol", &["unlock", "alice", "--profile", "dev"]).expect(0).json();
+    assert_eq!(unlocked["lock"]["unlocked_by"], "carol");
+    world.run_as("alice", &EXEC).expect(0);
+    world.run_as("carol", &["unlock", "alice", "--profile", "dev"]).expect(1);
+    // What was stays to be seen, and can be again.
+    let listed = world.run_as("alice", &["locks", "--profile", "dev"]).expect(0).json();
+    assert_eq!(listed["locks"][0]["unlocked_by"], "carol");
+    lock(&world, "alice", "dev");
+    world.run_as("alice", &EXEC).expect(1);
+    // TTL has nothing to go by.
+    assert_eq!(record(&world, "lock#dev")["expires_at"], Value::Null);
+}
+
+#[test]
+fn a_lock_goes_before_an_approval_and_break_glass() {
+    let world = provisioned();
+    let id = request(&world, "alice", "prod");
+    approve(&world, "bob", &id);
+    let exec = ["exec", "--profile", "prod", "--", "true"];
+    world.run_as("alice", &exec).expect(0);
+    lock(&world, "arn:aws:iam::123456789012:user/alice", "prod");
+    let run = world.run_as("alice", &exec).expect(1);
+    assert!(run.stderr.contains("alice is locked out of prod"), "{}", run.stderr);
+    let why = "The database is down, and nobody is awake";
+    let open = ["breakglass", "--profile", "prod", "--reason-code", "incident", "--justification", why];
+    let run = world.run_as("alice", &open).expect(1);
+    assert!(run.stderr.contains("alice is locked out of prod"), "{}", run.stderr);
+    world.run_as("carol", &open).expect(0);
+}
+
+#[test]
+fn a_server_session_ends_with_a_lock() {
+    let world = provisioned();
+    let fetch = "curl -s -o out -w '%{http_code}' -H \"Authorization: $AWS_CONTAINER_AUTHORIZATION_TOKEN\" \
+                 $AWS_CONTAINER_CREDENTIALS_FULL_URI";
+    let script = format!("{fetch}; touch fetched; while [ ! -e locked ]; do sleep 0.05; done; {fetch}; cat out");
+    let args = ["exec", "--server", "--profile", "served", "--", "sh", "-c", &script];
+    let child = world.command_as("alice", &args).spawn().unwrap();
+    super::wait_for("a fetch", || world.folder.path().join("fetched").exists());
+    lock(&world, "alice", "served");
+    world.write("locked", "");
+    let run = crate::world::finish(child).expect(0);
+    assert!(run.stdout.starts_with("200403"), "{}", run.stdout);
+    assert!(run.stdout.contains("alice is locked out of served by bob"), "{}", run.stdout);
+}
+
+#[test]
+fn nobody_locks_or_unlocks_themselves() {
+    let world = provisioned();
+    for own in ["bob", "Bob", "arn:aws:iam::123456789012:user/bob", "arn:aws:sts::123456789012:assumed-role/x/bob"] {
+        for command in ["lock", "unlock"] {
+            let run = world.run_as("bob", &[command, own, "--profile", "dev"]).expect(1);
+            assert!(run.stderr.contains(&format!("nobody {command}s themselves")), "{}", run.stderr);
+        }
+    }
+    // An end that a locked user wrote into the record does not count, nor does one that nobody signed.
+    lock(&world, "alice", "dev");
+    let stored = record(&world, "lock#dev");
+    let locks: Value = serde_json::from_str(stored["locks"]["S"].as_str().unwrap()).unwrap();
+    for (by, arn) in [
+        (json!("Alice"), json!("arn:aws:sts::123456789012:assumed-role/x/Alice")),
+        (json!(null), json!("arn:aws:iam::123456789012:user/bob")),
+        (json!("bob"), json!(null)),
+        (json!(""), json!("")),
+    ] {
+        let mut forged = locks.clone();
+        forged[0]["unlocked_by"] = by;
+        forged[0]["unlocked_by_arn"] = arn;
+        forged[0]["unlocked_at"] = json!(now());
+        let mut item = stored.clone();
+        item["locks"] = json!({ "S": forged.to_string() });
+        put_record(&world, &item);
+        world.run_as("alice", &EXEC).expect(1);
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_understood_lets_nobody_in() {
+    let world = provisioned();
+    for locks in [json!({ "S": "x" }), json!({ "S": "[{}]" }), json!({ "N": "1" })] {
+        put_record(&world, &json!({ "id": { "S": "lock#dev" }, "locks": locks }));
+        let run = world.run_as("alice", &EXEC).expect(1);
+        assert!(run.stderr.contains("the record of the locks of dev"), "{}", run.stderr);
+        world.run_as("bob", &["lock", "alice", "--profile", "dev"]).expect(1);
+    }
+}
+
+#[test]
+fn locks_are_read_at_once_with_the_rest() {
+    let world = provisioned();
+    world.run_as("alice", &EXEC).expect(0);
+    let mut operations: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
+    operations.sort();
+    assert_eq!(operations, ["GetCallerIdentity", "GetItem", "GetParameters"]);
+}
+
+#[test]
+fn locks_that_cannot_be_read_let_nobody_in() {
+    let world = provisioned();
+    world.fail("GetItem", "AccessDeniedException", "lock#");
+    let run = world.run_as("alice", &EXEC).expect(1);
+    assert!(
+        run.stderr.contains("dynamodb:GetItem cannot be read") || run.stderr.contains("dynamodb:GetItem"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stderr.contains("who may be locked is not let in"), "{}", run.stderr);
+    world.clear_faults();
+    world.fail("GetItem", "InternalServerError", "lock#");
+    world.run_as("alice", &EXEC).expect(1);
+}
+
+#[test]
+fn naming_another_table_is_no_way_around_a_lock() {
+    let world = provisioned();
+    lock(&world, "alice", "dev");
+    let exec = |more: &[&str]| world.run_as("alice", &[&EXEC[..3], more, &EXEC[3..]].concat());
+    // Neither a table without locks, nor one that is not there.
+    let run = exec(&["--request-table", "sentinel-breakglass"]).expect(1);
+    assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
+    let run = exec(&["--request-table", "no-such-table"]).expect(1);
+    assert!(run.stderr.contains("there is no table no-such-table (from --request-table)"), "{}", run.stderr);
+    // Nor a manifest of one's own.
+    world.write("sentinel.toml", "[tables.approvals]\nname = \"sentinel-sessions\"\n");
+    let run = exec(&[]).expect(1);
+    assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
+    let run = exec(&["--request-table", "sentinel-breakglass"]).expect(1);
+    assert!(run.stderr.contains("alice is locked out of dev"), "{}", run.stderr);
+    // One who is not locked gets in by either.
+    world.run_as("bob", &["unlock", "alice", "--profile", "dev", "--request-table", "sentinel-requests"]).expect(0);
+    exec(&[]).expect(0);
+    exec(&["--request-table", "sentinel-breakglass"]).expect(0);
+    exec(&["--request-table", "no-such-table"]).expect(1);
+}
+
+#[test]
+fn without_a_table_there_is_no_lock() {
+    let world = World::quick();
+    world.write("policy.yaml", super::POLICY).write("sentinel.toml", "[profiles.dev]\npolicy = \"policy.yaml\"\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run_as("alice", &EXEC).expect(0);
+}
+
+#[test]
+fn changes_of_locks_at_the_same_time_are_all_kept() {
+    let world = provisioned();
+    let of = |number: usize| format!("user{number}");
+    let children: Vec<_> = (0..6)
+        .map(|number| world.command_as("bob", &["lock", &of(number), "--profile", "dev"]).spawn().unwrap())
+        .collect();
+    for child in children {
+        crate::world::finish(child).expect(0);
+    }
+    let listed = world.run_as("bob", &["locks", "--profile", "dev"]).expect(0).json();
+    assert_eq!(listed["locks"].as_array().unwrap().len(), 6, "{listed}");
+    for _ in 0..4 {
+        world.lose("PutItem");
+    }
+    world.run_as("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
+    world.run_as("alice", &EXEC).expect(1);
+}
