@@ -521,7 +521,8 @@ mod tests {
     #[test]
     fn a_person_is_the_same_in_capitals_and_in_another_role() {
         let session = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
-        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &super::tests::arn("alice") }.is(name, arn);
+        let own = arn("alice");
+        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(name, arn);
         assert!(is("alice", "") && is("ALICE", "") && is("Alice", session) && is("", session) && is("x", session));
         assert!(is("", &arn("alice")));
         assert!(!is("bob", &arn("bob")) && !is("", "") && !is("alice2", &arn("alice2")));

@@ -344,8 +344,12 @@ impl Gate<'_> {
             "rule \"{rule}\" takes an approved request or a break-glass event, and {user} has none in force for {}",
             self.profile
         );
-        if let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
-            why.push_str(&format!("; request {id} is a record of the old form, which its requester could write as approved: it does not count, ask again"));
+        let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
+        if readable && let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
+            why.push_str(&format!(
+                "; request {id} is a record of the old form, which its requester could write as approved: it does not \
+                 count, ask again"
+            ));
         }
         Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
     }

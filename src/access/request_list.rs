@@ -12,8 +12,8 @@ use crate::resource::call::CallError;
 use crate::resource::record::{ID, Query, Test, Value};
 use crate::resource::record_key::Prefix;
 
-/// So many requests are looked at together.
-const TOGETHER: usize = 132;
+/// So many requests are looked at together, at least and at most: one call reads the records of 33.
+const TOGETHER: (usize, usize) = (33, 132);
 
 /// Which requests to list.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,7 +85,7 @@ impl Requests<'_> {
             let keys = page.items.iter().filter_map(|item| text(item, ID));
             let ids = keys.filter_map(|key| prefix.id(&key).map(str::to_owned));
             let ids: Vec<String> = ids.filter(|id| seen.insert(id.clone())).collect();
-            for ids in ids.chunks(TOGETHER.min(rest.max(1))) {
+            for ids in ids.chunks(rest.clamp(TOGETHER.0, TOGETHER.1)) {
                 let found = self.all_found(ids).await?;
                 let read = ids.iter().zip(found).filter_map(|(id, found)| found.judged(id, now).ok().flatten());
                 listed.extend(read.filter(|request| filter.wants(request)));

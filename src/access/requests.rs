@@ -216,7 +216,7 @@ impl Requests<'_> {
             ],
         };
         let page = self.0.page(&query, Some(OLD), None).await?;
-        Ok(page.items.iter().filter_map(|item| text(item, ID)).find(|key| !key.contains('#')))
+        Ok(page.items.iter().filter_map(|item| text(item, ID)).find(|key| is_id(key)))
     }
 
     /// Approves or denies someone else's request, if it is still pending: whoever is first wins. `mark` is random.
