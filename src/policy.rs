@@ -19,6 +19,27 @@ pub use parse::{parse, parse_located};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     pub rules: Vec<Rule>,
+    /// How much break-glass each user can use for the profile.
+    pub breakglass_limits: BreakglassLimits,
+}
+
+/// The most break-glass events, and hours of them, that one user can open for one profile in any 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakglassLimits {
+    pub events: u32,
+    pub hours: u32,
+}
+
+impl BreakglassLimits {
+    /// The highest value of each limit. More hours than a day has would bound nothing.
+    pub const MOST: u32 = 24;
+}
+
+impl Default for BreakglassLimits {
+    /// The limits of a policy that names none.
+    fn default() -> Self {
+        Self { events: 3, hours: 8 }
+    }
 }
 
 /// One rule.
@@ -30,6 +51,8 @@ pub struct Rule {
     pub reason: Option<String>,
     /// Where sessions are recorded; only with [`Effect::RequireServerSession`].
     pub session_table: Option<String>,
+    /// Whether a break-glass event counts as an approval; only with [`Effect::RequireApproval`] can it be false.
+    pub breakglass: bool,
 }
 
 /// What a rule that matches says.

@@ -13,7 +13,7 @@ use crate::error::{Error, Exit};
 use crate::manifest::cases_file;
 use crate::policy::cases::{self, Case, Finding as Judged};
 use crate::policy::lint::{self, Finding, Setting};
-use crate::policy::{Policy, parse};
+use crate::policy::{BreakglassLimits, Policy, parse};
 use crate::report::json;
 use crate::report::policy::{Tested, linted, tested};
 
@@ -28,7 +28,7 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         let cases_path = cases_file(&path);
         let hint = format!("write the cases of {shown} there: a list of user, profile, at and expect under cases:");
         let source = Source::new(cases_path.display().to_string(), read(&cases_path, Some(hint))?);
-        let policy = policy.unwrap_or(Policy { rules: Vec::new() });
+        let policy = policy.unwrap_or(Policy { rules: Vec::new(), breakglass_limits: BreakglassLimits::default() });
         let cases = cases::parse(&source, &policy, &mut faults);
         let judged = cases.into_iter().map(|case| {
             let finding = cases::judge(&policy, &case);

@@ -191,6 +191,8 @@ rules:
     #[derive(Debug, Clone)]
     struct Plain {
         effect: &'static str,
+        /// What a rule with the effect `require_approval` says of break-glass.
+        breakglass: bool,
         profiles: Vec<&'static str>,
         users: Vec<&'static str>,
         modes: Vec<&'static str>,
@@ -213,8 +215,10 @@ rules:
                 rule.hours.map(|(start, end)| format!("hours: {{ start: {}, end: {} }}", clock(start), clock(end))),
             );
             time.extend(rule.zone.map(|zone| format!("timezone: {zone}")));
+            let forbidden = rule.effect == "require_approval" && !rule.breakglass;
+            let breakglass = if forbidden { "    breakglass: false\n" } else { "" };
             text.push_str(&format!(
-                "  - name: r{number}\n    effect: {}\n    conditions: {{ profiles: {}, users: {}, mode: {}, time: {{ {} }} }}\n",
+                "  - name: r{number}\n    effect: {}\n{breakglass}    conditions: {{ profiles: {}, users: {}, mode: {}, time: {{ {} }} }}\n",
                 rule.effect,
                 list(&rule.profiles),
                 list(&rule.users),
@@ -266,9 +270,10 @@ rules:
         let zone = proptest::option::of(proptest::sample::select(zones.to_vec()));
         let effects = ["allow", "deny", "require_approval", "require_server", "require_server_session"];
         let effect = proptest::sample::select(effects.to_vec());
-        let rule = (effect, lists, modes, days, hours, zone).prop_map(
-            |(effect, (profiles, users), modes, days, hours, zone)| Plain {
+        let rule = (effect, proptest::bool::ANY, lists, modes, days, hours, zone).prop_map(
+            |(effect, breakglass, (profiles, users), modes, days, hours, zone)| Plain {
                 effect,
+                breakglass,
                 profiles,
                 users,
                 modes,
@@ -325,17 +330,24 @@ rules:
             let [before, after] = [policy(&texts[0]), policy(&texts[1])];
             let at = Timestamp::from_second(1_767_225_600 + quarter * 900).unwrap();
             let ask = Ask { user, profile: "prod", mode, at };
-            let effect = |policy: &Policy| evaluate(policy, &ask).map_or(Effect::Deny, |rule| rule.effect);
-            let (was, is) = (effect(&before), effect(&after));
+            let told_to = |policy: &Policy| {
+                evaluate(policy, &ask).map_or((Effect::Deny, true), |rule| (rule.effect, rule.breakglass))
+            };
+            let ((was, by_event), (is, still)) = (told_to(&before), told_to(&after));
             let means = meaning("prod", Some(&before), Some(&after));
             let told = |direction| means.iter().any(|one| one.direction == direction);
-            if was != is {
+            if (was, is) == (Effect::RequireApproval, Effect::RequireApproval) && by_event != still && shared.is_some() {
+                let expected = if still { Direction::Opens } else { Direction::Closes };
+                let right = told(expected) || told(Direction::Moves);
+                prop_assert!(right, "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
+            }
+            if was != is || by_event != still {
                 prop_assert!(!told(Direction::Same), "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
                 if shared.is_some() {
                     prop_assert!(!means.is_empty(), "{:?}\n{}\n{}", ask, texts[0], texts[1]);
                     let opens = was == Effect::Deny || is == Effect::Allow;
                     let expected = if opens { Direction::Opens } else { Direction::Closes };
-                    let towards_or_away = opens || is == Effect::Deny || was == Effect::Allow;
+                    let towards_or_away = was != is && (opens || is == Effect::Deny || was == Effect::Allow);
                     let right = !towards_or_away || told(expected) || told(Direction::Moves);
                     prop_assert!(right, "{:?}\n{}\n{}\n{:?}", ask, texts[0], texts[1], means);
                 }

@@ -1,11 +1,12 @@
 //! What a change of a policy means for who gets in. Pure, exact, and silent where it is not sure.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::week::{DAY, MODES, Piece, Zones, day_name, pieces, speaks_of, users, zone};
-use super::{Effect, Mode, Policy, Rule, Window};
+use super::{BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
 /// One thing that a change means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,10 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach<'p> {
     Deny,
-    Approval,
+    /// Whether a break-glass event counts as the approval.
+    Approval {
+        breakglass: bool,
+    },
     /// With the table that sessions are recorded in, where the policy says which.
     Session(Option<&'p str>),
     Server,
@@ -44,7 +48,7 @@ impl<'p> Reach<'p> {
     fn of(rule: &'p Rule) -> Self {
         match rule.effect {
             Effect::Deny => Self::Deny,
-            Effect::RequireApproval => Self::Approval,
+            Effect::RequireApproval => Self::Approval { breakglass: rule.breakglass },
             Effect::RequireServerSession => Self::Session(rule.session_table.as_deref()),
             Effect::RequireServer => Self::Server,
             Effect::Allow => Self::Allow,
@@ -55,7 +59,8 @@ impl<'p> Reach<'p> {
     fn how(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "",
-            Self::Approval => " with approval",
+            Self::Approval { breakglass: true } => " with approval",
+            Self::Approval { breakglass: false } => " with approval, without break-glass",
             Self::Session(_) => " through a credential server that records sessions",
             Self::Server => " through a credential server",
         }
@@ -65,7 +70,7 @@ impl<'p> Reach<'p> {
     fn thing(self) -> &'static str {
         match self {
             Self::Deny | Self::Allow => "nothing more",
-            Self::Approval => "approval",
+            Self::Approval { .. } => "approval",
             Self::Session(_) => "a credential server that records sessions",
             Self::Server => "a credential server",
         }
@@ -123,7 +128,8 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         let subject = Subject { who, all: &askers };
         say(&mut meanings, profile, &subject, change, &by);
     }
-    if sure && groups.is_empty() {
+    meanings.extend(limits(profile, before, after));
+    if sure && meanings.is_empty() {
         let words = String::from("who gets in, and how, stays as it is");
         meanings.push(Meaning { direction: Direction::Same, words });
     }
@@ -135,6 +141,33 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         Direction::Same => 3,
     });
     meanings
+}
+
+/// Returns what a change of the limits of break-glass means, where a rule lets break-glass in. A policy that is not there
+/// counts as one with the default limits.
+fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Option<Meaning> {
+    let opens = |rule: &&Rule| {
+        let profiles = &rule.conditions.profiles;
+        let own = profiles.is_empty() || profiles.iter().any(|one| one == profile);
+        own && matches!(Reach::of(rule), Reach::Approval { breakglass: true })
+    };
+    after?.rules.iter().find(opens)?;
+    let [was, is] = [before, after].map(|policy| policy.map(|policy| policy.breakglass_limits).unwrap_or_default());
+    if was == is {
+        return None;
+    }
+    let direction = match (is.events.cmp(&was.events), is.hours.cmp(&was.hours)) {
+        (Ordering::Less, Ordering::Greater) | (Ordering::Greater, Ordering::Less) => Direction::Moves,
+        (Ordering::Greater, _) | (_, Ordering::Greater) => Direction::Opens,
+        _ => Direction::Closes,
+    };
+    let words = |limits: BreakglassLimits| {
+        let plural = |count: u32| if count == 1 { "" } else { "s" };
+        let BreakglassLimits { events, hours } = limits;
+        format!("{events} event{} and {hours} hour{} a day", plural(events), plural(hours))
+    };
+    let words = format!("break-glass of each user for {profile} is limited to {}, was {}", words(is), words(was));
+    Some(Meaning { direction, words })
 }
 
 const fn mode_word(mode: Mode) -> &'static str {
@@ -285,6 +318,10 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
                 push(direction, format!("{name} {} {profile}{}{when}", verb("gains"), after.how()));
             }
             (_, Reach::Deny) => push(direction, format!("{name} {} {profile}{when}", verb("loses"))),
+            (Reach::Approval { .. }, Reach::Approval { breakglass }) => {
+                let verb = if breakglass { "now opens" } else { "no longer opens" };
+                push(direction, format!("break-glass {verb} {profile}{}{when}", subject.for_whom()));
+            }
             (Reach::Session(_), Reach::Session(table)) => {
                 let table = table.map_or_else(|| String::from("the table the server names"), str::to_owned);
                 let whom = subject.for_whom();
@@ -300,7 +337,11 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
                     _ => format!(" instead of {}", before.thing()),
                 };
                 let (thing, whom) = (after.thing(), subject.for_whom());
-                push(direction, format!("{profile} now needs {thing}{instead}{whom}{when}"));
+                let without = match after {
+                    Reach::Approval { breakglass: false } => ", without break-glass",
+                    _ => "",
+                };
+                push(direction, format!("{profile} now needs {thing}{instead}{whom}{when}{without}"));
             }
         }
     }
@@ -428,6 +469,40 @@ mod tests {
         );
         let table = |name: &str| format!("  - {{ name: r, effect: require_server_session, session_table: {name} }}\n");
         assert_eq!(means(&table("one"), &table("two")), ["sessions of prod are now recorded in two"]);
+    }
+
+    #[test]
+    fn a_change_of_break_glass_is_told() {
+        let with = "  - { name: r, effect: require_approval }\n";
+        let without = "  - { name: r, effect: require_approval, breakglass: false }\n";
+        let allow = rule("allow", "");
+        assert_eq!(means(with, without), ["break-glass no longer opens prod"]);
+        assert_eq!(means(without, with), ["break-glass now opens prod"]);
+        assert_eq!(means(&allow, without), ["prod now needs approval, without break-glass"]);
+        assert_eq!(means(without, &allow), ["prod no longer needs approval"]);
+        let gains = "everyone gains prod with approval, without break-glass";
+        assert_eq!(means("", without), [gains, "the default is no longer deny"]);
+        let for_alice = rule("require_approval", "users: [alice]");
+        let not_alice = for_alice.replace("effect:", "breakglass: false, effect:");
+        assert_eq!(means(&for_alice, &not_alice), ["break-glass no longer opens prod for alice"]);
+    }
+
+    #[test]
+    fn a_change_of_the_limits_of_break_glass_is_told() {
+        let with = "  - { name: r, effect: require_approval }\n";
+        let limits = |events: u32, hours: u32| {
+            format!("{with}breakglass_limits: {{ events_per_day: {events}, hours_per_day: {hours} }}\n")
+        };
+        let words = "break-glass of each user for prod is limited to";
+        let higher = format!("{words} 5 events and 8 hours a day, was 3 events and 8 hours a day");
+        assert_eq!(means(with, &limits(5, 8)), [higher]);
+        let lower = format!("{words} 1 event and 1 hour a day, was 3 events and 8 hours a day");
+        assert_eq!(means(&limits(3, 8), &limits(1, 1)), [lower]);
+        assert_eq!(means(with, &limits(3, 8)), ["who gets in, and how, stays as it is"]);
+        // Without a rule that break-glass opens, they limit nothing.
+        let without = |text: String| text.replace("require_approval", "require_approval, breakglass: false");
+        let same = ["who gets in, and how, stays as it is"];
+        assert_eq!(means(&without(with.to_owned()), &without(limits(5, 8))), same);
     }
 
     #[test]

@@ -8,9 +8,9 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::lint::Lint;
-use super::{Conditions, Effect, Hours, Mode, Policy, Rule, Window};
+use super::{BreakglassLimits, Conditions, Effect, Hours, Mode, Policy, Rule, Window};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
+use crate::document::{self, Entry, Fields, Node, Reader, Value, check_identifier, check_label};
 use crate::resource::Invalid;
 
 pub(super) const EFFECTS: &[(&str, Effect)] = &[
@@ -60,8 +60,10 @@ fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<
     }
     let rules = policy.required(reader, "rules", "add a list of at least one rule");
     let (rules, places) = rules.map(|rules| read_rules(reader, &rules.node)).unwrap_or_default();
+    let limits = policy.get("breakglass_limits").map(|entry| read_breakglass_limits(reader, &entry.node));
+    let breakglass_limits = limits.unwrap_or_default();
     policy.finish(reader);
-    Some((Policy { rules }, places))
+    Some((Policy { rules, breakglass_limits }, places))
 }
 
 /// Returns the rules that could be read, and where each stands.
@@ -102,14 +104,47 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
                 );
             }
         }
+        let breakglass = fields.get("breakglass").and_then(|entry| read_breakglass(reader, entry, effect));
         fields.finish(reader);
         if let (Some(name), Some(effect)) = (name, effect) {
             let conditions = conditions.unwrap_or_default();
-            rules.push(Rule { name, effect, conditions, reason, session_table });
+            let breakglass = breakglass.unwrap_or(true);
+            rules.push(Rule { name, effect, conditions, reason, session_table, breakglass });
             places.push(rule.span.clone());
         }
     }
     (rules, places)
+}
+
+/// Reads whether break-glass counts as an approval, which only a rule can say that takes one.
+fn read_breakglass(reader: &mut Reader<'_>, entry: &Entry, effect: Option<Effect>) -> Option<bool> {
+    if effect.is_some_and(|effect| effect != Effect::RequireApproval) {
+        let message = "`breakglass` goes only with effect: require_approval";
+        reader.fault(entry.key_span.clone(), message, "not with this effect", "remove it, or change the effect");
+    }
+    reader.boolean(&entry.node, "breakglass")
+}
+
+fn read_breakglass_limits(reader: &mut Reader<'_>, node: &Node) -> BreakglassLimits {
+    let mut limits = BreakglassLimits::default();
+    let Some(mut fields) = reader.map(node, "breakglass_limits") else { return limits };
+    for (key, limit) in [("events_per_day", &mut limits.events), ("hours_per_day", &mut limits.hours)] {
+        let Some(entry) = fields.get(key) else { continue };
+        let number = match entry.node.value {
+            Value::Integer(number) => u32::try_from(number).ok(),
+            _ => None,
+        };
+        match number.filter(|number| (1..=BreakglassLimits::MOST).contains(number)) {
+            Some(number) => *limit = number,
+            None => {
+                let message = format!("`{key}` must be a whole number from 1 to {}", BreakglassLimits::MOST);
+                let help = "to forbid break-glass, write breakglass: false in the rule";
+                reader.fault(entry.node.span.clone(), message, "not in this range", help);
+            }
+        }
+    }
+    fields.finish(reader);
+    limits
 }
 
 fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
@@ -233,6 +268,37 @@ rules:
     effect: deny
 "#;
         assert_eq!(faults(text), [""; 0]);
+    }
+
+    #[test]
+    fn break_glass_is_forbidden_and_limited_by_keys_of_their_own() {
+        let read = |text: &str| parse(&Source::new("p.yaml", text), &mut Faults::default()).unwrap();
+        let rules = "version: \"1\"\nrules:\n  - { name: a, effect: require_approval, breakglass: false }\n";
+        let policy = read(rules);
+        assert!(!policy.rules[0].breakglass);
+        assert_eq!(policy.breakglass_limits, BreakglassLimits { events: 3, hours: 8 });
+        let policy = read(&format!("{rules}breakglass_limits: {{ events_per_day: 1 }}\n"));
+        assert_eq!(policy.breakglass_limits, BreakglassLimits { events: 1, hours: 8 });
+        assert!(read("version: \"1\"\nrules:\n  - { name: a, effect: require_approval }\n").rules[0].breakglass);
+        let wrong = r#"version: "1"
+rules:
+  - { name: a, effect: allow, breakglass: false }
+  - { name: b, effect: deny, breakglass: true }
+  - { name: c, effect: require_approval, breakglass: "no" }
+breakglass_limits:
+  events_per_day: 0
+  hours_per_day: 25
+  minutes_per_day: 1
+"#;
+        let expected = [
+            "3: `breakglass` goes only with effect: require_approval",
+            "4: `breakglass` goes only with effect: require_approval",
+            "5: `breakglass` must be true or false, not a string",
+            "7: `events_per_day` must be a whole number from 1 to 24",
+            "8: `hours_per_day` must be a whole number from 1 to 24",
+            "9: unknown key `minutes_per_day` in `breakglass_limits`",
+        ];
+        assert_eq!(faults(wrong), expected);
     }
 
     #[test]
