@@ -2,6 +2,7 @@
 
 pub mod cases;
 mod evaluate;
+pub mod explain;
 pub mod lint;
 mod meaning;
 mod parse;

@@ -134,13 +134,12 @@ fn read_breakglass_limits(reader: &mut Reader<'_>, node: &Node) -> BreakglassLim
             Value::Integer(number) => u32::try_from(number).ok(),
             _ => None,
         };
-        match number.filter(|number| (1..=BreakglassLimits::MOST).contains(number)) {
-            Some(number) => *limit = number,
-            None => {
-                let message = format!("`{key}` must be a whole number from 1 to {}", BreakglassLimits::MOST);
-                let help = "to forbid break-glass, write breakglass: false in the rule";
-                reader.fault(entry.node.span.clone(), message, "not in this range", help);
-            }
+        if let Some(number) = number.filter(|number| (1..=BreakglassLimits::MOST).contains(number)) {
+            *limit = number;
+        } else {
+            let message = format!("`{key}` must be a whole number from 1 to {}", BreakglassLimits::MOST);
+            let help = "to forbid break-glass, write breakglass: false in the rule";
+            reader.fault(entry.node.span.clone(), message, "not in this range", help);
         }
     }
     fields.finish(reader);
