@@ -6,6 +6,7 @@
 
 mod approval;
 pub mod breakglass;
+pub mod emergency;
 pub mod gate;
 mod listing;
 pub mod locks;

@@ -6,7 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
+use super::time::{CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, later, precise, read, text, whole};
 use crate::resource::caller::{folded, name_of};
 use crate::resource::record::{ID, Item, Value};
 use crate::resource::record_key::Prefix;
@@ -17,8 +17,6 @@ pub const WAITS: i64 = 24 * 3600;
 pub const LONGEST: i64 = 8 * 3600;
 /// The longest justification, in characters.
 const JUSTIFIED: usize = 500;
-/// By how much the clocks of two machines may differ, in seconds.
-const CLOCKS: i64 = 30;
 
 /// The state of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

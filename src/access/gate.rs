@@ -4,14 +4,17 @@ use futures_util::future;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::breakglass::Events;
+use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
 use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
-use crate::policy::{self, Ask, Effect, Mode, Policy, Rule, evaluate};
+use crate::policy::explain::{WouldAllow, explain};
+use crate::policy::{self, Ask, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
 use crate::provider::Gateway;
+use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Caller;
+use crate::resource::policy_parameter::PolicyParameter;
 
 /// A profile's gate: its policy, and the tables that hold what can open it.
 #[derive(Debug, Clone, Copy)]
@@ -106,6 +109,12 @@ pub struct Decision {
     pub approver_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub breakglass_id: Option<String>,
+    /// The part that a break-glass event had in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub breakglass: Option<Breakglass>,
+    /// What would have let the user in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would_allow: Vec<WouldAllow>,
     /// What would help.
     #[serde(skip)]
     pub remedy: Option<Remedy>,
@@ -179,13 +188,25 @@ impl Decision {
         self.request_id.as_ref().or(self.breakglass_id.as_ref()).unwrap_or(&self.id)
     }
 
-    fn with(mut self, decision: Verdict, why: impl Into<String>) -> Self {
+    pub(super) fn by(self, rule: &Rule) -> Self {
+        Self {
+            rule: Some(rule.name.clone()),
+            effect: Some(rule.effect),
+            reason: rule.reason.clone(),
+            session_table: rule.session_table.clone(),
+            ..self
+        }
+    }
+
+    pub(super) fn with(mut self, decision: Verdict, why: impl Into<String>) -> Self {
         self.decision = decision;
         self.why = why.into();
         self
     }
 
-    fn refused(self, remedy: Option<Remedy>, why: impl Into<String>) -> Self {
+    /// Returns it as a no.
+    #[must_use]
+    pub fn refused(self, remedy: Option<Remedy>, why: impl Into<String>) -> Self {
         Self { remedy, ..self.with(Verdict::Deny, why) }
     }
 }
@@ -208,13 +229,34 @@ impl Gate<'_> {
         let locks = locks::read(self.gateway, self.locks, self.profile);
         let (user, live, locks) = future::join3(user, self.gateway.policy(self.parameter), locks).await;
         let user = user?;
-        let decision = Decision {
+        let decision = match self.locked(self.undecided(user, way.mode(), id, now), locks)? {
+            Ok(decision) => decision,
+            Err(locked) => return Ok(locked),
+        };
+        let (decision, policy) = match self.policy_of(decision, live?) {
+            Ok(read) => read,
+            Err(refused) => return Ok(*refused),
+        };
+        let (name, mode) = (decision.user.name.clone(), way.mode());
+        let ask = Ask { user: &name, profile: self.profile, mode, at: now };
+        let Some(rule) = evaluate(&policy, &ask) else {
+            let refused = decision.refused(None, "no rule of the policy matches, and no match is a deny");
+            return Ok(Decision { would_allow: explain(&policy, &ask), ..refused });
+        };
+        let decision = self.by_rule(decision, (rule, policy.breakglass_limits), way, now).await?;
+        let would_allow = if decision.allowed() { Vec::new() } else { explain(&policy, &ask) };
+        Ok(Decision { would_allow, ..decision })
+    }
+
+    /// Returns a decision about which nothing is known yet; it is a no.
+    pub(super) fn undecided(&self, user: User, mode: Mode, id: &str, now: Timestamp) -> Decision {
+        Decision {
             time: now,
             id: id.to_owned(),
             decision: Verdict::Deny,
             user,
             profile: self.profile.to_owned(),
-            mode: way.mode(),
+            mode,
             parameter: self.parameter.to_owned(),
             policy_version: None,
             rule: None,
@@ -224,34 +266,33 @@ impl Gate<'_> {
             request_id: None,
             approver_arn: None,
             breakglass_id: None,
+            breakglass: None,
+            would_allow: Vec::new(),
             remedy: None,
             session_table: None,
             unread: Vec::new(),
-        };
-        let decision = match self.locked(decision, locks)? {
-            Ok(decision) => decision,
-            Err(locked) => return Ok(locked),
-        };
-        let live = live?;
-        let decision = Decision { policy_version: live.as_ref().and_then(|live| live.facts.version), ..decision };
+        }
+    }
+
+    /// Returns the policy that decides, or the refusal that it is when there is none, or none that is valid.
+    pub(super) fn policy_of(
+        &self,
+        mut decision: Decision,
+        live: Option<Live<PolicyParameter>>,
+    ) -> Result<(Decision, Policy), Box<Decision>> {
         let Some(live) = live else {
             let why = format!("there is no policy {}", self.parameter);
-            return Ok(decision.refused(Some(Remedy::Policy), why));
+            return Err(Box::new(decision.refused(Some(Remedy::Policy), why)));
         };
-        let policy = match understood(self.parameter, live.state.content.as_deref().unwrap_or_default()) {
-            Ok(policy) => policy,
-            Err(why) => return Ok(decision.refused(Some(Remedy::Validate), why)),
-        };
-        let (name, mode) = (decision.user.name.clone(), way.mode());
-        let ask = Ask { user: &name, profile: self.profile, mode, at: now };
-        let Some(rule) = evaluate(&policy, &ask) else {
-            return Ok(decision.refused(None, "no rule of the policy matches, and no match is a deny"));
-        };
-        self.by_rule(decision, rule, way, now).await
+        decision.policy_version = live.facts.version;
+        match understood(self.parameter, live.state.content.as_deref().unwrap_or_default()) {
+            Ok(policy) => Ok((decision, policy)),
+            Err(why) => Err(Box::new(decision.refused(Some(Remedy::Validate), why))),
+        }
     }
 
     /// Refuses a user who is locked, or may be: a lock goes before everything else.
-    fn locked(
+    pub(super) fn locked(
         &self,
         mut decision: Decision,
         locks: Result<Vec<locks::Lock>, (&LockTable, Unknown)>,
@@ -282,22 +323,16 @@ impl Gate<'_> {
     async fn by_rule(
         &self,
         decision: Decision,
-        rule: &Rule,
+        (rule, limits): (&Rule, BreakglassLimits),
         way: Way<'_>,
         now: Timestamp,
     ) -> Result<Decision, Stopped> {
-        let decision = Decision {
-            rule: Some(rule.name.clone()),
-            effect: Some(rule.effect),
-            reason: rule.reason.clone(),
-            session_table: rule.session_table.clone(),
-            ..decision
-        };
+        let decision = decision.by(rule);
         let name = &rule.name;
         Ok(match (rule.effect, way) {
             (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows it")),
             (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
-            (Effect::RequireApproval, _) => self.by_approval(decision, name, now).await,
+            (Effect::RequireApproval, _) => self.by_approval(decision, (rule, limits), now).await,
             (Effect::RequireServer | Effect::RequireServerSession, Way::Cli | Way::CredentialProcess) => {
                 let why = format!("rule \"{name}\" gives credentials only through a credential server");
                 decision.refused(Some(Remedy::Server), why)
@@ -315,20 +350,25 @@ impl Gate<'_> {
         })
     }
 
-    async fn by_approval(&self, decision: Decision, rule: &str, now: Timestamp) -> Decision {
-        let user = decision.user.name.clone();
+    async fn by_approval(
+        &self,
+        decision: Decision,
+        (by, limits): (&Rule, BreakglassLimits),
+        now: Timestamp,
+    ) -> Decision {
+        let (user, rule) = (decision.user.name.clone(), &by.name);
         let requests = Requests(self.gateway.records(self.requests));
-        let events = Events(self.gateway.records(self.breakglass));
+        let emergency = self.emergency(&decision.user, by, limits, now);
         let request = requests.in_force(decision.user.actor(), self.profile, now);
-        let (request, event) = future::join(request, events.active(&user, self.profile, now)).await;
+        let (request, emergency) = future::join(request, emergency).await;
         let mut unread = Vec::new();
         let request = request.unwrap_or_else(|error| {
             unread.push((Consulted::Requests, error));
             None
         });
-        let event = event.unwrap_or_else(|error| {
+        let emergency = emergency.unwrap_or_else(|error| {
             unread.push((Consulted::BreakGlass, error));
-            None
+            Emergency::None
         });
         if let Some(request) = request {
             let by = request.decided_by.as_deref().unwrap_or("someone");
@@ -336,22 +376,35 @@ impl Gate<'_> {
             let (request_id, approver_arn) = (Some(request.id), request.decided_by_arn);
             return Decision { request_id, approver_arn, ..decision.with(Verdict::Allow, why) };
         }
-        if let Some(event) = event {
-            let why = format!("rule \"{rule}\" takes an approval, and break-glass event {} stands for it", event.id);
-            return Decision { breakglass_id: Some(event.id), ..decision.with(Verdict::Allow, why) };
+        let takes = match by.breakglass {
+            true => format!("rule \"{rule}\" takes an approved request or a break-glass event"),
+            false => format!("rule \"{rule}\" takes an approved request, and no break-glass event"),
+        };
+        match emergency {
+            Emergency::None => {
+                let mut why = format!("{takes}, and {user} has none in force for {}", self.profile);
+                let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
+                if readable && let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
+                    why.push_str(&format!(
+                        "; request {id} is a record of the old form, which its requester could write as approved: it \
+                         does not count, ask again"
+                    ));
+                }
+                Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
+            }
+            Emergency::Open(event) => {
+                let why =
+                    format!("rule \"{rule}\" takes an approval, and break-glass event {} counts as one", event.id);
+                let breakglass = Some(Breakglass::of(&event, Action::Used));
+                Decision { breakglass_id: Some(event.id), breakglass, ..decision.with(Verdict::Allow, why) }
+            }
+            Emergency::Beyond(event, why) => {
+                let why = format!("{takes}, and break-glass event {} does not count: {why}", event.id);
+                let breakglass = Some(Breakglass::of(&event, Action::Refused));
+                let refused = decision.refused(Some(Remedy::Request), why);
+                Decision { breakglass_id: Some(event.id), breakglass, unread, ..refused }
+            }
         }
-        let mut why = format!(
-            "rule \"{rule}\" takes an approved request or a break-glass event, and {user} has none in force for {}",
-            self.profile
-        );
-        let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
-        if readable && let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
-            why.push_str(&format!(
-                "; request {id} is a record of the old form, which its requester could write as approved: it does not \
-                 count, ask again"
-            ));
-        }
-        Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
     }
 }
 

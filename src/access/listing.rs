@@ -1,10 +1,13 @@
-//! Records listed by an attribute, each through its index: pages of queries, never a scan.
+//! Lists of records by an attribute, each through its index. The status of a record can depend on a second one: a closure
+//! ends an event, a revocation ends a session.
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
-use super::time;
+use super::time::text;
 use crate::resource::call::CallError;
-use crate::resource::record::{Item, Query, Records, Test, Value};
+use crate::resource::record::{ID, Item, Query, Records, Test, Value};
+use crate::resource::record_key::Prefix;
 
 /// Records, newest first.
 #[derive(Debug, Clone)]
@@ -14,92 +17,88 @@ pub struct Listed<T> {
     pub more: bool,
 }
 
+/// How many second records are read at a time.
+const IN_FLIGHT: usize = 16;
+
 /// What is asked for.
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
-    /// An attribute, its index, and the value wanted, if one is; the first that is wanted is the one queried.
+    /// An attribute, its index, and the value to look for, if one is given. The first given one is queried.
     pub(super) by: &'a [(&'static str, &'static str, Option<&'a str>)],
-    pub(super) status: Option<Wanted>,
-    /// The attribute the records are ordered by.
-    pub(super) order: &'static str,
+    /// The values of `status` that records with the status asked for can have. None is any.
+    pub(super) stored: Option<&'static [&'static str]>,
+    /// What else AWS can filter by.
+    pub(super) filter: Option<Test>,
+    /// The prefix of the records, and that of their second records.
+    pub(super) prefixes: (Prefix, Prefix),
     pub(super) limit: usize,
-    pub(super) now: Timestamp,
 }
 
-/// A state to look for.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Wanted {
-    /// A status that stays what it is.
-    Final(&'static str),
-    /// A status that runs out.
-    Open(&'static str),
-    /// Records of these statuses that have run out.
-    Expired(&'static [&'static str]),
-}
-
-const STATUS: (&str, &str) = ("status", "status-index");
-const EXPIRES: &str = "expires_at";
-
-/// Returns the queries that together find what is asked for. An index's own key must not stand in a filter.
+/// Returns the queries that together find what is asked for. DynamoDB refuses a filter on the key of the queried index.
 fn queries(ask: &Ask<'_>) -> Vec<Query> {
-    let now = time::whole(ask.now);
-    let mut wanted = ask.by.iter().filter_map(|(name, index, value)| Some((*name, *index, (*value)?)));
-    let first = wanted.next();
-    let mut filter: Vec<Test> = wanted.map(|(name, _, value)| Test::Is(name, Value::text(value))).collect();
-    let state = |word: &'static str| Test::Is(STATUS.0, Value::text(word));
-    filter.extend(match ask.status {
-        Some(Wanted::Open(_)) => Some(Test::Above(EXPIRES, now)),
-        Some(Wanted::Expired(_)) => Some(Test::UpTo(EXPIRES, now)),
-        _ => None,
-    });
-    let words: Vec<&'static str> = match ask.status {
-        None => Vec::new(),
-        Some(Wanted::Final(word) | Wanted::Open(word)) => vec![word],
-        Some(Wanted::Expired(words)) => words.to_vec(),
-    };
+    let mut given = ask.by.iter().filter_map(|(name, index, value)| Some((*name, *index, (*value)?)));
+    let first = given.next();
+    let mut filter: Vec<Test> = given.map(|(name, _, value)| Test::Is(name, Value::text(value))).collect();
+    filter.extend(ask.filter.clone());
+    let stored = ask.stored.unwrap_or_default();
     let Some((name, index, value)) = first else {
-        let of = |word: &'static str| Query {
-            index: STATUS.1,
-            key: (STATUS.0, Value::text(word)),
-            from: None,
-            filter: filter.clone(),
-        };
-        return words.into_iter().map(of).collect();
+        let key = |status: &&'static str| ("status", Value::text(*status));
+        let query = |status| Query { index: "status-index", key: key(status), from: None, filter: filter.clone() };
+        return stored.iter().map(query).collect();
     };
-    let either = words.into_iter().map(state).reduce(|one, other| Test::Either(Box::new(one), Box::new(other)));
-    filter.extend(either);
+    let status = stored.iter().map(|status| Test::Is("status", Value::text(*status)));
+    filter.extend(status.reduce(|one, other| Test::Either(Box::new(one), Box::new(other))));
     vec![Query { index, key: (name, Value::text(value)), from: None, filter }]
 }
 
-/// Lists what is asked for.
-pub(super) async fn list(records: &Records<'_>, ask: &Ask<'_>) -> Result<Listed<Item>, CallError> {
+/// Lists records, newest first. `read` makes one of a record and its second record, or passes over it.
+pub(super) async fn list<T>(
+    records: &Records<'_>,
+    ask: &Ask<'_>,
+    read: impl Fn(&Item, Option<&Item>) -> Option<T>,
+    created: impl Fn(&T) -> Timestamp,
+) -> Result<Listed<T>, CallError> {
     let mut found = Vec::new();
     for query in queries(ask) {
         let mut of_query = Vec::new();
         let mut start = None;
         loop {
-            // One more than asked for tells whether there are more. With a filter AWS counts before it filters, and a
-            // small page would come back all but empty.
-            let rest = (ask.limit + 1).saturating_sub(of_query.len());
-            let page = if query.filter.is_empty() { i32::try_from(rest).ok() } else { None };
-            let page = records.page(&query, page, start).await?;
-            of_query.extend(page.items);
+            let page = records.page(&query, None, start).await?;
+            let pairs = page.items.into_iter().map(|item| async {
+                let second = second_of(records, &item, ask.prefixes).await?;
+                Ok::<_, CallError>((item, second))
+            });
+            // In order, and only as many as are needed: a page can hold thousands of records.
+            let mut pairs = stream::iter(pairs).buffered(IN_FLIGHT);
+            while of_query.len() <= ask.limit
+                && let Some(pair) = pairs.next().await
+            {
+                let (item, second) = pair?;
+                of_query.extend(read(&item, second.as_ref()));
+            }
+            drop(pairs);
             start = page.next;
+            // One more than asked for tells whether there are more.
             if start.is_none() || of_query.len() > ask.limit {
                 break;
             }
         }
         found.extend(of_query);
     }
-    found.sort_by_key(|item| std::cmp::Reverse(time::read(item, ask.order)));
+    found.sort_by_key(|one| std::cmp::Reverse(created(one)));
     let more = found.len() > ask.limit;
     found.truncate(ask.limit);
     Ok(Listed { records: found, more })
 }
 
-impl<T> Listed<T> {
-    /// Returns what the records read as; one that is none of ours is left out.
-    pub(super) fn read<U>(self, read: impl FnMut(T) -> Option<U>) -> Listed<U> {
-        Listed { records: self.records.into_iter().filter_map(read).collect(), more: self.more }
+async fn second_of(
+    records: &Records<'_>,
+    item: &Item,
+    (own, second): (Prefix, Prefix),
+) -> Result<Option<Item>, CallError> {
+    let key = text(item, ID).unwrap_or_default();
+    match own.id(&key) {
+        Some(id) => records.get(&second.key(id)).await,
+        None => Ok(None),
     }
 }

@@ -1,18 +1,25 @@
-//! Server sessions: what a credential server is allowed until someone revokes it.
+//! Server sessions: a credential server may fetch credentials until someone revokes its session.
+//!
+//! The server writes the session, and an operator the revocation, which is a record of its own: nothing that is written to
+//! the session takes a revocation back. A revocation has no end, since a server can run for as long as its machine does.
 
+use futures_util::future;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::listing::{Ask, Listed, Wanted, list};
+use super::breakglass::is_id;
+use super::gate::User;
+use super::listing::{self, Ask, Listed};
 use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
-use super::transition::{create, settled};
+use super::transition::{create, is_ours};
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
+use crate::resource::record_key::Prefix;
 
 /// How long a session is remembered after its last sign of life, in seconds.
 pub const REMEMBERED: i64 = 24 * 3600;
 
-/// Where a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
@@ -37,14 +44,6 @@ impl Status {
             Self::Expired => "expired",
         }
     }
-
-    fn wanted(self) -> Wanted {
-        match self {
-            Self::Active => Wanted::Open(self.word()),
-            Self::Revoked | Self::Ended => Wanted::Final(self.word()),
-            Self::Expired => Wanted::Expired(&["active"]),
-        }
-    }
 }
 
 /// A session.
@@ -52,6 +51,8 @@ impl Status {
 pub struct Session {
     pub id: String,
     pub user: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_arn: Option<String>,
     pub profile: String,
     pub status: Status,
     #[serde(serialize_with = "as_seconds")]
@@ -67,19 +68,40 @@ pub struct Session {
     pub source_identity: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked_by_arn: Option<String>,
     #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
+    /// Whether an older version of sentinel wrote the record, whose sessions cannot be revoked by this one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub old_form: bool,
 }
 
 /// How revoking a session ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Revoked {
     Done(Session),
+    /// The revocation is recorded, and no session with this ID can be read.
+    Unseen,
+    /// The ID is not one of a session.
     Unknown,
-    /// It has been revoked by someone else, or has ended.
+    /// The revocation is recorded, of a session whose record says that it has ended.
+    Ended(Session),
+    /// It is revoked already, or its record is of the old form.
     Over(Session),
+}
+
+/// Why a session gets no credentials.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Over {
+    /// It is revoked, or its record says that it has ended.
+    Session(Box<Session>),
+    /// The record is not there.
+    Missing,
+    /// The record is no longer the one that the server wrote.
+    Changed,
 }
 
 /// Which sessions to list.
@@ -95,32 +117,51 @@ pub struct Filter<'a> {
 pub struct Sessions<'a>(pub Records<'a>);
 
 impl Session {
-    fn read(item: &Item, now: Timestamp) -> Option<Self> {
+    /// Reads a session and its revocation. Nothing is a record that is not a session.
+    fn read(item: &Item, revocation: Option<&Item>, now: Timestamp) -> Option<Self> {
+        let key = text(item, ID)?;
+        let own = Prefix::Session.id(&key);
+        // Records of the old form have keys without a prefix.
+        let id = own.or_else(|| Some(key.as_str()).filter(|key| !key.contains('#'))).filter(|id| is_id(id))?;
         let word = text(item, "status")?;
         let stored = Status::ALL.into_iter().find(|status| status.word() == word)?;
         let started_at = read(item, "started_at")?;
         let expires_at = read(item, "expires_at")?;
-        let over = expires_at <= now && stored == Status::Active;
+        let old = Some(item).filter(|_| own.is_none() && stored == Status::Revoked);
+        let revocation = revocation.or(old);
+        let status = match stored {
+            _ if revocation.is_some() => Status::Revoked,
+            Status::Ended => Status::Ended,
+            Status::Active if expires_at > now => Status::Active,
+            // A session does not revoke itself: without a revocation, its own word for it counts for nothing.
+            Status::Active | Status::Expired | Status::Revoked => Status::Expired,
+        };
+        let of_revocation = |name: &str| revocation.and_then(|revocation| text(revocation, name));
         Some(Self {
-            id: text(item, ID)?,
+            id: id.to_owned(),
             user: text(item, "user")?,
+            user_arn: text(item, "user_arn"),
             profile: text(item, "profile")?,
-            status: if over { Status::Expired } else { stored },
+            status,
             started_at,
             last_seen_at: read(item, "last_seen_at").unwrap_or(started_at),
             expires_at,
             server_instance_id: text(item, "server_instance_id")?,
             source_identity: text(item, "source_identity").unwrap_or_default(),
-            revoked_by: text(item, "revoked_by"),
-            revoked_at: read(item, "revoked_at"),
-            revoked_reason: text(item, "revoked_reason"),
+            revoked_by: of_revocation("revoked_by"),
+            revoked_by_arn: of_revocation("revoked_by_arn"),
+            revoked_at: revocation.and_then(|revocation| read(revocation, "revoked_at")),
+            revoked_reason: of_revocation("reason").or_else(|| of_revocation("revoked_reason")),
+            old_form: own.is_none(),
         })
     }
 
     fn item(&self) -> Item {
+        let (key, arn) = (Prefix::Session.key(&self.id), self.user_arn.clone().unwrap_or_default());
         let texts = [
-            (ID, self.id.as_str()),
+            (ID, key.as_str()),
             ("user", &self.user),
+            ("user_arn", &arn),
             ("profile", &self.profile),
             ("server_instance_id", &self.server_instance_id),
             ("source_identity", &self.source_identity),
@@ -132,10 +173,18 @@ impl Session {
         item.insert(String::from("expires_at"), whole(self.expires_at));
         item
     }
-}
 
-fn active() -> Test {
-    Test::Is("status", Value::text(Status::Active.word()))
+    /// Returns what must hold for a change of the record: it is active, and still the one that the server wrote.
+    fn unchanged(&self) -> Vec<Test> {
+        let texts = [
+            ("status", Status::Active.word()),
+            ("user", &self.user),
+            ("user_arn", self.user_arn.as_deref().unwrap_or_default()),
+            ("profile", &self.profile),
+            ("server_instance_id", &self.server_instance_id),
+        ];
+        texts.map(|(name, text)| Test::Is(name, Value::text(text))).into()
+    }
 }
 
 impl Sessions<'_> {
@@ -144,61 +193,107 @@ impl Sessions<'_> {
         create(&self.0, session.item()).await
     }
 
-    /// Notes that a session asks for credentials, and tells whether it may: one call, which is check and note in one.
-    /// If it may not, what has become of it comes back.
-    pub async fn seen(&self, id: &str, now: Timestamp) -> Result<Result<(), Option<Session>>, CallError> {
+    /// Notes that a session asks for credentials, and tells whether it may. The session and its revocation are looked at
+    /// at once; if either cannot be looked at, that is an error.
+    pub async fn seen(&self, session: &Session, now: Timestamp) -> Result<Result<(), Over>, CallError> {
+        let id = &session.id;
+        let key = Prefix::Session.key(id);
         let set = vec![("last_seen_at", precise(now)), ("expires_at", whole(later(now, REMEMBERED)))];
-        match self.0.write(&Write::Set { id: id.to_owned(), set, when: vec![active()] }).await {
-            Ok(()) => Ok(Ok(())),
-            Err(error) if error.class == Class::ConditionFailed => Ok(Err(self.get(id, now).await?)),
-            Err(error) => Err(error),
+        let write = Write::Set { id: key.clone(), set, when: session.unchanged() };
+        let revocation = Prefix::Revocation.key(id);
+        let (written, revocation) = future::join(self.0.write(&write), self.0.get(&revocation)).await;
+        let revocation = revocation?;
+        match written {
+            Ok(()) if revocation.is_none() => return Ok(Ok(())),
+            Err(error) if error.class != Class::ConditionFailed => return Err(error),
+            _ => {}
         }
+        let Some(item) = self.0.get(&key).await? else { return Ok(Err(Over::Missing)) };
+        let read = Session::read(&item, revocation.as_ref(), now);
+        Ok(Err(match read.filter(|session| session.status != Status::Active) {
+            Some(session) => Over::Session(Box::new(session)),
+            None => Over::Changed,
+        }))
     }
 
-    /// Notes that a session's command has ended; one that was revoked stays so.
-    pub async fn end(&self, id: &str, now: Timestamp) -> Result<(), CallError> {
+    /// Notes that a session's command has ended.
+    pub async fn end(&self, session: &Session, now: Timestamp) -> Result<(), CallError> {
         let set = vec![("status", Value::text(Status::Ended.word())), ("last_seen_at", precise(now))];
-        match self.0.write(&Write::Set { id: id.to_owned(), set, when: vec![active()] }).await {
+        let write = Write::Set { id: Prefix::Session.key(&session.id), set, when: session.unchanged() };
+        match self.0.write(&write).await {
             Err(error) if error.class == Class::ConditionFailed => Ok(()),
             ended => ended,
         }
     }
 
-    /// Reads a session.
+    /// Reads a session, and whether it is revoked.
     pub async fn get(&self, id: &str, now: Timestamp) -> Result<Option<Session>, CallError> {
-        Ok(self.0.get(id).await?.and_then(|item| Session::read(&item, now)))
+        if !is_id(id) {
+            return Ok(None);
+        }
+        let (session, revocation) = (Prefix::Session.key(id), Prefix::Revocation.key(id));
+        let (session, revocation) = future::try_join(self.0.get(&session), self.0.get(&revocation)).await?;
+        match session {
+            Some(session) => Ok(Session::read(&session, revocation.as_ref(), now)),
+            None => Ok(self.0.get(id).await?.and_then(|item| Session::read(&item, None, now))),
+        }
     }
 
     /// Lists sessions, newest first. At least one of the filters is to be given.
     pub async fn list(&self, filter: &Filter<'_>, limit: usize, now: Timestamp) -> Result<Listed<Session>, CallError> {
         let by =
             [("server_instance_id", "server-instance-index", filter.instance), ("user", "user-index", filter.user)];
-        let ask = Ask { by: &by, status: filter.status.map(Status::wanted), order: "started_at", limit, now };
-        Ok(list(&self.0, &ask).await?.read(|item| Session::read(&item, now)))
+        let stored: Option<&[&str]> = filter.status.map(|status| match status {
+            Status::Active => &["active"][..],
+            Status::Ended => &["ended"],
+            Status::Expired | Status::Revoked => &["active", "ended", "expired", "revoked"],
+        });
+        let active = filter.status == Some(Status::Active);
+        let ask = Ask {
+            by: &by,
+            stored,
+            filter: active.then(|| Test::Above("expires_at", whole(now))),
+            prefixes: (Prefix::Session, Prefix::Revocation),
+            limit,
+        };
+        let wanted = |session: &Session| filter.status.is_none_or(|status| session.status == status);
+        let read = |item: &Item, revocation: Option<&Item>| Session::read(item, revocation, now).filter(wanted);
+        listing::list(&self.0, &ask, read, |session| session.started_at).await
     }
 
-    /// Revokes a session, if it is still active. `mark` is random, and tells whose revocation it is.
+    /// Revokes a session, whatever its own record says: that is its server's to write. `mark` is random, and tells whose
+    /// revocation it is.
     pub async fn revoke(
         &self,
         id: &str,
-        (by, reason): (&str, &str),
+        (by, reason): (&User, &str),
         mark: &str,
         now: Timestamp,
     ) -> Result<Revoked, CallError> {
-        let set = vec![
-            ("status", Value::text(Status::Revoked.word())),
-            ("revoked_by", Value::text(by)),
-            ("revoked_at", precise(now)),
-            ("revoked_reason", Value::text(reason)),
-            ("revocation", Value::text(mark)),
-        ];
-        let written = self.0.write(&Write::Set { id: id.to_owned(), set, when: vec![active()] }).await;
-        let Some(after) = settled(&self.0, written, id, ("revocation", mark)).await? else {
+        if !is_id(id) {
             return Ok(Revoked::Unknown);
-        };
-        Ok(match Session::read(&after.item, now) {
-            None => Revoked::Unknown,
-            Some(session) if after.ours => Revoked::Done(session),
+        }
+        let before = self.get(id, now).await?;
+        let has_ended = before.as_ref().is_some_and(|session| session.status == Status::Ended);
+        if let Some(session) = before.filter(|session| session.old_form || session.status == Status::Revoked) {
+            return Ok(Revoked::Over(session));
+        }
+        let key = Prefix::Revocation.key(id);
+        let texts = [
+            (ID, key.as_str()),
+            ("revoked_by", &by.name),
+            ("revoked_by_arn", &by.arn),
+            ("reason", reason),
+            ("mark", mark),
+        ];
+        let mut revocation: Item = texts.map(|(name, text)| (name.to_owned(), Value::text(text))).into();
+        revocation.insert(String::from("revoked_at"), precise(now));
+        let written = self.0.write(&Write::Put { item: revocation, when: vec![Test::Absent(ID)] }).await;
+        let ours = is_ours(&self.0, written, &key, mark).await?;
+        Ok(match self.get(id, now).await? {
+            None => Revoked::Unseen,
+            Some(session) if ours && has_ended => Revoked::Ended(session),
+            Some(session) if ours => Revoked::Done(session),
             Some(session) => Revoked::Over(session),
         })
     }

@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, Serializer};
 
 use crate::resource::record::{Item, Value};
 
+/// How far the clocks of two machines may differ, in seconds.
+pub const CLOCK_DIFFERENCE: i64 = 30;
+
 /// Returns a time to the millisecond.
 pub(super) fn precise(at: Timestamp) -> Value {
     let millis = at.as_millisecond();

@@ -12,26 +12,18 @@ pub(super) async fn create(records: &Records<'_>, item: Item) -> Result<(), Call
     }
 }
 
-/// A record after someone tried to change it.
-pub(super) struct After {
-    pub(super) item: Item,
-    /// Whether it was this change that was made, and not another one before it.
-    pub(super) ours: bool,
-}
-
-/// Looks at a record after a conditional change, whether that went through, failed on its condition, or failed on what it
-/// had done itself: the random mark, in the attribute of this name, tells whose change stands there. None is a record
-/// that is not there.
-pub(super) async fn settled(
+/// Returns whether a record is the one that this call created, after a creation that went through, failed because there was
+/// a record already, or failed on what it had done itself: the random mark tells whose record it is.
+pub(super) async fn is_ours(
     records: &Records<'_>,
     written: Result<(), CallError>,
     id: &str,
-    (name, mark): (&str, &str),
-) -> Result<Option<After>, CallError> {
+    mark: &str,
+) -> Result<bool, CallError> {
     match written {
         Err(error) if error.class != Class::ConditionFailed => return Err(error),
         _ => {}
     }
     let item = records.get(id).await?;
-    Ok(item.map(|item| After { ours: text(&item, name).as_deref() == Some(mark), item }))
+    Ok(item.and_then(|item| text(&item, "mark")).as_deref() == Some(mark))
 }

@@ -48,9 +48,10 @@ pub enum AccessCommand {
     Unlock(UnlockArgs),
     /// List the locks of a profile: those in force, and those that have ended, with who ended them.
     Locks(LocksArgs),
-    /// Take access in an emergency: it stands for an approval, and says who, why and how long.
+    /// Take access in an emergency: it counts as an approval, and records who, why and how long.
     ///
-    /// There can be one active event for each user and profile.
+    /// There can be one active event for each user and profile. Sentinel refuses when the profile's policy takes no approval
+    /// or forbids break-glass, and when its limits are reached: 3 events and 8 hours in any 24 hours, unless it has others.
     Breakglass(BreakglassArgs),
     /// List break-glass events, newest first; your own unless a filter is given.
     BreakglassList(BreakglassListArgs),
@@ -318,6 +319,12 @@ pub struct BreakglassArgs {
     /// For how long: at most 4h.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = |text: &str| lasting(text, 4))]
     pub duration: Duration,
+    /// Append the decision to this file, a JSON object a line.
+    #[arg(long, value_name = "FILE")]
+    pub log_file: Option<PathBuf>,
+    /// Write the decision to stderr, a JSON object a line.
+    #[arg(long)]
+    pub log_stderr: bool,
     #[command(flatten)]
     pub table: BreakglassTable,
 }

@@ -208,6 +208,7 @@ fn event_status(status: breakglass::Status) -> Cell {
     use breakglass::Status;
     let style = match status {
         Status::Active => RED,
+        Status::Invalid => YELLOW,
         Status::Closed | Status::Expired => DIM,
     };
     (status.word().to_owned(), Some(style))
@@ -238,6 +239,7 @@ pub fn event(one: &Event) -> String {
     let fields = [
         ("profile", Some(one.profile.clone())),
         ("invoker", Some(one.invoker.clone())),
+        ("invoker ARN", one.invoker_arn.clone()),
         ("reason", Some(one.reason_code.clone())),
         ("justification", Some(one.justification.clone())),
         ("created", Some(when(one.created_at))),
@@ -245,6 +247,7 @@ pub fn event(one: &Event) -> String {
         ("closed by", one.closed_by.clone()),
         ("closed", one.closed_at.map(when)),
         ("why", one.closed_reason.clone()),
+        ("not honored", one.problem.map(|problem| problem.words().to_owned())),
     ];
     record(&format!("Break-glass event {}", escape(&one.id)), &event_status(one.status), &fields)
 }
@@ -281,6 +284,7 @@ pub fn session(one: &Session) -> String {
     let fields = [
         ("profile", Some(one.profile.clone())),
         ("user", Some(one.user.clone())),
+        ("user ARN", one.user_arn.clone()),
         ("server", Some(one.server_instance_id.clone())),
         ("stamp", Some(one.source_identity.clone())),
         ("started", Some(when(one.started_at))),

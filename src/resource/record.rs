@@ -51,6 +51,8 @@ pub const ID: &str = "id";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Absent(&'static str),
+    /// The attribute is missing, or holds something other than a text.
+    NotText(&'static str),
     Is(&'static str, Value),
     IsNot(&'static str, Value),
     Above(&'static str, Value),
@@ -124,6 +126,10 @@ impl Places {
     fn test(&mut self, test: &Test) -> String {
         match test {
             Test::Absent(name) => format!("attribute_not_exists({})", self.name(name)),
+            Test::NotText(name) => {
+                let (name, text) = (self.name(name), self.value(&Value::text("S")));
+                format!("(NOT attribute_type({name}, {text}))")
+            }
             Test::Is(name, value) => self.compare(name, "=", value),
             Test::IsNot(name, value) => self.compare(name, "<>", value),
             Test::Above(name, value) => self.compare(name, ">", value),

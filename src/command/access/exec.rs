@@ -12,7 +12,7 @@ use crate::access::gate::{Consulted, Decision, Gate, Remedy, User, Way};
 use crate::access::locks::LockTable;
 use crate::access::log::Log;
 use crate::access::{self, stamp};
-use crate::cli::{CredentialsArgs, ExecArgs, GateArgs};
+use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
@@ -27,7 +27,7 @@ pub(super) struct Asked {
     pub(super) profile: String,
     parameter: String,
     requests: Table,
-    breakglass: Table,
+    pub(super) breakglass: Table,
     locks: Vec<LockTable>,
     pub(super) log: Log,
 }
@@ -40,6 +40,16 @@ impl Asked {
         let parameter = site.parameter(&args.profile);
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
+        let locks = site.lock_tables(&requests);
+        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log })
+    }
+
+    /// Returns the gate of a profile for which someone opens a break-glass event.
+    pub(super) async fn for_breakglass(context: &Context, args: &BreakglassArgs, log: Log) -> Result<Self, Error> {
+        let site = Site::new(context).await?;
+        let parameter = site.parameter(&args.profile);
+        let requests = site.table(Builtin::Approvals, None)?;
+        let breakglass = site.table(Builtin::BreakGlass, args.table.breakglass_table.as_deref())?;
         let locks = site.lock_tables(&requests);
         Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log })
     }
@@ -64,11 +74,19 @@ impl Asked {
 
     /// Returns the refusal that a decision is, with what would help.
     pub(super) fn refusal(&self, context: &Context, decision: &Decision) -> Error {
+        self.refused(context, decision, "gets no credentials of")
+    }
+
+    /// Returns the refusal that a decision is, with what the user does not get, in words.
+    pub(super) fn refused(&self, context: &Context, decision: &Decision, what: &str) -> Error {
         // What a policy says must not pass for a line of ours.
         let why = escape(&decision.why);
-        let mut message = format!("{} gets no credentials of {}: {why}", decision.user.name, self.profile);
+        let mut message = format!("{} {what} {}: {why}", decision.user.name, self.profile);
         if let Some(reason) = &decision.reason {
             message.push_str(&format!("\nreason: {}", escape(reason)));
+        }
+        for would in &decision.would_allow {
+            message.push_str(&format!("\n{}", escape(&would.words)));
         }
         for (consulted, error) in &decision.unread {
             let table = match consulted {
@@ -201,6 +219,7 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
         asked.log.write(&decision, None, None).map_err(unlogged)?;
         return Err(asked.refusal(context, &decision));
     }
+    super::breakglass::announce(context, &decision);
     let origin = asked.origin(context, args).await?;
     let mut stamp = stamped(&decision.user, decision.stamp_id(), None);
     stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;

@@ -30,23 +30,6 @@ pub(super) fn ended_by(site: &Site, context: &Context, (user, profile): (&str, &
     format!("someone else, with an operator's permissions, ends it with: {}", site.command(context, words, None))
 }
 
-/// Refuses a user who is locked out of a profile, or may be.
-pub(super) async fn refuse(context: &Context, site: &Site, profile: &str, user: &User) -> Result<(), Error> {
-    let table = site.table(Builtin::Approvals, None)?;
-    let tables = site.lock_tables(&table);
-    let locks = match locks::read(&site.gateway, &tables, profile).await {
-        Ok(locks) => locks,
-        Err((of, why)) => return Err(unknown(site, context, &table.or_known(&of.name), why)),
-    };
-    match locks::of(&locks, user.actor()) {
-        None => Ok(()),
-        Some(lock) => {
-            let hint = ended_by(site, context, (&lock.user, profile), &table);
-            Err(denied(escape(&lock.words(&user.name)), hint))
-        }
-    }
-}
-
 fn document(command: &str, lock: &Lock) -> serde_json::Value {
     json::document(command, json!({ "lock": lock }))
 }

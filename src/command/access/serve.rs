@@ -10,7 +10,7 @@ use super::exec::{Asked, mfa_code, stamped, unlogged, without};
 use super::{Stopped, Table, now, random};
 use crate::access::gate::{Decision, User, Verdict, Way};
 use crate::access::server::{Answer, Refusal, Server};
-use crate::access::sessions::{REMEMBERED, Session, Sessions, Status};
+use crate::access::sessions::{Over, REMEMBERED, Session, Sessions, Status};
 use crate::access::{self, time};
 use crate::cli::ExecArgs;
 use crate::command::context::Context;
@@ -31,18 +31,16 @@ struct Serving {
     origin: Origin,
     sessions: Table,
     session: String,
+    /// The session as it was recorded.
+    record: Session,
+    /// Why the session is over for good, once it is revoked.
+    revoked: std::sync::OnceLock<String>,
     user: User,
     /// The last credentials, and what they are stamped with.
     last: tokio::sync::Mutex<Option<(String, Credentials)>>,
 }
 
 impl Serving {
-    /// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
-    fn stamp(&self, decision: &Decision) -> Stamp {
-        let id = decision.request_id.as_ref().or(decision.breakglass_id.as_ref()).unwrap_or(&self.session);
-        stamped(&self.user, id, Some(SERVED))
-    }
-
     /// Decides anew, and returns credentials.
     async fn fetch(&self) -> Result<Credentials, Refusal> {
         let failed = |what: String| Refusal::Failed(what);
@@ -53,7 +51,7 @@ impl Serving {
         let gate = asked.gate();
         let sessions = Sessions(asked.site.gateway.records(&self.sessions.name));
         let (seen, decision) =
-            futures_util::future::join(sessions.seen(&self.session, now), gate.decide(Some(&self.user), way, &id, now))
+            futures_util::future::join(sessions.seen(&self.record, now), gate.decide(Some(&self.user), way, &id, now))
                 .await;
         let seen = seen.map_err(|error| failed(format!("the session cannot be looked at: {error}")))?;
         let mut decision = decision.map_err(|stopped| match stopped {
@@ -61,11 +59,19 @@ impl Serving {
             Stopped::NoUser(why) => Refusal::Denied(why),
             Stopped::WrongAccount(user) => Refusal::Denied(format!("wrong account {}", user.account)),
         })?;
-        if let Err(session) = seen {
+        if let Err(over) = seen {
             decision.decision = Verdict::Deny;
-            decision.why = over(&self.session, session.as_ref());
+            decision.why = said(&self.session, &over);
+            if matches!(&over, Over::Session(session) if session.status == Status::Revoked) {
+                let _ = self.revoked.set(decision.why.clone());
+            }
         }
-        let stamp = self.stamp(&decision);
+        // A revocation holds for this process even if somebody deletes its record.
+        if let Some(why) = self.revoked.get() {
+            decision.decision = Verdict::Deny;
+            decision.why.clone_from(why);
+        }
+        let stamp = stamp_of(&decision, &self.user, &self.session);
         let logged = Some(stamp.source_identity.as_str()).filter(|_| decision.allowed());
         let written = asked.log.write(&decision, Some(&self.session), logged);
         written.map_err(|(path, error)| failed(format!("{}: {error}", path.display())))?;
@@ -94,9 +100,19 @@ impl Serving {
     }
 }
 
-/// Says what has become of a session.
-fn over(id: &str, session: Option<&Session>) -> String {
-    let Some(session) = session else { return format!("session {id} is not there any more") };
+/// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
+fn stamp_of(decision: &Decision, user: &User, session: &str) -> Stamp {
+    let id = decision.request_id.as_deref().or(decision.breakglass_id.as_deref()).unwrap_or(session);
+    stamped(user, id, Some(SERVED))
+}
+
+/// Says why a session gets no credentials.
+fn said(id: &str, over: &Over) -> String {
+    let session = match over {
+        Over::Session(session) => session,
+        Over::Missing => return format!("session {id} is not there any more"),
+        Over::Changed => return format!("the record of session {id} is not the one that its server wrote"),
+    };
     let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     let why = session.revoked_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     format!("session {id} is {}{by}{why}", session.status.word())
@@ -116,32 +132,38 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     }
     let origin = asked.origin(context, &args.gate).await?;
     asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;
+    super::breakglass::announce(context, &decision);
     let user = decision.user.clone();
     let code = mfa_code(context, &args.gate, &asked, &origin).await?;
-    let serving = Serving { asked, origin, sessions, session, user, last: tokio::sync::Mutex::default() };
-    let mut stamp = serving.stamp(&decision);
+    let mut stamp = stamp_of(&decision, &user, &session);
     let source_identity = stamp.source_identity.clone();
-    if code.is_some() {
-        // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
-        (stamp.mfa_code, stamp.duration) = (code, None);
-        let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
-        *serving.last.lock().await = Some((source_identity.clone(), taken.map_err(|none| without(&none))?));
-    }
     let now = now();
     let record = Session {
-        id: serving.session.clone(),
-        user: serving.user.name.clone(),
-        profile: serving.asked.profile.clone(),
+        id: session.clone(),
+        user: user.name.clone(),
+        user_arn: Some(user.arn.clone()),
+        profile: asked.profile.clone(),
         status: Status::Active,
         started_at: now,
         last_seen_at: now,
         expires_at: time::later(now, REMEMBERED),
         server_instance_id: random(access::id())?,
-        source_identity,
+        source_identity: source_identity.clone(),
         revoked_by: None,
+        revoked_by_arn: None,
         revoked_at: None,
         revoked_reason: None,
+        old_form: false,
     };
+    let last = tokio::sync::Mutex::default();
+    let revoked = std::sync::OnceLock::new();
+    let serving = Serving { asked, origin, sessions, session, record, revoked, user, last };
+    if code.is_some() {
+        // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
+        (stamp.mfa_code, stamp.duration) = (code, None);
+        let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
+        *serving.last.lock().await = Some((source_identity, taken.map_err(|none| without(&none))?));
+    }
     let server = Server::bind(random(access::token())?).await;
     let server = server.map_err(|error| {
         Error::usage(format!("the credential server cannot listen on 127.0.0.1: {error}"), "is loopback up?")
@@ -156,7 +178,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("SENTINEL_SESSION_ID", &serving.session);
     let site = &serving.asked.site;
     let records = Sessions(site.gateway.records(&serving.sessions.name));
-    let started = records.start(&record).await;
+    let started = records.start(&serving.record).await;
     started.map_err(|error| site.of_table(context, &serving.sessions, error))?;
     let serving = Arc::new(serving);
     let answer: Answer = {
@@ -170,7 +192,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     let site = &serving.asked.site;
     let records = Sessions(site.gateway.records(&serving.sessions.name));
     // The command is over: its exit code is not held up for long by a table that does not answer.
-    match tokio::time::timeout(Duration::from_secs(5), records.end(&serving.session, super::now())).await {
+    match tokio::time::timeout(Duration::from_secs(5), records.end(&serving.record, super::now())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => context.progress.note(&format!("sentinel: the session's end was not recorded: {error}\n")),
         Err(_) => context.progress.note("sentinel: the session's end was not recorded in time\n"),

@@ -18,6 +18,9 @@ async fn site(context: &Context, table: &SessionTable) -> Result<(Site, Table), 
     Ok((site, table))
 }
 
+const OLD_FORM: &str = "an older version of sentinel wrote its record and serves it, and does not look for revocations";
+const END_IT: &str = "end its process, and start the server with this version of sentinel";
+
 fn document(command: &str, session: &Session) -> serde_json::Value {
     json::document(command, json!({ "session": session }))
 }
@@ -42,6 +45,9 @@ pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exi
     let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
         return Err(table.lacks("session", &args.id, "server-sessions"));
     };
+    if session.old_form {
+        context.progress.note(&format!("sentinel: session {}: {OLD_FORM}; {END_IT}\n", session.id));
+    }
     context.terminal.records(|| rendered(&session), || document("server-session", &session));
     Ok(Exit::Done)
 }
@@ -51,10 +57,22 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
     let user = site.user().await?;
     let mark = random(access::id())?;
     let sessions = Sessions(site.gateway.records(&table.name));
-    let revoked = sessions.revoke(&args.id, (&user.name, &args.reason), &mark, now()).await;
+    let revoked = sessions.revoke(&args.id, (&user, &args.reason), &mark, now()).await;
     let session = match revoked.map_err(|error| site.of_table(context, &table, error))? {
         Revoked::Done(session) => session,
         Revoked::Unknown => return Err(table.lacks("session", &args.id, "server-sessions")),
+        Revoked::Unseen => {
+            let message = format!("there is no session {} in the table {} ({})", args.id, table.name, table.source);
+            let hint = "the revocation is recorded all the same, and holds if the session's record comes back";
+            return Err(Error::usage(message, hint));
+        }
+        Revoked::Ended(session) => {
+            let message = format!("session {} is ended already", session.id);
+            return Err(denied(message, "the revocation is recorded all the same, and holds if its record changes"));
+        }
+        Revoked::Over(session) if session.old_form && session.status != Status::Revoked => {
+            return Err(denied(format!("session {} cannot be revoked: {OLD_FORM}", args.id), END_IT));
+        }
         Revoked::Over(session) => {
             let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
             let message = format!("session {} is {}{by} already", args.id, session.status.word());

@@ -89,6 +89,33 @@ pub fn set_number(world: &World, table: &str, id: &str, name: &str, value: i64) 
     world.aws("DynamoDB_20120810.UpdateItem", &body);
 }
 
+/// Writes a record behind the binary's back, as an attacker who may write to the table does. Its attributes are in the
+/// JSON of DynamoDB.
+pub fn put_item(world: &World, table: &str, item: &Value) {
+    world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": table, "Item": item }));
+}
+
+/// Returns the record with this key.
+#[track_caller]
+pub fn get_item(world: &World, table: &str, id: &str) -> Value {
+    let body = json!({ "TableName": table, "Key": { "id": { "S": id } }, "ConsistentRead": true });
+    world.aws("DynamoDB_20120810.GetItem", &body)["Item"].clone()
+}
+
+/// Deletes a record behind the binary's back.
+pub fn delete_item(world: &World, table: &str, id: &str) {
+    let body = json!({ "TableName": table, "Key": { "id": { "S": id } } });
+    world.aws("DynamoDB_20120810.DeleteItem", &body);
+}
+
+/// Returns the record of the only place in the table of break-glass events.
+#[track_caller]
+pub fn place_key(world: &World) -> String {
+    let table = world.aws("DynamoDB_20120810.Scan", &json!({ "TableName": "sentinel-breakglass" }));
+    let keys = table["Items"].as_array().unwrap().iter().map(|item| item["id"]["S"].as_str().unwrap().to_owned());
+    keys.filter(|key| key.starts_with("place#")).collect::<Vec<_>>().join(" ")
+}
+
 pub fn now() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(since.as_secs()).unwrap()

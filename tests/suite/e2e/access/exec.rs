@@ -388,3 +388,37 @@ fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
     assert!(run.stderr.contains("no AWS region is known"), "{}", run.stderr);
     assert!(world.calls().is_empty());
 }
+
+#[test]
+fn a_refusal_says_what_would_have_let_the_user_in() {
+    let world = provisioned();
+    let policy = r#"version: "1"
+rules:
+  - { name: servers, effect: allow, conditions: { users: [alice], mode: [server] } }
+  - { name: operators, effect: allow, conditions: { users: [Bob@example.com, carol, dave] } }
+  - name: a-day-of-the-week
+    effect: allow
+    conditions: { users: [alice], time: { days: [DAY], timezone: Europe/Zurich } }
+  - { name: rest, effect: deny }
+"#;
+    // Tomorrow, wherever the test runs: the day after the next is never today in Zurich.
+    let days = ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+    let day = days[usize::try_from(super::now() / 86_400 + 2).unwrap() % 7];
+    put_policy(&world, "dev", &policy.replace("DAY", &day.to_lowercase()));
+    let run = world.run_as("alice", &["exec", "--profile", "dev", "--log-stderr", "--", "true"]).expect(1);
+    let server = "rule \"servers\" would allow it through a credential server (sentinel exec --server)";
+    let later = format!("rule \"a-day-of-the-week\" would allow it {day} (Europe/Zurich); next from {day} 20");
+    assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
+    let would = decisions(&run.stderr).pop().unwrap()["would_allow"].clone();
+    assert_eq!((&would[0]["rule"], &would[0]["mode"]), (&json!("servers"), &json!("server")));
+    assert!(would[1]["from"].is_string() && would[0]["from"].is_null(), "{would}");
+    // Other users stay unnamed, but for one who is most likely meant.
+    let run = world.run_as("mallory", &["credentials", "--profile", "dev"]).expect(1);
+    assert!(run.stderr.contains("rule \"operators\" would allow it for 3 other users"), "{}", run.stderr);
+    assert!(!run.stderr.contains("carol"), "{}", run.stderr);
+    let run = world.run_as("bob", &["credentials", "--profile", "dev"]).expect(1);
+    assert!(run.stderr.contains("for Bob@example.com, and names are compared letter by letter"), "{}", run.stderr);
+    let args = ["breakglass", "--profile", "dev", "--reason-code", "incident", "--justification"];
+    let run = world.run_as("alice", &[&args[..], &["The database is down, nobody is awake"]].concat()).expect(1);
+    assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
+}

@@ -70,9 +70,9 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
         (&json!("active"), &json!(format!("alice={}", served.id)))
     );
 
-    // Its answer is lost, and whoever revoked it is told all the same that they did.
+    // Its answer is lost, and bob is told all the same that it is revoked by him.
     for _ in 0..4 {
-        world.lose("UpdateItem");
+        world.lose("PutItem");
     }
     let revoked = world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0).json();
     assert_eq!((&revoked["session"]["status"], &revoked["session"]["revoked_by"]), (&json!("revoked"), &json!("bob")));
@@ -255,4 +255,143 @@ fn a_server_that_is_killed_serves_nobody() {
     // It stays listed until a day has passed without a sign of life, and can be revoked meanwhile.
     world.run_as("bob", &["server-revoke", &served.id, "--reason", "cleaning up"]).expect(0);
     finish(world.command_as("bob", &["server-session", &served.id]).spawn().unwrap()).expect(0);
+}
+
+const TABLE: &str = "sentinel-sessions";
+
+#[test]
+fn nothing_that_is_written_to_a_session_revives_it() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    assert_eq!(served.fetch().0, 200);
+    let key = format!("session#{}", served.id);
+    let written = super::get_item(&world, TABLE, &key);
+    assert_eq!(written["user_arn"]["S"], "arn:aws:iam::123456789012:user/alice");
+    world.run_as("bob", &["server-revoke", &served.id, "--reason", "laptop stolen"]).expect(0);
+    // The session's own record stays as its server wrote it.
+    assert_eq!(super::get_item(&world, TABLE, &key)["status"]["S"], "active");
+    let revocation = super::get_item(&world, TABLE, &format!("revocation#{}", served.id));
+    assert_eq!(revocation["revoked_by_arn"]["S"], "arn:aws:iam::123456789012:user/bob");
+    assert!(revocation["expires_at"].is_null(), "TTL must not take a revocation back");
+    let refused = |what: &str| {
+        assert_eq!(served.fetch().0, 403, "{what}");
+        let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
+        assert_eq!((&session["status"], &session["revoked_by"]), (&json!("revoked"), &json!("bob")), "{what}");
+        let listed = |status: &str| {
+            let run = world.run_as("bob", &["server-sessions", "--status", status]).expect(0).json();
+            run["sessions"].as_array().unwrap().len()
+        };
+        assert_eq!([listed("active"), listed("revoked")], [0, 1], "{what}");
+    };
+    refused("as revoked");
+    super::put_item(&world, TABLE, &written);
+    refused("written anew");
+    super::delete_item(&world, TABLE, &key);
+    assert_eq!(served.fetch().0, 403);
+    super::put_item(&world, TABLE, &written);
+    refused("deleted and written anew");
+    super::set_number(&world, TABLE, &key, "expires_at", 4_102_444_800);
+    super::set_number(&world, TABLE, &key, "last_seen_at", 4_102_444_800);
+    refused("with times in 2100");
+    // The process remembers it, even without the record.
+    super::delete_item(&world, TABLE, &format!("revocation#{}", served.id));
+    assert_eq!(served.fetch().0, 403);
+    served.end();
+}
+
+#[test]
+fn a_session_is_revoked_whatever_its_record_says() {
+    let world = provisioned();
+    let change = |key: &str, name: &str, value: Value| {
+        let mut item = super::get_item(&world, TABLE, key);
+        item[name] = value;
+        super::put_item(&world, TABLE, &item);
+        item
+    };
+    let revoke = |id: &str| world.run_as("bob", &["server-revoke", id, "--reason", "leak"]);
+    for (name, value, code) in [
+        ("status", json!({ "S": "ended" }), 1),
+        ("status", json!({ "S": "revoked" }), 0),
+        ("status", json!({ "S": "x" }), 1),
+        ("started_at", json!({ "N": "1" }), 0),
+        ("expires_at", json!({ "N": "1" }), 0),
+        ("last_seen_at", json!({ "S": "x" }), 0),
+    ] {
+        let served = Served::start(&world, "alice", &["--profile", "served"]);
+        let key = format!("session#{}", served.id);
+        let before = super::get_item(&world, TABLE, &key);
+        change(&key, name, value.clone());
+        assert_eq!(revoke(&served.id).code, code, "{name}: {value}");
+        super::put_item(&world, TABLE, &before);
+        assert_eq!(served.fetch().0, 403, "{name}: {value}");
+        served.end();
+    }
+    // Also one whose record is hidden meanwhile.
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    let key = format!("session#{}", served.id);
+    let before = super::get_item(&world, TABLE, &key);
+    super::delete_item(&world, TABLE, &key);
+    let unseen = revoke(&served.id).expect(1);
+    assert!(unseen.stderr.contains("the revocation is recorded all the same"), "{}", unseen.stderr);
+    super::put_item(&world, TABLE, &before);
+    assert_eq!(served.fetch().0, 403);
+    served.end();
+    let unknown = revoke("no-such-session").expect(1);
+    assert!(unknown.stderr.contains("there is no session no-such-session"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_server_goes_by_the_record_that_it_wrote() {
+    let world = provisioned();
+    for (name, value) in [
+        ("profile", json!({ "S": "prod" })),
+        ("user", json!({ "S": "bob" })),
+        ("user_arn", json!({ "S": "arn:aws:iam::123456789012:user/bob" })),
+        ("server_instance_id", json!({ "S": "other" })),
+        ("status", json!({ "S": "ended" })),
+    ] {
+        let served = Served::start(&world, "alice", &["--profile", "served"]);
+        assert_eq!(served.fetch().0, 200);
+        let key = format!("session#{}", served.id);
+        let mut item = super::get_item(&world, TABLE, &key);
+        item[name] = value;
+        super::put_item(&world, TABLE, &item);
+        assert_eq!(served.fetch().0, 403, "{name}");
+        served.end();
+    }
+    // A revocation that cannot be looked for lets nobody in, and is no refusal for good.
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    world.fail("GetItem", "AccessDeniedException", "revocation#");
+    assert_eq!(served.fetch().0, 503);
+    world.clear_faults();
+    assert_eq!(served.fetch().0, 200);
+    served.end();
+}
+
+#[test]
+fn of_many_who_revoke_a_session_one_does() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    let revoke = |_| world.command_as("bob", &["server-revoke", &served.id, "--reason", "x"]).spawn().unwrap();
+    let children: Vec<_> = (0..10).map(revoke).collect();
+    let runs: Vec<_> = children.into_iter().map(finish).collect();
+    assert_eq!((super::count(&runs, 0), super::count(&runs, 1)), (1, 9), "{runs:#?}");
+    served.end();
+}
+
+#[test]
+fn a_session_of_the_old_form_is_shown_with_what_to_do() {
+    let world = provisioned();
+    let id = "0123456789abcdef";
+    let item = json!({
+        "id": { "S": id }, "user": { "S": "alice" }, "profile": { "S": "served" }, "status": { "S": "active" },
+        "started_at": { "N": super::now().to_string() }, "expires_at": { "N": (super::now() + 60).to_string() },
+        "server_instance_id": { "S": "x" },
+    });
+    super::put_item(&world, TABLE, &item);
+    let shown = world.run_as("bob", &["server-session", id]).expect(0);
+    assert_eq!(shown.json()["session"]["old_form"], true);
+    assert!(shown.stderr.contains("an older version of sentinel wrote its record"), "{}", shown.stderr);
+    let revoked = world.run_as("bob", &["server-revoke", id, "--reason", "x"]).expect(1);
+    assert!(revoked.stderr.contains("end its process"), "{}", revoked.stderr);
 }

@@ -1,0 +1,117 @@
+//! How much break-glass a user has used for a profile, and whether the limits of the policy allow more.
+
+use jiff::Timestamp;
+
+use super::{Event, Events, LONGEST, end};
+use crate::access::gate::User;
+use crate::access::time::{later, read, text, whole};
+use crate::policy::BreakglassLimits;
+use crate::resource::call::{CallError, Class, QUERY};
+use crate::resource::record::{ID, Item, Query, Test, Value};
+use crate::resource::record_key::Prefix;
+
+/// The time over which events are counted, in seconds.
+const DAY: i64 = 24 * 3600;
+/// The most pages that are read to count events, of up to 1 MB each. Records that others put in the way must not delay
+/// an answer.
+const PAGES: usize = 10;
+
+/// The events that a user opened for a profile in the last 24 hours, other than the one in question.
+///
+/// An event counts with the time it was opened for, also when it was closed early: a closure is a record that the user may
+/// write, and must not give back anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub events: u32,
+    /// In seconds.
+    pub time: i64,
+}
+
+/// What is beyond the limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    Events,
+    /// With what is left, in seconds.
+    Hours {
+        left: i64,
+    },
+}
+
+impl Usage {
+    fn add(&mut self, item: &Item) {
+        let created_at = read(item, "created_at");
+        let time = created_at.and_then(|created_at| {
+            let end = end(item, created_at)?;
+            Some((end.as_second() - created_at.as_second()).clamp(0, LONGEST))
+        });
+        self.events = self.events.saturating_add(1);
+        self.time = self.time.saturating_add(time.unwrap_or(LONGEST));
+    }
+
+    /// Returns what the limits do not allow of one more event, which lasts for so many seconds.
+    pub fn excess(self, lasting: i64, limits: BreakglassLimits) -> Option<Excess> {
+        let left = i64::from(limits.hours) * 3600 - self.time;
+        match () {
+            () if self.events >= limits.events => Some(Excess::Events),
+            () if lasting > left => Some(Excess::Hours { left: left.max(0) }),
+            () => None,
+        }
+    }
+}
+
+impl Excess {
+    /// Returns the refusal in words.
+    pub fn words(self, user: &str, profile: &str, limits: BreakglassLimits) -> String {
+        let BreakglassLimits { events, hours } = limits;
+        let what = match self {
+            Self::Events if events == 1 => String::from("1 break-glass event"),
+            Self::Events => format!("{events} break-glass events"),
+            Self::Hours { .. } if hours == 1 => String::from("1 hour of break-glass"),
+            Self::Hours { .. } => format!("{hours} hours of break-glass"),
+        };
+        format!("the policy limits {user} to {what} for {profile} in any 24 hours, and this is more")
+    }
+}
+
+impl Events<'_> {
+    /// Counts the events of a user for a profile in the last 24 hours, without the one in question.
+    ///
+    /// # Errors
+    ///
+    /// Fails when not all of them can be counted.
+    pub async fn usage(
+        &self,
+        user: &User,
+        event: &Event,
+        limits: BreakglassLimits,
+        now: Timestamp,
+    ) -> Result<Usage, CallError> {
+        let since = later(now, -DAY);
+        let query = Query {
+            index: "invoker-index",
+            key: ("invoker", Value::text(&user.name)),
+            from: Some(("created_at", whole(since))),
+            filter: vec![Test::Is("profile", Value::text(&event.profile))],
+        };
+        let own = Prefix::Event.key(&event.id);
+        // A record that does not say whose it is counts: nobody may gain by leaving out who they are.
+        let counts = |item: &&Item| {
+            text(item, "invoker_arn").is_none_or(|arn| arn == user.arn)
+                && text(item, ID).as_ref() != Some(&own)
+                && read(item, "created_at").is_none_or(|at| at > since)
+        };
+        let mut usage = Usage::default();
+        let mut start = None;
+        for _ in 0..PAGES {
+            let page = self.0.page(&query, None, start).await?;
+            page.items.iter().filter(counts).for_each(|item| usage.add(item));
+            start = page.next;
+            if start.is_none() || usage.events >= limits.events {
+                return Ok(usage);
+            }
+        }
+        let message =
+            format!("the break-glass events of {} fill more than {PAGES} pages and were not counted", user.name);
+        Err(CallError::new(QUERY, Class::Rejected, message))
+    }
+}

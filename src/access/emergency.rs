@@ -1,0 +1,146 @@
+//! Break-glass at the gate: whether a policy lets an event open a profile, and whether an event is within its limits. The
+//! command that opens an event and the gate that it opens check the same, since a record can be written without either.
+
+use futures_util::future;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::breakglass::{Event, Events};
+use super::gate::{Decision, Gate, Remedy, Stopped, User, Verdict};
+use super::locks;
+use crate::policy::explain::explain;
+use crate::policy::{Ask, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
+use crate::resource::call::CallError;
+
+/// The part that a break-glass event had in a decision, as it is logged.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Breakglass {
+    pub action: Action,
+    pub reason_code: String,
+    pub justification: String,
+    /// The end of the access.
+    #[serde(serialize_with = "as_text")]
+    pub expires_at: Timestamp,
+}
+
+/// What was done with the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Opened,
+    /// It opened the gate.
+    Used,
+    /// Opening it, or the gate by it, was refused.
+    Refused,
+}
+
+fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
+}
+
+impl Breakglass {
+    /// Returns the part of an event.
+    pub fn of(event: &Event, action: Action) -> Self {
+        let Event { reason_code, justification, expires_at, .. } = event;
+        let (reason_code, justification) = (reason_code.clone(), justification.clone());
+        Self { action, reason_code, justification, expires_at: *expires_at }
+    }
+}
+
+/// What break-glass says to a user at the gate.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Emergency {
+    /// There is no event in force.
+    None,
+    Open(Event),
+    /// There is one, and it is beyond the limits.
+    Beyond(Event, String),
+}
+
+/// Returns the rule by which a user could use a break-glass event now, in one of the modes.
+fn rule_of<'p>(policy: &'p Policy, (user, profile): (&str, &str), at: Timestamp) -> Option<&'p Rule> {
+    let modes = [Mode::Cli, Mode::Server, Mode::CredentialProcess];
+    let decided = modes.into_iter().filter_map(|mode| evaluate(policy, &Ask { user, profile, mode, at }));
+    decided.into_iter().find(|rule| takes_breakglass(rule))
+}
+
+/// Returns whether a break-glass event counts as an approval for a rule.
+fn takes_breakglass(rule: &Rule) -> bool {
+    rule.effect == Effect::RequireApproval && rule.breakglass
+}
+
+impl Gate<'_> {
+    /// Returns what break-glass says to a user whom a rule asks for an approval.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a record cannot be read, or the events of the last 24 hours cannot be counted.
+    pub(super) async fn emergency(
+        &self,
+        user: &User,
+        rule: &Rule,
+        limits: BreakglassLimits,
+        now: Timestamp,
+    ) -> Result<Emergency, CallError> {
+        if !takes_breakglass(rule) {
+            return Ok(Emergency::None);
+        }
+        let events = Events(self.gateway.records(self.breakglass));
+        let Some(event) = events.active(user, self.profile, now).await? else { return Ok(Emergency::None) };
+        let usage = events.usage(user, &event, limits, now).await?;
+        let lasting = event.expires_at.as_second() - event.created_at.as_second();
+        Ok(match usage.excess(lasting, limits) {
+            Some(excess) => {
+                let why = excess.words(&user.name, self.profile, limits);
+                Emergency::Beyond(event, why)
+            }
+            None => Emergency::Open(event),
+        })
+    }
+
+    /// Decides whether a user may open a break-glass event now, by locks and the policy. With a yes come the policy's limits.
+    pub async fn may_open(
+        &self,
+        user: &User,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<(Decision, BreakglassLimits), Stopped> {
+        let locks = locks::read(self.gateway, self.locks, self.profile);
+        let (live, locks) = future::join(self.gateway.policy(self.parameter), locks).await;
+        let decision = match self.locked(self.undecided(user.clone(), Mode::Cli, id, now), locks)? {
+            Ok(decision) => decision,
+            Err(locked) => return Ok((locked, BreakglassLimits::default())),
+        };
+        let (decision, policy) = match self.policy_of(decision, live?) {
+            Ok(read) => read,
+            Err(refused) => return Ok((*refused, BreakglassLimits::default())),
+        };
+        let limits = policy.breakglass_limits;
+        let ask = Ask { user: &user.name, profile: self.profile, mode: Mode::Cli, at: now };
+        if let Some(rule) = rule_of(&policy, (&user.name, self.profile), now) {
+            let why = format!("rule \"{}\" takes an approval, and a break-glass event counts as one", rule.name);
+            return Ok((decision.by(rule).with(Verdict::Allow, why), limits));
+        }
+        let Some(rule) = evaluate(&policy, &ask) else {
+            let why = "no rule of the policy matches, and break-glass opens only what a rule puts behind an approval";
+            let refused = decision.refused(None, why);
+            return Ok((Decision { would_allow: explain(&policy, &ask), ..refused }, limits));
+        };
+        let name = &rule.name;
+        let (remedy, why) = match rule.effect {
+            Effect::RequireApproval => {
+                let why = format!("rule \"{name}\" takes an approval and says that break-glass does not count as one");
+                (Some(Remedy::Request), why)
+            }
+            Effect::Allow => (None, format!("rule \"{name}\" allows access without it")),
+            Effect::Deny => (None, format!("rule \"{name}\" denies access, and break-glass does not change that")),
+            Effect::RequireServer | Effect::RequireServerSession => {
+                let why = format!("rule \"{name}\" takes a credential server, and break-glass does not replace one");
+                (Some(Remedy::Server), why)
+            }
+        };
+        let would_allow = if rule.effect == Effect::Deny { explain(&policy, &ask) } else { Vec::new() };
+        let refused = decision.by(rule).refused(remedy, why);
+        Ok((Decision { would_allow, ..refused }, limits))
+    }
+}
