@@ -248,10 +248,15 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// A plan saved by `sentinel plan --out`: exactly that is done, or nothing if what it read has changed.
-    #[arg(value_name = "PLANFILE", conflicts_with_all = ["file", "only", "exclude", "targets", "prune", "adopt"])]
+    #[arg(value_name = "PLANFILE", conflicts_with_all = ["only", "exclude", "targets", "prune", "adopt"])]
     pub plan_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub manifest: ManifestArgs,
+    /// The manifest; with PLANFILE, the one that the plan must be for [default: sentinel.toml; with PLANFILE, the one that it
+    /// names, if that is below the current folder].
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Carry out PLANFILE without comparing it with a manifest: the account, region, role and AWS profile that it names are used.
+    #[arg(long, requires = "plan_file", conflicts_with = "file")]
+    pub detached: bool,
     #[command(flatten)]
     pub filter: FilterArgs,
     #[command(flatten)]

@@ -43,6 +43,8 @@ codes! {
     Interrupted = "E007",
     /// The time that the run was given was up.
     OutOfTime = "E008",
+    /// A result could not be written as JSON.
+    Unwritable = "E009",
     /// No credentials were found.
     NoCredentials = "E101",
     /// An SSO session is over, or was never begun.
@@ -91,6 +93,8 @@ codes! {
     Extent = "E404",
     /// Two targets are the same.
     Twins = "E405",
+    /// A saved plan is for something else than the manifest at hand.
+    Foreign = "E406",
     /// A policy, or the state of a record, says no.
     AccessDenied = "E501",
     /// The command to run could not be started.

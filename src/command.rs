@@ -14,6 +14,7 @@ mod output;
 mod pass;
 mod plan;
 mod policy;
+mod saved;
 mod status;
 mod tools;
 mod trace;
@@ -172,7 +173,8 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
         terminal.note(&report::render_faults(faults));
     }
     terminal.note(&report::text::error(error));
+    // An error's document is made of texts only.
     if terminal.json() {
-        terminal.either(String::new, || json::error(command, error));
+        let _ = terminal.either(String::new, || json::error(command, error));
     }
 }

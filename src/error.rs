@@ -81,7 +81,7 @@ pub enum Error {
     /// AWS did not do what a command cannot go on without.
     #[error("{}", aws_message(.0))]
     Aws(#[from] CallError),
-    #[error("{}", .0.message)]
+    #[error("{}", refusal_message(.0))]
     Refused(Refusal),
     /// A policy, or the state of a record, says no.
     #[error("{message}")]
@@ -95,6 +95,9 @@ pub enum Error {
     /// The embedded AWS could not be opened or served.
     #[error("the embedded AWS: {0}")]
     Local(String),
+    /// A result could not be written as JSON.
+    #[error("the result cannot be written as JSON: {0}")]
+    Unwritable(String),
     #[error("interrupted before anything was changed")]
     Interrupted,
     #[error("the time that --timeout gives was up before anything was changed")]
@@ -115,6 +118,10 @@ fn aws_message(error: &CallError) -> String {
     said.replacen(&format!("{action}: "), &format!("{doing} ({action}): "), 1)
 }
 
+fn refusal_message(refusal: &Refusal) -> String {
+    std::iter::once(&refusal.message).chain(&refusal.details).cloned().collect::<Vec<_>>().join("\n  ")
+}
+
 fn faults_message(faults: &[Fault]) -> String {
     let plural = if faults.len() == 1 { "" } else { "s" };
     format!("{} fault{plural}; nothing was read from AWS", faults.len())
@@ -131,6 +138,7 @@ impl Error {
         Self::Refused(Refusal {
             code: Code::UnusablePlan,
             message: format!("{path} cannot be carried out: {why}"),
+            details: Vec::new(),
             hint: String::from("make the plan again with: sentinel plan --out FILE"),
         })
     }
@@ -153,6 +161,7 @@ impl Error {
             Self::NotStarted { .. } => Code::NotStarted,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
             Self::Local(_) => Code::Local,
+            Self::Unwritable(_) => Code::Unwritable,
             Self::Interrupted => Code::Interrupted,
             Self::OutOfTime => Code::OutOfTime,
         }
@@ -184,6 +193,7 @@ impl Error {
                 Some(String::from("choose another folder with --local=PATH, or delete this one to begin anew"))
             }
             Self::OutOfTime => crate::explain::hint(Code::OutOfTime).map(str::to_owned),
+            Self::Unwritable(_) => crate::explain::hint(Code::Unwritable).map(str::to_owned),
             Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! One type, read from a file, built in memory by `init`, and written back as text that reads as the same value.
 
+mod conform;
 mod folder;
 mod layout;
 mod live;
@@ -15,10 +16,11 @@ use crate::resource::policy_parameter::Tier;
 use crate::resource::table::{Attribute, Class, Encryption, Projection, Ttl};
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
+pub use conform::conform;
 pub use folder::cases_file;
 pub use layout::Builtin;
 pub use live::is_uniform;
-pub use parse::{Parsed, check_region, parse};
+pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
 pub use resolve::{Loaded, Overrides, resolve};
 
 /// Where policies stand when nothing else is said.

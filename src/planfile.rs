@@ -1,11 +1,21 @@
 //! A saved plan: the plan itself, what it was made of, and a digest that shows whether someone changed it since.
+//!
+//! It is untrusted input. Whoever changes the file can make its digest right again, so that a plan is read only if it does and shows
+//! nothing that its own desired state does not lead to, and desires nothing that a manifest could not say: see `verify`.
+
+mod verify;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::diagnostic::Source;
+use crate::manifest::cases_file;
 use crate::reconcile::{Pass, Plan};
-use crate::resource::{DesiredResource, digest};
-use crate::review::Review;
+use crate::resource::{Address, DesiredResource, Kind, digest};
+use crate::review::{Material, Materials, Place, Review};
 
 /// The version of the file's format.
 pub const FORMAT_VERSION: u32 = 1;
@@ -21,6 +31,9 @@ pub struct PlanFile {
     pub kind: String,
     pub tool_version: String,
     pub manifest: Origin,
+    /// What the files say beside the manifest: the reviews follow from it.
+    #[serde(default)]
+    pub materials: SavedMaterials,
     /// One for each target.
     pub targets: Vec<SavedTarget>,
 }
@@ -31,6 +44,45 @@ pub struct Origin {
     pub path: String,
     /// `sha256:…` of its text.
     pub digest: String,
+}
+
+/// What a review is made of beside the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedMaterials {
+    /// Every resource of the manifest.
+    pub resources: BTreeMap<Address, SavedMaterial>,
+    /// The text of each file of cases, by its path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cases: BTreeMap<String, String>,
+    /// The tables of the manifest, by their names in it and in AWS.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tables: BTreeSet<String>,
+}
+
+/// Where a resource is in the manifest, and its policy file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedMaterial {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// As the manifest has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<String>,
+}
+
+impl SavedMaterials {
+    /// Returns what is saved of the materials; `policies` are the policy files as the manifest has them.
+    pub fn new(materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
+        let of = materials.of.iter().map(|(address, material)| {
+            let policy = policies.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter).cloned();
+            (address.clone(), SavedMaterial { line: material.place.as_ref().map(|place| place.line), policy })
+        });
+        let cases = materials.of.values().filter_map(|material| material.cases.as_ref());
+        Self {
+            resources: of.collect(),
+            cases: cases.map(|source| (source.path.clone(), source.text.clone())).collect(),
+            tables: materials.tables.clone(),
+        }
+    }
 }
 
 /// One target's plan, and how it is reached.
@@ -76,6 +128,8 @@ pub enum Unusable {
     OtherVersion { found: String },
     #[error("it was changed after it was made: its digest is not that of its text")]
     Edited,
+    #[error("sentinel makes no such plan: {why}")]
+    Impossible { why: String },
     #[error("it cannot be read: {why}")]
     Unreadable { why: String },
 }
@@ -91,9 +145,27 @@ fn digest_of(document: &Value) -> String {
 
 impl PlanFile {
     /// Returns the file that holds these plans.
-    pub fn new(manifest: Origin, targets: Vec<SavedTarget>) -> Self {
+    pub fn new(manifest: Origin, materials: SavedMaterials, targets: Vec<SavedTarget>) -> Self {
         let (kind, tool_version) = (KIND.to_owned(), TOOL_VERSION.to_owned());
-        Self { format_version: FORMAT_VERSION, kind, tool_version, manifest, targets }
+        Self { format_version: FORMAT_VERSION, kind, tool_version, manifest, materials, targets }
+    }
+
+    /// Returns what the reviews are made of.
+    pub fn materials(&self) -> Materials {
+        let SavedMaterials { resources, cases, tables } = &self.materials;
+        let folder = Path::new(&self.manifest.path).parent().unwrap_or(Path::new(""));
+        let path: std::sync::Arc<str> = self.manifest.path.as_str().into();
+        let of = resources.iter().map(|(address, saved)| {
+            let place = saved.line.map(|line| Place { path: std::sync::Arc::clone(&path), line });
+            let policy = saved.policy.as_ref().map(|policy| folder.join(policy));
+            let policy = policy.map(|path| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path));
+            let beside = policy.as_deref().map(|policy| cases_file(policy).display().to_string());
+            let cases = beside.and_then(|path| Some(Source::new(path.clone(), cases.get(&path)?.clone())));
+            (address.clone(), Material { place, policy: policy.map(|path| path.display().to_string()), cases })
+        });
+        let of: BTreeMap<Address, Material> = of.collect();
+        let profiles = of.keys().filter(|address| address.kind == Kind::PolicyParameter);
+        Materials { profiles: profiles.map(|address| address.key.clone()).collect(), tables: tables.clone(), of }
     }
 
     /// Returns its text.
@@ -107,7 +179,7 @@ impl PlanFile {
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
 
-    /// Reads a file's text.
+    /// Reads a file's text, and checks all that can be checked without AWS.
     ///
     /// # Errors
     ///
@@ -128,7 +200,10 @@ impl PlanFile {
         if document["digest"].as_str() != Some(&digest_of(&document)) {
             return Err(Unusable::Edited);
         }
-        serde_json::from_value(document).map_err(|error| Unusable::Unreadable { why: error.to_string() })
+        let file: Self =
+            serde_json::from_value(document).map_err(|error| Unusable::Unreadable { why: error.to_string() })?;
+        file.verify().map_err(|why| Unusable::Impossible { why })?;
+        Ok(file)
     }
 
     /// Returns whether a text is a saved plan, of whatever version: one that a newer plan may replace.
@@ -144,9 +219,35 @@ fn is_plan(document: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::{Scope, Target};
+    use crate::resource::caller::Caller;
 
+    /// Returns a file with one target and no resources.
     fn file() -> PlanFile {
-        PlanFile::new(Origin { path: String::from("sentinel.toml"), digest: digest("x") }, Vec::new())
+        let caller = Caller {
+            account: String::from("111111111111"),
+            arn: String::from("arn:aws:iam::111111111111:user/alice"),
+            user_id: String::new(),
+        };
+        let target = Target {
+            name: None,
+            region: String::from("us-east-1"),
+            region_source: String::from("the manifest"),
+            policy_root: String::from("/s"),
+            caller: Some(caller),
+            local: None,
+        };
+        let plan = Plan {
+            target,
+            scope: Scope::default(),
+            resources: Vec::new(),
+            unmanaged: Vec::new(),
+            unlisted: Vec::new(),
+        };
+        let (connection, review) = (SavedConnection::default(), Review::default());
+        let target = SavedTarget { connection, plan, desired: Vec::new(), review };
+        let origin = Origin { path: String::from("sentinel.toml"), digest: digest("x") };
+        PlanFile::new(origin, SavedMaterials::default(), vec![target])
     }
 
     #[test]
@@ -169,5 +270,38 @@ mod tests {
         let other = text.replace(&version, "\"tool_version\": \"9.9.9\"");
         assert_eq!(PlanFile::read(&other), Err(Unusable::OtherVersion { found: String::from("9.9.9") }));
         assert_eq!(PlanFile::read(&text.replace("sentinel.toml", "other.toml")), Err(Unusable::Edited));
+    }
+
+    #[test]
+    fn a_plan_for_nowhere_or_another_account_than_its_role_is_refused() {
+        let why = |forge: &dyn Fn(&mut PlanFile)| {
+            let mut forged = file();
+            forge(&mut forged);
+            match PlanFile::read(&forged.to_text().unwrap()) {
+                Err(Unusable::Impossible { why }) => why,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(why(&|file| file.targets.clear()), "it has no target");
+        assert!(why(&|file| file.targets[0].plan.target.caller = None).contains("whose account"));
+        for root in ["", "/", "/a/b/../../c"] {
+            assert!(why(&|file| file.targets[0].plan.target.policy_root = root.to_owned()).contains("policy root"));
+        }
+        assert!(why(&|file| file.targets[0].plan.target.region = String::from("x\n")).contains("region"));
+        assert!(why(&|file| file.targets[0].plan.target.name = Some(String::from("../x"))).contains("target"));
+        let account = |file: &mut PlanFile, account: &str| {
+            file.targets[0].plan.target.caller.as_mut().unwrap().account = account.to_owned();
+        };
+        assert!(why(&|file| account(file, "1")).contains("account"));
+        assert!(why(&|file| account(file, "222222222222")).contains("222222222222"));
+        let role = |file: &mut PlanFile, role: &str| file.targets[0].connection.role_arn = Some(role.to_owned());
+        assert!(why(&|file| role(file, "admin")).contains("role"));
+        assert!(why(&|file| role(file, "arn:aws:iam::222222222222:role/admin")).contains("222222222222"));
+        assert!(why(&|file| file.targets[0].connection.aws_profile = Some(String::new())).contains("AWS profile"));
+        assert!(why(&|file| file.targets[0].connection.local = Some(String::from("x"))).contains("embedded AWS"));
+        assert!(why(&|file| file.targets[0].plan.target.local = Some(String::from("x"))).contains("embedded AWS"));
+        assert!(why(&|file| file.targets[0].plan.scope.prune = true).contains("ownership tag"));
+        assert!(why(&|file| file.targets[0].plan.scope.only = vec![String::from("[")]).contains("filter"));
+        assert!(why(&|file| file.targets.push(file.targets[0].clone())).contains("target"));
     }
 }

@@ -12,9 +12,9 @@ pub use estimate::Estimate;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
 use crate::provider::{Execute, Observe};
-use crate::resource::DesiredResource;
 use crate::resource::call::CallError;
 use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::{DesiredResource, Observed, ObservedResource, Pair};
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -69,6 +69,28 @@ pub async fn look(
     let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };
     guard::allow(&mut plan, &allowed);
     Ok(Pass { plan, desired })
+}
+
+/// Returns what was planned of a resource that was not there, or could not be read: it follows from what is desired alone. Of one that
+/// is there it does not.
+pub fn foreseen(desired: &DesiredResource, planned: &ResourcePlan, scope: &Scope) -> Option<ResourcePlan> {
+    fn observed<T>(planned: &ResourcePlan) -> Option<Observed<T>> {
+        match &planned.seen {
+            Seen::Absent => Some(Observed::Absent),
+            // Its message is AWS's, and not foreseen.
+            Seen::Unknown => planned.gaps.first().cloned().map(Observed::Unknown),
+            Seen::Present(_) => None,
+        }
+    }
+    let observed = match desired {
+        DesiredResource::Policy(policy) => {
+            ObservedResource::Policy(Pair { desired: policy, observed: observed(planned)? })
+        }
+        DesiredResource::Table(table) => {
+            ObservedResource::Table(Box::new(Pair { desired: table, observed: observed(planned)? }))
+        }
+    };
+    Some(diff::resource(&observed, scope.intent))
 }
 
 /// Carries out a plan, then observes again to see whether live is now as desired.

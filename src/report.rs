@@ -1,6 +1,7 @@
 //! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
 
 pub mod access;
+mod contents;
 mod escape;
 pub mod explained;
 mod faults;
@@ -23,8 +24,9 @@ use std::io::{IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 
 use crate::cli::{Color, LogFormat};
+use crate::error::Error;
 
-pub use escape::{escape, escape_json, escape_lines};
+pub use escape::{escape, escape_json, escape_lines, guard};
 pub use faults::render as render_faults;
 pub use progress::LiveProgress;
 
@@ -43,6 +45,11 @@ fn paint(style: Style, text: impl std::fmt::Display) -> String {
 /// Returns text without its styles.
 pub fn without_colour(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
+}
+
+/// Returns a whole output for a file: without colors, and with nothing in it that is obeyed.
+pub fn for_file(text: &str) -> String {
+    without_colour(&guard(text))
 }
 
 /// The two streams a command writes to: results on stdout, everything else on stderr.
@@ -73,8 +80,17 @@ impl Terminal {
         }
     }
 
-    /// Writes a result. A reader that went away is no fault of ours, so a broken pipe is silent.
+    /// Writes a result. A reader that closed the pipe is no error.
     pub fn result(self, text: &str) {
+        self.write(&guard(text));
+    }
+
+    /// Writes the annotations of a workflow, which its runner obeys: nothing else may.
+    pub fn commands(self, text: &str) {
+        self.write(text);
+    }
+
+    fn write(self, text: &str) {
         let mut stream = anstream::AutoStream::new(std::io::stdout(), self.choice());
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
@@ -85,23 +101,45 @@ impl Terminal {
             tracing::info!("{}", without_colour(text).trim());
             return;
         }
+        let text = guard(text);
         let mut stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
     /// Writes a text result, or the JSON one when that is wanted.
-    pub fn either(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
-        if self.json {
-            self.result(&json::text(&json()));
-        } else {
-            self.result(&text());
+    ///
+    /// # Errors
+    ///
+    /// Fails when the document cannot be written as JSON.
+    pub fn either(self, text: impl FnOnce() -> String, json: impl FnOnce() -> json::Document) -> Result<(), Error> {
+        match self.json {
+            true => self.result(&json::text(&json()?)),
+            false => self.result(&text()),
         }
+        Ok(())
     }
 
-    /// Writes records: a table for people on a terminal, the JSON document for whoever else reads.
-    pub fn records(self, text: impl FnOnce() -> String, json: impl FnOnce() -> serde_json::Value) {
+    /// The same for a text that a program reads, in which a mark of a workflow may mean something else.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the document cannot be written as JSON.
+    pub fn script(self, text: impl FnOnce() -> String, json: impl FnOnce() -> json::Document) -> Result<(), Error> {
+        match self.json {
+            true => self.result(&json::text(&json()?)),
+            false => self.write(&escape::guard_script(&text())),
+        }
+        Ok(())
+    }
+
+    /// Writes records: a table for people on a terminal, otherwise the JSON document.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the document cannot be written as JSON.
+    pub fn records(self, text: impl FnOnce() -> String, json: impl FnOnce() -> json::Document) -> Result<(), Error> {
         let json_wanted = self.json || !std::io::stdout().is_terminal();
-        Self { json: json_wanted, ..self }.either(text, json);
+        Self { json: json_wanted, ..self }.either(text, json)
     }
 
     /// Returns the columns of the terminal that results go to, if they go to one.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::FieldValue;
 use crate::diagnostic::{Faults, Source};
-use crate::policy::cases::{self, judge};
+use crate::policy::cases::{self, Expected, judge};
 use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{Direction, Meaning, Policy, meaning, parse};
 use crate::reconcile::{Action, Plan, ResourcePlan};
@@ -74,10 +74,10 @@ pub struct CaseChange {
     pub line: usize,
     /// What the live policy says; nothing where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub before: Option<String>,
+    pub before: Option<Expected>,
     /// What the desired policy says.
-    pub after: String,
-    pub expected: String,
+    pub after: Expected,
+    pub expected: Expected,
     pub passes: bool,
 }
 
@@ -190,9 +190,9 @@ fn case_changes(
             name: case.name.clone(),
             path: source.path.clone(),
             line: case.line,
-            before: before.map(|before| before.word().to_owned()),
-            after: after.found.word().to_owned(),
-            expected: case.expect.word().to_owned(),
+            before,
+            after: after.found,
+            expected: case.expect,
             passes: after.passed,
         })
     });
@@ -202,7 +202,7 @@ fn case_changes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Effect, cases::Expected};
+    use crate::policy::Effect;
 
     const BEFORE: &str = "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [alice] } }\n";
     const AFTER: &str = "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { users: [bob] } }\n";
@@ -217,7 +217,7 @@ mod tests {
         let told = |before: Option<&Policy>| -> Vec<String> {
             let changes = case_changes(&source, before, &policy(AFTER), |profile| profile == "elsewhere");
             let line = |one: &CaseChange| {
-                let before = one.before.as_deref().unwrap_or("none");
+                let before = one.before.map_or("none", Expected::word);
                 format!("{} {before} -> {} ({})", one.line, one.after, if one.passes { "as expected" } else { "fails" })
             };
             changes.iter().map(line).collect()

@@ -1,26 +1,140 @@
-//! Whatever stands in a file given as a saved plan: it is refused, or read; what is read is written and read back as it was, and
-//! shown in every format.
+//! A file given as a saved plan: it is refused, or read; what is read is written and read back as it was, could be said by a manifest,
+//! and is shown in every format with nothing in it that is obeyed.
+//!
+//! A fuzzer finds no digest, and changes JSON so that it is JSON no more. So the bytes are also taken as a list of changes to a plan:
+//! which text, and what it becomes. The digest is then made right, as whoever forges a plan does.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sentinel::cli::Format;
-use sentinel::planfile::PlanFile;
+use sentinel::error::Error;
+use sentinel::manifest::{check_account, check_region, check_role, conform};
+use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::report::output::{Body, Part, Shown};
+use sentinel::report::{guard, text, without_colour};
+use sentinel::resource::policy_parameter::check_root;
+use serde_json::Value;
 
-fuzz_target!(|text: &str| {
-    let _ = PlanFile::read(text);
-    // No fuzzer finds a digest: what lies behind it is read as if it were right.
-    let Ok(file) = serde_json::from_str::<PlanFile>(text) else { return };
-    let Ok(written) = file.to_text() else { return };
-    if let Ok(read) = PlanFile::read(&written) {
-        assert_eq!(read, file);
-    }
+/// A plan with something of everything.
+const SEED: &str = include_str!("../seeds/plan_file/plan.json");
+
+fuzz_target!(|input: &str| {
+    let _ = PlanFile::read(input);
+    let document = serde_json::from_str(input).unwrap_or_else(|_| changed(input));
+    let file = match serde_json::from_value::<PlanFile>(document) {
+        Ok(file) => file,
+        Err(error) => return refused(&Unusable::Unreadable { why: error.to_string() }),
+    };
     for target in &file.targets {
         let part =
             Part { name: target.plan.target.name.as_deref(), body: Ok(Body::Plan(&target.plan, &target.review)) };
-        let shown = Shown { command: "show", preface: None, parts: vec![part] };
-        for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
-            let _ = shown.render(format, Some(80));
+        show(&Shown { command: "show", preface: Some(text::plan_file(&file)), parts: vec![part] });
+    }
+    let Ok(written) = file.to_text() else { return };
+    match PlanFile::read(&written) {
+        Ok(read) => {
+            assert_eq!(read, file);
+            admitted(&read);
         }
+        Err(why) => refused(&why),
     }
 });
+
+/// Returns the plan with the changes that the input says: each line is a number of a text in it, and what it becomes.
+fn changed(input: &str) -> Value {
+    let mut document: Value = serde_json::from_str(SEED).unwrap_or_default();
+    for line in input.split('\u{1e}').take(8) {
+        let number = line.bytes().take(2).fold(0, |number, byte| number * 256 + usize::from(byte));
+        let text: String = line.chars().skip(2).collect();
+        let count = count(&document);
+        if count > 0 {
+            put(&mut document, &mut (number % count), &text);
+        }
+    }
+    document
+}
+
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(count).sum(),
+        Value::Object(fields) => fields.values().map(|value| 1 + count(value)).sum(),
+        _ => 1,
+    }
+}
+
+/// Changes one leaf, or one key; returns whether it did.
+fn put(value: &mut Value, left: &mut usize, text: &str) -> bool {
+    match value {
+        Value::Array(items) => items.iter_mut().any(|item| put(item, left, text)),
+        Value::Object(fields) => {
+            let keys: Vec<String> = fields.keys().cloned().collect();
+            for key in keys {
+                if *left == 0 {
+                    // A change of a key, or no such field at all.
+                    let value = fields.remove(&key).unwrap_or_default();
+                    if !text.is_empty() {
+                        fields.insert(text.to_owned(), value);
+                    }
+                    return true;
+                }
+                *left -= 1;
+                if fields.get_mut(&key).is_some_and(|value| put(value, left, text)) {
+                    return true;
+                }
+            }
+            false
+        }
+        leaf if *left == 0 => {
+            *leaf = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()));
+            true
+        }
+        _ => {
+            *left -= 1;
+            false
+        }
+    }
+}
+
+/// What is read can do no more than a manifest.
+fn admitted(file: &PlanFile) {
+    assert!(!file.targets.is_empty());
+    for saved in &file.targets {
+        let target = &saved.plan.target;
+        let account = target.caller.as_ref().map(|caller| caller.account.as_str());
+        assert!(account.is_some_and(|account| check_account(account).is_ok()));
+        assert!(check_region(&target.region).is_ok() && check_root(&target.policy_root).is_ok());
+        assert!(saved.connection.role_arn.as_ref().is_none_or(|role| check_role(role).is_ok()));
+        for desired in &saved.desired {
+            assert_eq!(conform(desired, &target.policy_root), Ok(()));
+            let address = desired.address();
+            let name = desired.name();
+            assert!(desired.as_table().is_some() || name == format!("{}/{}", target.policy_root, address.key));
+        }
+    }
+}
+
+fn refused(why: &Unusable) {
+    let error = Error::unusable_plan("p.json", why);
+    plain(&without_colour(&text::error(&error)));
+    show(&Shown { command: "show", preface: None, parts: vec![Part { name: None, body: Err(&error) }] });
+}
+
+fn show(shown: &Shown<'_>) {
+    for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
+        // On a terminal lines are broken, where no workflow's runner reads them.
+        let _ = shown.render(format, Some(80));
+        let Ok(output) = shown.render(format, None) else { panic!("a plan has a form in every format") };
+        match format {
+            Format::Github => {
+                let ours = ["::error ", "::warning ", "::notice "];
+                assert!(output.lines().all(|line| ours.iter().any(|head| line.starts_with(head))), "{output:?}");
+            }
+            _ => plain(&without_colour(&output)),
+        }
+    }
+}
+
+/// The last gate finds nothing to do.
+fn plain(output: &str) {
+    assert_eq!(guard(output), output);
+}

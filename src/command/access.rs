@@ -335,13 +335,13 @@ fn show_list<T: Serialize>(
     (what, by): (&str, &[(&str, Option<&str>)]),
     listed: &Listed<T>,
     rendered: fn(&Listing<'_>, &[T]) -> String,
-) {
+) -> Result<(), Error> {
     let width = context.terminal.width();
     let listing = Listing { what, by, table: &table.name, more: listed.more, now: now(), width };
     context.terminal.records(
         || rendered(&listing, &listed.records),
         || json::document(command, json!({ "table": table.name, key: listed.records, "more": listed.more })),
-    );
+    )
 }
 
 /// The one clock of these commands.
@@ -355,7 +355,12 @@ fn random(made: Result<String, getrandom::Error>) -> Result<String, Error> {
     made.map_err(|error| Error::usage(format!("the system gives no random bits: {error}"), "is /dev/urandom there?"))
 }
 
-/// Returns a refusal that a record's state, or who asks, gives reason to.
+/// Returns a refusal that a record's state, or who asks, gives reason to. It is one line, whatever a record holds.
 fn denied(message: String, hint: impl Into<String>) -> Error {
+    denied_in_lines(crate::report::escape(&message), hint)
+}
+
+/// Returns a refusal of several lines, each put together from texts that are escaped.
+fn denied_in_lines(message: String, hint: impl Into<String>) -> Error {
     Error::Denied { message, hint: Some(hint.into()).filter(|hint| !hint.is_empty()) }
 }

@@ -39,10 +39,10 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         [(None, documents)] => json::document("iam", json!({ "policies": documents })),
         several => {
             let named = several.iter().map(|(name, documents)| json!({ "name": name, "policies": documents }));
-            json::targets("iam", named.collect())
+            json::targets("iam", named.map(Ok))
         }
     };
-    context.terminal.either(|| text(&policies), json);
+    context.terminal.either(|| text(&policies), json)?;
     Ok(Exit::Done)
 }
 

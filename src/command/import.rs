@@ -74,7 +74,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         warnings: import.warnings,
         written,
     };
-    context.terminal.either(|| render(&imported), || json::document("import", &imported));
+    context.terminal.either(|| render(&imported), || json::document("import", &imported))?;
     Ok(if imported.differs.is_empty() { Exit::Done } else { Exit::Error })
 }
 

@@ -58,22 +58,22 @@ pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit
     let terminal = context.terminal;
     if request.init.print_manifest {
         let document = || json::document(request.command, json!({ "manifest": manifest.to_toml() }));
-        terminal.either(|| manifest.to_toml(), document);
+        terminal.script(|| manifest.to_toml(), document)?;
         return Ok(Exit::Done);
     }
     if let Some(path) = &request.init.write_manifest {
         write(path, &manifest.to_toml())?;
         let written = json!({ "written": path.display().to_string() });
         let next = format!("Wrote {0}. Next: sentinel plan -f {0}\n", path.display());
-        terminal.either(|| next, || json::document(request.command, written));
+        terminal.either(|| next, || json::document(request.command, written))?;
         return Ok(Exit::Done);
     }
     let project = context.project_in_memory(&manifest)?;
     if request.generate_iam {
         let region = context.region(&manifest.aws).await.map(|region| region.name);
         let document = iam::document(region.as_deref(), &project.loaded.policy_root, &project.loaded.desired);
-        let pretty = || serde_json::to_string_pretty(&document).unwrap_or_default() + "\n";
-        terminal.either(pretty, || json::document(request.command, json!({ "policy": document })));
+        let document = json::value(&document)?;
+        terminal.either(|| json::text(&document), || json::document(request.command, json!({ "policy": document })))?;
         return Ok(Exit::Done);
     }
     let scope = Scope { ownership: manifest.aws.ownership_key(), ..Scope::of(Intent::CreateOnly) };

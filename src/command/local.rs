@@ -42,7 +42,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
             )
         },
         json,
-    );
+    )?;
     tokio::select! {
         () = server.run() => {}
         _ = tokio::signal::ctrl_c() => {}

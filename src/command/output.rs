@@ -6,25 +6,25 @@ use std::path::Path;
 use super::context::Context;
 use crate::cli::{Format, OutputArgs};
 use crate::error::Error;
-use crate::report::Terminal;
 use crate::report::output::{Part, Shown};
+use crate::report::{Terminal, for_file};
 
 impl Context {
     /// Shows it: first to the files that are asked for, then on stdout.
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
-            let text = plain(&shown.render(format, None));
+            let text = written(shown, format)?;
             std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
         }
         let terminal = self.terminal;
         let format = args.format.unwrap_or(if terminal.json() { Format::Json } else { Format::Text });
         match format {
-            Format::Text => terminal.result(&shown.render(format, terminal.width())),
+            Format::Text => terminal.result(&shown.render(format, terminal.width())?),
             Format::Github => {
-                summarise(&plain(&shown.render(Format::Markdown, None)))?;
-                terminal.result(&shown.workflow_log(&token()?));
+                summarise(&for_file(&shown.render(Format::Markdown, None)?))?;
+                terminal.commands(&shown.workflow_log(&token()?));
             }
-            format => terminal.result(&shown.render(format, None)),
+            format => terminal.result(&shown.render(format, None)?),
         }
         Ok(())
     }
@@ -35,15 +35,23 @@ impl Context {
 pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
     let shown = Shown { command, preface: None, parts: vec![Part { name: None, body: Err(error) }] };
     for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
-        let _ = std::fs::write(path, plain(&shown.render(format, None)));
+        if let Ok(text) = written(&shown, format) {
+            let _ = std::fs::write(path, text);
+        }
     }
     match args.format {
         None | Some(Format::Text | Format::Json) => {}
         Some(Format::Github) => {
-            let _ = summarise(&plain(&shown.render(Format::Markdown, None)));
-            terminal.result(&shown.render(Format::Github, None));
+            if let Ok(markdown) = shown.render(Format::Markdown, None) {
+                let _ = summarise(&for_file(&markdown));
+            }
+            terminal.commands(&shown.annotations());
         }
-        Some(format) => terminal.result(&shown.render(format, None)),
+        Some(format) => {
+            if let Ok(text) = shown.render(format, None) {
+                terminal.result(&text);
+            }
+        }
     }
 }
 
@@ -84,8 +92,12 @@ pub(super) fn is_link(path: &Path) -> bool {
     !path.starts_with("/dev") && path.symlink_metadata().is_ok_and(|found| found.is_symlink())
 }
 
-fn plain(text: &str) -> String {
-    crate::report::without_colour(text)
+/// Returns what a file gets. A workflow's annotations are commands, and nothing else is.
+fn written(shown: &Shown<'_>, format: Format) -> Result<String, Error> {
+    match format {
+        Format::Github => Ok(shown.annotations()),
+        format => Ok(for_file(&shown.render(format, None)?)),
+    }
 }
 
 fn unwritten(path: &Path, error: &std::io::Error) -> Error {

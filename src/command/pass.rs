@@ -358,7 +358,7 @@ fn refuse_twins(attempts: &mut [Attempt]) {
             let message =
                 format!("targets {twin} and {name} are the same: account {account}, region {}", target.region);
             let hint = String::from("give each its own region, profile or role_arn, or take one out");
-            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, hint }));
+            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         } else {
             seen.push((name, account, target.region.clone()));
         }

@@ -1,15 +1,14 @@
 //! `sentinel plan` and `sentinel show`.
 
-use std::io::Write;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::Path;
-
-use serde_json::Value;
 
 use super::context::{Context, Project};
 use super::pass::{Attempt, Destination, Planned, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
-use crate::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
+use crate::planfile::{Origin, PlanFile, SavedConnection, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
 use crate::report::{json, text};
@@ -79,9 +78,12 @@ pub(super) fn grouped<T>(targets: &[(Destination, Result<T, Error>)], body: impl
 }
 
 /// Returns the same as a list for a document.
-pub(super) fn listed<T>(targets: &[(Destination, Result<T, Error>)], part: impl Fn(&T) -> Value) -> Vec<Value> {
+pub(super) fn listed<T>(
+    targets: &[(Destination, Result<T, Error>)],
+    part: impl Fn(&T) -> json::Document,
+) -> Vec<json::Document> {
     let named = |(destination, attempt): &(Destination, Result<T, Error>)| {
-        let part = attempt.as_ref().map_or_else(json::error_part, &part);
+        let part = attempt.as_ref().map_or_else(|error| Ok(json::error_part(error)), &part);
         json::named(destination.name.as_deref(), part)
     };
     targets.iter().map(named).collect()
@@ -103,7 +105,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         what,
         hint: hint.map(str::to_owned),
     };
-    match std::fs::read_to_string(path) {
+    match read(path) {
         Ok(text) if !PlanFile::is_one(&text) => {
             let what = String::from("there is a file that is no saved plan, and it was left as it is");
             return Err(failed(what, Some("name another file with --out")));
@@ -122,7 +124,19 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         SavedTarget::new(connection, &planned.pass, &planned.review)
     });
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
-    let text = PlanFile::new(origin, saved.collect()).to_text().map_err(|error| failed(error.to_string(), None))?;
+    let policies = project.loaded.manifest.profiles.iter();
+    let policies: BTreeMap<String, String> =
+        policies.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect();
+    let materials = SavedMaterials::new(&project.materials(), &policies);
+    let file = PlanFile::new(origin, materials, saved.collect());
+    let text = file.to_text().map_err(|error| failed(error.to_string(), None))?;
+    if text.len() as u64 > MOST {
+        let hint = "save it in parts: --only, --exclude, --target";
+        return Err(failed(
+            format!("the plan has {} bytes, and no more than {MOST} are read back", text.len()),
+            Some(hint),
+        ));
+    }
     // Beside it first, then in its place: a plan that is half written is never there.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
@@ -141,9 +155,22 @@ fn private(path: &Path, text: &str) -> std::io::Result<()> {
     options.open(path)?.write_all(text.as_bytes())
 }
 
-/// Reads a saved plan.
+/// How many bytes of a saved plan are read: thousands of policies fit, and a file without an end is no plan.
+const MOST: u64 = 256 << 20;
+
+/// Reads a file that is not larger than a plan can be.
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MOST {
+        return Err(std::io::Error::other(format!("it has more than {MOST} bytes, which no plan has")));
+    }
+    Ok(text)
+}
+
+/// Reads a saved plan, and checks what can be checked without AWS.
 pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
-    let text = std::fs::read_to_string(path).map_err(|error| Error::File {
+    let text = read(path).map_err(|error| Error::File {
         path: path.display().to_string(),
         what: match error.kind() {
             std::io::ErrorKind::NotFound => String::from("there is no such plan"),

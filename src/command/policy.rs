@@ -62,7 +62,7 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
             let files: Vec<_> = results.iter().map(file).collect();
             json::document("policy test", json!({ "files": files, "passed": passed, "failed": failed }))
         },
-    );
+    )?;
     Ok(if failed > 0 { Exit::Error } else { Exit::Done })
 }
 
@@ -100,7 +100,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     context.terminal.either(
         || linted(&findings, paths.len()),
         || json::document("policy lint", json!({ "policies": paths.len(), "findings": found })),
-    );
+    )?;
     Ok(if findings.is_empty() { Exit::Done } else { Exit::Error })
 }
 

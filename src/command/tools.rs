@@ -31,7 +31,7 @@ pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<E
     let written = shell.write_registration(COMPLETE, "sentinel", "sentinel", "sentinel", &mut script);
     written.map_err(|error| Error::usage(format!("the completions cannot be written: {error}"), ""))?;
     let script = String::from_utf8_lossy(&script).into_owned();
-    context.terminal.either(|| script.clone(), || json::document("completions", json!({ "script": script })));
+    context.terminal.script(|| script.clone(), || json::document("completions", json!({ "script": script })))?;
     Ok(Exit::Done)
 }
 
@@ -47,7 +47,7 @@ pub(super) fn man(context: &Context, args: &ManArgs) -> Result<Exit, Error> {
     context.terminal.either(
         || format!("Wrote the manual pages to {folder}. Next: man -l {folder}/sentinel.1\n"),
         || json::document("man", json!({ "written": folder.to_string() })),
-    );
+    )?;
     Ok(Exit::Done)
 }
 
@@ -84,7 +84,7 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Err
             _ => explained::list(&entries),
         },
         || json::document("explain", json!({ "codes": entries.iter().map(part).collect::<Vec<Value>>() })),
-    );
+    )?;
     Ok(Exit::Done)
 }
 
@@ -96,7 +96,7 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
         GraphFormat::Dot => graph.dot(),
         GraphFormat::Svg => graph.svg(),
     };
-    context.terminal.either(|| text.clone(), || json::document("graph", json!({ "graph": text })));
+    context.terminal.either(|| text.clone(), || json::document("graph", json!({ "graph": text })))?;
     Ok(Exit::Done)
 }
 

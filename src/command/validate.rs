@@ -50,6 +50,6 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
                 json!({ "valid": true, "profiles": profiles, "tables": tables, "targets": targets }),
             )
         },
-    );
+    )?;
     Ok(Exit::Done)
 }

@@ -290,7 +290,7 @@ impl Wizard<'_> {
         terminal.either(
             || format!("Wrote {}.\nNext: {next}\n", written.join(", ")),
             || json::document("init wizard", json!({ "written": written, "manifest": manifest, "next": next })),
-        );
+        )?;
         Ok(Exit::Done)
     }
 }

@@ -60,6 +60,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "Give it more time, or run the same command again: it goes on where it was. With -v the end of a run says what it \
              waited for.",
         ),
+        Code::Unwritable => (
+            "A result could not be written as JSON",
+            "A part of the result has no form in JSON. Sentinel writes no document rather than one that lacks a part. What was \
+             changed before stays changed.",
+            "error[E009]: the result cannot be written as JSON: …",
+            "Run the command without --json, and report the message: no value that AWS or a file can hold should do this.",
+        ),
         Code::NoCredentials => (
             "No credentials were found",
             "None of the places that the AWS tools look in has any: the environment, the AWS profile, a web identity, a \
@@ -222,6 +229,17 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E405]: targets a and b are the same: account 123456789012, region us-east-1",
             "Give each its own region, profile or role_arn, or take one out.",
         ),
+        Code::Foreign => (
+            "A saved plan is for something else than the manifest at hand",
+            "A saved plan is untrusted input. `apply PLANFILE` reads the manifest that the plan names, if it is below the current \
+             folder, or the one that -f names. The plan's targets, regions, accounts, roles, AWS profiles and policy root must be \
+             those of that manifest, and it must not delete what the manifest names.",
+            "error[E406]: the plan is not for sentinel.toml: the role it assumes is arn:aws:iam::222222222222:role/admin, the \
+             manifest's is none; nothing was changed",
+            "Make the plan again from this manifest. Name another manifest with -f FILE, and repeat --region, --policy-root or \
+             --aws-profile if the plan was made with them. Where there is no manifest, as in a CI job that only applies, use \
+             --detached: the values in the plan count then.",
+        ),
         Code::AccessDenied => (
             "A policy says no, or a record does",
             "The profile's policy does not let the user in, or a request, event or session is in a state in which what was \
@@ -265,6 +283,7 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::Certificate => "put the proxy's root certificate among the system's, or name a bundle in SSL_CERT_FILE",
         Code::OutOfTime => "give it more time, or run the same command again: it goes on where it was",
         Code::TimedOut => "check the network, and run the same command again",
+        Code::Unwritable => "run the command without --json, and report this message",
         Code::Proxy => "correct HTTPS_PROXY, or unset it",
         _ => return None,
     };

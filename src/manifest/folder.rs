@@ -11,6 +11,17 @@ pub fn cases_file(policy: &Path) -> PathBuf {
     policy.with_extension("test.yaml")
 }
 
+const INSIDE: &str = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
+
+/// Checks that the path of a policy does not lead out of the manifest's folder, links aside.
+pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
+    let steps_out = Path::new(file).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
+    if file.is_empty() || steps_out {
+        return Err(Invalid::new(format!("the policy path \"{file}\" leads out of the manifest's folder"), INSIDE));
+    }
+    Ok(())
+}
+
 /// A folder, with links followed.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -59,12 +70,8 @@ impl Folder {
 
     /// Reads a file that the manifest names.
     pub(super) fn read(&mut self, file: &str) -> Result<String, Invalid> {
-        let inside = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
+        check_path(file)?;
         let relative = Path::new(file);
-        let steps_out = relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
-        if file.is_empty() || steps_out {
-            return Err(Invalid::new(format!("the policy path \"{file}\" leads out of the manifest's folder"), inside));
-        }
         let failed = |error: io::Error| {
             let problem = match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no policy file {file}"),
@@ -74,7 +81,7 @@ impl Folder {
         };
         let (whole, size) = self.find(relative).map_err(failed)?;
         if !whole.starts_with(&self.real) {
-            return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), inside));
+            return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), INSIDE));
         }
         // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
         if size > 1 << 20 {

@@ -154,7 +154,7 @@ fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<TargetSection> 
 }
 
 /// Checks the name of a target: it is written on command lines, and is a folder of the embedded AWS.
-fn check_target(name: &str) -> Result<(), Invalid> {
+pub fn check_target(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
     if !name.is_empty() && name.chars().all(allowed) {
         return Ok(());
@@ -162,7 +162,8 @@ fn check_target(name: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{name}\" cannot be the name of a target"), "use letters, digits, and _ -"))
 }
 
-fn check_role(arn: &str) -> Result<(), Invalid> {
+/// Checks the ARN of a role.
+pub fn check_role(arn: &str) -> Result<(), Invalid> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     if let ["arn", partition, "iam", "", account, role] = parts[..]
         && partition.starts_with("aws")
@@ -190,7 +191,8 @@ pub fn check_region(region: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{region}\" is not the name of a region"), "write one such as us-east-1"))
 }
 
-fn check_account(account: &str) -> Result<(), Invalid> {
+/// Checks an account id.
+pub fn check_account(account: &str) -> Result<(), Invalid> {
     if account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(());
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::folder::Folder;
+use super::folder::{Folder, check_path};
 use super::parse::path;
 use super::{BillingMode, Builtin, DEFAULT_ROOT, Manifest, Parsed, ProfileSection, TableSection};
 use crate::diagnostic::{Fault, Faults, Source};
@@ -39,9 +39,24 @@ pub struct Loaded {
 ///
 /// What cannot be resolved is a fault; the result means something only when there is none.
 pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
+    resolve_with(parsed, folder, Texts::Folder(Folder::new(folder)), overrides, faults)
+}
+
+/// The same where the text of every policy is at hand already, and no file is read.
+pub(super) fn resolve_given(parsed: Parsed, text: &str, faults: &mut Faults) -> Loaded {
+    resolve_with(parsed, Path::new("."), Texts::Given(text), &Overrides::default(), faults)
+}
+
+/// Where the texts of policies come from.
+enum Texts<'a> {
+    Folder(Folder),
+    Given(&'a str),
+}
+
+fn resolve_with(parsed: Parsed, folder: &Path, texts: Texts<'_>, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let root = overrides.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone());
     let policy_root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let mut resolver = Resolver { parsed: &parsed, folder, real: Folder::new(folder), faults };
+    let mut resolver = Resolver { parsed: &parsed, folder, texts, faults };
     let mut desired = Vec::new();
     for (key, section) in &parsed.manifest.profiles {
         let policy = resolver.profile(&policy_root, key, section);
@@ -68,7 +83,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
 struct Resolver<'a> {
     parsed: &'a Parsed,
     folder: &'a Path,
-    real: Folder,
+    texts: Texts<'a>,
     faults: &'a mut Faults,
 }
 
@@ -141,14 +156,20 @@ impl Resolver<'_> {
     /// Reads and checks the policy that a profile names.
     fn policy_file(&mut self, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
         let place = path(&["profiles", key, "policy"]);
-        let text = match self.real.read(file) {
+        let read = match &mut self.texts {
+            Texts::Folder(folder) => folder.read(file),
+            Texts::Given(text) => check_path(file).map(|()| (*text).to_owned()),
+        };
+        let text = match read {
             Ok(text) => text,
             Err(invalid) => {
                 self.fault(&place, invalid, "this file");
                 return None;
             }
         };
-        if let Err(invalid) = self.real.check_cases(file) {
+        if let Texts::Folder(folder) = &mut self.texts
+            && let Err(invalid) = folder.check_cases(file)
+        {
             self.fault(&place, invalid, "beside this file");
         }
         // As a path from where the user is, so that it can be opened from there.

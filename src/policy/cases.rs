@@ -1,8 +1,10 @@
 //! Cases kept beside a policy: who, which profile, how and when, and what the policy has to say.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::parse::{EFFECTS, MODES};
 use super::{Ask, Effect, Mode, Policy, evaluate};
@@ -41,6 +43,27 @@ impl Expected {
             Self::Effect(effect) => effect.word(),
             Self::NoMatch => "no_match",
         }
+    }
+}
+
+impl fmt::Display for Expected {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+impl Serialize for Expected {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for Expected {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        let mut all = EFFECTS.iter().map(|(_, effect)| Self::Effect(*effect)).chain([Self::NoMatch]);
+        let found = all.find(|one| one.word() == word);
+        found.ok_or_else(|| de::Error::custom(format!("{word:?} is nothing that a policy says")))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::resource::{Address, DesiredResource, Kind};
 pub struct Refusal {
     pub code: Code,
     pub message: String,
+    /// What the message is about, a line each.
+    pub details: Vec<String>,
     pub hint: String,
 }
 
@@ -45,6 +47,7 @@ pub fn wrong_account(who: &str, expected: &str, (account, arn): (&str, &str)) ->
     Refusal {
         code: Code::WrongAccount,
         message: format!("wrong account: {who} is for {expected}, the credentials are for {account} ({arn})"),
+        details: Vec::new(),
         hint: format!(
             "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change what {who} is for"
         ),
@@ -93,6 +96,7 @@ pub fn extent(plan: &Plan, force: bool) -> Result<(), Refusal> {
     Err(Refusal {
         code: Code::Extent,
         message: format!("this would change or delete {}; nothing was changed", extent.words()),
+        details: Vec::new(),
         hint: format!(
             "look at the plan; if that is what is wanted, add --force, which is needed from {MANY} existing resources \
              on when more than {SHARE}% of them change"
@@ -125,22 +129,23 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
                 words.collect::<Vec<_>>().join("; ")
             }
         };
-        moved.push(format!("\n  {} ({}): {words}", before.address, before.name));
+        moved.push(format!("{} ({}): {words}", before.address, before.name));
     }
     if moved.is_empty() {
         return Ok(());
     }
     Err(Refusal {
         code: Code::Stale,
-        message: format!("the plan no longer holds, and nothing was changed. Since it was made:{}", moved.concat()),
+        message: String::from("the plan no longer holds, and nothing was changed. Since it was made:"),
+        details: moved,
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })
 }
 
 /// Refuses a saved plan that does, or shows, other than follows from what it says is desired and was seen.
 ///
-/// `now` is planned from the plan's own desired state. The same version plans the same on the same ground, so that anything else was
-/// put there by somebody; and what is desired has to lie where the plan says that policies are.
+/// `now` is planned from the plan's own desired state. The same version plans the same from the same state, so that any difference
+/// was put into the file afterwards.
 ///
 /// # Errors
 ///
@@ -151,10 +156,13 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     let stray = desired.iter().find(|one| {
         one.address().kind == Kind::PolicyParameter && one.name() != format!("{root}/{}", one.address().key)
     });
+    let missing = now.resources.iter().find(|one| !plan.resources.iter().any(|planned| planned.address == one.address));
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     let same = |one: &&ResourcePlan| match (&one.seen, found.get(&one.address)) {
         // What could not be read has no steps, whatever is found there now.
-        (Seen::Unknown, _) => one.steps.is_empty() && one.withheld.is_empty(),
+        (Seen::Unknown, _) => {
+            one.steps.is_empty() && one.withheld.is_empty() && matches!(one.action, Action::Unknown { .. })
+        }
         (_, Some(now)) => {
             (now.steps == one.steps && now.withheld == one.withheld && now.needs == one.needs)
                 && (now.name == one.name && now.label == one.label && now.origin == one.origin)
@@ -163,7 +171,7 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
         (_, None) => false,
     };
     let altered = plan.resources.iter().find(|one| !same(one));
-    let address = stray.map(DesiredResource::address).or(altered.map(|one| &one.address));
+    let address = stray.map(DesiredResource::address).or(altered.or(missing).map(|one| &one.address));
     let Some(address) = address else { return Ok(()) };
     Err(Refusal {
         code: Code::UnusablePlan,
@@ -171,6 +179,7 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
             "the plan was changed after it was made: what it would do with {address}, or shows of it, does not follow from what \
              it says is desired; nothing was changed"
         ),
+        details: Vec::new(),
         hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
     })
 }
@@ -327,10 +336,10 @@ mod tests {
     fn each_resource_that_moved_is_named_with_what_changed() {
         let before = pass(vec![(desired("a", "x"), live("y"))]).plan;
         assert_eq!(unmoved(&before, &before), Ok(()));
-        let words = |now: &Plan| unmoved(&before, now).unwrap_err().message;
+        let words = |now: &Plan| unmoved(&before, now).unwrap_err().details.concat();
         let mut now = before.clone();
         now.resources[0].seen = Seen::Absent;
-        assert!(words(&now).ends_with("\n  profiles.a (/s/a): was there, and is gone"));
+        assert!(words(&now).ends_with("profiles.a (/s/a): was there, and is gone"));
         now.resources[0].seen = Seen::Unknown;
         assert!(words(&now).ends_with("cannot be read any more"));
         let mut before = before;
@@ -339,12 +348,12 @@ mod tests {
         let refusal = unmoved(&before, &now).unwrap_err();
         assert_eq!(refusal.code, Code::Stale);
         assert!(
-            refusal.message.ends_with("(/s/a): content changed; tags.a absent -> b; tier standard -> absent"),
-            "{}",
-            refusal.message
+            refusal.details[0].ends_with("(/s/a): content changed; tags.a absent -> b; tier standard -> absent"),
+            "{:?}",
+            refusal.details
         );
         let absent = pass(vec![(desired("a", "x"), Observed::Absent)]).plan;
-        assert!(unmoved(&absent, &now).unwrap_err().message.ends_with("was not there, and is now"));
+        assert!(unmoved(&absent, &now).unwrap_err().details[0].ends_with("was not there, and is now"));
         // What could not be read has no steps that could go wrong.
         before.resources[0].seen = Seen::Unknown;
         assert_eq!(unmoved(&before, &now), Ok(()));
@@ -379,9 +388,12 @@ mod tests {
         assert!(refused(&|pass| pass.plan.resources[0].label = String::from("b")).contains("profiles.a"));
         assert!(refused(&|pass| pass.plan.resources[1].needs.extend([Consent::Prune])).contains("profiles.b"));
         assert!(refused(&|pass| pass.plan.resources[0].seen = Seen::Unknown).contains("profiles.a"));
+        // What is desired and not shown is one that is carried out in secret.
+        assert!(refused(&|pass| drop(pass.plan.resources.remove(1))).contains("profiles.b"));
         // What could not be read does nothing.
         let mut unread = honest.clone();
         unread.plan.resources[0].seen = Seen::Unknown;
+        unread.plan.resources[0].action = Action::Unknown { if_absent: Vec::new() };
         unread.plan.resources[0].steps.clear();
         assert_eq!(unaltered(&unread, &now), Ok(()));
     }

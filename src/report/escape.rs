@@ -1,22 +1,31 @@
-//! Text from AWS is untrusted: it is made harmless here before it reaches a terminal or a pull request.
+//! Every text is untrusted: it is made harmless here before it reaches a terminal, a document or the log of a workflow.
+//!
+//! [`escape`] and its like are for what stands among words of ours. [`guard`] is the last gate: [`super::Terminal`] and the files
+//! that are written pass through it, so that a text that nobody escaped is not obeyed either.
 
-/// Returns the text on one line, with control and direction-changing characters shown as escapes.
+use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory, PrependedConcatenationMark};
+use icu_properties::{CodePointMapData, CodePointSetData};
+
+/// Returns the text on one line, with everything in it that is invisible or obeyed shown as an escape.
 pub fn escape(text: &str) -> String {
-    text.chars().flat_map(|letter| harmless(letter, false)).collect()
+    escaped(text, false)
 }
 
 /// Returns the text with its line breaks and tabs kept, and all else escaped.
 pub fn escape_lines(text: &str) -> String {
-    text.chars().flat_map(|letter| harmless(letter, true)).collect()
+    escaped(text, true)
 }
 
-/// Returns a JSON text that means the same and has no control and direction-changing characters: a terminal is often where
-/// it goes first. Such characters only stand in strings, where JSON has an escape for them.
+/// Returns a JSON text that means the same and holds nothing that a terminal or the log of a workflow obeys. Such characters are only
+/// in strings, where JSON has an escape for them.
 pub fn escape_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
+    let mut units = [0; 2];
     for letter in text.chars() {
-        if letter != '\n' && (letter.is_control() || is_deceiving(letter)) {
-            safe.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        let begins_command = letter == '[' && safe.ends_with("##");
+        if (letter != '\n' && is_hidden(letter)) || begins_command {
+            // A character beyond the basic plane takes two escapes.
+            letter.encode_utf16(&mut units).iter().for_each(|unit| safe.push_str(&format!("\\u{unit:04x}")));
         } else {
             safe.push(letter);
         }
@@ -24,53 +33,225 @@ pub fn escape_json(text: &str) -> String {
     safe
 }
 
+/// Returns a whole output with nothing in it that is obeyed but line breaks and the colors that this program sets.
+pub fn guard(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        let plain = anstream::adapter::strip_str(line).to_string();
+        if begins_command(&plain) {
+            // Where the line begins, there may be colors first.
+            let place = line.find(':').unwrap_or(0);
+            safe.push_str(&visible(&line[..place]));
+            safe.push_str("\\u{3a}");
+            safe.push_str(&visible(&line[(place + 1).min(line.len())..]));
+        } else {
+            safe.push_str(&visible(line));
+        }
+        safe.push_str(end);
+    }
+    safe
+}
+
+/// Returns a text that a program reads, such as a script, with nothing in it that a terminal obeys.
+pub(super) fn guard_script(text: &str) -> String {
+    text.chars().flat_map(|letter| shown(letter, matches!(letter, '\n' | '\t'))).collect()
+}
+
+/// Returns a line with its colors, and all else in it that is obeyed shown as an escape.
+fn visible(line: &str) -> String {
+    let mut safe = String::with_capacity(line.len());
+    let mut rest = line;
+    let mut hashes = 0;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(color) = color(rest) {
+            safe.push_str(color);
+            rest = &rest[color.len()..];
+            continue;
+        }
+        if letter == '[' && hashes >= 2 {
+            safe.push_str("\\u{5b}");
+        } else {
+            safe.extend(shown(letter, letter == '\t'));
+        }
+        hashes = if letter == '#' { hashes + 1 } else { 0 };
+        rest = &rest[letter.len_utf8()..];
+    }
+    safe
+}
+
+/// Returns the code at the beginning of a text that sets a color or a weight, if there is one. The code that hides text is none.
+fn color(text: &str) -> Option<&str> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find(|letter: char| !letter.is_ascii_digit() && letter != ';')?;
+    let sets =
+        codes[end..].starts_with('m') && !codes[..end].split(';').any(|code| code.trim_start_matches('0') == "8");
+    sets.then(|| &text[..end + "\u{1b}[m".len()])
+}
+
 /// Returns a text of the same bytes in number and place, with a stand-in for what a terminal would obey and the renderer of
 /// marked lines lets through.
 pub(super) fn in_place(text: &str) -> String {
     let stand_in = |letter: char| match letter.len_utf8() {
-        _ if !letter.is_control() && !is_deceiving(letter) => letter,
+        _ if !is_hidden(letter) => letter,
         2 => '·',
         3 => '\u{fffd}',
+        4 => '\u{1f784}',
         // What is left is ASCII, which the renderer shows as pictures.
         _ => letter,
     };
     text.chars().map(stand_in).collect()
 }
 
-/// Returns whether a character reorders or hides text, so that something other is shown than what is stored.
-pub(super) fn is_deceiving(letter: char) -> bool {
-    matches!(letter,
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
+/// Returns whether a character is one that a terminal obeys or does not show: what is seen would differ from what is stored.
+///
+/// These are the control characters, the line and paragraph separators, and what Unicode calls default-ignorable or format characters:
+/// the controls of direction, the tags, the selectors of variants; and the Braille pattern without dots, which is shown as nothing. The Arabic marks that enclose a number are format characters too, and
+/// visible. Sources: Unicode Character Database, `DerivedCoreProperties.txt` and `PropList.txt`, by way of ICU4X.
+pub(super) fn is_hidden(letter: char) -> bool {
+    if letter.is_ascii() {
+        return letter.is_ascii_control();
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(letter);
+    let format =
+        category == GeneralCategory::Format && !CodePointSetData::new::<PrependedConcatenationMark>().contains(letter);
+    let breaks = matches!(
+        category,
+        GeneralCategory::Control | GeneralCategory::LineSeparator | GeneralCategory::ParagraphSeparator
+    );
+    letter == '\u{2800}' || format || breaks || CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(letter)
 }
 
-fn harmless(letter: char, lines: bool) -> Vec<char> {
-    let kept = lines && matches!(letter, '\n' | '\t');
-    if (letter.is_control() && !kept) || is_deceiving(letter) {
-        letter.escape_default().collect()
+/// Returns whether a line would be taken for a command by a workflow's runner: it ignores white space before the mark, and the older
+/// mark, `##[`, is a command anywhere in a line. Source: `ActionCommand.cs` of actions/runner.
+fn begins_command(line: &str) -> bool {
+    line.trim_start().starts_with("::")
+}
+
+fn escaped(text: &str, lines: bool) -> String {
+    let mut safe = String::with_capacity(text.len());
+    // Only white space so far on this line. What is before this text on its line is not known and may be nothing, or another colon.
+    let mut blank = true;
+    for letter in text.chars() {
+        let kept = lines && matches!(letter, '\n' | '\t');
+        if blank && letter == ':' {
+            safe.push_str("\\u{3a}");
+        } else {
+            push(&mut safe, letter, kept);
+        }
+        blank = (blank && letter.is_whitespace()) || (kept && letter == '\n');
+    }
+    safe
+}
+
+/// Appends a character as it is shown after what is there.
+fn push(safe: &mut String, letter: char, kept: bool) {
+    if letter == '[' && safe.ends_with("##") {
+        safe.push_str("\\u{5b}");
     } else {
-        vec![letter]
+        safe.extend(shown(letter, kept));
+    }
+}
+
+fn shown(letter: char, kept: bool) -> Vec<char> {
+    match is_hidden(letter) && !kept {
+        true if letter.is_ascii() => letter.escape_default().collect(),
+        true => letter.escape_unicode().collect(),
+        false => vec![letter],
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn terminal_codes_and_reordering_are_shown_not_obeyed() {
         assert_eq!(escape("a\u{1b}[31mred\r\n\u{202e}x"), "a\\u{1b}[31mred\\r\\n\\u{202e}x");
         assert_eq!(escape_lines("one\n\ttwo\u{7}"), "one\n\ttwo\\u{7}");
-        assert_eq!(escape("grüße – 安全"), "grüße – 安全");
+        assert_eq!(escape("grüße – 安全 \u{0600}12"), "grüße – 安全 \u{0600}12");
+    }
+
+    #[test]
+    fn invisible_characters_are_shown_as_escapes() {
+        let ranges = [
+            // Default_Ignorable_Code_Point of Unicode 17.
+            '\u{ad}'..='\u{ad}',
+            '\u{34f}'..='\u{34f}',
+            '\u{61c}'..='\u{61c}',
+            '\u{115f}'..='\u{1160}',
+            '\u{17b4}'..='\u{17b5}',
+            '\u{180b}'..='\u{180f}',
+            '\u{200b}'..='\u{200f}',
+            '\u{202a}'..='\u{202e}',
+            '\u{2060}'..='\u{206f}',
+            '\u{3164}'..='\u{3164}',
+            '\u{fe00}'..='\u{fe0f}',
+            '\u{feff}'..='\u{feff}',
+            '\u{ffa0}'..='\u{ffa0}',
+            '\u{fff0}'..='\u{fff8}',
+            '\u{1bca0}'..='\u{1bca3}',
+            '\u{1d173}'..='\u{1d17a}',
+            '\u{e0000}'..='\u{e0fff}',
+            // Format characters and separators beside them.
+            '\u{2028}'..='\u{2029}',
+            '\u{fff9}'..='\u{fffb}',
+            '\u{13430}'..='\u{1343f}',
+            '\u{2800}'..='\u{2800}',
+            '\u{80}'..='\u{9f}',
+        ];
+        for letter in ranges.into_iter().flatten() {
+            let shown = format!("a\\u{{{:x}}}b", u32::from(letter));
+            assert_eq!(escape(&format!("a{letter}b")), shown);
+            assert_eq!(escape_lines(&format!("a{letter}b")), shown);
+            assert_eq!(in_place(&letter.to_string()).len(), letter.len_utf8());
+            assert!(!in_place(&letter.to_string()).contains(letter));
+        }
+    }
+
+    #[test]
+    fn a_text_is_no_command_of_a_workflow() {
+        assert_eq!(escape("::error::x"), "\\u{3a}:error::x");
+        assert_eq!(escape("  \t::error::x"), "  \\t\\u{3a}:error::x");
+        assert_eq!(escape("a ::error::x ##[group]"), "a ::error::x ##\\u{5b}group]");
+        assert_eq!(escape_lines("a\n ::error::x\n###[b"), "a\n \\u{3a}:error::x\n###\\u{5b}b");
+        assert_eq!(escape_json("{ \"##[group]\": 1 }"), "{ \"##\\u005bgroup]\": 1 }");
     }
 
     #[test]
     fn a_json_text_means_the_same_without_them() {
-        let value = serde_json::json!({ "a": "\u{1b}[31m\u{9b}\u{202e}\u{feff}\u{7f}\n é", "b": [1] });
-        let text = escape_json(&serde_json::to_string_pretty(&value).unwrap_or_default());
+        let value = serde_json::json!({ "a": "\u{1b}[31m\u{9b}\u{202e}\u{feff}\u{7f}\n é \u{e0041}##[x]", "b": [1] });
+        let text = escape_json(&format!("{value:#}"));
         assert!(
-            !text.contains(|letter: char| letter != '\n' && (letter.is_control() || is_deceiving(letter))),
+            !text.contains(|letter: char| letter != '\n' && is_hidden(letter)) && !text.contains("##["),
             "{text:?}"
         );
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
+    }
+
+    #[test]
+    fn an_output_keeps_its_colors_and_nothing_else_that_is_obeyed() {
+        let ours = super::super::paint(super::super::RED.bold(), "red") + "\n\tplain\n";
+        assert_eq!(guard(&ours), ours);
+        assert_eq!(
+            guard("\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}2J\u{1b}[8mx\r"),
+            "\\u{1b}]0;x\\u{7}\\u{1b}[2J\\u{9b}2J\\u{1b}[8mx\\r"
+        );
+        assert_eq!(guard("a\n \u{1b}[2m::error::x\n##[group]"), "a\n \u{1b}[2m\\u{3a}:error::x\n##\\u{5b}group]");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_gets_past_the_guard(text in "(\u{1b}|\\[|[0-9]|;|m|:|#|\n|\t| |\u{9b}|\u{e0041}|\\PC|.){0,40}") {
+            let guarded = guard(&text);
+            let plain = super::super::without_colour(&guarded);
+            for line in plain.lines() {
+                prop_assert!(!begins_command(line) && !line.contains("##["), "{line:?}");
+                prop_assert!(!line.contains(|letter| letter != '\t' && is_hidden(letter)), "{line:?}");
+            }
+            prop_assert_eq!(guard(&guarded), guarded);
+        }
     }
 }

@@ -58,7 +58,7 @@ pub fn render(faults: &[Fault]) -> String {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::escape::is_deceiving;
+    use super::super::escape::is_hidden;
     use super::super::without_colour;
     use super::*;
     use crate::diagnostic::Faults;
@@ -102,7 +102,7 @@ mod tests {
             manifest::parse(&source, &mut faults);
             policy::check(&source, &mut faults);
             let rendered = without_colour(&render(&faults.into_sorted()));
-            let obeyed = |letter: char| letter != '\n' && (letter.is_control() || is_deceiving(letter));
+            let obeyed = |letter: char| letter != '\n' && is_hidden(letter);
             prop_assert!(!rendered.contains(obeyed), "{rendered:?}");
         }
     }

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
+use super::contents::{Written, added, diff_lines};
 use super::escape_lines;
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Entry, Field, Kindled, Sheet, Tone, diff_lines};
+use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
 use crate::policy::Direction;
@@ -117,6 +118,16 @@ fn entry(entry: &Entry<'_>) -> String {
         let lines: String = diff_lines(diff).map(diff_line).collect();
         let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
     }
+    match entry.written {
+        Some(Written::Text(text) | Written::DefaultDeny(text)) => {
+            let lines: String = added(text).map(|line| diff_line(&line)).collect();
+            let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
+        }
+        Some(Written::As(other)) => {
+            let _ = writeln!(body, "<p>the same text as <code>{}</code></p>", html(&other.to_string()));
+        }
+        None => {}
+    }
     if let Some(table) = &entry.resource.layout {
         let picture = picture::table(&entry.resource.name, table);
         let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
@@ -158,13 +169,13 @@ fn remarks(entry: &Entry<'_>, body: &mut String) {
     };
     list("Access", entry.means.iter().map(meaning).collect());
     let case = |one: &crate::review::CaseChange| {
-        let before = one.before.as_ref().map(|before| format!("{} → ", html(before))).unwrap_or_default();
+        let before = one.before.map(|before| format!("{before} → ")).unwrap_or_default();
         let verdict = match one.passes {
             true => String::from("as expected"),
-            false => format!("<b class=\"refused\">fails</b>: expected {}", html(&one.expected)),
+            false => format!("<b class=\"refused\">fails</b>: expected {}", one.expected),
         };
         let place = format!("<small>{}:{}</small>", html(&one.path), one.line);
-        format!("<li>{}: {before}{}, {verdict} {place}</li>", html(&one.name), html(&one.after))
+        format!("<li>{}: {before}{}, {verdict} {place}</li>", html(&one.name), one.after)
     };
     list("Cases", entry.cases.iter().map(case).collect());
     let finding = |one: &crate::policy::lint::Finding| {
@@ -184,7 +195,7 @@ fn field(field: &Field<'_>) -> String {
 /// Returns a line of a diff, with its sign as a sign of its own: a list's dash is none.
 fn diff_line(line: &str) -> String {
     let class = match line.as_bytes() {
-        [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] => "file",
+        [b'+', b'+', b'+', b' ', ..] | [b'-', b'-', b'-', b' ', ..] => "file",
         [b'+', ..] => "add",
         [b'-', ..] => "del",
         [b'@', ..] => "hunk",

@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::sheet::{Sheet, unified};
+use super::contents::unified;
+use super::sheet::Sheet;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
@@ -13,26 +14,51 @@ use crate::review::Review;
 /// The version of every document's format. It changes when a reader could break.
 pub const FORMAT_VERSION: u32 = 1;
 
+/// A document, or why there is none: one that is empty or lacks a part would pass for a result.
+pub type Document = Result<Value, Error>;
+
 /// Returns a document's text, with nothing in it that a terminal would obey.
 pub fn text(document: &Value) -> String {
-    super::escape::escape_json(&serde_json::to_string_pretty(document).unwrap_or_default()) + "\n"
+    super::escape::escape_json(&format!("{document:#}")) + "\n"
+}
+
+/// Returns a value as JSON.
+///
+/// # Errors
+///
+/// Fails when it cannot be written as JSON.
+pub fn value(of: impl Serialize) -> Document {
+    serde_json::to_value(of).map_err(|error| Error::Unwritable(error.to_string()))
 }
 
 /// Returns a document of one command.
-pub fn document(command: &str, body: impl Serialize) -> Value {
-    let mut document = json!({ "format_version": FORMAT_VERSION, "command": command });
-    if let (Value::Object(document), Ok(Value::Object(body))) = (&mut document, serde_json::to_value(body)) {
-        document.extend(body);
+///
+/// # Errors
+///
+/// Fails when the body cannot be written as JSON, or is no object.
+pub fn document(command: &str, body: impl Serialize) -> Document {
+    merged(json!({ "format_version": FORMAT_VERSION, "command": command }), value(body)?)
+}
+
+/// Returns an object with the fields of another one added.
+fn merged(mut head: Value, body: Value) -> Document {
+    match (&mut head, body) {
+        (Value::Object(fields), Value::Object(body)) => fields.extend(body),
+        _ => return Err(Error::Unwritable(String::from("the body of a document is no object"))),
     }
-    document
+    Ok(head)
 }
 
 /// Returns a plan, as a part of a document.
-pub fn plan_part(plan: &Plan, review: &Review) -> Value {
+///
+/// # Errors
+///
+/// Fails when a part of it cannot be written as JSON.
+pub fn plan_part(plan: &Plan, review: &Review) -> Document {
     let sheet = Sheet::of(plan, review);
-    let mut body = serde_json::to_value(plan).unwrap_or_default();
+    let mut body = value(plan)?;
     for (resource, planned) in body["resources"].as_array_mut().into_iter().flatten().zip(&plan.resources) {
-        let remarks = review.remarks(&planned.address).and_then(|remarks| serde_json::to_value(remarks).ok());
+        let remarks = review.remarks(&planned.address).map(value).transpose()?;
         if let (Value::Object(resource), Some(Value::Object(remarks))) = (&mut *resource, remarks) {
             resource.extend(remarks);
         }
@@ -47,35 +73,48 @@ pub fn plan_part(plan: &Plan, review: &Review) -> Value {
     }
     let attention = |one: &super::sheet::Attention| json!({ "what": one.what.word(), "address": one.about, "message": one.words, "source": one.place });
     body["attention"] = sheet.attention.iter().map(attention).collect();
-    body["estimate"] = serde_json::to_value(plan.estimate()).unwrap_or_default();
-    body["summary"] = serde_json::to_value(plan.summary()).unwrap_or_default();
+    body["estimate"] = value(plan.estimate())?;
+    body["summary"] = value(plan.summary())?;
     body["has_changes"] = Value::Bool(plan.has_differences());
     body["needs_force"] = Value::Bool(guard::Extent::of(plan).is_unusual());
-    body
+    Ok(body)
 }
 
 /// Returns the document of an apply.
-pub fn applied(command: &str, (plan, review): (&Plan, &Review), report: &ApplyReport) -> Value {
-    document(command, applied_part(plan, review, report))
+///
+/// # Errors
+///
+/// Fails when a part of it cannot be written as JSON.
+pub fn applied(command: &str, (plan, review): (&Plan, &Review), report: &ApplyReport) -> Document {
+    document(command, applied_part(plan, review, report)?)
 }
 
 /// Returns the document of a command that worked on several targets.
-pub fn targets(command: &str, targets: Vec<Value>) -> Value {
+///
+/// # Errors
+///
+/// Fails when a part of it cannot be written as JSON.
+pub fn targets(command: &str, targets: impl IntoIterator<Item = Document>) -> Document {
+    let targets: Vec<Value> = targets.into_iter().collect::<Result<_, _>>()?;
     document(command, json!({ "targets": targets }))
 }
 
 /// Returns one target's plan and what became of it.
-pub fn applied_part(plan: &Plan, review: &Review, report: &ApplyReport) -> Value {
-    json!({ "plan": plan_part(plan, review), "result": report })
+///
+/// # Errors
+///
+/// Fails when a part of it cannot be written as JSON.
+pub fn applied_part(plan: &Plan, review: &Review, report: &ApplyReport) -> Document {
+    Ok(json!({ "plan": plan_part(plan, review)?, "result": value(report)? }))
 }
 
 /// Returns one target's part of a document, under its name.
-pub fn named(name: Option<&str>, body: Value) -> Value {
-    let mut part = json!({ "name": name });
-    if let (Value::Object(part), Value::Object(body)) = (&mut part, body) {
-        part.extend(body);
-    }
-    part
+///
+/// # Errors
+///
+/// Fails when there is no such part.
+pub fn named(name: Option<&str>, body: Document) -> Document {
+    merged(json!({ "name": name }), body?)
 }
 
 /// Returns one fault.
@@ -89,7 +128,11 @@ pub fn fault(fault: &Fault) -> Value {
 }
 
 /// Returns the document of a run that came to nothing.
-pub fn error(command: &str, error: &Error) -> Value {
+///
+/// # Errors
+///
+/// None that could happen: it is made of texts.
+pub fn error(command: &str, error: &Error) -> Document {
     document(command, error_part(error))
 }
 

@@ -5,7 +5,8 @@
 
 use std::fmt::Write;
 
-use super::sheet::{Attention, Entry, Field, Sheet, Tone, diff_lines};
+use super::contents::{Written, added, diff_lines};
+use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, State, Status, TableStatus};
 use super::{escape, escape_lines};
 use crate::error::Error;
@@ -263,6 +264,17 @@ fn details(entry: &Entry<'_>) -> String {
         // The head would look like a line that goes and one that comes.
         body.push_str(&fenced("diff", diff_lines(diff).skip(2)));
         body.push('\n');
+    }
+    match entry.written {
+        Some(Written::Text(text) | Written::DefaultDeny(text)) => {
+            let lines: Vec<String> = added(text).collect();
+            body.push_str(&fenced("diff", lines.iter().map(String::as_str)));
+            body.push('\n');
+        }
+        Some(Written::As(other)) => {
+            let _ = writeln!(body, "The same text as {}.\n", code(&other.to_string()));
+        }
+        None => {}
     }
     if body.is_empty() {
         return body;

@@ -51,14 +51,23 @@ impl<'a> Part<'a> {
 
 impl Shown<'_> {
     /// Returns it in a format; `width` is that of the terminal a text is for.
-    pub fn render(&self, format: Format, width: Option<usize>) -> String {
-        match format {
+    ///
+    /// # Errors
+    ///
+    /// Fails when a part of it cannot be written as JSON.
+    pub fn render(&self, format: Format, width: Option<usize>) -> Result<String, Error> {
+        Ok(match format {
             Format::Text => self.text(width),
-            Format::Json => json::text(&self.json()),
+            Format::Json => json::text(&self.json()?),
             Format::Markdown => self.split(|plans| markdown::plans(self.command, plans), markdown::status),
             Format::Html => self.split(|plans| html::plans(self.command, plans), html::status),
-            Format::Github => self.split(github::plans, github::status),
-        }
+            Format::Github => self.annotations(),
+        })
+    }
+
+    /// Returns it as the commands of a workflow.
+    pub fn annotations(&self) -> String {
+        self.split(github::plans, github::status)
     }
 
     fn text(&self, width: Option<usize>) -> String {
@@ -74,15 +83,15 @@ impl Shown<'_> {
         all
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> json::Document {
         let body = |part: &Part<'_>| match &part.body {
             Ok(Body::Plan(plan, review)) => json::plan_part(plan, review),
-            Ok(Body::Status(status)) => serde_json::to_value(status).unwrap_or_default(),
-            Err(error) => json::error_part(error),
+            Ok(Body::Status(status)) => json::value(status),
+            Err(error) => Ok(json::error_part(error)),
         };
         match self.parts.as_slice() {
-            [part] if part.name.is_none() => json::document(self.command, body(part)),
-            parts => json::targets(self.command, parts.iter().map(|part| json::named(part.name, body(part))).collect()),
+            [part] if part.name.is_none() => json::document(self.command, body(part)?),
+            parts => json::targets(self.command, parts.iter().map(|part| json::named(part.name, body(part)))),
         }
     }
 
@@ -101,6 +110,6 @@ impl Shown<'_> {
 
     /// Returns its text for the log of a workflow: the text with no command in it obeyed, then the annotations.
     pub fn workflow_log(&self, token: &str) -> String {
-        github::quoted(&super::without_colour(&self.text(None)), token) + &self.render(Format::Github, None)
+        github::quoted(&super::for_file(&self.text(None)), token) + &self.annotations()
     }
 }

@@ -1,15 +1,13 @@
 //! A plan as it is shown, whatever the format: what each line says, and what comes first. Its texts are as they came;
 //! each format makes them harmless in its own way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use similar::TextDiff;
-
+use super::contents::{Written, layout_lines, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
-use crate::resource::table::{Billing, Encryption, Projection, Table, Ttl};
-use crate::resource::{Gap, Kind};
+use crate::resource::{Address, Gap, Kind};
 use crate::review::{CaseChange, Place, Remarks, Review};
 
 /// A plan as it is shown.
@@ -51,6 +49,8 @@ pub(super) struct Entry<'a> {
     pub(super) fields: Vec<Field<'a>>,
     /// The unified diff of its document.
     pub(super) diff: Option<String>,
+    /// The text that it is created with.
+    pub(super) written: Option<Written<'a>>,
     /// What a table is created with.
     pub(super) layout: Vec<(String, String)>,
 }
@@ -131,6 +131,8 @@ static NOTHING: Remarks = Remarks { source: None, means: Vec::new(), cases: Vec:
 impl<'a> Sheet<'a> {
     /// Returns a plan as it is shown.
     pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
+        // Profiles that share a file are created with the same text, which is shown once.
+        let mut texts: HashMap<&'a str, &'a Address> = HashMap::new();
         let sections: Vec<Section<'a>> = Kind::ALL
             .into_iter()
             .map(|kind| Section {
@@ -138,7 +140,7 @@ impl<'a> Sheet<'a> {
                     Kind::PolicyParameter => format!("Policy parameters ({})", plan.target.policy_root),
                     Kind::Table => format!("DynamoDB tables ({})", plan.target.region),
                 },
-                entries: plan.of_kind(kind).map(|resource| entry(resource, review)).collect(),
+                entries: plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts)).collect(),
             })
             .filter(|section| !section.entries.is_empty())
             .collect();
@@ -321,7 +323,7 @@ fn why_refused(resource: &ResourcePlan) -> String {
     format!("{}{needs}", words.join("; "))
 }
 
-fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {
+fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review, texts: &mut HashMap<&'a str, &'a Address>) -> Entry<'a> {
     let (tone, symbol, words) = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
@@ -349,6 +351,7 @@ fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {
         place: remarks.source.as_ref(),
         fields,
         diff,
+        written: written(resource, texts),
         layout,
     }
 }
@@ -433,62 +436,4 @@ pub(super) fn gap_words(gap: &Gap) -> String {
         true => format!("{what}no permission for {}", gap.action),
         false => format!("{what}{}", gap.message),
     }
-}
-
-/// Returns the unified diff of two documents.
-pub(super) fn unified(live: &str, desired: &str, origin: &str) -> String {
-    let diff = TextDiff::from_lines(live, desired);
-    diff.unified_diff().context_radius(3).header("live", origin).to_string()
-}
-
-/// Returns the lines of a unified diff, the end of each line taken off. Only the line feed ends a line: a carriage
-/// return before it is a difference like any other, and must be seen.
-pub(super) fn diff_lines(diff: &str) -> impl Iterator<Item = &str> {
-    diff.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line))
-}
-
-/// Returns what a table is created with, name by name.
-fn layout_lines(layout: &Table) -> Vec<(String, String)> {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        layout;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    let attributes = |key: &crate::resource::table::Key| {
-        let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
-        words.collect::<Vec<_>>().join(", ")
-    };
-    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
-    for (name, index) in indexes.iter().flatten() {
-        let projection = match &index.projection {
-            Projection::All => String::from("ALL"),
-            Projection::KeysOnly => String::from("KEYS_ONLY"),
-            Projection::Include(names) => {
-                format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-            }
-        };
-        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
-    }
-    if let Some(Ttl::Enabled(attribute)) = ttl {
-        lines.push((String::from("ttl"), attribute.clone()));
-    }
-    lines.extend(billing.map(|billing| {
-        let words = match billing {
-            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
-        };
-        (String::from("billing_mode"), words)
-    }));
-    lines.extend(encryption.as_ref().map(|encryption| {
-        let words = match encryption {
-            Encryption::AwsOwned => String::from("aws-owned"),
-            Encryption::AwsManaged => String::from("aws-managed"),
-            Encryption::Kms(arn) => arn.clone(),
-        };
-        (String::from("encryption"), words)
-    }));
-    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
-    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
-    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
-    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
-    lines
 }

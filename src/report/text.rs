@@ -1,6 +1,7 @@
 //! Plans and what became of them, as text.
 
-use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, diff_lines, drift_words, refusal, version};
+use super::contents::{Written, added, diff_lines};
+use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
@@ -75,6 +76,19 @@ impl Page {
                 _ => DIM,
             };
             text.push_str(&format!("      {}\n", paint(style, escape_lines(line))));
+        }
+        match entry.written {
+            Some(Written::Text(content)) => {
+                for line in added(content) {
+                    text.push_str(&format!("      {}\n", paint(GREEN, escape_lines(&line))));
+                }
+            }
+            Some(Written::As(other)) => {
+                let words = format!("the same text as {}", escape(&other.to_string()));
+                text.push_str(&self.wrapped("      ", "        ", &paint(DIM, words)));
+            }
+            // Always the same text, and named in the line above.
+            Some(Written::DefaultDeny(_)) | None => {}
         }
         let width = entry.layout.iter().map(|(name, _)| escape(name).chars().count()).max().unwrap_or(0);
         for (name, words) in &entry.layout {
@@ -293,7 +307,7 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         Verification::AsDesired => String::from("\nVerified: live is as desired."),
         Verification::Incomplete => String::from("\nVerified in part: what could be read is as desired."),
         Verification::Differs { addresses } => {
-            let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let names: Vec<String> = addresses.iter().map(|address| escape(&address.to_string())).collect();
             format!("\nVerified: live is not yet as desired in {}.", names.join(", "))
         }
         Verification::Failed { why } => format!("\nNot verified: {}", escape(why)),
@@ -308,9 +322,19 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
 /// Returns an error with its code and its hint.
 pub fn error(error: &Error) -> String {
     let head = paint(RED.bold(), format!("error[{}]:", error.code()));
-    let mut text = format!("{head} {}\n", escape_lines(&error.to_string()));
+    // The line breaks of an error are its own. Those in a text that it quotes could make what follows pass for another message.
+    let message = match error {
+        Error::Refused(refusal) => std::iter::once(&refusal.message)
+            .chain(&refusal.details)
+            .map(|line| escape(line))
+            .collect::<Vec<_>>()
+            .join("\n  "),
+        Error::Denied { message, .. } => escape_lines(message),
+        other => escape(&other.to_string()),
+    };
+    let mut text = format!("{head} {message}\n");
     if let Some(hint) = error.hint() {
-        text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape_lines(&hint)));
+        text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape(&hint)));
     }
     text
 }

@@ -289,9 +289,15 @@ fn name_char(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "_.-".contains(letter)
 }
 
+/// Returns whether a text can be one level of a name. Parameter Store takes `.` and `..` literally; what reads a name as a path does
+/// not, and would take it for another one.
+fn is_level(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(name_char) && text != "." && text != ".."
+}
+
 /// Checks a profile's name: it becomes the last part of a parameter's name.
 pub fn check_profile(profile: &str) -> Result<(), Invalid> {
-    if profile.is_empty() || !profile.chars().all(name_char) {
+    if !is_level(profile) {
         return Err(Invalid::new(
             format!("the profile name \"{profile}\" cannot be part of a parameter name"),
             "use letters, digits, and . _ -",
@@ -316,8 +322,8 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         return refuse(format!("the policy root \"{root}\" ends with /"), "leave out the / at its end");
     }
     let levels: Vec<&str> = root[1..].split('/').collect();
-    if levels.iter().any(|level| level.is_empty() || !level.chars().all(name_char)) {
-        let help = "between its slashes a path has letters, digits, and . _ -";
+    if !levels.iter().all(|level| is_level(level)) {
+        let help = "between its slashes a path has letters, digits, and . _ -, and no level is . or ..";
         return refuse(format!("the policy root \"{root}\" is not a parameter path"), help);
     }
     let first = levels[0].to_ascii_lowercase();
@@ -330,6 +336,15 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         return refuse(format!("the policy root \"{root}\" has {} levels", levels.len()), help);
     }
     Ok(())
+}
+
+/// Checks the name of a parameter that was found below a root: a manifest can name no deeper one, and it can be deleted.
+pub fn check_below(name: &str, root: &str) -> Result<(), Invalid> {
+    let below = name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+    if below.is_some_and(|below| below.split('/').all(is_level)) && name.split('/').count() <= LEVEL_LIMIT + 1 {
+        return check_length(name);
+    }
+    Err(Invalid::new(format!("\"{name}\" is no parameter below the policy root \"{root}\""), "name one below it"))
 }
 
 /// Checks a whole parameter name's length; its parts are checked on their own.
@@ -574,10 +589,22 @@ mod tests {
     #[test]
     fn names_follow_parameter_stores_rules() {
         assert!(check_root("/sentinel/policies").is_ok());
-        for bad in ["sentinel", "/sentinel/", "/", "/a//b", "/aws/x", "/SSM-x", "/a b", &"/a".repeat(15)] {
+        for bad in [
+            "sentinel",
+            "/sentinel/",
+            "/",
+            "/a//b",
+            "/aws/x",
+            "/SSM-x",
+            "/a b",
+            "",
+            "/a/b/../../c",
+            "/a/.",
+            &"/a".repeat(15),
+        ] {
             assert!(check_root(bad).is_err(), "{bad} passed");
         }
-        for bad in ["", "a/b", "a b", "é"] {
+        for bad in ["", "a/b", "a b", "é", ".", ".."] {
             assert!(check_profile(bad).is_err(), "{bad} passed");
         }
     }

@@ -40,7 +40,7 @@ fn world() -> World {
 
 /// Holds Markdown to what it may consist of: whatever is hostile stands in code.
 #[track_caller]
-fn hold_markdown(markdown: &str) {
+pub fn hold_markdown(markdown: &str) {
     let mut options = Options::default();
     options.extension.table = true;
     options.extension.strikethrough = true;

@@ -22,6 +22,7 @@ mod engine;
 mod floor;
 mod gallery;
 mod hostile;
+mod leaves;
 mod mapping;
 mod property;
 mod schema;

@@ -14,12 +14,12 @@ use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use sentinel::change::Consent;
 use sentinel::local::{LocalAws, Request, Rules};
-use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
+use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedMaterial, SavedMaterials, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
 use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::table::{TableStep, Waiting};
-use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, Step};
+use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, DesiredResource, Step};
 use sentinel::review::Review;
 use serde_json::json;
 
@@ -258,7 +258,16 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
 
     // And a plan in a file is that plan.
     let origin = Origin { path: String::from("sentinel.toml"), digest: String::new() };
-    let file = PlanFile::new(origin, vec![SavedTarget::new(SavedConnection::default(), &first, &Review::default())]);
+    let material = |one: &DesiredResource| {
+        let named = one.as_policy().filter(|policy| policy.managed.content.is_some());
+        (one.address().clone(), SavedMaterial { line: None, policy: named.and_then(|policy| policy.origin.clone()) })
+    };
+    let materials = SavedMaterials { resources: first.desired.iter().map(material).collect(), ..Default::default() };
+    let mut file = PlanFile::new(origin, materials, Vec::new());
+    let review = Review::of(&first.plan, &file.materials());
+    file.targets.push(SavedTarget::new(SavedConnection::default(), &first, &review));
+    // The unique ID of the caller is not saved.
+    file.targets[0].plan.target.caller.as_mut().unwrap().user_id.clear();
     assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());
 
     for (address, step) in &ran {

@@ -39,7 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
     ("access", &["diagnostic", "policy", "provider", "resource"]),
     ("review", &["change", "diagnostic", "policy", "reconcile", "resource"]),
-    ("planfile", &["reconcile", "resource", "review"]),
+    ("planfile", &["diagnostic", "manifest", "reconcile", "resource", "review"]),
     ("iam", &["manifest", "resource"]),
     ("local", &[]),
     ("explain", &["code", "policy"]),

@@ -22,7 +22,7 @@ async fn site(context: &Context, table: &BreakglassTable) -> Result<(Site, Table
     Ok((site, table))
 }
 
-fn document(command: &str, event: &Event) -> serde_json::Value {
+fn document(command: &str, event: &Event) -> json::Document {
     json::document(command, json!({ "event": event }))
 }
 
@@ -108,7 +108,7 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
         }
     }
     announce(context, &decision);
-    context.terminal.records(|| rendered(&event), || document("breakglass", &event));
+    context.terminal.records(|| rendered(&event), || document("breakglass", &event))?;
     Ok(Exit::Done)
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result
     let listed = Events(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.invoker), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    show_list(context, &table, ("breakglass-list", "events"), ("Break-glass events", &words), &listed, table_of);
+    show_list(context, &table, ("breakglass-list", "events"), ("Break-glass events", &words), &listed, table_of)?;
     Ok(Exit::Done)
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<
     if let Some(problem) = event.problem {
         context.progress.note(&format!("sentinel: event {} is not honored: {}\n", event.id, problem.words()));
     }
-    context.terminal.records(|| rendered(&event), || document("breakglass-check", &event));
+    context.terminal.records(|| rendered(&event), || document("breakglass-check", &event))?;
     Ok(Exit::Done)
 }
 
@@ -164,6 +164,6 @@ pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Resu
             return Err(denied(message, ""));
         }
     };
-    context.terminal.records(|| rendered(&event), || document("breakglass-close", &event));
+    context.terminal.records(|| rendered(&event), || document("breakglass-close", &event))?;
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::child::{command, environment, not_started};
-use super::{Site, Table, denied, now, random};
+use super::{Site, Table, denied_in_lines, now, random};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, User, Way};
 use crate::access::locks::LockTable;
 use crate::access::log::Log;
@@ -96,7 +96,7 @@ impl Asked {
             };
             let unread = self.site.of_table(context, &table, error.clone());
             let hint = unread.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
-            message.push_str(&format!("\n{unread}{hint}"));
+            message.push_str(&format!("\n{}", escape(&format!("{unread}{hint}"))));
         }
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let root = context.global.policy_root.clone();
@@ -124,7 +124,7 @@ impl Asked {
                 format!("{} -- COMMAND", command(words, root))
             }
         };
-        denied(message, hint)
+        denied_in_lines(message, hint)
     }
 
     /// Returns the region for the command: the AWS profile's own, or else where the policy is.
@@ -245,7 +245,7 @@ pub(super) async fn credentials(context: &Context, args: &CredentialsArgs) -> Re
     // Readers of this document are SDKs, on a terminal or not. They pass over what they do not know.
     let line = |body: serde_json::Value| body.to_string() + "\n";
     let text = body.clone();
-    context.terminal.either(|| line(text), || json::document("credentials", body));
+    context.terminal.script(|| line(text), || json::document("credentials", body))?;
     Ok(Exit::Done)
 }
 

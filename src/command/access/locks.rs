@@ -30,7 +30,7 @@ pub(super) fn ended_by(site: &Site, context: &Context, (user, profile): (&str, &
     format!("someone else, with an operator's permissions, ends it with: {}", site.command(context, words, None))
 }
 
-fn document(command: &str, lock: &Lock) -> serde_json::Value {
+fn document(command: &str, lock: &Lock) -> json::Document {
     json::document(command, json!({ "lock": lock }))
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn lock(context: &Context, args: &LockArgs) -> Result<Exit, Err
     let changed = locks.lock(of, args.reason.as_deref(), user.actor(), &mark, now()).await;
     match changed.map_err(|why| unknown(&site, context, &table, why))? {
         Changed::Done(lock) => {
-            context.terminal.records(|| rendered(&lock), || document("lock", &lock));
+            context.terminal.records(|| rendered(&lock), || document("lock", &lock))?;
             Ok(Exit::Done)
         }
         Changed::Already(lock) => {
@@ -77,7 +77,7 @@ pub(super) async fn unlock(context: &Context, args: &UnlockArgs) -> Result<Exit,
     let changed = locks.unlock((&args.user, &args.profile), user.actor(), &mark, now()).await;
     match changed.map_err(|why| unknown(&site, context, &table, why))? {
         Changed::Done(lock) => {
-            context.terminal.records(|| rendered(&lock), || document("unlock", &lock));
+            context.terminal.records(|| rendered(&lock), || document("unlock", &lock))?;
             Ok(Exit::Done)
         }
         Changed::Already(_) | Changed::Not => {
@@ -95,6 +95,6 @@ pub(super) async fn list(context: &Context, args: &LocksArgs) -> Result<Exit, Er
     context.terminal.records(
         || table_of(&args.profile, &table.name, &found),
         || json::document("locks", json!({ "table": table.name, "profile": args.profile, "locks": found })),
-    );
+    )?;
     Ok(Exit::Done)
 }

@@ -34,11 +34,11 @@ pub(super) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit
         "Someone else approves it with: {}\n",
         site.on_record(context, ("approve", false), &request.id, &table)
     );
-    context.terminal.records(|| rendered(&request) + &next, || document("request", &request));
+    context.terminal.records(|| rendered(&request) + &next, || document("request", &request))?;
     Ok(Exit::Done)
 }
 
-fn document(command: &str, request: &Request) -> serde_json::Value {
+fn document(command: &str, request: &Request) -> json::Document {
     json::document(command, json!({ "request": request }))
 }
 
@@ -54,7 +54,7 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
     let listed = requests.list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("by", filter.requester), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
-    show_list(context, &table, ("list", "requests"), ("Requests", &words), &listed, table_of);
+    show_list(context, &table, ("list", "requests"), ("Requests", &words), &listed, table_of)?;
     Ok(Exit::Done)
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exi
     let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
     match found.map_err(|error| site.of_table(context, &table, error))? {
         Known::Request(request) => {
-            context.terminal.records(|| rendered(&request), || document("check", &request));
+            context.terminal.records(|| rendered(&request), || document("check", &request))?;
             Ok(Exit::Done)
         }
         other => Err(without(context, (&site, &table), &args.id, &other)),
@@ -156,7 +156,7 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
             return Err(denied(format!("request {id} is {} already", standing(&request)), hint));
         }
     };
-    context.terminal.records(|| rendered(&request), || document(command, &request));
+    context.terminal.records(|| rendered(&request), || document(command, &request))?;
     Ok(Exit::Done)
 }
 

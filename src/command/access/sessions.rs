@@ -21,7 +21,7 @@ async fn site(context: &Context, table: &SessionTable) -> Result<(Site, Table), 
 const OLD_FORM: &str = "an older version of sentinel wrote its record and serves it, and does not look for revocations";
 const END_IT: &str = "end its process, and start the server with this version of sentinel";
 
-fn document(command: &str, session: &Session) -> serde_json::Value {
+fn document(command: &str, session: &Session) -> json::Document {
     json::document(command, json!({ "session": session }))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Ex
     let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
     let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
     let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
-    show_list(context, &table, ("server-sessions", "sessions"), ("Sessions", &words), &listed, table_of);
+    show_list(context, &table, ("server-sessions", "sessions"), ("Sessions", &words), &listed, table_of)?;
     Ok(Exit::Done)
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exi
     if session.old_form {
         context.progress.note(&format!("sentinel: session {}: {OLD_FORM}; {END_IT}\n", session.id));
     }
-    context.terminal.records(|| rendered(&session), || document("server-session", &session));
+    context.terminal.records(|| rendered(&session), || document("server-session", &session))?;
     Ok(Exit::Done)
 }
 
@@ -79,6 +79,6 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
             return Err(denied(message, ""));
         }
     };
-    context.terminal.records(|| rendered(&session), || document("server-revoke", &session));
+    context.terminal.records(|| rendered(&session), || document("server-revoke", &session))?;
     Ok(Exit::Done)
 }

@@ -68,7 +68,7 @@ pub(super) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit
         let body = json!({ "format": format.word(), "fresh": fresh, "functions": names, "script": script });
         json::document("shell init", body)
     };
-    context.terminal.either(|| script.clone(), document);
+    context.terminal.script(|| script.clone(), document)?;
     Ok(Exit::Done)
 }
 

@@ -1,5 +1,7 @@
 //! Saved plans: exactly what was reviewed is done, or nothing.
 
+use std::path::Path;
+
 use sentinel::planfile::PlanFile;
 use serde_json::{Value, json};
 
@@ -216,16 +218,16 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
         *document = serde_json::from_str(&moved).unwrap();
     });
     world.calls();
-    for forged in [steps, elsewhere] {
-        PlanFile::read(&forged).unwrap();
+    for (forged, why) in [(steps, "does not follow from what it says is desired"), (elsewhere, "no manifest says")] {
         world.write("p.json", &forged);
         let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
         assert!(
-            run.stderr.contains("error[E403]: the plan was changed after it was made: what it would do with profiles."),
+            run.stderr.contains("error[E403]: p.json cannot be carried out: sentinel makes no such plan: "),
             "{}",
             run.stderr
         );
-        assert_eq!(world.writes(), [""; 0]);
+        assert!(run.stderr.contains(why), "{}", run.stderr);
+        assert!(world.calls().is_empty(), "AWS is not asked");
     }
     world.write("p.json", &text);
     world.run(&["apply", "p.json", "--yes"]).expect(0);
@@ -246,9 +248,183 @@ fn a_plan_that_shows_other_than_it_does_is_refused() {
         world.write("p.json", &forged);
         world.calls();
         let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-        assert!(run.stderr.contains("error[E403]: the plan was changed after it was made"), "{field}: {}", run.stderr);
-        assert_eq!(world.writes(), [""; 0], "{field}");
+        assert!(run.stderr.contains("error[E403]: p.json cannot be carried out"), "{field}: {}", run.stderr);
+        assert!(world.calls().is_empty(), "{field}");
     }
+    // What is there already is compared once it has been read.
+    world.write("p.json", &text);
+    world.run(&["apply", "p.json", "--yes"]).expect(0);
+    world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let mut document = saved(&world);
+    let resources = document["targets"][0]["resources"].as_array_mut().unwrap();
+    let change = resources.iter_mut().find(|one| one["action"] == "update").unwrap();
+    change["steps"][0]["expects_version"] = json!(7);
+    write(&world, document);
+    world.calls();
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("error[E403]: the plan was changed after it was made"), "{}", run.stderr);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
+/// Returns a plan as one that was made from another manifest.
+fn from(document: &Value, path: &str) -> Value {
+    serde_json::from_str(&document.to_string().replace("\"sentinel.toml\"", &json!(path).to_string())).unwrap()
+}
+
+/// Writes a plan with the digest that it should have.
+fn write(world: &World, document: Value) {
+    let text = serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap();
+    world.write("p.json", &text);
+}
+
+/// Each of these was accepted, or could have been: a digest that fits is no reason to do it.
+#[test]
+fn a_plan_can_do_no_more_than_a_manifest() {
+    let world = project();
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let honest = saved(&world);
+    let text = honest.to_string();
+    let replaced = |from: &str, to: &str| -> Value { serde_json::from_str(&text.replace(from, to)).unwrap() };
+    let set = |pointer: &str, value: Value| {
+        let mut document = honest.clone();
+        *document.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+        document
+    };
+    let mut named = honest.clone();
+    named["targets"][0]["connection"]["role_arn"] = json!("arn:aws:iam::999999999999:role/admin");
+    let mut said = honest.clone();
+    said["targets"][0]["review"]["profiles.dev"]["means"] = json!([]);
+    let forged = [
+        (replaced("/sentinel/policies", ""), "policy root"),
+        (replaced("/sentinel/policies", "/"), "policy root"),
+        (replaced("/sentinel/policies", "/a/b/../../c"), "policy root"),
+        (replaced("/sentinel/policies/dev", "/prod/password"), "no manifest says"),
+        (replaced("version: ", "no version: "), "profiles."),
+        (replaced("sentinel-requests", "x"), "x"),
+        (set("/targets", json!([])), "no target"),
+        (set("/targets/0/target/caller", Value::Null), "whose account"),
+        (set("/targets/0/target/caller/account", json!("999999999999")), "999999999999"),
+        (set("/targets/0/target/region", json!("us-east-1 (from the manifest)")), "region"),
+        (set("/targets/0/scope/intent", json!("create_only")), "intent"),
+        (set("/targets/0/resources", json!([])), "what is planned is not what is desired"),
+        (named, "not of account"),
+        (said, "what it says of its changes"),
+    ];
+    world.calls();
+    for (document, why) in forged {
+        write(&world, document);
+        for command in
+            [&["apply", "p.json", "--yes"][..], &["apply", "p.json", "--yes", "--detached"], &["show", "p.json"]]
+        {
+            let run = world.run(command).expect(4);
+            assert!(run.stderr.contains("error[E403]") && run.stderr.contains(why), "{why}: {}", run.stderr);
+        }
+    }
+    assert!(world.calls().is_empty(), "AWS is not asked");
+}
+
+/// The manifest that the plan names is read now, and the plan has to go where it says, as whom it says.
+#[test]
+fn a_plan_has_to_match_the_manifest_at_hand() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[profiles.a]\n");
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let honest = saved(&world);
+    let refused = |manifest: &str, args: &[&str], why: &str| {
+        world.write("sentinel.toml", manifest);
+        world.calls();
+        let run = world.run(&[&["apply", "p.json", "--yes"], args].concat()).expect(4);
+        assert!(run.stderr.contains("error[E406]: the plan") && run.stderr.contains(why), "{}", run.stderr);
+        assert!(world.calls().is_empty(), "{why}: AWS is not asked");
+    };
+    let same = "[profiles.a]\n";
+    refused("[aws]\nregion = \"eu-west-1\"\n[profiles.a]\n", &[], "its region is us-east-1");
+    refused("[aws]\naccount_id = \"999999999999\"\n[profiles.a]\n", &[], "the manifest's is 999999999999");
+    refused("[aws]\nprofile = \"other\"\n[profiles.a]\n", &[], "the AWS profile it uses is none");
+    refused("[aws]\nownership_tag = \"mine\"\n[profiles.a]\n", &[], "its ownership tag is managed-by");
+    refused("[policies]\nroot = \"/other\"\n[profiles.a]\n", &[], "its policy root is /sentinel/policies");
+    refused("[targets.x]\nregion = \"us-east-1\"\n[profiles.a]\n", &[], "the manifest has targets");
+    // The other way round: what the plan has and the manifest does not.
+    let connection = |field: &str, value: &str| {
+        let mut document = honest.clone();
+        document["targets"][0]["connection"][field] = json!(value);
+        write(&world, document);
+    };
+    connection("aws_profile", "admin");
+    refused(same, &[], "the AWS profile it uses is admin, the manifest's is none");
+    connection("role_arn", "arn:aws:iam::123456789012:role/admin");
+    refused(same, &[], "the role it assumes is arn:aws:iam::123456789012:role/admin, the manifest's is none");
+    let mut document = honest.clone();
+    document["targets"][0]["target"]["name"] = json!("elsewhere");
+    write(&world, document);
+    refused(same, &[], "the manifest has no target elsewhere");
+    // A manifest that is not at hand is named, or done without.
+    write(&world, from(&honest, "/etc/passwd"));
+    refused(same, &[], "which is no file in this folder");
+    world.run(&["apply", "p.json", "--yes", "-f", "sentinel.toml"]).expect(0);
+}
+
+#[test]
+fn a_plan_deletes_nothing_that_the_manifest_names() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("sentinel.toml", "[profiles.a]\n");
+    world.run(&["plan", "--prune", "--allow-destructive", "prune", "--out", "p.json"]).expect(0);
+    world.write("sentinel.toml", "[profiles.a]\n[profiles.b]\n");
+    world.calls();
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("it deletes /sentinel/policies/b, which the manifest names"), "{}", run.stderr);
+    assert!(world.calls().is_empty());
+}
+
+/// As in a job that only has the plan.
+#[test]
+fn a_plan_is_carried_out_without_a_manifest_where_that_is_wanted() {
+    let world = project();
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let shown = world.run(&["show", "p.json"]).expect(0).stdout;
+    std::fs::remove_file(world.folder.path().join("sentinel.toml")).unwrap();
+    let refused = world.run(&["apply", "p.json", "--yes"]).expect(4);
+    assert!(refused.stderr.contains("error[E406]") && refused.stderr.contains("--detached"), "{}", refused.stderr);
+    world.run(&["apply", "--yes", "--detached"]).expect(1);
+    let run = world.run(&["apply", "p.json", "--yes", "--detached"]).expect(0);
+    // What is shown is what `show` shows, but for where the region was named.
+    for line in shown.lines().filter(|line| line.contains("Access:") || line.starts_with("      +")) {
+        assert!(run.stdout.contains(line), "{line}\nis not in\n{}", run.stdout);
+    }
+}
+
+/// The reviewer sees the text that a creation writes, in every format; what profiles share is shown once.
+#[test]
+fn the_text_that_a_creation_writes_is_shown() {
+    let world = World::quick();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\npolicy = \"p.yaml\"\n[profiles.b]\npolicy = \"p.yaml\"\n[profiles.c]\n");
+    world.write("p.yaml", POLICY);
+    let lines = || POLICY.lines().map(|line| format!("      +{line}\n")).collect::<String>();
+    let plan = world.run(&["plan", "--out", "p.json", "--out-markdown", "p.md", "--out-html", "p.html"]).expect(0);
+    assert!(plan.stdout.contains(&lines()), "{}", plan.stdout);
+    assert_eq!(plan.stdout.matches("+version:").count(), 1);
+    assert!(plan.stdout.contains("      the same text as profiles.a\n"), "{}", plan.stdout);
+    for (file, head, default) in [
+        ("p.md", "+version: ", "+    reason: Default deny."),
+        ("p.html", "<span class=\"add\">+version: ", "reason: Default deny."),
+    ] {
+        let text = std::fs::read_to_string(world.folder.path().join(file)).unwrap();
+        assert!(text.contains(head) && text.contains(default), "{text}");
+    }
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(0);
+    assert!(run.stdout.contains(&lines()), "{}", run.stdout);
+}
+
+/// No plan is endless, and none is larger than a plan can be.
+#[cfg(unix)]
+#[test]
+fn a_plan_file_without_an_end_is_refused() {
+    let world = World::new();
+    let run = world.run(&["show", "/dev/zero"]).expect(1);
+    assert!(run.stderr.contains("which no plan has"), "{}", run.stderr);
 }
 
 /// A plan names files and folders: whoever changed it could name any.
@@ -266,13 +442,13 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
         world.write("p.json", &serde_json::from_value::<PlanFile>(document).unwrap().to_text().unwrap());
         run(&["apply", "p.json", "--yes"])
     };
-    // Its manifest is looked at for whether it has changed: not where that never ends.
-    forged(&|document| document["manifest"]["path"] = json!("/dev/zero")).expect(0);
-    std::fs::remove_dir_all(world.folder.path().join(".sentinel")).unwrap();
-    // Nor where it is none of this folder's: whether a file is what it was is told of no other.
+    // Its manifest is read: not where that never ends, and none that is not in this folder.
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
-    let run_elsewhere = forged(&|document| document["manifest"]["path"] = json!(elsewhere.path())).expect(0);
-    assert!(!run_elsewhere.stderr.contains("has changed"), "{}", run_elsewhere.stderr);
+    for path in [Path::new("/dev/zero"), elsewhere.path(), Path::new("../sentinel.toml")] {
+        let refused = forged(&|document| *document = from(document, path.to_str().unwrap())).expect(4);
+        assert!(refused.stderr.contains("which is no file in this folder"), "{}", refused.stderr);
+        assert!(!world.folder.path().join(".sentinel/aws.db").exists());
+    }
     let outside = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(outside.path(), world.folder.path().join("link")).unwrap();
     let link = world.folder.path().join("link/.sentinel");
@@ -349,7 +525,8 @@ fn a_manifest_that_changed_since_is_said_and_the_plan_is_done_as_it_was_saved() 
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.write("sentinel.toml", "[profiles.b]\n");
     let run = world.run(&["apply", "p.json", "--yes"]).expect(0);
-    assert!(run.stderr.contains("sentinel.toml has changed since the plan was made"), "{}", run.stderr);
+    let note = "sentinel.toml has changed since the plan was made; what is done is what was saved. The manifest says otherwise of: profiles.a.";
+    assert!(run.stderr.contains(note), "{}", run.stderr);
     assert!(run.stdout.contains("+ /sentinel/policies/a (created)"), "{}", run.stdout);
 }
 

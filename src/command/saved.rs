@@ -1,0 +1,280 @@
+//! `sentinel apply PLANFILE`: a saved plan is untrusted input, and is carried out only if it is for the manifest at hand and follows from
+//! what it desires and what AWS holds.
+
+use std::collections::HashMap;
+use std::path::{Component, Path, PathBuf};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::apply::carry_out;
+use super::context::{Context, Project};
+use super::pass::{Destination, Planned, TARGETS, explained};
+use super::plan;
+use crate::cli::ApplyArgs;
+use crate::code::Code;
+use crate::error::{Error, Exit};
+use crate::planfile::{PlanFile, SavedTarget};
+use crate::provider::Region;
+use crate::reconcile::guard::{self, Refusal};
+use crate::reconcile::{self, Pass, Plan, Target};
+use crate::resource::{Address, DesiredResource, Presence, digest};
+use crate::review::{Materials, Review};
+
+/// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
+pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
+    let file = plan::load(path)?;
+    for saved in &file.targets {
+        check_flags(context, &saved.plan.target)?;
+    }
+    let project = match args.detached {
+        true => None,
+        false => Some(at_hand(context, &file, args.file.as_deref())?),
+    };
+    let materials = match &project {
+        Some(project) => {
+            check(context, &file, project).await?;
+            tell_changes(context, &file, project);
+            project.materials()
+        }
+        None => file.materials(),
+    };
+    let looks = file.targets.iter().map(|saved| look_again(context, saved, &materials));
+    let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(TARGETS).collect().await;
+    let mut attempts = Vec::new();
+    for planned in looked {
+        let mut planned = planned?;
+        guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
+        guard::extent(&planned.pass.plan, args.force).map_err(Error::Refused)?;
+        attempts.push((planned.destination.clone(), Ok(planned)));
+    }
+    carry_out(context, "apply", attempts, args.force, &args.going).await
+}
+
+/// Refuses a flag that says otherwise than the plan.
+fn check_flags(context: &Context, target: &Target) -> Result<(), Error> {
+    if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region) {
+        let message = format!("the plan is for {}, and --region says {region}", target.region);
+        return Err(Error::usage(message, "leave --region out, or plan for the other region"));
+    }
+    if let Some(root) = context.global.policy_root.as_ref().filter(|root| **root != target.policy_root) {
+        let message = format!("the plan is for the policy root {}, and --policy-root says {root}", target.policy_root);
+        return Err(Error::usage(message, "leave --policy-root out, or plan for the other root"));
+    }
+    Ok(())
+}
+
+/// Returns the manifest that a plan has to be for: the one that is named, or else the one that the plan names. That one has to be below
+/// the current folder: whoever changed the plan could name any file.
+fn at_hand(context: &Context, file: &PlanFile, named: Option<&Path>) -> Result<Project, Error> {
+    if let Some(named) = named {
+        return context.project(named);
+    }
+    let path = Path::new(&file.manifest.path);
+    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+    if is_file && is_below(path, Path::new(".")) {
+        return context.project(path);
+    }
+    Err(Error::Refused(Refusal {
+        code: Code::Foreign,
+        message: format!("the plan was made from {}, which is no file in this folder", path.display()),
+        details: Vec::new(),
+        hint: String::from("name the manifest with -f FILE; to carry the plan out without one, add --detached"),
+    }))
+}
+
+/// How large a manifest may be that only the plan names.
+const MOST: u64 = 16 << 20;
+
+/// Refuses a plan that goes elsewhere than the manifest says, or with other credentials, or deletes what the manifest names.
+async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<(), Error> {
+    let refused = |why: String| {
+        Error::Refused(Refusal {
+            code: Code::Foreign,
+            message: format!("the plan is not for {}: {why}; nothing was changed", project.source.path),
+            details: Vec::new(),
+            hint: String::from(
+                "make it again with sentinel plan --out FILE; give the flags again that it was made with (--region, \
+                 --policy-root, --aws-profile)",
+            ),
+        })
+    };
+    let manifest = &project.loaded.manifest;
+    let names: Vec<String> = file.targets.iter().filter_map(|saved| saved.plan.target.name.clone()).collect();
+    if let Some(unknown) = names.iter().find(|name| !manifest.targets.contains_key(*name)) {
+        return Err(refused(format!("the manifest has no target {unknown}")));
+    }
+    if names.is_empty() != manifest.targets.is_empty() {
+        return Err(refused(String::from("the manifest has targets, and the plan names none of them")));
+    }
+    let chosen = context.chosen(project, &names)?;
+    for saved in &file.targets {
+        let SavedTarget { connection, plan, desired, .. } = saved;
+        let target = &plan.target;
+        let Some(expected) = chosen.iter().find(|one| one.name == target.name) else {
+            return Err(refused(String::from("the manifest has no such target")));
+        };
+        let words = |value: Option<&String>, none: &str| value.cloned().unwrap_or_else(|| none.to_owned());
+        if target.policy_root != project.loaded.policy_root {
+            let root = &project.loaded.policy_root;
+            return Err(refused(format!("its policy root is {}, the manifest's is {root}", target.policy_root)));
+        }
+        // That of the flag, the manifest, the environment or the AWS profile, as for a new plan.
+        match context.region(&expected.aws).await {
+            Some(region) if region.name == target.region => {}
+            Some(Region { name, source }) => {
+                return Err(refused(format!(
+                    "its region is {}, and a plan made now is for {name} (from {source})",
+                    target.region
+                )));
+            }
+            None => return Err(refused(format!("its region is {}, which nothing here names", target.region))),
+        }
+        if connection.role_arn != expected.role_arn {
+            let said = words(expected.role_arn.as_ref(), "none");
+            let role = words(connection.role_arn.as_ref(), "none");
+            return Err(refused(format!("the role it assumes is {role}, the manifest's is {said}")));
+        }
+        // A flag is used in its place.
+        if context.global.aws_profile.is_none() && connection.aws_profile != expected.aws.profile {
+            let said = words(expected.aws.profile.as_ref(), "none");
+            let profile = words(connection.aws_profile.as_ref(), "none");
+            return Err(refused(format!("the AWS profile it uses is {profile}, the manifest's is {said}")));
+        }
+        let account = target.caller.as_ref().map(|caller| &caller.account);
+        let meant = expected.aws.account_id.as_ref().filter(|_| connection.local.is_none());
+        if let Some(meant) = meant.filter(|meant| Some(*meant) != account) {
+            return Err(refused(format!("its account is {}, the manifest's is {meant}", words(account, "none"))));
+        }
+        let ownership = manifest.aws.ownership_key();
+        if plan.scope.ownership != ownership {
+            let said = words(ownership.as_ref(), "none");
+            let key = words(plan.scope.ownership.as_ref(), "none");
+            return Err(refused(format!("its ownership tag is {key}, the manifest's is {said}")));
+        }
+        let named = |one: &&DesiredResource| project.loaded.desired.iter().any(|other| other.name() == one.name());
+        if let Some(one) = desired.iter().filter(|one| is_gone(one)).find(named) {
+            return Err(refused(format!("it deletes {}, which the manifest names", one.name())));
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether a resource should be gone.
+fn is_gone(one: &DesiredResource) -> bool {
+    one.as_policy().is_some_and(|policy| policy.presence == Presence::Absent)
+}
+
+/// Says which resources the manifest wants otherwise than the plan, which does what was saved.
+fn tell_changes(context: &Context, file: &PlanFile, project: &Project) {
+    let now: HashMap<&Address, &DesiredResource> =
+        project.loaded.desired.iter().map(|one| (one.address(), one)).collect();
+    let mut changed: Vec<String> = Vec::new();
+    for saved in &file.targets {
+        for one in saved.desired.iter().filter(|one| !is_gone(one)) {
+            let same = now.get(one.address()).is_some_and(|now| match saved.plan.scope.adopt {
+                true => (*now).clone().adopted() == *one,
+                false => *now == one,
+            });
+            let address = one.address().to_string();
+            if !same && !changed.contains(&address) {
+                changed.push(address);
+            }
+        }
+    }
+    if changed.is_empty() && digest(&project.source.text) == file.manifest.digest {
+        return;
+    }
+    let otherwise = match changed.as_slice() {
+        [] => String::new(),
+        some => format!(" The manifest says otherwise of: {}.", some.join(", ")),
+    };
+    let path = &project.source.path;
+    let words = format!("{path} has changed since the plan was made; what is done is what was saved.{otherwise}");
+    context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+}
+
+/// Observes again what a saved plan was made on, and returns the saved plan if nothing of it has changed.
+async fn look_again(context: &Context, saved: &SavedTarget, materials: &Materials) -> Result<Planned, Error> {
+    let SavedTarget { connection, plan, desired, .. } = saved;
+    let target = &plan.target;
+    let destination = Destination {
+        name: target.name.clone(),
+        region: Region { name: target.region.clone(), source: String::from("the plan") },
+        aws_profile: context.global.aws_profile.clone().or_else(|| connection.aws_profile.clone()),
+        role_arn: connection.role_arn.clone(),
+        account_id: target.caller.as_ref().map(|caller| caller.account.clone()),
+        local: connection.local.as_ref().map(PathBuf::from),
+    };
+    check_local(context, &destination)?;
+    let (reader, fresh) = context.connect(&destination, &target.policy_root).await?;
+    let looked = async { Ok(reconcile::look(&reader, fresh, desired.clone(), plan.scope.clone()).await?) };
+    let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
+    guard::account(&now, "the plan", destination.account_id.as_deref()).map_err(Error::Refused)?;
+    guard::unmoved(plan, &now).map_err(Error::Refused)?;
+    let pass = Pass { plan: plan.clone(), desired: desired.clone() };
+    guard::unaltered(&pass, &now).map_err(Error::Refused)?;
+    // What is shown is as planned where it was compared, and as found now where it was not.
+    let target = Target { local: destination.local.as_deref().map(shown), ..now.target };
+    let mut pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
+    let mut found: HashMap<_, _> = now.resources.into_iter().map(|one| (one.address, (one.facts, one.gaps))).collect();
+    for resource in &mut pass.plan.resources {
+        let (facts, gaps) = found.remove(&resource.address).unwrap_or_default();
+        resource.facts = facts;
+        if resource.exists() {
+            resource.gaps = gaps;
+        }
+    }
+    let review = Review::of(&pass.plan, materials);
+    Ok(Planned { destination, reader, pass, review })
+}
+
+/// Returns a folder as it is shown: relative where it is below the current one.
+fn shown(folder: &Path) -> String {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let below = here.ok().and_then(|here| folder.strip_prefix(here).ok().map(Path::to_owned));
+    below.filter(|below| !below.as_os_str().is_empty()).unwrap_or_else(|| folder.to_owned()).display().to_string()
+}
+
+/// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake. A folder that nobody named but
+/// the plan has to be below this one: whoever changed the plan could name any.
+fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
+    let given = context.global.local.as_deref();
+    let Some(folder) = &destination.local else {
+        return match given {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"))
+            }
+        };
+    };
+    let named = given.filter(|given| !given.is_empty());
+    if is_below(folder, named.map_or(Path::new("."), Path::new)) {
+        return Ok(());
+    }
+    let is_for = format!("the plan is for the embedded AWS in {}", folder.display());
+    Err(match named {
+        Some(_) => Error::usage(is_for, "leave the folder of --local out, or plan for the other one"),
+        None => Error::usage(
+            format!("{is_for}, which is not in this folder"),
+            "carry it out in the folder that it was made in, or name that folder with --local=FOLDER",
+        ),
+    })
+}
+
+/// Returns whether a path is a folder, or below it.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
+}
+
+/// Returns where a path leads, all links followed as far as it is there.
+fn real(path: &Path) -> Option<PathBuf> {
+    let whole = std::env::current_dir().ok()?.join(path);
+    if let Ok(there) = whole.canonicalize() {
+        return Some(there);
+    }
+    // A link that leads to nothing yet is there too, and where it leads is not known. Nor is what is above something that is not there.
+    let nearest = whole.ancestors().find(|folder| folder.symlink_metadata().is_ok())?;
+    let rest = whole.strip_prefix(nearest).ok()?;
+    let plain = rest.components().all(|part| part != Component::ParentDir);
+    plain.then_some(nearest.canonicalize().ok()?.join(rest))
+}

@@ -1,0 +1,164 @@
+//! What can be checked of a saved plan without AWS: that it is complete, that its parts agree, that it desires nothing that a manifest
+//! could not say, and that what it shows of new resources and says of all of them follows from that.
+
+use std::collections::BTreeSet;
+
+use super::{PlanFile, SavedConnection, SavedMaterials, SavedTarget};
+use crate::manifest::{check_account, check_region, check_role, check_target, conform};
+use crate::reconcile::{Intent, Plan, Target, foreseen};
+use crate::resource::caller::Caller;
+use crate::resource::policy_parameter::check_root;
+use crate::resource::{Address, DesiredResource, Invalid, Kind, Presence, check_tag_key};
+use crate::review::{Materials, Review};
+
+/// Returns the account that an ARN is of.
+fn account_of(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", partition, _, _, account, resource] if partition.starts_with("aws") && !resource.is_empty() => {
+            Some(account)
+        }
+        _ => None,
+    }
+}
+
+impl PlanFile {
+    /// Checks the plan.
+    pub(super) fn verify(&self) -> Result<(), String> {
+        if self.targets.is_empty() {
+            return Err(String::from("it has no target"));
+        }
+        if self.manifest.path.is_empty() {
+            return Err(String::from("it does not say which manifest it was made from"));
+        }
+        let mut names = BTreeSet::new();
+        let mut places = BTreeSet::new();
+        let materials = self.materials();
+        for target in &self.targets {
+            let name = target.plan.target.name.as_deref();
+            if !names.insert(name) || (name.is_none() && self.targets.len() > 1) {
+                return Err(String::from("two of its targets have the same name, or one of several has none"));
+            }
+            let account = target.plan.target.caller.as_ref().map(|caller| caller.account.as_str());
+            if !places.insert((account, target.plan.target.region.as_str(), target.connection.local.as_deref())) {
+                return Err(String::from("two of its targets are the same account and region"));
+            }
+            place(&target.plan.target, &target.connection)?;
+            scope(&target.plan)?;
+            resources(target)?;
+            review(target, &self.materials, &materials)?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(result: Result<(), Invalid>) -> Result<(), String> {
+    result.map_err(|invalid| invalid.problem)
+}
+
+/// Checks where a plan goes, and with whose credentials.
+fn place(target: &Target, connection: &SavedConnection) -> Result<(), String> {
+    let SavedConnection { aws_profile, role_arn, local } = connection;
+    if let Some(name) = &target.name {
+        refused(check_target(name))?;
+    }
+    refused(check_region(&target.region))?;
+    refused(check_root(&target.policy_root))?;
+    let Some(Caller { account, arn, .. }) = &target.caller else {
+        return Err(String::from("it does not say whose account it is for"));
+    };
+    refused(check_account(account))?;
+    if account_of(arn) != Some(account) {
+        return Err(format!("{arn} is not an identity of account {account}"));
+    }
+    if local.is_some() != target.local.is_some() {
+        return Err(String::from("it shows another place than it goes to: the embedded AWS, or AWS"));
+    }
+    if let Some(role) = role_arn {
+        refused(check_role(role))?;
+        // On the embedded AWS no role is assumed.
+        if local.is_none() && account_of(role) != Some(account) {
+            return Err(format!("the role {role} is not of account {account}"));
+        }
+    }
+    if aws_profile.as_ref().is_some_and(|profile| profile.trim().is_empty() || profile.contains(char::is_control)) {
+        return Err(String::from("it names an AWS profile that cannot be one"));
+    }
+    Ok(())
+}
+
+/// Checks how far a plan goes.
+fn scope(plan: &Plan) -> Result<(), String> {
+    let scope = &plan.scope;
+    if scope.intent != Intent::Converge {
+        return Err(String::from("its intent is not that of a plan"));
+    }
+    if let Some(glob) = scope.only.iter().chain(&scope.exclude).find(|glob| glob::Pattern::new(glob).is_err()) {
+        return Err(format!("its filter {glob} cannot be read"));
+    }
+    match &scope.ownership {
+        Some(key) => refused(check_tag_key(key))?,
+        None if scope.prune || scope.adopt => return Err(String::from("it prunes or adopts without an ownership tag")),
+        None => {}
+    }
+    if !scope.prune && !(plan.unmanaged.is_empty() && plan.unlisted.is_empty()) {
+        return Err(String::from("it lists what is not in the manifest, which only --prune does"));
+    }
+    Ok(())
+}
+
+/// Checks what is desired, and that what is planned is planned of exactly that.
+fn resources(target: &SavedTarget) -> Result<(), String> {
+    let SavedTarget { plan, desired, .. } = target;
+    let scope = &plan.scope;
+    let mut addresses: BTreeSet<&Address> = BTreeSet::new();
+    let mut names: BTreeSet<(Kind, &str)> = BTreeSet::new();
+    for one in desired {
+        let address = one.address();
+        if !addresses.insert(address) || !names.insert((address.kind, one.name())) {
+            return Err(format!("{address} is desired twice, or its name is"));
+        }
+        let (presence, adopt, ownership) = match one {
+            DesiredResource::Policy(policy) => (policy.presence, policy.adopt, &policy.ownership),
+            DesiredResource::Table(table) => (table.presence, table.adopt, &table.ownership),
+        };
+        let absent = presence == Presence::Absent;
+        let fits = (scope.prune || !absent) && adopt == (scope.adopt && !absent) && *ownership == scope.ownership;
+        if !fits || !scope.holds(address) {
+            return Err(format!("{address} is desired in another way than the scope of the plan says"));
+        }
+        conform(one, &plan.target.policy_root)?;
+    }
+    let planned = plan.resources.iter().map(|one| (&one.address, one.name.as_str()));
+    if !planned.eq(desired.iter().map(|one| (one.address(), one.name()))) {
+        return Err(String::from("what is planned is not what is desired"));
+    }
+    let differs = |(planned, desired): &(&crate::reconcile::ResourcePlan, &DesiredResource)| {
+        foreseen(desired, planned, scope).map_or(!planned.exists(), |expected| expected != **planned)
+    };
+    match plan.resources.iter().zip(desired).find(differs) {
+        None => Ok(()),
+        Some((planned, _)) => Err(format!(
+            "what it would do with {}, or shows of it, does not follow from what it says is desired",
+            planned.address
+        )),
+    }
+}
+
+/// Checks that what a plan says of its resources follows from its own texts.
+fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -> Result<(), String> {
+    let present = target.desired.iter().filter_map(DesiredResource::as_policy);
+    let other = present.filter(|policy| policy.presence == Presence::Present).find(|policy| {
+        let file = saved.resources.get(&policy.address).and_then(|material| material.policy.as_ref());
+        file != policy.origin.as_ref().filter(|_| policy.managed.content.is_some())
+    });
+    if let Some(policy) = other {
+        return Err(format!("the policy file of {} is not the one that is desired", policy.address));
+    }
+    // As they are written: the place of a finding within its line is not.
+    let written = |review: &Review| serde_json::to_value(review).map_err(|error| error.to_string());
+    if written(&Review::of(&target.plan, materials))? != written(&target.review)? {
+        return Err(String::from("what it says of its changes does not follow from them"));
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! Every text in a saved plan, whatever it is for, is shown and never obeyed: by a terminal, Markdown, HTML or a workflow's runner.
+
+use std::collections::BTreeSet;
+
+use sentinel::cli::Format;
+use sentinel::error::Error;
+use sentinel::planfile::PlanFile;
+use sentinel::reconcile::{ApplyReport, Outcome, ResourceReport, Verification};
+use sentinel::report::output::{Body, Part, Shown};
+use sentinel::report::{json as documents, text, without_colour};
+use serde_json::{Value, json};
+
+use crate::hostile::hold_markdown;
+use crate::world::{Answer, World};
+
+/// All that something obeys.
+const EVIL: &str = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}2J\u{61c}\u{e0041}\u{202e}\r\n# heading\n::error::command\n::set-output name=x::y\n##[group]g\n\
+[link](https://evil.example) @octocat <img src=x onerror=alert(1)> </code></details> ``` | \n";
+
+/// Returns a text with what is obeyed in it, in each place where that could matter.
+fn hostile(text: &str) -> [String; 4] {
+    [format!("{text}{EVIL}"), EVIL.to_owned(), format!("::error::{text}"), format!(" ##[error]{text}")]
+}
+
+/// Plans that have, together, every field that a plan can have.
+fn plans() -> Vec<Value> {
+    let read = |world: &World| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(world.folder.path().join("p.json")).unwrap()).unwrap()
+    };
+    let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n[profiles.same]\npolicy = \"dev.yaml\"\n\
+[profiles.tagged]\ntier = \"standard\"\ntags = { team = \"a\" }\n[profiles.old]\n[tables.approvals]\ndeletion_protection = true\n\
+[tables.audit]\nname = \"acme-audit\"\npartition_key = { name = \"id\", type = \"S\" }\nttl_attribute = \"ends\"\ntags = { team = \"a\" }\n\
+[tables.audit.indexes.actor-index]\npartition_key = { name = \"actor\", type = \"S\" }\nprojection = { include = [\"what\"] }\n";
+    let policy = |user: &str| {
+        format!(
+            "version: \"1\"\nrules:\n  - {{ name: a, effect: allow }}\n  - {{ name: b, effect: allow, conditions: {{ users: [{user}], profiles: [gone] }} }}\n"
+        )
+    };
+    let world = World::quick();
+    world.write("sentinel.toml", manifest).write("dev.yaml", &policy("alice"));
+    world.write("dev.test.yaml", "profile: dev\ncases:\n  - { user: nobody, expect: deny }\n");
+    // What is created.
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let created = read(&world);
+    world.run(&["apply", "--yes"]).expect(0);
+    // What has drifted, is deleted, is refused, and belongs to nobody.
+    let narrower = manifest.replace("[profiles.old]\n", "").replace("team = \"a\"", "team = \"b\"");
+    let other = narrower.replace("actor-index", "other-index").replace("protection = true", "protection = false");
+    world.write("sentinel.toml", &other).write("dev.yaml", &policy("bob"));
+    let put = json!({ "Name": "/sentinel/policies/theirs", "Value": "x", "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.run(&["plan", "--prune", "--out", "p.json"]).expect(0);
+    let withheld = read(&world);
+    let all = ["--allow-destructive", "prune,index,protection"];
+    world
+        .run(&[&["plan", "--prune", "--adopt", "--exclude", "x*", "--only", "*", "--out", "p.json"][..], &all].concat())
+        .expect(0);
+    let allowed = read(&world);
+    // What cannot be read.
+    world.fault(|call| {
+        let denied = ["DescribeTable", "ListTagsForResource", "DescribeTimeToLive"].contains(&call.operation.as_str());
+        denied.then(|| Answer::error(400, "AccessDeniedException", "no"))
+    });
+    world.run(&["plan", "--prune", "--out", "p.json"]).expect(0);
+    let unread = read(&world);
+    // Several targets.
+    let world = World::quick();
+    let targets = "[targets.one]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/deploy\"\n[targets.two]\nregion = \"us-west-2\"\n[profiles.dev]\n";
+    world.write("sentinel.toml", targets);
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    vec![created, withheld, allowed, unread, read(&world)]
+}
+
+/// Where a text is: a value, or the key of one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Leaf {
+    Value(String),
+    Key(String, String),
+}
+
+/// Returns the same for all places of a kind.
+fn kind(leaf: &Leaf) -> String {
+    format!("{leaf:?}").replace(|letter: char| letter.is_ascii_digit(), "")
+}
+
+fn leaves(value: &Value, pointer: &str, found: &mut Vec<Leaf>) {
+    let escaped = |key: &str| key.replace('~', "~0").replace('/', "~1");
+    match value {
+        Value::String(_) => found.push(Leaf::Value(pointer.to_owned())),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(place, item)| leaves(item, &format!("{pointer}/{place}"), found));
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                found.push(Leaf::Key(pointer.to_owned(), key.clone()));
+                leaves(value, &format!("{pointer}/{}", escaped(key)), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns the documents with one leaf made hostile.
+fn forged(document: &Value, leaf: &Leaf) -> Vec<Value> {
+    let with = |text: &str, put: &dyn Fn(&mut Value, String)| -> Vec<Value> {
+        let one = |evil| {
+            let mut document = document.clone();
+            put(&mut document, evil);
+            document
+        };
+        hostile(text).into_iter().map(one).collect()
+    };
+    match leaf {
+        Leaf::Value(pointer) => {
+            let text = document.pointer(pointer).unwrap().as_str().unwrap();
+            with(text, &|document, evil| *document.pointer_mut(pointer).unwrap() = json!(evil))
+        }
+        // An address is told by what is before its dot, so that what follows is forged there.
+        Leaf::Key(pointer, key) => with(key, &|document, evil| {
+            let fields = document.pointer_mut(pointer).unwrap().as_object_mut().unwrap();
+            let value = fields.remove(key).unwrap();
+            let evil = match key.split_once('.') {
+                Some((section, _)) if key.starts_with("profiles.") || key.starts_with("tables.") => {
+                    format!("{section}.{evil}")
+                }
+                _ => evil,
+            };
+            fields.insert(evil, value);
+        }),
+    }
+}
+
+/// Returns whether a terminal obeys a character, or does not show it.
+fn hidden(letter: char) -> bool {
+    letter.is_control() || ['\u{61c}', '\u{e0041}', '\u{202e}'].contains(&letter)
+}
+
+/// Checks an output that is not the annotations of a workflow.
+#[track_caller]
+fn hold_plain(output: &str, what: &str) {
+    for line in output.split('\n') {
+        assert!(!line.contains(hidden), "{what}: {line:?}");
+        assert!(!line.trim_start().starts_with("::") && !line.contains("##["), "{what}: {line:?}");
+        // A line of ours never begins with what was put in.
+        assert!(!line.starts_with("# heading"), "{what}: {line:?}");
+    }
+}
+
+#[track_caller]
+fn hold_all(shown: &Shown<'_>, what: &str) {
+    for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
+        let output = without_colour(&shown.render(format, None).unwrap());
+        let what = format!("{what} as {format:?}");
+        match format {
+            Format::Github => {
+                for line in output.lines() {
+                    let ours = ["::error ", "::warning ", "::notice "].iter().any(|head| line.starts_with(head));
+                    assert!(ours && !line.contains("##[") && !line.contains(hidden), "{what}: {line:?}");
+                }
+            }
+            Format::Markdown => {
+                hold_plain(&output, &what);
+                hold_markdown(&output);
+            }
+            Format::Html => {
+                hold_plain(&output, &what);
+                for tag in ["<img", "<a ", "<script"] {
+                    assert!(!output.contains(tag), "{what}: {tag}");
+                }
+            }
+            Format::Json => {
+                hold_plain(&output, &what);
+                serde_json::from_str::<Value>(&output).unwrap();
+            }
+            Format::Text => hold_plain(&output, &what),
+        }
+    }
+}
+
+/// Holds what is shown of a plan, of one that is refused, and of one that is carried out.
+fn hold(document: Value, what: &str) {
+    let error = match serde_json::from_value::<PlanFile>(document) {
+        Ok(file) => {
+            let parts = file.targets.iter().map(|target| Part {
+                name: target.plan.target.name.as_deref(),
+                body: Ok(Body::Plan(&target.plan, &target.review)),
+            });
+            let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), parts: parts.collect() };
+            hold_all(&shown, what);
+            for target in &file.targets {
+                let plan = &target.plan;
+                let report = |resource: &sentinel::reconcile::ResourcePlan| {
+                    let steps: Vec<String> = resource.steps.iter().map(sentinel::resource::Step::describe).collect();
+                    let outcome = Outcome::Failed { why: resource.name.clone(), code: None };
+                    let (address, name) = (resource.address.clone(), resource.name.clone());
+                    ResourceReport { address, name, outcome, steps_done: 0, done: steps.clone(), not_done: steps }
+                };
+                let resources: Vec<ResourceReport> = plan.resources.iter().map(report).collect();
+                let addresses = resources.iter().map(|one| one.address.clone()).collect();
+                let verification = Verification::Differs { addresses };
+                let report = ApplyReport { resources, verification, interrupted: false };
+                hold_plain(&without_colour(&text::applied(plan, &report)), what);
+                let document = documents::applied("apply", (plan, &target.review), &report).unwrap();
+                hold_plain(&documents::text(&document), what);
+            }
+            match PlanFile::read(&file.to_text().unwrap()) {
+                Ok(_) => return,
+                Err(why) => Error::unusable_plan("p.json", &why),
+            }
+        }
+        Err(error) => {
+            let why = sentinel::planfile::Unusable::Unreadable { why: error.to_string() };
+            Error::unusable_plan("p.json", &why)
+        }
+    };
+    let output = without_colour(&text::error(&error));
+    hold_plain(&output, what);
+    assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
+    let parts = vec![Part { name: None, body: Err(&error) }];
+    hold_all(&Shown { command: "apply", preface: None, parts }, what);
+}
+
+#[test]
+fn no_text_of_a_plan_is_obeyed_in_any_format() {
+    let mut walked = 0;
+    for document in plans() {
+        PlanFile::read(&serde_json::from_value::<PlanFile>(document.clone()).unwrap().to_text().unwrap()).unwrap();
+        let mut found = Vec::new();
+        leaves(&document, "", &mut found);
+        let mut seen = BTreeSet::new();
+        for leaf in found {
+            // The first has it all. Where exactly it is in the text matters once for each place of a kind.
+            let variants = if seen.insert(kind(&leaf)) { 4 } else { 1 };
+            for forged in forged(&document, &leaf).into_iter().take(variants) {
+                hold(forged, &format!("{leaf:?}"));
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked > 400, "{walked}");
+}
+
+/// The same through the program, once for each place of a kind: digest and all.
+#[test]
+fn no_text_of_a_plan_is_obeyed_by_what_the_program_prints() {
+    let world = World::quick();
+    world.write(
+        "sentinel.toml",
+        "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n[tables.approvals]\n",
+    );
+    world.write("dev.yaml", "version: \"1\"\nrules:\n  - { name: a, effect: allow }\n");
+    world.write("dev.test.yaml", "profile: dev\ncases:\n  - { user: nobody, expect: deny }\n");
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    let text = std::fs::read_to_string(world.folder.path().join("p.json")).unwrap();
+    let document: Value = serde_json::from_str(&text).unwrap();
+    let mut found = Vec::new();
+    leaves(&document, "", &mut found);
+    let mut seen = BTreeSet::new();
+    for leaf in found {
+        let kind = kind(&leaf);
+        let forged = forged(&document, &leaf).swap_remove(0);
+        let Ok(file) = serde_json::from_value::<PlanFile>(forged) else { continue };
+        if !seen.insert(kind) {
+            continue;
+        }
+        world.write("p.json", &file.to_text().unwrap());
+        for command in [&["show", "p.json", "--out-markdown", "p.md"][..], &["apply", "p.json", "--yes", "--detached"]]
+        {
+            let run = world.run(command);
+            hold_plain(&run.stdout, &format!("{leaf:?}"));
+            hold_plain(&run.stderr, &format!("{leaf:?}"));
+            if let Ok(markdown) = std::fs::read_to_string(world.folder.path().join("p.md")) {
+                hold_markdown(&markdown);
+            }
+        }
+    }
+    assert!(seen.len() > 40, "{seen:?}");
+}
