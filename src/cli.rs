@@ -141,10 +141,11 @@ pub enum Command {
     /// Reads every policy under the policy root and the tables named, and writes sentinel.toml and policies/ into a
     /// folder, so that a plan on it is empty. A file that is there is never overwritten.
     Import(ImportArgs),
-    /// Print the IAM policy that plan, apply or the use at run time takes.
+    /// Print the IAM policy for plan or apply, or for a role of those who use what is provisioned.
     ///
     /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
-    /// AWS call. What does not fit a managed policy's 6,144 characters is printed as several, in a list.
+    /// AWS call. What does not fit a managed policy's 6,144 characters is printed as several, in a list. The policies for
+    /// requester, approver, operator and server differ in which records they let their users write, by the records' keys.
     Iam(IamArgs),
     /// Check the manifest and its policies, offline.
     ///
@@ -329,7 +330,15 @@ pub enum Purpose {
     Plan,
     /// `sentinel apply`.
     Apply,
-    /// What reads the policies and keeps records in the tables.
+    /// Who requests access and uses it; cannot write anything else than requests.
+    Requester,
+    /// Who answers requests and revokes approvals.
+    Approver,
+    /// Who uses break-glass and ends it, revokes, and locks users.
+    Operator,
+    /// Who runs a credential server.
+    Server,
+    /// The policies of all four roles, by name: there is no one policy for all users.
     Runtime,
 }
 
@@ -352,11 +361,16 @@ pub enum LocalCommand {
     ///
     /// It is the store that --local uses, and both may use it at once. Point clients at it with AWS_ENDPOINT_URL; any
     /// credentials do. Ends with Ctrl-C.
+    ///
+    /// Users that the manifest lists under [local.users] have only the permissions of their policies.
     Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// The manifest whose [local.users] are served [default: the nearest sentinel.toml, from here upwards, if there is one].
+    #[arg(short, long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// The port on 127.0.0.1; 0 takes a free one and says which.
     #[arg(long, value_name = "N", default_value_t = 4566)]
     pub port: u16,

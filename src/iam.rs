@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::manifest::Builtin;
 use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS,
     LIST_TABLES, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
+use crate::resource::record_key::{Prefix, Role};
 use crate::resource::{Desired, DesiredResource, Step, policy_parameter, table};
 
 /// The most characters, white space not counted, that a managed policy holds. Source: "IAM and AWS STS quotas".
@@ -30,6 +32,8 @@ pub struct Statement {
     pub effect: &'static str,
     pub action: Vec<String>,
     pub resource: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Value>,
 }
 
 /// Where the resources are. What is not known is `*` in their ARNs.
@@ -63,14 +67,76 @@ pub enum Use {
     Plan,
     /// Observing, creating, and repairing whatever can drift.
     Apply,
-    /// Reading policies, and keeping records in the tables.
-    RunTime,
+    /// Reading policies, and reading and writing records as a role does.
+    Role(Role),
+}
+
+impl Use {
+    const fn role(self) -> Option<Role> {
+        match self {
+            Self::Role(role) => Some(role),
+            Self::Plan | Self::Apply => None,
+        }
+    }
 }
 
 /// What goes beyond the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Beyond {
     pub prune: bool,
+}
+
+/// What a role does with the records of a built-in table.
+#[derive(Debug, Clone, Copy)]
+struct Grant {
+    role: Role,
+    table: Builtin,
+    /// Whose records it writes. All records of the table are read.
+    writes: &'static [Prefix],
+}
+
+/// Which role reads and writes what. A requester and a server read what the gate looks at.
+const GRANTS: &[Grant] = &[
+    Grant { role: Role::Requester, table: Builtin::Approvals, writes: &[Prefix::Request] },
+    Grant { role: Role::Requester, table: Builtin::BreakGlass, writes: &[] },
+    Grant { role: Role::Approver, table: Builtin::Approvals, writes: &[Prefix::Decision, Prefix::Revocation] },
+    Grant { role: Role::Operator, table: Builtin::Approvals, writes: &[Prefix::Revocation, Prefix::Lock] },
+    Grant {
+        role: Role::Operator,
+        table: Builtin::BreakGlass,
+        writes: &[Prefix::Event, Prefix::Closure, Prefix::Place],
+    },
+    Grant { role: Role::Operator, table: Builtin::Sessions, writes: &[Prefix::Revocation] },
+    Grant { role: Role::Server, table: Builtin::Approvals, writes: &[] },
+    Grant { role: Role::Server, table: Builtin::BreakGlass, writes: &[] },
+    Grant { role: Role::Server, table: Builtin::Sessions, writes: &[Prefix::Session] },
+];
+
+/// What the commands call that use what is provisioned: each policy by its name, the profiles by their path, and the
+/// records of the tables. A transaction takes the permissions of its parts (Amazon DynamoDB Developer Guide, "Using IAM
+/// with DynamoDB transactions"). Nothing deletes a record, writes in batches or uses PartiQL.
+const READ_POLICY: [Operation; 1] = [GET_PARAMETERS];
+const READ_ROOT: [Operation; 1] = [GET_PARAMETERS_BY_PATH];
+const READ_RECORDS: [Operation; 2] = [GET_ITEM, QUERY];
+const WRITE_RECORDS: [Operation; 2] = [PUT_ITEM, UPDATE_ITEM];
+
+/// Returns the keys of a kind of record, as `StringLike` compares them.
+fn keys_like(prefix: Prefix) -> String {
+    match prefix {
+        // Each user's own: IAM puts the caller's unique ID in the place of the variable.
+        Prefix::Place => prefix.key("${aws:userid}#*"),
+        _ => prefix.key("*"),
+    }
+}
+
+/// Returns the condition that every item of a call has a key of these kinds. `ForAllValues` alone also holds for a call
+/// without the condition key; `Null` refuses that. Source: IAM User Guide, "Multivalued context keys".
+fn only_keys(prefixes: &[Prefix]) -> Value {
+    let keys: Vec<String> = prefixes.iter().copied().map(keys_like).collect();
+    json!({
+        "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys },
+        "Null": { "dynamodb:LeadingKeys": "false" },
+    })
 }
 
 /// Returns the least that a use of these resources takes, on their exact ARNs, in as many documents as that fills.
@@ -88,37 +154,32 @@ pub fn policies(
         // AWS knows no resource for this one.
         operations.retain(|operation| {
             let lists = *operation == DESCRIBE_PARAMETERS;
-            statements.lists_parameters |= lists && purpose != Use::RunTime;
+            statements.lists_parameters |= lists;
             !lists
         });
-        let actions = if purpose == Use::RunTime { actions(&RUN_TIME_POLICY) } else { actions(&operations) };
-        parameters.entry(actions).or_default().push(place.parameter(&one.name));
+        parameters.entry(actions(&operations)).or_default().push(place.parameter(&one.name));
     }
     let name = if purpose == Use::Apply { "SentinelPolicyAdmin" } else { "SentinelPolicyRead" };
     for (actions, resources) in parameters {
         statements.allow(name, actions, resources);
     }
     let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
-    if purpose == Use::RunTime && desired.iter().any(|one| one.as_policy().is_some()) {
-        statements.allow("SentinelPolicyDiscovery", actions(&RUN_TIME_ROOT), below());
+    if purpose.role().is_some() && desired.iter().any(|one| one.as_policy().is_some()) {
+        statements.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), below());
     }
     for one in desired.iter().filter_map(DesiredResource::as_table) {
         let name = statement_name(&one.address.key);
         let arn = place.table(&one.name);
         match purpose {
-            // The records of a custom table are its owner's own affair.
-            Use::RunTime if Builtin::from_key(&one.address.key).is_none() => {}
             Use::Plan => statements.allow(&format!("{name}Read"), actions(&table_operations(purpose, one)), vec![arn]),
             Use::Apply => {
                 statements.allow(&format!("{name}Provisioning"), actions(&table_operations(purpose, one)), vec![arn]);
             }
-            Use::RunTime => {
-                let resources = vec![arn.clone(), format!("{arn}/index/*")];
-                statements.allow(&format!("{name}Operations"), actions(&RUN_TIME_TABLE), resources);
-            }
+            // The records of a custom table are its owner's own affair.
+            Use::Role(role) => statements.records(&name, role, Builtin::from_key(&one.address.key), &arn),
         }
     }
-    if beyond.prune && purpose != Use::RunTime {
+    if beyond.prune && purpose.role().is_none() {
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Use::Apply {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
@@ -133,14 +194,10 @@ pub fn policies(
     split(statements.list)
 }
 
-/// What the commands call that use what is provisioned: each policy by its name, the profiles by their path, and the
-/// records of the tables. A transaction takes the permissions of its parts (Amazon DynamoDB Developer Guide, "Using IAM
-/// with DynamoDB transactions").
-const RUN_TIME_POLICY: [Operation; 1] = [GET_PARAMETERS];
-const RUN_TIME_ROOT: [Operation; 1] = [GET_PARAMETERS_BY_PATH];
-const RUN_TIME_TABLE: [Operation; 4] = [GET_ITEM, PUT_ITEM, QUERY, UPDATE_ITEM];
-
 fn policy_operations(purpose: Use, desired: &Desired<policy_parameter::PolicyParameter>) -> Vec<Operation> {
+    if purpose.role().is_some() {
+        return READ_POLICY.to_vec();
+    }
     let mut operations = policy_parameter::reads(desired);
     if purpose == Use::Apply {
         let live = policy_parameter::opposite(desired);
@@ -172,10 +229,35 @@ struct Statements {
 impl Statements {
     /// Adds a statement; a name that is taken gets a number.
     fn allow(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>) {
+        self.allow_if(sid, action, resource, None);
+    }
+
+    fn allow_if(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>, condition: Option<Value>) {
         let taken = |sid: &str| self.list.iter().any(|statement| statement.sid == sid);
         let numbered = (2..).map(|number| format!("{sid}{number}"));
         let sid = std::iter::once(sid.to_owned()).chain(numbered).find(|sid| !taken(sid)).unwrap_or_default();
-        self.list.push(Statement { sid, effect: "Allow", action, resource });
+        self.list.push(Statement { sid, effect: "Allow", action, resource, condition });
+    }
+
+    /// Adds what a role does with the records of a built-in table.
+    fn records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
+        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table) {
+            self.read_records(name, arn);
+            self.write_records(name, role, table, arn);
+        }
+    }
+
+    fn read_records(&mut self, name: &str, arn: &str) {
+        let resources = vec![arn.to_owned(), format!("{arn}/index/*")];
+        self.allow(&format!("{name}Operations"), actions(&READ_RECORDS), resources);
+    }
+
+    fn write_records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
+        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == table);
+        for grant in of_role.filter(|grant| !grant.writes.is_empty()) {
+            let condition = Some(only_keys(grant.writes));
+            self.allow_if(&format!("{name}Write"), actions(&WRITE_RECORDS), vec![arn.to_owned()], condition);
+        }
     }
 }
 
@@ -213,7 +295,8 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
     documents
 }
 
-/// Returns what creating the resources takes, and what using them at run time takes, in separate statements.
+/// Returns what creating the resources takes, and what reading policies and records and asking for access take, in
+/// separate statements. Other records than requests are for the policies of the other roles.
 ///
 /// The account, which only AWS could tell, is `*` in the ARNs.
 pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
@@ -222,7 +305,7 @@ pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResou
     let policies: Vec<&Desired<_>> = desired.iter().filter_map(DesiredResource::as_policy).collect();
     if !policies.is_empty() {
         let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
-        let read = [RUN_TIME_POLICY, RUN_TIME_ROOT].concat();
+        let read = [READ_POLICY, READ_ROOT].concat();
         statements.allow("SentinelPolicyRead", actions(&read), below());
         let mut operations: Vec<Operation> = policies.iter().flat_map(|one| policy_parameter::reads(one)).collect();
         let steps = policies.iter().flat_map(|one| policy_parameter::create(one));
@@ -237,8 +320,8 @@ pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResou
         operations.extend(steps.flat_map(|step| Step::Table(step).operations()));
         let name = statement_name(&one.address.key);
         statements.allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]);
-        let resources = vec![arn.clone(), format!("{arn}/index/*")];
-        statements.allow(&format!("{name}Operations"), actions(&RUN_TIME_TABLE), resources);
+        statements.read_records(&name, &arn);
+        statements.write_records(&name, Role::Requester, Builtin::from_key(&one.address.key), &arn);
     }
     Document { version: "2012-10-17", statement: statements.list }
 }
@@ -296,6 +379,7 @@ mod tests {
             resource: (0..count)
                 .map(|number| format!("arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies/p{number}"))
                 .collect(),
+            condition: None,
         };
         let documents = split(vec![statement("A", 3), statement("B", 400), statement("C", 1)]);
         assert!(documents.len() > 4, "{}", documents.len());

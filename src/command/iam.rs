@@ -9,41 +9,93 @@ use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
 use crate::report::json;
 use crate::resource::DesiredResource;
+use crate::resource::record_key::Role;
+
+/// The policies for one use, under the role's name where there are several roles.
+struct Part {
+    role: Option<Role>,
+    documents: Vec<Document>,
+}
+
+/// The policies of one target.
+struct OfTarget {
+    name: Option<String>,
+    parts: Vec<Part>,
+}
 
 pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error> {
-    if args.purpose == Purpose::Runtime && (args.prune || args.adopt) {
-        return Err(Error::usage("nothing is pruned or adopted at run time", "leave --prune and --adopt out"));
+    let uses = uses(args.purpose);
+    if (args.prune || args.adopt) && uses.iter().any(|purpose| matches!(purpose, Use::Role(_))) {
+        return Err(Error::usage("the users of a role prune and adopt nothing", "leave --prune and --adopt out"));
     }
     let project = context.project(&args.manifest.file)?;
     let reach = ReachArgs { prune: args.prune, adopt: args.adopt, ..ReachArgs::default() };
     let scope = scope(&project, &args.filter, &reach)?;
     let chosen = project.loaded.desired.iter().filter(|one| scope.holds(one.address())).cloned();
     let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
-    let purpose = match args.purpose {
-        Purpose::Plan => Use::Plan,
-        Purpose::Apply => Use::Apply,
-        Purpose::Runtime => Use::RunTime,
-    };
+    if args.purpose == Purpose::Runtime {
+        context.terminal.note(
+            "One policy for all users would let each of them write every record, their own approvals too. Printed are \
+             the policies of the four roles, by name; to print one alone, use --for requester, approver, operator or \
+             server.\n",
+        );
+    }
     let mut policies = Vec::new();
     for target in context.chosen(&project, &args.filter.targets)? {
         let place = place(context, &target).await;
         let root = &project.loaded.policy_root;
-        let documents = iam::policies(purpose, &place, root, &desired, Beyond { prune: scope.prune });
-        if documents.len() > 1 {
-            let count = documents.len();
-            context.terminal.note(&format!("Split into {count} policies: a managed policy holds 6,144 characters.\n"));
-        }
-        policies.push((target.name, documents));
+        let part = |purpose: &Use| {
+            let documents = iam::policies(*purpose, &place, root, &desired, Beyond { prune: scope.prune });
+            if documents.len() > 1 {
+                let count = documents.len();
+                context
+                    .terminal
+                    .note(&format!("Split into {count} policies: a managed policy holds 6,144 characters.\n"));
+            }
+            let role = if let Use::Role(role) = purpose { Some(*role) } else { None };
+            Part { role: role.filter(|_| uses.len() > 1), documents }
+        };
+        policies.push(OfTarget { name: target.name, parts: uses.iter().map(part).collect() });
     }
     let json = || match policies.as_slice() {
-        [(None, documents)] => json::document("iam", json!({ "policies": documents })),
+        [OfTarget { name: None, parts }] => json::document("iam", listed(parts)),
         several => {
-            let named = several.iter().map(|(name, documents)| json!({ "name": name, "policies": documents }));
+            let named = several.iter().map(|target| {
+                let mut named = json!({ "name": target.name });
+                if let (Value::Object(named), Value::Object(listed)) = (&mut named, listed(&target.parts)) {
+                    named.extend(listed);
+                }
+                named
+            });
             json::targets("iam", named.map(Ok))
         }
     };
     context.terminal.either(|| text(&policies), json)?;
     Ok(Exit::Done)
+}
+
+/// Returns what to print policies for.
+fn uses(purpose: Purpose) -> Vec<Use> {
+    match purpose {
+        Purpose::Plan => vec![Use::Plan],
+        Purpose::Apply => vec![Use::Apply],
+        Purpose::Requester => vec![Use::Role(Role::Requester)],
+        Purpose::Approver => vec![Use::Role(Role::Approver)],
+        Purpose::Operator => vec![Use::Role(Role::Operator)],
+        Purpose::Server => vec![Use::Role(Role::Server)],
+        Purpose::Runtime => Role::ALL.map(Use::Role).to_vec(),
+    }
+}
+
+/// Returns the documents as the JSON output has them: in a list, or such a list for each role.
+fn listed(parts: &[Part]) -> Value {
+    match parts {
+        [Part { role: None, documents }] => json!({ "policies": documents }),
+        roles => {
+            let named = roles.iter().filter_map(|part| Some((part.role?.word().to_owned(), json!(part.documents))));
+            json!({ "roles": Value::Object(named.collect()) })
+        }
+    }
 }
 
 /// Returns where a target is, as far as that is known without asking AWS.
@@ -54,18 +106,24 @@ async fn place(context: &Context, target: &Chosen) -> Place {
     }
 }
 
-/// A document as it is pasted; several as a list, and those of several targets under their names.
-fn text(policies: &[(Option<String>, Vec<Document>)]) -> String {
-    let pretty = |value: &Value| json::text(value);
+/// A document as it is pasted; several as a list, those of several roles or targets under their names.
+fn text(policies: &[OfTarget]) -> String {
     let of = |documents: &[Document]| match documents {
         [one] => json!(one),
         several => json!(several),
     };
+    let of_target = |target: &OfTarget| match target.parts.as_slice() {
+        [Part { role: None, documents }] => of(documents),
+        roles => {
+            let named = roles.iter().filter_map(|part| Some((part.role?.word().to_owned(), of(&part.documents))));
+            Value::Object(named.collect())
+        }
+    };
     match policies {
-        [(_, documents)] => pretty(&of(documents)),
+        [target] => json::text(&of_target(target)),
         several => {
-            let named = several.iter().map(|(name, documents)| (name.clone().unwrap_or_default(), of(documents)));
-            pretty(&Value::Object(named.collect()))
+            let named = several.iter().map(|target| (target.name.clone().unwrap_or_default(), of_target(target)));
+            json::text(&Value::Object(named.collect()))
         }
     }
 }

@@ -73,6 +73,12 @@ pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit
         let region = context.region(&manifest.aws).await.map(|region| region.name);
         let document = iam::document(region.as_deref(), &project.loaded.policy_root, &project.loaded.desired);
         let document = json::value(&document)?;
+        if !request.tables.is_empty() {
+            terminal.note(
+                "Of the records, the statements let their user write requests alone. For approvers, operators and \
+                 credential servers, write a manifest (--write-manifest) and use: sentinel iam --for ROLE\n",
+            );
+        }
         terminal.either(|| json::text(&document), || json::document(request.command, json!({ "policy": document })))?;
         return Ok(Exit::Done);
     }

@@ -132,24 +132,84 @@ fn pruning_and_adopting_take_what_they_call() {
     assert_eq!(actions(&derived), actions(&called));
 }
 
+/// Returns the one policy of a role.
+pub fn policy(world: &World, role: &str, manifest: &str) -> Value {
+    let run = world.run(&["iam", "--for", role, "-f", manifest]).expect(0);
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+/// Returns the statement of a name.
+fn statement<'a>(document: &'a Value, sid: &str) -> &'a Value {
+    let statements = document["Statement"].as_array().unwrap();
+    statements.iter().find(|one| one["Sid"] == sid).unwrap_or_else(|| panic!("no {sid} in {document}"))
+}
+
 #[test]
-fn run_time_reads_policies_and_keeps_records() {
+fn each_role_writes_the_records_of_its_own_prefixes_only() {
+    let world = World::new();
+    world.write("sentinel.toml", &format!("{MANIFEST}[tables.breakglass]\n")).write("full.yaml", POLICY);
+    let writes = |role: &str| -> Vec<(String, Value)> {
+        let document = policy(&world, role, "sentinel.toml");
+        let statements = document["Statement"].as_array().unwrap().iter();
+        let writing = statements.filter(|one| one["Action"].to_string().contains("PutItem"));
+        writing
+            .map(|one| {
+                assert_eq!(one["Action"], json!(["dynamodb:PutItem", "dynamodb:UpdateItem"]));
+                // Without this, a request that has no key at all would pass.
+                assert_eq!(one["Condition"]["Null"], json!({ "dynamodb:LeadingKeys": "false" }));
+                let keys = one["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"].clone();
+                let table = one["Resource"][0].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+                (table, keys)
+            })
+            .collect()
+    };
+    let (approvals, breakglass, sessions) = ("sentinel-requests", "sentinel-breakglass", "sentinel-sessions");
+    let own = |table: &str, keys: Value| (table.to_owned(), keys);
+    assert_eq!(writes("requester"), [own(approvals, json!(["request#*"]))]);
+    assert_eq!(writes("approver"), [own(approvals, json!(["decision#*", "revocation#*"]))]);
+    let operator = [
+        own(approvals, json!(["revocation#*", "lock#*"])),
+        own(sessions, json!(["revocation#*"])),
+        own(breakglass, json!(["event#*", "closure#*", "place#${aws:userid}#*"])),
+    ];
+    assert_eq!(writes("operator"), operator);
+    assert_eq!(writes("server"), [own(sessions, json!(["session#*"]))]);
+    assert!(world.calls().is_empty(), "it asks nobody");
+}
+
+#[test]
+fn a_role_reads_policies_and_records_on_exact_arns() {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
-    let run = world.run(&["iam", "--for", "runtime"]).expect(0);
-    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    let document = policy(&world, "requester", "sentinel.toml");
     let sids: Vec<&Value> = document["Statement"].as_array().unwrap().iter().map(|one| &one["Sid"]).collect();
     let expected = [
         "SentinelPolicyRead",
         "SentinelPolicyDiscovery",
         "SentinelApprovalTableOperations",
-        "SentinelSessionTableOperations",
+        "SentinelApprovalTableWrite",
     ];
     assert_eq!(sids, expected);
-    let allowed = allowed(&[document]);
     let table = "arn:aws:dynamodb:us-east-1:123456789012:table/sentinel-requests";
-    assert!(allowed.contains(&(String::from("dynamodb:Query"), format!("{table}/index/*"))));
-    assert!(allowed.iter().all(|(_, resource)| resource != "*"));
+    let read = statement(&document, "SentinelApprovalTableOperations");
+    assert_eq!(read["Action"], json!(["dynamodb:GetItem", "dynamodb:Query"]));
+    assert_eq!(read["Resource"], json!([table, format!("{table}/index/*")]));
+    assert!(allowed(&[document]).iter().all(|(_, resource)| resource != "*"));
+}
+
+#[test]
+fn runtime_prints_the_policies_of_all_roles_and_says_why() {
+    let world = World::new();
+    world.write("sentinel.toml", MANIFEST).write("full.yaml", POLICY);
+    let run = world.run(&["iam", "--for", "runtime"]).expect(0);
+    let roles: Value = serde_json::from_str(&run.stdout).unwrap();
+    let names: Vec<&String> = roles.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["requester", "approver", "operator", "server"]);
+    assert_eq!(roles["approver"], policy(&world, "approver", "sentinel.toml"));
+    assert!(run.stderr.contains("--for requester, approver, operator or server"), "{}", run.stderr);
+    let document = world.run(&["iam", "--for", "runtime", "--json"]).expect(0).json();
+    assert_eq!(document["roles"]["server"], json!([policy(&world, "server", "sentinel.toml")]));
+    world.run(&["iam", "--for", "operator", "--prune"]).expect(1);
 }
 
 #[test]
