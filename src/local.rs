@@ -7,6 +7,7 @@
 mod answer;
 mod clock;
 mod dynamodb;
+mod iam;
 mod server;
 mod ssm;
 mod store;
@@ -27,6 +28,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
 pub use answer::{Answer, Request};
+pub use iam::Users;
 pub use server::{Handler, Server};
 
 /// The account that the embedded AWS answers for, unless a role of another is assumed.
@@ -74,7 +76,7 @@ impl Default for Rules {
 
 /// An AWS in this process. Clones are the same one.
 #[derive(Debug, Clone)]
-pub struct LocalAws(Arc<Inner>);
+pub struct LocalAws(Arc<Inner>, Users);
 
 #[derive(Debug)]
 struct Inner {
@@ -125,17 +127,27 @@ impl LocalAws {
     }
 
     fn with(folder: Option<PathBuf>, rules: Rules) -> Self {
-        Self(Arc::new(Inner { folder, rules, clock: clock::Clock::start(), regions: Mutex::default() }))
+        let inner = Inner { folder, rules, clock: clock::Clock::start(), regions: Mutex::default() };
+        Self(Arc::new(inner), Users::default())
+    }
+
+    /// Returns the same one, in which these users have only the permissions of their policies.
+    #[must_use]
+    pub fn with_users(&self, users: Users) -> Self {
+        Self(Arc::clone(&self.0), users)
     }
 
     /// Answers one request.
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
-            None => Ok(sts::answer(request, self.0.clock)),
-            Some((service, operation)) => self.region(request).and_then(|region| match service {
-                "AmazonSSM" => ssm::answer(&region, operation, &request.body),
-                "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
-                other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
+            None => Ok(sts::answer(request, self.0.clock, &self.1)),
+            Some((service, operation)) => self.region(request).and_then(|region| {
+                iam::authorize(&self.1, &region, (service, operation), request)?;
+                match service {
+                    "AmazonSSM" => ssm::answer(&region, operation, &request.body),
+                    "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
+                    other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
+                }
             }),
         };
         result.unwrap_or_else(Answer::from)

@@ -13,6 +13,7 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::resource::policy_parameter::Tier;
+use crate::resource::record_key::Role;
 use crate::resource::table::{Attribute, Class, Encryption, Projection, Ttl};
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
@@ -21,7 +22,7 @@ pub use folder::cases_file;
 pub use layout::Builtin;
 pub use live::is_uniform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
-pub use resolve::{Loaded, Overrides, resolve};
+pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
 
 /// Where policies stand when nothing else is said.
 pub const DEFAULT_ROOT: &str = "/sentinel/policies";
@@ -36,6 +37,23 @@ pub struct Manifest {
     pub policy_root: Option<String>,
     pub profiles: IndexMap<String, ProfileSection>,
     pub tables: IndexMap<String, TableSection>,
+    /// `[local.users.NAME]`: the users of the embedded AWS who have only the permissions of their policies.
+    pub local_users: IndexMap<String, LocalUserSection>,
+}
+
+/// `[local.users.NAME]`: one user of the embedded AWS.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LocalUserSection {
+    pub policies: Vec<LocalPolicy>,
+}
+
+/// A policy of a user of the embedded AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalPolicy {
+    /// The one that `sentinel iam --for ROLE` derives from the manifest.
+    Role(Role),
+    /// A JSON policy document, in a file.
+    File(String),
 }
 
 /// `[aws]`: where to, and what everything carries.

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::context::{Context, no_region};
+use super::local::Users;
 use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::access::Listed;
@@ -125,13 +126,19 @@ impl Site {
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
         let Some(region) = context.region(&manifest.aws).await else { return Err(no_region(false)) };
         let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
+        let local = context.local_folder(&folder);
+        let users = match found.as_deref().filter(|_| local.is_some()) {
+            Some(file) => Users::of_file(context, file)?,
+            None => Users::default(),
+        };
         let destination = Destination {
             name: None,
             region,
             aws_profile: context.aws_profile(&manifest.aws),
             role_arn: None,
             account_id: manifest.aws.account_id.clone(),
-            local: context.local_folder(&folder),
+            local,
+            users,
         };
         let gateway = Gateway::connect(context.connection(&destination)?).await;
         gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| {
@@ -304,7 +311,7 @@ const fn flag_of(builtin: Builtin) -> &'static str {
 }
 
 /// Returns the nearest manifest, from the working directory upwards, as seen from there.
-fn find_manifest() -> Option<PathBuf> {
+pub(super) fn find_manifest() -> Option<PathBuf> {
     let here = Path::new("sentinel.toml");
     if here.is_file() {
         return Some(here.to_owned());
@@ -315,7 +322,7 @@ fn find_manifest() -> Option<PathBuf> {
 }
 
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
-fn read_manifest(path: &Path) -> Result<Manifest, Error> {
+pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| Error::File {
         path: shown.clone(),

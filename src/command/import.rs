@@ -8,6 +8,7 @@ use indexmap::IndexSet;
 
 use super::context::{Context, no_region};
 use super::init::write;
+use super::local::Users;
 use super::pass::Destination;
 use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
@@ -41,6 +42,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         role_arn: None,
         account_id: None,
         local: context.local_folder(Path::new("")),
+        users: Users::default(),
     };
     let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
     let (reader, target) = context.connect(&destination, &root).await?;

@@ -8,23 +8,34 @@ use super::context::Context;
 use crate::cli::ServeArgs;
 use crate::error::{Error, Exit};
 
+#[cfg(feature = "local")]
+mod users;
+
+#[cfg(feature = "local")]
+pub(super) use users::Users;
+
 /// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
-pub(super) fn open(folder: &Path, region: &str) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(folder: &Path, region: &str, users: &Users) -> Result<SharedHttpClient, Error> {
     if super::output::is_link(folder) {
         let what = format!("{} is a link; name the folder that it leads to with --local=PATH", folder.display());
         return Err(Error::Local(what));
     }
     let local = crate::local::LocalAws::open(folder, crate::local::Rules::default()).map_err(Error::Local)?;
     local.prepare(region).map_err(Error::Local)?;
-    Ok(SharedHttpClient::new(local))
+    Ok(SharedHttpClient::new(users.on(&local)?))
 }
 
 #[cfg(feature = "local")]
 pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, Error> {
+    use super::access::find_manifest;
     use crate::local::{LocalAws, Rules, Server};
     let folder = context.local_folder(Path::new("")).unwrap_or_else(|| Path::new(".sentinel").to_owned());
-    let local = LocalAws::open(&folder, Rules::default()).map_err(Error::Local)?;
+    let users = match args.file.clone().or_else(find_manifest) {
+        Some(file) => Users::of_file(context, &file)?,
+        None => Users::default(),
+    };
+    let local = users.on(&LocalAws::open(&folder, Rules::default()).map_err(Error::Local)?)?;
     let mut server = Server::bind(args.port, local)
         .await
         .map_err(|error| Error::usage(error, "choose another --port; 0 takes a free one"))?;
@@ -33,6 +44,11 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     }
     let url = format!("http://{}", server.address());
     let json = || crate::report::json::document("local serve", serde_json::json!({ "url": url }));
+    let restricted: Vec<&str> = users.names().collect();
+    if !restricted.is_empty() {
+        let names = restricted.join(", ");
+        context.terminal.note(&format!("With the permissions of their policies only: {names}\n"));
+    }
     context.terminal.either(
         || {
             format!(
@@ -50,8 +66,25 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
+/// Without an embedded AWS nobody is a user of it.
 #[cfg(not(feature = "local"))]
-pub(super) fn open(_: &Path, _: &str) -> Result<SharedHttpClient, Error> {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Users {}
+
+#[cfg(not(feature = "local"))]
+impl Users {
+    pub(super) fn of(_: &super::context::Project) -> Self {
+        Self {}
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the other build's reads a file")]
+    pub(super) fn of_file(_: &Context, _: &Path) -> Result<Self, Error> {
+        Ok(Self {})
+    }
+}
+
+#[cfg(not(feature = "local"))]
+pub(super) fn open(_: &Path, _: &str, _: &Users) -> Result<SharedHttpClient, Error> {
     Err(absent())
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use futures_util::stream::{self, StreamExt};
 
 use super::context::{Context, Project, no_region};
+use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
 use crate::document::closest;
@@ -31,6 +32,8 @@ pub(super) struct Destination {
     pub(super) account_id: Option<String>,
     /// The folder of the embedded AWS, when that is what it works on.
     pub(super) local: Option<PathBuf>,
+    /// The users of the embedded AWS who have only the permissions of their policies.
+    pub(super) users: Users,
 }
 
 /// One target's pass, with the connection that it was made on.
@@ -134,6 +137,7 @@ impl Context {
     /// Returns where the manifest's passes go.
     pub(super) async fn destinations(&self, project: &Project, picked: &[String]) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
+        let users = if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         for Chosen { name, aws, role_arn } in self.chosen(project, picked)? {
             let Some(region) = self.region(&aws).await else {
                 return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
@@ -144,7 +148,8 @@ impl Context {
                 None => folder,
             });
             let (aws_profile, account_id) = (self.aws_profile(&aws), aws.account_id);
-            destinations.push(Destination { name, region, aws_profile, role_arn, account_id, local });
+            let users = users.clone();
+            destinations.push(Destination { name, region, aws_profile, role_arn, account_id, local, users });
         }
         Ok(destinations)
     }
@@ -171,7 +176,8 @@ impl Context {
     /// Returns how to reach a destination.
     pub(super) fn connection(&self, destination: &Destination) -> Result<Connection, Error> {
         let region = &destination.region.name;
-        let embedded = destination.local.as_deref().map(|folder| super::local::open(folder, region)).transpose()?;
+        let local = destination.local.as_deref();
+        let embedded = local.map(|folder| super::local::open(folder, region, &destination.users)).transpose()?;
         Ok(Connection {
             region: region.clone(),
             aws_profile: destination.aws_profile.clone(),

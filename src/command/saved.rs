@@ -6,8 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
+use super::access::find_manifest;
 use super::apply::carry_out;
 use super::context::{Context, Project};
+use super::local::Users;
 use super::pass::{Destination, Planned, TARGETS, explained};
 use super::plan;
 use crate::cli::ApplyArgs;
@@ -204,6 +206,10 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
         role_arn: connection.role_arn.clone(),
         account_id: target.caller.as_ref().map(|caller| caller.account.clone()),
         local: connection.local.as_ref().map(PathBuf::from),
+        users: match connection.local.as_ref().and_then(|_| find_manifest()) {
+            Some(file) => Users::of_file(context, &file)?,
+            None => Users::default(),
+        },
     };
     check_local(context, &destination)?;
     let (reader, fresh) = context.connect(&destination, &target.policy_root).await?;

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::context::{Context, no_region};
 use super::import::Import;
+use super::local::Users;
 use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
@@ -129,6 +130,7 @@ impl Wizard<'_> {
             role_arn: None,
             account_id: None,
             local: self.context.local_folder(Path::new("")),
+            users: Users::default(),
         };
         let (reader, _) = self.context.connect(&destination, root).await?;
         let wish =

@@ -40,6 +40,26 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
     Ok(Answer::json(&answer))
 }
 
+/// Returns the partition key's attribute of a table, or of one of its indexes; nothing if there is no such thing, or it has
+/// several.
+pub(super) fn key_schema(region: &Region, table: &str, index: Option<&str>) -> Option<String> {
+    let described = call(region, "DescribeTable", json!({ "TableName": table })).ok()?;
+    let table = &described["Table"];
+    let schema = match index {
+        None => &table["KeySchema"],
+        Some(name) => {
+            let lists = ["GlobalSecondaryIndexes", "LocalSecondaryIndexes"].map(|list| table[list].as_array());
+            let indexes = lists.into_iter().flatten().flatten();
+            &indexes.into_iter().find(|index| index["IndexName"] == *name)?["KeySchema"]
+        }
+    };
+    let mut keys = schema.as_array()?.iter().filter(|key| key["KeyType"] == "HASH");
+    match (keys.next(), keys.next()) {
+        (Some(key), None) => key["AttributeName"].as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
 /// Returns the table a request names.
 fn table_name(body: &Value) -> Result<String, Failure> {
     body["TableName"]

@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 use super::ACCOUNT;
 use super::answer::{Answer, Request};
 use super::clock::Clock;
+use super::iam::{self, Users};
 
 /// What the keys of a user begin with; the user's name follows.
 const USER: &str = "AKIALOCAL:";
@@ -53,7 +54,15 @@ impl<'a> Identity<'a> {
         }
     }
 
-    fn arn(&self) -> String {
+    /// Returns the name of a user; the session of a role has none.
+    pub(super) fn user_name(&self) -> Option<&'a str> {
+        match self.who {
+            Who::User(user) => Some(user),
+            Who::Session { .. } => None,
+        }
+    }
+
+    pub(super) fn arn(&self) -> String {
         let account = self.account;
         match self.who {
             Who::User(user) => format!("arn:aws:iam::{account}:user/{user}"),
@@ -72,12 +81,14 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(plain)
 }
 
-pub(super) fn answer(request: &Request, clock: Clock) -> Answer {
-    let result = match request.operation().as_str() {
+pub(super) fn answer(request: &Request, clock: Clock, users: &Users) -> Answer {
+    // The session of a role has all permissions here, so that a user must be allowed to assume one.
+    let allowed = iam::authorize_sts(users, request).map_err(|message| ("AccessDenied", message));
+    let result = allowed.and_then(|()| match request.operation().as_str() {
         "GetCallerIdentity" => Ok(identity(&Identity::of(&request.key))),
         "AssumeRole" => assume(request, clock),
         other => Err(("InvalidAction", format!("the embedded AWS does not have the action {other}"))),
-    };
+    });
     let name = request.operation();
     let space = "https://sts.amazonaws.com/doc/2011-06-15/";
     let (status, body) = match result {
@@ -89,7 +100,7 @@ pub(super) fn answer(request: &Request, clock: Clock) -> Answer {
             ),
         ),
         Err((code, message)) => (
-            400,
+            if code == "AccessDenied" { 403 } else { 400 },
             format!(
                 "<ErrorResponse xmlns=\"{space}\"><Error><Type>Sender</Type><Code>{code}</Code>\
                  <Message>{}</Message></Error><RequestId>local</RequestId></ErrorResponse>",
@@ -169,7 +180,7 @@ mod tests {
     fn a_role_is_taken_on_under_names_that_aws_takes() {
         let ask = |form: &str| {
             let request = Request::new(String::new(), "", form.as_bytes().to_vec());
-            let answer = answer(&request, Clock::start());
+            let answer = answer(&request, Clock::start(), &Users::default());
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         let role = "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111111111111%3Arole%2Fpath%2Fadmin&RoleSessionName";

@@ -1,5 +1,7 @@
 //! Reads a manifest's text; every fault is reported, with its place.
 
+mod local;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -99,6 +101,14 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
                 manifest.tables.insert(entry.key.clone(), table);
             }
         }
+    }
+    if let Some(entry) = fields.get("local")
+        && let Some(mut local) = reader.map(&entry.node, "local")
+    {
+        if let Some(entry) = local.get("users") {
+            manifest.local_users = local::read_users(reader, places, &entry.node).unwrap_or_default();
+        }
+        local.finish(reader);
     }
     fields.finish(reader);
     Some(manifest)

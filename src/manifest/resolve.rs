@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::folder::{Folder, check_path};
 use super::parse::path;
-use super::{BillingMode, Builtin, DEFAULT_ROOT, Manifest, Parsed, ProfileSection, TableSection};
+use super::{BillingMode, Builtin, DEFAULT_ROOT, LocalPolicy, Manifest, Parsed, ProfileSection, TableSection};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::policy;
 use crate::resource::policy_parameter::{self, ParameterType, PolicyParameter, Tier};
+use crate::resource::record_key::Role;
 use crate::resource::table::{
     Attribute, AttributeType, Billing, Capacity, INCLUDE_LIMIT, INDEX_LIMIT, Index, IndexStatus, Key, Projection, Table,
 };
@@ -33,6 +34,17 @@ pub struct Loaded {
     pub desired: Vec<DesiredResource>,
     /// The line, from 1, on which each resource begins.
     pub lines: BTreeMap<Address, usize>,
+    /// The users of the embedded AWS who have only the permissions of these policies.
+    pub local_users: Vec<(String, Vec<LocalDocument>)>,
+}
+
+/// A policy of a user of the embedded AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LocalDocument {
+    /// The one that is derived for a role.
+    Role(Role),
+    /// A document, as JSON.
+    Text(String),
 }
 
 /// Turns a manifest into desired state. `folder` is where its policy paths start.
@@ -72,12 +84,16 @@ fn resolve_with(parsed: Parsed, folder: &Path, texts: Texts<'_>, overrides: &Ove
         }
         desired.push(DesiredResource::Table(Arc::new(table)));
     }
+    let mut local_users = Vec::new();
+    for (name, section) in &parsed.manifest.local_users {
+        local_users.push((name.clone(), resolver.local_policies(name, &section.policies)));
+    }
     let line = |address: &Address| {
         let place = parsed.place(&path(&[address.kind.section(), &address.key]));
         parsed.source.line(place.start)
     };
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
-    Loaded { policy_root, desired, lines, manifest: parsed.manifest }
+    Loaded { policy_root, desired, lines, local_users, manifest: parsed.manifest }
 }
 
 struct Resolver<'a> {
@@ -183,6 +199,25 @@ impl Resolver<'_> {
             self.fault(&place, invalid, "this policy");
         }
         Some(text)
+    }
+
+    fn local_policies(&mut self, user: &str, policies: &[LocalPolicy]) -> Vec<LocalDocument> {
+        let mut documents = Vec::new();
+        for (at, policy) in policies.iter().enumerate() {
+            let place = path(&["local", "users", user, &at.to_string()]);
+            match policy {
+                LocalPolicy::Role(role) => documents.push(LocalDocument::Role(*role)),
+                LocalPolicy::File(file) => {
+                    // Only a manifest in a folder has users.
+                    let Texts::Folder(folder) = &mut self.texts else { continue };
+                    match folder.read(file) {
+                        Ok(text) => documents.push(LocalDocument::Text(text)),
+                        Err(invalid) => self.fault(&place, invalid, "this file"),
+                    }
+                }
+            }
+        }
+        documents
     }
 
     fn table(&mut self, key: &str, section: &TableSection) -> Option<Desired<Table>> {

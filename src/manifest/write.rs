@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{BillingMode, IndexSection, Manifest, OwnershipTag, TableSection};
+use super::{BillingMode, IndexSection, LocalPolicy, Manifest, OwnershipTag, TableSection};
 use crate::document::is_hidden;
 use crate::resource::Tags;
 use crate::resource::table::{Attribute, Encryption, Projection, Ttl};
@@ -31,6 +31,14 @@ impl Manifest {
         }
         for (name, table) in &self.tables {
             sections.push(table_section(name, table));
+        }
+        for (name, user) in &self.local_users {
+            let policies = user.policies.iter().map(|policy| match policy {
+                LocalPolicy::Role(role) => quoted(role.word()),
+                LocalPolicy::File(file) => quoted(file),
+            });
+            let policies = policies.collect::<Vec<_>>().join(", ");
+            sections.push(format!("[local.users.{}]\npolicies = [{policies}]\n", bare(name)));
         }
         sections.retain(|section| !section.is_empty());
         sections.join("\n")
@@ -169,8 +177,9 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::{Faults, Source};
-    use crate::manifest::{AwsSection, Builtin, ProfileSection, TargetSection, parse};
+    use crate::manifest::{AwsSection, Builtin, LocalUserSection, ProfileSection, TargetSection, parse};
     use crate::resource::policy_parameter::Tier;
+    use crate::resource::record_key::Role;
     use crate::resource::table::{AttributeType, Class};
 
     fn attributes() -> impl Strategy<Value = Attribute> {
@@ -260,18 +269,25 @@ mod tests {
             tags,
         });
         let builtins = proptest::sample::subsequence(Builtin::ALL.to_vec(), 0..=3);
+        let local_policy = prop_oneof![
+            proptest::sample::select(Role::ALL.to_vec()).prop_map(LocalPolicy::Role),
+            "\\PC{1,12}\\.json".prop_map(LocalPolicy::File),
+        ];
+        let local_user = vec(local_policy, 0..3).prop_map(|policies| LocalUserSection { policies });
         let parts = (
             (aws, targets),
             of("(/[bcd][a-z]{1,5}){1,3}"),
             vec(("[a-zA-Z0-9_.-]{1,12}", profile), 0..4),
             vec(("\\PC{1,12}", tables()), 0..3),
             builtins,
+            vec(("[a-z0-9_+=,.@-]{1,12}", local_user), 0..3),
         );
-        parts.prop_map(|((aws, targets), policy_root, profiles, custom, builtins)| {
+        parts.prop_map(|((aws, targets), policy_root, profiles, custom, builtins, local_users)| {
             let mut tables: IndexMap<String, TableSection> = custom.into_iter().collect();
             tables.extend(builtins.into_iter().map(|builtin| (builtin.key().to_owned(), TableSection::default())));
             let (targets, profiles) = (targets.into_iter().collect(), profiles.into_iter().collect());
-            Manifest { aws, targets, policy_root, profiles, tables }
+            let local_users = local_users.into_iter().collect();
+            Manifest { aws, targets, policy_root, profiles, tables, local_users }
         })
     }
 

@@ -72,6 +72,11 @@ impl Role {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Requester, Self::Approver, Self::Operator, Self::Server];
 
+    /// Returns the one with this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.word() == word)
+    }
+
     /// Returns its name.
     pub const fn word(self) -> &'static str {
         match self {

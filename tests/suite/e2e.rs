@@ -13,6 +13,7 @@ mod plan;
 mod policy;
 mod prune;
 mod repair;
+mod roles;
 mod saved;
 mod status;
 mod targets;

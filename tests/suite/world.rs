@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use sentinel::local::Answer;
-use sentinel::local::{Handler, LocalAws, Request, Rules, Server};
+use sentinel::local::{Handler, LocalAws, Request, Rules, Server, Users};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -35,6 +35,8 @@ struct Shared {
     faults: Vec<Fault>,
     /// Operations whose next call takes effect and is answered with a fault of AWS's own.
     losses: Vec<&'static str>,
+    /// The users who have only the permissions of their policies.
+    users: Users,
 }
 
 pub struct World {
@@ -211,6 +213,16 @@ impl World {
         self.shared().faults.clear();
     }
 
+    /// Gives a user the permissions of these policy documents, and no others.
+    pub fn restrict(&self, user: &str, documents: &[&str]) {
+        self.shared().users.add(user, documents).unwrap();
+    }
+
+    /// Makes one call as a user, and returns its status and answer.
+    pub fn aws_as(&self, user: &str, target: &str, body: &Value) -> (u16, Value) {
+        aws_as(&self.url, user, target, body)
+    }
+
     /// Makes one call behind the binary's back.
     #[track_caller]
     pub fn aws(&self, target: &str, body: &Value) -> Value {
@@ -335,6 +347,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         });
         let call = Call { operation, body };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let local = local.with_users(shared.users.clone());
         shared.calls.push(call.clone());
         let failed = shared.faults.iter_mut().find_map(|fault| fault(&call));
         let lost = shared.losses.iter().position(|name| *name == call.operation);
@@ -370,6 +383,15 @@ fn forward(url: &str, request: &Request) -> Answer {
     let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let (status, body) = http(url, "POST /", &headers, &request.body);
     Answer { status, content_type: if service == "sts" { "text/xml" } else { "application/x-amz-json-1.1" }, body }
+}
+
+/// Makes one call to an embedded AWS as a user, and returns its status and answer.
+pub fn aws_as(url: &str, user: &str, target: &str, body: &Value) -> (u16, Value) {
+    let scope =
+        format!("AWS4-HMAC-SHA256 Credential=AKIALOCAL:{user}/20260101/us-east-1/any/aws4_request, Signature=0");
+    let headers = [("x-amz-target", target), ("authorization", &scope), ("content-type", "application/x-amz-json-1.1")];
+    let (status, answer) = http(url, "POST /", &headers, body.to_string().as_bytes());
+    (status, serde_json::from_slice(&answer).unwrap_or(Value::Null))
 }
 
 /// Makes one HTTP request on a connection of its own.

@@ -1,0 +1,61 @@
+//! The users of the embedded AWS that a manifest lists.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::command::access::read_manifest;
+use crate::command::context::{Context, Project};
+use crate::error::Error;
+use crate::iam::{self, Beyond, Place, Use};
+use crate::local::{self, LocalAws};
+use crate::manifest::LocalDocument;
+
+/// The users of the embedded AWS who have only the permissions of their policies: names, and policy documents as JSON.
+#[derive(Debug, Clone, Default)]
+pub(in crate::command) struct Users(Arc<Vec<(String, Vec<String>)>>);
+
+impl Users {
+    /// Returns the users of a manifest. The policy of a role is derived from this manifest.
+    pub(in crate::command) fn of(project: &Project) -> Self {
+        let loaded = &project.loaded;
+        // Any region: each is there.
+        let place = Place { region: None, account: Some(local::ACCOUNT.to_owned()) };
+        let documents = |document: &LocalDocument| match document {
+            LocalDocument::Text(text) => vec![text.clone()],
+            LocalDocument::Role(role) => {
+                let derived =
+                    iam::policies(Use::Role(*role), &place, &loaded.policy_root, &loaded.desired, Beyond::default());
+                derived.iter().map(|document| serde_json::json!(document).to_string()).collect()
+            }
+        };
+        let user = |(name, policies): &(String, Vec<LocalDocument>)| {
+            (name.clone(), policies.iter().flat_map(documents).collect())
+        };
+        Self(Arc::new(loaded.local_users.iter().map(user).collect()))
+    }
+
+    /// Returns the users of a manifest's file, if it has any. Its policies are read only then.
+    pub(in crate::command) fn of_file(context: &Context, file: &Path) -> Result<Self, Error> {
+        if read_manifest(file)?.local_users.is_empty() {
+            return Ok(Self::default());
+        }
+        Ok(Self::of(&context.project(file)?))
+    }
+
+    /// Returns their names.
+    pub(in crate::command) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Returns an embedded AWS in which they have these permissions.
+    pub(in crate::command) fn on(&self, local: &LocalAws) -> Result<LocalAws, Error> {
+        let mut users = local::Users::default();
+        for (name, documents) in self.0.iter() {
+            let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
+            users.add(name, &documents).map_err(|error| {
+                Error::usage(format!("[local.users] of the manifest: {error}"), "correct the policy document")
+            })?;
+        }
+        Ok(local.with_users(users))
+    }
+}

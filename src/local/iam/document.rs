@@ -1,0 +1,203 @@
+//! Policy documents: what a JSON text says, and the errors of one that is no identity-based policy.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// A policy document.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub(super) version: Version,
+    pub(super) statements: Vec<Statement>,
+}
+
+/// The version of the policy language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub(super) enum Version {
+    /// The one of a document that names none; it has no policy variables.
+    #[default]
+    #[serde(rename = "2008-10-17")]
+    V2008,
+    #[serde(rename = "2012-10-17")]
+    V2012,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// A list, or all that is not in it.
+#[derive(Debug, Clone)]
+pub(super) enum Of {
+    These(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    pub(super) effect: Effect,
+    pub(super) action: Of,
+    pub(super) resource: Of,
+    pub(super) conditions: Vec<Condition>,
+}
+
+/// One operator with one key.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub(super) operator: String,
+    pub(super) key: String,
+    pub(super) values: Vec<String>,
+}
+
+/// Reads a document. Elements that this reader does not know are errors, as is whatever is there twice.
+pub(super) fn parse(text: &str) -> Result<Document, String> {
+    let raw: RawDocument = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let statements = raw.statement.0.into_iter().map(statement).collect::<Result<_, _>>()?;
+    Ok(Document { version: raw.version, statements })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RawDocument {
+    #[serde(default)]
+    version: Version,
+    #[serde(default, rename = "Id")]
+    _id: Option<String>,
+    statement: OneOrMany<RawStatement>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct RawStatement {
+    #[serde(default)]
+    sid: String,
+    effect: Effect,
+    #[serde(default)]
+    action: Option<OneOrMany<String>>,
+    #[serde(default)]
+    not_action: Option<OneOrMany<String>>,
+    #[serde(default)]
+    resource: Option<OneOrMany<String>>,
+    #[serde(default)]
+    not_resource: Option<OneOrMany<String>>,
+    #[serde(default)]
+    condition: Option<Pairs<Pairs<OneOrMany<Scalar>>>>,
+}
+
+fn statement(raw: RawStatement) -> Result<Statement, String> {
+    let name = if raw.sid.is_empty() { String::from("a statement") } else { format!("the statement {}", raw.sid) };
+    let of = |what: &str, these: Option<OneOrMany<String>>, but: Option<OneOrMany<String>>| match (these, but) {
+        (Some(these), None) if !these.0.is_empty() => Ok(Of::These(these.0)),
+        (None, Some(but)) if !but.0.is_empty() => Ok(Of::AllBut(but.0)),
+        _ => Err(format!("{name} needs either {what} or Not{what}, with a value")),
+    };
+    let action = of("Action", raw.action, raw.not_action)?;
+    let (Of::These(actions) | Of::AllBut(actions)) = &action;
+    if let Some(bad) = actions.iter().find(|action| *action != "*" && !action.contains(':')) {
+        return Err(format!("{name} has the action `{bad}`, which is not SERVICE:ACTION or `*`"));
+    }
+    let resource = of("Resource", raw.resource, raw.not_resource)?;
+    let conditions = raw.condition.into_iter().flat_map(|block| block.0).flat_map(|(operator, keys)| {
+        let of = move |(key, values): (String, OneOrMany<Scalar>)| Condition {
+            operator: operator.clone(),
+            key,
+            values: values.0.into_iter().map(|value| value.0).collect(),
+        };
+        keys.0.into_iter().map(of)
+    });
+    Ok(Statement { effect: raw.effect, action, resource, conditions: conditions.collect() })
+}
+
+/// A value, or a list of values.
+struct OneOrMany<T>(Vec<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Either<T> {
+            type Value = OneOrMany<T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a value or a list of values")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = list.next_element()? {
+                    values.push(value);
+                }
+                Ok(OneOrMany(values))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let one = T::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(OneOrMany(vec![one]))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(serde::de::value::StrDeserializer::new(text))?]))
+            }
+            fn visit_bool<E: Error>(self, flag: bool) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(serde::de::value::BoolDeserializer::new(flag))?]))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(OneOrMany(vec![T::deserialize(serde::de::value::U64Deserializer::new(number))?]))
+            }
+        }
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+/// A value of a condition: a text, or a boolean or number that is written without quotes.
+struct Scalar(String);
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Written;
+        impl Visitor<'_> for Written {
+            type Value = Scalar;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a string, a boolean or a whole number")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Scalar, E> {
+                Ok(Scalar(text.to_owned()))
+            }
+            fn visit_bool<E: Error>(self, flag: bool) -> Result<Scalar, E> {
+                Ok(Scalar(flag.to_string()))
+            }
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Scalar, E> {
+                Ok(Scalar(number.to_string()))
+            }
+        }
+        deserializer.deserialize_any(Written)
+    }
+}
+
+/// The entries of an object, in their order; a key that is there twice is an error.
+struct Pairs<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<T> {
+            type Value = Pairs<T>;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs: Vec<(String, T)> = Vec::new();
+                while let Some((key, value)) = map.next_entry::<String, T>()? {
+                    if pairs.iter().any(|(other, _)| *other == key) {
+                        return Err(Error::custom(format!("`{key}` is there twice")));
+                    }
+                    pairs.push((key, value));
+                }
+                if pairs.is_empty() {
+                    return Err(Error::custom("a condition without an operator or key"));
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}

@@ -1,0 +1,193 @@
+//! What permissions a request takes: the actions, the ARNs they are for, and the partition keys of the items.
+//!
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon DynamoDB", "… for AWS
+//! Systems Manager" and "… for AWS Security Token Service".
+
+use serde_json::Value;
+
+use super::evaluate::{Ask, Known};
+use crate::local::Region;
+use crate::local::dynamodb::key_schema;
+
+/// Returns a permission without condition keys of its own.
+fn ask(region: &str, action: String, resource: String) -> Ask {
+    Ask { action, resource, region: region.to_owned(), leading_keys: Known::Absent, enclosing: None }
+}
+
+/// Returns what a request to STS takes. Everybody may ask who they are, and for a session of their own keys.
+pub(super) fn of_sts(operation: &str, role: Option<&str>, region: &str) -> Vec<Ask> {
+    match operation {
+        "GetCallerIdentity" | "GetSessionToken" => Vec::new(),
+        _ => vec![ask(region, format!("sts:{operation}"), role.unwrap_or("*").to_owned())],
+    }
+}
+
+/// Returns what a request to Parameter Store takes.
+pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+    let texts = |field: &str| body[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let fields = ["Name", "Path", "ResourceId"].into_iter().filter_map(|field| body[field].as_str());
+    let names: Vec<&str> = fields.chain(texts("Names")).collect();
+    let arn = |name: &&str| {
+        // A version or label is asked for with the permission for the parameter.
+        let name = name.split(':').next().unwrap_or_default().trim_matches('/');
+        region.arn("ssm", &format!("parameter/{name}"))
+    };
+    let mut resources: Vec<String> = names.iter().map(arn).collect();
+    if resources.is_empty() || operation == "DescribeParameters" {
+        resources = vec![String::from("*")];
+    }
+    let tagged = operation == "PutParameter" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+    let actions = std::iter::once(operation).chain(tagged.then_some("AddTagsToResource"));
+    let of = |action: &str| {
+        let action = format!("ssm:{action}");
+        resources.iter().map(move |resource| ask(&region.name, action.clone(), resource.clone())).collect::<Vec<_>>()
+    };
+    actions.flat_map(of).collect()
+}
+
+/// Returns what a request to DynamoDB takes. A transaction takes the permissions of its parts (Amazon DynamoDB Developer
+/// Guide, "Using IAM with DynamoDB transactions"); a batch is an action of its own, whose condition keys hold the keys of
+/// all its items.
+pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+    let asks = match operation {
+        "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => vec![item(region, operation, body)],
+        "Query" => vec![query(region, body)],
+        "Scan" => vec![simple(region, "Scan", &read_resource(region, body))],
+        "TransactWriteItems" => transaction(region, "TransactWriteItems", body),
+        "TransactGetItems" => transaction(region, "TransactGetItems", body),
+        "BatchGetItem" | "BatchWriteItem" => batch(region, operation, body),
+        _ => control(region, operation, body),
+    };
+    // A request that names nothing is nobody's.
+    if asks.is_empty() { vec![simple(region, operation, "*")] } else { asks }
+}
+
+fn simple(region: &Region, action: &str, resource: &str) -> Ask {
+    ask(&region.name, format!("dynamodb:{action}"), resource.to_owned())
+}
+
+/// Returns the table that a request means, which may be named by its ARN.
+fn table_of(written: &str) -> &str {
+    let resource = written.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4));
+    let name = resource.and_then(|resource| resource.strip_prefix("table/"));
+    name.map_or(written, |name| name.split('/').next().unwrap_or(name))
+}
+
+fn table_arn(region: &Region, table: &str) -> String {
+    region.arn("dynamodb", &format!("table/{}", table_of(table)))
+}
+
+/// Returns the ARN that a query or scan reads: the index's, or the table's.
+fn read_resource(region: &Region, body: &Value) -> String {
+    let table = table_arn(region, body["TableName"].as_str().unwrap_or_default());
+    match body["IndexName"].as_str() {
+        Some(index) => format!("{table}/index/{index}"),
+        None => table,
+    }
+}
+
+/// Returns the value of a key attribute: what its one type holds.
+fn value_of(attribute: &Value) -> Option<String> {
+    let mut types = attribute.as_object()?.values();
+    match (types.next(), types.next()) {
+        (Some(Value::String(text)), None) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// Returns the partition keys of items, each of which is the item or its key.
+fn leading_keys<'a>(region: &Region, table: &str, items: impl Iterator<Item = &'a Value>) -> Known {
+    let Some(partition) = key_schema(region, table_of(table), None) else { return Known::Unknown };
+    let keys: Option<Vec<String>> = items.map(|item| value_of(&item[&partition])).collect();
+    keys.map_or(Known::Unknown, Known::Values)
+}
+
+/// One action on one item, in a request of its own or as a part of a transaction.
+fn item(region: &Region, action: &str, body: &Value) -> Ask {
+    let table = body["TableName"].as_str().unwrap_or_default();
+    let item = if action == "PutItem" { &body["Item"] } else { &body["Key"] };
+    let leading_keys = leading_keys(region, table, std::iter::once(item));
+    Ask { leading_keys, ..simple(region, action, &table_arn(region, table)) }
+}
+
+fn transaction(region: &Region, operation: &'static str, body: &Value) -> Vec<Ask> {
+    let parts = body["TransactItems"].as_array().into_iter().flatten();
+    let parts = parts.flat_map(|part| part.as_object().into_iter().flatten());
+    parts.map(|(kind, part)| Ask { enclosing: Some(operation), ..item(region, &format!("{kind}Item"), part) }).collect()
+}
+
+fn batch(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+    let tables = body["RequestItems"].as_object().into_iter().flatten();
+    let of = |(table, requests): (&String, &Value)| {
+        let keys = requests["Keys"].as_array().into_iter().flatten();
+        let writes = requests.as_array().into_iter().flatten().map(|write| match &write["PutRequest"] {
+            Value::Null => &write["DeleteRequest"]["Key"],
+            put => &put["Item"],
+        });
+        let leading_keys = leading_keys(region, table, keys.chain(writes));
+        Ask { leading_keys, ..simple(region, operation, &table_arn(region, table)) }
+    };
+    tables.map(of).collect()
+}
+
+fn query(region: &Region, body: &Value) -> Ask {
+    let table = body["TableName"].as_str().unwrap_or_default();
+    // In an index, the leading key is the index's own partition key.
+    let partition = key_schema(region, table_of(table), body["IndexName"].as_str());
+    let key = partition.and_then(|partition| queried(body, &partition));
+    let leading_keys = key.map_or(Known::Unknown, |key| Known::Values(vec![key]));
+    Ask { leading_keys, ..simple(region, "Query", &read_resource(region, body)) }
+}
+
+/// Returns the one value that a query wants of an attribute; nothing if that is not plain to see.
+fn queried(body: &Value, attribute: &str) -> Option<String> {
+    let legacy = &body["KeyConditions"][attribute];
+    let Some(expression) = body["KeyConditionExpression"].as_str() else {
+        let values = legacy["AttributeValueList"].as_array()?;
+        return match (legacy["ComparisonOperator"].as_str(), values.as_slice()) {
+            (Some("EQ"), [value]) => value_of(value),
+            _ => None,
+        };
+    };
+    let words = words(expression);
+    let is_attribute = |word: &str| match word.strip_prefix('#') {
+        Some(_) => body["ExpressionAttributeNames"][word] == attribute,
+        None => word == attribute,
+    };
+    let mut places = words.iter().enumerate().filter(|(_, word)| is_attribute(word)).map(|(at, _)| at);
+    let (Some(at), None) = (places.next(), places.next()) else { return None };
+    match (words.get(at + 1).copied(), words.get(at + 2)) {
+        (Some("="), Some(value)) if value.starts_with(':') => value_of(&body["ExpressionAttributeValues"][*value]),
+        _ => None,
+    }
+}
+
+/// Returns the words and signs of a key condition, without its parentheses.
+fn words(expression: &str) -> Vec<&str> {
+    let inner = |letter: char| letter.is_alphanumeric() || "_#:.-".contains(letter);
+    let mut words = Vec::new();
+    let mut rest = expression.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let end = match inner(first) {
+            true => rest.find(|letter: char| !inner(letter)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        if !"()".contains(first) {
+            words.push(&rest[..end]);
+        }
+        rest = rest[end..].trim_start();
+    }
+    words
+}
+
+/// The operations on tables.
+fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+    let resource = match (body["TableName"].as_str(), body["ResourceArn"].as_str()) {
+        (Some(table), _) => table_arn(region, table),
+        (None, Some(arn)) => arn.to_owned(),
+        (None, None) => String::from("*"),
+    };
+    let tagged = operation == "CreateTable" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+    let actions = std::iter::once(operation).chain(tagged.then_some("TagResource"));
+    actions.map(|action| simple(region, action, &resource)).collect()
+}

@@ -1,0 +1,261 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::document::{self, Document};
+use super::evaluate::{Ask, Caller, Known, Verdict, decide};
+use super::*;
+
+fn caller() -> Caller<'static> {
+    Caller {
+        name: "alice",
+        arn: String::from("arn:aws:iam::123456789012:user/alice"),
+        user_id: String::from("AIDAALICE"),
+        account: "123456789012",
+    }
+}
+
+fn ask(keys: Known) -> Ask {
+    Ask {
+        action: String::from("dynamodb:PutItem"),
+        resource: String::from("arn:aws:dynamodb:us-east-1:123456789012:table/requests"),
+        region: String::from("us-east-1"),
+        leading_keys: keys,
+        enclosing: None,
+    }
+}
+
+fn values(keys: &[&str]) -> Known {
+    Known::Values(keys.iter().map(|key| (*key).to_owned()).collect())
+}
+
+fn document(statements: &Value) -> Document {
+    document::parse(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string()).unwrap()
+}
+
+/// Returns how a policy with one statement on everything decides, with this condition.
+fn with(effect: &str, condition: &Value, keys: Known) -> Verdict {
+    let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
+    let one = json!({ "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition });
+    let statements = if effect == "Deny" { json!([all, one]) } else { json!([one]) };
+    decide(&[document(&statements)], &caller(), &ask(keys))
+}
+
+fn allows(condition: &Value, keys: Known) -> bool {
+    with("Allow", condition, keys) == Verdict::Allowed
+}
+
+#[test]
+fn for_all_values_holds_for_a_key_that_is_not_there_and_null_refuses_that() {
+    let like = json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["request#*"] } });
+    let mut strict = like.clone();
+    strict["Null"] = json!({ "dynamodb:LeadingKeys": "false" });
+    for (keys, loose, tight) in [
+        (values(&["request#1"]), true, true),
+        (values(&["request#1", "request#2"]), true, true),
+        (values(&["request#1", "decision#2"]), false, false),
+        (values(&["decision#2"]), false, false),
+        (values(&[]), true, false),
+        (Known::Absent, true, false),
+        (Known::Unknown, false, false),
+    ] {
+        assert_eq!(allows(&like, keys.clone()), loose, "{keys:?}");
+        assert_eq!(allows(&strict, keys.clone()), tight, "{keys:?}");
+    }
+}
+
+#[test]
+fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
+    let keys = || values(&["a", "b"]);
+    let of = |operator: &str, wanted: Value| json!({ operator: { "dynamodb:LeadingKeys": wanted } });
+    for (operator, wanted, present, absent) in [
+        ("ForAllValues:StringEquals", json!(["a", "b", "c"]), true, true),
+        ("ForAllValues:StringEquals", json!("a"), false, true),
+        ("ForAnyValue:StringEquals", json!("a"), true, false),
+        ("ForAnyValue:StringEquals", json!("c"), false, false),
+        ("ForAnyValue:StringEqualsIfExists", json!("c"), false, true),
+        ("ForAllValues:StringNotLike", json!("c*"), true, true),
+        ("ForAllValues:StringNotLike", json!("a*"), false, true),
+        ("ForAnyValue:StringNotEquals", json!("a"), true, false),
+        ("Null", json!("true"), false, true),
+        ("Null", json!(false), true, false),
+    ] {
+        assert_eq!(allows(&of(operator, wanted.clone()), keys()), present, "{operator} {wanted}");
+        assert_eq!(allows(&of(operator, wanted.clone()), Known::Absent), absent, "{operator} {wanted}");
+    }
+    for (operator, wanted, one, absent) in [
+        ("StringEquals", json!("a"), true, false),
+        ("StringNotEquals", json!("a"), false, true),
+        ("StringNotEquals", json!(["a", "b"]), false, true),
+        ("StringEqualsIfExists", json!("b"), false, true),
+        ("StringLike", json!("?"), true, false),
+        ("StringEquals", json!("?"), false, false),
+        ("StringNotLike", json!("b*"), true, true),
+        ("StringEqualsIgnoreCase", json!("A"), true, false),
+    ] {
+        assert_eq!(allows(&of(operator, wanted.clone()), values(&["a"])), one, "{operator} {wanted}");
+        assert_eq!(allows(&of(operator, wanted.clone()), Known::Absent), absent, "{operator} {wanted}");
+        // Several values take an operator that says how many of them have to pass.
+        assert!(!allows(&of(operator, wanted.clone()), keys()), "{operator} {wanted}");
+    }
+}
+
+#[test]
+fn variables_stand_for_the_caller() {
+    let like = |wanted: &str| {
+        json!({ "ForAllValues:StringLike": { "dynamodb:LeadingKeys": wanted },
+            "Null": { "dynamodb:LeadingKeys": "false" } })
+    };
+    assert!(allows(&like("place#${aws:userid}#*"), values(&["place#AIDAALICE#prod"])));
+    assert!(!allows(&like("place#${aws:userid}#*"), values(&["place#AIDAALICEX#prod"])));
+    assert!(allows(&like("${AWS:UserName}-*"), values(&["alice-1"])));
+    assert!(allows(&like("${*}-${?}-${$}"), values(&["*-?-$"])));
+    assert!(!allows(&like("${*}"), values(&["anything"])));
+    for unknown in ["${aws:PrincipalTag/team}*", "${aws:SourceIdentity}*", "${aws:userid", "${aws:username, 'x'}*"] {
+        assert!(!allows(&like(unknown), values(&["alice", "x"])), "{unknown}");
+    }
+    // The older language has no variables.
+    let old = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*",
+        "Condition": like("${aws:userid}") } });
+    let old = document::parse(&old.to_string()).unwrap();
+    assert_eq!(decide(std::slice::from_ref(&old), &caller(), &ask(values(&["AIDAALICE"]))), Verdict::Implicit);
+    assert_eq!(decide(&[old], &caller(), &ask(values(&["${aws:userid}"]))), Verdict::Allowed);
+}
+
+#[test]
+fn what_is_not_understood_denies() {
+    for condition in [
+        json!({ "StringMatches": { "aws:username": "alice" } }),
+        json!({ "NumericEquals": { "aws:username": "1" } }),
+        json!({ "NullIfExists": { "dynamodb:LeadingKeys": "false" } }),
+        json!({ "ForSomeValues:StringLike": { "dynamodb:LeadingKeys": "*" } }),
+        json!({ "stringlike": { "aws:username": "alice" } }),
+        json!({ "StringLike": { "aws:SourceVpce": "*" } }),
+        json!({ "StringNotLike": { "aws:SourceVpce": "x" } }),
+        json!({ "StringLikeIfExists": { "aws:SourceVpce": "*" } }),
+        json!({ "ForAllValues:StringLike": { "dynamodb:Attributes": "*" } }),
+        json!({ "StringLike": { "aws:username": [] } }),
+        json!({ "Null": { "dynamodb:LeadingKeys": ["true", "false"] } }),
+        json!({ "Bool": { "aws:SecureTransport": "false" } }),
+        json!({ "StringLike": { "aws:username": "${aws:unheard-of}" } }),
+    ] {
+        assert_eq!(with("Allow", &condition, values(&["a"])), Verdict::Implicit, "{condition}");
+        assert_eq!(with("Deny", &condition, values(&["a"])), Verdict::Explicit, "{condition}");
+    }
+}
+
+#[test]
+fn what_is_no_policy_is_an_error() {
+    let allow = json!({ "Effect": "Allow", "Action": "ssm:*", "Resource": "*" });
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut statement = allow.clone();
+        change(&mut statement);
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    assert!(document::parse(&changed(&|_| {})).is_ok());
+    for bad in [
+        String::from("{}"),
+        String::from("[]"),
+        String::from("\"Allow\""),
+        json!({ "Version": "2024-01-01", "Statement": [allow] }).to_string(),
+        json!({ "Statement": [allow], "Statements": [] }).to_string(),
+        changed(&|one| one["Effect"] = json!("allow")),
+        changed(&|one| one["Principal"] = json!("*")),
+        changed(&|one| one["Action"] = json!([])),
+        changed(&|one| one["Action"] = json!("PutItem")),
+        changed(&|one| one["NotAction"] = json!("ssm:*")),
+        changed(&|one| one["Resource"] = Value::Null),
+        changed(&|one| one["Condition"] = json!({})),
+        changed(&|one| one["Condition"] = json!({ "StringLike": {} })),
+        changed(&|one| one["Condition"] = json!({ "StringLike": { "aws:username": { "a": 1 } } })),
+        allow.to_string().replace("\"Effect\"", "\"Effect\":\"Deny\",\"Effect\""),
+        changed(&|one| one["Condition"] = json!({ "Null": { "a": "true" } }))
+            .replace("\"Null\"", "\"Null\":{\"b\":\"true\"},\"Null\""),
+    ] {
+        assert!(document::parse(&bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn actions_and_resources_have_wildcards_and_exceptions() {
+    let decide = |statement: Value| decide(&[document(&json!([statement]))], &caller(), &ask(Known::Absent));
+    let table = "arn:aws:dynamodb:*:123456789012:table/requests";
+    let of = |action: Value, resource: &str| json!({ "Effect": "Allow", "Action": action, "Resource": resource });
+    for (statement, allowed) in [
+        (of(json!("dynamodb:PutItem"), table), true),
+        (of(json!(["ssm:*", "DynamoDB:put*"]), table), true),
+        (of(json!("dynamodb:Put?tem"), "*"), true),
+        (of(json!("dynamodb:Get*"), table), false),
+        (of(json!("*"), "arn:aws:dynamodb:*:*:table/request?"), true),
+        (of(json!("*"), "arn:aws:dynamodb:*:*:table/request"), false),
+        (of(json!("*"), "arn:aws:dynamodb:*:*:table/${aws:username}"), false),
+        (of(json!("*"), "arn:aws:dynamodb:*"), false),
+        (json!({ "Effect": "Allow", "NotAction": "ssm:*", "Resource": "*" }), true),
+        (json!({ "Effect": "Allow", "NotAction": "dynamodb:*", "Resource": "*" }), false),
+        (json!({ "Effect": "Allow", "Action": "*", "NotResource": table }), false),
+        (json!({ "Effect": "Allow", "Action": "*", "NotResource": "arn:aws:ssm:*:*:*" }), true),
+        // Neither matches nor is known not to match.
+        (json!({ "Effect": "Allow", "Action": "*", "NotResource": "arn:aws:dynamodb:*" }), false),
+    ] {
+        assert_eq!(decide(statement.clone()) == Verdict::Allowed, allowed, "{statement}");
+    }
+}
+
+/// The plainest evaluator of statements whose parts are all known.
+fn naive(statements: &[(bool, String, String, Vec<String>)], action: &str, resource: &str, keys: &[String]) -> Verdict {
+    let like = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
+        Some(head) => text.starts_with(head),
+        None => text == pattern,
+    };
+    let applies = |(_, wanted, table, prefixes): &&(bool, String, String, Vec<String>)| {
+        let all = keys.iter().all(|key| prefixes.iter().any(|prefix| like(prefix, key)));
+        like(wanted, action) && like(table, resource) && !keys.is_empty() && all
+    };
+    let effects: Vec<bool> = statements.iter().filter(applies).map(|(allow, ..)| *allow).collect();
+    match (effects.contains(&false), effects.contains(&true)) {
+        (true, _) => Verdict::Explicit,
+        (false, true) => Verdict::Allowed,
+        (false, false) => Verdict::Implicit,
+    }
+}
+
+proptest! {
+    #[test]
+    fn policies_decide_as_the_naive_evaluator(
+        statements in proptest::collection::vec(
+            (any::<bool>(), "dynamodb:(P|Pu|Put|G)?\\*|dynamodb:PutItem", "(a|ab|b)\\*?",
+             proptest::collection::vec("(r|rd|d)?#?\\*?", 1..3)),
+            0..4,
+        ),
+        action in "dynamodb:(PutItem|GetItem)",
+        resource in "a|ab|abc|b",
+        keys in proptest::collection::vec("(r|rd|d)#[12]?", 0..3),
+    ) {
+        let arn = |name: &str| format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}");
+        let written: Vec<Value> = statements.iter().map(|(allow, action, table, prefixes)| json!({
+            "Effect": if *allow { "Allow" } else { "Deny" },
+            "Action": action,
+            "Resource": arn(table),
+            "Condition": {
+                "ForAllValues:StringLike": { "dynamodb:LeadingKeys": prefixes },
+                "Null": { "dynamodb:LeadingKeys": "false" },
+            },
+        })).collect();
+        let asked = Ask {
+            action: action.clone(), resource: arn(&resource), leading_keys: Known::Values(keys.clone()),
+            ..ask(Known::Absent)
+        };
+        let decided = decide(&[document(&json!(written))], &caller(), &asked);
+        prop_assert_eq!(decided, naive(&statements, &action, &resource, &keys));
+    }
+}
+
+#[test]
+fn users_are_found_whatever_the_case_of_their_names() {
+    let mut users = Users::default();
+    users.add("alice", &[]).unwrap();
+    assert!(users.add("Alice", &[]).is_err());
+    assert!(users.of(&Identity::of("AKIALOCAL:ALICE")).is_some());
+    assert!(users.of(&Identity::of("AKIALOCAL:bob")).is_none());
+    assert!(users.of(&Identity::of("ASIALOCAL:123456789012:role:alice")).is_none());
+    assert!(users.add("carol", &["{}"]).unwrap_err().contains("a policy of carol"));
+}
