@@ -267,7 +267,9 @@ fn what_is_derived_for_run_time_is_what_is_called() {
                     [profiles.served]\n[tables.approvals]\n[tables.breakglass]\n[tables.sessions]\n";
     world.write("iam.toml", manifest);
     let document = world.run(&["iam", "-f", "iam.toml", "--for", "runtime", "--json"]).expect(0).json();
-    let derived = super::super::iam::allowed(document["policies"].as_array().unwrap());
+    let roles = document["roles"].as_object().unwrap().values();
+    let documents: Vec<_> = roles.flat_map(|documents| documents.as_array().unwrap()).cloned().collect();
+    let derived = super::super::iam::allowed(&documents);
     world.calls();
 
     let id = request(&world, "alice", "prod");
