@@ -312,7 +312,8 @@ fn users_of_the_manifest_have_the_permissions_of_their_policies_with_local() {
     // A saved plan is carried out with no more permissions than any other.
     world.write("policy.yaml", &super::access::POLICY.replace("alice", "bob"));
     local_run(&world, None, &["plan", "--out", "p.json"]).expect(0);
-    local_run(&world, Some("rita"), &["apply", "p.json", "--yes"]).expect(1);
+    let run = local_run(&world, Some("rita"), &["apply", "p.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("cannot be read any more"), "{}", run.stderr);
     local_run(&world, None, &["apply", "p.json", "--yes"]).expect(0);
 }
 
@@ -367,4 +368,48 @@ fn users_that_cannot_be_are_faults_of_the_manifest() {
         .write("sentinel.toml", "[profiles.dev]\n[local.users.a]\npolicies = [\"bad.json\"]\n");
     let run = local_run(&world, None, &["plan"]).expect(1);
     assert!(run.stderr.contains("a policy of a: missing field `Statement`"), "{}", run.stderr);
+}
+
+/// Runs each command as a user who has the policy of its role and no other permission.
+#[test]
+fn the_commands_of_a_role_need_no_more_than_its_policy() {
+    let world = world();
+    let run = |user: &str, args: &[&str]| world.run_as(user, args).expect(0);
+    let request = || {
+        let args = ["request", "--profile", "prod", "--justification", "Deploy the hotfix"];
+        run("requester", &args).json()["request"]["id"].as_str().unwrap().to_owned()
+    };
+    let exec = ["exec", "--profile", "prod", "--", "true"];
+    let (id, denied, cancelled) = (request(), request(), request());
+    for args in [vec!["list"], vec!["list", "--status", "pending"], vec!["check", &id], vec!["shell", "init"]] {
+        run("requester", &args);
+    }
+    run("requester", &["cancel", &cancelled]);
+    let own = world.run_as("requester", &["approve", &id]).expect(1);
+    assert!(!own.stderr.contains("AccessDenied"), "sentinel says it first: {}", own.stderr);
+    run("approver", &["list", "--profile", "prod"]);
+    run("approver", &["check", &id]);
+    run("approver", &["deny", &denied]);
+    world.run_as("requester", &exec).expect(1);
+    run("approver", &["approve", &id]);
+    run("requester", &exec);
+    run("approver", &["revoke", &id, "--reason", "No longer needed"]);
+    world.run_as("requester", &exec).expect(1);
+
+    let id = request();
+    run("approver", &["approve", &id]);
+    run("operator", &["revoke", &id, "--reason", "No longer needed"]);
+    world.run_as("requester", &exec).expect(1);
+    run("operator", &["lock", "requester", "--profile", "prod", "--reason", "Left the company"]);
+    run("operator", &["locks", "--profile", "prod"]);
+    run("operator", &["unlock", "requester", "--profile", "prod"]);
+    for (user, args) in [
+        ("requester", ["lock", "approver", "--profile", "prod", "--reason", "Left the company"].as_slice()),
+        ("approver", &["request", "--profile", "prod", "--justification", "Deploy the hotfix"]),
+        ("operator", &["request", "--profile", "prod", "--justification", "Deploy the hotfix"]),
+        ("server", &["request", "--profile", "prod", "--justification", "Deploy the hotfix"]),
+    ] {
+        let run = world.run_as(user, args).expect(1);
+        assert!(run.stderr.contains("is not authorized to perform: dynamodb:"), "{user} {args:?}: {}", run.stderr);
+    }
 }
