@@ -199,13 +199,23 @@ impl Error {
     }
 }
 
+/// Returns the action that AWS names in a denial. It is another one than the call's own for a transaction, which takes the
+/// permissions of its parts.
+fn denied_action(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("is not authorized to perform: ")?;
+    let action = rest.split([' ', ',']).next()?;
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == ':';
+    (action.contains(':') && action.chars().all(plain)).then(|| action.to_owned())
+}
+
 /// Returns what helps, as far as it is the same whoever meets it; `explain` says more.
 fn aws_hint(error: &CallError) -> Option<String> {
     let hint = match error.trouble() {
         Code::Denied => {
-            let action = error.operation.action();
+            let action = denied_action(&error.message).unwrap_or_else(|| error.operation.action());
             return Some(format!(
-                "ask for {action}; sentinel iam, --generate-iam and --generate-iam-policies print all that is needed"
+                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator and server print all that \
+                 is needed"
             ));
         }
         code => crate::explain::hint(code)?,

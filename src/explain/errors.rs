@@ -129,7 +129,8 @@ pub(super) fn entry(code: Code) -> Entry {
              could not be written failed, and the rest went on.",
             "? Approvals table: sentinel-requests (unknown; …)\n      no permission for dynamodb:DescribeTable",
             "Ask for the action that the message names. `sentinel iam --for plan` and `sentinel iam --for apply` print \
-             policies with all that the manifest takes, on exact ARNs.",
+             policies with all that the manifest takes, on exact ARNs; `--for requester`, `approver`, `operator` and `server` \
+             those of who uses it.",
         ),
         Code::Throttled => (
             "AWS asked to slow down for too long",
