@@ -33,3 +33,5 @@ pub mod reconcile;
 pub mod report;
 pub mod resource;
 pub mod review;
+#[cfg(feature = "local")]
+mod serving;

@@ -1,6 +1,5 @@
 //! Serves answers over HTTP on loopback.
 
-use std::convert::Infallible;
 use std::fs::File;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,14 +8,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{Answer, LocalAws, Request};
+use crate::serving::{self, Bounds, Unread};
 
 /// What answers requests: an embedded AWS, or something in front of one.
 pub type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
@@ -35,8 +32,8 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The largest body that is read: DynamoDB's own limit for a batch, and its encoding.
-const BODY_LIMIT: usize = 32 << 20;
+/// The largest body that is read. AWS's own limit is 16 MB, for a `BatchWriteItem` (DynamoDB API Reference).
+const BODY_LIMIT: usize = 16 << 20;
 
 impl Server {
     /// Listens on a port of 127.0.0.1, with 0 for a free one, and answers from an embedded AWS.
@@ -69,48 +66,38 @@ impl Server {
         Ok(())
     }
 
-    /// Serves until dropped.
+    /// Serves until dropped. What clients may hold of it is bounded: see [`Bounds`].
     pub async fn run(&self) {
-        loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
-                // No file is left for another connection: trying again at once would only burn time.
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                continue;
-            };
-            let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| respond(request, Arc::clone(&handler), log.clone()));
-                let connection = hyper::server::conn::http1::Builder::new();
-                // A client that goes away in the middle is no fault of the server's.
-                let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
+        let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
+        serving::serve(&self.listener, Bounds::of_bodies(BODY_LIMIT), move |request| {
+            respond(request, Arc::clone(&handler), log.clone())
+        })
+        .await;
     }
 }
 
 async fn respond(
-    request: hyper::Request<Incoming>,
+    request: hyper::Request<Result<Bytes, Unread>>,
     handler: Handler,
     log: Option<Arc<Mutex<File>>>,
-) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+) -> hyper::Response<Full<Bytes>> {
     let header =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let (target, authorization) = (header("x-amz-target"), header("authorization"));
     if let Some(why) = stranger(&header("host"), &header("origin")) {
-        return Ok(response(Answer::error(403, "AccessDeniedException", why)));
+        return response(Answer::error(403, "AccessDeniedException", why));
     }
-    let answer = match Limited::new(request.into_body(), BODY_LIMIT).collect().await {
-        Ok(body) => {
-            let request = Request::new(target, &authorization, body.to_bytes().to_vec());
-            let answer = handler(request.clone()).await;
-            if let Some(log) = log {
-                write_log(&log, &request, &answer);
-            }
-            answer
-        }
-        Err(error) => Answer::error(413, "RequestTooLarge", &error.to_string()),
+    let body = match request.into_body() {
+        Ok(body) => body,
+        Err(unread) => return response(Answer::error(unread.status().as_u16(), "RequestNotRead", unread.message())),
     };
-    Ok(response(answer))
+    let request = Request::new(target, &authorization, body.to_vec());
+    let logged = log.map(|log| (log, request.clone()));
+    let answer = handler(request).await;
+    if let Some((log, request)) = logged {
+        write_log(&log, &request, &answer);
+    }
+    response(answer)
 }
 
 /// Returns why a request is none of a client's on this machine: a page in a browser can be made to send them, under a name
