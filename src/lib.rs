@@ -22,6 +22,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod error;
 pub mod explain;
+mod files;
 pub mod iam;
 #[cfg(feature = "local")]
 pub mod local;

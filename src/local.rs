@@ -7,6 +7,7 @@
 mod answer;
 mod clock;
 mod dynamodb;
+mod folder;
 mod iam;
 mod server;
 mod ssm;
@@ -14,7 +15,8 @@ mod store;
 mod sts;
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,12 +29,24 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
+use folder::Folder;
+
 pub use answer::{Answer, Request};
 pub use iam::Users;
 pub use server::{Handler, Server};
 
 /// The account that the embedded AWS answers for, unless a role of another is assumed.
 pub const ACCOUNT: &str = "123456789012";
+
+/// The folder beside a manifest that its store is in.
+const STORE: &str = ".sentinel";
+/// The folder in a store that has a store for each target of the manifest.
+const TARGETS: &str = "targets";
+
+/// Returns the store that a folder is a target's part of, if it is called like one.
+pub fn store_of(folder: &Path) -> Option<&Path> {
+    folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == TARGETS)).and_then(Path::parent)
+}
 
 /// How long things take, and how often they may be done. The defaults are AWS's own where waiting for them does not
 /// hold up a person, and shorter where it would.
@@ -81,7 +95,7 @@ pub struct LocalAws(Arc<Inner>, Users);
 #[derive(Debug)]
 struct Inner {
     /// Where it is kept, or nothing for one in memory.
-    folder: Option<PathBuf>,
+    folder: Option<Folder>,
     rules: Rules,
     clock: clock::Clock,
     /// By account and name.
@@ -109,16 +123,24 @@ impl LocalAws {
     ///
     /// # Errors
     ///
-    /// Fails when the folder cannot be made. A region's store is opened at the first request to it, or by
+    /// Fails when the folder cannot be made, or is a link. A region's store is opened at the first request to it, or by
     /// [`LocalAws::prepare`].
     pub fn open(folder: &Path, rules: Rules) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-        if !folder.exists() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-            // What lies beside a manifest would be committed with it.
-            std::fs::write(folder.join(".gitignore"), "*\n").map_err(failed)?;
+        let beside_a_manifest = |store: &Path| store.file_name().is_some_and(|name| name == STORE);
+        match (store_of(folder).filter(|store| beside_a_manifest(store)), folder.file_name().and_then(OsStr::to_str)) {
+            (Some(store), Some(target)) => Self::open_target(store, target, rules),
+            _ => Ok(Self::with(Some(Folder::open(folder)?), rules)),
         }
-        Ok(Self::with(Some(folder.to_owned()), rules))
+    }
+
+    /// Opens the one of a manifest's target, which is part of the manifest's: that is no link either.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalAws::open`].
+    pub fn open_target(store: &Path, target: &str, rules: Rules) -> Result<Self, String> {
+        let folder = Folder::open(store)?.folder(TARGETS)?.folder(target)?;
+        Ok(Self::with(Some(folder), rules))
     }
 
     /// Returns a new one in memory.
@@ -126,7 +148,7 @@ impl LocalAws {
         Self::with(None, rules)
     }
 
-    fn with(folder: Option<PathBuf>, rules: Rules) -> Self {
+    fn with(folder: Option<Folder>, rules: Rules) -> Self {
         let inner = Inner { folder, rules, clock: clock::Clock::start(), regions: Mutex::default() };
         Self(Arc::new(inner), Users::default())
     }
@@ -181,34 +203,37 @@ impl Region {
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("{name:?} is not a region"));
         }
-        // Held until both files are open: making a new file and turning on its write-ahead log are the steps at which
-        // SQLite does not wait for another process.
-        let mut opening = None;
+        if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("{account:?} is not an account"));
+        }
         let (store, engine) = match &inner.folder {
-            None => (store::Store::memory(), dynoxide::Database::memory()),
-            Some(folder) => {
-                let folder = region_folder(folder, account, name);
-                let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-                std::fs::create_dir_all(&folder).map_err(failed)?;
-                let lock = std::fs::File::create(folder.join("opening.lock")).map_err(failed)?;
-                lock.lock().map_err(failed)?;
-                opening = Some(lock);
-                let engine = folder.join("dynamodb.db");
-                (store::Store::open(&folder.join("aws.db")), dynoxide::Database::new(&engine.to_string_lossy()))
+            None => {
+                let store = store::Store::memory().map_err(|error| error.to_string())?;
+                (store, dynoxide::Database::memory().map_err(|error| error.to_string())?)
             }
+            Some(folder) => Self::open_files(&region_folder(folder, account, name)?)?,
         };
-        let place = || {
-            inner
-                .folder
-                .as_ref()
-                .map(|folder| region_folder(folder, account, name).display().to_string())
-                .unwrap_or_default()
-        };
-        let store = store.map_err(|error| format!("{}: {error}", place()))?;
-        let engine = engine.map_err(|error| format!("{}: {error}", place()))?;
-        drop(opening);
         let (name, account) = (name.to_owned(), account.to_owned());
         Ok(Self { name, account, rules: inner.rules, clock: inner.clock, store, engine })
+    }
+
+    fn open_files(folder: &Folder) -> Result<(store::Store, dynoxide::Database), String> {
+        // Held until both files are open: making a new file and turning on its write-ahead log are the steps at which
+        // SQLite does not wait for another process.
+        let opening = folder.lock()?;
+        let at = |file: &folder::Database<'_>, error: String| format!("{}: {error}", file.shown().display());
+        let file = folder.database("aws.db")?;
+        let store = store::Store::open(file.path()).map_err(|error| at(&file, error))?;
+        file.check_unchanged()?;
+        // dynoxide opens its file itself, by its path and with SQLite's usual settings: it is looked at just before.
+        let file = folder.database("dynamodb.db")?;
+        store::check_engine(file.path()).map_err(|error| at(&file, error))?;
+        file.check_unchanged()?;
+        let engine = dynoxide::Database::new(&file.path().to_string_lossy());
+        let engine = engine.map_err(|error| at(&file, error.to_string()))?;
+        file.check_unchanged()?;
+        drop(opening);
+        Ok((store, engine))
     }
 
     /// Returns the ARN of a resource of this region.
@@ -217,9 +242,9 @@ impl Region {
     }
 }
 
-/// Returns where a region is kept; those of the default account stand at the top.
-fn region_folder(folder: &Path, account: &str, name: &str) -> PathBuf {
-    if account == ACCOUNT { folder.join(name) } else { folder.join("accounts").join(account).join(name) }
+/// Opens where a region is kept; those of the default account stand at the top.
+fn region_folder(folder: &Folder, account: &str, name: &str) -> Result<Folder, String> {
+    if account == ACCOUNT { folder.folder(name) } else { folder.folder("accounts")?.folder(account)?.folder(name) }
 }
 
 impl HttpClient for LocalAws {

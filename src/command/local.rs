@@ -16,12 +16,19 @@ pub(super) use users::Users;
 
 /// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
-pub(super) fn open(folder: &Path, region: &str, users: &Users) -> Result<SharedHttpClient, Error> {
-    if super::output::is_link(folder) {
-        let what = format!("{} is a link; name the folder that it leads to with --local=PATH", folder.display());
-        return Err(Error::Local(what));
-    }
-    let local = crate::local::LocalAws::open(folder, crate::local::Rules::default()).map_err(Error::Local)?;
+pub(super) fn open(
+    folder: &Path,
+    target: Option<&str>,
+    region: &str,
+    users: &Users,
+) -> Result<SharedHttpClient, Error> {
+    use crate::local::{LocalAws, Rules, store_of};
+    let name = target.filter(|name| folder.file_name().is_some_and(|last| last == *name));
+    let local = match (store_of(folder), name) {
+        (Some(store), Some(name)) => LocalAws::open_target(store, name, Rules::default()),
+        _ => LocalAws::open(folder, Rules::default()),
+    };
+    let local = local.map_err(Error::Local)?;
     local.prepare(region).map_err(Error::Local)?;
     Ok(SharedHttpClient::new(users.on(&local)?))
 }
@@ -84,7 +91,7 @@ impl Users {
 }
 
 #[cfg(not(feature = "local"))]
-pub(super) fn open(_: &Path, _: &str, _: &Users) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(_: &Path, _: Option<&str>, _: &str, _: &Users) -> Result<SharedHttpClient, Error> {
     Err(absent())
 }
 

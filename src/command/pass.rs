@@ -176,8 +176,10 @@ impl Context {
     /// Returns how to reach a destination.
     pub(super) fn connection(&self, destination: &Destination) -> Result<Connection, Error> {
         let region = &destination.region.name;
-        let local = destination.local.as_deref();
-        let embedded = local.map(|folder| super::local::open(folder, region, &destination.users)).transpose()?;
+        let open = |folder: &PathBuf| {
+            super::local::open(folder, destination.name.as_deref(), region, &destination.users)
+        };
+        let embedded = destination.local.as_ref().map(open).transpose()?;
         Ok(Connection {
             region: region.clone(),
             aws_profile: destination.aws_profile.clone(),

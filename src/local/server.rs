@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{Answer, LocalAws, Request};
+use crate::files;
 use crate::serving::{self, Bounds, Unread};
 
 /// What answers requests: an embedded AWS, or something in front of one.
@@ -60,8 +61,7 @@ impl Server {
 
     /// Appends each request to a file, a JSON object a line.
     pub fn log_to(&mut self, path: &Path) -> Result<(), String> {
-        let file = File::options().create(true).append(true).open(path);
-        let file = file.map_err(|error| format!("{}: {error}", path.display()))?;
+        let file = files::append(path, files::SHARED).map_err(|error| format!("{}: {error}", path.display()))?;
         self.log = Some(Arc::new(Mutex::new(file)));
         Ok(())
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS tables (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
@@ -32,8 +34,15 @@ CREATE TABLE IF NOT EXISTS tags (
 pub(super) struct Store(Mutex<Connection>);
 
 impl Store {
-    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
-        Self::prepare(Connection::open(path)?)
+    /// Opens the database at a path without links, which may be anybody's file.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let said = |error: rusqlite::Error| error.to_string();
+        let connection = open_hardened(path).map_err(said)?;
+        let expected = schema(&Self::memory().map_err(said)?.0.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let expected = expected.map_err(said)?;
+        // A process that was killed while it made the tables may have left some of them.
+        check(&connection, |entry| expected.contains(entry))?;
+        Self::prepare(connection).map_err(said)
     }
 
     pub(super) fn memory() -> rusqlite::Result<Self> {
@@ -46,10 +55,7 @@ impl Store {
         // what it had not committed.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let has_schema: bool =
-            connection
-                .query_row("SELECT count(*) = 3 FROM sqlite_master WHERE type = 'table'", [], |row| row.get(0))?;
-        if !has_schema {
+        if schema(&connection)?.len() < 3 {
             connection.execute_batch(SCHEMA)?;
         }
         Ok(Self(Mutex::new(connection)))
@@ -73,5 +79,232 @@ impl Store {
         let result = work(&transaction)?;
         transaction.commit()?;
         Ok(result)
+    }
+}
+
+/// Opens a database that is there, in the way that SQLite's documentation recommends for files from elsewhere ("Defense
+/// Against The Dark Arts", sqlite.org/security.html): its schema runs no functions, triggers or views, and what a corrupt
+/// or huge value could do is bounded.
+fn open_hardened(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let connection = Connection::open_with_flags(path, flags)?;
+    for (setting, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, false),
+    ] {
+        connection.set_db_config(setting, on)?;
+    }
+    for (limit, most) in [
+        (Limit::SQLITE_LIMIT_LENGTH, 16 << 20),
+        (Limit::SQLITE_LIMIT_SQL_LENGTH, 100_000),
+        (Limit::SQLITE_LIMIT_COLUMN, 100),
+        (Limit::SQLITE_LIMIT_EXPR_DEPTH, 50),
+        (Limit::SQLITE_LIMIT_COMPOUND_SELECT, 3),
+        (Limit::SQLITE_LIMIT_VDBE_OP, 25_000),
+        (Limit::SQLITE_LIMIT_FUNCTION_ARG, 8),
+        (Limit::SQLITE_LIMIT_ATTACHED, 0),
+        (Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1),
+        (Limit::SQLITE_LIMIT_WORKER_THREADS, 0),
+    ] {
+        connection.set_limit(limit, most)?;
+    }
+    connection.busy_timeout(Duration::from_secs(30))?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    Ok(connection)
+}
+
+/// A part of a database's schema: its type, name and definition.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    kind: String,
+    name: String,
+    sql: Option<String>,
+}
+
+fn schema(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
+    let mut entries = connection.prepare("SELECT type, name, sql FROM sqlite_master ORDER BY name")?;
+    let read = entries.query_map([], |row| Ok(Entry { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? }))?;
+    read.collect()
+}
+
+/// Refuses a database that is damaged, or whose schema has a part that is not expected.
+fn check(connection: &Connection, expected: impl Fn(&Entry) -> bool) -> Result<(), String> {
+    const ADVICE: &str = "delete the store's folder to start over";
+    let damaged = |error: rusqlite::Error| format!("the database cannot be read: {error}; {ADVICE}");
+    if let Some(entry) = schema(connection).map_err(damaged)?.iter().find(|entry| !expected(entry)) {
+        let (kind, name) = (entry.kind.escape_debug(), entry.name.escape_debug());
+        return Err(format!("the database has a {kind} {name} that sentinel did not make; {ADVICE}"));
+    }
+    let found: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(damaged)?;
+    if found == "ok" { Ok(()) } else { Err(format!("the database is damaged: {}; {ADVICE}", found.escape_debug())) }
+}
+
+/// Looks at the database that dynoxide opens next, on a connection of its own which settings dynoxide knows nothing of.
+pub(super) fn check_engine(path: &Path) -> Result<(), String> {
+    let connection = open_hardened(path).map_err(|error| error.to_string())?;
+    check(&connection, |entry| match entry.kind.as_str() {
+        // SQLite's own index of a primary key has no definition.
+        "table" | "index" => entry.sql.as_deref().is_none_or(is_plain),
+        _ => false,
+    })
+}
+
+/// Returns whether a definition is a table or an index of plain columns: nothing in it is evaluated or loaded.
+fn is_plain(sql: &str) -> bool {
+    const OTHER: [&str; 14] = [
+        "AS",
+        "CHECK",
+        "COLLATE",
+        "CONSTRAINT",
+        "FOREIGN",
+        "GENERATED",
+        "REFERENCES",
+        "SELECT",
+        "TEMP",
+        "TEMPORARY",
+        "TRIGGER",
+        "USING",
+        "VIRTUAL",
+        "WHERE",
+    ];
+    let Some(words) = words(sql) else { return false };
+    // Brackets within brackets are a table's keys; in an index they would call a function.
+    let index = words.iter().take(3).any(|word| word == "INDEX");
+    let mut depth = 0_usize;
+    for (place, word) in words.iter().enumerate() {
+        match word.as_str() {
+            "(" => {
+                let before = place.checked_sub(1).and_then(|before| words.get(before));
+                depth += 1;
+                let keys = depth == 2 && !index && before.is_some_and(|before| before == "KEY");
+                if depth > 1 && !keys {
+                    return false;
+                }
+            }
+            ")" => depth = depth.saturating_sub(1),
+            word if OTHER.contains(&word) => return false,
+            _ => {}
+        }
+    }
+    words.first().is_some_and(|word| word == "CREATE")
+}
+
+/// Returns the words and brackets of a definition in capitals, names and literals in quotes left out, if it consists of
+/// nothing else.
+fn words(sql: &str) -> Option<Vec<String>> {
+    let mut words = Vec::new();
+    let mut rest = sql.chars().peekable();
+    while let Some(letter) = rest.next() {
+        match letter {
+            '"' | '\'' => {
+                rest.find(|other| *other == letter)?;
+                words.push(String::from(letter));
+            }
+            '(' | ')' => words.push(letter.to_string()),
+            ',' => {}
+            letter if letter.is_ascii_whitespace() => {}
+            letter if letter.is_ascii_alphanumeric() || letter == '_' => {
+                let mut word = letter.to_ascii_uppercase().to_string();
+                while let Some(more) = rest.next_if(|more| more.is_ascii_alphanumeric() || *more == '_') {
+                    word.push(more.to_ascii_uppercase());
+                }
+                words.push(word);
+            }
+            _ => return None,
+        }
+    }
+    Some(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(statements: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("test.db");
+        Connection::open(&path).unwrap().execute_batch(statements).unwrap();
+        (folder, path)
+    }
+
+    #[test]
+    fn sqlite_is_a_release_that_is_safe_for_databases_from_elsewhere() {
+        // 3.50.2 is the first without CVE-2025-6965.
+        assert!(rusqlite::version_number() >= 3_050_002, "{}", rusqlite::version());
+    }
+
+    #[test]
+    fn a_store_is_opened_again_and_half_of_one_is_completed() {
+        let (_folder, path) = file("");
+        drop(Store::open(&path).unwrap());
+        drop(Store::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch("DROP TABLE tags").unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.read(schema).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn a_store_with_anything_of_somebody_elses_is_refused() {
+        let whole = SCHEMA.to_owned();
+        for more in [
+            "CREATE TRIGGER evil AFTER INSERT ON tags BEGIN DELETE FROM parameters; END",
+            "CREATE VIEW evil AS SELECT 1",
+            "CREATE TABLE evil (x)",
+            "CREATE INDEX evil ON tags (lower(key))",
+            "ALTER TABLE tags ADD COLUMN evil TEXT",
+            "DROP TABLE tags; CREATE VIEW tags AS SELECT 1 AS name, 2 AS key, 3 AS value",
+            "DROP TABLE tags; CREATE TABLE tags (name TEXT, key TEXT, value TEXT CHECK (length(value) > 0))",
+        ] {
+            let (_folder, path) = file(&format!("{whole}{more}"));
+            let refused = Store::open(&path).unwrap_err();
+            assert!(refused.contains("that sentinel did not make; delete the store's folder"), "{more}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_engine_with_anything_that_runs_is_refused() {
+        for evil in [
+            "CREATE TABLE t (x); CREATE TRIGGER evil AFTER INSERT ON t BEGIN DELETE FROM t; END",
+            "CREATE VIEW evil AS SELECT 1",
+            "CREATE TABLE evil (x, y AS (x + 1))",
+            "CREATE TABLE evil (x, y generated always as (abs(x)))",
+            "CREATE TABLE evil (x CHECK (length(x) > 1))",
+            "CREATE TABLE evil (x DEFAULT (abs(1)))",
+            "CREATE TABLE t (x); CREATE INDEX evil ON t (abs(x))",
+            "CREATE TABLE t (x); CREATE INDEX evil ON t (x) WHERE x",
+            "CREATE TABLE evil (x TEXT COLLATE NOCASE)",
+        ] {
+            let (_folder, path) = file(evil);
+            let refused = check_engine(&path).unwrap_err();
+            assert!(refused.contains("that sentinel did not make"), "{evil}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_database_or_is_damaged_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().canonicalize().unwrap().join("test.db");
+        std::fs::write(&path, "no database, and long enough to have a header to be looked at".repeat(20)).unwrap();
+        assert!(Store::open(&path).unwrap_err().contains("delete the store's folder"));
+        let (_folder, path) = file(&format!("PRAGMA page_size = 512;{SCHEMA}"));
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len();
+        bytes[600..end].fill(0xff);
+        std::fs::write(&path, bytes).unwrap();
+        assert!(Store::open(&path).is_err());
+        assert!(check_engine(&path).is_err());
+    }
+
+    #[test]
+    fn a_link_is_not_opened() {
+        let (folder, path) = file("");
+        let link = path.with_file_name("link.db");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(Store::open(&link).is_err());
+        drop(folder);
     }
 }

@@ -1,0 +1,289 @@
+//! Files are opened here and nowhere else: what is read is bounded, and what is written does not go through a link.
+//!
+//! A checkout may hold what somebody else put there: a pipe named `sentinel.toml`, a link named `plan.md`, a file without
+//! end. So only regular files are read, up to a limit, and a file to be written is opened without following a link at its
+//! name and emptied only when it is known to be a regular file that has no other name.
+
+use std::fs::{File, Metadata};
+use std::io::{self, BufRead, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Component, Path};
+
+use rustix::fs::OFlags;
+
+/// What is read, and how many bytes of it at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limit {
+    what: &'static str,
+    bytes: u64,
+}
+
+impl Limit {
+    const fn new(what: &'static str, bytes: u64) -> Self {
+        Self { what, bytes }
+    }
+
+    /// Returns how many bytes it is.
+    pub(crate) const fn bytes(self) -> u64 {
+        self.bytes
+    }
+}
+
+/// A manifest of 10,000 profiles has about 1 MiB.
+pub(crate) const MANIFEST: Limit = Limit::new("a manifest", 16 << 20);
+/// A parameter holds 8 KiB.
+pub(crate) const POLICY: Limit = Limit::new("a policy", 1 << 20);
+pub(crate) const CASES: Limit = Limit::new("a file of test cases", 1 << 20);
+/// A plan of 10,000 new policies has about 50 MiB.
+pub(crate) const PLAN: Limit = Limit::new("a saved plan", 128 << 20);
+pub(crate) const CACHE: Limit = Limit::new("the list of profiles", 4 << 20);
+/// A line that somebody types.
+pub(crate) const LINE: Limit = Limit::new("a line", 4 << 10);
+
+/// The mode of a file that only its owner may read.
+pub(crate) const PRIVATE: u32 = 0o600;
+/// The mode of a file that the umask decides on.
+pub(crate) const SHARED: u32 = 0o666;
+
+/// Reads a file. Links are followed.
+pub(crate) fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
+    // A device is not even opened: that alone can have effects.
+    check_kind(path, &std::fs::metadata(path)?)?;
+    // Opening a pipe that nobody writes to would wait for ever.
+    let options = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::options().read(true).custom_flags(flags(options)).open(path)?;
+    let found = file.metadata()?;
+    check_kind(path, &found)?;
+    if found.is_file() && found.len() > limit.bytes {
+        return Err(too_large(limit, Some(found.len())));
+    }
+    if !found.is_file() {
+        rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len()).unwrap_or_default());
+    file.take(limit.bytes + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit.bytes { Err(too_large(limit, None)) } else { Ok(bytes) }
+}
+
+/// Reads a text file. Links are followed.
+pub(crate) fn read_text(path: &Path, limit: Limit) -> io::Result<String> {
+    String::from_utf8(read(path, limit)?).map_err(|_| invalid("this is not UTF-8 text"))
+}
+
+/// Reads the beginning of a file, at most so many bytes.
+pub(crate) fn read_beginning(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    check_kind(path, &std::fs::metadata(path)?)?;
+    let file = File::options().read(true).custom_flags(flags(OFlags::NONBLOCK | OFlags::NOCTTY)).open(path)?;
+    check_kind(path, &file.metadata()?)?;
+    let mut read = Vec::new();
+    file.take(bytes).read_to_end(&mut read)?;
+    Ok(read)
+}
+
+/// Reads a line, without its end.
+pub(crate) fn read_line(from: &mut impl BufRead) -> io::Result<String> {
+    let mut line = Vec::new();
+    from.take(LINE.bytes + 1).read_until(b'\n', &mut line)?;
+    if line.len() as u64 > LINE.bytes {
+        return Err(too_large(LINE, None));
+    }
+    String::from_utf8(line).map_err(|_| invalid("this is not UTF-8 text"))
+}
+
+/// Opens the controlling terminal, if there is one.
+pub(crate) fn terminal() -> Option<File> {
+    File::open("/dev/tty").ok()
+}
+
+/// Opens a file to write it anew. What is in it is gone only when the file is found to be one that may be written.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+    let file = open_to_write(path, File::options().write(true).create(true), mode)?;
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+/// Opens a file to write at its end.
+pub(crate) fn append(path: &Path, mode: u32) -> io::Result<File> {
+    open_to_write(path, File::options().append(true).create(true), mode)
+}
+
+/// Makes a file that is not there yet.
+pub(crate) fn create_new(path: &Path, mode: u32) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(mode).open(path)
+}
+
+/// Writes a file anew.
+pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
+    create(path, mode)?.write_all(text)
+}
+
+fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> io::Result<File> {
+    if is_standard(path) {
+        return options.open(path);
+    }
+    let safe = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = options.mode(mode).custom_flags(flags(safe)).open(path);
+    let file = file.map_err(|error| match error.raw_os_error() {
+        // What systems say of a link (ELOOP; EMLINK on FreeBSD) names no link.
+        Some(_) if path.symlink_metadata().is_ok_and(|found| found.is_symlink()) => invalid(LINK),
+        Some(code) if code == rustix::io::Errno::NXIO.raw_os_error() => invalid(NO_FILE),
+        _ => error,
+    })?;
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(invalid(if found.is_dir() { "this is a folder, and a file was to be written" } else { NO_FILE }));
+    }
+    if found.nlink() > 1 {
+        return Err(invalid(HARD_LINK));
+    }
+    Ok(file)
+}
+
+/// What is said of a link where a file is to be written.
+pub(crate) const LINK: &str = "this is a link, and what it leads to was left as it is; name the file itself";
+const HARD_LINK: &str =
+    "this file has a second name (a hard link), and was left as it is; delete it, or name another file";
+const NO_FILE: &str =
+    "this is no regular file (a pipe, a socket or a device), and was left as it is; name another file";
+
+/// Returns whether a path is one of the names that the system, or a shell (`>(command)`), has for open files and
+/// terminals: these are links and pipes, and meant.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    if ["/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/null", "/dev/tty"]
+        .iter()
+        .any(|known| path == Path::new(known))
+    {
+        return true;
+    }
+    let opened = ["/dev/fd", "/proc/self/fd"].iter().find_map(|folder| path.strip_prefix(folder).ok());
+    opened.is_some_and(|rest| {
+        let mut parts = rest.components();
+        let number =
+            |part: &std::ffi::OsStr| part.to_str().is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        matches!((parts.next(), parts.next()), (Some(Component::Normal(part)), None) if number(part))
+    })
+}
+
+/// Refuses to read what is no regular file, but for a pipe that a shell passes.
+fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
+    if found.is_file() || (found.file_type().is_fifo() && is_standard(path)) {
+        return Ok(());
+    }
+    Err(invalid(if found.is_dir() {
+        "this is a folder, and a file was to be read"
+    } else {
+        "this is no regular file (a pipe, a socket or a device), and such are not read"
+    }))
+}
+
+fn too_large(limit: Limit, size: Option<u64>) -> io::Error {
+    let has = size.map_or_else(|| format!("more than {} bytes", limit.bytes), |size| format!("{size} bytes"));
+    invalid(format!("it has {has}, and {} may have at most {}", limit.what, limit.bytes))
+}
+
+fn invalid(what: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.into())
+}
+
+/// Returns flags as the standard library takes them.
+fn flags(flags: OFlags) -> i32 {
+    flags.bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn pipe(path: &Path) {
+        rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    }
+
+    /// Runs what must not wait for anything.
+    #[allow(clippy::disallowed_methods, reason = "the test is about time")]
+    fn at_once<T>(work: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let result = work();
+        assert!(started.elapsed() < Duration::from_secs(2));
+        result
+    }
+
+    #[test]
+    fn only_regular_files_up_to_the_limit_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let limit = Limit::new("a test", 10);
+        std::fs::write(path("fits"), "0123456789").unwrap();
+        std::fs::write(path("large"), "0123456789a").unwrap();
+        symlink("fits", path("link")).unwrap();
+        pipe(&path("pipe"));
+        assert_eq!(read_text(&path("fits"), limit).unwrap(), "0123456789");
+        assert_eq!(read_text(&path("link"), limit).unwrap(), "0123456789");
+        let said = |name: &str| at_once(|| read(&path(name), limit)).unwrap_err().to_string();
+        assert_eq!(said("large"), "it has 11 bytes, and a test may have at most 10");
+        assert_eq!(said("pipe"), "this is no regular file (a pipe, a socket or a device), and such are not read");
+        assert_eq!(said("."), "this is a folder, and a file was to be read");
+        for device in ["/dev/zero", "/dev/tty", "/dev/null", "/dev/urandom"] {
+            assert!(at_once(|| read(Path::new(device), limit)).is_err(), "{device}");
+            assert!(at_once(|| read_beginning(Path::new(device), 10)).is_err(), "{device}");
+        }
+        // The kernel's files have no size.
+        assert!(read(Path::new("/proc/self/environ"), Limit::new("a test", 1)).is_err());
+        assert_eq!(read(&path("none"), limit).unwrap_err().kind(), io::ErrorKind::NotFound);
+        std::fs::write(path("bytes"), [0xff]).unwrap();
+        assert!(read_text(&path("bytes"), limit).is_err());
+    }
+
+    #[test]
+    fn a_line_is_bounded() {
+        assert_eq!(read_line(&mut "yes\nno\n".as_bytes()).unwrap(), "yes\n");
+        assert_eq!(read_line(&mut "yes".as_bytes()).unwrap(), "yes");
+        assert!(read_line(&mut io::BufReader::new(io::repeat(b'x'))).is_err());
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("victim"), "kept").unwrap();
+        symlink("victim", path("link")).unwrap();
+        symlink("nothing", path("dangling")).unwrap();
+        std::fs::hard_link(path("victim"), path("hard")).unwrap();
+        pipe(&path("pipe"));
+        std::fs::create_dir(path("folder")).unwrap();
+        for name in ["link", "dangling", "hard", "pipe", "folder"] {
+            assert!(at_once(|| write(&path(name), b"new", SHARED)).is_err(), "{name}");
+            assert!(at_once(|| append(&path(name), SHARED)).is_err(), "{name}");
+            assert!(at_once(|| create_new(&path(name), SHARED)).is_err(), "{name}");
+        }
+        assert_eq!(std::fs::read_to_string(path("victim")).unwrap(), "kept");
+        assert!(!path("nothing").exists());
+    }
+
+    #[test]
+    fn files_are_written_with_their_mode_and_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write(&path, b"a longer text", PRIVATE).unwrap();
+        write(&path, b"short", PRIVATE).unwrap();
+        append(&path, PRIVATE).unwrap().write_all(b" and more").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "short and more");
+        assert_eq!(path.metadata().unwrap().mode() & 0o777, 0o600);
+        write(Path::new("/dev/null"), b"gone", SHARED).unwrap();
+    }
+
+    #[test]
+    fn what_the_system_names_is_told_from_files() {
+        for path in ["/dev/stdout", "/dev/null", "/dev/fd/63", "/proc/self/fd/1"] {
+            assert!(is_standard(Path::new(path)), "{path}");
+        }
+        for path in ["/dev/shm/plan.md", "/dev/fd/../shm/x", "/dev/fd/1/x", "/dev/fd", "dev/null", "/dev/../etc/passwd"]
+        {
+            assert!(!is_standard(Path::new(path)), "{path}");
+        }
+    }
+}

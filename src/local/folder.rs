@@ -1,0 +1,345 @@
+//! The folder that a store is kept in. It may be part of a checkout that somebody else put together, so that no link in it
+//! is followed and nothing in it is written but regular files with one name.
+//!
+//! Folders are opened one within the other, each by its name in the one before, and stay open: a name that becomes a link
+//! meanwhile leads nowhere.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+/// A folder that is open, and was reached without following a link from the store's own folder on.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// Its path, in which there are no links.
+    path: PathBuf,
+    /// Its path as it was named, for messages.
+    shown: PathBuf,
+    opened: OwnedFd,
+}
+
+/// The largest database that is opened.
+const DATABASE_BYTES: u64 = 256 << 20;
+/// What is in a region's folder.
+const LOCK: &str = "opening.lock";
+const DATABASES: [&str; 2] = ["aws.db", "dynamodb.db"];
+/// What SQLite keeps beside a database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+
+impl Folder {
+    /// Opens a store's folder, and makes it if it is not there. Links above it are followed: they are the user's or the
+    /// system's, such as `/tmp` on macOS.
+    pub(super) fn open(shown: &Path) -> Result<Self, String> {
+        let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+        let whole;
+        let (parent, name) = match (shown.parent(), shown.file_name()) {
+            (Some(parent), Some(name)) => (parent, name),
+            // `.` and `..` have no name of their own.
+            _ => {
+                whole = shown.canonicalize().map_err(|error| failed(shown, error))?;
+                match (whole.parent(), whole.file_name()) {
+                    (Some(parent), Some(name)) => (parent, name),
+                    _ => return Err(format!("{} cannot hold a store; name a folder in it", shown.display())),
+                }
+            }
+        };
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
+        let parent = parent.canonicalize().map_err(|error| failed(parent, error))?;
+        let above = rustix::fs::openat(CWD, &parent, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let above = above.map_err(|error| failed(&parent, error.into()))?;
+        let (opened, made) = Self::enter(&above, name.as_ref(), shown)?;
+        let folder = Self { path: parent.join(name), shown: shown.to_owned(), opened };
+        if made {
+            // What lies beside a manifest would be committed with it.
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let ignore = rustix::fs::openat(&folder.opened, ".gitignore", flags, FILE_MODE);
+            let ignore = ignore.map_err(|error| folder.failed(".gitignore", error))?;
+            File::from(ignore).write_all(b"*\n").map_err(|error| failed(shown, error))?;
+        }
+        folder.check_store()?;
+        Ok(folder)
+    }
+
+    /// Looks at all that a store may hold, so that what is wrong with any of it is known before anything is done.
+    fn check_store(&self) -> Result<(), String> {
+        self.check(".gitignore")?;
+        for name in self.names()? {
+            let Some(below) = self.existing(&name, is_region(&name) || ["accounts", "targets"].contains(&&*name))?
+            else {
+                continue;
+            };
+            match name.as_str() {
+                "accounts" => below.each(|account| account.each_region(Self::check_region))?,
+                "targets" => below.each(Self::check_store)?,
+                _ => below.check_region()?,
+            }
+        }
+        Ok(())
+    }
+
+    fn each(&self, check: impl Fn(&Self) -> Result<(), String>) -> Result<(), String> {
+        for name in self.names()? {
+            self.existing(&name, true)?.map_or(Ok(()), |below| check(&below))?;
+        }
+        Ok(())
+    }
+
+    fn each_region(&self, check: impl Fn(&Self) -> Result<(), String>) -> Result<(), String> {
+        for name in self.names()? {
+            self.existing(&name, is_region(&name))?.map_or(Ok(()), |below| check(&below))?;
+        }
+        Ok(())
+    }
+
+    fn check_region(&self) -> Result<(), String> {
+        self.check(LOCK)?;
+        for name in DATABASES {
+            self.check(name)?;
+            BESIDE.iter().try_for_each(|beside| self.check(&format!("{name}{beside}")).map(drop))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the names in this folder. One that is not UTF-8 is none of a store's.
+    fn names(&self) -> Result<Vec<String>, String> {
+        let failed = |error: Errno| format!("{}: {error}", self.shown.display());
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&self.opened).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            names.extend(entry.file_name().to_str().ok().filter(|name| ![".", ".."].contains(name)).map(str::to_owned));
+        }
+        Ok(names)
+    }
+
+    /// Opens a folder in this one, if it is one of the store's and is there.
+    fn existing(&self, name: &str, ours: bool) -> Result<Option<Self>, String> {
+        if !ours || matches!(rustix::fs::statat(&self.opened, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
+            return Ok(None);
+        }
+        let (path, shown) = (self.path.join(name), self.shown.join(name));
+        let opened = Self::enter_existing(&self.opened, name.as_ref(), &shown)?;
+        Ok(Some(Self { path, shown, opened }))
+    }
+
+    /// Opens a folder in this one, and makes it if it is not there.
+    pub(super) fn folder(&self, name: &str) -> Result<Self, String> {
+        let (path, shown) = (self.path.join(name), self.shown.join(name));
+        let (opened, _) = Self::enter(&self.opened, name.as_ref(), &shown)?;
+        Ok(Self { path, shown, opened })
+    }
+
+    fn enter(above: &OwnedFd, name: &Path, shown: &Path) -> Result<(OwnedFd, bool), String> {
+        let made = match rustix::fs::mkdirat(above, name, Mode::RWXU) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(error) => return Err(format!("{}: {error}", shown.display())),
+        };
+        Ok((Self::enter_existing(above, name, shown)?, made))
+    }
+
+    fn enter_existing(above: &OwnedFd, name: &Path, shown: &Path) -> Result<OwnedFd, String> {
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        rustix::fs::openat(above, name, flags, Mode::empty()).map_err(|error| {
+            let found = rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW);
+            match found.map(|found| FileType::from_raw_mode(found.st_mode)) {
+                Ok(FileType::Symlink) => {
+                    format!("{} is a link; name the folder that it leads to with --local=PATH", shown.display())
+                }
+                Ok(FileType::Directory) | Err(_) => format!("{}: {error}", shown.display()),
+                Ok(_) => format!("{} is no folder; delete it, or name another with --local=PATH", shown.display()),
+            }
+        })
+    }
+
+    /// Holds the lock of this region's folder until the file is dropped.
+    pub(super) fn lock(&self) -> Result<File, String> {
+        let name = LOCK;
+        self.check(name)?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.opened, name, flags, FILE_MODE);
+        let file = File::from(file.map_err(|error| self.failed(name, error))?);
+        // What is locked is what was looked at, and no other file that took its name.
+        let found = rustix::fs::fstat(&file).map_err(|error| self.failed(name, error))?;
+        self.check_file(name, &found)?;
+        self.keep_private(name, &found);
+        file.lock().map_err(|error| format!("{}: {error}", self.shown.join(name).display()))?;
+        Ok(file)
+    }
+
+    /// Returns the path of a database in this folder, which is made if it is not there, after a look at it and at the files
+    /// that SQLite keeps beside it.
+    ///
+    /// They are looked at and not opened: closing a file takes from this process every lock that SQLite has on it.
+    pub(super) fn database(&self, name: &str) -> Result<Database<'_>, String> {
+        let found = match self.check(name)? {
+            Some(found) => found,
+            None => {
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let made = rustix::fs::openat(&self.opened, name, flags, FILE_MODE);
+                let made = made.map_err(|error| self.failed(name, error))?;
+                rustix::fs::fstat(made).map_err(|error| self.failed(name, error))?
+            }
+        };
+        self.keep_private(name, &found);
+        for beside in BESIDE {
+            let name = format!("{name}{beside}");
+            if let Some(found) = self.check(&name)? {
+                self.keep_private(&name, &found);
+            }
+        }
+        let path = self.path.join(name);
+        if path.to_str().is_none() {
+            return Err(format!("{} is not UTF-8, which SQLite's paths are; name another folder", path.display()));
+        }
+        Ok(Database { folder: self, name: name.to_owned(), path, found })
+    }
+
+    /// Looks at a file, if it is there, and refuses what is no regular file or has a second name.
+    fn check(&self, name: &str) -> Result<Option<Stat>, String> {
+        match rustix::fs::statat(&self.opened, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => self.check_file(name, &found).map(|()| Some(found)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(self.failed(name, error)),
+        }
+    }
+
+    fn check_file(&self, name: &str, found: &Stat) -> Result<(), String> {
+        let path = self.shown.join(name);
+        let what = match FileType::from_raw_mode(found.st_mode) {
+            FileType::RegularFile if found.st_nlink > 1 => "has a second name (a hard link)",
+            FileType::RegularFile => {
+                let size = u64::try_from(found.st_size).unwrap_or(u64::MAX);
+                if size <= DATABASE_BYTES {
+                    return Ok(());
+                }
+                let most = format!("has {size} bytes, and a file of a store may have at most {DATABASE_BYTES}");
+                return Err(format!("{} {most}; delete the store to start over", path.display()));
+            }
+            FileType::Symlink => "is a link",
+            _ => "is no regular file",
+        };
+        let told = "and was left as it is; delete it, or name another folder with --local=PATH";
+        Err(format!("{} {what}, {told}", path.display()))
+    }
+
+    /// Takes from others what they may do to a file that an earlier release has made. Not every file system can.
+    fn keep_private(&self, name: &str, found: &Stat) {
+        if Mode::from_raw_mode(found.st_mode) != FILE_MODE {
+            let _ = rustix::fs::chmodat(&self.opened, name, FILE_MODE, AtFlags::SYMLINK_NOFOLLOW);
+        }
+    }
+
+    fn failed(&self, name: &str, error: Errno) -> String {
+        format!("{}: {error}", self.shown.join(name).display())
+    }
+}
+
+/// Returns whether a name is like that of a region of AWS; other names are looked at when they are opened.
+fn is_region(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    plain && name.matches('-').count() >= 2 && name.ends_with(|last: char| last.is_ascii_digit())
+}
+
+/// A database that may be opened now.
+#[derive(Debug)]
+pub(super) struct Database<'a> {
+    folder: &'a Folder,
+    name: String,
+    path: PathBuf,
+    found: Stat,
+}
+
+impl Database<'_> {
+    /// Returns its path, in which there are no links.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses a database that was exchanged since it was looked at.
+    pub(super) fn check_unchanged(&self) -> Result<(), String> {
+        let now = self.folder.check(&self.name)?;
+        let same = now.is_some_and(|now| (now.st_dev, now.st_ino) == (self.found.st_dev, self.found.st_ino));
+        let by_path = rustix::fs::lstat(&self.path).is_ok_and(|now| now.st_ino == self.found.st_ino);
+        if same && by_path {
+            return Ok(());
+        }
+        Err(format!("{} was replaced while it was being opened; run the command again", self.shown().display()))
+    }
+
+    /// Returns its path as it was named.
+    pub(super) fn shown(&self) -> PathBuf {
+        self.folder.shown.join(&self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_new_store_is_its_owners_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Folder::open(&place.path().join("a/b/store")).unwrap();
+        let region = store.folder("eu-west-1").unwrap();
+        drop(region.lock().unwrap());
+        let database = region.database("aws.db").unwrap();
+        database.check_unchanged().unwrap();
+        let mode = |path: &str| place.path().join(path).metadata().unwrap().permissions().mode() & 0o777;
+        for folder in ["a/b/store", "a/b/store/eu-west-1"] {
+            assert_eq!(mode(folder), 0o700, "{folder}");
+        }
+        for file in [".gitignore", "eu-west-1/opening.lock", "eu-west-1/aws.db"] {
+            assert_eq!(mode(&format!("a/b/store/{file}")), 0o600, "{file}");
+        }
+        assert_eq!(std::fs::read_to_string(place.path().join("a/b/store/.gitignore")).unwrap(), "*\n");
+    }
+
+    #[test]
+    fn a_store_that_others_may_read_is_made_private() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Folder::open(&place.path().join("store")).unwrap();
+        let file = place.path().join("store/aws.db");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+        store.database("aws.db").unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        // Linux has the call for it since 6.6.
+        assert!(mode == 0o600 || mode == 0o666, "{mode:o}");
+    }
+
+    #[test]
+    fn links_above_the_store_are_followed_and_the_store_is_no_link() {
+        let place = tempfile::tempdir().unwrap();
+        std::fs::create_dir(place.path().join("real")).unwrap();
+        symlink("real", place.path().join("link")).unwrap();
+        Folder::open(&place.path().join("link/store")).unwrap();
+        assert!(place.path().join("real/store/.gitignore").exists());
+        for spelled in ["link", "link/", "link/."] {
+            let refused = Folder::open(&place.path().join(spelled)).unwrap_err();
+            assert!(refused.contains("is a link; name the folder that it leads to"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_exchanged_is_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let store = Folder::open(&place.path().join("store")).unwrap();
+        let database = store.database("aws.db").unwrap();
+        let file = place.path().join("store/aws.db");
+        std::fs::rename(&file, place.path().join("old")).unwrap();
+        std::fs::write(&file, "").unwrap();
+        assert!(database.check_unchanged().is_err());
+        std::fs::remove_file(&file).unwrap();
+        symlink(place.path().join("old"), &file).unwrap();
+        assert!(database.check_unchanged().is_err());
+    }
+}
