@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::gate::Decision;
+use crate::files;
 
 /// Where decisions are logged.
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Log {
     /// Opens a log; a new file is its owner's alone.
     pub fn open(file: Option<&Path>, stderr: bool) -> Result<Self, (PathBuf, std::io::Error)> {
         let open = |path: &Path| {
-            let opened = File::options().create(true).append(true).mode(0o600).open(path);
+            let opened = files::append(path, files::PRIVATE);
             opened.map(|file| (file, path.to_owned())).map_err(|error| (path.to_owned(), error))
         };
         Ok(Self { file: file.map(open).transpose()?, stderr })

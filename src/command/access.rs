@@ -8,6 +8,7 @@ mod requests;
 mod serve;
 mod sessions;
 mod shell;
+mod trust;
 
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,7 @@ use crate::cli::{AccessCommand, ShellCommand};
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
@@ -121,7 +123,7 @@ impl Site {
 
     /// Finds the manifest from the working directory upwards, and connects. Makes no AWS call.
     pub(super) async fn new(context: &Context) -> Result<Self, Error> {
-        let found = find_manifest();
+        let found = find_manifest()?;
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
         let Some(region) = context.region(&manifest.aws).await else { return Err(no_region(false)) };
@@ -310,21 +312,24 @@ const fn flag_of(builtin: Builtin) -> &'static str {
     }
 }
 
-/// Returns the nearest manifest, from the working directory upwards, as seen from there.
-pub(super) fn find_manifest() -> Option<PathBuf> {
-    let here = Path::new("sentinel.toml");
-    if here.is_file() {
-        return Some(here.to_owned());
-    }
-    let folder = std::env::current_dir().ok()?;
-    let mut above = folder.ancestors().skip(1).map(|folder| folder.join("sentinel.toml"));
-    above.find(|path| path.is_file())
+/// Returns the nearest manifest, from the working directory upwards, as seen from there. One that somebody else put there
+/// is refused.
+pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
+    // Also what cannot be read as a manifest is found: a pipe of that name must not make another manifest the nearest.
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let here = Path::new("sentinel.toml").to_owned();
+    let above = || {
+        let folder = std::env::current_dir().ok()?;
+        folder.ancestors().skip(1).map(|folder| folder.join("sentinel.toml")).find(|path| is_there(path))
+    };
+    let found = if is_there(&here) { Some(here) } else { above() };
+    found.map(|path| trust::check(&path).map(|()| path)).transpose()
 }
 
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Error::File {
+    let text = files::read_text(path, files::MANIFEST).map_err(|error| Error::File {
         path: shown.clone(),
         what: error.to_string(),
         hint: None,

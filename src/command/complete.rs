@@ -11,6 +11,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use super::tools::COMPLETE;
 use crate::cli::Cli;
 use crate::diagnostic::{Faults, Source};
+use crate::files;
 use crate::manifest::{self, Builtin, Manifest};
 use crate::{explain, provider};
 
@@ -60,7 +61,7 @@ fn manifest() -> Manifest {
         word => word.strip_prefix("--file=").map(str::to_owned),
     });
     let path = named.map_or_else(|| PathBuf::from("sentinel.toml"), PathBuf::from);
-    let Ok(text) = std::fs::read_to_string(&path) else { return Manifest::default() };
+    let Ok(text) = files::read_text(&path, files::MANIFEST) else { return Manifest::default() };
     manifest::parse(&Source::new(path.display().to_string(), text), &mut Faults::default()).manifest
 }
 

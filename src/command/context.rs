@@ -1,6 +1,5 @@
 //! What the commands share: the flags everywhere, the manifest, the connection, the prompt.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use crate::cli::Global;
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::error::Error;
+use crate::files;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
 use crate::provider::{Region, known_region};
 use crate::report::{LiveProgress, Terminal};
@@ -57,7 +57,7 @@ impl Project {
             let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
             let cases = policy.as_deref().map(manifest::cases_file);
             let cases = cases.and_then(|path| {
-                let text = std::fs::read_to_string(&path).ok()?;
+                let text = files::read_text(&path, files::CASES).ok()?;
                 Some(Source::new(path.display().to_string(), text))
             });
             let policy = policy.map(|path| path.display().to_string());
@@ -136,7 +136,7 @@ impl Context {
     /// Reads a manifest from its file.
     pub(super) fn project(&self, file: &Path) -> Result<Project, Error> {
         let shown = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| Error::File {
+        let text = files::read_text(file, files::MANIFEST).map_err(|error| Error::File {
             path: shown.clone(),
             what: match error.kind() {
                 std::io::ErrorKind::NotFound => String::from("there is no such manifest"),
@@ -197,9 +197,8 @@ impl Context {
         let (sender, answer) = tokio::sync::oneshot::channel();
         // A blocking read on a thread of its own: the interrupt is still heard.
         std::thread::spawn(move || {
-            let mut line = String::new();
-            let read = std::io::stdin().lock().read_line(&mut line);
-            let _ = sender.send(read.map(|_| line).unwrap_or_default());
+            let line = files::read_line(&mut std::io::stdin().lock());
+            let _ = sender.send(line.unwrap_or_default());
         });
         self.deadline.pause();
         let answer = tokio::select! {

@@ -10,6 +10,7 @@ use super::context::Context;
 use super::plan;
 use crate::cli::{FilterArgs, InitArgs, InitCommand, OutputArgs};
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::iam;
 use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
 use crate::reconcile::{Intent, Scope};
@@ -132,6 +133,6 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
             hint: exists.then(|| String::from("name another file, or compare with --print-manifest")),
         }
     };
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path).map_err(failed)?;
+    let mut file = files::create_new(path, files::SHARED).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
 }

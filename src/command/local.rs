@@ -38,7 +38,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     use super::access::find_manifest;
     use crate::local::{LocalAws, Rules, Server};
     let folder = context.local_folder(Path::new("")).unwrap_or_else(|| Path::new(".sentinel").to_owned());
-    let users = match args.file.clone().or_else(find_manifest) {
+    let users = match args.file.clone().map_or_else(find_manifest, |file| Ok(Some(file)))? {
         Some(file) => Users::of_file(context, &file)?,
         None => Users::default(),
     };

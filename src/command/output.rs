@@ -1,11 +1,12 @@
 //! Where what a command has to show goes: stdout, files, and the summary of a workflow's job.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Component, Path};
 
 use super::context::Context;
 use crate::cli::{Format, OutputArgs};
 use crate::error::Error;
+use crate::files;
 use crate::report::output::{Part, Shown};
 use crate::report::{Terminal, for_file};
 
@@ -14,7 +15,7 @@ impl Context {
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = written(shown, format)?;
-            std::fs::write(path, text).map_err(|error| unwritten(path, &error))?;
+            files::write(path, text.as_bytes(), files::SHARED).map_err(|error| unwritten(path, &error))?;
         }
         let terminal = self.terminal;
         let format = args.format.unwrap_or(if terminal.json() { Format::Json } else { Format::Text });
@@ -36,7 +37,7 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
     let shown = Shown { command, preface: None, parts: vec![Part { name: None, body: Err(error) }] };
     for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
         if let Ok(text) = written(&shown, format) {
-            let _ = std::fs::write(path, text);
+            let _ = files::write(path, text.as_bytes(), files::SHARED);
         }
     }
     match args.format {
@@ -64,13 +65,16 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::File { path: path.display().to_string(), what: what.to_owned(), hint: None };
     if is_link(path) {
-        return Err(refused("this is a link, and what it leads to was left as it is; name the file itself"));
+        return Err(refused(files::LINK));
     }
     if path.is_dir() {
         return Err(refused("this is a folder, and a file was to be written"));
     }
     if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         return Err(refused("the folder it was to be written into is not there"));
+    }
+    if leads_out(path) {
+        return Err(refused("its folder is a link out of the current folder; name the folder that it leads to"));
     }
     let written_by_hand =
         path.extension().is_some_and(|ending| ending == "toml" || ending == "yaml" || ending == "yml");
@@ -89,7 +93,20 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
 /// Returns whether a path is a link to somewhere else: in a folder that others write to, one could lead to any file of the
 /// user's. The system's own, such as `/dev/stdout`, are meant.
 pub(super) fn is_link(path: &Path) -> bool {
-    !path.starts_with("/dev") && path.symlink_metadata().is_ok_and(|found| found.is_symlink())
+    !files::is_standard(path) && path.symlink_metadata().is_ok_and(|found| found.is_symlink())
+}
+
+/// Returns whether a path that seems to be below the current folder is not, because of a link: in a checkout, whoever put
+/// that together chose where it leads.
+fn leads_out(path: &Path) -> bool {
+    if path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return false;
+    }
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) else { return false };
+    match (folder.canonicalize(), Path::new(".").canonicalize()) {
+        (Ok(folder), Ok(current)) => !folder.starts_with(current),
+        _ => false,
+    }
 }
 
 /// Returns what a file gets. A workflow's annotations are commands, and nothing else is.
@@ -109,8 +126,9 @@ fn unwritten(path: &Path, error: &std::io::Error) -> Error {
 fn summarise(markdown: &str) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
     let path = Path::new(&path);
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(markdown.as_bytes())).map_err(|error| unwritten(path, &error))
+    files::append(path, files::SHARED)
+        .and_then(|mut file| file.write_all(markdown.as_bytes()))
+        .map_err(|error| unwritten(path, &error))
 }
 
 /// Returns a word that nobody can guess.

@@ -176,9 +176,8 @@ impl Context {
     /// Returns how to reach a destination.
     pub(super) fn connection(&self, destination: &Destination) -> Result<Connection, Error> {
         let region = &destination.region.name;
-        let open = |folder: &PathBuf| {
-            super::local::open(folder, destination.name.as_deref(), region, &destination.users)
-        };
+        let open =
+            |folder: &PathBuf| super::local::open(folder, destination.name.as_deref(), region, &destination.users);
         let embedded = destination.local.as_ref().map(open).transpose()?;
         Ok(Connection {
             region: region.clone(),

@@ -1,13 +1,14 @@
 //! `sentinel plan` and `sentinel show`.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 
 use super::context::{Context, Project};
 use super::pass::{Attempt, Destination, Planned, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::planfile::{Origin, PlanFile, SavedConnection, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
@@ -105,7 +106,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         what,
         hint: hint.map(str::to_owned),
     };
-    match read(path) {
+    match files::read_text(path, files::PLAN) {
         Ok(text) if !PlanFile::is_one(&text) => {
             let what = String::from("there is a file that is no saved plan, and it was left as it is");
             return Err(failed(what, Some("name another file with --out")));
@@ -130,10 +131,11 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
     let materials = SavedMaterials::new(&project.materials(), &policies);
     let file = PlanFile::new(origin, materials, saved.collect());
     let text = file.to_text().map_err(|error| failed(error.to_string(), None))?;
-    if text.len() as u64 > MOST {
+    let most = files::PLAN.bytes();
+    if text.len() as u64 > most {
         let hint = "save it in parts: --only, --exclude, --target";
         return Err(failed(
-            format!("the plan has {} bytes, and no more than {MOST} are read back", text.len()),
+            format!("the plan has {} bytes, and no more than {most} are read back", text.len()),
             Some(hint),
         ));
     }
@@ -148,29 +150,12 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
 
 /// Writes a file that only its owner may read: it holds policies, and whoever can change it decides what is applied.
 fn private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)?.write_all(text.as_bytes())
-}
-
-/// How many bytes of a saved plan are read: thousands of policies fit, and a file without an end is no plan.
-const MOST: u64 = 256 << 20;
-
-/// Reads a file that is not larger than a plan can be.
-fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MOST {
-        return Err(std::io::Error::other(format!("it has more than {MOST} bytes, which no plan has")));
-    }
-    Ok(text)
+    files::create_new(path, files::PRIVATE)?.write_all(text.as_bytes())
 }
 
 /// Reads a saved plan, and checks what can be checked without AWS.
 pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
-    let text = read(path).map_err(|error| Error::File {
+    let text = files::read_text(path, files::PLAN).map_err(|error| Error::File {
         path: path.display().to_string(),
         what: match error.kind() {
             std::io::ErrorKind::NotFound => String::from("there is no such plan"),

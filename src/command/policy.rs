@@ -10,6 +10,7 @@ use super::context::{Context, Project};
 use crate::cli::{PolicyLintArgs, PolicyTestArgs};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::manifest::cases_file;
 use crate::policy::cases::{self, Case, Finding as Judged};
 use crate::policy::lint::{self, Finding, Setting};
@@ -24,10 +25,10 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
     let mut results: Vec<(String, Vec<(Case, Judged)>)> = Vec::new();
     for path in policies {
         let shown = path.display().to_string();
-        let policy = parse(&Source::new(shown.clone(), read(&path, None)?), &mut faults);
+        let policy = parse(&Source::new(shown.clone(), read(&path, files::POLICY, None)?), &mut faults);
         let cases_path = cases_file(&path);
         let hint = format!("write the cases of {shown} there: a list of user, profile, at and expect under cases:");
-        let source = Source::new(cases_path.display().to_string(), read(&cases_path, Some(hint))?);
+        let source = Source::new(cases_path.display().to_string(), read(&cases_path, files::CASES, Some(hint))?);
         let policy = policy.unwrap_or(Policy { rules: Vec::new(), breakglass_limits: BreakglassLimits::default() });
         let cases = cases::parse(&source, &policy, &mut faults);
         let judged = cases.into_iter().map(|case| {
@@ -89,7 +90,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     for path in &paths {
         let setting = owners.get(&whole(path));
         let setting = setting.map(|own| Setting { profiles: &materials.profiles, own, tables: &materials.tables });
-        let source = Source::new(path.display().to_string(), read(path, None)?);
+        let source = Source::new(path.display().to_string(), read(path, files::POLICY, None)?);
         let found = lint::lint(&source, setting, &mut faults);
         findings.extend(found.into_iter().map(|finding| (Arc::clone(&source), finding)));
     }
@@ -127,8 +128,8 @@ fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error
     Ok(found)
 }
 
-fn read(path: &Path, hint: Option<String>) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::File {
+fn read(path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
+    files::read_text(path, limit).map_err(|error| Error::File {
         path: path.display().to_string(),
         what: match error.kind() {
             std::io::ErrorKind::NotFound => String::from("there is no such file"),

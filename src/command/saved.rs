@@ -206,7 +206,7 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
         role_arn: connection.role_arn.clone(),
         account_id: target.caller.as_ref().map(|caller| caller.account.clone()),
         local: connection.local.as_ref().map(PathBuf::from),
-        users: match connection.local.as_ref().and_then(|_| find_manifest()) {
+        users: match connection.local.as_ref().map(|_| find_manifest()).transpose()?.flatten() {
             Some(file) => Users::of_file(context, &file)?,
             None => Users::default(),
         },

@@ -1,5 +1,7 @@
 //! `sentinel completions`, `man`, `schema`, `explain` and `graph`.
 
+use std::path::Path;
+
 use clap::CommandFactory;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::explain::{self, Entry};
+use crate::files;
 use crate::policy::{Effect, parse};
 use crate::report::picture::{Graph, Link};
 use crate::report::{explained, json};
@@ -42,13 +45,30 @@ pub(super) fn man(context: &Context, args: &ManArgs) -> Result<Exit, Error> {
         hint: None,
     };
     std::fs::create_dir_all(&args.folder).map_err(failed)?;
-    clap_mangen::generate_to(Cli::command(), &args.folder).map_err(failed)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    write_pages(command, &args.folder)?;
     let folder = args.folder.display();
     context.terminal.either(
         || format!("Wrote the manual pages to {folder}. Next: man -l {folder}/sentinel.1\n"),
         || json::document("man", json!({ "written": folder.to_string() })),
     )?;
     Ok(Exit::Done)
+}
+
+/// Writes the page of a command and those of its subcommands.
+fn write_pages(command: clap::Command, folder: &Path) -> Result<(), Error> {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_pages(command.clone(), folder)?;
+    }
+    let page = clap_mangen::Man::new(command);
+    let path = folder.join(page.get_filename());
+    let mut text = Vec::new();
+    page.render(&mut text).and_then(|()| files::write(&path, &text, files::SHARED)).map_err(|error| Error::File {
+        path: path.display().to_string(),
+        what: error.to_string(),
+        hint: None,
+    })
 }
 
 pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Exit {

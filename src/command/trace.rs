@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -21,6 +21,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::error::Error;
+use crate::files;
 
 /// Writes spans to a file.
 #[derive(Debug)]
@@ -83,7 +84,8 @@ impl TraceFile {
         if path.is_file() && !is_empty_or_begins(path, &head).map_err(|error| failed(error.to_string()))? {
             return Err(failed(String::from("there is a file that is no trace, and it was left as it is")));
         }
-        let file = File::create(path).and_then(|mut file| file.write_all(head.as_bytes()).map(|()| file));
+        let file =
+            files::create(path, files::SHARED).and_then(|mut file| file.write_all(head.as_bytes()).map(|()| file));
         let file = file.map_err(|error| failed(error.to_string()))?;
         #[expect(clippy::disallowed_methods, reason = "a time line is about time; nothing else depends on it")]
         let started = Instant::now();
@@ -101,8 +103,7 @@ impl TraceFile {
 }
 
 fn is_empty_or_begins(path: &Path, head: &str) -> std::io::Result<bool> {
-    let mut found = Vec::new();
-    File::open(path)?.take(head.len() as u64).read_to_end(&mut found)?;
+    let found = files::read_beginning(path, head.len() as u64)?;
     Ok(found.is_empty() || found == head.as_bytes())
 }
 

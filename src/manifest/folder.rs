@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use crate::files;
 use crate::resource::Invalid;
 
 /// Returns where the cases of a policy are.
@@ -84,11 +85,11 @@ impl Folder {
             return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), INSIDE));
         }
         // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
-        if size > 1 << 20 {
+        if size > files::POLICY.bytes() {
             let problem = format!("the policy file {file} has {size} bytes");
             return Err(Invalid::new(problem, "a parameter holds 4,096 bytes, or 8,192 in the advanced tier"));
         }
-        let bytes = std::fs::read(&whole).map_err(failed)?;
+        let bytes = files::read(&whole, files::POLICY).map_err(failed)?;
         String::from_utf8(bytes)
             .map_err(|_| Invalid::new(format!("the policy file {file} is not UTF-8 text"), "save it as UTF-8"))
     }

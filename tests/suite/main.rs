@@ -19,6 +19,7 @@ mod docs;
 mod e2e;
 mod embedded;
 mod engine;
+mod files;
 mod floor;
 mod gallery;
 mod hostile;

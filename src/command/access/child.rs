@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Exit};
+use crate::files;
 
 pub(super) fn command(words: &[OsString]) -> Command {
     let (program, arguments) =
@@ -96,7 +97,7 @@ impl Signals {
     /// Passes them on. What the keyboard sends goes to the whole foreground, the command included: that is not sent to
     /// it twice.
     fn forward(self, pid: Pid) -> Vec<JoinHandle<()>> {
-        let terminal = std::fs::File::open("/dev/tty").ok();
+        let terminal = files::terminal();
         let foreground = terminal.and_then(|terminal| rustix::termios::tcgetpgrp(terminal).ok());
         let from_keyboard = foreground == Some(rustix::process::getpgrp());
         let each = self.0.into_iter().map(|(mut arrivals, number)| {

@@ -1,7 +1,7 @@
 //! `sentinel shell init`.
 
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::access::shell::{Format, Function, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::report::{escape, json};
 use crate::resource::policy_parameter::profile_of;
 
@@ -131,7 +132,7 @@ fn cache_file(context: &Context) -> Option<PathBuf> {
 }
 
 fn recall(cache: &Path) -> Option<Known> {
-    let known: Known = serde_json::from_slice(&std::fs::read(cache).ok()?).ok()?;
+    let known: Known = serde_json::from_slice(&files::read(cache, files::CACHE).ok()?).ok()?;
     let valid = crate::manifest::check_region(&known.region).is_ok()
         && crate::resource::policy_parameter::check_root(&known.root).is_ok();
     valid.then_some(known)
@@ -142,7 +143,9 @@ fn remember(cache: &Path, known: &Known) -> std::io::Result<()> {
     let Some(folder) = cache.parent() else { return Ok(()) };
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let aside = cache.with_extension(format!("{}.new", std::process::id()));
-    let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    // One that is there was left by a process that had the same number and was killed.
+    let _ = std::fs::remove_file(&aside);
+    let mut file = files::create_new(&aside, files::PRIVATE)?;
     file.write_all(serde_json::to_string(known)?.as_bytes())?;
     std::fs::rename(&aside, cache)
 }
