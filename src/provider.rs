@@ -2,6 +2,7 @@
 //! holds the reading one cannot write.
 
 mod aws;
+mod bounded;
 mod gateway;
 mod profiles;
 

@@ -8,6 +8,7 @@ pub mod caller;
 mod fields;
 pub mod interrupt;
 pub mod pacer;
+pub mod pages;
 pub mod policy_parameter;
 pub mod record;
 pub mod record_key;

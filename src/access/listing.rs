@@ -5,8 +5,9 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::time::text;
-use crate::resource::call::CallError;
-use crate::resource::record::{ID, Item, Query, Records, Test, Value};
+use crate::resource::call::{CallError, QUERY};
+use crate::resource::pages::Pages;
+use crate::resource::record::{self, ID, Item, PAGES, Query, Records, Start, Test, Value};
 use crate::resource::record_key::Prefix;
 
 /// Records, newest first.
@@ -61,9 +62,11 @@ pub(super) async fn list<T>(
     let mut found = Vec::new();
     for query in queries(ask) {
         let mut of_query = Vec::new();
+        let mut pages = Pages::new(QUERY, PAGES);
         let mut start = None;
         loop {
-            let page = records.page(&query, None, start).await?;
+            let page = pages.timed(Box::pin(records.page(&query, None, start))).await?;
+            let mut bytes = 0;
             let pairs = page.items.into_iter().map(|item| async {
                 let second = second_of(records, &item, ask.prefixes).await?;
                 Ok::<_, CallError>((item, second))
@@ -74,12 +77,16 @@ pub(super) async fn list<T>(
                 && let Some(pair) = pairs.next().await
             {
                 let (item, second) = pair?;
-                of_query.extend(read(&item, second.as_ref()));
+                if let Some(record) = read(&item, second.as_ref()) {
+                    bytes += record::size(&item);
+                    of_query.push(record);
+                }
             }
             drop(pairs);
             start = page.next;
             // One more than asked for tells whether there are more.
-            if start.is_none() || of_query.len() > ask.limit {
+            let token = start.as_ref().map(Start::token);
+            if of_query.len() > ask.limit || !pages.next(bytes, token.as_ref())? {
                 break;
             }
         }

@@ -16,7 +16,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
-use super::{Execute, Observe};
+use super::{Execute, Observe, bounded};
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
 use crate::resource::interrupt::Interrupt;
@@ -90,10 +90,12 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     if let Some(client) = connection.embedded {
         loader = loader.http_client(client).credentials_provider(embedded_user(connection.aws_profile.as_deref()));
     } else {
+        let client = bounded::client();
+        loader = loader.http_client(client.clone());
         if let Some(profile) = connection.aws_profile {
             // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
             // one account would go to another.
-            let settings = ProviderConfig::without_region().with_region(Some(region));
+            let settings = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
             let credentials =
                 ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
             loader = loader.profile_name(profile).credentials_provider(credentials);

@@ -128,7 +128,7 @@ impl Chain<'_> {
             let found = found.ok_or_else(|| broken(name, &format!("its source_profile {source} is not there")))?;
             return Ok(SharedCredentialsProvider::new(of_profile(source, found, config)));
         }
-        let settings = ProviderConfig::without_region().with_region(region_of(section, config));
+        let settings = bounded_like(config).with_region(region_of(section, config));
         match section.get("credential_source") {
             Some("Environment") => Ok(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new())),
             Some("Ec2InstanceMetadata") => {
@@ -214,8 +214,16 @@ pub(super) fn region_of(section: &Profile, config: &SdkConfig) -> Option<aws_con
     own.or_else(|| config.region().cloned())
 }
 
+/// Returns settings of providers that read answers within the same bounds as everything else.
+fn bounded_like(config: &SdkConfig) -> ProviderConfig {
+    match config.http_client() {
+        Some(client) => ProviderConfig::without_region().with_http_client(client),
+        None => ProviderConfig::without_region(),
+    }
+}
+
 fn of_profile(name: &str, section: &Profile, config: &SdkConfig) -> ProfileFileCredentialsProvider {
-    let settings = ProviderConfig::without_region().with_region(region_of(section, config));
+    let settings = bounded_like(config).with_region(region_of(section, config));
     ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(name).build()
 }
 

@@ -22,7 +22,7 @@ use crate::code::Code;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
 /// seen everywhere.
-const FAULT_PATIENCE: Duration = Duration::from_secs(60);
+const FAULT_PATIENCE: Duration = Duration::from_secs(52);
 /// How long a refusal is held to tell of the account, and not of a moment.
 const MEMORY: Duration = Duration::from_secs(20);
 /// How often an AWS that never answered is tried.
@@ -178,13 +178,16 @@ impl Pacer {
             // The SDK's futures have 8 KB, and would be as much again in each of the futures that wait for this one, and moved with
             // them: on their own, they are there only while a request is under way.
             let answer = Box::pin(attempt());
+            let sent = Instant::now();
             let error = match self.attempt(operation, answer, tries).instrument(span).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             let tried = started.elapsed().saturating_sub(queued);
             let patience = self.patience(&error, passes, tries);
-            if patience.is_none_or(|patience| tried + pause > patience) || !self.may_go_on() {
+            // An answer that took long to come, or did not, is likely to take as long again.
+            let next = tried + pause + sent.elapsed();
+            if patience.is_none_or(|patience| next > patience) || !self.may_go_on() {
                 // What the last try was told says nothing of one whose answer was lost.
                 return Err(CallError { open: error.open || open.is_some(), ..error });
             }

@@ -91,6 +91,26 @@ pub struct Page {
 #[derive(Debug, Clone)]
 pub struct Start(HashMap<String, AttributeValue>);
 
+impl Start {
+    /// Returns what tells it from another one.
+    pub fn token(&self) -> Vec<(String, String)> {
+        let mut parts: Vec<_> = self.0.iter().map(|(name, value)| (name.clone(), format!("{value:?}"))).collect();
+        parts.sort();
+        parts
+    }
+}
+
+/// The most pages of one query: AWS reads 1 MB for each.
+pub const PAGES: usize = 500;
+
+/// Returns about how many bytes an item takes.
+pub fn size(item: &Item) -> usize {
+    let part = |(name, value): (&String, &Value)| match value {
+        Value::Text(text) | Value::Number(text) => 100 + name.len() + text.len(),
+    };
+    item.iter().map(part).sum()
+}
+
 /// The records of one table.
 #[derive(Debug, Clone, Copy)]
 pub struct Records<'a> {

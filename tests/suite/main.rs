@@ -18,6 +18,7 @@ mod action;
 mod docs;
 mod e2e;
 mod embedded;
+mod endless;
 mod engine;
 mod files;
 mod floor;

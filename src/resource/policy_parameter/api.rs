@@ -17,6 +17,7 @@ use crate::resource::call::{
     GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
 use crate::resource::pacer::Pacer;
+use crate::resource::pages::Pages;
 use crate::resource::{Desired, Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
@@ -131,16 +132,21 @@ async fn describe(
     filters: Vec<ParameterStringFilter>,
 ) -> Result<Vec<ParameterMetadata>, CallError> {
     let mut found = Vec::new();
+    // 10,000 parameters, and some pages that are empty.
+    let mut pages = Pages::new(DESCRIBE_PARAMETERS, 250);
     let mut token = None;
     loop {
         let call = || {
             let request = client.describe_parameters().set_parameter_filters(Some(filters.clone()));
-            request.max_results(50).set_next_token(token.clone()).send()
+            pages.timed(request.max_results(50).set_next_token(token.clone()).send())
         };
         let answer = pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
-        found.extend(answer.parameters.unwrap_or_default());
+        let page = answer.parameters.unwrap_or_default();
+        // With its description, and what stays around it in memory.
+        let bytes = page.iter().map(|one| 1024 + one.name().map_or(0, str::len)).sum();
+        found.extend(page);
         token = answer.next_token.filter(|token| !token.is_empty());
-        if token.is_none() {
+        if !pages.next(bytes, token.as_ref())? {
             return Ok(found);
         }
     }
@@ -186,18 +192,23 @@ pub struct Found {
 /// Lists the parameters under a path, at any depth, in the order of their names.
 pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<Found>, CallError> {
     let mut found = Vec::new();
+    // A region holds 10,000 parameters of the standard tier; some pages may be empty.
+    let mut pages = Pages::new(GET_PARAMETERS_BY_PATH, 1200);
     let mut token: Option<String> = None;
     loop {
         let call = || {
             let request = client.get_parameters_by_path().path(root).recursive(true);
-            request.max_results(10).set_next_token(token.clone()).send()
+            pages.timed(request.max_results(10).set_next_token(token.clone()).send())
         };
         let answer = pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
+        let before = found.len();
         let page = answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk);
         found.extend(page.map(|(name, live)| Found { name, live }));
+        let content = |found: &Found| found.live.state.content.as_ref().map_or(0, |content| content.len());
+        let bytes = found[before..].iter().map(|found| found.name.len() + content(found)).sum();
         // An empty page with a token is normal: there is more.
         token = answer.next_token.filter(|token| !token.is_empty());
-        if token.is_none() {
+        if !pages.next(bytes, token.as_ref())? {
             found.sort_by(|one, other| one.name.cmp(&other.name));
             return Ok(found);
         }

@@ -13,6 +13,7 @@ use crate::resource::call::{
     LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::pacer::Pacer;
+use crate::resource::pages::Pages;
 use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
 
 /// Reads a table: all that the manifest manages of it, side by side.
@@ -59,13 +60,17 @@ pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -
 /// Returns the names of all tables, in the order of their names.
 pub async fn names(client: &Client, pacer: &Pacer) -> Result<Vec<String>, CallError> {
     let mut names = Vec::new();
+    // A region has 2,500 tables unless AWS was asked for more; a page has 100.
+    let mut pages = Pages::new(LIST_TABLES, 200);
     let mut last: Option<String> = None;
     loop {
-        let call = || client.list_tables().set_exclusive_start_table_name(last.clone()).send();
+        let call = || pages.timed(client.list_tables().set_exclusive_start_table_name(last.clone()).send());
         let answer = pacer.call(LIST_TABLES, &[], call).await?;
-        names.extend(answer.table_names.unwrap_or_default());
+        let page = answer.table_names.unwrap_or_default();
+        let bytes = page.iter().map(String::len).sum();
+        names.extend(page);
         last = answer.last_evaluated_table_name;
-        if last.is_none() {
+        if !pages.next(bytes, last.as_ref())? {
             names.sort();
             return Ok(names);
         }
@@ -117,13 +122,16 @@ async fn read_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<boo
 
 async fn read_tags(client: &Client, pacer: &Pacer, arn: &str) -> Result<Tags, CallError> {
     let mut tags = Tags::new();
+    // A table has 50 tags, and a page ten.
+    let mut pages = Pages::new(LIST_TABLE_TAGS, 20);
     let mut token: Option<String> = None;
     loop {
-        let call = || client.list_tags_of_resource().resource_arn(arn).set_next_token(token.clone()).send();
+        let call =
+            || pages.timed(client.list_tags_of_resource().resource_arn(arn).set_next_token(token.clone()).send());
         let answer = pacer.call(LIST_TABLE_TAGS, &[], call).await?;
         tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)));
         token = answer.next_token.filter(|token| !token.is_empty());
-        if token.is_none() {
+        if !pages.next(0, token.as_ref())? {
             return Ok(tags);
         }
     }
