@@ -23,11 +23,6 @@ impl Limit {
         Self { what, bytes }
     }
 
-    /// Returns how many bytes are read at most.
-    pub(crate) const fn bytes(self) -> u64 {
-        self.bytes
-    }
-
     /// Returns how many bytes it is.
     pub(crate) const fn bytes(self) -> u64 {
         self.bytes

@@ -14,11 +14,13 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::File => (
             "A file could not be read or written",
-            "The manifest, a policy, a saved plan or a file to write is not there, not readable, or in the way: a file that \
-             is there is not overwritten unless it is a saved plan and a newer one takes its place.",
+            "The manifest, a policy, a saved plan or a file to write is not there, not readable, too large, or in the way: a \
+             file that is there is not overwritten unless it is a saved plan and a newer one takes its place. Only regular \
+             files are read and written, and nothing is written through a link. A manifest that was found, and not named, \
+             is refused if it or its folder belongs to another user.",
             "error[E002]: sentinel.toml: there is no such manifest",
             "Correct the path, or its permissions. `sentinel init bootstrap --profile dev --write-manifest sentinel.toml` \
-             starts a manifest.",
+             starts a manifest. SENTINEL_SAFE_DIRECTORY=FOLDER allows the manifest of another user.",
         ),
         Code::Faults => (
             "The manifest, a policy or its cases have faults",
@@ -43,9 +45,11 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::Local => (
             "The embedded AWS could not be opened or served",
-            "The folder behind --local cannot be used: it is not writable, holds something else, or another program has it.",
+            "The folder behind --local cannot be used: it is not writable, it or something in it is a link, a database in it \
+             is damaged or has parts that sentinel did not make, or another program has it.",
             "error[E006]: the embedded AWS: …",
-            "Choose another folder with --local=PATH, or delete this one to begin anew.",
+            "Choose another folder with --local=PATH, or delete this one to begin anew. If it came with a checkout, look at \
+             who put it there: a link in it would have had sentinel write to another file.",
         ),
         Code::Interrupted => (
             "The run was interrupted",
@@ -150,7 +154,7 @@ pub(super) fn entry(code: Code) -> Entry {
         ),
         Code::ServerFault => (
             "AWS failed on its side",
-            "AWS answered with an error of its own for a minute on end.",
+            "AWS answered with an error of its own for almost a minute.",
             "error[E204]: reading the policies (ssm:GetParameters): InternalServerError",
             "Run the same command again; every step can be repeated. health.aws.amazon.com shows what AWS knows of.",
         ),

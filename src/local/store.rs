@@ -233,8 +233,8 @@ mod tests {
 
     #[test]
     fn sqlite_is_a_release_that_is_safe_for_databases_from_elsewhere() {
-        // 3.50.2 is the first without CVE-2025-6965.
-        assert!(rusqlite::version_number() >= 3_050_002, "{}", rusqlite::version());
+        // CVE-2025-6965 was fixed in 3.50.2, and CVE-2026-11824 in 3.53.2.
+        assert!(rusqlite::version_number() >= 3_053_002, "{}", rusqlite::version());
     }
 
     #[test]
