@@ -83,7 +83,7 @@ async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
     if let Some(limit) = time_limit(&cli.command) {
         context.deadline.begin(limit, &context.interrupt);
     }
-    let result = dispatch(&context, cli.command).await;
+    let result = Box::pin(dispatch(&context, cli.command)).await;
     context.sum_up();
     result
 }

@@ -74,9 +74,10 @@ pub(super) async fn list<T>(
             // In order, and only as many as are needed: a page can hold thousands of records.
             let mut pairs = stream::iter(pairs).buffered(IN_FLIGHT);
             while of_query.len() <= ask.limit
-                && let Some(pair) = pairs.next().await
+                && let Some(pair) = pages.timed(pairs.next()).await
             {
                 let (item, second) = pair?;
+                pages.check_time()?;
                 if let Some(record) = read(&item, second.as_ref()) {
                     bytes += record::size(&item);
                     of_query.push(record);

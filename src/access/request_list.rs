@@ -8,8 +8,9 @@ use super::approval::{LONGEST, Request, Status, WAITS};
 use super::listing::Listed;
 use super::requests::Requests;
 use super::time::{later, text, whole};
-use crate::resource::call::CallError;
-use crate::resource::record::{ID, Query, Test, Value};
+use crate::resource::call::{CallError, QUERY};
+use crate::resource::pages::Pages;
+use crate::resource::record::{self, ID, PAGES, Query, Start, Test, Value};
 use crate::resource::record_key::Prefix;
 
 /// So many requests are looked at together, at least and at most: one call reads the records of 33.
@@ -75,18 +76,20 @@ impl Requests<'_> {
         let query = filter.query(now);
         let mut seen = HashSet::new();
         let mut listed: Vec<Request> = Vec::new();
+        let mut pages = Pages::new(QUERY, PAGES);
         let mut start = None;
         loop {
             // One more than asked for tells whether there are more. Beside each request there may be a decision and a
             // revocation. With a filter AWS counts before it filters, and a small page would come back all but empty.
             let rest = (limit + 1).saturating_sub(listed.len());
             let most = if query.filter.is_empty() { i32::try_from(rest.saturating_mul(3)).ok() } else { None };
-            let page = self.0.page(&query, most, start).await?;
+            let page = pages.timed(Box::pin(self.0.page(&query, most, start))).await?;
             let keys = page.items.iter().filter_map(|item| text(item, ID));
             let ids = keys.filter_map(|key| prefix.id(&key).map(str::to_owned));
             let ids: Vec<String> = ids.filter(|id| seen.insert(id.clone())).collect();
             for ids in ids.chunks(rest.clamp(TOGETHER.0, TOGETHER.1)) {
-                let found = self.all_found(ids).await?;
+                let found = pages.timed(Box::pin(self.all_found(ids))).await?;
+                pages.check_time()?;
                 let read = ids.iter().zip(found).filter_map(|(id, found)| found.judged(id, now).ok().flatten());
                 listed.extend(read.filter(|request| filter.wants(request)));
                 if listed.len() > limit {
@@ -94,7 +97,10 @@ impl Requests<'_> {
                 }
             }
             start = page.next;
-            if start.is_none() || listed.len() > limit {
+            // Of a page only requests are kept, which is at most what it has.
+            let bytes = page.items.iter().map(record::size).sum();
+            let token = start.as_ref().map(Start::token);
+            if listed.len() > limit || !pages.next(bytes, token.as_ref())? {
                 break;
             }
         }

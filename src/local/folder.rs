@@ -38,16 +38,13 @@ impl Folder {
     pub(super) fn open(shown: &Path) -> Result<Self, String> {
         let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         let whole;
-        let (parent, name) = match (shown.parent(), shown.file_name()) {
-            (Some(parent), Some(name)) => (parent, name),
+        let (parent, name) = if let Some(parts) = shown.parent().zip(shown.file_name()) {
+            parts
+        } else {
             // `.` and `..` have no name of their own.
-            _ => {
-                whole = shown.canonicalize().map_err(|error| failed(shown, error))?;
-                match (whole.parent(), whole.file_name()) {
-                    (Some(parent), Some(name)) => (parent, name),
-                    _ => return Err(format!("{} cannot hold a store; name a folder in it", shown.display())),
-                }
-            }
+            whole = shown.canonicalize().map_err(|error| failed(shown, error))?;
+            let none = || format!("{} cannot hold a store; name a folder in it", shown.display());
+            whole.parent().zip(whole.file_name()).ok_or_else(none)?
         };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
         std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
@@ -178,14 +175,13 @@ impl Folder {
     ///
     /// They are looked at and not opened: closing a file takes from this process every lock that SQLite has on it.
     pub(super) fn database(&self, name: &str) -> Result<Database<'_>, String> {
-        let found = match self.check(name)? {
-            Some(found) => found,
-            None => {
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let made = rustix::fs::openat(&self.opened, name, flags, FILE_MODE);
-                let made = made.map_err(|error| self.failed(name, error))?;
-                rustix::fs::fstat(made).map_err(|error| self.failed(name, error))?
-            }
+        let found = if let Some(found) = self.check(name)? {
+            found
+        } else {
+            let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let made = rustix::fs::openat(&self.opened, name, flags, FILE_MODE);
+            let made = made.map_err(|error| self.failed(name, error))?;
+            rustix::fs::fstat(made).map_err(|error| self.failed(name, error))?
         };
         self.keep_private(name, &found);
         for beside in BESIDE {

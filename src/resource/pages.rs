@@ -63,11 +63,16 @@ impl Pages {
         if self.read >= self.most {
             return Err(self.endless(&format!("more than {} pages", self.most)));
         }
+        self.check_time().map(|()| true)
+    }
+
+    /// Fails when the answers so far took too long, for what is read of a page one by one.
+    pub fn check_time(&self) -> Result<(), CallError> {
         let took = Duration::from_millis(self.milliseconds.load(Ordering::Relaxed));
-        if took > TIME {
-            return Err(self.endless(&format!("{} pages in {} s and no end", self.read, took.as_secs())));
+        if took <= TIME {
+            return Ok(());
         }
-        Ok(true)
+        Err(self.endless(&format!("{} pages in {} s and no end", self.read, took.as_secs())))
     }
 
     fn endless(&self, what: &str) -> CallError {

@@ -384,7 +384,8 @@ fn a_store_that_cannot_be_opened_is_an_error_at_once() {
     let world = World::new();
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.a]\n");
     world.write("broken/us-east-1/aws.db", &"no database at all ".repeat(100)).write("file", "");
-    for (folder, expected) in [("broken", "broken/us-east-1: file is not a database"), ("file", "file/us-east-1: ")] {
+    let unreadable = "broken/us-east-1/aws.db: the database cannot be read: file is not a database";
+    for (folder, expected) in [("broken", unreadable), ("file", "file is no folder; delete it")] {
         let local = format!("--local={folder}");
         let run = finish(world.command(&["plan", &local]).spawn().unwrap()).expect(1);
         assert!(run.stderr.contains(&format!("error[E006]: the embedded AWS: {expected}")), "{}", run.stderr);

@@ -133,7 +133,6 @@ fn bounded(url: &str, commands: &[&[&str]]) -> Vec<String> {
     let mut all = Vec::new();
     for watched in watching {
         let (name, (code, said, took, most)) = watched.join().unwrap();
-        println!("{name}: {code} after {took:?} with {most} KiB");
         assert!(took < TIME, "{name} took {took:?}: {said}");
         assert!(most < KIB, "{name} took {most} KiB: {said}");
         assert_ne!(code, 0, "{name} was content: {said}");
