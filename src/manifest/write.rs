@@ -277,7 +277,7 @@ mod tests {
         let parts = (
             (aws, targets),
             of("(/[bcd][a-z]{1,5}){1,3}"),
-            vec(("[a-zA-Z0-9_.-]{1,12}", profile), 0..4),
+            vec(("[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,11}", profile), 0..4),
             vec(("\\PC{1,12}", tables()), 0..3),
             builtins,
             vec(("[a-z0-9_+=,.@-]{1,12}", local_user), 0..3),

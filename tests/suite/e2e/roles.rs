@@ -413,3 +413,23 @@ fn the_commands_of_a_role_need_no_more_than_its_policy() {
         assert!(run.stderr.contains("is not authorized to perform: dynamodb:"), "{user} {args:?}: {}", run.stderr);
     }
 }
+
+/// The same for break-glass and credential servers.
+#[test]
+fn break_glass_and_servers_need_no_more_than_the_policy_of_their_role() {
+    let world = world();
+    let run = |user: &str, args: &[&str]| world.run_as(user, args).expect(0);
+    let exec = ["exec", "--profile", "prod", "--", "true"];
+    let why = "The database is down, and nobody is awake";
+    let open = ["breakglass", "--profile", "prod", "--reason-code", "incident", "--justification", why];
+    let event = run("operator", &open).json()["event"]["id"].as_str().unwrap().to_owned();
+    world.run_as("requester", &open).expect(1);
+    run("operator", &exec);
+    run("operator", &["breakglass-list"]);
+    run("operator", &["breakglass-check", &event]);
+    run("operator", &["breakglass-close", &event]);
+
+    run("server", &["exec", "--server", "--profile", "served", "--", "true"]);
+    run("server", &["server-sessions"]);
+    run("operator", &["server-sessions", "--status", "ended"]);
+}
