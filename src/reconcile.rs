@@ -13,6 +13,7 @@ pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target,
 
 use crate::provider::{Execute, Observe};
 use crate::resource::call::CallError;
+use crate::resource::caller::Caller;
 use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::{DesiredResource, Observed, ObservedResource, Pair};
 
@@ -65,6 +66,8 @@ pub async fn look(
     // Each is let go once its difference is known: of ten thousand, two descriptions are not held at once.
     let resources = observed.into_iter().map(|resource| diff::resource(&resource, scope.intent)).collect();
     let allowed = scope.allow.clone();
+    // A saved plan holds no unique ID, and has to read back as the plan that it was.
+    let caller = Caller { user_id: String::new(), ..caller };
     let target = Target { caller: Some(caller), ..target };
     let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };
     guard::allow(&mut plan, &allowed);
