@@ -11,7 +11,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 use super::trace::TraceFile;
 use crate::cli::{Global, LogFormat};
 use crate::error::Error;
-use crate::report::{Terminal, escape_json};
+use crate::report::{Terminal, escape_json, guard};
 
 /// Writes JSON to stderr, and in it nothing that a terminal obeys: what AWS says stands in it as it is.
 struct Harmless;
@@ -19,6 +19,23 @@ struct Harmless;
 impl Write for Harmless {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
         std::io::stderr().write_all(escape_json(&String::from_utf8_lossy(line)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// Writes text to stderr, each event on one line, and in it nothing that a terminal or a workflow's runner obeys.
+struct HarmlessText;
+
+impl Write for HarmlessText {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (event, end) = text.strip_suffix('\n').map_or((&*text, ""), |event| (event, "\n"));
+        let event = guard(&event.replace('\n', "\\n"));
+        std::io::stderr().write_all(format!("{event}{end}").as_bytes())?;
         Ok(line.len())
     }
 
@@ -46,7 +63,7 @@ pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
         layer().json().flatten_event(true).with_writer(|| Harmless).boxed()
     } else {
         let plain = layer().with_target(false).without_time();
-        plain.with_ansi(terminal.colors_notes()).with_writer(std::io::stderr).boxed()
+        plain.with_ansi(terminal.colors_notes()).with_writer(|| HarmlessText).boxed()
     };
     let (trace, result) = match &global.trace_file {
         None => (None, Ok(())),

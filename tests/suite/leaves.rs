@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sentinel::cli::Format;
 use sentinel::error::Error;
-use sentinel::planfile::PlanFile;
+use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::reconcile::{ApplyReport, Outcome, ResourceReport, Verification};
 use sentinel::report::output::{Body, Part, Shown};
 use sentinel::report::{json as documents, text, without_colour};
@@ -179,7 +179,7 @@ fn hold_all(shown: &Shown<'_>, what: &str) {
 
 /// Holds what is shown of a plan, of one that is refused, and of one that is carried out.
 fn hold(document: Value, what: &str) {
-    let error = match serde_json::from_value::<PlanFile>(document) {
+    match serde_json::from_value::<PlanFile>(document) {
         Ok(file) => {
             let parts = file.targets.iter().map(|target| Part {
                 name: target.plan.target.name.as_deref(),
@@ -203,16 +203,18 @@ fn hold(document: Value, what: &str) {
                 let document = documents::applied("apply", (plan, &target.review), &report).unwrap();
                 hold_plain(&documents::text(&document), what);
             }
-            match PlanFile::read(&file.to_text().unwrap()) {
-                Ok(_) => return,
-                Err(why) => Error::unusable_plan("p.json", &why),
+            if let Err(why) = PlanFile::read(&file.to_text().unwrap()) {
+                refused(&why, what);
             }
         }
-        Err(error) => {
-            let why = sentinel::planfile::Unusable::Unreadable { why: error.to_string() };
-            Error::unusable_plan("p.json", &why)
-        }
-    };
+        Err(error) => refused(&Unusable::Unreadable { why: error.to_string() }, what),
+    }
+}
+
+/// Holds the error of a plan that is refused.
+#[track_caller]
+fn refused(why: &Unusable, what: &str) {
+    let error = Error::unusable_plan("p.json", why);
     let output = without_colour(&text::error(&error));
     hold_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
@@ -223,21 +225,39 @@ fn hold(document: Value, what: &str) {
 #[test]
 fn no_text_of_a_plan_is_obeyed_in_any_format() {
     let mut walked = 0;
+    let mut seen = BTreeSet::new();
     for document in plans() {
         PlanFile::read(&serde_json::from_value::<PlanFile>(document.clone()).unwrap().to_text().unwrap()).unwrap();
         let mut found = Vec::new();
         leaves(&document, "", &mut found);
-        let mut seen = BTreeSet::new();
-        for leaf in found {
-            // The first has it all. Where exactly it is in the text matters once for each place of a kind.
-            let variants = if seen.insert(kind(&leaf)) { 4 } else { 1 };
-            for forged in forged(&document, &leaf).into_iter().take(variants) {
-                hold(forged, &format!("{leaf:?}"));
+        let mut free = Vec::new();
+        for leaf in &found {
+            // By itself, once for each place of a kind: another text can keep it from being shown.
+            if seen.insert(kind(leaf)) {
+                for forged in forged(&document, leaf) {
+                    hold(forged, &format!("{leaf:?}"));
+                }
+            }
+            if let Leaf::Value(pointer) = leaf {
+                let forged = forged(&document, leaf).swap_remove(0);
+                match serde_json::from_value::<PlanFile>(forged) {
+                    Ok(_) => free.push(pointer),
+                    Err(error) => refused(&Unusable::Unreadable { why: error.to_string() }, pointer),
+                }
             }
             walked += 1;
         }
+        // And all of them at once.
+        for variant in 0..4 {
+            let mut all = document.clone();
+            for pointer in &free {
+                let text = all.pointer_mut(pointer).unwrap();
+                *text = json!(hostile(text.as_str().unwrap())[variant]);
+            }
+            hold(all, &format!("all, {variant}"));
+        }
     }
-    assert!(walked > 400, "{walked}");
+    assert!(walked > 400 && seen.len() > 100, "{walked}, {}", seen.len());
 }
 
 /// The same through the program, once for each place of a kind: digest and all.
