@@ -1,24 +1,30 @@
 //! Policy documents: what a profile's parameter holds, and what it decides.
 
+mod bound;
 pub mod cases;
 mod evaluate;
 pub mod explain;
 pub mod lint;
 mod meaning;
 mod parse;
+mod principal;
 mod week;
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+pub use bound::{Bound, RolePattern};
 pub use evaluate::{Ask, evaluate};
 pub use meaning::{Direction, Meaning, meaning};
 pub use parse::{parse, parse_located};
+pub use principal::Principal;
 
 /// A policy: the first rule that matches wins, and no match is a deny.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
+    /// Which credentials it is for; none is any.
+    pub credentials: Option<Bound>,
     pub rules: Vec<Rule>,
     /// How much break-glass each user can use for the profile.
     pub breakglass_limits: BreakglassLimits,
@@ -100,6 +106,8 @@ pub enum Mode {
 pub struct Conditions {
     pub profiles: Vec<String>,
     pub users: Vec<String>,
+    /// What the caller's ARN fits.
+    pub principals: Vec<Principal>,
     pub modes: Vec<Mode>,
     pub time: Option<Window>,
 }

@@ -58,9 +58,10 @@ pub(super) enum Emergency {
 }
 
 /// Returns the rule by which a user could use a break-glass event now, in one of the modes.
-fn rule_of<'p>(policy: &'p Policy, (user, profile): (&str, &str), at: Timestamp) -> Option<&'p Rule> {
+fn rule_of<'p>(policy: &'p Policy, user: &User, profile: &str, at: Timestamp) -> Option<&'p Rule> {
+    let ask = Ask { user: &user.name, principal: &user.arn, profile, mode: Mode::Cli, at };
     let modes = [Mode::Cli, Mode::Server, Mode::CredentialProcess];
-    let decided = modes.into_iter().filter_map(|mode| evaluate(policy, &Ask { user, profile, mode, at }));
+    let decided = modes.into_iter().filter_map(|mode| evaluate(policy, &Ask { mode, ..ask }));
     decided.into_iter().find(|rule| takes_breakglass(rule))
 }
 
@@ -116,8 +117,8 @@ impl Gate<'_> {
             Err(refused) => return Ok((*refused, BreakglassLimits::default())),
         };
         let limits = policy.breakglass_limits;
-        let ask = Ask { user: &user.name, profile: self.profile, mode: Mode::Cli, at: now };
-        if let Some(rule) = rule_of(&policy, (&user.name, self.profile), now) {
+        let ask = Ask { user: &user.name, principal: &user.arn, profile: self.profile, mode: Mode::Cli, at: now };
+        if let Some(rule) = rule_of(&policy, user, self.profile, now) {
             let why = format!("rule \"{}\" takes an approval, and a break-glass event counts as one", rule.name);
             return Ok((decision.by(rule).with(Verdict::Allow, why), limits));
         }

@@ -9,7 +9,7 @@ use super::locks::{self, LockTable, Unknown};
 use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::policy::explain::{WouldAllow, explain};
-use crate::policy::{self, Ask, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
+use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
 use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
@@ -121,6 +121,12 @@ pub struct Decision {
     /// Where the policy wants sessions recorded.
     #[serde(skip)]
     pub session_table: Option<String>,
+    /// When access ends, where an approval or an event gives it: no credentials are released for longer.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if")]
+    pub until: Option<Timestamp>,
+    /// Which credentials the policy is for.
+    #[serde(skip)]
+    pub bound: Bound,
     /// What could not be looked at, and might have helped.
     #[serde(skip)]
     pub unread: Vec<(Consulted, CallError)>,
@@ -137,6 +143,10 @@ pub enum Consulted {
 
 fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
+}
+
+fn as_text_if<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(|at| at.to_string()).serialize(serializer)
 }
 
 /// Yes or no.
@@ -198,6 +208,12 @@ impl Decision {
         }
     }
 
+    /// Returns the decision as a refusal: the policy is not for the credentials that would be released.
+    #[must_use]
+    pub fn withheld(self, why: String) -> Self {
+        self.refused(None, why)
+    }
+
     pub(super) fn with(mut self, decision: Verdict, why: impl Into<String>) -> Self {
         self.decision = decision;
         self.why = why.into();
@@ -237,8 +253,8 @@ impl Gate<'_> {
             Ok(read) => read,
             Err(refused) => return Ok(*refused),
         };
-        let (name, mode) = (decision.user.name.clone(), way.mode());
-        let ask = Ask { user: &name, profile: self.profile, mode, at: now };
+        let (User { name, arn, .. }, mode) = (decision.user.clone(), way.mode());
+        let ask = Ask { user: &name, principal: &arn, profile: self.profile, mode, at: now };
         let Some(rule) = evaluate(&policy, &ask) else {
             let refused = decision.refused(None, "no rule of the policy matches, and no match is a deny");
             return Ok(Decision { would_allow: explain(&policy, &ask), ..refused });
@@ -270,6 +286,8 @@ impl Gate<'_> {
             would_allow: Vec::new(),
             remedy: None,
             session_table: None,
+            until: None,
+            bound: Bound::default(),
             unread: Vec::new(),
         }
     }
@@ -286,7 +304,10 @@ impl Gate<'_> {
         };
         decision.policy_version = live.facts.version;
         match understood(self.parameter, live.state.content.as_deref().unwrap_or_default()) {
-            Ok(policy) => Ok((decision, policy)),
+            Ok(policy) => {
+                decision.bound = policy.credentials.clone().unwrap_or_default();
+                Ok((decision, policy))
+            }
             Err(why) => Err(Box::new(decision.refused(Some(Remedy::Validate), why))),
         }
     }
@@ -374,7 +395,8 @@ impl Gate<'_> {
             let by = request.decided_by.as_deref().unwrap_or("someone");
             let why = format!("rule \"{rule}\" takes an approval, and {by} approved request {}", request.id);
             let (request_id, approver_arn) = (Some(request.id), request.decided_by_arn);
-            return Decision { request_id, approver_arn, ..decision.with(Verdict::Allow, why) };
+            let until = Some(request.expires_at);
+            return Decision { request_id, approver_arn, until, ..decision.with(Verdict::Allow, why) };
         }
         let takes = match by.breakglass {
             true => format!("rule \"{rule}\" takes an approved request or a break-glass event"),
@@ -396,7 +418,8 @@ impl Gate<'_> {
                 let why =
                     format!("rule \"{rule}\" takes an approval, and break-glass event {} counts as one", event.id);
                 let breakglass = Some(Breakglass::of(&event, Action::Used));
-                Decision { breakglass_id: Some(event.id), breakglass, ..decision.with(Verdict::Allow, why) }
+                let until = Some(event.expires_at);
+                Decision { breakglass_id: Some(event.id), breakglass, until, ..decision.with(Verdict::Allow, why) }
             }
             Emergency::Beyond(event, why) => {
                 let why = format!("{takes}, and break-glass event {} does not count: {why}", event.id);

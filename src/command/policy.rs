@@ -29,7 +29,11 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         let cases_path = cases_file(&path);
         let hint = format!("write the cases of {shown} there: a list of user, profile, at and expect under cases:");
         let source = Source::new(cases_path.display().to_string(), read(&cases_path, files::CASES, Some(hint))?);
-        let policy = policy.unwrap_or(Policy { rules: Vec::new(), breakglass_limits: BreakglassLimits::default() });
+        let policy = policy.unwrap_or(Policy {
+            credentials: None,
+            rules: Vec::new(),
+            breakglass_limits: BreakglassLimits::default(),
+        });
         let cases = cases::parse(&source, &policy, &mut faults);
         let judged = cases.into_iter().map(|case| {
             let finding = cases::judge(&policy, &case);

@@ -106,6 +106,14 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "users: [\"alice smith\"]   # L015",
             "Write the name that `aws sts get-caller-identity` ends with.",
         ),
+        Lint::AnyCredentials => (
+            "A policy does not say which credentials it is for",
+            "Who runs `exec` chooses the AWS profile with `--credentials-profile`, and writes `~/.aws/config`. Without \
+             `credentials` in the policy, a rule that allows access to dev also releases the credentials of any other AWS \
+             profile.",
+            "version: \"1\"\nrules:   # L012\n  - { name: dev, effect: allow, conditions: { users: [alice] } }",
+            "Name the roles above the rules: `credentials: { role_arn: [\"arn:aws:iam::123456789012:role/dev\"] }`.",
+        ),
     };
     Entry { code: lint.code(), title, means, example, way_out }
 }

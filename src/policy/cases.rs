@@ -7,7 +7,7 @@ use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::parse::{EFFECTS, MODES};
-use super::{Ask, Effect, Mode, Policy, evaluate};
+use super::{Ask, Effect, Mode, Policy, Principal, evaluate};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
 use crate::resource::Invalid;
@@ -19,6 +19,8 @@ pub struct Case {
     /// The line on which it stands.
     pub line: usize,
     pub user: String,
+    /// The caller's ARN; none fits no pattern.
+    pub principal: Option<String>,
     pub profile: String,
     pub mode: Mode,
     /// None where the policy has no windows, so that it does not matter.
@@ -79,6 +81,7 @@ pub struct Finding {
 #[derive(Default)]
 struct Defaults {
     user: Option<String>,
+    principal: Option<String>,
     profile: Option<String>,
     mode: Option<Mode>,
     at: Option<Timestamp>,
@@ -94,20 +97,26 @@ pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<
     let cases = fields.required(reader, "cases", "add a list of cases");
     let cases = cases.and_then(|entry| reader.list(&entry.node, "cases")).unwrap_or_default();
     fields.finish(reader);
-    let timed = policy.rules.iter().any(|rule| rule.conditions.time.is_some());
-    cases.iter().filter_map(|node| read_case(reader, node, &defaults, timed, source)).collect()
+    cases.iter().filter_map(|node| read_case(reader, node, &defaults, policy, source)).collect()
 }
 
 /// Reads what stands in a case, or at the top for all of them.
 fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
     let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", check_identifier));
+    let principal = fields.get("principal").and_then(|entry| reader.checked(&entry.node, "principal", whole_arn));
     let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", check_identifier));
     let mode = fields.get("mode").and_then(|entry| reader.choice(&entry.node, "mode", MODES));
     let at = fields.get("at").and_then(|entry| reader.checked(&entry.node, "at", |text| moment(text).map(drop)));
-    Defaults { user, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
+    Defaults { user, principal, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
 }
 
-fn read_case(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults, timed: bool, source: &Source) -> Option<Case> {
+fn read_case(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    defaults: &Defaults,
+    policy: &Policy,
+    source: &Source,
+) -> Option<Case> {
     let mut fields = reader.map(node, "case")?;
     let own = read_common(reader, &mut fields);
     let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", check_label));
@@ -119,12 +128,25 @@ fn read_case(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults, timed: b
     let expect = fields
         .required(reader, "expect", &format!("add expect: one of {}", list.join(", ")))
         .and_then(|entry| reader.choice(&entry.node, "expect", &words));
-    let (user, profile) = (own.user.or(defaults.user.clone()), own.profile.or(defaults.profile.clone()));
+    let principal = own.principal.or(defaults.principal.clone());
+    // Who calls under an ARN has the name that the ARN says.
+    let said = principal.as_deref().and_then(name_of).map(str::to_owned);
+    let user = own.user.or(said).or(defaults.user.clone());
+    let profile = own.profile.or(defaults.profile.clone());
     let at = own.at.or(defaults.at);
-    for (key, missing) in [("user", user.is_none()), ("profile", profile.is_none()), ("at", timed && at.is_none())] {
+    let patterned = policy.rules.iter().any(|rule| !rule.conditions.principals.is_empty());
+    let timed = policy.rules.iter().any(|rule| rule.conditions.time.is_some());
+    for (key, missing) in [
+        ("user", user.is_none()),
+        ("principal", patterned && principal.is_none()),
+        ("profile", profile.is_none()),
+        ("at", timed && at.is_none()),
+    ] {
         // What was written and is wrong has been reported as that.
-        if missing && !fields.all().iter().any(|entry| entry.key == key) {
+        let written = |key: &str| fields.all().iter().any(|entry| entry.key == key);
+        if missing && !written(key) && !(key == "user" && written("principal")) {
             let help = match key {
+                "principal" => "the policy has patterns of principals, so say the caller's ARN, as STS gives it",
                 "at" => "the policy has windows of time, so say when: at: \"2026-01-14T10:00:00+01:00\"",
                 _ => "add it here, or at the top of the file for all cases",
             };
@@ -132,12 +154,31 @@ fn read_case(reader: &mut Reader<'_>, node: &Node, defaults: &Defaults, timed: b
             reader.fault(node.span.clone(), message, format!("`{key}` is missing"), help);
         }
     }
+    if let Some((user, said)) = user.as_deref().zip(principal.as_deref().and_then(name_of))
+        && user != said
+    {
+        let message = format!("the case is of the user {user}, and its principal is called {said}");
+        reader.fault(node.span.clone(), message, "two names", "leave `user` out: the principal says it");
+    }
     fields.finish(reader);
     let (user, profile, expect) = (user?, profile?, expect?);
     let line = source.line(node.span.start);
     let name = name.unwrap_or_else(|| format!("{user} into {profile}"));
     let mode = own.mode.or(defaults.mode).unwrap_or(Mode::Cli);
-    Some(Case { name, line, user, profile, mode, at, expect, rule })
+    Some(Case { name, line, user, principal, profile, mode, at, expect, rule })
+}
+
+/// Accepts the ARN of a caller: a pattern that fits nothing but itself.
+fn whole_arn(text: &str) -> Result<(), Invalid> {
+    if text.contains('*') {
+        return Err(Invalid::new(format!("\"{text}\" is a pattern"), "write the ARN of one caller"));
+    }
+    Principal::new(text).map(drop)
+}
+
+/// Returns the user's name that STS's ARN for a caller ends with.
+fn name_of(arn: &str) -> Option<&str> {
+    arn.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
 /// Reads a moment: with an offset, or with a time zone.
@@ -154,7 +195,8 @@ fn moment(text: &str) -> Result<Timestamp, Invalid> {
 /// Returns what the policy says to a case.
 pub fn judge(policy: &Policy, case: &Case) -> Finding {
     let Case { user, profile, mode, at, .. } = case;
-    let ask = Ask { user, profile, mode: *mode, at: at.unwrap_or(Timestamp::UNIX_EPOCH) };
+    let principal = case.principal.as_deref().unwrap_or_default();
+    let ask = Ask { user, principal, profile, mode: *mode, at: at.unwrap_or(Timestamp::UNIX_EPOCH) };
     let rule = evaluate(policy, &ask);
     let found = rule.map_or(Expected::NoMatch, |rule| Expected::Effect(rule.effect));
     let rule = rule.map(|rule| rule.name.clone());
@@ -221,6 +263,32 @@ cases:
         ] {
             assert_eq!(case(text), (vec![], vec![fault.to_owned()]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_principal_is_asked_for_where_the_policy_has_patterns() {
+        let text = "version: \"1\"\nrules:\n  - { name: admins, effect: allow, conditions: { principals: \
+                    [\"arn:aws:sts::123456789012:assumed-role/Admin/*\"] } }\n";
+        let policy = super::super::parse(&Source::new("p.yaml", text), &mut Faults::default()).unwrap();
+        let cases = |case: &str| {
+            let mut faults = Faults::default();
+            let text = format!("profile: dev\ncases:\n  - {{ {case} }}\n");
+            let cases = parse(&Source::new("p.test.yaml", text), &policy, &mut faults);
+            let faults = faults.into_sorted().iter().map(|fault| fault.message.clone()).collect::<Vec<_>>();
+            (cases, faults)
+        };
+        for (role, expect) in [("Admin", "allow"), ("Other", "no_match")] {
+            let principal = format!("arn:aws:sts::123456789012:assumed-role/{role}/alice");
+            let (read, faults) = cases(&format!("principal: \"{principal}\", expect: {expect}"));
+            assert_eq!(faults, [""; 0]);
+            assert_eq!(read[0].user, "alice");
+            assert!(judge(&policy, &read[0]).passed);
+        }
+        assert_eq!(cases("user: alice, expect: allow").1, ["the case does not say `principal`"]);
+        let pattern = "principal: \"arn:aws:sts::123456789012:assumed-role/*/alice\", expect: allow";
+        assert_eq!(cases(pattern).1.first().map(|one| one.ends_with("is a pattern")), Some(true));
+        let other = "user: bob, principal: \"arn:aws:sts::123456789012:assumed-role/Admin/alice\", expect: allow";
+        assert_eq!(cases(other).1, ["the case is of the user bob, and its principal is called alice"]);
     }
 
     #[test]

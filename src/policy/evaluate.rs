@@ -9,6 +9,8 @@ use super::{Conditions, Hours, Mode, Policy, Rule, Window};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask<'a> {
     pub user: &'a str,
+    /// The caller's ARN.
+    pub principal: &'a str,
     pub profile: &'a str,
     pub mode: Mode,
     pub at: Timestamp,
@@ -20,10 +22,11 @@ pub fn evaluate<'p>(policy: &'p Policy, ask: &Ask<'_>) -> Option<&'p Rule> {
 }
 
 fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
-    let Conditions { profiles, users, modes, time } = conditions;
+    let Conditions { profiles, users, principals, modes, time } = conditions;
     let named = |names: &[String], name: &str| names.is_empty() || names.iter().any(|one| one == name);
     named(profiles, ask.profile)
         && named(users, ask.user)
+        && (principals.is_empty() || principals.iter().any(|one| one.matches(ask.principal)))
         && (modes.is_empty() || modes.contains(&ask.mode))
         && time.as_ref().is_none_or(|window| holds(window, ask.at))
 }
@@ -63,7 +66,8 @@ mod tests {
     /// Returns whether a rule with these conditions matches.
     fn match_of(conditions: &str, user: &str, profile: &str, mode: Mode, at: &str) -> bool {
         let text = format!("version: \"1\"\nrules:\n  - {{ name: r, effect: allow, conditions: {conditions} }}\n");
-        let ask = Ask { user, profile, mode, at: at.parse().unwrap() };
+        let principal = format!("arn:aws:iam::123456789012:user/{user}");
+        let ask = Ask { user, principal: &principal, profile, mode, at: at.parse().unwrap() };
         evaluate(&policy(&text), &ask).is_some()
     }
 
@@ -87,6 +91,25 @@ mod tests {
             ("{ users: [Alice] }", "alice", "dev", Mode::Cli, false),
             ("{ users: [bob], profiles: [dev] }", "alice", "dev", Mode::Cli, false),
             ("{ users: [alice], profiles: [prod] }", "alice", "dev", Mode::Cli, false),
+            ("{ principals: [\"arn:aws:iam::123456789012:user/alice\"] }", "alice", "dev", Mode::Cli, true),
+            ("{ principals: [\"arn:aws:iam::123456789012:user/*\"] }", "alice", "dev", Mode::Cli, true),
+            ("{ principals: [\"arn:aws:iam::111111111111:user/alice\"] }", "alice", "dev", Mode::Cli, false),
+            (
+                "{ principals: [\"arn:aws:sts::123456789012:assumed-role/Admin/alice\"] }",
+                "alice",
+                "dev",
+                Mode::Cli,
+                false,
+            ),
+            ("{ principals: [\"arn:aws:iam::123456789012:user/*\"], users: [bob] }", "alice", "dev", Mode::Cli, false),
+            (
+                "{ principals: [\"arn:aws:iam::123456789012:user/b*\"], users: [alice] }",
+                "alice",
+                "dev",
+                Mode::Cli,
+                false,
+            ),
+            ("{ principals: [] }", "alice", "dev", Mode::Cli, true),
             ("{ mode: [cli] }", "alice", "dev", Mode::Cli, true),
             ("{ mode: [server] }", "alice", "dev", Mode::Cli, false),
             ("{ mode: [server] }", "alice", "dev", Mode::Server, true),
@@ -160,7 +183,7 @@ rules:
 "#;
         let policy = policy(text);
         let rule = |user, profile| {
-            let ask = Ask { user, profile, mode: Mode::Cli, at: NOON.parse().unwrap() };
+            let ask = Ask { user, principal: "", profile, mode: Mode::Cli, at: NOON.parse().unwrap() };
             evaluate(&policy, &ask).map(|rule| (rule.name.as_str(), rule.effect))
         };
         assert_eq!(rule("alice", "dev"), Some(("dev", Effect::Allow)));
@@ -195,6 +218,7 @@ rules:
         breakglass: bool,
         profiles: Vec<&'static str>,
         users: Vec<&'static str>,
+        principals: Vec<&'static str>,
         modes: Vec<&'static str>,
         days: Vec<usize>,
         /// In minutes of the day.
@@ -218,10 +242,12 @@ rules:
             let forbidden = rule.effect == "require_approval" && !rule.breakglass;
             let breakglass = if forbidden { "    breakglass: false\n" } else { "" };
             text.push_str(&format!(
-                "  - name: r{number}\n    effect: {}\n{breakglass}    conditions: {{ profiles: {}, users: {}, mode: {}, time: {{ {} }} }}\n",
+                "  - name: r{number}\n    effect: {}\n{breakglass}    conditions: {{ profiles: {}, users: {}, principals: {}, mode: {}, time: {{ {} }} }}\n",
                 rule.effect,
                 list(&rule.profiles),
                 list(&rule.users),
+                // A name that begins with a star has to be quoted.
+                format!("{:?}", rule.principals),
                 list(&rule.modes),
                 time.join(", ")
             ));
@@ -230,9 +256,13 @@ rules:
     }
 
     /// The second evaluator: it marks each minute of a week that a window covers, and looks whether this one is marked.
-    fn naive(rules: &[Plain], user: &str, profile: &str, mode: &str, at: Timestamp) -> Option<usize> {
+    fn naive(rules: &[Plain], caller: Caller, profile: &str, mode: &str, at: Timestamp) -> Option<usize> {
         'rules: for (number, rule) in rules.iter().enumerate() {
-            for (list, word) in [(&rule.profiles, profile), (&rule.users, user), (&rule.modes, mode)] {
+            let fitting = rule.principals.iter().filter(|pattern| caller.fits.contains(pattern)).count();
+            if fitting == 0 && !rule.principals.is_empty() {
+                continue 'rules;
+            }
+            for (list, word) in [(&rule.profiles, profile), (&rule.users, caller.user), (&rule.modes, mode)] {
                 if list.iter().filter(|one| **one == word).count() == 0 && !list.is_empty() {
                     continue 'rules;
                 }
@@ -257,9 +287,44 @@ rules:
         None
     }
 
+    /// Someone who asks, and which of the patterns below fit, written down by hand.
+    #[derive(Debug, Clone, Copy)]
+    struct Caller {
+        user: &'static str,
+        arn: &'static str,
+        fits: &'static [&'static str],
+    }
+
+    const PATTERNS: [&str; 5] = [
+        "arn:aws:iam::111111111111:user/alice",
+        "arn:aws:iam::111111111111:user/*",
+        "arn:aws:sts::111111111111:assumed-role/Admin/*",
+        "arn:aws:sts::*:assumed-role/*/alice",
+        "arn:aws:sts::222222222222:assumed-role/Admin/bob",
+    ];
+
+    fn callers() -> impl Strategy<Value = Caller> {
+        let caller = |user, arn, fits| Caller { user, arn, fits };
+        proptest::sample::select(vec![
+            caller("alice", "arn:aws:iam::111111111111:user/alice", &PATTERNS[0..2]),
+            caller("bob", "arn:aws:iam::111111111111:user/bob", &PATTERNS[1..2]),
+            caller("mallory", "arn:aws:iam::222222222222:user/mallory", &[]),
+            caller("alice", "arn:aws:iam::222222222222:user/alice", &[]),
+            caller("alice", "arn:aws:sts::111111111111:assumed-role/Admin/alice", &PATTERNS[2..4]),
+            caller("mallory", "arn:aws:sts::111111111111:assumed-role/Admin/mallory", &PATTERNS[2..3]),
+            caller("bob", "arn:aws:sts::222222222222:assumed-role/Admin/bob", &PATTERNS[4..5]),
+            caller("eve", "arn:aws:sts::222222222222:assumed-role/Other/eve", &[]),
+        ])
+    }
+
     fn rules() -> impl Strategy<Value = Vec<Plain>> {
         let some = |words: &'static [&'static str]| proptest::sample::subsequence(words, 0..=words.len());
-        let lists = (some(&["dev", "prod", "staging"]), some(&["alice", "bob", "eve"]));
+        // Most rules name no principals: otherwise hardly any two policies would be free of patterns that overlap.
+        let principals = prop_oneof![
+            3 => Just(Vec::new()),
+            1 => proptest::sample::subsequence(&PATTERNS[..], 0..=2),
+        ];
+        let lists = (some(&["dev", "prod", "staging"]), some(&["alice", "bob", "eve"]), principals);
         let modes = some(&["server", "cli", "credential_process"]);
         let days = proptest::sample::subsequence((0..7).collect::<Vec<usize>>(), 0..=7);
         // Whole hours meet their edges more often than minutes do.
@@ -271,11 +336,12 @@ rules:
         let effects = ["allow", "deny", "require_approval", "require_server", "require_server_session"];
         let effect = proptest::sample::select(effects.to_vec());
         let rule = (effect, proptest::bool::ANY, lists, modes, days, hours, zone).prop_map(
-            |(effect, breakglass, (profiles, users), modes, days, hours, zone)| Plain {
+            |(effect, breakglass, (profiles, users, principals), modes, days, hours, zone)| Plain {
                 effect,
                 breakglass,
                 profiles,
                 users,
+                principals,
                 modes,
                 days,
                 hours,
@@ -290,7 +356,7 @@ rules:
         #[test]
         fn a_second_evaluator_says_the_same(
             rules in rules(),
-            user in proptest::sample::select(vec!["alice", "bob", "mallory"]),
+            caller in callers(),
             profile in proptest::sample::select(vec!["dev", "prod"]),
             mode in proptest::sample::select(vec![
                 ("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)
@@ -300,11 +366,11 @@ rules:
             second in -1i64..=1,
         ) {
             let at = Timestamp::from_second(1_767_225_600 + quarter * 900 + second).unwrap();
-            let ask = Ask { user, profile, mode: mode.1, at };
+            let ask = Ask { user: caller.user, principal: caller.arn, profile, mode: mode.1, at };
             let text = yaml(&rules);
             let policy = policy(&text);
             let found = evaluate(&policy, &ask).map(|rule| rule.name.clone());
-            let expected = naive(&rules, user, profile, mode.0, at).map(|number| format!("r{number}"));
+            let expected = naive(&rules, caller, profile, mode.0, at).map(|number| format!("r{number}"));
             prop_assert_eq!(found, expected, "{} at {}", text, at);
             for (rule, plain) in policy.rules.iter().zip(&rules) {
                 prop_assert_eq!(rule.effect.word(), plain.effect);
@@ -318,7 +384,7 @@ rules:
             before in rules(),
             after in rules(),
             shared in proptest::option::of(proptest::sample::select(vec!["UTC", "Europe/Zurich", "America/St_Johns"])),
-            user in proptest::sample::select(vec!["alice", "bob", "mallory"]),
+            caller in callers(),
             mode in proptest::sample::select(vec![Mode::Server, Mode::Cli, Mode::CredentialProcess]),
             quarter in 0i64..70_080,
         ) {
@@ -329,7 +395,7 @@ rules:
             let texts = [yaml(&in_zone(&before)), yaml(&in_zone(&after))];
             let [before, after] = [policy(&texts[0]), policy(&texts[1])];
             let at = Timestamp::from_second(1_767_225_600 + quarter * 900).unwrap();
-            let ask = Ask { user, profile: "prod", mode, at };
+            let ask = Ask { user: caller.user, principal: caller.arn, profile: "prod", mode, at };
             let told_to = |policy: &Policy| {
                 evaluate(policy, &ask).map_or((Effect::Deny, true), |rule| (rule.effect, rule.breakglass))
             };

@@ -149,13 +149,17 @@ fn other_time_or_mode(future: &Future<'_, '_>, rule: &Rule) -> Option<Line> {
 }
 
 fn other_user(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Line> {
+    // Another user has another ARN, of which nothing is known.
+    if !rule.conditions.principals.is_empty() {
+        return None;
+    }
     let users = &rule.conditions.users;
     let likely = users.iter().find(|user| is_alike(user, ask.user));
     let user = likely.or_else(|| users.first())?;
     let served = matches!(rule.effect, Effect::RequireServer | Effect::RequireServerSession);
     // Another user and another time or mode as well would be too much to be of use.
     let mode = *modes(rule, ask.mode).first().filter(|mode| served || **mode == ask.mode)?;
-    let decided = evaluate(policy, &Ask { user, mode, ..*ask })?;
+    let decided = evaluate(policy, &Ask { user, principal: "", mode, ..*ask })?;
     if !std::ptr::eq(decided, rule) {
         return None;
     }
@@ -287,7 +291,7 @@ rules:
         let mut faults = Faults::default();
         let policy = parse(&Source::new("p.yaml", text), &mut faults);
         let policy = policy.unwrap_or_else(|| panic!("{:?}", faults.into_sorted()));
-        let ask = Ask { user, profile: "dev", mode: Mode::Cli, at: at.parse().unwrap() };
+        let ask = Ask { user, principal: "", profile: "dev", mode: Mode::Cli, at: at.parse().unwrap() };
         explain(&policy, &ask).into_iter().map(|line| line.words).collect()
     }
 

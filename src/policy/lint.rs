@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{MODES, Piece, Zones, pieces, speaks_of, users, zone};
+use super::week::{MODES, Piece, Zones, askers, pieces, speaks_of, zone};
 use super::{Effect, Policy, Rule, parse_located};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, closest};
@@ -50,6 +50,9 @@ pub enum Lint {
     /// A comment allows what is not found.
     #[serde(rename = "L011")]
     NeedlessSuppression,
+    /// A policy does not say which credentials it is for.
+    #[serde(rename = "L012")]
+    AnyCredentials,
     /// A character is not shown as it is read; such a document is not valid, so that a fault reports it and no finding.
     #[serde(rename = "L013")]
     HiddenText,
@@ -63,7 +66,7 @@ pub enum Lint {
 
 impl Lint {
     /// Every lint, in the order of their codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnreachableRule,
         Self::AllowForEveryone,
         Self::NoDefaultDeny,
@@ -75,6 +78,7 @@ impl Lint {
         Self::OtherProfile,
         Self::NotAName,
         Self::NeedlessSuppression,
+        Self::AnyCredentials,
         Self::HiddenText,
         Self::NotPlain,
         Self::ImpossibleUser,
@@ -94,6 +98,7 @@ impl Lint {
             Self::OtherProfile => "L009",
             Self::NotAName => "L010",
             Self::NeedlessSuppression => "L011",
+            Self::AnyCredentials => "L012",
             Self::HiddenText => document::HIDDEN,
             Self::NotPlain => document::NOT_PLAIN,
             Self::ImpossibleUser => "L015",
@@ -140,18 +145,30 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
                 "the rules above it decide everything it speaks of: move it up, narrow them, or remove it",
             );
         }
-        if rule.effect == Effect::Allow && rule.conditions.users.is_empty() {
+        let conditions = &rule.conditions;
+        if rule.effect == Effect::Allow && conditions.users.is_empty() && conditions.principals.is_empty() {
             linter.find(
                 Lint::AllowForEveryone,
                 span.clone(),
                 format!("the rule {name} lets in everyone who has credentials for AWS"),
-                "name the users under conditions, or ask for approval",
+                "name the users or the principals under conditions, or ask for approval",
             );
         }
         linter.names(rule, span);
         if let Some(setting) = setting {
             linter.setting(rule, span, setting);
         }
+    }
+    // A policy that lets nobody in releases nothing.
+    if policy.credentials.is_none() && policy.rules.iter().any(|rule| rule.effect != Effect::Deny) {
+        let mut keys = source.text.match_indices("rules:").map(|(at, _)| at);
+        let start = keys.find(|at| *at == 0 || source.text[..*at].ends_with('\n')).unwrap_or_default();
+        linter.find(
+            Lint::AnyCredentials,
+            start..start,
+            String::from("the policy does not say which credentials it is for, so that any AWS profile's are released"),
+            "add credentials: { role_arn: [...] } above the rules, with the ARNs of the roles that are meant",
+        );
     }
     if let Some((rule, span)) = policy.rules.last().zip(places.last())
         && !is_for_all(rule)
@@ -169,7 +186,8 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
 /// Returns whether a rule says what holds for all the others. One that allows has a lint of its own.
 fn is_for_all(rule: &Rule) -> bool {
     let conditions = &rule.conditions;
-    conditions.users.is_empty() && conditions.modes.is_empty() && conditions.time.is_none()
+    let anyone = conditions.users.is_empty() && conditions.principals.is_empty();
+    anyone && conditions.modes.is_empty() && conditions.time.is_none()
 }
 
 /// Returns whether the rules above decide everything that a rule speaks of. Where windows are in several time zones,
@@ -183,18 +201,18 @@ fn is_unreachable(policy: &Policy, place: usize) -> bool {
     let open = |rule: &Rule, piece: Piece| {
         rule.conditions.time.as_ref().is_none_or(|window| certain && piece.in_window(window))
     };
-    let named = users([policy]);
-    let askers: Vec<Option<&str>> = named.iter().map(|name| Some(*name)).chain([None]).collect();
+    // A caller that fits several patterns is decided for by the rules above whenever one that fits a single pattern is.
+    let askers = askers([policy]);
     let names: BTreeSet<&str> =
         policy.rules.iter().flat_map(|rule| &rule.conditions.profiles).map(String::as_str).collect();
     let profiles: Vec<Option<&str>> = names.iter().map(|name| Some(*name)).chain([None]).collect();
-    for user in &askers {
+    for asker in &askers {
         for profile in &profiles {
             for mode in MODES {
-                if !speaks_of(rule, *user, *profile, mode) {
+                if !speaks_of(rule, *asker, *profile, mode) {
                     continue;
                 }
-                let rivals: Vec<&Rule> = above.iter().filter(|one| speaks_of(one, *user, *profile, mode)).collect();
+                let rivals: Vec<&Rule> = above.iter().filter(|one| speaks_of(one, *asker, *profile, mode)).collect();
                 // With several zones the rule's own window is taken to be open always: that finds too little at most.
                 let own = |piece| !certain || open(rule, piece);
                 if pieces.iter().any(|piece| own(*piece) && !rivals.iter().any(|rival| open(rival, *piece))) {
@@ -232,8 +250,12 @@ impl Linter<'_> {
                     let message = format!(
                         "\"{one}\" under {what} of the rule {name} matches nothing but a name that is just that"
                     );
-                    let help =
-                        "names are compared whole, without patterns: write each name, or leave the list out for all";
+                    let help = match what {
+                        "users" => "names are compared whole; patterns of ARNs go under principals",
+                        _ => {
+                            "names are compared whole, without patterns: write each name, or leave the list out for all"
+                        }
+                    };
                     self.find(Lint::NotAName, self.word(span, one), message, help);
                 } else if what == "users" && (one.len() > role::NAME_LENGTH || !role::is_name(one)) {
                     let message = format!("AWS has no user called \"{one}\", whom the rule {name} names");
@@ -241,6 +263,11 @@ impl Linter<'_> {
                     self.find(Lint::ImpossibleUser, self.word(span, one), message, help);
                 }
             }
+        }
+        let mut seen = BTreeSet::new();
+        for one in conditions.principals.iter().filter(|one| !seen.insert(*one)) {
+            let message = format!("the rule {name} names {} twice under principals", one.as_str());
+            self.find(Lint::Twice, self.word(span, one.as_str()), message, "remove one");
         }
         if let Some(window) = &conditions.time
             && window.days.is_empty()
@@ -347,7 +374,8 @@ mod tests {
 
     /// Returns each finding as `line: code message`, for a policy of dev in a manifest that also has prod.
     fn found(rules: &str) -> Vec<String> {
-        let source = Source::new("p.yaml", format!("version: \"1\"\nrules:\n{rules}"));
+        let head = "version: \"1\"\nrules: # sentinel: allow L012\n";
+        let source = Source::new("p.yaml", format!("{head}{rules}"));
         let (profiles, own, tables) = (set(&["dev", "prod"]), set(&["dev"]), set(&["sentinel-sessions"]));
         let setting = Setting { profiles: &profiles, own: &own, tables: &tables };
         let mut faults = Faults::default();
@@ -436,6 +464,19 @@ mod tests {
         for user in ["a", "alice@example.com", "a_b+c=d.e-f", "i-0123456789abcdef0", &long[1..]] {
             assert_eq!(found(&rule(user)), [""; 0], "{user}");
         }
+    }
+
+    #[test]
+    fn a_policy_that_does_not_say_which_credentials_it_is_for_is_found() {
+        let codes = |text: &str| {
+            let findings = lint(&Source::new("p.yaml", text), None, &mut Faults::default());
+            findings.iter().map(|one| format!("{}: {}", one.line, one.code.code())).collect::<Vec<_>>()
+        };
+        let rule = "  - { name: a, effect: require_approval }\n";
+        assert_eq!(codes(&format!("version: \"1\"\nrules:\n{rule}")), ["2: L012"]);
+        let named = "credentials: { role_arn: [\"arn:aws:iam::123456789012:role/dev\"] }";
+        assert_eq!(codes(&format!("version: \"1\"\n{named}\nrules:\n{rule}")), [""; 0]);
+        assert_eq!(codes("version: \"1\"\nrules:\n  - { name: a, effect: deny }\n"), [""; 0]);
     }
 
     #[test]

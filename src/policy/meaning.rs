@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{DAY, MODES, Piece, Zones, day_name, pieces, speaks_of, users, zone};
-use super::{BreakglassLimits, Effect, Mode, Policy, Rule, Window};
+use super::week::{Asker, DAY, MODES, Piece, Zones, askers, day_name, overlapping, pieces, speaks_of, zone};
+use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
 /// One thing that a change means.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,25 +100,27 @@ struct Change<'p> {
 /// Returns what a change of a profile's policy means; a policy that is not there, or cannot be read, lets nobody in.
 pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
     let sides = [before, after];
-    let named = users(sides.into_iter().flatten());
-    let askers: Vec<Option<&str>> = named.iter().map(|name| Some(*name)).chain([None]).collect();
+    let askers = askers(sides.into_iter().flatten());
     let by_mode =
         sides.into_iter().flatten().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
     let modes = if by_mode { &MODES[..] } else { &MODES[..1] };
-    let mut sure = true;
+    let [was, is] = sides.map(|side| side.map(|policy| &policy.rules));
+    // Whoever fits two patterns is in no class, and may be told something else than those who fit one.
+    let overlap = was != is && overlapping(sides.into_iter().flatten());
+    let mut sure = !overlap;
     // Who shares a change, and by which modes.
-    let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Option<&str>>> = BTreeMap::new();
-    for user in &askers {
+    let mut groups: BTreeMap<(Change<'_>, Vec<usize>), Vec<Asker<'_>>> = BTreeMap::new();
+    for asker in &askers {
         let mut own: BTreeMap<Change<'_>, Vec<usize>> = BTreeMap::new();
         for (place, mode) in modes.iter().enumerate() {
-            match change(profile, *user, *mode, before, after) {
+            match change(profile, *asker, *mode, before, after) {
                 Some(change) if !change.turns.is_empty() => own.entry(change).or_default().push(place),
                 Some(_) => {}
                 None => sure = false,
             }
         }
         for entry in own {
-            groups.entry(entry).or_default().push(*user);
+            groups.entry(entry).or_default().push(*asker);
         }
     }
     let mut meanings = Vec::new();
@@ -128,6 +130,12 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         let subject = Subject { who, all: &askers };
         say(&mut meanings, profile, &subject, change, &by);
     }
+    if overlap {
+        let words =
+            String::from("patterns of principals are compared as text; callers that fit several are not looked at");
+        meanings.push(Meaning { direction: Direction::Moves, words });
+    }
+    meanings.extend(released(profile, before, after));
     meanings.extend(limits(profile, before, after));
     if sure && meanings.is_empty() {
         let words = String::from("who gets in, and how, stays as it is");
@@ -170,6 +178,35 @@ fn limits(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Opt
     Some(Meaning { direction, words })
 }
 
+/// Returns what changes of the credentials that are released; a policy that is not there releases none.
+fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Vec<Meaning> {
+    let Some((before, after)) = before.zip(after) else { return Vec::new() };
+    let of = |policy: &Policy| policy.credentials.clone().unwrap_or_default();
+    let (before, after) = (of(before), of(after));
+    let texts = |bound: &Bound| -> [Vec<String>; 2] {
+        let roles = bound.role_arns.iter().map(|one| one.as_str().to_owned()).collect();
+        [roles, bound.aws_profiles.clone()]
+    };
+    let pairs = ["role", "AWS profile"].into_iter().zip(texts(&before).into_iter().zip(texts(&after)));
+    let changes = pairs.filter_map(|(what, (before, after))| {
+        let within = |one: &[String], other: &[String]| {
+            other.is_empty() || (!one.is_empty() && one.iter().all(|name| other.contains(name)))
+        };
+        let direction = match (within(&before, &after), within(&after, &before)) {
+            (true, true) => return None,
+            (true, false) => Direction::Opens,
+            (false, true) => Direction::Closes,
+            (false, false) => Direction::Moves,
+        };
+        let words = match after.as_slice() {
+            [] => format!("{profile} now releases credentials of any {what}"),
+            names => format!("{profile} now releases only credentials of the {what} {}", names.join(" or ")),
+        };
+        Some(Meaning { direction, words })
+    });
+    changes.collect()
+}
+
 const fn mode_word(mode: Mode) -> &'static str {
     match mode {
         Mode::Cli => "cli",
@@ -182,12 +219,12 @@ const fn mode_word(mode: Mode) -> &'static str {
 fn course<'p>(
     policy: Option<&'p Policy>,
     profile: &str,
-    user: Option<&str>,
+    asker: Asker<'_>,
     mode: Mode,
 ) -> Vec<(Option<&'p Window>, Reach<'p>)> {
     let rules = policy.into_iter().flat_map(|policy| &policy.rules);
     let mut course = Vec::new();
-    for rule in rules.filter(|rule| speaks_of(rule, user, Some(profile), mode)) {
+    for rule in rules.filter(|rule| speaks_of(rule, asker, Some(profile), mode)) {
         course.push((rule.conditions.time.as_ref(), Reach::of(rule)));
         if rule.conditions.time.is_none() {
             return course;
@@ -200,12 +237,12 @@ fn course<'p>(
 /// Returns what changes for an asker; nothing where that cannot be said for sure.
 fn change<'p>(
     profile: &str,
-    user: Option<&str>,
+    asker: Asker<'_>,
     mode: Mode,
     before: Option<&'p Policy>,
     after: Option<&'p Policy>,
 ) -> Option<Change<'p>> {
-    let [before, after] = [before, after].map(|policy| course(policy, profile, user, mode));
+    let [before, after] = [before, after].map(|policy| course(policy, profile, asker, mode));
     let none = Change { turns: Vec::new(), hours: None, in_before: false, in_after: false, zone: None };
     if before == after {
         return Some(none);
@@ -242,9 +279,9 @@ fn change<'p>(
 
 /// Whom a sentence is about.
 struct Subject<'a> {
-    who: &'a [Option<&'a str>],
+    who: &'a [Asker<'a>],
     /// All there are.
-    all: &'a [Option<&'a str>],
+    all: &'a [Asker<'a>],
 }
 
 impl Subject<'_> {
@@ -253,7 +290,30 @@ impl Subject<'_> {
     }
 
     fn has_others(&self) -> bool {
-        self.who.contains(&None)
+        self.who.contains(&Asker { user: None, principal: None })
+    }
+
+    /// Returns the names of some classes: of a user alone where all classes of the user are among them, of a pattern alone
+    /// where all of its classes are.
+    fn names(&self, some: &[Asker<'_>]) -> Vec<String> {
+        let whole =
+            |of: &dyn Fn(&Asker<'_>) -> bool| self.all.iter().filter(|one| of(one)).all(|one| some.contains(one));
+        let mut names = Vec::new();
+        for one in some {
+            let user = one.user.filter(|_| whole(&|other| other.user == one.user));
+            let pattern = one.principal.filter(|_| whole(&|other| other.principal == one.principal));
+            let name = match (user, pattern, one.user, one.principal) {
+                (Some(user), ..) => user.to_owned(),
+                (_, Some(pattern), ..) | (_, _, None, Some(pattern)) => pattern.as_str().to_owned(),
+                (_, _, Some(user), Some(pattern)) => format!("{user} as {}", pattern.as_str()),
+                (_, _, Some(user), None) => format!("{user} under another ARN"),
+                (_, _, None, None) => String::from("others"),
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// Returns the name, and whether the verb is that of one.
@@ -261,21 +321,22 @@ impl Subject<'_> {
         if self.is_everyone() {
             return (String::from("everyone"), true);
         }
-        let list = |names: Vec<&str>| {
+        let list = |names: &[String]| {
             const SHOWN: usize = 5;
-            match names.as_slice() {
-                [one] => (*one).to_owned(),
+            match names {
+                [] => String::from("nobody"),
+                [one] => one.clone(),
                 [head @ .., last] if names.len() <= SHOWN => format!("{} and {last}", head.join(", ")),
                 names => format!("{} and {} more", names[..SHOWN].join(", "), names.len() - SHOWN),
             }
         };
         if self.has_others() {
-            let without = self.all.iter().filter(|one| !self.who.contains(one)).flatten().copied();
-            return (format!("everyone but {}", list(without.collect())), true);
+            let without: Vec<Asker<'_>> = self.all.iter().filter(|one| !self.who.contains(one)).copied().collect();
+            return (format!("everyone but {}", list(&self.names(&without))), true);
         }
-        let names: Vec<&str> = self.who.iter().flatten().copied().collect();
+        let names = self.names(self.who);
         let one = names.len() == 1;
-        (list(names), one)
+        (list(&names), one)
     }
 
     /// Returns it as it follows what is said of the profile; nothing when it is everyone.
@@ -503,6 +564,39 @@ mod tests {
         let without = |text: String| text.replace("require_approval", "require_approval, breakglass: false");
         let same = ["who gets in, and how, stays as it is"];
         assert_eq!(means(&without(with.to_owned()), &without(limits(5, 8))), same);
+    }
+
+    #[test]
+    fn principals_are_told_as_they_are_written() {
+        let admin = "arn:aws:sts::123456789012:assumed-role/Admin/*";
+        let by = |more: &str| rule("allow", &format!("principals: [\"{admin}\"]{more}"));
+        assert_eq!(means("", &by("")), [format!("{admin} gains prod")]);
+        assert_eq!(means(&by(""), &by(", users: [alice]")), [format!("{admin} loses prod")]);
+        // Who fits both patterns is not looked at, and that is said.
+        let all = rule("deny", "principals: [\"arn:aws:sts::123456789012:assumed-role/*\"]");
+        let words = means(&format!("{all}{}", by("")), &format!("{}{all}", by("")));
+        assert_eq!(words, ["patterns of principals are compared as text; callers that fit several are not looked at"]);
+    }
+
+    #[test]
+    fn the_credentials_that_are_released_are_told() {
+        let with = |credentials: &str| {
+            let text = format!("version: \"1\"\n{credentials}rules:\n{}", rule("allow", "users: [alice]"));
+            parse(&Source::new("p", text), &mut Faults::default()).unwrap()
+        };
+        let told = |before: &str, after: &str| {
+            let meanings = meaning("prod", Some(&with(before)), Some(&with(after)));
+            meanings.into_iter().map(|one| (one.direction, one.words)).collect::<Vec<_>>()
+        };
+        let (one, two) = ("credentials: { aws_profile: [a] }\n", "credentials: { aws_profile: [a, b] }\n");
+        let only = |names: &str| format!("prod now releases only credentials of the AWS profile {names}");
+        assert_eq!(told("", one), [(Direction::Closes, only("a"))]);
+        assert_eq!(told(one, two), [(Direction::Opens, only("a or b"))]);
+        assert_eq!(
+            told(two, ""),
+            [(Direction::Opens, String::from("prod now releases credentials of any AWS profile"))]
+        );
+        assert_eq!(told(one, one), [(Direction::Same, String::from("who gets in, and how, stays as it is"))]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::lint::Lint;
-use super::{BreakglassLimits, Conditions, Effect, Hours, Mode, Policy, Rule, Window};
+use super::{Bound, BreakglassLimits, Conditions, Effect, Hours, Mode, Policy, Principal, RolePattern, Rule, Window};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Fields, Node, Reader, Value, check_identifier, check_label};
 use crate::resource::Invalid;
@@ -58,12 +58,36 @@ fn read(source: &Arc<Source>, faults: &mut Faults) -> Option<(Policy, Vec<Range<
     if let Some(version) = policy.required(reader, "version", "add version: \"1\" as the first line") {
         reader.choice(&version.node, "version", &[("1", ())]);
     }
+    let credentials = policy.get("credentials").map(|entry| read_bound(reader, &entry.node));
     let rules = policy.required(reader, "rules", "add a list of at least one rule");
     let (rules, places) = rules.map(|rules| read_rules(reader, &rules.node)).unwrap_or_default();
     let limits = policy.get("breakglass_limits").map(|entry| read_breakglass_limits(reader, &entry.node));
     let breakglass_limits = limits.unwrap_or_default();
     policy.finish(reader);
-    Some((Policy { rules, breakglass_limits }, places))
+    Some((Policy { credentials, rules, breakglass_limits }, places))
+}
+
+/// Reads which credentials the policy is for. An empty list is a fault: it could be meant to allow all, or none.
+fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
+    let Some(mut fields) = reader.map(node, "credentials") else { return Bound::default() };
+    let mut list = |reader: &mut Reader<'_>, key: &'static str, check: fn(&str) -> Result<(), Invalid>| {
+        let entry = fields.get(key)?;
+        let items = reader.list(&entry.node, key);
+        if items.is_some_and(<[Node]>::is_empty) {
+            let help = "name at least one, or leave the key out";
+            reader.fault(entry.node.span.clone(), format!("`{key}` is empty"), "nothing here", help);
+        }
+        Some(items.unwrap_or_default().iter().filter_map(|item| reader.checked(item, key, check)).collect::<Vec<_>>())
+    };
+    let role_arns = list(reader, "role_arn", |text| RolePattern::new(text).map(drop));
+    let aws_profiles = list(reader, "aws_profile", check_identifier);
+    fields.finish(reader);
+    if role_arns.is_none() && aws_profiles.is_none() {
+        let help = "add role_arn or aws_profile, each a list, or leave credentials out";
+        reader.fault(node.span.clone(), "`credentials` names none", "nothing here", help);
+    }
+    let role_arns = role_arns.unwrap_or_default().iter().filter_map(|text| RolePattern::new(text).ok()).collect();
+    Bound { role_arns, aws_profiles: aws_profiles.unwrap_or_default() }
 }
 
 /// Returns the rules that could be read, and where each stands.
@@ -154,13 +178,18 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
     };
     let profiles = names(reader, "profiles").unwrap_or_default();
     let users = names(reader, "users").unwrap_or_default();
+    let principals = fields.get("principals").map(|entry| {
+        let check = |text: &str| Principal::new(text).map(drop);
+        each(reader, &entry.node, "principals", |reader, item| reader.checked(item, "principals", check))
+    });
+    let principals = principals.unwrap_or_default().iter().filter_map(|text| Principal::new(text).ok()).collect();
     let modes = fields
         .get("mode")
         .map(|entry| each(reader, &entry.node, "mode", |reader, item| reader.choice(item, "mode", MODES)))
         .unwrap_or_default();
     let time = fields.get("time").map(|entry| read_time(reader, &entry.node));
     fields.finish(reader);
-    Conditions { profiles, users, modes, time }
+    Conditions { profiles, users, principals, modes, time }
 }
 
 fn read_time(reader: &mut Reader<'_>, node: &Node) -> Window {
@@ -298,6 +327,23 @@ breakglass_limits:
             "9: unknown key `minutes_per_day` in `breakglass_limits`",
         ];
         assert_eq!(faults(wrong), expected);
+    }
+
+    #[test]
+    fn what_a_policy_is_for_is_read_whole_or_not_at_all() {
+        let with = |credentials: &str| {
+            faults(&format!("version: \"1\"\ncredentials: {credentials}\nrules:\n  - {{ name: a, effect: allow }}\n"))
+        };
+        let role = "\"arn:aws:iam::123456789012:role/dev\"";
+        assert_eq!(with(&format!("{{ role_arn: [{role}], aws_profile: [dev] }}")), [""; 0]);
+        assert_eq!(with("{}"), ["2: `credentials` names none"]);
+        assert_eq!(with("{ role_arn: [] }"), ["2: `role_arn` is empty"]);
+        assert_eq!(with("{ role_arn: [dev] }"), ["2: \"dev\" is not the ARN of a role"]);
+        assert_eq!(with("{ role_arn: dev }"), ["2: `role_arn` must be a list, not a string"]);
+        assert_eq!(with(&format!("{{ role_arns: [{role}] }}")).len(), 2);
+        let principals =
+            "version: \"1\"\nrules:\n  - { name: a, effect: allow, conditions: { principals: [alice] } }\n";
+        assert_eq!(faults(principals), ["3: \"alice\" is not the ARN of a caller"]);
     }
 
     #[test]

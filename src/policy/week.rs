@@ -1,7 +1,8 @@
 //! What a policy says over a week, to each kind of asker: exact, by cutting the week where a window begins or ends.
 //!
-//! Who asks falls into classes: each user a policy names, and anyone else; the same for profiles. Within a class, a
-//! mode and a piece of the week, all asks get the same answer, so that one of each stands for all.
+//! Who asks falls into classes: each user a policy names, and anyone else; each pattern of principals, and an ARN that fits
+//! none; the same for profiles. Within a class, a mode and a piece of the week, all asks get the same answer, so that one of
+//! each stands for all. Patterns are compared as text: a caller whose ARN fits two of them is in no class.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +10,7 @@ use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use super::evaluate::covers;
-use super::{Mode, Policy, Rule, Window};
+use super::{Mode, Policy, Principal, Rule, Window};
 
 /// The modes, in the order of the manifest's documentation.
 pub(super) const MODES: [Mode; 3] = [Mode::Cli, Mode::CredentialProcess, Mode::Server];
@@ -89,13 +90,53 @@ pub(super) fn users<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> BTree
     rules.flat_map(|rule| &rule.conditions.users).map(String::as_str).collect()
 }
 
-/// Returns whether a rule speaks of an asker, whatever the time; `None` is anyone it does not name.
-pub(super) fn speaks_of(rule: &Rule, user: Option<&str>, profile: Option<&str>, mode: Mode) -> bool {
+/// A class of those who ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asker<'p> {
+    /// `None` is anyone who is not named.
+    pub(super) user: Option<&'p str>,
+    /// The pattern that the ARN fits; `None` is an ARN that fits none.
+    pub(super) principal: Option<&'p Principal>,
+}
+
+/// Returns the patterns of principals that policies name.
+pub(super) fn principals<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> BTreeSet<&'p Principal> {
+    let rules = policies.into_iter().flat_map(|policy| &policy.rules);
+    rules.flat_map(|rule| &rule.conditions.principals).collect()
+}
+
+/// Returns the classes of those who ask: the users that policies name, then anyone else, each with the patterns that their
+/// ARN may fit, then with none.
+pub(super) fn askers<'p>(policies: impl IntoIterator<Item = &'p Policy> + Clone) -> Vec<Asker<'p>> {
+    let named: Vec<&str> = users(policies.clone()).into_iter().collect();
+    let patterns = principals(policies);
+    let everyone = named.iter().map(|name| Some(*name)).chain([None]);
+    everyone
+        .flat_map(|user| {
+            let fitting = patterns.iter().copied().filter(|pattern| pattern.may_be(user, &named));
+            let each: Vec<Asker<'p>> =
+                fitting.map(Some).chain([None]).map(|principal| Asker { user, principal }).collect();
+            each
+        })
+        .collect()
+}
+
+/// Returns whether an ARN may fit two of the patterns that policies name, so that there are more classes than these.
+pub(super) fn overlapping<'p>(policies: impl IntoIterator<Item = &'p Policy>) -> bool {
+    let patterns: Vec<&Principal> = principals(policies).into_iter().collect();
+    let pairs = patterns.iter().enumerate();
+    pairs.into_iter().any(|(at, one)| patterns[at + 1..].iter().any(|other| one.overlaps(other)))
+}
+
+/// Returns whether a rule speaks of an asker, whatever the time; the profile `None` is any it does not name.
+pub(super) fn speaks_of(rule: &Rule, asker: Asker<'_>, profile: Option<&str>, mode: Mode) -> bool {
     let named = |names: &[String], name: Option<&str>| {
         names.is_empty() || name.is_some_and(|name| names.iter().any(|one| one == name))
     };
     let conditions = &rule.conditions;
-    named(&conditions.users, user)
+    let principals = &conditions.principals;
+    named(&conditions.users, asker.user)
+        && (principals.is_empty() || asker.principal.is_some_and(|fitted| principals.contains(fitted)))
         && named(&conditions.profiles, profile)
         && (conditions.modes.is_empty() || conditions.modes.contains(&mode))
 }
