@@ -23,14 +23,16 @@ mod transition;
 pub use listing::Listed;
 pub use request_list::Filter as RequestFilter;
 
+use crate::resource::secret::Secret;
+
 /// Returns 64 random bits as an id: 16 hexadecimal digits.
 pub fn id() -> Result<String, getrandom::Error> {
     random(8)
 }
 
 /// Returns a secret that nobody guesses.
-pub fn token() -> Result<String, getrandom::Error> {
-    random(32)
+pub fn token() -> Result<Secret, getrandom::Error> {
+    random(32).map(Secret::new)
 }
 
 fn random(bytes: usize) -> Result<String, getrandom::Error> {

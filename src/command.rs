@@ -5,6 +5,7 @@ mod apply;
 mod complete;
 mod context;
 mod deadline;
+mod depth;
 mod iam;
 mod import;
 mod init;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, Format, InitCommand, LocalCommand, OutputArgs, PolicyCommand};
+use crate::cli::{Cli, Color, Command, Format, InitCommand, LocalCommand, LogFormat, OutputArgs, PolicyCommand};
 use crate::error::{Error, Exit};
 use crate::report::{self, Terminal, json};
 use context::Context;
@@ -34,6 +35,12 @@ use context::Context;
 pub fn main() -> Exit {
     if complete::answered() {
         return Exit::Done;
+    }
+    if let Some(result) = access::internal() {
+        return result.unwrap_or_else(|error| {
+            complain(Terminal::new(Color::Auto, false, false, LogFormat::Text), "exec", &error);
+            error.exit()
+        });
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -52,7 +59,7 @@ pub fn main() -> Exit {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = match logging.and_then(|()| output::writable(&output)) {
+            let result = match logging.and_then(|()| depth::guard()).and_then(|()| output::writable(&output)) {
                 Ok(()) => runtime.block_on(run(cli, terminal)),
                 Err(error) => Err(error),
             };

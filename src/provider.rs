@@ -15,7 +15,7 @@ use crate::resource::table::Table;
 use crate::resource::{Desired, Observed, Step, StepOutcome};
 
 pub use aws::{Connection, Reader, Region, Writer, known_region};
-pub use gateway::{Gateway, Named, Origin, Stamp};
+pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
 pub use profiles::{NoCredentials, aws_profiles};
 
 /// The most parameters one observation may ask for, which is what AWS takes in one call.

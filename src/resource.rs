@@ -13,6 +13,7 @@ pub mod policy_parameter;
 pub mod record;
 pub mod record_key;
 pub mod role;
+pub mod secret;
 pub mod table;
 pub mod traffic;
 mod trouble;

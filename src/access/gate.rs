@@ -210,7 +210,10 @@ impl Decision {
 
     /// Returns the decision as a refusal: the policy is not for the credentials that would be released.
     #[must_use]
-    pub fn withheld(self, why: String) -> Self {
+    pub fn withheld(mut self, why: String) -> Self {
+        if let Some(event) = &mut self.breakglass {
+            event.action = Action::Refused;
+        }
         self.refused(None, why)
     }
 

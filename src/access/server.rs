@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
 use crate::resource::role::Credentials;
+use crate::resource::secret::Secret;
 
 /// Why a fetch is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +39,14 @@ pub type Answer =
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
-    token: String,
+    token: Secret,
 }
 
 const PATH: &str = "/credentials";
 
 impl Server {
     /// Listens on a free port of 127.0.0.1.
-    pub async fn bind(token: String) -> std::io::Result<Self> {
+    pub async fn bind(token: Secret) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, token })
@@ -57,7 +58,7 @@ impl Server {
     }
 
     /// Returns what has to be sent as `Authorization`.
-    pub fn token(&self) -> &str {
+    pub fn token(&self) -> &Secret {
         &self.token
     }
 
@@ -83,12 +84,12 @@ impl Server {
 async fn respond(
     request: Request<Incoming>,
     answer: Answer,
-    token: String,
+    token: Secret,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let refused = |status, code: &str, message: &str| (status, json!({ "code": code, "message": message }));
     let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     // Digests are compared, so that the time it takes tells nothing of the token.
-    let (status, body) = if Sha256::digest(given) != Sha256::digest(&token) {
+    let (status, body) = if Sha256::digest(given) != Sha256::digest(token.reveal()) {
         refused(StatusCode::UNAUTHORIZED, "Unauthorized", "the Authorization header does not hold the token")
     } else if request.uri().path() != PATH {
         refused(StatusCode::NOT_FOUND, "NotFound", "credentials are fetched at /credentials")
@@ -111,8 +112,8 @@ fn document(credentials: &Credentials) -> Value {
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     json!({
         "AccessKeyId": credentials.access_key_id,
-        "SecretAccessKey": credentials.secret_access_key,
-        "Token": credentials.session_token.as_deref().unwrap_or_default(),
+        "SecretAccessKey": credentials.secret_access_key.reveal(),
+        "Token": credentials.session_token.as_ref().map(Secret::reveal).unwrap_or_default(),
         "Expiration": expiration.map(|at| at.to_string()),
     })
 }

@@ -11,6 +11,7 @@ use super::{duration, profile_name, table_name};
 use crate::access::{breakglass, requests, sessions};
 use crate::resource::caller::name_of;
 use crate::resource::role::is_name;
+use crate::resource::secret::Secret;
 
 #[derive(Debug, Subcommand)]
 pub enum AccessCommand {
@@ -110,7 +111,7 @@ pub struct GateArgs {
     pub credentials_profile: Option<String>,
     /// What your MFA device shows, for an AWS profile with mfa_serial; asked for on a terminal.
     #[arg(long, value_name = "CODE", value_parser = mfa_code)]
-    pub mfa_code: Option<String>,
+    pub mfa_code: Option<Secret>,
     #[command(flatten)]
     pub request_table: RequestTable,
     #[command(flatten)]
@@ -432,9 +433,9 @@ fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
 }
 
 /// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
-fn mfa_code(text: &str) -> Result<String, String> {
+fn mfa_code(text: &str) -> Result<Secret, String> {
     let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if fits { Ok(text.to_owned()) } else { Err(String::from("it has six digits")) }
+    if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("it has six digits")) }
 }
 
 /// Reads a time of at least a minute and at most so many hours.

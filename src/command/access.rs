@@ -3,6 +3,7 @@
 mod breakglass;
 mod child;
 mod exec;
+mod held;
 mod locks;
 mod requests;
 mod serve;
@@ -35,6 +36,8 @@ use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::table;
+
+pub(super) use held::internal;
 
 pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Exit, Error> {
     match command {
@@ -363,7 +366,7 @@ fn now() -> Timestamp {
 }
 
 /// Returns an id, or says that there is none to be had.
-fn random(made: Result<String, getrandom::Error>) -> Result<String, Error> {
+fn random<T>(made: Result<T, getrandom::Error>) -> Result<T, Error> {
     made.map_err(|error| Error::usage(format!("the system gives no random bits: {error}"), "is /dev/urandom there?"))
 }
 

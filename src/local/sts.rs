@@ -9,8 +9,8 @@ use super::iam::{self, Users};
 
 /// What the keys of a user begin with; the user's name follows.
 const USER: &str = "AKIALOCAL:";
-/// What the keys begin with that are given to those who take on a role; account, role and session follow.
-const ASSUMED: &str = "ASIALOCAL:";
+/// What temporary keys begin with. Account, role and session follow, or the name of a user who exchanged permanent keys.
+const TEMPORARY: &str = "ASIALOCAL:";
 
 /// Who signs with a key. All of it is read from the key, so that nothing has to be remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +32,12 @@ impl<'a> Identity<'a> {
         if let Some(user) = key.strip_prefix(USER).filter(|user| is_name(user)) {
             return Self { account: ACCOUNT, who: Who::User(user) };
         }
-        let Some(rest) = key.strip_prefix(ASSUMED) else { return anyone };
+        let Some(rest) = key.strip_prefix(TEMPORARY) else { return anyone };
         match rest.split(':').collect::<Vec<_>>()[..] {
             [account, role, session] if is_account(account) && is_name(role) && is_name(session) => {
                 Self { account, who: Who::Session { role, session } }
             }
+            [user] if is_name(user) => Self { account: ACCOUNT, who: Who::User(user) },
             _ => anyone,
         }
     }
@@ -87,6 +88,7 @@ pub(super) fn answer(request: &Request, clock: Clock, users: &Users) -> Answer {
     let result = allowed.and_then(|()| match request.operation().as_str() {
         "GetCallerIdentity" => Ok(identity(&Identity::of(&request.key))),
         "AssumeRole" => assume(request, clock),
+        "GetSessionToken" => exchange(request, clock),
         other => Err(("InvalidAction", format!("the embedded AWS does not have the action {other}"))),
     });
     let name = request.operation();
@@ -147,7 +149,27 @@ fn assume(request: &Request, clock: Clock) -> Result<String, (&'static str, Stri
     Ok(format!(
         "{source}<AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn>\
          <AssumedRoleId>{assumed_id}</AssumedRoleId></AssumedRoleUser><Credentials>\
-         <AccessKeyId>{ASSUMED}{account}:{role}:{session}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
+         <AccessKeyId>{TEMPORARY}{account}:{role}:{session}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
+         <SessionToken>local</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
+    ))
+}
+
+/// Exchanges a user's permanent keys for temporary ones of the same user.
+fn exchange(request: &Request, clock: Clock) -> Result<String, (&'static str, String)> {
+    let identity = Identity::of(&request.key);
+    let Who::User(user) = identity.who else {
+        return Err(("AccessDenied", String::from("Cannot call GetSessionToken with session credentials")));
+    };
+    if request.key.starts_with(TEMPORARY) {
+        return Err(("AccessDenied", String::from("Cannot call GetSessionToken with session credentials")));
+    }
+    let seconds = request.field("DurationSeconds").and_then(|text| text.parse::<i64>().ok()).unwrap_or(43200);
+    if !(900..=129_600).contains(&seconds) {
+        return Err(("ValidationError", format!("Value '{seconds}' at 'durationSeconds' must be from 900 to 129600")));
+    }
+    let expiration = jiff::Timestamp::from_second(clock.now() / 1000 + seconds).unwrap_or(jiff::Timestamp::MAX);
+    Ok(format!(
+        "<Credentials><AccessKeyId>{TEMPORARY}{user}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
          <SessionToken>local</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
     ))
 }
@@ -163,6 +185,7 @@ mod tests {
         assert_eq!(arn("AKIALOCAL:alice@example.com"), "arn:aws:iam::123456789012:user/alice@example.com");
         assert_eq!(arn("ASIALOCAL:111111111111:admin:bob"), "arn:aws:sts::111111111111:assumed-role/admin/bob");
         assert_eq!(arn("ASIALOCAL:../..:admin:bob"), "arn:aws:iam::123456789012:user/local");
+        assert_eq!(arn("ASIALOCAL:alice"), "arn:aws:iam::123456789012:user/alice");
     }
 
     #[test]
@@ -174,6 +197,26 @@ mod tests {
         let (session, role) = (id("ASIALOCAL:111111111111:admin:bob"), id("ASIALOCAL:111111111111:admin:eve"));
         assert!(session.starts_with("AROA") && session.ends_with(":bob"), "{session}");
         assert_eq!(session.split(':').next(), role.split(':').next());
+    }
+
+    #[test]
+    fn permanent_keys_are_exchanged_once_for_as_long_as_aws_gives() {
+        let ask = |key: &str, form: &str| {
+            let authorization = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sts/aws4_request");
+            let request = Request::new(String::new(), &authorization, form.as_bytes().to_vec());
+            let answer = answer(&request, Clock::start());
+            (answer.status, String::from_utf8(answer.body).unwrap())
+        };
+        let (status, body) = ask("AKIALOCAL:alice", "Action=GetSessionToken&DurationSeconds=900");
+        assert!(status == 200 && body.contains("<AccessKeyId>ASIALOCAL:alice</AccessKeyId>"), "{body}");
+        for seconds in [899, 129_601] {
+            let (status, body) = ask("AKIALOCAL:alice", &format!("Action=GetSessionToken&DurationSeconds={seconds}"));
+            assert!(status == 400 && body.contains("ValidationError"), "{body}");
+        }
+        for key in ["ASIALOCAL:alice", "ASIALOCAL:111111111111:admin:bob"] {
+            let (status, body) = ask(key, "Action=GetSessionToken");
+            assert!(status == 400 && body.contains("AccessDenied"), "{body}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What those who use the policies and tables need of AWS: policies, records, and credentials to hand out.
+//! What those who use the policies and tables need of AWS: policies, records, and credentials to release.
 
 use std::time::Duration;
 
@@ -8,30 +8,41 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
-use super::profiles::{self, Chain, NoCredentials, provided, region_of};
+use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
 use crate::resource::pacer::Pacer;
 use crate::resource::policy_parameter::{self, Found, PolicyParameter};
 use crate::resource::record::{self, Records};
-use crate::resource::role::{self, Assumption, Credentials};
+use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST};
+use crate::resource::secret::Secret;
 
-/// Whose credentials are handed out.
+/// Whose credentials are released.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Those of an AWS profile in the shared files.
     Profile(String),
     /// Those that this program uses itself: keys in the environment, a container's, an instance's.
     Own,
-    /// A role that the embedded AWS makes up.
-    Embedded,
+    /// A role of the embedded AWS, which has no shared files: the name is the one that an AWS profile would have.
+    Embedded(String),
+}
+
+impl Origin {
+    /// Returns the AWS profile whose credentials they are, if they are one's.
+    pub fn aws_profile(&self) -> Option<&str> {
+        match self {
+            Self::Profile(name) | Self::Embedded(name) => Some(name),
+            Self::Own => None,
+        }
+    }
 }
 
 /// The AWS profiles that somebody named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Named<'a> {
-    /// As the one whose credentials are handed out.
+    /// As the one whose credentials are released.
     pub for_credentials: Option<&'a str>,
     /// As the one to work with, in this very command.
     pub on_the_command_line: Option<&'a str>,
@@ -47,7 +58,43 @@ pub struct Stamp {
     /// How long the credentials are to last, where the AWS profile does not say.
     pub duration: Option<Duration>,
     /// What the caller's MFA device shows, for a role that wants it.
-    pub mfa_code: Option<String>,
+    pub mfa_code: Option<Secret>,
+    /// Who asks, which is known already.
+    pub user_arn: String,
+    /// The time, in seconds since 1970.
+    pub now: i64,
+    /// When access ends, if it does: credentials are not to outlast it.
+    pub until: Option<i64>,
+}
+
+impl Stamp {
+    /// Returns how long credentials are to last, of a profile that may say so itself: at most as long as access does, and
+    /// never shorter than STS allows.
+    fn seconds(&self, own: Option<i32>) -> Option<i32> {
+        let asked = self.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
+        let wanted = own.or(asked);
+        let Some(until) = self.until else { return wanted };
+        let most = i32::try_from((until - self.now).max(SHORTEST)).unwrap_or(i32::MAX);
+        Some(wanted.unwrap_or(HOUR).min(most))
+    }
+}
+
+/// How long a role's session lasts, in seconds, where nobody says: also the most for a role that is assumed with a role's
+/// credentials (STS API Reference, "AssumeRole").
+const HOUR: i32 = 3600;
+
+/// Credentials that were obtained, and whose they are. Nothing of it has been released yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// They expire when access ends, if they are valid for longer.
+    pub credentials: Credentials,
+    pub aws_profile: Option<String>,
+    /// Whom AWS takes their bearer for.
+    pub arn: String,
+    /// The role, if they are a role's: with its path where the role was assumed here, otherwise as STS tells it.
+    pub role_arn: Option<String>,
+    /// Only where one was set.
+    pub source_identity: Option<String>,
 }
 
 /// A connection for those who use what is provisioned.
@@ -139,7 +186,7 @@ impl Gateway {
     /// of an AWS profile that merely happens to be in force: nobody said that these are meant.
     pub async fn origin(&self, policy: &str, named: &Named<'_>) -> Result<Origin, NoCredentials> {
         if self.embedded {
-            return Ok(Origin::Embedded);
+            return Ok(Origin::Embedded(named.for_credentials.unwrap_or(policy).to_owned()));
         }
         let profiles = self.profiles().await?;
         // One that gets its credentials from here is what they are asked for, and not where they come from.
@@ -171,30 +218,80 @@ impl Gateway {
         Ok(chain.mfa_device().map(str::to_owned))
     }
 
-    /// Returns credentials of an origin. Where a role is taken on, its session carries the stamp.
-    pub async fn credentials(&self, origin: &Origin, stamp: &Stamp) -> Result<Credentials, NoCredentials> {
-        let profile = match origin {
-            Origin::Own => {
-                let Some(provider) = self.config.credentials_provider() else {
-                    return Err(NoCredentials::Own(String::from("nothing provides any")));
-                };
-                return provided(&provider).await.map_err(NoCredentials::Own);
-            }
-            Origin::Embedded => {
-                let role_arn = String::from("arn:aws:iam::123456789012:role/sentinel-local");
-                return self.assume(&self.sts, assumption(role_arn, None, stamp)).await;
-            }
-            Origin::Profile(name) => name,
-        };
-        let profiles = self.profiles().await?;
-        let section = profiles.get_profile(profile).ok_or_else(|| NoCredentials::NoProfile(profile.clone()))?;
-        let chain = Chain { name: profile, section, profiles, config: &self.config };
-        let Some(role_arn) = chain.role().map(str::to_owned) else { return chain.provided().await };
-        if let Some(device) = chain.mfa_device().filter(|_| stamp.mfa_code.is_none()) {
-            return Err(NoCredentials::Mfa { profile: profile.clone(), device: device.to_owned() });
+    /// Obtains credentials of an origin. Where a role is assumed here, its session carries the stamp. Permanent keys are
+    /// exchanged for temporary ones.
+    pub async fn credentials(&self, origin: &Origin, stamp: &Stamp) -> Result<Issued, NoCredentials> {
+        if stamp.until.is_some_and(|until| until <= stamp.now) {
+            return Err(NoCredentials::Ended);
         }
-        let sts = role::Client::new(&chain.base()?);
-        self.assume(&sts, assumption(role_arn, Some(&chain), stamp)).await
+        let mut issued = match origin {
+            Origin::Own => self.own(stamp).await?,
+            Origin::Embedded(_) => {
+                let role_arn = String::from("arn:aws:iam::123456789012:role/sentinel-local");
+                self.assume(&self.sts, assumption(role_arn, None, stamp)).await?
+            }
+            Origin::Profile(name) => self.of_profile(name, stamp).await?,
+        };
+        issued.aws_profile = origin.aws_profile().map(str::to_owned);
+        if let Some(until) = stamp.until {
+            let expires = &mut issued.credentials.expires;
+            *expires = Some(expires.map_or(until, |at| at.min(until)));
+        }
+        Ok(issued)
+    }
+
+    async fn own(&self, stamp: &Stamp) -> Result<Issued, NoCredentials> {
+        let Some(provider) = self.config.credentials_provider() else {
+            return Err(NoCredentials::Own(String::from("nothing provides any")));
+        };
+        let found = provided(&provider).await.map_err(NoCredentials::Own)?;
+        // They are those that ask, so that STS has said already whose they are.
+        self.found(found, stamp.user_arn.clone(), &self.sts, ("the environment", None), stamp).await
+    }
+
+    async fn of_profile(&self, name: &str, stamp: &Stamp) -> Result<Issued, NoCredentials> {
+        let profiles = self.profiles().await?;
+        let section = profiles.get_profile(name).ok_or_else(|| NoCredentials::NoProfile(name.to_owned()))?;
+        let chain = Chain { name, section, profiles, config: &self.config };
+        if let Some(role_arn) = chain.role().map(str::to_owned) {
+            if let Some(device) = chain.mfa_device().filter(|_| stamp.mfa_code.is_none()) {
+                return Err(NoCredentials::Mfa { profile: name.to_owned(), device: device.to_owned() });
+            }
+            let sts = role::Client::new(&chain.base()?);
+            return self.assume(&sts, assumption(role_arn, Some(&chain), stamp)).await;
+        }
+        let found = chain.provided().await?;
+        let config = self.config.to_builder().credentials_provider(static_provider(&found));
+        let sts = role::Client::new(&config.region(region_of(section, &self.config)).build());
+        let whose = format!("the AWS profile {name}");
+        // What the shared files say of a role is the user's to write; what STS says is not.
+        let caller = caller::identify(&sts, &self.pacer).await;
+        let caller = caller.map_err(|error| NoCredentials::Unknown { whose: whose.clone(), error: Box::new(error) })?;
+        self.found(found, caller.arn, &sts, (&whose, chain.duration()), stamp).await
+    }
+
+    /// Returns what the SDK found as it may be released.
+    async fn found(
+        &self,
+        found: Credentials,
+        arn: String,
+        sts: &role::Client,
+        (whose, seconds): (&str, Option<i32>),
+        stamp: &Stamp,
+    ) -> Result<Issued, NoCredentials> {
+        if arn.ends_with(":root") {
+            return Err(NoCredentials::Root(whose.to_owned()));
+        }
+        let credentials = if found.session_token.is_some() {
+            found
+        } else {
+            let most = i32::try_from(LONGEST_OF_USER).unwrap_or(i32::MAX);
+            let seconds = stamp.seconds(seconds).unwrap_or(HOUR).min(most);
+            let exchanged = role::session_token(sts, &self.pacer, seconds).await;
+            exchanged.map_err(|error| NoCredentials::Permanent { whose: whose.to_owned(), error: Box::new(error) })?
+        };
+        let role_arn = role::role_of(&arn);
+        Ok(Issued { credentials, aws_profile: None, arn, role_arn, source_identity: None })
     }
 
     /// Returns the region that an origin's own settings name, if they do.
@@ -208,21 +305,59 @@ impl Gateway {
         self.profiles.get_or_try_init(profiles::load).await
     }
 
-    async fn assume(&self, client: &role::Client, assumption: Assumption) -> Result<Credentials, NoCredentials> {
-        let taken = role::assume(client, &self.pacer, &assumption).await;
-        taken.map_err(|error| NoCredentials::Role { role: assumption.role_arn, error: Box::new(error) })
+    async fn assume(&self, client: &role::Client, assumption: Assumption) -> Result<Issued, NoCredentials> {
+        match role::assume(client, &self.pacer, &assumption).await {
+            Ok(assumed) => Ok(Issued {
+                credentials: assumed.credentials,
+                aws_profile: None,
+                arn: assumed.arn,
+                role_arn: Some(assumption.role_arn),
+                source_identity: assumption.source_identity,
+            }),
+            Err(error) => Err(NoCredentials::Role { role: assumption.role_arn, error: Box::new(error) }),
+        }
     }
 }
 
 fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Assumption {
     let own = |key: &str| chain.and_then(|chain| chain.own(key));
-    let asked = stamp.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
     Assumption {
         role_arn,
         session_name: own("role_session_name").unwrap_or_else(|| stamp.session_name.clone()),
         source_identity: Some(stamp.source_identity.clone()),
         external_id: own("external_id"),
         mfa: own("mfa_serial").zip(stamp.mfa_code.clone()),
-        duration: chain.and_then(Chain::duration).or(asked),
+        duration: stamp.seconds(chain.and_then(Chain::duration)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_lasts_as_long_as_access_and_never_shorter_than_sts_allows() {
+        let seconds = |own: Option<i32>, asked: Option<u64>, left: Option<i64>| {
+            let stamp = Stamp {
+                source_identity: String::from("alice=0123456789abcdef"),
+                session_name: String::from("alice"),
+                duration: asked.map(Duration::from_secs),
+                mfa_code: None,
+                user_arn: String::new(),
+                now: 1_000,
+                until: left.map(|left| 1_000 + left),
+            };
+            stamp.seconds(own)
+        };
+        assert_eq!(seconds(None, None, None), None);
+        assert_eq!(seconds(Some(43_200), Some(1_800), None), Some(43_200));
+        assert_eq!(seconds(None, Some(1_800), None), Some(1_800));
+        // A profile's own duration does not go beyond what remains; STS gives no session shorter than 900 seconds.
+        assert_eq!(seconds(Some(43_200), None, Some(5_000)), Some(5_000));
+        assert_eq!(seconds(Some(43_200), None, Some(60)), Some(900));
+        assert_eq!(seconds(Some(900), None, Some(5_000)), Some(900));
+        assert_eq!(seconds(None, Some(1_800), Some(1_000)), Some(1_000));
+        // An hour at most where nobody asks for more: a role that is assumed with a role's credentials has no longer sessions.
+        assert_eq!(seconds(None, None, Some(8 * 3_600)), Some(3_600));
     }
 }

@@ -22,9 +22,10 @@ use crate::resource::caller;
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::role::{self, Assumption, Credentials, session_name};
+use crate::resource::secret::Secret;
 use crate::resource::traffic::Traffic;
 
-/// Why there are no credentials to hand out.
+/// Why there are no credentials to release.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoCredentials {
     #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
@@ -41,6 +42,14 @@ pub enum NoCredentials {
     Own(String),
     #[error("the role {role} cannot be taken on: {error}")]
     Role { role: String, error: Box<CallError> },
+    #[error("the credentials of {0} are those of an account's root user, which are never released")]
+    Root(String),
+    #[error("the keys of {whose} never expire, and STS does not exchange them for temporary ones: {error}")]
+    Permanent { whose: String, error: Box<CallError> },
+    #[error("STS does not say whose the credentials of {whose} are: {error}")]
+    Unknown { whose: String, error: Box<CallError> },
+    #[error("access ended before credentials were obtained")]
+    Ended,
 }
 
 /// Reads the shared AWS files.
@@ -189,7 +198,8 @@ impl NamedRole {
             mfa: None,
             duration: self.duration,
         };
-        role::assume(&sts, &pacer, &assumption).await.map_err(|error| error.to_string())
+        let assumed = role::assume(&sts, &pacer, &assumption).await.map_err(|error| error.to_string())?;
+        Ok(assumed.credentials)
     }
 }
 
@@ -200,10 +210,7 @@ impl ProvideCredentials for NamedRole {
     {
         future::ProvideCredentials::new(async {
             let taken = self.take_on().await.map_err(CredentialsError::provider_error)?;
-            let expires = taken.expires.and_then(|at| u64::try_from(at).ok());
-            let expires = expires.map(|at| std::time::UNIX_EPOCH + std::time::Duration::from_secs(at));
-            let (key, secret) = (taken.access_key_id, taken.secret_access_key);
-            Ok(aws_credential_types::Credentials::new(key, secret, taken.session_token, expires, "role"))
+            Ok(for_sdk(&taken))
         })
     }
 }
@@ -245,8 +252,24 @@ pub(super) async fn provided(provider: &impl ProvideCredentials) -> Result<Crede
     let expires = found.expiry().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     Ok(Credentials {
         access_key_id: found.access_key_id().to_owned(),
-        secret_access_key: found.secret_access_key().to_owned(),
-        session_token: found.session_token().map(str::to_owned),
+        secret_access_key: Secret::new(found.secret_access_key().to_owned()),
+        session_token: found
+            .session_token()
+            .filter(|token| !token.is_empty())
+            .map(|token| Secret::new(token.to_owned())),
         expires: expires.and_then(|since| i64::try_from(since.as_secs()).ok()),
     })
+}
+
+/// Returns a provider that always has these credentials.
+pub(super) fn static_provider(credentials: &Credentials) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(for_sdk(credentials))
+}
+
+fn for_sdk(credentials: &Credentials) -> aws_credential_types::Credentials {
+    let expires = credentials.expires.and_then(|at| u64::try_from(at).ok());
+    let expires = expires.map(|at| std::time::UNIX_EPOCH + std::time::Duration::from_secs(at));
+    let (key, secret) = (credentials.access_key_id.clone(), credentials.secret_access_key.reveal().to_owned());
+    let token = credentials.session_token.as_ref().map(|token| token.reveal().to_owned());
+    aws_credential_types::Credentials::new(key, secret, token, expires, "sentinel")
 }

@@ -80,6 +80,7 @@ pub const UPDATE_TIME_TO_LIVE: Operation = operation!("dynamodb", "UpdateTimeToL
 pub const UPDATE_CONTINUOUS_BACKUPS: Operation = operation!("dynamodb", "UpdateContinuousBackups", 5.0, 5.0);
 pub const GET_CALLER_IDENTITY: Operation = operation!("sts", "GetCallerIdentity", 10.0, 10.0);
 pub const ASSUME_ROLE: Operation = operation!("sts", "AssumeRole", 10.0, 10.0);
+pub const GET_SESSION_TOKEN: Operation = operation!("sts", "GetSessionToken", 10.0, 10.0);
 // Items have no quota of calls but the table's own: an on-demand table starts with thousands a second.
 pub const GET_ITEM: Operation = operation!("dynamodb", "GetItem", 500.0, 500.0);
 pub const PUT_ITEM: Operation = operation!("dynamodb", "PutItem", 200.0, 200.0);

@@ -1,4 +1,4 @@
-//! Roles: taking one on, and the credentials that come of it.
+//! Credentials: assuming a role, and exchanging a user's permanent keys for temporary ones.
 
 use std::fmt;
 
@@ -6,8 +6,9 @@ pub use aws_sdk_sts::Client;
 
 use sha2::{Digest, Sha256};
 
-use crate::resource::call::{ASSUME_ROLE, CallError, Class};
+use crate::resource::call::{ASSUME_ROLE, CallError, Class, GET_SESSION_TOKEN, Operation};
 use crate::resource::pacer::Pacer;
+use crate::resource::secret::Secret;
 
 /// The most characters of a session's name and of a source identity; the least are two (STS API Reference, "AssumeRole").
 pub const NAME_LENGTH: usize = 64;
@@ -31,13 +32,19 @@ pub fn session_name(user: &str) -> String {
     }
 }
 
-/// Credentials as they are handed out. Their debug output holds nothing secret.
+/// The shortest session that STS gives, in seconds (STS API Reference, "AssumeRole" and "GetSessionToken").
+pub const SHORTEST: i64 = 900;
+
+/// The longest session that STS gives an IAM user, in seconds (STS API Reference, "GetSessionToken").
+pub const LONGEST_OF_USER: i64 = 129_600;
+
+/// Credentials as they are released. Their debug output holds nothing secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub access_key_id: String,
-    pub secret_access_key: String,
-    pub session_token: Option<String>,
-    /// Seconds since 1970; long-lived keys have none.
+    pub secret_access_key: Secret,
+    pub session_token: Option<Secret>,
+    /// Seconds since 1970; unknown of a session token from the environment or a file.
     pub expires: Option<i64>,
 }
 
@@ -51,7 +58,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A role to take on, and what is stamped on the session.
+/// A role to assume, and what is stamped on the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assumption {
     pub role_arn: String,
@@ -59,30 +66,93 @@ pub struct Assumption {
     /// What every call made with the credentials carries in CloudTrail, and no later role can change.
     pub source_identity: Option<String>,
     pub external_id: Option<String>,
-    /// The caller's MFA device, and the code it shows; a code is taken once.
-    pub mfa: Option<(String, String)>,
+    /// The caller's MFA device, and the code it shows; a code is accepted once.
+    pub mfa: Option<(String, Secret)>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
 }
 
-/// Takes on a role. With a source identity this takes `sts:SetSourceIdentity` beside `sts:AssumeRole`, in the caller's
+/// A role's session, as STS answered.
+#[derive(Debug, Clone)]
+pub struct Assumed {
+    pub credentials: Credentials,
+    /// `arn:aws:sts::123456789012:assumed-role/ROLE/SESSION`.
+    pub arn: String,
+}
+
+/// Assumes a role. With a source identity this takes `sts:SetSourceIdentity` beside `sts:AssumeRole`, in the caller's
 /// permissions and in the role's trust policy (IAM User Guide, "Monitor and control actions taken with assumed roles").
-pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> Result<Credentials, CallError> {
+pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> Result<Assumed, CallError> {
     let call = || {
         let request = client.assume_role().role_arn(&assumption.role_arn).role_session_name(&assumption.session_name);
         let request = request.set_source_identity(assumption.source_identity.clone());
         let request = request.set_external_id(assumption.external_id.clone());
         let (serial, code) = assumption.mfa.clone().unzip();
-        let request = request.set_serial_number(serial).set_token_code(code);
+        let request = request.set_serial_number(serial).set_token_code(code.map(|code| code.reveal().to_owned()));
         request.set_duration_seconds(assumption.duration).send()
     };
+    let rejected = |what: String| CallError::new(ASSUME_ROLE, Class::Rejected, what);
     let answer = pacer.call(ASSUME_ROLE, &[], call).await?;
-    let credentials = answer.credentials.map(|found| Credentials {
+    let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
+    if session_of(&assumption.role_arn).is_none_or(|expected| !arn.starts_with(&expected)) {
+        return Err(rejected(format!("the answer is for {arn}, which is no session of {}", assumption.role_arn)));
+    }
+    let set = answer.source_identity;
+    if set.is_some() && set != assumption.source_identity {
+        return Err(rejected(String::from("the answer has another source identity than the request")));
+    }
+    Ok(Assumed { credentials: issued(ASSUME_ROLE, answer.credentials)?, arn })
+}
+
+/// Exchanges an IAM user's permanent keys for temporary ones. A user needs no permission for it; the result cannot call IAM,
+/// nor STS other than `AssumeRole` and `GetCallerIdentity` (STS API Reference, "GetSessionToken").
+pub async fn session_token(client: &Client, pacer: &Pacer, seconds: i32) -> Result<Credentials, CallError> {
+    let call = || client.get_session_token().duration_seconds(seconds).send();
+    let answer = pacer.call(GET_SESSION_TOKEN, &[], call).await?;
+    issued(GET_SESSION_TOKEN, answer.credentials)
+}
+
+fn issued(operation: Operation, found: Option<aws_sdk_sts::types::Credentials>) -> Result<Credentials, CallError> {
+    let credentials = found.map(|found| Credentials {
         expires: Some(found.expiration.secs()),
         access_key_id: found.access_key_id,
-        secret_access_key: found.secret_access_key,
-        session_token: Some(found.session_token),
+        secret_access_key: Secret::new(found.secret_access_key),
+        session_token: Some(Secret::new(found.session_token)),
     });
     credentials
-        .ok_or_else(|| CallError::new(ASSUME_ROLE, Class::Rejected, String::from("the answer holds no credentials")))
+        .ok_or_else(|| CallError::new(operation, Class::Rejected, String::from("the answer holds no credentials")))
+}
+
+/// Returns the ARN of the role behind a session's ARN. STS does not tell a role's path, so that there is none in it.
+pub fn role_of(session: &str) -> Option<String> {
+    let parts: Vec<&str> = session.split(':').collect();
+    let [arn, partition, "sts", "", account, resource] = parts.as_slice() else { return None };
+    let (role, _) = resource.strip_prefix("assumed-role/")?.split_once('/')?;
+    Some(format!("{arn}:{partition}:iam::{account}:role/{role}"))
+}
+
+/// Returns what the ARNs of a role's sessions begin with.
+fn session_of(role_arn: &str) -> Option<String> {
+    let parts: Vec<&str> = role_arn.split(':').collect();
+    let [arn, partition, "iam", "", account, resource] = parts.as_slice() else { return None };
+    let name = resource.strip_prefix("role/")?.rsplit('/').next()?;
+    Some(format!("{arn}:{partition}:sts::{account}:assumed-role/{name}/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_belongs_to_one_role() {
+        let session = "arn:aws:sts::123456789012:assumed-role/Admin/alice";
+        assert_eq!(role_of(session).as_deref(), Some("arn:aws:iam::123456789012:role/Admin"));
+        for other in
+            ["arn:aws:iam::123456789012:user/alice", "arn:aws:iam::123456789012:role/Admin", "", "a:b:sts::1:x"]
+        {
+            assert_eq!(role_of(other), None, "{other}");
+        }
+        let begins = session_of("arn:aws-cn:iam::123456789012:role/team/Admin");
+        assert_eq!(begins.as_deref(), Some("arn:aws-cn:sts::123456789012:assumed-role/Admin/"));
+    }
 }

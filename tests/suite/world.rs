@@ -289,7 +289,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
         // Tags given with a creation take the permission of their own.
         let tagged = body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
         match call.operation.as_str() {
-            "GetCallerIdentity" | "AssumeRole" => continue,
+            "GetCallerIdentity" | "AssumeRole" | "GetSessionToken" => continue,
             "Query" => {
                 let index = body["IndexName"].as_str().unwrap();
                 resources = resources.iter().map(|table| format!("{table}/index/{index}")).collect();

@@ -7,7 +7,7 @@ use super::{Site, Table, denied, now, random, show_list};
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, Opened, Status};
 use crate::access::emergency::{Action, Breakglass};
 use crate::access::gate::{Decision, Remedy};
-use crate::access::log::Log;
+use crate::access::log::{Log, Outcome};
 use crate::access::{self, time};
 use crate::cli::{BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs, BreakglassListArgs, BreakglassTable};
 use crate::command::context::Context;
@@ -93,11 +93,11 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
     let action = if decision.allowed() { Action::Opened } else { Action::Refused };
     decision.breakglass = Some(Breakglass::of(&event, action));
     if !decision.allowed() {
-        asked.log.write(&decision, None, None).map_err(unlogged)?;
+        asked.log.write(&decision, None, Outcome::Refused).map_err(unlogged)?;
         return Err(asked.refused(context, &decision, "cannot use break-glass for"));
     }
     decision.breakglass_id = Some(event.id.clone());
-    asked.log.write(&decision, None, None).map_err(unlogged)?;
+    asked.log.write(&decision, None, Outcome::Opened).map_err(unlogged)?;
     match events.open(&event, &user).await.map_err(failed)? {
         Opened::Done => {}
         Opened::Another(held) => return Err(another(context, &asked, &held)),

@@ -8,6 +8,8 @@ use rustix::process::{Pid, Signal};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
+use super::held::Watcher;
+use crate::command::depth;
 use crate::error::{Error, Exit};
 use crate::files;
 
@@ -26,31 +28,79 @@ pub(super) fn not_started(words: &[OsString], error: &std::io::Error) -> Error {
     Error::NotStarted { message: format!("{program}: {why}"), missing }
 }
 
-/// What names credentials, and would compete with the ones handed out.
-const CREDENTIAL_VARIABLES: [&str; 15] = [
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
+/// What the command must not inherit: it names other credentials, belongs to other credentials, or says where they are sent.
+///
+/// Sources: AWS SDKs and Tools Reference Guide, "Environment variables list"; botocore's `configprovider.py` and
+/// `credentials.py`; the environment providers of the SDKs for Go (v1, v2), Java (v1, v2) and JavaScript (v3). What an SDK reads
+/// and is not here (region, retries, proxies, `AWS_CA_BUNDLE`, dual-stack and FIPS endpoints) belongs to the machine, and is
+/// the same for any credentials.
+const STALE: [&str; 25] = [
+    // Keys and what belongs to them. AWS_ACCESS_KEY and AWS_SECRET_KEY: Go and Java; AWS_SECURITY_TOKEN: botocore;
+    // AWS_CREDENTIAL_SCOPE: JavaScript and Java.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
+    "AWS_ACCESS_KEY",
+    "AWS_SECRET_KEY",
     "AWS_SECURITY_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_CREDENTIAL_SCOPE",
+    "AWS_ACCOUNT_ID",
+    "AWS_CREDENTIAL_FILE",
+    // Profiles of the shared files.
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_LOGIN_CACHE_DIRECTORY",
+    // Containers.
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    // Web identities and roles; the names with IAM are those of Java and Kotlin.
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
-    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_IAM_ROLE_ARN",
+    "AWS_IAM_ROLE_SESSION_NAME",
+    // Instances.
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    // Where requests are sent; AWS_ENDPOINT_URL itself and those of services begin with the prefix below.
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 ];
 
-/// Sets what every command gets, and takes out what would compete.
-pub(super) fn environment(command: &mut Command, profile: &str, region: &str) {
-    for variable in CREDENTIAL_VARIABLES {
-        command.env_remove(variable);
+/// What the names of more such variables begin with: an endpoint for each service, and bearer tokens that an SDK prefers to
+/// signing.
+const STALE_PREFIXES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_BEARER_TOKEN_", "AWS_SIGNIN_"];
+
+fn is_stale(name: &str) -> bool {
+    STALE.contains(&name) || STALE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What every command is told of where it works.
+#[derive(Debug)]
+pub(super) struct Surroundings<'a> {
+    pub(super) profile: &'a str,
+    pub(super) region: &'a str,
+    /// The account of the credentials, where it is known.
+    pub(super) account: Option<&'a str>,
+    /// The endpoint that the command line names for this run.
+    pub(super) endpoint: Option<&'a str>,
+}
+
+impl Surroundings<'_> {
+    /// Removes what is stale from the command's environment, and sets what holds.
+    pub(super) fn apply(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(is_stale) {
+                command.env_remove(name);
+            }
+        }
+        command.env("AWS_REGION", self.region).env("AWS_DEFAULT_REGION", self.region);
+        command.env("SENTINEL_PROFILE", self.profile).env(depth::VARIABLE, depth::for_command());
+        command.envs(self.account.map(|account| ("AWS_ACCOUNT_ID", account)));
+        command.envs(self.endpoint.map(|endpoint| ("AWS_ENDPOINT_URL", endpoint)));
     }
-    command.env("AWS_REGION", region).env("AWS_DEFAULT_REGION", region).env("SENTINEL_PROFILE", profile);
 }
 
 /// Runs a command beside other work, which never ends, and passes signals on to it.
@@ -61,7 +111,13 @@ pub(super) async fn supervise(
 ) -> Result<Exit, Error> {
     // Listened for before there is a command: one that comes in between waits for it, and does not end this process.
     let signals = Signals::listen();
-    let mut child = tokio::process::Command::from(command).spawn().map_err(|error| not_started(words, &error))?;
+    let failed = |error: std::io::Error| not_started(words, &error);
+    let mut watcher = Watcher::start().map_err(failed)?;
+    let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
+    if let Err(error) = watcher.watch(child.id().unwrap_or_default()) {
+        let _ = child.kill().await;
+        return Err(failed(error));
+    }
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let forwards = pid.map(|pid| signals.forward(pid)).unwrap_or_default();
     let ended = tokio::select! {
@@ -69,6 +125,7 @@ pub(super) async fn supervise(
         () = beside => child.wait().await,
     };
     forwards.iter().for_each(JoinHandle::abort);
+    watcher.end();
     ended.map(|status| Exit::Command(code(status))).map_err(|error| not_started(words, &error))
 }
 

@@ -6,20 +6,22 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::child::{command, environment, not_started};
+use super::child::{Surroundings, command, not_started};
+use super::held::Dumps;
 use super::{Site, Table, denied_in_lines, now, random};
-use crate::access::gate::{Consulted, Decision, Gate, Remedy, User, Way};
+use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
 use crate::access::locks::LockTable;
-use crate::access::log::Log;
+use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::provider::{Named, NoCredentials, Origin, Stamp};
+use crate::provider::{Issued, Named, NoCredentials, Origin, Stamp};
 use crate::report::{escape, json};
 use crate::resource::call::Class;
-use crate::resource::role::{Credentials, session_name};
+use crate::resource::role::session_name;
+use crate::resource::secret::Secret;
 
 /// A gate that is ready to be asked.
 pub(super) struct Asked {
@@ -30,10 +32,12 @@ pub(super) struct Asked {
     pub(super) breakglass: Table,
     locks: Vec<LockTable>,
     pub(super) log: Log,
+    pub(super) dumps: Dumps,
 }
 
 impl Asked {
     pub(super) async fn new(context: &Context, args: &GateArgs) -> Result<Self, Error> {
+        let dumps = Dumps::off()?;
         let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
         let site = Site::new(context).await?;
         site.gateway.check_asking().await.map_err(|none| without(&none))?;
@@ -41,17 +45,18 @@ impl Asked {
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
         let locks = site.lock_tables(&requests);
-        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log })
+        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log, dumps })
     }
 
     /// Returns the gate of a profile for which someone opens a break-glass event.
     pub(super) async fn for_breakglass(context: &Context, args: &BreakglassArgs, log: Log) -> Result<Self, Error> {
+        let dumps = Dumps::off()?;
         let site = Site::new(context).await?;
         let parameter = site.parameter(&args.profile);
         let requests = site.table(Builtin::Approvals, None)?;
         let breakglass = site.table(Builtin::BreakGlass, args.table.breakglass_table.as_deref())?;
         let locks = site.lock_tables(&requests);
-        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log })
+        Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log, dumps })
     }
 
     pub(super) fn gate(&self) -> Gate<'_> {
@@ -72,8 +77,24 @@ impl Asked {
         decided.map_err(|stopped| self.site.stopped(stopped))
     }
 
+    /// Logs a refusal, and returns it.
+    pub(super) fn refuse(&self, context: &Context, decision: &Decision, session: Option<&str>) -> Error {
+        match self.log.write(decision, session, Outcome::Refused) {
+            Ok(()) => self.refusal(context, decision),
+            Err(error) => unlogged(error),
+        }
+    }
+
+    /// Logs that there are no credentials though access is allowed, and returns why.
+    pub(super) fn fail(&self, decision: &Decision, session: Option<&str>, error: Error) -> Error {
+        match self.log.write(decision, session, Outcome::Failed(&error.to_string())) {
+            Ok(()) => error,
+            Err(unwritten) => unlogged(unwritten),
+        }
+    }
+
     /// Returns the refusal that a decision is, with what would help.
-    pub(super) fn refusal(&self, context: &Context, decision: &Decision) -> Error {
+    fn refusal(&self, context: &Context, decision: &Decision) -> Error {
         self.refused(context, decision, "gets no credentials of")
     }
 
@@ -155,7 +176,7 @@ impl Asked {
     }
 }
 
-pub(super) fn unlogged((path, error): (std::path::PathBuf, std::io::Error)) -> Error {
+pub(super) fn unlogged((path, error): Unwritten) -> Error {
     Error::File {
         path: path.display().to_string(),
         what: format!("the decision cannot be logged: {error}"),
@@ -182,7 +203,13 @@ pub(super) fn without(none: &NoCredentials) -> Error {
             "the caller's permissions and the role's trust policy have to allow sts:AssumeRole and \
              sts:SetSourceIdentity; a source identity that is set already cannot be changed",
         ),
-        NoCredentials::Role { .. } => String::from("-v shows each call"),
+        NoCredentials::Role { .. } | NoCredentials::Unknown { .. } => String::from("-v shows each call"),
+        NoCredentials::Root(_) => String::from("use an IAM user, or a role that has what the task takes"),
+        NoCredentials::Permanent { .. } => String::from(
+            "keys that never expire are not released: give the AWS profile a role_arn that is assumed with these keys, or use \
+             IAM Identity Center",
+        ),
+        NoCredentials::Ended => String::from("ask for access again"),
     };
     Error::usage(none.to_string(), hint)
 }
@@ -193,51 +220,73 @@ pub(super) async fn mfa_code(
     args: &GateArgs,
     asked: &Asked,
     origin: &Origin,
-) -> Result<Option<String>, Error> {
+) -> Result<Option<Secret>, Error> {
     let device = asked.site.gateway.mfa_device(origin).await.map_err(|none| without(&none))?;
     let Some(device) = device.filter(|_| args.mfa_code.is_none() && context.terminal.can_ask()) else {
         return Ok(args.mfa_code.clone());
     };
     let typed = context.ask(&format!("Code of the MFA device {}: ", escape(&device))).await?;
-    Ok(Some(typed).filter(|code| !code.is_empty()))
+    Ok(Some(typed).filter(|code| !code.is_empty()).map(Secret::new))
 }
 
-pub(super) fn stamped(user: &User, id: &str, duration: Option<Duration>) -> Stamp {
+/// Returns what is put on credentials that a decision opens.
+pub(super) fn stamped(decision: &Decision, id: &str, duration: Option<Duration>, now: Timestamp) -> Stamp {
+    let user = &decision.user;
     Stamp {
         mfa_code: None,
         source_identity: stamp::source_identity(&user.name, id),
         session_name: session_name(&user.name),
         duration,
+        user_arn: user.arn.clone(),
+        now: now.as_second(),
+        until: decision.until.map(Timestamp::as_second),
     }
 }
 
-/// Decides, logs, and returns the credentials.
-async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Asked, Origin, Credentials), Error> {
+/// Decides, obtains the credentials, and logs both. What is returned may be released.
+async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Asked, Origin, Issued), Error> {
     let asked = Asked::new(context, args).await?;
     let decision = asked.decide(way).await?;
     if !decision.allowed() {
-        asked.log.write(&decision, None, None).map_err(unlogged)?;
-        return Err(asked.refusal(context, &decision));
+        return Err(asked.refuse(context, &decision, None));
     }
+    let origin = match asked.origin(context, args).await {
+        Ok(origin) => origin,
+        Err(error) => return Err(asked.fail(&decision, None, error)),
+    };
+    // Before a code of an MFA device is used up for credentials that are not released.
+    if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
+        return Err(asked.refuse(context, &decision.withheld(why), None));
+    }
+    let mut stamp = stamped(&decision, decision.stamp_id(), None, now());
+    let issued = async {
+        stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;
+        // It may have taken a while to type the code.
+        stamp.now = now().as_second();
+        asked.site.gateway.credentials(&origin, &stamp).await.map_err(|none| without(&none))
+    };
+    let issued = match issued.await {
+        Ok(issued) => issued,
+        Err(error) => return Err(asked.fail(&decision, None, error)),
+    };
+    if let Some(why) = decision.bound.excludes_role(issued.role_arn.as_deref()) {
+        return Err(asked.refuse(context, &decision.withheld(why), None));
+    }
+    asked.log.write(&decision, None, Outcome::Released(&issued)).map_err(unlogged)?;
     super::breakglass::announce(context, &decision);
-    let origin = asked.origin(context, args).await?;
-    let mut stamp = stamped(&decision.user, decision.stamp_id(), None);
-    stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;
-    asked.log.write(&decision, None, Some(&stamp.source_identity)).map_err(unlogged)?;
-    let credentials = asked.site.gateway.credentials(&origin, &stamp).await.map_err(|none| without(&none))?;
-    Ok((asked, origin, credentials))
+    Ok((asked, origin, issued))
 }
 
 pub(super) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
-    let (_, _, credentials) = obtain(context, &args.gate, Way::CredentialProcess).await?;
+    let (_, _, Issued { credentials, .. }) = obtain(context, &args.gate, Way::CredentialProcess).await?;
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     let mut body = json!({
         "Version": 1,
         "AccessKeyId": credentials.access_key_id,
-        "SecretAccessKey": credentials.secret_access_key,
+        "SecretAccessKey": credentials.secret_access_key.reveal(),
     });
     if let Some(token) = credentials.session_token {
-        body["SessionToken"] = json!(token);
+        body["SessionToken"] = json!(token.reveal());
     }
     if let Some(expiration) = expiration {
         body["Expiration"] = json!(expiration.to_string());
@@ -250,19 +299,24 @@ pub(super) async fn credentials(context: &Context, args: &CredentialsArgs) -> Re
 }
 
 pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
-    let (asked, origin, credentials) = obtain(context, &args.gate, Way::Cli).await?;
+    let (asked, origin, issued) = obtain(context, &args.gate, Way::Cli).await?;
+    let region = asked.child_region(&origin).await?;
     let mut command = command(&args.command);
-    environment(&mut command, &asked.profile, &asked.child_region(&origin).await?);
+    let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty());
+    let endpoint = context.global.endpoint_url.as_deref();
+    Surroundings { profile: &asked.profile, region: &region, account, endpoint }.apply(&mut command);
+    let credentials = &issued.credentials;
     command.env("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
-    command.env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key);
+    command.env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.reveal());
     if let Some(token) = &credentials.session_token {
-        command.env("AWS_SESSION_TOKEN", token);
+        command.env("AWS_SESSION_TOKEN", token.reveal());
     }
     if let Some(at) = credentials.expires.and_then(|at| Timestamp::from_second(at).ok()) {
         command.env("AWS_CREDENTIAL_EXPIRATION", at.to_string());
     }
     // What there is to say is said before there is nobody to say it.
     context.sum_up();
+    asked.dumps.restore();
     // The command takes this process's place: its signals, its terminal and its exit code are its own.
     Err(not_started(&args.command, &command.exec()))
 }

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::child::{command, environment, supervise};
+use super::child::{Surroundings, supervise};
 use super::exec::{Asked, mfa_code, stamped, unlogged, without};
+use super::held::bound_to_server;
 use super::{Stopped, Table, now, random};
 use crate::access::gate::{Decision, User, Verdict, Way};
+use crate::access::log::Outcome;
 use crate::access::server::{Answer, Refusal, Server};
 use crate::access::sessions::{Over, REMEMBERED, Session, Sessions, Status};
 use crate::access::{self, time};
@@ -16,13 +18,13 @@ use crate::cli::ExecArgs;
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::provider::{Origin, Stamp};
+use crate::provider::{Issued, Origin, Stamp};
 use crate::resource::role::Credentials;
 
 /// How long credentials from a server last, for those who fetch them: SDKs come back when a good part of it is over, and
 /// then the policy decides again.
 const SERVED: Duration = Duration::from_secs(30 * 60);
-/// The least that is left of credentials that are handed out again.
+/// The least that is left of credentials that are released again.
 const LEFT: i64 = 16 * 60;
 
 /// A session that is being served.
@@ -37,7 +39,7 @@ struct Serving {
     revoked: std::sync::OnceLock<String>,
     user: User,
     /// The last credentials, and what they are stamped with.
-    last: tokio::sync::Mutex<Option<(String, Credentials)>>,
+    last: tokio::sync::Mutex<Option<(String, Issued)>>,
 }
 
 impl Serving {
@@ -71,39 +73,61 @@ impl Serving {
             decision.decision = Verdict::Deny;
             decision.why.clone_from(why);
         }
-        let stamp = stamp_of(&decision, &self.user, &self.session);
-        let logged = Some(stamp.source_identity.as_str()).filter(|_| decision.allowed());
-        let written = asked.log.write(&decision, Some(&self.session), logged);
-        written.map_err(|(path, error)| failed(format!("{}: {error}", path.display())))?;
-        if !decision.allowed() {
-            return Err(Refusal::Denied(decision.why));
+        let log = |decision: &Decision, outcome: Outcome<'_>| {
+            let written = asked.log.write(decision, Some(&self.session), outcome);
+            written.map_err(|(path, error)| failed(format!("{}: {error}", path.display())))
+        };
+        let issued = if decision.allowed() { self.issue(&decision, now).await } else { Err(None) };
+        let issued = match issued {
+            Ok(issued) => issued,
+            Err(Some(error)) => {
+                log(&decision, Outcome::Failed(&error))?;
+                return Err(failed(error));
+            }
+            Err(None) => {
+                log(&decision, Outcome::Refused)?;
+                return Err(Refusal::Denied(decision.why));
+            }
+        };
+        let bound = &decision.bound;
+        let excluded = bound.excludes_profile(issued.aws_profile.as_deref());
+        if let Some(why) = excluded.or_else(|| bound.excludes_role(issued.role_arn.as_deref())) {
+            log(&decision.withheld(why.clone()), Outcome::Refused)?;
+            return Err(Refusal::Denied(why));
         }
-        self.credentials(stamp, now).await
+        log(&decision, Outcome::Released(&issued))?;
+        Ok(issued.credentials)
     }
 
-    async fn credentials(&self, stamp: Stamp, now: Timestamp) -> Result<Credentials, Refusal> {
+    /// Obtains credentials, or takes the last ones again where they last; says why there are none.
+    async fn issue(&self, decision: &Decision, now: Timestamp) -> Result<Issued, Option<String>> {
+        let stamp = stamp_of(decision, &self.session, now);
+        let until = stamp.until;
         let mut last = self.last.lock().await;
-        let lasts = |credentials: &Credentials| credentials.expires.is_none_or(|at| at - now.as_second() >= LEFT);
-        let again = last.as_ref().filter(|(of, credentials)| *of == stamp.source_identity && lasts(credentials));
-        let mut credentials = if let Some((_, credentials)) = again {
-            credentials.clone()
+        let lasts = |issued: &Issued| {
+            issued.credentials.expires.is_none_or(|at| at - now.as_second() >= LEFT || Some(at) == until)
+        };
+        let again = last.as_ref().filter(|(of, issued)| *of == stamp.source_identity && lasts(issued));
+        let mut issued = if let Some((_, issued)) = again {
+            issued.clone()
         } else {
             let fresh = self.asked.site.gateway.credentials(&self.origin, &stamp).await;
-            let fresh = fresh.map_err(|none| Refusal::Failed(none.to_string()))?;
+            let fresh = fresh.map_err(|none| Some(none.to_string()))?;
             *last = Some((stamp.source_identity, fresh.clone()));
             fresh
         };
         // Also those that would last longer are fetched again, so that a revocation is felt.
         let soon = now.as_second() + i64::try_from(SERVED.as_secs()).unwrap_or(i64::MAX);
-        credentials.expires = Some(credentials.expires.map_or(soon, |at| at.min(soon)));
-        Ok(credentials)
+        let ends = [issued.credentials.expires, until, Some(soon)].into_iter().flatten().min();
+        issued.credentials.expires = ends;
+        Ok(issued)
     }
 }
 
 /// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
-fn stamp_of(decision: &Decision, user: &User, session: &str) -> Stamp {
+fn stamp_of(decision: &Decision, session: &str, now: Timestamp) -> Stamp {
     let id = decision.request_id.as_deref().or(decision.breakglass_id.as_deref()).unwrap_or(session);
-    stamped(user, id, Some(SERVED))
+    stamped(decision, id, Some(SERVED), now)
 }
 
 /// Says why a session gets no credentials.
@@ -123,19 +147,24 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     let session = random(access::id())?;
     let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref() }).await?;
     if !decision.allowed() {
-        asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;
-        return Err(asked.refusal(context, &decision));
+        return Err(asked.refuse(context, &decision, Some(&session)));
     }
     let mut sessions = asked.site.table(Builtin::Sessions, args.session_table.as_deref())?;
     if let Some(wanted) = decision.session_table.clone() {
         sessions = Table { name: wanted, source: String::from("from the policy"), ..sessions };
     }
-    let origin = asked.origin(context, &args.gate).await?;
-    asked.log.write(&decision, Some(&session), None).map_err(unlogged)?;
+    let origin = match asked.origin(context, &args.gate).await {
+        Ok(origin) => origin,
+        Err(error) => return Err(asked.fail(&decision, Some(&session), error)),
+    };
+    if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
+        return Err(asked.refuse(context, &decision.withheld(why), Some(&session)));
+    }
+    asked.log.write(&decision, Some(&session), Outcome::Started).map_err(unlogged)?;
     super::breakglass::announce(context, &decision);
     let user = decision.user.clone();
     let code = mfa_code(context, &args.gate, &asked, &origin).await?;
-    let mut stamp = stamp_of(&decision, &user, &session);
+    let mut stamp = stamp_of(&decision, &session, now());
     let source_identity = stamp.source_identity.clone();
     let now = now();
     let record = Session {
@@ -168,10 +197,12 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     let server = server.map_err(|error| {
         Error::usage(format!("the credential server cannot listen on 127.0.0.1: {error}"), "is loopback up?")
     })?;
-    let mut command = command(&args.command);
-    environment(&mut command, &serving.asked.profile, &serving.asked.child_region(&serving.origin).await?);
+    let mut command = bound_to_server(&args.command, &serving.asked.dumps)?;
+    let region = serving.asked.child_region(&serving.origin).await?;
+    let endpoint = context.global.endpoint_url.as_deref();
+    Surroundings { profile: &serving.asked.profile, region: &region, account: None, endpoint }.apply(&mut command);
     command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url());
-    command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token());
+    command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token().reveal());
     // A default profile in the shared files would go before the server, and an instance's role would come after it when
     // it refuses: neither is what the policy decides on.
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");

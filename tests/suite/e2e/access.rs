@@ -5,6 +5,7 @@ mod exec;
 mod forgeries;
 mod locks;
 mod path;
+mod release;
 mod requests;
 mod sessions;
 mod shell;

@@ -40,20 +40,18 @@ source_profile = nowhere
 fn the_command_gets_the_credentials_and_nothing_that_competes() {
     let world = provisioned();
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "env"]);
-    command.env("AWS_SESSION_TOKEN", "stale").env("AWS_SECURITY_TOKEN", "stale").env("AWS_ROLE_ARN", "stale");
-    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://stale");
+    command.env("AWS_SESSION_TOKEN", "its-own");
     // Not who asks: STS says that.
     command.env("USER", "bob").env("LOGNAME", "bob").env("SENTINEL_USER", "bob").env("OTHER", "kept");
     let run = finish(command.spawn().unwrap()).expect(0);
     let seen = seen(&run.stdout);
     assert_eq!(seen["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
     assert_eq!(seen["AWS_SECRET_ACCESS_KEY"], "test");
-    assert_eq!(seen["AWS_SESSION_TOKEN"], "stale", "it belongs to the keys in the environment");
+    assert_eq!(seen["AWS_SESSION_TOKEN"], "its-own", "it belongs to the keys in the environment");
+    assert_eq!(seen["AWS_ACCOUNT_ID"], "123456789012");
     assert_eq!((seen["AWS_REGION"].as_str(), seen["AWS_DEFAULT_REGION"].as_str()), ("us-east-1", "us-east-1"));
     assert_eq!((seen["SENTINEL_PROFILE"].as_str(), seen["OTHER"].as_str()), ("dev", "kept"));
-    for gone in ["AWS_SECURITY_TOKEN", "AWS_ROLE_ARN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_PROFILE"] {
-        assert!(!seen.contains_key(gone), "{gone}");
-    }
+    assert!(!seen.contains_key("AWS_CREDENTIAL_EXPIRATION"), "nobody knows when they expire");
     let operations: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(operations.len(), 3, "{operations:?}");
     for call in ["GetCallerIdentity", "GetParameters", "GetItem"] {
@@ -144,7 +142,7 @@ fn whose_credentials_they_are_is_never_guessed() {
     assert_eq!(seen(&named.stdout)["AWS_REGION"], "eu-west-1");
     // Named in this very command, it is what is meant; that is said.
     let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
-    assert_eq!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
+    assert_eq!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"], "ASIALOCAL:alice");
     assert!(
         given.stderr.contains("these are the credentials of the AWS profile base, not of other"),
         "{}",
@@ -339,7 +337,39 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     let text = std::fs::read_to_string(world.folder.path().join("ran.jsonl")).unwrap();
     assert_eq!(decisions(&text).len(), 1);
     let run = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--", "env"], "dev").expect(0);
-    assert_eq!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"], "AKIALOCAL:alice");
+    assert_eq!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"], "ASIALOCAL:alice");
+}
+
+/// A program in between hides from the shared files that the profile is served by sentinel.
+#[test]
+fn runs_that_start_each_other_end() {
+    let world = provisioned();
+    let binary = env!("CARGO_BIN_EXE_sentinel");
+    for inner in ["credentials --profile dev --credentials-profile loop", "exec --profile dev -- cat x", "list"] {
+        let script = format!("#!/bin/sh\necho run >> {}/runs\nexec {binary} {inner}\n", world.folder.path().display());
+        world.write("wrap.sh", &script).write("runs", "");
+        let config =
+            "[profile loop]\ncredential_process = sh wrap.sh\n[profile dev]\ncredential_process = sh wrap.sh\n";
+        world.write(".aws/config", config);
+        for args in [vec!["exec", "--profile", "dev", "--", "true"], vec!["list"]] {
+            let mut command = world.command_as("local", &args);
+            command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "loop");
+            let run = finish(command.spawn().unwrap()).expect(1);
+            assert!(run.stderr.contains("more than 4 runs of sentinel are nested"), "{inner}: {}", run.stderr);
+            let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
+            assert!(runs <= 64, "{inner}: {runs} processes");
+            world.write("runs", "");
+        }
+    }
+    // Nesting on purpose is possible, a few times.
+    let world = provisioned();
+    let nested = ["exec", "--profile", "dev", "--", "sh", "-c", "echo $SENTINEL_DEPTH"];
+    assert_eq!(world.run_as("alice", &nested).expect(0).stdout, "1.0\n");
+    let mut command = world.command_as("alice", &nested);
+    let run = finish(command.env("SENTINEL_DEPTH", "3.0").spawn().unwrap()).expect(0);
+    assert_eq!(run.stdout, "4.0\n");
+    let mut command = world.command_as("alice", &nested);
+    finish(command.env("SENTINEL_DEPTH", "4.0").spawn().unwrap()).expect(1);
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
     let served = Served::start(&world, "alice", &["--profile", "served", "--log-file", "log.jsonl"]);
     assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
     let (status, credentials) = served.fetch();
-    assert_eq!((status, &credentials["AccessKeyId"]), (200, &json!("AKIALOCAL:alice")));
+    assert_eq!((status, &credentials["AccessKeyId"]), (200, &json!("ASIALOCAL:alice")));
     assert!(credentials["Expiration"].is_string() && credentials["Token"].is_string(), "{credentials}");
     let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
     assert_eq!((&session["user"], &session["profile"]), (&json!("alice"), &json!("served")));
@@ -394,4 +394,54 @@ fn a_session_of_the_old_form_is_shown_with_what_to_do() {
     assert!(shown.stderr.contains("an older version of sentinel wrote its record"), "{}", shown.stderr);
     let revoked = world.run_as("bob", &["server-revoke", id, "--reason", "x"]).expect(1);
     assert!(revoked.stderr.contains("end its process"), "{}", revoked.stderr);
+}
+
+#[test]
+fn a_command_ends_with_its_server() {
+    let world = provisioned();
+    let script = "echo $$; exec sleep 600";
+    let mut server = world
+        .command_as("alice", &["exec", "--server", "--profile", "served", "--", "sh", "-c", script])
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let alive = || Command::new("kill").args(["-0", line.trim()]).stderr(std::process::Stdio::null()).status().unwrap();
+    assert!(alive().success());
+    server.kill().unwrap();
+    server.wait().unwrap();
+    wait_for("the command to end", || !alive().success());
+    // What is for sentinel itself starts nothing for others.
+    let run = world.run_as("alice", &["run-for-credential-server", "1", "0", "touch", "ran"]).expect(1);
+    assert!(run.stderr.contains("the credential server has ended"), "{}", run.stderr);
+    world.run_as("alice", &["run-for-credential-server"]).expect(1);
+    assert!(!world.folder.path().join("ran").exists());
+}
+
+#[test]
+fn core_dumps_are_off_while_credentials_are_held() {
+    if !cfg!(target_os = "linux") {
+        return;
+    }
+    let world = provisioned();
+    let binary = env!("CARGO_BIN_EXE_sentinel");
+    let limits = "ulimit -Sc; grep 'core file' /proc/$PPID/limits";
+    for (way, server) in [("--profile dev", false), ("--profile served --server", true)] {
+        let script = format!(
+            "ulimit -Sc $(ulimit -Hc); ulimit -Sc; {binary} exec {way} -- sh -c \"{}\"",
+            limits.replace('$', "\\$")
+        );
+        let like = world.command_as("alice", &[]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).env_clear().current_dir(world.folder.path());
+        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let run = command.output().unwrap();
+        let text = String::from_utf8(run.stdout).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 3, "{text}");
+        assert_eq!(lines[0], lines[1], "the command has the limit that sentinel was started with");
+        if server {
+            assert_eq!(lines[2].split_whitespace().nth(4), Some("0"), "{text}");
+        }
+    }
 }

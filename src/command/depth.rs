@@ -1,0 +1,126 @@
+//! How many runs of this program are nested: an AWS profile whose `credential_process` runs it again would do so for ever.
+//!
+//! The variable `SENTINEL_DEPTH` holds how deep this run is and the process it is for. The environment of a running process
+//! cannot be changed safely, and the SDK starts a `credential_process` with the environment of this one: where the shared
+//! files have such a process, this program replaces itself once by itself, with the variable set.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::Error;
+use crate::files;
+
+/// The variable.
+pub(super) const VARIABLE: &str = "SENTINEL_DEPTH";
+
+/// So deep runs may be nested: a command of `exec` may be a shell in which `exec` is used again.
+const DEEPEST: u32 = 4;
+
+/// The shared files are read up to here; where they are larger, they are taken to have a process.
+const READ: u64 = 4 << 20;
+
+/// How deep this run is, from what its environment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Depth {
+    depth: u32,
+    /// Whether the environment says it for this process already.
+    marked: bool,
+}
+
+impl Depth {
+    /// Reads the variable. What is not understood counts as the deepest: the variable is nobody else's.
+    fn of(value: Option<&str>, pid: u32) -> Self {
+        let Some(value) = value else { return Self { depth: 1, marked: false } };
+        let parts = value.split_once('.');
+        let parts = parts.and_then(|(depth, owner)| Some((depth.parse::<u32>().ok()?, owner.parse::<u32>().ok()?)));
+        match parts {
+            Some((depth, owner)) if owner == pid => Self { depth, marked: true },
+            Some((depth, _)) => Self { depth: u32::saturating_add(depth, 1), marked: false },
+            None => Self { depth: u32::MAX, marked: false },
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this variable is this program's own")]
+fn depth() -> Depth {
+    let value = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
+    Depth::of(value.as_deref(), std::process::id())
+}
+
+/// Returns what the variable is to be for a command that this run starts. No process has the ID 0.
+pub(super) fn for_command() -> String {
+    format!("{}.0", depth().depth)
+}
+
+/// Refuses to run too deep, and marks the environment where a `credential_process` may be started.
+pub(super) fn guard() -> Result<(), Error> {
+    let Depth { depth, marked } = depth();
+    if depth > DEEPEST {
+        return Err(Error::usage(
+            format!(
+                "{VARIABLE} says that more than {DEEPEST} runs of sentinel are nested, each started by the one before"
+            ),
+            "an AWS profile's credential_process most likely runs sentinel, which runs it again: name the AWS profile that asks \
+             with --aws-profile; in a shell that was nested on purpose, unset SENTINEL_DEPTH",
+        ));
+    }
+    if marked || !shared_files().iter().any(|path| has_process(path)) {
+        return Ok(());
+    }
+    let program = std::env::current_exe().map_err(|error| unmarked(&error))?;
+    let mut arguments = std::env::args_os();
+    let mut command = Command::new(program);
+    command.arg0(arguments.next().unwrap_or_else(|| OsString::from("sentinel"))).args(arguments);
+    command.env(VARIABLE, format!("{depth}.{}", std::process::id()));
+    Err(unmarked(&command.exec()))
+}
+
+fn unmarked(error: &std::io::Error) -> Error {
+    let hint = "it runs itself again with SENTINEL_DEPTH set, so that a credential_process cannot run it for ever";
+    Error::usage(format!("sentinel cannot run itself: {error}"), hint)
+}
+
+/// Returns the files that the AWS SDK reads profiles from.
+#[expect(clippy::disallowed_methods, reason = "these are the SDK's own variables")]
+fn shared_files() -> Vec<PathBuf> {
+    let of = |variable: &str, name: &str| {
+        let named = std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+        named.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".aws").join(name)))
+    };
+    let files = [of("AWS_CONFIG_FILE", "config"), of("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+    files.into_iter().flatten().collect()
+}
+
+/// Returns whether a file names a process for credentials; one that cannot be read names none.
+fn has_process(path: &Path) -> bool {
+    // A pipe or a device is not read here: the SDK would find nothing in it after that.
+    if !std::fs::metadata(path).is_ok_and(|found| found.is_file()) {
+        return false;
+    }
+    let Ok(text) = files::read_beginning(path, READ + 1) else { return false };
+    let word = b"credential_process";
+    text.len() as u64 > READ || text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_depth_is_that_of_this_process_or_one_more_than_the_parents() {
+        let of = |value: Option<&str>| {
+            let Depth { depth, marked } = Depth::of(value, 7);
+            (depth, marked)
+        };
+        assert_eq!(of(None), (1, false));
+        assert_eq!(of(Some("1.7")), (1, true));
+        assert_eq!(of(Some("1.6")), (2, false));
+        assert_eq!(of(Some("3.0")), (4, false));
+        assert_eq!(of(Some("4294967295.6")), (u32::MAX, false));
+        for odd in ["", "1", "x.7", "-1.7", "1.7.7"] {
+            assert_eq!(of(Some(odd)), (u32::MAX, false), "{odd}");
+        }
+    }
+}
