@@ -34,5 +34,4 @@ pub mod reconcile;
 pub mod report;
 pub mod resource;
 pub mod review;
-#[cfg(feature = "local")]
 mod serving;

@@ -1,18 +1,15 @@
 //! The credential server: on loopback, behind a random token, in the protocol that AWS's SDKs know from containers
 //! (`AWS_CONTAINER_CREDENTIALS_FULL_URI`; AWS SDKs and Tools Reference Guide, "Container credential provider").
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -20,6 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::resource::role::Credentials;
 use crate::resource::secret::Secret;
+use crate::serving::{self, Bounds, Unread};
 
 /// Why a fetch is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,30 +60,21 @@ impl Server {
         &self.token
     }
 
-    /// Answers until it is dropped.
+    /// Answers until it is dropped. What clients may hold of it is bounded: see [`Bounds`].
     pub async fn run(&self, answer: Answer) {
-        loop {
-            let Ok((stream, _)) = self.listener.accept().await else {
-                // No file is left for another connection: trying again at once would only burn time.
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                continue;
-            };
-            let (answer, token) = (Arc::clone(&answer), self.token.clone());
-            tokio::spawn(async move {
-                let service = service_fn(move |request| respond(request, Arc::clone(&answer), token.clone()));
-                // A client that goes away in the middle is no fault of ours.
-                let _ =
-                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-            });
-        }
+        let token = self.token.clone();
+        serving::serve(&self.listener, BOUNDS, move |request| respond(request, Arc::clone(&answer), token.clone()))
+            .await;
     }
 }
 
-async fn respond(
-    request: Request<Incoming>,
-    answer: Answer,
-    token: Secret,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+/// SDKs send a head at once, and no body.
+const BOUNDS: Bounds = {
+    let patience = Duration::from_secs(5);
+    Bounds { head: patience, body: patience, stall: patience, ..Bounds::of_bodies(4 << 10) }
+};
+
+async fn respond(request: Request<Result<Bytes, Unread>>, answer: Answer, token: Secret) -> Response<Full<Bytes>> {
     let refused = |status, code: &str, message: &str| (status, json!({ "code": code, "message": message }));
     let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     // Digests are compared, so that the time it takes tells nothing of the token.
@@ -95,6 +84,8 @@ async fn respond(
         refused(StatusCode::NOT_FOUND, "NotFound", "credentials are fetched at /credentials")
     } else if request.method() != Method::GET {
         refused(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "credentials are fetched with GET")
+    } else if let Err(unread) = request.body() {
+        refused(unread.status(), "BadRequest", unread.message())
     } else {
         match answer().await {
             Ok(credentials) => (StatusCode::OK, document(&credentials)),
@@ -105,7 +96,7 @@ async fn respond(
     let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 fn document(credentials: &Credentials) -> Value {

@@ -241,13 +241,14 @@ rules:
             time.extend(rule.zone.map(|zone| format!("timezone: {zone}")));
             let forbidden = rule.effect == "require_approval" && !rule.breakglass;
             let breakglass = if forbidden { "    breakglass: false\n" } else { "" };
+            // Patterns have colons and stars, and are quoted.
+            let principals = format!("{:?}", rule.principals);
             text.push_str(&format!(
                 "  - name: r{number}\n    effect: {}\n{breakglass}    conditions: {{ profiles: {}, users: {}, principals: {}, mode: {}, time: {{ {} }} }}\n",
                 rule.effect,
                 list(&rule.profiles),
                 list(&rule.users),
-                // A name that begins with a star has to be quoted.
-                format!("{:?}", rule.principals),
+                principals,
                 list(&rule.modes),
                 time.join(", ")
             ));

@@ -19,7 +19,7 @@ const RUN: &str = "run-for-credential-server";
 const WATCH: &str = "watch-credential-server";
 
 /// The limit on core dumps that holds for others than this process.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Dumps(Rlimit);
 
 impl Dumps {
@@ -27,22 +27,21 @@ impl Dumps {
     pub(super) fn off() -> Result<Self, Error> {
         let before = getrlimit(Resource::Core);
         let off = Rlimit { current: Some(0), maximum: before.maximum };
-        setrlimit(Resource::Core, off).map_err(|error| failed(&error))?;
+        setrlimit(Resource::Core, off).map_err(failed)?;
         // Also keeps other processes of the user from reading this one's memory (prctl(2), PR_SET_DUMPABLE).
         #[cfg(target_os = "linux")]
-        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)
-            .map_err(|error| failed(&error))?;
+        rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).map_err(failed)?;
         Ok(Self(before))
     }
 
     /// Sets the limit that the command is to inherit. On Linux this process stays without dumps until it gives way.
     pub(super) fn restore(&self) {
         // A limit that was in force can be set again.
-        let _ = setrlimit(Resource::Core, self.0.clone());
+        let _ = setrlimit(Resource::Core, self.0);
     }
 }
 
-fn failed(error: &rustix::io::Errno) -> Error {
+fn failed(error: rustix::io::Errno) -> Error {
     Error::usage(format!("core dumps cannot be turned off: {error}"), "a dump would hold the credentials")
 }
 

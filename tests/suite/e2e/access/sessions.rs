@@ -445,3 +445,38 @@ fn core_dumps_are_off_while_credentials_are_held() {
         }
     }
 }
+
+#[test]
+fn slow_clients_of_a_credential_server_keep_nobody_out() {
+    let world = provisioned();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    let host = served.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let mut slow: Vec<TcpStream> = (0..200)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&host).unwrap();
+            let _ = stream.write_all(b"GET /credentials HTTP/1.1\r\nx: ");
+            stream
+        })
+        .collect();
+    assert_eq!(served.fetch().0, 200);
+    // The oldest ones had to go, and the others are given up.
+    for stream in [0, 199] {
+        slow[stream].set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        let mut rest = Vec::new();
+        let _ = slow[stream].read_to_end(&mut rest);
+        assert!(!String::from_utf8_lossy(&rest).contains(" 200 "));
+    }
+    // Neither a head nor a body is read without end.
+    for (head, body) in [("", "x".repeat(1 << 20)), ("content-length: 1048576\r\n\r\n", "x".repeat(1 << 20))] {
+        let mut stream = TcpStream::connect(&host).unwrap();
+        let token = &served.token;
+        let request = format!("GET /credentials HTTP/1.1\r\nhost: {host}\r\nauthorization: {token}\r\n{head}{body}");
+        let _ = stream.write_all(request.as_bytes());
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
+    }
+    assert_eq!(served.fetch().0, 200);
+    served.end();
+}
