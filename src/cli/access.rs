@@ -106,7 +106,7 @@ pub struct GateArgs {
     /// The profile, whose policy decides.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: String,
-    /// The AWS profile whose credentials are handed out [default: the one of the profile's own name, if there is one].
+    /// The AWS profile whose credentials are released [default: the one of the profile's own name, if there is one].
     #[arg(long, value_name = "NAME")]
     pub credentials_profile: Option<String>,
     /// What your MFA device shows, for an AWS profile with mfa_serial; asked for on a terminal.
@@ -116,10 +116,10 @@ pub struct GateArgs {
     pub request_table: RequestTable,
     #[command(flatten)]
     pub breakglass_table: BreakglassTable,
-    /// Append the decision to this file, a JSON object a line; what cannot be logged is not done.
+    /// Append the decision and what was released to this file, a JSON object a line; what cannot be logged is not released.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Write the decision to stderr, a JSON object a line.
+    /// Write the decision and what was released to stderr, a JSON object a line.
     #[arg(long)]
     pub log_stderr: bool,
 }
@@ -128,7 +128,7 @@ pub struct GateArgs {
 pub struct ExecArgs {
     #[command(flatten)]
     pub gate: GateArgs,
-    /// Hand out credentials through a server on loopback, where the policy decides at every fetch, and record the session.
+    /// Release credentials through a server on loopback, where the policy decides at every fetch, and record the session.
     #[arg(long)]
     pub server: bool,
     /// The table of sessions [default: SENTINEL_SESSION_TABLE, the manifest's, or sentinel-sessions].

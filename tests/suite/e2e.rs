@@ -49,6 +49,7 @@ projection = { include = ["action", "outcome"] }
 "#;
 
 pub const POLICY: &str = r#"version: "1"
+credentials: { role_arn: ["arn:aws:iam::123456789012:role/dev"] }
 rules:
   - name: developers
     effect: allow

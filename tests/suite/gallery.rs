@@ -26,6 +26,7 @@ point_in_time_recovery = true
 "#;
 
 const DEV: &str = r#"version: "1"
+credentials: { role_arn: ["arn:aws:iam::123456789012:role/dev"] }
 rules:
   - name: developers
     effect: allow
@@ -35,6 +36,7 @@ rules:
 "#;
 
 const PROD: &str = r#"version: "1"
+credentials: { role_arn: ["arn:aws:iam::123456789012:role/prod"] }
 rules:
   - name: office-hours
     effect: allow
