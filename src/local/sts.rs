@@ -204,7 +204,7 @@ mod tests {
         let ask = |key: &str, form: &str| {
             let authorization = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sts/aws4_request");
             let request = Request::new(String::new(), &authorization, form.as_bytes().to_vec());
-            let answer = answer(&request, Clock::start());
+            let answer = answer(&request, Clock::start(), &Users::default());
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         let (status, body) = ask("AKIALOCAL:alice", "Action=GetSessionToken&DurationSeconds=900");

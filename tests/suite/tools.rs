@@ -16,7 +16,10 @@ const MANIFEST: &str = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = 
 fn project() -> World {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST);
-    world.write("policies/dev.yaml", "version: \"1\"\nrules: # sentinel: allow L012\n  - { name: all, effect: allow }\n");
+    world.write(
+        "policies/dev.yaml",
+        "version: \"1\"\nrules: # sentinel: allow L012\n  - { name: all, effect: allow }\n",
+    );
     world.write(
         "policies/prod.yaml",
         "version: \"1\"\ncredentials: { aws_profile: [prod] }\nrules:\n  - { name: ask, effect: require_approval, conditions: { users: [alice] } }\n  - name: recorded\n    \
