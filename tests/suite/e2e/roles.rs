@@ -271,6 +271,27 @@ fn assuming_a_role_takes_a_permission_of_its_own() {
     }
 }
 
+/// The keys that `GetSessionToken` gives are those of the user, with the user's permissions. It needs no permission.
+#[test]
+fn a_session_token_gives_a_user_no_more_permissions() {
+    let world = world();
+    let (status, body) = crate::world::http(
+        world.url(),
+        "POST /",
+        &[("authorization", "AWS4-HMAC-SHA256 Credential=AKIALOCAL:requester/20260101/us-east-1/sts/aws4_request")],
+        b"Action=GetSessionToken&DurationSeconds=900",
+    );
+    let body = String::from_utf8(body).unwrap();
+    assert_eq!(status, 200, "{body}");
+    let key = body.split("<AccessKeyId>").nth(1).unwrap().split('<').next().unwrap();
+    let scope = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/dynamodb/aws4_request");
+    let call = |key: &str| {
+        let headers = [("x-amz-target", "DynamoDB_20120810.PutItem"), ("authorization", scope.as_str())];
+        crate::world::http(world.url(), "POST /", &headers, put(APPROVALS, key).to_string().as_bytes()).0
+    };
+    assert_eq!([call("request#1"), call("decision#1")], [200, 400]);
+}
+
 /// `[local.users]` of a manifest, with a policy document of the project's own.
 const LOCAL_USERS: &str = r#"
 [local.users.rita]
