@@ -215,7 +215,7 @@ mod tests {
         }
         for key in ["ASIALOCAL:alice", "ASIALOCAL:111111111111:admin:bob"] {
             let (status, body) = ask(key, "Action=GetSessionToken");
-            assert!(status == 400 && body.contains("AccessDenied"), "{body}");
+            assert!(status == 403 && body.contains("AccessDenied"), "{body}");
         }
     }
 
