@@ -101,7 +101,8 @@ fn scope(plan: &Plan) -> Result<(), String> {
         None if scope.prune || scope.adopt => return Err(String::from("it prunes or adopts without an ownership tag")),
         None => {}
     }
-    if !scope.prune && !(plan.unmanaged.is_empty() && plan.unlisted.is_empty()) {
+    let lists = !plan.unmanaged.is_empty() || !plan.unlisted.is_empty();
+    if lists && !scope.prune {
         return Err(String::from("it lists what is not in the manifest, which only --prune does"));
     }
     Ok(())

@@ -454,7 +454,7 @@ mod tests {
 
     #[test]
     fn users_that_aws_cannot_have_are_found() {
-        let rule = |user: &str| format!("  - {{ name: a, effect: deny, conditions: {{ users: [{user}] }} }}\n{LAST}");
+        let rule = |user: &str| format!("  - {{ name: a, effect: allow, conditions: {{ users: [{user}] }} }}\n{LAST}");
         let long = "a".repeat(65);
         for user in ["\"alice smith\"", "\" alice\"", "\"alice \"", "CORP/alice", "\"alice#1\"", "alice!", &long] {
             let name = user.trim_matches('"');

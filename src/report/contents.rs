@@ -35,12 +35,11 @@ pub(super) fn written<'a>(
     if text == default_deny(&resource.address.key) {
         return Some(Written::DefaultDeny(text));
     }
-    match texts.get(text) {
-        Some(other) => Some(Written::As(other)),
-        None => {
-            texts.insert(text, &resource.address);
-            Some(Written::Text(text))
-        }
+    if let Some(other) = texts.get(text) {
+        Some(Written::As(other))
+    } else {
+        texts.insert(text, &resource.address);
+        Some(Written::Text(text))
     }
 }
 
