@@ -424,7 +424,7 @@ fn the_text_that_a_creation_writes_is_shown() {
 fn a_plan_file_without_an_end_is_refused() {
     let world = World::new();
     let run = world.run(&["show", "/dev/zero"]).expect(1);
-    assert!(run.stderr.contains("which no plan has"), "{}", run.stderr);
+    assert!(run.stderr.contains("this is no regular file"), "{}", run.stderr);
 }
 
 /// A plan names files and folders: whoever changed it could name any.

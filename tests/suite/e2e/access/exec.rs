@@ -357,7 +357,8 @@ fn runs_that_start_each_other_end() {
             let run = finish(command.spawn().unwrap()).expect(1);
             assert!(run.stderr.contains("more than 4 runs of sentinel are nested"), "{inner}: {}", run.stderr);
             let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
-            assert!(runs <= 64, "{inner}: {runs} processes");
+            // Each run asks with up to three clients, and each of them starts the program: 3 + 9 + 27 + 81.
+            assert!(runs <= 120, "{inner}: {runs} processes");
             world.write("runs", "");
         }
     }

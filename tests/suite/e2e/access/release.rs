@@ -285,7 +285,7 @@ fn access_that_has_ended_releases_nothing() {
     let world = world();
     let id = request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);
-    set_number(&world, "sentinel-requests", &id, "expires_at", now() - 1);
+    set_number(&world, "sentinel-requests", &format!("decision#{id}"), "expires_at", now() - 1);
     exec(&world, "prod", "prod-admin").expect(1);
     assert_eq!(assumed(&world), [Value::Null; 0]);
 }
