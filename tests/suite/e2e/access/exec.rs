@@ -142,7 +142,7 @@ fn whose_credentials_they_are_is_never_guessed() {
     assert_eq!(seen(&named.stdout)["AWS_REGION"], "eu-west-1");
     // Named in this very command, it is what is meant; that is said.
     let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
-    assert_eq!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"], "ASIALOCAL:alice");
+    assert!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"].starts_with("ASIA"), "{}", given.stdout);
     assert!(
         given.stderr.contains("these are the credentials of the AWS profile base, not of other"),
         "{}",
@@ -337,7 +337,7 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
     let text = std::fs::read_to_string(world.folder.path().join("ran.jsonl")).unwrap();
     assert_eq!(decisions(&text).len(), 1);
     let run = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--", "env"], "dev").expect(0);
-    assert_eq!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"], "ASIALOCAL:alice");
+    assert!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"].starts_with("ASIA"), "{}", run.stdout);
 }
 
 /// A program in between hides from the shared files that the profile is served by sentinel.
@@ -362,7 +362,8 @@ fn runs_that_start_each_other_end() {
             world.write("runs", "");
         }
     }
-    // Nesting on purpose is possible, a few times.
+    // Nesting on purpose is possible, a few times. On moto there is one world at a time.
+    drop(world);
     let world = provisioned();
     let nested = ["exec", "--profile", "dev", "--", "sh", "-c", "echo $SENTINEL_DEPTH"];
     assert_eq!(world.run_as("alice", &nested).expect(0).stdout, "1.0\n");

@@ -61,7 +61,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
     let served = Served::start(&world, "alice", &["--profile", "served", "--log-file", "log.jsonl"]);
     assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
     let (status, credentials) = served.fetch();
-    assert_eq!((status, &credentials["AccessKeyId"]), (200, &json!("ASIALOCAL:alice")));
+    assert!(status == 200 && credentials["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{credentials}");
     assert!(credentials["Expiration"].is_string() && credentials["Token"].is_string(), "{credentials}");
     let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
     assert_eq!((&session["user"], &session["profile"]), (&json!("alice"), &json!("served")));
