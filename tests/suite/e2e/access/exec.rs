@@ -142,7 +142,7 @@ fn whose_credentials_they_are_is_never_guessed() {
     assert_eq!(seen(&named.stdout)["AWS_REGION"], "eu-west-1");
     // Named in this very command, it is what is meant; that is said.
     let given = run(&["--profile", "other", "--aws-profile", "base"], None).expect(0);
-    assert!(seen(&given.stdout)["AWS_ACCESS_KEY_ID"].starts_with("ASIA"), "{}", given.stdout);
+    assert!(super::is_session_of_alice(&seen(&given.stdout)["AWS_ACCESS_KEY_ID"]), "{}", given.stdout);
     assert!(
         given.stderr.contains("these are the credentials of the AWS profile base, not of other"),
         "{}",
@@ -330,14 +330,17 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
         run(&["list"], profile).expect(1);
     }
     assert!(world.calls().is_empty(), "nothing was asked, and nothing ran in circles");
-    // With one that asks, the profile of the same name is what is asked for, and not whose credentials are handed out.
+    if crate::world::moto().is_some() {
+        return; // moto does not know whose the keys are that its GetSessionToken gives
+    }
+    // With one that asks, the profile of the same name is what is asked for, and not whose credentials are released.
     config("--aws-profile base");
     let listed = run(&["list"], "dev").expect(0).json();
     assert_eq!(listed["requests"], json!([]));
     let text = std::fs::read_to_string(world.folder.path().join("ran.jsonl")).unwrap();
     assert_eq!(decisions(&text).len(), 1);
     let run = run(&["exec", "--profile", "dev", "--aws-profile", "base", "--", "env"], "dev").expect(0);
-    assert!(seen(&run.stdout)["AWS_ACCESS_KEY_ID"].starts_with("ASIA"), "{}", run.stdout);
+    assert!(super::is_session_of_alice(&seen(&run.stdout)["AWS_ACCESS_KEY_ID"]), "{}", run.stdout);
 }
 
 /// A program in between hides from the shared files that the profile is served by sentinel.

@@ -61,7 +61,8 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
     let served = Served::start(&world, "alice", &["--profile", "served", "--log-file", "log.jsonl"]);
     assert!(served.url.starts_with("http://127.0.0.1:"), "{}", served.url);
     let (status, credentials) = served.fetch();
-    assert!(status == 200 && credentials["AccessKeyId"].as_str().unwrap().starts_with("ASIA"), "{credentials}");
+    assert_eq!(status, 200, "{credentials}");
+    assert!(super::is_session_of_alice(credentials["AccessKeyId"].as_str().unwrap()), "{credentials}");
     assert!(credentials["Expiration"].is_string() && credentials["Token"].is_string(), "{credentials}");
     let session = world.run_as("bob", &["server-session", &served.id]).expect(0).json()["session"].clone();
     assert_eq!((&session["user"], &session["profile"]), (&json!("alice"), &json!("served")));
@@ -206,6 +207,9 @@ fn a_child_knows_of_no_other_credentials() {
     let run = world.run_as("alice", &["exec", "--server", "--profile", "served", "--", "env"]).expect(0);
     for gone in ["AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_PROFILE="] {
         assert!(!run.stdout.contains(gone), "{}", run.stdout);
+    }
+    if crate::world::moto().is_some() {
+        return; // moto does not know whose the keys are that its GetSessionToken gives
     }
     // An SDK in the child finds the server, and not the default profile: the binary itself is one.
     let binary = env!("CARGO_BIN_EXE_sentinel");
