@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
 use crate::resource::pacer::Pacer;
+use crate::resource::role::is_name;
 
 /// The identity behind the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +44,8 @@ pub fn name_of(arn: &str) -> Option<&str> {
         ("sts", "federated-user") => Some(rest),
         _ => None,
     };
-    name.filter(|name| !name.is_empty())
+    // Another sign than AWS takes, such as a blank at the end, would make one user look like two.
+    name.filter(|name| is_name(name))
 }
 
 /// Returns a name without the difference between capital and small letters: IAM takes no two users whose names differ in
@@ -87,6 +89,8 @@ mod tests {
             ("arn:aws:iam::123456789012:root", None),
             ("arn:aws:sts::123456789012:assumed-role/Admin", None),
             ("arn:aws:iam::123456789012:user/", None),
+            ("arn:aws:iam::123456789012:user/alice ", None),
+            ("arn:aws:sts::123456789012:assumed-role/Admin/alice\u{200b}", None),
             ("arn:aws:iam::123456789012:role/user/alice", None),
             ("", None),
         ];

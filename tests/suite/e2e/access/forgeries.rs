@@ -61,6 +61,11 @@ fn forgeries() -> Vec<Forgery> {
                 ("decided_by_arn", Some(text("arn:aws:sts::123456789012:assumed-role/admin/Alice"))),
             ],
         ),
+        (
+            "the requester with a blank at the end as the decider",
+            decision,
+            vec![("decided_by", Some(text("alice "))), ("decided_by_arn", Some(arn("alice ")))],
+        ),
         ("a decider who is nobody", decision, with("decided_by_arn", text("arn:aws:iam::123456789012:root"))),
         ("a creation in the future", both, with("created_at", number(4_000_000_000))),
         ("a creation in the future in the request", request, with("created_at", number(4_000_000_000))),
