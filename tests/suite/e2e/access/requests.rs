@@ -205,10 +205,10 @@ fn ten_thousand_requests_are_listed_by_status_in_pages() {
     // One page of the index, and the records of a hundred and one requests, 33 in a call.
     let calls: Vec<String> = world.calls().into_iter().map(|call| call.operation).collect();
     assert_eq!(calls[0], "Query");
-    // moto takes 25 in a call, and then each record is read by itself.
-    if crate::world::moto().is_none() {
-        assert_eq!(calls[1..], ["TransactGetItems"; 4]);
+    if crate::world::moto().is_some() {
+        return; // moto takes 25 in a call, and then each of ten thousand records is read by itself
     }
+    assert_eq!(calls[1..], ["TransactGetItems"; 4]);
 
     let all = world.run_as("bob", &["list", "--status", "pending", "--all"]).expect(0).json();
     assert_eq!(ids(&all), newest(10_000));
