@@ -357,12 +357,13 @@ def other_clients(url):
 
 
 CHILD = """
-import boto3, botocore.exceptions, botocore.session, os, subprocess, sys
+import boto3, botocore.exceptions, json, os, subprocess, sys
+sentinel, url, ours = sys.argv[1:]
 def who():
-    return boto3.client("sts", endpoint_url=os.environ["AWS_ENDPOINT_URL"]).get_caller_identity()["Arn"]
+    return boto3.client("sts", endpoint_url=url).get_caller_identity()["Arn"]
 assert who().endswith(":user/alice"), who()
-revoke = [sys.argv[1], "server-revoke", os.environ["SENTINEL_SESSION_ID"], "--reason", "conformance"]
-subprocess.run(revoke, check=True, stdout=subprocess.DEVNULL)
+revoke = [sentinel, "server-revoke", os.environ["SENTINEL_SESSION_ID"], "--reason", "conformance"]
+subprocess.run(revoke, env=json.loads(ours), check=True, stdout=subprocess.DEVNULL)
 boto3.DEFAULT_SESSION = None
 try:
     sys.exit("still in: " + who())
@@ -388,22 +389,28 @@ def getting_in(url):
     run("apply", "-f", "examples/access/sentinel.toml", "--yes", "--quiet")
     identity = [os.environ["AWS_CLI"], "--endpoint-url", url, "--output", "json", "sts", "get-caller-identity"]
     who = lambda *words, **more: json.loads(run(*words, "--", *identity, **more))["Arn"]
-    assert who("exec", "--profile", "dev").endswith(":user/alice")
+    # The policy is for the credentials of dev and prod, and not for whatever lies in the environment.
+    unnamed = subprocess.run([sentinel, "exec", "--profile", "dev", "--", *identity], env=environment, capture_output=True)
+    assert unnamed.returncode != 0 and b"E501" in unnamed.stderr, unnamed
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "config")
+        keys = "aws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n"
         with open(config, "w", encoding="utf-8") as file:
-            file.write("[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n"
+            file.write(f"[profile base]\n{keys}[profile prod]\n{keys}"
                        "[profile dev]\nrole_arn = arn:aws:iam::123456789012:role/developer\nsource_profile = base\n"
-                       f"[profile gated]\ncredential_process = {sentinel} credentials --profile dev --aws-profile base\n")
+                       f"[profile gated]\ncredential_process = {sentinel} credentials --profile dev --aws-profile dev\n")
         files = {"AWS_CONFIG_FILE": config, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-        assert who("exec", "--profile", "dev", "--aws-profile", "base", **files).endswith("assumed-role/developer/alice")
+        assert who("exec", "--profile", "dev", "--aws-profile", "dev", **files).endswith("assumed-role/developer/alice")
         process = {**plain, "AWS_CONFIG_FILE": config, "AWS_PROFILE": "gated", "AWS_ENDPOINT_URL": url, "AWS_DEFAULT_REGION": "us-east-1"}
         found = json.loads(subprocess.run(identity, env=process, check=True, capture_output=True).stdout)
         assert found["Arn"].endswith("assumed-role/developer/alice"), found
-    print("  the aws CLI works through exec and as a credential process")
-    why = "Conformance takes the place of an incident"
-    run("breakglass", "--profile", "prod", "--reason-code", "other", "--justification", why)
-    print(run("exec", "--server", "--profile", "prod", "--", sys.executable, "-c", CHILD, sentinel), end="")
+        print("  the aws CLI works through exec and as a credential process")
+        why = "Conformance takes the place of an incident"
+        run("breakglass", "--profile", "prod", "--reason-code", "other", "--justification", why)
+        server = ["exec", "--server", "--profile", "prod", "--aws-profile", "prod"]
+        # The child is told neither the endpoint nor whose keys are behind what it is served.
+        child = [sys.executable, "-c", CHILD, sentinel, url, json.dumps(environment)]
+        print(run(*server, "--", *child, **files), end="")
 
 
 if __name__ == "__main__":
