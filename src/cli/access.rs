@@ -39,11 +39,11 @@ pub enum AccessCommand {
     Cancel(RequestIdArgs),
     /// Revoke a request: access that was approved ends at once, and one that is pending can no longer be approved.
     ///
-    /// Takes the permissions of an approver or an operator. Credentials that were handed out before work until they run out.
+    /// Takes the permissions of an approver or an operator. Credentials that were issued before work until they run out.
     Revoke(RevokeArgs),
     /// Lock a user out of a profile: they get no credentials of it, whatever its policy and any approval says.
     ///
-    /// Takes the permissions of an operator. Credentials that were handed out before work until they run out.
+    /// Takes the permissions of an operator. Credentials that were issued before work until they run out.
     Lock(LockArgs),
     /// End the lock of a user.
     Unlock(UnlockArgs),
