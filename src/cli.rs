@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::change::Consent;
-use crate::resource::{Invalid, policy_parameter, table};
+use crate::kind::{policy_parameter, table};
+use crate::resource::Invalid;
 
 pub use access::*;
 pub use init::*;

@@ -23,6 +23,7 @@ pub mod document;
 pub mod error;
 pub mod explain;
 pub mod iam;
+pub mod kind;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod manifest;

@@ -11,8 +11,8 @@ mod write;
 
 use indexmap::IndexMap;
 
-use crate::resource::policy_parameter::Tier;
-use crate::resource::table::{Attribute, Class, Encryption, Projection, Ttl};
+use crate::kind::policy_parameter::Tier;
+use crate::kind::table::{Attribute, Class, Encryption, Projection, Ttl};
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
 pub use folder::cases_file;

@@ -1,10 +1,13 @@
 //! A saved plan: the plan itself, what it was made of, and a digest that shows whether someone changed it since.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::kind::{Address, DesiredResource};
 use crate::reconcile::{Pass, Plan};
-use crate::resource::{DesiredResource, digest};
+use crate::resource::digest;
 use crate::review::Review;
 
 /// The version of the file's format.
@@ -59,6 +62,15 @@ pub struct SavedConnection {
 }
 
 impl SavedTarget {
+    /// Gives each resource of the plan the layout of what is desired.
+    fn lay_out(&mut self) {
+        let layouts: HashMap<&Address, &DesiredResource> =
+            self.desired.iter().map(|desired| (desired.address(), desired)).collect();
+        for resource in &mut self.plan.resources {
+            resource.layout = layouts.get(&resource.address).and_then(|desired| desired.layout()).map(Box::new);
+        }
+    }
+
     /// Returns a pass as it is saved.
     pub fn new(connection: SavedConnection, pass: &Pass, review: &Review) -> Self {
         Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone(), review: review.clone() }
@@ -128,7 +140,10 @@ impl PlanFile {
         if document["digest"].as_str() != Some(&digest_of(&document)) {
             return Err(Unusable::Edited);
         }
-        serde_json::from_value(document).map_err(|error| Unusable::Unreadable { why: error.to_string() })
+        let mut file: Self =
+            serde_json::from_value(document).map_err(|error| Unusable::Unreadable { why: error.to_string() })?;
+        file.targets.iter_mut().for_each(SavedTarget::lay_out);
+        Ok(file)
     }
 
     /// Returns whether a text is a saved plan, of whatever version: one that a newer plan may replace.

@@ -11,8 +11,8 @@ pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
+use crate::kind::DesiredResource;
 use crate::provider::{Execute, Observe};
-use crate::resource::DesiredResource;
 use crate::resource::call::CallError;
 use crate::resource::interrupt::{Cause, Interrupt};
 
@@ -37,16 +37,16 @@ pub async fn plan(
     desired: &[DesiredResource],
     scope: Scope,
 ) -> Result<Pass, CallError> {
-    let strays = match &scope.ownership {
-        Some(key) if scope.prune => observe::strays(provider, &target.policy_root, desired, key, &scope).await,
-        _ => observe::Strays::default(),
+    let unlisted = match &scope.ownership {
+        Some(key) if scope.prune => observe::unlisted(provider, &target.policy_root, desired, key, &scope).await,
+        _ => observe::Unlisted::default(),
     };
     let chosen = desired.iter().filter(|resource| scope.holds(resource.address())).cloned();
     let chosen = chosen.map(|resource| if scope.adopt { resource.adopted() } else { resource });
-    let desired = chosen.chain(strays.owned).collect();
+    let desired = chosen.chain(unlisted.owned).collect();
     let mut pass = look(provider, target, desired, scope).await?;
-    pass.plan.unmanaged = strays.unmanaged;
-    pass.plan.unlisted = strays.unlisted;
+    pass.plan.unmanaged = unlisted.unmanaged;
+    pass.plan.unlisted = unlisted.gaps;
     Ok(pass)
 }
 

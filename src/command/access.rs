@@ -23,13 +23,13 @@ use crate::cli::{AccessCommand, ShellCommand};
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::{Error, Exit};
+use crate::kind::table;
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
-use crate::resource::table;
 
 pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Exit, Error> {
     match command {

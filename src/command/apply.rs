@@ -10,12 +10,12 @@ use super::pass::{Attempt, Destination, Planned, TARGETS, explained, scope};
 use super::plan;
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
+use crate::kind::Waiting;
 use crate::planfile::{Origin, SavedTarget};
 use crate::provider::{Region, Writer};
 use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Pass, Plan, Target, Verification, guard};
 use crate::report::{json, text};
 use crate::resource::digest;
-use crate::resource::table::Waiting;
 use crate::review::Review;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {

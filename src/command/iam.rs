@@ -7,8 +7,8 @@ use super::pass::{Chosen, scope};
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
+use crate::kind::DesiredResource;
 use crate::report::json;
-use crate::resource::DesiredResource;
 
 pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error> {
     if args.purpose == Purpose::Runtime && (args.prune || args.adopt) {

@@ -15,12 +15,13 @@ use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::{Found, check_profile, profile_of};
+use crate::kind::table::Table;
+use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
 use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, ProfileSection, TableSection, check_region};
 use crate::provider::{Observe, Region, aws_profiles};
 use crate::report::json;
-use crate::resource::policy_parameter::{Found, check_profile, profile_of};
-use crate::resource::table::Table;
-use crate::resource::{Address, Desired, Observed};
+use crate::resource::Observed;
 
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
@@ -131,12 +132,14 @@ impl Wizard<'_> {
             local: self.context.local_folder(Path::new("")),
         };
         let (reader, _) = self.context.connect(&destination, root).await?;
-        let wish =
-            |builtin: Builtin| Desired::new(Address::table(builtin.key()), builtin.default_name(), Table::default());
+        let wish = |builtin: Builtin| {
+            Desired::new(Address::new(KindId::Table, builtin.key()), builtin.default_name(), Table::default())
+        };
+        let wishes = Builtin::ALL.map(wish);
         let work = async {
             let caller = reader.identify().await?;
-            let wishes = Builtin::ALL.map(wish);
-            let tables = future::join_all(wishes.iter().map(|wish| reader.table(wish)));
+            let reads = wishes.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
+            let tables = future::join_all(reads);
             Ok((caller, future::join(reader.discover(root), tables).await))
         };
         let note = |text: String| self.context.terminal.note(&text);
@@ -153,8 +156,9 @@ impl Wizard<'_> {
             Ok(policies) => live.policies = policies,
             Err(error) => note(format!("The live policies were not read: {error}\n")),
         }
-        for (builtin, observed) in Builtin::ALL.into_iter().zip(tables) {
-            match observed {
+        for (builtin, (_, observed)) in Builtin::ALL.into_iter().zip(tables.into_iter().flatten()) {
+            let ObservedResource::Table(pair) = observed else { continue };
+            match pair.observed {
                 Observed::Present(_) => live.tables.push(builtin),
                 Observed::Unknown(gap) => {
                     note(format!("The table {} was not read: {}\n", builtin.default_name(), gap.message));

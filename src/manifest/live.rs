@@ -3,8 +3,8 @@
 use indexmap::IndexMap;
 
 use super::{BillingMode, Builtin, IndexSection, TableSection};
+use crate::kind::table::{Billing, Class, Encryption, Index, Projection, Table, Ttl, check_kms_key};
 use crate::resource::Tags;
-use crate::resource::table::{Billing, Class, Encryption, Index, Projection, Table, Ttl, check_kms_key};
 
 impl TableSection {
     /// Returns the section that describes a live table as it is, and its name in the manifest.

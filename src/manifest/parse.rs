@@ -11,8 +11,8 @@ use super::{
 };
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Fields, Node, Reader, Value};
-use crate::resource::policy_parameter::{self, Tier};
-use crate::resource::table::{self, Attribute, AttributeType, Class, Encryption, Projection, Ttl};
+use crate::kind::policy_parameter::{self, Tier};
+use crate::kind::table::{self, Attribute, AttributeType, Class, Encryption, Projection, Ttl};
 use crate::resource::{Invalid, Tags, check_tag_key, check_tag_value};
 
 /// A manifest that was read, and where its parts stand.

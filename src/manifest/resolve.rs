@@ -9,12 +9,13 @@ use super::folder::Folder;
 use super::parse::path;
 use super::{BillingMode, Builtin, DEFAULT_ROOT, Manifest, Parsed, ProfileSection, TableSection};
 use crate::diagnostic::{Fault, Faults, Source};
-use crate::policy;
-use crate::resource::policy_parameter::{self, ParameterType, PolicyParameter, Tier};
-use crate::resource::table::{
+use crate::kind::policy_parameter::{self, ParameterType, PolicyParameter, Tier};
+use crate::kind::table::{
     Attribute, AttributeType, Billing, Capacity, INCLUDE_LIMIT, INDEX_LIMIT, Index, IndexStatus, Key, Projection, Table,
 };
-use crate::resource::{Address, Desired, DesiredResource, Invalid, OWNER, Presence, Tags};
+use crate::kind::{Address, Desired, DesiredResource, KindId, Presence};
+use crate::policy;
+use crate::resource::{Invalid, OWNER, Tags};
 
 /// The most tags of a resource. Source: the Tag data type in the API references of both services.
 const TAG_LIMIT: usize = 50;
@@ -126,7 +127,7 @@ impl Resolver<'_> {
             tags: Some(self.initial_tags(&path(&["profiles", key]), section.tags.as_ref())),
         };
         Desired {
-            address: Address::profile(key),
+            address: Address::new(KindId::Policy, key),
             presence: Presence::Present,
             ownership: self.ownership(),
             adopt: false,
@@ -198,7 +199,7 @@ impl Resolver<'_> {
         };
         let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
         Some(Desired {
-            address: Address::table(key),
+            address: Address::new(KindId::Table, key),
             presence: Presence::Present,
             ownership: self.ownership(),
             adopt: false,

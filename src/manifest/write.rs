@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{BillingMode, IndexSection, Manifest, OwnershipTag, TableSection};
+use crate::kind::table::{Attribute, Encryption, Projection, Ttl};
 use crate::resource::Tags;
-use crate::resource::table::{Attribute, Encryption, Projection, Ttl};
 
 impl Manifest {
     /// Returns the manifest as TOML, which reads back as the same manifest.
@@ -160,9 +160,9 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::{Faults, Source};
+    use crate::kind::policy_parameter::Tier;
+    use crate::kind::table::{AttributeType, Class};
     use crate::manifest::{AwsSection, Builtin, ProfileSection, TargetSection, parse};
-    use crate::resource::policy_parameter::Tier;
-    use crate::resource::table::{AttributeType, Class};
 
     fn attributes() -> impl Strategy<Value = Attribute> {
         let kinds = prop_oneof![Just(AttributeType::S), Just(AttributeType::N), Just(AttributeType::B)];

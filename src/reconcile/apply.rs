@@ -9,10 +9,11 @@ use tracing::Instrument;
 use super::plan::{Action, Plan, ResourcePlan};
 use super::{Pass, diff, observe};
 use crate::code::Code;
+use crate::kind::{Address, KindId, Step};
 use crate::provider::Execute;
+use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class};
 use crate::resource::interrupt::{Cause, Interrupt};
-use crate::resource::{Address, Kind, Step, StepOutcome};
 
 /// How a resource ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -101,12 +102,12 @@ pub(super) async fn run(
     progress: &impl Progress,
 ) -> Vec<ResourceReport> {
     let mut reports = Vec::new();
-    for kind in Kind::ALL {
-        let work = plan.of_kind(kind).enumerate().map(|(place, resource)| async move {
+    for kind in KindId::ALL {
+        let work = plan.of_kind(*kind).enumerate().map(|(place, resource)| async move {
             let span = tracing::debug_span!("resource", address = %resource.address);
             (place, run_resource(provider, resource, interrupt, progress).instrument(span).await)
         });
-        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(kind.at_once()).collect().await;
+        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(kind.about().concurrency as usize).collect().await;
         ended.sort_by_key(|(place, _)| *place);
         reports.extend(ended.into_iter().map(|(_, report)| report));
     }

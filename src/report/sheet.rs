@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use similar::TextDiff;
 
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::{KindId, Layout};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
-use crate::resource::table::{Billing, Encryption, Projection, Table, Ttl};
-use crate::resource::{Gap, Kind};
+use crate::resource::Gap;
 use crate::review::{CaseChange, Place, Remarks, Review};
 
 /// A plan as it is shown.
@@ -131,12 +131,13 @@ static NOTHING: Remarks = Remarks { source: None, means: Vec::new(), cases: Vec:
 impl<'a> Sheet<'a> {
     /// Returns a plan as it is shown.
     pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
-        let sections: Vec<Section<'a>> = Kind::ALL
-            .into_iter()
+        let sections: Vec<Section<'a>> = KindId::ALL
+            .iter()
+            .copied()
             .map(|kind| Section {
                 title: match kind {
-                    Kind::PolicyParameter => format!("Policy parameters ({})", plan.target.policy_root),
-                    Kind::Table => format!("DynamoDB tables ({})", plan.target.region),
+                    KindId::Policy => format!("Policy parameters ({})", plan.target.policy_root),
+                    KindId::Table => format!("DynamoDB tables ({})", plan.target.region),
                 },
                 entries: plan.of_kind(kind).map(|resource| entry(resource, review)).collect(),
             })
@@ -190,15 +191,13 @@ pub(super) fn filters(only: &[String], exclude: &[String]) -> Vec<String> {
 fn unmanaged(plan: &Plan) -> Vec<(&'static str, Vec<&str>)> {
     let of_kind = |kind| {
         let title = match kind {
-            Kind::PolicyParameter => {
-                "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)"
-            }
-            Kind::Table => "Unmanaged tables (not in the manifest; never deleted)",
+            KindId::Policy => "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
+            KindId::Table => "Unmanaged tables (not in the manifest; never deleted)",
         };
         let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str());
         (title, names.collect::<Vec<_>>())
     };
-    Kind::ALL.into_iter().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
+    KindId::ALL.iter().copied().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
 }
 
 /// Returns the count: "2 to create, 2 to change, 2 unchanged".
@@ -299,7 +298,7 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
 
 /// Returns what is lost when a resource's steps run.
 fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
-    let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::resource::Step::needs).collect();
+    let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::kind::Step::needs).collect();
     needs.into_iter().map(|need| match need {
         Consent::Index => "an index is deleted",
         Consent::Prune => "it is deleted",
@@ -325,7 +324,7 @@ fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review) -> Entry<'a> {
     let (tone, symbol, words) = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
-    let layout = resource.layout.as_deref().filter(|_| shows_layout).map(layout_lines).unwrap_or_default();
+    let layout = resource.layout.as_deref().filter(|_| shows_layout).map(Layout::lines).unwrap_or_default();
     let mut fields = Vec::new();
     let mut diff = None;
     for change in &resource.changes {
@@ -372,8 +371,8 @@ fn field(change: &FieldChange) -> Field<'_> {
 /// Returns what a resource is called in a line.
 pub(super) fn title(resource: &ResourcePlan) -> String {
     match resource.address.kind {
-        Kind::PolicyParameter => resource.name.clone(),
-        Kind::Table => format!("{} table: {}", resource.label, resource.name),
+        KindId::Policy => resource.name.clone(),
+        KindId::Table => format!("{} table: {}", resource.label, resource.name),
     }
 }
 
@@ -384,11 +383,11 @@ pub(super) fn version(resource: &ResourcePlan) -> String {
 /// Returns the differences in a few words: the field's name for a parameter, a count for a table.
 pub(super) fn drift_words(resource: &ResourcePlan) -> String {
     match (resource.address.kind, resource.changes.len()) {
-        (Kind::PolicyParameter, _) => {
+        (KindId::Policy, _) => {
             resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
         }
-        (Kind::Table, 1) => String::from("1 field"),
-        (Kind::Table, count) => format!("{count} fields"),
+        (KindId::Table, 1) => String::from("1 field"),
+        (KindId::Table, count) => format!("{count} fields"),
     }
 }
 
@@ -445,50 +444,4 @@ pub(super) fn unified(live: &str, desired: &str, origin: &str) -> String {
 /// return before it is a difference like any other, and must be seen.
 pub(super) fn diff_lines(diff: &str) -> impl Iterator<Item = &str> {
     diff.split_inclusive('\n').map(|line| line.strip_suffix('\n').unwrap_or(line))
-}
-
-/// Returns what a table is created with, name by name.
-fn layout_lines(layout: &Table) -> Vec<(String, String)> {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        layout;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    let attributes = |key: &crate::resource::table::Key| {
-        let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
-        words.collect::<Vec<_>>().join(", ")
-    };
-    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
-    for (name, index) in indexes.iter().flatten() {
-        let projection = match &index.projection {
-            Projection::All => String::from("ALL"),
-            Projection::KeysOnly => String::from("KEYS_ONLY"),
-            Projection::Include(names) => {
-                format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-            }
-        };
-        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
-    }
-    if let Some(Ttl::Enabled(attribute)) = ttl {
-        lines.push((String::from("ttl"), attribute.clone()));
-    }
-    lines.extend(billing.map(|billing| {
-        let words = match billing {
-            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
-        };
-        (String::from("billing_mode"), words)
-    }));
-    lines.extend(encryption.as_ref().map(|encryption| {
-        let words = match encryption {
-            Encryption::AwsOwned => String::from("aws-owned"),
-            Encryption::AwsManaged => String::from("aws-managed"),
-            Encryption::Kms(arn) => arn.clone(),
-        };
-        (String::from("encryption"), words)
-    }));
-    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
-    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
-    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
-    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
-    lines
 }

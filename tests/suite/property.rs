@@ -13,13 +13,14 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use sentinel::change::Consent;
+use sentinel::kind::Step;
+use sentinel::kind::{Waiting, table::TableStep};
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
+use sentinel::resource::DEFAULT_OWNERSHIP_KEY;
 use sentinel::resource::interrupt::Interrupt;
-use sentinel::resource::table::{TableStep, Waiting};
-use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, Step};
 use sentinel::review::Review;
 use serde_json::json;
 

@@ -14,8 +14,8 @@ use crate::access::shell::{Format, Function, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::profile_of;
 use crate::report::{escape, json};
-use crate::resource::policy_parameter::profile_of;
 
 /// How long a new shell waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -133,7 +133,7 @@ fn cache_file(context: &Context) -> Option<PathBuf> {
 fn recall(cache: &Path) -> Option<Known> {
     let known: Known = serde_json::from_slice(&std::fs::read(cache).ok()?).ok()?;
     let valid = crate::manifest::check_region(&known.region).is_ok()
-        && crate::resource::policy_parameter::check_root(&known.root).is_ok();
+        && crate::kind::policy_parameter::check_root(&known.root).is_ok();
     valid.then_some(known)
 }
 
