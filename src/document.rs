@@ -3,7 +3,9 @@
 //! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
 //! go: `serde` stops at the first.
 
+mod folder;
 mod reader;
+pub mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
+pub use folder::{Folder, cases_file};
 pub use reader::{Entry, Fields, Reader, closest};
 
 /// A value and where it stands.

@@ -4,6 +4,7 @@
 
 mod desired;
 mod registry;
+pub mod section;
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -14,25 +15,39 @@ use std::time::Duration;
 
 use aws_types::SdkConfig;
 use futures_util::future;
+use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::change::{Consent, FieldChange};
+use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields, Gap, Live, Observed, StepOutcome};
+use crate::resource::{Facts, Fields as Seen, Gap, Live, Observed, StepOutcome};
 
 pub use desired::{Address, Desired, Pair, Presence};
+use section::{Resolver, SectionReader};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
 /// was not read.
 pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize + DeserializeOwned {
+    /// Its section of a manifest.
+    type Section: fmt::Debug + Clone + PartialEq + Eq;
     /// One AWS call that writes a resource of the kind, or one wait.
     type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
     /// What makes its AWS calls.
     type Api: fmt::Debug;
 
     const ABOUT: About;
+
+    /// Reads its section of a manifest.
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<Self::Section>;
+
+    /// Returns a section as TOML, which reads back as the same section.
+    fn write(key: &str, section: &Self::Section) -> String;
+
+    /// Returns what should be of a section. What cannot be resolved is a fault.
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
 
     /// Returns what makes its calls over a connection. Makes no call.
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self::Api;
@@ -77,7 +92,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns what was seen of it, for a saved plan to hold on to.
-    fn seen(live: &Live<Self>) -> Fields;
+    fn seen(live: &Live<Self>) -> Seen;
 
     /// Returns a live resource that differs from what is managed in every way that can be repaired, so that what any repair
     /// may take is known without a look at AWS.
@@ -88,6 +103,10 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
         layouts.len().div_ceil(Self::ABOUT.batch)
     }
+
+    /// Returns any sections of the kind that a manifest may have, for properties.
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
 
     /// Returns what a new resource is created with, setting by setting, for people.
     fn layout(state: &Self) -> Vec<(String, String)>;
@@ -100,6 +119,8 @@ pub struct About {
     pub section: &'static str,
     /// Its name in documents: `table`.
     pub id: &'static str,
+    /// What one is called in a sentence: `table`.
+    pub noun: &'static str,
     /// How many resources are worked on at once.
     pub concurrency: u32,
     /// How many resources one observation reads.
@@ -275,8 +296,8 @@ fn repair_everything<K: Kind>(desired: &Desired<K>) -> Vec<K::Step> {
 }
 
 registry::kinds! {
-    Policy = policy_parameter::PolicyParameter;
-    Table = table::Table;
+    profiles: Policy = policy_parameter::PolicyParameter;
+    tables: Table = table::Table;
 }
 
 #[cfg(test)]

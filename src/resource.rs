@@ -163,6 +163,18 @@ pub fn tag_words(tags: &Tags) -> String {
     own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Checks the name of a DynamoDB table or index.
+pub fn check_table_name(name: &str) -> Result<(), Invalid> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    if !(3..=255).contains(&name.len()) || !name.chars().all(allowed) {
+        return Err(Invalid::new(
+            format!("\"{name}\" is not a name DynamoDB takes"),
+            "use 3 to 255 letters, digits, and _ . -",
+        ));
+    }
+    Ok(())
+}
+
 /// Checks a tag's key. Source: the Tag data type in the API references of both services.
 pub fn check_tag_key(key: &str) -> Result<(), Invalid> {
     let help = "a tag key has 1 to 128 letters, digits, spaces or _ . : / = + - @, and does not begin with aws:";

@@ -102,7 +102,7 @@ pub(super) struct Table {
 impl Site {
     /// Returns the profile of the manifest that was most likely meant by a name that is none.
     pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
-        let known: Vec<&str> = self.manifest.profiles.keys().map(String::as_str).collect();
+        let known: Vec<&str> = self.manifest.sections.profiles.keys().map(String::as_str).collect();
         closest(name, &known).filter(|known| *known != name)
     }
 
@@ -177,7 +177,7 @@ impl Site {
                 .map_err(|invalid| Error::usage(format!("{variable}: {}", invalid.problem), invalid.help))?;
             return Ok(of(&name, format!("from {variable}")));
         }
-        if let Some(section) = self.manifest.tables.get(builtin.key()) {
+        if let Some(section) = self.manifest.sections.tables.get(builtin.key()) {
             let name = section.name.as_deref().unwrap_or(builtin.default_name());
             return Ok(of(name, String::from("from the manifest")));
         }

@@ -54,7 +54,7 @@ impl Project {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
-            let section = manifest.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
+            let section = manifest.sections.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
             let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
             let cases = policy.as_deref().map(manifest::cases_file);
             let cases = cases.and_then(|path| {
@@ -67,7 +67,7 @@ impl Project {
         let tables = self.loaded.desired.iter().filter_map(|one| one.of::<Table>());
         Materials {
             of: of.collect(),
-            profiles: manifest.profiles.keys().cloned().collect(),
+            profiles: manifest.sections.profiles.keys().cloned().collect(),
             tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
         }
     }

@@ -119,7 +119,7 @@ impl Import {
         };
         let address = Address::new(KindId::Policy, profile.clone()).to_string();
         self.resources.push(ImportedResource { address, name, file });
-        self.manifest.profiles.insert(profile, section);
+        self.manifest.sections.profiles.insert(profile, section);
     }
 
     /// Returns a file for a profile; some file systems take `Dev` and `dev` for the same.
@@ -164,7 +164,7 @@ impl Import {
                     let (key, section) = TableSection::of_live(&name, &live.state);
                     let address = Address::new(KindId::Table, key.clone()).to_string();
                     self.resources.push(ImportedResource { address, name, file: None });
-                    self.manifest.tables.insert(key, section);
+                    self.manifest.sections.tables.insert(key, section);
                 }
             }
         }

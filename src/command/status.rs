@@ -64,7 +64,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     let check_tables = args.check_tables.unwrap_or(true);
     if check_tables {
         let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
-        manifest.tables.extend(tables);
+        manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
     if context.region(&manifest.aws).await.is_none() {

@@ -58,10 +58,10 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
         AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
     manifest.policy_root = Some(root).filter(|root| root != DEFAULT_ROOT);
     for profile in &profiles {
-        manifest.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
+        manifest.sections.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
     }
     for builtin in &tables {
-        manifest.tables.insert(builtin.key().to_owned(), TableSection::default());
+        manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
     }
     wizard.write(&import)
 }

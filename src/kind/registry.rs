@@ -2,10 +2,10 @@
 //!
 //! These are enums and not trait objects, so that a plan stays plain data that can be saved, compared and read back.
 
-/// Defines the registry. Each line names a variant, the module of the kind, and the type of its state, which implements
+/// Defines the registry. Each line names the section of the manifest, a variant, the module of the kind, and the type of its state, which implements
 /// [`Kind`](super::Kind).
 macro_rules! kinds {
-    ($($variant:ident = $module:ident::$state:ident;)+) => {
+    ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
         $(pub mod $module;)+
 
         /// Which kind a resource is of. The order is that of the sections of a report.
@@ -36,6 +36,73 @@ macro_rules! kinds {
                         <$module::$state as Kind>::calls_to_observe(&own)
                     })+
                 }
+            }
+        }
+
+        /// The sections of a manifest, kind by kind.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Sections {
+            $(
+                #[doc = concat!("`[", stringify!($section), ".NAME]`")]
+                pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
+            )+
+        }
+
+        impl Sections {
+            /// Reads the sections of every kind.
+            pub fn read(&mut self, section: &mut SectionReader<'_, '_>, manifest: &mut Fields<'_>) {
+                $(
+                    if let Some(entry) = manifest.get(stringify!($section))
+                        && let Some(fields) = section.reader.map(&entry.node, stringify!($section))
+                    {
+                        for entry in fields.all() {
+                            if let Some(read) = <$module::$state as Kind>::read(section, entry) {
+                                self.$section.insert(entry.key.clone(), read);
+                            }
+                        }
+                    }
+                )+
+            }
+
+            /// Returns every section as TOML.
+            pub fn write(&self) -> Vec<String> {
+                let mut sections = Vec::new();
+                $(sections.extend(
+                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
+                );)+
+                sections
+            }
+
+            /// Returns what should be of every section.
+            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
+                let mut desired: Vec<DesiredResource> = Vec::new();
+                $(
+                    let resolved: Vec<_> = self
+                        .$section
+                        .iter()
+                        .filter_map(|(key, section)| <$module::$state as Kind>::resolve(resolver, key, section))
+                        .collect();
+                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
+                    resolver.check_names(KindId::$variant, names);
+                    desired.extend(resolved.into_iter().map(DesiredResource::from));
+                )+
+                desired
+            }
+
+            /// Returns the addresses of every section.
+            pub fn addresses(&self) -> Vec<Address> {
+                let mut addresses = Vec::new();
+                $(addresses.extend(self.$section.keys().map(|key| Address::new(KindId::$variant, key)));)+
+                addresses
+            }
+        }
+
+        #[cfg(test)]
+        impl Sections {
+            /// Returns any sections that a manifest may have, for properties.
+            pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
+                let sections = ($(<$module::$state as Kind>::any_sections(),)+);
+                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
             }
         }
 

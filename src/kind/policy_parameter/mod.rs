@@ -1,6 +1,7 @@
 //! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
 
 mod api;
+mod manifest;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,10 +16,13 @@ use crate::resource::call::{
 use crate::resource::call::CallError;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
+use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, KindStep, Search, Unlisted, Waiting};
+use crate::document::Entry;
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
 pub use api::{Found, ParameterApi, discover, read};
+pub use manifest::ProfileSection;
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,18 +147,32 @@ impl KindStep for PolicyStep {
 }
 
 impl Kind for PolicyParameter {
+    type Section = ProfileSection;
     type Step = PolicyStep;
     type Api = ParameterApi;
 
     const ABOUT: About = About {
         section: "profiles",
         id: "policy_parameter",
+        noun: "policy parameter",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
         // What `GetParameters` takes in one call.
         batch: 10,
         shows_layout: false,
     };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ProfileSection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &ProfileSection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileSection) -> Option<Desired<Self>> {
+        Some(manifest::resolve(resolver, key, section))
+    }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> ParameterApi {
         ParameterApi::new(config, pacer)
@@ -202,6 +220,11 @@ impl Kind for PolicyParameter {
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
         opposite(desired)
+    }
+
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, ProfileSection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
     fn layout(_: &Self) -> Vec<(String, String)> {

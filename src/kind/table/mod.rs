@@ -1,7 +1,10 @@
 //! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
 
 mod api;
+mod builtin;
 mod diff;
+mod live;
+mod manifest;
 mod sdk;
 mod steps;
 mod update;
@@ -14,14 +17,20 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting};
+use crate::document::Entry;
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
+pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
+pub use builtin::Builtin;
 pub use diff::changes;
+pub use live::is_uniform;
+pub use manifest::{BillingMode, IndexSection, TableSection};
 pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
@@ -195,18 +204,32 @@ pub enum Encryption {
 }
 
 impl Kind for Table {
+    type Section = TableSection;
     type Step = TableStep;
     type Api = TableApi;
 
     const ABOUT: About = About {
         section: "tables",
         id: "table",
+        noun: "table",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
         // "Quotas"), and others may be at it too.
         concurrency: 200,
         batch: 1,
         shows_layout: true,
     };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &TableSection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
+        manifest::resolve(resolver, key, section)
+    }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> TableApi {
         TableApi::new(config, pacer)
@@ -299,6 +322,11 @@ impl Kind for Table {
         layouts.iter().map(of_table).sum()
     }
 
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TableSection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
     fn layout(state: &Self) -> Vec<(String, String)> {
         words::layout(state)
     }
@@ -308,18 +336,6 @@ impl Kind for Table {
 pub const INDEX_LIMIT: usize = 20;
 /// The most attributes that the `include` projections of a table name, all indexes together. Source: as above.
 pub const INCLUDE_LIMIT: usize = 100;
-
-/// Checks the name of a table or an index.
-pub fn check_name(name: &str) -> Result<(), Invalid> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
-    if !(3..=255).contains(&name.len()) || !name.chars().all(allowed) {
-        return Err(Invalid::new(
-            format!("\"{name}\" is not a name DynamoDB takes"),
-            "use 3 to 255 letters, digits, and _ . -",
-        ));
-    }
-    Ok(())
-}
 
 /// Checks the name of a key attribute.
 pub fn check_attribute(name: &str) -> Result<(), Invalid> {

@@ -2,8 +2,9 @@
 
 use indexmap::IndexMap;
 
-use super::{BillingMode, Builtin, IndexSection, TableSection};
-use crate::kind::table::{Billing, Class, Encryption, Index, Projection, Table, Ttl, check_kms_key};
+use super::{
+    Billing, BillingMode, Builtin, Class, Encryption, Index, IndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
+};
 use crate::resource::Tags;
 
 impl TableSection {

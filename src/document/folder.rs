@@ -13,7 +13,7 @@ pub fn cases_file(policy: &Path) -> PathBuf {
 
 /// A folder, with links followed.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct Folder {
     real: PathBuf,
     /// Where the folders below it that were asked for are: most policies share a few.
     below: HashMap<PathBuf, PathBuf>,
@@ -21,7 +21,7 @@ pub(super) struct Folder {
 
 impl Folder {
     /// One that is not there holds nothing.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         Self { real: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), below: HashMap::new() }
     }
 
@@ -48,7 +48,7 @@ impl Folder {
     }
 
     /// Refuses cases beside a policy that are a link out of the folder: plans show of them.
-    pub(super) fn check_cases(&mut self, policy: &str) -> Result<(), Invalid> {
+    pub fn check_cases(&mut self, policy: &str) -> Result<(), Invalid> {
         let file = cases_file(Path::new(policy));
         if self.find(&file).is_ok_and(|(whole, _)| !whole.starts_with(&self.real)) {
             let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
@@ -58,7 +58,7 @@ impl Folder {
     }
 
     /// Reads a file that the manifest names.
-    pub(super) fn read(&mut self, file: &str) -> Result<String, Invalid> {
+    pub fn read(&mut self, file: &str) -> Result<String, Invalid> {
         let inside = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
         let relative = Path::new(file);
         let steps_out = relative.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
