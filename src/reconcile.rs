@@ -5,6 +5,7 @@ mod diff;
 mod estimate;
 pub mod guard;
 mod observe;
+mod order;
 mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};

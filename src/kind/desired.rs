@@ -1,5 +1,6 @@
 //! What should be: addresses, desired resources, and what was found of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -77,6 +78,9 @@ pub struct Desired<T> {
     /// Where its content comes from: `default-deny`, `policies/dev.yaml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// What it refers to, and what is therefore applied before it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<Address>,
     pub managed: T,
     pub initial: T,
 }
@@ -91,6 +95,7 @@ impl<T: Clone> Desired<T> {
             name: name.into(),
             label: address.key.clone(),
             origin: None,
+            depends_on: BTreeSet::new(),
             initial: managed.clone(),
             managed,
             address,

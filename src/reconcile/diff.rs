@@ -80,6 +80,7 @@ fn plan<T>(desired: &Desired<T>, action: Action, facts: Facts) -> ResourcePlan {
         gaps: Vec::new(),
         layout: None,
         needs: BTreeSet::new(),
+        depends_on: desired.depends_on.clone(),
         steps: Vec::new(),
         withheld: Vec::new(),
         seen: Seen::Absent,

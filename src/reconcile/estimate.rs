@@ -1,6 +1,6 @@
 //! About how many calls an apply makes and how long it takes, from the plan's steps alone. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -71,20 +71,42 @@ impl Plan {
     /// Returns about what applying it takes; on the embedded AWS, which has no quotas, no time worth an estimate.
     ///
     /// Three things take time: AWS's work on each table, one step after another; the pace that each operation's quota
-    /// allows; and a round trip for each call, several at once.
+    /// allows; and a round trip for each call, several at once. Kinds are worked on side by side, but for what depends on
+    /// another.
     pub fn estimate(&self) -> Estimate {
         let mut made = 0;
-        let (mut quick, mut slow) = (Duration::ZERO, Duration::ZERO);
+        let mut times: BTreeMap<KindId, (Duration, Duration)> = BTreeMap::new();
         for kind in KindId::ALL.iter().copied() {
             let taken = self.taken(kind);
             made += taken.calls;
             let trips = ROUND_TRIP * number(taken.calls) / kind.about().concurrency;
-            quick += taken.quick.side_by_side(kind).max(taken.paced) + trips;
-            slow += taken.slow.side_by_side(kind).max(taken.paced) + trips;
+            let time = |work: &Work| work.side_by_side(kind).max(taken.paced) + trips;
+            times.insert(kind, (time(&taken.quick), time(&taken.slow)));
         }
+        let chain = |kind: &KindId, time: fn(&(Duration, Duration)) -> Duration| {
+            self.kinds_before(*kind).iter().map(|kind| time(&times[kind])).sum::<Duration>()
+        };
+        let longest = |time: fn(&(Duration, Duration)) -> Duration| {
+            times.keys().map(|kind| chain(kind, time)).max().unwrap_or_default()
+        };
         let seconds = |time: Duration| if self.target.local.is_some() { 0 } else { time.as_secs() };
         let verified = if made > 0 { self.verification() } else { 0 };
+        let (quick, slow) = (longest(|time| time.0), longest(|time| time.1));
         Estimate { calls: made + verified, seconds_at_least: seconds(quick), seconds_at_most: seconds(slow) }
+    }
+
+    /// Returns a kind with those that its resources depend on, directly or not.
+    fn kinds_before(&self, kind: KindId) -> BTreeSet<KindId> {
+        let (mut found, mut next) = (BTreeSet::from([kind]), vec![kind]);
+        while let Some(kind) = next.pop() {
+            let on = self.of_kind(kind).filter(|resource| !resource.steps.is_empty());
+            for other in on.flat_map(|resource| &resource.depends_on).map(|address| address.kind) {
+                if found.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+        found
     }
 
     /// Returns what the steps of a kind take.

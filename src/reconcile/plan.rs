@@ -131,6 +131,9 @@ pub struct ResourcePlan {
     /// What has to be allowed before the difference is closed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Consent>,
+    /// What it refers to. These are applied before it, and where one fails it is skipped.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<Address>,
     /// What will be done, in this order.
     pub steps: Vec<Step>,
     /// What would be done if what it needs were allowed.

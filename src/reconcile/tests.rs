@@ -179,13 +179,14 @@ fn outcomes(report: &ApplyReport) -> Vec<(&str, &Outcome)> {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_created_policies_first_and_then_verified() {
+async fn what_is_missing_is_created_and_then_verified() {
     let fake = Fake::default();
-    // The manifest's order is not the order of application.
     let desired = [table("t-1"), policy("a", "x"), policy("b", "y")];
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
     assert_eq!(plan.summary(), Summary { create: 3, ..Summary::default() });
-    assert_eq!(*fake.done.borrow(), ["create a", "create b", "create t-1", "wait t-1", "ttl t-1"]);
+    let mut done = fake.done.borrow().clone();
+    done.sort();
+    assert_eq!(done, ["create a", "create b", "create t-1", "ttl t-1", "wait t-1"]);
     assert_eq!(report.verification, Verification::AsDesired);
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
     assert!(!plan.has_steps() && !plan.has_differences());
@@ -208,6 +209,49 @@ async fn one_failure_leaves_the_others_alone() {
     ));
     let differing = vec![Address::new(KindId::Policy, "a"), Address::new(KindId::Table, "t-1")];
     assert_eq!(report.verification, Verification::Differs { addresses: differing });
+}
+
+fn depending(mut resource: DesiredResource, on: &[Address]) -> DesiredResource {
+    match &mut resource {
+        DesiredResource::Policy(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
+        DesiredResource::Table(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
+    }
+    resource
+}
+
+#[tokio::test]
+async fn a_resource_is_applied_after_what_it_depends_on() {
+    let fake = Fake::default();
+    let on_table = [Address::new(KindId::Table, "t-1")];
+    let on_policy = [Address::new(KindId::Policy, "b")];
+    let desired = [depending(policy("a", "x"), &on_table), policy("b", "y"), depending(table("t-1"), &on_policy)];
+    let (_, report) = pass(&fake, &desired, Intent::Converge).await;
+    assert_eq!(*fake.done.borrow(), ["create b", "create t-1", "wait t-1", "ttl t-1", "create a"]);
+    let names: Vec<&str> = report.resources.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "t-1"], "the report is in the manifest's order");
+}
+
+#[tokio::test]
+async fn dependents_of_a_failed_resource_are_skipped_and_name_it() {
+    let fake = Fake { broken: vec!["t-1"], ..Fake::default() };
+    let on_table = [Address::new(KindId::Table, "t-1")];
+    let on_policy = [Address::new(KindId::Policy, "a")];
+    let desired = [
+        depending(policy("a", "x"), &on_table),
+        depending(policy("b", "y"), &on_policy),
+        policy("c", "z"),
+        table("t-1"),
+    ];
+    let (_, report) = pass(&fake, &desired, Intent::Converge).await;
+    let why = |index: usize| match &report.resources[index].outcome {
+        Outcome::Skipped { why } => why.as_str(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(0), "it depends on tables.t-1, which was not applied");
+    assert_eq!(why(1), "it depends on profiles.a, which was not applied");
+    assert_eq!(report.resources[0].not_done, ["creating"]);
+    assert_eq!(report.resources[2].outcome, Outcome::Applied);
+    assert_eq!(*fake.done.borrow(), ["create c"]);
 }
 
 #[tokio::test]

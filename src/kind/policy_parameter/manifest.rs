@@ -1,5 +1,6 @@
 //! `[profiles.NAME]`: read, written, and turned into desired state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{ParameterType, PolicyParameter, Tier, check_content, check_length, check_profile};
@@ -73,6 +74,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
         name,
         label: key.to_owned(),
         origin: Some(section.policy.clone().unwrap_or_else(|| String::from("default-deny"))),
+        depends_on: BTreeSet::new(),
         managed,
         initial,
     }

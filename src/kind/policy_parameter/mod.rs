@@ -484,6 +484,7 @@ mod tests {
             name: String::from("/s/dev"),
             label: String::from("dev"),
             origin: None,
+            depends_on: std::collections::BTreeSet::new(),
             initial: managed.clone(),
             managed,
         }

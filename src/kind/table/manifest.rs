@@ -1,6 +1,6 @@
 //! `[tables.NAME]`: read, written, and turned into desired state.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -324,6 +324,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         name,
         label,
         origin: None,
+        depends_on: BTreeSet::new(),
         managed,
         initial,
     })

@@ -466,6 +466,7 @@ mod tests {
             name: String::from("t-1"),
             label: String::from("t"),
             origin: None,
+            depends_on: std::collections::BTreeSet::new(),
             managed: table.clone(),
             initial: table,
         }
