@@ -3,11 +3,12 @@
 //! alone: policies are more than a resource.
 
 mod desired;
+pub mod references;
 mod registry;
 pub mod section;
 
 use std::any::Any;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -26,6 +27,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields as Seen, Gap, Live, Observed, StepOutcome};
 
 pub use desired::{Address, Desired, Pair, Presence};
+use references::Reference;
 use section::{Resolver, SectionReader};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
@@ -45,6 +47,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns a section as TOML, which reads back as the same section.
     fn write(key: &str, section: &Self::Section) -> String;
+
+    /// Returns what a section refers to.
+    fn references(_: &Self::Section) -> Vec<Reference> {
+        Vec::new()
+    }
 
     /// Returns what should be of a section. What cannot be resolved is a fault.
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;

@@ -75,18 +75,31 @@ macro_rules! kinds {
 
             /// Returns what should be of every section.
             pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
+                let references = self.references();
+                references::check(resolver, &self.addresses(), &references);
                 let mut desired: Vec<DesiredResource> = Vec::new();
                 $(
-                    let resolved: Vec<_> = self
-                        .$section
-                        .iter()
-                        .filter_map(|(key, section)| <$module::$state as Kind>::resolve(resolver, key, section))
-                        .collect();
+                    let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
+                        let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
+                        let refers_to = references.get(&one.address).into_iter().flatten();
+                        one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
+                        Some(one)
+                    };
+                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
                     let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
                     resolver.check_names(KindId::$variant, names);
                     desired.extend(resolved.into_iter().map(DesiredResource::from));
                 )+
                 desired
+            }
+
+            /// Returns what each section refers to.
+            pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
+                let mut references = BTreeMap::new();
+                $(references.extend(self.$section.iter().map(|(key, section)| {
+                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
+                }));)+
+                references
             }
 
             /// Returns the addresses of every section.
