@@ -3,6 +3,7 @@
 //! alone: policies are more than a resource.
 
 mod desired;
+pub mod document;
 pub mod references;
 mod registry;
 pub mod section;
