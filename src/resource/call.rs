@@ -10,13 +10,13 @@ use aws_types::request_id::RequestId;
 
 /// What AWS allows of an operation, or of several together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Quota {
+pub struct Quota {
     /// Tells it from others.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Calls a second.
-    pub(super) rate: f64,
+    pub rate: f64,
     /// Calls at once after a pause.
-    pub(super) burst: f64,
+    pub burst: f64,
 }
 
 /// An AWS operation and the pace AWS allows for it.
@@ -25,7 +25,7 @@ pub struct Operation {
     /// The service's name in IAM.
     pub service: &'static str,
     pub name: &'static str,
-    pub(super) quota: &'static Quota,
+    pub quota: &'static Quota,
 }
 
 impl Operation {
@@ -49,9 +49,19 @@ impl Operation {
 /// An operation with a quota of its own: calls a second, and at once after a pause.
 macro_rules! operation {
     ($service:literal, $name:literal, $rate:literal, $burst:literal) => {
-        Operation { service: $service, name: $name, quota: &Quota { name: $name, rate: $rate, burst: $burst } }
+        $crate::resource::call::Operation {
+            service: $service,
+            name: $name,
+            // Services have operations of one name, such as `TagResource`, and each its own quota.
+            quota: &$crate::resource::call::Quota {
+                name: concat!($service, ":", $name),
+                rate: $rate,
+                burst: $burst,
+            },
+        }
     };
 }
+pub(crate) use operation;
 
 // The paces: Parameter Store's reads share 40 calls a second and its writes 3 with a burst (AWS General Reference,
 // "Systems Manager endpoints and quotas"); the DynamoDB control plane's are in its quotas page where it states them.
@@ -210,10 +220,12 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Class::Denied,
-        "ParameterNotFound" | "TableNotFoundException" | "ResourceNotFoundException" | "InvalidResourceId" => {
-            Class::NotFound
-        }
-        "ParameterAlreadyExists" => Class::AlreadyExists,
+        "ParameterNotFound"
+        | "TableNotFoundException"
+        | "ResourceNotFoundException"
+        | "InvalidResourceId"
+        | "NotFoundException" => Class::NotFound,
+        "ParameterAlreadyExists" | "AlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
         // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
         // TTL has no codes of its own.
@@ -284,6 +296,9 @@ mod tests {
             ("ParameterNotFound", String::new(), 400, Class::NotFound),
             ("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", String::new(), 400, Class::NotFound),
             ("ParameterAlreadyExists", String::new(), 400, Class::AlreadyExists),
+            ("NotFoundException", "Alias arn:aws:kms:…:alias/x is not found.".into(), 400, Class::NotFound),
+            ("AlreadyExistsException", String::new(), 400, Class::AlreadyExists),
+            ("DependencyTimeoutException", String::new(), 503, Class::ServerFault),
             ("ResourceInUseException", "Table already exists: t".into(), 400, Class::AlreadyExists),
             ("ResourceInUseException", "Table is being created: t".into(), 400, Class::Busy),
             (
