@@ -54,6 +54,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         Vec::new()
     }
 
+    /// Returns by what name, known before anything exists, other resources refer to it in AWS.
+    fn referred_as(_key: &str, _section: &Self::Section) -> Option<String> {
+        None
+    }
+
     /// Returns what should be of a section. What cannot be resolved is a fault.
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
 

@@ -77,6 +77,10 @@ macro_rules! kinds {
             pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
                 let references = self.references();
                 references::check(resolver, &self.addresses(), &references);
+                $(for (key, section) in &self.$section {
+                    let name = <$module::$state as Kind>::referred_as(key, section);
+                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
+                })+
                 let mut desired: Vec<DesiredResource> = Vec::new();
                 $(
                     let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {

@@ -1,6 +1,6 @@
 //! What all kinds share about their sections of a manifest: reading them, and turning them into desired state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,6 +116,8 @@ pub struct Resolver<'a> {
     pub tags: Option<&'a Tags>,
     /// The key of the ownership tag.
     pub ownership: Option<String>,
+    /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
+    pub names: BTreeMap<Address, String>,
     pub faults: &'a mut Faults,
 }
 

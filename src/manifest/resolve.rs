@@ -40,6 +40,7 @@ pub fn resolve(parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mu
         files: Folder::new(folder),
         tags: manifest.aws.tags.as_ref(),
         ownership: manifest.aws.ownership_key(),
+        names: BTreeMap::new(),
         faults,
     };
     let desired = manifest.sections.resolve(&mut resolver);
