@@ -1,10 +1,15 @@
-//! The SQLite file beside dynoxide's own: parameters, and what the rules need to remember of tables.
+//! The SQLite file beside dynoxide's own: parameters, what the rules need to remember of tables, and the objects of the other
+//! services.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::Failure;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS tables (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
@@ -25,7 +30,15 @@ CREATE TABLE IF NOT EXISTS tags (
     value TEXT NOT NULL,
     PRIMARY KEY (name, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
 ";
+/// How many tables the schema has.
+const TABLES: i64 = 4;
 
 /// A connection, one at a time in this process; SQLite's own locks keep processes apart.
 #[derive(Debug)]
@@ -46,10 +59,9 @@ impl Store {
         // what it had not committed.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        let has_schema: bool =
-            connection
-                .query_row("SELECT count(*) = 3 FROM sqlite_master WHERE type = 'table'", [], |row| row.get(0))?;
-        if !has_schema {
+        let count = "SELECT count(*) FROM sqlite_master WHERE type = 'table'";
+        let tables: i64 = connection.query_row(count, [], |row| row.get(0))?;
+        if tables < TABLES {
             connection.execute_batch(SCHEMA)?;
         }
         Ok(Self(Mutex::new(connection)))
@@ -74,4 +86,36 @@ impl Store {
         transaction.commit()?;
         Ok(result)
     }
+}
+
+fn unreadable(error: serde_json::Error) -> Failure {
+    Failure::internal(&error.to_string())
+}
+
+/// Returns an object of a kind.
+pub(super) fn object<T: DeserializeOwned>(store: &Connection, kind: &str, name: &str) -> Result<Option<T>, Failure> {
+    let mut statement = store.prepare_cached("SELECT state FROM objects WHERE kind = ? AND name = ?")?;
+    let state: Option<String> = statement.query_row([kind, name], |row| row.get(0)).optional()?;
+    state.map(|state| serde_json::from_str(&state).map_err(unreadable)).transpose()
+}
+
+/// Returns all objects of a kind, by name.
+pub(super) fn objects<T: DeserializeOwned>(store: &Connection, kind: &str) -> Result<Vec<(String, T)>, Failure> {
+    let mut statement = store.prepare_cached("SELECT name, state FROM objects WHERE kind = ? ORDER BY name")?;
+    let rows = statement.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let rows = rows.collect::<Result<Vec<(String, String)>, _>>()?;
+    rows.into_iter().map(|(name, state)| Ok((name, serde_json::from_str(&state).map_err(unreadable)?))).collect()
+}
+
+/// Keeps an object.
+pub(super) fn keep<T: Serialize>(store: &Connection, kind: &str, name: &str, object: &T) -> Result<(), Failure> {
+    let state = serde_json::to_string(object).map_err(unreadable)?;
+    store.execute("INSERT OR REPLACE INTO objects (kind, name, state) VALUES (?, ?, ?)", params![kind, name, state])?;
+    Ok(())
+}
+
+/// Removes an object.
+pub(super) fn remove(store: &Connection, kind: &str, name: &str) -> Result<(), Failure> {
+    store.execute("DELETE FROM objects WHERE kind = ? AND name = ?", params![kind, name])?;
+    Ok(())
 }
