@@ -46,7 +46,7 @@ impl Operation {
     }
 }
 
-/// An operation with a quota of its own: calls a second, and at once after a pause.
+/// An operation with a quota of its own: calls a second, and at once after a pause. A kind declares its own with it.
 macro_rules! operation {
     ($service:literal, $name:literal, $rate:literal, $burst:literal) => {
         $crate::resource::call::Operation {
@@ -213,18 +213,22 @@ pub fn full_message(error: &dyn std::error::Error) -> String {
 
 /// Returns what an answer of AWS means, from its code, and its message where one code stands for several things.
 ///
-/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB and STS, and the common
+/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB, SNS and STS, and the common
 /// errors of each; the messages are those that AWS sends, which its references do not list.
 fn classify(code: &str, message: &str, status: u16) -> Class {
     // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Class::Denied,
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
         "ParameterNotFound"
         | "TableNotFoundException"
         | "ResourceNotFoundException"
         | "InvalidResourceId"
-        | "NotFoundException" => Class::NotFound,
+        | "NotFoundException"
+        | "NotFound"
+        | "ResourceNotFound" => Class::NotFound,
+        // Of a topic or a subscription, which are created by the same call again as long as nothing differs.
+        "InvalidParameter" if message.contains("already exists with different") => Class::AlreadyExists,
         "ParameterAlreadyExists" | "AlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
         // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
@@ -254,6 +258,8 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
         | "SlowDown"
+        | "Throttled"
+        | "ConcurrentAccess"
         | "TransactionConflictException"
         | "TransactionInProgressException" => Class::Throttled,
         // One code for "too many at once", which passes, and for a table or account that is full, which does not.
@@ -295,6 +301,17 @@ mod tests {
             ("UnauthorizedOperation", String::new(), 403, Class::Denied),
             ("ParameterNotFound", String::new(), 400, Class::NotFound),
             ("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", String::new(), 400, Class::NotFound),
+            ("AuthorizationError", String::new(), 403, Class::Denied),
+            ("NotFound", "Topic does not exist".into(), 404, Class::NotFound),
+            (
+                "InvalidParameter",
+                "Invalid parameter: Tags Reason: Topic already exists with different tags".into(),
+                400,
+                Class::AlreadyExists,
+            ),
+            ("InvalidParameter", "Invalid parameter: DisplayName".into(), 400, Class::Rejected),
+            ("Throttled", "Rate exceeded".into(), 429, Class::Throttled),
+            ("InternalError", String::new(), 500, Class::ServerFault),
             ("ParameterAlreadyExists", String::new(), 400, Class::AlreadyExists),
             ("NotFoundException", "Alias arn:aws:kms:…:alias/x is not found.".into(), 400, Class::NotFound),
             ("AlreadyExistsException", String::new(), 400, Class::AlreadyExists),

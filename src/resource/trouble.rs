@@ -65,6 +65,10 @@ fn is_quota(code: &str) -> bool {
         "HierarchyLevelLimitExceededException",
         "ServiceQuotaExceededException",
         "TooManyTagsError",
+        "TopicLimitExceeded",
+        "SubscriptionLimitExceeded",
+        "FilterPolicyLimitExceeded",
+        "TagLimitExceeded",
     ];
     quotas.contains(&code)
 }
