@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::change::{Consent, FieldChange};
 use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
+use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields as Seen, Gap, Live, Observed, StepOutcome};
 
@@ -62,8 +63,9 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Returns what should be of a section. What cannot be resolved is a fault.
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
 
-    /// Returns what makes its calls over a connection. Makes no call.
-    fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self::Api;
+    /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
+    /// some resources are made.
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self::Api;
 
     /// Returns the operations that observing this resource calls.
     fn reads(desired: &Desired<Self>) -> Vec<Operation>;
@@ -195,10 +197,17 @@ pub struct Search<'a> {
     pub policy_root: &'a str,
     /// The key of the ownership tag.
     pub ownership: &'a str,
-    /// The names in AWS that the manifest names.
-    pub named: &'a HashSet<&'a str>,
+    /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
+    pub named: &'a HashSet<(KindId, &'a str)>,
     /// Whether an address is within the scope.
     pub holds: &'a dyn Fn(&Address) -> bool,
+}
+
+impl Search<'_> {
+    /// Returns whether the manifest names a resource.
+    pub fn names(&self, kind: KindId, name: &str) -> bool {
+        self.named.contains(&(kind, name))
+    }
 }
 
 impl fmt::Debug for Search<'_> {

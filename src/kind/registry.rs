@@ -335,18 +335,21 @@ macro_rules! kinds {
         pub struct Aws {
             config: SdkConfig,
             pacer: Arc<Pacer>,
+            identity: Arc<Identity>,
             $($module: OnceLock<<$module::$state as Kind>::Api>,)+
         }
 
         impl Aws {
             /// Returns the clients over a connection.
-            pub fn new(config: SdkConfig, pacer: Arc<Pacer>) -> Self {
-                Self { config, pacer, $($module: OnceLock::new(),)+ }
+            pub fn new(config: SdkConfig, pacer: Arc<Pacer>, identity: Arc<Identity>) -> Self {
+                Self { config, pacer, identity, $($module: OnceLock::new(),)+ }
             }
 
             $(#[doc = concat!("Returns what makes the calls of ", stringify!($module), ".")]
             pub fn $module(&self) -> &<$module::$state as Kind>::Api {
-                self.$module.get_or_init(|| <$module::$state as Kind>::api(&self.config, &self.pacer))
+                self.$module.get_or_init(|| {
+                    <$module::$state as Kind>::api(&self.config, &self.pacer, &self.identity)
+                })
             })+
 
             /// Runs one step.

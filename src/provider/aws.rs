@@ -22,7 +22,7 @@ use crate::kind::policy_parameter::{self, Found};
 use crate::kind::{Aws, Batch, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
-use crate::resource::caller::{self, Caller};
+use crate::resource::caller::{Caller, Identity};
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::traffic::Traffic;
@@ -129,8 +129,7 @@ fn embedded_user(aws_profile: Option<&str>) -> Credentials {
 #[derive(Debug)]
 pub struct Reader {
     aws: Aws,
-    sts: caller::Client,
-    pacer: Arc<Pacer>,
+    identity: Arc<Identity>,
 }
 
 impl Reader {
@@ -139,7 +138,8 @@ impl Reader {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
         let pacer = Arc::new(pacer);
         let config = Box::pin(settings(connection)).await;
-        Self { sts: caller::Client::new(&config), aws: Aws::new(config, Arc::clone(&pacer)), pacer }
+        let identity = Arc::new(Identity::new(&config, &pacer));
+        Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity }
     }
 
     /// Lists the policy parameters under a path.
@@ -150,7 +150,7 @@ impl Reader {
 
 impl Observe for Reader {
     async fn identify(&self) -> Result<Caller, CallError> {
-        caller::identify(&self.sts, &self.pacer).await
+        self.identity.ask().await
     }
 
     async fn read<'a>(&self, batch: Batch<'a>) -> Vec<(usize, ObservedResource<'a>)> {

@@ -77,7 +77,7 @@ pub(super) async fn unlisted(
     key: &str,
     scope: &Scope,
 ) -> Unlisted {
-    let named: HashSet<&str> = desired.iter().map(DesiredResource::name).collect();
+    let named: HashSet<(KindId, &str)> = desired.iter().map(|one| (one.address().kind, one.name())).collect();
     let holds = |address: &Address| scope.holds(address);
     let search = Search { policy_root: root, ownership: key, named: &named, holds: &holds };
     let mut unlisted = Unlisted::default();

@@ -221,7 +221,7 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
     let mut unlisted = Unlisted { kind: KindId::Policy, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     match (found, owned) {
         (Ok(found), Ok(owned)) => {
-            for one in found.into_iter().filter(|one| !search.named.contains(one.name.as_str())) {
+            for one in found.into_iter().filter(|one| !search.names(KindId::Policy, &one.name)) {
                 let address = Address::new(KindId::Policy, profile_of(&one.name, root));
                 if !(search.holds)(&address) {
                     continue;

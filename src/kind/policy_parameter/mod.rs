@@ -14,6 +14,7 @@ use crate::resource::call::{
     PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
 use crate::resource::call::CallError;
+use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 use super::section::{Resolver, SectionReader};
@@ -174,7 +175,7 @@ impl Kind for PolicyParameter {
         Some(manifest::resolve(resolver, key, section))
     }
 
-    fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> ParameterApi {
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> ParameterApi {
         ParameterApi::new(config, pacer)
     }
 

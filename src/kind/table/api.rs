@@ -78,7 +78,7 @@ pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
     let mut unlisted = Unlisted { kind: KindId::Table, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     match names(api).await {
         Ok(found) => {
-            let unnamed = found.into_iter().filter(|name| !search.named.contains(name.as_str()));
+            let unnamed = found.into_iter().filter(|name| !search.names(KindId::Table, name));
             let within = |name: &String| (search.holds)(&Address::new(KindId::Table, name.clone()));
             unlisted.unmanaged = unnamed.filter(within).collect();
         }

@@ -22,6 +22,7 @@ use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting};
 use crate::document::Entry;
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::resource::call::{CallError, Operation};
+use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -231,7 +232,7 @@ impl Kind for Table {
         manifest::resolve(resolver, key, section)
     }
 
-    fn api(config: &SdkConfig, pacer: &Arc<Pacer>) -> TableApi {
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> TableApi {
         TableApi::new(config, pacer)
     }
 
