@@ -301,6 +301,7 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
     let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::kind::Step::needs).collect();
     needs.into_iter().map(|need| match need {
         Consent::Index => "an index is deleted",
+        Consent::Subscription => "a subscription is deleted",
         Consent::Prune => "it is deleted",
         Consent::Protection => "protection is given up",
     })
