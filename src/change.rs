@@ -62,6 +62,8 @@ impl Takes {
 pub enum Consent {
     /// An index is deleted; what reads through it fails from then on.
     Index,
+    /// A subscription that the manifest does not name is deleted; its endpoint gets nothing from then on.
+    Subscription,
     /// A resource that the manifest does not name is deleted.
     Prune,
     /// Deletion protection, backups or an own encryption key are given up.
@@ -69,10 +71,14 @@ pub enum Consent {
 }
 
 impl Consent {
+    /// Every consent.
+    pub const ALL: [Self; 4] = [Self::Index, Self::Subscription, Self::Prune, Self::Protection];
+
     /// Returns the word that allows it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Index => "index",
+            Self::Subscription => "subscription",
             Self::Prune => "prune",
             Self::Protection => "protection",
         }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::change::Consent;
-use crate::resource::{Invalid, policy_parameter, table};
+use crate::kind::{KindId, policy_parameter, table};
+use crate::resource::Invalid;
 
 pub use access::*;
 pub use init::*;
@@ -214,7 +215,7 @@ pub struct TimeArgs {
 /// What a plan may do beside creating and repairing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
-    /// Allow what loses something: index (delete an index), prune, protection (turn off deletion protection or
+    /// Allow what loses something: index (delete an index), subscription (delete a subscription of a topic), prune, protection (turn off deletion protection or
     /// point-in-time recovery, give up an own encryption key).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
     pub allow_destructive: Vec<Consent>,
@@ -394,14 +395,18 @@ fn policy_root(value: &str) -> Result<String, String> {
 }
 
 fn consent(value: &str) -> Result<Consent, String> {
-    let known = [Consent::Index, Consent::Prune, Consent::Protection];
-    let found = known.into_iter().find(|consent| consent.word() == value);
-    found.ok_or_else(|| String::from("what can be allowed is: index, prune, protection"))
+    let found = Consent::ALL.into_iter().find(|consent| consent.word() == value);
+    found.ok_or_else(|| {
+        let words: Vec<&str> = Consent::ALL.iter().map(|consent| consent.word()).collect();
+        format!("what can be allowed is: {}", words.join(", "))
+    })
 }
 
 fn address_glob(value: &str) -> Result<String, String> {
     glob::Pattern::new(value).map_err(|error| error.to_string())?;
-    if value.starts_with("profiles.") || value.starts_with("tables.") || value.contains(['*', '?', '[']) {
+    let section = value.split_once('.').map(|(section, _)| section);
+    let known = KindId::ALL.iter().any(|kind| Some(kind.section()) == section);
+    if known || value.contains(['*', '?', '[']) {
         return Ok(value.to_owned());
     }
     Err(String::from("write an address such as profiles.dev, tables.sessions or 'tables.*'"))

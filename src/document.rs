@@ -3,9 +3,11 @@
 //! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
 //! go: `serde` stops at the first.
 
+mod folder;
 mod hidden;
 mod plain;
 mod reader;
+pub mod write;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
+pub use folder::{Folder, cases_file};
 pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};

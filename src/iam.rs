@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::kind::{DesiredResource, KindId};
 use crate::manifest::Builtin;
 use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS,
     LIST_TABLES, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
 use crate::resource::record_key::{Prefix, Role};
-use crate::resource::{Desired, DesiredResource, Step, policy_parameter, table};
 
 /// The most characters, white space not counted, that a managed policy holds. Source: "IAM and AWS STS quotas".
 const LIMIT: usize = 6144;
@@ -149,34 +149,34 @@ pub fn policies(
 ) -> Vec<Document> {
     let mut statements = Statements::default();
     let mut parameters: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    for one in desired.iter().filter_map(DesiredResource::as_policy) {
-        let mut operations = policy_operations(purpose, one);
+    for one in of_kind(desired, KindId::Policy) {
+        let mut operations = operations(purpose, one);
         // AWS knows no resource for this one.
         operations.retain(|operation| {
             let lists = *operation == DESCRIBE_PARAMETERS;
             statements.lists_parameters |= lists;
             !lists
         });
-        parameters.entry(actions(&operations)).or_default().push(place.parameter(&one.name));
+        parameters.entry(actions(&operations)).or_default().push(place.parameter(one.name()));
     }
     let name = if purpose == Use::Apply { "SentinelPolicyAdmin" } else { "SentinelPolicyRead" };
     for (actions, resources) in parameters {
         statements.allow(name, actions, resources);
     }
     let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
-    if purpose.role().is_some() && desired.iter().any(|one| one.as_policy().is_some()) {
+    if purpose.role().is_some() && of_kind(desired, KindId::Policy).next().is_some() {
         statements.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), below());
     }
-    for one in desired.iter().filter_map(DesiredResource::as_table) {
-        let name = statement_name(&one.address.key);
-        let arn = place.table(&one.name);
+    for one in of_kind(desired, KindId::Table) {
+        let name = statement_name(&one.address().key);
+        let arn = place.table(one.name());
         match purpose {
-            Use::Plan => statements.allow(&format!("{name}Read"), actions(&table_operations(purpose, one)), vec![arn]),
+            Use::Plan => statements.allow(&format!("{name}Read"), actions(&operations(purpose, one)), vec![arn]),
             Use::Apply => {
-                statements.allow(&format!("{name}Provisioning"), actions(&table_operations(purpose, one)), vec![arn]);
+                statements.allow(&format!("{name}Provisioning"), actions(&operations(purpose, one)), vec![arn]);
             }
             // The records of a custom table are its owner's own affair.
-            Use::Role(role) => statements.records(&name, role, Builtin::from_key(&one.address.key), &arn),
+            Use::Role(role) => statements.records(&name, role, Builtin::from_key(&one.address().key), &arn),
         }
     }
     if beyond.prune && purpose.role().is_none() {
@@ -194,28 +194,25 @@ pub fn policies(
     split(statements.list)
 }
 
-fn policy_operations(purpose: Use, desired: &Desired<policy_parameter::PolicyParameter>) -> Vec<Operation> {
-    if purpose.role().is_some() {
-        return READ_POLICY.to_vec();
-    }
-    let mut operations = policy_parameter::reads(desired);
-    if purpose == Use::Apply {
-        let live = policy_parameter::opposite(desired);
-        let changes = policy_parameter::changes(desired, &live);
-        let steps = policy_parameter::create(desired).into_iter();
-        let steps = steps.chain(policy_parameter::repair(desired, &live, &changes));
-        operations.extend(steps.flat_map(|step| Step::Policy(step).operations()));
-    }
+fn of_kind(desired: &[DesiredResource], kind: KindId) -> impl Iterator<Item = &DesiredResource> {
+    desired.iter().filter(move |one| one.address().kind == kind)
+}
+
+/// Returns the operations that creating a resource calls.
+fn creation(desired: &DesiredResource) -> Vec<Operation> {
+    let mut operations = desired.reads();
+    operations.extend(desired.create().iter().flat_map(|step| step.operations()));
     operations
 }
 
-fn table_operations(purpose: Use, desired: &Desired<table::Table>) -> Vec<Operation> {
-    let mut operations = table::reads(desired);
+fn operations(purpose: Use, desired: &DesiredResource) -> Vec<Operation> {
+    if purpose.role().is_some() {
+        return READ_POLICY.to_vec();
+    }
+    let mut operations = desired.reads();
     if purpose == Use::Apply {
-        let live = table::opposite(desired);
-        let changes = table::changes(desired, &live);
-        let steps = table::create(desired).into_iter().chain(table::repair(desired, &live, &changes));
-        operations.extend(steps.flat_map(|step| Step::Table(step).operations()));
+        let steps = desired.create().into_iter().chain(desired.repair_everything());
+        operations.extend(steps.flat_map(|step| step.operations()));
     }
     operations
 }
@@ -302,26 +299,22 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
     let place = Place { region: region.map(str::to_owned), account: None };
     let mut statements = Statements::default();
-    let policies: Vec<&Desired<_>> = desired.iter().filter_map(DesiredResource::as_policy).collect();
+    let policies: Vec<&DesiredResource> = of_kind(desired, KindId::Policy).collect();
     if !policies.is_empty() {
         let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
         let read = [READ_POLICY, READ_ROOT].concat();
         statements.allow("SentinelPolicyRead", actions(&read), below());
-        let mut operations: Vec<Operation> = policies.iter().flat_map(|one| policy_parameter::reads(one)).collect();
-        let steps = policies.iter().flat_map(|one| policy_parameter::create(one));
-        operations.extend(steps.flat_map(|step| Step::Policy(step).operations()));
+        let mut operations: Vec<Operation> = policies.iter().flat_map(|one| creation(one)).collect();
         operations.push(GET_PARAMETERS_BY_PATH);
         statements.allow("SentinelPolicyAdmin", actions(&operations), below());
     }
-    for one in desired.iter().filter_map(DesiredResource::as_table) {
-        let arn = place.table(&one.name);
-        let mut operations = table::reads(one);
-        let steps = table::create(one).into_iter();
-        operations.extend(steps.flat_map(|step| Step::Table(step).operations()));
-        let name = statement_name(&one.address.key);
+    for one in of_kind(desired, KindId::Table) {
+        let arn = place.table(one.name());
+        let operations = creation(one);
+        let name = statement_name(&one.address().key);
         statements.allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]);
         statements.read_records(&name, &arn);
-        statements.write_records(&name, Role::Requester, Builtin::from_key(&one.address.key), &arn);
+        statements.write_records(&name, Role::Requester, Builtin::from_key(&one.address().key), &arn);
     }
     Document { version: "2012-10-17", statement: statements.list }
 }

@@ -24,6 +24,7 @@ pub mod error;
 pub mod explain;
 mod files;
 pub mod iam;
+pub mod kind;
 #[cfg(feature = "local")]
 pub mod local;
 pub mod manifest;

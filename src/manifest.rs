@@ -3,24 +3,20 @@
 //! One type, read from a file, built in memory by `init`, and written back as text that reads as the same value.
 
 mod conform;
-mod folder;
-mod layout;
-mod live;
 mod parse;
 mod resolve;
 mod write;
 
 use indexmap::IndexMap;
 
-use crate::resource::policy_parameter::Tier;
+use crate::kind::Sections;
 use crate::resource::record_key::Role;
-use crate::resource::table::{Attribute, Class, Encryption, Projection, Ttl};
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
+pub use crate::document::cases_file;
+pub use crate::kind::policy_parameter::ProfileSection;
+pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection, is_uniform};
 pub use conform::conform;
-pub use folder::cases_file;
-pub use layout::Builtin;
-pub use live::is_uniform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
 pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
 
@@ -35,8 +31,8 @@ pub struct Manifest {
     pub targets: IndexMap<String, TargetSection>,
     /// The path under which policies stand.
     pub policy_root: Option<String>,
-    pub profiles: IndexMap<String, ProfileSection>,
-    pub tables: IndexMap<String, TableSection>,
+    /// The sections of each kind of resource.
+    pub sections: Sections,
     /// `[local.users.NAME]`: the users of the embedded AWS who have only the permissions of their policies.
     pub local_users: IndexMap<String, LocalUserSection>,
 }
@@ -95,47 +91,4 @@ pub struct TargetSection {
     /// A role that is assumed with the credentials at hand.
     pub role_arn: Option<String>,
     pub account_id: Option<String>,
-}
-
-/// `[profiles.NAME]`: one policy parameter.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProfileSection {
-    pub policy: Option<String>,
-    pub tier: Option<Tier>,
-    pub tags: Option<Tags>,
-}
-
-/// `[tables.NAME]`: one table. For a built-in name, what is written overrides or adds to its layout.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TableSection {
-    pub name: Option<String>,
-    pub partition_key: Option<Attribute>,
-    pub sort_key: Option<Attribute>,
-    /// `ttl_attribute = false` wants TTL off.
-    pub ttl_attribute: Option<Ttl>,
-    pub billing_mode: Option<BillingMode>,
-    pub read_capacity: Option<i64>,
-    pub write_capacity: Option<i64>,
-    pub encryption: Option<Encryption>,
-    pub point_in_time_recovery: Option<bool>,
-    pub deletion_protection: Option<bool>,
-    pub table_class: Option<Class>,
-    pub tags: Option<Tags>,
-    pub indexes: Option<IndexMap<String, IndexSection>>,
-}
-
-/// A billing mode, in AWS's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BillingMode {
-    PayPerRequest,
-    Provisioned,
-}
-
-/// `[tables.NAME.indexes.INDEX]`: one global secondary index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexSection {
-    pub partition_key: Attribute,
-    pub sort_key: Option<Attribute>,
-    /// ALL when left out.
-    pub projection: Option<Projection>,
 }

@@ -8,13 +8,16 @@ mod verify;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::diagnostic::Source;
+use crate::kind::{Address, DesiredResource, KindId};
 use crate::manifest::cases_file;
 use crate::reconcile::{Pass, Plan};
-use crate::resource::{Address, DesiredResource, Kind, digest};
+use crate::resource::digest;
 use crate::review::{Material, Materials, Place, Review};
 
 /// The version of the file's format.
@@ -73,7 +76,7 @@ impl SavedMaterials {
     /// Returns what is saved of the materials; `policies` are the policy files as the manifest has them.
     pub fn new(materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
         let of = materials.of.iter().map(|(address, material)| {
-            let policy = policies.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter).cloned();
+            let policy = policies.get(&address.key).filter(|_| address.kind == KindId::Policy).cloned();
             (address.clone(), SavedMaterial { line: material.place.as_ref().map(|place| place.line), policy })
         });
         let cases = materials.of.values().filter_map(|material| material.cases.as_ref());
@@ -111,6 +114,15 @@ pub struct SavedConnection {
 }
 
 impl SavedTarget {
+    /// Gives each resource of the plan the layout of what is desired.
+    fn lay_out(&mut self) {
+        let layouts: HashMap<&Address, &DesiredResource> =
+            self.desired.iter().map(|desired| (desired.address(), desired)).collect();
+        for resource in &mut self.plan.resources {
+            resource.layout = layouts.get(&resource.address).and_then(|desired| desired.layout()).map(Box::new);
+        }
+    }
+
     /// Returns a pass as it is saved.
     pub fn new(connection: SavedConnection, pass: &Pass, review: &Review) -> Self {
         Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone(), review: review.clone() }
@@ -164,7 +176,7 @@ impl PlanFile {
             (address.clone(), Material { place, policy: policy.map(|path| path.display().to_string()), cases })
         });
         let of: BTreeMap<Address, Material> = of.collect();
-        let profiles = of.keys().filter(|address| address.kind == Kind::PolicyParameter);
+        let profiles = of.keys().filter(|address| address.kind == KindId::Policy);
         Materials { profiles: profiles.map(|address| address.key.clone()).collect(), tables: tables.clone(), of }
     }
 
@@ -200,8 +212,9 @@ impl PlanFile {
         if document["digest"].as_str() != Some(&digest_of(&document)) {
             return Err(Unusable::Edited);
         }
-        let file: Self =
+        let mut file: Self =
             serde_json::from_value(document).map_err(|error| Unusable::Unreadable { why: error.to_string() })?;
+        file.targets.iter_mut().for_each(SavedTarget::lay_out);
         file.verify().map_err(|why| Unusable::Impossible { why })?;
         Ok(file)
     }

@@ -5,17 +5,18 @@ mod diff;
 mod estimate;
 pub mod guard;
 mod observe;
+mod order;
 mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
+use crate::kind::DesiredResource;
 use crate::provider::{Execute, Observe};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::interrupt::{Cause, Interrupt};
-use crate::resource::{DesiredResource, Observed, ObservedResource, Pair};
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -38,16 +39,16 @@ pub async fn plan(
     desired: &[DesiredResource],
     scope: Scope,
 ) -> Result<Pass, CallError> {
-    let strays = match &scope.ownership {
-        Some(key) if scope.prune => observe::strays(provider, &target.policy_root, desired, key, &scope).await,
-        _ => observe::Strays::default(),
+    let unlisted = match &scope.ownership {
+        Some(key) if scope.prune => observe::unlisted(provider, &target.policy_root, desired, key, &scope).await,
+        _ => observe::Unlisted::default(),
     };
     let chosen = desired.iter().filter(|resource| scope.holds(resource.address())).cloned();
     let chosen = chosen.map(|resource| if scope.adopt { resource.adopted() } else { resource });
-    let desired = chosen.chain(strays.owned).collect();
+    let desired = chosen.chain(unlisted.owned).collect();
     let mut pass = look(provider, target, desired, scope).await?;
-    pass.plan.unmanaged = strays.unmanaged;
-    pass.plan.unlisted = strays.unlisted;
+    pass.plan.unmanaged = unlisted.unmanaged;
+    pass.plan.unlisted = unlisted.gaps;
     Ok(pass)
 }
 
@@ -77,23 +78,13 @@ pub async fn look(
 /// Returns what was planned of a resource that was not there, or could not be read: it follows from what is desired alone. Of one that
 /// is there it does not.
 pub fn foreseen(desired: &DesiredResource, planned: &ResourcePlan, scope: &Scope) -> Option<ResourcePlan> {
-    fn observed<T>(planned: &ResourcePlan) -> Option<Observed<T>> {
-        match &planned.seen {
-            Seen::Absent => Some(Observed::Absent),
-            // Its message is AWS's, and not foreseen.
-            Seen::Unknown => planned.gaps.first().cloned().map(Observed::Unknown),
-            Seen::Present(_) => None,
-        }
-    }
-    let observed = match desired {
-        DesiredResource::Policy(policy) => {
-            ObservedResource::Policy(Pair { desired: policy, observed: observed(planned)? })
-        }
-        DesiredResource::Table(table) => {
-            ObservedResource::Table(Box::new(Pair { desired: table, observed: observed(planned)? }))
-        }
+    let gap = match &planned.seen {
+        Seen::Absent => None,
+        // Its message is AWS's, and not foreseen.
+        Seen::Unknown => Some(planned.gaps.first().cloned()?),
+        Seen::Present(_) => return None,
     };
-    Some(diff::resource(&observed, scope.intent))
+    Some(diff::resource(&desired.without_live(gap), scope.intent))
 }
 
 /// Carries out a plan, then observes again to see whether live is now as desired.

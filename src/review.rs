@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::FieldValue;
 use crate::diagnostic::{Faults, Source};
+use crate::kind::policy_parameter::PolicyStep;
+use crate::kind::{Address, KindId, Step};
 use crate::policy::cases::{self, Expected, judge};
 use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{Direction, Meaning, Policy, meaning, parse};
 use crate::reconcile::{Action, Plan, ResourcePlan};
-use crate::resource::policy_parameter::PolicyStep;
-use crate::resource::{Address, Kind, Step};
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     let material = materials.of.get(&resource.address);
     let mut remarks = Remarks { source: material.and_then(|material| material.place.clone()), ..Remarks::default() };
     let profile = &resource.address.key;
-    if resource.action == Action::Delete && resource.address.kind == Kind::PolicyParameter {
+    if resource.action == Action::Delete && resource.address.kind == KindId::Policy {
         // A profile without a policy lets nobody in.
         let words = format!("nobody gets {profile} any more");
         remarks.means.push(Meaning { direction: Direction::Closes, words });
@@ -151,7 +151,7 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
 fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
     // What is left alone or refused means nothing for anyone.
     let written = matches!(resource.action, Action::Create | Action::Update);
-    if resource.address.kind != Kind::PolicyParameter || !written {
+    if resource.address.kind != KindId::Policy || !written {
         return None;
     }
     let created = resource.steps.iter().find_map(|step| match step {

@@ -12,7 +12,7 @@ use sentinel::manifest::{check_account, check_region, check_role, conform};
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::report::output::{Body, Part, Shown};
 use sentinel::report::{guard, text, without_colour};
-use sentinel::resource::policy_parameter::check_root;
+use sentinel::kind::policy_parameter::check_root;
 use serde_json::Value;
 
 /// A plan with something of everything.
@@ -108,7 +108,7 @@ fn admitted(file: &PlanFile) {
             assert_eq!(conform(desired, &target.policy_root), Ok(()));
             let address = desired.address();
             let name = desired.name();
-            assert!(desired.as_table().is_some() || name == format!("{}/{}", target.policy_root, address.key));
+            assert!(desired.of::<sentinel::kind::table::Table>().is_some() || name == format!("{}/{}", target.policy_root, address.key));
         }
     }
 }

@@ -8,13 +8,13 @@ use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
 use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
+use crate::kind::policy_parameter::PolicyParameter;
 use crate::policy::explain::{WouldAllow, explain};
 use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
 use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Caller;
-use crate::resource::policy_parameter::PolicyParameter;
 
 /// A profile's gate: its policy, and the tables that hold what can open it.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::resource::policy_parameter;
+use crate::kind::policy_parameter;
 
 /// A shell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

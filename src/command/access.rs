@@ -29,13 +29,13 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::files;
+use crate::kind::table;
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
-use crate::resource::table;
 
 pub(super) use held::internal;
 
@@ -120,7 +120,7 @@ pub(super) struct Table {
 impl Site {
     /// Returns the profile of the manifest that was most likely meant by a name that is none.
     pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
-        let known: Vec<&str> = self.manifest.profiles.keys().map(String::as_str).collect();
+        let known: Vec<&str> = self.manifest.sections.profiles.keys().map(String::as_str).collect();
         closest(name, &known).filter(|known| *known != name)
     }
 
@@ -201,14 +201,14 @@ impl Site {
                 .map_err(|invalid| Error::usage(format!("{variable}: {}", invalid.problem), invalid.help))?;
             return Ok(of(&name, format!("from {variable}")));
         }
-        let known = self.manifest.tables.contains_key(builtin.key());
+        let known = self.manifest.sections.tables.contains_key(builtin.key());
         let source = if known { "from the manifest" } else { "the default name" };
         Ok(Table { named: false, ..of(self.known_table(builtin), source.to_owned()) })
     }
 
     /// Returns the name that the manifest gives a table, or its default one.
     fn known_table(&self, builtin: Builtin) -> &str {
-        let named = self.manifest.tables.get(builtin.key()).and_then(|section| section.name.as_deref());
+        let named = self.manifest.sections.tables.get(builtin.key()).and_then(|section| section.name.as_deref());
         named.unwrap_or(builtin.default_name())
     }
 

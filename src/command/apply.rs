@@ -9,10 +9,10 @@ use super::pass::{Attempt, Destination, Planned, TARGETS, scope};
 use super::{plan, saved};
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
+use crate::kind::Waiting;
 use crate::provider::Writer;
 use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan, Verification, guard};
 use crate::report::{json, text};
-use crate::resource::table::Waiting;
 use crate::review::Review;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {

@@ -36,7 +36,7 @@ fn with_candidates(command: clap::Command) -> clap::Command {
         let values: fn() -> Vec<String> = match arg.get_long().unwrap_or(arg.get_id().as_str()) {
             "profile" if new => aws_profiles,
             "aws-profile" | "credentials-profile" => aws_profiles,
-            "profile" => || manifest().profiles.keys().cloned().collect(),
+            "profile" => || manifest().sections.profiles.keys().cloned().collect(),
             "only" | "exclude" => addresses,
             "target" => || manifest().targets.keys().cloned().collect(),
             "table" | "request-table" | "breakglass-table" | "session-table" if !new => tables,
@@ -67,8 +67,8 @@ fn manifest() -> Manifest {
 
 fn addresses() -> Vec<String> {
     let manifest = manifest();
-    let profiles = manifest.profiles.keys().map(|key| format!("profiles.{key}"));
-    let tables = manifest.tables.keys().map(|key| format!("tables.{key}"));
+    let profiles = manifest.sections.profiles.keys().map(|key| format!("profiles.{key}"));
+    let tables = manifest.sections.tables.keys().map(|key| format!("tables.{key}"));
     profiles.chain(tables).chain([String::from("profiles.*"), String::from("tables.*")]).collect()
 }
 
@@ -76,7 +76,7 @@ fn tables() -> Vec<String> {
     let name = |(key, table): (&String, &manifest::TableSection)| {
         table.name.clone().or_else(|| Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned()))
     };
-    manifest().tables.iter().filter_map(name).collect()
+    manifest().sections.tables.iter().filter_map(name).collect()
 }
 
 /// Returns the AWS profiles of this machine; on a thread of its own, for whoever waits for nothing.

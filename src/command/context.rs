@@ -9,10 +9,11 @@ use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::error::Error;
 use crate::files;
+use crate::kind::KindId;
+use crate::kind::table::Table;
 use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
 use crate::provider::{Region, known_region};
 use crate::report::{LiveProgress, Terminal};
-use crate::resource::Kind;
 use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
@@ -53,7 +54,7 @@ impl Project {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
-            let section = manifest.profiles.get(&address.key).filter(|_| address.kind == Kind::PolicyParameter);
+            let section = manifest.sections.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
             let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
             let cases = policy.as_deref().map(manifest::cases_file);
             let cases = cases.and_then(|path| {
@@ -63,10 +64,10 @@ impl Project {
             let policy = policy.map(|path| path.display().to_string());
             (address.clone(), Material { place, policy, cases })
         });
-        let tables = self.loaded.desired.iter().filter_map(|one| one.as_table());
+        let tables = self.loaded.desired.iter().filter_map(|one| one.of::<Table>());
         Materials {
             of: of.collect(),
-            profiles: manifest.profiles.keys().cloned().collect(),
+            profiles: manifest.sections.profiles.keys().cloned().collect(),
             tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
         }
     }

@@ -7,8 +7,8 @@ use super::pass::{Chosen, scope};
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
+use crate::kind::DesiredResource;
 use crate::report::json;
-use crate::resource::DesiredResource;
 use crate::resource::record_key::Role;
 
 /// The policies for one use, under the role's name where there are several roles.

@@ -14,15 +14,16 @@ use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::{Found, ParameterType, Tier, check_profile, profile_of};
+use crate::kind::table::{Table, Ttl};
+use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
 use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection, is_uniform};
 use crate::policy;
 use crate::provider::{Observe, Reader};
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, ImportedResource, Warning, render};
 use crate::report::json;
-use crate::resource::policy_parameter::{Found, ParameterType, Tier, check_profile, profile_of};
-use crate::resource::table::{Table, Ttl};
-use crate::resource::{Address, Desired, Observed, Tags};
+use crate::resource::{Observed, Tags};
 
 /// What is to be written: the manifest, and the policies by the path of their file.
 #[derive(Debug, Default)]
@@ -118,9 +119,9 @@ impl Import {
             self.warn(&name, format!("named without its content, which is no valid policy ({first})"));
             None
         };
-        let address = Address::profile(profile.clone()).to_string();
+        let address = Address::new(KindId::Policy, profile.clone()).to_string();
         self.resources.push(ImportedResource { address, name, file });
-        self.manifest.profiles.insert(profile, section);
+        self.manifest.sections.profiles.insert(profile, section);
     }
 
     /// Returns a file for a profile; some file systems take `Dev` and `dev` for the same.
@@ -135,10 +136,12 @@ impl Import {
     async fn tables(&mut self, reader: &Reader, named: &[String]) -> Result<(), Error> {
         let builtin = || Builtin::ALL.map(|builtin| builtin.default_name().to_owned()).to_vec();
         let names: IndexSet<String> = if named.is_empty() { builtin() } else { named.to_vec() }.into_iter().collect();
-        let wishes: Vec<Desired<Table>> = names.iter().map(|name| everything_of(name)).collect();
-        let looks = futures_util::future::join_all(wishes.iter().map(|wish| reader.table(wish))).await;
-        for (name, observed) in names.into_iter().zip(looks) {
-            match observed {
+        let wanted: Vec<Desired<Table>> = names.iter().map(|name| everything_of(name)).collect();
+        let reads = wanted.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
+        let found = futures_util::future::join_all(reads).await.into_iter().flatten();
+        for (name, (_, observed)) in names.into_iter().zip(found) {
+            let ObservedResource::Table(pair) = observed else { continue };
+            match pair.observed {
                 Observed::Absent if named.is_empty() => {}
                 Observed::Absent => {
                     let message = format!("there is no table {name}");
@@ -161,9 +164,9 @@ impl Import {
                         self.warn(&name, why);
                     }
                     let (key, section) = TableSection::of_live(&name, &live.state);
-                    let address = Address::table(key.clone()).to_string();
+                    let address = Address::new(KindId::Table, key.clone()).to_string();
                     self.resources.push(ImportedResource { address, name, file: None });
-                    self.manifest.tables.insert(key, section);
+                    self.manifest.sections.tables.insert(key, section);
                 }
             }
         }
@@ -218,5 +221,5 @@ fn everything_of(name: &str) -> Desired<Table> {
         ..Table::default()
     };
     let ownership = AwsSection::default().ownership_key();
-    Desired { ownership, ..Desired::new(Address::table(name), name, managed) }
+    Desired { ownership, ..Desired::new(Address::new(KindId::Table, name), name, managed) }
 }

@@ -110,11 +110,11 @@ fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
     manifest.aws.region = context.global.region.clone();
     manifest.aws.profile = context.global.aws_profile.clone();
     for profile in request.profiles {
-        manifest.profiles.insert(profile.clone(), ProfileSection::default());
+        manifest.sections.profiles.insert(profile.clone(), ProfileSection::default());
     }
     for (builtin, name) in &request.tables {
         let name = name.filter(|name| *name != builtin.default_name()).map(str::to_owned);
-        manifest.tables.insert(builtin.key().to_owned(), TableSection { name, ..TableSection::default() });
+        manifest.sections.tables.insert(builtin.key().to_owned(), TableSection { name, ..TableSection::default() });
     }
     manifest
 }

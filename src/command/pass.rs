@@ -10,10 +10,11 @@ use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
 use crate::document::closest;
 use crate::error::Error;
+use crate::kind::DesiredResource;
+use crate::kind::table::Table;
 use crate::manifest::{AwsSection, TargetSection};
 use crate::provider::{Connection, Reader, Region};
 use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
-use crate::resource::DesiredResource;
 use crate::resource::call::Class;
 use crate::resource::pacer::Pace;
 use crate::review::Review;
@@ -140,7 +141,7 @@ impl Context {
         let users = if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         for Chosen { name, aws, role_arn } in self.chosen(project, picked)? {
             let Some(region) = self.region(&aws).await else {
-                return Err(no_region(project.loaded.desired.iter().any(|one| one.as_table().is_some())));
+                return Err(no_region(project.loaded.desired.iter().any(|one| one.of::<Table>().is_some())));
             };
             let local = self.local_folder(&project.folder).map(|folder| match &name {
                 // Each target is an account of its own, so each has a store of its own.

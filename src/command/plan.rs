@@ -125,7 +125,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         SavedTarget::new(connection, &planned.pass, &planned.review)
     });
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
-    let policies = project.loaded.manifest.profiles.iter();
+    let policies = project.loaded.manifest.sections.profiles.iter();
     let policies: BTreeMap<String, String> =
         policies.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect();
     let materials = SavedMaterials::new(&project.materials(), &policies);

@@ -117,7 +117,7 @@ fn whole(path: &Path) -> PathBuf {
 /// Returns the policies of the manifest that have cases, each once.
 fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error> {
     let project = context.project(manifest)?;
-    let named = project.loaded.manifest.profiles.values().filter_map(|profile| profile.policy.as_ref());
+    let named = project.loaded.manifest.sections.profiles.values().filter_map(|profile| profile.policy.as_ref());
     let mut found: Vec<PathBuf> = Vec::new();
     for policy in named {
         let path = project.policy_path(policy);

@@ -15,11 +15,12 @@ use super::plan;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::error::{Error, Exit};
+use crate::kind::{Address, DesiredResource, Presence};
 use crate::planfile::{PlanFile, SavedTarget};
 use crate::provider::Region;
 use crate::reconcile::guard::{self, Refusal};
 use crate::reconcile::{self, Pass, Plan, Target};
-use crate::resource::{Address, DesiredResource, Presence, digest};
+use crate::resource::digest;
 use crate::review::{Materials, Review};
 
 /// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
@@ -163,7 +164,7 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
 
 /// Returns whether a resource should be gone.
 fn is_gone(one: &DesiredResource) -> bool {
-    one.as_policy().is_some_and(|policy| policy.presence == Presence::Absent)
+    one.presence() == Presence::Absent
 }
 
 /// Says which resources the manifest wants otherwise than the plan, which does what was saved.

@@ -5,13 +5,13 @@ use super::pass::{Planned, scope};
 use super::plan;
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
+use crate::kind::KindId;
+use crate::kind::policy_parameter::profile_of;
 use crate::manifest::{Builtin, Manifest, TableSection};
-use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus};
-use crate::resource::policy_parameter::profile_of;
-use crate::resource::{Gap, Kind};
+use crate::resource::Gap;
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
@@ -64,7 +64,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     let check_tables = args.check_tables.unwrap_or(true);
     if check_tables {
         let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
-        manifest.tables.extend(tables);
+        manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
     if context.region(&manifest.aws).await.is_none() {
@@ -126,7 +126,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),
         parameters: plan
-            .of_kind(Kind::PolicyParameter)
+            .of_kind(KindId::Policy)
             .map(|resource| ParameterStatus {
                 name: resource.name.clone(),
                 profile: resource.label.clone(),
@@ -139,7 +139,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
             .collect(),
         parameters_unknown: None,
         tables: plan
-            .of_kind(Kind::Table)
+            .of_kind(KindId::Table)
             .map(|resource| TableStatus {
                 name: resource.name.clone(),
                 key: resource.address.key.clone(),

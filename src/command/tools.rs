@@ -15,10 +15,12 @@ use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::explain::{self, Entry};
 use crate::files;
+use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::table::Table;
+use crate::kind::{Address, KindId};
 use crate::policy::{Effect, parse};
 use crate::report::picture::{Graph, Link};
 use crate::report::{explained, json};
-use crate::resource::Address;
 
 /// The variable by which a shell asks for completions.
 pub(super) const COMPLETE: &str = "SENTINEL_COMPLETE";
@@ -124,8 +126,8 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
 fn links(project: &Project) -> Vec<Link> {
     let mut links = Vec::new();
     let desired = &project.loaded.desired;
-    let tables: Vec<_> = desired.iter().filter_map(|one| one.as_table()).collect();
-    for policy in desired.iter().filter_map(|one| one.as_policy()) {
+    let tables: Vec<_> = desired.iter().filter_map(|one| one.of::<Table>()).collect();
+    for policy in desired.iter().filter_map(|one| one.of::<PolicyParameter>()) {
         let content = policy.managed.content.as_deref().unwrap_or_default();
         let read = parse(&Source::new(policy.name.clone(), content), &mut Faults::default());
         for rule in read.iter().flat_map(|policy| &policy.rules) {
@@ -134,7 +136,8 @@ fn links(project: &Project) -> Vec<Link> {
                 continue;
             }
             let mut lead = |table: &str, why: &str| {
-                let found = tables.iter().find(|one| one.name == table || one.address == Address::table(table));
+                let found =
+                    tables.iter().find(|one| one.name == table || one.address == Address::new(KindId::Table, table));
                 if let Some(found) = found {
                     let link = (policy.address.clone(), found.address.clone(), why.to_owned());
                     if !links.contains(&link) {

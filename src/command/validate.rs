@@ -8,13 +8,15 @@ use super::context::{Context, Project};
 use crate::cli::ManifestArgs;
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::table::Table;
 use crate::policy::{cases, parse};
 use crate::report::json;
 
 /// Reports every fault of the cases that are kept beside policies.
 fn check_cases(project: &Project) -> Result<(), Error> {
     let mut faults = Faults::default();
-    let contents = project.loaded.desired.iter().filter_map(|one| one.as_policy());
+    let contents = project.loaded.desired.iter().filter_map(|one| one.of::<PolicyParameter>());
     let contents: BTreeMap<_, _> =
         contents.filter_map(|one| Some((&one.address, one.managed.content.as_deref()?))).collect();
     let mut seen = BTreeSet::new();
@@ -34,7 +36,7 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
     let project = context.project(&args.file)?;
     check_cases(&project)?;
     let desired = &project.loaded.desired;
-    let tables = desired.iter().filter(|one| one.as_table().is_some()).count();
+    let tables = desired.iter().filter(|one| one.of::<Table>().is_some()).count();
     let profiles = desired.len() - tables;
     let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let targets = project.loaded.manifest.targets.len();

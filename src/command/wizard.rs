@@ -16,12 +16,13 @@ use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::{Found, check_profile, profile_of};
+use crate::kind::table::Table;
+use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
 use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, ProfileSection, TableSection, check_region};
 use crate::provider::{Observe, Region, aws_profiles};
 use crate::report::json;
-use crate::resource::policy_parameter::{Found, check_profile, profile_of};
-use crate::resource::table::Table;
-use crate::resource::{Address, Desired, Observed};
+use crate::resource::Observed;
 
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
@@ -58,10 +59,10 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
         AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
     manifest.policy_root = Some(root).filter(|root| root != DEFAULT_ROOT);
     for profile in &profiles {
-        manifest.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
+        manifest.sections.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
     }
     for builtin in &tables {
-        manifest.tables.insert(builtin.key().to_owned(), TableSection::default());
+        manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
     }
     wizard.write(&import)
 }
@@ -133,12 +134,14 @@ impl Wizard<'_> {
             users: Users::default(),
         };
         let (reader, _) = self.context.connect(&destination, root).await?;
-        let wish =
-            |builtin: Builtin| Desired::new(Address::table(builtin.key()), builtin.default_name(), Table::default());
+        let wish = |builtin: Builtin| {
+            Desired::new(Address::new(KindId::Table, builtin.key()), builtin.default_name(), Table::default())
+        };
+        let wishes = Builtin::ALL.map(wish);
         let work = async {
             let caller = reader.identify().await?;
-            let wishes = Builtin::ALL.map(wish);
-            let tables = future::join_all(wishes.iter().map(|wish| reader.table(wish)));
+            let reads = wishes.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
+            let tables = future::join_all(reads);
             Ok((caller, future::join(reader.discover(root), tables).await))
         };
         let note = |text: String| self.context.terminal.note(&text);
@@ -155,8 +158,9 @@ impl Wizard<'_> {
             Ok(policies) => live.policies = policies,
             Err(error) => note(format!("The live policies were not read: {error}\n")),
         }
-        for (builtin, observed) in Builtin::ALL.into_iter().zip(tables) {
-            match observed {
+        for (builtin, (_, observed)) in Builtin::ALL.into_iter().zip(tables.into_iter().flatten()) {
+            let ObservedResource::Table(pair) = observed else { continue };
+            match pair.observed {
                 Observed::Present(_) => live.tables.push(builtin),
                 Observed::Unknown(gap) => {
                     note(format!("The table {} was not read: {}\n", builtin.default_name(), gap.message));

@@ -1,4 +1,5 @@
-//! The SQLite file beside dynoxide's own: parameters, and what the rules need to remember of tables.
+//! The SQLite file beside dynoxide's own: parameters, what the rules need to remember of tables, and the objects of the other
+//! services.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -6,7 +7,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::Failure;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS tables (name TEXT PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
@@ -27,7 +32,15 @@ CREATE TABLE IF NOT EXISTS tags (
     value TEXT NOT NULL,
     PRIMARY KEY (name, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objects (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
 ";
+/// How many tables the schema has.
+const TABLES: usize = 4;
 
 /// A connection, one at a time in this process; SQLite's own locks keep processes apart.
 #[derive(Debug)]
@@ -55,7 +68,7 @@ impl Store {
         // what it had not committed.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        if schema(&connection)?.len() < 3 {
+        if schema(&connection)?.len() < TABLES {
             connection.execute_batch(SCHEMA)?;
         }
         Ok(Self(Mutex::new(connection)))
@@ -80,6 +93,38 @@ impl Store {
         transaction.commit()?;
         Ok(result)
     }
+}
+
+fn unreadable(error: serde_json::Error) -> Failure {
+    Failure::internal(&error.to_string())
+}
+
+/// Returns an object of a kind.
+pub(super) fn object<T: DeserializeOwned>(store: &Connection, kind: &str, name: &str) -> Result<Option<T>, Failure> {
+    let mut statement = store.prepare_cached("SELECT state FROM objects WHERE kind = ? AND name = ?")?;
+    let state: Option<String> = statement.query_row([kind, name], |row| row.get(0)).optional()?;
+    state.map(|state| serde_json::from_str(&state).map_err(unreadable)).transpose()
+}
+
+/// Returns all objects of a kind, by name.
+pub(super) fn objects<T: DeserializeOwned>(store: &Connection, kind: &str) -> Result<Vec<(String, T)>, Failure> {
+    let mut statement = store.prepare_cached("SELECT name, state FROM objects WHERE kind = ? ORDER BY name")?;
+    let rows = statement.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    let rows = rows.collect::<Result<Vec<(String, String)>, _>>()?;
+    rows.into_iter().map(|(name, state)| Ok((name, serde_json::from_str(&state).map_err(unreadable)?))).collect()
+}
+
+/// Keeps an object.
+pub(super) fn keep<T: Serialize>(store: &Connection, kind: &str, name: &str, object: &T) -> Result<(), Failure> {
+    let state = serde_json::to_string(object).map_err(unreadable)?;
+    store.execute("INSERT OR REPLACE INTO objects (kind, name, state) VALUES (?, ?, ?)", params![kind, name, state])?;
+    Ok(())
+}
+
+/// Removes an object.
+pub(super) fn remove(store: &Connection, kind: &str, name: &str) -> Result<(), Failure> {
+    store.execute("DELETE FROM objects WHERE kind = ? AND name = ?", params![kind, name])?;
+    Ok(())
 }
 
 /// Opens a database that is there, in the way that SQLite's documentation recommends for files from elsewhere ("Defense
@@ -244,7 +289,7 @@ mod tests {
         drop(Store::open(&path).unwrap());
         Connection::open(&path).unwrap().execute_batch("DROP TABLE tags").unwrap();
         let store = Store::open(&path).unwrap();
-        assert_eq!(store.read(schema).unwrap().len(), 3);
+        assert_eq!(store.read(schema).unwrap().len(), TABLES);
     }
 
     #[test]

@@ -1,13 +1,10 @@
 //! From desired state back to the manifest that says it, so that desired state from elsewhere can do no more than a manifest.
 
-use indexmap::IndexMap;
-
 use super::resolve::resolve_given;
-use super::{AwsSection, BillingMode, IndexSection, Manifest, OwnershipTag, ProfileSection, TableSection, parse};
+use super::{AwsSection, Manifest, OwnershipTag, parse};
 use crate::diagnostic::{Faults, Source};
-use crate::resource::policy_parameter::{PolicyParameter, check_below};
-use crate::resource::table::{Billing, Table};
-use crate::resource::{Address, Desired, DesiredResource, Presence, Tags, check_tag_key};
+use crate::document::Folder;
+use crate::kind::{DesiredResource, Presence, Said};
 
 /// Checks that desired state is what some manifest with this policy root says, or what pruning below the root would delete.
 ///
@@ -19,113 +16,25 @@ use crate::resource::{Address, Desired, DesiredResource, Presence, Tags, check_t
 /// Says what no manifest could say.
 pub fn conform(desired: &DesiredResource, root: &str) -> Result<(), String> {
     let address = desired.address();
-    if let Some(policy) = desired.as_policy().filter(|policy| policy.presence == Presence::Absent) {
-        return absent(policy, root);
+    if desired.presence() == Presence::Absent {
+        return desired.check_removal(root);
     }
-    let (manifest, content) = match desired {
-        DesiredResource::Policy(policy) => (of_policy(policy, root), policy.managed.content.as_deref()),
-        DesiredResource::Table(table) => (of_table(table, root), None),
-    };
+    let Said { sections, files, tags, ownership, adopt } = desired.said();
+    let ownership_tag = Some(ownership.map_or(OwnershipTag::Off, OwnershipTag::Key));
+    let aws = AwsSection { tags, ownership_tag, ..AwsSection::default() };
+    let manifest = Manifest { aws, policy_root: Some(root.to_owned()), sections, ..Manifest::default() };
     let source = Source::new("the plan", manifest.to_toml());
     let mut faults = Faults::default();
     let parsed = parse(&source, &mut faults);
-    let loaded = resolve_given(parsed, content.unwrap_or_default(), &mut faults);
+    let loaded = resolve_given(parsed, Folder::given(files), &mut faults);
     if let Some(fault) = faults.into_sorted().first() {
         return Err(format!("{address}: {}", fault.message));
     }
-    let said = loaded.desired.into_iter().next().map(|said| if adopts(desired) { said.adopted() } else { said });
+    let said = loaded.desired.into_iter().next().map(|said| if adopt { said.adopted() } else { said });
     if said.as_ref() == Some(desired) {
         return Ok(());
     }
     Err(format!("{address}: no manifest says what is desired of it"))
-}
-
-/// Returns whether a resource is to be given the ownership tag.
-fn adopts(desired: &DesiredResource) -> bool {
-    match desired {
-        DesiredResource::Policy(policy) => policy.adopt,
-        DesiredResource::Table(table) => table.adopt,
-    }
-}
-
-/// Checks a parameter that should be gone: one below the root, which carries the ownership tag.
-fn absent(policy: &Desired<PolicyParameter>, root: &str) -> Result<(), String> {
-    let Desired { address, name, ownership, .. } = policy;
-    let refused = |why: String| Err(format!("{address}: {why}"));
-    let Some(key) = ownership else { return refused(String::from("nothing says that sentinel created it")) };
-    if let Err(invalid) = check_tag_key(key).and_then(|()| check_below(name, root)) {
-        return refused(invalid.problem);
-    }
-    let bare = Desired::new(Address::profile(address.key.clone()), name.clone(), PolicyParameter::default());
-    let expected = Desired { presence: Presence::Absent, ownership: Some(key.clone()), ..bare };
-    if expected != *policy || *name != format!("{root}/{}", address.key) {
-        return refused(String::from("what is to be deleted is not what pruning deletes"));
-    }
-    Ok(())
-}
-
-/// Returns `[aws]` that gives the tags and the ownership tag.
-fn aws(tags: Option<Tags>, ownership: Option<&String>) -> AwsSection {
-    let ownership_tag = Some(ownership.map_or(OwnershipTag::Off, |key| OwnershipTag::Key(key.clone())));
-    AwsSection { tags, ownership_tag, ..AwsSection::default() }
-}
-
-/// Returns the tags that `[aws]` has to give where the resource's own section manages none.
-fn shared(managed: Option<&Tags>, initial: Option<&Tags>, ownership: Option<&String>) -> Option<Tags> {
-    let initial = initial.filter(|_| managed.is_none())?;
-    let own = initial.iter().filter(|(key, _)| Some(*key) != ownership);
-    Some(own.map(|(key, value)| (key.clone(), value.clone())).collect())
-}
-
-fn of_policy(policy: &Desired<PolicyParameter>, root: &str) -> Manifest {
-    let PolicyParameter { content, parameter_type: _, tier, tags } = &policy.managed;
-    let file = policy.origin.clone().filter(|_| content.is_some());
-    let section = ProfileSection { policy: file, tier: *tier, tags: tags.clone() };
-    let shared = shared(tags.as_ref(), policy.initial.tags.as_ref(), policy.ownership.as_ref());
-    Manifest {
-        aws: aws(shared, policy.ownership.as_ref()),
-        policy_root: Some(root.to_owned()),
-        profiles: IndexMap::from([(policy.address.key.clone(), section)]),
-        ..Manifest::default()
-    }
-}
-
-fn of_table(table: &Desired<Table>, root: &str) -> Manifest {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        &table.managed;
-    let capacity = match billing {
-        Some(Billing::Provisioned(capacity)) => Some(*capacity),
-        Some(Billing::PayPerRequest) | None => None,
-    };
-    let index = |(name, index): (&String, &crate::resource::table::Index)| {
-        let (partition_key, sort_key) = (index.key.partition.clone(), index.key.sort.clone());
-        (name.clone(), IndexSection { partition_key, sort_key, projection: Some(index.projection.clone()) })
-    };
-    let section = TableSection {
-        name: Some(table.name.clone()),
-        partition_key: key.as_ref().map(|key| key.partition.clone()),
-        sort_key: key.as_ref().and_then(|key| key.sort.clone()),
-        ttl_attribute: ttl.clone(),
-        billing_mode: billing.map(|billing| match billing {
-            Billing::PayPerRequest => BillingMode::PayPerRequest,
-            Billing::Provisioned(_) => BillingMode::Provisioned,
-        }),
-        read_capacity: capacity.map(|capacity| capacity.read),
-        write_capacity: capacity.map(|capacity| capacity.write),
-        encryption: encryption.clone(),
-        point_in_time_recovery: *point_in_time_recovery,
-        deletion_protection: *deletion_protection,
-        table_class: *class,
-        tags: tags.clone(),
-        indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
-    };
-    let shared = shared(tags.as_ref(), table.initial.tags.as_ref(), table.ownership.as_ref());
-    Manifest {
-        aws: aws(shared, table.ownership.as_ref()),
-        policy_root: Some(root.to_owned()),
-        tables: IndexMap::from([(table.address.key.clone(), section)]),
-        ..Manifest::default()
-    }
 }
 
 #[cfg(test)]
@@ -133,9 +42,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::kind::policy_parameter::{ParameterType, PolicyParameter, Tier};
+    use crate::kind::table::{Billing, Capacity, Encryption, Table, Ttl};
+    use crate::kind::{Address, Desired, KindId};
     use crate::manifest::{Overrides, resolve};
-    use crate::resource::policy_parameter::{ParameterType, Tier};
-    use crate::resource::table::{Encryption, Ttl};
+    use crate::resource::Tags;
 
     const ROOT: &str = "/sentinel/policies";
     const POLICY: &str = "version: \"1\"\nrules:\n  - { name: r, effect: deny }\n";
@@ -240,9 +151,9 @@ projection = { include = ["what"] }
             Box::new(|one| one.initial.tags = Some(Tags::new())),
             Box::new(|one| one.managed.tags = Some(Tags::from([(String::from("created-by"), String::from("me"))]))),
             Box::new(|one| one.ownership = Some(String::from("aws:mine"))),
-            Box::new(|one| one.address = Address::profile("..")),
+            Box::new(|one| one.address = Address::new(KindId::Policy, "..")),
             Box::new(|one| {
-                one.address = Address::profile("a/b");
+                one.address = Address::new(KindId::Policy, "a/b");
                 one.name = format!("{ROOT}/a/b");
             }),
         ];
@@ -278,7 +189,7 @@ projection = { include = ["what"] }
         refused(6, &|one| one.initial.deletion_protection = Some(false));
         refused(6, &|one| one.origin = Some(String::from("x")));
         refused(5, &|one| {
-            let nothing = Some(Billing::Provisioned(crate::resource::table::Capacity { read: -1, write: 1 }));
+            let nothing = Some(Billing::Provisioned(Capacity { read: -1, write: 1 }));
             (one.managed.billing, one.initial.billing) = (nothing, nothing);
         });
     }
@@ -286,7 +197,7 @@ projection = { include = ["what"] }
     #[test]
     fn only_what_is_below_the_root_and_marked_is_deleted() {
         let gone = |key: &str, name: &str, ownership: Option<&str>| {
-            let bare = Desired::new(Address::profile(key), name, PolicyParameter::default());
+            let bare = Desired::new(Address::new(KindId::Policy, key), name, PolicyParameter::default());
             let ownership = ownership.map(str::to_owned);
             let desired = Desired { presence: Presence::Absent, ownership, ..bare };
             conform(&DesiredResource::Policy(Arc::new(desired)), ROOT)

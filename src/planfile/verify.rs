@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{PlanFile, SavedConnection, SavedMaterials, SavedTarget};
+use crate::kind::policy_parameter::{PolicyParameter, check_root};
+use crate::kind::{Address, DesiredResource, KindId, Presence};
 use crate::manifest::{check_account, check_region, check_role, check_target, conform};
 use crate::reconcile::{Intent, Plan, Target, foreseen};
 use crate::resource::caller::Caller;
-use crate::resource::policy_parameter::check_root;
-use crate::resource::{Address, DesiredResource, Invalid, Kind, Presence, check_tag_key};
+use crate::resource::{Invalid, check_tag_key};
 use crate::review::{Materials, Review};
 
 /// Returns the account that an ARN is of.
@@ -113,7 +114,7 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
     let SavedTarget { plan, desired, .. } = target;
     let scope = &plan.scope;
     let mut addresses: BTreeSet<&Address> = BTreeSet::new();
-    let mut names: BTreeSet<(Kind, &str)> = BTreeSet::new();
+    let mut names: BTreeSet<(KindId, &str)> = BTreeSet::new();
     for one in desired {
         let address = one.address();
         if !addresses.insert(address) || !names.insert((address.kind, one.name())) {
@@ -148,7 +149,7 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
 
 /// Checks that what a plan says of its resources follows from its own texts.
 fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -> Result<(), String> {
-    let present = target.desired.iter().filter_map(DesiredResource::as_policy);
+    let present = target.desired.iter().filter_map(DesiredResource::of::<PolicyParameter>);
     let other = present.filter(|policy| policy.presence == Presence::Present).find(|policy| {
         let file = saved.resources.get(&policy.address).and_then(|material| material.policy.as_ref());
         file != policy.origin.as_ref().filter(|_| policy.managed.content.is_some())

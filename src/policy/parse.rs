@@ -117,7 +117,7 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
         let reason = fields.get("reason").and_then(|entry| reader.string(&entry.node, "reason"));
         let mut session_table = None;
         if let Some(entry) = fields.get("session_table") {
-            session_table = reader.checked(&entry.node, "session_table", crate::resource::table::check_name);
+            session_table = reader.checked(&entry.node, "session_table", crate::resource::check_table_name);
             if effect.is_some_and(|effect| effect != Effect::RequireServerSession) {
                 let message = "`session_table` goes only with effect: require_server_session";
                 reader.fault(

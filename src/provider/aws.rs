@@ -1,6 +1,7 @@
 //! The provider that talks to AWS, or to what stands in for it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::meta::region::ProvideRegion;
@@ -17,14 +18,14 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
 use super::{Execute, Observe, bounded};
+use crate::kind::policy_parameter::{self, Found};
+use crate::kind::{Aws, Batch, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
+use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
-use crate::resource::caller::{self, Caller};
+use crate::resource::caller::{Caller, Identity};
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
-use crate::resource::policy_parameter::{self, Found, PolicyParameter};
-use crate::resource::table::{self, Table, Waiting};
 use crate::resource::traffic::Traffic;
-use crate::resource::{Desired, Observed, Step, StepOutcome};
 
 /// A region and where it was named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -129,49 +130,41 @@ fn embedded_user(aws_profile: Option<&str>) -> Credentials {
 /// Reads AWS. It cannot write.
 #[derive(Debug)]
 pub struct Reader {
-    ssm: policy_parameter::Client,
-    dynamodb: table::Client,
-    sts: caller::Client,
-    pacer: Pacer,
+    aws: Aws,
+    identity: Arc<Identity>,
 }
 
 impl Reader {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
+        let pacer = Arc::new(pacer);
         let config = Box::pin(settings(connection)).await;
-        Self {
-            ssm: policy_parameter::Client::new(&config),
-            dynamodb: table::Client::new(&config),
-            sts: caller::Client::new(&config),
-            pacer,
-        }
+        let identity = Arc::new(Identity::new(&config, &pacer));
+        Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity }
+    }
+
+    /// Lists the policy parameters under a path.
+    pub async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+        policy_parameter::discover(self.aws.policy_parameter(), root).await
     }
 }
 
 impl Observe for Reader {
     async fn identify(&self) -> Result<Caller, CallError> {
-        caller::identify(&self.sts, &self.pacer).await
+        self.identity.ask().await
     }
 
-    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
-        policy_parameter::observe(&self.ssm, &self.pacer, batch).await
+    async fn read<'a>(&self, batch: Batch<'a>) -> Vec<(usize, ObservedResource<'a>)> {
+        batch.observe(&self.aws).await
     }
 
-    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
-        table::observe(&self.dynamodb, &self.pacer, desired).await
+    async fn owned(&self, kind: KindId, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        self.aws.owned(kind, search).await
     }
 
-    async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
-        policy_parameter::discover(&self.ssm, &self.pacer, root).await
-    }
-
-    async fn owned(&self, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
-        policy_parameter::owned(&self.ssm, &self.pacer, root, key).await
-    }
-
-    async fn table_names(&self) -> Result<Vec<String>, CallError> {
-        table::names(&self.dynamodb, &self.pacer).await
+    async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {
+        self.aws.unlisted(search).await
     }
 }
 
@@ -194,33 +187,21 @@ impl Observe for Writer {
         self.reader.identify().await
     }
 
-    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
-        self.reader.policies(batch).await
+    async fn read<'a>(&self, batch: Batch<'a>) -> Vec<(usize, ObservedResource<'a>)> {
+        self.reader.read(batch).await
     }
 
-    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
-        self.reader.table(desired).await
+    async fn owned(&self, kind: KindId, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        self.reader.owned(kind, search).await
     }
 
-    async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
-        self.reader.discover(root).await
-    }
-
-    async fn owned(&self, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
-        self.reader.owned(root, key).await
-    }
-
-    async fn table_names(&self) -> Result<Vec<String>, CallError> {
-        self.reader.table_names().await
+    async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {
+        self.reader.unlisted(search).await
     }
 }
 
 impl Execute for Writer {
     async fn execute(&self, step: &Step) -> Result<StepOutcome, CallError> {
-        let reader = &self.reader;
-        match step {
-            Step::Policy(step) => policy_parameter::execute(&reader.ssm, &reader.pacer, step).await,
-            Step::Table(step) => table::execute(&reader.dynamodb, &reader.pacer, self.waiting, step).await,
-        }
+        self.reader.aws.execute(step, self.waiting).await
     }
 }

@@ -1,5 +1,6 @@
 //! What those who use the policies and tables need of AWS: policies, records, and credentials to release.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -9,11 +10,11 @@ use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
+use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
 use crate::resource::pacer::Pacer;
-use crate::resource::policy_parameter::{self, Found, PolicyParameter};
 use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST};
 use crate::resource::secret::Secret;
@@ -102,10 +103,10 @@ pub struct Issued {
 pub struct Gateway {
     config: SdkConfig,
     embedded: bool,
-    ssm: policy_parameter::Client,
+    parameters: ParameterApi,
     dynamodb: record::Client,
     sts: caller::Client,
-    pacer: Pacer,
+    pacer: Arc<Pacer>,
     profiles: OnceCell<ProfileSet>,
     /// The AWS profile that asks, if one does.
     asking: Option<String>,
@@ -115,6 +116,7 @@ impl Gateway {
     /// Loads credentials and settings; makes no AWS call.
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
+        let pacer = Arc::new(pacer);
         let embedded = connection.embedded.is_some();
         let mut asking = connection.aws_profile.clone();
         let mut config = Box::pin(settings(connection)).await;
@@ -133,7 +135,7 @@ impl Gateway {
             let _ = profiles.set(read);
         }
         Self {
-            ssm: policy_parameter::Client::new(&config),
+            parameters: ParameterApi::new(&config, &pacer),
             dynamodb: record::Client::new(&config),
             sts: caller::Client::new(&config),
             config,
@@ -168,12 +170,12 @@ impl Gateway {
 
     /// Reads the parameter of a policy.
     pub async fn policy(&self, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
-        policy_parameter::read(&self.ssm, &self.pacer, name).await
+        policy_parameter::read(&self.parameters, name).await
     }
 
     /// Lists the parameters under a path.
     pub async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
-        policy_parameter::discover(&self.ssm, &self.pacer, root).await
+        policy_parameter::discover(&self.parameters, root).await
     }
 
     /// Returns the records of a table.

@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde::Serialize;
 use tracing::Instrument;
 
+use super::order::Order;
 use super::plan::{Action, Plan, ResourcePlan};
 use super::{Pass, diff, observe};
 use crate::code::Code;
+use crate::kind::{Address, Step};
 use crate::provider::Execute;
+use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class};
 use crate::resource::interrupt::{Cause, Interrupt};
-use crate::resource::{Address, Kind, Step, StepOutcome};
 
 /// How a resource ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,24 +95,47 @@ pub trait Progress {
     fn done(&self, resource: &ResourcePlan, outcome: &Outcome);
 }
 
-/// Runs every resource's steps: kind after kind, and within a kind side by side.
+/// Runs every resource's steps: a resource after those that it depends on, everything else side by side.
 pub(super) async fn run(
     provider: &impl Execute,
     plan: &Plan,
     interrupt: &Interrupt,
     progress: &impl Progress,
 ) -> Vec<ResourceReport> {
-    let mut reports = Vec::new();
-    for kind in Kind::ALL {
-        let work = plan.of_kind(kind).enumerate().map(|(place, resource)| async move {
-            let span = tracing::debug_span!("resource", address = %resource.address);
-            (place, run_resource(provider, resource, interrupt, progress).instrument(span).await)
-        });
-        let mut ended: Vec<_> = stream::iter(work).buffer_unordered(kind.at_once()).collect().await;
-        ended.sort_by_key(|(place, _)| *place);
-        reports.extend(ended.into_iter().map(|(_, report)| report));
+    let mut order = Order::of(plan);
+    let mut reports: Vec<Option<ResourceReport>> = plan.resources.iter().map(|_| None).collect();
+    let mut running = FuturesUnordered::new();
+    loop {
+        while let Some(index) = order.start() {
+            let resource = &plan.resources[index];
+            let failed = order.failed(index, &reports).map(|on| resource_skipped(resource, on));
+            running.push(async move {
+                let span = tracing::debug_span!("resource", address = %resource.address);
+                match failed {
+                    Some(report) => {
+                        progress.done(resource, &report.outcome);
+                        (index, report)
+                    }
+                    None => (index, run_resource(provider, resource, interrupt, progress).instrument(span).await),
+                }
+            });
+        }
+        let Some((index, report)) = running.next().await else { break };
+        reports[index] = Some(report);
+        order.end(index);
     }
-    reports
+    reports.into_iter().flatten().collect()
+}
+
+fn resource_skipped(resource: &ResourcePlan, on: &Address) -> ResourceReport {
+    ResourceReport {
+        address: resource.address.clone(),
+        name: resource.name.clone(),
+        outcome: Outcome::Skipped { why: format!("it depends on {on}, which was not applied") },
+        steps_done: 0,
+        done: Vec::new(),
+        not_done: resource.steps.iter().filter(|step| !step.defers()).map(Step::describe).collect(),
+    }
 }
 
 async fn run_resource(

@@ -3,75 +3,62 @@
 use std::collections::BTreeSet;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::resource::{
-    Desired, Facts, Fields, Gap, Live, Observed, ObservedResource, Presence, Step, policy_parameter, table,
-};
+use crate::change::{Consent, FieldChange};
+use crate::kind::{Desired, Kind, Layout, ObservedResource, Pair, Presence, Settled, Step, Visitor};
+use crate::resource::{Facts, Fields, Gap, Live, Observed};
 
 /// Plans one resource.
 pub(super) fn resource(observed: &ObservedResource<'_>, intent: Intent) -> ResourcePlan {
-    match observed {
-        ObservedResource::Policy(pair) => {
-            let desired = pair.desired;
-            let steps = |steps: Vec<_>| steps.into_iter().map(Step::Policy).collect();
-            match (&pair.observed, desired.presence) {
-                (Observed::Absent, Presence::Absent) => plan(desired, Action::Unchanged, Facts::default()),
-                (Observed::Unknown(gap), Presence::Absent) => unknown(desired, gap, Vec::new()),
-                (Observed::Present(live), Presence::Absent) => {
-                    let steps = steps(policy_parameter::delete(desired, &live.facts));
-                    removal(desired, live, steps, policy_parameter::seen(live))
-                }
-                (Observed::Absent, Presence::Present) => creation(desired, steps(policy_parameter::create(desired))),
-                (Observed::Unknown(gap), Presence::Present) => {
-                    unknown(desired, gap, steps(policy_parameter::create(desired)))
-                }
-                (Observed::Present(live), Presence::Present) => {
-                    let changes = policy_parameter::changes(desired, live);
-                    let repair = steps(policy_parameter::repair(desired, live, &changes));
-                    present(desired, live, changes, repair, intent).seeing(policy_parameter::seen(live))
-                }
+    observed.visit(Planner { intent })
+}
+
+struct Planner {
+    intent: Intent,
+}
+
+impl Visitor for Planner {
+    type Output = ResourcePlan;
+
+    fn visit<K: Kind>(self, pair: &Pair<'_, K>) -> ResourcePlan
+    where
+        Step: From<K::Step>,
+        Layout: From<K>,
+    {
+        let desired = pair.desired;
+        let plan = match (&pair.observed, desired.presence) {
+            (Observed::Absent, Presence::Absent) => plan(desired, Action::Unchanged, Facts::default()),
+            (Observed::Unknown(gap), Presence::Absent) => unknown(desired, gap, Vec::new()),
+            (Observed::Present(live), Presence::Absent) => {
+                removal(desired, live, any(K::delete(desired, &live.facts)), K::seen(live))
             }
-        }
-        ObservedResource::Table(pair) => {
-            let desired = pair.desired;
-            let steps = |steps: Vec<_>| steps.into_iter().map(Step::Table).collect();
-            match &pair.observed {
-                Observed::Absent => creation(desired, steps(table::create(desired))),
-                Observed::Unknown(gap) => unknown(desired, gap, steps(table::create(desired))),
-                Observed::Present(live) => existing_table(desired, live, intent).seeing(table::seen(live)),
-            }
-            .with_layout(desired.initial.clone())
-        }
+            (Observed::Absent, Presence::Present) => creation(desired, any(K::create(desired))),
+            (Observed::Unknown(gap), Presence::Present) => unknown(desired, gap, any(K::create(desired))),
+            (Observed::Present(live), Presence::Present) => existing(desired, live, self.intent).seeing(K::seen(live)),
+        };
+        let layout = K::ABOUT.shows_layout.then(|| Box::new(Layout::from(desired.initial.clone())));
+        ResourcePlan { layout, ..plan }
     }
 }
 
-/// Plans a table that is there.
-fn existing_table(desired: &Desired<table::Table>, live: &Live<table::Table>, intent: Intent) -> ResourcePlan {
-    let changes = table::changes(desired, live);
-    let repair: Vec<Step> = table::repair(desired, live, &changes).into_iter().map(Step::Table).collect();
-    let status = live.facts.status.as_deref().unwrap_or("ACTIVE");
-    let not_active = |takes, how| {
-        let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
-        vec![FieldChange::new("status", before, after, takes, how)]
-    };
-    match status {
-        "ACTIVE" | "UPDATING" => present(desired, live, changes, repair, intent),
-        // What follows a creation is still to come, so it is no difference; anything else already is one.
-        "CREATING" if changes.iter().all(table::still_to_come) => {
-            let finish = table::create(desired).into_iter().skip(1).map(Step::Table).collect();
-            ResourcePlan { steps: finish, ..plan(desired, Action::Finish, live.facts.clone()) }
+fn any<S>(steps: Vec<S>) -> Vec<Step>
+where
+    Step: From<S>,
+{
+    steps.into_iter().map(Step::from).collect()
+}
+
+/// Plans a resource that is there.
+fn existing<K: Kind>(desired: &Desired<K>, live: &Live<K>, intent: Intent) -> ResourcePlan
+where
+    Step: From<K::Step>,
+{
+    let changes = K::changes(desired, live);
+    let repair = K::repair(desired, live, &changes);
+    match K::settle(desired, live, changes, repair) {
+        Settled::Compared { changes, repair } => present(desired, live, changes, any(repair), intent),
+        Settled::Unfinished { steps } => {
+            ResourcePlan { steps: any(steps), ..plan(desired, Action::Finish, live.facts.clone()) }
         }
-        "CREATING" => {
-            let changes = changes.into_iter().filter(|change| !table::still_to_come(change)).collect();
-            present(desired, live, changes, repair, intent)
-        }
-        "DELETING" => {
-            let why = String::from("the table is being deleted, and can be created again once it is gone");
-            let defer = table::TableStep::Defer { name: desired.name.clone(), why, seconds: None };
-            let changes = not_active(Takes::Time, "being deleted; run again once it is gone");
-            present(desired, live, changes, vec![Step::Table(defer)], intent)
-        }
-        _ => present(desired, live, not_active(Takes::NotPossible, "see the table in the AWS console"), repair, intent),
     }
 }
 
@@ -93,6 +80,7 @@ fn plan<T>(desired: &Desired<T>, action: Action, facts: Facts) -> ResourcePlan {
         gaps: Vec::new(),
         layout: None,
         needs: BTreeSet::new(),
+        depends_on: desired.depends_on.clone(),
         steps: Vec::new(),
         withheld: Vec::new(),
         seen: Seen::Absent,

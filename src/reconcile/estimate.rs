@@ -1,12 +1,12 @@
 //! About how many calls an apply makes and how long it takes, from the plan's steps alone. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::plan::{Plan, ResourcePlan};
-use crate::resource::Kind;
+use super::plan::Plan;
+use crate::kind::{KindId, Layout};
 use crate::resource::call::Operation;
 
 /// What an apply takes, about.
@@ -47,8 +47,8 @@ impl Work {
         self.sum += own;
     }
 
-    fn side_by_side(&self, kind: Kind) -> Duration {
-        self.longest.max(self.sum / number(kind.at_once()))
+    fn side_by_side(&self, kind: KindId) -> Duration {
+        self.longest.max(self.sum / kind.about().concurrency)
     }
 }
 
@@ -71,24 +71,46 @@ impl Plan {
     /// Returns about what applying it takes; on the embedded AWS, which has no quotas, no time worth an estimate.
     ///
     /// Three things take time: AWS's work on each table, one step after another; the pace that each operation's quota
-    /// allows; and a round trip for each call, several at once.
+    /// allows; and a round trip for each call, several at once. Kinds are worked on side by side, but for what depends on
+    /// another.
     pub fn estimate(&self) -> Estimate {
         let mut made = 0;
-        let (mut quick, mut slow) = (Duration::ZERO, Duration::ZERO);
-        for kind in Kind::ALL {
+        let mut times: BTreeMap<KindId, (Duration, Duration)> = BTreeMap::new();
+        for kind in KindId::ALL.iter().copied() {
             let taken = self.taken(kind);
             made += taken.calls;
-            let trips = ROUND_TRIP * number(taken.calls) / number(kind.at_once());
-            quick += taken.quick.side_by_side(kind).max(taken.paced) + trips;
-            slow += taken.slow.side_by_side(kind).max(taken.paced) + trips;
+            let trips = ROUND_TRIP * number(taken.calls) / kind.about().concurrency;
+            let time = |work: &Work| work.side_by_side(kind).max(taken.paced) + trips;
+            times.insert(kind, (time(&taken.quick), time(&taken.slow)));
         }
+        let chain = |kind: &KindId, time: fn(&(Duration, Duration)) -> Duration| {
+            self.kinds_before(*kind).iter().map(|kind| time(&times[kind])).sum::<Duration>()
+        };
+        let longest = |time: fn(&(Duration, Duration)) -> Duration| {
+            times.keys().map(|kind| chain(kind, time)).max().unwrap_or_default()
+        };
         let seconds = |time: Duration| if self.target.local.is_some() { 0 } else { time.as_secs() };
         let verified = if made > 0 { self.verification() } else { 0 };
+        let (quick, slow) = (longest(|time| time.0), longest(|time| time.1));
         Estimate { calls: made + verified, seconds_at_least: seconds(quick), seconds_at_most: seconds(slow) }
     }
 
+    /// Returns a kind with those that its resources depend on, directly or not.
+    fn kinds_before(&self, kind: KindId) -> BTreeSet<KindId> {
+        let (mut found, mut next) = (BTreeSet::from([kind]), vec![kind]);
+        while let Some(kind) = next.pop() {
+            let on = self.of_kind(kind).filter(|resource| !resource.steps.is_empty());
+            for other in on.flat_map(|resource| &resource.depends_on).map(|address| address.kind) {
+                if found.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+        found
+    }
+
     /// Returns what the steps of a kind take.
-    fn taken(&self, kind: Kind) -> Taken {
+    fn taken(&self, kind: KindId) -> Taken {
         let mut calls: BTreeMap<String, (Operation, usize)> = BTreeMap::new();
         let mut count = |operation: Operation, times: usize| {
             calls.entry(operation.action()).or_insert((operation, 0)).1 += times;
@@ -117,28 +139,25 @@ impl Plan {
         taken
     }
 
-    /// Returns the calls that look whether live is as desired: parameters in tens, tables by what they are made of.
+    /// Returns the calls that observe what was changed once more.
     fn verification(&self) -> usize {
-        let changed = |resource: &&ResourcePlan| !resource.steps.is_empty();
-        let parameters = self.of_kind(Kind::PolicyParameter).filter(changed).count();
-        let of_table = |resource: &ResourcePlan| {
-            let layout = resource.layout.as_ref();
-            let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
-            1 + usize::from(layout.is_none_or(|layout| layout.ttl.is_some())) + usize::from(recovery)
+        let of_kind = |kind: KindId| {
+            let changed = self.of_kind(kind).filter(|resource| !resource.steps.is_empty());
+            let layouts: Vec<Option<&Layout>> = changed.map(|resource| resource.layout.as_deref()).collect();
+            kind.calls_to_observe(&layouts)
         };
-        parameters.div_ceil(10) + self.of_kind(Kind::Table).filter(changed).map(of_table).sum::<usize>()
+        KindId::ALL.iter().copied().map(of_kind).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Estimate;
+    use super::{Estimate, Layout};
+    use crate::kind::policy_parameter::{PolicyParameter, Tier};
+    use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
+    use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
     use crate::reconcile::{Intent, Plan, Scope, Target, diff};
-    use crate::resource::policy_parameter::{PolicyParameter, Tier};
-    use crate::resource::table::{
-        Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl,
-    };
-    use crate::resource::{Address, Desired, Observed, ObservedResource, Pair, Step, Tags};
+    use crate::resource::{Observed, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
@@ -156,9 +175,10 @@ mod tests {
                 tags: Some(Tags::new()),
                 ..PolicyParameter::default()
             };
-            let desired = Desired::new(Address::profile(format!("p{number}")), format!("/p{number}"), policy);
+            let desired =
+                Desired::new(Address::new(KindId::Policy, format!("p{number}")), format!("/p{number}"), policy);
             let pair = Pair { desired: &desired, observed: Observed::Absent };
-            diff::resource(&ObservedResource::Policy(pair), Intent::Converge)
+            diff::resource(&ObservedResource::Policy(Box::new(pair)), Intent::Converge)
         };
         let table = |number: usize| {
             let table = Table {
@@ -167,7 +187,8 @@ mod tests {
                 ttl: Some(Ttl::Enabled(String::from("expires_at"))),
                 ..Table::default()
             };
-            let desired = Desired::new(Address::table(format!("t{number}")), format!("table-{number}"), table);
+            let desired =
+                Desired::new(Address::new(KindId::Table, format!("t{number}")), format!("table-{number}"), table);
             let pair = Pair { desired: &desired, observed: Observed::Absent };
             diff::resource(&ObservedResource::Table(Box::new(pair)), Intent::Converge)
         };
@@ -216,7 +237,7 @@ mod tests {
         // CreateTable, DescribeTable, UpdateTimeToLive and what they look at, two looks more while it is created; then what is managed of it.
         let with = |recovery, ttl| {
             let mut plan = creating(0, 1);
-            let layout = plan.resources[0].layout.as_mut().unwrap();
+            let Some(Layout::Table(layout)) = plan.resources[0].layout.as_deref_mut() else { panic!("no table") };
             layout.point_in_time_recovery = recovery;
             layout.ttl = ttl;
             plan.estimate().calls

@@ -6,7 +6,7 @@ use super::Pass;
 use super::plan::{Action, Plan, ResourcePlan, Seen};
 use crate::change::Consent;
 use crate::code::Code;
-use crate::resource::{Address, DesiredResource, Kind};
+use crate::kind::{Address, DesiredResource, KindId};
 
 /// A refusal: what was found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,9 +153,9 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
 pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     let Pass { plan, desired } = pass;
     let root = &plan.target.policy_root;
-    let stray = desired.iter().find(|one| {
-        one.address().kind == Kind::PolicyParameter && one.name() != format!("{root}/{}", one.address().key)
-    });
+    let stray = desired
+        .iter()
+        .find(|one| one.address().kind == KindId::Policy && one.name() != format!("{root}/{}", one.address().key));
     let missing = now.resources.iter().find(|one| !plan.resources.iter().any(|planned| planned.address == one.address));
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     let same = |one: &&ResourcePlan| match (&one.seen, found.get(&one.address)) {
@@ -189,15 +189,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
+    use crate::kind::table::TableStep;
+    use crate::kind::{Desired, ObservedResource, Pair, Presence, Step};
     use crate::reconcile::{Intent, Scope, Target, diff};
     use crate::resource::caller::Caller;
-    use crate::resource::policy_parameter::{ParameterType, PolicyParameter};
-    use crate::resource::table::TableStep;
-    use crate::resource::{Desired, Facts, Live, Observed, ObservedResource, Pair, Presence, Step};
+    use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
         let managed = PolicyParameter { content: Some(content.into()), ..PolicyParameter::default() };
-        Desired::new(Address::profile(key), format!("/s/{key}"), managed)
+        Desired::new(Address::new(KindId::Policy, key), format!("/s/{key}"), managed)
     }
 
     fn live(content: &str) -> Observed<PolicyParameter> {
@@ -223,7 +224,7 @@ mod tests {
         };
         let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();
         let resources = pairs.into_iter().map(|(desired, observed)| {
-            diff::resource(&ObservedResource::Policy(Pair { desired: &desired, observed }), Intent::Converge)
+            diff::resource(&ObservedResource::Policy(Box::new(Pair { desired: &desired, observed })), Intent::Converge)
         });
         let plan = Plan {
             target,
@@ -376,7 +377,9 @@ mod tests {
         assert!(refused(&|pass| pass.plan.resources[1].steps.clear()).contains("profiles.b"));
         assert!(refused(&|pass| pass.plan.resources[1].withheld.clone_from(&other)).contains("profiles.b"));
         assert!(refused(&|pass| pass.plan.resources[0].name = String::from("/s/b")).contains("profiles.a"));
-        assert!(refused(&|pass| pass.plan.resources[0].address = Address::profile("c")).contains("profiles.c"));
+        assert!(
+            refused(&|pass| pass.plan.resources[0].address = Address::new(KindId::Policy, "c")).contains("profiles.c")
+        );
         let elsewhere = |pass: &mut Pass| {
             let DesiredResource::Policy(policy) = &mut pass.desired[1] else { unreachable!("it is a policy") };
             Arc::make_mut(policy).name = String::from("/prod/password");

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Consent, FieldChange};
+use crate::kind::{Address, KindId, Layout, Step};
 use crate::resource::caller::Caller;
-use crate::resource::table::Table;
-use crate::resource::{Address, Facts, Fields, Gap, Kind, Step};
+use crate::resource::{Facts, Fields, Gap};
 
 /// What a pass does about differences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,7 +92,7 @@ pub struct Plan {
 /// Something live that the manifest does not name and that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmanaged {
-    pub kind: Kind,
+    pub kind: KindId,
     pub name: String,
 }
 
@@ -125,12 +125,15 @@ pub struct ResourcePlan {
     /// What could not be read.
     #[serde(rename = "unknown")]
     pub gaps: Vec<Gap>,
-    /// What a table is created with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layout: Option<Box<Table>>,
+    /// What it is created with, for kinds that show it. A saved plan has it from what it says is desired.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Box<Layout>>,
     /// What has to be allowed before the difference is closed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Consent>,
+    /// What it refers to. These are applied before it, and where one fails it is skipped.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<Address>,
     /// What will be done, in this order.
     pub steps: Vec<Step>,
     /// What would be done if what it needs were allowed.
@@ -164,10 +167,6 @@ pub enum Action {
 }
 
 impl ResourcePlan {
-    pub(super) fn with_layout(self, layout: Table) -> Self {
-        Self { layout: Some(Box::new(layout)), ..self }
-    }
-
     /// Returns whether it should be gone.
     pub fn is_removal(&self) -> bool {
         self.needs.contains(&Consent::Prune)
@@ -222,7 +221,7 @@ impl Plan {
     }
 
     /// Returns the resources of one kind, in the manifest's order.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &ResourcePlan> {
+    pub fn of_kind(&self, kind: KindId) -> impl Iterator<Item = &ResourcePlan> {
         self.resources.iter().filter(move |resource| resource.address.kind == kind)
     }
 
@@ -245,6 +244,6 @@ impl Plan {
     /// Returns how many indexes the steps build: each takes minutes.
     pub fn index_builds(&self) -> usize {
         let steps = self.resources.iter().flat_map(|resource| &resource.steps);
-        steps.filter(|step| matches!(step, Step::Table(step) if step.builds_index())).count()
+        steps.filter(|step| step.builds_index()).count()
     }
 }

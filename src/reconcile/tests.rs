@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::*;
 use crate::change::{Consent, Takes};
+use crate::kind::policy_parameter::{ParameterType, PolicyParameter, PolicyStep};
+use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
+use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Search, Step, Unlisted};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
-use crate::resource::policy_parameter::{Found, ParameterType, PolicyParameter, PolicyStep};
-use crate::resource::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
-use crate::resource::{Address, Desired, Facts, Gap, Live, Observed, Step, StepOutcome};
+use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
 /// An AWS in memory, that notes what is done to it.
 #[derive(Default)]
@@ -41,44 +42,46 @@ impl Observe for Fake {
         })
     }
 
-    async fn policies(&self, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
-        let stale = self.stale_looks.get();
-        self.stale_looks.set(stale.saturating_sub(1));
-        let look = |desired: &&Desired<PolicyParameter>| match self.policies.borrow().get(&desired.name) {
-            _ if self.denied.contains(&desired.name.as_str()) => {
-                Observed::Unknown(Gap::new(None, &failure(Class::Denied)))
-            }
-            Some(content) if stale == 0 => Observed::Present(Live {
-                state: PolicyParameter {
-                    content: Some(content.clone()),
-                    parameter_type: Some(ParameterType::String),
-                    ..PolicyParameter::default()
-                },
-                facts: Facts { version: Some(1), ..Facts::default() },
-                gaps: Vec::new(),
-            }),
-            _ => Observed::Absent,
+    async fn read<'a>(&self, batch: Batch<'a>) -> Vec<(usize, ObservedResource<'a>)> {
+        let policy = |(index, desired): (usize, &'a Desired<PolicyParameter>), stale| {
+            let observed = match self.policies.borrow().get(&desired.name) {
+                _ if self.denied.contains(&desired.name.as_str()) => {
+                    Observed::Unknown(Gap::new(None, &failure(Class::Denied)))
+                }
+                Some(content) if stale == 0 => Observed::Present(Live {
+                    state: PolicyParameter {
+                        content: Some(content.clone()),
+                        parameter_type: Some(ParameterType::String),
+                        ..PolicyParameter::default()
+                    },
+                    facts: Facts { version: Some(1), ..Facts::default() },
+                    gaps: Vec::new(),
+                }),
+                _ => Observed::Absent,
+            };
+            (index, ObservedResource::Policy(Box::new(Pair { desired, observed })))
         };
-        batch.iter().map(look).collect()
-    }
-
-    async fn table(&self, desired: &Desired<Table>) -> Observed<Table> {
-        match self.tables.borrow().get(&desired.name) {
-            Some(live) => Observed::Present(live.clone()),
-            None => Observed::Absent,
+        let table = |(index, desired): (usize, &'a Desired<Table>)| {
+            let live = self.tables.borrow().get(&desired.name).cloned();
+            let observed = live.map_or(Observed::Absent, Observed::Present);
+            (index, ObservedResource::Table(Box::new(Pair { desired, observed })))
+        };
+        match batch {
+            Batch::Policy(batch) => {
+                let stale = self.stale_looks.get();
+                self.stale_looks.set(stale.saturating_sub(1));
+                batch.into_iter().map(|one| policy(one, stale)).collect()
+            }
+            Batch::Table(batch) => batch.into_iter().map(table).collect(),
         }
     }
 
-    async fn discover(&self, _: &str) -> Result<Vec<Found>, CallError> {
-        Ok(Vec::new())
+    async fn owned(&self, _: KindId, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        None
     }
 
-    async fn owned(&self, _: &str, _: &str) -> Result<HashSet<String>, CallError> {
-        Ok(HashSet::new())
-    }
-
-    async fn table_names(&self) -> Result<Vec<String>, CallError> {
-        Ok(Vec::new())
+    async fn unlisted(&self, _: &Search<'_>) -> Vec<Unlisted> {
+        Vec::new()
     }
 }
 
@@ -141,7 +144,7 @@ fn policy(name: &str, content: &str) -> DesiredResource {
         parameter_type: Some(ParameterType::String),
         ..PolicyParameter::default()
     };
-    DesiredResource::Policy(Arc::new(Desired::new(Address::profile(name), name, managed)))
+    DesiredResource::Policy(Arc::new(Desired::new(Address::new(KindId::Policy, name), name, managed)))
 }
 
 fn table(name: &str) -> DesiredResource {
@@ -150,7 +153,7 @@ fn table(name: &str) -> DesiredResource {
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
-    DesiredResource::Table(Arc::new(Desired::new(Address::table(name), name, managed)))
+    DesiredResource::Table(Arc::new(Desired::new(Address::new(KindId::Table, name), name, managed)))
 }
 
 fn target() -> Target {
@@ -176,13 +179,14 @@ fn outcomes(report: &ApplyReport) -> Vec<(&str, &Outcome)> {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_created_policies_first_and_then_verified() {
+async fn what_is_missing_is_created_and_then_verified() {
     let fake = Fake::default();
-    // The manifest's order is not the order of application.
     let desired = [table("t-1"), policy("a", "x"), policy("b", "y")];
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
     assert_eq!(plan.summary(), Summary { create: 3, ..Summary::default() });
-    assert_eq!(*fake.done.borrow(), ["create a", "create b", "create t-1", "wait t-1", "ttl t-1"]);
+    let mut done = fake.done.borrow().clone();
+    done.sort();
+    assert_eq!(done, ["create a", "create b", "create t-1", "ttl t-1", "wait t-1"]);
     assert_eq!(report.verification, Verification::AsDesired);
     let (plan, report) = pass(&fake, &desired, Intent::Converge).await;
     assert!(!plan.has_steps() && !plan.has_differences());
@@ -203,8 +207,51 @@ async fn one_failure_leaves_the_others_alone() {
             ("t-2", Outcome::Applied)
         ]
     ));
-    let differing = vec![Address::profile("a"), Address::table("t-1")];
+    let differing = vec![Address::new(KindId::Policy, "a"), Address::new(KindId::Table, "t-1")];
     assert_eq!(report.verification, Verification::Differs { addresses: differing });
+}
+
+fn depending(mut resource: DesiredResource, on: &[Address]) -> DesiredResource {
+    match &mut resource {
+        DesiredResource::Policy(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
+        DesiredResource::Table(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
+    }
+    resource
+}
+
+#[tokio::test]
+async fn a_resource_is_applied_after_what_it_depends_on() {
+    let fake = Fake::default();
+    let on_table = [Address::new(KindId::Table, "t-1")];
+    let on_policy = [Address::new(KindId::Policy, "b")];
+    let desired = [depending(policy("a", "x"), &on_table), policy("b", "y"), depending(table("t-1"), &on_policy)];
+    let (_, report) = pass(&fake, &desired, Intent::Converge).await;
+    assert_eq!(*fake.done.borrow(), ["create b", "create t-1", "wait t-1", "ttl t-1", "create a"]);
+    let names: Vec<&str> = report.resources.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "t-1"], "the report is in the manifest's order");
+}
+
+#[tokio::test]
+async fn dependents_of_a_failed_resource_are_skipped_and_name_it() {
+    let fake = Fake { broken: vec!["t-1"], ..Fake::default() };
+    let on_table = [Address::new(KindId::Table, "t-1")];
+    let on_policy = [Address::new(KindId::Policy, "a")];
+    let desired = [
+        depending(policy("a", "x"), &on_table),
+        depending(policy("b", "y"), &on_policy),
+        policy("c", "z"),
+        table("t-1"),
+    ];
+    let (_, report) = pass(&fake, &desired, Intent::Converge).await;
+    let why = |index: usize| match &report.resources[index].outcome {
+        Outcome::Skipped { why } => why.as_str(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(0), "it depends on tables.t-1, which was not applied");
+    assert_eq!(why(1), "it depends on profiles.a, which was not applied");
+    assert_eq!(report.resources[0].not_done, ["creating"]);
+    assert_eq!(report.resources[2].outcome, Outcome::Applied);
+    assert_eq!(*fake.done.borrow(), ["create c"]);
 }
 
 #[tokio::test]
@@ -370,7 +417,7 @@ fn a_scope_holds_what_is_chosen_and_not_left_out() {
         let owned = |globs: &[&str]| globs.iter().map(|glob| (*glob).to_owned()).collect();
         Scope { only: owned(only), exclude: owned(exclude), ..Scope::default() }
     };
-    let (dev, audit) = (Address::profile("dev"), Address::table("audit"));
+    let (dev, audit) = (Address::new(KindId::Policy, "dev"), Address::new(KindId::Table, "audit"));
     let held = |scope: &Scope| (scope.holds(&dev), scope.holds(&audit), scope.is_filtered());
     assert_eq!(held(&scope(&[], &[])), (true, true, false));
     assert_eq!(held(&scope(&["profiles.*"], &[])), (true, false, true));
@@ -399,7 +446,7 @@ fn every_step_names_the_call_that_changes_something_first() {
     let create = PolicyStep::CreateParameter {
         name: name.clone(),
         content: "".into(),
-        tier: crate::resource::policy_parameter::Tier::Standard,
+        tier: crate::kind::policy_parameter::Tier::Standard,
         tags: BTreeMap::new(),
         content_managed: true,
     };

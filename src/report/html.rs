@@ -9,6 +9,7 @@ use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
+use crate::kind::Layout;
 use crate::policy::Direction;
 
 const STYLE: &str = include_str!("html.css");
@@ -128,7 +129,7 @@ fn entry(entry: &Entry<'_>) -> String {
         }
         None => {}
     }
-    if let Some(table) = &entry.resource.layout {
+    if let Some(table) = entry.resource.layout.as_deref().and_then(Layout::of) {
         let picture = picture::table(&entry.resource.name, table);
         let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
         // What the picture does not show.

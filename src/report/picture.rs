@@ -5,8 +5,9 @@ use std::fmt::Write;
 
 use super::escape;
 use super::markdown::html;
-use crate::resource::table::{Attribute, Key, Table};
-use crate::resource::{Address, DesiredResource};
+use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::table::{Attribute, Key, Table};
+use crate::kind::{Address, DesiredResource};
 
 /// A box with a title and lines, each line a name and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,10 +36,10 @@ impl Graph {
         let mut places: BTreeMap<&Address, usize> = BTreeMap::new();
         for resource in desired {
             let (address, name) = (resource.address(), resource.name().to_owned());
-            if let Some(table) = resource.as_table() {
+            if let Some(table) = resource.of::<Table>() {
                 places.insert(address, graph.tables.len());
                 graph.tables.push(node(address, name, table_lines(&table.managed)));
-            } else if let Some(policy) = resource.as_policy() {
+            } else if let Some(policy) = resource.of::<PolicyParameter>() {
                 places.insert(address, graph.policies.len());
                 let origin = policy.origin.clone().unwrap_or_default();
                 graph.policies.push(node(address, name, vec![(String::from("policy"), origin)]));
@@ -142,7 +143,7 @@ pub(super) fn table_lines(table: &Table) -> Vec<(String, String)> {
     let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
     let mut lines: Vec<(String, String)> = table.key.iter().map(|own| (String::from("key"), key(own))).collect();
     lines.extend(table.indexes.iter().flatten().map(|(name, index)| (name.clone(), key(&index.key))));
-    if let Some(crate::resource::table::Ttl::Enabled(attribute)) = &table.ttl {
+    if let Some(crate::kind::table::Ttl::Enabled(attribute)) = &table.ttl {
         lines.push((String::from("expires"), attribute.clone()));
     }
     lines

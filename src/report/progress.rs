@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Terminal, escape, text};
+use crate::kind::{Address, Step};
 use crate::reconcile::{Outcome, Progress, ResourcePlan};
-use crate::resource::{Address, Step};
 
 /// Progress on stderr. Clones show the same.
 #[derive(Debug, Clone)]

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::contents::{Written, layout_lines, unified, written};
+use super::contents::{Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::{Address, KindId, Layout};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
-use crate::resource::{Address, Gap, Kind};
+use crate::resource::Gap;
 use crate::review::{CaseChange, Place, Remarks, Review};
 
 /// A plan as it is shown.
@@ -133,12 +134,13 @@ impl<'a> Sheet<'a> {
     pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
         // Profiles that share a file are created with the same text, which is shown once.
         let mut texts: HashMap<&'a str, &'a Address> = HashMap::new();
-        let sections: Vec<Section<'a>> = Kind::ALL
-            .into_iter()
+        let sections: Vec<Section<'a>> = KindId::ALL
+            .iter()
+            .copied()
             .map(|kind| Section {
                 title: match kind {
-                    Kind::PolicyParameter => format!("Policy parameters ({})", plan.target.policy_root),
-                    Kind::Table => format!("DynamoDB tables ({})", plan.target.region),
+                    KindId::Policy => format!("Policy parameters ({})", plan.target.policy_root),
+                    KindId::Table => format!("DynamoDB tables ({})", plan.target.region),
                 },
                 entries: plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts)).collect(),
             })
@@ -192,15 +194,13 @@ pub(super) fn filters(only: &[String], exclude: &[String]) -> Vec<String> {
 fn unmanaged(plan: &Plan) -> Vec<(&'static str, Vec<&str>)> {
     let of_kind = |kind| {
         let title = match kind {
-            Kind::PolicyParameter => {
-                "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)"
-            }
-            Kind::Table => "Unmanaged tables (not in the manifest; never deleted)",
+            KindId::Policy => "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
+            KindId::Table => "Unmanaged tables (not in the manifest; never deleted)",
         };
         let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str());
         (title, names.collect::<Vec<_>>())
     };
-    Kind::ALL.into_iter().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
+    KindId::ALL.iter().copied().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
 }
 
 /// Returns the count: "2 to create, 2 to change, 2 unchanged".
@@ -301,9 +301,10 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
 
 /// Returns what is lost when a resource's steps run.
 fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
-    let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::resource::Step::needs).collect();
+    let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::kind::Step::needs).collect();
     needs.into_iter().map(|need| match need {
         Consent::Index => "an index is deleted",
+        Consent::Subscription => "a subscription is deleted",
         Consent::Prune => "it is deleted",
         Consent::Protection => "protection is given up",
     })
@@ -327,7 +328,7 @@ fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review, texts: &mut HashMap
     let (tone, symbol, words) = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
-    let layout = resource.layout.as_deref().filter(|_| shows_layout).map(layout_lines).unwrap_or_default();
+    let layout = resource.layout.as_deref().filter(|_| shows_layout).map(Layout::lines).unwrap_or_default();
     let mut fields = Vec::new();
     let mut diff = None;
     for change in &resource.changes {
@@ -375,8 +376,8 @@ fn field(change: &FieldChange) -> Field<'_> {
 /// Returns what a resource is called in a line.
 pub(super) fn title(resource: &ResourcePlan) -> String {
     match resource.address.kind {
-        Kind::PolicyParameter => resource.name.clone(),
-        Kind::Table => format!("{} table: {}", resource.label, resource.name),
+        KindId::Policy => resource.name.clone(),
+        KindId::Table => format!("{} table: {}", resource.label, resource.name),
     }
 }
 
@@ -387,11 +388,11 @@ pub(super) fn version(resource: &ResourcePlan) -> String {
 /// Returns the differences in a few words: the field's name for a parameter, a count for a table.
 pub(super) fn drift_words(resource: &ResourcePlan) -> String {
     match (resource.address.kind, resource.changes.len()) {
-        (Kind::PolicyParameter, _) => {
+        (KindId::Policy, _) => {
             resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
         }
-        (Kind::Table, 1) => String::from("1 field"),
-        (Kind::Table, count) => format!("{count} fields"),
+        (KindId::Table, 1) => String::from("1 field"),
+        (KindId::Table, count) => format!("{count} fields"),
     }
 }
 

@@ -10,13 +10,13 @@ use aws_types::request_id::RequestId;
 
 /// What AWS allows of an operation, or of several together.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Quota {
+pub struct Quota {
     /// Tells it from others.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Calls a second.
-    pub(super) rate: f64,
+    pub rate: f64,
     /// Calls at once after a pause.
-    pub(super) burst: f64,
+    pub burst: f64,
 }
 
 /// An AWS operation and the pace AWS allows for it.
@@ -25,7 +25,7 @@ pub struct Operation {
     /// The service's name in IAM.
     pub service: &'static str,
     pub name: &'static str,
-    pub(super) quota: &'static Quota,
+    pub quota: &'static Quota,
 }
 
 impl Operation {
@@ -46,12 +46,18 @@ impl Operation {
     }
 }
 
-/// An operation with a quota of its own: calls a second, and at once after a pause.
+/// An operation with a quota of its own: calls a second, and at once after a pause. A kind declares its own with it.
 macro_rules! operation {
     ($service:literal, $name:literal, $rate:literal, $burst:literal) => {
-        Operation { service: $service, name: $name, quota: &Quota { name: $name, rate: $rate, burst: $burst } }
+        $crate::resource::call::Operation {
+            service: $service,
+            name: $name,
+            // Services have operations of one name, such as `TagResource`, and each its own quota.
+            quota: &$crate::resource::call::Quota { name: concat!($service, ":", $name), rate: $rate, burst: $burst },
+        }
     };
 }
+pub(crate) use operation;
 
 // The paces: Parameter Store's reads share 40 calls a second and its writes 3 with a burst (AWS General Reference,
 // "Systems Manager endpoints and quotas"); the DynamoDB control plane's are in its quotas page where it states them.
@@ -206,17 +212,23 @@ pub fn full_message(error: &dyn std::error::Error) -> String {
 
 /// Returns what an answer of AWS means, from its code, and its message where one code stands for several things.
 ///
-/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB and STS, and the common
+/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB, SNS and STS, and the common
 /// errors of each; the messages are those that AWS sends, which its references do not list.
 fn classify(code: &str, message: &str, status: u16) -> Class {
     // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {
-        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" => Class::Denied,
-        "ParameterNotFound" | "TableNotFoundException" | "ResourceNotFoundException" | "InvalidResourceId" => {
-            Class::NotFound
-        }
-        "ParameterAlreadyExists" => Class::AlreadyExists,
+        "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
+        "ParameterNotFound"
+        | "TableNotFoundException"
+        | "ResourceNotFoundException"
+        | "InvalidResourceId"
+        | "NotFoundException"
+        | "NotFound"
+        | "ResourceNotFound" => Class::NotFound,
+        // Of a topic or a subscription, which are created by the same call again as long as nothing differs.
+        "InvalidParameter" if message.contains("already exists with different") => Class::AlreadyExists,
+        "ParameterAlreadyExists" | "AlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
         // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
         // TTL has no codes of its own.
@@ -245,6 +257,8 @@ fn classify(code: &str, message: &str, status: u16) -> Class {
         | "BandwidthLimitExceeded"
         | "PriorRequestNotComplete"
         | "SlowDown"
+        | "Throttled"
+        | "ConcurrentAccess"
         | "TransactionConflictException"
         | "TransactionInProgressException" => Class::Throttled,
         // One code for "too many at once", which passes, and for a table or account that is full, which does not.
@@ -286,7 +300,21 @@ mod tests {
             ("UnauthorizedOperation", String::new(), 403, Class::Denied),
             ("ParameterNotFound", String::new(), 400, Class::NotFound),
             ("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", String::new(), 400, Class::NotFound),
+            ("AuthorizationError", String::new(), 403, Class::Denied),
+            ("NotFound", "Topic does not exist".into(), 404, Class::NotFound),
+            (
+                "InvalidParameter",
+                "Invalid parameter: Tags Reason: Topic already exists with different tags".into(),
+                400,
+                Class::AlreadyExists,
+            ),
+            ("InvalidParameter", "Invalid parameter: DisplayName".into(), 400, Class::Rejected),
+            ("Throttled", "Rate exceeded".into(), 429, Class::Throttled),
+            ("InternalError", String::new(), 500, Class::ServerFault),
             ("ParameterAlreadyExists", String::new(), 400, Class::AlreadyExists),
+            ("NotFoundException", "Alias arn:aws:kms:…:alias/x is not found.".into(), 400, Class::NotFound),
+            ("AlreadyExistsException", String::new(), 400, Class::AlreadyExists),
+            ("DependencyTimeoutException", String::new(), 503, Class::ServerFault),
             ("ResourceInUseException", "Table already exists: t".into(), 400, Class::AlreadyExists),
             ("ResourceInUseException", "Table is being created: t".into(), 400, Class::Busy),
             (

@@ -3,6 +3,11 @@
 pub use aws_sdk_sts::Client;
 use serde::{Deserialize, Serialize};
 
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use tokio::sync::OnceCell;
+
 use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
 use crate::resource::pacer::Pacer;
 use crate::resource::role::is_name;
@@ -18,6 +23,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Returns the partition that the account is in, such as `aws` or `aws-cn`.
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
+    }
+
     /// Returns the name of the user behind the identity: an IAM user's own, a role session's name (for IAM Identity Center
     /// that is the sign-in name), a federated user's.
     ///
@@ -53,6 +63,34 @@ pub fn name_of(arn: &str) -> Option<&str> {
 pub fn folded(name: &str) -> String {
     // By way of the capitals, so that letters with two small forms read the same.
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+/// Who is calling, over one connection: asked for when it is first needed, by whatever needs it.
+#[derive(Debug)]
+pub struct Identity {
+    client: Client,
+    pacer: Arc<Pacer>,
+    known: OnceCell<Caller>,
+}
+
+impl Identity {
+    /// Returns the identity behind a connection. Makes no call.
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
+        Self { client: Client::new(config), pacer: Arc::clone(pacer), known: OnceCell::new() }
+    }
+
+    /// Returns who is calling; asks only where that is not known.
+    pub async fn known(&self) -> Result<&Caller, CallError> {
+        self.known.get_or_try_init(|| identify(&self.client, &self.pacer)).await
+    }
+
+    /// Returns who is calling; asks, for credentials expire. The first question is shared with [`Identity::known`].
+    pub async fn ask(&self) -> Result<Caller, CallError> {
+        if self.known.initialized() {
+            return identify(&self.client, &self.pacer).await;
+        }
+        self.known().await.cloned()
+    }
 }
 
 /// Asks STS who is calling. No permission is needed for it.

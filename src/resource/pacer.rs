@@ -46,6 +46,15 @@ pub struct Pacer {
     traffic: Traffic,
 }
 
+/// After which failures a call is made again.
+#[derive(Debug, Clone, Copy)]
+enum Again<'a> {
+    /// After throttling and faults, and after what is named.
+    Passing(&'a [Class]),
+    /// After throttling alone, which says that the call was not taken.
+    Throttled,
+}
+
 /// Whether calls wait for their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
@@ -147,13 +156,24 @@ impl Pacer {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let span = tracing::debug_span!("call", action = operation.action());
-        self.until_answered(operation, passes, attempt).instrument(span).await
+        self.until_answered(operation, Again::Passing(passes), attempt).instrument(span).await
+    }
+
+    /// Makes a call that does a second thing when it is made twice: again only where AWS says that it did not take it.
+    pub async fn call_once<T, E, F>(&self, operation: Operation, attempt: impl FnMut() -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let span = tracing::debug_span!("call", action = operation.action());
+        self.until_answered(operation, Again::Throttled, attempt).instrument(span).await
     }
 
     async fn until_answered<T, E, F>(
         &self,
         operation: Operation,
-        passes: &[Class],
+        again: Again<'_>,
         mut attempt: impl FnMut() -> F,
     ) -> Result<T, CallError>
     where
@@ -184,7 +204,7 @@ impl Pacer {
                 Err(error) => error,
             };
             let tried = started.elapsed().saturating_sub(queued);
-            let patience = self.patience(&error, passes, tries);
+            let patience = self.patience(&error, again, tries);
             // An answer that took long to come, or did not, is likely to take as long again.
             let next = tried + pause + sent.elapsed();
             if patience.is_none_or(|patience| next > patience) || !self.may_go_on() {
@@ -258,7 +278,8 @@ impl Pacer {
     }
 
     /// Returns for how long a call that failed so is made again, if it is.
-    fn patience(&self, error: &CallError, passes: &[Class], tries: u32) -> Option<Duration> {
+    fn patience(&self, error: &CallError, again: Again<'_>, tries: u32) -> Option<Duration> {
+        let Again::Passing(passes) = again else { return (error.class == Class::Throttled).then_some(PATIENCE) };
         match error.class {
             Class::Throttled => Some(PATIENCE),
             Class::ServerFault => Some(FAULT_PATIENCE),
@@ -540,6 +561,20 @@ mod tests {
     }
 
     /// A thousand tables wait for minutes before they are first asked for: that is no time in which AWS has failed.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_made_once_is_made_again_only_when_it_was_not_taken() {
+        let pacer = pacer(&Interrupt::default());
+        let tries = Cell::new(0);
+        let answers = [refused("ThrottlingException"), refused("ThrottlingException"), lost(), Ok(response(200))];
+        let answers = RefCell::new(answers.into_iter());
+        let call = || {
+            tries.set(tries.get() + 1);
+            std::future::ready(answers.borrow_mut().next().unwrap())
+        };
+        let error = pacer.call_once(PUT_PARAMETER, call).await.unwrap_err();
+        assert_eq!((error.class, error.open, tries.get()), (Class::Unreachable, true, 3));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_a_turn_leaves_time_to_try_again() {
         let pacer = pacer(&Interrupt::default());

@@ -26,7 +26,7 @@ impl CallError {
     }
 
     /// Returns what was said, in words for whoever does not know the SDK.
-    pub(super) fn said(&self) -> String {
+    pub fn said(&self) -> String {
         if self.code.is_some() || !matches!(self.class, Class::Credentials | Class::Unreachable) {
             return self.message.clone();
         }
@@ -65,6 +65,10 @@ fn is_quota(code: &str) -> bool {
         "HierarchyLevelLimitExceededException",
         "ServiceQuotaExceededException",
         "TooManyTagsError",
+        "TopicLimitExceeded",
+        "SubscriptionLimitExceeded",
+        "FilterPolicyLimitExceeded",
+        "TagLimitExceeded",
     ];
     quotas.contains(&code)
 }

@@ -13,16 +13,16 @@ use futures_util::{StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use sentinel::diagnostic::{Faults, Source};
+use sentinel::kind::Step;
+use sentinel::kind::Waiting;
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
 use sentinel::reconcile::{
     self, Action, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
 };
-use sentinel::resource::Step;
 use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::pacer::Pace;
-use sentinel::resource::table::Waiting;
 use sentinel::resource::traffic::Traffic;
 use tokio::time::Instant;
 

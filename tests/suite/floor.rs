@@ -13,13 +13,13 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use futures_util::future::join_all;
+use sentinel::kind::Step;
+use sentinel::kind::Waiting;
 use sentinel::local::{Answer, LocalAws, Request, Rules};
 use sentinel::manifest::Loaded;
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Intent, Pass, Progress, ResourcePlan, Scope, Verification};
-use sentinel::resource::Step;
 use sentinel::resource::interrupt::Interrupt;
-use sentinel::resource::table::Waiting;
 use tokio::time::Instant;
 
 use crate::engine::{load, reader, target};

@@ -190,7 +190,7 @@ fn hold(document: Value, what: &str) {
             for target in &file.targets {
                 let plan = &target.plan;
                 let report = |resource: &sentinel::reconcile::ResourcePlan| {
-                    let steps: Vec<String> = resource.steps.iter().map(sentinel::resource::Step::describe).collect();
+                    let steps: Vec<String> = resource.steps.iter().map(sentinel::kind::Step::describe).collect();
                     let outcome = Outcome::Failed { why: resource.name.clone(), code: None };
                     let (address, name) = (resource.address.clone(), resource.name.clone());
                     ResourceReport { address, name, outcome, steps_done: 0, done: steps.clone(), not_done: steps }

@@ -127,7 +127,7 @@ async fn an_index_that_backfills_takes_time() {
     let plan = planned("[tables.approvals]\n", answers).await;
     assert_eq!(plan.changes[0].path, "index status-index status");
     assert_eq!(plan.action, Action::Update);
-    let steps: Vec<String> = plan.steps.iter().map(sentinel::resource::Step::describe).collect();
+    let steps: Vec<String> = plan.steps.iter().map(sentinel::kind::Step::describe).collect();
     assert_eq!(steps, ["waiting until ACTIVE"]);
 }
 

@@ -13,13 +13,15 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use sentinel::change::Consent;
+use sentinel::kind::policy_parameter::PolicyParameter;
+use sentinel::kind::table::TableStep;
+use sentinel::kind::{DesiredResource, Step, Waiting};
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedMaterial, SavedMaterials, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
+use sentinel::resource::DEFAULT_OWNERSHIP_KEY;
 use sentinel::resource::interrupt::Interrupt;
-use sentinel::resource::table::{TableStep, Waiting};
-use sentinel::resource::{DEFAULT_OWNERSHIP_KEY, DesiredResource, Step};
 use sentinel::review::Review;
 use serde_json::json;
 
@@ -259,7 +261,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     // And a plan in a file is that plan.
     let origin = Origin { path: String::from("sentinel.toml"), digest: String::new() };
     let material = |one: &DesiredResource| {
-        let named = one.as_policy().filter(|policy| policy.managed.content.is_some());
+        let named = one.of::<PolicyParameter>().filter(|policy| policy.managed.content.is_some());
         (one.address().clone(), SavedMaterial { line: None, policy: named.and_then(|policy| policy.origin.clone()) })
     };
     let materials = SavedMaterials { resources: first.desired.iter().map(material).collect(), ..Default::default() };

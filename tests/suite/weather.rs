@@ -20,12 +20,12 @@ use aws_smithy_types::body::SdkBody;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sentinel::change::FieldValue;
+use sentinel::kind::Step;
+use sentinel::kind::Waiting;
 use sentinel::local::{Answer, LocalAws, Request, Rules};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Plan, Progress, ResourcePlan, Scope};
-use sentinel::resource::Step;
 use sentinel::resource::interrupt::Interrupt;
-use sentinel::resource::table::Waiting;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -447,7 +447,11 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     tokio::time::sleep(day).await;
     let before = bystanders(&local);
     let loaded = load(&case.desired, folder.path());
-    let named = loaded.desired.iter().filter_map(|one| one.as_policy()).filter(|one| one.managed.content.is_some());
+    let named = loaded
+        .desired
+        .iter()
+        .filter_map(|one| one.of::<sentinel::kind::policy_parameter::PolicyParameter>())
+        .filter(|one| one.managed.content.is_some());
     // What is refused is left as it is, whoever writes to it.
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
     let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();

@@ -15,8 +15,8 @@ use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::files;
+use crate::kind::policy_parameter::profile_of;
 use crate::report::{escape, json};
-use crate::resource::policy_parameter::profile_of;
 
 /// How long a new shell waits.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -134,7 +134,7 @@ fn cache_file(context: &Context) -> Option<PathBuf> {
 fn recall(cache: &Path) -> Option<Known> {
     let known: Known = serde_json::from_slice(&files::read(cache, files::CACHE).ok()?).ok()?;
     let valid = crate::manifest::check_region(&known.region).is_ok()
-        && crate::resource::policy_parameter::check_root(&known.root).is_ok();
+        && crate::kind::policy_parameter::check_root(&known.root).is_ok();
     valid.then_some(known)
 }
 

@@ -2,8 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::{Places, check_key, path};
 use crate::document::{Entry, Node, Reader, closest};
+use crate::kind::section::{Places, check_key};
 use crate::manifest::{LocalPolicy, LocalUserSection};
 use crate::resource::Invalid;
 use crate::resource::record_key::Role;
@@ -39,7 +39,7 @@ fn read_user(reader: &mut Reader<'_>, places: &mut Places, entry: &Entry) -> Opt
     let items = reader.list(&policies?.node, "policies")?;
     let mut read = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        places.insert(path(&["local", "users", user, &at.to_string()]), item.span.clone());
+        places.insert(&["local", "users", user, &at.to_string()], item.span.clone());
         if let Some(text) = reader.checked(item, "policies", check_policy) {
             read.push(Role::from_word(&text).map_or(LocalPolicy::File(text), LocalPolicy::Role));
         }

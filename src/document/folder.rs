@@ -25,16 +25,24 @@ pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
 
 /// A folder, with links followed.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub struct Folder {
     real: PathBuf,
     /// Where the folders below it that were asked for are: most policies share a few.
     below: HashMap<PathBuf, PathBuf>,
+    /// The texts of its files, where they are at hand and none is read.
+    given: Option<HashMap<String, String>>,
 }
 
 impl Folder {
     /// One that is not there holds nothing.
-    pub(super) fn new(folder: &Path) -> Self {
-        Self { real: folder.canonicalize().unwrap_or_else(|_| folder.to_owned()), below: HashMap::new() }
+    pub fn new(folder: &Path) -> Self {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        Self { real, below: HashMap::new(), given: None }
+    }
+
+    /// A folder of these files, by their paths in it, that is nowhere on the disk.
+    pub fn given(files: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { real: PathBuf::new(), below: HashMap::new(), given: Some(files.into_iter().collect()) }
     }
 
     /// Returns where a file is, links followed, and its size. Only what may be a link is followed step by step.
@@ -60,7 +68,10 @@ impl Folder {
     }
 
     /// Refuses cases beside a policy that are a link out of the folder: plans show of them.
-    pub(super) fn check_cases(&mut self, policy: &str) -> Result<(), Invalid> {
+    pub fn check_cases(&mut self, policy: &str) -> Result<(), Invalid> {
+        if self.given.is_some() {
+            return Ok(());
+        }
         let file = cases_file(Path::new(policy));
         if self.find(&file).is_ok_and(|(whole, _)| !whole.starts_with(&self.real)) {
             let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
@@ -70,7 +81,7 @@ impl Folder {
     }
 
     /// Reads a file that the manifest names.
-    pub(super) fn read(&mut self, file: &str) -> Result<String, Invalid> {
+    pub fn read(&mut self, file: &str) -> Result<String, Invalid> {
         check_path(file)?;
         let relative = Path::new(file);
         let failed = |error: io::Error| {
@@ -80,6 +91,9 @@ impl Folder {
             };
             Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
         };
+        if let Some(given) = &self.given {
+            return given.get(file).cloned().ok_or_else(|| failed(io::ErrorKind::NotFound.into()));
+        }
         let (whole, size) = self.find(relative).map_err(failed)?;
         if !whole.starts_with(&self.real) {
             return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), INSIDE));

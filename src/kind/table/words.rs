@@ -79,7 +79,7 @@ pub(super) fn projection(projection: &Projection) -> String {
 }
 
 /// Returns what was seen of a table.
-pub fn seen(live: &Live<Table>) -> Fields {
+pub(super) fn seen(live: &Live<Table>) -> Fields {
     let Table {
         key,
         indexes,
@@ -110,4 +110,50 @@ pub fn seen(live: &Live<Table>) -> Fields {
         (Cow::Owned(format!("index {name}")), words)
     });
     seen.chain(indexes).collect()
+}
+
+/// Returns what a table is created with, name by name.
+pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
+    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
+        layout;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let attributes = |key: &Key| {
+        let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
+        words.collect::<Vec<_>>().join(", ")
+    };
+    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
+    for (name, index) in indexes.iter().flatten() {
+        let projection = match &index.projection {
+            Projection::All => String::from("ALL"),
+            Projection::KeysOnly => String::from("KEYS_ONLY"),
+            Projection::Include(names) => {
+                format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+            }
+        };
+        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
+    }
+    if let Some(Ttl::Enabled(attribute)) = ttl {
+        lines.push((String::from("ttl"), attribute.clone()));
+    }
+    lines.extend(billing.map(|billing| {
+        let words = match billing {
+            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
+            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
+        };
+        (String::from("billing_mode"), words)
+    }));
+    lines.extend(encryption.as_ref().map(|encryption| {
+        let words = match encryption {
+            Encryption::AwsOwned => String::from("aws-owned"),
+            Encryption::AwsManaged => String::from("aws-managed"),
+            Encryption::Kms(arn) => arn.clone(),
+        };
+        (String::from("encryption"), words)
+    }));
+    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
+    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
+    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
+    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines
 }

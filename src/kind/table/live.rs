@@ -2,11 +2,45 @@
 
 use indexmap::IndexMap;
 
-use super::{BillingMode, Builtin, IndexSection, TableSection};
+use super::{
+    Billing, BillingMode, Builtin, Class, Encryption, Index, IndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
+};
+use crate::kind::Desired;
 use crate::resource::Tags;
-use crate::resource::table::{Billing, Class, Encryption, Index, Projection, Table, Ttl, check_kms_key};
 
 impl TableSection {
+    /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
+    pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
+        let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
+            &desired.managed;
+        let capacity = match billing {
+            Some(Billing::Provisioned(capacity)) => Some(*capacity),
+            Some(Billing::PayPerRequest) | None => None,
+        };
+        let index = |(name, index): (&String, &Index)| {
+            let (partition_key, sort_key) = (index.key.partition.clone(), index.key.sort.clone());
+            (name.clone(), IndexSection { partition_key, sort_key, projection: Some(index.projection.clone()) })
+        };
+        Self {
+            name: Some(desired.name.clone()),
+            partition_key: key.as_ref().map(|key| key.partition.clone()),
+            sort_key: key.as_ref().and_then(|key| key.sort.clone()),
+            ttl_attribute: ttl.clone(),
+            billing_mode: billing.map(|billing| match billing {
+                Billing::PayPerRequest => BillingMode::PayPerRequest,
+                Billing::Provisioned(_) => BillingMode::Provisioned,
+            }),
+            read_capacity: capacity.map(|capacity| capacity.read),
+            write_capacity: capacity.map(|capacity| capacity.write),
+            encryption: encryption.clone(),
+            point_in_time_recovery: *point_in_time_recovery,
+            deletion_protection: *deletion_protection,
+            table_class: *class,
+            tags: tags.clone(),
+            indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
+        }
+    }
+
     /// Returns the section that describes a live table as it is, and its name in the manifest.
     ///
     /// A table with a built-in name and layout becomes that built-in's section, any other one is described in full. What

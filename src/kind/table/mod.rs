@@ -1,23 +1,38 @@
 //! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
 
 mod api;
+mod builtin;
 mod diff;
+mod live;
+mod manifest;
 mod sdk;
 mod steps;
 mod update;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
+use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Tags};
+use super::section::{Resolver, SectionReader};
+use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting};
+use crate::document::Entry;
+use crate::change::{FieldChange, FieldValue, Takes};
+use crate::resource::call::{CallError, Operation};
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
-pub use api::{Client, Waiting, execute, names, observe};
-pub use diff::{changes, diff};
-pub use steps::{TableChange, TableStep, create, opposite, reads, repair, still_to_come};
-pub use words::seen;
+pub use crate::resource::check_table_name as check_name;
+pub use api::TableApi;
+pub use builtin::Builtin;
+pub use diff::changes;
+pub use live::is_uniform;
+pub use manifest::{BillingMode, IndexSection, TableSection};
+pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,22 +204,151 @@ pub enum Encryption {
     Kms(String),
 }
 
+impl Kind for Table {
+    type Section = TableSection;
+    type Step = TableStep;
+    type Api = TableApi;
+
+    const ABOUT: About = About {
+        section: "tables",
+        id: "table",
+        noun: "table",
+        // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
+        // "Quotas"), and others may be at it too.
+        concurrency: 200,
+        batch: 1,
+        shows_layout: true,
+    };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &TableSection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
+        manifest::resolve(resolver, key, section)
+    }
+
+    fn section_of(desired: &Desired<Self>) -> TableSection {
+        TableSection::of_managed(desired)
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        self.tags.as_ref()
+    }
+
+    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+        Err(Invalid::new(format!("sentinel deletes no table, and so not \"{name}\""), "delete it in AWS"))
+    }
+
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> TableApi {
+        TableApi::new(config, pacer)
+    }
+
+    fn reads(desired: &Desired<Self>) -> Vec<Operation> {
+        steps::reads(desired)
+    }
+
+    async fn observe(api: &TableApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
+        futures_util::future::join_all(batch.iter().map(|desired| api::observe(api, desired))).await
+    }
+
+    async fn owned(_: &TableApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        // The tags of a table are read with it.
+        None
+    }
+
+    async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
+        api::unlisted(api, search).await
+    }
+
+    async fn execute(api: &TableApi, step: &TableStep, waiting: Waiting) -> Result<StepOutcome, CallError> {
+        api::execute(api, waiting, step).await
+    }
+
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+        changes(desired, live)
+    }
+
+    fn create(desired: &Desired<Self>) -> Vec<TableStep> {
+        steps::create(desired)
+    }
+
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TableStep> {
+        steps::repair(desired, live, changes)
+    }
+
+    fn delete(_: &Desired<Self>, _: &Facts) -> Vec<TableStep> {
+        Vec::new()
+    }
+
+    fn settle(
+        desired: &Desired<Self>,
+        live: &Live<Self>,
+        changes: Vec<FieldChange>,
+        repair: Vec<TableStep>,
+    ) -> Settled<Self> {
+        let status = live.facts.status.as_deref().unwrap_or("ACTIVE");
+        let not_active = |takes, how| {
+            let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
+            vec![FieldChange::new("status", before, after, takes, how)]
+        };
+        match status {
+            "ACTIVE" | "UPDATING" => Settled::Compared { changes, repair },
+            // What follows a creation is still to come and therefore no difference; anything else already is one.
+            "CREATING" if changes.iter().all(steps::still_to_come) => {
+                Settled::Unfinished { steps: steps::create(desired).into_iter().skip(1).collect() }
+            }
+            "CREATING" => {
+                let changes = changes.into_iter().filter(|change| !steps::still_to_come(change)).collect();
+                Settled::Compared { changes, repair }
+            }
+            "DELETING" => {
+                let why = String::from("the table is being deleted, and can be created again once it is gone");
+                let defer = TableStep::Defer { name: desired.name.clone(), why, seconds: None };
+                let changes = not_active(Takes::Time, "being deleted; run again once it is gone");
+                Settled::Compared { changes, repair: vec![defer] }
+            }
+            _ => {
+                let changes = not_active(Takes::NotPossible, "see the table in the AWS console");
+                Settled::Compared { changes, repair }
+            }
+        }
+    }
+
+    fn seen(live: &Live<Self>) -> Fields {
+        words::seen(live)
+    }
+
+    fn opposite(desired: &Desired<Self>) -> Live<Self> {
+        steps::opposite(desired)
+    }
+
+    fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        let of_table = |layout: &Option<&Self>| {
+            let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
+            1 + usize::from(layout.is_none_or(|layout| layout.ttl.is_some())) + usize::from(recovery)
+        };
+        layouts.iter().map(of_table).sum()
+    }
+
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TableSection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn layout(state: &Self) -> Vec<(String, String)> {
+        words::layout(state)
+    }
+}
+
 /// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
 pub const INDEX_LIMIT: usize = 20;
 /// The most attributes that the `include` projections of a table name, all indexes together. Source: as above.
 pub const INCLUDE_LIMIT: usize = 100;
-
-/// Checks the name of a table or an index.
-pub fn check_name(name: &str) -> Result<(), Invalid> {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
-    if !(3..=255).contains(&name.len()) || !name.chars().all(allowed) {
-        return Err(Invalid::new(
-            format!("\"{name}\" is not a name DynamoDB takes"),
-            "use 3 to 255 letters, digits, and _ . -",
-        ));
-    }
-    Ok(())
-}
 
 /// Checks the name of a key attribute.
 pub fn check_attribute(name: &str) -> Result<(), Invalid> {

@@ -1,9 +1,11 @@
 //! The DynamoDB calls.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-pub use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification};
+use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
@@ -13,16 +15,31 @@ use crate::resource::call::{
     LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::pacer::Pacer;
+use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
 use crate::resource::pages::Pages;
-use crate::resource::{Desired, Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+
+/// Makes the calls for tables.
+#[derive(Debug, Clone)]
+pub struct TableApi {
+    pub(super) client: Client,
+    pub(super) pacer: Arc<Pacer>,
+}
+
+impl TableApi {
+    /// Returns what makes calls over a connection. Makes no call.
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
+        Self { client: Client::new(config), pacer: Arc::clone(pacer) }
+    }
+}
 
 /// Reads a table: all that the manifest manages of it, side by side.
-pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -> Observed<Table> {
+pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observed<Table> {
     let name = desired.name.as_str();
     let managed = &desired.managed;
-    let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(client, pacer, name)).into();
-    let recovery: OptionFuture<_> = managed.point_in_time_recovery.map(|_| read_recovery(client, pacer, name)).into();
-    let (described, ttl, recovery) = future::join3(describe(client, pacer, name), ttl, recovery).await;
+    let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(api, name)).into();
+    let recovery: OptionFuture<_> = managed.point_in_time_recovery.map(|_| read_recovery(api, name)).into();
+    let (described, ttl, recovery) = future::join3(describe(api, name), ttl, recovery).await;
     let (mut state, mut facts) = match described {
         Ok(found) => found,
         Err(error) if error.class == Class::NotFound => return Observed::Absent,
@@ -46,7 +63,7 @@ pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -
     if (managed.tags.is_some() || desired.adopt)
         && let Some(arn) = &facts.arn
     {
-        match read_tags(client, pacer, arn).await {
+        match read_tags(api, arn).await {
             Ok(mut found) => {
                 take_owner(&mut found, desired.ownership.as_deref(), &mut facts);
                 state.tags = Some(found);
@@ -57,15 +74,29 @@ pub async fn observe(client: &Client, pacer: &Pacer, desired: &Desired<Table>) -
     Observed::Present(Live { state, facts, gaps })
 }
 
+/// Looks for tables that the manifest does not name. None of them is ever one that should be gone.
+pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
+    let mut unlisted = Unlisted { kind: KindId::Table, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
+    match names(api).await {
+        Ok(found) => {
+            let unnamed = found.into_iter().filter(|name| !search.names(KindId::Table, name));
+            let within = |name: &String| (search.holds)(&Address::new(KindId::Table, name.clone()));
+            unlisted.unmanaged = unnamed.filter(within).collect();
+        }
+        Err(error) => unlisted.gaps.push(Gap::new(Some("tables not in the manifest"), &error)),
+    }
+    unlisted
+}
+
 /// Returns the names of all tables, in the order of their names.
-pub async fn names(client: &Client, pacer: &Pacer) -> Result<Vec<String>, CallError> {
+pub(super) async fn names(api: &TableApi) -> Result<Vec<String>, CallError> {
     let mut names = Vec::new();
     // A region has 2,500 tables unless AWS was asked for more; a page has 100.
     let mut pages = Pages::new(LIST_TABLES, 200);
     let mut last: Option<String> = None;
     loop {
-        let call = || pages.timed(client.list_tables().set_exclusive_start_table_name(last.clone()).send());
-        let answer = pacer.call(LIST_TABLES, &[], call).await?;
+        let call = || pages.timed(api.client.list_tables().set_exclusive_start_table_name(last.clone()).send());
+        let answer = api.pacer.call(LIST_TABLES, &[], call).await?;
         let page = answer.table_names.unwrap_or_default();
         let bytes = page.iter().map(String::len).sum();
         names.extend(page);
@@ -77,41 +108,39 @@ pub async fn names(client: &Client, pacer: &Pacer) -> Result<Vec<String>, CallEr
     }
 }
 
-pub(super) async fn describe(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
-    describe_passing(client, pacer, name, &[]).await
+pub(super) async fn describe(api: &TableApi, name: &str) -> Result<(Table, Facts), CallError> {
+    describe_passing(api, name, &[]).await
 }
 
 /// Describes a table that is known to be there: a read just after its creation may not know it yet.
-async fn describe_settling(client: &Client, pacer: &Pacer, name: &str) -> Result<(Table, Facts), CallError> {
-    describe_passing(client, pacer, name, SETTLING).await
+async fn describe_settling(api: &TableApi, name: &str) -> Result<(Table, Facts), CallError> {
+    describe_passing(api, name, SETTLING).await
 }
 
 async fn describe_passing(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &TableApi, name: &str,
     passes: &[Class],
 ) -> Result<(Table, Facts), CallError> {
-    let answer = pacer.call(DESCRIBE_TABLE, passes, || client.describe_table().table_name(name).send()).await?;
+    let answer = api.pacer.call(DESCRIBE_TABLE, passes, || api.client.describe_table().table_name(name).send()).await?;
     match answer.table {
         Some(found) => Ok((sdk::table(&found), sdk::facts(&found))),
         None => Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no table")),
     }
 }
 
-pub(super) fn failed(operation: crate::resource::Operation, class: Class, message: impl Into<String>) -> CallError {
+pub(super) fn failed(operation: crate::resource::call::Operation, class: Class, message: impl Into<String>) -> CallError {
     CallError::new(operation, class, message.into())
 }
 
-async fn read_ttl(client: &Client, pacer: &Pacer, name: &str) -> Result<Ttl, CallError> {
-    let call = || client.describe_time_to_live().table_name(name).send();
-    let answer = pacer.call(DESCRIBE_TIME_TO_LIVE, &[], call).await?;
+async fn read_ttl(api: &TableApi, name: &str) -> Result<Ttl, CallError> {
+    let call = || api.client.describe_time_to_live().table_name(name).send();
+    let answer = api.pacer.call(DESCRIBE_TIME_TO_LIVE, &[], call).await?;
     Ok(sdk::ttl(answer.time_to_live_description.as_ref()))
 }
 
-async fn read_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<bool, CallError> {
-    let call = || client.describe_continuous_backups().table_name(name).send();
-    let answer = pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
+async fn read_recovery(api: &TableApi, name: &str) -> Result<bool, CallError> {
+    let call = || api.client.describe_continuous_backups().table_name(name).send();
+    let answer = api.pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
     // `ContinuousBackupsStatus` is always ENABLED and says nothing; the one beneath it is the switch.
     let status = answer
         .continuous_backups_description
@@ -120,15 +149,15 @@ async fn read_recovery(client: &Client, pacer: &Pacer, name: &str) -> Result<boo
     Ok(status == Some(PointInTimeRecoveryStatus::Enabled))
 }
 
-async fn read_tags(client: &Client, pacer: &Pacer, arn: &str) -> Result<Tags, CallError> {
+async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
     let mut tags = Tags::new();
     // A table has 50 tags, and a page ten.
     let mut pages = Pages::new(LIST_TABLE_TAGS, 20);
     let mut token: Option<String> = None;
     loop {
         let call =
-            || pages.timed(client.list_tags_of_resource().resource_arn(arn).set_next_token(token.clone()).send());
-        let answer = pacer.call(LIST_TABLE_TAGS, &[], call).await?;
+            || pages.timed(api.client.list_tags_of_resource().resource_arn(arn).set_next_token(token.clone()).send());
+        let answer = api.pacer.call(LIST_TABLE_TAGS, &[], call).await?;
         tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)));
         token = answer.next_token.filter(|token| !token.is_empty());
         if !pages.next(0, token.as_ref())? {
@@ -137,40 +166,32 @@ async fn read_tags(client: &Client, pacer: &Pacer, arn: &str) -> Result<Tags, Ca
     }
 }
 
-/// How long a step may wait for a table.
-#[derive(Debug, Clone, Copy)]
-pub struct Waiting {
-    pub limit: Duration,
-}
-
 /// Carries out one step.
-pub async fn execute(
-    client: &Client,
-    pacer: &Pacer,
-    waiting: Waiting,
+pub(super) async fn execute(
+    api: &TableApi, waiting: Waiting,
     step: &TableStep,
 ) -> Result<StepOutcome, CallError> {
     match step {
-        TableStep::CreateTable { name, table } => create(client, pacer, name, table).await,
+        TableStep::CreateTable { name, table } => create(api, name, table).await,
         TableStep::WaitForTable { name } => {
-            wait(client, pacer, waiting, name).await?;
+            wait(api, waiting, name).await?;
             Ok(StepOutcome::Done)
         }
-        TableStep::UpdateTable { name, change } => update::execute(client, pacer, waiting, name, change).await,
-        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(client, pacer, name, *enabled).await,
+        TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
+        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, *enabled).await,
         TableStep::TagTable { arn, tags, .. } => {
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
-            let call = || client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
-            pacer.call(TAG_RESOURCE, SETTLING, call).await?;
+            let call = || api.client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
+            api.pacer.call(TAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
         }
         TableStep::UntagTable { arn, keys, .. } => {
-            let call = || client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.clone())).send();
-            pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
+            let call = || api.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.clone())).send();
+            api.pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
         }
-        TableStep::EnableTimeToLive { name, attribute } => set_ttl(client, pacer, name, attribute, true).await,
-        TableStep::DisableTimeToLive { name, attribute } => set_ttl(client, pacer, name, attribute, false).await,
+        TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, true).await,
+        TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, false).await,
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
     }
 }
@@ -186,10 +207,10 @@ fn later(why: &str, seconds: Option<u32>) -> String {
     }
 }
 
-async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Result<StepOutcome, CallError> {
+async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome, CallError> {
     let request =
         sdk::create_table(name, table).map_err(|error| failed(CREATE_TABLE, Class::Rejected, error.to_string()))?;
-    let error = match pacer.call(CREATE_TABLE, &[], || request.clone().send_with(client)).await {
+    let error = match api.pacer.call(CREATE_TABLE, &[], || request.clone().send_with(&api.client)).await {
         Ok(_) => return Ok(StepOutcome::Done),
         Err(error) if matches!(error.class, Class::AlreadyExists | Class::Busy) || error.open => error,
         Err(error) => return Err(error),
@@ -197,8 +218,8 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
     // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells, once the
     // table is to be seen: where nothing says that there is one, it may never be.
     let described = match error.class {
-        Class::AlreadyExists | Class::Busy => describe_settling(client, pacer, name).await,
-        _ => describe(client, pacer, name).await,
+        Class::AlreadyExists | Class::Busy => describe_settling(api, name).await,
+        _ => describe(api, name).await,
     };
     let Ok((found, facts)) = described else { return Err(error) };
     if facts.status.as_deref() == Some("DELETING") {
@@ -208,7 +229,7 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
     for index in layout.indexes.iter_mut().flat_map(|indexes| indexes.values_mut()) {
         index.status = IndexStatus::Active;
     }
-    if diff(table, &layout).is_empty() {
+    if diff::diff(table, &layout).is_empty() {
         return Ok(StepOutcome::Done);
     }
     Ok(StepOutcome::Conflict(String::from(
@@ -220,12 +241,12 @@ async fn create(client: &Client, pacer: &Pacer, name: &str, table: &Table) -> Re
 pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 
 /// Waits with short pauses first: a small table is ACTIVE within seconds, one with indexes within half a minute.
-pub(super) async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name: &str) -> Result<(), CallError> {
+pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<(), CallError> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
-        let call = || client.describe_table().table_name(name).send();
-        let answer = pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
+        let call = || api.client.describe_table().table_name(name).send();
+        let answer = api.pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
         let facts = answer.table.as_ref().map(sdk::facts).unwrap_or_default();
         let indexes = answer.table.as_ref().map(sdk::table).and_then(|table| table.indexes).unwrap_or_default();
         let status = facts.status.unwrap_or_default();
@@ -249,15 +270,13 @@ pub(super) async fn wait(client: &Client, pacer: &Pacer, waiting: Waiting, name:
             );
             return Err(failed(DESCRIBE_TABLE, Class::Busy, message));
         }
-        pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
+        api.pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
         pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
     }
 }
 
 async fn set_ttl(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &TableApi, name: &str,
     attribute: &str,
     enabled: bool,
 ) -> Result<StepOutcome, CallError> {
@@ -265,15 +284,15 @@ async fn set_ttl(
     let specification =
         specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;
     let call =
-        || client.update_time_to_live().table_name(name).time_to_live_specification(specification.clone()).send();
-    let Err(error) = pacer.call(UPDATE_TIME_TO_LIVE, SETTLING, call).await else {
+        || api.client.update_time_to_live().table_name(name).time_to_live_specification(specification.clone()).send();
+    let Err(error) = api.pacer.call(UPDATE_TIME_TO_LIVE, SETTLING, call).await else {
         return Ok(StepOutcome::Done);
     };
     if !matches!(error.class, Class::AlreadySo | Class::AlreadyExists | Class::TooSoon) {
         return Err(error);
     }
     // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
-    match (read_ttl(client, pacer, name).await?, enabled) {
+    match (read_ttl(api, name).await?, enabled) {
         (Ttl::Enabled(live), true) if live == attribute => Ok(StepOutcome::Done),
         (Ttl::Disabled | Ttl::Disabling, false) => Ok(StepOutcome::Done),
         _ if error.class == Class::TooSoon => {
@@ -286,14 +305,14 @@ async fn set_ttl(
     }
 }
 
-async fn set_recovery(client: &Client, pacer: &Pacer, name: &str, enabled: bool) -> Result<StepOutcome, CallError> {
+async fn set_recovery(api: &TableApi, name: &str, enabled: bool) -> Result<StepOutcome, CallError> {
     let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(enabled).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
     let call = || {
-        let request = client.update_continuous_backups().table_name(name);
+        let request = api.client.update_continuous_backups().table_name(name);
         request.point_in_time_recovery_specification(specification.clone()).send()
     };
-    pacer.call(UPDATE_CONTINUOUS_BACKUPS, SETTLING, call).await?;
+    api.pacer.call(UPDATE_CONTINUOUS_BACKUPS, SETTLING, call).await?;
     Ok(StepOutcome::Done)
 }

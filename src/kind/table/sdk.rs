@@ -346,7 +346,7 @@ mod tests {
             answer = answer.global_secondary_indexes(found.build());
         }
         let read = table(&answer.build());
-        assert_eq!(super::super::diff(&wanted, &read), []);
+        assert_eq!(super::super::diff::diff(&wanted, &read), []);
         assert_eq!(read.encryption, Some(Encryption::Kms(String::from("arn:k"))));
     }
 

@@ -11,7 +11,8 @@ use crate::resource::call::{
     CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
     TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
-use crate::resource::{Desired, Facts, Live, Tags};
+use crate::kind::{Desired, KindStep};
+use crate::resource::{Facts, Live, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +79,8 @@ pub enum TableChange {
     },
 }
 
-impl TableStep {
-    pub(in crate::resource) fn operations(&self) -> &'static [Operation] {
+impl KindStep for TableStep {
+    fn operations(&self) -> &'static [Operation] {
         match self {
             // Tags given with a creation take the permission of their own.
             Self::CreateTable { table, .. } => match table.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
@@ -98,7 +99,7 @@ impl TableStep {
         }
     }
 
-    pub(in crate::resource) fn needs(&self) -> Option<Consent> {
+    fn needs(&self) -> Option<Consent> {
         match self {
             Self::UpdateTable { change, .. } => change.needs(),
             Self::SetPointInTimeRecovery { enabled: false, .. } => Some(Consent::Protection),
@@ -113,7 +114,7 @@ impl TableStep {
         }
     }
 
-    pub(in crate::resource) fn describe(&self) -> String {
+    fn describe(&self) -> String {
         let on_off = |enabled: bool| if enabled { "enabling" } else { "disabling" };
         match self {
             Self::CreateTable { .. } => String::from("creating"),
@@ -138,7 +139,7 @@ impl TableStep {
 
     /// Returns how long AWS works on it, as operators have measured on tables of all sizes; AWS promises nothing. What
     /// a wait waits for is counted where it begins.
-    pub(in crate::resource) fn time(&self) -> (Duration, Duration) {
+    fn time(&self) -> (Duration, Duration) {
         let (least, most) = match self {
             Self::CreateTable { table, .. } => match table.indexes.as_ref().is_none_or(BTreeMap::is_empty) {
                 true => (2, 7),
@@ -156,7 +157,7 @@ impl TableStep {
     }
 
     /// Returns whether it is one of those that `create` has after `CreateTable`.
-    pub fn follows_creation(&self) -> bool {
+    fn follows_creation(&self) -> bool {
         matches!(
             self,
             Self::WaitForTable { .. }
@@ -166,8 +167,12 @@ impl TableStep {
     }
 
     /// Returns whether it builds an index, which takes minutes.
-    pub fn builds_index(&self) -> bool {
+    fn builds_index(&self) -> bool {
         matches!(self, Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. })
+    }
+
+    fn defers(&self) -> bool {
+        matches!(self, Self::Defer { .. })
     }
 }
 
@@ -188,7 +193,7 @@ impl TableChange {
 }
 
 /// Returns the operations that observing this table calls.
-pub fn reads(desired: &Desired<Table>) -> Vec<Operation> {
+pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     let Table {
         key: _,
         indexes: _,
@@ -208,7 +213,7 @@ pub fn reads(desired: &Desired<Table>) -> Vec<Operation> {
 }
 
 /// Returns the steps that create the table: what `CreateTable` carries, then the rest once the table is ACTIVE.
-pub fn create(desired: &Desired<Table>) -> Vec<TableStep> {
+pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
     let name = || desired.name.clone();
     let table = Box::new(desired.initial.clone());
     let mut steps = vec![TableStep::CreateTable { name: name(), table }, TableStep::WaitForTable { name: name() }];
@@ -222,7 +227,7 @@ pub fn create(desired: &Desired<Table>) -> Vec<TableStep> {
 }
 
 /// Returns whether a difference on a table that is being created is only that its creation is not over.
-pub fn still_to_come(change: &FieldChange) -> bool {
+pub(super) fn still_to_come(change: &FieldChange) -> bool {
     matches!(change.path.as_str(), "ttl" | "point_in_time_recovery") || change.takes == Takes::Time
 }
 
@@ -233,7 +238,7 @@ const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last
 /// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
 /// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
 /// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
-pub fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange]) -> Vec<TableStep> {
+pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange]) -> Vec<TableStep> {
     let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
@@ -384,7 +389,7 @@ impl Repair<'_> {
 
 /// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
 /// take is known without a look at AWS.
-pub fn opposite(desired: &Desired<Table>) -> Live<Table> {
+pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
     let managed = &desired.managed;
     let stray = || Attribute { name: String::from("stray"), kind: super::AttributeType::S };
     let extra = Index {
@@ -422,8 +427,8 @@ pub fn opposite(desired: &Desired<Table>) -> Live<Table> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::table::{AttributeType, changes};
-    use crate::resource::{Address, Presence};
+    use crate::kind::table::{AttributeType, changes};
+    use crate::kind::{Address, KindId, Presence};
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }
@@ -454,13 +459,14 @@ mod tests {
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
         };
         Desired {
-            address: Address::table("t"),
+            address: Address::new(KindId::Table, "t"),
             presence: Presence::Present,
             ownership: Some(String::from("managed-by")),
             adopt: false,
             name: String::from("t-1"),
             label: String::from("t"),
             origin: None,
+            depends_on: std::collections::BTreeSet::new(),
             managed: table.clone(),
             initial: table,
         }

@@ -5,38 +5,52 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use aws_sdk_ssm::Client;
+use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{
     ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType as SdkType, ResourceTypeForTagging, Tag,
 };
+use aws_types::SdkConfig;
 use futures_util::future;
 
-use super::{ParameterType, PolicyParameter, PolicyStep, Tier};
+use super::{ParameterType, PolicyParameter, PolicyStep, Tier, profile_of};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
-    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
+    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
+use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
-use crate::resource::{Desired, Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
+
+/// Makes the calls for parameters.
+#[derive(Debug, Clone)]
+pub struct ParameterApi {
+    client: Client,
+    pacer: Arc<Pacer>,
+}
+
+impl ParameterApi {
+    /// Returns what makes calls over a connection. Makes no call.
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
+        Self { client: Client::new(config), pacer: Arc::clone(pacer) }
+    }
+}
 
 /// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
 ///
 /// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
 /// again name by name: what may be read still is.
-pub async fn observe(
-    client: &Client,
-    pacer: &Pacer,
-    batch: &[&Desired<PolicyParameter>],
+pub(super) async fn observe(
+    api: &ParameterApi, batch: &[&Desired<PolicyParameter>],
 ) -> Vec<Observed<PolicyParameter>> {
     let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
     let tiered: Vec<String> =
         batch.iter().filter(|one| one.managed.tier.is_some()).map(|one| one.name.clone()).collect();
     let tagged: Vec<&String> = batch.iter().filter(|one| one.managed.tags.is_some()).map(|one| &one.name).collect();
     let (contents, tiers, tags) = future::join3(
-        read_contents(client, pacer, &names),
-        read_tiers(client, pacer, &tiered),
-        future::join_all(tagged.iter().map(|name| read_tags(client, pacer, name))),
+        read_contents(api, &names),
+        read_tiers(api, &tiered),
+        future::join_all(tagged.iter().map(|name| read_tags(api, name))),
     )
     .await;
     let mut tags: HashMap<&String, Result<Tags, CallError>> = tagged.into_iter().zip(tags).collect();
@@ -69,12 +83,12 @@ pub async fn observe(
 
 type Content = Result<Option<Live<PolicyParameter>>, CallError>;
 
-async fn read_contents(client: &Client, pacer: &Pacer, names: &[String]) -> Vec<Content> {
-    match get_parameters(client, pacer, names).await {
+async fn read_contents(api: &ParameterApi, names: &[String]) -> Vec<Content> {
+    match get_parameters(api, names).await {
         Ok(mut found) => names.iter().map(|name| Ok(found.remove(name))).collect(),
         Err(error) if error.class == Class::Denied && names.len() > 1 => {
             let one_by_one = names.iter().map(|name| async move {
-                let mut found = get_parameters(client, pacer, std::slice::from_ref(name)).await?;
+                let mut found = get_parameters(api, std::slice::from_ref(name)).await?;
                 Ok(found.remove(name))
             });
             future::join_all(one_by_one).await
@@ -84,17 +98,15 @@ async fn read_contents(client: &Client, pacer: &Pacer, names: &[String]) -> Vec<
 }
 
 /// Reads the content of one parameter, and which version it is.
-pub async fn read(client: &Client, pacer: &Pacer, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
-    Ok(get_parameters(client, pacer, &[name.to_owned()]).await?.remove(name))
+pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
+    Ok(get_parameters(api, &[name.to_owned()]).await?.remove(name))
 }
 
 async fn get_parameters(
-    client: &Client,
-    pacer: &Pacer,
-    names: &[String],
+    api: &ParameterApi, names: &[String],
 ) -> Result<HashMap<String, Live<PolicyParameter>>, CallError> {
-    let call = || client.get_parameters().set_names(Some(names.to_vec())).send();
-    let answer = pacer.call(GET_PARAMETERS, &[], call).await?;
+    let call = || api.client.get_parameters().set_names(Some(names.to_vec())).send();
+    let answer = api.pacer.call(GET_PARAMETERS, &[], call).await?;
     Ok(answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk).collect())
 }
 
@@ -113,11 +125,11 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<Po
     Some((parameter.name?, Live { state, facts, gaps: Vec::new() }))
 }
 
-async fn read_tiers(client: &Client, pacer: &Pacer, names: &[String]) -> Result<HashMap<String, Tier>, CallError> {
+async fn read_tiers(api: &ParameterApi, names: &[String]) -> Result<HashMap<String, Tier>, CallError> {
     if names.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = describe(client, pacer, vec![filter("Name", "Equals", names.to_vec())?]).await?;
+    let found = describe(api, vec![filter("Name", "Equals", names.to_vec())?]).await?;
     Ok(found.into_iter().filter_map(tier_from_sdk).collect())
 }
 
@@ -127,9 +139,7 @@ fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStrin
 }
 
 async fn describe(
-    client: &Client,
-    pacer: &Pacer,
-    filters: Vec<ParameterStringFilter>,
+    api: &ParameterApi, filters: Vec<ParameterStringFilter>,
 ) -> Result<Vec<ParameterMetadata>, CallError> {
     let mut found = Vec::new();
     // 10,000 parameters, and some pages that are empty.
@@ -137,10 +147,10 @@ async fn describe(
     let mut token = None;
     loop {
         let call = || {
-            let request = client.describe_parameters().set_parameter_filters(Some(filters.clone()));
+            let request = api.client.describe_parameters().set_parameter_filters(Some(filters.clone()));
             pages.timed(request.max_results(50).set_next_token(token.clone()).send())
         };
-        let answer = pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
+        let answer = api.pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
         let page = answer.parameters.unwrap_or_default();
         // With its description, and what stays around it in memory.
         let bytes = page.iter().map(|one| 1024 + one.name().map_or(0, str::len)).sum();
@@ -155,12 +165,12 @@ async fn describe(
 /// Returns the names under a path that carry the ownership tag of this key.
 ///
 /// One call lists fifty of them, where reading the tags of each would be a call for each.
-pub async fn owned(client: &Client, pacer: &Pacer, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+pub(super) async fn owned(api: &ParameterApi, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
     let filters = vec![
         filter("Path", "Recursive", vec![root.to_owned()])?,
         filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
     ];
-    let found = describe(client, pacer, filters).await?;
+    let found = describe(api, filters).await?;
     Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
 }
 
@@ -172,10 +182,10 @@ fn tier_from_sdk(metadata: ParameterMetadata) -> Option<(String, Tier)> {
     Some((metadata.name?, tier))
 }
 
-async fn read_tags(client: &Client, pacer: &Pacer, name: &str) -> Result<Tags, CallError> {
+async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
     let call =
-        || client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send();
-    match pacer.call(LIST_PARAMETER_TAGS, &[], call).await {
+        || api.client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send();
+    match api.pacer.call(LIST_PARAMETER_TAGS, &[], call).await {
         Ok(answer) => Ok(answer.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()),
         Err(error) if error.class == Class::NotFound => Ok(Tags::new()),
         Err(error) => Err(error),
@@ -190,17 +200,17 @@ pub struct Found {
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.
-pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<Found>, CallError> {
+pub async fn discover(api: &ParameterApi, root: &str) -> Result<Vec<Found>, CallError> {
     let mut found = Vec::new();
     // A region holds 10,000 parameters of the standard tier; some pages may be empty.
     let mut pages = Pages::new(GET_PARAMETERS_BY_PATH, 1200);
     let mut token: Option<String> = None;
     loop {
         let call = || {
-            let request = client.get_parameters_by_path().path(root).recursive(true);
+            let request = api.client.get_parameters_by_path().path(root).recursive(true);
             pages.timed(request.max_results(10).set_next_token(token.clone()).send())
         };
-        let answer = pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
+        let answer = api.pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
         let before = found.len();
         let page = answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk);
         found.extend(page.map(|(name, live)| Found { name, live }));
@@ -215,37 +225,66 @@ pub async fn discover(client: &Client, pacer: &Pacer, root: &str) -> Result<Vec<
     }
 }
 
-/// Carries out one step.
-pub async fn execute(client: &Client, pacer: &Pacer, step: &PolicyStep) -> Result<StepOutcome, CallError> {
+/// Looks for parameters under the policy root that the manifest does not name.
+pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
+    let root = search.policy_root;
+    let (found, owned) = future::join(discover(api, root), owned(api, root, search.ownership)).await;
+    let mut unlisted = Unlisted { kind: KindId::Policy, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
+    match (found, owned) {
+        (Ok(found), Ok(owned)) => {
+            for one in found.into_iter().filter(|one| !search.names(KindId::Policy, &one.name)) {
+                let address = Address::new(KindId::Policy, profile_of(&one.name, root));
+                if !(search.holds)(&address) {
+                    continue;
+                }
+                if owned.contains(&one.name) {
+                    let ownership = Some(search.ownership.to_owned());
+                    let desired = Desired::new(address, one.name, PolicyParameter::default());
+                    unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
+                } else {
+                    unlisted.unmanaged.push(one.name);
+                }
+            }
+        }
+        (found, owned) => {
+            let errors = found.err().into_iter().chain(owned.err());
+            unlisted.gaps.extend(errors.map(|error| Gap::new(Some("parameters not in the manifest"), &error)));
+        }
+    }
+    unlisted
+}
+
+/// Runs one step.
+pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<StepOutcome, CallError> {
     match step {
         PolicyStep::CreateParameter { name, content, tier, tags, content_managed } => {
-            let ended = create(client, pacer, name, content, *tier, tags).await?;
+            let ended = create(api, name, content, *tier, tags).await?;
             // Nothing says what a bare profile holds: that there is one is enough.
             let conflict = matches!(ended, StepOutcome::Conflict(_));
             Ok(if conflict && !content_managed { StepOutcome::Done } else { ended })
         }
         PolicyStep::OverwriteParameter { name, content, tier, expects_version } => {
-            overwrite(client, pacer, name, content, *tier, *expects_version).await
+            overwrite(api, name, content, *tier, *expects_version).await
         }
         PolicyStep::TagParameter { name, tags } => {
             let list = sdk_tags(ADD_PARAMETER_TAGS, tags)?;
             let call = || {
-                let request = client.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
+                let request = api.client.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
                 request.resource_id(name).set_tags(Some(list.clone())).send()
             };
-            pacer.call(ADD_PARAMETER_TAGS, &[], call).await?;
+            api.pacer.call(ADD_PARAMETER_TAGS, &[], call).await?;
             Ok(StepOutcome::Done)
         }
         PolicyStep::UntagParameter { name, keys } => {
             let call = || {
-                let request = client.remove_tags_from_resource().resource_type(ResourceTypeForTagging::Parameter);
+                let request = api.client.remove_tags_from_resource().resource_type(ResourceTypeForTagging::Parameter);
                 request.resource_id(name).set_tag_keys(Some(keys.clone())).send()
             };
-            pacer.call(REMOVE_PARAMETER_TAGS, &[], call).await?;
+            api.pacer.call(REMOVE_PARAMETER_TAGS, &[], call).await?;
             Ok(StepOutcome::Done)
         }
         PolicyStep::DeleteParameter { name, expects_version, owner_key } => {
-            delete(client, pacer, name, *expects_version, owner_key).await
+            delete(api, name, *expects_version, owner_key).await
         }
     }
 }
@@ -253,14 +292,12 @@ pub async fn execute(client: &Client, pacer: &Pacer, step: &PolicyStep) -> Resul
 /// Deletes a parameter that is still the one that was seen, and still carries the ownership tag: the list it was found
 /// in lags behind, and a name can be taken by another since.
 async fn delete(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &ParameterApi, name: &str,
     expects_version: i64,
     owner_key: &str,
 ) -> Result<StepOutcome, CallError> {
-    let tags = read_tags(client, pacer, name).await?;
-    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+    let tags = read_tags(api, name).await?;
+    let mut found = get_parameters(api, &[name.to_owned()]).await?;
     let Some(live) = found.remove(name) else { return Ok(StepOutcome::Done) };
     if live.facts.version != Some(expects_version) {
         let now = live.facts.version.unwrap_or(0);
@@ -275,11 +312,11 @@ async fn delete(
         return Ok(StepOutcome::Conflict(why));
     }
     // A name that is not there comes back as invalid, which is as good as deleted.
-    pacer.call(DELETE_PARAMETERS, &[], || client.delete_parameters().names(name).send()).await?;
+    api.pacer.call(DELETE_PARAMETERS, &[], || api.client.delete_parameters().names(name).send()).await?;
     Ok(StepOutcome::Done)
 }
 
-fn sdk_tags(operation: super::Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
+fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     let build = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
     tags.iter()
         .map(build)
@@ -295,19 +332,17 @@ const fn sdk_tier(tier: Tier) -> ParameterTier {
 }
 
 async fn create(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &ParameterApi, name: &str,
     content: &str,
     tier: Tier,
     tags: &Tags,
 ) -> Result<StepOutcome, CallError> {
     let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
     let call = || {
-        let request = client.put_parameter().name(name).value(content).r#type(SdkType::String);
+        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String);
         request.tier(sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
     };
-    let error = match pacer.call(PUT_PARAMETER, &[], call).await {
+    let error = match api.pacer.call(PUT_PARAMETER, &[], call).await {
         Ok(_) => return Ok(StepOutcome::Done),
         Err(error) if error.class == Class::AlreadyExists || error.open => error,
         Err(error) => return Err(error),
@@ -315,14 +350,14 @@ async fn create(
     // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
     // one read in a hundred does not see a write just made.
     for look in 1..=LOOKS {
-        let Ok(mut found) = get_parameters(client, pacer, &[name.to_owned()]).await else { return Err(error) };
+        let Ok(mut found) = get_parameters(api, &[name.to_owned()]).await else { return Err(error) };
         match found.remove(name) {
             Some(live) if live.state.content.as_deref() == Some(content) => return Ok(StepOutcome::Done),
             Some(_) => {
                 let why = "someone else created it meanwhile, with other content; nothing was overwritten";
                 return Ok(StepOutcome::Conflict(String::from(why)));
             }
-            None => pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
+            None => api.pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
         }
     }
     Err(error)
@@ -332,23 +367,21 @@ async fn create(
 const LOOKS: u32 = 4;
 
 async fn overwrite(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &ParameterApi, name: &str,
     content: &str,
     tier: Option<Tier>,
     expects_version: i64,
 ) -> Result<StepOutcome, CallError> {
     // Parameter Store has no compare-and-set: a look just before keeps the window small, the version returned shows
     // whether someone was in it.
-    let mut found = get_parameters(client, pacer, &[name.to_owned()]).await?;
+    let mut found = get_parameters(api, &[name.to_owned()]).await?;
     let live = found.remove(name);
     let version = live.as_ref().and_then(|live| live.facts.version);
     if version != Some(expects_version) {
         // Two applies of one manifest write the same text: the one that comes second finds its work done.
         if live.is_some_and(|live| live.state.content.as_deref() == Some(content)) {
             let asked: Vec<String> = tier.map(|_| name.to_owned()).into_iter().collect();
-            if read_tiers(client, pacer, &asked).await?.get(name).copied() == tier {
+            if read_tiers(api, &asked).await?.get(name).copied() == tier {
                 return Ok(StepOutcome::Done);
             }
         }
@@ -361,18 +394,18 @@ async fn overwrite(
         )));
     }
     let put = |tier: Tier| {
-        let request = client.put_parameter().name(name).value(content).r#type(SdkType::String);
+        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String);
         request.tier(sdk_tier(tier)).overwrite(true).send()
     };
-    let mut answer = pacer.call(PUT_PARAMETER, &[], || put(tier.unwrap_or(Tier::Standard))).await;
+    let mut answer = api.pacer.call(PUT_PARAMETER, &[], || put(tier.unwrap_or(Tier::Standard))).await;
     // Without a tier AWS would use the account's default, so one is always sent. Where the manifest names none, the
     // live one is kept, and only AWS's refusal to downgrade tells that it is the advanced one.
     if tier.is_none() && answer.as_ref().is_err_and(|error| error.message.contains("downgrade")) {
-        answer = pacer.call(PUT_PARAMETER, &[], || put(Tier::Advanced)).await;
+        answer = api.pacer.call(PUT_PARAMETER, &[], || put(Tier::Advanced)).await;
     }
     let written = match answer {
         Ok(answer) => answer.version,
-        Err(error) => took_effect(client, pacer, name, content, expects_version, error).await?,
+        Err(error) => took_effect(api, name, content, expects_version, error).await?,
     };
     if written == expects_version + 1 {
         return Ok(StepOutcome::Done);
@@ -385,7 +418,7 @@ async fn overwrite(
     }
     // A call whose answer was lost is made again, and writes the same text twice. What stands between tells it from a
     // write of someone else's.
-    let between = read_versions(client, pacer, name, expects_version + 1..written).await;
+    let between = read_versions(api, name, expects_version + 1..written).await;
     let theirs = match between {
         Some(versions) => versions.into_iter().filter(|(_, text)| text != content).map(|(version, _)| version).max(),
         None => Some(written - 1),
@@ -405,9 +438,7 @@ async fn overwrite(
 ///
 /// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
 async fn took_effect(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &ParameterApi, name: &str,
     content: &str,
     expects_version: i64,
     error: CallError,
@@ -415,7 +446,7 @@ async fn took_effect(
     if !error.open {
         return Err(error);
     }
-    match get_parameters(client, pacer, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {
+    match get_parameters(api, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {
         Ok(Some(live)) if live.state.content.as_deref() == Some(content) => {
             live.facts.version.filter(|version| *version > expects_version).ok_or(error)
         }
@@ -442,14 +473,14 @@ fn see(name: &str, version: i64) -> String {
 const NAMES_IN_A_CALL: usize = 10;
 
 /// Returns some versions with their texts, if there are few and all of them can be read.
-async fn read_versions(client: &Client, pacer: &Pacer, name: &str, versions: Range<i64>) -> Option<Vec<(i64, String)>> {
+async fn read_versions(api: &ParameterApi, name: &str, versions: Range<i64>) -> Option<Vec<(i64, String)>> {
     let selectors: Vec<String> =
         versions.map(|version| format!("{name}:{version}")).take(NAMES_IN_A_CALL + 1).collect();
     if selectors.is_empty() || selectors.len() > NAMES_IN_A_CALL {
         return None;
     }
-    let call = || client.get_parameters().set_names(Some(selectors.clone())).send();
-    let found = pacer.call(GET_PARAMETERS, &[], call).await.ok()?.parameters.unwrap_or_default();
+    let call = || api.client.get_parameters().set_names(Some(selectors.clone())).send();
+    let found = api.pacer.call(GET_PARAMETERS, &[], call).await.ok()?.parameters.unwrap_or_default();
     let texts: Vec<(i64, String)> =
         found.into_iter().filter_map(|parameter| Some((parameter.version, parameter.value?))).collect();
     (texts.len() == selectors.len()).then_some(texts)

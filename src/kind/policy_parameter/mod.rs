@@ -1,19 +1,29 @@
 //! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
 
 mod api;
+mod manifest;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
-use super::call::{
+use crate::resource::call::{
     ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
     PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
-use super::{Desired, Facts, Fields, Invalid, Live, Tags, diff_tags, digest, tag_words};
+use crate::resource::call::CallError;
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
+use super::section::{Resolver, SectionReader};
+use super::{About, Desired, Kind, KindStep, Search, Unlisted, Waiting};
+use crate::document::Entry;
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
-pub use api::{Client, Found, discover, execute, observe, owned, read};
+pub use api::{Found, ParameterApi, discover, read};
+pub use manifest::ProfileSection;
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,8 +112,8 @@ pub enum PolicyStep {
     DeleteParameter { name: String, expects_version: i64, owner_key: String },
 }
 
-impl PolicyStep {
-    pub(super) fn operations(&self) -> &'static [Operation] {
+impl KindStep for PolicyStep {
+    fn operations(&self) -> &'static [Operation] {
         match self {
             // Tags given with a creation take the permission of their own.
             Self::CreateParameter { tags, .. } if tags.is_empty() => &[PUT_PARAMETER, GET_PARAMETERS],
@@ -115,7 +125,7 @@ impl PolicyStep {
         }
     }
 
-    pub(super) fn needs(&self) -> Option<Consent> {
+    fn needs(&self) -> Option<Consent> {
         match self {
             Self::CreateParameter { .. }
             | Self::OverwriteParameter { .. }
@@ -125,19 +135,126 @@ impl PolicyStep {
         }
     }
 
-    pub(super) fn describe(&self) -> &'static str {
-        match self {
+    fn describe(&self) -> String {
+        let words = match self {
             Self::CreateParameter { .. } => "creating",
             Self::OverwriteParameter { .. } => "writing a new version",
             Self::TagParameter { .. } => "tagging",
             Self::UntagParameter { .. } => "removing tags",
             Self::DeleteParameter { .. } => "deleting",
-        }
+        };
+        words.to_owned()
+    }
+}
+
+impl Kind for PolicyParameter {
+    type Section = ProfileSection;
+    type Step = PolicyStep;
+    type Api = ParameterApi;
+
+    const ABOUT: About = About {
+        section: "profiles",
+        id: "policy_parameter",
+        noun: "policy parameter",
+        // Each parameter is one short call, paced by its quota.
+        concurrency: 16,
+        // What `GetParameters` takes in one call.
+        batch: 10,
+        shows_layout: false,
+    };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ProfileSection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &ProfileSection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileSection) -> Option<Desired<Self>> {
+        Some(manifest::resolve(resolver, key, section))
+    }
+
+    fn section_of(desired: &Desired<Self>) -> ProfileSection {
+        let PolicyParameter { content, parameter_type: _, tier, tags } = &desired.managed;
+        let policy = desired.origin.clone().filter(|_| content.is_some());
+        ProfileSection { policy, tier: *tier, tags: tags.clone() }
+    }
+
+    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+        let content = desired.managed.content.as_ref().map(|content| content.to_string());
+        desired.origin.clone().zip(content).into_iter().collect()
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        self.tags.as_ref()
+    }
+
+    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid> {
+        check_below(name, policy_root)?;
+        Ok(name.strip_prefix(policy_root).unwrap_or(name).trim_start_matches('/').to_owned())
+    }
+
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> ParameterApi {
+        ParameterApi::new(config, pacer)
+    }
+
+    fn reads(desired: &Desired<Self>) -> Vec<Operation> {
+        reads(desired)
+    }
+
+    async fn observe(api: &ParameterApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
+        api::observe(api, batch).await
+    }
+
+    async fn owned(api: &ParameterApi, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        Some(api::owned(api, search.policy_root, search.ownership).await)
+    }
+
+    async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
+        api::unlisted(api, search).await
+    }
+
+    async fn execute(api: &ParameterApi, step: &PolicyStep, _: Waiting) -> Result<StepOutcome, CallError> {
+        api::execute(api, step).await
+    }
+
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+        changes(desired, live)
+    }
+
+    fn create(desired: &Desired<Self>) -> Vec<PolicyStep> {
+        create(desired)
+    }
+
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<PolicyStep> {
+        repair(desired, live, changes)
+    }
+
+    fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<PolicyStep> {
+        delete(desired, facts)
+    }
+
+    fn seen(live: &Live<Self>) -> Fields {
+        seen(live)
+    }
+
+    fn opposite(desired: &Desired<Self>) -> Live<Self> {
+        opposite(desired)
+    }
+
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, ProfileSection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn layout(_: &Self) -> Vec<(String, String)> {
+        Vec::new()
     }
 }
 
 /// Returns the operations that observing this parameter calls.
-pub fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
+fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
     let PolicyParameter { content: _, parameter_type: _, tier, tags } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
     operations.extend((tier.is_some() || desired.adopt).then_some(DESCRIBE_PARAMETERS));
@@ -147,7 +264,7 @@ pub fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
 
 /// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
 /// may take is known without a look at AWS.
-pub fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
+fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
     let PolicyParameter { content, parameter_type, tier, tags } = &desired.managed;
     let state = PolicyParameter {
         content: content.as_ref().map(|_| "another".into()),
@@ -159,14 +276,14 @@ pub fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
 }
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-pub fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange> {
+fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange> {
     let mut changes = diff(&desired.managed, &live.state);
     changes.extend(desired.adoption(&live.facts));
     changes
 }
 
 /// Returns what differs in the fields that both sides have.
-pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
+fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
     let PolicyParameter { content, parameter_type, tier, tags } = managed;
     let mut changes = Vec::new();
     let mut comparable = true;
@@ -214,7 +331,7 @@ pub fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChang
 }
 
 /// Returns the step that creates the parameter.
-pub fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
+fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
     let initial = &desired.initial;
     vec![PolicyStep::CreateParameter {
         name: desired.name.clone(),
@@ -226,7 +343,7 @@ pub fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
 }
 
 /// Returns the step that deletes the parameter.
-pub fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
+fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
     let step = |owner_key: &String| PolicyStep::DeleteParameter {
         name: desired.name.clone(),
         expects_version: facts.version.unwrap_or(0),
@@ -236,7 +353,7 @@ pub fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicySt
 }
 
 /// Returns what was seen of a parameter.
-pub fn seen(live: &Live<PolicyParameter>) -> Fields {
+fn seen(live: &Live<PolicyParameter>) -> Fields {
     let PolicyParameter { content, parameter_type, tier, tags } = &live.state;
     let seen = [
         ("version", live.facts.version.map(|version| version.to_string())),
@@ -249,7 +366,7 @@ pub fn seen(live: &Live<PolicyParameter>) -> Fields {
 }
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place.
-pub fn repair(
+fn repair(
     desired: &Desired<PolicyParameter>,
     live: &Live<PolicyParameter>,
     changes: &[FieldChange],
@@ -383,7 +500,8 @@ pub fn check_content(content: &str, tier: Tier) -> Result<(), Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::{Address, Facts, OWNER, Presence};
+    use crate::kind::{Address, KindId, Presence};
+    use crate::resource::{Facts, OWNER};
 
     fn state(content: &str) -> PolicyParameter {
         PolicyParameter {
@@ -395,13 +513,14 @@ mod tests {
 
     fn desired(managed: PolicyParameter) -> Desired<PolicyParameter> {
         Desired {
-            address: Address::profile("dev"),
+            address: Address::new(KindId::Policy, "dev"),
             presence: Presence::Present,
             ownership: None,
             adopt: false,
             name: String::from("/s/dev"),
             label: String::from("dev"),
             origin: None,
+            depends_on: std::collections::BTreeSet::new(),
             initial: managed.clone(),
             managed,
         }
@@ -538,7 +657,7 @@ mod tests {
         let wanted = Desired { ownership: Some(String::from("managed-by")), adopt: true, ..desired(managed) };
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
-        let said: Vec<&str> = steps.iter().map(PolicyStep::describe).collect();
+        let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
         assert_eq!(said, ["writing a new version", "tagging", "removing tags"]);
         let PolicyStep::TagParameter { tags, .. } = &steps[1] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));

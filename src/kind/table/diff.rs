@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Billing, Encryption, Index, Key, Table, Ttl, words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::resource::{Desired, Live, diff_tags};
+use crate::kind::Desired;
+use crate::resource::{Live, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange> {
@@ -14,7 +15,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange>
 }
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
-pub fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
+pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
     // No `..` here: a new field that nothing compares does not compile.
     let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
         managed;
@@ -196,7 +197,7 @@ fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::table::{Attribute, AttributeType, Capacity, Class, IndexStatus, Projection};
+    use crate::kind::table::{Attribute, AttributeType, Capacity, Class, IndexStatus, Projection};
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }

@@ -4,21 +4,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::api::{Client, Waiting, describe, failed, wait};
+use super::api::{TableApi, describe, failed, wait};
 use super::diff::same_encryption;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
+use crate::kind::Waiting;
 use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class, UPDATE_TABLE};
-use crate::resource::pacer::Pacer;
 
 /// Makes a change, once the table is ACTIVE, unless it is there already.
 ///
 /// A look comes before each try. For some changes the same again is not a no-op (encryption is done anew and counts
 /// towards the four of a day), and a change that someone else made meanwhile must not be made twice.
 pub(super) async fn execute(
-    client: &Client,
-    pacer: &Pacer,
-    waiting: Waiting,
+    api: &TableApi, waiting: Waiting,
     name: &str,
     change: &TableChange,
 ) -> Result<StepOutcome, CallError> {
@@ -27,24 +25,24 @@ pub(super) async fn execute(
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
-        let (found, facts) = describe(client, pacer, name).await?;
+        let (found, facts) = describe(api, name).await?;
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
         if facts.status.as_deref() != Some("ACTIVE") {
-            wait(client, pacer, waiting, name).await?;
+            wait(api, waiting, name).await?;
             continue;
         }
-        let Err(error) = pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(client)).await else {
-            until_seen(client, pacer, name, change).await?;
+        let Err(error) = api.pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(&api.client)).await else {
+            until_seen(api, name, change).await?;
             return Ok(StepOutcome::Done);
         };
         match error.class {
             // Another change is under way: someone else's, or our own whose answer was lost.
             Class::Busy if started.elapsed() < waiting.limit => {}
-            _ => return ended(client, pacer, name, change, error).await,
+            _ => return ended(api, name, change, error).await,
         }
-        pacer.sleep(UPDATE_TABLE, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;
+        api.pacer.sleep(UPDATE_TABLE, pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await?;
         pause = (pause * 2).min(Duration::from_secs(10));
     }
 }
@@ -54,29 +52,27 @@ const LOOKS: u32 = 8;
 
 /// Waits until a change shows, or the table does not answer ACTIVE any more: a read just after a change can be of before
 /// it, and whoever waits for ACTIVE next would take that for the end.
-async fn until_seen(client: &Client, pacer: &Pacer, name: &str, change: &TableChange) -> Result<(), CallError> {
+async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
-        let (found, facts) = describe(client, pacer, name).await?;
+        let (found, facts) = describe(api, name).await?;
         if is_made(change, &found) || facts.status.as_deref() != Some("ACTIVE") {
             break;
         }
-        pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
+        api.pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
     }
     Ok(())
 }
 
 /// Reads what a refusal means: the change is there after all, or comes too soon after another.
 async fn ended(
-    client: &Client,
-    pacer: &Pacer,
-    name: &str,
+    api: &TableApi, name: &str,
     change: &TableChange,
     error: CallError,
 ) -> Result<StepOutcome, CallError> {
     if matches!(error.class, Class::Interrupted | Class::Denied) {
         return Err(error);
     }
-    if describe(client, pacer, name).await.is_ok_and(|(found, _)| is_made(change, &found)) {
+    if describe(api, name).await.is_ok_and(|(found, _)| is_made(change, &found)) {
         return Ok(StepOutcome::Done);
     }
     // These three AWS takes only so often; the other limits are of a kind that does not pass.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::resource::table::{Attribute, AttributeType, Billing, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::kind::table::{Attribute, AttributeType, Billing, Index, IndexStatus, Key, Projection, Table, Ttl};
 
 /// A table whose layout is built in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,378 @@
+//! The kinds of resource that sentinel reconciles. All that is known of a kind is in its folder below this module; the
+//! list at the end of this file is the registry. Nothing outside names a kind, except features that are about one kind
+//! alone: policies are more than a resource.
+
+mod desired;
+pub mod document;
+pub mod references;
+mod registry;
+pub mod section;
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use aws_types::SdkConfig;
+use futures_util::future;
+use indexmap::IndexMap;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::change::{Consent, FieldChange};
+use crate::document::{Entry, Fields};
+use crate::resource::call::{CallError, Operation};
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
+
+pub use desired::{Address, Desired, Pair, Presence, Said};
+use references::Reference;
+use section::{Resolver, SectionReader};
+
+/// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
+/// was not read.
+pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize + DeserializeOwned {
+    /// Its section of a manifest.
+    type Section: fmt::Debug + Clone + PartialEq + Eq;
+    /// One AWS call that writes a resource of the kind, or one wait.
+    type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
+    /// What makes its AWS calls.
+    type Api: fmt::Debug;
+
+    const ABOUT: About;
+
+    /// Reads its section of a manifest.
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<Self::Section>;
+
+    /// Returns a section as TOML, which reads back as the same section.
+    fn write(key: &str, section: &Self::Section) -> String;
+
+    /// Returns what a section refers to.
+    fn references(_: &Self::Section) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// Returns by what name, known before anything exists, other resources refer to it in AWS.
+    fn referred_as(_key: &str, _section: &Self::Section) -> Option<String> {
+        None
+    }
+
+    /// Returns what should be of a section. What cannot be resolved is a fault.
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
+
+    /// Returns the section of a manifest that says what is managed: desired state from elsewhere may be no other than what a
+    /// manifest could say.
+    fn section_of(desired: &Desired<Self>) -> Self::Section;
+
+    /// Returns the files that such a section names, each with its text.
+    fn files_of(_: &Desired<Self>) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Returns its tags, where they are managed or were read.
+    fn tags(&self) -> Option<&Tags>;
+
+    /// Returns the key of a resource that sentinel created and the manifest no longer names.
+    ///
+    /// # Errors
+    ///
+    /// Says why sentinel would not delete it.
+    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid>;
+
+    /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
+    /// some resources are made.
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self::Api;
+
+    /// Returns the operations that observing this resource calls.
+    fn reads(desired: &Desired<Self>) -> Vec<Operation>;
+
+    /// Reads what is live of up to [`About::batch`] resources, and answers in the order asked.
+    fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
+
+    /// Returns the names under the policy root that carry the ownership tag, where one call for all tells that more cheaply
+    /// than [`Kind::observe`] does for each.
+    fn owned(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Option<Result<HashSet<String>, CallError>>>;
+
+    /// Looks for what is live and not in the manifest.
+    fn unlisted(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Unlisted>;
+
+    /// Runs one step.
+    fn execute(
+        api: &Self::Api,
+        step: &Self::Step,
+        waiting: Waiting,
+    ) -> impl Future<Output = Result<StepOutcome, CallError>>;
+
+    /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given. Pure, as all
+    /// that follow.
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange>;
+
+    /// Returns the steps that create it.
+    fn create(desired: &Desired<Self>) -> Vec<Self::Step>;
+
+    /// Returns the steps that make the differences go away, as far as AWS can do that.
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<Self::Step>;
+
+    /// Returns the steps that delete it; none where sentinel never does.
+    fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<Self::Step>;
+
+    /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
+    /// another way than one that is there.
+    fn settle(_: &Desired<Self>, _: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<Self::Step>) -> Settled<Self> {
+        Settled::Compared { changes, repair }
+    }
+
+    /// Returns what was seen of it, for a saved plan to hold on to.
+    fn seen(live: &Live<Self>) -> Seen;
+
+    /// Returns a live resource that differs from what is managed in every way that can be repaired, so that what any repair
+    /// may take is known without a look at AWS.
+    fn opposite(desired: &Desired<Self>) -> Live<Self>;
+
+    /// Returns about how many calls observing so many resources takes. What they are created with is given where a plan
+    /// holds it.
+    fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        layouts.len().div_ceil(Self::ABOUT.batch)
+    }
+
+    /// Returns any sections of the kind that a manifest may have, for properties.
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
+
+    /// Returns what a new resource is created with, setting by setting, for people.
+    fn layout(state: &Self) -> Vec<(String, String)>;
+}
+
+/// What a kind says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct About {
+    /// Its section in the manifest: `tables`.
+    pub section: &'static str,
+    /// Its name in documents: `table`.
+    pub id: &'static str,
+    /// What one is called in a sentence: `table`.
+    pub noun: &'static str,
+    /// How many resources are worked on at once.
+    pub concurrency: u32,
+    /// How many resources one observation reads.
+    pub batch: usize,
+    /// Whether a plan holds what a new resource is created with.
+    pub shows_layout: bool,
+}
+
+/// What a resource's present status comes to.
+#[derive(Debug)]
+pub enum Settled<K: Kind> {
+    /// It is compared as it is.
+    Compared { changes: Vec<FieldChange>, repair: Vec<K::Step> },
+    /// Its creation is under way; these steps end it.
+    Unfinished { steps: Vec<K::Step> },
+}
+
+/// What the engine knows of a step, whatever its kind.
+pub trait KindStep: fmt::Debug {
+    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
+    fn operations(&self) -> &'static [Operation];
+
+    /// Returns what has to be allowed before it runs.
+    fn needs(&self) -> Option<Consent>;
+
+    /// Returns what it does, in a few words for progress lines.
+    fn describe(&self) -> String;
+
+    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
+    fn time(&self) -> (Duration, Duration) {
+        (Duration::ZERO, Duration::ZERO)
+    }
+
+    /// Returns whether it ends the work on its resource for now.
+    fn defers(&self) -> bool {
+        false
+    }
+
+    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
+    fn follows_creation(&self) -> bool {
+        false
+    }
+
+    /// Returns whether it builds an index, which takes minutes.
+    fn builds_index(&self) -> bool {
+        false
+    }
+}
+
+/// How long a step may wait for AWS.
+#[derive(Debug, Clone, Copy)]
+pub struct Waiting {
+    pub limit: Duration,
+}
+
+/// Where to look for resources that the manifest does not name.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    pub policy_root: &'a str,
+    /// The key of the ownership tag.
+    pub ownership: &'a str,
+    /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
+    pub named: &'a HashSet<(KindId, &'a str)>,
+    /// Whether an address is within the scope.
+    pub holds: &'a dyn Fn(&Address) -> bool,
+}
+
+impl Search<'_> {
+    /// Returns whether the manifest names a resource.
+    pub fn names(&self, kind: KindId, name: &str) -> bool {
+        self.named.contains(&(kind, name))
+    }
+}
+
+impl fmt::Debug for Search<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Search").field("policy_root", &self.policy_root).finish_non_exhaustive()
+    }
+}
+
+/// What is live of a kind and not in the manifest.
+#[derive(Debug)]
+pub struct Unlisted {
+    pub kind: KindId,
+    /// What carries the ownership tag, as resources that should be gone.
+    pub owned: Vec<DesiredResource>,
+    /// The names of the rest.
+    pub unmanaged: Vec<String>,
+    /// What could not be listed.
+    pub gaps: Vec<Gap>,
+}
+
+/// Does something with an observed resource, whatever its kind.
+pub trait Visitor {
+    type Output;
+    fn visit<K: Kind>(self, pair: &Pair<'_, K>) -> Self::Output
+    where
+        Step: From<K::Step>,
+        Layout: From<K>;
+}
+
+impl KindId {
+    /// Returns the section of the manifest that it is in.
+    pub const fn section(self) -> &'static str {
+        self.about().section
+    }
+}
+
+impl Serialize for KindId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.about().id)
+    }
+}
+
+impl<'de> Deserialize<'de> for KindId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let found = Self::ALL.iter().find(|kind| kind.about().id == text);
+        found.copied().ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a kind of resource")))
+    }
+}
+
+impl Step {
+    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
+    pub fn operations(&self) -> &'static [Operation] {
+        self.own().operations()
+    }
+
+    /// Returns the AWS operation that it changes something with; a wait has none.
+    pub fn writes(&self) -> Option<Operation> {
+        self.operations().first().copied().filter(|operation| operation.writes())
+    }
+
+    /// Returns what has to be allowed before it runs.
+    pub fn needs(&self) -> Option<Consent> {
+        self.own().needs()
+    }
+
+    /// Returns what it does, in a few words for progress lines.
+    pub fn describe(&self) -> String {
+        self.own().describe()
+    }
+
+    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
+    pub fn time(&self) -> (Duration, Duration) {
+        self.own().time()
+    }
+
+    /// Returns whether it ends the work on its resource for now.
+    pub fn defers(&self) -> bool {
+        self.own().defers()
+    }
+
+    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
+    pub fn follows_creation(&self) -> bool {
+        self.own().follows_creation()
+    }
+
+    /// Returns whether it builds an index, which takes minutes.
+    pub fn builds_index(&self) -> bool {
+        self.own().builds_index()
+    }
+}
+
+/// Notes whether a resource that is to be adopted carries the ownership tag.
+fn mark_owned<K>(pair: &mut Pair<'_, K>, owned: &Result<HashSet<String>, CallError>) {
+    let Observed::Present(live) = &mut pair.observed else { return };
+    if !pair.desired.adopt {
+        return;
+    }
+    match owned {
+        Ok(owned) => live.facts.owned = Some(owned.contains(&pair.desired.name)),
+        Err(error) => live.gaps.push(Gap::new(Some("tags"), error)),
+    }
+}
+
+fn repair_everything<K: Kind>(desired: &Desired<K>) -> Vec<K::Step> {
+    let live = K::opposite(desired);
+    K::repair(desired, &live, &K::changes(desired, &live))
+}
+
+registry::kinds! {
+    profiles: Policy = policy_parameter::PolicyParameter;
+    tables: Table = table::Table;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::policy_parameter::{PolicyParameter, PolicyStep, Tier};
+    use super::table::{Table, TableStep};
+    use super::*;
+    use crate::resource::Tags;
+    use crate::resource::call::{CREATE_TABLE, DELETE_PARAMETERS, PUT_PARAMETER};
+
+    #[test]
+    fn a_resource_is_of_one_kind() {
+        let policy = Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", PolicyParameter::default());
+        let table = Desired::new(Address::new(KindId::Table, "audit"), "acme-audit", Table::default());
+        let (policy, table) = (DesiredResource::Policy(Arc::new(policy)), DesiredResource::Table(Arc::new(table)));
+        assert_eq!((policy.name(), table.name()), ("/s/dev", "acme-audit"));
+        assert!(policy.of::<PolicyParameter>().is_some() && policy.of::<Table>().is_none());
+        assert!(table.of::<Table>().is_some() && table.of::<PolicyParameter>().is_none());
+    }
+
+    #[test]
+    fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
+        let name = || String::from("t");
+        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: String::from("mark") };
+        let create = TableStep::CreateTable { name: name(), table: Box::default() };
+        let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
+        let tier = Tier::Standard;
+        let (content, tags) = ("x".into(), Tags::new());
+        let put = PolicyStep::CreateParameter { name: name(), content, tier, tags, content_managed: true };
+        let facts = |step: Step| (step.writes(), step.defers(), step.needs());
+        assert_eq!(facts(Step::Policy(put)), (Some(PUT_PARAMETER), false, None));
+        assert_eq!(facts(Step::Table(create)), (Some(CREATE_TABLE), false, None));
+        assert_eq!(facts(Step::Policy(delete)), (Some(DELETE_PARAMETERS), false, Some(Consent::Prune)));
+        assert_eq!(facts(Step::Table(defer)), (None, true, None));
+        assert_eq!(facts(Step::Table(TableStep::WaitForTable { name: name() })), (None, false, None));
+    }
+}

@@ -1,0 +1,202 @@
+//! What should be: addresses, desired resources, and what was found of them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Kind, KindId, Sections};
+use crate::change::{FieldChange, FieldValue, Takes};
+use crate::resource::{Facts, OWNER, Observed, Tags, check_tag_key};
+
+/// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address {
+    pub kind: KindId,
+    pub key: String,
+}
+
+impl Address {
+    /// Returns the address of a resource of a kind.
+    pub fn new(kind: KindId, key: impl Into<String>) -> Self {
+        Self { kind, key: key.into() }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.kind.section(), self.key)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let found = text.split_once('.').and_then(|(section, key)| {
+            let kind = KindId::ALL.iter().find(|kind| kind.section() == section)?;
+            Some(Self { kind: *kind, key: key.to_owned() })
+        });
+        found.ok_or_else(|| de::Error::custom(format!("{text:?} is not an address")))
+    }
+}
+
+/// Whether a resource should be there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    #[default]
+    Present,
+    /// It should be gone: it carries the ownership tag, and the manifest does not name it.
+    Absent,
+}
+
+/// What should be: one resource of the manifest, or one that should be gone.
+///
+/// `managed` holds what the manifest says, `None` where it says nothing; only that is ever compared. `initial` holds
+/// what a new one is created with: the managed fields, and a default for the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired<T> {
+    pub address: Address,
+    #[serde(default)]
+    pub presence: Presence,
+    /// The key of the ownership tag, unless the manifest wants none. The tag is never a part of a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<String>,
+    /// Whether what lacks the ownership tag is to be given it.
+    #[serde(default)]
+    pub adopt: bool,
+    /// The name in AWS.
+    pub name: String,
+    /// What people call it: `dev`, `Break-Glass`.
+    pub label: String,
+    /// Where its content comes from: `default-deny`, `policies/dev.yaml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
+    /// What it refers to, and what is therefore applied before it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<Address>,
+    pub managed: T,
+    pub initial: T,
+}
+
+impl<T: Clone> Desired<T> {
+    /// Returns a resource that is created with what is managed and nothing more.
+    pub fn new(address: Address, name: impl Into<String>, managed: T) -> Self {
+        Self {
+            presence: Presence::Present,
+            ownership: None,
+            adopt: false,
+            name: name.into(),
+            label: address.key.clone(),
+            origin: None,
+            depends_on: BTreeSet::new(),
+            initial: managed.clone(),
+            managed,
+            address,
+        }
+    }
+}
+
+impl<T> Desired<T> {
+    /// Returns the difference that a missing ownership tag is, when it is to be given.
+    pub(super) fn adoption(&self, facts: &Facts) -> Option<FieldChange> {
+        let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
+        let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
+        let after = FieldValue::words(OWNER);
+        Some(FieldChange::new(format!("tags.{key}"), before, after, Takes::InPlace, "adopted"))
+    }
+
+    /// Returns the ownership tag as a set of tags, when it is to be given.
+    pub(super) fn owner_tags(&self, facts: &Facts) -> Tags {
+        let adopted = self.adoption(facts).and(self.ownership.clone());
+        adopted.into_iter().map(|key| (key, OWNER.to_owned())).collect()
+    }
+}
+
+/// What a manifest would have to say for a resource to be desired.
+#[derive(Debug)]
+pub struct Said {
+    /// Its section, and no other.
+    pub sections: Sections,
+    /// The files that the section names, each with its text.
+    pub files: Vec<(String, String)>,
+    /// The tags that `[aws]` would have to give, where the section manages none.
+    pub tags: Option<Tags>,
+    /// The key of the ownership tag.
+    pub ownership: Option<String>,
+    /// Whether what lacks the ownership tag is to be given it, which is said on the command line.
+    pub adopt: bool,
+}
+
+/// Returns the manifest that would say a resource; `sections` holds its own section.
+pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
+    let initial = desired.initial.tags().filter(|_| desired.managed.tags().is_none());
+    let own = |(key, _): &(&String, &String)| Some(*key) != desired.ownership.as_ref();
+    Said {
+        sections,
+        files: K::files_of(desired),
+        tags: initial.map(|tags| tags.iter().filter(own).map(|(key, value)| (key.clone(), value.clone())).collect()),
+        ownership: desired.ownership.clone(),
+        adopt: desired.adopt,
+    }
+}
+
+/// Checks that a resource that should be gone is what pruning deletes: sentinel created it, and no manifest names it.
+pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &str) -> Result<(), String> {
+    let Desired { address, name, ownership, .. } = desired;
+    let refused = |why: &str| Err(format!("{address}: {why}"));
+    let Some(ownership) = ownership else { return refused("nothing says that sentinel created it") };
+    let key = match check_tag_key(ownership).and_then(|()| K::key_of(name, policy_root)) {
+        Ok(key) => key,
+        Err(invalid) => return refused(&invalid.problem),
+    };
+    let bare = Desired::new(Address::new(address.kind, key), name.clone(), K::default());
+    let expected = Desired { presence: Presence::Absent, ownership: Some(ownership.clone()), ..bare };
+    if expected == *desired { Ok(()) } else { refused("what is to be deleted is not what pruning deletes") }
+}
+
+/// A desired resource and what was found of it; both sides are of one kind by type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair<'a, T> {
+    pub desired: &'a Desired<T>,
+    pub observed: Observed<T>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// Given to what is known not to have it, where that is wanted, and to nothing else.
+    #[test]
+    fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
+        let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {
+            let ownership = ownership.map(str::to_owned);
+            let desired =
+                Desired { ownership, adopt, ..Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", ()) };
+            let facts = Facts { owned, ..Facts::default() };
+            let change = desired.adoption(&facts).map(|change| (change.path, change.how));
+            assert_eq!(change.is_some(), !desired.owner_tags(&facts).is_empty());
+            (change, desired.owner_tags(&facts))
+        };
+        let given = (Some((String::from("tags.mark"), String::from("adopted"))), tags(&[("mark", OWNER)]));
+        assert_eq!(gives(true, Some("mark"), Some(false)), given);
+        for (adopt, ownership, owned) in [
+            (false, Some("mark"), Some(false)),
+            (true, None, Some(false)),
+            (true, Some("mark"), Some(true)),
+            (true, Some("mark"), None),
+        ] {
+            assert_eq!(gives(adopt, ownership, owned), (None, Tags::new()), "{adopt} {ownership:?} {owned:?}");
+        }
+    }
+}

@@ -1,0 +1,583 @@
+//! JSON policy documents, such as the policy of a key: read, brought to one form, compared and printed.
+//!
+//! A document means the same in many spellings, and AWS does not give back the one that was sent. So documents are compared
+//! by what they mean, and never as text. Source of the rules: AWS Identity and Access Management User Guide, "IAM JSON
+//! policy elements reference" and "Grammar of the IAM JSON policy language".
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::closest;
+use crate::resource::Invalid;
+
+/// A policy document in one form: known elements in their usual order, `Statement` as a list, and a list of one value as
+/// that value. Two documents are equal when they mean the same.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Value", into = "Value")]
+pub struct PolicyDocument(Value);
+
+impl PartialEq for PolicyDocument {
+    fn eq(&self, other: &Self) -> bool {
+        meaning(&self.0) == meaning(&other.0)
+    }
+}
+
+impl Eq for PolicyDocument {}
+
+impl From<Value> for PolicyDocument {
+    fn from(value: Value) -> Self {
+        Self(normalized(value))
+    }
+}
+
+impl From<PolicyDocument> for Value {
+    fn from(document: PolicyDocument) -> Self {
+        document.0
+    }
+}
+
+impl PolicyDocument {
+    /// Reads a document that the user wrote, and refuses what no service takes as a policy.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let value = parse_json(text)?;
+        check(&value)?;
+        Ok(Self(normalized(value)))
+    }
+
+    /// Reads a document that AWS answered with. One that is no JSON is kept as text, and differs from every other.
+    pub fn from_aws(text: &str) -> Self {
+        Self(parse_json(text).map_or_else(|_| Value::String(text.to_owned()), normalized))
+    }
+
+    /// Returns the document as it is sent to AWS.
+    pub fn to_json(&self) -> String {
+        self.0.to_string()
+    }
+
+    /// Returns the document on many lines, as it is shown.
+    pub fn pretty(&self) -> String {
+        pretty(&self.0)
+    }
+
+    /// Returns the document on many lines, with the statements that it shares with another in the order of the other, so
+    /// that a diff of the two shows only what differs.
+    pub fn pretty_beside(&self, other: &Self) -> String {
+        let mut value = self.0.clone();
+        let others = other.0.get("Statement").and_then(Value::as_array);
+        if let (Some(Value::Array(own)), Some(others)) = (value.get_mut("Statement"), others) {
+            let others: Vec<Value> = others.iter().map(statement_meaning).collect();
+            let place = |statement: &Value| {
+                let meaning = statement_meaning(statement);
+                let same_id = |other: &Value| !statement["Sid"].is_null() && other["Sid"] == statement["Sid"];
+                let same = others.iter().position(|other| *other == meaning);
+                same.or_else(|| others.iter().position(same_id)).unwrap_or(usize::MAX)
+            };
+            own.sort_by_cached_key(place);
+        }
+        pretty(&value)
+    }
+
+    /// Returns its JSON.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// Returns JSON on many lines, as it is shown.
+pub fn pretty(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => format!("{value:#}\n"),
+    }
+}
+
+/// Reads JSON. A key that is repeated is refused, since readers do not agree on which of the two counts.
+pub fn parse_json(text: &str) -> Result<Value, Invalid> {
+    let failed = |error: serde_json::Error| {
+        let message = error.to_string();
+        let words = message.split(" at line ").next().unwrap_or(&message);
+        let place = format!("line {}, column {}", error.line(), error.column());
+        Invalid::new(format!("invalid JSON: {words} ({place})"), "write one JSON document, without comments")
+    };
+    let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'));
+    let value = Unique.deserialize(&mut reader).map_err(failed)?;
+    reader.end().map_err(failed)?;
+    Ok(value)
+}
+
+/// Reads any JSON without repeated keys.
+struct Unique;
+
+impl<'de> DeserializeSeed<'de> for Unique {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Unique {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(Value::Bool(flag))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(item) = items.next_element_seed(Self)? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(key) = entries.next_key::<String>()? {
+            let value = entries.next_value_seed(Self)?;
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format!("the key \"{key}\" is there twice")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// The elements of a document and of a statement, in the order in which they are usually written.
+const ELEMENTS: &[&str] = &["Version", "Id", "Statement"];
+const STATEMENT_ELEMENTS: &[&str] =
+    &["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+/// The version of a document that names none.
+const OLD_VERSION: &str = "2008-10-17";
+
+/// Refuses what no service takes as a policy: each would only say so once other things were changed.
+fn check(value: &Value) -> Result<(), Invalid> {
+    let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
+    let Value::Object(document) = value else {
+        return refuse(String::from("the policy is no JSON object"), "write { \"Version\": …, \"Statement\": [ … ] }");
+    };
+    check_elements(document, ELEMENTS, "the policy")?;
+    match document.get("Version") {
+        None => {}
+        Some(Value::String(version)) if version == "2012-10-17" || version == OLD_VERSION => {}
+        Some(other) => {
+            return refuse(format!("the policy has the Version {other}"), "write \"Version\": \"2012-10-17\"");
+        }
+    }
+    let statements = match document.get("Statement") {
+        Some(Value::Array(statements)) => statements.as_slice(),
+        Some(one @ Value::Object(_)) => std::slice::from_ref(one),
+        Some(_) | None => {
+            return refuse(
+                String::from("the policy has no Statement"),
+                "add \"Statement\": [ { \"Effect\": …, \"Principal\": …, \"Action\": …, \"Resource\": … } ]",
+            );
+        }
+    };
+    if statements.is_empty() {
+        return refuse(String::from("the policy's Statement is empty"), "add at least one statement");
+    }
+    for (index, statement) in statements.iter().enumerate() {
+        let sid = statement["Sid"].as_str().map(|sid| format!(" (\"{sid}\")")).unwrap_or_default();
+        check_statement(statement, &format!("statement {}{sid} of the policy", index + 1))?;
+    }
+    Ok(())
+}
+
+fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
+    let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
+    let Value::Object(elements) = statement else {
+        return refuse(format!("{what} is no JSON object"), "write { \"Effect\": …, \"Action\": … }");
+    };
+    check_elements(elements, STATEMENT_ELEMENTS, what)?;
+    match elements.get("Effect").and_then(Value::as_str) {
+        Some("Allow" | "Deny") => {}
+        Some(other) => return refuse(format!("{what} has the Effect \"{other}\""), "write \"Allow\" or \"Deny\""),
+        None => return refuse(format!("{what} has no Effect"), "add \"Effect\": \"Allow\" or \"Deny\""),
+    }
+    for (one, other) in [("Action", "NotAction"), ("Principal", "NotPrincipal"), ("Resource", "NotResource")] {
+        if elements.contains_key(one) && elements.contains_key(other) {
+            return refuse(format!("{what} has both {one} and {other}"), "leave out one of the two");
+        }
+    }
+    if !elements.contains_key("Action") && !elements.contains_key("NotAction") {
+        return refuse(format!("{what} has no Action"), "add \"Action\": the actions that it allows or denies");
+    }
+    for name in ["Action", "NotAction", "Resource", "NotResource"] {
+        let is_text = |value: &Value| match value {
+            Value::String(_) => true,
+            Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
+            _ => false,
+        };
+        if elements.get(name).is_some_and(|value| !is_text(value)) {
+            return refuse(
+                format!("the {name} of {what} is no string and no list of strings"),
+                "write a string or a list",
+            );
+        }
+    }
+    Ok(())
+}
+
+fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> Result<(), Invalid> {
+    match elements.keys().find(|key| !known.contains(&key.as_str())) {
+        None => Ok(()),
+        Some(unknown) => {
+            let help = match closest(unknown, known) {
+                Some(meant) => format!("did you mean \"{meant}\"? It can have: {}", known.join(", ")),
+                None => format!("it can have: {}", known.join(", ")),
+            };
+            Err(Invalid::new(format!("{what} has an unknown element \"{unknown}\""), help))
+        }
+    }
+}
+
+/// Returns a map with the known keys first and in their order, and the others after them by name.
+fn ordered(map: Map<String, Value>, known: &[&str]) -> Map<String, Value> {
+    let mut entries: Vec<(String, Value)> = map.into_iter().collect();
+    let place = |key: &str| known.iter().position(|one| *one == key).unwrap_or(known.len());
+    entries.sort_by(|(one, _), (other, _)| (place(one), one).cmp(&(place(other), other)));
+    entries.into_iter().collect()
+}
+
+/// Brings a document to one form. What it means stays as it is, and names stay as they were written.
+fn normalized(value: Value) -> Value {
+    let Value::Object(document) = value else { return value };
+    let mut document = ordered(document, ELEMENTS);
+    if let Some(statement) = document.get_mut("Statement") {
+        let statements = match statement.take() {
+            Value::Array(statements) => statements,
+            one => vec![one],
+        };
+        *statement = Value::Array(statements.into_iter().map(normalized_statement).collect());
+    }
+    Value::Object(document)
+}
+
+fn normalized_statement(value: Value) -> Value {
+    let Value::Object(statement) = value else { return value };
+    let mut statement = ordered(statement, STATEMENT_ELEMENTS);
+    for (name, value) in &mut statement {
+        let taken = value.take();
+        *value = match name.as_str() {
+            "Action" | "NotAction" | "Resource" | "NotResource" => values(taken),
+            "Principal" | "NotPrincipal" => nested(taken, 1),
+            "Condition" => nested(taken, 2),
+            _ => taken,
+        };
+    }
+    Value::Object(statement)
+}
+
+/// Sorts a map of lists of values, or a map of such maps.
+fn nested(value: Value, levels: usize) -> Value {
+    match value {
+        Value::Object(map) if levels > 0 => {
+            let map = ordered(map, &[]).into_iter();
+            Value::Object(map.map(|(key, value)| (key, nested(value, levels - 1))).collect())
+        }
+        value => values(value),
+    }
+}
+
+/// Returns values in their order and each once; a single one without its list.
+fn values(value: Value) -> Value {
+    let Value::Array(items) = value else { return text(value) };
+    let mut items: Vec<Value> = items.into_iter().map(text).collect();
+    items.sort_by_cached_key(|item| item.as_str().map_or_else(|| item.to_string(), str::to_owned));
+    items.dedup();
+    match <[Value; 1]>::try_from(items) {
+        Ok([one]) => one,
+        Err(items) => Value::Array(items),
+    }
+}
+
+/// Returns a value of a condition as text, which `true` and `"true"` both are.
+fn text(value: Value) -> Value {
+    match value {
+        Value::Bool(flag) => Value::String(flag.to_string()),
+        Value::Number(number) => Value::String(number.to_string()),
+        value => value,
+    }
+}
+
+/// Returns what a document in its one form means: the same for all that mean the same.
+fn meaning(value: &Value) -> Value {
+    let Value::Object(document) = value else { return value.clone() };
+    let mut document = document.clone();
+    document.entry("Version").or_insert_with(|| OLD_VERSION.into());
+    if let Some(Value::Array(statements)) = document.get_mut("Statement") {
+        // Any statement that denies wins, and one that allows is enough: their order does not matter.
+        let mut meant: Vec<Value> = statements.iter().map(statement_meaning).collect();
+        meant.sort_by_cached_key(Value::to_string);
+        *statements = meant;
+    }
+    Value::Object(document)
+}
+
+fn statement_meaning(statement: &Value) -> Value {
+    let Value::Object(statement) = statement else { return statement.clone() };
+    let meant = statement.iter().map(|(name, value)| {
+        let value = match name.as_str() {
+            // The case of an action does not matter.
+            "Action" | "NotAction" => values(mapped(value, &|text| text.to_ascii_lowercase())),
+            "Principal" | "NotPrincipal" => principal_meaning(value),
+            "Condition" => condition_meaning(value),
+            _ => value.clone(),
+        };
+        (name.clone(), value)
+    });
+    Value::Object(meant.collect())
+}
+
+fn mapped(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(items) => items.iter().map(|item| mapped(item, change)).collect(),
+        other => other.clone(),
+    }
+}
+
+/// `"*"` is `{ "AWS": "*" }`, and an account may be named by its ID or by the ARN of its root.
+fn principal_meaning(value: &Value) -> Value {
+    let short = |text: &str| {
+        let mut parts = text.splitn(6, ':');
+        let parts = [(); 6].map(|()| parts.next().unwrap_or_default());
+        match parts {
+            ["arn", _, "iam", "", account, "root"] => account.to_owned(),
+            _ => text.to_owned(),
+        }
+    };
+    match value {
+        Value::Object(map) => {
+            let meant = map.iter().map(|(kind, value)| {
+                (kind.clone(), if kind == "AWS" { values(mapped(value, &short)) } else { value.clone() })
+            });
+            Value::Object(meant.collect())
+        }
+        other => Value::Object(Map::from_iter([(String::from("AWS"), other.clone())])),
+    }
+}
+
+/// The case of a condition's key does not matter.
+fn condition_meaning(value: &Value) -> Value {
+    let Value::Object(operators) = value else { return value.clone() };
+    let lower = |keys: &Value| match keys {
+        Value::Object(keys) => {
+            let mut keys: Vec<_> = keys.iter().map(|(key, value)| (key.to_ascii_lowercase(), value.clone())).collect();
+            keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Value::Object(keys.into_iter().collect())
+        }
+        other => other.clone(),
+    };
+    Value::Object(operators.iter().map(|(operator, keys)| (operator.clone(), lower(keys))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use insta::assert_snapshot;
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(value: &Value) -> PolicyDocument {
+        PolicyDocument::parse(&value.to_string()).unwrap()
+    }
+
+    fn of_statement(statement: &Value) -> PolicyDocument {
+        document(&json!({ "Version": "2012-10-17", "Statement": statement }))
+    }
+
+    fn statement(more: &Value) -> Value {
+        let mut statement = json!({ "Effect": "Allow", "Principal": { "AWS": "123456789012" }, "Action": "kms:*" });
+        for (name, value) in more.as_object().unwrap() {
+            statement[name] = value.clone();
+        }
+        statement
+    }
+
+    #[track_caller]
+    fn same(one: &Value, other: &Value) {
+        assert_eq!(of_statement(&statement(one)), of_statement(&statement(other)));
+    }
+
+    #[track_caller]
+    fn different(one: &Value, other: &Value) {
+        assert_ne!(of_statement(&statement(one)), of_statement(&statement(other)));
+    }
+
+    #[test]
+    fn a_document_is_printed_in_one_form() {
+        let text = r#"{"Statement": {"Resource": ["*"], "Principal": {"Service": "sns.amazonaws.com", "AWS": ["b", "a", "b"]},
+            "Action": ["kms:Encrypt", "kms:Decrypt"], "Condition": {"Bool": {"aws:x": true}}, "Sid": "one", "Effect": "Allow"},
+            "Version": "2012-10-17"}"#;
+        assert_snapshot!(PolicyDocument::parse(text).unwrap().pretty(), @r#"
+        {
+          "Version": "2012-10-17",
+          "Statement": [
+            {
+              "Sid": "one",
+              "Effect": "Allow",
+              "Principal": {
+                "AWS": [
+                  "a",
+                  "b"
+                ],
+                "Service": "sns.amazonaws.com"
+              },
+              "Action": [
+                "kms:Decrypt",
+                "kms:Encrypt"
+              ],
+              "Resource": "*",
+              "Condition": {
+                "Bool": {
+                  "aws:x": "true"
+                }
+              }
+            }
+          ]
+        }
+        "#);
+    }
+
+    #[test]
+    fn the_form_of_a_document_is_its_own_form() {
+        let once = of_statement(&statement(&json!({ "Resource": ["b", "a"] })));
+        assert_eq!(PolicyDocument::parse(&once.to_json()).unwrap().pretty(), once.pretty());
+        let read: PolicyDocument = serde_json::from_str(&serde_json::to_string(&once).unwrap()).unwrap();
+        assert_eq!(read.pretty(), once.pretty());
+    }
+
+    #[test]
+    fn spellings_of_one_meaning_are_equal() {
+        same(&json!({ "Action": "kms:Decrypt" }), &json!({ "Action": ["KMS:decrypt"] }));
+        same(&json!({ "Action": ["a:B", "a:C"] }), &json!({ "Action": ["a:C", "a:B", "A:b"] }));
+        same(&json!({ "Principal": "*" }), &json!({ "Principal": { "AWS": ["*"] } }));
+        for partition in ["aws", "aws-cn"] {
+            let root = format!("arn:{partition}:iam::123456789012:root");
+            same(&json!({}), &json!({ "Principal": { "AWS": root } }));
+        }
+        let condition = |value: Value| json!({ "Condition": { "Bool": value } });
+        same(
+            &condition(json!({ "aws:A": true, "aws:B": ["x"] })),
+            &condition(json!({ "aws:b": "x", "AWS:a": "true" })),
+        );
+        let one = json!([statement(&json!({})), statement(&json!({ "Effect": "Deny" }))]);
+        let other = json!([statement(&json!({ "Effect": "Deny" })), statement(&json!({}))]);
+        assert_eq!(of_statement(&one), of_statement(&other));
+        let version = |version: Option<&str>| {
+            let mut value = json!({ "Statement": [statement(&json!({}))] });
+            version.into_iter().for_each(|version| value["Version"] = json!(version));
+            document(&value)
+        };
+        assert_eq!(version(None), version(Some("2008-10-17")));
+        assert_ne!(version(None), version(Some("2012-10-17")));
+    }
+
+    #[test]
+    fn documents_that_mean_different_things_are_different() {
+        different(&json!({}), &json!({ "Effect": "Deny" }));
+        different(&json!({}), &json!({ "Sid": "a" }));
+        different(&json!({ "Resource": "a" }), &json!({ "Resource": "A" }));
+        different(&json!({ "Resource": "a" }), &json!({ "NotResource": "a" }));
+        different(&json!({}), &json!({ "Principal": { "Service": "123456789012" } }));
+        different(&json!({}), &json!({ "Principal": { "AWS": "arn:aws:iam::123456789012:user/root" } }));
+        different(
+            &json!({ "Condition": { "StringEquals": { "a": "b" } } }),
+            &json!({ "Condition": { "StringLike": { "a": "b" } } }),
+        );
+        let deny = statement(&json!({ "Effect": "Deny" }));
+        assert_ne!(of_statement(&json!([statement(&json!({}))])), of_statement(&json!([statement(&json!({})), deny])));
+    }
+
+    #[test]
+    fn a_diff_shows_the_statements_of_both_in_one_order() {
+        let named = |sid: &str, action: &str| statement(&json!({ "Sid": sid, "Action": action }));
+        let live = of_statement(&json!([named("b", "x:B"), named("c", "x:C"), named("a", "x:Z")]));
+        let desired = of_statement(&json!([named("a", "x:A"), named("b", "x:B")]));
+        let ordered: Value = serde_json::from_str(&live.pretty_beside(&desired)).unwrap();
+        let sids: Vec<&str> =
+            ordered["Statement"].as_array().unwrap().iter().filter_map(|one| one["Sid"].as_str()).collect();
+        assert_eq!(sids, ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_no_service_takes_is_refused_with_what_to_do() {
+        let refused = |text: &str| PolicyDocument::parse(text).unwrap_err().to_string();
+        let of = |more: Value| refused(&json!({ "Statement": [statement(&more)] }).to_string());
+        let all = [
+            refused(""),
+            refused("{ \"Version\": \"2012-10-17\",\n }"),
+            refused(r#"{"Statement": [], "Statement": []}"#),
+            refused(r#"{"Statement": [{"Effect": "Allow", "Effect": "Deny"}]}"#),
+            refused("[]"),
+            refused("{}"),
+            refused(r#"{"Statement": []}"#),
+            refused(r#"{"Version": "2012-10-18", "Statement": []}"#),
+            refused(r#"{"Statements": []}"#),
+            refused(r#"{"Statement": ["x"]}"#),
+            refused(r#"{"Statement": [{"Effect": "Allow"}]}"#),
+            of(json!({ "Effect": "allow" })),
+            of(json!({ "NotAction": "x" })),
+            of(json!({ "Resource": 1 })),
+            of(json!({ "Action": [] })),
+            of(json!({ "Sid": "a", "Resources": "x" })),
+        ];
+        assert_snapshot!(all.join("\n"), @r#"
+        invalid JSON: EOF while parsing a value (line 1, column 0); write one JSON document, without comments
+        invalid JSON: trailing comma (line 2, column 2); write one JSON document, without comments
+        invalid JSON: the key "Statement" is there twice (line 1, column 34); write one JSON document, without comments
+        invalid JSON: the key "Effect" is there twice (line 1, column 52); write one JSON document, without comments
+        the policy is no JSON object; write { "Version": …, "Statement": [ … ] }
+        the policy has no Statement; add "Statement": [ { "Effect": …, "Principal": …, "Action": …, "Resource": … } ]
+        the policy's Statement is empty; add at least one statement
+        the policy has the Version "2012-10-18"; write "Version": "2012-10-17"
+        the policy has an unknown element "Statements"; did you mean "Statement"? It can have: Version, Id, Statement
+        statement 1 of the policy is no JSON object; write { "Effect": …, "Action": … }
+        statement 1 of the policy has no Action; add "Action": the actions that it allows or denies
+        statement 1 of the policy has the Effect "allow"; write "Allow" or "Deny"
+        statement 1 of the policy has both Action and NotAction; leave out one of the two
+        the Resource of statement 1 of the policy is no string and no list of strings; write a string or a list
+        the Action of statement 1 of the policy is no string and no list of strings; write a string or a list
+        statement 1 ("a") of the policy has an unknown element "Resources"; did you mean "Resource"? It can have: Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition
+        "#);
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(refused(&deep).contains("recursion limit"), "{}", refused(&deep));
+    }
+
+    #[test]
+    fn what_aws_answers_is_read_whatever_it_is() {
+        assert_eq!(PolicyDocument::from_aws("{}").value(), &json!({}));
+        assert_eq!(PolicyDocument::from_aws("not JSON").pretty(), "not JSON");
+        assert_ne!(PolicyDocument::from_aws("not JSON"), of_statement(&statement(&json!({}))));
+    }
+}

@@ -1,0 +1,422 @@
+//! What follows from the list of kinds: an ID for each, and one type for "any of them" where a list holds several kinds.
+//!
+//! These are enums and not trait objects, so that a plan stays plain data that can be saved, compared and read back.
+
+/// Defines the registry. Each line names the section of the manifest, a variant, the module of the kind, and the type of its state, which implements
+/// [`Kind`](super::Kind).
+macro_rules! kinds {
+    ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
+        $(pub mod $module;)+
+
+        /// Which kind a resource is of. The order is that of the sections of a report.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum KindId {
+            $($variant,)+
+        }
+
+        impl KindId {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Returns what the kind says of itself.
+            pub const fn about(self) -> &'static About {
+                match self {
+                    $(Self::$variant => &<$module::$state as Kind>::ABOUT,)+
+                }
+            }
+        }
+
+        impl KindId {
+            /// Returns about how many calls observing so many resources takes, of which it is known what they are created with.
+            pub fn calls_to_observe(self, layouts: &[Option<&Layout>]) -> usize {
+                match self {
+                    $(Self::$variant => {
+                        let own: Vec<Option<&$module::$state>> =
+                            layouts.iter().map(|layout| layout.and_then(Layout::of)).collect();
+                        <$module::$state as Kind>::calls_to_observe(&own)
+                    })+
+                }
+            }
+        }
+
+        /// The sections of a manifest, kind by kind.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Sections {
+            $(
+                #[doc = concat!("`[", stringify!($section), ".NAME]`")]
+                pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
+            )+
+        }
+
+        impl Sections {
+            /// Reads the sections of every kind.
+            pub fn read(&mut self, section: &mut SectionReader<'_, '_>, manifest: &mut Fields<'_>) {
+                $(
+                    if let Some(entry) = manifest.get(stringify!($section))
+                        && let Some(fields) = section.reader.map(&entry.node, stringify!($section))
+                    {
+                        for entry in fields.all() {
+                            if let Some(read) = <$module::$state as Kind>::read(section, entry) {
+                                self.$section.insert(entry.key.clone(), read);
+                            }
+                        }
+                    }
+                )+
+            }
+
+            /// Returns every section as TOML.
+            pub fn write(&self) -> Vec<String> {
+                let mut sections = Vec::new();
+                $(sections.extend(
+                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
+                );)+
+                sections
+            }
+
+            /// Returns what should be of every section.
+            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
+                let references = self.references();
+                references::check(resolver, &self.addresses(), &references);
+                $(for (key, section) in &self.$section {
+                    let name = <$module::$state as Kind>::referred_as(key, section);
+                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
+                })+
+                let mut desired: Vec<DesiredResource> = Vec::new();
+                $(
+                    let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
+                        let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
+                        let refers_to = references.get(&one.address).into_iter().flatten();
+                        one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
+                        Some(one)
+                    };
+                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
+                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
+                    resolver.check_names(KindId::$variant, names);
+                    desired.extend(resolved.into_iter().map(DesiredResource::from));
+                )+
+                desired
+            }
+
+            /// Returns what each section refers to.
+            pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
+                let mut references = BTreeMap::new();
+                $(references.extend(self.$section.iter().map(|(key, section)| {
+                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
+                }));)+
+                references
+            }
+
+            /// Returns the addresses of every section.
+            pub fn addresses(&self) -> Vec<Address> {
+                let mut addresses = Vec::new();
+                $(addresses.extend(self.$section.keys().map(|key| Address::new(KindId::$variant, key)));)+
+                addresses
+            }
+        }
+
+        #[cfg(test)]
+        impl Sections {
+            /// Returns any sections that a manifest may have, for properties.
+            pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
+                let sections = ($(<$module::$state as Kind>::any_sections(),)+);
+                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
+            }
+        }
+
+        /// A desired resource of any kind. It is the same in the manifest, in the pass of each target and in a saved plan,
+        /// and therefore shared.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum DesiredResource {
+            $($variant(Arc<Desired<$module::$state>>),)+
+        }
+
+        $(impl From<Desired<$module::$state>> for DesiredResource {
+            fn from(desired: Desired<$module::$state>) -> Self {
+                Self::$variant(Arc::new(desired))
+            }
+        })+
+
+        impl DesiredResource {
+            /// Returns its address in the manifest.
+            pub fn address(&self) -> &Address {
+                match self {
+                    $(Self::$variant(one) => &one.address,)+
+                }
+            }
+
+            /// Returns its name in AWS.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$variant(one) => &one.name,)+
+                }
+            }
+
+            /// Returns it as one that is given the ownership tag where it lacks it.
+            #[must_use]
+            pub fn adopted(mut self) -> Self {
+                match &mut self {
+                    $(Self::$variant(one) => Arc::make_mut(one).adopt = true,)+
+                }
+                self
+            }
+
+            /// Returns it as a resource of one kind, if it is of that kind.
+            pub fn of<K: Kind>(&self) -> Option<&Desired<K>> {
+                let one: &dyn Any = match self {
+                    $(Self::$variant(one) => &**one,)+
+                };
+                one.downcast_ref()
+            }
+
+            /// Returns the key of the ownership tag, when it is to be given that where it lacks it.
+            pub fn adopts(&self) -> Option<&str> {
+                match self {
+                    $(Self::$variant(one) => one.ownership.as_deref().filter(|_| one.adopt),)+
+                }
+            }
+
+            /// Returns whether it should be there.
+            pub fn presence(&self) -> Presence {
+                match self {
+                    $(Self::$variant(one) => one.presence,)+
+                }
+            }
+
+            /// Returns the manifest that would say it.
+            pub fn said(&self) -> Said {
+                match self {
+                    $(Self::$variant(one) => {
+                        let section = <$module::$state as Kind>::section_of(one);
+                        let $section = IndexMap::from([(one.address.key.clone(), section)]);
+                        desired::said(one, Sections { $section, ..Sections::default() })
+                    })+
+                }
+            }
+
+            /// Checks that it is what pruning deletes.
+            ///
+            /// # Errors
+            ///
+            /// Says what differs.
+            pub fn check_removal(&self, policy_root: &str) -> Result<(), String> {
+                match self {
+                    $(Self::$variant(one) => desired::check_removal(one, policy_root),)+
+                }
+            }
+
+            /// Returns it as one that is not there, or, with a gap, as one that could not be read.
+            pub fn without_live(&self, gap: Option<Gap>) -> ObservedResource<'_> {
+                match self {
+                    $(Self::$variant(one) => {
+                        let observed = gap.map_or(Observed::Absent, Observed::Unknown);
+                        ObservedResource::$variant(Box::new(Pair { desired: one, observed }))
+                    })+
+                }
+            }
+
+            /// Returns what it is created with, where a plan of its kind holds that.
+            pub fn layout(&self) -> Option<Layout> {
+                match self {
+                    $(Self::$variant(one) => {
+                        <$module::$state as Kind>::ABOUT.shows_layout.then(|| one.initial.clone().into())
+                    })+
+                }
+            }
+
+            /// Returns the operations that observing it calls.
+            pub fn reads(&self) -> Vec<Operation> {
+                match self {
+                    $(Self::$variant(one) => Kind::reads(&**one),)+
+                }
+            }
+
+            /// Returns the steps that create it.
+            pub fn create(&self) -> Vec<Step> {
+                match self {
+                    $(Self::$variant(one) => Kind::create(&**one).into_iter().map(Step::$variant).collect(),)+
+                }
+            }
+
+            /// Returns the steps that repair everything that can drift.
+            pub fn repair_everything(&self) -> Vec<Step> {
+                match self {
+                    $(Self::$variant(one) => repair_everything(&**one).into_iter().map(Step::$variant).collect(),)+
+                }
+            }
+        }
+
+        /// An observed resource of any kind.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum ObservedResource<'a> {
+            $($variant(Box<Pair<'a, $module::$state>>),)+
+        }
+
+        impl ObservedResource<'_> {
+            /// Notes whether it carries the ownership tag, by the list of the resources of its kind that do.
+            pub fn mark_owned(&mut self, kind: KindId, owned: &Result<HashSet<String>, CallError>) {
+                match self {
+                    $(Self::$variant(pair) if kind == KindId::$variant => mark_owned(pair, owned),)+
+                    _ => {}
+                }
+            }
+
+            /// Hands it to a visitor, which is generic over the kind.
+            pub fn visit<V: Visitor>(&self, visitor: V) -> V::Output {
+                match self {
+                    $(Self::$variant(pair) => visitor.visit(pair),)+
+                }
+            }
+        }
+
+        /// One AWS call that writes, or one wait, of any kind.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(untagged)]
+        pub enum Step {
+            $($variant(<$module::$state as Kind>::Step),)+
+        }
+
+        $(impl From<<$module::$state as Kind>::Step> for Step {
+            fn from(step: <$module::$state as Kind>::Step) -> Self {
+                Self::$variant(step)
+            }
+        })+
+
+        impl Step {
+            fn own(&self) -> &dyn KindStep {
+                match self {
+                    $(Self::$variant(step) => step,)+
+                }
+            }
+        }
+
+        /// What a resource of any kind is created with.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+        #[serde(untagged)]
+        pub enum Layout {
+            $($variant($module::$state),)+
+        }
+
+        $(impl From<$module::$state> for Layout {
+            fn from(state: $module::$state) -> Self {
+                Self::$variant(state)
+            }
+        })+
+
+        impl Layout {
+            /// Returns it in words, setting by setting.
+            pub fn lines(&self) -> Vec<(String, String)> {
+                match self {
+                    $(Self::$variant(state) => Kind::layout(state),)+
+                }
+            }
+
+            /// Returns it as that of one kind, if it is of that kind.
+            pub fn of<K: Kind>(&self) -> Option<&K> {
+                let one: &dyn Any = match self {
+                    $(Self::$variant(state) => state,)+
+                };
+                one.downcast_ref()
+            }
+        }
+
+        /// Resources of one kind that are read together, each with its index in the manifest.
+        #[derive(Debug, Clone)]
+        pub enum Batch<'a> {
+            $($variant(Vec<(usize, &'a Desired<$module::$state>)>),)+
+        }
+
+        impl<'a> Batch<'a> {
+            /// Divides what is desired into batches, kind by kind.
+            pub fn divide(desired: &'a [DesiredResource]) -> Vec<Vec<Self>> {
+                let mut batches = Vec::new();
+                $(
+                    let of_kind: Vec<_> = desired
+                        .iter()
+                        .enumerate()
+                        .filter_map(|(index, one)| Some((index, one.of::<$module::$state>()?)))
+                        .collect();
+                    let size = KindId::$variant.about().batch;
+                    batches.push(of_kind.chunks(size).map(|batch| Self::$variant(batch.to_vec())).collect());
+                )+
+                batches
+            }
+
+            /// Returns what is read, for the log.
+            pub fn describe(&self) -> String {
+                let of = |addresses: Vec<&Address>| match addresses[..] {
+                    [one] => one.to_string(),
+                    [] => String::new(),
+                    [first, ..] => format!("{} {}", addresses.len(), first.kind.section()),
+                };
+                match self {
+                    $(Self::$variant(batch) => of(batch.iter().map(|(_, one)| &one.address).collect()),)+
+                }
+            }
+
+            /// Reads them.
+            pub async fn observe(self, aws: &Aws) -> Vec<(usize, ObservedResource<'a>)> {
+                match self {
+                    $(Self::$variant(batch) => {
+                        let wanted: Vec<_> = batch.iter().map(|(_, desired)| *desired).collect();
+                        let observed = <$module::$state as Kind>::observe(aws.$module(), &wanted).await;
+                        let pair = |((index, desired), observed)| {
+                            (index, ObservedResource::$variant(Box::new(Pair { desired, observed })))
+                        };
+                        batch.into_iter().zip(observed).map(pair).collect()
+                    })+
+                }
+            }
+        }
+
+        /// The clients of all kinds over one connection, each made when it is first used.
+        #[derive(Debug)]
+        pub struct Aws {
+            config: SdkConfig,
+            pacer: Arc<Pacer>,
+            identity: Arc<Identity>,
+            $($module: OnceLock<<$module::$state as Kind>::Api>,)+
+        }
+
+        impl Aws {
+            /// Returns the clients over a connection.
+            pub fn new(config: SdkConfig, pacer: Arc<Pacer>, identity: Arc<Identity>) -> Self {
+                Self { config, pacer, identity, $($module: OnceLock::new(),)+ }
+            }
+
+            $(#[doc = concat!("Returns what makes the calls of ", stringify!($module), ".")]
+            pub fn $module(&self) -> &<$module::$state as Kind>::Api {
+                self.$module.get_or_init(|| {
+                    <$module::$state as Kind>::api(&self.config, &self.pacer, &self.identity)
+                })
+            })+
+
+            /// Runs one step.
+            pub async fn execute(&self, step: &Step, waiting: Waiting) -> Result<StepOutcome, CallError> {
+                match step {
+                    $(Step::$variant(step) => <$module::$state as Kind>::execute(self.$module(), step, waiting).await,)+
+                }
+            }
+
+            /// Lists the resources of a kind that carry the ownership tag, where the kind has such a list.
+            pub async fn owned(
+                &self,
+                kind: KindId,
+                search: &Search<'_>,
+            ) -> Option<Result<HashSet<String>, CallError>> {
+                match kind {
+                    $(KindId::$variant => <$module::$state as Kind>::owned(self.$module(), search).await,)+
+                }
+            }
+
+            /// Looks for resources that the manifest does not name, of every kind at once.
+            pub async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {
+                let found: Vec<Pin<Box<dyn Future<Output = Unlisted> + '_>>> =
+                    vec![$(Box::pin(<$module::$state as Kind>::unlisted(self.$module(), search)),)+];
+                future::join_all(found).await
+            }
+        }
+    };
+}
+
+pub(super) use kinds;

@@ -1,0 +1,469 @@
+//! `[tables.NAME]`: read, written, and turned into desired state.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+
+use super::{
+    Attribute, AttributeType, Billing, Builtin, Capacity, Class, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
+    IndexStatus, Key, Projection, Table, Ttl, check_attribute, check_kms_key, check_name,
+};
+use crate::document::write::{bare, line, quoted, tags};
+use crate::document::{Entry, Fields, Node, Reader, Value};
+use crate::kind::section::{Resolver, SectionReader, check_key};
+use crate::kind::{Address, Desired, KindId, Presence};
+use crate::resource::{Invalid, Tags};
+
+/// `[tables.NAME]`: one table. For a built-in name, what is written overrides or adds to its layout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TableSection {
+    pub name: Option<String>,
+    pub partition_key: Option<Attribute>,
+    pub sort_key: Option<Attribute>,
+    /// `ttl_attribute = false` wants TTL off.
+    pub ttl_attribute: Option<Ttl>,
+    pub billing_mode: Option<BillingMode>,
+    pub read_capacity: Option<i64>,
+    pub write_capacity: Option<i64>,
+    pub encryption: Option<Encryption>,
+    pub point_in_time_recovery: Option<bool>,
+    pub deletion_protection: Option<bool>,
+    pub table_class: Option<Class>,
+    pub tags: Option<Tags>,
+    pub indexes: Option<IndexMap<String, IndexSection>>,
+}
+
+/// A billing mode, in AWS's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BillingMode {
+    PayPerRequest,
+    Provisioned,
+}
+
+/// `[tables.NAME.indexes.INDEX]`: one global secondary index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexSection {
+    pub partition_key: Attribute,
+    pub sort_key: Option<Attribute>,
+    /// ALL when left out.
+    pub projection: Option<Projection>,
+}
+
+/// Reads a section.
+pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
+    let key = &entry.key;
+    section.note(&["tables", key], &entry.key_span);
+    let mut fields = section.reader.map(&entry.node, &format!("tables.{key}"))?;
+    let custom = Builtin::from_key(key).is_none();
+    const MODES: &[(&str, BillingMode)] =
+        &[("PAY_PER_REQUEST", BillingMode::PayPerRequest), ("PROVISIONED", BillingMode::Provisioned)];
+    const CLASSES: &[(&str, Class)] =
+        &[("STANDARD", Class::Standard), ("STANDARD_INFREQUENT_ACCESS", Class::InfrequentAccess)];
+    let mut table = TableSection {
+        name: fields.get("name").and_then(|entry| {
+            section.note(&["tables", key, "name"], &entry.node.span);
+            section.reader.checked(&entry.node, "name", check_name)
+        }),
+        partition_key: read_attribute(section.reader, &mut fields, "partition_key"),
+        sort_key: read_attribute(section.reader, &mut fields, "sort_key"),
+        ttl_attribute: fields.get("ttl_attribute").and_then(|entry| read_ttl(section.reader, &entry.node)),
+        billing_mode: fields.get("billing_mode").and_then(|entry| section.reader.choice(&entry.node, "billing_mode", MODES)),
+        read_capacity: fields.get("read_capacity").and_then(|entry| section.reader.count(&entry.node, "read_capacity")),
+        write_capacity: fields.get("write_capacity").and_then(|entry| section.reader.count(&entry.node, "write_capacity")),
+        encryption: fields.get("encryption").and_then(|entry| read_encryption(section.reader, &entry.node)),
+        point_in_time_recovery: fields
+            .get("point_in_time_recovery")
+            .and_then(|entry| section.reader.boolean(&entry.node, "point_in_time_recovery")),
+        deletion_protection: fields
+            .get("deletion_protection")
+            .and_then(|entry| section.reader.boolean(&entry.node, "deletion_protection")),
+        table_class: fields.get("table_class").and_then(|entry| section.reader.choice(&entry.node, "table_class", CLASSES)),
+        tags: section.tags(&mut fields),
+        indexes: None,
+    };
+    if let Some(entry) = fields.get("indexes") {
+        section.note(&["tables", key, "indexes"], &entry.key_span);
+        table.indexes = read_indexes(section, key, &entry.node);
+    }
+    let reader = &mut *section.reader;
+    check_capacity(reader, entry, &table);
+    if custom {
+        let missing = |fields: &mut Fields<'_>, name| fields.get(name).is_none();
+        if missing(&mut fields, "name") {
+            let help = "a table that is not built in (approvals, breakglass, sessions) is described in full: add name";
+            reader.fault(entry.key_span.clone(), format!("`tables.{key}` lacks `name`"), "no name", help);
+        }
+        if missing(&mut fields, "partition_key") {
+            let help = "add partition_key = { name = \"id\", type = \"S\" }";
+            let message = format!("`tables.{key}` lacks `partition_key`");
+            reader.fault(entry.key_span.clone(), message, "no partition key", help);
+        }
+    }
+    fields.finish(reader);
+    Some(table)
+}
+
+fn check_capacity(reader: &mut Reader<'_>, entry: &Entry, section: &TableSection) {
+    let provisioned = section.billing_mode == Some(BillingMode::Provisioned);
+    let given = [section.read_capacity.is_some(), section.write_capacity.is_some()];
+    let key = &entry.key;
+    if provisioned && given.contains(&false) {
+        let help = "add read_capacity and write_capacity, in units a second";
+        let message = format!("`tables.{key}` is PROVISIONED without its capacity");
+        reader.fault(entry.key_span.clone(), message, "no capacity", help);
+    }
+    if !provisioned && given.contains(&true) {
+        let help = "add billing_mode = \"PROVISIONED\", or leave read_capacity and write_capacity out";
+        let message = format!("`tables.{key}` has a capacity and is not PROVISIONED");
+        reader.fault(entry.key_span.clone(), message, "a capacity without effect", help);
+    }
+}
+
+fn read_attribute(reader: &mut Reader<'_>, fields: &mut Fields<'_>, what: &'static str) -> Option<Attribute> {
+    let entry = fields.get(what)?;
+    attribute(reader, &entry.node, what)
+}
+
+fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribute> {
+    const TYPES: &[(&str, AttributeType)] =
+        &[("S", AttributeType::S), ("N", AttributeType::N), ("B", AttributeType::B)];
+    if !matches!(node.value, Value::Map(_)) {
+        let message = format!("`{what}` must be a name and a type, not {}", node.value.kind());
+        reader.fault(node.span.clone(), message, "expected a table", "write { name = \"id\", type = \"S\" }");
+        return None;
+    }
+    let mut fields = reader.map(node, what)?;
+    let help = "write { name = \"id\", type = \"S\" }, with S for a string, N for a number, B for bytes";
+    let name = fields
+        .required(reader, "name", help)
+        .and_then(|entry| reader.checked(&entry.node, "name", check_attribute));
+    let kind = fields.required(reader, "type", help).and_then(|entry| reader.choice(&entry.node, "type", TYPES));
+    fields.finish(reader);
+    Some(Attribute { name: name?, kind: kind? })
+}
+
+fn read_ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Ttl> {
+    match &node.value {
+        Value::Bool(false) => Some(Ttl::Disabled),
+        Value::String(_) => reader.checked(node, "ttl_attribute", check_attribute).map(Ttl::Enabled),
+        _ => {
+            reader.wrong_type(node, "ttl_attribute", "an attribute's name, or false for no TTL");
+            None
+        }
+    }
+}
+
+fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<Encryption> {
+    match reader.string(node, "encryption")?.as_str() {
+        "aws-owned" => Some(Encryption::AwsOwned),
+        "aws-managed" => Some(Encryption::AwsManaged),
+        _ => reader.checked(node, "encryption", check_kms_key).map(Encryption::Kms),
+    }
+}
+
+fn read_indexes(
+    section: &mut SectionReader<'_, '_>,
+    table_key: &str,
+    node: &Node,
+) -> Option<IndexMap<String, IndexSection>> {
+    let fields = section.reader.map(node, "indexes")?;
+    let mut indexes = IndexMap::new();
+    for entry in fields.all() {
+        section.note(&["tables", table_key, "indexes", &entry.key], &entry.key_span);
+        let reader = &mut *section.reader;
+        check_key(reader, entry, check_name);
+        let what = format!("indexes.{}", entry.key);
+        let Some(mut fields) = reader.map(&entry.node, &what) else { continue };
+        let help = "add partition_key = { name = \"actor\", type = \"S\" }";
+        let partition_key = fields
+            .required(reader, "partition_key", help)
+            .and_then(|entry| attribute(reader, &entry.node, "partition_key"));
+        let sort_key = read_attribute(reader, &mut fields, "sort_key");
+        let projection = fields.get("projection").and_then(|entry| read_projection(reader, &entry.node));
+        fields.finish(reader);
+        if let Some(partition_key) = partition_key {
+            indexes.insert(entry.key.clone(), IndexSection { partition_key, sort_key, projection });
+        }
+    }
+    Some(indexes)
+}
+
+fn read_projection(reader: &mut Reader<'_>, node: &Node) -> Option<Projection> {
+    let words: &[(&str, bool)] = &[("ALL", true), ("KEYS_ONLY", false)];
+    match &node.value {
+        Value::Map(_) => {
+            let mut fields = reader.map(node, "projection")?;
+            let help = "write { include = [\"a\", \"b\"] }";
+            let entry = fields.required(reader, "include", help);
+            fields.finish(reader);
+            let entry = entry?;
+            let items = reader.list(&entry.node, "include")?;
+            if items.is_empty() {
+                let message = "`include` names no attribute";
+                reader.fault(
+                    entry.node.span.clone(),
+                    message,
+                    "empty",
+                    "name some, or write projection = \"KEYS_ONLY\"",
+                );
+                return None;
+            }
+            let names = items.iter().filter_map(|item| reader.checked(item, "include", check_attribute));
+            Some(Projection::Include(names.collect()))
+        }
+        Value::String(_) => {
+            reader.choice(node, "projection", words).map(|all| if all { Projection::All } else { Projection::KeysOnly })
+        }
+        _ => {
+            reader.wrong_type(node, "projection", "\"ALL\", \"KEYS_ONLY\" or { include = [\"a\"] }");
+            None
+        }
+    }
+}
+
+/// Returns a section as TOML.
+pub(super) fn write(name: &str, table: &TableSection) -> String {
+    let header = format!("tables.{}", bare(name));
+    let mut section = format!("[{header}]\n");
+    line(&mut section, "name", table.name.as_deref().map(quoted));
+    line(&mut section, "partition_key", table.partition_key.as_ref().map(attribute_toml));
+    line(&mut section, "sort_key", table.sort_key.as_ref().map(attribute_toml));
+    let ttl = table.ttl_attribute.as_ref().map(|ttl| match ttl {
+        Ttl::Enabled(attribute) => quoted(attribute),
+        Ttl::Disabled | Ttl::Disabling => String::from("false"),
+    });
+    line(&mut section, "ttl_attribute", ttl);
+    let mode = table.billing_mode.map(|mode| match mode {
+        BillingMode::PayPerRequest => quoted("PAY_PER_REQUEST"),
+        BillingMode::Provisioned => quoted("PROVISIONED"),
+    });
+    line(&mut section, "billing_mode", mode);
+    line(&mut section, "read_capacity", table.read_capacity.map(|units| units.to_string()));
+    line(&mut section, "write_capacity", table.write_capacity.map(|units| units.to_string()));
+    let encryption = table.encryption.as_ref().map(|encryption| match encryption {
+        Encryption::AwsOwned => quoted("aws-owned"),
+        Encryption::AwsManaged => quoted("aws-managed"),
+        Encryption::Kms(arn) => quoted(arn),
+    });
+    line(&mut section, "encryption", encryption);
+    line(&mut section, "point_in_time_recovery", table.point_in_time_recovery.map(|flag| flag.to_string()));
+    line(&mut section, "deletion_protection", table.deletion_protection.map(|flag| flag.to_string()));
+    line(&mut section, "table_class", table.table_class.map(|class| quoted(class.as_str())));
+    line(&mut section, "tags", table.tags.as_ref().map(tags));
+    match &table.indexes {
+        Some(indexes) if indexes.is_empty() => line(&mut section, "indexes", Some(String::from("{}"))),
+        Some(indexes) => {
+            for (name, index) in indexes {
+                section.push_str(&index_section(&header, name, index));
+            }
+        }
+        None => {}
+    }
+    section
+}
+
+fn index_section(header: &str, name: &str, index: &IndexSection) -> String {
+    let mut section = format!("\n[{header}.indexes.{}]\n", bare(name));
+    line(&mut section, "partition_key", Some(attribute_toml(&index.partition_key)));
+    line(&mut section, "sort_key", index.sort_key.as_ref().map(attribute_toml));
+    let projection = index.projection.as_ref().map(|projection| match projection {
+        Projection::All => quoted("ALL"),
+        Projection::KeysOnly => quoted("KEYS_ONLY"),
+        Projection::Include(names) => {
+            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
+            format!("{{ include = [{}] }}", names.join(", "))
+        }
+    });
+    line(&mut section, "projection", projection);
+    section
+}
+
+fn attribute_toml(attribute: &Attribute) -> String {
+    format!("{{ name = {}, type = \"{}\" }}", quoted(&attribute.name), attribute.kind)
+}
+
+/// Returns what should be of a section; nothing where it lacks its name.
+pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Table>> {
+    let builtin = Builtin::from_key(key);
+    let layout = builtin.map(Builtin::layout).unwrap_or_default();
+    let name = section.name.clone().or_else(|| builtin.map(|builtin| builtin.default_name().to_owned()))?;
+    let table_key = match (&section.partition_key, &layout.key) {
+        (Some(partition), layout) => {
+            let sort = section.sort_key.clone().or_else(|| layout.as_ref().and_then(|key| key.sort.clone()));
+            Some(Key { partition: partition.clone(), sort })
+        }
+        (None, Some(layout)) => Some(Key {
+            partition: layout.partition.clone(),
+            sort: section.sort_key.clone().or(layout.sort.clone()),
+        }),
+        (None, None) => None,
+    };
+    let managed = Table {
+        key: table_key,
+        indexes: merged_indexes(section, layout.indexes),
+        ttl: section.ttl_attribute.clone().or(layout.ttl),
+        billing: billing(section).or(layout.billing),
+        encryption: section.encryption.clone(),
+        point_in_time_recovery: section.point_in_time_recovery,
+        deletion_protection: section.deletion_protection,
+        class: section.table_class,
+        tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+    };
+    check_table(resolver, key, &managed);
+    let initial = Table {
+        billing: managed.billing.or(Some(Billing::PayPerRequest)),
+        tags: Some(resolver.initial_tags(&["tables", key], section.tags.as_ref())),
+        ..managed.clone()
+    };
+    let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
+    Some(Desired {
+        address: Address::new(KindId::Table, key),
+        presence: Presence::Present,
+        ownership: resolver.ownership.clone(),
+        adopt: false,
+        name,
+        label,
+        origin: None,
+        depends_on: BTreeSet::new(),
+        managed,
+        initial,
+    })
+}
+
+/// Checks what AWS checks of a table as a whole.
+fn check_table(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
+    let indexes = table.indexes.clone().unwrap_or_default();
+    let place = ["tables", key, "indexes"];
+    if indexes.len() > INDEX_LIMIT {
+        let problem = format!("`tables.{key}` has {} indexes", indexes.len());
+        resolver.fault(&place, Invalid::new(problem, "DynamoDB takes 20 on a table"), "too many");
+    }
+    let included = indexes.values().map(|index| match &index.projection {
+        Projection::Include(names) => names.len(),
+        Projection::All | Projection::KeysOnly => 0,
+    });
+    let included: usize = included.sum();
+    if included > INCLUDE_LIMIT {
+        let problem = format!("the indexes of `tables.{key}` include {included} attributes");
+        let help = "DynamoDB takes 100 on a table, all indexes together; project ALL instead";
+        resolver.fault(&place, Invalid::new(problem, help), "too many");
+    }
+    let mut types: BTreeMap<&str, AttributeType> = BTreeMap::new();
+    let parts = table.key.iter().map(|key| (None, key));
+    let parts = parts.chain(indexes.iter().map(|(name, index)| (Some(name), &index.key)));
+    for (index, part) in parts {
+        let place: Vec<&str> = match index {
+            Some(name) => vec!["tables", key, "indexes", name],
+            None => vec!["tables", key],
+        };
+        for Attribute { name, kind } in part.attributes() {
+            let first = *types.entry(name).or_insert(*kind);
+            if first != *kind {
+                let problem = format!("the attribute `{name}` is {first} in one place and {kind} here");
+                let help = "an attribute has one type in a table and all its indexes";
+                resolver.fault(&place, Invalid::new(problem, help), "two types");
+            }
+        }
+        if part.sort.as_ref().is_some_and(|sort| sort.name == part.partition.name) {
+            let problem = format!("`{}` is both partition and sort key", part.partition.name);
+            resolver.fault(
+                &place,
+                Invalid::new(problem, "use two attributes, or leave sort_key out"),
+                "one attribute twice",
+            );
+        }
+    }
+}
+
+fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>>) -> Option<BTreeMap<String, Index>> {
+    let Some(own) = &section.indexes else { return layout };
+    let mut indexes = layout.unwrap_or_default();
+    for (name, index) in own {
+        let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone() };
+        let projection = index.projection.clone().unwrap_or(Projection::All);
+        indexes.insert(name.clone(), Index { key, projection, capacity: None, status: IndexStatus::Active });
+    }
+    Some(indexes)
+}
+
+fn billing(section: &TableSection) -> Option<Billing> {
+    match section.billing_mode? {
+        BillingMode::PayPerRequest => Some(Billing::PayPerRequest),
+        BillingMode::Provisioned => {
+            Some(Billing::Provisioned(Capacity { read: section.read_capacity?, write: section.write_capacity? }))
+        }
+    }
+}
+
+/// Values for properties.
+#[cfg(test)]
+pub(super) mod any {
+    use proptest::collection::{btree_set, vec};
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kind::section::any::tags as tag_sets;
+
+    fn attributes() -> impl Strategy<Value = Attribute> {
+        let kinds = prop_oneof![Just(AttributeType::S), Just(AttributeType::N), Just(AttributeType::B)];
+        ("\\PC{1,20}", kinds).prop_map(|(name, kind)| Attribute { name, kind })
+    }
+
+    fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
+        let projections = prop_oneof![
+            Just(Projection::All),
+            Just(Projection::KeysOnly),
+            btree_set("\\PC{1,12}", 1..4).prop_map(Projection::Include),
+        ];
+        let index = (attributes(), of(attributes()), of(projections))
+            .prop_map(|(partition_key, sort_key, projection)| IndexSection { partition_key, sort_key, projection });
+        vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..4).prop_map(|list| list.into_iter().collect())
+    }
+
+    fn tables() -> impl Strategy<Value = TableSection> {
+        let ttl = prop_oneof![Just(Ttl::Disabled), "\\PC{1,12}".prop_map(Ttl::Enabled)];
+        let encryption = prop_oneof![
+            Just(Encryption::AwsOwned),
+            Just(Encryption::AwsManaged),
+            "[a-z0-9-]{1,12}".prop_map(|id| Encryption::Kms(format!("arn:aws:kms:eu-west-1:123456789012:key/{id}"))),
+        ];
+        let billing = prop_oneof![
+            Just((None, None, None)),
+            Just((Some(BillingMode::PayPerRequest), None, None)),
+            (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
+        ];
+        let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
+        let class = prop_oneof![Just(Class::Standard), Just(Class::InfrequentAccess)];
+        let rest = (of(encryption), of(any::<bool>()), of(any::<bool>()), of(class), of(tag_sets()), of(indexes()));
+        (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
+            let (billing_mode, read_capacity, write_capacity) = billing;
+            let (encryption, point_in_time_recovery, deletion_protection, table_class, tags, indexes) = rest;
+            TableSection {
+                name: Some(name),
+                partition_key: Some(partition_key),
+                sort_key,
+                ttl_attribute,
+                billing_mode,
+                read_capacity,
+                write_capacity,
+                encryption,
+                point_in_time_recovery,
+                deletion_protection,
+                table_class,
+                tags,
+                indexes,
+            }
+        })
+    }
+
+    /// Returns any sections that a manifest may have.
+    pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, TableSection>> {
+        let builtins = proptest::sample::subsequence(Builtin::ALL.to_vec(), 0..=3);
+        (vec(("\\PC{1,12}", tables()), 0..3), builtins).prop_map(|(custom, builtins)| {
+            let mut tables: IndexMap<String, TableSection> = custom.into_iter().collect();
+            tables.extend(builtins.into_iter().map(|builtin| (builtin.key().to_owned(), TableSection::default())));
+            tables
+        })
+    }
+}

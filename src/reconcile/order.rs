@@ -1,0 +1,91 @@
+//! The order in which a plan's resources are worked on: what a resource depends on comes first, and a deletion comes after
+//! those of its dependents.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use super::apply::{Outcome, ResourceReport};
+use super::plan::{Action, Plan, ResourcePlan};
+use crate::kind::{Address, KindId};
+
+/// What can start, what is running, and what waits for it. Indexes are those of the plan's resources.
+#[derive(Debug)]
+pub(super) struct Order<'p> {
+    resources: &'p [ResourcePlan],
+    /// For each resource, those that it waits for.
+    before: Vec<Vec<usize>>,
+    /// For each resource, those that wait for it.
+    after: Vec<Vec<usize>>,
+    /// For each resource, how many of those that it waits for have not ended.
+    waits: Vec<usize>,
+    ready: BTreeMap<KindId, VecDeque<usize>>,
+    running: BTreeMap<KindId, usize>,
+}
+
+impl<'p> Order<'p> {
+    /// Returns the order of a plan. A manifest's references have no cycle; the resources of a plan that had one would never
+    /// start, and are not reported.
+    pub(super) fn of(plan: &'p Plan) -> Self {
+        let resources = plan.resources.as_slice();
+        let index: HashMap<&Address, usize> =
+            resources.iter().enumerate().map(|(index, resource)| (&resource.address, index)).collect();
+        let (mut before, mut after) = (vec![Vec::new(); resources.len()], vec![Vec::new(); resources.len()]);
+        for (own, resource) in resources.iter().enumerate() {
+            for other in resource.depends_on.iter().filter_map(|address| index.get(address).copied()) {
+                let deletes = resource.action == Action::Delete || resources[other].action == Action::Delete;
+                let (first, second) = if deletes { (own, other) } else { (other, own) };
+                before[second].push(first);
+                after[first].push(second);
+            }
+        }
+        let waits: Vec<usize> = before.iter().map(Vec::len).collect();
+        let mut ready: BTreeMap<KindId, VecDeque<usize>> = BTreeMap::new();
+        for (own, resource) in resources.iter().enumerate().filter(|(own, _)| waits[*own] == 0) {
+            ready.entry(resource.address.kind).or_default().push_back(own);
+        }
+        Self { resources, before, after, waits, ready, running: BTreeMap::new() }
+    }
+
+    /// Returns a resource that can start now, if there is one: each kind has a limit of its own.
+    pub(super) fn start(&mut self) -> Option<usize> {
+        for (kind, ready) in &mut self.ready {
+            let running = self.running.entry(*kind).or_default();
+            if *running < kind.about().concurrency as usize
+                && let Some(index) = ready.pop_front()
+            {
+                *running += 1;
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// Notes that a resource has ended.
+    pub(super) fn end(&mut self, index: usize) {
+        if let Some(running) = self.running.get_mut(&self.resources[index].address.kind) {
+            *running -= 1;
+        }
+        for next in std::mem::take(&mut self.after[index]) {
+            self.waits[next] -= 1;
+            if self.waits[next] == 0 {
+                self.ready.entry(self.resources[next].address.kind).or_default().push_back(next);
+            }
+        }
+    }
+
+    /// Returns what keeps a resource from being worked on: one that it waits for, and that was not applied.
+    pub(super) fn failed(&self, index: usize, reports: &[Option<ResourceReport>]) -> Option<&'p Address> {
+        if self.resources[index].steps.is_empty() {
+            return None;
+        }
+        let failed = |before: &&usize| match reports[**before].as_ref().map(|report| &report.outcome) {
+            Some(Outcome::Applied | Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused) => false,
+            // Nothing more is started then, and that is what the resource's own report says.
+            Some(Outcome::Interrupted | Outcome::OutOfTime) => false,
+            // It is there, and the rest of its steps comes later.
+            Some(Outcome::Deferred { .. }) => !self.resources[**before].exists(),
+            Some(Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Conflicted { .. }) | None => true,
+        };
+        let failed = self.before[index].iter().find(failed)?;
+        Some(&self.resources[*failed].address)
+    }
+}
