@@ -9,7 +9,7 @@ mod registry;
 pub mod section;
 
 use std::any::Any;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -144,6 +144,14 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns what a new resource is created with, setting by setting, for people.
     fn layout(state: &Self) -> Vec<(String, String)>;
+
+    /// Returns the few lines that say what a resource is in a picture, and where its content comes from.
+    fn sketch(state: &Self, origin: Option<&str>) -> Vec<(String, String)>;
+
+    /// Returns whether the picture of a new resource shows a setting of [`Kind::layout`].
+    fn is_drawn(_setting: &str) -> bool {
+        false
+    }
 }
 
 /// What a kind says of itself.
@@ -155,12 +163,38 @@ pub struct About {
     pub id: &'static str,
     /// What one is called in a sentence: `table`.
     pub noun: &'static str,
+    /// The AWS service that has them, as people call it: `DynamoDB`.
+    pub service: &'static str,
+    /// What several are called as a heading: `DynamoDB tables`.
+    pub heading: &'static str,
+    /// Where they are, beside that heading.
+    pub site: Site,
+    /// How a report names one and what differs of it.
+    pub shown: Shown,
+    /// What a plan says of those that it leaves alone: `Unmanaged tables (not in the manifest; never deleted)`.
+    pub unmanaged: &'static str,
     /// How many resources are worked on at once.
     pub concurrency: u32,
     /// How many resources one observation reads.
     pub batch: usize,
     /// Whether a plan holds what a new resource is created with.
     pub shows_layout: bool,
+}
+
+/// Where the resources of a kind are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    PolicyRoot,
+    Region,
+}
+
+/// How a report names a resource and what differs of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// By its name, which says what it is, and its few fields by theirs.
+    ByName,
+    /// By its label and its name, and its fields by their number.
+    ByLabel,
 }
 
 /// What a resource's present status comes to.
@@ -202,6 +236,13 @@ pub trait KindStep: fmt::Debug {
     fn builds_index(&self) -> bool {
         false
     }
+}
+
+/// What a new resource is created with, divided into what its picture shows and the rest.
+#[derive(Debug)]
+pub struct Drawn {
+    pub sketch: Vec<(String, String)>,
+    pub rest: Vec<(String, String)>,
 }
 
 /// How long a step may wait for AWS.

@@ -12,6 +12,7 @@ use super::tools::COMPLETE;
 use crate::cli::Cli;
 use crate::diagnostic::{Faults, Source};
 use crate::files;
+use crate::kind::{Address, KindId};
 use crate::manifest::{self, Builtin, Manifest};
 use crate::{explain, provider};
 
@@ -66,10 +67,9 @@ fn manifest() -> Manifest {
 }
 
 fn addresses() -> Vec<String> {
-    let manifest = manifest();
-    let profiles = manifest.sections.profiles.keys().map(|key| format!("profiles.{key}"));
-    let tables = manifest.sections.tables.keys().map(|key| format!("tables.{key}"));
-    profiles.chain(tables).chain([String::from("profiles.*"), String::from("tables.*")]).collect()
+    let addresses = manifest().sections.addresses();
+    let whole = KindId::ALL.iter().map(|kind| format!("{}.*", kind.section()));
+    addresses.iter().map(Address::to_string).chain(whole).collect()
 }
 
 fn tables() -> Vec<String> {

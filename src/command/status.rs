@@ -1,16 +1,18 @@
 //! `sentinel status` and `sentinel init status`.
 
+use indexmap::IndexMap;
+
 use super::context::{Context, no_region};
 use super::pass::{Planned, scope};
 use super::plan;
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
-use crate::kind::KindId;
 use crate::kind::policy_parameter::profile_of;
+use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection};
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
 use crate::report::output::{Body, Part, Shown};
-use crate::report::status::{ParameterStatus, ShellHint, State, Status, Suggestion, TableStatus};
+use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion};
 use crate::resource::Gap;
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
@@ -118,6 +120,21 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         Action::Unknown { .. } => Vec::new(),
         _ => resource.gaps.clone(),
     };
+    let listed = |site: Site| plan.resources.iter().filter(move |resource| resource.address.kind.about().site == site);
+    let in_region = KindId::ALL.iter().filter(|kind| kind.about().site == Site::Region);
+    let mut resources: IndexMap<&'static str, Vec<ResourceStatus>> =
+        in_region.map(|kind| (kind.section(), Vec::new())).collect();
+    for resource in listed(Site::Region) {
+        let kind = resource.address.kind;
+        resources.entry(kind.section()).or_default().push(ResourceStatus {
+            kind,
+            name: resource.name.clone(),
+            key: resource.address.key.clone(),
+            state: state(resource),
+            drift: drift(resource),
+            unknown: unknown(resource),
+        });
+    }
     Status {
         region: plan.target.region.clone(),
         region_source: plan.target.region_source.clone(),
@@ -125,8 +142,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         policy_root: plan.target.policy_root.clone(),
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),
-        parameters: plan
-            .of_kind(KindId::Policy)
+        parameters: listed(Site::PolicyRoot)
             .map(|resource| ParameterStatus {
                 name: resource.name.clone(),
                 profile: resource.label.clone(),
@@ -138,16 +154,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
             })
             .collect(),
         parameters_unknown: None,
-        tables: plan
-            .of_kind(KindId::Table)
-            .map(|resource| TableStatus {
-                name: resource.name.clone(),
-                key: resource.address.key.clone(),
-                state: state(resource),
-                drift: drift(resource),
-                unknown: unknown(resource),
-            })
-            .collect(),
+        resources,
         suggestions: Vec::new(),
         shell: shell_hint(context),
     }
@@ -198,7 +205,8 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
             command: command_line(context, words.to_vec(), &Carry { region: region.clone(), ..Carry::of(context) }),
         });
     }
-    for table in status.tables.iter().filter(|table| table.state == State::NotFound) {
+    let tables = status.resources.values().flatten();
+    for table in tables.filter(|table| table.state == State::NotFound) {
         let words = ["sentinel", "init", table.key.as_str()].map(str::to_owned);
         suggestions.push(Suggestion {
             kind: "table",

@@ -16,6 +16,7 @@ use crate::error::{Error, Exit};
 use crate::explain::{self, Entry};
 use crate::files;
 use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::references::Reference;
 use crate::kind::table::Table;
 use crate::kind::{Address, KindId};
 use crate::policy::{Effect, parse};
@@ -122,9 +123,15 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
     Ok(Exit::Done)
 }
 
-/// Returns what leads from a policy to a table: approvals where a rule takes one, sessions where a rule records them.
+/// Returns what leads from one resource to another: a reference; and from a policy to a table, approvals where a rule takes one
+/// and sessions where a rule records them.
 fn links(project: &Project) -> Vec<Link> {
-    let mut links = Vec::new();
+    let manifest = &project.loaded.manifest;
+    let mut links: Vec<Link> = Vec::new();
+    for (from, references) in manifest.sections.references() {
+        let link = |Reference { setting, to }: Reference| Link { from: from.clone(), to, why: setting.join(".") };
+        links.extend(references.into_iter().map(link));
+    }
     let desired = &project.loaded.desired;
     let tables: Vec<_> = desired.iter().filter_map(|one| one.of::<Table>()).collect();
     for policy in desired.iter().filter_map(|one| one.of::<PolicyParameter>()) {
@@ -139,7 +146,8 @@ fn links(project: &Project) -> Vec<Link> {
                 let found =
                     tables.iter().find(|one| one.name == table || one.address == Address::new(KindId::Table, table));
                 if let Some(found) = found {
-                    let link = (policy.address.clone(), found.address.clone(), why.to_owned());
+                    let (from, to) = (policy.address.clone(), found.address.clone());
+                    let link = Link { from, to, why: why.to_owned() };
                     if !links.contains(&link) {
                         links.push(link);
                     }

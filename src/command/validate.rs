@@ -8,8 +8,8 @@ use super::context::{Context, Project};
 use crate::cli::ManifestArgs;
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::kind::KindId;
 use crate::kind::policy_parameter::PolicyParameter;
-use crate::kind::table::Table;
 use crate::policy::{cases, parse};
 use crate::report::json;
 
@@ -36,21 +36,27 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
     let project = context.project(&args.file)?;
     check_cases(&project)?;
     let desired = &project.loaded.desired;
-    let tables = desired.iter().filter(|one| one.of::<Table>().is_some()).count();
-    let profiles = desired.len() - tables;
     let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
     let targets = project.loaded.manifest.targets.len();
-    let mut counts = format!("{}, {}", plural(profiles, "profile"), plural(tables, "table"));
+    let counts: Vec<(KindId, usize)> = KindId::ALL
+        .iter()
+        .map(|kind| (*kind, desired.iter().filter(|one| one.address().kind == *kind).count()))
+        .collect();
+    // A section's name is that of several.
+    let word = |(kind, count): &(KindId, usize)| plural(*count, kind.section().trim_end_matches('s'));
+    let there = counts.iter().filter(|(_, count)| *count > 0).map(word).collect::<Vec<_>>().join(", ");
+    let mut words = if there.is_empty() { String::from("no resources") } else { there };
     if targets > 0 {
-        counts.push_str(&format!(", for {}", plural(targets, "target")));
+        words.push_str(&format!(", for {}", plural(targets, "target")));
     }
     context.terminal.either(
-        || format!("{} is valid: {counts}.\n", args.file.display()),
+        || format!("{} is valid: {words}.\n", args.file.display()),
         || {
-            json::document(
-                "validate",
-                json!({ "valid": true, "profiles": profiles, "tables": tables, "targets": targets }),
-            )
+            let mut body = json!({ "valid": true, "targets": targets });
+            for (kind, count) in &counts {
+                body[kind.section()] = json!(count);
+            }
+            json::document("validate", body)
         },
     )?;
     Ok(Exit::Done)

@@ -205,6 +205,29 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns what it refers to.
+            pub fn depends_on(&self) -> &BTreeSet<Address> {
+                match self {
+                    $(Self::$variant(one) => &one.depends_on,)+
+                }
+            }
+
+            /// Returns it as one that refers to more.
+            #[cfg(test)]
+            pub(crate) fn depending(mut self, on: &[Address]) -> Self {
+                match &mut self {
+                    $(Self::$variant(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),)+
+                }
+                self
+            }
+
+            /// Returns the few lines that say what it is in a picture.
+            pub fn sketch(&self) -> Vec<(String, String)> {
+                match self {
+                    $(Self::$variant(one) => Kind::sketch(&one.managed, one.origin.as_deref()),)+
+                }
+            }
+
             /// Returns it as one that is not there, or, with a gap, as one that could not be read.
             pub fn without_live(&self, gap: Option<Gap>) -> ObservedResource<'_> {
                 match self {
@@ -308,6 +331,17 @@ macro_rules! kinds {
             pub fn lines(&self) -> Vec<(String, String)> {
                 match self {
                     $(Self::$variant(state) => Kind::layout(state),)+
+                }
+            }
+
+            /// Returns the few lines that say what it is in a picture, and the settings that the picture does not show.
+            pub fn drawn(&self) -> Drawn {
+                match self {
+                    $(Self::$variant(state) => {
+                        let mut rest = Kind::layout(state);
+                        rest.retain(|(setting, _)| !<$module::$state as Kind>::is_drawn(setting));
+                        Drawn { sketch: Kind::sketch(state, None), rest }
+                    })+
                 }
             }
 

@@ -66,14 +66,13 @@ impl Observe for Fake {
             let observed = live.map_or(Observed::Absent, Observed::Present);
             (index, ObservedResource::Table(Box::new(Pair { desired, observed })))
         };
-        match batch {
-            Batch::Policy(batch) => {
-                let stale = self.stale_looks.get();
-                self.stale_looks.set(stale.saturating_sub(1));
-                batch.into_iter().map(|one| policy(one, stale)).collect()
-            }
-            Batch::Table(batch) => batch.into_iter().map(table).collect(),
+        if let Batch::Table(batch) = batch {
+            return batch.into_iter().map(table).collect();
         }
+        let Batch::Policy(batch) = batch else { panic!("{batch:?}") };
+        let stale = self.stale_looks.get();
+        self.stale_looks.set(stale.saturating_sub(1));
+        batch.into_iter().map(|one| policy(one, stale)).collect()
     }
 
     async fn owned(&self, _: KindId, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
@@ -96,7 +95,6 @@ impl Execute for Fake {
                 self.policies.borrow_mut().insert(name.clone(), content.clone());
                 (name, "overwrite")
             }
-            Step::Policy(other) => panic!("{other:?}"),
             Step::Table(TableStep::CreateTable { name, table }) => {
                 let facts = Facts { status: Some(String::from("ACTIVE")), ..Facts::default() };
                 let state = Table { ttl: Some(Ttl::Disabled), ..(**table).clone() };
@@ -114,7 +112,7 @@ impl Execute for Fake {
                 self.done.borrow_mut().push(format!("defer {name}"));
                 return Ok(StepOutcome::Deferred(why.clone()));
             }
-            Step::Table(other) => panic!("{other:?}"),
+            other => panic!("{other:?}"),
         };
         if self.broken.contains(&name.as_str()) {
             self.policies.borrow_mut().remove(name);
@@ -211,20 +209,12 @@ async fn one_failure_leaves_the_others_alone() {
     assert_eq!(report.verification, Verification::Differs { addresses: differing });
 }
 
-fn depending(mut resource: DesiredResource, on: &[Address]) -> DesiredResource {
-    match &mut resource {
-        DesiredResource::Policy(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
-        DesiredResource::Table(one) => Arc::make_mut(one).depends_on.extend(on.iter().cloned()),
-    }
-    resource
-}
-
 #[tokio::test]
 async fn a_resource_is_applied_after_what_it_depends_on() {
     let fake = Fake::default();
     let on_table = [Address::new(KindId::Table, "t-1")];
     let on_policy = [Address::new(KindId::Policy, "b")];
-    let desired = [depending(policy("a", "x"), &on_table), policy("b", "y"), depending(table("t-1"), &on_policy)];
+    let desired = [policy("a", "x").depending(&on_table), policy("b", "y"), table("t-1").depending(&on_policy)];
     let (_, report) = pass(&fake, &desired, Intent::Converge).await;
     assert_eq!(*fake.done.borrow(), ["create b", "create t-1", "wait t-1", "ttl t-1", "create a"]);
     let names: Vec<&str> = report.resources.iter().map(|one| one.name.as_str()).collect();
@@ -236,12 +226,8 @@ async fn dependents_of_a_failed_resource_are_skipped_and_name_it() {
     let fake = Fake { broken: vec!["t-1"], ..Fake::default() };
     let on_table = [Address::new(KindId::Table, "t-1")];
     let on_policy = [Address::new(KindId::Policy, "a")];
-    let desired = [
-        depending(policy("a", "x"), &on_table),
-        depending(policy("b", "y"), &on_policy),
-        policy("c", "z"),
-        table("t-1"),
-    ];
+    let desired =
+        [policy("a", "x").depending(&on_table), policy("b", "y").depending(&on_policy), policy("c", "z"), table("t-1")];
     let (_, report) = pass(&fake, &desired, Intent::Converge).await;
     let why = |index: usize| match &report.resources[index].outcome {
         Outcome::Skipped { why } => why.as_str(),

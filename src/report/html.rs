@@ -9,7 +9,7 @@ use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
-use crate::kind::Layout;
+use crate::kind::{Drawn, Layout};
 use crate::policy::Direction;
 
 const STYLE: &str = include_str!("html.css");
@@ -129,16 +129,13 @@ fn entry(entry: &Entry<'_>) -> String {
         }
         None => {}
     }
-    if let Some(table) = entry.resource.layout.as_deref().and_then(Layout::of) {
-        let picture = picture::table(&entry.resource.name, table);
+    if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
+        let picture = picture::resource(&entry.resource.name, sketch);
         let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
-        // What the picture does not show.
-        let drawn = |name: &str| name == "key" || name == "ttl" || name.starts_with("index ");
-        let rest = entry.layout.iter().filter(|(name, _)| !drawn(name));
         let row = |(name, words): &(String, String)| {
             format!("<tr><td><code>{}</code></td><td>{}</td></tr>", html(name), html(words))
         };
-        let rows: String = rest.map(row).collect();
+        let rows: String = rest.iter().map(row).collect();
         if !rows.is_empty() {
             let _ = writeln!(body, "<div class=\"wide\"><table>{rows}</table></div>");
         }
@@ -238,8 +235,11 @@ fn status_body(status: &Status) -> String {
         row(&one.profile, &format!("{}{version}", state_words(&one.state)), &one.drift)
     });
     table(format!("Policy parameters ({})", html(&status.policy_root)), parameters.collect());
-    let tables = status.tables.iter().map(|one| row(&one.name, &state_words(&one.state), &one.drift));
-    table(format!("DynamoDB tables ({})", html(&status.region)), tables.collect());
+    for resources in status.resources.values() {
+        let rows = resources.iter().map(|one| row(&one.name, &state_words(&one.state), &one.drift));
+        let heading = resources.first().map(|one| one.kind.about().heading).unwrap_or_default();
+        table(format!("{heading} ({})", html(&status.region)), rows.collect());
+    }
     for one in &status.suggestions {
         let _ = writeln!(body, "<p>{}: <code>{}</code></p>", html(&one.message), html(&one.command));
     }

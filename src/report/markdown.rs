@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::contents::{Written, added, diff_lines};
 use super::sheet::{Attention, Entry, Field, Sheet, Tone};
-use super::status::{ParameterStatus, State, Status, TableStatus};
+use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::reconcile::Plan;
@@ -336,13 +336,15 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
         fill_table(&mut text, limit / 2, &rows, 0);
         text.push('\n');
     }
-    if !status.tables.is_empty() {
-        let _ = writeln!(text, "| table ({}) | state | differs |\n|---|---|---|", code(&status.region));
-        let row = |one: &TableStatus| {
+    for resources in status.resources.values() {
+        let Some(first) = resources.first() else { continue };
+        let noun = first.kind.about().noun;
+        let _ = writeln!(text, "| {noun} ({}) | state | differs |\n|---|---|---|", code(&status.region));
+        let row = |one: &ResourceStatus| {
             let state = state_words(&one.state);
             format!("| {} | {} | {} |\n", cell(&one.name), cell(&brief(&state)), drift(&one.drift))
         };
-        let rows: Vec<String> = status.tables.iter().map(row).collect();
+        let rows: Vec<String> = resources.iter().map(row).collect();
         fill_table(&mut text, limit * 9 / 10, &rows, 0);
         text.push('\n');
     }

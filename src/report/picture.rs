@@ -5,8 +5,6 @@ use std::fmt::Write;
 
 use super::escape;
 use super::markdown::html;
-use crate::kind::policy_parameter::PolicyParameter;
-use crate::kind::table::{Attribute, Key, Table};
 use crate::kind::{Address, DesiredResource};
 
 /// A box with a title and lines, each line a name and what it is.
@@ -20,56 +18,59 @@ pub(super) struct Node {
 /// What a manifest names, and what leads where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
-    policies: Vec<Node>,
-    tables: Vec<Node>,
-    /// From a policy's place to a table's, with what leads there.
+    nodes: Vec<Node>,
+    /// From one node's place to another's, with what leads there.
     edges: Vec<(usize, usize, String)>,
+    /// Which column each node is in.
+    columns: Vec<usize>,
 }
 
-/// A policy that keeps records in a table: the profile's address, the table's, and what for.
-pub type Link = (Address, Address, String);
+/// What leads from one resource to another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub from: Address,
+    pub to: Address,
+    pub why: String,
+}
 
 impl Graph {
-    /// Returns the graph of what is desired, with what leads from policies to tables.
+    /// Returns the graph of what is desired, with what leads from one to another.
     pub fn of(desired: &[DesiredResource], links: &[Link]) -> Self {
-        let mut graph = Self::default();
-        let mut places: BTreeMap<&Address, usize> = BTreeMap::new();
-        for resource in desired {
-            let (address, name) = (resource.address(), resource.name().to_owned());
-            if let Some(table) = resource.of::<Table>() {
-                places.insert(address, graph.tables.len());
-                graph.tables.push(node(address, name, table_lines(&table.managed)));
-            } else if let Some(policy) = resource.of::<PolicyParameter>() {
-                places.insert(address, graph.policies.len());
-                let origin = policy.origin.clone().unwrap_or_default();
-                graph.policies.push(node(address, name, vec![(String::from("policy"), origin)]));
+        let node = |resource: &DesiredResource| Node {
+            id: resource.address().to_string(),
+            title: resource.name().to_owned(),
+            lines: resource.sketch(),
+        };
+        let places: BTreeMap<&Address, usize> =
+            desired.iter().enumerate().map(|(place, resource)| (resource.address(), place)).collect();
+        let edge = |link: &Link| Some((*places.get(&link.from)?, *places.get(&link.to)?, link.why.clone()));
+        let edges: Vec<_> = links.iter().filter_map(edge).collect();
+        // What leads to others is left of them, and each kind stands together where nothing else says where.
+        let first = desired.iter().map(|resource| resource.address().kind).min();
+        let mut columns: Vec<usize> =
+            desired.iter().map(|resource| usize::from(Some(resource.address().kind) != first)).collect();
+        for _ in 0..desired.len() {
+            let before = columns.clone();
+            for (from, to, _) in &edges {
+                columns[*to] = columns[*to].max(columns[*from] + 1);
+            }
+            if columns == before {
+                break;
             }
         }
-        for (from, to, why) in links {
-            if let (Some(from), Some(to)) = (places.get(from), places.get(to)) {
-                graph.edges.push((*from, *to, why.clone()));
-            }
-        }
-        graph
+        Self { nodes: desired.iter().map(node).collect(), edges, columns }
     }
 
     /// Returns it for Mermaid, which GitHub draws in Markdown.
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
-        for (kind, nodes) in [("p", &self.policies), ("t", &self.tables)] {
-            for (place, node) in nodes.iter().enumerate() {
-                let lines: String = node
-                    .lines
-                    .iter()
-                    .map(|(name, words)| format!("<br/>{} {}", mermaid(name), mermaid(words)))
-                    .collect();
-                let shape = if kind == "t" { ("[(", ")]") } else { ("[", "]") };
-                let _ =
-                    writeln!(text, "  {kind}{place}{}\"<b>{}</b>{lines}\"{}", shape.0, mermaid(&node.title), shape.1);
-            }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let line = |(name, words): &(String, String)| format!("<br/>{} {}", mermaid(name), mermaid(words));
+            let lines: String = node.lines.iter().map(line).collect();
+            let _ = writeln!(text, "  n{place}[\"<b>{}</b>{lines}\"]", mermaid(&node.title));
         }
         for (from, to, why) in &self.edges {
-            let _ = writeln!(text, "  p{from} -->|\"{}\"| t{to}", mermaid(why));
+            let _ = writeln!(text, "  n{from} -->|\"{}\"| n{to}", mermaid(why));
         }
         text
     }
@@ -78,37 +79,38 @@ impl Graph {
     pub fn dot(&self) -> String {
         let mut text =
             String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
-        for (kind, nodes) in [("p", &self.policies), ("t", &self.tables)] {
-            for (place, node) in nodes.iter().enumerate() {
-                let row = |(name, words): &(String, String)| {
-                    format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
-                };
-                let rows: String = node.lines.iter().map(row).collect();
-                let head = format!("<tr><td colspan=\"2\"><b>{}</b></td></tr>", html(&node.title));
-                let table = format!(
-                    "<table border=\"1\" cellborder=\"0\" cellspacing=\"0\" cellpadding=\"4\">{head}{rows}</table>"
-                );
-                let _ = writeln!(text, "  {kind}{place} [label=<{table}>];");
-            }
+        for (place, node) in self.nodes.iter().enumerate() {
+            let row = |(name, words): &(String, String)| {
+                format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
+            };
+            let rows: String = node.lines.iter().map(row).collect();
+            let head = format!("<tr><td colspan=\"2\"><b>{}</b></td></tr>", html(&node.title));
+            let table = format!(
+                "<table border=\"1\" cellborder=\"0\" cellspacing=\"0\" cellpadding=\"4\">{head}{rows}</table>"
+            );
+            let _ = writeln!(text, "  n{place} [label=<{table}>];");
         }
         for (from, to, why) in &self.edges {
             let why = escape(why).replace('\\', "\\\\").replace('"', "\\\"");
-            let _ = writeln!(text, "  p{from} -> t{to} [label=\"{why}\"];");
+            let _ = writeln!(text, "  n{from} -> n{to} [label=\"{why}\"];");
         }
         text + "}\n"
     }
 
     /// Returns it as a picture of its own.
     pub fn svg(&self) -> String {
-        let (left, right) =
-            (layout(&self.policies, 0), layout(&self.tables, if self.policies.is_empty() { 0 } else { GAP }));
-        let right: Vec<Placed<'_>> = match self.policies.is_empty() {
-            true => right,
-            false => right.into_iter().map(|one| one.moved(width_of(&left))).collect(),
-        };
+        let mut placed: Vec<Option<Placed<'_>>> = self.nodes.iter().map(|_| None).collect();
+        let mut x = 0;
+        for column in 0..=self.columns.iter().copied().max().unwrap_or(0) {
+            let places: Vec<usize> = (0..self.nodes.len()).filter(|place| self.columns[*place] == column).collect();
+            let boxes = layout(places.iter().map(|place| &self.nodes[*place]), x);
+            x = width_of(&boxes).max(x) + if boxes.is_empty() { 0 } else { GAP };
+            places.into_iter().zip(boxes).for_each(|(place, one)| placed[place] = Some(one));
+        }
+        let placed: Vec<Placed<'_>> = placed.into_iter().flatten().collect();
         let mut body = String::new();
         for (from, to, why) in &self.edges {
-            if let (Some(from), Some(to)) = (left.get(*from), right.get(*to)) {
+            if let (Some(from), Some(to)) = (placed.get(*from), placed.get(*to)) {
                 let (x1, y1, x2, y2) = (from.x + from.width, from.y + HEAD / 2, to.x, to.y + HEAD / 2);
                 let middle = usize::midpoint(x1, x2);
                 let _ = write!(
@@ -118,16 +120,11 @@ impl Graph {
                 );
             }
         }
-        left.iter().chain(&right).for_each(|one| body.push_str(&one.draw()));
-        let all = || left.iter().chain(&right);
-        let width = all().map(|one| one.x + one.width).max().unwrap_or(0) + MARGIN;
-        let height = all().map(|one| one.y + one.height()).max().unwrap_or(0) + MARGIN;
+        placed.iter().for_each(|one| body.push_str(&one.draw()));
+        let width = placed.iter().map(|one| one.x + one.width).max().unwrap_or(0) + MARGIN;
+        let height = placed.iter().map(|one| one.y + one.height()).max().unwrap_or(0) + MARGIN;
         svg(width, height, "what the manifest names", &body)
     }
-}
-
-fn node(address: &Address, title: String, lines: Vec<(String, String)>) -> Node {
-    Node { id: address.to_string(), title, lines }
 }
 
 /// Returns text for a Mermaid label in quotes, where only entities are safe.
@@ -135,18 +132,6 @@ fn mermaid(text: &str) -> String {
     let plain = |letter: char| letter.is_alphanumeric() || " _-./:,()".contains(letter);
     let letter = |letter: char| if plain(letter) { letter.to_string() } else { format!("#{};", u32::from(letter)) };
     escape(text).chars().map(letter).collect()
-}
-
-/// Returns a table's keys, indexes and TTL, a line each.
-pub(super) fn table_lines(table: &Table) -> Vec<(String, String)> {
-    let attribute = |attribute: &Attribute| format!("{} {}", attribute.name, attribute.kind);
-    let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
-    let mut lines: Vec<(String, String)> = table.key.iter().map(|own| (String::from("key"), key(own))).collect();
-    lines.extend(table.indexes.iter().flatten().map(|(name, index)| (name.clone(), key(&index.key))));
-    if let Some(crate::kind::table::Ttl::Enabled(attribute)) = &table.ttl {
-        lines.push((String::from("expires"), attribute.clone()));
-    }
-    lines
 }
 
 const MARGIN: usize = 12;
@@ -167,10 +152,6 @@ struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    fn moved(self, by: usize) -> Self {
-        Self { x: self.x + by, ..self }
-    }
-
     fn height(&self) -> usize {
         HEAD + self.node.lines.len() * LINE + 8
     }
@@ -198,10 +179,10 @@ fn length(text: &str) -> usize {
 }
 
 /// Returns boxes of one width, one below the other.
-fn layout(nodes: &[Node], x: usize) -> Vec<Placed<'_>> {
-    let names = nodes.iter().flat_map(|node| &node.lines).map(|(name, _)| length(name)).max().unwrap_or(0);
-    let words = nodes.iter().flat_map(|node| &node.lines).map(|(_, words)| length(words)).max().unwrap_or(0);
-    let titles = nodes.iter().map(|node| length(&node.title)).max().unwrap_or(0);
+fn layout<'a>(nodes: impl Iterator<Item = &'a Node> + Clone, x: usize) -> Vec<Placed<'a>> {
+    let names = nodes.clone().flat_map(|node| &node.lines).map(|(name, _)| length(name)).max().unwrap_or(0);
+    let words = nodes.clone().flat_map(|node| &node.lines).map(|(_, words)| length(words)).max().unwrap_or(0);
+    let titles = nodes.clone().map(|node| length(&node.title)).max().unwrap_or(0);
     let column = 10 + (names + 2) * LETTER;
     let width = (column + words * LETTER + 10).max(titles * LETTER + 24);
     let mut y = MARGIN;
@@ -218,11 +199,10 @@ fn width_of(column: &[Placed<'_>]) -> usize {
     column.iter().map(|one| one.x + one.width).max().unwrap_or(0)
 }
 
-/// Returns one table as a picture of its own.
-pub(super) fn table(title: &str, table: &Table) -> String {
-    let node = Node { id: title.to_owned(), title: title.to_owned(), lines: table_lines(table) };
-    let nodes = [node];
-    let placed = layout(&nodes, 0);
+/// Returns one resource as a picture of its own.
+pub(super) fn resource(title: &str, lines: Vec<(String, String)>) -> String {
+    let node = Node { id: title.to_owned(), title: title.to_owned(), lines };
+    let placed = layout(std::iter::once(&node), 0);
     let body: String = placed.iter().map(Placed::draw).collect();
     let (width, height) =
         placed.first().map_or((0, 0), |one| (one.x + one.width + MARGIN, one.y + one.height() + MARGIN));

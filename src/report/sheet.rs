@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::kind::{Address, KindId, Layout};
+use crate::kind::{Address, KindId, Layout, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
 use crate::resource::Gap;
@@ -138,10 +138,7 @@ impl<'a> Sheet<'a> {
             .iter()
             .copied()
             .map(|kind| Section {
-                title: match kind {
-                    KindId::Policy => format!("Policy parameters ({})", plan.target.policy_root),
-                    KindId::Table => format!("DynamoDB tables ({})", plan.target.region),
-                },
+                title: heading(kind, plan),
                 entries: plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts)).collect(),
             })
             .filter(|section| !section.entries.is_empty())
@@ -170,6 +167,14 @@ impl Entry<'_> {
     }
 }
 
+fn heading(kind: KindId, plan: &Plan) -> String {
+    let site = match kind.about().site {
+        Site::PolicyRoot => &plan.target.policy_root,
+        Site::Region => &plan.target.region,
+    };
+    format!("{} ({site})", kind.about().heading)
+}
+
 /// Returns the lines that say where a pass goes.
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
@@ -192,13 +197,9 @@ pub(super) fn filters(only: &[String], exclude: &[String]) -> Vec<String> {
 }
 
 fn unmanaged(plan: &Plan) -> Vec<(&'static str, Vec<&str>)> {
-    let of_kind = |kind| {
-        let title = match kind {
-            KindId::Policy => "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
-            KindId::Table => "Unmanaged tables (not in the manifest; never deleted)",
-        };
+    let of_kind = |kind: KindId| {
         let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str());
-        (title, names.collect::<Vec<_>>())
+        (kind.about().unmanaged, names.collect::<Vec<_>>())
     };
     KindId::ALL.iter().copied().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
 }
@@ -375,9 +376,10 @@ fn field(change: &FieldChange) -> Field<'_> {
 
 /// Returns what a resource is called in a line.
 pub(super) fn title(resource: &ResourcePlan) -> String {
-    match resource.address.kind {
-        KindId::Policy => resource.name.clone(),
-        KindId::Table => format!("{} table: {}", resource.label, resource.name),
+    let about = resource.address.kind.about();
+    match about.shown {
+        Shown::ByName => resource.name.clone(),
+        Shown::ByLabel => format!("{} {}: {}", resource.label, about.noun, resource.name),
     }
 }
 
@@ -385,14 +387,12 @@ pub(super) fn version(resource: &ResourcePlan) -> String {
     resource.facts.version.map(|version| format!(", v{version}")).unwrap_or_default()
 }
 
-/// Returns the differences in a few words: the field's name for a parameter, a count for a table.
+/// Returns the differences in a few words: the names of a few fields, or how many they are.
 pub(super) fn drift_words(resource: &ResourcePlan) -> String {
-    match (resource.address.kind, resource.changes.len()) {
-        (KindId::Policy, _) => {
-            resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", ")
-        }
-        (KindId::Table, 1) => String::from("1 field"),
-        (KindId::Table, count) => format!("{count} fields"),
+    match (resource.address.kind.about().shown, resource.changes.len()) {
+        (Shown::ByName, _) => resource.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>().join(", "),
+        (Shown::ByLabel, 1) => String::from("1 field"),
+        (Shown::ByLabel, count) => format!("{count} fields"),
     }
 }
 

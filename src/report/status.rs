@@ -1,8 +1,10 @@
 //! What is live, as text and as JSON.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
+use crate::kind::KindId;
 use crate::resource::Gap;
 
 /// What is live.
@@ -22,7 +24,9 @@ pub struct Status {
     /// Why the parameters could not be listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters_unknown: Option<Gap>,
-    pub tables: Vec<TableStatus>,
+    /// The resources of the other kinds, under the sections of the manifest.
+    #[serde(flatten)]
+    pub resources: IndexMap<&'static str, Vec<ResourceStatus>>,
     pub suggestions: Vec<Suggestion>,
     /// The line for the shell's start-up file; only text shows it.
     #[serde(skip)]
@@ -48,9 +52,11 @@ pub struct ParameterStatus {
     pub unknown: Vec<Gap>,
 }
 
-/// One table.
+/// One resource of another kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TableStatus {
+pub struct ResourceStatus {
+    #[serde(skip)]
+    pub kind: KindId,
     pub name: String,
     /// Its name in the manifest.
     pub key: String,
@@ -104,7 +110,7 @@ pub fn render(status: &Status) -> String {
         text.push_str(&format!("{}\n", escape(&line)));
     }
     parameters(status, &mut text);
-    tables(status, &mut text);
+    infrastructure(status, &mut text);
     if !status.suggestions.is_empty() {
         text.push_str(&format!("\n{}\n", paint(BOLD, "Suggestions:")));
         for suggestion in &status.suggestions {
@@ -147,13 +153,12 @@ fn parameters(status: &Status, text: &mut String) {
     }
 }
 
-fn tables(status: &Status, text: &mut String) {
-    if status.tables.is_empty() {
-        return;
-    }
+fn infrastructure(status: &Status, text: &mut String) {
+    let all = || status.resources.values().flatten();
+    let Some(width) = all().map(|one| escape(&one.name).chars().count()).max() else { return };
+    let services = all().map(|one| one.kind.about().service.len()).max().unwrap_or(0);
     text.push_str(&format!("\n{}\n", paint(BOLD, format!("Infrastructure ({}):", escape(&status.region)))));
-    let width = status.tables.iter().map(|one| one.name.chars().count()).max().unwrap_or(0);
-    for one in &status.tables {
+    for one in all() {
         let words = match &one.state {
             State::Present { status } => {
                 let status = status.as_deref().unwrap_or("ACTIVE");
@@ -164,7 +169,8 @@ fn tables(status: &Status, text: &mut String) {
             State::NotFound => paint(YELLOW, "NOT FOUND"),
             State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),
         };
-        text.push_str(&format!("  {:width$}  DynamoDB   {words}\n", escape(&one.name)));
+        let service = one.kind.about().service;
+        text.push_str(&format!("  {:width$}  {service:services$}   {words}\n", escape(&one.name)));
     }
 }
 

@@ -154,10 +154,10 @@ fn a_graph_has_what_the_manifest_names_and_what_leads_where() {
     let graph = |format: &str| run(&world, &["graph", "--format", format]).expect(0).stdout;
     let mermaid = graph("mermaid");
     assert!(mermaid.starts_with("flowchart LR\n"), "{mermaid}");
-    assert!(mermaid.contains("p1 -->|\"approval\"| t0") && mermaid.contains("p1 -->|\"sessions\"| t1"), "{mermaid}");
-    assert!(!mermaid.contains("p0 -->"), "{mermaid}");
+    assert!(mermaid.contains("n1 -->|\"approval\"| n2") && mermaid.contains("n1 -->|\"sessions\"| n3"), "{mermaid}");
+    assert!(!mermaid.contains("n0 -->"), "{mermaid}");
     let dot = graph("dot");
-    assert!(dot.contains("p1 -> t1 [label=\"sessions\"];") && dot.ends_with("}\n"), "{dot}");
+    assert!(dot.contains("n1 -> n3 [label=\"sessions\"];") && dot.ends_with("}\n"), "{dot}");
     let svg = graph("svg");
     assert!(
         svg.starts_with("<svg xmlns=") && svg.contains("user-index") && svg.matches("class=\"edge\" d=").count() == 2,

@@ -18,7 +18,7 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting};
+use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::resource::call::{CallError, Operation};
@@ -213,6 +213,11 @@ impl Kind for Table {
         section: "tables",
         id: "table",
         noun: "table",
+        service: "DynamoDB",
+        heading: "DynamoDB tables",
+        site: Site::Region,
+        shown: Shown::ByLabel,
+        unmanaged: "Unmanaged tables (not in the manifest; never deleted)",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
         // "Quotas"), and others may be at it too.
         concurrency: 200,
@@ -342,6 +347,14 @@ impl Kind for Table {
 
     fn layout(state: &Self) -> Vec<(String, String)> {
         words::layout(state)
+    }
+
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+        words::sketch(state)
+    }
+
+    fn is_drawn(setting: &str) -> bool {
+        setting == "key" || setting == "ttl" || setting.starts_with("index ")
     }
 }
 

@@ -157,3 +157,15 @@ pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
     lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
     lines
 }
+
+/// Returns a table's keys, indexes and TTL, a line each, for a picture.
+pub(super) fn sketch(table: &Table) -> Vec<(String, String)> {
+    let attribute = |attribute: &super::Attribute| format!("{} {}", attribute.name, attribute.kind);
+    let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
+    let mut lines: Vec<(String, String)> = table.key.iter().map(|own| (String::from("key"), key(own))).collect();
+    lines.extend(table.indexes.iter().flatten().map(|(name, index)| (name.clone(), key(&index.key))));
+    if let Some(Ttl::Enabled(attribute)) = &table.ttl {
+        lines.push((String::from("expires"), attribute.clone()));
+    }
+    lines
+}

@@ -19,7 +19,10 @@ fn project() -> World {
 fn a_verbose_log_is_plain_and_ends_with_a_summary_of_what_was_asked() {
     let run = project().run(&["plan", "-v"]).expect(0);
     let line = run.stderr.lines().find(|line| line.contains("ssm:GetParameters\"")).unwrap_or_default();
-    assert!(line.contains("read{policies=2}:call{action=\"ssm:GetParameters\"}:request{number=1}: answered"), "{line}");
+    assert!(
+        line.contains("read{what=\"2 profiles\"}:call{action=\"ssm:GetParameters\"}:request{number=1}: answered"),
+        "{line}"
+    );
     assert!(line.contains("request_id=\"local\""), "{line}");
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
     let (_, summary) = run.stderr.split_once("AWS: ").unwrap();
