@@ -1,15 +1,17 @@
 //! IAM policy documents, derived from the operations that steps and observation call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::kind::{DesiredResource, KindId};
-use crate::manifest::Builtin;
+pub use crate::kind::permission::Place;
+use crate::kind::permission::{On, Permission, Purpose};
+use crate::kind::policy_parameter::{self, PolicyParameter};
+use crate::kind::table::{self, Builtin, Table};
+use crate::kind::{Desired, DesiredResource, Kind, KindId};
 use crate::resource::call::{
-    DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS,
-    LIST_TABLES, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
+    GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
 use crate::resource::record_key::{Prefix, Role};
 
@@ -36,30 +38,6 @@ pub struct Statement {
     pub condition: Option<Value>,
 }
 
-/// Where the resources are. What is not known is `*` in their ARNs.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Place {
-    pub region: Option<String>,
-    pub account: Option<String>,
-}
-
-impl Place {
-    fn arn(&self, service: &str, resource: &str) -> String {
-        let any = |part: &Option<String>| part.clone().unwrap_or_else(|| String::from("*"));
-        let partition = partition(self.region.as_deref().unwrap_or_default());
-        format!("arn:{partition}:{service}:{}:{}:{resource}", any(&self.region), any(&self.account))
-    }
-
-    /// Parameters have a `/` of their own at the start of their names.
-    fn parameter(&self, name: &str) -> String {
-        self.arn("ssm", &format!("parameter{name}"))
-    }
-
-    fn table(&self, name: &str) -> String {
-        self.arn("dynamodb", &format!("table/{name}"))
-    }
-}
-
 /// What a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
@@ -69,15 +47,6 @@ pub enum Use {
     Apply,
     /// Reading policies, and reading and writing records as a role does.
     Role(Role),
-}
-
-impl Use {
-    const fn role(self) -> Option<Role> {
-        match self {
-            Self::Role(role) => Some(role),
-            Self::Plan | Self::Apply => None,
-        }
-    }
 }
 
 /// What goes beyond the manifest.
@@ -148,82 +117,86 @@ pub fn policies(
     beyond: Beyond,
 ) -> Vec<Document> {
     let mut statements = Statements::default();
-    let mut parameters: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
-    for one in of_kind(desired, KindId::Policy) {
-        let mut operations = operations(purpose, one);
-        // AWS knows no resource for this one.
-        operations.retain(|operation| {
-            let lists = *operation == DESCRIBE_PARAMETERS;
-            statements.lists_parameters |= lists;
-            !lists
-        });
-        parameters.entry(actions(&operations)).or_default().push(place.parameter(one.name()));
+    match purpose {
+        Use::Plan => statements.resources(Purpose::Read, place, desired, DesiredResource::reads),
+        Use::Apply => statements.resources(Purpose::Write, place, desired, |one| {
+            let steps = one.create().into_iter().chain(one.repair_everything());
+            one.reads().into_iter().chain(steps.flat_map(|step| step.operations().iter().copied())).collect()
+        }),
+        Use::Role(role) => statements.role(role, place, policy_root, desired),
     }
-    let name = if purpose == Use::Apply { "SentinelPolicyAdmin" } else { "SentinelPolicyRead" };
-    for (actions, resources) in parameters {
-        statements.allow(name, actions, resources);
-    }
-    let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
-    if purpose.role().is_some() && of_kind(desired, KindId::Policy).next().is_some() {
-        statements.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), below());
-    }
-    for one in of_kind(desired, KindId::Table) {
-        let name = statement_name(&one.address().key);
-        let arn = place.table(one.name());
-        match purpose {
-            Use::Plan => statements.allow(&format!("{name}Read"), actions(&operations(purpose, one)), vec![arn]),
-            Use::Apply => {
-                statements.allow(&format!("{name}Provisioning"), actions(&operations(purpose, one)), vec![arn]);
-            }
-            // The records of a custom table are its owner's own affair.
-            Use::Role(role) => statements.records(&name, role, Builtin::from_key(&one.address().key), &arn),
+    let more = match purpose {
+        Use::Plan => Some(Purpose::Read),
+        Use::Apply => Some(Purpose::Write),
+        Use::Role(_) => None,
+    };
+    if let Some(more) = more.filter(|_| beyond.prune) {
+        for kind in KindId::ALL {
+            statements.permit(kind.looks_for_more(place, policy_root, more));
         }
-    }
-    if beyond.prune && purpose.role().is_none() {
-        let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
-        if purpose == Use::Apply {
-            operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
-        }
-        statements.allow("SentinelPolicyPrune", actions(&operations), below());
-        statements.allow("SentinelTableList", vec![LIST_TABLES.action()], vec![String::from("*")]);
-        statements.lists_parameters = true;
-    }
-    if statements.lists_parameters {
-        statements.allow("SentinelPolicyList", vec![DESCRIBE_PARAMETERS.action()], vec![String::from("*")]);
     }
     split(statements.list)
-}
-
-fn of_kind(desired: &[DesiredResource], kind: KindId) -> impl Iterator<Item = &DesiredResource> {
-    desired.iter().filter(move |one| one.address().kind == kind)
-}
-
-/// Returns the operations that creating a resource calls.
-fn creation(desired: &DesiredResource) -> Vec<Operation> {
-    let mut operations = desired.reads();
-    operations.extend(desired.create().iter().flat_map(|step| step.operations()));
-    operations
-}
-
-fn operations(purpose: Use, desired: &DesiredResource) -> Vec<Operation> {
-    if purpose.role().is_some() {
-        return READ_POLICY.to_vec();
-    }
-    let mut operations = desired.reads();
-    if purpose == Use::Apply {
-        let steps = desired.create().into_iter().chain(desired.repair_everything());
-        operations.extend(steps.flat_map(|step| step.operations()));
-    }
-    operations
 }
 
 #[derive(Default)]
 struct Statements {
     list: Vec<Statement>,
-    lists_parameters: bool,
 }
 
 impl Statements {
+    /// Adds what some operations of each resource take.
+    fn resources(
+        &mut self,
+        purpose: Purpose,
+        place: &Place,
+        desired: &[DesiredResource],
+        operations: impl Fn(&DesiredResource) -> Vec<Operation>,
+    ) {
+        for one in desired {
+            self.permit(one.permissions(operations(one), purpose, place));
+        }
+    }
+
+    /// Adds permissions: those that are shared to the statement of the same name, operations and condition, others as one of
+    /// their own.
+    fn permit(&mut self, permissions: Vec<Permission>) {
+        for Permission { statement, shared, operations, on } in permissions {
+            let action = actions(&operations);
+            let (resources, condition) = match on {
+                On::Any => (vec![String::from("*")], None),
+                On::Resources(resources) => (resources, None),
+                On::Those { resources, condition } => (resources, Some(condition)),
+            };
+            // A number may follow the name.
+            let same = |one: &&mut Statement| {
+                one.sid.trim_end_matches(|digit: char| digit.is_ascii_digit()) == statement
+                    && (&one.action, &one.condition) == (&action, &condition)
+            };
+            match self.list.iter_mut().filter(|_| shared).find(same) {
+                Some(found) => resources.into_iter().for_each(|resource| {
+                    if !found.resource.contains(&resource) {
+                        found.resource.push(resource);
+                    }
+                }),
+                None => self.allow_if(&statement, action, resources, condition),
+            }
+        }
+    }
+
+    /// Adds what a role does: it reads policies, and has to do with the records of the built-in tables. Those of another
+    /// table are its owner's own affair.
+    fn role(&mut self, role: Role, place: &Place, policy_root: &str, desired: &[DesiredResource]) {
+        let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
+        if !policies.is_empty() {
+            self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
+            self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
+        }
+        for one in tables_of(desired) {
+            let table = Builtin::from_key(&one.address.key);
+            self.records(&Table::statement(&one.address.key), role, table, &table::arn(place, &one.name));
+        }
+    }
+
     /// Adds a statement; a name that is taken gets a number.
     fn allow(&mut self, sid: &str, action: Vec<String>, resource: Vec<String>) {
         self.allow_if(sid, action, resource, None);
@@ -256,6 +229,14 @@ impl Statements {
             self.allow_if(&format!("{name}Write"), actions(&WRITE_RECORDS), vec![arn.to_owned()], condition);
         }
     }
+}
+
+fn policies_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<PolicyParameter>> {
+    desired.iter().filter_map(DesiredResource::of::<PolicyParameter>)
+}
+
+fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table>> {
+    desired.iter().filter_map(DesiredResource::of::<Table>)
 }
 
 /// Puts statements into as few documents as hold them; one with many resources may go on in the next document.
@@ -299,22 +280,27 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
     let place = Place { region: region.map(str::to_owned), account: None };
     let mut statements = Statements::default();
-    let policies: Vec<&DesiredResource> = of_kind(desired, KindId::Policy).collect();
-    if !policies.is_empty() {
-        let below = || vec![place.parameter(policy_root), place.parameter(&format!("{policy_root}/*"))];
+    let creation = |one: &DesiredResource| -> Vec<Operation> {
+        let steps = one.create().into_iter();
+        one.reads().into_iter().chain(steps.flat_map(|step| step.operations().iter().copied())).collect()
+    };
+    if policies_of(desired).next().is_some() {
+        let below = || policy_parameter::below(&place, policy_root);
         let read = [READ_POLICY, READ_ROOT].concat();
         statements.allow("SentinelPolicyRead", actions(&read), below());
-        let mut operations: Vec<Operation> = policies.iter().flat_map(|one| creation(one)).collect();
+        let mut operations: Vec<Operation> =
+            desired.iter().filter(|one| one.of::<PolicyParameter>().is_some()).flat_map(creation).collect();
         operations.push(GET_PARAMETERS_BY_PATH);
         statements.allow("SentinelPolicyAdmin", actions(&operations), below());
     }
-    for one in of_kind(desired, KindId::Table) {
-        let arn = place.table(one.name());
-        let operations = creation(one);
-        let name = statement_name(&one.address().key);
-        statements.allow(&format!("{name}Provisioning"), actions(&operations), vec![arn.clone()]);
-        statements.read_records(&name, &arn);
-        statements.write_records(&name, Role::Requester, Builtin::from_key(&one.address().key), &arn);
+    for one in desired.iter().filter(|one| one.of::<PolicyParameter>().is_none()) {
+        statements.permit(one.permissions(creation(one), Purpose::Write, &place));
+        if let Some(table) = one.of::<Table>() {
+            let (key, arn) = (&table.address.key, table::arn(&place, &table.name));
+            let name = Table::statement(key);
+            statements.read_records(&name, &arn);
+            statements.write_records(&name, Role::Requester, Builtin::from_key(key), &arn);
+        }
     }
     Document { version: "2012-10-17", statement: statements.list }
 }
@@ -324,44 +310,9 @@ fn actions(operations: &[Operation]) -> Vec<String> {
     actions.into_iter().collect()
 }
 
-/// Returns the head of a table's statement names; a statement's name takes letters and digits only.
-fn statement_name(key: &str) -> String {
-    match Builtin::from_key(key) {
-        Some(Builtin::Approvals) => String::from("SentinelApprovalTable"),
-        Some(Builtin::BreakGlass) => String::from("SentinelBreakGlassTable"),
-        Some(Builtin::Sessions) => String::from("SentinelSessionTable"),
-        None => {
-            let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
-            format!("Sentinel{plain}Table")
-        }
-    }
-}
-
-/// Returns the partition a region lies in. Source: the partitions in the AWS SDKs' endpoint rules.
-fn partition(region: &str) -> &'static str {
-    const PREFIXES: &[(&str, &str)] = &[
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("eusc-", "aws-eusc"),
-        ("us-isob-", "aws-iso-b"),
-        ("us-isof-", "aws-iso-f"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-iso-", "aws-iso"),
-    ];
-    PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partitions_follow_the_region() {
-        assert_eq!(partition("us-east-1"), "aws");
-        assert_eq!(partition("us-gov-west-1"), "aws-us-gov");
-        assert_eq!(partition("us-isob-east-1"), "aws-iso-b");
-        assert_eq!(partition("us-iso-east-1"), "aws-iso");
-    }
 
     #[test]
     fn what_fills_more_than_one_policy_is_split_and_loses_nothing() {

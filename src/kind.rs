@@ -4,6 +4,7 @@
 
 mod desired;
 pub mod document;
+pub mod permission;
 pub mod references;
 mod registry;
 pub mod section;
@@ -29,6 +30,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use desired::{Address, Desired, Pair, Presence, Said};
+use permission::{On, Permission, Place, Purpose};
 use references::Reference;
 use section::{Resolver, SectionReader};
 
@@ -88,6 +90,18 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns the operations that observing this resource calls.
     fn reads(desired: &Desired<Self>) -> Vec<Operation>;
+
+    /// Returns what IAM has to allow an operation of this resource on.
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On;
+
+    /// Returns what the names of a resource's IAM statements begin with; they take letters and digits only.
+    fn statement(key: &str) -> String {
+        let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+        format!("Sentinel{plain}{}", Self::ABOUT.statement)
+    }
+
+    /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be deleted.
+    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission>;
 
     /// Reads what is live of up to [`About::batch`] resources, and answers in the order asked.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
@@ -165,6 +179,12 @@ pub struct About {
     pub noun: &'static str,
     /// The AWS service that has them, as people call it: `DynamoDB`.
     pub service: &'static str,
+    /// What the names of IAM statements call it: `Table`.
+    pub statement: &'static str,
+    /// Whether its resources share IAM statements, so that hundreds fill few policies.
+    pub shares_statements: bool,
+    /// What the names of IAM statements call creating and repairing it: `Provisioning`.
+    pub provisions: &'static str,
     /// What several are called as a heading: `DynamoDB tables`.
     pub heading: &'static str,
     /// Where they are, beside that heading.

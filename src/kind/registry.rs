@@ -27,6 +27,16 @@ macro_rules! kinds {
         }
 
         impl KindId {
+            /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be
+            /// deleted.
+            pub fn looks_for_more(self, place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+                match self {
+                    $(Self::$variant => permission::named::<$module::$state>(
+                        <$module::$state as Kind>::looks_for_more(place, policy_root, purpose),
+                    ),)+
+                }
+            }
+
             /// Returns about how many calls observing so many resources takes, of which it is known what they are created with.
             pub fn calls_to_observe(self, layouts: &[Option<&Layout>]) -> usize {
                 match self {
@@ -244,6 +254,13 @@ macro_rules! kinds {
                     $(Self::$variant(one) => {
                         <$module::$state as Kind>::ABOUT.shows_layout.then(|| one.initial.clone().into())
                     })+
+                }
+            }
+
+            /// Returns what IAM has to allow for some operations of it.
+            pub fn permissions(&self, operations: Vec<Operation>, purpose: Purpose, place: &Place) -> Vec<Permission> {
+                match self {
+                    $(Self::$variant(one) => permission::of(&**one, operations, purpose, place),)+
                 }
             }
 

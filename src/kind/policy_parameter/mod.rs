@@ -11,13 +11,14 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::resource::call::{
-    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
+    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
     PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
 use crate::resource::call::CallError;
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
+use super::permission::{On, Permission, Place, Purpose};
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, KindStep, Search, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
@@ -159,6 +160,9 @@ impl Kind for PolicyParameter {
         id: "policy_parameter",
         noun: "policy parameter",
         service: "Parameter Store",
+        statement: "Policy",
+        shares_statements: true,
+        provisions: "Admin",
         heading: "Policy parameters",
         site: Site::PolicyRoot,
         shown: Shown::ByName,
@@ -208,6 +212,30 @@ impl Kind for PolicyParameter {
 
     fn reads(desired: &Desired<Self>) -> Vec<Operation> {
         reads(desired)
+    }
+
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+        match operation {
+            DESCRIBE_PARAMETERS => On::Any,
+            _ => On::Resources(vec![arn(place, &desired.name)]),
+        }
+    }
+
+    fn statement(_: &str) -> String {
+        String::from("SentinelPolicy")
+    }
+
+    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+        let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
+        if purpose == Purpose::Write {
+            operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
+        }
+        let statement = || String::from("SentinelPolicyPrune");
+        let on = On::Resources(below(place, policy_root));
+        vec![
+            Permission { statement: statement(), shared: false, operations, on },
+            Permission { statement: statement(), shared: true, operations: vec![DESCRIBE_PARAMETERS], on: On::Any },
+        ]
     }
 
     async fn observe(api: &ParameterApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
@@ -262,6 +290,16 @@ impl Kind for PolicyParameter {
     fn sketch(_: &Self, origin: Option<&str>) -> Vec<(String, String)> {
         vec![(String::from("policy"), origin.unwrap_or_default().to_owned())]
     }
+}
+
+/// Returns the ARN of a parameter, whose name has a `/` of its own at its start.
+pub fn arn(place: &Place, name: &str) -> String {
+    place.arn("ssm", &format!("parameter{name}"))
+}
+
+/// Returns the ARNs of a policy root and of all below it.
+pub fn below(place: &Place, policy_root: &str) -> Vec<String> {
+    vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
 }
 
 /// Returns the operations that observing this parameter calls.

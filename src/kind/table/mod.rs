@@ -17,6 +17,7 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::permission::{On, Permission, Place, Purpose};
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
@@ -204,6 +205,11 @@ pub enum Encryption {
     Kms(String),
 }
 
+/// Returns the ARN of a table.
+pub fn arn(place: &Place, name: &str) -> String {
+    place.arn("dynamodb", &format!("table/{name}"))
+}
+
 impl Kind for Table {
     type Section = TableSection;
     type Step = TableStep;
@@ -214,6 +220,9 @@ impl Kind for Table {
         id: "table",
         noun: "table",
         service: "DynamoDB",
+        statement: "Table",
+        shares_statements: false,
+        provisions: "Provisioning",
         heading: "DynamoDB tables",
         site: Site::Region,
         shown: Shown::ByLabel,
@@ -255,6 +264,27 @@ impl Kind for Table {
 
     fn reads(desired: &Desired<Self>) -> Vec<Operation> {
         steps::reads(desired)
+    }
+
+    fn allowed_on(_: Operation, desired: &Desired<Self>, place: &Place) -> On {
+        On::Resources(vec![arn(place, &desired.name)])
+    }
+
+    fn statement(key: &str) -> String {
+        match Builtin::from_key(key) {
+            Some(Builtin::Approvals) => String::from("SentinelApprovalTable"),
+            Some(Builtin::BreakGlass) => String::from("SentinelBreakGlassTable"),
+            Some(Builtin::Sessions) => String::from("SentinelSessionTable"),
+            None => {
+                let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+                format!("Sentinel{plain}Table")
+            }
+        }
+    }
+
+    fn looks_for_more(_: &Place, _: &str, _: Purpose) -> Vec<Permission> {
+        let (statement, operations) = (String::from("SentinelTablePrune"), vec![crate::resource::call::LIST_TABLES]);
+        vec![Permission { statement, shared: true, operations, on: On::Any }]
     }
 
     async fn observe(api: &TableApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
