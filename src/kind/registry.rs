@@ -186,6 +186,20 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns the key of its ownership tag.
+            pub fn ownership(&self) -> Option<&str> {
+                match self {
+                    $(Self::$variant(one) => one.ownership.as_deref(),)+
+                }
+            }
+
+            /// Returns whether it is to be given the ownership tag where it lacks it.
+            pub fn adopt(&self) -> bool {
+                match self {
+                    $(Self::$variant(one) => one.adopt,)+
+                }
+            }
+
             /// Returns whether it should be there.
             pub fn presence(&self) -> Presence {
                 match self {

@@ -120,12 +120,9 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
         if !addresses.insert(address) || !names.insert((address.kind, one.name())) {
             return Err(format!("{address} is desired twice, or its name is"));
         }
-        let (presence, adopt, ownership) = match one {
-            DesiredResource::Policy(policy) => (policy.presence, policy.adopt, &policy.ownership),
-            DesiredResource::Table(table) => (table.presence, table.adopt, &table.ownership),
-        };
-        let absent = presence == Presence::Absent;
-        let fits = (scope.prune || !absent) && adopt == (scope.adopt && !absent) && *ownership == scope.ownership;
+        let absent = one.presence() == Presence::Absent;
+        let marked = one.adopt() == (scope.adopt && !absent) && one.ownership() == scope.ownership.as_deref();
+        let fits = (scope.prune || !absent) && marked;
         if !fits || !scope.holds(address) {
             return Err(format!("{address} is desired in another way than the scope of the plan says"));
         }
