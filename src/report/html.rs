@@ -135,7 +135,8 @@ fn entry(entry: &Entry<'_>) -> String {
         let row = |(name, words): &(String, String)| {
             format!("<tr><td><code>{}</code></td><td>{}</td></tr>", html(name), html(words))
         };
-        let rows: String = rest.iter().map(row).collect();
+        // What exists may have other settings than a new one would be given.
+        let rows: String = rest.iter().filter(|_| !entry.layout.is_empty()).map(row).collect();
         if !rows.is_empty() {
             let _ = writeln!(body, "<div class=\"wide\"><table>{rows}</table></div>");
         }
