@@ -6,6 +6,7 @@ mod evaluate;
 pub mod explain;
 pub mod lint;
 mod meaning;
+mod moments;
 mod parse;
 mod principal;
 mod week;
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub use bound::{Bound, RolePattern};
 pub use evaluate::{Ask, evaluate};
 pub use meaning::{Direction, Meaning, meaning};
+pub use moments::holds_until;
 pub use parse::{parse, parse_located};
 pub use principal::Principal;
 

@@ -10,7 +10,7 @@ use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::kind::policy_parameter::PolicyParameter;
 use crate::policy::explain::{WouldAllow, explain};
-use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate};
+use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate, holds_until};
 use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
@@ -121,7 +121,7 @@ pub struct Decision {
     /// Where the policy wants sessions recorded.
     #[serde(skip)]
     pub session_table: Option<String>,
-    /// When access ends, where an approval or an event gives it: no credentials are released for longer.
+    /// When access ends, where an approval, an event or a window gives it: no credentials are released for longer.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text_if")]
     pub until: Option<Timestamp>,
     /// Which credentials the policy is for.
@@ -264,8 +264,12 @@ impl Gate<'_> {
             return Ok(Decision { would_allow: explain(&policy, &ask), ..refused });
         };
         let decision = self.by_rule(decision, (rule, policy.breakglass_limits), way, now).await?;
-        let would_allow = if decision.allowed() { Vec::new() } else { explain(&policy, &ask) };
-        Ok(Decision { would_allow, ..decision })
+        if !decision.allowed() {
+            return Ok(Decision { would_allow: explain(&policy, &ask), ..decision });
+        }
+        // Access also ends where the policy would no longer give it.
+        let until = [decision.until, holds_until(&policy, rule, &ask)].into_iter().flatten().min();
+        Ok(Decision { until, ..decision })
     }
 
     /// Returns a decision about which nothing is known yet; it is a no.

@@ -5,20 +5,17 @@
 //! user, except one whose name differs from the asker's only by case or by a domain: that one is most likely meant.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+use super::moments::moments;
 use super::{Ask, Effect, Mode, Policy, Rule, Window, evaluate};
 
 /// The most lines that are returned.
 pub const MOST: usize = 3;
-/// The most moments that are tried, and how many days ahead they lie.
-const MOMENTS: usize = 400;
-const DAYS: i64 = 8;
 
 /// A rule that would have let the user in, and what it would have taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -193,31 +190,6 @@ fn is_alike(one: &str, other: &str) -> bool {
         !short.is_empty() && long.strip_prefix(short).is_some_and(|rest| rest.starts_with('@'))
     };
     one == other || extends(&one, &other) || extends(&other, &one)
-}
-
-/// Returns the moments of the next days at which a window of the policy begins or ends, in order.
-fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
-    let mut moments = BTreeSet::new();
-    // Rules often share a window.
-    let mut windows: Vec<&Window> = Vec::new();
-    for window in policy.rules.iter().filter_map(|rule| rule.conditions.time.as_ref()) {
-        if !windows.contains(&window) {
-            windows.push(window);
-        }
-    }
-    for window in windows {
-        let today = now.to_zoned(window.zone.clone()).date();
-        let times = match window.hours {
-            Some(hours) => vec![Time::midnight(), hours.start, hours.end],
-            None => vec![Time::midnight()],
-        };
-        for days in 0..=DAYS {
-            let Ok(date) = today.checked_add(jiff::Span::new().days(days)) else { continue };
-            let at = |time: &Time| date.to_datetime(*time).to_zoned(window.zone.clone()).ok();
-            moments.extend(times.iter().filter_map(at).map(|at| at.timestamp()).filter(|at| *at > now));
-        }
-    }
-    moments.into_iter().take(MOMENTS).collect()
 }
 
 fn zone_name(zone: &TimeZone) -> &str {
