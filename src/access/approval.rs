@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::time::{CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, later, precise, read, text, whole};
-use crate::resource::caller::{folded, name_of};
+use crate::resource::caller::{account_of, folded, name_of};
 use crate::resource::record::{ID, Item, Value};
 use crate::resource::record_key::Prefix;
 
@@ -61,6 +61,12 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
+    /// Returns whether this is an identity of the account that another ARN is of. A table's resource policy, or a store that
+    /// is shared, may let other accounts write to it, whose users nobody here has named an approver.
+    pub(super) fn shares_account(&self, arn: &str) -> bool {
+        account_of(self.arn).is_some_and(|account| account_of(arn) == Some(account))
+    }
+
     /// Returns whether this is someone by that name or ARN. Names are compared without their capitals, also those in the
     /// ARNs: a person is the same in another role.
     pub fn is(&self, name: &str, arn: &str) -> bool {
@@ -233,8 +239,12 @@ impl Decided {
         if self.terms.justification != terms.justification {
             return other("justification");
         }
-        if (Actor { name: &self.by, arn: &self.by_arn }).is(&terms.requester, &terms.requester_arn) {
+        let by = Actor { name: &self.by, arn: &self.by_arn };
+        if by.is(&terms.requester, &terms.requester_arn) {
             return Some(format!("the decision is by {}, who is the requester", self.by));
+        }
+        if !by.shares_account(&terms.requester_arn) {
+            return Some(format!("the decision is by {}, who is not of the requester's account", self.by_arn));
         }
         if self.at > after(now, CLOCKS) {
             return Some(String::from("the decision was made in the future"));

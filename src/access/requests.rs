@@ -58,6 +58,8 @@ pub enum Answered {
     Not(Known),
     /// It is the answerer's own, which only others can decide.
     Own(Box<Request>),
+    /// It is of another account, whose users alone can decide.
+    OtherAccount(Box<Request>),
     /// It is not the answerer's own, which only its requester can cancel.
     NotOwn(Box<Request>),
     /// It is in a state that does not allow it.
@@ -235,6 +237,9 @@ impl Requests<'_> {
         };
         if by.is(&request.requester, &request.requester_arn) {
             return Ok(Answered::Own(request));
+        }
+        if !by.shares_account(&request.requester_arn) {
+            return Ok(Answered::OtherAccount(request));
         }
         if request.status != Status::Pending {
             return Ok(Answered::Over(request));

@@ -258,6 +258,12 @@ impl Site {
         command_line(context, words, &Carry { region, policy_root: None, aws_profile: own, local: true })
     }
 
+    /// Returns a command for somebody else: without the AWS profile that asks here.
+    fn command_of_another(&self, context: &Context, words: Vec<String>) -> String {
+        let region = Some(self.region().to_owned());
+        command_line(context, words, &Carry { region, policy_root: None, aws_profile: false, local: true })
+    }
+
     /// Returns the command that creates a table.
     fn create_table(&self, context: &Context, table: &Table) -> String {
         let mut words = ["sentinel", "init", table.builtin.key()].map(str::to_owned).to_vec();

@@ -8,20 +8,9 @@ use crate::kind::policy_parameter::{PolicyParameter, check_root};
 use crate::kind::{Address, DesiredResource, KindId, Presence};
 use crate::manifest::{check_account, check_region, check_role, check_target, conform};
 use crate::reconcile::{Intent, Plan, Target, foreseen};
-use crate::resource::caller::Caller;
+use crate::resource::caller::{Caller, account_of};
 use crate::resource::{Invalid, check_tag_key};
 use crate::review::{Materials, Review};
-
-/// Returns the account that an ARN is of.
-fn account_of(arn: &str) -> Option<&str> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    match parts[..] {
-        ["arn", partition, _, _, account, resource] if partition.starts_with("aws") && !resource.is_empty() => {
-            Some(account)
-        }
-        _ => None,
-    }
-}
 
 impl PlanFile {
     /// Checks the plan.

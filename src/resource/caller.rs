@@ -58,6 +58,17 @@ pub fn name_of(arn: &str) -> Option<&str> {
     name.filter(|name| is_name(name))
 }
 
+/// Returns the account that an ARN is of.
+pub fn account_of(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", partition, _, _, account, resource] if partition.starts_with("aws") && !resource.is_empty() => {
+            Some(account)
+        }
+        _ => None,
+    }
+}
+
 /// Returns a name without the difference between capital and small letters: IAM takes no two users whose names differ in
 /// nothing else. Source: IAM User Guide, "IAM identifiers".
 pub fn folded(name: &str) -> String {

@@ -27,7 +27,7 @@ fn unknown(site: &Site, context: &Context, table: &Table, unknown: Unknown) -> E
 pub(super) fn ended_by(site: &Site, context: &Context, (user, profile): (&str, &str), table: &Table) -> String {
     let mut words = ["sentinel", "unlock", user, "--profile", profile].map(str::to_owned).to_vec();
     words.extend(table.flag());
-    format!("someone else, with an operator's permissions, ends it with: {}", site.command(context, words, None))
+    format!("someone else, with an operator's permissions, ends it with: {}", site.command_of_another(context, words))
 }
 
 fn document(command: &str, lock: &Lock) -> json::Document {

@@ -89,7 +89,7 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
                     "request {id} is a record of the old form, which its requester could write as approved: it counts as \
                      not approved, and cannot be answered"
                 ),
-                format!("its requester asks again with: {}", site.command(context, words, None)),
+                format!("its requester asks again with: {}", site.command_of_another(context, words)),
             )
         }
     }
@@ -137,6 +137,16 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
             return Err(denied(
                 message,
                 format!("ask someone else; to take it back: {}", site.on_record(context, ("cancel", true), id, &table)),
+            ));
+        }
+        Answered::OtherAccount(request) => {
+            return Err(denied(
+                format!(
+                    "request {id} is by {}, and you are {}: only an identity of the same account decides",
+                    escape(&request.requester_arn),
+                    escape(&user.arn)
+                ),
+                "use credentials of that account (--aws-profile)",
             ));
         }
         Answered::NotOwn(request) => {

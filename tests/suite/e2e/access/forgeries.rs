@@ -66,6 +66,22 @@ fn forgeries() -> Vec<Forgery> {
             decision,
             vec![("decided_by", Some(text("alice "))), ("decided_by_arn", Some(arn("alice ")))],
         ),
+        (
+            "a decider of another account",
+            decision,
+            vec![
+                ("decided_by", Some(text("bob"))),
+                ("decided_by_arn", Some(text("arn:aws:iam::999999999999:user/bob"))),
+            ],
+        ),
+        (
+            "a decider of another account's role",
+            decision,
+            vec![
+                ("decided_by", Some(text("bob"))),
+                ("decided_by_arn", Some(text("arn:aws:sts::210987654321:assumed-role/Admin/bob"))),
+            ],
+        ),
         ("a decider who is nobody", decision, with("decided_by_arn", text("arn:aws:iam::123456789012:root"))),
         ("a creation in the future", both, with("created_at", number(4_000_000_000))),
         ("a creation in the future in the request", request, with("created_at", number(4_000_000_000))),
