@@ -216,7 +216,13 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
     let (reader, fresh) = context.connect(&destination, &target.policy_root).await?;
     let looked = async { Ok(reconcile::look(&reader, fresh, desired.clone(), plan.scope.clone()).await?) };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
-    guard::account(&now, "the plan", destination.account_id.as_deref()).map_err(Error::Refused)?;
+    // Also on the embedded AWS, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
+    if let (Some(expected), Some(caller)) = (&destination.account_id, &now.target.caller)
+        && caller.account != *expected
+    {
+        let credentials = (caller.account.as_str(), caller.arn.as_str());
+        return Err(Error::Refused(guard::wrong_account("the plan", expected, credentials)));
+    }
     guard::unmoved(plan, &now).map_err(Error::Refused)?;
     let pass = Pass { plan: plan.clone(), desired: desired.clone() };
     guard::unaltered(&pass, &now).map_err(Error::Refused)?;

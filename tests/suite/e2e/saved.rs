@@ -519,6 +519,27 @@ fn a_plan_for_the_embedded_aws_never_goes_anywhere_else() {
 }
 
 #[test]
+fn a_plan_for_the_embedded_aws_is_of_its_account() {
+    let world = World::new();
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n[profiles.a]\n");
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
+    run(&["plan", "--local", "--out", "p.json"]).expect(0);
+    let honest = saved(&world);
+    let mut other = honest.clone();
+    let arn = "arn:aws:iam::999999999999:user/local";
+    other["targets"][0]["target"]["caller"] = json!({ "account": "999999999999", "arn": arn });
+    write(&world, other);
+    for args in [&["apply", "p.json", "--yes"][..], &["apply", "p.json", "--yes", "--detached"]] {
+        let refused = run(args).expect(4);
+        let why = "wrong account: the plan is for 999999999999, the credentials are for 123456789012";
+        assert!(refused.stderr.contains(why), "{}", refused.stderr);
+    }
+    // A manifest is tried on it whatever its account.
+    write(&world, honest);
+    run(&["apply", "p.json", "--yes"]).expect(0);
+}
+
+#[test]
 fn a_manifest_that_changed_since_is_said_and_the_plan_is_done_as_it_was_saved() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
