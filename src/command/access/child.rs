@@ -31,12 +31,14 @@ pub(super) fn not_started(words: &[OsString], error: &std::io::Error) -> Error {
 /// What the command must not inherit: it names other credentials, belongs to other credentials, or says where they are sent.
 ///
 /// Sources: AWS SDKs and Tools Reference Guide, "Environment variables list"; botocore's `configprovider.py` and
-/// `credentials.py`; the environment providers of the SDKs for Go (v1, v2), Java (v1, v2) and JavaScript (v3). What an SDK reads
+/// `credentials.py`; the environment providers of the SDKs for Go (v1, v2), Java (v1, v2), JavaScript (v3)
+/// and Ruby (v3, `credential_provider_chain.rb`). What an SDK reads
 /// and is not here (region, retries, proxies, `AWS_CA_BUNDLE`, dual-stack and FIPS endpoints) belongs to the machine, and is
 /// the same for any credentials.
-const STALE: [&str; 25] = [
+const STALE: [&str; 29] = [
     // Keys and what belongs to them. AWS_ACCESS_KEY and AWS_SECRET_KEY: Go and Java; AWS_SECURITY_TOKEN: botocore;
-    // AWS_CREDENTIAL_SCOPE: JavaScript and Java.
+    // AWS_CREDENTIAL_SCOPE: JavaScript and Java; AMAZON_…: Ruby. AWS_SESSION_EXPIRATION is set by tools that export
+    // credentials, such as aws-vault before version 7, and read by others.
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN",
@@ -44,6 +46,10 @@ const STALE: [&str; 25] = [
     "AWS_SECRET_KEY",
     "AWS_SECURITY_TOKEN",
     "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_SESSION_EXPIRATION",
+    "AMAZON_ACCESS_KEY_ID",
+    "AMAZON_SECRET_ACCESS_KEY",
+    "AMAZON_SESSION_TOKEN",
     "AWS_CREDENTIAL_SCOPE",
     "AWS_ACCOUNT_ID",
     "AWS_CREDENTIAL_FILE",
@@ -65,7 +71,7 @@ const STALE: [&str; 25] = [
     // Instances.
     "AWS_EC2_METADATA_SERVICE_ENDPOINT",
     "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
-    // Where requests are sent; AWS_ENDPOINT_URL itself and those of services begin with the prefix below.
+    // Where requests are sent; the endpoints themselves have the names below.
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 ];
 
@@ -73,8 +79,16 @@ const STALE: [&str; 25] = [
 /// signing.
 const STALE_PREFIXES: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_BEARER_TOKEN_", "AWS_SIGNIN_"];
 
+/// Returns whether a variable names an endpoint as libraries beside the SDKs do: `AWS_S3_ENDPOINT` of GDAL, `AWS_ENDPOINT` of
+/// object_store and Bun. `AWS_USE_FIPS_ENDPOINT` and `AWS_USE_DUALSTACK_ENDPOINT` only choose among AWS's own.
+fn is_endpoint(name: &str) -> bool {
+    let of_service = name.ends_with("_ENDPOINT") || name.ends_with("_ENDPOINT_URL");
+    name.starts_with("AWS_") && of_service && !name.starts_with("AWS_USE_")
+}
+
+/// Returns whether the command must not inherit a variable.
 fn is_stale(name: &str) -> bool {
-    STALE.contains(&name) || STALE_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    STALE.contains(&name) || STALE_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || is_endpoint(name)
 }
 
 /// What every command is told of where it works.

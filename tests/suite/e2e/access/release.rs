@@ -242,16 +242,25 @@ fn the_command_inherits_nothing_stale() {
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
         "AWS_BEARER_TOKEN_BEDROCK",
         "AWS_SIGNIN_REGION",
+        "AWS_SESSION_EXPIRATION",
+        "AMAZON_ACCESS_KEY_ID",
+        "AMAZON_SECRET_ACCESS_KEY",
+        "AMAZON_SESSION_TOKEN",
+        "AWS_ENDPOINT",
+        "AWS_S3_ENDPOINT",
+        "AWS_DYNAMODB_ENDPOINT_URL",
     ];
     for way in [&["--profile", "dev"][..], &["--profile", "served", "--server"]] {
         let args = [&["exec"], way, &["--credentials-profile", "dev", "--", "env"]].concat();
         let mut command = world.command_as("alice", &args);
         command.envs(stale.iter().map(|name| (*name, "stale"))).env("AWS_CA_BUNDLE", "/etc/ssl/ca.pem");
+        command.env("AWS_USE_FIPS_ENDPOINT", "false");
         let run = finish(command.spawn().unwrap()).expect(0);
         assert!(!run.stdout.contains("=stale"), "{}", run.stdout);
         let seen = seen(&run);
         assert!(!seen.contains_key("AWS_ENDPOINT_URL") && !seen.contains_key("AWS_PROFILE"), "{seen:?}");
         assert_eq!(seen["AWS_CA_BUNDLE"], "/etc/ssl/ca.pem");
+        assert_eq!(seen["AWS_USE_FIPS_ENDPOINT"], "false");
         assert_eq!(seen.get("AWS_ACCOUNT_ID").map(String::as_str), (way.len() == 2).then_some("123456789012"));
         // What the command line names is meant for the command too.
         let args = [&args[..1], &["--endpoint-url", world.url()], &args[1..]].concat();
@@ -277,6 +286,28 @@ fn principals_tell_accounts_and_roles_apart() {
     run(1);
     policy("arn:aws:iam::123456789012:role/alice");
     run(1);
+}
+
+#[test]
+fn credentials_end_with_the_window_that_gives_access() {
+    let world = world();
+    // A window of nearly a day, which ends in two to three minutes.
+    let end = (now() / 60 + 3) * 60;
+    let clock = |at: i64| jiff::Timestamp::from_second(at).unwrap().strftime("%H:%M").to_string();
+    let hours = format!("{{ start: \"{}\", end: \"{}\" }}", clock(end + 60), clock(end));
+    let window = format!("conditions: {{ time: {{ hours: {hours} }} }}");
+    put_policy(&world, "dev", &format!("version: \"1\"\nrules:\n  - {{ name: day, effect: allow, {window} }}\n"));
+    for credentials in ["dev", "prod-admin", "through", "base"] {
+        let run = exec(&world, "dev", credentials).expect(0);
+        assert_eq!(seconds(&json!(seen(&run)["AWS_CREDENTIAL_EXPIRATION"])), end, "{credentials}");
+        assert_eq!(seconds(&logged(&run)["until"]), end);
+    }
+    // AWS gives no shorter session.
+    assert_eq!(assumed(&world)[0]["DurationSeconds"], "900");
+    // Another rule goes on giving it.
+    let rules = format!("  - {{ name: day, effect: allow, {window} }}\n  - {{ name: rest, effect: allow }}\n");
+    put_policy(&world, "dev", &format!("version: \"1\"\nrules:\n{rules}"));
+    assert_eq!(logged(&exec(&world, "dev", "dev").expect(0))["until"], Value::Null);
 }
 
 /// A time long past in the record that opens the gate leaves nothing to release.
