@@ -5,6 +5,7 @@ mod aws;
 mod bounded;
 mod gateway;
 mod profiles;
+mod shared;
 
 use std::collections::HashSet;
 

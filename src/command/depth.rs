@@ -1,8 +1,12 @@
 //! How many runs of this program are nested: an AWS profile whose `credential_process` runs it again would do so for ever.
 //!
-//! The variable `SENTINEL_DEPTH` holds how deep this run is and the process it is for. The environment of a running process
-//! cannot be changed safely, and the SDK starts a `credential_process` with the environment of this one: where the shared
-//! files have such a process, this program replaces itself once by itself, with the variable set.
+//! The variable `SENTINEL_DEPTH` holds how deep this run is and the process it is for, which is 0 for a command of `exec`.
+//! A run that a `credential_process` started counts twice, since it can start several runs itself: one for each AWS profile
+//! that it asks. The environment of a running process cannot be changed safely, and the SDK starts a `credential_process` with
+//! the environment of this one: where the shared files have such a process, this program replaces itself once by itself, with
+//! the variable set.
+//!
+//! A `credential_process` may clear its environment (`env -i`, `sudo`). On Linux the processes above this one are counted too.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -17,6 +21,12 @@ pub(super) const VARIABLE: &str = "SENTINEL_DEPTH";
 
 /// So deep runs may be nested: a command of `exec` may be a shell in which `exec` is used again.
 const DEEPEST: u32 = 4;
+/// What a run counts that a `credential_process` started. At most one such run is inside another.
+const STARTED_FOR_CREDENTIALS: u32 = 2;
+
+/// So many processes above this one are looked at.
+#[cfg(target_os = "linux")]
+const ABOVE: usize = 64;
 
 /// The shared files are read up to here; where they are larger, they are taken to have a process.
 const READ: u64 = 4 << 20;
@@ -37,7 +47,8 @@ impl Depth {
         let parts = parts.and_then(|(depth, owner)| Some((depth.parse::<u32>().ok()?, owner.parse::<u32>().ok()?)));
         match parts {
             Some((depth, owner)) if owner == pid => Self { depth, marked: true },
-            Some((depth, _)) => Self { depth: u32::saturating_add(depth, 1), marked: false },
+            Some((depth, 0)) => Self { depth: depth.saturating_add(1), marked: false },
+            Some((depth, _)) => Self { depth: depth.saturating_add(STARTED_FOR_CREDENTIALS), marked: false },
             None => Self { depth: u32::MAX, marked: false },
         }
     }
@@ -57,11 +68,9 @@ pub(super) fn for_command() -> String {
 /// Refuses to run too deep, and marks the environment where a `credential_process` may be started.
 pub(super) fn guard() -> Result<(), Error> {
     let Depth { depth, marked } = depth();
-    if depth > DEEPEST {
+    if depth > DEEPEST || runs_above() >= DEEPEST {
         return Err(Error::usage(
-            format!(
-                "{VARIABLE} says that more than {DEEPEST} runs of sentinel are nested, each started by the one before"
-            ),
+            "too many runs of sentinel are nested, each started by the one before",
             "an AWS profile's credential_process most likely runs sentinel, which runs it again: name the AWS profile that asks \
              with --aws-profile; in a shell that was nested on purpose, unset SENTINEL_DEPTH",
         ));
@@ -75,6 +84,34 @@ pub(super) fn guard() -> Result<(), Error> {
     command.arg0(arguments.next().unwrap_or_else(|| OsString::from("sentinel"))).args(arguments);
     command.env(VARIABLE, format!("{depth}.{}", std::process::id()));
     Err(unmarked(&command.exec()))
+}
+
+/// Returns how many processes above this one run the same program.
+#[cfg(target_os = "linux")]
+fn runs_above() -> u32 {
+    let Ok(own) = std::fs::read_link("/proc/self/exe") else { return 0 };
+    let mut above = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+    let mut runs = 0;
+    for _ in 0..ABOVE {
+        let Some(pid) = above.filter(|pid| *pid > 1) else { break };
+        let folder = Path::new("/proc").join(pid.to_string());
+        runs += u32::from(std::fs::read_link(folder.join("exe")).is_ok_and(|program| program == own));
+        let stat = files::read_beginning(&folder.join("stat"), 4096).unwrap_or_default();
+        above = parent_of(&String::from_utf8_lossy(&stat));
+    }
+    runs
+}
+
+/// Other systems have no such files.
+#[cfg(not(target_os = "linux"))]
+fn runs_above() -> u32 {
+    0
+}
+
+/// Returns the parent in a process's `stat`: "PID (NAME) STATE PPID …", where the name may hold anything (proc(5)).
+#[cfg(target_os = "linux")]
+fn parent_of(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn unmarked(error: &std::io::Error) -> Error {
@@ -108,6 +145,16 @@ fn has_process(path: &Path) -> bool {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_parent_is_found_whatever_the_name_of_a_process() {
+        assert_eq!(parent_of("17 (sentinel) S 12 17 17 0"), Some(12));
+        assert_eq!(parent_of("17 (a) R 99 (b) S 12 17"), Some(12));
+        assert_eq!(parent_of(""), None);
+        let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+        assert_eq!(parent_of(&own), rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get()));
+    }
+
     #[test]
     fn the_depth_is_that_of_this_process_or_one_more_than_the_parents() {
         let of = |value: Option<&str>| {
@@ -116,7 +163,7 @@ mod tests {
         };
         assert_eq!(of(None), (1, false));
         assert_eq!(of(Some("1.7")), (1, true));
-        assert_eq!(of(Some("1.6")), (2, false));
+        assert_eq!(of(Some("1.6")), (3, false));
         assert_eq!(of(Some("3.0")), (4, false));
         assert_eq!(of(Some("4294967295.6")), (u32::MAX, false));
         for odd in ["", "1", "x.7", "-1.7", "1.7.7"] {

@@ -17,6 +17,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use serde::Serialize;
 
+use super::shared::Shared;
 use super::{Execute, Observe, bounded};
 use crate::kind::policy_parameter::{self, Found};
 use crate::kind::{Aws, Batch, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
@@ -105,7 +106,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
             loader = loader.endpoint_url(endpoint);
         }
     }
-    let config = loader.load().await;
+    let config = shared(loader.load().await);
     let role = connection.role_arn.map(|role| AssumeRoleProvider::builder(role).session_name("sentinel"));
     let assumed = match role {
         Some(role) => Some(role.configure(&config).build().await),
@@ -113,10 +114,18 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     };
     let config = config.into_builder().retry_config(RetryConfig::disabled());
     match assumed {
-        Some(assumed) => config.credentials_provider(SharedCredentialsProvider::new(assumed)),
+        Some(assumed) => config.credentials_provider(Shared::new(SharedCredentialsProvider::new(assumed))),
         None => config,
     }
     .build()
+}
+
+/// Returns settings whose credentials all clients get by one question.
+fn shared(config: SdkConfig) -> SdkConfig {
+    match config.credentials_provider() {
+        Some(provider) => config.into_builder().credentials_provider(Shared::new(provider)).build(),
+        None => config,
+    }
 }
 
 /// Returns the keys by which the embedded AWS knows a user: it has no profiles, so that their names are users, and one
