@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
+use super::shared::Shared;
 use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
 use crate::resource::Live;
 use crate::resource::call::CallError;
@@ -129,7 +130,7 @@ impl Gateway {
             if let Some(section) = read.get_profile(name)
                 && let Ok(Some(role)) = (Chain { name, section, profiles: &read, config: &config }).named_role()
             {
-                let provider = SharedCredentialsProvider::new(role);
+                let provider = Shared::new(SharedCredentialsProvider::new(role));
                 config = config.into_builder().credentials_provider(provider).build();
             }
             let _ = profiles.set(read);
@@ -228,8 +229,10 @@ impl Gateway {
         }
         let mut issued = match origin {
             Origin::Own => self.own(stamp).await?,
-            Origin::Embedded(_) => {
-                let role_arn = String::from("arn:aws:iam::123456789012:role/sentinel-local");
+            // Each profile has a role of its name there, so that a policy that names its role can be tried.
+            Origin::Embedded(name) => {
+                let role = Some(name.as_str()).filter(|name| role::is_name(name) && name.len() <= role::NAME_LENGTH);
+                let role_arn = format!("arn:aws:iam::123456789012:role/{}", role.unwrap_or("sentinel-local"));
                 self.assume(&self.sts, assumption(role_arn, None, stamp)).await?
             }
             Origin::Profile(name) => self.of_profile(name, stamp).await?,

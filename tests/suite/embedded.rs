@@ -318,6 +318,35 @@ fn local_needs_no_account_and_remembers_between_runs() {
     assert!(both.stderr.contains("cannot be used with"), "{}", both.stderr);
 }
 
+/// The users of one person who tries what takes several: each is named by `--aws-profile`.
+#[test]
+fn a_policy_that_names_its_role_can_be_tried() {
+    let world = World::new();
+    let run = |user: &str, args: &[&str]| {
+        let args = [&args[..1], &["--local", "--aws-profile", user], &args[1..]].concat();
+        finish(world.command(&args).spawn().unwrap())
+    };
+    let policy = "version: \"1\"\ncredentials:\n  role_arn: [\"arn:aws:iam::123456789012:role/dev\"]\nrules:\n  \
+                  - { name: ask, effect: require_approval }\n";
+    let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\n[tables.approvals]\n";
+    world.write("dev.yaml", policy).write("sentinel.toml", manifest);
+    run("local", &["apply", "--yes"]).expect(0);
+    let asked =
+        run("alice", &["request", "--profile", "dev", "--justification", "Deploy the hotfix", "--json"]).expect(0);
+    let id = asked.json()["request"]["id"].as_str().unwrap().to_owned();
+    run("bob", &["approve", &id]).expect(0);
+    let exec = ["exec", "--profile", "dev", "--", "sh", "-c", "echo $AWS_ACCESS_KEY_ID"];
+    assert_eq!(run("alice", &exec).expect(0).stdout, "ASIALOCAL:123456789012:dev:alice\n");
+    let other = ["exec", "--profile", "dev", "--credentials-profile", "admin", "--", "true"];
+    let refused = run("alice", &other).expect(1);
+    assert!(refused.stderr.contains("and not for arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
+    // Somebody else pastes this: it does not carry the AWS profile of the one who is told.
+    run("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
+    let locked = run("alice", &exec).expect(1);
+    let pasted = "sentinel unlock alice --profile dev --region us-east-1 --local\n";
+    assert!(locked.stderr.contains(pasted), "{}", locked.stderr);
+}
+
 #[test]
 fn the_store_lies_beside_the_manifest() {
     let world = World::new();
