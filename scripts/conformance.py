@@ -14,7 +14,7 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb"}
+SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms"}
 
 
 # Requests ------------------------------------------------------------------------------------------------------------
@@ -130,11 +130,14 @@ def plain(value, drop=frozenset(
 
 
 def clients(url):
-    options = dict(
+    return boto3.client("ssm", **options(url)), boto3.client("dynamodb", **options(url)), boto3.client("sts", **options(url))
+
+
+def options(url):
+    return dict(
         endpoint_url=url, region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test",
         config=botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
-    return boto3.client("ssm", **options), boto3.client("dynamodb", **options), boto3.client("sts", **options)
 
 
 def settled(dynamodb, name):
@@ -288,6 +291,84 @@ def cases(url):
     outcome(lambda: dynamodb.delete_table(**table))
     time.sleep(1)
     yield "table gone", outcome(lambda: dynamodb.describe_table(**table))
+    yield from key_cases(url)
+
+
+def key_cases(url):
+    """The same for KMS. Keys have random IDs, so they are named by their alias in what is compared."""
+    kms = boto3.client("kms", **options(url))
+    shown = ("Description", "KeyState", "MultiRegion", "KeySpec", "KeyUsage", "KeyManager", "Origin", "Enabled")
+    metadata = lambda answer: {key: answer["KeyMetadata"].get(key) for key in shown} if "KeyMetadata" in answer else answer
+    team = {"TagKey": "team", "TagValue": "x"}
+    made = outcome(lambda: kms.create_key(Description="d", Tags=[team]))
+    yield "create a key", metadata(made)
+    key = made["KeyMetadata"]["KeyId"]
+    several = outcome(lambda: kms.create_key(MultiRegion=True))
+    yield "create a key of several regions", metadata(several)
+    yield "its ID says so", {"mrk": several["KeyMetadata"]["KeyId"].startswith("mrk-")}
+    alias = lambda name, to=key: outcome(lambda: kms.create_alias(AliasName=name, TargetKeyId=to))
+    yield "describe an alias that is not there", outcome(lambda: kms.describe_key(KeyId="alias/a"))
+    yield "create an alias", alias("alias/a")
+    yield "create the alias again", alias("alias/a")
+    yield "create an alias without its head", alias("a")
+    yield "create an alias with bad letters", alias("alias/a b")
+    yield "create an alias with a colon", alias("alias/a:b")
+    yield "create an alias of AWS's", alias("alias/aws/s3")
+    yield "create an alias of an alias", alias("alias/b", "alias/a")
+    yield "create an alias of nothing", alias("alias/b", "5e11ab1e-0000-4000-8000-000000000000")
+    yield "describe by alias", metadata(outcome(lambda: kms.describe_key(KeyId="alias/a")))
+    own = lambda: [one for one in kms.list_aliases(Limit=100)["Aliases"] if not one["AliasName"].startswith("alias/aws/")]
+    yield "list aliases", {"Names": [(one["AliasName"], one["TargetKeyId"] == key) for one in own()]}
+    yield "list keys", {"here": key in [one["KeyId"] for one in kms.list_keys()["Keys"]]}
+    rotation = lambda: {name: value for name, value in outcome(lambda: kms.get_key_rotation_status(KeyId=key)).items()
+                        if name in ("KeyRotationEnabled", "RotationPeriodInDays")}
+    enable = lambda **more: outcome(lambda: kms.enable_key_rotation(KeyId=key, **more))
+    yield "rotation off", rotation()
+    yield "enable rotation", enable()
+    yield "rotation on", rotation()
+    yield "change the period", enable(RotationPeriodInDays=180)
+    yield "the other period", rotation()
+    yield "a period too short", enable(RotationPeriodInDays=89)
+    yield "a period too long", enable(RotationPeriodInDays=2561)
+    yield "rotation by alias", outcome(lambda: kms.enable_key_rotation(KeyId="alias/a"))
+    yield "disable rotation", outcome(lambda: kms.disable_key_rotation(KeyId=key))
+    yield "rotation off again", rotation()
+    policy = lambda: json.loads(kms.get_key_policy(KeyId=key, PolicyName="default")["Policy"])["Statement"][0]["Action"]
+    put = lambda text: outcome(lambda: kms.put_key_policy(KeyId=key, PolicyName="default", Policy=text))
+    statement = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:P*", "Resource": "*"}
+    yield "the default policy", {"Action": policy()}
+    yield "put a policy", put(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    yield "the other policy", {"Action": policy()}
+    yield "put no JSON", put("x")
+    locked = {**statement, "Action": "kms:Decrypt"}
+    yield "put a policy that locks everyone out", put(json.dumps({"Version": "2012-10-17", "Statement": [locked]}))
+    yield "update the description", outcome(lambda: kms.update_key_description(KeyId=key, Description="e"))
+    yield "describe again", metadata(outcome(lambda: kms.describe_key(KeyId=key)))
+    yield "tags of a key", {"Tags": outcome(lambda: kms.list_resource_tags(KeyId=key))["Tags"]}
+    yield "tag a key", outcome(lambda: kms.tag_resource(KeyId=key, Tags=[{"TagKey": "unit", "TagValue": "y"}]))
+    yield "untag a key", outcome(lambda: kms.untag_resource(KeyId=key, TagKeys=["team"]))
+    yield "tags of a key afterwards", {"Tags": outcome(lambda: kms.list_resource_tags(KeyId=key))["Tags"]}
+    yield "a key that is not there", outcome(lambda: kms.describe_key(KeyId="5e11ab1e-0000-4000-8000-000000000000"))
+    dynamodb = boto3.client("dynamodb", **options(url))
+    table = dict(
+        TableName="t-key", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}], BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}])
+    encrypted = lambda name: {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": name}
+    yield "a table of an alias that is not there", outcome(lambda: dynamodb.create_table(
+        SSESpecification=encrypted("alias/none"), **{**table, "TableName": "t-none"}))
+    outcome(lambda: dynamodb.create_table(SSESpecification=encrypted("alias/a"), **table))
+    settled(dynamodb, "t-key")
+    found = dynamodb.describe_table(TableName="t-key")["Table"].get("SSEDescription", {}).get("KMSMasterKeyArn")
+    yield "a table of an alias", {"the key's ARN": found == made["KeyMetadata"]["Arn"]}
+    yield "disable a key", outcome(lambda: kms.disable_key(KeyId=key))
+    yield "a disabled key", metadata(outcome(lambda: kms.describe_key(KeyId=key)))
+    yield "enable a key", outcome(lambda: kms.enable_key(KeyId=key))
+    planned = outcome(lambda: kms.schedule_key_deletion(KeyId=key, PendingWindowInDays=7))
+    yield "plan a deletion", {"KeyState": planned.get("KeyState"), "days": planned.get("PendingWindowInDays")}
+    yield "a key that is to be deleted", metadata(outcome(lambda: kms.describe_key(KeyId=key)))
+    yield "change a key that is to be deleted", outcome(lambda: kms.update_key_description(KeyId=key, Description="f"))
+    outcome(lambda: kms.cancel_key_deletion(KeyId=key))
+    yield "a key that is kept", metadata(outcome(lambda: kms.describe_key(KeyId=key)))
 
 
 def differential(ours, moto):

@@ -400,6 +400,7 @@ fn repair_everything<K: Kind>(desired: &Desired<K>) -> Vec<K::Step> {
 registry::kinds! {
     profiles: Policy = policy_parameter::PolicyParameter;
     tables: Table = table::Table;
+    keys: Key = key::Key;
 }
 
 #[cfg(test)]

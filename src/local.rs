@@ -1,4 +1,4 @@
-//! The embedded AWS behind `--local`: STS, Parameter Store and DynamoDB in this process, on SQLite files.
+//! The embedded AWS behind `--local`: STS, Parameter Store, DynamoDB and KMS in this process, on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
 //! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
@@ -9,6 +9,7 @@ mod clock;
 mod dynamodb;
 mod folder;
 mod iam;
+mod kms;
 mod server;
 mod ssm;
 mod store;
@@ -168,6 +169,7 @@ impl LocalAws {
                 match service {
                     "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                     "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
+                    "TrentService" => kms::answer(&region, operation, &request.body),
                     other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
                 }
             }),

@@ -80,6 +80,11 @@ impl PolicyDocument {
         pretty(&value)
     }
 
+    /// Returns how many statements it has.
+    pub fn statements(&self) -> usize {
+        self.0["Statement"].as_array().map_or(0, Vec::len)
+    }
+
     /// Returns its JSON.
     pub fn value(&self) -> &Value {
         &self.0

@@ -236,6 +236,16 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns it as one that refers to nothing.
+            #[must_use]
+            pub fn independent(mut self) -> Self {
+                match &mut self {
+                    $(Self::$variant(one) if !one.depends_on.is_empty() => Arc::make_mut(one).depends_on.clear(),)+
+                    _ => {}
+                }
+                self
+            }
+
             /// Returns it as one that refers to more.
             #[cfg(test)]
             pub(crate) fn depending(mut self, on: &[Address]) -> Self {

@@ -96,6 +96,11 @@ impl Failure {
         Self::new("UnknownOperationException", format!("the embedded AWS does not have {what}"))
     }
 
+    /// Returns what it says.
+    pub(super) fn message(&self) -> &str {
+        self.body["message"].as_str().unwrap_or_default()
+    }
+
     pub(super) fn raw(status: u16, body: Value) -> Self {
         Self { status, body }
     }

@@ -87,7 +87,7 @@ fn create_table(region: &Region, body: Value) -> Result<Value, Failure> {
         }
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
-        state.encryption = settings::wanted_encryption(region, &body["SSESpecification"]);
+        state.encryption = settings::wanted_encryption(region, store, &body["SSESpecification"])?;
         for index in body["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
             settings::note_capacity(&mut state, index);
         }
@@ -167,7 +167,7 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         }
         change_indexes(region, &name, &mut state, &body, now)?;
         if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {
-            settings::change_encryption(region, &mut state, &encryption, now)?;
+            settings::change_encryption(region, store, &mut state, &encryption, now)?;
         }
         settings::change_billing(&mut state, &mut body, now)?;
         state.updated_at = now + millis(region.rules.table_update);

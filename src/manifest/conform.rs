@@ -31,7 +31,8 @@ pub fn conform(desired: &DesiredResource, root: &str) -> Result<(), String> {
         return Err(format!("{address}: {}", fault.message));
     }
     let said = loaded.desired.into_iter().next().map(|said| if adopt { said.adopted() } else { said });
-    if said.as_ref() == Some(desired) {
+    // What it refers to has sections of its own, which this manifest does not have.
+    if said.map(DesiredResource::independent).is_some_and(|said| said == desired.clone().independent()) {
         return Ok(());
     }
     Err(format!("{address}: no manifest says what is desired of it"))

@@ -6,6 +6,7 @@ mod errors;
 mod iam;
 mod import;
 mod init;
+mod keys;
 mod kill;
 mod observe;
 mod paths;

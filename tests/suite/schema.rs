@@ -95,6 +95,7 @@ fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
         ("[targets.t]", "/$defs/target"),
         ("[profiles.p]", "/$defs/profile"),
         ("[tables.approvals]", "/$defs/table"),
+        ("[keys.k]", "/$defs/key"),
         ("[tables.approvals.partition_key]", "/$defs/attribute"),
         ("[tables.approvals.indexes.an-index]", "/$defs/index"),
     ];
@@ -121,7 +122,7 @@ fn every_example_is_valid_under_the_schema_and_has_a_description_for_each_key() 
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
     }
     // An editor shows these.
-    for place in ["/properties/aws", "/$defs/target", "/$defs/profile", "/$defs/table"] {
+    for place in ["/properties/aws", "/$defs/target", "/$defs/profile", "/$defs/table", "/$defs/key"] {
         for (key, value) in schema("sentinel.schema.json").pointer(place).unwrap()["properties"].as_object().unwrap() {
             let described = value.get("description").is_some() || value.get("$ref").is_some();
             assert!(described, "{place}: {key} is not described");
@@ -156,6 +157,17 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
             true,
         ),
         ("[tables.approvals]\nencryption = \"kms\"\n".to_owned(), false),
+        ("[tables.approvals]\nencryption = \"alias/app\"\n".to_owned(), true),
+        ("[tables.approvals]\nencryption = \"alias/aws/dynamodb\"\n".to_owned(), false),
+        ("[tables.approvals]\nencryption = { key = \"k\" }\n[keys.k]\n".to_owned(), true),
+        ("[tables.approvals]\nencryption = { topic = \"k\" }\n".to_owned(), false),
+        ("[keys.k]\nalias = \"alias/a/b_c-1\"\nrotation = false\nmulti_region = true\n".to_owned(), true),
+        ("[keys.k]\nalias = \"k\"\n".to_owned(), false),
+        ("[keys.k]\nalias = \"alias/aws/k\"\n".to_owned(), false),
+        ("[keys.k]\nrotation_days = 90\n".to_owned(), true),
+        ("[keys.k]\nrotation_days = 89\n".to_owned(), false),
+        ("[keys.k]\nrotation_days = 2561\n".to_owned(), false),
+        ("[keys.k]\nrotation = true\nrotation_days = 180\n".to_owned(), false),
         ("[tables.approvals]\ntable_class = \"STANDARD\"\n".to_owned(), true),
         (format!("[tables.approvals.indexes.an-index]\n{key}\nprojection = {{ include = [] }}\n"), false),
         (format!("[tables.approvals.indexes.an-index]\n{key}\nprojection = {{ include = [\"a\"] }}\n"), true),

@@ -226,7 +226,11 @@ impl World {
     /// Makes one call behind the binary's back.
     #[track_caller]
     pub fn aws(&self, target: &str, body: &Value) -> Value {
-        let service = if target.starts_with("AmazonSSM") { "ssm" } else { "dynamodb" };
+        let service = match target.split('.').next() {
+            Some("AmazonSSM") => "ssm",
+            Some("TrentService") => "kms",
+            _ => "dynamodb",
+        };
         let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
         let headers =
             [("x-amz-target", target), ("authorization", &scope), ("content-type", "application/x-amz-json-1.1")];
@@ -373,6 +377,7 @@ fn forward(url: &str, request: &Request) -> Answer {
     let (service, kind) = match request.target.split('.').next() {
         Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
         Some("DynamoDB_20120810") => ("dynamodb", "application/x-amz-json-1.0"),
+        Some("TrentService") => ("kms", "application/x-amz-json-1.1"),
         _ => ("sts", "application/x-www-form-urlencoded"),
     };
     let scope = format!(

@@ -9,7 +9,8 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
-use super::{IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
+use super::{Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
+use crate::kind::key::{KeyApi, resolve_alias};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
     LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
@@ -24,12 +25,14 @@ use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner}
 pub struct TableApi {
     pub(super) client: Client,
     pub(super) pacer: Arc<Pacer>,
+    /// For aliases: a table says which key it has by the key's ARN.
+    keys: KeyApi,
 }
 
 impl TableApi {
     /// Returns what makes calls over a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
-        Self { client: Client::new(config), pacer: Arc::clone(pacer) }
+        Self { client: Client::new(config), pacer: Arc::clone(pacer), keys: KeyApi::new(config, pacer) }
     }
 }
 
@@ -46,6 +49,10 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         Err(error) => return Observed::Unknown(Gap::new(None, &error)),
     };
     let mut gaps = Vec::new();
+    if let Err(error) = name_key(api, &mut state, managed.encryption.as_ref()).await {
+        gaps.push(Gap::new(Some("encryption"), &error));
+        state.encryption = None;
+    }
     // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
     let creating = facts.status.as_deref() == Some("CREATING");
     match ttl {
@@ -72,6 +79,21 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         }
     }
     Observed::Present(Live { state, facts, gaps })
+}
+
+/// Names the key of a table by the alias that is wanted, where that alias leads to it: whether it does cannot be told
+/// without a call later.
+pub(super) async fn name_key(
+    api: &TableApi,
+    found: &mut Table,
+    wanted: Option<&Encryption>,
+) -> Result<(), CallError> {
+    if let (Some(Encryption::Alias(alias)), Some(Encryption::Kms(arn))) = (wanted, &found.encryption)
+        && resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn)
+    {
+        found.encryption = Some(Encryption::Alias(alias.clone()));
+    }
+    Ok(())
 }
 
 /// Looks for tables that the manifest does not name. None of them is ever one that should be gone.
@@ -225,7 +247,10 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
     if facts.status.as_deref() == Some("DELETING") {
         return Err(error);
     }
-    let mut layout = found.clone();
+    let mut layout = found;
+    if name_key(api, &mut layout, table.encryption.as_ref()).await.is_err() {
+        return Err(error);
+    }
     for index in layout.indexes.iter_mut().flat_map(|indexes| indexes.values_mut()) {
         index.status = IndexStatus::Active;
     }

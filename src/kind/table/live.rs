@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use super::{
-    Billing, BillingMode, Builtin, Class, Encryption, Index, IndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
+    Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::resource::Tags;
@@ -32,7 +32,7 @@ impl TableSection {
             }),
             read_capacity: capacity.map(|capacity| capacity.read),
             write_capacity: capacity.map(|capacity| capacity.write),
-            encryption: encryption.clone(),
+            encryption: encryption.clone().map(EncryptionSetting::Of),
             point_in_time_recovery: *point_in_time_recovery,
             deletion_protection: *deletion_protection,
             table_class: *class,
@@ -82,7 +82,7 @@ impl TableSection {
     fn settings(live: &Table) -> Self {
         let encryption = live.encryption.clone().filter(|encryption| match encryption {
             Encryption::AwsOwned | Encryption::AwsManaged => false,
-            Encryption::Kms(arn) => check_kms_key(arn).is_ok(),
+            Encryption::Kms(arn) | Encryption::Alias(arn) => check_kms_key(arn).is_ok(),
         });
         let tags: Tags = live
             .tags
@@ -92,7 +92,7 @@ impl TableSection {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         Self {
-            encryption,
+            encryption: encryption.map(EncryptionSetting::Of),
             point_in_time_recovery: live.point_in_time_recovery.filter(|on| *on),
             deletion_protection: live.deletion_protection.filter(|on| *on),
             table_class: live.class.filter(|class| *class != Class::Standard),

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use super::{
-    Attribute, AttributeType, Billing, Builtin, Capacity, Class, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
+    ALIAS, Attribute, AttributeType, Billing, Builtin, Capacity, Class, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
     IndexStatus, Key, Projection, Table, Ttl, check_attribute, check_kms_key, check_name,
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
+use crate::kind::references::{self, Reference};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::{Invalid, Tags};
@@ -25,12 +26,20 @@ pub struct TableSection {
     pub billing_mode: Option<BillingMode>,
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
-    pub encryption: Option<Encryption>,
+    pub encryption: Option<EncryptionSetting>,
     pub point_in_time_recovery: Option<bool>,
     pub deletion_protection: Option<bool>,
     pub table_class: Option<Class>,
     pub tags: Option<Tags>,
     pub indexes: Option<IndexMap<String, IndexSection>>,
+}
+
+/// Whose key encrypts a table, as the manifest says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EncryptionSetting {
+    Of(Encryption),
+    /// `{ key = "records" }`: the key of `[keys.records]`.
+    Key(String),
 }
 
 /// A billing mode, in AWS's words.
@@ -70,7 +79,10 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         billing_mode: fields.get("billing_mode").and_then(|entry| section.reader.choice(&entry.node, "billing_mode", MODES)),
         read_capacity: fields.get("read_capacity").and_then(|entry| section.reader.count(&entry.node, "read_capacity")),
         write_capacity: fields.get("write_capacity").and_then(|entry| section.reader.count(&entry.node, "write_capacity")),
-        encryption: fields.get("encryption").and_then(|entry| read_encryption(section.reader, &entry.node)),
+        encryption: fields.get("encryption").and_then(|entry| {
+            section.note(&["tables", key, "encryption"], &entry.node.span);
+            read_encryption(section.reader, &entry.node)
+        }),
         point_in_time_recovery: fields
             .get("point_in_time_recovery")
             .and_then(|entry| section.reader.boolean(&entry.node, "point_in_time_recovery")),
@@ -153,11 +165,29 @@ fn read_ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Ttl> {
     }
 }
 
-fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<Encryption> {
-    match reader.string(node, "encryption")?.as_str() {
-        "aws-owned" => Some(Encryption::AwsOwned),
-        "aws-managed" => Some(Encryption::AwsManaged),
-        _ => reader.checked(node, "encryption", check_kms_key).map(Encryption::Kms),
+fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<EncryptionSetting> {
+    if references::is_one(node) {
+        let key = references::read(reader, node, "encryption", "key", KindId::Key)?;
+        return Some(EncryptionSetting::Key(key.key));
+    }
+    let encryption = match reader.string(node, "encryption")?.as_str() {
+        "aws-owned" => Encryption::AwsOwned,
+        "aws-managed" => Encryption::AwsManaged,
+        _ => {
+            let named = reader.checked(node, "encryption", check_kms_key)?;
+            if named.starts_with(ALIAS) { Encryption::Alias(named) } else { Encryption::Kms(named) }
+        }
+    };
+    Some(EncryptionSetting::Of(encryption))
+}
+
+/// Returns what a section refers to.
+pub(super) fn references(section: &TableSection) -> Vec<Reference> {
+    match &section.encryption {
+        Some(EncryptionSetting::Key(key)) => {
+            vec![Reference { setting: vec![String::from("encryption")], to: Address::new(KindId::Key, key) }]
+        }
+        Some(EncryptionSetting::Of(_)) | None => Vec::new(),
     }
 }
 
@@ -241,9 +271,10 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
     line(&mut section, "read_capacity", table.read_capacity.map(|units| units.to_string()));
     line(&mut section, "write_capacity", table.write_capacity.map(|units| units.to_string()));
     let encryption = table.encryption.as_ref().map(|encryption| match encryption {
-        Encryption::AwsOwned => quoted("aws-owned"),
-        Encryption::AwsManaged => quoted("aws-managed"),
-        Encryption::Kms(arn) => quoted(arn),
+        EncryptionSetting::Key(key) => format!("{{ key = {} }}", quoted(key)),
+        EncryptionSetting::Of(Encryption::AwsOwned) => quoted("aws-owned"),
+        EncryptionSetting::Of(Encryption::AwsManaged) => quoted("aws-managed"),
+        EncryptionSetting::Of(Encryption::Kms(name) | Encryption::Alias(name)) => quoted(name),
     });
     line(&mut section, "encryption", encryption);
     line(&mut section, "point_in_time_recovery", table.point_in_time_recovery.map(|flag| flag.to_string()));
@@ -303,7 +334,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         indexes: merged_indexes(section, layout.indexes),
         ttl: section.ttl_attribute.clone().or(layout.ttl),
         billing: billing(section).or(layout.billing),
-        encryption: section.encryption.clone(),
+        encryption: section.encryption.as_ref().and_then(|setting| encryption(resolver, setting)),
         point_in_time_recovery: section.point_in_time_recovery,
         deletion_protection: section.deletion_protection,
         class: section.table_class,
@@ -316,6 +347,14 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         ..managed.clone()
     };
     let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
+    // An alias that is written out may be that of a key of the manifest.
+    let depends_on = match &managed.encryption {
+        Some(Encryption::Alias(alias)) => {
+            let named = resolver.names.iter().filter(|(address, name)| address.kind == KindId::Key && *name == alias);
+            named.map(|(address, _)| address.clone()).collect()
+        }
+        _ => BTreeSet::new(),
+    };
     Some(Desired {
         address: Address::new(KindId::Table, key),
         presence: Presence::Present,
@@ -324,10 +363,21 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         name,
         label,
         origin: None,
-        depends_on: BTreeSet::new(),
+        depends_on,
         managed,
         initial,
     })
+}
+
+/// Returns whose key a setting means: a key of the manifest is named by its alias, which is known before the key is there.
+fn encryption(resolver: &Resolver<'_>, setting: &EncryptionSetting) -> Option<Encryption> {
+    match setting {
+        EncryptionSetting::Of(encryption) => Some(encryption.clone()),
+        // A key that the manifest does not have is a fault already.
+        EncryptionSetting::Key(key) => {
+            resolver.names.get(&Address::new(KindId::Key, key)).cloned().map(Encryption::Alias)
+        }
+    }
 }
 
 /// Checks what AWS checks of a table as a whole.
@@ -427,7 +477,10 @@ pub(super) mod any {
             Just(Encryption::AwsOwned),
             Just(Encryption::AwsManaged),
             "[a-z0-9-]{1,12}".prop_map(|id| Encryption::Kms(format!("arn:aws:kms:eu-west-1:123456789012:key/{id}"))),
+            "[bcd][a-z0-9-]{1,12}".prop_map(|name| Encryption::Alias(format!("alias/{name}"))),
         ];
+        let encryption =
+            prop_oneof![encryption.prop_map(EncryptionSetting::Of), "\\PC{1,12}".prop_map(EncryptionSetting::Key)];
         let billing = prop_oneof![
             Just((None, None, None)),
             Just((Some(BillingMode::PayPerRequest), None, None)),

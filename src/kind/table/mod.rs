@@ -17,7 +17,9 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::key::{check_alias, on_alias};
 use super::permission::{On, Permission, Place, Purpose};
+use super::references::Reference;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
@@ -32,7 +34,7 @@ pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
 pub use live::is_uniform;
-pub use manifest::{BillingMode, IndexSection, TableSection};
+pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
 pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
@@ -203,6 +205,9 @@ pub enum Encryption {
     AwsManaged,
     /// A key by its ARN.
     Kms(String),
+    /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
+    /// wanted leads to the key it has.
+    Alias(String),
 }
 
 /// Returns the ARN of a table.
@@ -242,6 +247,10 @@ impl Kind for Table {
         manifest::write(key, section)
     }
 
+    fn references(section: &TableSection) -> Vec<Reference> {
+        manifest::references(section)
+    }
+
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
         manifest::resolve(resolver, key, section)
     }
@@ -266,8 +275,12 @@ impl Kind for Table {
         steps::reads(desired)
     }
 
-    fn allowed_on(_: Operation, desired: &Desired<Self>, place: &Place) -> On {
-        On::Resources(vec![arn(place, &desired.name)])
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+        match (operation.service, &desired.managed.encryption) {
+            ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
+            ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
+            _ => On::Resources(vec![arn(place, &desired.name)]),
+        }
     }
 
     fn statement(key: &str) -> String {
@@ -365,7 +378,9 @@ impl Kind for Table {
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
         let of_table = |layout: &Option<&Self>| {
             let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
-            1 + usize::from(layout.is_none_or(|layout| layout.ttl.is_some())) + usize::from(recovery)
+            let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
+            let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
+            1 + usize::from(ttl) + usize::from(recovery) + usize::from(alias)
         };
         layouts.iter().map(of_table).sum()
     }
@@ -404,8 +419,18 @@ pub fn check_attribute(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks an encryption key: its ARN, since an alias reads back as the key behind it and would always differ.
+/// What is written for the alias of a key, in place of its ARN.
+const ALIAS: &str = "alias/";
+
+/// Checks an encryption key: its alias or its ARN.
 pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
+    if arn == "alias/aws/dynamodb" {
+        let help = "write \"aws-managed\" for AWS's own key of this account";
+        return Err(Invalid::new(format!("`encryption` cannot be \"{arn}\""), help));
+    }
+    if arn.starts_with(ALIAS) {
+        return check_alias(arn);
+    }
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let is_key = matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/"));
     if is_key {
@@ -413,7 +438,8 @@ pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
     }
     Err(Invalid::new(
         format!("`encryption` cannot be \"{arn}\""),
-        "write \"aws-owned\", \"aws-managed\", or a key's ARN: arn:aws:kms:REGION:ACCOUNT:key/ID (an alias will not do)",
+        "write { key = \"NAME\" } for [keys.NAME], \"aws-owned\", \"aws-managed\", a key's alias (alias/NAME), or its ARN \
+         (arn:aws:kms:REGION:ACCOUNT:key/ID)",
     ))
 }
 
@@ -438,13 +464,23 @@ mod tests {
     }
 
     #[test]
-    fn an_encryption_key_is_named_by_its_arn() {
-        for good in
-            ["arn:aws:kms:eu-west-1:111111111111:key/1", "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1"]
-        {
+    fn an_encryption_key_is_named_by_its_alias_or_its_arn() {
+        for good in [
+            "arn:aws:kms:eu-west-1:111111111111:key/1",
+            "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1",
+            "alias/app",
+        ] {
             assert!(check_kms_key(good).is_ok(), "{good} refused");
         }
-        for bad in ["", "key/1", "alias/app", "arn:aws:kms:eu-west-1:111111111111:alias/app", "arn:aws:s3:::key/1"] {
+        for bad in [
+            "",
+            "key/1",
+            "alias/",
+            "alias/aws/dynamodb",
+            "alias/aws/s3",
+            "arn:aws:kms:eu-west-1:111111111111:alias/app",
+            "arn:aws:s3:::key/1",
+        ] {
             assert!(check_kms_key(bad).unwrap_err().problem.contains(bad), "{bad} passed");
         }
     }

@@ -256,7 +256,9 @@ fn sse(encryption: &Encryption) -> sdk::SseSpecification {
     match encryption {
         Encryption::AwsOwned => builder.enabled(false).build(),
         Encryption::AwsManaged => builder.enabled(true).sse_type(sdk::SseType::Kms).build(),
-        Encryption::Kms(arn) => builder.enabled(true).sse_type(sdk::SseType::Kms).kms_master_key_id(arn).build(),
+        Encryption::Kms(key) | Encryption::Alias(key) => {
+            builder.enabled(true).sse_type(sdk::SseType::Kms).kms_master_key_id(key).build()
+        }
     }
 }
 

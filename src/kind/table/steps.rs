@@ -11,6 +11,7 @@ use crate::resource::call::{
     CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
     TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
+use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::{Facts, Live, Tags};
 
@@ -83,11 +84,20 @@ impl KindStep for TableStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
             // Tags given with a creation take the permission of their own.
-            Self::CreateTable { table, .. } => match table.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-                true => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
-                false => &[CREATE_TABLE, DESCRIBE_TABLE],
-            },
+            Self::CreateTable { table, .. } => {
+                let tags = table.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+                let alias = matches!(table.encryption, Some(Encryption::Alias(_)));
+                match (tags, alias) {
+                    (true, true) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE, DESCRIBE_KEY],
+                    (true, false) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
+                    (false, true) => &[CREATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY],
+                    (false, false) => &[CREATE_TABLE, DESCRIBE_TABLE],
+                }
+            }
             Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
+            Self::UpdateTable { change: TableChange::Encryption { encryption: Encryption::Alias(_) }, .. } => {
+                &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
+            }
             Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
             Self::SetPointInTimeRecovery { .. } => &[UPDATE_CONTINUOUS_BACKUPS],
             Self::TagTable { .. } => &[TAG_RESOURCE],
@@ -199,13 +209,14 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         indexes: _,
         ttl,
         billing: _,
-        encryption: _,
+        encryption,
         point_in_time_recovery,
         deletion_protection: _,
         class: _,
         tags,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
+    operations.extend(matches!(encryption, Some(Encryption::Alias(_))).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
     operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TABLE_TAGS));
@@ -404,7 +415,7 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
     };
     let other_encryption = |encryption: &Encryption| match encryption {
         Encryption::AwsOwned => Encryption::Kms(String::from("another")),
-        Encryption::AwsManaged | Encryption::Kms(_) => Encryption::AwsOwned,
+        Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
     };
     let other_class = |class: &Class| match class {
         Class::Standard => Class::InfrequentAccess,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::api::{TableApi, describe, failed, wait};
+use super::api::{TableApi, describe, failed, name_key, wait};
 use super::diff::same_encryption;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
+use crate::resource::Facts;
 use crate::kind::Waiting;
 use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class, UPDATE_TABLE};
@@ -25,7 +26,7 @@ pub(super) async fn execute(
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
-        let (found, facts) = describe(api, name).await?;
+        let (found, facts) = look_at(api, name, change).await?;
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
@@ -47,6 +48,15 @@ pub(super) async fn execute(
     }
 }
 
+/// Describes a table, with its key as the change names it.
+async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
+    let (mut found, facts) = describe(api, name).await?;
+    if let TableChange::Encryption { encryption } = change {
+        name_key(api, &mut found, Some(encryption)).await?;
+    }
+    Ok((found, facts))
+}
+
 /// How often a change that AWS took is looked for.
 const LOOKS: u32 = 8;
 
@@ -54,7 +64,7 @@ const LOOKS: u32 = 8;
 /// it, and whoever waits for ACTIVE next would take that for the end.
 async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
-        let (found, facts) = describe(api, name).await?;
+        let (found, facts) = look_at(api, name, change).await?;
         if is_made(change, &found) || facts.status.as_deref() != Some("ACTIVE") {
             break;
         }
@@ -72,7 +82,7 @@ async fn ended(
     if matches!(error.class, Class::Interrupted | Class::Denied) {
         return Err(error);
     }
-    if describe(api, name).await.is_ok_and(|(found, _)| is_made(change, &found)) {
+    if look_at(api, name, change).await.is_ok_and(|(found, _)| is_made(change, &found)) {
         return Ok(StepOutcome::Done);
     }
     // These three AWS takes only so often; the other limits are of a kind that does not pass.

@@ -13,7 +13,7 @@ pub(super) fn encryption(encryption: &Encryption) -> String {
     match encryption {
         Encryption::AwsOwned => String::from("aws-owned"),
         Encryption::AwsManaged => String::from("aws-managed"),
-        Encryption::Kms(arn) => arn.clone(),
+        Encryption::Kms(name) | Encryption::Alias(name) => name.clone(),
     }
 }
 
@@ -142,14 +142,7 @@ pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
         };
         (String::from("billing_mode"), words)
     }));
-    lines.extend(encryption.as_ref().map(|encryption| {
-        let words = match encryption {
-            Encryption::AwsOwned => String::from("aws-owned"),
-            Encryption::AwsManaged => String::from("aws-managed"),
-            Encryption::Kms(arn) => arn.clone(),
-        };
-        (String::from("encryption"), words)
-    }));
+    lines.extend(encryption.as_ref().map(|own| (String::from("encryption"), self::encryption(own))));
     let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
     lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
     lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));

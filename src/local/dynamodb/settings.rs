@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::engine::call;
 use super::state::{self, TableState};
 use super::{active, not_found, table_name};
-use crate::local::Region;
+use crate::local::{Region, kms};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 
@@ -149,23 +150,25 @@ pub(super) fn list_tags(region: &Region, body: Value) -> Result<Value, Failure> 
     call(region, "ListTagsOfResource", body)
 }
 
-/// Returns the ARN of the key a request asks for; nothing is AWS's own.
-pub(super) fn wanted_encryption(region: &Region, specification: &Value) -> Option<String> {
+/// Returns the ARN of the key a request asks for, by whatever name; nothing is AWS's own.
+pub(super) fn wanted_encryption(
+    region: &Region,
+    store: &Connection,
+    specification: &Value,
+) -> Result<Option<String>, Failure> {
     if specification["Enabled"] != json!(true) {
-        return None;
+        return Ok(None);
     }
-    let named = specification["KMSMasterKeyId"].as_str();
-    let managed = || region.arn("kms", "key/5e11ab1e-0000-4000-8000-a115a4a6ed00");
-    Some(match named {
-        None => managed(),
-        Some(arn) if arn.starts_with("arn:") => arn.to_owned(),
-        Some(id) => region.arn("kms", &format!("key/{id}")),
-    })
+    match specification["KMSMasterKeyId"].as_str() {
+        None => Ok(Some(region.arn("kms", "key/5e11ab1e-0000-4000-8000-a115a4a6ed00"))),
+        Some(named) => kms::usable(region, store, named).map(Some),
+    }
 }
 
 /// Changes the encryption. The same again is not a no-op: it counts towards the four of a day.
 pub(super) fn change_encryption(
     region: &Region,
+    store: &Connection,
     state: &mut TableState,
     specification: &Value,
     now: i64,
@@ -177,8 +180,8 @@ pub(super) fn change_encryption(
             "Subscriber limit exceeded: the encryption of a table can be changed four times in 24 hours",
         ));
     }
+    state.encryption = wanted_encryption(region, store, specification)?;
     state.encryption_changes.push(now);
-    state.encryption = wanted_encryption(region, specification);
     Ok(())
 }
 

@@ -40,7 +40,7 @@ policy = "../secret.yaml"
 
 [tables.approvals]
 name = "same"
-encryption = "alias/mine"
+encryption = "key/mine"
 
 [tables.breakglass]
 name = "same"

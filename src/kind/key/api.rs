@@ -1,0 +1,241 @@
+//! The KMS calls.
+
+use std::sync::Arc;
+
+use aws_sdk_kms::Client;
+use aws_sdk_kms::error::BuildError;
+use aws_sdk_kms::types::{KeyMetadata, Tag};
+use aws_types::SdkConfig;
+use futures_util::future::{self, OptionFuture};
+
+use super::create::create;
+use super::{
+    DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, GET_KEY_POLICY, GET_KEY_ROTATION_STATUS, Key, KeyStep,
+    LIST_ALIASES, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
+};
+use crate::kind::document::PolicyDocument;
+use crate::kind::{Address, Desired, KindId, Search, Unlisted};
+use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+
+/// Makes the calls for keys.
+#[derive(Debug, Clone)]
+pub struct KeyApi {
+    pub(super) client: Client,
+    pub(super) pacer: Arc<Pacer>,
+    /// Held while a key is created: where an answer is lost, a new key without an alias is that of one creation.
+    pub(super) creation: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl KeyApi {
+    /// Returns what makes calls over a connection. Makes no call.
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
+        Self { client: Client::new(config), pacer: Arc::clone(pacer), creation: Arc::default() }
+    }
+}
+
+pub(super) fn failed(operation: Operation, class: Class, message: impl Into<String>) -> CallError {
+    CallError::new(operation, class, message.into())
+}
+
+/// Returns the ARN of the key that an alias leads to, if there is such an alias. Other services answer with the ARN where
+/// they were given an alias.
+pub async fn resolve_alias(api: &KeyApi, alias: &str) -> Result<Option<String>, CallError> {
+    match describe(api, alias, &[]).await {
+        Ok(found) => Ok(found.arn),
+        Err(error) if error.class == Class::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Describes a key by its alias, ID or ARN.
+pub(super) async fn describe(api: &KeyApi, key: &str, passes: &[Class]) -> Result<KeyMetadata, CallError> {
+    let call = || api.client.describe_key().key_id(key).send();
+    let answer = api.pacer.call(DESCRIBE_KEY, passes, call).await?;
+    answer.key_metadata.ok_or_else(|| failed(DESCRIBE_KEY, Class::Rejected, "the answer holds no key"))
+}
+
+/// Returns the ARN of a key, by which the other operations take it: they take no alias.
+pub(super) fn arn(found: &KeyMetadata) -> &str {
+    found.arn().unwrap_or(found.key_id())
+}
+
+/// Reads a key: all that the manifest manages of it.
+pub(super) async fn observe(api: &KeyApi, desired: &Desired<Key>) -> Observed<Key> {
+    let found = match describe(api, &desired.name, &[]).await {
+        Ok(found) => found,
+        Err(error) if error.class == Class::NotFound => return Observed::Absent,
+        Err(error) => return Observed::Unknown(Gap::new(None, &error)),
+    };
+    let key = arn(&found).to_owned();
+    let managed = &desired.managed;
+    let tagged = managed.tags.is_some() || desired.adopt;
+    let policy: OptionFuture<_> = managed.policy.as_ref().map(|_| read_policy(api, &key)).into();
+    let rotation: OptionFuture<_> = managed.rotation.map(|_| read_rotation(api, &key)).into();
+    let tags: OptionFuture<_> = tagged.then(|| read_tags(api, &key)).into();
+    let (policy, rotation, tags) = future::join3(policy, rotation, tags).await;
+    let mut facts =
+        Facts { status: found.key_state().map(|state| state.as_str().to_owned()), arn: Some(key), ..Facts::default() };
+    let mut state = Key {
+        description: Some(found.description().unwrap_or_default().to_owned()),
+        multi_region: Some(found.multi_region().unwrap_or(false)),
+        ..Key::default()
+    };
+    let mut gaps = Vec::new();
+    let mut gap = |path: &str, error: CallError| gaps.push(Gap::new(Some(path), &error));
+    match policy {
+        Some(Ok(found)) => state.policy = Some(found),
+        Some(Err(error)) => gap("policy", error),
+        None => {}
+    }
+    match rotation {
+        Some(Ok(found)) => state.rotation = Some(found),
+        Some(Err(error)) => gap("rotation", error),
+        None => {}
+    }
+    match tags {
+        Some(Ok(mut found)) => {
+            take_owner(&mut found, desired.ownership.as_deref(), &mut facts);
+            state.tags = Some(found);
+        }
+        Some(Err(error)) => gap("tags", error),
+        None => {}
+    }
+    Observed::Present(Live { state, facts, gaps })
+}
+
+async fn read_policy(api: &KeyApi, key: &str) -> Result<PolicyDocument, CallError> {
+    // A key has one policy, of this name. Source: GetKeyPolicy in the AWS Key Management Service API Reference.
+    let call = || api.client.get_key_policy().key_id(key).policy_name("default").send();
+    let answer = api.pacer.call(GET_KEY_POLICY, &[], call).await?;
+    Ok(PolicyDocument::from_aws(answer.policy().unwrap_or_default()))
+}
+
+async fn read_rotation(api: &KeyApi, key: &str) -> Result<Rotation, CallError> {
+    let call = || api.client.get_key_rotation_status().key_id(key).send();
+    let answer = api.pacer.call(GET_KEY_ROTATION_STATUS, &[], call).await?;
+    // A year is the default, and some stand-ins for AWS do not say it.
+    let days = answer.rotation_period_in_days().and_then(|days| u16::try_from(days).ok()).unwrap_or(365);
+    Ok(if answer.key_rotation_enabled() { Rotation::Days(days) } else { Rotation::Off })
+}
+
+pub(super) async fn read_tags(api: &KeyApi, key: &str) -> Result<Tags, CallError> {
+    let mut tags = Tags::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let call = || api.client.list_resource_tags().key_id(key).set_marker(marker.clone()).send();
+        let answer = api.pacer.call(LIST_RESOURCE_TAGS, &[], call).await?;
+        tags.extend(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)));
+        marker = answer.next_marker.filter(|marker| answer.truncated && !marker.is_empty());
+        if marker.is_none() {
+            return Ok(tags);
+        }
+    }
+}
+
+/// The most pages of aliases that are read: of 100 each.
+const PAGES: usize = 100;
+
+/// Returns every alias with the ID of its key, AWS's own aliases included.
+pub(super) async fn aliases(api: &KeyApi) -> Result<Vec<(String, Option<String>)>, CallError> {
+    let mut found = Vec::new();
+    let mut marker: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = || api.client.list_aliases().limit(100).set_marker(marker.clone()).send();
+        let answer = api.pacer.call(LIST_ALIASES, &[], call).await?;
+        let page = answer.aliases.unwrap_or_default().into_iter();
+        found.extend(page.filter_map(|entry| Some((entry.alias_name?, entry.target_key_id))));
+        marker = answer.next_marker.filter(|marker| answer.truncated && !marker.is_empty());
+        if marker.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(failed(LIST_ALIASES, Class::Rejected, "there are more than 10,000 aliases; not all were read"))
+}
+
+/// Looks for keys that the manifest does not name, by their aliases. None of them is ever one that should be gone.
+pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
+    let mut unlisted = Unlisted { kind: KindId::Key, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
+    match aliases(api).await {
+        Ok(found) => {
+            let own = found.into_iter().map(|(alias, _)| alias).filter(|alias| !alias.starts_with("alias/aws/"));
+            let unnamed = own.filter(|alias| !search.names(KindId::Key, alias));
+            let within = |alias: &String| {
+                (search.holds)(&Address::new(KindId::Key, alias.trim_start_matches("alias/").to_owned()))
+            };
+            unlisted.unmanaged = unnamed.filter(within).collect();
+            unlisted.unmanaged.sort();
+        }
+        Err(error) => unlisted.gaps.push(Gap::new(Some("keys not in the manifest"), &error)),
+    }
+    unlisted
+}
+
+/// What passes by itself on a key that is known to be there: it is not yet seen everywhere.
+pub(super) const SETTLING: &[Class] = &[Class::NotFound];
+
+/// Runs one step.
+pub(super) async fn execute(api: &KeyApi, step: &KeyStep) -> Result<StepOutcome, CallError> {
+    let (alias, expects) = match step {
+        KeyStep::CreateKey { name, key } => return create(api, name, key).await,
+        KeyStep::SetKeyRotation { name, key, .. } => (name, key.as_deref()),
+        KeyStep::SetKeyDescription { name, key, .. }
+        | KeyStep::PutKeyPolicy { name, key, .. }
+        | KeyStep::TagKey { name, key, .. }
+        | KeyStep::UntagKey { name, key, .. } => (name, Some(key.as_str())),
+    };
+    let found = describe(api, alias, SETTLING).await?;
+    let key = arn(&found);
+    if let Some(expects) = expects.filter(|expects| *expects != key) {
+        return Ok(StepOutcome::Conflict(format!(
+            "someone else gave {alias} to another key: it was {expects} and is {key}; neither was changed"
+        )));
+    }
+    change(api, key, step).await?;
+    Ok(StepOutcome::Done)
+}
+
+/// Makes the change of a step. Each sets a state, so that making it again changes nothing.
+async fn change(api: &KeyApi, key: &str, step: &KeyStep) -> Result<(), CallError> {
+    let (client, pacer) = (&api.client, &api.pacer);
+    match step {
+        KeyStep::CreateKey { .. } => {}
+        KeyStep::SetKeyDescription { description, .. } => {
+            let call = || client.update_key_description().key_id(key).description(description).send();
+            pacer.call(UPDATE_KEY_DESCRIPTION, SETTLING, call).await?;
+        }
+        KeyStep::PutKeyPolicy { policy, .. } => {
+            let text = policy.to_json();
+            let call = || client.put_key_policy().key_id(key).policy_name("default").policy(&text).send();
+            pacer.call(PUT_KEY_POLICY, SETTLING, call).await?;
+        }
+        KeyStep::SetKeyRotation { rotation, .. } => {
+            let days = match rotation {
+                Rotation::Off => {
+                    let call = || client.disable_key_rotation().key_id(key).send();
+                    pacer.call(DISABLE_KEY_ROTATION, SETTLING, call).await?;
+                    return Ok(());
+                }
+                Rotation::On => None,
+                Rotation::Days(days) => Some(i32::from(*days)),
+            };
+            let call = || client.enable_key_rotation().key_id(key).set_rotation_period_in_days(days).send();
+            pacer.call(ENABLE_KEY_ROTATION, SETTLING, call).await?;
+        }
+        KeyStep::TagKey { tags, .. } => {
+            let tags = sdk_tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
+            let call = || client.tag_resource().key_id(key).set_tags(Some(tags.clone())).send();
+            pacer.call(TAG_RESOURCE, SETTLING, call).await?;
+        }
+        KeyStep::UntagKey { keys, .. } => {
+            let call = || client.untag_resource().key_id(key).set_tag_keys(Some(keys.clone())).send();
+            pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
+    tags.iter().map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build()).collect()
+}

@@ -1,0 +1,177 @@
+//! The creation of a key, which AWS does not make easy: `CreateKey` makes another key each time it is called, and the alias
+//! that identifies the key is given by a second call.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aws_sdk_kms::types::{KeyManagerType, KeyState, Tag};
+
+use super::api::{KeyApi, SETTLING, aliases, arn, describe, failed, read_tags, sdk_tags};
+use super::{CREATE_ALIAS, CREATE_KEY, Key, LIST_KEYS};
+use crate::resource::StepOutcome;
+use crate::resource::call::{CallError, Class};
+
+/// How often a key is created whose answer was lost, and which is not found.
+const ATTEMPTS: u32 = 3;
+/// How often a key is looked for whose answer was lost.
+const LOOKS: u32 = 3;
+/// How many keys without an alias are looked at, and how many pages of 1,000 keys are read.
+const CANDIDATES: usize = 100;
+const PAGES: usize = 10;
+
+/// Creates a key and its alias, and waits until the alias leads to the key.
+pub(super) async fn create(api: &KeyApi, alias: &str, key: &Key) -> Result<StepOutcome, CallError> {
+    let _turn = api.creation.lock().await;
+    // Another run may have been faster; a key that nothing leads to is better not made.
+    match describe(api, alias, &[]).await {
+        Err(error) if error.class == Class::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(found) => {
+            let same = found.description() == key.description.as_deref()
+                && found.multi_region().unwrap_or(false) == key.multi_region.unwrap_or(false);
+            if same {
+                return Ok(StepOutcome::Done);
+            }
+            let key = arn(&found);
+            return Ok(StepOutcome::Conflict(format!(
+                "someone else gave {alias} to the key {key} meanwhile; nothing was created or changed"
+            )));
+        }
+    }
+    let id = create_key(api, key).await?;
+    give_alias(api, alias, &id).await
+}
+
+/// Creates a key and returns its ID. An answer that was lost is never followed by another creation before the key was looked
+/// for.
+async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
+    let tags = key.tags.as_ref().map(sdk_tags).transpose();
+    let tags: Option<Vec<Tag>> =
+        tags.map_err(|error| failed(CREATE_KEY, Class::Rejected, error.to_string()))?.filter(|tags| !tags.is_empty());
+    let policy = key.policy.as_ref().map(super::PolicyDocument::to_json);
+    let call = || {
+        let request = api.client.create_key().set_description(key.description.clone()).set_policy(policy.clone());
+        request.set_multi_region(key.multi_region.filter(|on| *on)).set_tags(tags.clone()).send()
+    };
+    let mut attempt = 1;
+    loop {
+        let error = match api.pacer.call_once(CREATE_KEY, call).await {
+            Ok(answer) => {
+                let id = answer.key_metadata.map(|metadata| metadata.key_id);
+                return id.ok_or_else(|| failed(CREATE_KEY, Class::Rejected, "the answer holds no key"));
+            }
+            Err(error) if error.open => error,
+            Err(error) => return Err(error),
+        };
+        let description = key.description.as_deref().unwrap_or_default();
+        let unknown = |why: &str| {
+            let message = format!(
+                "{}; whether the key was created is not known ({why}): look for a key with the description \"{description}\" \
+                 and no alias before running again, which creates one",
+                error.said()
+            );
+            // The words are whole as they are.
+            CallError { message, class: Class::Rejected, ..error.clone() }
+        };
+        match find(api, key).await {
+            Ok(found) => match &found[..] {
+                [] if attempt < ATTEMPTS => attempt += 1,
+                [] => return Err(error),
+                [id] => return Ok(id.clone()),
+                several => return Err(unknown(&format!("it may be any of {}", several.join(", ")))),
+            },
+            Err(looking) => return Err(unknown(&looking.to_string())),
+        }
+    }
+}
+
+/// Returns the keys that are as one that was just created would be, and have no alias: there is one at most, unless a run
+/// ended between a key and its alias.
+async fn find(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
+    for look in 1..=LOOKS {
+        let found = find_now(api, key).await?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        api.pacer.sleep(LIST_KEYS, Duration::from_millis(500) * look).await?;
+    }
+    Ok(Vec::new())
+}
+
+async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
+    let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|(_, key)| key).collect();
+    let candidates: Vec<String> = keys(api).await?.into_iter().filter(|id| !named.contains(id)).collect();
+    if candidates.len() > CANDIDATES {
+        let message = format!("{} keys have no alias, which is too many to look at", candidates.len());
+        return Err(failed(LIST_KEYS, Class::Rejected, message));
+    }
+    let wanted = key.tags.clone().unwrap_or_default();
+    let mut found = Vec::new();
+    for id in candidates {
+        // A key that may not be read, or is gone since, is none that was just created here.
+        let Ok(metadata) = describe(api, &id, &[]).await else { continue };
+        let same = metadata.description() == key.description.as_deref()
+            && metadata.key_state() == Some(&KeyState::Enabled)
+            && metadata.key_manager() == Some(&KeyManagerType::Customer)
+            && metadata.multi_region().unwrap_or(false) == key.multi_region.unwrap_or(false);
+        if same && read_tags(api, &id).await.is_ok_and(|tags| tags == wanted) {
+            found.push(id);
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the IDs of all keys.
+async fn keys(api: &KeyApi) -> Result<Vec<String>, CallError> {
+    let mut found = Vec::new();
+    let mut marker: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = || api.client.list_keys().limit(1000).set_marker(marker.clone()).send();
+        let answer = api.pacer.call(LIST_KEYS, &[], call).await?;
+        found.extend(answer.keys.unwrap_or_default().into_iter().filter_map(|entry| entry.key_id));
+        marker = answer.next_marker.filter(|marker| answer.truncated && !marker.is_empty());
+        if marker.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(failed(LIST_KEYS, Class::Rejected, "there are more than 10,000 keys"))
+}
+
+/// Gives a new key its alias, and waits until the alias leads to it. Whatever goes wrong names the key: without an alias
+/// nothing else does.
+async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, CallError> {
+    let orphan = |error: CallError| {
+        let message = format!(
+            "{}; the key {id} was created and does not have its alias: run aws kms create-alias --alias-name {alias} \
+             --target-key-id {id} before running again, which would create another key",
+            error.said()
+        );
+        // What was interrupted has to be told like a failure.
+        let class = if error.class == Class::Interrupted { Class::Rejected } else { error.class };
+        CallError { message, class, ..error }
+    };
+    let call = || api.client.create_alias().alias_name(alias).target_key_id(id).send();
+    match api.pacer.call(CREATE_ALIAS, SETTLING, call).await {
+        Ok(_) => {}
+        Err(error) if error.class == Class::AlreadyExists || error.open => {
+            // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
+            match describe(api, alias, &[]).await {
+                Ok(found) if found.key_id() == id => {}
+                Ok(found) => {
+                    let other = arn(&found);
+                    return Ok(StepOutcome::Conflict(format!(
+                        "someone else gave {alias} to the key {other} meanwhile; the key {id}, created just now, has no \
+                         alias and is not needed: run aws kms schedule-key-deletion --key-id {id}"
+                    )));
+                }
+                Err(_) => return Err(orphan(error)),
+            }
+        }
+        Err(error) => return Err(orphan(error)),
+    }
+    let found = describe(api, alias, SETTLING).await?;
+    if found.key_id() == id {
+        return Ok(StepOutcome::Done);
+    }
+    Ok(StepOutcome::Conflict(format!("someone else gave {alias} to the key {} meanwhile", arn(&found))))
+}

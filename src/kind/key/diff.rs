@@ -1,0 +1,198 @@
+//! The pure difference between a key and what it should be.
+
+use super::{Key, KeyStep, Rotation};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::{Desired, Settled};
+use crate::resource::{Live, diff_tags};
+
+/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange> {
+    let mut changes = diff(&desired.managed, &live.state);
+    changes.extend(desired.adoption(&live.facts));
+    changes
+}
+
+/// Returns what differs in the fields that both sides have, in the order in which people read a key.
+pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
+    // No `..` here: a new field that nothing compares does not compile.
+    let Key { description, policy, rotation, multi_region, tags } = managed;
+    let mut changes = Vec::new();
+    if let (Some(desired), Some(before)) = (description, &live.description)
+        && desired != before
+    {
+        let words = |text: &String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
+        changes.push(in_place("description", words(before), words(desired), "changed in place"));
+    }
+    if let (Some(desired), Some(before)) = (policy, &live.policy)
+        && desired != before
+    {
+        let live = FieldValue::Document(before.pretty_beside(desired).into());
+        let desired = FieldValue::Document(desired.pretty().into());
+        changes.push(in_place("policy", live, desired, "replaced in place"));
+    }
+    if let (Some(desired), Some(before)) = (rotation, &live.rotation)
+        && !desired.fits(*before)
+    {
+        let how = match (before, desired) {
+            (Rotation::Off, _) => "turned on in place",
+            (_, Rotation::Off) => "turned off in place: the key material stays the same from then on",
+            _ => "changed in place",
+        };
+        let change = in_place("rotation", FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
+        changes.push(if *desired == Rotation::Off { change.needing(Consent::Protection) } else { change });
+    }
+    if let (Some(desired), Some(before)) = (multi_region, &live.multi_region)
+        && desired != before
+    {
+        let words = |flag: &bool| FieldValue::words(flag.to_string());
+        let how = "decided when a key is created: it would take a new key, with another alias";
+        changes.push(FieldChange::new("multi_region", words(before), words(desired), Takes::NewResource, how));
+    }
+    if let (Some(desired), Some(before)) = (tags, &live.tags) {
+        diff_tags(before, desired, &mut changes);
+    }
+    changes
+}
+
+fn in_place(path: &str, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange {
+    FieldChange::new(path, live, desired, Takes::InPlace, how)
+}
+
+/// Returns what a key in its present state comes to. A key that someone has disabled or is about to delete is left alone:
+/// that was a decision, and enabling it again would undo it. Source of the states: "Key states of AWS KMS keys" in the AWS Key
+/// Management Service Developer Guide.
+pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Key> {
+    let state = live.facts.status.as_deref().unwrap_or("Enabled");
+    let id = live.facts.arn.as_deref().unwrap_or("KEY");
+    let (takes, how) = match state {
+        "Enabled" | "Updating" => return Settled::Compared { changes, repair },
+        "Creating" => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
+        "PendingDeletion" | "PendingReplicaDeletion" => (
+            Takes::NotPossible,
+            format!(
+                "what it encrypted is lost once it is deleted; to keep it: aws kms cancel-key-deletion --key-id {id} && \
+                 aws kms enable-key --key-id {id}"
+            ),
+        ),
+        "Disabled" => (
+            Takes::NotPossible,
+            format!(
+                "someone disabled it, and what it encrypts cannot be read; to undo that: aws kms enable-key --key-id {id}"
+            ),
+        ),
+        "PendingImport" => (
+            Takes::NotPossible,
+            String::from(
+                "it waits for key material, which is imported by hand: see ImportKeyMaterial in the KMS guide",
+            ),
+        ),
+        "Unavailable" => {
+            (Takes::NotPossible, String::from("its custom key store is disconnected: see it in the AWS console"))
+        }
+        _ => (Takes::NotPossible, String::from("see the key in the AWS console")),
+    };
+    let (before, after) = (FieldValue::words(state), FieldValue::words("Enabled"));
+    let mut all = vec![FieldChange::new("status", before, after, takes, &how)];
+    all.extend(changes);
+    Settled::Compared { changes: all, repair: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kind::document::PolicyDocument;
+    use crate::resource::{Facts, Tags};
+
+    fn policy(action: &str) -> PolicyDocument {
+        let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*" });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).into()
+    }
+
+    fn key() -> Key {
+        Key {
+            description: Some(String::from("Records")),
+            policy: Some(policy("kms:*")),
+            rotation: Some(Rotation::Days(180)),
+            multi_region: Some(false),
+            tags: Some(Tags::from([(String::from("team"), String::from("security"))])),
+        }
+    }
+
+    fn lines(changes: &[FieldChange]) -> Vec<String> {
+        let words = |value: &FieldValue| match value {
+            FieldValue::Absent => String::from("-"),
+            FieldValue::Words(words) => words.clone(),
+            FieldValue::Document(_) => String::from("document"),
+        };
+        let line = |change: &FieldChange| {
+            let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+            let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
+            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+        };
+        changes.iter().map(line).collect()
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Key), expected: &[&str]) {
+        let mut live = key();
+        change(&mut live);
+        assert_eq!(lines(&diff(&key(), &live)), expected);
+    }
+
+    #[test]
+    fn a_key_that_is_as_desired_has_no_difference() {
+        check(|_| {}, &[]);
+        check(|live| live.policy = Some(policy("KMS:*")), &[]);
+        assert_eq!(diff(&Key::default(), &key()), [], "what is not managed is not compared");
+    }
+
+    #[test]
+    fn each_field_is_compared() {
+        check(|live| live.description = Some(String::new()), &["description: - -> Records [InPlace]"]);
+        check(|live| live.policy = Some(policy("kms:Decrypt")), &["policy: document -> document [InPlace]"]);
+        check(|live| live.rotation = Some(Rotation::Off), &["rotation: off -> every 180 days [InPlace]"]);
+        check(
+            |live| live.rotation = Some(Rotation::Days(365)),
+            &["rotation: every 365 days -> every 180 days [InPlace]"],
+        );
+        check(|live| live.multi_region = Some(true), &["multi_region: true -> false [NewResource]"]);
+        check(|live| live.tags = Some(Tags::new()), &["tags.team: - -> security [InPlace]"]);
+    }
+
+    #[test]
+    fn turning_rotation_off_needs_consent() {
+        let off = Key { rotation: Some(Rotation::Off), ..key() };
+        assert_eq!(lines(&diff(&off, &key())), ["rotation: every 180 days -> off [InPlace, needs protection]"]);
+    }
+
+    #[test]
+    fn a_key_in_another_state_is_left_alone_and_says_what_to_do() {
+        let settled = |state: &str| {
+            let facts = Facts { status: Some(state.to_owned()), arn: Some(String::from("ARN")), ..Facts::default() };
+            let live = Live { state: key(), facts, gaps: Vec::new() };
+            let step = KeyStep::UntagKey { name: String::new(), key: String::new(), keys: Vec::new() };
+            match settle(&live, Vec::new(), vec![step]) {
+                Settled::Compared { changes, repair } => (changes, repair.len()),
+                Settled::Unfinished { .. } => panic!("{state}"),
+            }
+        };
+        for state in ["Enabled", "Updating"] {
+            assert_eq!(settled(state), (Vec::new(), 1), "{state}");
+        }
+        for (state, takes, words) in [
+            ("Creating", Takes::Time, "run again"),
+            ("Disabled", Takes::NotPossible, "aws kms enable-key --key-id ARN"),
+            ("PendingDeletion", Takes::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
+            ("PendingReplicaDeletion", Takes::NotPossible, "aws kms cancel-key-deletion --key-id ARN"),
+            ("PendingImport", Takes::NotPossible, "ImportKeyMaterial"),
+            ("Unavailable", Takes::NotPossible, "custom key store"),
+            ("Other", Takes::NotPossible, "console"),
+        ] {
+            let (changes, steps) = settled(state);
+            assert_eq!((changes.len(), steps, changes[0].takes), (1, 0, takes), "{state}");
+            assert!(changes[0].how.contains(words), "{state}: {}", changes[0].how);
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! A KMS key, which its alias identifies: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in
+//! `api`.
+
+mod api;
+mod create;
+mod diff;
+mod manifest;
+mod steps;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::document::PolicyDocument;
+use super::permission::{On, Permission, Place, Purpose};
+use super::section::{Resolver, SectionReader};
+use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
+use crate::change::FieldChange;
+use crate::document::Entry;
+use crate::resource::call::{CallError, Operation, operation};
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
+
+pub use api::{KeyApi, resolve_alias};
+pub use manifest::KeySection;
+pub use steps::KeyStep;
+
+// The paces are those of "Request quotas" in the AWS Key Management Service Developer Guide; where it allows hundreds of calls
+// a second, a share of them.
+pub const DESCRIBE_KEY: Operation = operation!("kms", "DescribeKey", 100.0, 100.0);
+const GET_KEY_POLICY: Operation = operation!("kms", "GetKeyPolicy", 100.0, 100.0);
+const GET_KEY_ROTATION_STATUS: Operation = operation!("kms", "GetKeyRotationStatus", 100.0, 100.0);
+const LIST_RESOURCE_TAGS: Operation = operation!("kms", "ListResourceTags", 100.0, 100.0);
+const LIST_KEYS: Operation = operation!("kms", "ListKeys", 50.0, 50.0);
+const LIST_ALIASES: Operation = operation!("kms", "ListAliases", 50.0, 50.0);
+const CREATE_KEY: Operation = operation!("kms", "CreateKey", 5.0, 5.0);
+const CREATE_ALIAS: Operation = operation!("kms", "CreateAlias", 5.0, 5.0);
+const UPDATE_KEY_DESCRIPTION: Operation = operation!("kms", "UpdateKeyDescription", 5.0, 5.0);
+const PUT_KEY_POLICY: Operation = operation!("kms", "PutKeyPolicy", 15.0, 15.0);
+const ENABLE_KEY_ROTATION: Operation = operation!("kms", "EnableKeyRotation", 15.0, 15.0);
+const DISABLE_KEY_ROTATION: Operation = operation!("kms", "DisableKeyRotation", 5.0, 5.0);
+const TAG_RESOURCE: Operation = operation!("kms", "TagResource", 10.0, 10.0);
+const UNTAG_RESOURCE: Operation = operation!("kms", "UntagResource", 5.0, 5.0);
+
+/// A key, live or desired; `None` is "not managed" in the one and "not read" in the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// A new key without one has AWS's own: the account's IAM policies decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyDocument>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<Rotation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_region: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
+}
+
+/// Whether AWS makes new key material by itself, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    Off,
+    /// However often. Only ever wanted: AWS answers with the days.
+    On,
+    Days(u16),
+}
+
+impl Rotation {
+    /// Returns it in words.
+    fn words(self) -> String {
+        match self {
+            Self::Off => String::from("off"),
+            Self::On => String::from("on"),
+            Self::Days(days) => format!("every {days} days"),
+        }
+    }
+
+    /// Returns whether a live rotation is as this one wants it.
+    fn fits(self, live: Self) -> bool {
+        self == live || (self == Self::On && live != Self::Off)
+    }
+}
+
+/// Returns the key that an alias leads to, as what IAM allows something on. Source: "Use aliases to control access to KMS keys"
+/// in the AWS Key Management Service Developer Guide.
+pub fn on_alias(place: &Place, alias: &str) -> On {
+    On::Those {
+        resources: vec![place.arn("kms", "key/*")],
+        condition: json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": [alias] } }),
+    }
+}
+
+impl Kind for Key {
+    type Section = KeySection;
+    type Step = KeyStep;
+    type Api = KeyApi;
+
+    const ABOUT: About = About {
+        section: "keys",
+        id: "key",
+        noun: "key",
+        service: "KMS",
+        statement: "Key",
+        shares_statements: false,
+        provisions: "Provisioning",
+        heading: "KMS keys",
+        site: Site::Region,
+        shown: Shown::ByLabel,
+        unmanaged: "Unmanaged keys (not in the manifest; never deleted)",
+        // Creations take turns, and everything else is one short call, paced by its quota.
+        concurrency: 16,
+        batch: 1,
+        shows_layout: true,
+    };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<KeySection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &KeySection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn referred_as(key: &str, section: &KeySection) -> Option<String> {
+        Some(manifest::alias(key, section))
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySection) -> Option<Desired<Self>> {
+        Some(manifest::resolve(resolver, key, section))
+    }
+
+    fn section_of(desired: &Desired<Self>) -> KeySection {
+        manifest::section_of(desired)
+    }
+
+    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+        let policy = desired.managed.policy.as_ref().map(PolicyDocument::to_json);
+        desired.origin.clone().zip(policy).into_iter().collect()
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        self.tags.as_ref()
+    }
+
+    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+        let problem = format!("sentinel deletes no key, and so not the one of \"{name}\"");
+        Err(Invalid::new(problem, "what a key encrypted is lost with it: schedule its deletion in AWS"))
+    }
+
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> KeyApi {
+        KeyApi::new(config, pacer)
+    }
+
+    fn reads(desired: &Desired<Self>) -> Vec<Operation> {
+        steps::reads(desired)
+    }
+
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+        match operation {
+            CREATE_KEY | LIST_KEYS | LIST_ALIASES => On::Any,
+            // The alias is not that of the key yet, whose ID is not known before it is there.
+            CREATE_ALIAS => On::Resources(vec![place.arn("kms", &desired.name), place.arn("kms", "key/*")]),
+            // The same holds for the tags that a key is created with.
+            TAG_RESOURCE => On::Resources(vec![place.arn("kms", "key/*")]),
+            _ => on_alias(place, &desired.name),
+        }
+    }
+
+    fn looks_for_more(_: &Place, _: &str, _: Purpose) -> Vec<Permission> {
+        let (statement, operations) = (String::from("SentinelKeyPrune"), vec![LIST_ALIASES]);
+        vec![Permission { statement, shared: true, operations, on: On::Any }]
+    }
+
+    async fn observe(api: &KeyApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
+        futures_util::future::join_all(batch.iter().map(|desired| api::observe(api, desired))).await
+    }
+
+    async fn owned(_: &KeyApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        // The tags of a key are read with it.
+        None
+    }
+
+    async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
+        api::unlisted(api, search).await
+    }
+
+    async fn execute(api: &KeyApi, step: &KeyStep, _: Waiting) -> Result<StepOutcome, CallError> {
+        api::execute(api, step).await
+    }
+
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+        diff::changes(desired, live)
+    }
+
+    fn create(desired: &Desired<Self>) -> Vec<KeyStep> {
+        steps::create(desired)
+    }
+
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<KeyStep> {
+        steps::repair(desired, live, changes)
+    }
+
+    fn delete(_: &Desired<Self>, _: &Facts) -> Vec<KeyStep> {
+        // What a key encrypted is lost with it.
+        Vec::new()
+    }
+
+    fn settle(_: &Desired<Self>, live: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Self> {
+        diff::settle(live, changes, repair)
+    }
+
+    fn seen(live: &Live<Self>) -> Fields {
+        seen(live)
+    }
+
+    fn opposite(desired: &Desired<Self>) -> Live<Self> {
+        steps::opposite(desired)
+    }
+
+    fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        let of_key = |layout: &Option<&Self>| {
+            let rotation = layout.is_some_and(|layout| layout.rotation.is_some());
+            let policy = layout.is_some_and(|layout| layout.policy.is_some());
+            1 + usize::from(rotation) + usize::from(policy)
+        };
+        layouts.iter().map(of_key).sum()
+    }
+
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, KeySection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn layout(state: &Self) -> Vec<(String, String)> {
+        layout(state)
+    }
+
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+        state.rotation.map(|rotation| (String::from("rotation"), rotation.words())).into_iter().collect()
+    }
+
+    fn is_drawn(setting: &str) -> bool {
+        setting == "rotation"
+    }
+}
+
+/// Returns what was seen of a key. An alias can be given to another key, and the ARN tells.
+fn seen(live: &Live<Key>) -> Fields {
+    let Key { description, policy, rotation, multi_region, tags } = &live.state;
+    let seen = [
+        ("key", live.facts.arn.clone()),
+        ("status", live.facts.status.clone()),
+        ("description", description.clone()),
+        ("policy", policy.as_ref().map(|policy| digest(&policy.pretty()))),
+        ("rotation", rotation.map(Rotation::words)),
+        ("multi_region", multi_region.map(|flag| flag.to_string())),
+        ("tags", tags.as_ref().map(tag_words)),
+    ];
+    seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?))).collect()
+}
+
+/// Returns what a key is created with, setting by setting.
+fn layout(state: &Key) -> Vec<(String, String)> {
+    let Key { description, policy, rotation, multi_region, tags } = state;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
+    let policy = match policy.as_ref().map(PolicyDocument::statements) {
+        None => String::from("AWS's default: the account's IAM policies decide"),
+        Some(1) => String::from("1 statement"),
+        Some(count) => format!("{count} statements"),
+    };
+    lines.push((String::from("policy"), policy));
+    lines.extend(rotation.map(|rotation| (String::from("rotation"), rotation.words())));
+    lines.extend(multi_region.filter(|on| *on).map(|on| (String::from("multi_region"), on.to_string())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines
+}
+
+/// What an alias begins with.
+const ALIAS: &str = "alias/";
+/// The most characters of an alias, and of a description. Source: CreateAlias and CreateKey in the AWS Key Management Service
+/// API Reference.
+const ALIAS_LIMIT: usize = 256;
+const DESCRIPTION_LIMIT: usize = 8192;
+/// The most bytes of a key policy. Source: "Resource quotas" in the AWS Key Management Service Developer Guide.
+const POLICY_LIMIT: usize = 32 * 1024;
+/// The shortest and the longest time between rotations, in days. Source: EnableKeyRotation in the API reference.
+const ROTATION_DAYS: std::ops::RangeInclusive<u16> = 90..=2560;
+
+/// Checks the alias of a key of one's own. Source: CreateAlias in the AWS Key Management Service API Reference.
+pub fn check_alias(alias: &str) -> Result<(), Invalid> {
+    let example = "write alias/ and letters, digits, / _ -: \"alias/records\"";
+    let Some(name) = alias.strip_prefix(ALIAS) else {
+        return Err(Invalid::new(format!("the alias \"{alias}\" does not begin with alias/"), example));
+    };
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "/_-".contains(letter);
+    if name.is_empty() || !name.chars().all(allowed) {
+        return Err(Invalid::new(format!("\"{alias}\" is not an alias KMS takes"), example));
+    }
+    if alias.len() > ALIAS_LIMIT {
+        let problem = format!("the alias has {} characters", alias.len());
+        return Err(Invalid::new(problem, "KMS takes 256 at most, with alias/ before the name"));
+    }
+    if name.starts_with("aws/") {
+        let help = "AWS keeps aliases that begin with alias/aws/ for its own keys; choose another name";
+        return Err(Invalid::new(format!("the alias \"{alias}\" is reserved"), help));
+    }
+    Ok(())
+}
+
+fn check_description(description: &str) -> Result<(), Invalid> {
+    let count = description.chars().count();
+    if count > DESCRIPTION_LIMIT {
+        return Err(Invalid::new(format!("the description has {count} characters"), "KMS takes 8,192 at most"));
+    }
+    Ok(())
+}
+
+/// Checks a key policy: beside what every policy needs, KMS needs a principal in each statement, and a statement without
+/// `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
+fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
+    let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
+    for (index, statement) in statements.iter().enumerate() {
+        let number = index + 1;
+        let lacks = |one: &str, other: &str| statement[one].is_null() && statement[other].is_null();
+        if lacks("Principal", "NotPrincipal") {
+            let problem = format!("statement {number} of the policy has no Principal");
+            return Err(Invalid::new(
+                problem,
+                "add \"Principal\": { \"AWS\": … }; a key policy needs one in each statement",
+            ));
+        }
+        if lacks("Resource", "NotResource") {
+            let problem = format!("statement {number} of the policy has no Resource, and therefore no effect");
+            return Err(Invalid::new(problem, "add \"Resource\": \"*\", which in a key policy is the key itself"));
+        }
+    }
+    let size = policy.to_json().len();
+    if size > POLICY_LIMIT {
+        return Err(Invalid::new(format!("the policy has {size} bytes"), "a key policy has 32 KB at most: shorten it"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_follows_kms_rules() {
+        for good in ["alias/a", "alias/app/records_2-x", "alias/awsome", &format!("alias/{}", "x".repeat(250))] {
+            assert_eq!(check_alias(good), Ok(()), "{good}");
+        }
+        let long = format!("alias/{}", "x".repeat(251));
+        for bad in ["", "records", "alias/", "alias/a b", "alias/a:b", "alias/é", "alias/aws/x", "Alias/x", &long] {
+            assert!(check_alias(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn a_key_policy_needs_a_principal_and_a_resource() {
+        let check = |statement: serde_json::Value| {
+            let text = serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+            check_policy(&PolicyDocument::parse(&text).unwrap()).map_err(|invalid| invalid.problem)
+        };
+        let whole = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*" });
+        assert_eq!(check(whole.clone()), Ok(()));
+        for (element, problem) in [
+            ("Principal", "statement 1 of the policy has no Principal"),
+            ("Resource", "statement 1 of the policy has no Resource, and therefore no effect"),
+        ] {
+            let mut part = whole.clone();
+            part.as_object_mut().unwrap().remove(element);
+            assert_eq!(check(part), Err(String::from(problem)));
+        }
+        let mut long = whole;
+        long["Sid"] = serde_json::json!("x".repeat(POLICY_LIMIT));
+        assert!(check(long).unwrap_err().starts_with("the policy has 328"));
+    }
+
+    #[test]
+    fn rotation_that_is_only_to_be_on_may_have_any_period() {
+        let live = [Rotation::Off, Rotation::Days(90), Rotation::Days(365)];
+        assert_eq!(live.map(|live| Rotation::On.fits(live)), [false, true, true]);
+        assert_eq!(live.map(|live| Rotation::Days(365).fits(live)), [false, false, true]);
+        assert_eq!(live.map(|live| Rotation::Off.fits(live)), [true, false, false]);
+    }
+}

@@ -1,0 +1,271 @@
+//! The steps that bring a key to what it should be.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CREATE_ALIAS, CREATE_KEY, DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, GET_KEY_POLICY,
+    GET_KEY_ROTATION_STATUS, Key, LIST_ALIASES, LIST_KEYS, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE,
+    UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
+};
+use crate::change::{Consent, FieldChange, Takes};
+use crate::kind::document::PolicyDocument;
+use crate::kind::{Desired, KindStep};
+use crate::resource::call::Operation;
+use crate::resource::{Facts, Live, Tags};
+
+/// One call that changes a key. Its name is the alias, and the key is named by its ARN where the plan saw it: the alias can be given to
+/// another key, which is then left alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum KeyStep {
+    /// Creates a key and gives it the alias; expects that there is no such alias. Ends once the alias leads to the key.
+    CreateKey { name: String, key: Box<Key> },
+    /// Sets the description.
+    SetKeyDescription { name: String, key: String, description: String },
+    /// Replaces the key policy.
+    PutKeyPolicy { name: String, key: String, policy: PolicyDocument },
+    /// Turns rotation on or off, or changes its period.
+    SetKeyRotation {
+        name: String,
+        /// Nothing for the key that is created just before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        rotation: Rotation,
+    },
+    /// Sets these tags and leaves all others.
+    TagKey { name: String, key: String, tags: Tags },
+    /// Removes the tags of these keys.
+    UntagKey { name: String, key: String, keys: Vec<String> },
+}
+
+impl KindStep for KeyStep {
+    fn operations(&self) -> &'static [Operation] {
+        match self {
+            // The lists are for an answer that was lost. Tags given with a creation take the permission of their own.
+            Self::CreateKey { key, .. } => match key.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+                true => {
+                    &[CREATE_KEY, CREATE_ALIAS, TAG_RESOURCE, LIST_KEYS, LIST_ALIASES, LIST_RESOURCE_TAGS, DESCRIBE_KEY]
+                }
+                false => &[CREATE_KEY, CREATE_ALIAS, LIST_KEYS, LIST_ALIASES, LIST_RESOURCE_TAGS, DESCRIBE_KEY],
+            },
+            Self::SetKeyDescription { .. } => &[UPDATE_KEY_DESCRIPTION, DESCRIBE_KEY],
+            Self::PutKeyPolicy { .. } => &[PUT_KEY_POLICY, DESCRIBE_KEY],
+            Self::SetKeyRotation { rotation: Rotation::Off, .. } => &[DISABLE_KEY_ROTATION, DESCRIBE_KEY],
+            Self::SetKeyRotation { .. } => &[ENABLE_KEY_ROTATION, DESCRIBE_KEY],
+            Self::TagKey { .. } => &[TAG_RESOURCE, DESCRIBE_KEY],
+            Self::UntagKey { .. } => &[UNTAG_RESOURCE, DESCRIBE_KEY],
+        }
+    }
+
+    fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::SetKeyRotation { rotation: Rotation::Off, .. } => Some(Consent::Protection),
+            Self::CreateKey { .. }
+            | Self::SetKeyDescription { .. }
+            | Self::PutKeyPolicy { .. }
+            | Self::SetKeyRotation { .. }
+            | Self::TagKey { .. }
+            | Self::UntagKey { .. } => None,
+        }
+    }
+
+    fn describe(&self) -> String {
+        let words = match self {
+            Self::CreateKey { .. } => "creating",
+            Self::SetKeyDescription { .. } => "changing the description",
+            Self::PutKeyPolicy { .. } => "replacing the key policy",
+            Self::SetKeyRotation { rotation: Rotation::Off, .. } => "disabling rotation",
+            Self::SetKeyRotation { .. } => "enabling rotation",
+            Self::TagKey { .. } => "tagging",
+            Self::UntagKey { .. } => "removing tags",
+        };
+        words.to_owned()
+    }
+
+    /// Returns how long AWS works on it: a new alias is seen everywhere within seconds. Source: "AWS KMS eventual consistency"
+    /// in the AWS Key Management Service Developer Guide.
+    fn time(&self) -> (Duration, Duration) {
+        match self {
+            Self::CreateKey { .. } => (Duration::from_secs(1), Duration::from_secs(5)),
+            _ => (Duration::ZERO, Duration::from_secs(1)),
+        }
+    }
+
+    fn follows_creation(&self) -> bool {
+        matches!(self, Self::SetKeyRotation { key: None, .. })
+    }
+}
+
+/// Returns the operations that observing this key calls.
+pub(super) fn reads(desired: &Desired<Key>) -> Vec<Operation> {
+    let Key { description: _, policy, rotation, multi_region: _, tags } = &desired.managed;
+    let mut operations = vec![DESCRIBE_KEY];
+    operations.extend(policy.as_ref().map(|_| GET_KEY_POLICY));
+    operations.extend(rotation.map(|_| GET_KEY_ROTATION_STATUS));
+    operations.extend((tags.is_some() || desired.adopt).then_some(LIST_RESOURCE_TAGS));
+    operations
+}
+
+/// Returns the steps that create the key. `CreateKey` carries all but rotation.
+pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
+    let name = || desired.name.clone();
+    let key = Box::new(Key { rotation: None, ..desired.initial.clone() });
+    let mut steps = vec![KeyStep::CreateKey { name: name(), key }];
+    if let Some(rotation) = desired.initial.rotation.filter(|rotation| *rotation != Rotation::Off) {
+        steps.push(KeyStep::SetKeyRotation { name: name(), key: None, rotation });
+    }
+    steps
+}
+
+/// Returns the steps that make the differences go away, as far as AWS can do that in place: what protects first, and what
+/// gives up protection last.
+pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange]) -> Vec<KeyStep> {
+    let name = || desired.name.clone();
+    let key = || live.facts.arn.clone().unwrap_or_default();
+    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let Key { description, policy, rotation, multi_region: _, tags } = &desired.managed;
+    let mut steps = Vec::new();
+    let rotate = |rotation: Rotation| KeyStep::SetKeyRotation { name: name(), key: Some(key()), rotation };
+    let rotation = rotation.filter(|_| differs("rotation"));
+    steps.extend(rotation.filter(|rotation| *rotation != Rotation::Off).map(rotate));
+    let mut set = desired.owner_tags(&live.facts);
+    let mut gone = Vec::new();
+    if let (Some(wanted), Some(before)) = (tags, &live.state.tags) {
+        let differing = wanted.iter().filter(|(key, value)| before.get(*key) != Some(*value));
+        set.extend(differing.map(|(key, value)| (key.clone(), value.clone())));
+        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+    }
+    if !set.is_empty() {
+        steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
+    }
+    if !gone.is_empty() {
+        steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
+    }
+    if let Some(description) = description.clone().filter(|_| differs("description")) {
+        steps.push(KeyStep::SetKeyDescription { name: name(), key: key(), description });
+    }
+    if let Some(policy) = policy.clone().filter(|_| differs("policy")) {
+        steps.push(KeyStep::PutKeyPolicy { name: name(), key: key(), policy });
+    }
+    steps.extend(rotation.filter(|rotation| *rotation == Rotation::Off).map(rotate));
+    steps
+}
+
+/// Returns a live key that differs from what is managed in every way that can be repaired, so that what any repair may take
+/// is known without a look at AWS.
+pub(super) fn opposite(desired: &Desired<Key>) -> Live<Key> {
+    let Key { description, policy, rotation, multi_region, tags } = &desired.managed;
+    let other_rotation = |rotation: &Rotation| match rotation {
+        Rotation::Off => Rotation::Days(365),
+        Rotation::On | Rotation::Days(_) => Rotation::Off,
+    };
+    let state = Key {
+        description: description.as_ref().map(|text| format!("not {text}")),
+        policy: policy.as_ref().map(|_| PolicyDocument::from_aws("another")),
+        rotation: rotation.as_ref().map(other_rotation),
+        multi_region: *multi_region,
+        tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::diff::changes;
+    use super::*;
+    use crate::kind::{Address, KindId};
+    use crate::resource::OWNER;
+
+    fn owned((key, value): (&str, &str)) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    fn desired() -> Desired<Key> {
+        let managed = Key {
+            description: Some(String::from("Records")),
+            policy: Some(json!({ "Statement": [] }).into()),
+            rotation: Some(Rotation::Days(180)),
+            multi_region: Some(false),
+            tags: Some(Tags::from([("team", "x")].map(owned))),
+        };
+        let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", managed);
+        Desired { ownership: Some(String::from("managed-by")), ..desired }
+    }
+
+    fn told(steps: &[KeyStep]) -> Vec<String> {
+        let told = |step: &KeyStep| {
+            let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
+            format!("{}: {}", step.describe(), names.join(" "))
+        };
+        steps.iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_creation_carries_everything_but_rotation() {
+        let with_tags = "creating: CreateKey CreateAlias TagResource ListKeys ListAliases ListResourceTags DescribeKey";
+        let without = "creating: CreateKey CreateAlias ListKeys ListAliases ListResourceTags DescribeKey";
+        let rotation = "enabling rotation: EnableKeyRotation DescribeKey";
+        assert_eq!(told(&create(&desired())), [with_tags, rotation]);
+        let mut bare = desired();
+        (bare.initial.tags, bare.initial.rotation) = (None, Some(Rotation::Off));
+        assert_eq!(told(&create(&bare)), [without]);
+        let KeyStep::CreateKey { key, .. } = &create(&desired())[0] else { panic!() };
+        assert_eq!(key.rotation, None);
+        assert!(create(&desired())[1].follows_creation());
+    }
+
+    #[test]
+    fn the_opposite_of_a_key_takes_every_kind_of_repair() {
+        let wanted = Desired { adopt: true, ..desired() };
+        let live = opposite(&wanted);
+        let steps = repair(&wanted, &live, &changes(&wanted, &live));
+        let expected = [
+            "enabling rotation: EnableKeyRotation DescribeKey",
+            "tagging: TagResource DescribeKey",
+            "removing tags: UntagResource DescribeKey",
+            "changing the description: UpdateKeyDescription DescribeKey",
+            "replacing the key policy: PutKeyPolicy DescribeKey",
+        ];
+        assert_eq!(told(&steps), expected);
+        let KeyStep::TagKey { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
+    }
+
+    #[test]
+    fn rotation_is_turned_off_last_and_with_consent() {
+        let mut wanted = desired();
+        wanted.managed.rotation = Some(Rotation::Off);
+        let live = opposite(&wanted);
+        let steps = repair(&wanted, &live, &changes(&wanted, &live));
+        let last = steps.last().unwrap();
+        assert_eq!((last.describe().as_str(), last.needs()), ("disabling rotation", Some(Consent::Protection)));
+        assert!(steps[..steps.len() - 1].iter().all(|step| step.needs().is_none()));
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_managed() {
+        let names = |managed: Key, adopt| -> Vec<&str> {
+            reads(&Desired { adopt, managed, ..desired() }).iter().map(|operation| operation.name).collect()
+        };
+        assert_eq!(names(Key::default(), false), ["DescribeKey"]);
+        assert_eq!(names(Key::default(), true), ["DescribeKey", "ListResourceTags"]);
+        let all = ["DescribeKey", "GetKeyPolicy", "GetKeyRotationStatus", "ListResourceTags"];
+        assert_eq!(names(desired().managed, false), all);
+    }
+
+    #[test]
+    fn a_step_reads_back_as_it_was_written() {
+        let wanted = Desired { adopt: true, ..desired() };
+        let live = opposite(&wanted);
+        let mut steps = repair(&wanted, &live, &changes(&wanted, &live));
+        steps.extend(create(&wanted));
+        for step in steps {
+            let text = serde_json::to_string(&crate::kind::Step::Key(step.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<crate::kind::Step>(&text).unwrap(), crate::kind::Step::Key(step));
+        }
+    }
+}
