@@ -401,6 +401,7 @@ registry::kinds! {
     profiles: Policy = policy_parameter::PolicyParameter;
     tables: Table = table::Table;
     keys: Key = key::Key;
+    topics: Topic = topic::Topic;
 }
 
 #[cfg(test)]

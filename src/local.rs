@@ -1,4 +1,4 @@
-//! The embedded AWS behind `--local`: STS, Parameter Store, DynamoDB and KMS in this process, on SQLite files.
+//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS and DynamoDB in this process, on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
 //! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
@@ -11,6 +11,7 @@ mod folder;
 mod iam;
 mod kms;
 mod server;
+mod sns;
 mod ssm;
 mod store;
 mod sts;
@@ -163,6 +164,7 @@ impl LocalAws {
     /// Answers one request.
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
+            None if request.service == "sns" => Ok(self.sns(request)),
             None => Ok(sts::answer(request, self.0.clock, &self.1)),
             Some((service, operation)) => self.region(request).and_then(|region| {
                 iam::authorize(&self.1, &region, (service, operation), request)?;
@@ -175,6 +177,14 @@ impl LocalAws {
             }),
         };
         result.unwrap_or_else(Answer::from)
+    }
+
+    /// Answers a request to SNS, whose refusals are XML.
+    fn sns(&self, request: &Request) -> Answer {
+        let region = self.open_region(request.account(), &request.region);
+        let region = region.as_deref().map_err(|error| answer::Refusal::internal(error));
+        let allowed = region.and_then(|region| iam::authorize_sns(&self.1, region, request).map(|()| region));
+        sns::answer(allowed, request)
     }
 
     /// Opens a region's store, so that one that cannot be opened is known before anything depends on it.

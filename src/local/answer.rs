@@ -1,5 +1,7 @@
 //! Requests and answers, as they go over the wire.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::sts::Identity;
@@ -7,8 +9,10 @@ use super::sts::Identity;
 /// A request, reduced to what decides its answer.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS, which speaks another protocol.
+    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS and SNS, which speak the Query protocol.
     pub target: String,
+    /// The service the request was signed for, such as `sns`; empty where it was not signed.
+    pub service: String,
     /// The region the request was signed for.
     pub region: String,
     /// The access key it was signed with.
@@ -23,7 +27,8 @@ impl Request {
         let mut scope = authorization.split("Credential=").nth(1).unwrap_or_default().split('/');
         let key = scope.next().unwrap_or_default().to_owned();
         let region = scope.nth(1).unwrap_or("us-east-1").to_owned();
-        Self { target, region, key, body }
+        let service = scope.next().unwrap_or_default().to_owned();
+        Self { target, service, region, key, body }
     }
 
     /// Returns the account it is for: that of the role whose credentials it was signed with, or the default one.
@@ -31,7 +36,7 @@ impl Request {
         Identity::of(&self.key).account
     }
 
-    /// Returns the operation: of STS's own protocol, the one its form names.
+    /// Returns the operation: of the Query protocol, the one its form names.
     pub fn operation(&self) -> String {
         match self.target.rsplit_once('.') {
             Some((_, operation)) => operation.to_owned(),
@@ -39,7 +44,12 @@ impl Request {
         }
     }
 
-    /// Returns a field of a form, which is what STS takes.
+    /// Returns a form's fields, which is what the Query protocol takes.
+    pub(super) fn form(&self) -> Form {
+        form_urlencoded::parse(&self.body).map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+    }
+
+    /// Returns a field of a form.
     pub fn field(&self, name: &str) -> Option<String> {
         form_urlencoded::parse(&self.body).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
@@ -63,6 +73,71 @@ impl Answer {
         let body = json!({ "__type": code, "message": message });
         Self { status, ..Self::json(&body) }
     }
+}
+
+/// The fields of a form.
+pub(super) type Form = BTreeMap<String, String>;
+
+/// A refusal of a service that speaks the Query protocol.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    status: u16,
+    code: String,
+    message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { status: 400, code: code.to_owned(), message: message.into() }
+    }
+
+    pub(super) fn internal(message: &str) -> Self {
+        Self::new("InternalError", message).with_status(500)
+    }
+
+    pub(super) fn with_status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::internal(failure.body["message"].as_str().unwrap_or_default())
+    }
+}
+
+impl From<rusqlite::Error> for Refusal {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::internal(&error.to_string())
+    }
+}
+
+/// Returns text as XML shows it.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+/// Returns an element of XML that holds text.
+pub(super) fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>", escaped(text))
+}
+
+/// Returns the answer of a service that speaks the Query protocol; `has_result` is whether the operation answers with anything.
+pub(super) fn query(operation: &str, space: &str, result: Result<String, Refusal>, has_result: bool) -> Answer {
+    let (status, body) = match result {
+        Ok(result) => {
+            let result = if has_result { format!("<{operation}Result>{result}</{operation}Result>") } else { String::new() };
+            let metadata = "<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata>";
+            (200, format!("<{operation}Response xmlns=\"{space}\">{result}{metadata}</{operation}Response>"))
+        }
+        Err(Refusal { status, code, message }) => {
+            let kind = if status >= 500 { "Receiver" } else { "Sender" };
+            let (code, message) = (element("Code", &code), element("Message", &message));
+            let error = format!("<Error><Type>{kind}</Type>{code}{message}</Error><RequestId>local</RequestId>");
+            (status, format!("<ErrorResponse xmlns=\"{space}\">{error}</ErrorResponse>"))
+        }
+    };
+    Answer { status, content_type: "text/xml", body: body.into_bytes() }
 }
 
 /// A refusal, as AWS words it.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::Region;
-use super::answer::{Failure, Request};
+use super::answer::{Failure, Refusal, Request};
 use super::sts::Identity;
 use document::Document;
 use evaluate::{Ask, Caller, Verdict, decide};
@@ -92,9 +92,19 @@ pub(super) fn authorize(
     let asks = match service {
         "AmazonSSM" => request::of_ssm(region, operation, &body),
         "DynamoDB_20120810" => request::of_dynamodb(region, operation, &body),
+        "TrentService" => request::of_kms(region, operation, &body),
+        // The service is not there either, and says so.
         _ => return Ok(()),
     };
     check(&caller, policies, &asks).map_err(|denial| Failure::new("AccessDeniedException", denial.message))
+}
+
+/// Refuses a request to SNS that the caller's policies do not allow.
+pub(super) fn authorize_sns(users: &Users, region: &Region, request: &Request) -> Result<(), Refusal> {
+    let Some((caller, policies)) = users.of(&Identity::of(&request.key)) else { return Ok(()) };
+    let asks = request::of_sns(region, &request.operation(), &request.form());
+    check(&caller, policies, &asks)
+        .map_err(|denial| Refusal::new("AuthorizationError", denial.message).with_status(403))
 }
 
 /// Refuses a request to STS that the caller's policies do not allow. The error is its code and message.

@@ -18,6 +18,7 @@ mod roles;
 mod saved;
 mod status;
 mod targets;
+mod topics;
 mod validate;
 mod wizard;
 

@@ -98,6 +98,11 @@ fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
         ("[keys.k]", "/$defs/key"),
         ("[tables.approvals.partition_key]", "/$defs/attribute"),
         ("[tables.approvals.indexes.an-index]", "/$defs/index"),
+        ("[topics.t]", "/$defs/topic"),
+        (
+            "[topics.t.subscriptions.s]\nprotocol = \"email\"\nendpoint = \"ops@example.com\"",
+            "/$defs/subscription",
+        ),
     ];
     for (head, place) in sections {
         let found = faults(&format!("{head}\nqqqqqqqq = 1\n"));
@@ -122,13 +127,23 @@ fn every_example_is_valid_under_the_schema_and_has_a_description_for_each_key() 
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
     }
     // An editor shows these.
-    for place in ["/properties/aws", "/$defs/target", "/$defs/profile", "/$defs/table", "/$defs/key"] {
+    for place in [
+        "/properties/aws",
+        "/$defs/target",
+        "/$defs/profile",
+        "/$defs/table",
+        "/$defs/key",
+        "/$defs/topic",
+        "/$defs/subscription",
+    ] {
         for (key, value) in schema("sentinel.schema.json").pointer(place).unwrap()["properties"].as_object().unwrap() {
             let described = value.get("description").is_some() || value.get("$ref").is_some();
             assert!(described, "{place}: {key} is not described");
         }
     }
 }
+
+const MAIL: &str = "protocol = \"email\"\nendpoint = \"ops@example.com\"\n";
 
 #[test]
 fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
@@ -175,6 +190,16 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
         ("[targets.a]\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\n".to_owned(), false),
         ("[targets.\"a b\"]\n".to_owned(), false),
         ("[targets.a]\nregion = \"eu-central-1\"\n".to_owned(), true),
+        ("[topics.t]\nname = \"a.b\"\n".to_owned(), false),
+        ("[topics.t]\nname = \"a.fifo\"\n".to_owned(), true),
+        ("[topics.t]\nkey = \"records\"\n".to_owned(), false),
+        ("[topics.t]\nkey = true\n".to_owned(), false),
+        ("[topics.t]\nkey = false\nsubscriptions = {}\n".to_owned(), true),
+        ("[topics.t.subscriptions.s]\nprotocol = \"email\"\n".to_owned(), false),
+        (format!("[topics.t.subscriptions.s]\n{MAIL}filter_policy = {{ a = [\"x\"] }}\n"), true),
+        (format!("[topics.t.subscriptions.s]\n{MAIL}filter_policy = []\n"), false),
+        (format!("[topics.t.subscriptions.s]\n{MAIL}raw = true\n"), false),
+        (format!("[topics.t.subscriptions.s]\n{MAIL}role = \"arn:aws:iam::123456789012:role/r\"\n"), false),
     ];
     for (text, valid) in manifests {
         assert_eq!(faults(&text).is_empty(), valid, "the parser:\n{text}");

@@ -19,9 +19,21 @@ pub struct Call {
     /// Such as `PutParameter`; `GetCallerIdentity` for STS.
     pub operation: String,
     pub body: Value,
+    /// Whether it is a call of SNS, whose answers are XML.
+    pub sns: bool,
 }
 
 impl Call {
+    /// Returns a refusal in the form that the service has.
+    pub fn refusal(&self, code: &str, message: &str) -> Answer {
+        if !self.sns {
+            return Answer::error(400, code, message);
+        }
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
+        let body = format!("<ErrorResponse>{error}<RequestId>test</RequestId></ErrorResponse>").into_bytes();
+        Answer { status: 400, content_type: "text/xml", body }
+    }
+
     pub fn writes(&self) -> bool {
         !["Get", "Describe", "List", "Query", "AssumeRole"].iter().any(|head| self.operation.starts_with(head))
     }
@@ -196,7 +208,7 @@ impl World {
     pub fn fail(&self, operation: &'static str, code: &'static str, matching: &'static str) {
         self.fault(move |call| {
             let matches = call.operation == operation && call.body.to_string().contains(matching);
-            matches.then(|| Answer::error(400, code, &format!("{code} by the test on {operation}")))
+            matches.then(|| call.refusal(code, &format!("{code} by the test on {operation}")))
         });
     }
 
@@ -251,6 +263,20 @@ impl World {
         }
     }
 
+    /// Makes one call of SNS behind the binary's back, and returns the XML of its answer.
+    #[track_caller]
+    pub fn sns(&self, action: &str, fields: &[(&str, &str)]) -> String {
+        let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request";
+        let headers = [("authorization", scope), ("content-type", "application/x-www-form-urlencoded")];
+        let fields = [&[("Action", action), ("Version", "2010-03-31")], fields].concat();
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let (status, answer) = http(&self.url, "POST /", &headers, body.as_bytes());
+        self.shared().calls.pop();
+        let answer = String::from_utf8(answer).unwrap();
+        assert_eq!(status, 200, "{action}: {answer}");
+        answer
+    }
+
     /// Returns the content of a parameter.
     #[track_caller]
     pub fn parameter(&self, name: &str) -> String {
@@ -271,6 +297,10 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     for call in calls {
         let body = &call.body;
         let ssm = call.operation.contains("Parameter") || !body["ResourceType"].is_null();
+        if call.sns {
+            asked.insert(sns_permission(call));
+            continue;
+        }
         let service = if ssm { "ssm" } else { "dynamodb" };
         let text = |field: &str| body[field].as_str().map(str::to_owned);
         let mut names: Vec<String> =
@@ -320,6 +350,15 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     asked
 }
 
+/// Returns what IAM would be asked for a call of SNS. A subscription has the ARN of its topic and a part of its own.
+fn sns_permission(call: &Call) -> (String, String) {
+    let text = |field: &str| call.body[field].as_str().map(str::to_owned);
+    let named = text("Name").map(|name| format!("arn:aws:sns:us-east-1:123456789012:{name}"));
+    let topic = text("SubscriptionArn").and_then(|arn| arn.rsplit_once(':').map(|(topic, _)| topic.to_owned()));
+    let resource = named.or(topic).or(text("TopicArn")).or(text("ResourceArn"));
+    (format!("sns:{}", call.operation), resource.unwrap_or_else(|| String::from("*")))
+}
+
 /// Waits for a process to end and returns all it said.
 pub fn finish(child: Child) -> Run {
     let output = child.wait_with_output().unwrap();
@@ -334,7 +373,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     let local = LocalAws::memory(rules);
     Arc::new(move |request: Request| {
         let operation = request.operation();
-        // Of STS's forms, the fields that a test may want to see.
+        // Of the forms of STS and SNS, the fields that a test may want to see.
         let form = || {
             [
                 "RoleArn",
@@ -344,12 +383,20 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
                 "DurationSeconds",
                 "SerialNumber",
                 "TokenCode",
+                "Name",
+                "TopicArn",
+                "ResourceArn",
+                "SubscriptionArn",
+                "Protocol",
+                "Endpoint",
+                "AttributeName",
+                "AttributeValue",
             ]
         };
         let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
             form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
         });
-        let call = Call { operation, body };
+        let call = Call { operation, body, sns: request.service == "sns" };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let local = local.with_users(shared.users.clone());
         shared.calls.push(call.clone());
@@ -378,6 +425,7 @@ fn forward(url: &str, request: &Request) -> Answer {
         Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
         Some("DynamoDB_20120810") => ("dynamodb", "application/x-amz-json-1.0"),
         Some("TrentService") => ("kms", "application/x-amz-json-1.1"),
+        _ if request.service == "sns" => ("sns", "application/x-www-form-urlencoded"),
         _ => ("sts", "application/x-www-form-urlencoded"),
     };
     let scope = format!(
@@ -387,7 +435,7 @@ fn forward(url: &str, request: &Request) -> Answer {
     let headers = [("x-amz-target", request.target.as_str()), ("authorization", &scope), ("content-type", kind)];
     let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let (status, body) = http(url, "POST /", &headers, &request.body);
-    Answer { status, content_type: if service == "sts" { "text/xml" } else { "application/x-amz-json-1.1" }, body }
+    Answer { status, content_type: if ["sts", "sns"].contains(&service) { "text/xml" } else { "application/x-amz-json-1.1" }, body }
 }
 
 /// Makes one call to an embedded AWS as a user, and returns its status and answer.

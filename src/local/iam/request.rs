@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::evaluate::{Ask, Known};
 use crate::local::Region;
+use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
 
 /// Returns a permission without condition keys of its own.
@@ -43,6 +44,38 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
         resources.iter().map(move |resource| ask(&region.name, action.clone(), resource.clone())).collect::<Vec<_>>()
     };
     actions.flat_map(of).collect()
+}
+
+/// Returns what a request to KMS takes. A key that is named by its alias is allowed as that key, whose ID the request does not
+/// tell; what is allowed of some keys only, by ID or by a condition, is therefore denied.
+pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
+    let key = body["KeyId"].as_str().or_else(|| body["TargetKeyId"].as_str());
+    let resource = match (operation, key) {
+        ("CreateKey" | "ListKeys" | "ListAliases", _) | (_, None) => String::from("*"),
+        (_, Some(arn)) if arn.starts_with("arn:") => arn.to_owned(),
+        (_, Some(alias)) if alias.starts_with("alias/") => region.arn("kms", "key/*"),
+        (_, Some(id)) => region.arn("kms", &format!("key/{id}")),
+    };
+    let alias = body["AliasName"].as_str().map(|alias| region.arn("kms", alias));
+    let tagged = operation == "CreateKey" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
+    let action = |name: &str| format!("kms:{name}");
+    let own = std::iter::once(resource).chain(alias).map(|on| ask(&region.name, action(operation), on));
+    own.chain(tagged.then(|| ask(&region.name, action("TagResource"), region.arn("kms", "key/*")))).collect()
+}
+
+/// Returns what a request to SNS takes: the topic is the resource, of its subscriptions, too.
+pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> {
+    let named = || form.get("Name").map(|name| region.arn("sns", name));
+    let arn = ["TopicArn", "ResourceArn"].into_iter().find_map(|field| form.get(field).cloned()).or_else(named);
+    // arn:aws:sns:REGION:ACCOUNT:TOPIC:ID
+    let of_subscription = || {
+        let arn = form.get("SubscriptionArn")?;
+        Some(arn.split(':').take(6).collect::<Vec<_>>().join(":"))
+    };
+    let resource = arn.or_else(of_subscription).unwrap_or_else(|| String::from("*"));
+    let tagged = operation == "CreateTopic" && form.keys().any(|field| field.starts_with("Tags."));
+    let actions = std::iter::once(operation).chain(tagged.then_some("TagResource"));
+    actions.map(|action| ask(&region.name, format!("sns:{action}"), resource.clone())).collect()
 }
 
 /// Returns what a request to DynamoDB takes. A transaction takes the permissions of its parts (Amazon DynamoDB Developer

@@ -1,0 +1,314 @@
+//! What is read of SNS: one topic, and the topics that the manifest does not name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use aws_sdk_sns::Client;
+use aws_types::SdkConfig;
+use futures_util::future::{self, OptionFuture};
+use serde_json::{Value, json};
+
+use super::steps::{
+    GET_SUBSCRIPTION_ATTRIBUTES, GET_TOPIC_ATTRIBUTES, LIST_SUBSCRIPTIONS, LIST_TOPIC_TAGS, LIST_TOPICS, has_attributes,
+};
+use super::{FilterScope, Subscription, Topic, TopicKey};
+use crate::kind::document::{PolicyDocument, parse_json};
+use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
+use crate::resource::call::{CallError, Class};
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Gap, Live, OWNER, Observed, Tags, take_owner};
+
+/// Makes the calls for topics.
+#[derive(Debug, Clone)]
+pub struct TopicApi {
+    pub(super) client: Client,
+    pub(super) pacer: Arc<Pacer>,
+    identity: Arc<Identity>,
+    region: String,
+}
+
+impl TopicApi {
+    /// Returns what makes calls over a connection. Makes no call.
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        Self { client: Client::new(config), pacer: Arc::clone(pacer), identity: Arc::clone(identity), region }
+    }
+
+    /// Returns the ARN of a topic of the caller's account.
+    pub(super) async fn arn(&self, name: &str) -> Result<String, CallError> {
+        let caller = self.identity.known().await?;
+        Ok(format!("arn:{}:sns:{}:{}:{name}", caller.partition(), self.region, caller.account))
+    }
+}
+
+/// Reads a topic: all that the manifest manages of it, side by side.
+pub(super) async fn observe(api: &TopicApi, desired: &Desired<Topic>) -> Observed<Topic> {
+    let managed = &desired.managed;
+    let arn = match api.arn(&desired.name).await {
+        Ok(arn) => arn,
+        Err(error) => return Observed::Unknown(Gap::new(None, &error)),
+    };
+    let subscriptions: OptionFuture<_> =
+        managed.subscriptions.as_ref().map(|wanted| read_subscriptions(api, &arn, wanted)).into();
+    let tags: OptionFuture<_> = (managed.tags.is_some() || desired.adopt).then(|| read_tags(api, &arn)).into();
+    let (attributes, subscriptions, tags) = future::join3(read_attributes(api, &arn), subscriptions, tags).await;
+    let mut state = match attributes {
+        Ok(attributes) => from_attributes(&attributes),
+        Err(error) if error.class == Class::NotFound => return Observed::Absent,
+        Err(error) => return Observed::Unknown(Gap::new(None, &error)),
+    };
+    let mut facts = Facts { arn: Some(arn), ..Facts::default() };
+    let mut gaps = Vec::new();
+    match subscriptions {
+        Some(Ok((found, more))) => {
+            state.subscriptions = Some(found);
+            gaps = more;
+        }
+        Some(Err(error)) => gaps.push(Gap::new(Some("subscriptions"), &error)),
+        None => {}
+    }
+    match tags {
+        Some(Ok(mut found)) => {
+            take_owner(&mut found, desired.ownership.as_deref(), &mut facts);
+            state.tags = Some(found);
+        }
+        Some(Err(error)) => gaps.push(Gap::new(Some("tags"), &error)),
+        None => {}
+    }
+    Observed::Present(Live { state, facts, gaps })
+}
+
+pub(super) type Attributes = HashMap<String, String>;
+
+pub(super) async fn read_attributes(api: &TopicApi, arn: &str) -> Result<Attributes, CallError> {
+    let call = || api.client.get_topic_attributes().topic_arn(arn).send();
+    Ok(api.pacer.call(GET_TOPIC_ATTRIBUTES, &[], call).await?.attributes.unwrap_or_default())
+}
+
+/// Returns the settings of a topic. SNS leaves out what was never set. The policy is always there: SNS gives a topic one that
+/// lets its own account do everything, and it is compared only where the manifest names another.
+pub(super) fn from_attributes(attributes: &Attributes) -> Topic {
+    let get = |name: &str| attributes.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    Topic {
+        fifo: Some(get("FifoTopic") == Some("true")),
+        content_based_deduplication: Some(get("ContentBasedDeduplication") == Some("true")),
+        display_name: Some(get("DisplayName").unwrap_or_default().to_owned()),
+        key: Some(get("KmsMasterKeyId").map_or(TopicKey::Off, |key| TopicKey::Kms(key.to_owned()))),
+        policy: Some(PolicyDocument::from_aws(get("Policy").unwrap_or_default())),
+        delivery_policy: Some(get("DeliveryPolicy").map_or_else(|| json!({}), json_of)),
+        subscriptions: None,
+        tags: None,
+    }
+}
+
+/// Returns a document that AWS answered with. One that is no JSON is kept as text, and differs from every other.
+fn json_of(text: &str) -> Value {
+    parse_json(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+pub(super) async fn read_tags(api: &TopicApi, arn: &str) -> Result<Tags, CallError> {
+    let call = || api.client.list_tags_for_resource().resource_arn(arn).send();
+    let answer = api.pacer.call(LIST_TOPIC_TAGS, &[], call).await?;
+    Ok(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())
+}
+
+/// The most pages of subscriptions that are read of one topic, of a hundred each: a topic may have millions.
+const PAGES: usize = 20;
+
+/// Lists the subscriptions of a topic, with their ARNs but none of their attributes.
+pub(super) async fn list_subscriptions(api: &TopicApi, arn: &str) -> Result<BTreeMap<String, Subscription>, CallError> {
+    let mut all: BTreeMap<String, Subscription> = BTreeMap::new();
+    let mut token: Option<String> = None;
+    for _ in 0..PAGES {
+        let call = || api.client.list_subscriptions_by_topic().topic_arn(arn).set_next_token(token.clone()).send();
+        let answer = api.pacer.call(LIST_SUBSCRIPTIONS, &[], call).await?;
+        for found in answer.subscriptions.unwrap_or_default().into_iter().filter_map(from_sdk) {
+            let known = all.entry(found.id()).or_insert_with(|| found.clone());
+            // One that is asked for again while it is confirmed is listed twice.
+            known.arn = known.arn.take().or(found.arn);
+        }
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+    let message = format!("it has more than {} subscriptions, which is more than are read", PAGES * 100);
+    Err(CallError::new(LIST_SUBSCRIPTIONS, Class::Rejected, message))
+}
+
+/// Returns a subscription of a list. In the place of its ARN there may be a word: `PendingConfirmation` before it is confirmed,
+/// `Deleted` for a while after it is gone. Source: Amazon SNS Developer Guide, "Confirm the subscription".
+fn from_sdk(found: aws_sdk_sns::types::Subscription) -> Option<Subscription> {
+    let arn = found.subscription_arn.filter(|arn| arn != "PendingConfirmation");
+    if arn.as_deref() == Some("Deleted") {
+        return None;
+    }
+    Some(Subscription {
+        protocol: found.protocol?,
+        endpoint: found.endpoint?,
+        filter_policy: None,
+        filter_policy_scope: None,
+        raw: None,
+        role: None,
+        arn: arn.filter(|arn| arn.starts_with("arn:")),
+    })
+}
+
+/// Reads the subscriptions of a topic, and the attributes of those of which the manifest manages any.
+async fn read_subscriptions(
+    api: &TopicApi,
+    arn: &str,
+    wanted: &BTreeMap<String, Subscription>,
+) -> Result<(BTreeMap<String, Subscription>, Vec<Gap>), CallError> {
+    let mut all = list_subscriptions(api, arn).await?;
+    let managed = all.values_mut().filter(|found| wanted.get(&found.id()).is_some_and(has_attributes));
+    let reads = managed.map(|found| async move {
+        let own = found.arn.clone()?;
+        match read_subscription(api, &own).await {
+            Ok(attributes) => add_attributes(found, &attributes),
+            // It went away in between, and is missing at the next look.
+            Err(error) if error.class == Class::NotFound => {}
+            Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.id())), &error)),
+        }
+        None
+    });
+    let gaps = future::join_all(reads).await.into_iter().flatten().collect();
+    Ok((all, gaps))
+}
+
+async fn read_subscription(api: &TopicApi, arn: &str) -> Result<Attributes, CallError> {
+    let call = || api.client.get_subscription_attributes().subscription_arn(arn).send();
+    Ok(api.pacer.call(GET_SUBSCRIPTION_ATTRIBUTES, &[], call).await?.attributes.unwrap_or_default())
+}
+
+fn add_attributes(found: &mut Subscription, attributes: &Attributes) {
+    let get = |name: &str| attributes.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    found.filter_policy = Some(get("FilterPolicy").map_or_else(|| json!({}), json_of));
+    let scope = get("FilterPolicyScope");
+    found.filter_policy_scope =
+        FilterScope::ALL.into_iter().find(|one| scope.is_none_or(|scope| one.as_str() == scope));
+    found.raw = Some(get("RawMessageDelivery") == Some("true"));
+    found.role = Some(get("SubscriptionRoleArn").unwrap_or_default().to_owned());
+}
+
+/// The most topics whose tags are read to find out who created them: SNS has no list of tagged topics, so that each takes a
+/// call, of which AWS allows ten a second.
+const TAGS_READ: usize = 100;
+
+/// Looks for topics that the manifest does not name.
+///
+/// All topics are listed, a hundred with a call, and the tags are read of those that the manifest does not name and the scope
+/// holds. Where these are too many, the rest counts as not created by this tool, and a gap says so.
+pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
+    let mut unlisted = Unlisted { kind: KindId::Topic, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
+    let what = Some("topics not in the manifest");
+    let names = match names(api).await {
+        Ok(names) => names,
+        Err(error) => {
+            unlisted.gaps.push(Gap::new(what, &error));
+            return unlisted;
+        }
+    };
+    let address = |name: &str| Address::new(KindId::Topic, name);
+    let within = |name: &String| !search.names(KindId::Topic, name) && (search.holds)(&address(name));
+    let mut names: Vec<String> = names.into_iter().filter(within).collect();
+    let rest = names.split_off(names.len().min(TAGS_READ));
+    if !rest.is_empty() {
+        let message = format!(
+            "the tags of {TAGS_READ} topics were read, and those of {} more were not: narrow the search with --only topics.NAME",
+            rest.len()
+        );
+        unlisted.gaps.push(Gap::new(what, &CallError::new(LIST_TOPIC_TAGS, Class::Rejected, message)));
+    }
+    let reads = names.iter().map(|name| async move {
+        let arn = api.arn(name).await?;
+        read_tags(api, &arn).await
+    });
+    let found = future::join_all(reads).await;
+    for (name, tags) in names.into_iter().zip(found) {
+        match tags {
+            Ok(tags) if tags.get(search.ownership).map(String::as_str) == Some(OWNER) => {
+                let ownership = Some(search.ownership.to_owned());
+                let desired = Desired::new(address(&name), name, Topic::default());
+                unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
+            }
+            Ok(_) => unlisted.unmanaged.push(name),
+            Err(error) if error.class == Class::NotFound => {}
+            Err(error) => {
+                // One line for all that fail in one way.
+                let gap = Gap::new(what, &error);
+                let known = unlisted.gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
+                unlisted.gaps.extend((!known).then_some(gap));
+                unlisted.unmanaged.push(name);
+            }
+        }
+    }
+    unlisted.unmanaged.extend(rest);
+    unlisted
+}
+
+/// Returns the names of all topics, in the order of their names.
+async fn names(api: &TopicApi) -> Result<Vec<String>, CallError> {
+    let mut names = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let call = || api.client.list_topics().set_next_token(token.clone()).send();
+        let answer = api.pacer.call(LIST_TOPICS, &[], call).await?;
+        let arns = answer.topics.unwrap_or_default().into_iter().filter_map(|topic| topic.topic_arn);
+        names.extend(arns.filter_map(|arn| arn.rsplit(':').next().map(str::to_owned)));
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            names.sort();
+            return Ok(names);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_sns_leaves_out_reads_as_what_it_does_then() {
+        let bare = from_attributes(&Attributes::new());
+        assert_eq!((bare.fifo, bare.key, bare.display_name), (Some(false), Some(TopicKey::Off), Some(String::new())));
+        let set = [("FifoTopic", "true"), ("KmsMasterKeyId", "alias/a"), ("DeliveryPolicy", "no JSON")];
+        let set = from_attributes(&set.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert_eq!((set.fifo, set.key), (Some(true), Some(TopicKey::Kms(String::from("alias/a")))));
+        assert_eq!(set.delivery_policy, Some(json!("no JSON")));
+    }
+
+    #[test]
+    fn a_word_in_the_place_of_an_arn_is_no_arn() {
+        let read = |arn: &str| {
+            let found =
+                aws_sdk_sns::types::Subscription::builder().protocol("email").endpoint("e").subscription_arn(arn);
+            from_sdk(found.build()).map(|found| found.arn)
+        };
+        assert_eq!(read("arn:aws:sns:r:1:t:id"), Some(Some(String::from("arn:aws:sns:r:1:t:id"))));
+        for pending in ["PendingConfirmation", "pending confirmation"] {
+            assert_eq!(read(pending), Some(None), "{pending}");
+        }
+        assert_eq!(read("Deleted"), None);
+    }
+
+    #[test]
+    fn a_scope_that_is_not_known_is_not_compared() {
+        let scope = |text: &str| {
+            let mut found = from_sdk(
+                aws_sdk_sns::types::Subscription::builder()
+                    .protocol("sqs")
+                    .endpoint("e")
+                    .subscription_arn("arn:s")
+                    .build(),
+            )
+            .unwrap();
+            add_attributes(&mut found, &[(String::from("FilterPolicyScope"), text.to_owned())].into());
+            found.filter_policy_scope
+        };
+        assert_eq!(scope(""), Some(FilterScope::MessageAttributes));
+        assert_eq!(scope("MessageBody"), Some(FilterScope::MessageBody));
+        assert_eq!(scope("Something"), None);
+    }
+}

@@ -1,0 +1,301 @@
+//! The pure difference between a topic and what it should be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Subscription, Topic, TopicKey, filter, words};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::document::{PolicyDocument, pretty};
+use crate::resource::diff_tags;
+
+const IN_PLACE: &str = "changed in place";
+
+/// Returns what differs in the fields that both sides have, in the order in which people read a topic.
+pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange> {
+    // No `..` here: a new field that nothing compares does not compile.
+    let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
+        managed;
+    let mut changes = Vec::new();
+    if let (Some(desired), Some(before)) = (fifo, &live.fifo)
+        && desired != before
+    {
+        let (before, after) = (FieldValue::words(words::on_off(*before)), FieldValue::words(words::on_off(*desired)));
+        let how = "AWS makes a topic FIFO when it is created, and never later";
+        changes.push(FieldChange::new("fifo", before, after, Takes::NewResource, how));
+    }
+    if let (Some(desired), Some(before)) = (content_based_deduplication, &live.content_based_deduplication)
+        && desired != before
+    {
+        let (before, after) = (words::on_off(*before), words::on_off(*desired));
+        changes.push(in_place("content_based_deduplication", before, after));
+    }
+    if let (Some(desired), Some(before)) = (display_name, &live.display_name)
+        && desired != before
+    {
+        changes.push(in_place("display_name", words::text(before), words::text(desired)));
+    }
+    if let (Some(desired), Some(before)) = (key, &live.key)
+        && !same_key(before, desired)
+    {
+        let change = in_place("key", words::key(before), words::key(desired));
+        // What is published from then on is not encrypted by a key of one's own.
+        changes.push(if *desired == TopicKey::Off { change.needing(Consent::Protection) } else { change });
+    }
+    if let (Some(desired), Some(before)) = (policy, &live.policy)
+        && desired != before
+    {
+        changes.push(diff_policy(before, desired));
+    }
+    if let (Some(desired), Some(before)) = (delivery_policy, &live.delivery_policy)
+        && desired != before
+    {
+        changes.push(document("delivery_policy", before, desired));
+    }
+    if let (Some(desired), Some(before)) = (subscriptions, &live.subscriptions) {
+        diff_subscriptions(before, desired, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (tags, &live.tags) {
+        diff_tags(before, desired, &mut changes);
+    }
+    changes
+}
+
+fn in_place(path: &str, live: impl Into<String>, desired: impl Into<String>) -> FieldChange {
+    FieldChange::new(path, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
+}
+
+fn diff_policy(live: &PolicyDocument, desired: &PolicyDocument) -> FieldChange {
+    let before = FieldValue::Document(Arc::from(live.pretty_beside(desired)));
+    let after = FieldValue::Document(Arc::from(desired.pretty()));
+    FieldChange::new("policy", before, after, Takes::InPlace, IN_PLACE)
+}
+
+fn document(path: &str, live: &Value, desired: &Value) -> FieldChange {
+    let side = |value: &Value| FieldValue::Document(Arc::from(pretty(value)));
+    FieldChange::new(path, side(live), side(desired), Takes::InPlace, IN_PLACE)
+}
+
+/// Returns whether two names are those of one key. SNS answers with the name that it was given: an alias, an ID, or the ARN
+/// of either. An alias and an ID are taken for different keys, and setting the one in place of the other changes nothing that a
+/// reader would notice.
+pub(super) fn same_key(one: &TopicKey, other: &TopicKey) -> bool {
+    match (one, other) {
+        (TopicKey::Kms(one), TopicKey::Kms(other)) => short_key(one) == short_key(other),
+        _ => one == other,
+    }
+}
+
+/// Returns the alias or the ID that a name ends with, an alias with its `alias/`.
+fn short_key(name: &str) -> &str {
+    let resource = if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name };
+    resource.strip_prefix("key/").unwrap_or(resource)
+}
+
+fn diff_subscriptions(
+    live: &BTreeMap<String, Subscription>,
+    desired: &BTreeMap<String, Subscription>,
+    changes: &mut Vec<FieldChange>,
+) {
+    for (id, wanted) in desired {
+        let path = format!("subscription {id}");
+        let Some(found) = live.get(id) else {
+            let (before, after) = (FieldValue::words("missing"), FieldValue::words("subscribed"));
+            changes.push(FieldChange::new(path, before, after, Takes::InPlace, "subscribed"));
+            continue;
+        };
+        if found.arn.is_none() {
+            let (before, after) = (FieldValue::words("pending"), FieldValue::words("confirmed"));
+            changes.push(FieldChange::new(path, before, after, Takes::Time, words::WAITS));
+            continue;
+        }
+        diff_subscription(&path, found, wanted, changes);
+    }
+    for (id, found) in live.iter().filter(|(id, _)| !desired.contains_key(*id)) {
+        // SNS itself deletes one that is never confirmed, and nobody else can.
+        if found.arn.is_some() {
+            let how = "not in the manifest; its endpoint gets nothing from then on";
+            let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
+            let change = FieldChange::new(format!("subscription {id}"), before, after, Takes::Deletion, how);
+            changes.push(change.needing(Consent::Subscription));
+        }
+    }
+}
+
+fn diff_subscription(path: &str, live: &Subscription, desired: &Subscription, changes: &mut Vec<FieldChange>) {
+    let Subscription { protocol: _, endpoint: _, filter_policy, filter_policy_scope, raw, role, arn: _ } = desired;
+    if let (Some(desired), Some(before)) = (filter_policy, &live.filter_policy)
+        && !filter::same(before, desired)
+    {
+        changes.push(document(&format!("{path} filter_policy"), before, desired));
+    }
+    if let (Some(desired), Some(before)) = (filter_policy_scope, &live.filter_policy_scope)
+        && desired != before
+    {
+        changes.push(in_place(&format!("{path} filter_policy_scope"), before.as_str(), desired.as_str()));
+    }
+    if let (Some(desired), Some(before)) = (raw, &live.raw)
+        && desired != before
+    {
+        changes.push(in_place(&format!("{path} raw"), words::on_off(*before), words::on_off(*desired)));
+    }
+    if let (Some(desired), Some(before)) = (role, &live.role)
+        && desired != before
+    {
+        changes.push(in_place(&format!("{path} role"), words::text(before), desired));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kind::topic::FilterScope;
+    use crate::resource::Tags;
+
+    fn policy(action: &str) -> PolicyDocument {
+        let statement = json!({ "Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*" });
+        PolicyDocument::from_aws(&json!({ "Version": "2012-10-17", "Statement": statement }).to_string())
+    }
+
+    fn subscription(protocol: &str, endpoint: &str) -> Subscription {
+        Subscription {
+            protocol: protocol.to_owned(),
+            endpoint: endpoint.to_owned(),
+            filter_policy: Some(json!({ "event": ["created"] })),
+            filter_policy_scope: Some(FilterScope::MessageAttributes),
+            raw: Some(true),
+            role: Some(String::from("arn:r")),
+            arn: Some(String::from("arn:s")),
+        }
+    }
+
+    fn topic() -> Topic {
+        let all = [subscription("email", "ops@example.com"), subscription("sqs", "arn:q")];
+        Topic {
+            fifo: Some(false),
+            content_based_deduplication: Some(false),
+            display_name: Some(String::from("Alerts")),
+            key: Some(TopicKey::Kms(String::from("alias/records"))),
+            policy: Some(policy("sns:Publish")),
+            delivery_policy: Some(json!({ "http": { "disableSubscriptionOverrides": true } })),
+            subscriptions: Some(all.map(|one| (one.id(), one)).into()),
+            tags: Some(Tags::from([(String::from("team"), String::from("security"))])),
+        }
+    }
+
+    /// Returns each change as `path: live -> desired [takes]`.
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Topic), expected: &[&str]) {
+        let words = |value: &FieldValue| match value {
+            FieldValue::Absent => String::from("-"),
+            FieldValue::Words(words) => words.clone(),
+            FieldValue::Document(_) => String::from("document"),
+        };
+        let mut live = topic();
+        change(&mut live);
+        let lines: Vec<String> = diff(&topic(), &live)
+            .iter()
+            .map(|change| {
+                let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
+                let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+                format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+            })
+            .collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_topic_is_in_sync_when_every_field_is() {
+        check(|_| {}, &[]);
+        assert_eq!(diff(&Topic::default(), &topic()), []);
+    }
+
+    #[test]
+    fn each_setting_is_compared() {
+        check(
+            |live| {
+                live.fifo = Some(true);
+                live.content_based_deduplication = Some(true);
+                live.display_name = Some(String::new());
+                live.key = Some(TopicKey::Off);
+                live.policy = Some(policy("sns:Subscribe"));
+                live.delivery_policy = Some(json!({}));
+                live.tags = Some(Tags::new());
+            },
+            &[
+                "fifo: on -> off [NewResource]",
+                "content_based_deduplication: on -> off [InPlace]",
+                "display_name: none -> Alerts [InPlace]",
+                "key: none -> alias/records [InPlace]",
+                "policy: document -> document [InPlace]",
+                "delivery_policy: document -> document [InPlace]",
+                "tags.team: - -> security [InPlace]",
+            ],
+        );
+    }
+
+    #[test]
+    fn each_attribute_of_a_subscription_is_compared() {
+        check(
+            |live| {
+                let found = live.subscriptions.as_mut().unwrap().get_mut("sqs arn:q").unwrap();
+                found.filter_policy = Some(json!({}));
+                found.filter_policy_scope = Some(FilterScope::MessageBody);
+                found.raw = Some(false);
+                found.role = Some(String::new());
+            },
+            &[
+                "subscription sqs arn:q filter_policy: document -> document [InPlace]",
+                "subscription sqs arn:q filter_policy_scope: MessageBody -> MessageAttributes [InPlace]",
+                "subscription sqs arn:q raw: off -> on [InPlace]",
+                "subscription sqs arn:q role: none -> arn:r [InPlace]",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_missing_subscription_is_made_and_one_too_many_needs_consent() {
+        check(
+            |live| {
+                let all = live.subscriptions.as_mut().unwrap();
+                all.remove("sqs arn:q");
+                let stray = subscription("sms", "+15555550100");
+                all.insert(stray.id(), stray);
+            },
+            &[
+                "subscription sqs arn:q: missing -> subscribed [InPlace]",
+                "subscription sms +15555550100: subscribed -> - [Deletion, needs subscription]",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_pending_subscription_takes_time_and_one_that_nobody_asked_for_is_left_to_sns() {
+        check(
+            |live| {
+                let all = live.subscriptions.as_mut().unwrap();
+                let found = all.get_mut("email ops@example.com").unwrap();
+                *found = Subscription { filter_policy: None, raw: None, arn: None, ..found.clone() };
+                let stray = Subscription { arn: None, ..subscription("email", "else@example.com") };
+                all.insert(stray.id(), stray);
+            },
+            &["subscription email ops@example.com: pending -> confirmed [Time]"],
+        );
+    }
+
+    #[test]
+    fn a_key_is_one_by_any_of_its_names() {
+        let key = |name: &str| TopicKey::Kms(name.to_owned());
+        let arn = "arn:aws:kms:us-east-1:123456789012:";
+        assert!(same_key(&key("alias/a"), &key(&format!("{arn}alias/a"))));
+        assert!(same_key(&key("1234-5678"), &key(&format!("{arn}key/1234-5678"))));
+        assert!(!same_key(&key("alias/a"), &key("alias/b")));
+        assert!(!same_key(&key("alias/a"), &TopicKey::Off));
+        let mut off = topic();
+        off.key = Some(TopicKey::Off);
+        assert_eq!(diff(&off, &topic())[0].needs, Some(Consent::Protection));
+    }
+}

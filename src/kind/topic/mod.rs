@@ -1,0 +1,277 @@
+//! An SNS topic with its subscriptions: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in
+//! `api`.
+//!
+//! A topic's ARN is made of the caller's partition and account, the region and its name, so that it is known before there is
+//! a topic. Steps therefore name the topic, and the calls make its ARN.
+
+mod api;
+mod calls;
+mod diff;
+mod filter;
+mod manifest;
+mod rules;
+mod said;
+mod steps;
+mod words;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use aws_types::SdkConfig;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::document::PolicyDocument;
+use super::references::Reference;
+use super::permission::{On, Permission, Place, Purpose};
+use super::section::{Resolver, SectionReader};
+use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
+use crate::change::FieldChange;
+use crate::document::Entry;
+use crate::resource::call::{CallError, Operation};
+use crate::resource::caller::Identity;
+use crate::resource::pacer::Pacer;
+use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
+
+pub use api::TopicApi;
+pub use manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
+pub use rules::Protocol;
+pub use steps::{SubscriptionAttribute, TopicAttribute, TopicStep};
+
+/// A topic, live or desired; `None` is "not managed" in the one and "not read" in the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fifo: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content_based_deduplication: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<TopicKey>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<PolicyDocument>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delivery_policy: Option<Value>,
+    /// By [`Subscription::id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subscriptions: Option<BTreeMap<String, Subscription>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
+}
+
+/// What encrypts a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TopicKey {
+    Off,
+    /// A key's alias, ID or ARN. SNS answers with what it was given.
+    Kms(String),
+}
+
+/// A subscription. Its protocol and endpoint say which it is: with another of either it is another subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    pub protocol: String,
+    pub endpoint: String,
+    /// An empty object is no filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_policy: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter_policy_scope: Option<FilterScope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<bool>,
+    /// The ARN of the role that delivers to Firehose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+    /// Its ARN where it is live; nothing while it waits for the confirmation by its endpoint.
+    #[serde(skip)]
+    pub arn: Option<String>,
+}
+
+impl Subscription {
+    /// Returns what tells it from the others of its topic, and what people know it by.
+    pub fn id(&self) -> String {
+        format!("{} {}", self.protocol, rules::without_password(&self.endpoint))
+    }
+}
+
+/// What a filter policy is matched with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterScope {
+    #[default]
+    MessageAttributes,
+    MessageBody,
+}
+
+impl FilterScope {
+    /// Every scope.
+    const ALL: [Self; 2] = [Self::MessageAttributes, Self::MessageBody];
+
+    /// Returns AWS's word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MessageAttributes => "MessageAttributes",
+            Self::MessageBody => "MessageBody",
+        }
+    }
+}
+
+impl Kind for Topic {
+    type Section = TopicSection;
+    type Step = TopicStep;
+    type Api = TopicApi;
+
+    const ABOUT: About = About {
+        section: "topics",
+        id: "topic",
+        noun: "topic",
+        service: "SNS",
+        statement: "Topic",
+        shares_statements: false,
+        provisions: "Provisioning",
+        heading: "SNS topics",
+        site: Site::Region,
+        shown: Shown::ByLabel,
+        unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
+        // Each is a few short calls, paced by their quotas.
+        concurrency: 16,
+        batch: 1,
+        shows_layout: true,
+    };
+
+    fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TopicSection> {
+        manifest::read(section, entry)
+    }
+
+    fn write(key: &str, section: &TopicSection) -> String {
+        manifest::write(key, section)
+    }
+
+    fn references(section: &TopicSection) -> Vec<Reference> {
+        manifest::references(section)
+    }
+
+    fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) -> Option<Desired<Self>> {
+        Some(manifest::resolve(resolver, key, section))
+    }
+
+    fn referred_as(key: &str, section: &TopicSection) -> Option<String> {
+        Some(manifest::name(key, section))
+    }
+
+    fn section_of(desired: &Desired<Self>) -> TopicSection {
+        said::section(desired)
+    }
+
+    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+        said::files(desired)
+    }
+
+    fn tags(&self) -> Option<&Tags> {
+        self.tags.as_ref()
+    }
+
+    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+        rules::check_name(name)?;
+        Ok(name.to_owned())
+    }
+
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> TopicApi {
+        TopicApi::new(config, pacer, identity)
+    }
+
+    fn reads(desired: &Desired<Self>) -> Vec<Operation> {
+        steps::reads(desired)
+    }
+
+    fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
+        use steps::{GET_SUBSCRIPTION_ATTRIBUTES, LIST_TOPICS, SET_SUBSCRIPTION_ATTRIBUTES, UNSUBSCRIBE};
+        match operation {
+            // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
+            LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
+            _ => On::Resources(vec![place.arn("sns", &desired.name)]),
+        }
+    }
+
+    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+        let mut operations = vec![steps::LIST_TOPIC_TAGS];
+        operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
+        let statement = || String::from("SentinelTopicPrune");
+        let on = On::Resources(vec![place.arn("sns", "*")]);
+        vec![
+            Permission { statement: statement(), shared: false, operations, on },
+            Permission { statement: statement(), shared: true, operations: vec![steps::LIST_TOPICS], on: On::Any },
+        ]
+    }
+
+    async fn observe(api: &TopicApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
+        futures_util::future::join_all(batch.iter().map(|desired| api::observe(api, desired))).await
+    }
+
+    async fn owned(_: &TopicApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
+        // The tags of a topic are read with it.
+        None
+    }
+
+    async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
+        api::unlisted(api, search).await
+    }
+
+    async fn execute(api: &TopicApi, step: &TopicStep, _: Waiting) -> Result<StepOutcome, CallError> {
+        calls::execute(api, step).await
+    }
+
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+        let mut changes = diff::diff(&desired.managed, &live.state);
+        changes.extend(desired.adoption(&live.facts));
+        changes
+    }
+
+    fn create(desired: &Desired<Self>) -> Vec<TopicStep> {
+        steps::create(desired)
+    }
+
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TopicStep> {
+        steps::repair(desired, live, changes)
+    }
+
+    fn delete(desired: &Desired<Self>, _: &Facts) -> Vec<TopicStep> {
+        steps::delete(desired)
+    }
+
+    fn seen(live: &Live<Self>) -> Fields {
+        words::seen(live)
+    }
+
+    fn opposite(desired: &Desired<Self>) -> Live<Self> {
+        steps::opposite(desired)
+    }
+
+    fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        let of_topic = |layout: &Option<&Self>| {
+            let subscriptions = layout.and_then(|layout| layout.subscriptions.as_ref());
+            let attributes = subscriptions.into_iter().flatten().filter(|(_, one)| steps::has_attributes(one)).count();
+            1 + usize::from(subscriptions.is_some()) + attributes
+        };
+        layouts.iter().map(of_topic).sum()
+    }
+
+    #[cfg(test)]
+    fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TopicSection>> {
+        proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn layout(state: &Self) -> Vec<(String, String)> {
+        words::layout(state)
+    }
+
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+        words::sketch(state)
+    }
+
+    fn is_drawn(setting: &str) -> bool {
+        setting == "key"
+    }
+}

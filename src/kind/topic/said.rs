@@ -1,0 +1,64 @@
+//! From desired state back to the section that says it, so that what a saved plan desires can be no more than a manifest says.
+
+use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
+use super::{Protocol, Subscription, Topic, TopicKey};
+use crate::kind::Desired;
+use crate::kind::document::PolicyDocument;
+
+const POLICY: &str = "policy.json";
+const DELIVERY_POLICY: &str = "delivery-policy.json";
+
+fn filter_file(place: usize) -> String {
+    format!("filter-{place}.json")
+}
+
+/// Returns the section that says what is managed of a topic. Its files and subscriptions have names of no meaning.
+pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
+    let Topic {
+        fifo,
+        content_based_deduplication,
+        display_name,
+        key,
+        policy,
+        delivery_policy,
+        subscriptions,
+        tags,
+    } = &desired.managed;
+    let subscription = |(place, one): (usize, &Subscription)| {
+        let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = one;
+        let section = SubscriptionSection {
+            protocol: Protocol::from_word(protocol)?,
+            endpoint: endpoint.clone(),
+            filter_policy: filter_policy.as_ref().map(|_| FilterPolicy::File(filter_file(place))),
+            filter_policy_scope: *filter_policy_scope,
+            raw: *raw,
+            role: role.clone(),
+        };
+        Some((format!("s{place}"), section))
+    };
+    TopicSection {
+        name: Some(desired.name.clone()),
+        fifo: *fifo,
+        content_based_deduplication: *content_based_deduplication,
+        display_name: display_name.clone(),
+        key: key.as_ref().map(|key| match key {
+            TopicKey::Off => KeySetting::Off,
+            TopicKey::Kms(id) => KeySetting::Id(id.clone()),
+        }),
+        policy: policy.as_ref().map(|_| POLICY.to_owned()),
+        delivery_policy: delivery_policy.as_ref().map(|_| DELIVERY_POLICY.to_owned()),
+        tags: tags.clone(),
+        subscriptions: subscriptions.as_ref().map(|all| all.values().enumerate().filter_map(subscription).collect()),
+    }
+}
+
+/// Returns the files that such a section names.
+pub(super) fn files(desired: &Desired<Topic>) -> Vec<(String, String)> {
+    let Topic { policy, delivery_policy, subscriptions, .. } = &desired.managed;
+    let mut files = Vec::new();
+    files.extend(policy.as_ref().map(|policy| (POLICY.to_owned(), PolicyDocument::to_json(policy))));
+    files.extend(delivery_policy.as_ref().map(|policy| (DELIVERY_POLICY.to_owned(), policy.to_string())));
+    let filters = subscriptions.iter().flat_map(|all| all.values().enumerate());
+    files.extend(filters.filter_map(|(place, one)| Some((filter_file(place), one.filter_policy.as_ref()?.to_string()))));
+    files
+}

@@ -1,0 +1,479 @@
+//! The steps that bring a topic to what it should be, in the order AWS takes them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{FilterScope, Subscription, Topic, TopicKey};
+use crate::change::{Consent, FieldChange, Takes};
+use crate::kind::document::PolicyDocument;
+use crate::kind::{Desired, KindStep};
+use crate::resource::call::{Operation, operation};
+use crate::resource::{Facts, Live, Tags};
+
+// The paces: AWS General Reference, "Amazon SNS endpoints and quotas". Where it says nothing, 30 a second as for most others.
+pub(super) const CREATE_TOPIC: Operation = operation!("sns", "CreateTopic", 30.0, 30.0);
+pub(super) const DELETE_TOPIC: Operation = operation!("sns", "DeleteTopic", 30.0, 30.0);
+pub(super) const GET_TOPIC_ATTRIBUTES: Operation = operation!("sns", "GetTopicAttributes", 30.0, 30.0);
+pub(super) const SET_TOPIC_ATTRIBUTES: Operation = operation!("sns", "SetTopicAttributes", 30.0, 30.0);
+pub(super) const LIST_TOPICS: Operation = operation!("sns", "ListTopics", 30.0, 30.0);
+pub(super) const SUBSCRIBE: Operation = operation!("sns", "Subscribe", 100.0, 100.0);
+pub(super) const UNSUBSCRIBE: Operation = operation!("sns", "Unsubscribe", 100.0, 100.0);
+pub(super) const LIST_SUBSCRIPTIONS: Operation = operation!("sns", "ListSubscriptionsByTopic", 30.0, 30.0);
+pub(super) const GET_SUBSCRIPTION_ATTRIBUTES: Operation = operation!("sns", "GetSubscriptionAttributes", 30.0, 30.0);
+pub(super) const SET_SUBSCRIPTION_ATTRIBUTES: Operation = operation!("sns", "SetSubscriptionAttributes", 30.0, 30.0);
+pub(super) const TAG_TOPIC: Operation = operation!("sns", "TagResource", 10.0, 10.0);
+pub(super) const UNTAG_TOPIC: Operation = operation!("sns", "UntagResource", 10.0, 10.0);
+pub(super) const LIST_TOPIC_TAGS: Operation = operation!("sns", "ListTagsForResource", 10.0, 10.0);
+
+/// One call that changes a topic or one of its subscriptions, or one look whether they are confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum TopicStep {
+    /// Creates the topic with its settings and tags; expects that there is none of its name that differs in them.
+    CreateTopic { name: String, topic: Box<Topic> },
+    /// Sets one attribute, which is all that one call takes.
+    SetTopicAttribute { name: String, attribute: TopicAttribute },
+    /// Sets these tags and leaves all others.
+    TagTopic { name: String, tags: Tags },
+    /// Removes the tags of these keys.
+    UntagTopic { name: String, keys: Vec<String> },
+    /// Subscribes an endpoint; expects that it has no subscription, not even a pending one.
+    Subscribe { name: String, subscription: Subscription },
+    /// Sets one attribute of a confirmed subscription.
+    SetSubscriptionAttribute { name: String, subscription: String, arn: String, attribute: SubscriptionAttribute },
+    /// Deletes a subscription.
+    Unsubscribe { name: String, subscription: String, arn: String },
+    /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
+    AwaitConfirmation { name: String, subscriptions: Vec<String> },
+    /// Deletes the topic; expects the ownership tag of this key.
+    DeleteTopic { name: String, owner_key: String },
+}
+
+/// An attribute of a topic that can change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", content = "value", rename_all = "snake_case")]
+pub enum TopicAttribute {
+    DisplayName(String),
+    Key(TopicKey),
+    Policy(PolicyDocument),
+    DeliveryPolicy(Value),
+    ContentBasedDeduplication(bool),
+}
+
+/// An attribute of a subscription that can change. With another protocol or endpoint it is another subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", content = "value", rename_all = "snake_case")]
+pub enum SubscriptionAttribute {
+    FilterPolicy(Value),
+    FilterPolicyScope(FilterScope),
+    Raw(bool),
+    Role(String),
+}
+
+impl SubscriptionAttribute {
+    fn describe(&self) -> &'static str {
+        match self {
+            Self::FilterPolicy(_) => "the filter policy",
+            Self::FilterPolicyScope(_) => "the scope of the filter policy",
+            Self::Raw(_) => "raw delivery",
+            Self::Role(_) => "the role",
+        }
+    }
+}
+
+impl KindStep for TopicStep {
+    fn operations(&self) -> &'static [Operation] {
+        match self {
+            // Tags given with a creation take the permission of their own. What is there already is looked at.
+            Self::CreateTopic { topic, .. } => match topic.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+                true => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS],
+                false => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES],
+            },
+            Self::SetTopicAttribute { .. } => &[SET_TOPIC_ATTRIBUTES],
+            Self::TagTopic { .. } => &[TAG_TOPIC],
+            Self::UntagTopic { .. } => &[UNTAG_TOPIC],
+            Self::Subscribe { .. } => &[SUBSCRIBE, LIST_SUBSCRIPTIONS],
+            Self::SetSubscriptionAttribute { .. } => &[SET_SUBSCRIPTION_ATTRIBUTES],
+            Self::Unsubscribe { .. } => &[UNSUBSCRIBE],
+            Self::AwaitConfirmation { .. } => &[LIST_SUBSCRIPTIONS],
+            Self::DeleteTopic { .. } => &[DELETE_TOPIC, LIST_TOPIC_TAGS],
+        }
+    }
+
+    fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. } => Some(Consent::Protection),
+            Self::Unsubscribe { .. } => Some(Consent::Subscription),
+            Self::DeleteTopic { .. } => Some(Consent::Prune),
+            Self::CreateTopic { .. }
+            | Self::SetTopicAttribute { .. }
+            | Self::TagTopic { .. }
+            | Self::UntagTopic { .. }
+            | Self::Subscribe { .. }
+            | Self::SetSubscriptionAttribute { .. }
+            | Self::AwaitConfirmation { .. } => None,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::CreateTopic { .. } => String::from("creating"),
+            Self::SetTopicAttribute { attribute, .. } => match attribute {
+                TopicAttribute::DisplayName(_) => String::from("changing the display name"),
+                TopicAttribute::Key(TopicKey::Off) => String::from("disabling encryption"),
+                TopicAttribute::Key(TopicKey::Kms(_)) => String::from("changing encryption"),
+                TopicAttribute::Policy(_) => String::from("changing the policy"),
+                TopicAttribute::DeliveryPolicy(_) => String::from("changing the delivery policy"),
+                TopicAttribute::ContentBasedDeduplication(true) => String::from("enabling content-based deduplication"),
+                TopicAttribute::ContentBasedDeduplication(false) => {
+                    String::from("disabling content-based deduplication")
+                }
+            },
+            Self::TagTopic { .. } => String::from("tagging"),
+            Self::UntagTopic { .. } => String::from("removing tags"),
+            Self::Subscribe { subscription, .. } => format!("subscribing {}", subscription.id()),
+            Self::SetSubscriptionAttribute { subscription, attribute, .. } => {
+                format!("changing {} of {subscription}", attribute.describe())
+            }
+            Self::Unsubscribe { subscription, .. } => format!("unsubscribing {subscription}"),
+            Self::AwaitConfirmation { .. } => String::from("looking for confirmations"),
+            Self::DeleteTopic { .. } => String::from("deleting"),
+        }
+    }
+
+    fn defers(&self) -> bool {
+        matches!(self, Self::AwaitConfirmation { .. })
+    }
+}
+
+/// Returns whether a subscription has attributes that are read one subscription at a time.
+pub(super) fn has_attributes(subscription: &Subscription) -> bool {
+    let Subscription { protocol: _, endpoint: _, filter_policy, filter_policy_scope, raw, role, arn: _ } = subscription;
+    filter_policy.is_some() || filter_policy_scope.is_some() || raw.is_some() || role.is_some()
+}
+
+/// Returns the operations that observing this topic calls.
+pub(super) fn reads(desired: &Desired<Topic>) -> Vec<Operation> {
+    let Topic {
+        fifo: _,
+        content_based_deduplication: _,
+        display_name: _,
+        key: _,
+        policy: _,
+        delivery_policy: _,
+        subscriptions,
+        tags,
+    } = &desired.managed;
+    let mut operations = vec![GET_TOPIC_ATTRIBUTES];
+    operations.extend(subscriptions.as_ref().map(|_| LIST_SUBSCRIPTIONS));
+    let attributes = subscriptions.iter().flatten().any(|(_, one)| has_attributes(one));
+    operations.extend(attributes.then_some(GET_SUBSCRIPTION_ATTRIBUTES));
+    operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TOPIC_TAGS));
+    operations
+}
+
+/// Returns the steps that create the topic and subscribe its endpoints.
+pub(super) fn create(desired: &Desired<Topic>) -> Vec<TopicStep> {
+    let name = || desired.name.clone();
+    let topic = Box::new(Topic { subscriptions: None, ..desired.initial.clone() });
+    let mut steps = vec![TopicStep::CreateTopic { name: name(), topic }];
+    let subscriptions: Vec<&Subscription> =
+        desired.initial.subscriptions.iter().flatten().map(|(_, one)| one).collect();
+    let subscribe = |one: &&Subscription| TopicStep::Subscribe { name: name(), subscription: (*one).clone() };
+    steps.extend(subscriptions.iter().map(subscribe));
+    steps.extend(await_confirmation(&desired.name, subscriptions.iter().map(|one| one.id()).collect()));
+    steps
+}
+
+/// Which subscriptions SNS asks to be confirmed is for SNS to say: those of email and HTTP, and those of other accounts.
+fn await_confirmation(name: &str, subscriptions: Vec<String>) -> Option<TopicStep> {
+    let step = |subscriptions| TopicStep::AwaitConfirmation { name: name.to_owned(), subscriptions };
+    Some(subscriptions).filter(|subscriptions| !subscriptions.is_empty()).map(step)
+}
+
+/// Returns the step that deletes the topic.
+pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
+    let step = |owner_key: &String| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };
+    desired.ownership.iter().map(step).collect()
+}
+
+/// Returns the steps that make the differences go away.
+///
+/// Encryption comes first, and is given up last. What is taken away comes after what is added. Where a subscription is
+/// pending and nothing else is to be done, there is nothing to do at all.
+pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange]) -> Vec<TopicStep> {
+    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let managed = &desired.managed;
+    let name = || desired.name.clone();
+    let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute };
+    let key = managed.key.clone().filter(|_| differs("key"));
+    let mut steps: Vec<TopicStep> = Vec::new();
+    steps.extend(key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key).map(set));
+    let settings = [
+        managed.policy.clone().filter(|_| differs("policy")).map(TopicAttribute::Policy),
+        managed.delivery_policy.clone().filter(|_| differs("delivery_policy")).map(TopicAttribute::DeliveryPolicy),
+        managed.display_name.clone().filter(|_| differs("display_name")).map(TopicAttribute::DisplayName),
+        managed
+            .content_based_deduplication
+            .filter(|_| differs("content_based_deduplication"))
+            .map(TopicAttribute::ContentBasedDeduplication),
+    ];
+    steps.extend(settings.into_iter().flatten().map(set));
+    steps.extend(tags(desired, live));
+    let (subscriptions, pending) = subscriptions(desired, live, &differs);
+    steps.extend(subscriptions);
+    steps.extend(key.filter(|key| *key == TopicKey::Off).map(TopicAttribute::Key).map(set));
+    if !steps.is_empty() {
+        steps.extend(await_confirmation(&desired.name, pending));
+    }
+    steps
+}
+
+fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
+    let mut set = desired.owner_tags(&live.facts);
+    let mut gone = Vec::new();
+    if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
+        let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
+        set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
+        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+    }
+    let tag = (!set.is_empty()).then(|| TopicStep::TagTopic { name: desired.name.clone(), tags: set });
+    let untag = (!gone.is_empty()).then(|| TopicStep::UntagTopic { name: desired.name.clone(), keys: gone });
+    // A topic has 50 tags at most: those that go make room for those that come.
+    untag.into_iter().chain(tag).collect()
+}
+
+/// Returns the steps for the subscriptions, and which of them are not confirmed, or not known to be.
+fn subscriptions(
+    desired: &Desired<Topic>,
+    live: &Live<Topic>,
+    differs: &impl Fn(&str) -> bool,
+) -> (Vec<TopicStep>, Vec<String>) {
+    let (mut steps, mut pending) = (Vec::new(), Vec::new());
+    let (Some(wanted), Some(found)) = (&desired.managed.subscriptions, &live.state.subscriptions) else {
+        return (steps, pending);
+    };
+    let name = || desired.name.clone();
+    for (id, wanted) in wanted {
+        let found = found.get(id);
+        match found.map(|found| &found.arn) {
+            None => {
+                steps.push(TopicStep::Subscribe { name: name(), subscription: wanted.clone() });
+                pending.push(id.clone());
+            }
+            Some(None) => pending.push(id.clone()),
+            Some(Some(arn)) => {
+                let differs = |field: &str| differs(&format!("subscription {id} {field}"));
+                let step = |attribute| TopicStep::SetSubscriptionAttribute {
+                    name: name(),
+                    subscription: id.clone(),
+                    arn: arn.clone(),
+                    attribute,
+                };
+                steps.extend(attributes(wanted, &differs).into_iter().map(step));
+            }
+        }
+    }
+    for (id, found) in found.iter().filter(|(id, _)| !wanted.contains_key(*id)) {
+        let gone = |arn: &String| TopicStep::Unsubscribe { name: name(), subscription: id.clone(), arn: arn.clone() };
+        steps.extend(found.arn.as_ref().map(gone));
+    }
+    (steps, pending)
+}
+
+/// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
+/// taken where the scope is the body, so that the scope is widened before the policy and narrowed after it.
+fn attributes(wanted: &Subscription, differs: &impl Fn(&str) -> bool) -> Vec<SubscriptionAttribute> {
+    let scope = wanted.filter_policy_scope.filter(|_| differs("filter_policy_scope"));
+    let scope = |wider: bool| {
+        let scope = scope.filter(|scope| (*scope == FilterScope::MessageBody) == wider);
+        scope.map(SubscriptionAttribute::FilterPolicyScope)
+    };
+    let all = [
+        wanted.role.clone().filter(|_| differs("role")).map(SubscriptionAttribute::Role),
+        scope(true),
+        wanted.filter_policy.clone().filter(|_| differs("filter_policy")).map(SubscriptionAttribute::FilterPolicy),
+        scope(false),
+        wanted.raw.filter(|_| differs("raw")).map(SubscriptionAttribute::Raw),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// Returns a live topic that differs from what is managed in every way that can be repaired, so that what any repair may take
+/// is known without a look at AWS.
+pub(super) fn opposite(desired: &Desired<Topic>) -> Live<Topic> {
+    let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
+        &desired.managed;
+    let other_subscriptions = |all: &BTreeMap<String, Subscription>| {
+        let other = all.values().map(|one| Subscription {
+            protocol: one.protocol.clone(),
+            endpoint: one.endpoint.clone(),
+            filter_policy: one.filter_policy.as_ref().map(|_| json!({ "another": ["x"] })),
+            filter_policy_scope: one.filter_policy_scope.map(|scope| match scope {
+                FilterScope::MessageAttributes => FilterScope::MessageBody,
+                FilterScope::MessageBody => FilterScope::MessageAttributes,
+            }),
+            raw: one.raw.map(|raw| !raw),
+            role: one.role.as_ref().map(|_| String::from("another")),
+            arn: Some(String::from("arn")),
+        });
+        let stray = Subscription {
+            protocol: String::from("another"),
+            endpoint: String::from("another"),
+            filter_policy: None,
+            filter_policy_scope: None,
+            raw: None,
+            role: None,
+            arn: Some(String::from("arn")),
+        };
+        other.chain([stray]).map(|one| (one.id(), one)).collect()
+    };
+    let state = Topic {
+        fifo: *fifo,
+        content_based_deduplication: content_based_deduplication.map(|flag| !flag),
+        display_name: display_name.as_ref().map(|name| format!("{name}!")),
+        key: key.as_ref().map(|_| TopicKey::Kms(String::from("another"))),
+        policy: policy.as_ref().map(|_| PolicyDocument::from_aws("another")),
+        delivery_policy: delivery_policy.as_ref().map(|_| Value::Null),
+        subscriptions: subscriptions.as_ref().map(other_subscriptions),
+        tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::{Address, Kind, KindId};
+
+    fn subscription(protocol: &str) -> Subscription {
+        Subscription {
+            protocol: protocol.to_owned(),
+            endpoint: String::from("e"),
+            filter_policy: Some(json!({ "a": ["x"] })),
+            filter_policy_scope: Some(FilterScope::MessageAttributes),
+            raw: Some(true),
+            role: None,
+            arn: None,
+        }
+    }
+
+    fn desired() -> Desired<Topic> {
+        let all = ["email", "sqs"].map(subscription).map(|one| (one.id(), one));
+        let managed = Topic {
+            fifo: Some(false),
+            content_based_deduplication: None,
+            display_name: Some(String::from("Alerts")),
+            key: Some(TopicKey::Kms(String::from("alias/a"))),
+            policy: Some(PolicyDocument::from_aws("{}")),
+            delivery_policy: Some(json!({ "http": {} })),
+            subscriptions: Some(all.into()),
+            tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+        };
+        let desired = Desired::new(Address::new(KindId::Topic, "alerts"), "alerts", managed);
+        Desired { ownership: Some(String::from("managed-by")), ..desired }
+    }
+
+    fn said(steps: &[TopicStep]) -> Vec<String> {
+        steps.iter().map(TopicStep::describe).collect()
+    }
+
+    fn repaired(live: &Live<Topic>) -> Vec<String> {
+        let desired = desired();
+        said(&repair(&desired, live, &Topic::changes(&desired, live)))
+    }
+
+    #[test]
+    fn a_topic_is_created_whole_and_then_subscribed_to() {
+        let steps = create(&desired());
+        let expected = ["creating", "subscribing email e", "subscribing sqs e", "looking for confirmations"];
+        assert_eq!(said(&steps), expected);
+        let TopicStep::CreateTopic { topic, .. } = &steps[0] else { panic!("{steps:?}") };
+        assert_eq!((&topic.subscriptions, topic.key.is_some()), (&None, true));
+    }
+
+    #[test]
+    fn everything_that_can_change_is_repaired_in_an_order_that_sns_takes() {
+        let expected = [
+            "changing encryption",
+            "changing the policy",
+            "changing the delivery policy",
+            "changing the display name",
+            "removing tags",
+            "tagging",
+            "changing the filter policy of email e",
+            "changing the scope of the filter policy of email e",
+            "changing raw delivery of email e",
+            "changing the filter policy of sqs e",
+            "changing the scope of the filter policy of sqs e",
+            "changing raw delivery of sqs e",
+            "unsubscribing another another",
+        ];
+        assert_eq!(repaired(&opposite(&desired())), expected);
+    }
+
+    #[test]
+    fn a_pending_subscription_is_neither_made_again_nor_changed_nor_deleted() {
+        let mut live = Live { state: desired().managed, facts: Facts::default(), gaps: Vec::new() };
+        let found = live.state.subscriptions.as_mut().unwrap();
+        found.get_mut("sqs e").unwrap().arn = Some(String::from("arn"));
+        let pending = Subscription { filter_policy: None, raw: None, ..subscription("email") };
+        *found.get_mut("email e").unwrap() = pending.clone();
+        found.insert(String::from("email else"), Subscription { endpoint: String::from("else"), ..pending });
+        assert_eq!(repaired(&live), [""; 0]);
+        // What else there is to do is done, and the report says what waits.
+        live.state.display_name = Some(String::from("x"));
+        assert_eq!(repaired(&live), ["changing the display name", "looking for confirmations"]);
+    }
+
+    #[test]
+    fn a_scope_is_widened_before_the_policy() {
+        let wanted = Subscription { filter_policy_scope: Some(FilterScope::MessageBody), ..subscription("sqs") };
+        let said: Vec<&str> = attributes(&wanted, &|_| true).iter().map(SubscriptionAttribute::describe).collect();
+        assert_eq!(said, ["the scope of the filter policy", "the filter policy", "raw delivery"]);
+    }
+
+    #[test]
+    fn only_a_topic_that_is_marked_is_deleted() {
+        assert_eq!(said(&delete(&desired())), ["deleting"]);
+        assert_eq!(delete(&Desired { ownership: None, ..desired() }), []);
+    }
+
+    #[test]
+    fn what_is_read_is_what_is_managed() {
+        let names = |desired: &Desired<Topic>| reads(desired).iter().map(|one| one.name).collect::<Vec<_>>();
+        let all =
+            ["GetTopicAttributes", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "ListTagsForResource"];
+        assert_eq!(names(&desired()), all);
+        let bare = Desired { managed: Topic::default(), ..desired() };
+        assert_eq!(names(&bare), ["GetTopicAttributes"]);
+        assert_eq!(names(&Desired { adopt: true, ..bare }), ["GetTopicAttributes", "ListTagsForResource"]);
+    }
+
+    #[test]
+    fn what_loses_something_has_to_be_allowed() {
+        let needs = |steps: &[TopicStep]| steps.iter().filter_map(KindStep::needs).collect::<Vec<_>>();
+        assert_eq!(needs(&create(&desired())), []);
+        assert_eq!(needs(&delete(&desired())), [Consent::Prune]);
+        let mut off = desired();
+        off.managed.key = Some(TopicKey::Off);
+        let live = opposite(&off);
+        let steps = repair(&off, &live, &Topic::changes(&off, &live));
+        assert_eq!(needs(&steps), [Consent::Subscription, Consent::Protection]);
+        assert_eq!(steps.last().unwrap().describe(), "disabling encryption");
+    }
+
+    #[test]
+    fn a_step_reads_back_from_a_plan_as_the_same_step() {
+        let steps = [
+            create(&desired()),
+            repair(&desired(), &opposite(&desired()), &Topic::changes(&desired(), &opposite(&desired()))),
+        ];
+        for step in steps.concat() {
+            let text = serde_json::to_string(&crate::kind::Step::from(step.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<crate::kind::Step>(&text).unwrap(), step.into(), "{text}");
+        }
+    }
+}

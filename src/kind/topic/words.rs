@@ -1,0 +1,104 @@
+//! A topic's settings in the words in which people read them.
+
+use std::borrow::Cow;
+
+use super::{Subscription, Topic, TopicKey};
+use crate::resource::{Fields, Live, digest, tag_words};
+
+/// What a subscription that is not confirmed waits for.
+pub(super) const WAITS: &str = "waits for confirmation by its endpoint";
+
+pub(super) const fn on_off(flag: bool) -> &'static str {
+    if flag { "on" } else { "off" }
+}
+
+pub(super) fn text(text: &str) -> &str {
+    if text.is_empty() { "none" } else { text }
+}
+
+pub(super) fn key(key: &TopicKey) -> &str {
+    match key {
+        TopicKey::Off => "none",
+        TopicKey::Kms(name) => name,
+    }
+}
+
+/// Returns what was seen of a topic.
+pub(super) fn seen(live: &Live<Topic>) -> Fields {
+    let Topic {
+        fifo,
+        content_based_deduplication,
+        display_name,
+        key: kms,
+        policy,
+        delivery_policy,
+        subscriptions,
+        tags,
+    } = &live.state;
+    let flag = |flag: Option<bool>| flag.map(|flag| on_off(flag).to_owned());
+    let seen = [
+        ("fifo", flag(*fifo)),
+        ("content_based_deduplication", flag(*content_based_deduplication)),
+        ("display_name", display_name.clone()),
+        ("key", kms.as_ref().map(|kms| key(kms).to_owned())),
+        ("policy", policy.as_ref().map(|policy| digest(&policy.to_json()))),
+        ("delivery_policy", delivery_policy.as_ref().map(|policy| digest(&policy.to_string()))),
+        ("tags", tags.as_ref().map(tag_words)),
+    ];
+    let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
+    let subscriptions = subscriptions.iter().flatten().map(|(id, found)| {
+        let filter = found.filter_policy.as_ref().map(|policy| digest(&policy.to_string()));
+        (Cow::Owned(format!("subscription {id}")), subscription(found, filter))
+    });
+    seen.chain(subscriptions).collect()
+}
+
+/// Returns what a topic is created with, setting by setting.
+pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
+    let Topic {
+        fifo,
+        content_based_deduplication,
+        display_name,
+        key: kms,
+        policy,
+        delivery_policy,
+        subscriptions,
+        tags,
+    } = topic;
+    let mut lines: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| (name.to_owned(), words)));
+    add("fifo", fifo.filter(|flag| *flag).map(|flag| on_off(flag).to_owned()));
+    add("content_based_deduplication", content_based_deduplication.map(|flag| on_off(flag).to_owned()));
+    add("display_name", display_name.clone());
+    add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
+    add("policy", policy.as_ref().map(|policy| policy.to_json()));
+    add("delivery_policy", delivery_policy.as_ref().map(ToString::to_string));
+    for (id, one) in subscriptions.iter().flatten() {
+        add(
+            &format!("subscription {id}"),
+            Some(subscription(one, one.filter_policy.as_ref().map(ToString::to_string))),
+        );
+    }
+    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines
+}
+
+/// Returns what encrypts a topic and who gets its messages, for a picture.
+pub(super) fn sketch(topic: &Topic) -> Vec<(String, String)> {
+    let encrypted = topic.key.as_ref().map(|kms| (String::from("key"), key(kms).to_owned()));
+    let to = |one: &Subscription| (one.protocol.clone(), super::rules::without_password(&one.endpoint));
+    encrypted.into_iter().chain(topic.subscriptions.iter().flatten().map(|(_, one)| to(one))).collect()
+}
+
+fn subscription(one: &Subscription, filter: Option<String>) -> String {
+    let Subscription { protocol: _, endpoint: _, filter_policy: _, filter_policy_scope, raw, role, arn } = one;
+    let parts = [
+        arn.clone(),
+        filter.map(|filter| format!("filter {filter}")),
+        filter_policy_scope.map(|scope| format!("of {}", scope.as_str())),
+        raw.map(|flag| format!("raw {}", on_off(flag))),
+        role.as_ref().map(|role| format!("role {}", text(role))),
+    ];
+    let words = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    if words.is_empty() { String::from("all messages") } else { words }
+}
