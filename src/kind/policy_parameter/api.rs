@@ -13,11 +13,11 @@ use aws_types::SdkConfig;
 use futures_util::future;
 
 use super::{ParameterType, PolicyParameter, PolicyStep, Tier, profile_of};
+use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
     GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
-use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
@@ -40,9 +40,7 @@ impl ParameterApi {
 ///
 /// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
 /// again name by name: what may be read still is.
-pub(super) async fn observe(
-    api: &ParameterApi, batch: &[&Desired<PolicyParameter>],
-) -> Vec<Observed<PolicyParameter>> {
+pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
     let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
     let tiered: Vec<String> =
         batch.iter().filter(|one| one.managed.tier.is_some()).map(|one| one.name.clone()).collect();
@@ -103,7 +101,8 @@ pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyPa
 }
 
 async fn get_parameters(
-    api: &ParameterApi, names: &[String],
+    api: &ParameterApi,
+    names: &[String],
 ) -> Result<HashMap<String, Live<PolicyParameter>>, CallError> {
     let call = || api.client.get_parameters().set_names(Some(names.to_vec())).send();
     let answer = api.pacer.call(GET_PARAMETERS, &[], call).await?;
@@ -139,7 +138,8 @@ fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStrin
 }
 
 async fn describe(
-    api: &ParameterApi, filters: Vec<ParameterStringFilter>,
+    api: &ParameterApi,
+    filters: Vec<ParameterStringFilter>,
 ) -> Result<Vec<ParameterMetadata>, CallError> {
     let mut found = Vec::new();
     // 10,000 parameters, and some pages that are empty.
@@ -183,8 +183,9 @@ fn tier_from_sdk(metadata: ParameterMetadata) -> Option<(String, Tier)> {
 }
 
 async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
-    let call =
-        || api.client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send();
+    let call = || {
+        api.client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send()
+    };
     match api.pacer.call(LIST_PARAMETER_TAGS, &[], call).await {
         Ok(answer) => Ok(answer.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()),
         Err(error) if error.class == Class::NotFound => Ok(Tags::new()),
@@ -292,7 +293,8 @@ pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<Ste
 /// Deletes a parameter that is still the one that was seen, and still carries the ownership tag: the list it was found
 /// in lags behind, and a name can be taken by another since.
 async fn delete(
-    api: &ParameterApi, name: &str,
+    api: &ParameterApi,
+    name: &str,
     expects_version: i64,
     owner_key: &str,
 ) -> Result<StepOutcome, CallError> {
@@ -332,7 +334,8 @@ const fn sdk_tier(tier: Tier) -> ParameterTier {
 }
 
 async fn create(
-    api: &ParameterApi, name: &str,
+    api: &ParameterApi,
+    name: &str,
     content: &str,
     tier: Tier,
     tags: &Tags,
@@ -367,7 +370,8 @@ async fn create(
 const LOOKS: u32 = 4;
 
 async fn overwrite(
-    api: &ParameterApi, name: &str,
+    api: &ParameterApi,
+    name: &str,
     content: &str,
     tier: Option<Tier>,
     expects_version: i64,
@@ -438,7 +442,8 @@ async fn overwrite(
 ///
 /// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
 async fn took_effect(
-    api: &ParameterApi, name: &str,
+    api: &ParameterApi,
+    name: &str,
     content: &str,
     expects_version: i64,
     error: CallError,

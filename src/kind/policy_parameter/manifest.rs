@@ -120,11 +120,8 @@ pub(super) mod any {
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, ProfileSection>> {
         let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced)];
         let tags = of(crate::kind::section::any::tags());
-        let profile = (of("\\PC{0,20}"), of(tier), tags).prop_map(|(policy, tier, tags)| ProfileSection {
-            policy,
-            tier,
-            tags,
-        });
+        let profile =
+            (of("\\PC{0,20}"), of(tier), tags).prop_map(|(policy, tier, tags)| ProfileSection { policy, tier, tags });
         vec(("[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,11}", profile), 0..4).prop_map(|sections| sections.into_iter().collect())
     }
 }

@@ -10,19 +10,19 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::resource::call::{
-    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
-    PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
-};
+use super::permission::{On, Permission, Place, Purpose};
+use super::section::{Resolver, SectionReader};
+use super::{About, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::document::Entry;
 use crate::resource::call::CallError;
+use crate::resource::call::{
+    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
+    LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
+};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
-use super::permission::{On, Permission, Place, Purpose};
-use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, KindStep, Search, Unlisted, Waiting, Shown, Site};
-use crate::document::Entry;
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
 
 pub use api::{Found, ParameterApi, discover, read};
 pub use manifest::ProfileSection;
@@ -444,7 +444,6 @@ fn repair(
     }
     steps
 }
-
 
 #[cfg(test)]
 mod tests {

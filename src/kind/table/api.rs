@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::{Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
+use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
     LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::pacer::Pacer;
-use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
 
@@ -83,11 +83,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
 
 /// Names the key of a table by the alias that is wanted, where that alias leads to it: whether it does cannot be told
 /// without a call later.
-pub(super) async fn name_key(
-    api: &TableApi,
-    found: &mut Table,
-    wanted: Option<&Encryption>,
-) -> Result<(), CallError> {
+pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&Encryption>) -> Result<(), CallError> {
     if let (Some(Encryption::Alias(alias)), Some(Encryption::Kms(arn))) = (wanted, &found.encryption)
         && resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn)
     {
@@ -139,10 +135,7 @@ async fn describe_settling(api: &TableApi, name: &str) -> Result<(Table, Facts),
     describe_passing(api, name, SETTLING).await
 }
 
-async fn describe_passing(
-    api: &TableApi, name: &str,
-    passes: &[Class],
-) -> Result<(Table, Facts), CallError> {
+async fn describe_passing(api: &TableApi, name: &str, passes: &[Class]) -> Result<(Table, Facts), CallError> {
     let answer = api.pacer.call(DESCRIBE_TABLE, passes, || api.client.describe_table().table_name(name).send()).await?;
     match answer.table {
         Some(found) => Ok((sdk::table(&found), sdk::facts(&found))),
@@ -150,7 +143,11 @@ async fn describe_passing(
     }
 }
 
-pub(super) fn failed(operation: crate::resource::call::Operation, class: Class, message: impl Into<String>) -> CallError {
+pub(super) fn failed(
+    operation: crate::resource::call::Operation,
+    class: Class,
+    message: impl Into<String>,
+) -> CallError {
     CallError::new(operation, class, message.into())
 }
 
@@ -189,10 +186,7 @@ async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
 }
 
 /// Carries out one step.
-pub(super) async fn execute(
-    api: &TableApi, waiting: Waiting,
-    step: &TableStep,
-) -> Result<StepOutcome, CallError> {
+pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) -> Result<StepOutcome, CallError> {
     match step {
         TableStep::CreateTable { name, table } => create(api, name, table).await,
         TableStep::WaitForTable { name } => {
@@ -300,11 +294,7 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
     }
 }
 
-async fn set_ttl(
-    api: &TableApi, name: &str,
-    attribute: &str,
-    enabled: bool,
-) -> Result<StepOutcome, CallError> {
+async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> Result<StepOutcome, CallError> {
     let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;

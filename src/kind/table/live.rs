@@ -3,7 +3,8 @@
 use indexmap::IndexMap;
 
 use super::{
-    Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
+    Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
+    TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::resource::Tags;

@@ -76,9 +76,13 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         partition_key: read_attribute(section.reader, &mut fields, "partition_key"),
         sort_key: read_attribute(section.reader, &mut fields, "sort_key"),
         ttl_attribute: fields.get("ttl_attribute").and_then(|entry| read_ttl(section.reader, &entry.node)),
-        billing_mode: fields.get("billing_mode").and_then(|entry| section.reader.choice(&entry.node, "billing_mode", MODES)),
+        billing_mode: fields
+            .get("billing_mode")
+            .and_then(|entry| section.reader.choice(&entry.node, "billing_mode", MODES)),
         read_capacity: fields.get("read_capacity").and_then(|entry| section.reader.count(&entry.node, "read_capacity")),
-        write_capacity: fields.get("write_capacity").and_then(|entry| section.reader.count(&entry.node, "write_capacity")),
+        write_capacity: fields
+            .get("write_capacity")
+            .and_then(|entry| section.reader.count(&entry.node, "write_capacity")),
         encryption: fields.get("encryption").and_then(|entry| {
             section.note(&["tables", key, "encryption"], &entry.node.span);
             read_encryption(section.reader, &entry.node)
@@ -89,7 +93,9 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         deletion_protection: fields
             .get("deletion_protection")
             .and_then(|entry| section.reader.boolean(&entry.node, "deletion_protection")),
-        table_class: fields.get("table_class").and_then(|entry| section.reader.choice(&entry.node, "table_class", CLASSES)),
+        table_class: fields
+            .get("table_class")
+            .and_then(|entry| section.reader.choice(&entry.node, "table_class", CLASSES)),
         tags: section.tags(&mut fields),
         indexes: None,
     };
@@ -146,9 +152,8 @@ fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribu
     }
     let mut fields = reader.map(node, what)?;
     let help = "write { name = \"id\", type = \"S\" }, with S for a string, N for a number, B for bytes";
-    let name = fields
-        .required(reader, "name", help)
-        .and_then(|entry| reader.checked(&entry.node, "name", check_attribute));
+    let name =
+        fields.required(reader, "name", help).and_then(|entry| reader.checked(&entry.node, "name", check_attribute));
     let kind = fields.required(reader, "type", help).and_then(|entry| reader.choice(&entry.node, "type", TYPES));
     fields.finish(reader);
     Some(Attribute { name: name?, kind: kind? })
@@ -323,10 +328,9 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
             let sort = section.sort_key.clone().or_else(|| layout.as_ref().and_then(|key| key.sort.clone()));
             Some(Key { partition: partition.clone(), sort })
         }
-        (None, Some(layout)) => Some(Key {
-            partition: layout.partition.clone(),
-            sort: section.sort_key.clone().or(layout.sort.clone()),
-        }),
+        (None, Some(layout)) => {
+            Some(Key { partition: layout.partition.clone(), sort: section.sort_key.clone().or(layout.sort.clone()) })
+        }
         (None, None) => None,
     };
     let managed = Table {

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Attribute, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
 use crate::change::{Consent, FieldChange, Takes};
+use crate::kind::key::DESCRIBE_KEY;
+use crate::kind::{Desired, KindStep};
 use crate::resource::call::{
     CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
     TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
-use crate::kind::key::DESCRIBE_KEY;
-use crate::kind::{Desired, KindStep};
 use crate::resource::{Facts, Live, Tags};
 
 /// One call that changes a table, or one wait.

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use super::api::{TableApi, describe, failed, name_key, wait};
 use super::diff::same_encryption;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
-use crate::resource::Facts;
 use crate::kind::Waiting;
+use crate::resource::Facts;
 use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class, UPDATE_TABLE};
 
@@ -17,7 +17,8 @@ use crate::resource::call::{CallError, Class, UPDATE_TABLE};
 /// A look comes before each try. For some changes the same again is not a no-op (encryption is done anew and counts
 /// towards the four of a day), and a change that someone else made meanwhile must not be made twice.
 pub(super) async fn execute(
-    api: &TableApi, waiting: Waiting,
+    api: &TableApi,
+    waiting: Waiting,
     name: &str,
     change: &TableChange,
 ) -> Result<StepOutcome, CallError> {
@@ -74,11 +75,7 @@ async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<
 }
 
 /// Reads what a refusal means: the change is there after all, or comes too soon after another.
-async fn ended(
-    api: &TableApi, name: &str,
-    change: &TableChange,
-    error: CallError,
-) -> Result<StepOutcome, CallError> {
+async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallError) -> Result<StepOutcome, CallError> {
     if matches!(error.class, Class::Interrupted | Class::Denied) {
         return Err(error);
     }

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::PolicyDocument;
-use super::references::Reference;
 use super::permission::{On, Permission, Place, Purpose};
+use super::references::Reference;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;

@@ -14,16 +14,8 @@ fn filter_file(place: usize) -> String {
 
 /// Returns the section that says what is managed of a topic. Its files and subscriptions have names of no meaning.
 pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
-    let Topic {
-        fifo,
-        content_based_deduplication,
-        display_name,
-        key,
-        policy,
-        delivery_policy,
-        subscriptions,
-        tags,
-    } = &desired.managed;
+    let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
+        &desired.managed;
     let subscription = |(place, one): (usize, &Subscription)| {
         let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = one;
         let section = SubscriptionSection {
@@ -59,6 +51,7 @@ pub(super) fn files(desired: &Desired<Topic>) -> Vec<(String, String)> {
     files.extend(policy.as_ref().map(|policy| (POLICY.to_owned(), PolicyDocument::to_json(policy))));
     files.extend(delivery_policy.as_ref().map(|policy| (DELIVERY_POLICY.to_owned(), policy.to_string())));
     let filters = subscriptions.iter().flat_map(|all| all.values().enumerate());
-    files.extend(filters.filter_map(|(place, one)| Some((filter_file(place), one.filter_policy.as_ref()?.to_string()))));
+    files
+        .extend(filters.filter_map(|(place, one)| Some((filter_file(place), one.filter_policy.as_ref()?.to_string()))));
     files
 }
