@@ -7,6 +7,7 @@ mod iam;
 mod import;
 mod init;
 mod keys;
+mod kinds;
 mod kill;
 mod observe;
 mod paths;

@@ -1,0 +1,132 @@
+//! A manifest with resources of every kind that refer to each other.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const MANIFEST: &str = r#"[aws]
+region = "us-east-1"
+
+[profiles.dev]
+policy = "policies/dev.yaml"
+[profiles.prod]
+
+[tables.audit]
+name = "acme-audit"
+partition_key = { name = "id", type = "S" }
+encryption = { key = "records" }
+point_in_time_recovery = true
+
+[keys.records]
+description = "Audit records"
+rotation_days = 180
+
+[topics.alerts]
+display_name = "Alerts"
+key = { key = "records" }
+[topics.alerts.subscriptions.queue]
+protocol = "sqs"
+endpoint = "arn:aws:sqs:us-east-1:123456789012:alerts"
+filter_policy = { event = ["denied"] }
+[topics.alerts.subscriptions.function]
+protocol = "lambda"
+endpoint = "arn:aws:lambda:us-east-1:123456789012:function:alert"
+"#;
+
+fn project() -> World {
+    let world = World::quick();
+    world.write("sentinel.toml", MANIFEST);
+    world.write(
+        "policies/dev.yaml",
+        "version: \"1\"\nrules:\n  - { name: alice, effect: allow, conditions: { users: [alice] } }\n",
+    );
+    world
+}
+
+fn position(writes: &[String], operation: &str) -> usize {
+    writes.iter().position(|write| write == operation).unwrap_or_else(|| panic!("no {operation} in {writes:?}"))
+}
+
+#[test]
+fn what_refers_to_a_key_is_applied_after_it_and_then_all_is_in_sync() {
+    let world = project();
+    let plan = world.run(&["plan"]).expect(0).stdout;
+    for heading in ["Policy parameters", "DynamoDB tables", "KMS keys", "SNS topics"] {
+        assert!(plan.contains(heading), "{heading} is not in\n{plan}");
+    }
+    assert!(!plan.contains("known after"), "{plan}");
+    world.calls();
+    world.run(&["apply", "--yes"]).expect(0);
+    let writes = world.writes();
+    let alias = position(&writes, "CreateAlias");
+    assert!(alias < position(&writes, "CreateTable") && alias < position(&writes, "CreateTopic"), "{writes:?}");
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let status = world.run(&["status", "--json"]).expect(0).json();
+    for (section, name) in [("tables", "acme-audit"), ("keys", "alias/records"), ("topics", "alerts")] {
+        assert_eq!(status[section][0]["name"], name, "{status}");
+        assert_eq!(status[section][0]["state"], "present", "{status}");
+    }
+    let counts = world.run(&["validate", "--json"]).expect(0).json();
+    assert_eq!([&counts["profiles"], &counts["tables"], &counts["keys"], &counts["topics"]], [2, 1, 1, 1]);
+    let graph = world.run(&["graph"]).expect(0).stdout;
+    assert_eq!(graph.matches("|\"encryption\"|").count() + graph.matches("|\"key\"|").count(), 2, "{graph}");
+}
+
+#[test]
+fn a_saved_plan_of_every_kind_is_carried_out() {
+    let world = project();
+    world.run(&["plan", "-o", "p.json"]).expect(0);
+    world.run(&["show", "p.json"]).expect(0);
+    world.run(&["apply", "p.json", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn without_the_key_what_refers_to_it_is_skipped_and_the_rest_is_done() {
+    let world = project();
+    world.fail("CreateKey", "AccessDeniedException", "");
+    let run = world.run(&["apply", "--yes"]).expect(5);
+    assert_eq!(run.stdout.matches("depends on keys.records").count(), 2, "{}", run.stdout);
+    let writes = world.writes();
+    assert!(!writes.iter().any(|write| write == "CreateTable" || write == "CreateTopic"), "{writes:?}");
+    assert!(world.parameter("/sentinel/policies/dev").contains("alice"));
+    assert!(world.parameter("/sentinel/policies/prod").contains("deny"));
+    world.clear_faults();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+/// What the calls for each kind take, and nothing of another service on its resources.
+#[test]
+fn the_permissions_of_every_kind_are_derived() {
+    let world = project();
+    let document = world.run(&["iam", "--for", "apply", "--json"]).expect(0).json();
+    let mut found: Vec<(String, Value)> = Vec::new();
+    for statement in document["policies"].as_array().unwrap().iter().flat_map(|policy| {
+        let policy = policy.get("document").unwrap_or(policy);
+        policy["Statement"].as_array().cloned().unwrap_or_default()
+    }) {
+        for action in statement["Action"].as_array().unwrap() {
+            found.push((action.as_str().unwrap().to_owned(), statement.clone()));
+        }
+    }
+    let of = |action: &str| {
+        let all: Vec<&Value> = found.iter().filter(|(one, _)| one == action).map(|(_, statement)| statement).collect();
+        assert!(!all.is_empty(), "{action} is not in {found:?}");
+        all
+    };
+    assert_eq!(of("kms:CreateKey")[0]["Resource"], json!(["*"]));
+    let aliases = json!({ "ForAnyValue:StringEquals": { "kms:ResourceAliases": ["alias/records"] } });
+    assert!(of("kms:EnableKeyRotation").iter().all(|statement| statement["Condition"] == aliases));
+    assert!(of("kms:DescribeKey").iter().all(|statement| statement["Condition"] == aliases));
+    let topic = json!(["arn:aws:sns:us-east-1:*:alerts"]);
+    assert_eq!(of("sns:CreateTopic")[0]["Resource"], topic);
+    assert_eq!(of("sns:SetSubscriptionAttributes")[0]["Resource"], json!(["*"]));
+    for (action, statement) in &found {
+        let foreign = statement["Resource"].as_array().unwrap().iter().any(|resource| {
+            let service = resource.as_str().unwrap().split(':').nth(2);
+            service.is_some_and(|service| Some(service) != action.split(':').next())
+        });
+        assert!(!foreign, "{action}: {statement}");
+    }
+}
