@@ -19,14 +19,14 @@ pub struct Call {
     /// Such as `PutParameter`; `GetCallerIdentity` for STS.
     pub operation: String,
     pub body: Value,
-    /// Whether it is a call of SNS, whose answers are XML.
-    pub sns: bool,
+    /// The service it was signed for, such as `ssm`.
+    pub service: String,
 }
 
 impl Call {
     /// Returns a refusal in the form that the service has.
     pub fn refusal(&self, code: &str, message: &str) -> Answer {
-        if !self.sns {
+        if self.service != "sns" {
             return Answer::error(400, code, message);
         }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
@@ -296,12 +296,12 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     let mut asked = BTreeSet::new();
     for call in calls {
         let body = &call.body;
-        let ssm = call.operation.contains("Parameter") || !body["ResourceType"].is_null();
-        if call.sns {
+        let service = call.service.as_str();
+        let ssm = service == "ssm";
+        if service == "sns" {
             asked.insert(sns_permission(call));
             continue;
         }
-        let service = if ssm { "ssm" } else { "dynamodb" };
         let text = |field: &str| body[field].as_str().map(str::to_owned);
         let mut names: Vec<String> =
             body["Names"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -396,7 +396,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
             form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
         });
-        let call = Call { operation, body, sns: request.service == "sns" };
+        let call = Call { operation, body, service: request.service.clone() };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let local = local.with_users(shared.users.clone());
         shared.calls.push(call.clone());

@@ -107,7 +107,7 @@ fn pruning_and_adopting_take_what_they_call() {
     let world = World::quick();
     world.write(
         "sentinel.toml",
-        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n",
+        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n[topics.old]\n",
     );
     world.run(&["apply", "--yes"]).expect(0);
     let put = json!({ "Name": "/sentinel/policies/b", "Value": POLICY, "Type": "String" });
@@ -120,11 +120,15 @@ fn pruning_and_adopting_take_what_they_call() {
     world.calls();
     world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune", "--yes"]).expect(0);
     let root = "arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies";
+    let topics = "arn:aws:sns:us-east-1:123456789012:";
     // What is pruned is not known beforehand: it is allowed by its place.
     let called = permissions(&world.calls());
     for (action, resource) in &called {
         let by_name = derived.contains(&(action.clone(), resource.clone()));
-        let by_place = resource.starts_with(root) && derived.contains(&(action.clone(), format!("{root}/*")));
+        let places = [(root, format!("{root}/*")), (topics, format!("{topics}*"))];
+        let by_place = places.into_iter().any(|(head, place)| {
+            resource.starts_with(head) && derived.contains(&(action.clone(), place))
+        });
         assert!(by_name || by_place, "{action} on {resource} is missing");
     }
     let actions =
