@@ -242,6 +242,11 @@ pub trait KindStep: fmt::Debug {
         (Duration::ZERO, Duration::ZERO)
     }
 
+    /// Returns whether it adds protection and gives up nothing, so that it is done even where another difference is refused.
+    fn protects(&self) -> bool {
+        false
+    }
+
     /// Returns whether it ends the work on its resource for now.
     fn defers(&self) -> bool {
         false
@@ -362,6 +367,11 @@ impl Step {
     /// Returns how long AWS works on it: when it is quick, and when it takes its time.
     pub fn time(&self) -> (Duration, Duration) {
         self.own().time()
+    }
+
+    /// Returns whether it adds protection and gives up nothing.
+    pub fn protects(&self) -> bool {
+        self.own().protects()
     }
 
     /// Returns whether it ends the work on its resource for now.

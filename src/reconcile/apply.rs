@@ -150,7 +150,7 @@ async fn run_resource(
         name: resource.name.clone(),
         outcome,
         steps_done,
-        done: match steps_done == resource.steps.len() {
+        done: match steps_done == resource.steps.len() && resource.action != Action::Refused {
             true => Vec::new(),
             false => resource.steps.iter().take(steps_done).filter(|step| step.writes().is_some()).map(words).collect(),
         },
@@ -173,8 +173,10 @@ async fn run_resource(
             return report(outcome, done);
         }
     }
-    progress.done(resource, &Outcome::Applied);
-    report(Outcome::Applied, resource.steps.len())
+    // Of what is refused, only the steps that add protection were done.
+    let outcome = if resource.action == Action::Refused { Outcome::Refused } else { Outcome::Applied };
+    progress.done(resource, &outcome);
+    report(outcome, resource.steps.len())
 }
 
 fn idle(resource: &ResourcePlan) -> Outcome {

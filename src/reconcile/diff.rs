@@ -103,8 +103,24 @@ fn removal<T>(desired: &Desired<T>, live: &Live<T>, steps: Vec<Step>, seen: Fiel
     ResourcePlan { needs, withheld: steps, ..plan(desired, Action::Refused, live.facts.clone()) }.seeing(seen)
 }
 
-/// Plans what is there. A difference that is refused stops its whole resource: it is either brought all the way to what
-/// is desired, or left as it is.
+/// Returns the steps that add protection, each with the wait that ends it.
+fn protecting(repair: &[Step]) -> Vec<Step> {
+    let mut taken = false;
+    let takes = |step: &&Step| {
+        // A wait belongs to the step before it, and one at the start to whatever comes first.
+        taken = step.protects() || (taken && step.writes().is_none() && !step.defers());
+        taken
+    };
+    let steps: Vec<Step> = repair.iter().filter(takes).cloned().collect();
+    let first = repair.first().filter(|step| step.writes().is_none() && !step.defers());
+    match (steps.is_empty(), first) {
+        (false, Some(wait)) => std::iter::once(wait.clone()).chain(steps).collect(),
+        _ => steps,
+    }
+}
+
+/// Plans what is there. A difference that is refused stops its whole resource, but for the steps that add protection: a table
+/// with an index too many is not left without its deletion protection.
 fn present<T>(
     desired: &Desired<T>,
     live: &Live<T>,
@@ -117,9 +133,9 @@ fn present<T>(
     let (action, steps, withheld) = match intent {
         _ if changes.is_empty() => (Action::Unchanged, Vec::new(), Vec::new()),
         Intent::CreateOnly => (Action::Drift, Vec::new(), Vec::new()),
-        Intent::Converge if never => (Action::Refused, Vec::new(), Vec::new()),
+        Intent::Converge if never => (Action::Refused, protecting(&repair), Vec::new()),
         Intent::Converge if repair.is_empty() => (Action::Drift, Vec::new(), Vec::new()),
-        Intent::Converge if !needs.is_empty() => (Action::Refused, Vec::new(), repair),
+        Intent::Converge if !needs.is_empty() => (Action::Refused, protecting(&repair), repair),
         Intent::Converge => (Action::Update, repair, Vec::new()),
     };
     let gaps = live.gaps.clone();

@@ -424,11 +424,12 @@ fn planned(resource: &ResourcePlan) -> (Tone, char, String) {
 
 /// Returns why a resource is refused.
 pub(super) fn refusal(resource: &ResourcePlan) -> String {
+    let but = if resource.steps.is_empty() { "" } else { ", but for what adds protection" };
     if resource.withheld.is_empty() {
-        return String::from("refused: nothing in place could close it");
+        return format!("refused: nothing in place could close it{but}");
     }
     let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
-    format!("refused without --allow-destructive {}", words.join(","))
+    format!("refused without --allow-destructive {}{but}", words.join(","))
 }
 
 pub(super) fn gap_words(gap: &Gap) -> String {

@@ -300,8 +300,19 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
         let before = before.unwrap_or_else(|| panic!("{} is new\n{}", resource.address, context()));
         match &before.action {
             // Exactly what was refused is still there, and nothing of it was touched.
-            Action::Refused => {
+            Action::Refused if before.steps.is_empty() => {
                 assert_eq!((&resource.changes, &resource.seen), (&before.changes, &before.seen), "{}", context());
+            }
+            // But for what adds protection, which is as desired now.
+            Action::Refused => {
+                assert!(before.steps.iter().all(|step| step.protects() || step.writes().is_none()), "{}", context());
+                let protection = ["deletion_protection", "point_in_time_recovery", "encryption"];
+                let left: Vec<_> = before
+                    .changes
+                    .iter()
+                    .filter(|change| change.needs.is_some() || !protection.contains(&change.path.as_str()))
+                    .collect();
+                assert_eq!(resource.changes.iter().collect::<Vec<_>>(), left, "{}", context());
             }
             _ if is_deferred(before) => {
                 let paths: Vec<&str> = resource.changes.iter().map(|change| change.path.as_str()).collect();

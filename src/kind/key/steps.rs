@@ -93,6 +93,10 @@ impl KindStep for KeyStep {
         }
     }
 
+    fn protects(&self) -> bool {
+        matches!(self, Self::SetKeyRotation { rotation, .. } if *rotation != Rotation::Off)
+    }
+
     fn follows_creation(&self) -> bool {
         matches!(self, Self::SetKeyRotation { key: None, .. })
     }

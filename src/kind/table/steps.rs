@@ -181,6 +181,17 @@ impl KindStep for TableStep {
         matches!(self, Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. })
     }
 
+    fn protects(&self) -> bool {
+        match self {
+            Self::SetPointInTimeRecovery { enabled, .. } => *enabled,
+            Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
+            Self::UpdateTable { change: TableChange::Encryption { encryption }, .. } => {
+                matches!(encryption, Encryption::Kms(_) | Encryption::Alias(_))
+            }
+            _ => false,
+        }
+    }
+
     fn defers(&self) -> bool {
         matches!(self, Self::Defer { .. })
     }

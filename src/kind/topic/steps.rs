@@ -117,6 +117,10 @@ impl KindStep for TopicStep {
         }
     }
 
+    fn protects(&self) -> bool {
+        matches!(self, Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Kms(_)), .. })
+    }
+
     fn describe(&self) -> String {
         match self {
             Self::CreateTopic { .. } => String::from("creating"),

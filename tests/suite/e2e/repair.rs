@@ -132,12 +132,28 @@ fn an_index_too_many_is_deleted_only_with_consent() {
 fn a_refused_change_stops_its_resource_and_no_other() {
     let world = created(EVERYTHING);
     world.create_index("stray-index", "stray");
-    world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
+    world.dynamodb("UpdateTable", json!({ "TableClass": "STANDARD" }));
     world.write("sentinel.toml", &format!("{EVERYTHING}[profiles.new]\n"));
     let run = world.run(&["apply", "--yes"]).expect(4);
     assert!(run.stdout.contains("+ /sentinel/policies/new (created)"), "{}", run.stdout);
     assert!(run.stdout.contains("refused without --allow-destructive index"), "{}", run.stdout);
     assert_eq!(world.writes(), ["PutParameter"]);
+}
+
+#[test]
+fn what_adds_protection_is_done_where_another_difference_is_refused() {
+    let world = created(EVERYTHING);
+    world.create_index("stray-index", "stray");
+    world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
+    world.calls();
+    let plan = world.run(&["plan"]).expect(0);
+    assert!(plan.stdout.contains("index, but for what adds protection"), "{}", plan.stdout);
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("refused without --allow-destructive index, but for what adds protection"), "{}", run.stdout);
+    assert_eq!(world.writes(), ["UpdateTable"]);
+    let plan = world.run(&["plan", "--detailed-exitcode"]);
+    assert!(!plan.stdout.contains("deletion_protection") && plan.stdout.contains("stray-index"), "{}", plan.stdout);
+    world.repaired("index stray-index ", &["--allow-destructive", "index"]);
 }
 
 #[test]
