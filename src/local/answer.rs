@@ -126,7 +126,8 @@ pub(super) fn element(name: &str, text: &str) -> String {
 pub(super) fn query(operation: &str, space: &str, result: Result<String, Refusal>, has_result: bool) -> Answer {
     let (status, body) = match result {
         Ok(result) => {
-            let result = if has_result { format!("<{operation}Result>{result}</{operation}Result>") } else { String::new() };
+            let result =
+                if has_result { format!("<{operation}Result>{result}</{operation}Result>") } else { String::new() };
             let metadata = "<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata>";
             (200, format!("<{operation}Response xmlns=\"{space}\">{result}{metadata}</{operation}Response>"))
         }

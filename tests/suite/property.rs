@@ -14,7 +14,7 @@ use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use sentinel::change::Consent;
 use sentinel::kind::policy_parameter::PolicyParameter;
-use sentinel::kind::table::TableStep;
+use sentinel::kind::table::{TableChange, TableStep};
 use sentinel::kind::{DesiredResource, Step, Waiting};
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedMaterial, SavedMaterials, SavedTarget};
@@ -306,12 +306,17 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
             // But for what adds protection, which is as desired now.
             Action::Refused => {
                 assert!(before.steps.iter().all(|step| step.protects() || step.writes().is_none()), "{}", context());
-                let protection = ["deletion_protection", "point_in_time_recovery", "encryption"];
-                let left: Vec<_> = before
-                    .changes
-                    .iter()
-                    .filter(|change| change.needs.is_some() || !protection.contains(&change.path.as_str()))
-                    .collect();
+                let done = before.steps.iter().filter_map(|step| match step {
+                    Step::Table(TableStep::SetPointInTimeRecovery { .. }) => Some("point_in_time_recovery"),
+                    Step::Table(TableStep::UpdateTable { change: TableChange::Encryption { .. }, .. }) => {
+                        Some("encryption")
+                    }
+                    Step::Table(TableStep::UpdateTable { .. }) => Some("deletion_protection"),
+                    _ => None,
+                });
+                let done: Vec<&str> = done.collect();
+                let left: Vec<_> =
+                    before.changes.iter().filter(|change| !done.contains(&change.path.as_str())).collect();
                 assert_eq!(resource.changes.iter().collect::<Vec<_>>(), left, "{}", context());
             }
             _ if is_deferred(before) => {

@@ -99,10 +99,7 @@ fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
         ("[tables.approvals.partition_key]", "/$defs/attribute"),
         ("[tables.approvals.indexes.an-index]", "/$defs/index"),
         ("[topics.t]", "/$defs/topic"),
-        (
-            "[topics.t.subscriptions.s]\nprotocol = \"email\"\nendpoint = \"ops@example.com\"",
-            "/$defs/subscription",
-        ),
+        ("[topics.t.subscriptions.s]\nprotocol = \"email\"\nendpoint = \"ops@example.com\"", "/$defs/subscription"),
     ];
     for (head, place) in sections {
         let found = faults(&format!("{head}\nqqqqqqqq = 1\n"));

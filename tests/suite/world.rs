@@ -435,7 +435,11 @@ fn forward(url: &str, request: &Request) -> Answer {
     let headers = [("x-amz-target", request.target.as_str()), ("authorization", &scope), ("content-type", kind)];
     let headers: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
     let (status, body) = http(url, "POST /", &headers, &request.body);
-    Answer { status, content_type: if ["sts", "sns"].contains(&service) { "text/xml" } else { "application/x-amz-json-1.1" }, body }
+    Answer {
+        status,
+        content_type: if ["sts", "sns"].contains(&service) { "text/xml" } else { "application/x-amz-json-1.1" },
+        body,
+    }
 }
 
 /// Makes one call to an embedded AWS as a user, and returns its status and answer.

@@ -196,7 +196,7 @@ impl Kind for Topic {
     }
 
     fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
-        let mut operations = vec![steps::LIST_TOPIC_TAGS];
+        let mut operations = vec![steps::LIST_TOPIC_TAGS, steps::GET_TOPIC_ATTRIBUTES];
         operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
         let statement = || String::from("SentinelTopicPrune");
         let on = On::Resources(vec![place.arn("sns", "*")]);

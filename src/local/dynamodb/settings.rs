@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::engine::call;
 use super::state::{self, TableState};
 use super::{active, not_found, table_name};
-use crate::local::{Region, kms};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
+use crate::local::{Region, kms};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

@@ -126,9 +126,9 @@ fn pruning_and_adopting_take_what_they_call() {
     for (action, resource) in &called {
         let by_name = derived.contains(&(action.clone(), resource.clone()));
         let places = [(root, format!("{root}/*")), (topics, format!("{topics}*"))];
-        let by_place = places.into_iter().any(|(head, place)| {
-            resource.starts_with(head) && derived.contains(&(action.clone(), place))
-        });
+        let by_place = places
+            .into_iter()
+            .any(|(head, place)| resource.starts_with(head) && derived.contains(&(action.clone(), place)));
         assert!(by_name || by_place, "{action} on {resource} is missing");
     }
     let actions =

@@ -75,7 +75,7 @@ fn what_refers_to_a_key_is_applied_after_it_and_then_all_is_in_sync() {
 #[test]
 fn a_saved_plan_of_every_kind_is_carried_out() {
     let world = project();
-    world.run(&["plan", "-o", "p.json"]).expect(0);
+    world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["show", "p.json"]).expect(0);
     world.run(&["apply", "p.json", "--yes"]).expect(0);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);

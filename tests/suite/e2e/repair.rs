@@ -149,7 +149,11 @@ fn what_adds_protection_is_done_where_another_difference_is_refused() {
     let plan = world.run(&["plan"]).expect(0);
     assert!(plan.stdout.contains("index, but for what adds protection"), "{}", plan.stdout);
     let run = world.run(&["apply", "--yes"]).expect(4);
-    assert!(run.stdout.contains("refused without --allow-destructive index, but for what adds protection"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("refused without --allow-destructive index, but for what adds protection"),
+        "{}",
+        run.stdout
+    );
     assert_eq!(world.writes(), ["UpdateTable"]);
     let plan = world.run(&["plan", "--detailed-exitcode"]);
     assert!(!plan.stdout.contains("deletion_protection") && plan.stdout.contains("stray-index"), "{}", plan.stdout);
@@ -297,8 +301,10 @@ fn protection_is_turned_on_freely_and_off_only_with_consent() {
     world.repaired("point_in_time_recovery ", &[]);
     world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
     world.repaired("deletion_protection ", &[]);
+    let mut manifest = EVERYTHING.to_owned();
     for key in ["point_in_time_recovery", "deletion_protection"] {
-        world.write("sentinel.toml", &EVERYTHING.replace(&format!("{key} = true"), &format!("{key} = false")));
+        manifest = manifest.replace(&format!("{key} = true"), &format!("{key} = false"));
+        world.write("sentinel.toml", &manifest);
         world.calls();
         world.run(&["apply", "--yes"]).expect(4);
         assert_eq!(world.writes(), [""; 0]);
