@@ -19,7 +19,7 @@ encryption = { key = "records" }
 [keys.records]
 description = "Audit records"
 policy = "policies/records.json"
-rotation_days = 180
+rotation_days = 365
 multi_region = false
 tags = { team = "security" }
 "#;
@@ -163,7 +163,7 @@ fn a_policy_in_another_spelling_is_no_difference() {
 #[test]
 fn turning_rotation_off_needs_consent() {
     let world = created(MANIFEST);
-    world.write("sentinel.toml", &MANIFEST.replace("rotation_days = 180", "rotation = false"));
+    world.write("sentinel.toml", &MANIFEST.replace("rotation_days = 365", "rotation = false"));
     world.run(&["apply", "--yes"]).expect(4);
     world.key_repaired("rotation", &["--allow-destructive", "protection"]);
 }
@@ -351,7 +351,7 @@ region = "us-east-1"
 
 [keys.a]
 rotation = true
-rotation_days = 180
+rotation_days = 365
 
 [keys.b]
 alias = "records"

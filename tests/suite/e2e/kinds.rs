@@ -19,7 +19,7 @@ point_in_time_recovery = true
 
 [keys.records]
 description = "Audit records"
-rotation_days = 180
+rotation_days = 365
 
 [topics.alerts]
 display_name = "Alerts"

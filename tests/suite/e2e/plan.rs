@@ -75,9 +75,9 @@ fn table_drift_is_shown_field_by_field_and_refused_where_a_part_is_impossible() 
         point_in_time_recovery = true\ndeletion_protection = true\nencryption = \"aws-managed\"\ntags = { team = \"security\" }\n");
     snapshot!(world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout);
     world.calls();
-    // Its key can never change: refused.
+    // Its key can never change: refused, and only its protection is brought back.
     world.run(&["apply", "--yes"]).expect(4);
-    assert_eq!(world.writes(), [""; 0]);
+    assert_eq!(world.writes(), ["UpdateTable", "UpdateContinuousBackups"]);
 }
 
 #[test]
