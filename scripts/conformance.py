@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.parse
 import urllib.request
 
 import boto3
@@ -14,7 +15,8 @@ import botocore.config
 import botocore.exceptions
 import botocore.session
 
-SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms"}
+# By the head of a target, or by the version that a form names.
+SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns"}
 
 
 # Requests ------------------------------------------------------------------------------------------------------------
@@ -58,6 +60,27 @@ def check(shapes, name, value, path, errors):
                 check(shapes, shape["members"][member]["shape"], item, f"{path}.{member}", errors)
 
 
+def of_form(shapes, name, fields):
+    """Returns the value that the fields of a form say, by AWS's Query protocol: Tags.member.1.Key, Attributes.entry.1.value."""
+    shape = shapes[name]
+    below = lambda head: {key[len(head):]: value for key, value in fields.items() if key.startswith(head)}
+    if shape["type"] == "structure":
+        known = {}
+        for member, target in shape["members"].items():
+            inner = {"": fields[member]} if member in fields else below(member + ".")
+            if inner:
+                known[member] = of_form(shapes, target["shape"], inner)
+        unknown = [key for key in fields if key.split(".")[0] not in shape["members"]]
+        return {**known, **{key: fields[key] for key in unknown}}
+    numbers = lambda head: sorted({int(key.split(".")[1]) for key in fields if key.startswith(head + ".")})
+    if shape["type"] == "list":
+        one = lambda number: {**below(f"member.{number}."), **({"": fields[f"member.{number}"]} if f"member.{number}" in fields else {})}
+        return [of_form(shapes, shape["member"]["shape"], one(number)) for number in numbers("member")]
+    if shape["type"] == "map":
+        return {fields[f"entry.{number}.key"]: fields[f"entry.{number}.value"] for number in numbers("entry")}
+    return fields[""] == "true" if shape["type"] == "boolean" else fields[""]
+
+
 def requests(logs):
     loader = botocore.session.get_session().get_component("data_loader")
     models = {head: loader.load_service_model(service, "service-2") for head, service in SERVICES.items()}
@@ -66,18 +89,26 @@ def requests(logs):
         for line in open(log, encoding="utf-8"):
             entry = json.loads(line)
             head, _, operation = entry["target"].partition(".")
+            request = entry["request"]
+            if isinstance(request, str):
+                fields = dict(urllib.parse.parse_qsl(request, keep_blank_values=True))
+                head, operation = fields.pop("Version", ""), fields.pop("Action", "")
             if head not in models:
                 continue
             model = models[head]
+            shape = model["operations"][operation]["input"]["shape"]
+            if isinstance(request, str):
+                request = of_form(model["shapes"], shape, fields)
             found = []
-            check(model["shapes"], model["operations"][operation]["input"]["shape"], entry["request"], operation, found)
+            check(model["shapes"], shape, request, operation, found)
             errors += found
             counts[operation] = counts.get(operation, 0) + 1
     for error in sorted(set(errors)):
         print("  fault:", error)
     total = sum(counts.values())
     print(f"  {total} requests of {len(counts)} operations: {', '.join(sorted(counts))}")
-    needed = {"GetParameters", "PutParameter", "GetParametersByPath", "CreateTable", "DescribeTable", "UpdateTimeToLive"}
+    needed = {"CreateKey", "PutKeyPolicy", "CreateTopic", "Subscribe", "SetTopicAttributes", "SetSubscriptionAttributes"}
+    needed |= {"GetParameters", "PutParameter", "GetParametersByPath", "CreateTable", "DescribeTable", "UpdateTimeToLive"}
     if errors or not needed <= set(counts):
         sys.exit(f"{len(errors)} faults; operations not seen: {sorted(needed - set(counts))}")
 
@@ -102,6 +133,17 @@ KNOWN = {
     "two indexes in one update": "moto takes two; AWS takes one",
     "missing table ttl": "moto answers that TTL is disabled on a table that is not there; AWS says ResourceNotFoundException",
     "describe parameters": "moto leaves out the ARN",
+    "rotation on": "moto does not tell the period",
+    "the other period": "moto does not tell the period",
+    "a period too short": "moto takes any period; KMS takes 90 to 2,560 days",
+    "a period too long": "moto takes any period; KMS takes 90 to 2,560 days",
+    "put no JSON": "moto takes any text for a key policy",
+    "put a policy that locks everyone out": "moto does not check who could change the policy again",
+    "a table of an alias that is not there": "moto does not look for a table's key",
+    "a table of an alias": "moto calls a table's key as it was named; AWS answers with its ARN",
+    "plan a deletion": "moto's answer has no days",
+    "change a key that is to be deleted": "moto changes it",
+    "a key that is kept": "moto had changed it while it was to be deleted",
     "the same capacity again": "moto takes it; AWS refuses an update of capacity that changes nothing",
 }
 
@@ -297,7 +339,8 @@ def cases(url):
 def key_cases(url):
     """The same for KMS. Keys have random IDs, so they are named by their alias in what is compared."""
     kms = boto3.client("kms", **options(url))
-    shown = ("Description", "KeyState", "MultiRegion", "KeySpec", "KeyUsage", "KeyManager", "Origin", "Enabled")
+    # moto leaves out the usage of a key, and that it is of one region only.
+    shown = ("Description", "KeyState", "KeySpec", "KeyManager", "Origin", "Enabled")
     metadata = lambda answer: {key: answer["KeyMetadata"].get(key) for key in shown} if "KeyMetadata" in answer else answer
     team = {"TagKey": "team", "TagValue": "x"}
     made = outcome(lambda: kms.create_key(Description="d", Tags=[team]))

@@ -282,8 +282,8 @@ fn create_key(region: &Region, store: &Connection, body: &Value) -> Result<Value
     let id = if multi_region {
         format!("mrk-{digits}")
     } else {
-        let (a, b, c, d, e) = (&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]);
-        format!("{a}-{b}-{c}-{d}-{e}")
+        let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+        parts.join("-")
     };
     let key = Key {
         id,
