@@ -501,7 +501,9 @@ mod tests {
         assert_eq!(of_statement(&one), of_statement(&other));
         let version = |version: Option<&str>| {
             let mut value = json!({ "Statement": [statement(&json!({}))] });
-            version.into_iter().for_each(|version| value["Version"] = json!(version));
+            if let Some(version) = version {
+                value["Version"] = json!(version);
+            }
             document(&value)
         };
         assert_eq!(version(None), version(Some("2008-10-17")));

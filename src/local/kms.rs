@@ -31,7 +31,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
             rules::check_policy_name(body)?;
             Ok(json!({ "Policy": exact(region, store, body)?.policy, "PolicyName": "default" }))
         }),
-        "GetKeyRotationStatus" => store.read(|store| rotation(region, &exact(region, store, body)?)),
+        "GetKeyRotationStatus" => store.read(|store| Ok(rotation(region, &exact(region, store, body)?))),
         "ListResourceTags" => store.read(|store| {
             let tags = exact(region, store, body)?.tags.into_iter();
             let tags: Vec<Value> = tags.map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
@@ -300,15 +300,15 @@ fn create_key(region: &Region, store: &Connection, body: &Value) -> Result<Value
     Ok(json!({ "KeyMetadata": key.metadata(region) }))
 }
 
-fn rotation(region: &Region, key: &Key) -> Result<Value, Failure> {
+fn rotation(region: &Region, key: &Key) -> Value {
     let arn = key.arn(region);
-    Ok(match key.rotation_days.filter(|_| key.deletion.is_none()) {
+    match key.rotation_days.filter(|_| key.deletion.is_none()) {
         None => json!({ "KeyId": arn, "KeyRotationEnabled": false }),
         Some(days) => {
             let next = seconds(key.created + days * DAY);
             json!({ "KeyId": arn, "KeyRotationEnabled": true, "RotationPeriodInDays": days, "NextRotationDate": next })
         }
-    })
+    }
 }
 
 fn create_alias(region: &Region, store: &Connection, body: &Value) -> Result<Value, Failure> {

@@ -71,7 +71,7 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
     }
     let line = |address: &Address| source.line(places.get(&[address.kind.section(), &address.key]).start);
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
-    Loaded { policy_root, desired, lines, local_users, manifest }
+    Loaded { manifest, policy_root, desired, lines, local_users }
 }
 
 fn local_policies(resolver: &mut Resolver<'_>, user: &str, policies: &[LocalPolicy]) -> Vec<LocalDocument> {

@@ -31,7 +31,7 @@ pub(super) fn moments(policy: &Policy, now: Timestamp) -> Vec<Timestamp> {
             let Ok(date) = today.checked_add(jiff::Span::new().days(days)) else { continue };
             // A time that the clock shows twice, when it is put back, is two moments.
             let at = |time: &Time| window.zone.to_ambiguous_timestamp(date.to_datetime(*time));
-            let both = times.iter().map(at).flat_map(|at| [at.clone().earlier(), at.later()]);
+            let both = times.iter().map(at).flat_map(|at| [at.earlier(), at.later()]);
             moments.extend(both.flatten().filter(|at| *at > now));
         }
         // When it is put forward, it skips the times at which a window begins or ends.

@@ -114,7 +114,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     };
     let config = config.into_builder().retry_config(RetryConfig::disabled());
     match assumed {
-        Some(assumed) => config.credentials_provider(Shared::new(SharedCredentialsProvider::new(assumed))),
+        Some(assumed) => config.credentials_provider(Shared::wrap(SharedCredentialsProvider::new(assumed))),
         None => config,
     }
     .build()
@@ -123,7 +123,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
 /// Returns settings whose credentials all clients get by one question.
 fn shared(config: SdkConfig) -> SdkConfig {
     match config.credentials_provider() {
-        Some(provider) => config.into_builder().credentials_provider(Shared::new(provider)).build(),
+        Some(provider) => config.into_builder().credentials_provider(Shared::wrap(provider)).build(),
         None => config,
     }
 }

@@ -130,7 +130,7 @@ impl Gateway {
             if let Some(section) = read.get_profile(name)
                 && let Ok(Some(role)) = (Chain { name, section, profiles: &read, config: &config }).named_role()
             {
-                let provider = Shared::new(SharedCredentialsProvider::new(role));
+                let provider = Shared::wrap(SharedCredentialsProvider::new(role));
                 config = config.into_builder().credentials_provider(provider).build();
             }
             let _ = profiles.set(read);

@@ -27,7 +27,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
+    pub(super) fn wrap(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Self { provider, last: Mutex::default() })
     }
 
@@ -123,7 +123,7 @@ mod tests {
         for fails in [false, true] {
             let questions = Arc::<AtomicUsize>::default();
             let shared =
-                Shared::new(SharedCredentialsProvider::new(Counting { questions: Arc::clone(&questions), fails }));
+                Shared::wrap(SharedCredentialsProvider::new(Counting { questions: Arc::clone(&questions), fails }));
             let answers = futures_util::future::join_all((0..3).map(|_| shared.provide_credentials())).await;
             assert!(answers.iter().all(|answer| answer.is_err() == fails));
             assert_eq!(questions.load(Ordering::SeqCst), 1);

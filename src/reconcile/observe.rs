@@ -36,7 +36,9 @@ pub(super) async fn observe<'a>(
     found.sort_by_key(|(index, _)| *index);
     let mut found: Vec<ObservedResource> = found.into_iter().map(|(_, resource)| resource).collect();
     for (kind, names) in owned {
-        found.iter_mut().for_each(|resource| resource.mark_owned(kind, &names));
+        for resource in &mut found {
+            resource.mark_owned(kind, &names);
+        }
     }
     Ok((caller?, found))
 }

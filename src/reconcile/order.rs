@@ -78,9 +78,15 @@ impl<'p> Order<'p> {
             return None;
         }
         let failed = |before: &&usize| match reports[**before].as_ref().map(|report| &report.outcome) {
-            Some(Outcome::Applied | Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused) => false,
-            // Nothing more is started then, and that is what the resource's own report says.
-            Some(Outcome::Interrupted | Outcome::OutOfTime) => false,
+            // After an interruption nothing more is started, and that is what the resource's own report says.
+            Some(
+                Outcome::Applied
+                | Outcome::Unchanged
+                | Outcome::LeftAlone
+                | Outcome::Refused
+                | Outcome::Interrupted
+                | Outcome::OutOfTime,
+            ) => false,
             // It is there, and the rest of its steps comes later.
             Some(Outcome::Deferred { .. }) => !self.resources[**before].exists(),
             Some(Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Conflicted { .. }) | None => true,

@@ -71,7 +71,7 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
                 error.said()
             );
             // The words are whole as they are.
-            CallError { message, class: Class::Rejected, ..error.clone() }
+            CallError { class: Class::Rejected, message, ..error.clone() }
         };
         match find(api, key).await {
             Ok(found) => match &found[..] {
@@ -148,7 +148,7 @@ async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, 
         );
         // What was interrupted has to be told like a failure.
         let class = if error.class == Class::Interrupted { Class::Rejected } else { error.class };
-        CallError { message, class, ..error }
+        CallError { class, message, ..error }
     };
     let call = || api.client.create_alias().alias_name(alias).target_key_id(id).send();
     match api.pacer.call(CREATE_ALIAS, SETTLING, call).await {

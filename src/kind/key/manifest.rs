@@ -32,20 +32,17 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let key = &entry.key;
     section.note(&["keys", key], &entry.key_span);
     let mut fields = section.reader.map(&entry.node, &format!("keys.{key}"))?;
-    let alias = match fields.get("alias") {
-        Some(entry) => {
-            section.note(&["keys", key, "name"], &entry.node.span);
-            section.reader.checked(&entry.node, "alias", check_alias)
-        }
-        None => {
-            check_key(section.reader, entry, |key| {
-                check_alias(&format!("{ALIAS}{key}")).map_err(|mut invalid| {
-                    invalid.help.push_str("; or set alias, and call the section as you like");
-                    invalid
-                })
-            });
-            None
-        }
+    let alias = if let Some(entry) = fields.get("alias") {
+        section.note(&["keys", key, "name"], &entry.node.span);
+        section.reader.checked(&entry.node, "alias", check_alias)
+    } else {
+        check_key(section.reader, entry, |key| {
+            check_alias(&format!("{ALIAS}{key}")).map_err(|mut invalid| {
+                invalid.help.push_str("; or set alias, and call the section as you like");
+                invalid
+            })
+        });
+        None
     };
     let description = fields
         .get("description")

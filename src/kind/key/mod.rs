@@ -226,12 +226,12 @@ impl Kind for Key {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
-        let of_key = |layout: &Option<&Self>| {
+        let of_key = |layout: Option<&Self>| {
             let rotation = layout.is_some_and(|layout| layout.rotation.is_some());
             let policy = layout.is_some_and(|layout| layout.policy.is_some());
             1 + usize::from(rotation) + usize::from(policy)
         };
-        layouts.iter().map(of_key).sum()
+        layouts.iter().copied().map(of_key).sum()
     }
 
     #[cfg(test)]

@@ -193,7 +193,7 @@ impl Kind for PolicyParameter {
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
-        let content = desired.managed.content.as_ref().map(|content| content.to_string());
+        let content = desired.managed.content.as_ref().map(ToString::to_string);
         desired.origin.clone().zip(content).into_iter().collect()
     }
 

@@ -376,13 +376,13 @@ impl Kind for Table {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
-        let of_table = |layout: &Option<&Self>| {
+        let of_table = |layout: Option<&Self>| {
             let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
             1 + usize::from(ttl) + usize::from(recovery) + usize::from(alias)
         };
-        layouts.iter().map(of_table).sum()
+        layouts.iter().copied().map(of_table).sum()
     }
 
     #[cfg(test)]

@@ -183,8 +183,8 @@ impl KindStep for TableStep {
 
     fn protects(&self) -> bool {
         match self {
-            Self::SetPointInTimeRecovery { enabled, .. } => *enabled,
-            Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
+            Self::SetPointInTimeRecovery { enabled, .. }
+            | Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
             Self::UpdateTable { change: TableChange::Encryption { encryption }, .. } => {
                 matches!(encryption, Encryption::Kms(_) | Encryption::Alias(_))
             }

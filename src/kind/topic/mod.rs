@@ -250,12 +250,12 @@ impl Kind for Topic {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
-        let of_topic = |layout: &Option<&Self>| {
+        let of_topic = |layout: Option<&Self>| {
             let subscriptions = layout.and_then(|layout| layout.subscriptions.as_ref());
             let attributes = subscriptions.into_iter().flatten().filter(|(_, one)| steps::has_attributes(one)).count();
             1 + usize::from(subscriptions.is_some()) + attributes
         };
-        layouts.iter().map(of_topic).sum()
+        layouts.iter().copied().map(of_topic).sum()
     }
 
     #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     add("content_based_deduplication", content_based_deduplication.map(|flag| on_off(flag).to_owned()));
     add("display_name", display_name.clone());
     add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
-    add("policy", policy.as_ref().map(|policy| policy.to_json()));
+    add("policy", policy.as_ref().map(super::PolicyDocument::to_json));
     add("delivery_policy", delivery_policy.as_ref().map(ToString::to_string));
     for (id, one) in subscriptions.iter().flatten() {
         add(

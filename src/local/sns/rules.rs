@@ -108,7 +108,7 @@ pub(super) fn check_endpoint(region: &Region, topic: &Topic, protocol: &str, end
         "http" | "https" => Err(bad("Endpoint must match the specified protocol")),
         "sqs" => {
             let account = arn("sqs").ok_or_else(|| Refusal::invalid("SQS endpoint ARN"))?;
-            if endpoint.ends_with(".fifo") && !topic.is_fifo() {
+            if endpoint.rsplit_once('.').is_some_and(|(_, end)| end == "fifo") && !topic.is_fifo() {
                 let why = "FIFO SQS Queues can not be subscribed to standard SNS topics";
                 return Err(bad(why));
             }
