@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::change::Consent;
-use crate::kind::{KindId, policy_parameter, table};
+use crate::kind::{AddressPattern, policy_parameter, table};
 use crate::resource::Invalid;
 
 pub use access::*;
@@ -194,11 +194,11 @@ pub struct ManifestArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
     /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
-    pub only: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub only: Vec<AddressPattern>,
     /// Leave out addresses that match; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
-    pub exclude: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub exclude: Vec<AddressPattern>,
     /// Only these of the manifest's [targets].
     #[arg(long = "target", value_name = "NAME", num_args = 1..)]
     pub targets: Vec<String>,
@@ -402,14 +402,8 @@ fn consent(value: &str) -> Result<Consent, String> {
     })
 }
 
-fn address_glob(value: &str) -> Result<String, String> {
-    glob::Pattern::new(value).map_err(|error| error.to_string())?;
-    let section = value.split_once('.').map(|(section, _)| section);
-    let known = KindId::ALL.iter().any(|kind| Some(kind.section()) == section);
-    if known || value.contains(['*', '?', '[']) {
-        return Ok(value.to_owned());
-    }
-    Err(String::from("write an address such as profiles.dev, tables.sessions or 'tables.*'"))
+fn address_pattern(value: &str) -> Result<AddressPattern, String> {
+    value.parse().map_err(|invalid: Invalid| invalid.to_string())
 }
 
 fn url(value: &str) -> Result<String, String> {

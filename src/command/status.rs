@@ -47,9 +47,9 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
     if plan.has_differences() {
         let mut words =
             ["sentinel", "apply", "-f", &args.manifest.file.display().to_string()].map(str::to_owned).to_vec();
-        let mut flag = |name: &str, value: &String| words.extend([name.to_owned(), value.clone()]);
-        args.filter.only.iter().for_each(|glob| flag("--only", glob));
-        args.filter.exclude.iter().for_each(|glob| flag("--exclude", glob));
+        let mut flag = |name: &str, value: &dyn ToString| words.extend([name.to_owned(), value.to_string()]);
+        args.filter.only.iter().for_each(|pattern| flag("--only", pattern));
+        args.filter.exclude.iter().for_each(|pattern| flag("--exclude", pattern));
         plan.target.name.iter().for_each(|name| flag("--target", name));
         status.suggestions.push(Suggestion {
             kind: "apply",

@@ -112,6 +112,11 @@ fn a_filter_is_shown_and_is_in_the_suggestion() {
     assert!(run.stderr.contains("--only tables.none matches nothing in the manifest"), "{}", run.stderr);
     let run = world.run(&["plan", "--only", "audit"]).expect(1);
     assert!(run.stderr.contains("write an address such as profiles.dev"), "{}", run.stderr);
+    // A filter that cannot be read is refused also where it need not match anything of the manifest.
+    for (flag, pattern) in [("--only", "["), ("--exclude", "table.*"), ("--exclude", "tables.[")] {
+        let run = world.run(&["plan", "--prune", flag, pattern]).expect(1);
+        assert!(run.stderr.contains(&format!("the filter \"{pattern}\" cannot be read")), "{}", run.stderr);
+    }
     let plan = world.run(&["plan", "--only", "profiles.*", "--json"]).expect(0).json();
     assert_eq!(plan["scope"]["only"], json!(["profiles.*"]));
 }
