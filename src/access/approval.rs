@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::is_id;
 use super::time::{CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, later, precise, read, text, whole};
 use crate::resource::caller::{folded, name_of};
 use crate::resource::record::{ID, Item, Value};
@@ -401,11 +402,6 @@ impl Request {
             && self.requester_arn == user.arn
             && self.profile == profile
     }
-}
-
-/// Returns whether a text is an ID as this program makes them.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn after(at: Timestamp, seconds: i64) -> Timestamp {

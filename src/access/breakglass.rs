@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::gate::User;
+use super::is_id;
 use super::listing::{self, Ask, Listed};
 use super::time::{CLOCK_DIFFERENCE, as_seconds, as_seconds_if, later, precise, read, text, whole};
 use super::transition::is_ours;
@@ -166,11 +167,6 @@ impl Seen {
         // Of any other form it names no event, and would not fit a key either.
         Self { event_id: named.filter(|id| is_id(id)), unchanged }
     }
-}
-
-/// Returns whether a text has the form of an ID: 16 hexadecimal digits.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Event {

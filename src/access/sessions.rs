@@ -7,8 +7,8 @@ use futures_util::future;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::breakglass::is_id;
 use super::gate::User;
+use super::is_id;
 use super::listing::{self, Ask, Listed};
 use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
 use super::transition::{create, is_ours};
