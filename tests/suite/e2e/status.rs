@@ -15,7 +15,8 @@ fn init_status_of_an_empty_account_suggests_what_to_run() {
         run.stdout.lines().filter_map(|line| line.trim().strip_prefix("Run: sentinel ")).map(str::to_owned).collect();
     assert_eq!(commands.len(), 4);
     for command in commands {
-        let mut words: Vec<&str> = command.split(' ').collect();
+        let words = shlex::split(&command).unwrap();
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
         let at = words.iter().position(|word| *word == "--endpoint-url").unwrap();
         words.drain(at..at + 2);
         words.push("--yes");
