@@ -395,8 +395,7 @@ fn policy_root(value: &str) -> Result<String, String> {
 }
 
 fn consent(value: &str) -> Result<Consent, String> {
-    let found = Consent::ALL.into_iter().find(|consent| consent.word() == value);
-    found.ok_or_else(|| {
+    value.parse().map_err(|_| {
         let words: Vec<&str> = Consent::ALL.iter().map(|consent| consent.word()).collect();
         format!("what can be allowed is: {}", words.join(", "))
     })

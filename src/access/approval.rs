@@ -20,8 +20,9 @@ pub const LONGEST: i64 = 8 * 3600;
 const JUSTIFIED: usize = 500;
 
 /// The state of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Pending,
     Approved,
@@ -37,20 +38,11 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Approved, Self::Denied, Self::Cancelled, Self::Revoked, Self::Expired, Self::Invalid];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::Invalid => "invalid",
-        }
+        self.into_str()
     }
 }
 

@@ -32,8 +32,9 @@ const CLOSURE_KEPT: i64 = 30 * 24 * 3600;
 const ATTEMPTS: u32 = 3;
 
 /// The state of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Active,
     Closed,
@@ -44,16 +45,11 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Closed, Self::Expired, Self::Invalid];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-            Self::Invalid => "invalid",
-        }
+        self.into_str()
     }
 }
 

@@ -134,7 +134,7 @@ impl Import {
 
     /// Reads the tables named, or those with a built-in name.
     async fn tables(&mut self, reader: &Reader, named: &[String]) -> Result<(), Error> {
-        let builtin = || Builtin::ALL.map(|builtin| builtin.default_name().to_owned()).to_vec();
+        let builtin = || Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
         let names: IndexSet<String> = if named.is_empty() { builtin() } else { named.to_vec() }.into_iter().collect();
         let wanted: Vec<Desired<Table>> = names.iter().map(|name| everything_of(name)).collect();
         let reads = wanted.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));

@@ -65,7 +65,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     manifest.aws.region = context.global.region.clone();
     let check_tables = args.check_tables.unwrap_or(true);
     if check_tables {
-        let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
+        let tables = Builtin::ALL.iter().map(|builtin| (builtin.key().to_owned(), TableSection::default()));
         manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
