@@ -30,6 +30,11 @@ pub fn id() -> Result<String, getrandom::Error> {
     random(8)
 }
 
+/// Returns whether a text has the form of an id as this program makes them.
+fn is_id(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// Returns a secret that nobody guesses.
 pub fn token() -> Result<Secret, getrandom::Error> {
     random(32).map(Secret::new)

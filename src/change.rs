@@ -57,8 +57,22 @@ impl Takes {
 }
 
 /// What closing a difference may lose, and so what has to be allowed by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Consent {
     /// An index is deleted; what reads through it fails from then on.
     Index,
@@ -72,16 +86,11 @@ pub enum Consent {
 
 impl Consent {
     /// Every consent.
-    pub const ALL: [Self; 4] = [Self::Index, Self::Subscription, Self::Prune, Self::Protection];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns the word that allows it.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Index => "index",
-            Self::Subscription => "subscription",
-            Self::Prune => "prune",
-            Self::Protection => "protection",
-        }
+        self.into_str()
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::change::Consent;
-use crate::kind::{KindId, policy_parameter, table};
+use crate::kind::{AddressPattern, policy_parameter, table};
 use crate::resource::Invalid;
 
 pub use access::*;
@@ -194,11 +194,11 @@ pub struct ManifestArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
     /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
-    pub only: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub only: Vec<AddressPattern>,
     /// Leave out addresses that match; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_glob)]
-    pub exclude: Vec<String>,
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub exclude: Vec<AddressPattern>,
     /// Only these of the manifest's [targets].
     #[arg(long = "target", value_name = "NAME", num_args = 1..)]
     pub targets: Vec<String>,
@@ -349,7 +349,7 @@ pub struct Going {
     /// Do not ask; needed where there is no terminal.
     #[arg(short, long)]
     pub yes: bool,
-    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h.
+    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
     #[command(flatten)]
@@ -395,21 +395,14 @@ fn policy_root(value: &str) -> Result<String, String> {
 }
 
 fn consent(value: &str) -> Result<Consent, String> {
-    let found = Consent::ALL.into_iter().find(|consent| consent.word() == value);
-    found.ok_or_else(|| {
+    value.parse().map_err(|_| {
         let words: Vec<&str> = Consent::ALL.iter().map(|consent| consent.word()).collect();
         format!("what can be allowed is: {}", words.join(", "))
     })
 }
 
-fn address_glob(value: &str) -> Result<String, String> {
-    glob::Pattern::new(value).map_err(|error| error.to_string())?;
-    let section = value.split_once('.').map(|(section, _)| section);
-    let known = KindId::ALL.iter().any(|kind| Some(kind.section()) == section);
-    if known || value.contains(['*', '?', '[']) {
-        return Ok(value.to_owned());
-    }
-    Err(String::from("write an address such as profiles.dev, tables.sessions or 'tables.*'"))
+fn address_pattern(value: &str) -> Result<AddressPattern, String> {
+    value.parse().map_err(|invalid: Invalid| invalid.to_string())
 }
 
 fn url(value: &str) -> Result<String, String> {
@@ -428,16 +421,13 @@ fn profile_name(value: &str) -> Result<String, String> {
     checked(value, policy_parameter::check_profile)
 }
 
+/// Reads a time: units as in `90s`, `10m` or `1h30m`, ISO 8601, or a number of seconds.
 fn duration(value: &str) -> Result<Duration, String> {
-    let (digits, unit) = value.split_at(value.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(value.len()));
-    let seconds = match unit {
-        "s" | "" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3600),
-        _ => None,
-    };
-    let total = digits.parse::<u64>().ok().zip(seconds).and_then(|(number, unit)| number.checked_mul(unit));
-    total.map(Duration::from_secs).ok_or_else(|| String::from("write a time such as 90s, 10m or 1h"))
+    let bare = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let parsed = if bare { format!("{value}s").parse() } else { value.parse::<jiff::SignedDuration>() };
+    let whole = parsed.ok().filter(|time| time.subsec_nanos() == 0);
+    let time = whole.and_then(|time| Duration::try_from(time).ok());
+    time.ok_or_else(|| String::from("write a time in whole seconds, such as 90s, 10m or 1h30m"))
 }
 
 #[cfg(test)]
@@ -453,10 +443,23 @@ mod tests {
 
     #[test]
     fn times_are_read() {
-        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
-        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
-        for bad in ["", "m", "1d", "-1s", "99999999999999999999h"] {
+        for (text, seconds) in [
+            ("90s", 90),
+            ("90", 90),
+            ("0s", 0),
+            ("10m", 600),
+            ("1h", 3600),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+            ("1.5h", 5400),
+            ("2 hours, 5 minutes", 7500),
+            ("PT1H30M", 5400),
+            ("10000h", 36_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for bad in ["", "m", "1d", "1w", "-1s", "1m ago", "100ms", "1.5s", "1h90", "9s9s", "99999999999999999999h", "x"]
+        {
             assert!(duration(bad).is_err(), "{bad} passed");
         }
     }

@@ -3,12 +3,15 @@
 //! A checkout may hold what somebody else put there: a pipe named `sentinel.toml`, a link named `plan.md`, a file without
 //! end. So only regular files are read, up to a limit, and a file to be written is opened without following a link at its
 //! name and emptied only when it is known to be a regular file that has no other name.
+//!
+//! What a document names, and not the user, is opened within a [`Root`], which nothing leads out of.
 
 use std::fs::{File, Metadata};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path};
 
+use cap_std::fs::{Dir, OpenOptionsExt as _};
 use rustix::fs::OFlags;
 
 /// What is read, and how many bytes of it at most.
@@ -49,9 +52,13 @@ pub(crate) const SHARED: u32 = 0o666;
 pub(crate) fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     // A device is not even opened: that alone can have effects.
     check_kind(path, &std::fs::metadata(path)?)?;
-    // Opening a pipe that nobody writes to would wait for ever.
-    let options = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = File::options().read(true).custom_flags(flags(options)).open(path)?;
+    contents(path, File::options().read(true).custom_flags(flags(AT_ONCE)).open(path)?, limit)
+}
+
+/// Opening a pipe that nobody writes to would wait for ever.
+const AT_ONCE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+fn contents(path: &Path, file: File, limit: Limit) -> io::Result<Vec<u8>> {
     let found = file.metadata()?;
     check_kind(path, &found)?;
     if found.is_file() && found.len() > limit.bytes {
@@ -67,7 +74,61 @@ pub(crate) fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
 
 /// Reads a text file. Links are followed.
 pub(crate) fn read_text(path: &Path, limit: Limit) -> io::Result<String> {
-    String::from_utf8(read(path, limit)?).map_err(|_| invalid("this is not UTF-8 text"))
+    text(read(path, limit)?)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    String::from_utf8(bytes).map_err(|_| invalid("this is not UTF-8 text"))
+}
+
+/// A folder that is held open, and in which files are opened by their path within it. A link is followed as long as it stays
+/// within the folder; `..` and links that lead out of it, and absolute ones, are refused in the very call that opens the file.
+#[derive(Debug)]
+pub(crate) struct Root(Dir);
+
+impl Root {
+    /// Opens a folder. Links on the way to it are followed: the user named it.
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        Dir::open_ambient_dir(folder, cap_std::ambient_authority()).map(Self)
+    }
+
+    /// Returns how large a file is.
+    pub(crate) fn size(&self, path: &Path) -> io::Result<u64> {
+        self.0.metadata(path).map(|found| found.len())
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
+        let found = self.0.metadata(path)?;
+        if !found.is_file() {
+            return Err(not_read(found.is_dir()));
+        }
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.read(true).custom_flags(flags(AT_ONCE));
+        contents(path, self.0.open_with(path, &options)?.into_std(), limit)
+    }
+
+    /// Reads a text file.
+    pub(crate) fn read_text(&self, path: &Path, limit: Limit) -> io::Result<String> {
+        text(self.read(path, limit)?)
+    }
+
+    /// Makes a folder, where there is none.
+    pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
+        self.0.create_dir_all(path)
+    }
+
+    /// Makes a file that is not there yet.
+    pub(crate) fn create_new(&self, path: &Path, mode: u32) -> io::Result<File> {
+        let mut options = cap_std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(mode);
+        Ok(self.0.open_with(path, &options)?.into_std())
+    }
+}
+
+/// Returns whether a path was refused because it leads out of a [`Root`]. The system has no such error.
+pub(crate) fn leads_out(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && error.raw_os_error().is_none()
 }
 
 /// Reads the beginning of a file, at most so many bytes.
@@ -171,11 +232,15 @@ fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     if found.is_file() || (found.file_type().is_fifo() && is_standard(path)) {
         return Ok(());
     }
-    Err(invalid(if found.is_dir() {
+    Err(not_read(found.is_dir()))
+}
+
+fn not_read(is_folder: bool) -> io::Error {
+    invalid(if is_folder {
         "this is a folder, and a file was to be read"
     } else {
         "this is no regular file (a pipe, a socket or a device), and such are not read"
-    }))
+    })
 }
 
 fn too_large(limit: Limit, size: Option<u64>) -> io::Error {
@@ -236,6 +301,56 @@ mod tests {
         assert_eq!(read(&path("none"), limit).unwrap_err().kind(), io::ErrorKind::NotFound);
         std::fs::write(path("bytes"), [0xff]).unwrap();
         assert!(read_text(&path("bytes"), limit).is_err());
+    }
+
+    #[test]
+    fn nothing_is_opened_outside_of_a_root() {
+        let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = |name: &str| ours.path().join(name);
+        std::fs::write(theirs.path().join("file"), "theirs").unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        std::fs::write(path("folder/file"), "ours").unwrap();
+        symlink("folder", path("within")).unwrap();
+        symlink("../within/file", path("folder/again")).unwrap();
+        symlink(theirs.path(), path("out")).unwrap();
+        symlink(theirs.path().join("file"), path("folder/out")).unwrap();
+        symlink("../../within", path("folder/up")).unwrap();
+        symlink(path("folder/file"), path("absolute")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        pipe(&path("pipe"));
+        let root = Root::open(ours.path()).unwrap();
+        let limit = Limit::new("a test", 10);
+        for inside in ["folder/file", "within/file", "folder/again", "folder/../folder/file", "./folder/./file"] {
+            assert_eq!(root.read_text(Path::new(inside), limit).unwrap(), "ours", "{inside}");
+        }
+        let theirs_in_full = theirs.path().join("file").display().to_string();
+        for outside in
+            ["out/file", "folder/out", "folder/up/file", "absolute", "..", "../x", &theirs_in_full, "out/new"]
+        {
+            let outside = Path::new(outside);
+            let refused = root.read(outside, limit).unwrap_err();
+            assert!(leads_out(&refused), "{}: {refused}", outside.display());
+            assert!(root.create_new(outside, SHARED).is_err(), "{}", outside.display());
+        }
+        for bad in ["pipe", "folder", "loop", "none"] {
+            let refused = at_once(|| root.read(Path::new(bad), limit)).unwrap_err();
+            assert!(!leads_out(&refused), "{bad}: {refused}");
+        }
+        assert!(root.create_new(Path::new("within/new"), SHARED).is_ok() && path("folder/new").exists());
+        assert!(root.create_new(Path::new("folder/new"), SHARED).is_err());
+        assert_eq!(std::fs::read_dir(theirs.path()).unwrap().count(), 1);
+        // The folder is held open, whatever takes its place.
+        std::fs::rename(path("folder"), path("old")).unwrap();
+        let held = Root::open(&path("old")).unwrap();
+        std::fs::remove_file(path("within")).unwrap();
+        symlink(theirs.path(), path("folder")).unwrap();
+        assert_eq!(held.read_text(Path::new("file"), limit).unwrap(), "ours");
+    }
+
+    #[test]
+    fn a_file_that_may_not_be_read_is_not_taken_for_a_way_out() {
+        assert!(!leads_out(&io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error())));
+        assert!(!leads_out(&io::Error::from_raw_os_error(rustix::io::Errno::PERM.raw_os_error())));
     }
 
     #[test]

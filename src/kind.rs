@@ -4,6 +4,7 @@
 
 mod desired;
 pub mod document;
+mod pattern;
 pub mod permission;
 pub mod references;
 mod registry;
@@ -30,6 +31,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use desired::{Address, Desired, Pair, Presence, Said};
+pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
 use references::Reference;
 use section::{Resolver, SectionReader};

@@ -314,7 +314,20 @@ mod tests {
         assert!(why(&|file| file.targets[0].connection.local = Some(String::from("x"))).contains("embedded AWS"));
         assert!(why(&|file| file.targets[0].plan.target.local = Some(String::from("x"))).contains("embedded AWS"));
         assert!(why(&|file| file.targets[0].plan.scope.prune = true).contains("ownership tag"));
-        assert!(why(&|file| file.targets[0].plan.scope.only = vec![String::from("[")]).contains("filter"));
         assert!(why(&|file| file.targets.push(file.targets[0].clone())).contains("target"));
+    }
+
+    #[test]
+    fn a_plan_with_a_filter_that_cannot_be_read_is_refused() {
+        for filters in ["only", "exclude"] {
+            for pattern in ["[", "tables.[", "table.*", ""] {
+                let mut document: Value = serde_json::from_str(&file().to_text().unwrap()).unwrap();
+                document["targets"][0]["scope"][filters] = serde_json::json!([pattern]);
+                document["digest"] = Value::String(digest_of(&document));
+                let refused = PlanFile::read(&document.to_string()).unwrap_err();
+                let Unusable::Unreadable { why } = refused else { panic!("{filters} {pattern}: {refused}") };
+                assert!(why.contains(&format!("the filter \"{pattern}\" cannot be read")), "{why}");
+            }
+        }
     }
 }

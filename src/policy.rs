@@ -65,8 +65,9 @@ pub struct Rule {
 }
 
 /// What a rule that matches says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Effect {
     Allow,
     Deny,
@@ -81,13 +82,7 @@ pub enum Effect {
 impl Effect {
     /// Returns its name in a policy.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::RequireApproval => "require_approval",
-            Self::RequireServer => "require_server",
-            Self::RequireServerSession => "require_server_session",
-        }
+        self.into_str()
     }
 }
 

@@ -6,6 +6,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::is_id;
 use super::time::{CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, later, precise, read, text, whole};
 use crate::resource::caller::{account_of, folded, name_of};
 use crate::resource::record::{ID, Item, Value};
@@ -19,8 +20,9 @@ pub const LONGEST: i64 = 8 * 3600;
 const JUSTIFIED: usize = 500;
 
 /// The state of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Pending,
     Approved,
@@ -36,20 +38,11 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Approved, Self::Denied, Self::Cancelled, Self::Revoked, Self::Expired, Self::Invalid];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Approved => "approved",
-            Self::Denied => "denied",
-            Self::Cancelled => "cancelled",
-            Self::Revoked => "revoked",
-            Self::Expired => "expired",
-            Self::Invalid => "invalid",
-        }
+        self.into_str()
     }
 }
 
@@ -411,11 +404,6 @@ impl Request {
             && self.requester_arn == user.arn
             && self.profile == profile
     }
-}
-
-/// Returns whether a text is an ID as this program makes them.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 fn after(at: Timestamp, seconds: i64) -> Timestamp {

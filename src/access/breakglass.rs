@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::gate::User;
+use super::is_id;
 use super::listing::{self, Ask, Listed};
 use super::time::{CLOCK_DIFFERENCE, as_seconds, as_seconds_if, later, precise, read, text, whole};
 use super::transition::is_ours;
@@ -31,8 +32,9 @@ const CLOSURE_KEPT: i64 = 30 * 24 * 3600;
 const ATTEMPTS: u32 = 3;
 
 /// The state of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Active,
     Closed,
@@ -43,16 +45,11 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Closed, Self::Expired, Self::Invalid];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Closed => "closed",
-            Self::Expired => "expired",
-            Self::Invalid => "invalid",
-        }
+        self.into_str()
     }
 }
 
@@ -166,11 +163,6 @@ impl Seen {
         // Of any other form it names no event, and would not fit a key either.
         Self { event_id: named.filter(|id| is_id(id)), unchanged }
     }
-}
-
-/// Returns whether a text has the form of an ID: 16 hexadecimal digits.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 impl Event {

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 pub use super::approval::{Actor, LONGEST, Request, Status, WAITS};
-use super::approval::{Asked, Decided, Found, Terms, is_id};
+use super::approval::{Asked, Decided, Found, Terms};
+use super::is_id;
 use super::time::{later, precise, text, whole};
 use super::transition::create;
 use crate::resource::call::{CallError, Class};

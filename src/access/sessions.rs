@@ -7,8 +7,8 @@ use futures_util::future;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::breakglass::is_id;
 use super::gate::User;
+use super::is_id;
 use super::listing::{self, Ask, Listed};
 use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
 use super::transition::{create, is_ours};
@@ -20,8 +20,11 @@ use crate::resource::record_key::Prefix;
 pub const REMEMBERED: i64 = 24 * 3600;
 
 /// The state of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray, strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
     Active,
     Revoked,
@@ -33,16 +36,11 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Revoked, Self::Ended, Self::Expired];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Revoked => "revoked",
-            Self::Ended => "ended",
-            Self::Expired => "expired",
-        }
+        self.into_str()
     }
 }
 
@@ -124,7 +122,7 @@ impl Session {
         // Records of the old form have keys without a prefix.
         let id = own.or_else(|| Some(key.as_str()).filter(|key| !key.contains('#'))).filter(|id| is_id(id))?;
         let word = text(item, "status")?;
-        let stored = Status::ALL.into_iter().find(|status| status.word() == word)?;
+        let stored = word.parse().ok()?;
         let started_at = read(item, "started_at")?;
         let expires_at = read(item, "expires_at")?;
         let old = Some(item).filter(|_| own.is_none() && stored == Status::Revoked);

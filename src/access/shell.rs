@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use crate::kind::policy_parameter;
 
 /// A shell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Format {
     Bash,
     Zsh,
@@ -15,11 +16,7 @@ pub enum Format {
 impl Format {
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Bash => "bash",
-            Self::Zsh => "zsh",
-            Self::Fish => "fish",
-        }
+        self.into_str()
     }
 }
 

@@ -3,12 +3,20 @@
 
 use sha2::{Digest, Sha256};
 
+use super::is_id;
 use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter};
 
 /// How many characters a decision's id has.
 const ID: usize = 16;
 /// How many hexadecimal digits stand for a name that is cut: 88 bits of its SHA-256.
 const DIGEST: usize = 22;
+/// How many characters of a name that is cut are kept: what the digest, the id and two signs leave.
+const START: usize = LONGEST - ID - DIGEST - 2;
+
+/// An id that no record and no decision has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no ID of a request, an event, a session or a decision, and nothing is stamped with it")]
+pub struct BadId(String);
 
 /// Returns the source identity: `USER=ID`, where the id is that of the request, the break-glass event, the session or the
 /// decision, always 16 characters long. Read from its end it is never ambiguous, and a trust policy can demand a user with
@@ -16,16 +24,20 @@ const DIGEST: usize = 22;
 ///
 /// A name too long for that is cut, and followed by a digest of the whole of it: `START+DIGEST+ID`. Two users never look
 /// alike, and a cut name never looks like a whole one, since a different sign stands before the id.
-pub fn source_identity(user: &str, id: &str) -> String {
-    debug_assert_eq!(id.len(), ID, "an id has 16 characters");
+///
+/// # Errors
+///
+/// Where the id has another form: the end of the source identity would be ambiguous.
+pub fn source_identity(user: &str, id: &str) -> Result<String, BadId> {
+    if !is_id(id) {
+        return Err(BadId(id.to_owned()));
+    }
     if is_name(user) && user.len() < LONGEST - ID {
-        return format!("{user}={id}");
+        return Ok(format!("{user}={id}"));
     }
     let digest = &hex::encode(Sha256::digest(user))[..DIGEST];
-    // Both signs, and what they part.
-    let room = LONGEST - ID - DIGEST - 2;
-    let start: String = user.chars().filter(|letter| is_name_letter(*letter)).take(room).collect();
-    format!("{start}+{digest}+{id}")
+    let start: String = user.chars().filter(|letter| is_name_letter(*letter)).take(START).collect();
+    Ok(format!("{start}+{digest}+{id}"))
 }
 
 #[cfg(test)]
@@ -37,6 +49,20 @@ mod tests {
     use super::*;
 
     const SOME_ID: &str = "0123456789abcdef";
+
+    fn source_identity(user: &str, id: &str) -> String {
+        super::source_identity(user, id).unwrap()
+    }
+
+    /// In every build: `bob=` and an id that begins with another name's would read as that name.
+    #[test]
+    fn an_id_of_another_form_is_refused() {
+        for bad in
+            ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "x=12345678abcdef", "0123456789abcdé"]
+        {
+            assert_eq!(super::source_identity("alice", bad), Err(BadId(bad.to_owned())));
+        }
+    }
 
     #[test]
     fn a_name_is_whole_where_there_is_room_and_told_apart_where_not() {

@@ -206,7 +206,7 @@ pub struct ListArgs {
     #[arg(long, value_name = "USER")]
     pub requester: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_name = "STATUS", value_parser = words(&requests::Status::ALL, requests::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = words(requests::Status::ALL, requests::Status::word))]
     pub status: Option<requests::Status>,
     /// Those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
@@ -336,7 +336,7 @@ pub struct BreakglassListArgs {
     #[arg(long, value_name = "USER")]
     pub invoker: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_name = "STATUS", value_parser = words(&breakglass::Status::ALL, breakglass::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = words(breakglass::Status::ALL, breakglass::Status::word))]
     pub status: Option<breakglass::Status>,
     /// Those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
@@ -372,7 +372,7 @@ pub struct SessionListArgs {
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
     /// Those that stand here.
-    #[arg(long, value_name = "STATUS", value_parser = words(&sessions::Status::ALL, sessions::Status::word))]
+    #[arg(long, value_name = "STATUS", value_parser = words(sessions::Status::ALL, sessions::Status::word))]
     pub status: Option<sessions::Status>,
     /// Those of this server.
     #[arg(long, value_name = "ID")]

@@ -7,6 +7,7 @@ use super::deadline::Deadline;
 use crate::cli::Global;
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
+use crate::document::Folder;
 use crate::error::Error;
 use crate::files;
 use crate::kind::KindId;
@@ -50,16 +51,16 @@ impl Project {
     pub(super) fn materials(&self) -> Materials {
         let manifest = &self.loaded.manifest;
         let path: Arc<str> = self.source.path.as_str().into();
+        let folder = Folder::new(&self.folder);
         let of = self.loaded.desired.iter().map(|desired| {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
             let section = manifest.sections.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
-            let policy = section.and_then(|section| section.policy.as_ref()).map(|policy| self.policy_path(policy));
-            let cases = policy.as_deref().map(manifest::cases_file);
-            let cases = cases.and_then(|path| {
-                let text = files::read_text(&path, files::CASES).ok()?;
-                Some(Source::new(path.display().to_string(), text))
+            let named = section.and_then(|section| section.policy.as_ref());
+            let policy = named.map(|policy| self.policy_path(policy));
+            let cases = named.zip(policy.as_deref()).and_then(|(named, policy)| {
+                Some(Source::new(manifest::cases_file(policy).display().to_string(), folder.read_cases(named)?))
             });
             let policy = policy.map(|path| path.display().to_string());
             (address.clone(), Material { place, policy, cases })

@@ -83,7 +83,7 @@ fn uses(purpose: Purpose) -> Vec<Use> {
         Purpose::Approver => vec![Use::Role(Role::Approver)],
         Purpose::Operator => vec![Use::Role(Role::Operator)],
         Purpose::Server => vec![Use::Role(Role::Server)],
-        Purpose::Runtime => Role::ALL.map(Use::Role).to_vec(),
+        Purpose::Runtime => Role::ALL.iter().copied().map(Use::Role).collect(),
     }
 }
 

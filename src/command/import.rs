@@ -7,13 +7,14 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 
 use super::context::{Context, no_region};
-use super::init::write;
+use super::init::write_by;
 use super::local::Users;
 use super::pass::Destination;
 use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
+use crate::files::{self, Root};
 use crate::kind::policy_parameter::{Found, ParameterType, Tier, check_profile, profile_of};
 use crate::kind::table::{Table, Ttl};
 use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
@@ -134,7 +135,7 @@ impl Import {
 
     /// Reads the tables named, or those with a built-in name.
     async fn tables(&mut self, reader: &Reader, named: &[String]) -> Result<(), Error> {
-        let builtin = || Builtin::ALL.map(|builtin| builtin.default_name().to_owned()).to_vec();
+        let builtin = || Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
         let names: IndexSet<String> = if named.is_empty() { builtin() } else { named.to_vec() }.into_iter().collect();
         let wanted: Vec<Desired<Table>> = names.iter().map(|name| everything_of(name)).collect();
         let reads = wanted.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
@@ -176,8 +177,8 @@ impl Import {
     /// Writes all of it, or nothing where a file is in the way. Returns the paths, the manifest's first.
     pub(super) fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
         let manifest = folder.join("sentinel.toml");
-        let files: Vec<(PathBuf, &str)> = self.files.iter().map(|(path, text)| (folder.join(path), &**text)).collect();
-        let in_the_way = std::iter::once(&manifest).chain(files.iter().map(|(path, _)| path));
+        let texts: Vec<(PathBuf, &str)> = self.files.iter().map(|(path, text)| (folder.join(path), &**text)).collect();
+        let in_the_way = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
         let in_the_way: Vec<String> =
             in_the_way.filter(|path| path.symlink_metadata().is_ok()).map(|path| path.display().to_string()).collect();
         if !in_the_way.is_empty() {
@@ -187,7 +188,7 @@ impl Import {
                 hint: Some(String::from("write into a new folder with -o, then compare")),
             });
         }
-        let made = if files.is_empty() { folder.to_owned() } else { folder.join("policies") };
+        let made = if texts.is_empty() { folder.to_owned() } else { folder.join("policies") };
         if super::output::is_link(&made) && made != folder {
             return Err(Error::File {
                 path: made.display().to_string(),
@@ -197,17 +198,24 @@ impl Import {
                 hint: Some(String::from("write into a new folder with -o, then compare")),
             });
         }
-        std::fs::create_dir_all(&made).map_err(|error| Error::File {
-            path: made.display().to_string(),
+        let failed = |path: &Path, error: std::io::Error| Error::File {
+            path: path.display().to_string(),
             what: error.to_string(),
             hint: None,
-        })?;
-        // The manifest comes last: one that is there names only files that are.
-        for (path, text) in &files {
-            write(path, text)?;
+        };
+        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        // Whatever takes the place of the folder from now on, all is written within it.
+        let root = Root::open(folder).map_err(|error| failed(folder, error))?;
+        if !texts.is_empty() {
+            root.create_folder(Path::new("policies")).map_err(|error| failed(&made, error))?;
         }
-        write(&manifest, &self.manifest.to_toml())?;
-        let paths = std::iter::once(&manifest).chain(files.iter().map(|(path, _)| path));
+        let within = |path: &Path| root.create_new(path.strip_prefix(folder).unwrap_or(path), files::SHARED);
+        // The manifest comes last: one that is there names only files that are.
+        for (path, text) in &texts {
+            write_by(within, path, text)?;
+        }
+        write_by(within, &manifest, &self.manifest.to_toml())?;
+        let paths = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
         Ok(paths.map(|path| path.strip_prefix(".").unwrap_or(path).display().to_string()).collect())
     }
 }

@@ -1,6 +1,7 @@
 //! `sentinel init …`: a manifest built in memory, then the same pass.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -121,6 +122,11 @@ fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
 
 /// Writes a new file; one that is there is left as it is.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    write_by(|path| files::create_new(path, files::SHARED), path, text)
+}
+
+/// The same with a function that makes the file.
+pub(super) fn write_by(make: impl Fn(&Path) -> io::Result<File>, path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: std::io::Error| {
         let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
         Error::File {
@@ -133,6 +139,6 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
             hint: exists.then(|| String::from("name another file, or compare with --print-manifest")),
         }
     };
-    let mut file = files::create_new(path, files::SHARED).map_err(failed)?;
+    let mut file = make(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)
 }

@@ -73,17 +73,16 @@ pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -
 /// Refuses a filter that matches nothing: it is most likely mistyped, and would quietly do less, or more, than meant.
 fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
     let desired = &project.loaded.desired;
-    for (flag, glob) in
-        scope.only.iter().map(|glob| ("--only", glob)).chain(scope.exclude.iter().map(|glob| ("--exclude", glob)))
-    {
-        let alone = Scope { only: vec![glob.clone()], ..Scope::default() };
+    let only = scope.only.iter().map(|pattern| ("--only", pattern));
+    for (flag, pattern) in only.chain(scope.exclude.iter().map(|pattern| ("--exclude", pattern))) {
         // What is pruned is not in the manifest.
-        if !scope.prune && !desired.iter().any(|one| alone.holds(one.address())) {
+        if !scope.prune && !desired.iter().any(|one| pattern.matches(one.address())) {
             let addresses: Vec<String> = desired.iter().map(|one| one.address().to_string()).collect();
             let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
-            let meant = closest(glob, &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
+            let meant =
+                closest(pattern.as_str(), &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
             let hint = format!("{meant}it names: {}", names.join(", "));
-            return Err(Error::usage(format!("{flag} {glob} matches nothing in the manifest"), hint));
+            return Err(Error::usage(format!("{flag} {pattern} matches nothing in the manifest"), hint));
         }
     }
     if !scope.prune && !desired.is_empty() && !desired.iter().any(|one| scope.holds(one.address())) {

@@ -10,7 +10,7 @@ use super::context::{Context, Project};
 use crate::cli::{PolicyLintArgs, PolicyTestArgs};
 use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
-use crate::files;
+use crate::files::{self, Root};
 use crate::manifest::cases_file;
 use crate::policy::cases::{self, Case, Finding as Judged};
 use crate::policy::lint::{self, Finding, Setting};
@@ -19,16 +19,19 @@ use crate::report::json;
 use crate::report::policy::{Tested, linted, tested};
 
 pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Error> {
-    let policies =
-        if args.policies.is_empty() { of_manifest(context, &args.manifest.file)? } else { args.policies.clone() };
+    let (policies, reader) = if args.policies.is_empty() {
+        of_manifest(context, &args.manifest.file)?
+    } else {
+        (args.policies.clone(), Reader::Anywhere)
+    };
     let mut faults = Faults::default();
     let mut results: Vec<(String, Vec<(Case, Judged)>)> = Vec::new();
     for path in policies {
         let shown = path.display().to_string();
-        let policy = parse(&Source::new(shown.clone(), read(&path, files::POLICY, None)?), &mut faults);
+        let policy = parse(&Source::new(shown.clone(), reader.read(&path, files::POLICY, None)?), &mut faults);
         let cases_path = cases_file(&path);
         let hint = format!("write the cases of {shown} there: a list of user, profile, at and expect under cases:");
-        let source = Source::new(cases_path.display().to_string(), read(&cases_path, files::CASES, Some(hint))?);
+        let source = Source::new(cases_path.display().to_string(), reader.read(&cases_path, files::CASES, Some(hint))?);
         let policy = policy.unwrap_or(Policy {
             credentials: None,
             rules: Vec::new(),
@@ -89,12 +92,16 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
         }
         of_file.insert(address.key.clone());
     }
+    let reader = match &manifest {
+        Some(project) if args.policies.is_empty() => Reader::within(project)?,
+        _ => Reader::Anywhere,
+    };
     let mut faults = Faults::default();
     let mut findings: Vec<(Arc<Source>, Finding)> = Vec::new();
     for path in &paths {
         let setting = owners.get(&whole(path));
         let setting = setting.map(|own| Setting { profiles: &materials.profiles, own, tables: &materials.tables });
-        let source = Source::new(path.display().to_string(), read(path, files::POLICY, None)?);
+        let source = Source::new(path.display().to_string(), reader.read(path, files::POLICY, None)?);
         let found = lint::lint(&source, setting, &mut faults);
         findings.extend(found.into_iter().map(|finding| (Arc::clone(&source), finding)));
     }
@@ -114,14 +121,15 @@ fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Returns the policies of the manifest that have cases, each once.
-fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error> {
+/// Returns the policies of the manifest that have cases, each once, and what reads them.
+fn of_manifest(context: &Context, manifest: &Path) -> Result<(Vec<PathBuf>, Reader), Error> {
     let project = context.project(manifest)?;
+    let reader = Reader::within(&project)?;
     let named = project.loaded.manifest.sections.profiles.values().filter_map(|profile| profile.policy.as_ref());
     let mut found: Vec<PathBuf> = Vec::new();
     for policy in named {
         let path = project.policy_path(policy);
-        if !found.contains(&path) && cases_file(&path).is_file() {
+        if !found.contains(&path) && reader.has(&cases_file(&path)) {
             found.push(path);
         }
     }
@@ -129,16 +137,48 @@ fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error
         let hint = "the cases of policies/dev.yaml are in policies/dev.test.yaml";
         return Err(Error::usage(format!("no policy of {} has cases beside it", manifest.display()), hint));
     }
-    Ok(found)
+    Ok((found, reader))
 }
 
-fn read(path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
-    files::read_text(path, limit).map_err(|error| Error::File {
+/// Where files may be that are read.
+enum Reader {
+    /// The user names them.
+    Anywhere,
+    /// The manifest names them: they are in its folder, whose path is given too.
+    Within(Root, PathBuf),
+}
+
+impl Reader {
+    fn within(project: &Project) -> Result<Self, Error> {
+        let folder = project.folder.clone();
+        let root = Root::open(&folder).map_err(|error| failed(&folder, error, None))?;
+        Ok(Self::Within(root, folder))
+    }
+
+    /// Returns whether there is such a file in the manifest's folder.
+    fn has(&self, path: &Path) -> bool {
+        match self {
+            Self::Anywhere => false,
+            Self::Within(root, folder) => root.size(path.strip_prefix(folder).unwrap_or(path)).is_ok(),
+        }
+    }
+
+    fn read(&self, path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
+        let text = match self {
+            Self::Anywhere => files::read_text(path, limit),
+            Self::Within(root, folder) => root.read_text(path.strip_prefix(folder).unwrap_or(path), limit),
+        };
+        text.map_err(|error| failed(path, error, hint))
+    }
+}
+
+fn failed(path: &Path, error: std::io::Error, hint: Option<String>) -> Error {
+    Error::File {
         path: path.display().to_string(),
         what: match error.kind() {
             std::io::ErrorKind::NotFound => String::from("there is no such file"),
             _ => error.to_string(),
         },
         hint,
-    })
+    }
 }

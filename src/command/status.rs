@@ -47,9 +47,9 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
     if plan.has_differences() {
         let mut words =
             ["sentinel", "apply", "-f", &args.manifest.file.display().to_string()].map(str::to_owned).to_vec();
-        let mut flag = |name: &str, value: &String| words.extend([name.to_owned(), value.clone()]);
-        args.filter.only.iter().for_each(|glob| flag("--only", glob));
-        args.filter.exclude.iter().for_each(|glob| flag("--exclude", glob));
+        let mut flag = |name: &str, value: &dyn ToString| words.extend([name.to_owned(), value.to_string()]);
+        args.filter.only.iter().for_each(|pattern| flag("--only", pattern));
+        args.filter.exclude.iter().for_each(|pattern| flag("--exclude", pattern));
         plan.target.name.iter().for_each(|name| flag("--target", name));
         status.suggestions.push(Suggestion {
             kind: "apply",
@@ -65,7 +65,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     manifest.aws.region = context.global.region.clone();
     let check_tables = args.check_tables.unwrap_or(true);
     if check_tables {
-        let tables = Builtin::ALL.map(|builtin| (builtin.key().to_owned(), TableSection::default()));
+        let tables = Builtin::ALL.iter().map(|builtin| (builtin.key().to_owned(), TableSection::default()));
         manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
@@ -231,20 +231,24 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     flag("--policy-root", carry.policy_root.as_ref());
     flag("--aws-profile", global.aws_profile.as_ref().filter(|_| carry.aws_profile));
     flag("--endpoint-url", global.endpoint_url.as_ref());
+    let mut command = quoted(&words);
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();
-        words.push(if folder.is_empty() { String::from("--local") } else { format!("--local={folder}") });
+        // The value is quoted and not the flag, so that the flag reads as one.
+        command.push_str(" --local");
+        if !folder.is_empty() {
+            command.push_str(&format!("={}", quoted(&[folder])));
+        }
     }
-    words.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ")
+    command
 }
 
-fn shell_quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:=@%+,".contains(letter);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
-    }
+/// Returns words as a shell splits them again. `shell-words`, which is in the tree too, leaves braces unquoted (`escape_style` in its
+/// source, version 1.1.1), and shells expand those.
+fn quoted<T: AsRef<str>>(words: &[T]) -> String {
+    // No argument, variable or path holds a NUL, and a shell drops it.
+    let words = words.iter().map(AsRef::as_ref);
+    shlex::Quoter::new().allow_nul(true).join(words).unwrap_or_default()
 }
 
 /// Returns the line for the start-up file of the user's shell, when it is known who asks there.
@@ -254,7 +258,7 @@ fn shell_hint(context: &Context) -> Option<ShellHint> {
         ["sentinel", "shell", "init", "--aws-profile", global.aws_profile.as_ref()?].map(str::to_owned).to_vec();
     // The region is the AWS profile's own there, and the shell is for AWS itself; another root has to be said again.
     words.extend(global.policy_root.iter().flat_map(|root| [String::from("--policy-root"), root.clone()]));
-    let command = words.iter().map(|word| shell_quoted(word)).collect::<Vec<_>>().join(" ");
+    let command = quoted(&words);
     #[expect(clippy::disallowed_methods, reason = "the hint is for the shell the user has")]
     let shell = std::env::var("SHELL").unwrap_or_default();
     let (file, line) = match shell.rsplit('/').next() {
@@ -263,4 +267,30 @@ fn shell_hint(context: &Context) -> Option<ShellHint> {
         _ => ("~/.zshrc", format!("eval \"$({command})\"")),
     };
     Some(ShellHint { file, line })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_split_again_by_a_shell() {
+        assert_eq!(quoted(&["sentinel", "plan", "-f", "a/b.toml"]), "sentinel plan -f a/b.toml");
+        assert_eq!(quoted(&["--endpoint-url", "http://127.0.0.1:4566"]), "--endpoint-url http://127.0.0.1:4566");
+        assert_eq!(quoted(&["tables.*"]), "'tables.*'");
+        assert_eq!(quoted(&["{a,b}", "a;b"]), "'{a,b}' 'a;b'", "braces are expanded too");
+        for word in
+            ["", "it's", "$HOME", "~root", "{a,b}", "a{b,c}d", "!x", "a\u{a0}b", "#", "a\nb", "`id`", "\\", "=ls", "^"]
+        {
+            let words = ["sentinel", word];
+            let split = shlex::split(&quoted(&words)).unwrap();
+            assert_eq!(split, words);
+            // As a shell itself reads it.
+            let script = format!("set -- {}; printf %s \"$2\"", quoted(&words));
+            for shell in ["sh", "bash"] {
+                let answer = std::process::Command::new(shell).args(["-c", &script]).output().unwrap();
+                assert_eq!(String::from_utf8_lossy(&answer.stdout), word, "{shell}: {script}");
+            }
+        }
+    }
 }

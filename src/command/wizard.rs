@@ -137,7 +137,7 @@ impl Wizard<'_> {
         let wish = |builtin: Builtin| {
             Desired::new(Address::new(KindId::Table, builtin.key()), builtin.default_name(), Table::default())
         };
-        let wishes = Builtin::ALL.map(wish);
+        let wishes: Vec<_> = Builtin::ALL.iter().copied().map(wish).collect();
         let work = async {
             let caller = reader.identify().await?;
             let reads = wishes.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
@@ -158,7 +158,7 @@ impl Wizard<'_> {
             Ok(policies) => live.policies = policies,
             Err(error) => note(format!("The live policies were not read: {error}\n")),
         }
-        for (builtin, (_, observed)) in Builtin::ALL.into_iter().zip(tables.into_iter().flatten()) {
+        for (builtin, (_, observed)) in Builtin::ALL.iter().copied().zip(tables.into_iter().flatten()) {
             let ObservedResource::Table(pair) = observed else { continue };
             match pair.observed {
                 Observed::Present(_) => live.tables.push(builtin),
@@ -246,7 +246,7 @@ impl Wizard<'_> {
         let select = MultiSelect::with_theme(&*self.theme)
             .with_prompt("Tables to manage (space picks, enter goes on)")
             .items(&items)
-            .defaults(&[true; Builtin::ALL.len()]);
+            .defaults(&vec![true; items.len()]);
         Ok(answer(select.interact())?.into_iter().map(|place| Builtin::ALL[place]).collect())
     }
 

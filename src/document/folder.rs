@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::files;
+use crate::files::{self, Root};
 use crate::resource::Invalid;
 
 /// Returns where the cases of a policy are.
@@ -13,6 +13,7 @@ pub fn cases_file(policy: &Path) -> PathBuf {
 }
 
 const INSIDE: &str = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
+const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
 
 /// Checks that the path of a policy does not lead out of the manifest's folder, links aside.
 pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
@@ -23,88 +24,75 @@ pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// A folder, with links followed.
+/// The manifest's folder, or the texts that stand for it.
 #[derive(Debug)]
-pub struct Folder {
-    real: PathBuf,
-    /// Where the folders below it that were asked for are: most policies share a few.
-    below: HashMap<PathBuf, PathBuf>,
-    /// The texts of its files, where they are at hand and none is read.
-    given: Option<HashMap<String, String>>,
+pub struct Folder(Files);
+
+#[derive(Debug)]
+enum Files {
+    Within(Root),
+    /// It cannot be opened, and no file in it can.
+    Closed(io::ErrorKind),
+    /// The texts of its files, by their paths in it.
+    Given(HashMap<String, String>),
 }
 
 impl Folder {
     /// One that is not there holds nothing.
     pub fn new(folder: &Path) -> Self {
-        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-        Self { real, below: HashMap::new(), given: None }
+        Self(Root::open(folder).map_or_else(|error| Files::Closed(error.kind()), Files::Within))
     }
 
     /// A folder of these files, by their paths in it, that is nowhere on the disk.
     pub fn given(files: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { real: PathBuf::new(), below: HashMap::new(), given: Some(files.into_iter().collect()) }
-    }
-
-    /// Returns where a file is, links followed, and its size. Only what may be a link is followed step by step.
-    fn find(&mut self, relative: &Path) -> io::Result<(PathBuf, u64)> {
-        let (Some(parent), Some(name)) = (relative.parent(), relative.file_name()) else {
-            return Err(io::ErrorKind::IsADirectory.into());
-        };
-        let whole = if let Some(known) = self.below.get(parent) {
-            known.join(name)
-        } else {
-            let found = self.real.join(parent).canonicalize()?;
-            let whole = found.join(name);
-            self.below.insert(parent.to_owned(), found);
-            whole
-        };
-        let metadata = whole.symlink_metadata()?;
-        if !metadata.is_symlink() {
-            return Ok((whole, metadata.len()));
-        }
-        let whole = whole.canonicalize()?;
-        let size = whole.metadata()?.len();
-        Ok((whole, size))
+        Self(Files::Given(files.into_iter().collect()))
     }
 
     /// Refuses cases beside a policy that are a link out of the folder: plans show of them.
-    pub fn check_cases(&mut self, policy: &str) -> Result<(), Invalid> {
-        if self.given.is_some() {
-            return Ok(());
-        }
+    pub fn check_cases(&self, policy: &str) -> Result<(), Invalid> {
+        let Files::Within(root) = &self.0 else { return Ok(()) };
         let file = cases_file(Path::new(policy));
-        if self.find(&file).is_ok_and(|(whole, _)| !whole.starts_with(&self.real)) {
+        if root.size(&file).is_err_and(|error| files::leads_out(&error)) {
             let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
             return Err(Invalid::new(problem, "keep them as a file of its own beside the policy"));
         }
         Ok(())
     }
 
+    /// Reads the cases beside a policy that the manifest names, where there are any.
+    pub fn read_cases(&self, policy: &str) -> Option<String> {
+        let Files::Within(root) = &self.0 else { return None };
+        root.read_text(&cases_file(Path::new(policy)), files::CASES).ok()
+    }
+
     /// Reads a file that the manifest names.
-    pub fn read(&mut self, file: &str) -> Result<String, Invalid> {
+    pub fn read(&self, file: &str) -> Result<String, Invalid> {
         check_path(file)?;
-        let relative = Path::new(file);
         let failed = |error: io::Error| {
+            if files::leads_out(&error) {
+                return Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), LINKS);
+            }
             let problem = match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no policy file {file}"),
                 _ => format!("the policy file {file} cannot be read: {error}"),
             };
             Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
         };
-        if let Some(given) = &self.given {
-            return given.get(file).cloned().ok_or_else(|| failed(io::ErrorKind::NotFound.into()));
-        }
-        let (whole, size) = self.find(relative).map_err(failed)?;
-        if !whole.starts_with(&self.real) {
-            return Err(Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), INSIDE));
-        }
+        let root = match &self.0 {
+            Files::Within(root) => root,
+            Files::Closed(kind) => return Err(failed((*kind).into())),
+            Files::Given(given) => {
+                return given.get(file).cloned().ok_or_else(|| failed(io::ErrorKind::NotFound.into()));
+            }
+        };
+        let path = Path::new(file);
         // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
+        let size = root.size(path).map_err(failed)?;
         if size > files::POLICY.bytes() {
             let problem = format!("the policy file {file} has {size} bytes");
             return Err(Invalid::new(problem, "a parameter holds 4,096 bytes, or 8,192 in the advanced tier"));
         }
-        let bytes = files::read(&whole, files::POLICY).map_err(failed)?;
-        String::from_utf8(bytes)
+        String::from_utf8(root.read(path, files::POLICY).map_err(failed)?)
             .map_err(|_| Invalid::new(format!("the policy file {file} is not UTF-8 text"), "save it as UTF-8"))
     }
 }
@@ -128,20 +116,24 @@ mod tests {
         symlink(theirs.path(), ours.path().join("linked")).unwrap();
         symlink(theirs.path().join("dev.yaml"), ours.path().join("policies/out.yaml")).unwrap();
         symlink("../linked/dev.yaml", ours.path().join("policies/dev.test.yaml")).unwrap();
-        let mut folder = Folder::new(ours.path());
+        let folder = Folder::new(ours.path());
         for inside in
             ["policies/dev.yaml", "./policies/prod.yaml", "same/dev.yaml", "same/prod.yaml", "policies/./dev.yaml"]
         {
             assert_eq!(folder.read(inside).unwrap(), "text", "{inside}");
         }
-        // Twice: the second time, where its folder leads is known.
-        for outside in ["linked/dev.yaml", "linked/dev.yaml", "policies/out.yaml", "same/out.yaml"] {
+        // An absolute link leads out wherever it ends: nothing tells where that is when the folder has moved.
+        symlink(ours.path().join("policies/dev.yaml"), ours.path().join("absolute.yaml")).unwrap();
+        for outside in ["linked/dev.yaml", "policies/out.yaml", "same/out.yaml", "absolute.yaml"] {
             assert!(
                 folder.read(outside).unwrap_err().problem.contains("links out of the manifest's folder"),
                 "{outside}"
             );
         }
         assert!(folder.check_cases("policies/prod.yaml").is_ok());
+        assert_eq!(folder.read_cases("policies/dev.yaml"), None);
+        std::fs::write(ours.path().join("policies/prod.test.yaml"), "cases").unwrap();
+        assert_eq!(folder.read_cases("same/prod.yaml").as_deref(), Some("cases"));
         for outside in ["policies/dev.yaml", "same/dev.yaml"] {
             assert!(folder.check_cases(outside).is_err(), "{outside}");
         }
@@ -149,5 +141,7 @@ mod tests {
         for a_folder in ["policies", ".", "./", "policies/."] {
             assert!(folder.read(a_folder).unwrap_err().problem.contains("cannot be read"), "{a_folder}");
         }
+        let nowhere = Folder::new(&ours.path().join("none"));
+        assert!(nowhere.read("dev.yaml").unwrap_err().problem.contains("there is no policy file"));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use toml_writer::{ToTomlKey, ToTomlValue, TomlKeyBuilder, TomlStringBuilder};
+
 use super::is_hidden;
 use crate::resource::Tags;
 
@@ -24,35 +26,75 @@ pub fn tags(tags: &Tags) -> String {
 
 /// Returns a text as a TOML string.
 pub fn quoted(text: &str) -> String {
+    let string = TomlStringBuilder::new(text);
     // A manifest with hidden characters would not be read back.
     if text.chars().any(is_hidden) {
-        return basic(text);
+        return escaped(string.as_basic().to_toml_value());
     }
-    toml::Value::String(text.to_owned()).to_string()
+    string.as_default().to_toml_value()
 }
 
 /// Returns a key as it may stand in a header: bare where TOML allows that.
 pub fn bare(key: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-    if !key.is_empty() && key.bytes().all(plain) { key.to_owned() } else { basic(key) }
+    let key = TomlKeyBuilder::new(key);
+    key.as_unquoted().map_or_else(|| escaped(key.as_basic().to_toml_key()), |bare| bare.to_toml_key())
 }
 
-/// Returns a string on one line, with an escape for each hidden character. A key cannot be a multi-line string, which is how
-/// `toml` writes a value with a line break.
-fn basic(key: &str) -> String {
-    let mut quoted = String::from("\"");
-    for letter in key.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            hidden if is_hidden(hidden) => {
-                let _ = match u32::from(hidden) {
-                    code @ ..0x1_0000 => write!(quoted, "\\u{code:04X}"),
-                    code => write!(quoted, "\\U{code:08X}"),
-                };
-            }
-            other => quoted.push(other),
+/// Returns a basic string, which is one line, with an escape for each hidden character. TOML only asks for that where a
+/// character controls something.
+fn escaped(basic: String) -> String {
+    let mut text = String::with_capacity(basic.len());
+    for letter in basic.chars() {
+        // Writing to a string cannot fail.
+        let _ = match u32::from(letter) {
+            _ if !is_hidden(letter) => write!(text, "{letter}"),
+            code @ ..0x1_0000 => write!(text, "\\u{code:04X}"),
+            code => write!(text, "\\U{code:08X}"),
+        };
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_written_on_one_line_where_they_hide_something() {
+        assert_eq!(quoted("plain"), "\"plain\"");
+        assert_eq!(quoted("a \"word\""), "'a \"word\"'");
+        assert_eq!(quoted("a\u{202e}\"\\\u{e0001}"), "\"a\\u202E\\\"\\\\\\U000E0001\"");
+    }
+
+    #[test]
+    fn keys_are_bare_where_toml_allows_that() {
+        assert_eq!(bare("a-b_C1"), "a-b_C1");
+        assert_eq!(bare(""), "\"\"");
+        assert_eq!(bare("a.b"), "\"a.b\"");
+        assert_eq!(bare("é\n"), "\"é\\n\"");
+        assert_eq!(bare("a\u{200b}\u{7}"), "\"a\\u200B\\u0007\"");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for text in [
+            "",
+            "a",
+            "a.b",
+            "it's",
+            "\"",
+            "\\",
+            "\\u0041",
+            "\n",
+            "\t\r",
+            "\u{0}",
+            "\u{feff}é\u{2028}",
+            "'\"\\\u{202e}\u{e0001}",
+        ] {
+            let document = format!("{} = {}\n", bare(text), quoted(text));
+            let read: toml::Table = toml::from_str(&document).unwrap();
+            assert_eq!(read.get(text).and_then(toml::Value::as_str), Some(text), "{document}");
+            assert!(document.lines().count() == 1 || !text.chars().any(is_hidden), "{document}");
         }
     }
-    quoted.push('"');
-    quoted
 }

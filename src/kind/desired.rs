@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{Kind, KindId, Sections};
 use crate::change::{FieldChange, FieldValue, Takes};
-use crate::resource::{Facts, OWNER, Observed, Tags, check_tag_key};
+use crate::resource::{Facts, Gap, OWNER, Observed, Tags, check_tag_key};
 
 /// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +119,20 @@ impl<T> Desired<T> {
     }
 }
 
+/// Returns one observation for each desired resource. Observations that are too few or too many say nothing of any of them:
+/// whose each is would be a guess, and a resource without one would vanish from the plan.
+pub(super) fn one_for_each<K: Kind>(desired: &[&Desired<K>], observed: Vec<Observed<K>>) -> Vec<Observed<K>> {
+    if desired.len() == observed.len() {
+        return observed;
+    }
+    let message = format!("{} were asked for and {} answered; this is a bug", desired.len(), observed.len());
+    let unknown = |desired: &&Desired<K>| {
+        let action = K::reads(desired).first().map(|operation| operation.action()).unwrap_or_default();
+        Observed::Unknown(Gap { path: None, action, denied: false, message: message.clone() })
+    };
+    desired.iter().map(unknown).collect()
+}
+
 /// What a manifest would have to say for a resource to be desired.
 #[derive(Debug)]
 pub struct Said {
@@ -171,6 +185,23 @@ pub struct Pair<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::policy_parameter::PolicyParameter;
+
+    #[test]
+    fn observations_that_are_too_few_say_nothing_of_any_resource() {
+        let of = |key: &str| Desired::new(Address::new(KindId::Policy, key), key, PolicyParameter::default());
+        let (one, other) = (of("one"), of("other"));
+        let whole = vec![Observed::Absent, Observed::Absent];
+        assert_eq!(one_for_each(&[&one, &other], whole.clone()), whole);
+        for answered in [0, 1, 3] {
+            let found = one_for_each(&[&one, &other], vec![Observed::Absent; answered]);
+            assert_eq!(found.len(), 2);
+            for one in found {
+                let Observed::Unknown(gap) = one else { panic!("{answered}: {one:?}") };
+                assert_eq!((gap.action.as_str(), gap.denied), ("ssm:GetParameters", false));
+            }
+        }
+    }
 
     fn tags(pairs: &[(&str, &str)]) -> Tags {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()

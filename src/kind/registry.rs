@@ -438,7 +438,7 @@ macro_rules! kinds {
                         let pair = |((index, desired), observed)| {
                             (index, ObservedResource::$variant(Box::new(Pair { desired, observed })))
                         };
-                        batch.into_iter().zip(observed).map(pair).collect()
+                        batch.into_iter().zip(desired::one_for_each(&wanted, observed)).map(pair).collect()
                     })+
                 }
             }

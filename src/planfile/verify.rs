@@ -83,9 +83,6 @@ fn scope(plan: &Plan) -> Result<(), String> {
     if scope.intent != Intent::Converge {
         return Err(String::from("its intent is not that of a plan"));
     }
-    if let Some(glob) = scope.only.iter().chain(&scope.exclude).find(|glob| glob::Pattern::new(glob).is_err()) {
-        return Err(format!("its filter {glob} cannot be read"));
-    }
     match &scope.ownership {
         Some(key) => refused(check_tag_key(key))?,
         None if scope.prune || scope.adopt => return Err(String::from("it prunes or adopts without an ownership tag")),

@@ -15,7 +15,7 @@ use crate::document::{self, closest};
 use crate::resource::role;
 
 /// What a policy's lints are, by code. The codes are stable: one is never given to another lint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
 pub enum Lint {
     /// No request ever gets to the rule.
     #[serde(rename = "L001")]
@@ -66,23 +66,7 @@ pub enum Lint {
 
 impl Lint {
     /// Every lint, in the order of their codes.
-    pub const ALL: [Self; 15] = [
-        Self::UnreachableRule,
-        Self::AllowForEveryone,
-        Self::NoDefaultDeny,
-        Self::UnknownProfile,
-        Self::EmptyWindow,
-        Self::EmptyTime,
-        Self::Twice,
-        Self::UnknownTable,
-        Self::OtherProfile,
-        Self::NotAName,
-        Self::NeedlessSuppression,
-        Self::AnyCredentials,
-        Self::HiddenText,
-        Self::NotPlain,
-        Self::ImpossibleUser,
-    ];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns its code.
     pub const fn code(self) -> &'static str {

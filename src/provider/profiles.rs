@@ -84,9 +84,10 @@ pub(super) fn served_by_sentinel(profiles: &ProfileSet, name: &str) -> bool {
 fn runs_sentinel(line: &str) -> bool {
     let own = std::env::current_exe().ok();
     let own = own.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
-    let mut words = line.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    let program = words.next().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
-    (program == "sentinel" || program == own) && words.any(|word| word == "credentials")
+    // A shell runs no line that it cannot split.
+    let words = shlex::split(line).unwrap_or_default();
+    let program = words.first().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
+    (program == "sentinel" || program == own) && words.iter().any(|word| word == "credentials")
 }
 
 /// Returns whether keys stand in the environment, which the SDK prefers to any profile that is not named.
@@ -272,4 +273,27 @@ fn for_sdk(credentials: &Credentials) -> aws_credential_types::Credentials {
     let (key, secret) = (credentials.access_key_id.clone(), credentials.secret_access_key.reveal().to_owned());
     let token = credentials.session_token.as_ref().map(|token| token.reveal().to_owned());
     aws_credential_types::Credentials::new(key, secret, token, expires, "sentinel")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_runs_sentinel_is_found_as_a_shell_splits_it() {
+        let lines = [
+            "sentinel credentials --profile=dev",
+            "/opt/bin/sentinel credentials --profile dev",
+            "\"/opt/my tools/sentinel\" credentials --profile dev",
+            "/opt/my\\ tools/sentinel  'credentials'",
+        ];
+        for line in lines {
+            assert!(runs_sentinel(line), "{line}");
+        }
+        for line in
+            ["", "sentinel plan", "aws-vault exec credentials", "'sentinel credentials'", "sentinel 'credentials"]
+        {
+            assert!(!runs_sentinel(line), "{line}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::change::{Consent, FieldChange};
-use crate::kind::{Address, KindId, Layout, Step};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Step};
 use crate::resource::caller::Caller;
 use crate::resource::{Facts, Fields, Gap};
 
@@ -28,10 +28,10 @@ pub struct Scope {
     pub prune: bool,
     /// Give the ownership tag to what the manifest names.
     pub adopt: bool,
-    /// Globs of addresses; where there are any, only what matches one is looked at.
-    pub only: Vec<String>,
-    /// Globs of addresses that are left out.
-    pub exclude: Vec<String>,
+    /// Where there are any, only addresses that match one are looked at.
+    pub only: Vec<AddressPattern>,
+    /// Addresses that match one are left out.
+    pub exclude: Vec<AddressPattern>,
     /// What may be lost.
     pub allow: BTreeSet<Consent>,
     /// The key of the ownership tag, unless the manifest wants none.
@@ -45,10 +45,9 @@ impl Scope {
         Self { intent, ..Self::default() }
     }
 
-    /// Returns whether an address is looked at. A glob that cannot be read matches nothing.
+    /// Returns whether an address is looked at.
     pub fn holds(&self, address: &Address) -> bool {
-        let address = address.to_string();
-        let matches = |glob: &String| glob::Pattern::new(glob).is_ok_and(|glob| glob.matches(&address));
+        let matches = |pattern: &AddressPattern| pattern.matches(address);
         (self.only.is_empty() || self.only.iter().any(matches)) && !self.exclude.iter().any(matches)
     }
 

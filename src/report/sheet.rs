@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::kind::{Address, KindId, Layout, Shown, Site};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
 use crate::resource::Gap;
@@ -191,8 +191,11 @@ pub(super) fn target(plan: &Plan) -> Vec<String> {
 }
 
 /// Returns the lines that say what a manifest was reduced to.
-pub(super) fn filters(only: &[String], exclude: &[String]) -> Vec<String> {
-    let line = |head: &str, globs: &[String]| (!globs.is_empty()).then(|| format!("{head} {}", globs.join(", ")));
+pub(super) fn filters(only: &[AddressPattern], exclude: &[AddressPattern]) -> Vec<String> {
+    let line = |head: &str, patterns: &[AddressPattern]| {
+        let texts: Vec<&str> = patterns.iter().map(AddressPattern::as_str).collect();
+        (!texts.is_empty()).then(|| format!("{head} {}", texts.join(", ")))
+    };
     [line("Only", only), line("Without", exclude)].into_iter().flatten().collect()
 }
 

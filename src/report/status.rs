@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
-use crate::kind::KindId;
+use crate::kind::{AddressPattern, KindId};
 use crate::resource::Gap;
 
 /// What is live.
@@ -17,9 +17,9 @@ pub struct Status {
     pub policy_root: String,
     /// What the manifest was reduced to.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub only: Vec<String>,
+    pub only: Vec<AddressPattern>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub exclude: Vec<String>,
+    pub exclude: Vec<AddressPattern>,
     pub parameters: Vec<ParameterStatus>,
     /// Why the parameters could not be listed.
     #[serde(skip_serializing_if = "Option::is_none")]

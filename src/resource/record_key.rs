@@ -3,7 +3,8 @@
 //! Source: Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
 
 /// What a record is, which is the start of its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Prefix {
     /// A request for access.
     Request,
@@ -26,16 +27,7 @@ pub enum Prefix {
 impl Prefix {
     /// Returns the prefix as it is written, without the sign that ends it.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Decision => "decision",
-            Self::Revocation => "revocation",
-            Self::Lock => "lock",
-            Self::Event => "event",
-            Self::Closure => "closure",
-            Self::Place => "place",
-            Self::Session => "session",
-        }
+        self.into_str()
     }
 
     /// Returns the key of the record with this ID.
@@ -56,7 +48,20 @@ pub fn place(user_id: &str, profile: &str) -> String {
 }
 
 /// Who uses the tables. Each role writes records of its own prefixes only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::EnumString,
+)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Role {
     /// Asks for access and uses it.
     Requester,
@@ -70,21 +75,16 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Requester, Self::Approver, Self::Operator, Self::Server];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns the one with this name.
     pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.word() == word)
+        word.parse().ok()
     }
 
     /// Returns its name.
     pub const fn word(self) -> &'static str {
-        match self {
-            Self::Requester => "requester",
-            Self::Approver => "approver",
-            Self::Operator => "operator",
-            Self::Server => "server",
-        }
+        self.into_str()
     }
 }
 

@@ -122,7 +122,8 @@ fn session(world: &World, block: &str) -> String {
     text.push_str(parts.next().unwrap_or_default());
     for part in parts {
         let (command, shown) = part.split_once('\n').unwrap();
-        let words: Vec<&str> = command.split_whitespace().collect();
+        let words = shlex::split(command).unwrap();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let run = finish(world.command(&words).spawn().unwrap());
         let output: String = run.stdout.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         let shown_output = if run.code == 0 || !run.stdout.is_empty() { output } else { run.stderr };

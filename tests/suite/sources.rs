@@ -1,6 +1,11 @@
 //! The shape of the sources: imports point down only, files stay small, and nothing private is mentioned.
 
+mod paths;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use paths::{paths, paths_outside_tests};
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -19,13 +24,27 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
+/// Returns where a file is in its crate: `["kind", "table"]` for `src/kind/table/mod.rs`, nothing for its root.
+fn place(path: &Path) -> Vec<String> {
+    let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let mut parts: Vec<String> = below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let file = parts.pop().unwrap();
+    parts.extend(Some(file.trim_end_matches(".rs").to_owned()).filter(|name| name != "mod"));
+    if let [root] = &parts[..]
+        && ["lib", "main"].contains(&root.as_str())
+    {
+        parts.clear();
+    }
+    parts
+}
+
 /// Returns the module a file belongs to: the first part of its path below `src`.
 fn module(path: &Path) -> String {
     let below = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
     below.components().next().unwrap().as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
 
-/// Each module, and the modules of this crate it may use.
+/// Each module, and the modules of this crate it may use: only modules above it in this list.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("change", &[]),
     ("code", &[]),
@@ -92,20 +111,154 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("lib", &[]),
-    ("main", &[]),
+    ("main", &["command"]),
 ];
+
+/// What only the tests of a module may use besides.
+const TESTS_MAY_USE: &[(&str, &[&str])] = &[
+    // The faults that reading a manifest finds are rendered.
+    ("report", &["manifest"]),
+];
+
+/// Returns what a file uses of this crate and may not, or why that cannot be told.
+fn trespasses(own: &str, place: &[&str], text: &str) -> Vec<String> {
+    let of =
+        |list: &[(&str, &'static [&'static str])]| list.iter().find(|(name, _)| *name == own).map(|(_, used)| *used);
+    let allowed = of(MAY_USE).unwrap_or_else(|| panic!("{own} is not listed"));
+    let in_tests = [allowed, of(TESTS_MAY_USE).unwrap_or_default()].concat();
+    let mut found = beyond(allowed, own, place, paths_outside_tests(text, place));
+    found.extend(beyond(&in_tests, own, place, paths(text, place)));
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn beyond(allowed: &[&str], own: &str, place: &[&str], found: Result<BTreeSet<Vec<String>>, String>) -> Vec<String> {
+    let found = match found {
+        Ok(found) => found,
+        Err(why) => return vec![why],
+    };
+    let mut used: Vec<String> =
+        found.into_iter().filter(|path| path[0] == "crate").map(|path| path[1].clone()).collect();
+    used.dedup();
+    // In the root, whose modules are in scope, other crates look like them.
+    used.retain(|name| !place.is_empty() || MAY_USE.iter().any(|(known, _)| known == name));
+    used.retain(|name| name != own && !allowed.contains(&name.as_str()));
+    used
+}
 
 #[test]
 fn imports_point_down_only() {
-    let names: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
     for (path, text) in sources() {
-        let own = module(&path);
-        let (_, allowed) =
-            MAY_USE.iter().find(|(name, _)| *name == own).unwrap_or_else(|| panic!("{own} is not listed"));
-        for used in names.iter().filter(|name| **name != own && text.contains(&format!("crate::{name}::"))) {
-            assert!(allowed.contains(used), "{} uses crate::{used}, which {own} may not", path.display());
+        let place = place(&path);
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        let found = trespasses(&module(&path), &place, &text);
+        assert!(found.is_empty(), "{} uses what {} may not: {found:?}", path.display(), module(&path));
+    }
+}
+
+#[test]
+fn no_two_modules_use_each_other() {
+    for (index, (name, allowed)) in MAY_USE.iter().enumerate() {
+        for used in *allowed {
+            let above = MAY_USE[..index].iter().any(|(above, _)| above == used);
+            assert!(above, "{name} may use {used}, which is not above it in the list");
         }
     }
+}
+
+/// Each way to name another module, in a file of `report` that may not name `manifest`.
+#[test]
+fn a_boundary_is_enforced_however_a_module_is_named() {
+    let ways = [
+        "use crate::manifest::Manifest;",
+        "use crate::manifest;",
+        "use crate::manifest as other;",
+        "use crate::{code, manifest};",
+        "use crate::{code::{self, Code}, manifest::{self, parse::{Fault}}};",
+        "use {crate::code::Code, crate::manifest::Manifest};",
+        "use crate::manifest::*;",
+        "pub use crate::manifest::Manifest;",
+        "use self::super::super::manifest::Manifest;",
+        "use super::super::manifest::Manifest;",
+        "use super::super::{code, manifest};",
+        "use sentinel::manifest::Manifest;",
+        "use crate::r#manifest::Manifest;",
+        "mod inner { use super::super::super::manifest::Manifest; }",
+        "mod inner { mod deeper { fn f() { super::super::super::super::manifest::read() } } }",
+        "fn f() { use crate::manifest::Manifest; }",
+        "fn f() { crate::manifest::read(); }",
+        "fn f() { super::super::manifest::read(); }",
+        "fn f() { let read = crate :: manifest :: read; }",
+        "fn f(one: crate::manifest::Manifest) {}",
+        "fn f<T: crate::manifest::Reads>() {}",
+        "fn f() { let x: Vec<crate::manifest::Manifest> = Vec::new(); }",
+        "fn f(x: X) { if let crate::manifest::Manifest { .. } = x {} }",
+        "fn f() { <crate::manifest::Manifest as Default>::default(); }",
+        "struct S { one: crate::manifest::Manifest }",
+        "impl crate::manifest::Reads for S {}",
+        "fn f() { format!(\"{}\", crate::manifest::read()); }",
+        "fn f() { vec![Some(super::super::manifest::read())]; }",
+        "fn f() { assert!(matches!(x, crate::manifest::Manifest { .. })); }",
+        "fn f() { crate::manifest::made!(1); }",
+        "macro_rules! m { () => { $crate::manifest::read() } }",
+        "macro_rules! m { () => { use crate::{code, manifest::{self, Manifest}}; } }",
+        "macro_rules! m { ($x:ty) => { mod n { use crate::{code::*, manifest::*}; } } }",
+        "thread_local! { static X: crate::manifest::Manifest = f(); }",
+        "#[derive(crate::manifest::Read)] struct S;",
+        "#[crate::manifest::read] struct S;",
+        "#[serde(with = \"crate::manifest::time\")] struct S;",
+        "struct S { #[serde(serialize_with = \"super::super::manifest::write\")] one: u8 }",
+        "struct S { #[arg(value_parser = crate::manifest::read)] one: u8 }",
+    ];
+    for way in ways {
+        assert_eq!(trespasses("report", &["report", "text"], way), ["manifest"], "{way}");
+    }
+}
+
+/// What would let a file reach a module without naming it.
+#[test]
+fn no_file_gets_around_the_boundaries() {
+    let ways = [
+        "use crate as root;",
+        "use crate::*;",
+        "use crate::{self as root, code};",
+        "use super::super as root;",
+        "use super::super::*;",
+        "macro_rules! m { () => { use crate::*; } }",
+        "extern crate self as other;",
+        "extern crate sentinel;",
+        "include!(\"other.rs\");",
+        "#[path = \"../manifest.rs\"] mod copy;",
+        "fn f( {",
+    ];
+    for way in ways {
+        let found = trespasses("report", &["report", "text"], way);
+        assert!(found.len() == 1 && found[0] != "manifest", "{way}: {found:?}");
+    }
+    let test = "#[cfg(test)] mod tests { use crate::{command, manifest}; }";
+    assert_eq!(trespasses("report", &["report", "text"], test), ["command"]);
+    // A module that is not listed.
+    assert_eq!(trespasses("report", &["report", "text"], "use crate::nowhere::X;"), ["nowhere"]);
+}
+
+#[test]
+fn what_a_module_may_use_is_not_refused() {
+    let text = r#"
+        //! Unlike [`crate::manifest`], see `crate::manifest::read`.
+        use std::fmt::{self, Write};
+        use crate::{code::Code, report::escape, resource::{self, *}};
+        use super::{escape::escape, sheet};
+        pub(in crate::report) struct S { manifest: u8 }
+        /// Not crate::manifest::Manifest.
+        fn f(manifest: u8) -> u8 { super::sheet::g(manifest::h(), "crate::manifest::x", Self::manifest::<u8>()) }
+        mod manifest { use super::*; use super::super::sheet; }
+        macro_rules! m { ($x:ident) => { $crate::code::Code::$x } }
+    "#;
+    assert_eq!(trespasses("report", &["report", "text"], text), Vec::<String>::new());
+    assert_eq!(trespasses("main", &[], "fn main() { sentinel::command::main() }"), Vec::<String>::new());
+    assert_eq!(trespasses("main", &[], "use sentinel::manifest;"), ["manifest"]);
+    assert_eq!(trespasses("lib", &[], "pub mod kind; fn f() { kind::f(); std::process::abort() }"), ["kind"]);
 }
 
 #[test]
@@ -119,6 +272,10 @@ fn each_library_has_its_place() {
         ("indicatif", &["report"]),
         ("annotate_snippets", &["report"]),
         ("granit_parser", &["document"]),
+        ("glob::", &["kind"]),
+        ("cap_std", &["files"]),
+        ("shlex", &["command", "provider"]),
+        ("toml_writer", &["document"]),
         ("rusqlite", &["local"]),
         ("dynoxide", &["local"]),
         ("clap", &["cli", "command"]),
@@ -136,36 +293,84 @@ fn each_library_has_its_place() {
     }
 }
 
+/// Returns what a file opens or reads by itself, or why that cannot be told.
+fn openings(place: &[&str], text: &str) -> Vec<String> {
+    let found = match paths_outside_tests(text, place) {
+        Ok(found) => found,
+        Err(why) => return vec![why],
+    };
+    let opens = |path: &&Vec<String>| {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        match path[..] {
+            ["std", "fs", "read" | "read_to_string" | "write" | "copy" | "OpenOptions" | "*", ..]
+            | [
+                "std",
+                "fs",
+                "File",
+                "open" | "open_buffered" | "create" | "create_buffered" | "create_new" | "options",
+                ..,
+            ]
+            | ["std", "io", "stdin" | "*", ..]
+            | ["std", "os", "unix", "fs", "OpenOptionsExt", ..]
+            | ["cap_std" | "cap_primitives", ..]
+            | ["tokio", "fs", ..] => true,
+            ["rustix", "fs", call, ..] => call.starts_with("open") || call == "*",
+            _ => false,
+        }
+    };
+    found.iter().filter(opens).map(|path| path.join("::")).collect()
+}
+
 /// Files are opened in one place, which bounds what is read and follows no link where it writes.
 #[test]
 fn files_are_opened_in_one_place() {
-    let calls = [
-        "fs::read(",
-        "fs::read_to_string(",
-        "fs::write(",
-        "File::open(",
-        "File::create(",
-        "File::create_new(",
-        "File::options(",
-        "OpenOptions",
-        "fs::copy(",
-        "read_line(",
-        "stdin().lock()",
-    ];
     for (path, text) in sources() {
-        // What a module's tests do is their own; so is what the tests' helpers do.
-        let code: String = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).collect();
-        if module(&path) == "files" || path.ends_with("reconcile/tests.rs") {
+        let place = place(&path);
+        let place: Vec<&str> = place.iter().map(String::as_str).collect();
+        // What the tests' helpers do is their own.
+        if place[..] == ["files"] || place[..] == ["reconcile", "tests"] {
             continue;
         }
-        let word = |letter: char| letter.is_alphanumeric() || letter == '_';
-        let calls_it = |call: &str| code.match_indices(call).any(|(at, _)| !code[..at].ends_with(word));
-        for call in calls.iter().filter(|call| calls_it(call)) {
+        let mut found = openings(&place, &text);
+        match place[..] {
             // The one line that a user types is read by `files`, from a stream that it is given.
-            let allowed = path.ends_with("command/context.rs") && ["read_line(", "stdin().lock()"].contains(call);
-            assert!(allowed, "{} calls {call}) and not the module `files`", path.display());
+            ["command", "context"] => found.retain(|call| call != "std::io::stdin"),
+            // Whether it is a terminal is asked, and nothing read.
+            ["report"] => found.retain(|call| call != "std::io::stdin"),
+            // A pipe from the process that started this one.
+            ["command", "access", "held"] => found.retain(|call| call != "std::io::stdin"),
+            // The folder of a store: each part is opened within the one above it.
+            ["local", "folder"] => found.retain(|call| !call.starts_with("rustix::fs::open")),
+            _ => {}
         }
+        assert!(found.is_empty(), "{} opens files and is not the module `files`: {found:?}", path.display());
     }
+}
+
+#[test]
+fn an_opening_is_found_however_it_is_written() {
+    let ways = [
+        "fn f() { std::fs::read(x); }",
+        "use std::fs; fn f() { fs::read_to_string(x); }",
+        "use std::fs::read; fn f() { read(x); }",
+        "use std::fs::{self as files, Metadata}; fn f() { files::write(x, y); }",
+        "use std::fs::File; fn f() { File::open(x); }",
+        "use std::fs::File as F; fn f() { F::options().read(true).open(x); }",
+        "use std::{fs::OpenOptions, io};",
+        "use std::fs::*;",
+        "fn f() { println!(\"{}\", std::fs::read_to_string(x)); }",
+        "use std::fs::File; fn f() { log!(File::create(x)); }",
+        "fn f() { let read = std::io::stdin().lock(); }",
+        "use tokio::fs;",
+        "use rustix::fs::{self, OFlags}; fn f() { fs::openat(x, y, OFlags::RDONLY, z); }",
+        "use cap_std::fs::Dir;",
+    ];
+    for way in ways {
+        assert!(!openings(&["report", "text"], way).is_empty(), "{way}");
+    }
+    let fine = "use std::fs::{self, File, Metadata}; fn f(file: &File) { fs::metadata(x); fs::remove_file(x); }
+        #[cfg(test)] mod tests { use super::*; fn f() { fs::write(x, y); } }";
+    assert_eq!(openings(&["report", "text"], fine), Vec::<String>::new());
 }
 
 #[test]

@@ -95,6 +95,41 @@ enum Fate {
     Stale(Answer),
 }
 
+/// A parameter that somebody else wrote, and the run during which they did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ForeignWrite {
+    run: usize,
+    name: String,
+    content: String,
+}
+
+/// What the runs reported of others' writes, and what a run could not report because it was killed.
+#[derive(Debug, Default)]
+struct Reported {
+    /// Live contents that a plan showed.
+    shown: BTreeSet<String>,
+    /// Conflicts: the run, and the name of the resource.
+    conflicts: BTreeSet<(usize, String)>,
+    /// Writes that a run replaced before it was killed, made during the same run.
+    cut_off: Vec<ForeignWrite>,
+}
+
+impl Reported {
+    /// Notes that a run was killed. Its plan shows the writes made before it, and a later plan shows the writes that are
+    /// still live, so that only those made and replaced during the run are excused.
+    fn killed(&mut self, run: usize, writes: &[ForeignWrite], is_live: impl Fn(&ForeignWrite) -> bool) {
+        self.cut_off.extend(writes.iter().filter(|write| write.run == run && !is_live(write)).cloned());
+    }
+
+    /// Returns whether the user was told of a write, or no run was left to tell of it.
+    fn accounts_for(&self, write: &ForeignWrite) -> bool {
+        // Each foreign write has a content of its own.
+        self.shown.contains(&write.content)
+            || self.conflicts.contains(&(write.run, write.name.clone()))
+            || self.cut_off.contains(write)
+    }
+}
+
 #[derive(Debug)]
 struct Sky {
     random: fastrand::Rng,
@@ -108,8 +143,9 @@ struct Sky {
     /// Parameters that somebody else may write, and how often they still do.
     prey: Vec<String>,
     foreign_left: usize,
-    /// What somebody else wrote: where, and what.
-    foreign: Vec<(String, String)>,
+    foreign: Vec<ForeignWrite>,
+    /// The number of the run under way.
+    run: usize,
     /// Whether there is any weather.
     calm: bool,
     tally: Tally,
@@ -136,6 +172,7 @@ impl Weather {
             prey,
             foreign_left,
             foreign: Vec::new(),
+            run: 0,
             calm: false,
             tally: Tally::default(),
         };
@@ -166,12 +203,20 @@ impl Weather {
         let exists = live.status == 200;
         let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
         // What they write over themselves is not ours to tell.
-        sky.foreign.retain(|(_, content)| live["Parameter"]["Value"] != **content);
+        sky.foreign.retain(|write| live["Parameter"]["Value"] != *write.content);
         if exists && self.local.answer(&request("PutParameter", &body)).status == 200 {
             sky.foreign_left -= 1;
-            sky.foreign.push((name, content));
+            let run = sky.run;
+            sky.foreign.push(ForeignWrite { run, name, content });
             sky.tally.meet("another writer");
         }
+    }
+
+    /// Returns whether a parameter has the content that somebody else wrote.
+    fn is_live(local: &LocalAws, write: &ForeignWrite) -> bool {
+        let live = local.answer(&request("GetParameter", &json!({ "Name": write.name })));
+        let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
+        live["Parameter"]["Value"] == *write.content
     }
 
     async fn answer(self, request: Request) -> Result<Answer, ConnectorError> {
@@ -336,6 +381,7 @@ struct Told {
     plan: Option<Plan>,
     /// Whether it was applied to its end.
     ended: bool,
+    /// The names of the resources that had changed since the plan.
     conflicts: Vec<String>,
     /// How the others ended.
     others: Vec<String>,
@@ -362,7 +408,7 @@ async fn run(
     told.ended = true;
     for resource in report.resources {
         match resource.outcome {
-            Outcome::Conflicted { why } => told.conflicts.push(format!("{} {why}", resource.name)),
+            Outcome::Conflicted { .. } => told.conflicts.push(resource.name),
             other => told.others.push(format!("{} {other:?}", resource.name)),
         }
     }
@@ -456,9 +502,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
     let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
     let weather = Weather::new(local.clone(), seed, prey);
-    let mut shown: BTreeSet<String> = BTreeSet::new();
-    let mut conflicts: Vec<String> = Vec::new();
-    let mut untold: Vec<(String, String)> = Vec::new();
+    let mut reported = Reported::default();
     let mut done = false;
     let mut diary = String::new();
     for number in 0..RUNS {
@@ -468,6 +512,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
         let (cut, killed) = {
             let mut sky = weather.sky();
             sky.tally.runs += 1;
+            sky.run = number;
             sky.expires = None;
             let dice = if rough { sky.random.u8(..100) } else { 99 };
             // Most of a run is over soon, and some of it takes long.
@@ -499,21 +544,23 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
             plan.resources.iter().map(line).collect::<Vec<_>>()
         });
         let theirs = weather.sky().foreign.clone();
-        let killed = if ended.is_err() { "killed" } else { "ended" };
+        let end = if ended.is_err() { "killed" } else { "ended" };
         let _ = writeln!(
             diary,
-            "run {number}, cut {cut:?}, {killed}; planned {planned:?}, came to {:?}; theirs {theirs:?}",
+            "run {number}, cut {cut:?}, {end}; planned {planned:?}, came to {:?}; theirs {theirs:?}",
             told.others
         );
         if ended.is_err() {
-            // A run that ends where it stands can say nothing of what it was in the middle of.
-            untold.extend(weather.sky().foreign.iter().cloned());
+            if killed.is_none() {
+                return Err(format!("run {number} did not end within a week\n{diary}"));
+            }
+            reported.killed(number, &theirs, |write| Weather::is_live(&local, write));
         }
-        conflicts.extend(told.conflicts);
+        reported.conflicts.extend(told.conflicts.into_iter().map(|name| (number, name)));
         let Some(plan) = told.plan else { continue };
         for change in plan.resources.iter().flat_map(|resource| &resource.changes) {
             if let FieldValue::Document(live) = &change.sides.live {
-                shown.insert(live.to_string());
+                reported.shown.insert(live.to_string());
             }
         }
         // What somebody wrote since it looked, it could not see.
@@ -548,16 +595,8 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     if bystanders(&local) != before {
         let _ = writeln!(wrong, "what is no part of the manifest was changed: {before:#?}\n{:#?}", bystanders(&local));
     }
-    for (name, content) in &sky.foreign {
-        let live = local.answer(&request("GetParameter", &json!({ "Name": name })));
-        let live: Value = serde_json::from_slice(&live.body).unwrap_or_default();
-        let told = shown.contains(content)
-            || untold.iter().any(|(_, text)| text == content)
-            || live["Parameter"]["Value"] == **content
-            || conflicts.iter().any(|conflict| conflict.starts_with(name.as_str()));
-        if !told {
-            let _ = writeln!(wrong, "what someone else wrote to {name} was lost without a word: {content}");
-        }
+    for write in sky.foreign.iter().filter(|write| !Weather::is_live(&local, write) && !reported.accounts_for(write)) {
+        let _ = writeln!(wrong, "the write of someone else was lost and not reported: {write:?}");
     }
     // Each lost answer can make one write be made twice, and each write of someone else's is written over again.
     let most = least + sky.tally.of("lost answer") + 2 * sky.foreign.len();
@@ -657,4 +696,26 @@ fn whatever_the_weather_running_again_ends_where_the_manifest_says() {
     for what in ["throttled", "5xx", "connection reset", "lost answer", "killed", "interrupted", "expired token"] {
         assert!(sum.of(what) > 0 || seeds < 40, "no {what}");
     }
+}
+
+#[test]
+fn a_killed_run_excuses_only_the_foreign_writes_that_it_replaced() {
+    let write = |run, name: &str| ForeignWrite { run, name: name.to_owned(), content: format!("{name} in {run}") };
+    let (before, replaced, live) = (write(0, "p1"), write(1, "p1"), write(1, "p2"));
+    let mut reported = Reported::default();
+    reported.killed(1, &[before.clone(), replaced.clone(), live.clone()], |write| *write == live);
+    assert!(reported.accounts_for(&replaced));
+    assert!(!reported.accounts_for(&before), "it was made before the run, whose plan shows it");
+    assert!(!reported.accounts_for(&live), "the next plan shows it");
+    assert!(!reported.accounts_for(&write(2, "p1")), "it was made after the run");
+}
+
+#[test]
+fn a_conflict_reports_only_the_writes_to_its_resource_during_its_run() {
+    let write = |run, name: &str| ForeignWrite { run, name: name.to_owned(), content: String::new() };
+    let mut reported = Reported::default();
+    reported.conflicts.insert((1, String::from("/policies/p10")));
+    assert!(reported.accounts_for(&write(1, "/policies/p10")));
+    assert!(!reported.accounts_for(&write(1, "/policies/p1")));
+    assert!(!reported.accounts_for(&write(2, "/policies/p10")));
 }

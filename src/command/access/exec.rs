@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::child::{Surroundings, command, not_started};
 use super::held::Dumps;
-use super::{Site, Table, denied_in_lines, now, random};
+use super::{Site, Table, denied, denied_in_lines, now, random};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
 use crate::access::locks::LockTable;
 use crate::access::log::{Log, Outcome, Unwritten};
@@ -230,17 +230,23 @@ pub(super) async fn mfa_code(
 }
 
 /// Returns what is put on credentials that a decision opens.
-pub(super) fn stamped(decision: &Decision, id: &str, duration: Option<Duration>, now: Timestamp) -> Stamp {
+pub(super) fn stamped(
+    decision: &Decision,
+    id: &str,
+    duration: Option<Duration>,
+    now: Timestamp,
+) -> Result<Stamp, Error> {
     let user = &decision.user;
-    Stamp {
+    let source_identity = stamp::source_identity(&user.name, id);
+    Ok(Stamp {
         mfa_code: None,
-        source_identity: stamp::source_identity(&user.name, id),
+        source_identity: source_identity.map_err(|error| denied(error.to_string(), ""))?,
         session_name: session_name(&user.name),
         duration,
         user_arn: user.arn.clone(),
         now: now.as_second(),
         until: decision.until.map(Timestamp::as_second),
-    }
+    })
 }
 
 /// Decides, obtains the credentials, and logs both. What is returned may be released.
@@ -258,8 +264,8 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
     if let Some(why) = decision.bound.excludes_profile(origin.aws_profile()) {
         return Err(asked.refuse(context, &decision.withheld(why), None));
     }
-    let mut stamp = stamped(&decision, decision.stamp_id(), None, now());
     let issued = async {
+        let mut stamp = stamped(&decision, decision.stamp_id(), None, now())?;
         stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;
         // It may have taken a while to type the code.
         stamp.now = now().as_second();

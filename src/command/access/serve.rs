@@ -101,7 +101,7 @@ impl Serving {
 
     /// Obtains credentials, or takes the last ones again where they last; says why there are none.
     async fn issue(&self, decision: &Decision, now: Timestamp) -> Result<Issued, Option<String>> {
-        let stamp = stamp_of(decision, &self.session, now);
+        let stamp = stamp_of(decision, &self.session, now).map_err(|error| Some(error.to_string()))?;
         let until = stamp.until;
         let mut last = self.last.lock().await;
         let lasts = |issued: &Issued| {
@@ -125,7 +125,7 @@ impl Serving {
 }
 
 /// Returns what stamps credentials: a request's id or an event's where one opened the gate, otherwise the session's.
-fn stamp_of(decision: &Decision, session: &str, now: Timestamp) -> Stamp {
+fn stamp_of(decision: &Decision, session: &str, now: Timestamp) -> Result<Stamp, Error> {
     let id = decision.request_id.as_deref().or(decision.breakglass_id.as_deref()).unwrap_or(session);
     stamped(decision, id, Some(SERVED), now)
 }
@@ -164,7 +164,10 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     super::breakglass::announce(context, &decision);
     let user = decision.user.clone();
     let code = mfa_code(context, &args.gate, &asked, &origin).await?;
-    let mut stamp = stamp_of(&decision, &session, now());
+    let mut stamp = match stamp_of(&decision, &session, now()) {
+        Ok(stamp) => stamp,
+        Err(error) => return Err(asked.fail(&decision, Some(&session), error)),
+    };
     let source_identity = stamp.source_identity.clone();
     let now = now();
     let record = Session {

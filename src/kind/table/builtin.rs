@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::kind::table::{Attribute, AttributeType, Billing, Index, IndexStatus, Key, Projection, Table, Ttl};
 
 /// A table whose layout is built in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Builtin {
     Approvals,
     BreakGlass,
@@ -14,11 +14,11 @@ pub enum Builtin {
 
 impl Builtin {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 3] = [Self::Approvals, Self::BreakGlass, Self::Sessions];
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns the one with this name in the manifest.
     pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|builtin| builtin.key() == key)
+        Self::ALL.iter().copied().find(|builtin| builtin.key() == key)
     }
 
     /// Returns its name in the manifest and in commands.

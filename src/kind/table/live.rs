@@ -47,7 +47,7 @@ impl TableSection {
     /// A table with a built-in name and layout becomes that built-in's section, any other one is described in full. What
     /// is at AWS's default (encryption, protection, backups, class) and tags that are not there are left unmanaged.
     pub fn of_live(name: &str, live: &Table) -> (String, Self) {
-        let builtin = Builtin::ALL.into_iter().find(|builtin| builtin.default_name() == name);
+        let builtin = Builtin::ALL.iter().copied().find(|builtin| builtin.default_name() == name);
         if let Some(builtin) = builtin.filter(|builtin| fits(*builtin, live)) {
             return (builtin.key().to_owned(), Self::of_builtin(builtin, live));
         }

@@ -62,7 +62,7 @@ fn check_policy(text: &str) -> Result<(), Invalid> {
     if text.to_ascii_lowercase().ends_with(".json") || Role::from_word(text).is_some() {
         return Ok(());
     }
-    let roles = Role::ALL.map(Role::word);
+    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.word()).collect();
     let meant = closest(text, &roles).map(|role| format!("did you mean \"{role}\"? ")).unwrap_or_default();
     let help =
         format!("{meant}Write a role ({}) or the path of a policy document that ends in .json", roles.join(", "));

@@ -15,7 +15,8 @@ fn init_status_of_an_empty_account_suggests_what_to_run() {
         run.stdout.lines().filter_map(|line| line.trim().strip_prefix("Run: sentinel ")).map(str::to_owned).collect();
     assert_eq!(commands.len(), 4);
     for command in commands {
-        let mut words: Vec<&str> = command.split(' ').collect();
+        let words = shlex::split(&command).unwrap();
+        let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
         let at = words.iter().position(|word| *word == "--endpoint-url").unwrap();
         words.drain(at..at + 2);
         words.push("--yes");
@@ -112,6 +113,11 @@ fn a_filter_is_shown_and_is_in_the_suggestion() {
     assert!(run.stderr.contains("--only tables.none matches nothing in the manifest"), "{}", run.stderr);
     let run = world.run(&["plan", "--only", "audit"]).expect(1);
     assert!(run.stderr.contains("write an address such as profiles.dev"), "{}", run.stderr);
+    // A filter that cannot be read is refused also where it need not match anything of the manifest.
+    for (flag, pattern) in [("--only", "["), ("--exclude", "table.*"), ("--exclude", "tables.[")] {
+        let run = world.run(&["plan", "--prune", flag, pattern]).expect(1);
+        assert!(run.stderr.contains(&format!("the filter \"{pattern}\" cannot be read")), "{}", run.stderr);
+    }
     let plan = world.run(&["plan", "--only", "profiles.*", "--json"]).expect(0).json();
     assert_eq!(plan["scope"]["only"], json!(["profiles.*"]));
 }
