@@ -7,6 +7,7 @@ pub mod document;
 pub mod permission;
 pub mod references;
 mod registry;
+pub mod schema;
 pub mod section;
 
 use std::any::Any;
@@ -32,6 +33,7 @@ use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepO
 pub use desired::{Address, Desired, Pair, Presence, Said};
 use permission::{On, Permission, Place, Purpose};
 use references::Reference;
+use schema::Schema;
 use section::{Resolver, SectionReader};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
@@ -51,6 +53,9 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns a section as TOML, which reads back as the same section.
     fn write(key: &str, section: &Self::Section) -> String;
+
+    /// Returns its part of the JSON Schemas.
+    fn schema() -> Schema;
 
     /// Returns what a section refers to.
     fn references(_: &Self::Section) -> Vec<Reference> {
@@ -418,6 +423,30 @@ mod tests {
         assert_eq!((policy.name(), table.name()), ("/s/dev", "acme-audit"));
         assert!(policy.of::<PolicyParameter>().is_some() && policy.of::<Table>().is_none());
         assert!(table.of::<Table>().is_some() && table.of::<PolicyParameter>().is_none());
+    }
+
+    #[test]
+    fn the_schema_of_a_plan_has_every_step() {
+        #[track_caller]
+        fn check<K: Kind>() {
+            // The message of serde lists the variants of an enum.
+            let unknown = serde_json::json!({ "step": "" });
+            let message = serde_json::from_value::<K::Step>(unknown).unwrap_err().to_string();
+            let variants: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+            assert_eq!(K::schema().plan.steps, variants, "{message}");
+        }
+        check::<PolicyParameter>();
+        check::<Table>();
+    }
+
+    #[test]
+    fn the_schema_of_a_plan_has_the_layout_of_each_kind_that_shows_it() {
+        for kind in KindId::ALL {
+            let plan = kind.schema().plan;
+            assert_eq!(plan.layout.is_some(), kind.about().shows_layout, "{kind:?}");
+            let defined = |name: &str| plan.definitions.iter().any(|(one, _)| *one == name);
+            assert!(plan.layout.is_none_or(defined), "{kind:?}");
+        }
     }
 
     #[test]

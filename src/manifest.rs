@@ -5,6 +5,7 @@
 mod conform;
 mod parse;
 mod resolve;
+mod schema;
 mod write;
 
 use indexmap::IndexMap;
@@ -19,6 +20,7 @@ pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection, i
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
 pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
+pub use schema::schema;
 
 /// Where policies stand when nothing else is said.
 pub const DEFAULT_ROOT: &str = "/sentinel/policies";

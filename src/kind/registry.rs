@@ -37,6 +37,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns its part of the JSON Schemas.
+            pub fn schema(self) -> Schema {
+                match self {
+                    $(Self::$variant => <$module::$state as Kind>::schema(),)+
+                }
+            }
+
             /// Returns about how many calls observing so many resources takes, of which it is known what they are created with.
             pub fn calls_to_observe(self, layouts: &[Option<&Layout>]) -> usize {
                 match self {

@@ -97,8 +97,7 @@ mod tests {
 
     /// The schema that editors are given.
     static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
-        let text = include_str!("../../docs/schema/sentinel.schema.json");
-        jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
+        jsonschema::validator_for(&crate::manifest::schema()).unwrap()
     });
 
     proptest! {

@@ -3,6 +3,7 @@
 mod api;
 mod manifest;
 mod names;
+mod schema;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 use super::permission::{On, Permission, Place, Purpose};
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, KindStep, Search, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
@@ -180,6 +182,10 @@ impl Kind for PolicyParameter {
 
     fn write(key: &str, section: &ProfileSection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileSection) -> Option<Desired<Self>> {

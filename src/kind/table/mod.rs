@@ -5,6 +5,7 @@ mod builtin;
 mod diff;
 mod live;
 mod manifest;
+mod schema;
 mod sdk;
 mod steps;
 mod update;
@@ -18,6 +19,7 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use super::permission::{On, Permission, Place, Purpose};
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Unlisted, Waiting, Shown, Site};
 use crate::document::Entry;
@@ -240,6 +242,10 @@ impl Kind for Table {
 
     fn write(key: &str, section: &TableSection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
