@@ -2,6 +2,8 @@
 //!
 //! These are enums and not trait objects, so that a plan stays plain data that can be saved, compared and read back.
 
+pub(super) mod sections;
+
 /// Defines the registry. Each line names the section of the manifest, a variant, the module of the kind, and the type of its state, which implements
 /// [`Kind`](super::Kind).
 macro_rules! kinds {
@@ -56,88 +58,8 @@ macro_rules! kinds {
             }
         }
 
-        /// The sections of a manifest, kind by kind.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct Sections {
-            $(
-                #[doc = concat!("`[", stringify!($section), ".NAME]`")]
-                pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
-            )+
-        }
-
-        impl Sections {
-            /// Reads the sections of every kind.
-            pub fn read(&mut self, section: &mut SectionReader<'_, '_>, manifest: &mut Fields<'_>) {
-                $(
-                    if let Some(entry) = manifest.get(stringify!($section))
-                        && let Some(fields) = section.reader.map(&entry.node, stringify!($section))
-                    {
-                        for entry in fields.all() {
-                            if let Some(read) = <$module::$state as Kind>::read(section, entry) {
-                                self.$section.insert(entry.key.clone(), read);
-                            }
-                        }
-                    }
-                )+
-            }
-
-            /// Returns every section as TOML.
-            pub fn write(&self) -> Vec<String> {
-                let mut sections = Vec::new();
-                $(sections.extend(
-                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
-                );)+
-                sections
-            }
-
-            /// Returns what should be of every section.
-            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
-                let references = self.references();
-                references::check(resolver, &self.addresses(), &references);
-                $(for (key, section) in &self.$section {
-                    let name = <$module::$state as Kind>::referred_as(key, section);
-                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
-                })+
-                let mut desired: Vec<DesiredResource> = Vec::new();
-                $(
-                    let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
-                        let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
-                        let refers_to = references.get(&one.address).into_iter().flatten();
-                        one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
-                        Some(one)
-                    };
-                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
-                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
-                    resolver.check_names(KindId::$variant, names);
-                    desired.extend(resolved.into_iter().map(DesiredResource::from));
-                )+
-                desired
-            }
-
-            /// Returns what each section refers to.
-            pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
-                let mut references = BTreeMap::new();
-                $(references.extend(self.$section.iter().map(|(key, section)| {
-                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
-                }));)+
-                references
-            }
-
-            /// Returns the addresses of every section.
-            pub fn addresses(&self) -> Vec<Address> {
-                let mut addresses = Vec::new();
-                $(addresses.extend(self.$section.keys().map(|key| Address::new(KindId::$variant, key)));)+
-                addresses
-            }
-        }
-
-        #[cfg(test)]
-        impl Sections {
-            /// Returns any sections that a manifest may have, for properties.
-            pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
-                let sections = ($(<$module::$state as Kind>::any_sections(),)+);
-                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
-            }
+        $crate::kind::registry::sections::sections! {
+            $($section: $variant = $module::$state;)+
         }
 
         /// A desired resource of any kind. It is the same in the manifest, in the pass of each target and in a saved plan,
