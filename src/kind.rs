@@ -5,6 +5,7 @@
 mod desired;
 pub mod document;
 pub mod permission;
+pub mod import;
 pub mod references;
 mod registry;
 pub mod schema;
@@ -32,6 +33,7 @@ use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepO
 
 pub use desired::{Address, Desired, Pair, Presence, Said};
 use permission::{On, Permission, Place, Purpose};
+use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 use references::Reference;
 use schema::Schema;
 use section::{Resolver, SectionReader};
@@ -118,6 +120,41 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Looks for what is live and not in the manifest.
     fn unlisted(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Unlisted>;
 
+    /// Checks a name in AWS that the user gives.
+    ///
+    /// # Errors
+    ///
+    /// Says why AWS has nothing of this name.
+    fn check_name(name: &str) -> Result<(), Invalid>;
+
+    /// Returns state of which everything is managed, so that everything is read.
+    fn everything() -> Self;
+
+    /// Looks for what can be imported, and reads all that a section can say of it: what the user names, or else what
+    /// carries the ownership tag.
+    fn discover(
+        api: &Self::Api,
+        wanted: &Wanted<'_>,
+    ) -> impl Future<Output = Result<Discovered<Self>, DiscoverError>> {
+        import::discover(api, wanted)
+    }
+
+    /// Returns the key of the section that a live resource becomes.
+    ///
+    /// # Errors
+    ///
+    /// Says that no section can be written for it: `left out: it is no plain string`.
+    fn key_of_live(found: &Found<Self>, policy_root: &str) -> Result<String, String>;
+
+    /// Returns what AWS calls a live resource where another one refers to it.
+    fn known_as(found: &Found<Self>) -> Vec<String> {
+        std::iter::once(&found.name).chain(&found.live.facts.arn).cloned().collect()
+    }
+
+    /// Returns the section that says what is live, on which a plan is empty. What it cannot say is left unmanaged, with a
+    /// warning. Files that it names are added to the import.
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> Self::Section;
+
     /// Runs one step.
     fn execute(
         api: &Self::Api,
@@ -198,6 +235,8 @@ pub struct About {
     pub shown: Shown,
     /// What a plan says of those that it leaves alone: `Unmanaged tables (not in the manifest; never deleted)`.
     pub unmanaged: &'static str,
+    /// The command that lists their names in AWS.
+    pub listed_by: &'static str,
     /// How many resources are worked on at once.
     pub concurrency: u32,
     /// How many resources one observation reads.

@@ -39,6 +39,17 @@ macro_rules! kinds {
                 }
             }
 
+            /// Checks a name in AWS that the user gives.
+            ///
+            /// # Errors
+            ///
+            /// Says why AWS has nothing of this name.
+            pub fn check_name(self, name: &str) -> Result<(), Invalid> {
+                match self {
+                    $(Self::$variant => <$module::$state as Kind>::check_name(name),)+
+                }
+            }
+
             /// Returns its part of the JSON Schemas.
             pub fn schema(self) -> Schema {
                 match self {
@@ -401,6 +412,25 @@ macro_rules! kinds {
                 match kind {
                     $(KindId::$variant => <$module::$state as Kind>::owned(self.$module(), search).await,)+
                 }
+            }
+
+            /// Looks for what can be imported, of every kind at once.
+            ///
+            /// # Errors
+            ///
+            /// Fails where a kind cannot be searched, or where what is named is not there.
+            pub async fn discover(&self, request: &Request<'_>) -> Result<FoundResources, DiscoverError> {
+                $(let $section = async {
+                    <$module::$state as Kind>::discover(self.$module(), &request.of(KindId::$variant)).await
+                };)+
+                let ($($section,)+) = tokio::join!($($section,)+);
+                let mut warnings = Vec::new();
+                $(
+                    let discovered = $section?;
+                    warnings.extend(discovered.warnings);
+                    let $section = discovered.found;
+                )+
+                Ok(FoundResources { $($section,)+ warnings })
             }
 
             /// Looks for resources that the manifest does not name, of every kind at once.

@@ -78,6 +78,26 @@ macro_rules! sections {
             }
         }
 
+        /// Live resources that can be imported, kind by kind.
+        #[derive(Debug, Default)]
+        pub struct FoundResources {
+            $(
+                #[doc = concat!("For `[", stringify!($section), ".NAME]`.")]
+                pub $section: Vec<Found<$module::$state>>,
+            )+
+            pub warnings: Vec<Warning>,
+        }
+
+        impl FoundResources {
+            /// Turns them into the sections of a manifest.
+            pub fn import(self, policy_root: &str) -> import::Imported {
+                let mut importer = Importer::new(policy_root, self.warnings);
+                $(let $section = importer.keys(KindId::$variant, self.$section);)+
+                let sections = Sections { $($section: importer.sections(KindId::$variant, $section),)+ };
+                importer.finish(sections)
+            }
+        }
+
         #[cfg(test)]
         impl Sections {
             /// Returns any sections that a manifest may have, for properties.
