@@ -13,7 +13,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::change::Consent;
-use crate::kind::{AddressPattern, policy_parameter, table};
+use crate::kind::import::Named;
+use crate::kind::{AddressPattern, KindId, policy_parameter, table};
 use crate::resource::Invalid;
 
 pub use access::*;
@@ -300,6 +301,10 @@ pub struct ImportArgs {
     /// there are such tables].
     #[arg(long = "table", value_name = "NAME", num_args = 1.., value_parser = table_name)]
     pub tables: Vec<String>,
+    /// A resource to import, by its section and its name in AWS, such as tables=orders or keys=alias/records; can be given more
+    /// than once. Of a section of which any is named, no others are imported.
+    #[arg(long = "resource", value_name = "SECTION=NAME", num_args = 1.., value_parser = named_resource)]
+    pub resources: Vec<Named>,
     /// The folder to write into; it is made if it is not there.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
@@ -415,6 +420,16 @@ fn url(value: &str) -> Result<String, String> {
 
 fn table_name(value: &str) -> Result<String, String> {
     checked(value, table::check_name)
+}
+
+/// Parses `SECTION=NAME`.
+fn named_resource(value: &str) -> Result<Named, String> {
+    let sections: Vec<&str> = KindId::ALL.iter().map(|kind| kind.section()).collect();
+    let expected = || format!("write SECTION=NAME, where SECTION is one of: {}", sections.join(", "));
+    let (section, name) = value.split_once('=').ok_or_else(expected)?;
+    let kind = KindId::ALL.iter().copied().find(|kind| kind.section() == section).ok_or_else(expected)?;
+    let name = checked(name, |name| kind.check_name(name))?;
+    Ok(Named { kind, name })
 }
 
 fn profile_name(value: &str) -> Result<String, String> {

@@ -4,10 +4,12 @@
 
 mod desired;
 pub mod document;
+pub mod import;
 mod pattern;
 pub mod permission;
 pub mod references;
 mod registry;
+pub mod schema;
 pub mod section;
 
 use std::any::Any;
@@ -31,9 +33,11 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use desired::{Address, Desired, Pair, Presence, Said};
+use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
 use references::Reference;
+use schema::Schema;
 use section::{Resolver, SectionReader};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
@@ -53,6 +57,9 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns a section as TOML, which reads back as the same section.
     fn write(key: &str, section: &Self::Section) -> String;
+
+    /// Returns its part of the JSON Schemas.
+    fn schema() -> Schema;
 
     /// Returns what a section refers to.
     fn references(_: &Self::Section) -> Vec<Reference> {
@@ -114,6 +121,38 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Looks for what is live and not in the manifest.
     fn unlisted(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Unlisted>;
+
+    /// Checks a name in AWS that the user gives.
+    ///
+    /// # Errors
+    ///
+    /// Says why AWS has nothing of this name.
+    fn check_name(name: &str) -> Result<(), Invalid>;
+
+    /// Returns state of which everything is managed, so that everything is read.
+    fn everything() -> Self;
+
+    /// Looks for what can be imported, and reads all that a section can say of it: what the user names, or else what
+    /// carries the ownership tag.
+    fn discover(api: &Self::Api, wanted: &Wanted<'_>) -> impl Future<Output = Result<Discovered<Self>, DiscoverError>> {
+        import::discover(api, wanted)
+    }
+
+    /// Returns the key of the section that a live resource becomes.
+    ///
+    /// # Errors
+    ///
+    /// Says that no section can be written for it: `left out: it is no plain string`.
+    fn key_of_live(found: &Found<Self>, policy_root: &str) -> Result<String, String>;
+
+    /// Returns what AWS calls a live resource where another one refers to it.
+    fn known_as(found: &Found<Self>) -> Vec<String> {
+        std::iter::once(&found.name).chain(&found.live.facts.arn).cloned().collect()
+    }
+
+    /// Returns the section that says what is live, on which a plan is empty. What it cannot say is left unmanaged, with a
+    /// warning. Files that it names are added to the import.
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> Self::Section;
 
     /// Runs one step.
     fn execute(
@@ -195,6 +234,8 @@ pub struct About {
     pub shown: Shown,
     /// What a plan says of those that it leaves alone: `Unmanaged tables (not in the manifest; never deleted)`.
     pub unmanaged: &'static str,
+    /// The command that lists their names in AWS.
+    pub listed_by: &'static str,
     /// How many resources are worked on at once.
     pub concurrency: u32,
     /// How many resources one observation reads.
@@ -432,6 +473,30 @@ mod tests {
         assert_eq!((policy.name(), table.name()), ("/s/dev", "acme-audit"));
         assert!(policy.of::<PolicyParameter>().is_some() && policy.of::<Table>().is_none());
         assert!(table.of::<Table>().is_some() && table.of::<PolicyParameter>().is_none());
+    }
+
+    #[test]
+    fn the_schema_of_a_plan_has_every_step() {
+        #[track_caller]
+        fn check<K: Kind>() {
+            // The message of serde lists the variants of an enum.
+            let unknown = serde_json::json!({ "step": "" });
+            let message = serde_json::from_value::<K::Step>(unknown).unwrap_err().to_string();
+            let variants: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+            assert_eq!(K::schema().plan.steps, variants, "{message}");
+        }
+        check::<PolicyParameter>();
+        check::<Table>();
+    }
+
+    #[test]
+    fn the_schema_of_a_plan_has_the_layout_of_each_kind_that_shows_it() {
+        for kind in KindId::ALL {
+            let plan = kind.schema().plan;
+            assert_eq!(plan.layout.is_some(), kind.about().shows_layout, "{kind:?}");
+            let defined = |name: &str| plan.definitions.iter().any(|(one, _)| *one == name);
+            assert!(plan.layout.is_none_or(defined), "{kind:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod conform;
 mod parse;
 mod resolve;
+mod schema;
 mod write;
 
 use indexmap::IndexMap;
@@ -15,10 +16,11 @@ use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
 pub use crate::document::cases_file;
 pub use crate::kind::policy_parameter::ProfileSection;
-pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection, is_uniform};
+pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
 pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
+pub use schema::schema;
 
 /// Where policies stand when nothing else is said.
 pub const DEFAULT_ROOT: &str = "/sentinel/policies";

@@ -14,6 +14,7 @@ pub mod output;
 pub mod picture;
 pub mod policy;
 mod progress;
+pub mod schema;
 mod sheet;
 pub mod status;
 pub mod text;

@@ -1,10 +1,6 @@
 //! `sentinel import`: a manifest and policy files from what is live.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use indexmap::IndexSet;
 
 use super::context::{Context, no_region};
 use super::init::write_by;
@@ -12,27 +8,22 @@ use super::local::Users;
 use super::pass::Destination;
 use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
-use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
 use crate::files::{self, Root};
-use crate::kind::policy_parameter::{Found, ParameterType, Tier, check_profile, profile_of};
-use crate::kind::table::{Table, Ttl};
-use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
-use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection, is_uniform};
-use crate::policy;
-use crate::provider::{Observe, Reader};
+use crate::kind::KindId;
+use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
+use crate::manifest::{AwsSection, DEFAULT_ROOT, Manifest};
+use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Scope};
-use crate::report::import::{Imported, ImportedResource, Warning, render};
+use crate::report::import::{Imported, render};
 use crate::report::json;
-use crate::resource::{Observed, Tags};
+use crate::resource::Invalid;
 
-/// What is to be written: the manifest, and the policies by the path of their file.
+/// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
 pub(super) struct Import {
     pub(super) manifest: Manifest,
-    files: Vec<(String, Arc<str>)>,
-    resources: Vec<ImportedResource>,
-    pub(super) warnings: Vec<Warning>,
+    pub(super) files: Vec<ImportedFile>,
 }
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
@@ -48,16 +39,21 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     };
     let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
     let (reader, target) = context.connect(&destination, &root).await?;
-    let mut import = Import::default();
+    let ownership = AwsSection::default().ownership_key().unwrap_or_default();
+    let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
+    let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
     let read = async {
         let caller = reader.identify().await?;
-        for found in reader.discover(&root).await? {
-            import.policy(&root, found);
-        }
-        import.tables(&reader, &args.tables).await?;
-        Ok(caller)
+        let request = Request { policy_root: &root, ownership: &ownership, named: &named };
+        let found = reader.importable(&request).await.map_err(|error| match error {
+            DiscoverError::Named(Invalid { problem, help }) => Error::usage(problem, help),
+            DiscoverError::Call(error) => error.into(),
+        })?;
+        Ok((caller, found.import(&root)))
     };
-    let caller = context.reading(read).await?;
+    let (caller, found) = context.reading(read).await?;
+    let mut import =
+        Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
     // The embedded AWS is nobody's account.
@@ -74,8 +70,8 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         account: caller.account,
         differs: differs.map(|resource| resource.address.to_string()).collect(),
         next: next(context, &destination, &args.out),
-        resources: import.resources,
-        warnings: import.warnings,
+        resources: found.resources.into_iter().map(Into::into).collect(),
+        warnings: found.warnings,
         written,
     };
     context.terminal.either(|| render(&imported), || json::document("import", &imported))?;
@@ -92,92 +88,11 @@ fn next(context: &Context, destination: &Destination, out: &Path) -> String {
 }
 
 impl Import {
-    fn warn(&mut self, name: &str, why: impl Into<String>) {
-        self.warnings.push(Warning { name: name.to_owned(), why: why.into() });
-    }
-
-    pub(super) fn policy(&mut self, root: &str, found: Found) {
-        let Found { name, live } = found;
-        let profile = profile_of(&name, root).to_owned();
-        if check_profile(&profile).is_err() {
-            return self.warn(&name, "left out: it stands deeper than a profile's policy does");
-        }
-        let (Some(ParameterType::String), Some(content)) = (live.state.parameter_type, live.state.content) else {
-            return self.warn(&name, "left out: it is no plain string, and a policy is one");
-        };
-        let mut section = ProfileSection::default();
-        let mut faults = Faults::default();
-        policy::check(&Source::new(name.clone(), &*content), &mut faults);
-        let file = if faults.is_empty() {
-            let file = self.file(&profile);
-            section.policy = Some(file.clone());
-            // Only this tier holds so much; a smaller one's tier is left alone.
-            section.tier = (content.len() > Tier::Standard.limit()).then_some(Tier::Advanced);
-            self.files.push((file.clone(), content));
-            Some(file)
-        } else {
-            let first = faults.into_sorted().into_iter().next().map(|fault| fault.message).unwrap_or_default();
-            self.warn(&name, format!("named without its content, which is no valid policy ({first})"));
-            None
-        };
-        let address = Address::new(KindId::Policy, profile.clone()).to_string();
-        self.resources.push(ImportedResource { address, name, file });
-        self.manifest.sections.profiles.insert(profile, section);
-    }
-
-    /// Returns a file for a profile; some file systems take `Dev` and `dev` for the same.
-    fn file(&self, profile: &str) -> String {
-        let taken: HashSet<String> = self.files.iter().map(|(path, _)| path.to_lowercase()).collect();
-        let numbered = (2..).map(|number| format!("policies/{profile}-{number}.yaml"));
-        let names = std::iter::once(format!("policies/{profile}.yaml")).chain(numbered);
-        names.into_iter().find(|path| !taken.contains(&path.to_lowercase())).unwrap_or_default()
-    }
-
-    /// Reads the tables named, or those with a built-in name.
-    async fn tables(&mut self, reader: &Reader, named: &[String]) -> Result<(), Error> {
-        let builtin = || Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
-        let names: IndexSet<String> = if named.is_empty() { builtin() } else { named.to_vec() }.into_iter().collect();
-        let wanted: Vec<Desired<Table>> = names.iter().map(|name| everything_of(name)).collect();
-        let reads = wanted.iter().enumerate().map(|one| reader.read(Batch::Table(vec![one])));
-        let found = futures_util::future::join_all(reads).await.into_iter().flatten();
-        for (name, (_, observed)) in names.into_iter().zip(found) {
-            let ObservedResource::Table(pair) = observed else { continue };
-            match pair.observed {
-                Observed::Absent if named.is_empty() => {}
-                Observed::Absent => {
-                    let message = format!("there is no table {name}");
-                    return Err(Error::usage(
-                        message,
-                        "see the names with: aws dynamodb list-tables; nothing was written",
-                    ));
-                }
-                Observed::Unknown(gap) => {
-                    let message = format!("the table {name} cannot be read: {}", gap.message);
-                    return Err(Error::usage(message, format!("it takes {}; nothing was written", gap.action)));
-                }
-                Observed::Present(live) => {
-                    for gap in &live.gaps {
-                        let path = gap.path.clone().unwrap_or_default();
-                        self.warn(&name, format!("{path} is not managed: it could not be read ({})", gap.action));
-                    }
-                    if !is_uniform(&live.state) {
-                        let why = "billing is not managed: its indexes have capacities of their own";
-                        self.warn(&name, why);
-                    }
-                    let (key, section) = TableSection::of_live(&name, &live.state);
-                    let address = Address::new(KindId::Table, key.clone()).to_string();
-                    self.resources.push(ImportedResource { address, name, file: None });
-                    self.manifest.sections.tables.insert(key, section);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Writes all of it, or nothing where a file is in the way. Returns the paths, the manifest's first.
     pub(super) fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
         let manifest = folder.join("sentinel.toml");
-        let texts: Vec<(PathBuf, &str)> = self.files.iter().map(|(path, text)| (folder.join(path), &**text)).collect();
+        let texts: Vec<(PathBuf, &str)> =
+            self.files.iter().map(|file| (folder.join(&file.path), &*file.text)).collect();
         let in_the_way = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
         let in_the_way: Vec<String> =
             in_the_way.filter(|path| path.symlink_metadata().is_ok()).map(|path| path.display().to_string()).collect();
@@ -218,16 +133,4 @@ impl Import {
         let paths = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
         Ok(paths.map(|path| path.strip_prefix(".").unwrap_or(path).display().to_string()).collect())
     }
-}
-
-/// Returns a wish of which everything is managed, so that everything is read.
-fn everything_of(name: &str) -> Desired<Table> {
-    let managed = Table {
-        ttl: Some(Ttl::Disabled),
-        point_in_time_recovery: Some(false),
-        tags: Some(Tags::new()),
-        ..Table::default()
-    };
-    let ownership = AwsSection::default().ownership_key();
-    Desired { ownership, ..Desired::new(Address::new(KindId::Table, name), name, managed) }
 }

@@ -19,9 +19,10 @@ use crate::kind::policy_parameter::PolicyParameter;
 use crate::kind::references::Reference;
 use crate::kind::table::Table;
 use crate::kind::{Address, KindId};
+use crate::manifest;
 use crate::policy::{Effect, parse};
 use crate::report::picture::{Graph, Link};
-use crate::report::{explained, json};
+use crate::report::{explained, json, schema};
 
 /// The variable by which a shell asks for completions.
 pub(super) const COMPLETE: &str = "SENTINEL_COMPLETE";
@@ -75,12 +76,12 @@ fn write_pages(command: clap::Command, folder: &Path) -> Result<(), Error> {
 }
 
 pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Exit {
-    let text = match args.of {
-        SchemaOf::Manifest => include_str!("../../docs/schema/sentinel.schema.json"),
-        SchemaOf::Plan => include_str!("../../docs/schema/plan.schema.json"),
+    let schema = match args.of {
+        SchemaOf::Manifest => manifest::schema(),
+        SchemaOf::Plan => schema::plan(),
     };
     // It is a JSON document already, whatever is asked for.
-    context.terminal.result(text);
+    context.terminal.result(&json::text(&schema));
     Exit::Done
 }
 

@@ -16,10 +16,11 @@ use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
 use crate::error::{Error, Exit};
+use crate::kind::import::Warning;
 use crate::kind::policy_parameter::{Found, check_profile, profile_of};
 use crate::kind::table::Table;
-use crate::kind::{Address, Batch, Desired, KindId, ObservedResource};
-use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, ProfileSection, TableSection, check_region};
+use crate::kind::{Address, Batch, Desired, FoundResources, KindId, ObservedResource};
+use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection, check_region};
 use crate::provider::{Observe, Region, aws_profiles};
 use crate::report::json;
 use crate::resource::Observed;
@@ -49,11 +50,11 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let tables = wizard.tables(&live)?;
     let account = wizard.account(&live)?;
 
-    let mut import = Import::default();
-    if bring {
-        let wanted = |found: &Found| profiles.contains(&profile_of(&found.name, &root).to_owned());
-        live.policies.into_iter().filter(wanted).for_each(|found| import.policy(&root, found));
-    }
+    let wanted = |found: &Found| bring && profiles.contains(&profile_of(&found.name, &root).to_owned());
+    let brought = live.policies.into_iter().filter(wanted).collect();
+    let found = FoundResources { profiles: brought, ..FoundResources::default() }.import(&root);
+    let mut import =
+        Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
     manifest.aws =
         AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
@@ -64,7 +65,7 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     for builtin in &tables {
         manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
     }
-    wizard.write(&import)
+    wizard.write(&import, &found.warnings)
 }
 
 struct Wizard<'a> {
@@ -265,13 +266,13 @@ impl Wizard<'_> {
     }
 
     /// Shows the manifest, and writes it once that is confirmed.
-    fn write(&self, import: &Import) -> Result<Exit, Error> {
+    fn write(&self, import: &Import, warnings: &[Warning]) -> Result<Exit, Error> {
         let terminal = self.context.terminal;
         let manifest = import.manifest.to_toml();
         let path = self.args.out.join("sentinel.toml");
         let path = path.strip_prefix(".").unwrap_or(&path);
         terminal.note(&format!("\n{manifest}\n"));
-        for warning in &import.warnings {
+        for warning in warnings {
             terminal.note(&format!("{}: {}\n", warning.name, warning.why));
         }
         if !self.args.yes {

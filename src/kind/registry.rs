@@ -2,6 +2,8 @@
 //!
 //! These are enums and not trait objects, so that a plan stays plain data that can be saved, compared and read back.
 
+pub(super) mod sections;
+
 /// Defines the registry. Each line names the section of the manifest, a variant, the module of the kind, and the type of its state, which implements
 /// [`Kind`](super::Kind).
 macro_rules! kinds {
@@ -37,6 +39,24 @@ macro_rules! kinds {
                 }
             }
 
+            /// Checks a name in AWS that the user gives.
+            ///
+            /// # Errors
+            ///
+            /// Says why AWS has nothing of this name.
+            pub fn check_name(self, name: &str) -> Result<(), Invalid> {
+                match self {
+                    $(Self::$variant => <$module::$state as Kind>::check_name(name),)+
+                }
+            }
+
+            /// Returns its part of the JSON Schemas.
+            pub fn schema(self) -> Schema {
+                match self {
+                    $(Self::$variant => <$module::$state as Kind>::schema(),)+
+                }
+            }
+
             /// Returns about how many calls observing so many resources takes, of which it is known what they are created with.
             pub fn calls_to_observe(self, layouts: &[Option<&Layout>]) -> usize {
                 match self {
@@ -49,88 +69,8 @@ macro_rules! kinds {
             }
         }
 
-        /// The sections of a manifest, kind by kind.
-        #[derive(Debug, Clone, Default, PartialEq, Eq)]
-        pub struct Sections {
-            $(
-                #[doc = concat!("`[", stringify!($section), ".NAME]`")]
-                pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
-            )+
-        }
-
-        impl Sections {
-            /// Reads the sections of every kind.
-            pub fn read(&mut self, section: &mut SectionReader<'_, '_>, manifest: &mut Fields<'_>) {
-                $(
-                    if let Some(entry) = manifest.get(stringify!($section))
-                        && let Some(fields) = section.reader.map(&entry.node, stringify!($section))
-                    {
-                        for entry in fields.all() {
-                            if let Some(read) = <$module::$state as Kind>::read(section, entry) {
-                                self.$section.insert(entry.key.clone(), read);
-                            }
-                        }
-                    }
-                )+
-            }
-
-            /// Returns every section as TOML.
-            pub fn write(&self) -> Vec<String> {
-                let mut sections = Vec::new();
-                $(sections.extend(
-                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
-                );)+
-                sections
-            }
-
-            /// Returns what should be of every section.
-            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
-                let references = self.references();
-                references::check(resolver, &self.addresses(), &references);
-                $(for (key, section) in &self.$section {
-                    let name = <$module::$state as Kind>::referred_as(key, section);
-                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
-                })+
-                let mut desired: Vec<DesiredResource> = Vec::new();
-                $(
-                    let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
-                        let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
-                        let refers_to = references.get(&one.address).into_iter().flatten();
-                        one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
-                        Some(one)
-                    };
-                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
-                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
-                    resolver.check_names(KindId::$variant, names);
-                    desired.extend(resolved.into_iter().map(DesiredResource::from));
-                )+
-                desired
-            }
-
-            /// Returns what each section refers to.
-            pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
-                let mut references = BTreeMap::new();
-                $(references.extend(self.$section.iter().map(|(key, section)| {
-                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
-                }));)+
-                references
-            }
-
-            /// Returns the addresses of every section.
-            pub fn addresses(&self) -> Vec<Address> {
-                let mut addresses = Vec::new();
-                $(addresses.extend(self.$section.keys().map(|key| Address::new(KindId::$variant, key)));)+
-                addresses
-            }
-        }
-
-        #[cfg(test)]
-        impl Sections {
-            /// Returns any sections that a manifest may have, for properties.
-            pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
-                let sections = ($(<$module::$state as Kind>::any_sections(),)+);
-                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
-            }
+        $crate::kind::registry::sections::sections! {
+            $($section: $variant = $module::$state;)+
         }
 
         /// A desired resource of any kind. It is the same in the manifest, in the pass of each target and in a saved plan,
@@ -482,6 +422,25 @@ macro_rules! kinds {
                 match kind {
                     $(KindId::$variant => <$module::$state as Kind>::owned(self.$module(), search).await,)+
                 }
+            }
+
+            /// Looks for what can be imported, of every kind at once.
+            ///
+            /// # Errors
+            ///
+            /// Fails where a kind cannot be searched, or where what is named is not there.
+            pub async fn discover(&self, request: &Request<'_>) -> Result<FoundResources, DiscoverError> {
+                $(let $section = async {
+                    <$module::$state as Kind>::discover(self.$module(), &request.of(KindId::$variant)).await
+                };)+
+                let ($($section,)+) = tokio::join!($($section,)+);
+                let mut warnings = Vec::new();
+                $(
+                    let discovered = $section?;
+                    warnings.extend(discovered.warnings);
+                    let $section = discovered.found;
+                )+
+                Ok(FoundResources { $($section,)+ warnings })
             }
 
             /// Looks for resources that the manifest does not name, of every kind at once.

@@ -96,10 +96,8 @@ mod tests {
     }
 
     /// The schema that editors are given.
-    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> = std::sync::LazyLock::new(|| {
-        let text = include_str!("../../docs/schema/sentinel.schema.json");
-        jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
-    });
+    static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
+        std::sync::LazyLock::new(|| jsonschema::validator_for(&crate::manifest::schema()).unwrap());
 
     proptest! {
         #[test]

@@ -19,8 +19,9 @@ use serde::Serialize;
 
 use super::shared::Shared;
 use super::{Execute, Observe, bounded};
+use crate::kind::import::{DiscoverError, Request};
 use crate::kind::policy_parameter::{self, Found};
-use crate::kind::{Aws, Batch, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
+use crate::kind::{Aws, Batch, FoundResources, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, Identity};
@@ -151,6 +152,15 @@ impl Reader {
         let config = Box::pin(settings(connection)).await;
         let identity = Arc::new(Identity::new(&config, &pacer));
         Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity }
+    }
+
+    /// Looks for what can be imported, of every kind.
+    ///
+    /// # Errors
+    ///
+    /// Fails where a kind cannot be searched, or where what is named is not there.
+    pub async fn importable(&self, request: &Request<'_>) -> Result<FoundResources, DiscoverError> {
+        self.aws.discover(request).await
     }
 
     /// Lists the policy parameters under a path.

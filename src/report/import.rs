@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::kind::import::{self as kind, Warning};
+
 use super::{BOLD, GREEN, YELLOW, escape, paint};
 
 /// What an import wrote.
@@ -25,15 +27,19 @@ pub struct Imported {
 pub struct ImportedResource {
     pub address: String,
     pub name: String,
+    /// The first of its files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// All of its files.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
 }
 
-/// Something to know of what was imported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Warning {
-    pub name: String,
-    pub why: String,
+impl From<kind::ImportedResource> for ImportedResource {
+    fn from(one: kind::ImportedResource) -> Self {
+        let kind::ImportedResource { address, name, files } = one;
+        Self { address: address.to_string(), name, file: files.first().cloned(), files }
+    }
 }
 
 /// Returns it as text.
@@ -41,7 +47,8 @@ pub fn render(imported: &Imported) -> String {
     let mut text = format!("Account {}, region {}\n\n", escape(&imported.account), escape(&imported.region));
     let width = imported.resources.iter().map(|one| one.address.chars().count()).max().unwrap_or(0);
     for one in &imported.resources {
-        let file = one.file.as_ref().map(|file| format!(" -> {}", escape(file))).unwrap_or_default();
+        let files: Vec<String> = one.files.iter().map(|file| escape(file)).collect();
+        let file = if files.is_empty() { String::new() } else { format!(" -> {}", files.join(", ")) };
         let line = format!("{:width$}  {}{file}", escape(&one.address), escape(&one.name));
         text.push_str(&format!("  {} {line}\n", paint(GREEN, '+')));
     }

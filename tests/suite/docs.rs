@@ -84,6 +84,15 @@ Every error and every finding of `sentinel policy lint` has a code, which stays 
 like, and the way out. `sentinel explain CODE` says the same on a terminal.
 ";
 
+/// The schemas are what `sentinel schema` prints.
+#[test]
+fn the_schemas_are_what_the_program_prints() {
+    for (of, name) in [("manifest", "sentinel.schema.json"), ("plan", "plan.schema.json")] {
+        let printed = finish(World::new().command(&["schema", of]).spawn().unwrap()).expect(0).stdout;
+        hold(&root().join("docs/schema").join(name), &printed);
+    }
+}
+
 /// What is shown in a block of the language `console` is what happens: each `$ sentinel …` is run, in order, in a folder
 /// that holds the project's examples. A line `…` stands for any lines.
 #[test]

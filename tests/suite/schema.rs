@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use jsonschema::Validator;
 use sentinel::diagnostic::{Faults, Source};
+use sentinel::kind::KindId;
 use sentinel::manifest;
 use serde_json::{Value, json};
 
@@ -88,20 +89,27 @@ fn as_json(text: &str) -> Value {
 #[test]
 fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
     let schema = schema("sentinel.schema.json");
+    // A section of each kind, by the definition that the schema refers to for any name.
+    let kinds: Vec<(String, String)> = KindId::ALL
+        .iter()
+        .map(|kind| {
+            let section = kind.section();
+            let place = schema["properties"][section]["additionalProperties"]["$ref"].as_str().unwrap();
+            (format!("[{section}.x]"), place.trim_start_matches('#').to_owned())
+        })
+        .collect();
+    let kinds = kinds.iter().map(|(head, place)| (head.as_str(), place.as_str()));
     let sections = [
         ("", ""),
         ("[aws]", "/properties/aws"),
         ("[policies]", "/properties/policies"),
         ("[targets.t]", "/$defs/target"),
-        ("[profiles.p]", "/$defs/profile"),
-        ("[tables.approvals]", "/$defs/table"),
-        ("[keys.k]", "/$defs/key"),
         ("[tables.approvals.partition_key]", "/$defs/attribute"),
         ("[tables.approvals.indexes.an-index]", "/$defs/index"),
         ("[topics.t]", "/$defs/topic"),
         ("[topics.t.subscriptions.s]\nprotocol = \"email\"\nendpoint = \"ops@example.com\"", "/$defs/subscription"),
     ];
-    for (head, place) in sections {
+    for (head, place) in sections.into_iter().chain(kinds) {
         let found = faults(&format!("{head}\nqqqqqqqq = 1\n"));
         let fault = found.iter().find(|fault| fault.message.contains("unknown key `qqqqqqqq`")).unwrap();
         let help = fault.help.clone().unwrap();
@@ -124,18 +132,12 @@ fn every_example_is_valid_under_the_schema_and_has_a_description_for_each_key() 
         assert!(errors.is_empty(), "{}: {errors:?}", path.display());
     }
     // An editor shows these.
-    for place in [
-        "/properties/aws",
-        "/$defs/target",
-        "/$defs/profile",
-        "/$defs/table",
-        "/$defs/key",
-        "/$defs/topic",
-        "/$defs/subscription",
-    ] {
-        for (key, value) in schema("sentinel.schema.json").pointer(place).unwrap()["properties"].as_object().unwrap() {
+    let schema = schema("sentinel.schema.json");
+    let all = schema["$defs"].as_object().unwrap().iter().chain(schema["properties"].as_object().unwrap());
+    for (name, described) in all {
+        for (key, value) in described["properties"].as_object().into_iter().flatten() {
             let described = value.get("description").is_some() || value.get("$ref").is_some();
-            assert!(described, "{place}: {key} is not described");
+            assert!(described, "{name}: {key} is not described");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The KMS calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_kms::Client;
@@ -17,7 +18,7 @@ use crate::kind::document::PolicyDocument;
 use crate::kind::{Address, Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Makes the calls for keys.
 #[derive(Debug, Clone)]
@@ -170,6 +171,49 @@ pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
         Err(error) => unlisted.gaps.push(Gap::new(Some("keys not in the manifest"), &error)),
     }
     unlisted
+}
+
+/// The most keys whose tags are read to find out who created them: KMS has no list of tagged keys, so that each takes a call.
+const TAGS_READ: usize = 100;
+
+/// Returns the aliases of the keys that carry the ownership tag, one of each key, and what could not be read.
+pub(super) async fn owned(api: &KeyApi, ownership: &str) -> (Vec<String>, Vec<Gap>) {
+    let what = Some("keys");
+    let mut found = match aliases(api).await {
+        Ok(found) => found,
+        Err(error) => return (Vec::new(), vec![Gap::new(what, &error)]),
+    };
+    found.retain(|(alias, _)| !alias.starts_with("alias/aws/"));
+    found.sort();
+    let mut keys: BTreeMap<String, String> = BTreeMap::new();
+    for (alias, key) in found {
+        if let Some(key) = key {
+            keys.entry(key).or_insert(alias);
+        }
+    }
+    let mut gaps = Vec::new();
+    if let Some(more) = keys.len().checked_sub(TAGS_READ).filter(|more| *more > 0) {
+        let message = format!("the tags of {TAGS_READ} keys were read, and those of {more} more were not");
+        gaps.push(Gap::new(what, &failed(LIST_RESOURCE_TAGS, Class::Rejected, message)));
+    }
+    let keys: Vec<(String, String)> = keys.into_iter().take(TAGS_READ).collect();
+    let read = future::join_all(keys.iter().map(|(key, _)| read_tags(api, key))).await;
+    let mut owned = Vec::new();
+    for ((_, alias), tags) in keys.into_iter().zip(read) {
+        match tags {
+            Ok(tags) if tags.get(ownership).map(String::as_str) == Some(OWNER) => owned.push(alias),
+            Ok(_) => {}
+            Err(error) if error.class == Class::NotFound => {}
+            Err(error) => {
+                // One line for all that fail in one way.
+                let gap = Gap::new(what, &error);
+                let known = gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
+                gaps.extend((!known).then_some(gap));
+            }
+        }
+    }
+    owned.sort();
+    (owned, gaps)
 }
 
 /// What passes by itself on a key that is known to be there: it is not yet seen everywhere.

@@ -105,6 +105,11 @@ pub(super) fn write(name: &str, key: &KeySection) -> String {
     section
 }
 
+/// Returns the description of a new key for which the manifest has none.
+pub(super) fn initial_description(alias: &str) -> String {
+    format!("{alias}, created by sentinel")
+}
+
 /// Returns what should be of a section.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySection) -> Desired<Key> {
     let name = alias(key, section);
@@ -117,7 +122,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySecti
     };
     let initial = Key {
         // A key whose alias is not there yet, or not any more, is told from others by it.
-        description: Some(managed.description.clone().unwrap_or_else(|| format!("{name}, created by sentinel"))),
+        description: Some(managed.description.clone().unwrap_or_else(|| initial_description(&name))),
         // Without a policy AWS gives the key one that lets the account's IAM policies decide, which takes no account ID to
         // write down. Source: CreateKey in the AWS Key Management Service API Reference.
         policy: managed.policy.clone(),

@@ -4,7 +4,9 @@
 mod api;
 mod create;
 mod diff;
+mod live;
 mod manifest;
+mod schema;
 mod steps;
 
 use std::borrow::Cow;
@@ -16,7 +18,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::document::PolicyDocument;
+use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
@@ -115,6 +119,7 @@ impl Kind for Key {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged keys (not in the manifest; never deleted)",
+        listed_by: "aws kms list-aliases",
         // Creations take turns, and everything else is one short call, paced by its quota.
         concurrency: 16,
         batch: 1,
@@ -127,6 +132,10 @@ impl Kind for Key {
 
     fn write(key: &str, section: &KeySection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn referred_as(key: &str, section: &KeySection) -> Option<String> {
@@ -190,6 +199,40 @@ impl Kind for Key {
 
     async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
         api::unlisted(api, search).await
+    }
+
+    fn check_name(name: &str) -> Result<(), Invalid> {
+        check_alias(name)
+    }
+
+    fn everything() -> Self {
+        // The description and whether there are replicas come with each answer.
+        Self {
+            policy: Some(PolicyDocument::from_aws("")),
+            rotation: Some(Rotation::Off),
+            tags: Some(Tags::new()),
+            ..Self::default()
+        }
+    }
+
+    async fn discover(api: &KeyApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
+        if !wanted.named.is_empty() {
+            return Ok(import::read(api, wanted, &wanted.named, Missing::Fails).await?.into());
+        }
+        let (aliases, gaps) = api::owned(api, wanted.ownership).await;
+        Ok(import::read_owned(api, wanted, &aliases, &gaps).await)
+    }
+
+    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+        live::key(found)
+    }
+
+    fn known_as(found: &Found<Self>) -> Vec<String> {
+        live::known_as(found)
+    }
+
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> KeySection {
+        live::section(importer, key, found)
     }
 
     async fn execute(api: &KeyApi, step: &KeyStep, _: Waiting) -> Result<StepOutcome, CallError> {

@@ -12,7 +12,7 @@ use aws_sdk_ssm::types::{
 use aws_types::SdkConfig;
 use futures_util::future;
 
-use super::{ParameterType, PolicyParameter, PolicyStep, Tier, profile_of};
+use super::{Found, ParameterType, PolicyParameter, PolicyStep, Tier, profile_of};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
@@ -191,13 +191,6 @@ async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
         Err(error) if error.class == Class::NotFound => Ok(Tags::new()),
         Err(error) => Err(error),
     }
-}
-
-/// A parameter found under a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    pub name: String,
-    pub live: Live<PolicyParameter>,
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.

@@ -1,8 +1,10 @@
 //! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
 
 mod api;
+mod live;
 mod manifest;
 mod names;
+mod schema;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
@@ -24,9 +28,12 @@ use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
-pub use api::{Found, ParameterApi, discover, read};
+pub use api::{ParameterApi, discover, read};
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
+
+/// A policy parameter that was found.
+pub type Found = super::import::Found<PolicyParameter>;
 
 /// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,6 +174,7 @@ impl Kind for PolicyParameter {
         site: Site::PolicyRoot,
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
+        listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
         // What `GetParameters` takes in one call.
@@ -180,6 +188,10 @@ impl Kind for PolicyParameter {
 
     fn write(key: &str, section: &ProfileSection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileSection) -> Option<Desired<Self>> {
@@ -248,6 +260,26 @@ impl Kind for PolicyParameter {
 
     async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
         api::unlisted(api, search).await
+    }
+
+    fn check_name(name: &str) -> Result<(), Invalid> {
+        check_length(name)
+    }
+
+    fn everything() -> Self {
+        Self { content: Some("".into()), tier: Some(Tier::Standard), tags: Some(Tags::new()), ..Self::default() }
+    }
+
+    async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
+        live::discover(api, wanted).await
+    }
+
+    fn key_of_live(found: &Found, policy_root: &str) -> Result<String, String> {
+        live::key(found, policy_root)
+    }
+
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found) -> ProfileSection {
+        live::section(importer, key, found)
     }
 
     async fn execute(api: &ParameterApi, step: &PolicyStep, _: Waiting) -> Result<StepOutcome, CallError> {

@@ -7,7 +7,7 @@ use super::{
     TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
-use crate::resource::Tags;
+use crate::kind::import::{self, Importer};
 
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
@@ -42,16 +42,7 @@ impl TableSection {
         }
     }
 
-    /// Returns the section that describes a live table as it is, and its name in the manifest.
-    ///
-    /// A table with a built-in name and layout becomes that built-in's section, any other one is described in full. What
-    /// is at AWS's default (encryption, protection, backups, class) and tags that are not there are left unmanaged.
-    pub fn of_live(name: &str, live: &Table) -> (String, Self) {
-        let builtin = Builtin::ALL.iter().copied().find(|builtin| builtin.default_name() == name);
-        if let Some(builtin) = builtin.filter(|builtin| fits(*builtin, live)) {
-            return (builtin.key().to_owned(), Self::of_builtin(builtin, live));
-        }
-        let key = if Builtin::from_key(name).is_some() { format!("{name}-table") } else { name.to_owned() };
+    fn in_full(name: &str, live: &Table) -> Self {
         let indexes = live.indexes.as_ref().map(|indexes| {
             indexes.iter().map(|(name, index)| (name.clone(), index_section(index))).collect::<IndexMap<_, _>>()
         });
@@ -63,7 +54,7 @@ impl TableSection {
             indexes: indexes.filter(|indexes| !indexes.is_empty()),
             ..Self::settings(live)
         };
-        (key, section.paid_as(live.billing.filter(|_| is_uniform(live))))
+        section.paid_as(live.billing.filter(|_| is_uniform(live)))
     }
 
     fn of_builtin(builtin: Builtin, live: &Table) -> Self {
@@ -85,20 +76,12 @@ impl TableSection {
             Encryption::AwsOwned | Encryption::AwsManaged => false,
             Encryption::Kms(arn) | Encryption::Alias(arn) => check_kms_key(arn).is_ok(),
         });
-        let tags: Tags = live
-            .tags
-            .iter()
-            .flatten()
-            .filter(|(key, _)| !key.starts_with("aws:"))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
         Self {
             encryption: encryption.map(EncryptionSetting::Of),
             point_in_time_recovery: live.point_in_time_recovery.filter(|on| *on),
             deletion_protection: live.deletion_protection.filter(|on| *on),
             table_class: live.class.filter(|class| *class != Class::Standard),
-            // With the ownership tag, fifty of its own would be one too many.
-            tags: Some(tags).filter(|tags| (1..50).contains(&tags.len())),
+            tags: import::tags(live.tags.as_ref()),
             ..Self::default()
         }
     }
@@ -116,8 +99,41 @@ impl TableSection {
     }
 }
 
+/// Returns the key of the section that describes a live table as it is: that of a built-in table where it has its name and
+/// layout.
+pub(super) fn key(name: &str, live: &Table) -> String {
+    let builtin = Builtin::ALL.iter().copied().find(|builtin| builtin.default_name() == name);
+    match builtin.filter(|builtin| fits(*builtin, live)) {
+        Some(builtin) => builtin.key().to_owned(),
+        None if Builtin::from_key(name).is_some() => format!("{name}-table"),
+        None => name.to_owned(),
+    }
+}
+
+/// Returns the section that describes a live table as it is.
+///
+/// A built-in table's section says what differs from its layout, any other one describes the table in full. What is at AWS's
+/// default (encryption, protection, backups, class) and tags that are not there are left unmanaged. A key that is imported too
+/// becomes a reference.
+pub(super) fn section(importer: &mut Importer<'_>, key: &str, name: &str, live: &Table) -> TableSection {
+    let mut section = if let Some(builtin) = Builtin::from_key(key) {
+        TableSection::of_builtin(builtin, live)
+    } else {
+        if !is_uniform(live) {
+            importer.warn("billing is not managed: its indexes have capacities of their own");
+        }
+        TableSection::in_full(name, live)
+    };
+    if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
+        && let Some(address) = importer.address("keys", arn)
+    {
+        section.encryption = Some(EncryptionSetting::Key(address.key.clone()));
+    }
+    section
+}
+
 /// Returns whether every index of a table is paid for as the table is, which is all a manifest can say of them.
-pub fn is_uniform(live: &Table) -> bool {
+fn is_uniform(live: &Table) -> bool {
     let Some(Billing::Provisioned(units)) = live.billing else { return true };
     live.indexes.iter().flatten().all(|(_, index)| index.capacity.is_none_or(|own| own == units))
 }

@@ -5,6 +5,7 @@ mod builtin;
 mod diff;
 mod live;
 mod manifest;
+mod schema;
 mod sdk;
 mod steps;
 mod update;
@@ -17,9 +18,11 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::{check_alias, on_alias};
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
@@ -33,7 +36,6 @@ pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
-pub use live::is_uniform;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
 pub use steps::{TableChange, TableStep};
 
@@ -232,6 +234,7 @@ impl Kind for Table {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged tables (not in the manifest; never deleted)",
+        listed_by: "aws dynamodb list-tables",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
         // "Quotas"), and others may be at it too.
         concurrency: 200,
@@ -245,6 +248,10 @@ impl Kind for Table {
 
     fn write(key: &str, section: &TableSection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn references(section: &TableSection) -> Vec<Reference> {
@@ -311,6 +318,36 @@ impl Kind for Table {
 
     async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
         api::unlisted(api, search).await
+    }
+
+    fn check_name(name: &str) -> Result<(), Invalid> {
+        check_name(name)
+    }
+
+    fn everything() -> Self {
+        // Keys, indexes and the settings beside these are always read.
+        Self {
+            ttl: Some(Ttl::Disabled),
+            point_in_time_recovery: Some(false),
+            tags: Some(Tags::new()),
+            ..Self::default()
+        }
+    }
+
+    async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
+        if !wanted.named.is_empty() {
+            return Ok(import::read(api, wanted, &wanted.named, Missing::Fails).await?.into());
+        }
+        let builtin: Vec<String> = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
+        Ok(import::read(api, wanted, &builtin, Missing::IsLeftOut).await?.into())
+    }
+
+    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+        Ok(live::key(&found.name, &found.live.state))
+    }
+
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> TableSection {
+        live::section(importer, key, &found.name, &found.live.state)
     }
 
     async fn execute(api: &TableApi, step: &TableStep, waiting: Waiting) -> Result<StepOutcome, CallError> {

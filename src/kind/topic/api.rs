@@ -177,6 +177,23 @@ async fn read_subscriptions(
     Ok((all, gaps))
 }
 
+/// Reads the attributes of every subscription that was listed and is confirmed.
+pub(super) async fn read_all_attributes(api: &TopicApi, live: &mut Live<Topic>) {
+    let all = live.state.subscriptions.iter_mut().flat_map(BTreeMap::values_mut);
+    let reads = all.map(|found| async move {
+        let own = found.arn.clone()?;
+        match read_subscription(api, &own).await {
+            Ok(attributes) => add_attributes(found, &attributes),
+            Err(error) => {
+                return Some(Gap::new(Some(&format!("filter_policy of the subscription {}", found.id())), &error));
+            }
+        }
+        None
+    });
+    let gaps = future::join_all(reads).await;
+    live.gaps.extend(gaps.into_iter().flatten());
+}
+
 async fn read_subscription(api: &TopicApi, arn: &str) -> Result<Attributes, CallError> {
     let call = || api.client.get_subscription_attributes().subscription_arn(arn).send();
     Ok(api.pacer.call(GET_SUBSCRIPTION_ATTRIBUTES, &[], call).await?.attributes.unwrap_or_default())

@@ -88,7 +88,7 @@ pub(super) fn same_key(one: &TopicKey, other: &TopicKey) -> bool {
 }
 
 /// Returns the alias or the ID that a name ends with, an alias with its `alias/`.
-fn short_key(name: &str) -> &str {
+pub(super) fn short_key(name: &str) -> &str {
     let resource = if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name };
     resource.strip_prefix("key/").unwrap_or(resource)
 }

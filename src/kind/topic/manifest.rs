@@ -425,7 +425,7 @@ fn subscriptions(
 }
 
 /// Returns why a subscription cannot be one of its topic. Source: Amazon SNS Developer Guide, "Message delivery for FIFO topics".
-fn misplaced(fifo: bool, section: &SubscriptionSection) -> Option<Invalid> {
+pub(super) fn misplaced(fifo: bool, section: &SubscriptionSection) -> Option<Invalid> {
     match (fifo, section.protocol) {
         (true, Protocol::Sqs) => None,
         (true, protocol) => {

@@ -8,9 +8,11 @@ mod api;
 mod calls;
 mod diff;
 mod filter;
+mod live;
 mod manifest;
 mod rules;
 mod said;
+mod schema;
 mod steps;
 mod words;
 
@@ -22,8 +24,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::PolicyDocument;
+use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
+use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
@@ -135,6 +139,7 @@ impl Kind for Topic {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
+        listed_by: "aws sns list-topics",
         // Each is a few short calls, paced by their quotas.
         concurrency: 16,
         batch: 1,
@@ -147,6 +152,10 @@ impl Kind for Topic {
 
     fn write(key: &str, section: &TopicSection) -> String {
         manifest::write(key, section)
+    }
+
+    fn schema() -> Schema {
+        schema::schema()
     }
 
     fn references(section: &TopicSection) -> Vec<Reference> {
@@ -217,6 +226,31 @@ impl Kind for Topic {
 
     async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
         api::unlisted(api, search).await
+    }
+
+    fn check_name(name: &str) -> Result<(), Invalid> {
+        rules::check_name(name)
+    }
+
+    fn everything() -> Self {
+        // The settings beside these come with each answer.
+        Self { subscriptions: Some(BTreeMap::new()), tags: Some(Tags::new()), ..Self::default() }
+    }
+
+    async fn discover(api: &TopicApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
+        let mut discovered = import::discover(api, wanted).await?;
+        // Which subscriptions there are is only known now.
+        let lives = discovered.found.iter_mut().map(|found| api::read_all_attributes(api, &mut found.live));
+        futures_util::future::join_all(lives).await;
+        Ok(discovered)
+    }
+
+    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+        Ok(live::key(found))
+    }
+
+    fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> TopicSection {
+        live::section(importer, key, found)
     }
 
     async fn execute(api: &TopicApi, step: &TopicStep, _: Waiting) -> Result<StepOutcome, CallError> {

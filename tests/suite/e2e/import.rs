@@ -141,3 +141,30 @@ fn indexes_with_capacities_of_their_own_leave_billing_unmanaged() {
     );
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
 }
+
+#[test]
+fn of_a_section_of_which_any_resource_is_named_no_other_is_imported() {
+    let world = by_hand();
+    create(&world, "orders", json!({}));
+    let named = ["--resource", "profiles=dev", "--resource", "tables=orders"];
+    world.run(&[&["import", "--region", "us-east-1", "-o", "live"][..], &named].concat()).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert!(manifest.contains("[profiles.dev]\n") && manifest.contains("[tables.orders]\n"), "{manifest}");
+    assert!(!manifest.contains("[profiles.prod]"), "{manifest}");
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn a_resource_that_is_named_and_cannot_be_imported_fails_the_import() {
+    let world = by_hand();
+    let import = |named: &str, code: i32, message: &str| {
+        let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--resource", named]).expect(code);
+        assert!(run.stderr.contains(message), "{named}: {}", run.stderr);
+    };
+    import("profiles=staging", 1, "there is no policy parameter staging");
+    import("tables=not-there", 1, "there is no table not-there");
+    import("queues=jobs", 1, "write SECTION=NAME, where SECTION is one of: profiles, tables");
+    import("tables", 1, "write SECTION=NAME, where SECTION is one of: profiles, tables");
+    import("tables=a b", 1, "is not a name DynamoDB takes");
+    assert!(!world.folder.path().join("live").exists());
+}

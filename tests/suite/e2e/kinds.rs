@@ -96,6 +96,93 @@ fn without_the_key_what_refers_to_it_is_skipped_and_the_rest_is_done() {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
+const NAMED: &[&str] =
+    &["--resource", "keys=alias/records", "--resource", "topics=alerts", "--resource", "tables=acme-audit"];
+
+/// Imports into a new folder, and returns the manifest and what else the import says.
+#[track_caller]
+fn import(world: &World, folder: &str, named: &[&str]) -> (String, Value) {
+    let run = world.run(&[&["import", "--region", "us-east-1", "-o", folder, "--json"][..], named].concat()).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join(folder).join("sentinel.toml")).unwrap();
+    world.run(&["plan", "-f", &format!("{folder}/sentinel.toml"), "--detailed-exitcode"]).expect(0);
+    (manifest, run.json())
+}
+
+#[test]
+fn resources_that_refer_to_each_other_are_imported_with_their_references() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let (manifest, imported) = import(&world, "live", NAMED);
+    for section in [
+        "[keys.records]\ndescription = \"Audit records\"\nrotation_days = 365\n",
+        "[topics.alerts]\ndisplay_name = \"Alerts\"\nkey = { key = \"records\" }\n",
+        "encryption = { key = \"records\" }\npoint_in_time_recovery = true\n",
+        "[topics.alerts.subscriptions.lambda-alert]\n",
+        "filter_policy = { event = [\"denied\"] }\n",
+    ] {
+        assert!(manifest.contains(section), "{section} is not in\n{manifest}");
+    }
+    assert_eq!(imported["warnings"], json!([]));
+}
+
+#[test]
+fn keys_and_topics_with_the_ownership_tag_are_imported_without_being_named() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let other = world.aws("TrentService.CreateKey", &json!({}))["KeyMetadata"]["KeyId"].clone();
+    world.aws("TrentService.CreateAlias", &json!({ "AliasName": "alias/other", "TargetKeyId": other }));
+    let (manifest, _) = import(&world, "live", &[]);
+    for section in ["[profiles.dev]", "[profiles.prod]", "[keys.records]", "[topics.alerts]"] {
+        assert!(manifest.contains(section), "{section} is not in\n{manifest}");
+    }
+    assert!(!manifest.contains("[keys.other]") && !manifest.contains("[tables."), "{manifest}");
+}
+
+#[test]
+fn the_documents_of_a_key_and_a_topic_are_imported_as_files() {
+    let world = project();
+    let statement = |principal: Value, action: &str| json!({ "Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*" });
+    let document = |statement: Value| json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+    world.write("key.json", &document(statement(json!({ "AWS": "arn:aws:iam::123456789012:root" }), "kms:*")));
+    world.write("topic.json", &document(statement(json!({ "Service": "cloudwatch.amazonaws.com" }), "SNS:Publish")));
+    world.write("delivery.json", "{ \"http\": { \"defaultHealthyRetryPolicy\": { \"numRetries\": 5 } } }");
+    world.write("filter.json", "{ \"event\": [\"denied\", null] }");
+    let manifest = MANIFEST
+        .replace("rotation_days", "policy = \"key.json\"\nrotation_days")
+        .replace("display_name", "policy = \"topic.json\"\ndelivery_policy = \"delivery.json\"\ndisplay_name")
+        .replace("{ event = [\"denied\"] }", "\"filter.json\"");
+    let email = "[topics.alerts.subscriptions.ops]\nprotocol = \"email\"\nendpoint = \"ops@example.com\"\n";
+    world.write("sentinel.toml", &format!("{manifest}{email}"));
+    world.run(&["apply", "--yes"]);
+    let (manifest, imported) = import(&world, "live", NAMED);
+    for setting in [
+        "policy = \"policies/records.json\"",
+        "policy = \"policies/alerts.json\"",
+        "delivery_policy = \"policies/alerts-delivery.json\"",
+        "filter_policy = \"policies/alerts-sqs-alerts-filter.json\"",
+    ] {
+        assert!(manifest.contains(setting), "{setting} is not in\n{manifest}");
+    }
+    assert!(!manifest.contains("ops@example.com"), "{manifest}");
+    let why = imported["warnings"][0]["why"].as_str().unwrap();
+    assert!(why.contains("email ops@example.com is left out: it waits for confirmation"), "{imported}");
+}
+
+#[test]
+fn a_key_or_a_topic_that_is_named_and_not_there_fails_the_import() {
+    let world = World::quick();
+    for (named, message) in [
+        ("keys=alias/none", "there is no key alias/none"),
+        ("keys=none", "does not begin with alias/"),
+        ("topics=none", "there is no topic none"),
+        ("topics=a.b", "is not a name SNS takes"),
+    ] {
+        let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--resource", named]).expect(1);
+        assert!(run.stderr.contains(message), "{named}: {}", run.stderr);
+    }
+    assert!(!world.folder.path().join("live").exists());
+}
+
 /// What the calls for each kind take, and nothing of another service on its resources.
 #[test]
 fn the_permissions_of_every_kind_are_derived() {

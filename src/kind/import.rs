@@ -1,0 +1,419 @@
+//! What all kinds share about importing: looking for live resources, and turning them into sections of a manifest.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt};
+use indexmap::{IndexMap, IndexSet};
+use serde::Serialize;
+
+use super::{Address, Desired, Kind, KindId, Search, Sections};
+use crate::resource::call::CallError;
+use crate::resource::{Gap, Invalid, Live, Observed, Tags};
+
+/// How many reads of a kind are under way at once.
+const READS: usize = 32;
+
+/// What to import.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The path under which policies are.
+    pub policy_root: &'a str,
+    /// The key of the ownership tag.
+    pub ownership: &'a str,
+    /// What the user names. A kind of which nothing is named looks for resources in its own way.
+    pub named: &'a [Named],
+}
+
+impl Request<'_> {
+    /// Returns what is wanted of one kind, each name once.
+    pub(super) fn of(&self, kind: KindId) -> Wanted<'_> {
+        let names = self.named.iter().filter(|one| one.kind == kind).map(|one| one.name.clone());
+        let named = names.collect::<IndexSet<String>>().into_iter().collect();
+        Wanted { kind, policy_root: self.policy_root, ownership: self.ownership, named }
+    }
+}
+
+/// A resource that the user names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    pub kind: KindId,
+    /// Its name in AWS.
+    pub name: String,
+}
+
+/// What to import of one kind.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    pub kind: KindId,
+    pub policy_root: &'a str,
+    pub ownership: &'a str,
+    /// The names in AWS, where the user gives any.
+    pub named: Vec<String>,
+}
+
+/// A live resource, and its name in AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found<K> {
+    pub name: String,
+    pub live: Live<K>,
+}
+
+/// What can be imported of one kind.
+#[derive(Debug)]
+pub struct Discovered<K> {
+    pub found: Vec<Found<K>>,
+    pub warnings: Vec<Warning>,
+}
+
+impl<K> From<Vec<Found<K>>> for Discovered<K> {
+    fn from(found: Vec<Found<K>>) -> Self {
+        Self { found, warnings: Vec::new() }
+    }
+}
+
+/// Something to know of what is imported: what is left out, or not managed as it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    pub name: String,
+    pub why: String,
+}
+
+/// Why nothing can be imported.
+#[derive(Debug)]
+pub enum DiscoverError {
+    /// What was named is not there, or cannot be read.
+    Named(Invalid),
+    Call(CallError),
+}
+
+impl From<CallError> for DiscoverError {
+    fn from(error: CallError) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// Returns the error for a resource that was named and is not there.
+pub(super) fn no_such<K: Kind>(name: &str) -> DiscoverError {
+    let help = format!("see the names with: {}; nothing was written", K::ABOUT.listed_by);
+    DiscoverError::Named(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
+}
+
+/// What it means that a resource is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// The user named it.
+    Fails,
+    /// It was only looked for.
+    IsLeftOut,
+}
+
+/// Looks for what the user names, or else for what carries the ownership tag. Where the latter cannot be listed or read, a
+/// warning says so.
+pub(super) async fn discover<K: Kind>(api: &K::Api, wanted: &Wanted<'_>) -> Result<Discovered<K>, DiscoverError> {
+    if !wanted.named.is_empty() {
+        return Ok(read(api, wanted, &wanted.named, Missing::Fails).await?.into());
+    }
+    let (policy_root, ownership) = (wanted.policy_root, wanted.ownership);
+    let search = Search { policy_root, ownership, named: &HashSet::new(), holds: &|_| true };
+    let unlisted = K::unlisted(api, &search).await;
+    let names: Vec<String> =
+        unlisted.owned.iter().filter_map(|one| one.of::<K>()).map(|one| one.name.clone()).collect();
+    Ok(read_owned(api, wanted, &names, &unlisted.gaps).await)
+}
+
+/// Reads resources that carry the ownership tag. Where some could not be looked for, or one cannot be read, a warning says
+/// so.
+pub(super) async fn read_owned<K: Kind>(
+    api: &K::Api,
+    wanted: &Wanted<'_>,
+    names: &[String],
+    gaps: &[Gap],
+) -> Discovered<K> {
+    let section = K::ABOUT.section;
+    let incomplete = |gap: &Gap| Warning {
+        name: section.to_owned(),
+        why: format!("some may be missing: {}; name them with --resource {section}=NAME", gap.message),
+    };
+    let mut discovered = Discovered { found: Vec::new(), warnings: gaps.iter().map(incomplete).collect() };
+    for (name, observed) in names.iter().zip(observe(api, wanted, names).await) {
+        match observed {
+            Observed::Absent => {}
+            Observed::Unknown(gap) => {
+                let why = format!("left out: it could not be read ({})", gap.action);
+                discovered.warnings.push(Warning { name: name.clone(), why });
+            }
+            Observed::Present(live) => discovered.found.push(Found { name: name.clone(), live }),
+        }
+    }
+    discovered
+}
+
+/// Reads resources by their names.
+///
+/// # Errors
+///
+/// Fails where one cannot be read.
+pub(super) async fn read<K: Kind>(
+    api: &K::Api,
+    wanted: &Wanted<'_>,
+    names: &[String],
+    missing: Missing,
+) -> Result<Vec<Found<K>>, DiscoverError> {
+    let mut found = Vec::new();
+    for (name, observed) in names.iter().zip(observe(api, wanted, names).await) {
+        match observed {
+            Observed::Absent if missing == Missing::IsLeftOut => {}
+            Observed::Absent => return Err(no_such::<K>(name)),
+            Observed::Unknown(gap) => {
+                let problem = format!("the {} {name} cannot be read: {}", K::ABOUT.noun, gap.message);
+                let help = format!("it takes {}; nothing was written", gap.action);
+                return Err(DiscoverError::Named(Invalid::new(problem, help)));
+            }
+            Observed::Present(live) => found.push(Found { name: name.clone(), live }),
+        }
+    }
+    Ok(found)
+}
+
+/// Reads all that a section can say of resources, in their order.
+async fn observe<K: Kind>(api: &K::Api, wanted: &Wanted<'_>, names: &[String]) -> Vec<Observed<K>> {
+    let whole = |name: &String| {
+        let desired = Desired::new(Address::new(wanted.kind, name), name, K::everything());
+        Desired { ownership: Some(wanted.ownership.to_owned()), ..desired }
+    };
+    let desired: Vec<Desired<K>> = names.iter().map(whole).collect();
+    let desired: Vec<&Desired<K>> = desired.iter().collect();
+    let batches = stream::iter(desired.chunks(K::ABOUT.batch).map(|batch| K::observe(api, batch)));
+    batches.buffered(READS).collect::<Vec<_>>().await.into_iter().flatten().collect()
+}
+
+/// What is imported: sections of a manifest, and the files that they name.
+#[derive(Debug, Default)]
+pub struct Imported {
+    pub sections: Sections,
+    pub files: Vec<ImportedFile>,
+    pub resources: Vec<ImportedResource>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A file that a section names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedFile {
+    /// Its path below the manifest's folder.
+    pub path: String,
+    pub text: Arc<str>,
+}
+
+/// A resource that is imported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedResource {
+    pub address: Address,
+    pub name: String,
+    /// The paths of the files that its section names.
+    pub files: Vec<String>,
+}
+
+/// Turns live resources into sections.
+///
+/// Every resource is given its key before any becomes a section, so that a section can refer to each other one.
+#[derive(Debug)]
+pub struct Importer<'a> {
+    policy_root: &'a str,
+    /// The addresses of all that is imported, by its kind and by what AWS calls it.
+    addresses: HashMap<(KindId, String), Address>,
+    /// The resource at hand, by its name in AWS.
+    name: String,
+    files: Vec<ImportedFile>,
+    resources: Vec<ImportedResource>,
+    warnings: Vec<Warning>,
+}
+
+/// A live resource and the key of its section, or why it is left out.
+#[derive(Debug)]
+pub(super) struct Keyed<K> {
+    found: Found<K>,
+    key: Result<String, String>,
+}
+
+impl<'a> Importer<'a> {
+    pub(super) fn new(policy_root: &'a str, warnings: Vec<Warning>) -> Self {
+        Self {
+            policy_root,
+            addresses: HashMap::new(),
+            name: String::new(),
+            files: Vec::new(),
+            resources: Vec::new(),
+            warnings,
+        }
+    }
+
+    /// Records what the section of the resource at hand cannot say.
+    pub fn warn(&mut self, why: impl Into<String>) {
+        self.warnings.push(Warning { name: self.name.clone(), why: why.into() });
+    }
+
+    /// Adds a file for the resource at hand, and returns its path. No two differ in letter case alone: some file systems
+    /// take `Dev` and `dev` for the same. None is the file with the test cases of another.
+    pub fn file(&mut self, stem: &str, extension: &str, text: impl Into<Arc<str>>) -> String {
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+        let stem: String = stem.chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect();
+        let taken: HashSet<String> = self.files.iter().map(|file| file.path.to_lowercase()).collect();
+        let numbered = (2..).map(|number| format!("policies/{stem}-{number}.{extension}"));
+        let free = |path: &String| {
+            let path = path.to_lowercase();
+            !taken.contains(&path) && !path.ends_with(".test.yaml")
+        };
+        let mut paths = std::iter::once(format!("policies/{stem}.{extension}")).chain(numbered);
+        let path = paths.find(free).unwrap_or_default();
+        self.files.push(ImportedFile { path: path.clone(), text: text.into() });
+        path
+    }
+
+    /// Returns the address of a resource that is imported too, by its section and by what AWS calls it: its name, its ARN or
+    /// what else [`Kind::known_as`] says.
+    pub fn address(&self, section: &str, name: &str) -> Option<&Address> {
+        let kind = KindId::ALL.iter().find(|kind| kind.section() == section)?;
+        self.addresses.get(&(*kind, name.to_owned()))
+    }
+
+    /// Gives each resource of a kind a key of its own.
+    pub(super) fn keys<K: Kind>(&mut self, kind: KindId, found: Vec<Found<K>>) -> Vec<Keyed<K>> {
+        let mut taken: HashSet<String> = HashSet::new();
+        let keyed = found.into_iter().map(|found| {
+            let key = K::key_of_live(&found, self.policy_root).map(|key| unique(key, &mut taken));
+            if let Ok(key) = &key {
+                let known = K::known_as(&found).into_iter();
+                self.addresses.extend(known.map(|name| ((kind, name), Address::new(kind, key))));
+            }
+            Keyed { found, key }
+        });
+        keyed.collect()
+    }
+
+    /// Turns the resources of a kind into sections.
+    pub(super) fn sections<K: Kind>(&mut self, kind: KindId, keyed: Vec<Keyed<K>>) -> IndexMap<String, K::Section> {
+        let mut sections = IndexMap::new();
+        for Keyed { found, key } in keyed {
+            self.name = found.name.clone();
+            let key = match key {
+                Ok(key) => key,
+                Err(why) => {
+                    self.warn(why);
+                    continue;
+                }
+            };
+            for gap in &found.live.gaps {
+                let path = gap.path.as_deref().unwrap_or_default();
+                self.warn(format!("{path} is not managed: it could not be read ({})", gap.action));
+            }
+            let first = self.files.len();
+            sections.insert(key.clone(), K::import(self, &key, found));
+            let files = self.files[first..].iter().map(|file| file.path.clone()).collect();
+            self.resources.push(ImportedResource { address: Address::new(kind, key), name: self.name.clone(), files });
+        }
+        sections
+    }
+
+    pub(super) fn finish(self, sections: Sections) -> Imported {
+        Imported { sections, files: self.files, resources: self.resources, warnings: self.warnings }
+    }
+}
+
+/// Returns the tags of a live resource as a section has them: without AWS's own, and none where there are too many. With the
+/// ownership tag, fifty of its own would be one too many.
+pub(super) fn tags(live: Option<&Tags>) -> Option<Tags> {
+    let own = live.into_iter().flatten().filter(|(key, _)| !key.starts_with("aws:"));
+    let own: Tags = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+    Some(own).filter(|own| (1..50).contains(&own.len()))
+}
+
+/// Returns a key that is not taken, and takes it.
+fn unique(key: String, taken: &mut HashSet<String>) -> String {
+    let numbered = (2..).map(|number| format!("{key}-{number}"));
+    let free = std::iter::once(key.clone()).chain(numbered).find(|key| !taken.contains(key)).unwrap_or_default();
+    taken.insert(free.clone());
+    free
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::FoundResources;
+    use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
+    use crate::kind::table::Table;
+    use crate::resource::Facts;
+
+    const POLICY: &str = "version: \"1\"\nrules:\n  - {name: all, effect: deny}\n";
+
+    fn live<K>(name: &str, state: K, arn: Option<&str>) -> Found<K> {
+        let facts = Facts { arn: arn.map(str::to_owned), ..Facts::default() };
+        Found { name: name.to_owned(), live: Live { state, facts, gaps: Vec::new() } }
+    }
+
+    fn policy(profile: &str) -> Found<PolicyParameter> {
+        let content = Some(POLICY.into());
+        let state =
+            PolicyParameter { content, parameter_type: Some(ParameterType::String), ..PolicyParameter::default() };
+        live(&format!("/s/{profile}"), state, None)
+    }
+
+    fn import(found: FoundResources) -> Imported {
+        found.import("/s")
+    }
+
+    #[test]
+    fn no_two_files_differ_in_letter_case_alone() {
+        let profiles = vec![policy("Dev"), policy("dev"), policy("dev-2")];
+        let imported = import(FoundResources { profiles, ..FoundResources::default() });
+        let paths: Vec<&str> = imported.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["policies/Dev.yaml", "policies/dev-2.yaml", "policies/dev-2-2.yaml"]);
+        assert_eq!(imported.resources[1].files, ["policies/dev-2.yaml"]);
+    }
+
+    /// A file `dev.test.yaml` would be read as the test cases of `dev.yaml`.
+    #[test]
+    fn no_policy_is_taken_for_the_test_cases_of_another() {
+        let profiles = vec![policy("dev"), policy("dev.test")];
+        let imported = import(FoundResources { profiles, ..FoundResources::default() });
+        let paths: Vec<&str> = imported.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["policies/dev.yaml", "policies/dev.test-2.yaml"]);
+    }
+
+    #[test]
+    fn a_file_stays_in_its_folder() {
+        let mut importer = Importer::new("/s", Vec::new());
+        assert_eq!(importer.file("app/../../x y", "json", "{}"), "policies/app-..-..-x-y.json");
+    }
+
+    /// A table `approvals` that is not laid out as the built-in one is called `approvals-table`.
+    #[test]
+    fn two_tables_that_would_have_one_key_get_two() {
+        let tables = ["approvals", "approvals-table"].map(|name| live(name, Table::default(), None)).to_vec();
+        let imported = import(FoundResources { tables, ..FoundResources::default() });
+        let keys: Vec<&String> = imported.sections.tables.keys().collect();
+        assert_eq!(keys, ["approvals-table", "approvals-table-2"]);
+        let names = imported.sections.tables.values().map(|table| table.name.as_deref());
+        assert_eq!(names.collect::<Vec<_>>(), [Some("approvals"), Some("approvals-table")]);
+    }
+
+    #[test]
+    fn a_resource_is_known_by_its_name_and_its_arn_within_its_kind() {
+        let mut importer = Importer::new("/s", Vec::new());
+        importer.keys(KindId::Table, vec![live("orders", Table::default(), Some("arn:aws:dynamodb:::table/orders"))]);
+        let found = |section, name| importer.address(section, name).map(ToString::to_string);
+        assert_eq!(found("tables", "orders").as_deref(), Some("tables.orders"));
+        assert_eq!(found("tables", "arn:aws:dynamodb:::table/orders").as_deref(), Some("tables.orders"));
+        assert_eq!(found("profiles", "orders"), None);
+        assert_eq!(found("tables", "other"), None);
+    }
+
+    #[test]
+    fn each_name_of_a_kind_is_wanted_once() {
+        let named = |kind, name: &str| Named { kind, name: name.to_owned() };
+        let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
+        let request = Request { policy_root: "/s", ownership: "mark", named: &all };
+        assert_eq!(request.of(KindId::Table).named, ["b"]);
+        assert_eq!(request.of(KindId::Policy).named, ["c"]);
+    }
+}

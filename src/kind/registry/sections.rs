@@ -1,0 +1,112 @@
+//! What follows from the list of kinds for a manifest: its sections, and what becomes one.
+
+/// Defines the sections of a manifest. It takes the lines of the registry.
+macro_rules! sections {
+    ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
+        /// The sections of a manifest, kind by kind.
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct Sections {
+            $(
+                #[doc = concat!("`[", stringify!($section), ".NAME]`")]
+                pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
+            )+
+        }
+
+        impl Sections {
+            /// Reads the sections of every kind.
+            pub fn read(&mut self, section: &mut SectionReader<'_, '_>, manifest: &mut Fields<'_>) {
+                $(
+                    if let Some(entry) = manifest.get(stringify!($section))
+                        && let Some(fields) = section.reader.map(&entry.node, stringify!($section))
+                    {
+                        for entry in fields.all() {
+                            if let Some(read) = <$module::$state as Kind>::read(section, entry) {
+                                self.$section.insert(entry.key.clone(), read);
+                            }
+                        }
+                    }
+                )+
+            }
+
+            /// Returns every section as TOML.
+            pub fn write(&self) -> Vec<String> {
+                let mut sections = Vec::new();
+                $(sections.extend(
+                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
+                );)+
+                sections
+            }
+
+            /// Returns what should be of every section.
+            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
+                let references = self.references();
+                references::check(resolver, &self.addresses(), &references);
+                $(for (key, section) in &self.$section {
+                    let name = <$module::$state as Kind>::referred_as(key, section);
+                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
+                })+
+                let mut desired: Vec<DesiredResource> = Vec::new();
+                $(
+                    let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
+                        let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
+                        let refers_to = references.get(&one.address).into_iter().flatten();
+                        one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
+                        Some(one)
+                    };
+                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
+                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
+                    resolver.check_names(KindId::$variant, names);
+                    desired.extend(resolved.into_iter().map(DesiredResource::from));
+                )+
+                desired
+            }
+
+            /// Returns what each section refers to.
+            pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
+                let mut references = BTreeMap::new();
+                $(references.extend(self.$section.iter().map(|(key, section)| {
+                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
+                }));)+
+                references
+            }
+
+            /// Returns the addresses of every section.
+            pub fn addresses(&self) -> Vec<Address> {
+                let mut addresses = Vec::new();
+                $(addresses.extend(self.$section.keys().map(|key| Address::new(KindId::$variant, key)));)+
+                addresses
+            }
+        }
+
+        /// Live resources that can be imported, kind by kind.
+        #[derive(Debug, Default)]
+        pub struct FoundResources {
+            $(
+                #[doc = concat!("For `[", stringify!($section), ".NAME]`.")]
+                pub $section: Vec<Found<$module::$state>>,
+            )+
+            pub warnings: Vec<Warning>,
+        }
+
+        impl FoundResources {
+            /// Turns them into the sections of a manifest.
+            pub fn import(self, policy_root: &str) -> import::Imported {
+                let mut importer = Importer::new(policy_root, self.warnings);
+                $(let $section = importer.keys(KindId::$variant, self.$section);)+
+                let sections = Sections { $($section: importer.sections(KindId::$variant, $section),)+ };
+                importer.finish(sections)
+            }
+        }
+
+        #[cfg(test)]
+        impl Sections {
+            /// Returns any sections that a manifest may have, for properties.
+            pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
+                let sections = ($(<$module::$state as Kind>::any_sections(),)+);
+                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
+            }
+        }
+    };
+}
+
+pub(in crate::kind) use sections;

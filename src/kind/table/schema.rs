@@ -1,0 +1,286 @@
+//! A table's part of the JSON Schemas.
+
+use serde_json::json;
+
+use crate::kind::schema::{PlanSchema, Schema};
+
+/// Returns the schema of `[tables]`, and of a table in a plan.
+pub(super) fn schema() -> Schema {
+    Schema {
+        what: "DynamoDB tables",
+        sections: json!({
+            "type": "object",
+            "additionalProperties": { "$ref": "#/$defs/table", "required": ["name", "partition_key"] },
+            "description": "DynamoDB tables, by name. approvals, breakglass and sessions are built in; any other \
+             is a custom table.",
+            "properties": {
+                "approvals": { "$ref": "#/$defs/table" },
+                "breakglass": { "$ref": "#/$defs/table" },
+                "sessions": { "$ref": "#/$defs/table" },
+            },
+        }),
+        definitions: vec![
+            (
+                "attribute",
+                json!({
+                    "type": "object",
+                    "description": "A key attribute.",
+                    "properties": {
+                        "name": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": 255,
+                            "description": "The attribute's name.",
+                        },
+                        "type": { "enum": ["S", "N", "B"], "description": "S text, N number, B binary." },
+                    },
+                    "required": ["name", "type"],
+                    "additionalProperties": false,
+                }),
+            ),
+            (
+                "index",
+                json!({
+                    "type": "object",
+                    "description": "A global secondary index.",
+                    "properties": {
+                        "partition_key": { "$ref": "#/$defs/attribute" },
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "projection": {
+                            "description": "What the index holds beside its keys; ALL when left out.",
+                            "oneOf": [
+                                { "enum": ["ALL", "KEYS_ONLY"] },
+                                {
+                                    "type": "object",
+                                    "properties": {
+                                        "include": { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+                                    },
+                                    "required": ["include"],
+                                    "additionalProperties": false,
+                                },
+                            ],
+                        },
+                    },
+                    "required": ["partition_key"],
+                    "additionalProperties": false,
+                }),
+            ),
+            (
+                "table",
+                json!({
+                    "type": "object",
+                    "description": "One DynamoDB table. approvals, breakglass and sessions have a built-in layout, to \
+                     which what is written here is added. What is left out is not managed.",
+                    "properties": {
+                        "name": {
+                            "type": "string",
+                            "pattern": "^[a-zA-Z0-9_.-]{3,255}$",
+                            "description": "The table's name in AWS. The built-in tables have a default; a custom \
+                             table needs one.",
+                        },
+                        "partition_key": { "$ref": "#/$defs/attribute" },
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "ttl_attribute": {
+                            "description": "The attribute that says when an item expires, in seconds since 1970; false \
+                             wants TTL off.",
+                            "oneOf": [{ "type": "string", "minLength": 1, "maxLength": 255 }, { "const": false }],
+                        },
+                        "billing_mode": {
+                            "enum": ["PAY_PER_REQUEST", "PROVISIONED"],
+                            "description": "PROVISIONED needs read_capacity and write_capacity.",
+                        },
+                        "read_capacity": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "Read units a second, of the table and each index.",
+                        },
+                        "write_capacity": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "Write units a second, of the table and each index.",
+                        },
+                        "encryption": {
+                            "description": "The key of a section of keys, aws-owned, aws-managed, or a KMS key by \
+                             its alias or ARN.",
+                            "anyOf": [
+                                {
+                                    "type": "object",
+                                    "properties": {
+                                        "key": { "type": "string", "description": "The name of a section of keys." },
+                                    },
+                                    "required": ["key"],
+                                    "additionalProperties": false,
+                                },
+                                { "enum": ["aws-owned", "aws-managed"] },
+                                {
+                                    "type": "string",
+                                    "pattern": "^alias/(?!aws/)[a-zA-Z0-9/_-]+$",
+                                    "maxLength": 256,
+                                },
+                                { "type": "string", "pattern": "^arn:[^:]*:kms:[^:]*:[^:]*:key/" },
+                            ],
+                        },
+                        "point_in_time_recovery": {
+                            "type": "boolean",
+                            "description": "Backups to any second of the last 35 days.",
+                        },
+                        "deletion_protection": { "type": "boolean", "description": "AWS refuses to delete the table." },
+                        "table_class": {
+                            "enum": ["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
+                            "description": "AWS takes two changes in 30 days.",
+                        },
+                        "tags": { "$ref": "#/$defs/tags" },
+                        "indexes": {
+                            "type": "object",
+                            "additionalProperties": { "$ref": "#/$defs/index" },
+                            "propertyNames": { "pattern": "^[a-zA-Z0-9_.-]{3,255}$" },
+                            "description": "Global secondary indexes by name; those of a built-in table are added to \
+                             its layout.",
+                        },
+                    },
+                    "additionalProperties": false,
+                    "if": {
+                        "properties": { "billing_mode": { "const": "PROVISIONED" } },
+                        "required": ["billing_mode"],
+                    },
+                    "then": { "required": ["read_capacity", "write_capacity"] },
+                    "else": { "properties": { "read_capacity": false, "write_capacity": false } },
+                }),
+            ),
+        ],
+        plan: plan(),
+    }
+}
+
+fn plan() -> PlanSchema {
+    PlanSchema {
+        steps: &[
+            "create_table",
+            "wait_for_table",
+            "update_table",
+            "set_point_in_time_recovery",
+            "tag_table",
+            "untag_table",
+            "enable_time_to_live",
+            "disable_time_to_live",
+            "defer",
+        ],
+        layout: Some("table"),
+        definitions: vec![
+            (
+                "attribute",
+                json!({
+                    "type": "object",
+                    "description": "A key attribute.",
+                    "properties": { "name": { "type": "string" }, "type": { "enum": ["S", "N", "B"] } },
+                    "required": ["name", "type"],
+                }),
+            ),
+            (
+                "key",
+                json!({
+                    "type": "object",
+                    "description": "The key of a table.",
+                    "properties": {
+                        "partition_key": { "$ref": "#/$defs/attribute" },
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                    },
+                    "required": ["partition_key"],
+                }),
+            ),
+            (
+                "capacity",
+                json!({
+                    "type": "object",
+                    "description": "Capacity units a second.",
+                    "properties": { "read": { "type": "integer" }, "write": { "type": "integer" } },
+                    "required": ["read", "write"],
+                }),
+            ),
+            (
+                "projection",
+                json!({
+                    "description": "What an index holds beside its keys.",
+                    "oneOf": [
+                        { "enum": ["all", "keys_only"] },
+                        {
+                            "type": "object",
+                            "properties": { "include": { "type": "array", "items": { "type": "string" } } },
+                            "required": ["include"],
+                        },
+                    ],
+                }),
+            ),
+            (
+                "index",
+                json!({
+                    "type": "object",
+                    "description": "A global secondary index.",
+                    "properties": {
+                        "partition_key": { "$ref": "#/$defs/attribute" },
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "projection": { "$ref": "#/$defs/projection" },
+                        "capacity": { "$ref": "#/$defs/capacity" },
+                    },
+                    "required": ["partition_key", "projection"],
+                }),
+            ),
+            (
+                "table",
+                json!({
+                    "type": "object",
+                    "description": "What a table is, or is created with; what is left out is not managed.",
+                    "properties": {
+                        "key": { "$ref": "#/$defs/key" },
+                        "indexes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/index" } },
+                        "ttl": {
+                            "description": "Time to live.",
+                            "oneOf": [
+                                { "enum": ["disabled", "disabling"] },
+                                {
+                                    "type": "object",
+                                    "properties": { "enabled": { "type": "string" } },
+                                    "required": ["enabled"],
+                                },
+                            ],
+                        },
+                        "billing": {
+                            "oneOf": [
+                                { "enum": ["pay_per_request"] },
+                                {
+                                    "type": "object",
+                                    "properties": { "provisioned": { "$ref": "#/$defs/capacity" } },
+                                    "required": ["provisioned"],
+                                },
+                            ],
+                        },
+                        "encryption": {
+                            "oneOf": [
+                                { "enum": ["aws_owned", "aws_managed"] },
+                                {
+                                    "type": "object",
+                                    "properties": { "kms": { "type": "string" } },
+                                    "required": ["kms"],
+                                },
+                                {
+                                    "type": "object",
+                                    "properties": {
+                                        "alias": {
+                                            "type": "string",
+                                            "description": "The key that this alias leads to.",
+                                        },
+                                    },
+                                    "required": ["alias"],
+                                },
+                            ],
+                        },
+                        "point_in_time_recovery": { "type": "boolean" },
+                        "deletion_protection": { "type": "boolean" },
+                        "class": { "type": "string" },
+                        "tags": { "type": "object", "additionalProperties": { "type": "string" } },
+                    },
+                }),
+            ),
+        ],
+    }
+}

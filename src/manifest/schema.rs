@@ -1,0 +1,190 @@
+//! The JSON Schema of a manifest. The sections of the kinds come from the kinds.
+
+use serde_json::{Map, Value, json};
+
+use crate::kind::KindId;
+use crate::resource::record_key::Role;
+
+/// Returns the schema of `sentinel.toml`.
+pub fn schema() -> Value {
+    let kinds: Vec<_> = KindId::ALL.iter().map(|kind| (kind.section(), kind.schema())).collect();
+    let what: Vec<&str> = kinds.iter().map(|(_, kind)| kind.what).collect();
+    let mut properties = vec![("aws", aws()), ("targets", targets()), ("policies", policies())];
+    let mut definitions = vec![("localUser", local_user()), ("tags", tags()), ("target", target())];
+    for (section, kind) in kinds {
+        properties.push((section, kind.sections));
+        definitions.extend(kind.definitions);
+    }
+    properties.push(("local", local()));
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sentinel.toml",
+        "description": format!("What should exist in AWS: {}.", listed(&what)),
+        "type": "object",
+        "additionalProperties": false,
+        "properties": object(properties),
+        "$defs": object(definitions),
+    })
+}
+
+/// Returns `A, B, and C`.
+fn listed(parts: &[&str]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [parts @ .., last] => format!("{}, and {last}", parts.join(", ")),
+    }
+}
+
+fn object(members: Vec<(&str, Value)>) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn aws() -> Value {
+    json!({
+        "type": "object",
+        "description": "Where to, and what everything carries; every key is optional.",
+        "properties": {
+            "region": {
+                "type": "string",
+                "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
+                "description": "The AWS region; --region wins over it.",
+            },
+            "profile": {
+                "type": "string",
+                "description": "The AWS credentials profile; --aws-profile wins over it.",
+            },
+            "account_id": {
+                "type": "string",
+                "pattern": "^[0-9]{12}$",
+                "description": "Refuse to run against any other account.",
+            },
+            "tags": { "$ref": "#/$defs/tags", "description": "Tags on everything created." },
+            "ownership_tag": {
+                "description": "The key of the tag that marks what sentinel created (managed-by when left out), or \
+                 false for none.",
+                "oneOf": [{ "type": "string", "minLength": 1, "maxLength": 128 }, { "const": false }],
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn targets() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": { "$ref": "#/$defs/target" },
+        "propertyNames": { "pattern": "^[A-Za-z0-9_-]+$" },
+        "description": "The accounts and regions the manifest is for, by name; without any it is for the one that \
+         [aws] and the flags say.",
+    })
+}
+
+fn policies() -> Value {
+    json!({
+        "type": "object",
+        "description": "Where policies stand.",
+        "properties": {
+            "root": {
+                "type": "string",
+                "pattern": "^/",
+                "description": "The path under which policies stand in Parameter Store (/sentinel/policies when \
+                 left out); --policy-root wins over it.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn local() -> Value {
+    json!({
+        "type": "object",
+        "description": "The embedded AWS of --local and `sentinel local serve`. Nothing of it concerns AWS itself.",
+        "properties": {
+            "users": {
+                "type": "object",
+                "additionalProperties": { "$ref": "#/$defs/localUser" },
+                "propertyNames": { "pattern": "^[A-Za-z0-9_+=,.@-]{1,64}$" },
+                "description": "Users who have only the permissions of their policies, by name. Every other user \
+                 has all permissions.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn local_user() -> Value {
+    let roles: Vec<&str> = Role::ALL.iter().copied().map(Role::word).collect();
+    json!({
+        "type": "object",
+        "description": "A user of the embedded AWS.",
+        "properties": {
+            "policies": {
+                "type": "array",
+                "items": { "anyOf": [{ "enum": roles }, { "type": "string", "pattern": "\\.[jJ][sS][oO][nN]$" }] },
+                "description": "A role stands for the policy that `sentinel iam --for ROLE` derives from this \
+                 manifest; a path that ends in .json, relative to the manifest and inside its folder, is a policy \
+                 document.",
+            },
+        },
+        "required": ["policies"],
+        "additionalProperties": false,
+    })
+}
+
+fn tags() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": { "type": "string", "maxLength": 256 },
+        "propertyNames": { "minLength": 1, "maxLength": 128 },
+        "description": "Tags. Where given on a resource they are managed, together with those of [aws]: others are \
+         removed.",
+    })
+}
+
+fn target() -> Value {
+    json!({
+        "type": "object",
+        "description": "One account and region the manifest is for.",
+        "properties": {
+            "region": {
+                "type": "string",
+                "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
+                "description": "Wins over [aws] region.",
+            },
+            "profile": { "type": "string", "description": "The AWS credentials profile." },
+            "role_arn": {
+                "type": "string",
+                "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+",
+                "description": "A role that is assumed with the credentials at hand; not together with profile.",
+            },
+            "account_id": {
+                "type": "string",
+                "pattern": "^[0-9]{12}$",
+                "description": "Refuse any other account.",
+            },
+        },
+        "additionalProperties": false,
+        "not": { "required": ["profile", "role_arn"] },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_definition_is_made_once() {
+        let kinds = || KindId::ALL.iter().map(|kind| kind.schema());
+        let names: Vec<&str> = kinds().flat_map(|kind| kind.definitions).map(|(name, _)| name).collect();
+        assert_eq!(BTreeSet::from_iter(&names).len(), names.len(), "{names:?}");
+        assert_eq!(schema()["$defs"].as_object().unwrap().len(), names.len() + 3, "{names:?}");
+    }
+
+    #[test]
+    fn a_list_reads_as_a_sentence() {
+        assert_eq!([&["a"][..], &["a", "b"], &["a", "b", "c"]].map(listed), ["a", "a, and b", "a, b, and c"]);
+    }
+}
