@@ -127,8 +127,8 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 /// The same with a function that makes the file.
 pub(super) fn write_by(make: impl Fn(&Path) -> io::Result<File>, path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| {
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+    let failed = |error: io::Error| {
+        let exists = error.kind() == io::ErrorKind::AlreadyExists;
         Error::File {
             path: path.display().to_string(),
             what: if exists {
