@@ -145,14 +145,13 @@ impl Import {
                 Observed::Absent if named.is_empty() => {}
                 Observed::Absent => {
                     let message = format!("there is no table {name}");
-                    return Err(Error::usage(
-                        message,
-                        "see the names with: aws dynamodb list-tables; nothing was written",
-                    ));
+                    let hint = String::from("see the names with: aws dynamodb list-tables; nothing was written");
+                    return Err(Error::NoTable { message, hint });
                 }
                 Observed::Unknown(gap) => {
                     let message = format!("the table {name} cannot be read: {}", gap.message);
-                    return Err(Error::usage(message, format!("it takes {}; nothing was written", gap.action)));
+                    let hint = format!("it takes {}; nothing was written", gap.action);
+                    return Err(Error::Unread { denied: gap.denied, message, hint });
                 }
                 Observed::Present(live) => {
                     for gap in &live.gaps {
@@ -185,23 +184,15 @@ impl Import {
                 path: in_the_way.join(", "),
                 what: String::from("there already, and left as it is; nothing was written"),
                 hint: Some(String::from("write into a new folder with -o, then compare")),
+                source: None,
             });
         }
         let made = if files.is_empty() { folder.to_owned() } else { folder.join("policies") };
         if super::output::is_link(&made) && made != folder {
-            return Err(Error::File {
-                path: made.display().to_string(),
-                what: String::from(
-                    "this is a link, and policies would be written to where it leads; nothing was written",
-                ),
-                hint: Some(String::from("write into a new folder with -o, then compare")),
-            });
+            let what = "this is a link, and policies would be written to where it leads; nothing was written";
+            return Err(Error::file(&made, what).with_hint("write into a new folder with -o, then compare"));
         }
-        std::fs::create_dir_all(&made).map_err(|error| Error::File {
-            path: made.display().to_string(),
-            what: error.to_string(),
-            hint: None,
-        })?;
+        std::fs::create_dir_all(&made).map_err(|error| Error::io(&made, error))?;
         // The manifest comes last: one that is there names only files that are.
         for (path, text) in &files {
             write(path, text)?;

@@ -121,17 +121,12 @@ fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
 
 /// Writes a new file; one that is there is left as it is.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| {
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        Error::File {
-            path: path.display().to_string(),
-            what: if exists {
-                String::from("there is such a file already, and it was left as it is")
-            } else {
-                error.to_string()
-            },
-            hint: exists.then(|| String::from("name another file, or compare with --print-manifest")),
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::file(path, "there is such a file already, and it was left as it is")
+                .with_hint("name another file, or compare with --print-manifest")
         }
+        _ => Error::io(path, error),
     };
     let mut file = files::create_new(path, files::SHARED).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)

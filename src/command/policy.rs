@@ -127,18 +127,17 @@ fn of_manifest(context: &Context, manifest: &Path) -> Result<Vec<PathBuf>, Error
     }
     if found.is_empty() {
         let hint = "the cases of policies/dev.yaml are in policies/dev.test.yaml";
-        return Err(Error::usage(format!("no policy of {} has cases beside it", manifest.display()), hint));
+        return Err(Error::file(manifest, "no policy that it names has cases beside it").with_hint(hint));
     }
     Ok(found)
 }
 
 fn read(path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
-    files::read_text(path, limit).map_err(|error| Error::File {
-        path: path.display().to_string(),
-        what: match error.kind() {
-            std::io::ErrorKind::NotFound => String::from("there is no such file"),
-            _ => error.to_string(),
-        },
-        hint,
+    files::read_text(path, limit).map_err(|error| {
+        let error = Error::read(path, error, "there is no such file");
+        match hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        }
     })
 }
