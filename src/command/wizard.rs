@@ -84,7 +84,7 @@ fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
             let _ = term.show_cursor().and_then(|()| term.write_line(""));
             Error::Interrupted
         }
-        _ => Error::usage(format!("the terminal cannot be asked on: {error}"), "give the answers as flags"),
+        _ => Error::system("the terminal cannot be asked on", Some("give the answers as flags"), error),
     })
 }
 
