@@ -42,13 +42,11 @@ pub fn document(command: &str, body: impl Serialize) -> Document {
 
 /// Returns an object with the fields of another one added.
 fn merged(mut head: Value, body: Value) -> Document {
-    match (&mut head, body) {
-        (Value::Object(fields), Value::Object(body)) => fields.extend(body),
-        _ => {
-            let message = String::from("the body of a document is no object");
-            return Err(Error::Unwritable { message, source: None });
-        }
-    }
+    let (Value::Object(fields), Value::Object(body)) = (&mut head, body) else {
+        let message = String::from("the body of a document is no object");
+        return Err(Error::Unwritable { message, source: None });
+    };
+    fields.extend(body);
     Ok(head)
 }
 

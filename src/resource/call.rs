@@ -148,14 +148,14 @@ pub struct CallError {
     pub operation: Operation,
     pub class: Class,
     /// AWS's name for the error.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     pub message: String,
     /// What kind of failure the SDK's types say it is, where AWS itself said nothing.
     pub failure: Option<Code>,
     /// The SDK's error.
     pub cause: Option<Cause>,
     /// By which AWS's support finds the call.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// Whether it may have taken effect all the same: its answer was lost or AWS failed on the way, this time or at an earlier try.
     pub open: bool,
 }
@@ -200,7 +200,7 @@ impl CallError {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id().map(Box::from);
         match error {
             SdkError::ServiceError(service) => {
                 let status = service.raw().status().as_u16();
@@ -208,7 +208,12 @@ impl CallError {
                 let code = inner.code().map(str::to_owned);
                 let message = inner.message().map_or_else(|| full_message(&inner), str::to_owned);
                 let class = classify(code.as_deref().unwrap_or_default(), &message, status);
-                Self { code, request_id, cause: Some(Arc::new(inner)), ..Self::new(operation, class, message) }
+                Self {
+                    code: code.map(String::into_boxed_str),
+                    request_id,
+                    cause: Some(Arc::new(inner)),
+                    ..Self::new(operation, class, message)
+                }
             }
             error => {
                 let message = full_message(&error);

@@ -295,7 +295,7 @@ mod tests {
 
     fn error(class: Class, code: Option<&str>, message: &str) -> CallError {
         let code = code.map(str::to_owned);
-        CallError { code, ..CallError::new(GET_CALLER_IDENTITY, class, message) }
+        CallError { code: code.map(Box::from), ..CallError::new(GET_CALLER_IDENTITY, class, message) }
     }
 
     /// An error of a credentials provider, as the SDK reports it when it makes a call.
@@ -340,7 +340,7 @@ mod tests {
         let tunnel =
             ConnectorError::io(Layer("tunnel error: failed to create underlying connection", refused().into()).into());
         let of_role =
-            CallError { code: Some(String::from("AccessDenied")), ..CallError::new(ASSUME_ROLE, Class::Denied, "no") };
+            CallError { code: Some(Box::from("AccessDenied")), ..CallError::new(ASSUME_ROLE, Class::Denied, "no") };
         use Class::{Credentials, Rejected, Unreachable};
         let cases = [
             (
