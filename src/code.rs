@@ -27,7 +27,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The command line asks for something that cannot be.
+    /// The arguments do not fit.
     Usage = "E001",
     /// A file could not be read or written.
     File = "E002",
@@ -45,6 +45,10 @@ codes! {
     OutOfTime = "E008",
     /// A result could not be written as JSON.
     Unwritable = "E009",
+    /// Something happened that must not: a bug.
+    Internal = "E010",
+    /// The operating system refused something that sentinel needs.
+    System = "E011",
     /// No credentials were found.
     NoCredentials = "E101",
     /// An SSO session is over, or was never begun.
@@ -61,6 +65,18 @@ codes! {
     Clock = "E107",
     /// A role could not be taken on.
     Role = "E108",
+    /// An AWS profile takes its credentials from sentinel, which would ask it for them.
+    Circular = "E109",
+    /// The shared AWS files cannot be read.
+    SharedFiles = "E110",
+    /// A role wants the code of an MFA device.
+    Mfa = "E111",
+    /// The credentials are those of an account's root user.
+    RootUser = "E112",
+    /// The keys never expire, and cannot be exchanged for temporary ones.
+    PermanentKeys = "E113",
+    /// The credentials are not those of a user that sentinel knows by name.
+    NoUser = "E114",
     /// A permission is missing.
     Denied = "E201",
     /// AWS asked to slow down until patience ran out.
@@ -73,6 +89,12 @@ codes! {
     Rejected = "E205",
     /// Something is busy with another change.
     Busy = "E206",
+    /// A table, or another resource that the command works on, is not there.
+    NoTable = "E207",
+    /// A table lacks an index that the command needs.
+    NoIndex = "E208",
+    /// A resource could not be read, for another reason than a missing permission.
+    Unread = "E209",
     /// The name of a service's address was not found: no network, no DNS, or no such region.
     NameNotFound = "E301",
     /// Nothing listens at the address, or the way there is cut.
@@ -83,6 +105,8 @@ codes! {
     TimedOut = "E304",
     /// The proxy could not be used.
     Proxy = "E305",
+    /// An answer could not be read.
+    BadAnswer = "E306",
     /// The credentials are of another account than the one that is meant.
     WrongAccount = "E401",
     /// A saved plan no longer holds.
@@ -99,6 +123,8 @@ codes! {
     AccessDenied = "E501",
     /// The command to run could not be started.
     NotStarted = "E502",
+    /// There is no record with that ID.
+    NoRecord = "E503",
 }
 
 impl fmt::Display for Code {

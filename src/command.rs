@@ -67,7 +67,7 @@ pub fn main() -> Exit {
             runtime.shutdown_background();
             result
         }
-        Err(error) => Err(Error::usage(format!("cannot start: {error}"), "is the machine out of resources?")),
+        Err(error) => Err(Error::system("the program cannot start", Some("is the machine out of resources?"), error)),
     };
     result.unwrap_or_else(|error| {
         complain(terminal, name, &error);
@@ -180,6 +180,9 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
         terminal.note(&report::render_faults(faults));
     }
     terminal.note(&report::text::error(error));
+    for cause in error.causes() {
+        tracing::debug!("caused by: {cause}");
+    }
     // An error's document is made of texts only.
     if terminal.json() {
         let _ = terminal.either(String::new, || json::error(command, error));

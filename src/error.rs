@@ -1,10 +1,13 @@
 //! How a run can end: the one place that turns what went wrong into a message, a hint and an exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::code::Code;
 use crate::diagnostic::Fault;
 use crate::planfile::Unusable;
+use crate::provider::NoCredentials;
 use crate::reconcile::guard::Refusal;
 use crate::resource::call::{CallError, Class};
 
@@ -63,41 +66,77 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What kept a command from doing what it was asked.
+/// The error that another error comes from.
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// What kept a command from doing what it was asked. Each variant keeps the error that it comes from, and only the report prints.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The command line asks for something that cannot be.
+    /// The arguments, or the environment variables in their place, do not fit: nothing was read or changed.
     #[error("{message}")]
     Usage { message: String, hint: Option<String> },
-    /// Something of a kind of its own.
-    #[error("{message}")]
-    Coded { code: Code, message: String, hint: Option<String> },
+    /// Something happened that must not: a bug.
+    #[error("internal error: {message}")]
+    Internal { message: String, source: Option<Source> },
+    /// The operating system refused something.
+    #[error("{message}: {source}")]
+    System { message: String, hint: Option<String>, source: Source },
     /// The manifest or a policy has faults.
     #[error("{}", faults_message(.0))]
     Faults(Vec<Fault>),
+    /// The manifest's users of the embedded AWS have a policy document that cannot be used.
+    #[error("[local.users] of the manifest: {0}")]
+    LocalUsers(String),
     /// A file could not be read or written.
     #[error("{path}: {what}")]
-    File { path: String, what: String, hint: Option<String> },
+    File { path: String, what: String, hint: Option<String>, source: Option<std::io::Error> },
+    /// No AWS region is configured.
+    #[error("{message}")]
+    NoRegion { message: String, hint: String },
     /// AWS did not do what a command cannot go on without.
     #[error("{}", aws_message(.0))]
     Aws(#[from] CallError),
+    /// The same, where the command knows more than AWS says: whose credentials they are, or which region or table it is.
+    #[error("{message}")]
+    Explained { code: Code, message: String, hint: String, source: Box<CallError> },
+    /// There are no credentials to release.
+    #[error("{source}")]
+    NoCredentials { hint: String, source: Box<NoCredentials> },
+    /// The credentials are not those of a user whose name is known.
+    #[error("{0}")]
+    NoUser(String),
+    /// Sentinel was started by itself too many times.
+    #[error("{0}")]
+    Nested(String),
+    /// A table, or another resource that the command works on, is not there.
+    #[error("{message}")]
+    NoTable { message: String, hint: String },
+    /// A resource could not be read that the command cannot go on without.
+    #[error("{message}")]
+    Unread { denied: bool, message: String, hint: String },
+    /// AWS was not waited for any longer.
+    #[error("AWS did not answer within {} seconds", .0.as_secs())]
+    TimedOut(Duration),
     #[error("{}", refusal_message(.0))]
     Refused(Refusal),
     /// A policy, or the state of a record, says no.
     #[error("{message}")]
     Denied { message: String, hint: Option<String> },
-    /// The command to run could not be started.
+    /// There is no such record.
     #[error("{message}")]
-    NotStarted { message: String, missing: bool },
+    NoRecord { message: String, hint: String },
+    /// The command to run could not be started; without a source, sentinel itself did not start it.
+    #[error("{message}")]
+    NotStarted { message: String, source: Option<std::io::Error> },
     /// The user, or the lack of one, said no.
     #[error("{message}")]
     NotConfirmed { message: String, hint: Option<String> },
     /// The embedded AWS could not be opened or served.
-    #[error("the embedded AWS: {0}")]
-    Local(String),
+    #[error("the embedded AWS: {what}")]
+    Local { what: String, hint: Option<&'static str> },
     /// A result could not be written as JSON.
-    #[error("the result cannot be written as JSON: {0}")]
-    Unwritable(String),
+    #[error("the result cannot be written as JSON: {message}")]
+    Unwritable { message: String, source: Option<serde_json::Error> },
     #[error("interrupted before anything was changed")]
     Interrupted,
     #[error("the time that --timeout gives was up before anything was changed")]
@@ -143,25 +182,78 @@ impl Error {
         })
     }
 
-    /// Returns an error of a kind of its own.
-    pub fn coded(code: Code, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Coded { code, message: message.into(), hint: Some(hint.into()) }
+    /// Returns the error for something that must not happen.
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::Internal { message: message.into(), source: None }
+    }
+
+    /// Returns the error for something that the operating system refused.
+    pub fn system(message: &str, hint: Option<&str>, source: impl Into<Source>) -> Self {
+        Self::System { message: message.to_owned(), hint: hint.map(str::to_owned), source: source.into() }
+    }
+
+    /// Returns the error for a file that is not as it has to be.
+    pub fn file(path: &Path, what: impl Into<String>) -> Self {
+        Self::File { path: path.display().to_string(), what: what.into(), hint: None, source: None }
+    }
+
+    /// Returns the error for a file that could not be read or written.
+    pub fn io(path: &Path, source: std::io::Error) -> Self {
+        let (path, what) = (path.display().to_string(), source.to_string());
+        Self::File { path, what, hint: None, source: Some(source) }
+    }
+
+    /// The same, with other words for a file that is not there.
+    pub fn read(path: &Path, source: std::io::Error, missing: &str) -> Self {
+        let found = source.kind() != std::io::ErrorKind::NotFound;
+        let what = if found { source.to_string() } else { missing.to_owned() };
+        Self::File { path: path.display().to_string(), what, hint: None, source: Some(source) }
+    }
+
+    /// Returns the error for a file with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::File { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Returns the error for the embedded AWS that cannot be opened.
+    pub fn local(what: String) -> Self {
+        Self::Local { what, hint: None }
+    }
+
+    /// Returns the error for a result that cannot be written as JSON.
+    pub fn unwritable(source: serde_json::Error) -> Self {
+        Self::Unwritable { message: source.to_string(), source: Some(source) }
     }
 
     /// Returns what kind of error it is.
     pub fn code(&self) -> Code {
         match self {
             Self::Usage { .. } => Code::Usage,
-            Self::Coded { code, .. } => *code,
-            Self::Faults(_) => Code::Faults,
+            Self::Internal { .. } => Code::Internal,
+            Self::System { .. } => Code::System,
+            Self::Faults(_) | Self::LocalUsers(_) => Code::Faults,
             Self::File { .. } => Code::File,
+            Self::NoRegion { .. } => Code::NoRegion,
             Self::Aws(error) => error.trouble(),
+            Self::Explained { code, .. } => *code,
+            Self::NoCredentials { source, .. } => source.code(),
+            Self::NoUser(_) => Code::NoUser,
+            Self::Nested(_) => Code::Circular,
+            Self::NoTable { .. } => Code::NoTable,
+            Self::Unread { denied: true, .. } => Code::Denied,
+            Self::Unread { denied: false, .. } => Code::Unread,
+            Self::TimedOut(_) => Code::TimedOut,
             Self::Refused(refusal) => refusal.code,
             Self::Denied { .. } => Code::AccessDenied,
+            Self::NoRecord { .. } => Code::NoRecord,
             Self::NotStarted { .. } => Code::NotStarted,
             Self::NotConfirmed { .. } => Code::NotConfirmed,
-            Self::Local(_) => Code::Local,
-            Self::Unwritable(_) => Code::Unwritable,
+            Self::Local { .. } => Code::Local,
+            Self::Unwritable { .. } => Code::Unwritable,
             Self::Interrupted => Code::Interrupted,
             Self::OutOfTime => Code::OutOfTime,
         }
@@ -172,8 +264,10 @@ impl Error {
         match self {
             Self::Refused(_) => Exit::Refused,
             Self::Interrupted => Exit::Interrupted,
-            // As shells have it.
-            Self::NotStarted { missing, .. } => Exit::Command(if *missing { 127 } else { 126 }),
+            // As shells have it: 127 for a command that is not there, 126 for one that cannot be run.
+            Self::NotStarted { source: Some(error), .. } => {
+                Exit::Command(if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 })
+            }
             Self::Aws(error) if error.class == Class::Interrupted => Exit::Interrupted,
             _ => Exit::Error,
         }
@@ -183,19 +277,45 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Usage { hint, .. }
-            | Self::Coded { hint, .. }
+            | Self::System { hint, .. }
             | Self::File { hint, .. }
             | Self::NotConfirmed { hint, .. }
             | Self::Denied { hint, .. } => hint.clone(),
+            Self::NoRegion { hint, .. }
+            | Self::Explained { hint, .. }
+            | Self::NoCredentials { hint, .. }
+            | Self::NoTable { hint, .. }
+            | Self::Unread { hint, .. }
+            | Self::NoRecord { hint, .. } => Some(hint.clone()),
             Self::Refused(refusal) => Some(refusal.hint.clone()),
             Self::Aws(error) => aws_hint(error),
-            Self::Local(_) => {
-                Some(String::from("choose another folder with --local=PATH, or delete this one to begin anew"))
-            }
-            Self::OutOfTime => crate::explain::hint(Code::OutOfTime).map(str::to_owned),
-            Self::Unwritable(_) => crate::explain::hint(Code::Unwritable).map(str::to_owned),
+            Self::Local { hint: Some(hint), .. } => Some((*hint).to_owned()),
+            Self::LocalUsers(_) => Some(String::from("correct the policy document")),
             Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
+            Self::Internal { .. }
+            | Self::NoUser(_)
+            | Self::Nested(_)
+            | Self::TimedOut(_)
+            | Self::Local { hint: None, .. }
+            | Self::Unwritable { .. }
+            | Self::OutOfTime => crate::explain::hint(self.code()).map(str::to_owned),
         }
+    }
+
+    /// Returns what the error comes from, the nearest first, without what the lines before it say.
+    pub fn causes(&self) -> Vec<String> {
+        let mut said = self.to_string();
+        let mut causes = Vec::new();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let text = cause.to_string();
+            if !text.is_empty() && !said.contains(&text) {
+                said.push_str(&text);
+                causes.push(text);
+            }
+            next = cause.source();
+        }
+        causes
     }
 }
 

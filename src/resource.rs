@@ -11,7 +11,7 @@ pub mod record_key;
 pub mod role;
 pub mod secret;
 pub mod traffic;
-mod trouble;
+pub mod trouble;
 
 use std::collections::BTreeMap;
 use std::fmt;

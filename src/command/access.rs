@@ -19,12 +19,14 @@ use serde_json::json;
 
 use super::context::{Context, no_region};
 use super::local::Users;
+use super::output::no_random;
 use super::pass::{Destination, explained};
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::access::locks::LockTable;
 use crate::cli::{AccessCommand, ShellCommand};
+use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::{Error, Exit};
@@ -146,8 +148,9 @@ impl Site {
             users,
         };
         let gateway = Gateway::connect(context.connection(&destination)?).await;
-        gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| {
-            Error::usage(none.to_string(), "check its name; aws configure list-profiles shows those that are there")
+        gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
+            hint: String::from("check its name; aws configure list-profiles shows those that are there"),
+            source: Box::new(none),
         })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
         let root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
@@ -176,7 +179,7 @@ impl Site {
     fn stopped(&self, stopped: Stopped) -> Error {
         match stopped {
             Stopped::Call(error) => self.failed(error),
-            Stopped::NoUser(why) => Error::usage(why, "use the credentials of an IAM user, or of a role"),
+            Stopped::NoUser(why) => Error::NoUser(why),
             Stopped::WrongAccount(user) => {
                 let expected = self.account().unwrap_or_default();
                 Error::Refused(guard::wrong_account("the manifest", expected, (&user.account, &user.arn)))
@@ -237,15 +240,13 @@ impl Site {
         if error.class == Class::NotFound {
             let message = format!("there is no table {name} ({source}) in {}", self.region());
             let hint = format!("create it with: {}", self.create_table(context, table));
-            return Error::usage(message, hint);
+            return Error::Explained { code: Code::NoTable, message, hint, source: Box::new(error) };
         }
-        if error.message.contains("specified index") {
+        if error.trouble() == Code::NoIndex {
             let message =
                 format!("the table {name} lacks an index of the {} layout: {}", builtin.label(), error.message);
-            return Error::usage(
-                message,
-                "sentinel plan shows how it differs, and sentinel apply builds what is missing",
-            );
+            let hint = String::from("sentinel plan shows how it differs, and sentinel apply builds what is missing");
+            return Error::Explained { code: Code::NoIndex, message, hint, source: Box::new(error) };
         }
         self.failed(error)
     }
@@ -293,7 +294,7 @@ impl Table {
     /// Returns the error for a record that is not there, with the command that lists one's own.
     fn lacks(&self, what: &str, id: &str, list: &str) -> Error {
         let message = format!("there is no {what} {id} in the table {} ({})", self.name, self.source);
-        Error::usage(message, format!("sentinel {list} shows yours"))
+        Error::NoRecord { message, hint: format!("sentinel {list} shows yours") }
     }
 
     /// Returns the flag that names it, where something else than its default name does.
@@ -338,11 +339,7 @@ pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     let shown = path.display().to_string();
-    let text = files::read_text(path, files::MANIFEST).map_err(|error| Error::File {
-        path: shown.clone(),
-        what: error.to_string(),
-        hint: None,
-    })?;
+    let text = files::read_text(path, files::MANIFEST).map_err(|error| Error::io(path, error))?;
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new(shown, text), &mut faults);
     if faults.is_empty() { Ok(parsed.manifest) } else { Err(Error::Faults(faults.into_sorted())) }
@@ -373,7 +370,7 @@ fn now() -> Timestamp {
 
 /// Returns an id, or says that there is none to be had.
 fn random<T>(made: Result<T, getrandom::Error>) -> Result<T, Error> {
-    made.map_err(|error| Error::usage(format!("the system gives no random bits: {error}"), "is /dev/urandom there?"))
+    made.map_err(no_random)
 }
 
 /// Returns a refusal that a record's state, or who asks, gives reason to. It is one line, whatever a record holds.

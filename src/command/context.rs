@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::deadline::Deadline;
 use crate::cli::Global;
-use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::document::Folder;
 use crate::error::Error;
@@ -138,16 +137,11 @@ impl Context {
     /// Reads a manifest from its file.
     pub(super) fn project(&self, file: &Path) -> Result<Project, Error> {
         let shown = file.display().to_string();
-        let text = files::read_text(file, files::MANIFEST).map_err(|error| Error::File {
-            path: shown.clone(),
-            what: match error.kind() {
-                std::io::ErrorKind::NotFound => String::from("there is no such manifest"),
-                _ => error.to_string(),
-            },
-            hint: Some(String::from(
+        let text = files::read_text(file, files::MANIFEST).map_err(|error| {
+            Error::read(file, error, "there is no such manifest").with_hint(
                 "name one with -f FILE, or start one with: sentinel init bootstrap --profile dev --all \
                  --write-manifest sentinel.toml",
-            )),
+            )
         })?;
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         self.resolve(&Source::new(shown, text), folder.to_owned(), true)
@@ -247,5 +241,5 @@ pub(super) fn no_region(tables: bool) -> Error {
         true => "--region is required when provisioning DynamoDB tables",
         false => "no AWS region is known",
     };
-    Error::coded(Code::NoRegion, message, hint)
+    Error::NoRegion { message: message.to_owned(), hint: hint.to_owned() }
 }

@@ -69,21 +69,19 @@ pub(super) fn for_command() -> String {
 pub(super) fn guard() -> Result<(), Error> {
     let Depth { depth, marked } = depth();
     if depth > DEEPEST || runs_above() >= DEEPEST {
-        return Err(Error::usage(
+        return Err(Error::Nested(String::from(
             "too many runs of sentinel are nested, each started by the one before",
-            "an AWS profile's credential_process most likely runs sentinel, which runs it again: name the AWS profile that asks \
-             with --aws-profile; in a shell that was nested on purpose, unset SENTINEL_DEPTH",
-        ));
+        )));
     }
     if marked || !shared_files().iter().any(|path| has_process(path)) {
         return Ok(());
     }
-    let program = std::env::current_exe().map_err(|error| unmarked(&error))?;
+    let program = std::env::current_exe().map_err(unmarked)?;
     let mut arguments = std::env::args_os();
     let mut command = Command::new(program);
     command.arg0(arguments.next().unwrap_or_else(|| OsString::from("sentinel"))).args(arguments);
     command.env(VARIABLE, format!("{depth}.{}", std::process::id()));
-    Err(unmarked(&command.exec()))
+    Err(unmarked(command.exec()))
 }
 
 /// Returns how many processes above this one run the same program.
@@ -114,9 +112,9 @@ fn parent_of(stat: &str) -> Option<i32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn unmarked(error: &std::io::Error) -> Error {
+fn unmarked(error: std::io::Error) -> Error {
     let hint = "it runs itself again with SENTINEL_DEPTH set, so that a credential_process cannot run it for ever";
-    Error::usage(format!("sentinel cannot run itself: {error}"), hint)
+    Error::system("sentinel cannot run itself", Some(hint), error)
 }
 
 /// Returns the files that the AWS SDK reads profiles from.

@@ -46,7 +46,8 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         let caller = reader.identify().await?;
         let request = Request { policy_root: &root, ownership: &ownership, named: &named };
         let found = reader.importable(&request).await.map_err(|error| match error {
-            DiscoverError::Named(Invalid { problem, help }) => Error::usage(problem, help),
+            DiscoverError::Missing(Invalid { problem, help }) => Error::NoTable { message: problem, hint: help },
+            DiscoverError::Unread { denied, why } => Error::Unread { denied, message: why.problem, hint: why.help },
             DiscoverError::Call(error) => error.into(),
         })?;
         Ok((caller, found.import(&root)))
@@ -101,28 +102,19 @@ impl Import {
                 path: in_the_way.join(", "),
                 what: String::from("there already, and left as it is; nothing was written"),
                 hint: Some(String::from("write into a new folder with -o, then compare")),
+                source: None,
             });
         }
         let made = if texts.is_empty() { folder.to_owned() } else { folder.join("policies") };
         if super::output::is_link(&made) && made != folder {
-            return Err(Error::File {
-                path: made.display().to_string(),
-                what: String::from(
-                    "this is a link, and policies would be written to where it leads; nothing was written",
-                ),
-                hint: Some(String::from("write into a new folder with -o, then compare")),
-            });
+            let what = "this is a link, and policies would be written to where it leads; nothing was written";
+            return Err(Error::file(&made, what).with_hint("write into a new folder with -o, then compare"));
         }
-        let failed = |path: &Path, error: std::io::Error| Error::File {
-            path: path.display().to_string(),
-            what: error.to_string(),
-            hint: None,
-        };
-        std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         // Whatever takes the place of the folder from now on, all is written within it.
-        let root = Root::open(folder).map_err(|error| failed(folder, error))?;
+        let root = Root::open(folder).map_err(|error| Error::io(folder, error))?;
         if !texts.is_empty() {
-            root.create_folder(Path::new("policies")).map_err(|error| failed(&made, error))?;
+            root.create_folder(Path::new("policies")).map_err(|error| Error::io(&made, error))?;
         }
         let within = |path: &Path| root.create_new(path.strip_prefix(folder).unwrap_or(path), files::SHARED);
         // The manifest comes last: one that is there names only files that are.

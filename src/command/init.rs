@@ -127,17 +127,10 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
 
 /// The same with a function that makes the file.
 pub(super) fn write_by(make: impl Fn(&Path) -> io::Result<File>, path: &Path, text: &str) -> Result<(), Error> {
-    let failed = |error: std::io::Error| {
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        Error::File {
-            path: path.display().to_string(),
-            what: if exists {
-                String::from("there is such a file already, and it was left as it is")
-            } else {
-                error.to_string()
-            },
-            hint: exists.then(|| String::from("name another file, or compare with --print-manifest")),
-        }
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Error::file(path, "there is such a file already, and it was left as it is")
+            .with_hint("name another file, or compare with --print-manifest"),
+        _ => Error::io(path, error),
     };
     let mut file = make(path).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)

@@ -28,8 +28,8 @@ pub(super) fn open(
         (Some(store), Some(name)) => LocalAws::open_target(store, name, Rules::default()),
         _ => LocalAws::open(folder, Rules::default()),
     };
-    let local = local.map_err(Error::Local)?;
-    local.prepare(region).map_err(Error::Local)?;
+    let local = local.map_err(Error::local)?;
+    local.prepare(region).map_err(Error::local)?;
     Ok(SharedHttpClient::new(users.on(&local)?))
 }
 
@@ -42,12 +42,12 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
         Some(file) => Users::of_file(context, &file)?,
         None => Users::default(),
     };
-    let local = users.on(&LocalAws::open(&folder, Rules::default()).map_err(Error::Local)?)?;
+    let local = users.on(&LocalAws::open(&folder, Rules::default()).map_err(Error::local)?)?;
     let mut server = Server::bind(args.port, local)
         .await
-        .map_err(|error| Error::usage(error, "choose another --port; 0 takes a free one"))?;
+        .map_err(|what| Error::Local { what, hint: Some("choose another --port; 0 takes a free one") })?;
     if let Some(path) = &args.log {
-        server.log_to(path).map_err(|error| Error::usage(error, "choose another file for --log"))?;
+        server.log_to(path).map_err(|error| Error::io(path, error).with_hint("choose another file for --log"))?;
     }
     let url = format!("http://{}", server.address());
     let json = || crate::report::json::document("local serve", serde_json::json!({ "url": url }));

@@ -15,7 +15,7 @@ impl Context {
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
             let text = written(shown, format)?;
-            files::write(path, text.as_bytes(), files::SHARED).map_err(|error| unwritten(path, &error))?;
+            files::write(path, text.as_bytes(), files::SHARED).map_err(|error| Error::io(path, error))?;
         }
         let terminal = self.terminal;
         let format = args.format.unwrap_or(if terminal.json() { Format::Json } else { Format::Text });
@@ -63,7 +63,7 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
 
 /// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
-    let refused = |what: &str| Error::File { path: path.display().to_string(), what: what.to_owned(), hint: None };
+    let refused = |what: &str| Error::file(path, what);
     if is_link(path) {
         return Err(refused(files::LINK));
     }
@@ -79,13 +79,8 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     let written_by_hand =
         path.extension().is_some_and(|ending| ending == "toml" || ending == "yaml" || ending == "yml");
     if written_by_hand && path.exists() {
-        return Err(Error::File {
-            path: path.display().to_string(),
-            what: String::from(
-                "there is such a file, which reads like a manifest or a policy, and it was left as it is",
-            ),
-            hint: Some(String::from("name another file, such as plan.md, plan.html or plan.json")),
-        });
+        let what = "there is such a file, which reads like a manifest or a policy, and it was left as it is";
+        return Err(Error::file(path, what).with_hint("name another file, such as plan.md, plan.html or plan.json"));
     }
     Ok(())
 }
@@ -117,10 +112,6 @@ fn written(shown: &Shown<'_>, format: Format) -> Result<String, Error> {
     }
 }
 
-fn unwritten(path: &Path, error: &std::io::Error) -> Error {
-    Error::File { path: path.display().to_string(), what: error.to_string(), hint: None }
-}
-
 /// Appends to the job's summary, where the workflow has one.
 #[expect(clippy::disallowed_methods, reason = "the file of the job's summary is named by the workflow's runner")]
 fn summarise(markdown: &str) -> Result<(), Error> {
@@ -128,12 +119,17 @@ fn summarise(markdown: &str) -> Result<(), Error> {
     let path = Path::new(&path);
     files::append(path, files::SHARED)
         .and_then(|mut file| file.write_all(markdown.as_bytes()))
-        .map_err(|error| unwritten(path, &error))
+        .map_err(|error| Error::io(path, error))
+}
+
+/// Returns the error for a system that gives no random numbers.
+pub(super) fn no_random(error: getrandom::Error) -> Error {
+    Error::system("no random number can be had", Some("is /dev/urandom there?"), error)
 }
 
 /// Returns a word that nobody can guess.
 fn token() -> Result<String, Error> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|error| Error::usage(format!("no random number can be had: {error}"), ""))?;
+    getrandom::fill(&mut bytes).map_err(no_random)?;
     Ok(hex::encode(bytes))
 }

@@ -15,7 +15,7 @@ use crate::kind::table::Table;
 use crate::manifest::{AwsSection, TargetSection};
 use crate::provider::{Connection, Reader, Region};
 use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
-use crate::resource::call::Class;
+use crate::resource::call::{CallError, Class};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
@@ -237,42 +237,47 @@ impl Context {
 /// Says whose credentials they are that do not work, where the manifest or a flag names them; and which region it is
 /// that no address is found for.
 pub(super) fn explained(error: Error, destination: &Destination) -> Error {
-    let Error::Aws(call) = &error else { return error };
+    let call = match error {
+        Error::Aws(call) => Box::new(call),
+        other => return other,
+    };
     let code = call.trouble();
     let region = &destination.region;
     if code == Code::NameNotFound
         && let Some(meant) = region_meant(&region.name)
     {
-        return Error::coded(
-            code,
-            format!("{call}; the region is {} (from {})", region.name, region.source),
-            format!(
-                "did you mean {meant}? If {} is right, check the network; behind a proxy set HTTPS_PROXY",
-                region.name
-            ),
+        let message = format!("{call}; the region is {} (from {})", region.name, region.source);
+        let hint = format!(
+            "did you mean {meant}? If {} is right, check the network; behind a proxy set HTTPS_PROXY",
+            region.name
         );
+        return Error::Explained { code, message, hint, source: call };
     }
     if call.class != Class::Credentials {
-        return error;
+        return Error::Aws(*call);
     }
     let said = call.to_string();
     let said = said.split_once(": ").map_or(said.as_str(), |(_, said)| said);
     match (&destination.role_arn, &destination.aws_profile) {
-        (Some(role), _) => Error::coded(
-            if code == Code::NoCredentials { Code::Role } else { code },
-            format!("the role {role} gives no credentials: {said}"),
-            "the credentials at hand need sts:AssumeRole on it, and its trust policy has to let them",
-        ),
-        (None, Some(profile)) => of_profile(profile, code, said),
-        (None, None) => error,
+        (Some(role), _) => Error::Explained {
+            code: if code == Code::NoCredentials { Code::Role } else { code },
+            message: format!("the role {role} gives no credentials: {said}"),
+            hint: String::from(
+                "the credentials at hand need sts:AssumeRole on it, and its trust policy has to let them",
+            ),
+            source: call,
+        },
+        (None, Some(profile)) => of_profile(profile, code, said.to_owned(), call),
+        (None, None) => Error::Aws(*call),
     }
 }
 
 /// Says why an AWS profile that is named gives no credentials.
-fn of_profile(profile: &str, code: Code, said: &str) -> Error {
-    let message = |why: &str| format!("the AWS profile {profile} gives no credentials: {why}");
-    let hint = match code {
-        Code::Sso | Code::ExpiredCredentials => format!("renew the session with: aws sso login --profile {profile}"),
+fn of_profile(profile: &str, code: Code, said: String, source: Box<CallError>) -> Error {
+    let (code, why, hint) = match code {
+        Code::Sso | Code::ExpiredCredentials => {
+            (code, said, format!("renew the session with: aws sso login --profile {profile}"))
+        }
         Code::Profile | Code::NoCredentials => {
             let known = super::complete::aws_profiles();
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -285,11 +290,11 @@ fn of_profile(profile: &str, code: Code, said: &str) -> Error {
                 Some(name) => format!("did you mean {name}? aws configure list-profiles shows those that are there"),
                 None => String::from("aws configure list-profiles shows those that are there"),
             };
-            return Error::coded(Code::Profile, message(why), hint);
+            (Code::Profile, why.to_owned(), hint)
         }
-        code => crate::explain::hint(code).unwrap_or("look at it in ~/.aws/config").to_owned(),
+        code => (code, said, crate::explain::hint(code).unwrap_or("look at it in ~/.aws/config").to_owned()),
     };
-    Error::coded(code, message(said), hint)
+    Error::Explained { code, message: format!("the AWS profile {profile} gives no credentials: {why}"), hint, source }
 }
 
 /// The regions there were when this was written, for those who mistype one; which there are is AWS's to say.

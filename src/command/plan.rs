@@ -101,17 +101,12 @@ pub(super) fn only(attempts: Vec<Attempt>) -> Result<Result<Planned, Error>, Vec
 
 /// Saves a plan in one go; what is there and no plan is left as it is.
 fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Error> {
-    let failed = |what: String, hint: Option<&str>| Error::File {
-        path: path.display().to_string(),
-        what,
-        hint: hint.map(str::to_owned),
-    };
     match files::read_text(path, files::PLAN) {
         Ok(text) if !PlanFile::is_one(&text) => {
-            let what = String::from("there is a file that is no saved plan, and it was left as it is");
-            return Err(failed(what, Some("name another file with --out")));
+            let error = Error::file(path, "there is a file that is no saved plan, and it was left as it is");
+            return Err(error.with_hint("name another file with --out"));
         }
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error.to_string(), None)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
         _ => {}
     }
     let saved = planned.iter().map(|planned| {
@@ -130,21 +125,19 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         policies.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect();
     let materials = SavedMaterials::new(&project.materials(), &policies);
     let file = PlanFile::new(origin, materials, saved.collect());
-    let text = file.to_text().map_err(|error| failed(error.to_string(), None))?;
+    let text = file.to_text().map_err(Error::unwritable)?;
     let most = files::PLAN.bytes();
     if text.len() as u64 > most {
         let hint = "save it in parts: --only, --exclude, --target";
-        return Err(failed(
-            format!("the plan has {} bytes, and no more than {most} are read back", text.len()),
-            Some(hint),
-        ));
+        let what = format!("the plan has {} bytes, and no more than {most} are read back", text.len());
+        return Err(Error::file(path, what).with_hint(hint));
     }
     // Beside it first, then in its place: a plan that is half written is never there.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let beside = path.with_file_name(format!(".{name}.{}", std::process::id()));
     private(&beside, &text).and_then(|()| std::fs::rename(&beside, path)).map_err(|error| {
         let _ = std::fs::remove_file(&beside);
-        failed(error.to_string(), None)
+        Error::io(path, error)
     })
 }
 
@@ -155,13 +148,8 @@ fn private(path: &Path, text: &str) -> std::io::Result<()> {
 
 /// Reads a saved plan, and checks what can be checked without AWS.
 pub(super) fn load(path: &Path) -> Result<PlanFile, Error> {
-    let text = files::read_text(path, files::PLAN).map_err(|error| Error::File {
-        path: path.display().to_string(),
-        what: match error.kind() {
-            std::io::ErrorKind::NotFound => String::from("there is no such plan"),
-            _ => error.to_string(),
-        },
-        hint: Some(String::from("save one with: sentinel plan --out FILE")),
+    let text = files::read_text(path, files::PLAN).map_err(|error| {
+        Error::read(path, error, "there is no such plan").with_hint("save one with: sentinel plan --out FILE")
     })?;
     PlanFile::read(&text).map_err(|why| Error::unusable_plan(&path.display().to_string(), &why))
 }

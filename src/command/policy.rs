@@ -135,7 +135,7 @@ fn of_manifest(context: &Context, manifest: &Path) -> Result<(Vec<PathBuf>, Read
     }
     if found.is_empty() {
         let hint = "the cases of policies/dev.yaml are in policies/dev.test.yaml";
-        return Err(Error::usage(format!("no policy of {} has cases beside it", manifest.display()), hint));
+        return Err(Error::file(manifest, "no policy that it names has cases beside it").with_hint(hint));
     }
     Ok((found, reader))
 }
@@ -173,12 +173,9 @@ impl Reader {
 }
 
 fn failed(path: &Path, error: std::io::Error, hint: Option<String>) -> Error {
-    Error::File {
-        path: path.display().to_string(),
-        what: match error.kind() {
-            std::io::ErrorKind::NotFound => String::from("there is no such file"),
-            _ => error.to_string(),
-        },
-        hint,
+    let error = Error::read(path, error, "there is no such file");
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }

@@ -36,19 +36,15 @@ pub(super) fn completions(context: &Context, args: &CompletionsArgs) -> Result<E
     let mut script = Vec::new();
     // The shell asks the program that is found by its name: one that moves is found again.
     let written = shell.write_registration(COMPLETE, "sentinel", "sentinel", "sentinel", &mut script);
-    written.map_err(|error| Error::usage(format!("the completions cannot be written: {error}"), ""))?;
+    // It is written to memory.
+    written.map_err(|error| Error::internal(format!("the completions could not be written: {error}")))?;
     let script = String::from_utf8_lossy(&script).into_owned();
     context.terminal.script(|| script.clone(), || json::document("completions", json!({ "script": script })))?;
     Ok(Exit::Done)
 }
 
 pub(super) fn man(context: &Context, args: &ManArgs) -> Result<Exit, Error> {
-    let failed = |error: std::io::Error| Error::File {
-        path: args.folder.display().to_string(),
-        what: error.to_string(),
-        hint: None,
-    };
-    std::fs::create_dir_all(&args.folder).map_err(failed)?;
+    std::fs::create_dir_all(&args.folder).map_err(|error| Error::io(&args.folder, error))?;
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     write_pages(command, &args.folder)?;
@@ -68,11 +64,8 @@ fn write_pages(command: clap::Command, folder: &Path) -> Result<(), Error> {
     let page = clap_mangen::Man::new(command);
     let path = folder.join(page.get_filename());
     let mut text = Vec::new();
-    page.render(&mut text).and_then(|()| files::write(&path, &text, files::SHARED)).map_err(|error| Error::File {
-        path: path.display().to_string(),
-        what: error.to_string(),
-        hint: None,
-    })
+    let written = page.render(&mut text).and_then(|()| files::write(&path, &text, files::SHARED));
+    written.map_err(|error| Error::io(&path, error))
 }
 
 pub(super) fn schema(context: &Context, args: &SchemaArgs) -> Exit {

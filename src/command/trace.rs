@@ -77,16 +77,15 @@ impl Visit for Fields {
 impl TraceFile {
     /// Begins a file. A trace that is there is replaced, and nothing else is.
     pub(super) fn create(path: &Path) -> Result<Self, Error> {
-        let failed = |what: String| Error::File { path: path.display().to_string(), what, hint: None };
         super::output::check(path)?;
         let head =
             format!("[\n{}\n", json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": "sentinel" } }));
-        if path.is_file() && !is_empty_or_begins(path, &head).map_err(|error| failed(error.to_string()))? {
-            return Err(failed(String::from("there is a file that is no trace, and it was left as it is")));
+        if path.is_file() && !is_empty_or_begins(path, &head).map_err(|error| Error::io(path, error))? {
+            return Err(Error::file(path, "there is a file that is no trace, and it was left as it is"));
         }
         let file =
             files::create(path, files::SHARED).and_then(|mut file| file.write_all(head.as_bytes()).map(|()| file));
-        let file = file.map_err(|error| failed(error.to_string()))?;
+        let file = file.map_err(|error| Error::io(path, error))?;
         #[expect(clippy::disallowed_methods, reason = "a time line is about time; nothing else depends on it")]
         let started = Instant::now();
         Ok(Self { started, state: Mutex::new(State { file, lanes: BTreeSet::new() }) })

@@ -20,7 +20,7 @@ use crate::kind::import::Warning;
 use crate::kind::policy_parameter::{Found, check_profile, profile_of};
 use crate::kind::table::Table;
 use crate::kind::{Address, Batch, Desired, FoundResources, KindId, ObservedResource};
-use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection, check_region};
+use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, TableSection, check_region};
 use crate::provider::{Observe, Region, aws_profiles};
 use crate::report::json;
 use crate::resource::Observed;
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
         AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
     manifest.policy_root = Some(root).filter(|root| root != DEFAULT_ROOT);
     for profile in &profiles {
-        manifest.sections.profiles.entry(profile.clone()).or_insert_with(ProfileSection::default);
+        manifest.sections.profiles.entry(profile.clone()).or_default();
     }
     for builtin in &tables {
         manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
@@ -85,7 +85,7 @@ fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
             let _ = term.show_cursor().and_then(|()| term.write_line(""));
             Error::Interrupted
         }
-        _ => Error::usage(format!("the terminal cannot be asked on: {error}"), "give the answers as flags"),
+        _ => Error::system("the terminal cannot be asked on", Some("give the answers as flags"), error),
     })
 }
 

@@ -7,10 +7,12 @@ use crate::code::Code;
 pub(super) fn entry(code: Code) -> Entry {
     let (title, means, example, way_out) = match code {
         Code::Usage => (
-            "The command line asks for something that cannot be",
-            "A flag, a name or a combination of them does not fit; nothing was read or changed.",
+            "Invalid arguments",
+            "An option, an environment variable, a name or a combination of them is not valid. Sentinel has read and changed \
+             nothing in AWS.",
             "sentinel plan --only tables.sesions\nerror[E001]: --only tables.sesions matches nothing in the manifest",
-            "The message says what does not fit, and the hint what does. `sentinel COMMAND --help` lists the flags.",
+            "The message names the argument, and the hint says what is valid. `sentinel COMMAND --help` lists the options of a \
+             command.",
         ),
         Code::File => (
             "A file could not be read or written",
@@ -71,6 +73,22 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E009]: the result cannot be written as JSON: …",
             "Run the command without --json, and report the message: no value that AWS or a file can hold should do this.",
         ),
+        Code::Internal => (
+            "A bug in sentinel",
+            "Something happened that sentinel takes for impossible. The exit code is 1, as for other errors; where changes had \
+             begun, what was done stays done.",
+            "error[E010]: internal error: the completions could not be written: …",
+            "Report it, with the command and the whole message; -v shows what the error comes from. Running the same command \
+             again is safe.",
+        ),
+        Code::System => (
+            "The operating system refused something",
+            "Sentinel could not start a process, listen on a local port, use the terminal, get random numbers or turn core dumps \
+             off. The message says which, and what the system answered.",
+            "error[E011]: the credential server cannot listen on 127.0.0.1: Address not available (os error 99)",
+            "Correct what the message names: limits on processes and open files (`ulimit -a`), the loopback interface, or a \
+             sandbox that forbids the call.",
+        ),
         Code::NoCredentials => (
             "No credentials were found",
             "None of the places that the AWS tools look in has any: the environment, the AWS profile, a web identity, a \
@@ -127,6 +145,49 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E108]: the role arn:aws:iam::123456789012:role/sentinel gives no credentials: …",
             "Check the ARN, the trust policy of the role, and whether it wants an external id or an MFA code.",
         ),
+        Code::Circular => (
+            "An AWS profile and sentinel ask each other for credentials",
+            "The AWS profile that sentinel uses for its own calls has a `credential_process` that runs sentinel. Sentinel would \
+             start itself without end, and stops when too many runs are nested.",
+            "error[E109]: the AWS profile dev gets its credentials from sentinel, and cannot be the one that asks it",
+            "Name another AWS profile for sentinel's own calls with --aws-profile. In a shell that was nested on purpose, unset \
+             SENTINEL_DEPTH.",
+        ),
+        Code::SharedFiles => (
+            "The shared AWS files cannot be read",
+            "~/.aws/config or ~/.aws/credentials (or a file that AWS_CONFIG_FILE or AWS_SHARED_CREDENTIALS_FILE names) cannot be \
+             opened, or has a line that is not valid.",
+            "error[E110]: the shared AWS files cannot be read: could not parse profile file: error parsing /home/alice/.aws/config \
+             on line 3: …",
+            "Correct the line that the message names. `aws configure list-profiles` reads the same files.",
+        ),
+        Code::Mfa => (
+            "The code of an MFA device is needed",
+            "The AWS profile has `mfa_serial`, and its role is assumed only with the code that the device shows.",
+            "error[E111]: the AWS profile prod takes a code from the MFA device arn:aws:iam::123456789012:mfa/alice",
+            "Give the code with --mfa-code CODE, or run the command in a terminal, where sentinel asks for it. A code is accepted \
+             once.",
+        ),
+        Code::RootUser => (
+            "The credentials are those of an account's root user",
+            "Sentinel never releases credentials of a root user: no policy limits them.",
+            "error[E112]: the credentials of the AWS profile root are those of an account's root user, which are never released",
+            "Use the credentials of an IAM user or of a role that has the permissions for the task.",
+        ),
+        Code::PermanentKeys => (
+            "The keys never expire and cannot be exchanged for temporary ones",
+            "Sentinel releases temporary credentials only. It exchanges an IAM user's keys with sts:GetSessionToken, and AWS \
+             refused that.",
+            "error[E113]: the keys of the AWS profile ci never expire, and STS does not exchange them for temporary ones: …",
+            "Give the AWS profile a role_arn that is assumed with these keys, or use IAM Identity Center.",
+        ),
+        Code::NoUser => (
+            "The credentials are not those of a user",
+            "Records and decisions carry a user's name. An IAM user, a role's session and a federated user have one; an account's \
+             root user has none.",
+            "error[E114]: arn:aws:iam::123456789012:root is neither an IAM user nor a role's session, and so has no user's name",
+            "Use the credentials of an IAM user, or of a role.",
+        ),
         Code::Denied => (
             "A permission is missing",
             "AWS knows who asks and does not let them. What could not be read is shown as unknown and the rest goes on; what \
@@ -170,6 +231,28 @@ pub(super) fn entry(code: Code) -> Entry {
             "X Sessions table: dynamodb:UpdateTable: ResourceInUseException: …",
             "Wait until the table is ACTIVE and run the same command again; --wait-timeout gives it longer.",
         ),
+        Code::NoTable => (
+            "A table or another resource is not there",
+            "The command works on a table, a policy, a key or a topic that does not exist in this region and account.",
+            "error[E207]: there is no table sentinel-requests (the default name) in us-east-1",
+            "Create it with the command in the hint, or name another table: --request-table, --breakglass-table or \
+             --session-table, or `name` in the manifest. `sentinel import` names the command that lists what there is. Check the \
+             region too.",
+        ),
+        Code::NoIndex => (
+            "A table lacks an index",
+            "The command reads a table by one of the indexes of the built-in layout, and the table does not have it, or is still \
+             building it.",
+            "error[E208]: the table sentinel-requests lacks an index of the Approvals layout: The table does not have the \
+             specified index: gsi-status",
+            "`sentinel plan` shows how the table differs, and `sentinel apply` builds what is missing.",
+        ),
+        Code::Unread => (
+            "A resource could not be read",
+            "AWS failed for another reason than a missing permission while sentinel read a resource that the command needs.",
+            "error[E209]: the table audit cannot be read: dynamodb:DescribeTable: InternalServerError",
+            "The message has AWS's own words. Run the same command again; with -v every call is shown as it is made.",
+        ),
         Code::NameNotFound => (
             "The address of the service was not found",
             "Its name could not be looked up: there is no network, the name server does not know AWS, or there is no such \
@@ -202,6 +285,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "HTTPS_PROXY or HTTP_PROXY names a proxy that does not answer, or does not let the connection through.",
             "error[E305]: checking the credentials (sts:GetCallerIdentity): the proxy could not be used (Connection refused (os error 111))",
             "Correct HTTPS_PROXY, or unset it; NO_PROXY lists what is reached without it.",
+        ),
+        Code::BadAnswer => (
+            "The answer of the service could not be read",
+            "Something answered, and not as the service does: the answer was cut off, is larger than any of AWS's, or comes from \
+             something else, such as a proxy's login page.",
+            "error[E306]: reading the policies (ssm:GetParameters): the answer of the service could not be read (…)",
+            "Check --endpoint-url and AWS_ENDPOINT_URL, if one is set, and a proxy on the way. Run the same command again.",
         ),
         Code::WrongAccount => (
             "The credentials are of another account",
@@ -258,6 +348,13 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E502]: trraform: there is no such command",
             "Correct the command after `--`.",
         ),
+        Code::NoRecord => (
+            "There is no such record",
+            "No request, break-glass event or session has this ID in the table that was read.",
+            "error[E503]: there is no request 0123456789abcdef in the table sentinel-requests (the default name)",
+            "Check the ID with the list command that the hint names, and the table and region with --request-table, \
+             --breakglass-table, --session-table and --region.",
+        ),
     };
     Entry { code: code.as_str(), title, means, example, way_out }
 }
@@ -290,6 +387,16 @@ pub(super) fn hint(code: Code) -> Option<&'static str> {
         Code::TimedOut => "check the network, and run the same command again",
         Code::Unwritable => "run the command without --json, and report this message",
         Code::Proxy => "correct HTTPS_PROXY, or unset it",
+        Code::BadAnswer => "check --endpoint-url or AWS_ENDPOINT_URL if one is set, and a proxy on the way",
+        Code::Internal => {
+            "this is a bug: report it with the command and this message; -v shows what the error comes from"
+        }
+        Code::Local => "choose another folder with --local=PATH, or delete this one to begin anew",
+        Code::NoUser => "use the credentials of an IAM user, or of a role",
+        Code::Circular => {
+            "an AWS profile's credential_process most likely runs sentinel, which runs it again: name the AWS profile that asks \
+             with --aws-profile; in a shell that was nested on purpose, unset SENTINEL_DEPTH"
+        }
         _ => return None,
     };
     Some(hint)

@@ -82,8 +82,13 @@ pub struct Warning {
 /// Why nothing can be imported.
 #[derive(Debug)]
 pub enum DiscoverError {
-    /// What was named is not there, or cannot be read.
-    Named(Invalid),
+    /// What was named is not there.
+    Missing(Invalid),
+    /// What was named cannot be read: the permission is missing, or the call failed in another way.
+    Unread {
+        denied: bool,
+        why: Invalid,
+    },
     Call(CallError),
 }
 
@@ -96,7 +101,7 @@ impl From<CallError> for DiscoverError {
 /// Returns the error for a resource that was named and is not there.
 pub(super) fn no_such<K: Kind>(name: &str) -> DiscoverError {
     let help = format!("see the names with: {}; nothing was written", K::ABOUT.listed_by);
-    DiscoverError::Named(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
+    DiscoverError::Missing(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
 }
 
 /// What it means that a resource is not there.
@@ -168,7 +173,7 @@ pub(super) async fn read<K: Kind>(
             Observed::Unknown(gap) => {
                 let problem = format!("the {} {name} cannot be read: {}", K::ABOUT.noun, gap.message);
                 let help = format!("it takes {}; nothing was written", gap.action);
-                return Err(DiscoverError::Named(Invalid::new(problem, help)));
+                return Err(DiscoverError::Unread { denied: gap.denied, why: Invalid::new(problem, help) });
             }
             Observed::Present(live) => found.push(Found { name: name.clone(), live }),
         }

@@ -1,7 +1,7 @@
 //! Serves answers over HTTP on loopback.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
@@ -48,7 +48,7 @@ impl Server {
 
     /// The same, with any handler.
     pub async fn bind_handler(port: u16, handler: Handler) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("cannot listen on 127.0.0.1:{port}: {error}");
+        let failed = |error: io::Error| format!("cannot listen on 127.0.0.1:{port}: {error}");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         Ok(Self { listener, address, handler, log: None })
@@ -60,8 +60,8 @@ impl Server {
     }
 
     /// Appends each request to a file, a JSON object a line.
-    pub fn log_to(&mut self, path: &Path) -> Result<(), String> {
-        let file = files::append(path, files::SHARED).map_err(|error| format!("{}: {error}", path.display()))?;
+    pub fn log_to(&mut self, path: &Path) -> io::Result<()> {
+        let file = files::append(path, files::SHARED)?;
         self.log = Some(Arc::new(Mutex::new(file)));
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::profile::ProfileSet;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
 use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
@@ -247,7 +248,7 @@ impl Gateway {
 
     async fn own(&self, stamp: &Stamp) -> Result<Issued, NoCredentials> {
         let Some(provider) = self.config.credentials_provider() else {
-            return Err(NoCredentials::Own(String::from("nothing provides any")));
+            return Err(NoCredentials::Own(CredentialsError::not_loaded_no_source().into()));
         };
         let found = provided(&provider).await.map_err(NoCredentials::Own)?;
         // They are those that ask, so that STS has said already whose they are.
@@ -271,7 +272,8 @@ impl Gateway {
         let whose = format!("the AWS profile {name}");
         // What the shared files say of a role is the user's to write; what STS says is not.
         let caller = caller::identify(&sts, &self.pacer).await;
-        let caller = caller.map_err(|error| NoCredentials::Unknown { whose: whose.clone(), error: Box::new(error) })?;
+        let caller =
+            caller.map_err(|error| NoCredentials::Unknown { whose: whose.clone(), source: Box::new(error) })?;
         self.found(found, caller.arn, &sts, (&whose, chain.duration()), stamp).await
     }
 
@@ -293,7 +295,7 @@ impl Gateway {
             let most = i32::try_from(LONGEST_OF_USER).unwrap_or(i32::MAX);
             let seconds = stamp.seconds(seconds).unwrap_or(HOUR).min(most);
             let exchanged = role::session_token(sts, &self.pacer, seconds).await;
-            exchanged.map_err(|error| NoCredentials::Permanent { whose: whose.to_owned(), error: Box::new(error) })?
+            exchanged.map_err(|error| NoCredentials::Permanent { whose: whose.to_owned(), source: Box::new(error) })?
         };
         let role_arn = role::role_of(&arn);
         Ok(Issued { credentials, aws_profile: None, arn, role_arn, source_identity: None })
@@ -319,7 +321,7 @@ impl Gateway {
                 role_arn: Some(assumption.role_arn),
                 source_identity: assumption.source_identity,
             }),
-            Err(error) => Err(NoCredentials::Role { role: assumption.role_arn, error: Box::new(error) }),
+            Err(error) => Err(NoCredentials::Role { role: assumption.role_arn, source: Box::new(error) }),
         }
     }
 }

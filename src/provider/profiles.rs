@@ -5,6 +5,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::ecs::EcsCredentialsProvider;
@@ -17,13 +18,15 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
-use crate::resource::call::{CallError, full_message};
+use crate::code::Code;
+use crate::resource::call::{CallError, Cause, full_message};
 use crate::resource::caller;
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::role::{self, Assumption, Credentials, session_name};
 use crate::resource::secret::Secret;
 use crate::resource::traffic::Traffic;
+use crate::resource::trouble::Unprovided;
 
 /// Why there are no credentials to release.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -32,30 +35,56 @@ pub enum NoCredentials {
     NoProfile(String),
     #[error("the AWS profile {0} gets its credentials from sentinel, and cannot be the one that asks it")]
     Circle(String),
-    #[error("the shared AWS files cannot be read: {0}")]
-    Files(String),
+    #[error("the shared AWS files cannot be read: {what}")]
+    Files { what: String, source: Cause },
     #[error("the AWS profile {profile} takes a code from the MFA device {device}")]
     Mfa { profile: String, device: String },
+    /// What the shared files say of it leads nowhere.
     #[error("the AWS profile {profile} cannot be used: {what}")]
     Profile { profile: String, what: String },
+    #[error("the AWS profile {profile} gives no credentials: {source}")]
+    Provider { profile: String, source: Unprovided },
     #[error("no credentials are at hand: {0}")]
-    Own(String),
-    #[error("the role {role} cannot be taken on: {error}")]
-    Role { role: String, error: Box<CallError> },
+    Own(#[source] Unprovided),
+    #[error("the role {role} cannot be taken on: {source}")]
+    Role { role: String, source: Box<CallError> },
     #[error("the credentials of {0} are those of an account's root user, which are never released")]
     Root(String),
-    #[error("the keys of {whose} never expire, and STS does not exchange them for temporary ones: {error}")]
-    Permanent { whose: String, error: Box<CallError> },
-    #[error("STS does not say whose the credentials of {whose} are: {error}")]
-    Unknown { whose: String, error: Box<CallError> },
+    #[error("the keys of {whose} never expire, and STS does not exchange them for temporary ones: {source}")]
+    Permanent { whose: String, source: Box<CallError> },
+    #[error("STS does not say whose the credentials of {whose} are: {source}")]
+    Unknown { whose: String, source: Box<CallError> },
     #[error("access ended before credentials were obtained")]
     Ended,
+}
+
+impl NoCredentials {
+    /// Returns what kind of error it is.
+    pub fn code(&self) -> Code {
+        // A call that was refused for what it asks has the code of what it was for; any other failure keeps its own.
+        let of_call = |error: &CallError, refused: Code| match error.trouble() {
+            Code::Denied | Code::Rejected => refused,
+            other => other,
+        };
+        match self {
+            Self::NoProfile(_) | Self::Profile { .. } => Code::Profile,
+            Self::Circle(_) => Code::Circular,
+            Self::Files { .. } => Code::SharedFiles,
+            Self::Mfa { .. } => Code::Mfa,
+            Self::Provider { source, .. } | Self::Own(source) => source.code,
+            Self::Role { source, .. } => of_call(source, Code::Role),
+            Self::Root(_) => Code::RootUser,
+            Self::Permanent { source, .. } => of_call(source, Code::PermanentKeys),
+            Self::Unknown { source, .. } => source.trouble(),
+            Self::Ended => Code::AccessDenied,
+        }
+    }
 }
 
 /// Reads the shared AWS files.
 pub(super) async fn load() -> Result<ProfileSet, NoCredentials> {
     let read = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
-    read.map_err(|error| NoCredentials::Files(full_message(&error)))
+    read.map_err(|error| NoCredentials::Files { what: full_message(&error), source: Arc::new(error) })
 }
 
 /// Returns the names of the AWS profiles in the shared files; none where these cannot be read.
@@ -157,7 +186,8 @@ impl Chain<'_> {
     /// Returns what the SDK makes of the profile.
     pub(super) async fn provided(&self) -> Result<Credentials, NoCredentials> {
         let provider = of_profile(self.name, self.section, self.config);
-        provided(&provider).await.map_err(|what| broken(self.name, &what))
+        let found = provided(&provider).await;
+        found.map_err(|source| NoCredentials::Provider { profile: self.name.to_owned(), source })
     }
 
     /// Returns a provider that takes the profile's role on under the name of the user who does, where the profile gives
@@ -187,10 +217,11 @@ pub(super) struct NamedRole {
 }
 
 impl NamedRole {
-    async fn take_on(&self) -> Result<Credentials, String> {
+    async fn take_on(&self) -> Result<Credentials, CredentialsError> {
         let pacer = Pacer::new(Pace::Aws, Interrupt::default(), Traffic::default());
         let sts = role::Client::new(&self.base);
-        let user = caller::identify(&sts, &pacer).await.map_err(|error| error.to_string())?.user()?;
+        let caller = caller::identify(&sts, &pacer).await.map_err(CredentialsError::provider_error)?;
+        let user = caller.user().map_err(CredentialsError::provider_error)?;
         let assumption = Assumption {
             role_arn: self.role_arn.clone(),
             session_name: session_name(&user),
@@ -199,7 +230,7 @@ impl NamedRole {
             mfa: None,
             duration: self.duration,
         };
-        let assumed = role::assume(&sts, &pacer, &assumption).await.map_err(|error| error.to_string())?;
+        let assumed = role::assume(&sts, &pacer, &assumption).await.map_err(CredentialsError::provider_error)?;
         Ok(assumed.credentials)
     }
 }
@@ -209,10 +240,7 @@ impl ProvideCredentials for NamedRole {
     where
         Self: 'a,
     {
-        future::ProvideCredentials::new(async {
-            let taken = self.take_on().await.map_err(CredentialsError::provider_error)?;
-            Ok(for_sdk(&taken))
-        })
+        future::ProvideCredentials::new(async { Ok(for_sdk(&self.take_on().await?)) })
     }
 }
 
@@ -247,9 +275,8 @@ fn broken(profile: &str, what: &str) -> NoCredentials {
 }
 
 /// Returns the credentials that a provider has now.
-pub(super) async fn provided(provider: &impl ProvideCredentials) -> Result<Credentials, String> {
-    let found = provider.provide_credentials().await;
-    let found = found.map_err(|error| full_message(&error))?;
+pub(super) async fn provided(provider: &impl ProvideCredentials) -> Result<Credentials, Unprovided> {
+    let found = provider.provide_credentials().await?;
     let expires = found.expiry().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     Ok(Credentials {
         access_key_id: found.access_key_id().to_owned(),

@@ -28,7 +28,7 @@ pub fn text(document: &Value) -> String {
 ///
 /// Fails when it cannot be written as JSON.
 pub fn value(of: impl Serialize) -> Document {
-    serde_json::to_value(of).map_err(|error| Error::Unwritable(error.to_string()))
+    serde_json::to_value(of).map_err(Error::unwritable)
 }
 
 /// Returns a document of one command.
@@ -42,10 +42,11 @@ pub fn document(command: &str, body: impl Serialize) -> Document {
 
 /// Returns an object with the fields of another one added.
 fn merged(mut head: Value, body: Value) -> Document {
-    match (&mut head, body) {
-        (Value::Object(fields), Value::Object(body)) => fields.extend(body),
-        _ => return Err(Error::Unwritable(String::from("the body of a document is no object"))),
-    }
+    let (Value::Object(fields), Value::Object(body)) = (&mut head, body) else {
+        let message = String::from("the body of a document is no object");
+        return Err(Error::Unwritable { message, source: None });
+    };
+    fields.extend(body);
     Ok(head)
 }
 
@@ -142,5 +143,14 @@ pub fn error_part(error: &Error) -> Value {
         Error::Faults(faults) => faults.iter().map(fault).collect(),
         _ => Vec::new(),
     };
-    json!({ "error": { "code": error.code(), "message": error.to_string(), "hint": error.hint(), "faults": faults } })
+    let hint = error.hint();
+    // `hint` is the name that `help` had first.
+    json!({ "error": {
+        "code": error.code(),
+        "message": error.to_string(),
+        "help": hint,
+        "hint": hint,
+        "causes": error.causes(),
+        "faults": faults,
+    } })
 }

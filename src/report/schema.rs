@@ -466,7 +466,17 @@ fn error() -> Value {
                         "description": "Stable; sentinel explain CODE says more.",
                     },
                     "message": { "type": "string" },
-                    "hint": { "type": ["string", "null"] },
+                    "help": { "type": ["string", "null"], "description": "What to do next." },
+                    "hint": {
+                        "type": ["string", "null"],
+                        "description": "The same as help, which it was called first.",
+                    },
+                    "causes": {
+                        "type": "array",
+                        "items": { "type": "string" },
+                        "description": "What the error comes from, the nearest first, as far as the message does not \
+                         say it.",
+                    },
                     "faults": { "type": "array", "items": { "$ref": "#/$defs/fault" } },
                 },
                 "required": ["message", "hint", "faults"],

@@ -1,12 +1,16 @@
 //! AWS's operations, the pace it allows for each, and what the failure of a call means.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
+
+use super::trouble;
+use crate::code::Code;
 
 /// What AWS allows of an operation, or of several together.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -135,16 +139,23 @@ impl Class {
     }
 }
 
+/// The error that another error comes from. It is shared: errors are kept in plans and decisions, which are cloned.
+pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
 /// A failed call: what was called, what AWS said, and what it means.
 #[derive(Debug, Clone)]
 pub struct CallError {
     pub operation: Operation,
     pub class: Class,
     /// AWS's name for the error.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     pub message: String,
+    /// What kind of failure the SDK's types say it is, where AWS itself said nothing.
+    pub failure: Option<Code>,
+    /// The SDK's error.
+    pub cause: Option<Cause>,
     /// By which AWS's support finds the call.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
     /// Whether it may have taken effect all the same: its answer was lost or AWS failed on the way, this time or at an earlier try.
     pub open: bool,
 }
@@ -163,36 +174,54 @@ impl fmt::Display for CallError {
     }
 }
 
-impl std::error::Error for CallError {}
+impl std::error::Error for CallError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_ref().map(|cause| &**cause as &(dyn std::error::Error + 'static))
+    }
+}
 
 impl CallError {
     /// Returns a failure that AWS has not said itself.
     pub fn new(operation: Operation, class: Class, message: impl Into<String>) -> Self {
-        Self { operation, class, code: None, message: message.into(), request_id: None, open: class.leaves_open() }
+        Self {
+            operation,
+            class,
+            code: None,
+            message: message.into(),
+            failure: None,
+            cause: None,
+            request_id: None,
+            open: class.leaves_open(),
+        }
     }
 
-    /// Reads the SDK's error.
+    /// Reads the SDK's error. The answer itself is dropped: that of a call for credentials can hold them.
     pub fn from_sdk<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> Self
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        if let SdkError::ServiceError(service) = &error {
-            let inner = service.err();
-            let code = inner.code().map(str::to_owned);
-            let message = inner.message().map_or_else(|| full_message(inner), str::to_owned);
-            let status = service.raw().status().as_u16();
-            let class = classify(code.as_deref().unwrap_or_default(), &message, status);
-            let request_id = error.request_id().map(str::to_owned);
-            return Self { operation, class, code, message, request_id, open: class.leaves_open() };
+        let request_id = error.request_id().map(Box::from);
+        match error {
+            SdkError::ServiceError(service) => {
+                let status = service.raw().status().as_u16();
+                let inner = service.into_err();
+                let code = inner.code().map(str::to_owned);
+                let message = inner.message().map_or_else(|| full_message(&inner), str::to_owned);
+                let class = classify(code.as_deref().unwrap_or_default(), &message, status);
+                Self {
+                    code: code.map(String::into_boxed_str),
+                    request_id,
+                    cause: Some(Arc::new(inner)),
+                    ..Self::new(operation, class, message)
+                }
+            }
+            error => {
+                let message = full_message(&error);
+                let (class, failure) = trouble::diagnose(&error);
+                let cause = error.into_source().ok().map(Arc::from);
+                Self { failure, cause, ..Self::new(operation, class, message) }
+            }
         }
-        let message = full_message(&error);
-        let lower = message.to_lowercase();
-        let class = if lower.contains("credential") || lower.contains("identity") || lower.contains("sso") {
-            Class::Credentials
-        } else {
-            Class::Unreachable
-        };
-        Self::new(operation, class, message)
     }
 }
 
@@ -214,7 +243,7 @@ pub fn full_message(error: &dyn std::error::Error) -> String {
 ///
 /// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB, SNS and STS, and the common
 /// errors of each; the messages are those that AWS sends, which its references do not list.
-fn classify(code: &str, message: &str, status: u16) -> Class {
+pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
     // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {

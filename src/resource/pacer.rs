@@ -153,7 +153,7 @@ impl Pacer {
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let span = tracing::debug_span!("call", action = operation.action());
         self.until_answered(operation, Again::Passing(passes), attempt).instrument(span).await
@@ -164,7 +164,7 @@ impl Pacer {
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let span = tracing::debug_span!("call", action = operation.action());
         self.until_answered(operation, Again::Throttled, attempt).instrument(span).await
@@ -179,7 +179,7 @@ impl Pacer {
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
         // The wait for a turn is of this program's own making: thousands of calls may come before this one each time.
@@ -242,13 +242,14 @@ impl Pacer {
     ) -> Result<T, CallError>
     where
         T: RequestId,
-        E: ProvideErrorMetadata + std::error::Error + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let sent = Instant::now();
         let result = tokio::select! {
             result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
             () = self.interrupt.overdue() => {
-                Err(CallError::new(operation, Class::Unreachable, "timed out: the time of the whole run is up"))
+                let error = CallError::new(operation, Class::Unreachable, "the time of the whole run is up");
+                Err(CallError { failure: Some(Code::TimedOut), ..error })
             }
         };
         let took = sent.elapsed();

@@ -1,59 +1,266 @@
-//! What a failed call means to whoever has to deal with it, told from what AWS, or the way to it, said.
+//! What kind of failure it is: from the error code where AWS answered, from the SDK's types where it did not.
 
-use super::call::{CallError, Class};
+use std::error::Error;
+use std::sync::Arc;
+
+use aws_credential_types::provider::error::{CredentialsError, TokenError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::call::{CallError, Class, classify, full_message};
 use crate::code::Code;
 
 impl CallError {
-    /// Returns what kind of trouble it is.
+    /// Returns what kind of failure it is.
     pub fn trouble(&self) -> Code {
-        let code = self.code.as_deref().map(|code| code.rsplit('#').next().unwrap_or(code));
+        if let Some(failure) = self.failure {
+            return failure;
+        }
+        let code = self.code.as_deref().map(|code| code.rsplit('#').next().unwrap_or(code)).unwrap_or_default();
         match self.class {
             Class::Denied => Code::Denied,
             Class::Throttled => Code::Throttled,
             Class::ServerFault => Code::ServerFault,
             Class::Busy => Code::Busy,
             Class::Interrupted => Code::Interrupted,
-            Class::Rejected if code.is_some_and(is_quota) => Code::Quota,
             Class::TooSoon => Code::Quota,
+            Class::Rejected if is_quota(code) => Code::Quota,
+            Class::Rejected if lacks_index(code, &self.message) => Code::NoIndex,
             Class::Rejected | Class::NotFound | Class::AlreadyExists | Class::AlreadySo | Class::ConditionFailed => {
                 Code::Rejected
             }
-            Class::Credentials => {
-                code.map_or_else(|| without_credentials(&self.message), |code| refused(code, &self.message))
-            }
-            Class::Unreachable => unreachable(&self.message),
+            Class::Credentials => refused(code, &self.message),
+            Class::Unreachable => Code::NotConnected,
         }
     }
 
-    /// Returns what was said, in words for whoever does not know the SDK.
+    /// Returns what was said, in words for users who do not know the SDK.
     pub fn said(&self) -> String {
-        if self.code.is_some() || !matches!(self.class, Class::Credentials | Class::Unreachable) {
-            return self.message.clone();
-        }
         let last = self.message.rsplit(": ").next().unwrap_or(&self.message).trim();
-        match self.trouble() {
-            Code::NoCredentials => String::from(
-                "no credentials were found: not in the environment, the AWS profile, a web identity, a container or an instance",
-            ),
-            Code::Sso if self.message.contains("expired") => String::from("the SSO session has expired"),
-            Code::Sso => String::from("there is no SSO session"),
-            Code::Profile => last.to_owned(),
-            Code::CredentialProcess => match self.message.split_once("external process ") {
-                Some((_, rest)) => {
-                    format!("the credential process {}", rest.trim_end_matches(": ").trim_end_matches(" Stderr"))
-                }
-                None => format!("the credential process failed: {last}"),
-            },
-            Code::NameNotFound => format!("the address of the service was not found ({last})"),
-            Code::NotConnected => format!("no connection to the service ({last})"),
-            Code::Certificate => {
-                let why = self.message.split_once("certificate: ").map_or(last, |(_, why)| why);
-                format!("the certificate of the server is not trusted ({why})")
-            }
-            Code::TimedOut => String::from("no answer in time"),
-            Code::Proxy => format!("the proxy could not be used ({last})"),
-            _ => self.message.clone(),
+        match self.failure {
+            Some(failure) => words(failure, &self.message, last),
+            None => self.message.clone(),
         }
+    }
+}
+
+/// Returns what a failure is in words; `last` is the end of the SDK's message, which is the innermost error's.
+fn words(failure: Code, message: &str, last: &str) -> String {
+    match failure {
+        Code::NoCredentials => String::from(
+            "no credentials were found: not in the environment, the AWS profile, a web identity, a container or an instance",
+        ),
+        Code::Sso if says_expired(message) => String::from("the SSO session has expired"),
+        Code::Sso => String::from("there is no SSO session"),
+        Code::Profile => last.to_owned(),
+        Code::CredentialProcess => match message.split_once(CREDENTIAL_PROCESS) {
+            Some((_, rest)) => {
+                let rest = rest.trim_end_matches(": ").trim_end_matches(" Stderr");
+                format!("the credential process {}", rest.trim_start_matches([' ', ',', ':']))
+            }
+            None => format!("the credential process failed: {last}"),
+        },
+        Code::NameNotFound => format!("the address of the service was not found ({last})"),
+        Code::NotConnected => format!("no connection to the service ({last})"),
+        Code::Certificate => {
+            let why = message.split_once("certificate: ").map_or(last, |(_, why)| why);
+            format!("the certificate of the server is not trusted ({why})")
+        }
+        Code::TimedOut => String::from("no answer in time"),
+        Code::Proxy => format!("the proxy could not be used ({last})"),
+        Code::BadAnswer => format!("the answer of the service could not be read ({last})"),
+        _ => message.to_owned(),
+    }
+}
+
+/// Returns what a failure means that AWS has not answered, and what kind it is, if it is of a known kind.
+pub(super) fn diagnose<E>(error: &SdkError<E, HttpResponse>) -> (Class, Option<Code>)
+where
+    E: Error + 'static,
+{
+    if let Some(credentials) = find::<CredentialsError>(error) {
+        return (Class::Credentials, Some(without_credentials(credentials)));
+    }
+    if tells_of_slow_provider(&full_message(error)) {
+        return (Class::Credentials, Some(Code::TimedOut));
+    }
+    match error {
+        SdkError::TimeoutError(_) => (Class::Unreachable, Some(Code::TimedOut)),
+        SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+            // The request could not be written: nothing was sent, and it fails again.
+            Some(connector) if connector.is_user() => (Class::Rejected, None),
+            Some(connector) => (Class::Unreachable, Some(unreachable(connector))),
+            None => (Class::Unreachable, Some(Code::NotConnected)),
+        },
+        SdkError::ResponseError(_) => (Class::Unreachable, Some(Code::BadAnswer)),
+        // The request could not be built.
+        _ => (Class::Rejected, None),
+    }
+}
+
+/// Why a provider of the SDK has no credentials.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{said}")]
+pub struct Unprovided {
+    pub code: Code,
+    said: String,
+    source: Arc<CredentialsError>,
+}
+
+impl From<CredentialsError> for Unprovided {
+    fn from(error: CredentialsError) -> Self {
+        let (code, message) = (without_credentials(&error), full_message(&error));
+        let last = message.rsplit(": ").next().unwrap_or(&message).trim();
+        Self { code, said: words(code, &message, last), source: Arc::new(error) }
+    }
+}
+
+/// Returns why a provider has no credentials.
+fn without_credentials(error: &CredentialsError) -> Code {
+    match error {
+        CredentialsError::ProviderTimedOut(_) => return Code::TimedOut,
+        CredentialsError::InvalidConfiguration(_) => return Code::Profile,
+        _ => {}
+    }
+    let Some(source) = error.source() else { return Code::NoCredentials };
+    // A provider that takes its credentials from another one wraps that one's error.
+    if let Some(inner) = find::<CredentialsError>(source) {
+        return without_credentials(inner);
+    }
+    if let Some(call) = find::<CallError>(source) {
+        return match call.trouble() {
+            Code::Denied | Code::Rejected => Code::Role,
+            code => code,
+        };
+    }
+    if let Some(connector) = find::<ConnectorError>(source) {
+        return unreachable(connector);
+    }
+    if let Some(code) = of_sts::<AssumeRoleError>(source).or_else(|| of_sts::<AssumeRoleWithWebIdentityError>(source)) {
+        return code;
+    }
+    if find::<TokenError>(source).is_some() {
+        return Code::Sso;
+    }
+    by_words(&full_message(source)).unwrap_or(Code::NoCredentials)
+}
+
+/// Returns why a call of a credentials provider failed that takes a role's credentials, if it is such a call.
+fn of_sts<E: ProvideErrorMetadata + Error + 'static>(error: &(dyn Error + 'static)) -> Option<Code> {
+    match find::<SdkError<E, HttpResponse>>(error)? {
+        SdkError::TimeoutError(_) => Some(Code::TimedOut),
+        SdkError::ResponseError(_) => Some(Code::BadAnswer),
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or_default();
+            let message = service.err().message().unwrap_or_default();
+            Some(match classify(code, message, service.raw().status().as_u16()) {
+                Class::Credentials => refused(code, message),
+                Class::Throttled => Code::Throttled,
+                Class::ServerFault => Code::ServerFault,
+                _ => Code::Role,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Returns why AWS could not be reached.
+fn unreachable(error: &ConnectorError) -> Code {
+    if error.is_timeout() {
+        return Code::TimedOut;
+    }
+    let message = full_message(error);
+    if tells_of_proxy(&message) {
+        return Code::Proxy;
+    }
+    for cause in chain(error) {
+        if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref::<rustls::Error>() {
+            return Code::Certificate;
+        }
+        if cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut) {
+            return Code::TimedOut;
+        }
+    }
+    if tells_of_name(&message) { Code::NameNotFound } else { Code::NotConnected }
+}
+
+/// Returns an error and all that it comes from.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
+        // `io::Error::source` skips the error that it holds.
+        Some(io) => io.get_ref().map(|held| held as &(dyn Error + 'static)),
+        None => error.source(),
+    })
+}
+
+/// Returns the first error of a type among an error and all that it comes from.
+fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    chain(error).find_map(|cause| cause.downcast_ref::<E>())
+}
+
+// From here on: what is told by words, because there is nothing else.
+
+/// How aws-config begins to tell of a credential process. Source: `src/credential_process.rs`, which makes a text of the error.
+const CREDENTIAL_PROCESS: &str = "external process";
+
+/// Returns why a provider has no credentials, where its error is a text, or of a type that is private to aws-config.
+fn by_words(message: &str) -> Option<Code> {
+    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    match () {
+        // First, because what the process wrote to stderr follows it.
+        () if has(&[CREDENTIAL_PROCESS]) => Some(Code::CredentialProcess),
+        // `ProfileFileError` reaches the caller as a text (`src/profile/credentials.rs`).
+        () if has(&["was not defined", "could not find source profile", "profile file", "ProfileFile"]) => {
+            Some(Code::Profile)
+        }
+        // `CachedSsoTokenError` (`src/sso/cache.rs`), for an AWS profile with `sso_start_url`; one with `sso_session` gives a
+        // `TokenError`. The error of `GetRoleCredentials` is of a crate that only aws-config uses.
+        () if has(&["SSO token", "/sso/cache/", "access token", "Session token not found or invalid"]) => {
+            Some(Code::Sso)
+        }
+        () => None,
+    }
+}
+
+/// Returns whether an SSO session has ended, rather than never begun: both are one private type (`src/sso/token.rs`).
+fn says_expired(message: &str) -> bool {
+    message.contains("expired")
+}
+
+/// Returns whether a provider took too long to give credentials: the type of that error is private to aws-smithy-runtime
+/// (`src/client/identity/cache/lazy.rs`).
+fn tells_of_slow_provider(message: &str) -> bool {
+    message.contains("identity resolver timed out after")
+}
+
+/// Returns whether it was a proxy that failed: hyper-util's `TunnelError` is private.
+fn tells_of_proxy(message: &str) -> bool {
+    message.contains("tunnel error")
+}
+
+/// Returns whether a name was not found: `std` has no error kind for what `getaddrinfo` reports, and hyper-util's type for it is
+/// private.
+fn tells_of_name(message: &str) -> bool {
+    message.contains("dns error") || message.contains("failed to lookup address information")
+}
+
+/// Returns whether a table lacks the index of a query: DynamoDB reports it as a `ValidationException`, as it does much else.
+fn lacks_index(code: &str, message: &str) -> bool {
+    code == "ValidationException" && message.contains("specified index")
+}
+
+/// Returns why AWS does not accept the credentials. One code stands for a clock that is wrong and for a wrong key; the message
+/// tells which.
+fn refused(code: &str, message: &str) -> Code {
+    let skewed = ["Signature expired", "not yet current", "too skewed"].iter().any(|words| message.contains(words));
+    match code {
+        "RequestTimeTooSkewed" | "RequestExpired" => Code::Clock,
+        _ if skewed => Code::Clock,
+        "ExpiredToken" | "ExpiredTokenException" => Code::ExpiredCredentials,
+        _ => Code::InvalidCredentials,
     }
 }
 
@@ -73,81 +280,213 @@ fn is_quota(code: &str) -> bool {
     quotas.contains(&code)
 }
 
-/// Returns why AWS does not take the credentials.
-fn refused(code: &str, message: &str) -> Code {
-    let skewed = ["Signature expired", "not yet current", "too skewed"].iter().any(|words| message.contains(words));
-    match code {
-        "RequestTimeTooSkewed" | "RequestExpired" => Code::Clock,
-        _ if skewed => Code::Clock,
-        "ExpiredToken" | "ExpiredTokenException" => Code::ExpiredCredentials,
-        _ => Code::InvalidCredentials,
-    }
-}
-
-/// Returns why there are no credentials, from what the SDK's providers say.
-fn without_credentials(message: &str) -> Code {
-    let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    match () {
-        () if has(&["was not defined", "could not find source profile", "profile file", "ProfileFile"]) => {
-            Code::Profile
-        }
-        () if has(&["external process"]) => Code::CredentialProcess,
-        () if has(&["SSO token", "/sso/cache/", "access token"]) => Code::Sso,
-        () if has(&["no credentials found", "no providers in chain"]) => Code::NoCredentials,
-        // The way to whoever gives credentials may be cut too.
-        () if has(&["dispatch failure: io error", "timeout", "timed out"]) => unreachable(message),
-        () if has(&["AssumeRole", "assume role", "assuming role"]) => Code::Role,
-        () => Code::NoCredentials,
-    }
-}
-
-/// Returns why AWS could not be reached.
-fn unreachable(message: &str) -> Code {
-    let lower = message.to_lowercase();
-    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    match () {
-        () if has(&["tunnel", "proxy"]) => Code::Proxy,
-        () if has(&["certificate", "tls handshake", "unknownissuer"]) => Code::Certificate,
-        () if has(&["dns error", "failed to lookup", "name or service not known"]) => Code::NameNotFound,
-        () if has(&["timeout", "timed out", "deadline"]) => Code::TimedOut,
-        () => Code::NotConnected,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+    use std::time::Duration;
+
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::metadata::ErrorMetadata;
+
     use super::*;
-    use crate::resource::call::GET_CALLER_IDENTITY;
+    use crate::resource::call::{ASSUME_ROLE, GET_CALLER_IDENTITY};
 
     fn error(class: Class, code: Option<&str>, message: &str) -> CallError {
         let code = code.map(str::to_owned);
-        CallError { code, ..CallError::new(GET_CALLER_IDENTITY, class, message) }
+        CallError { code: code.map(Box::from), ..CallError::new(GET_CALLER_IDENTITY, class, message) }
     }
 
-    /// What the SDK says, word for word, in each of these situations.
+    /// An error of a credentials provider, as the SDK reports it when it makes a call.
+    fn credentials(error: CredentialsError) -> SdkError<GetCallerIdentityError, HttpResponse> {
+        SdkError::dispatch_failure(ConnectorError::other(error.into(), None))
+    }
+
+    fn provider(error: impl Into<Box<dyn Error + Send + Sync>>) -> SdkError<GetCallerIdentityError, HttpResponse> {
+        // The provider of an AWS profile wraps the one that the profile leads to.
+        credentials(CredentialsError::provider_error(CredentialsError::provider_error(error)))
+    }
+
+    /// One layer of hyper's errors, which are private types.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Layer(&'static str, #[source] Box<dyn Error + Send + Sync>);
+
+    fn io(kind: ErrorKind, cause: impl Into<Box<dyn Error + Send + Sync>>) -> ConnectorError {
+        let io = std::io::Error::new(kind, cause);
+        ConnectorError::io(Layer("client error (Connect)", Layer("tcp connect error", io.into()).into()).into())
+    }
+
+    fn name_not_found() -> ConnectorError {
+        let lookup = "failed to lookup address information: Name or service not known";
+        let lookup = std::io::Error::other(lookup);
+        ConnectorError::io(Layer("client error (Connect)", Layer("dns error", lookup.into()).into()).into())
+    }
+
+    fn assume_role(error: AssumeRoleError, status: u16) -> SdkError<AssumeRoleError, HttpResponse> {
+        let status = StatusCode::try_from(status).unwrap();
+        SdkError::service_error(error, HttpResponse::new(status, SdkBody::empty()))
+    }
+
+    fn sts_error(code: &str) -> AssumeRoleError {
+        AssumeRoleError::generic(ErrorMetadata::builder().code(code).message("said by STS").build())
+    }
+
     #[test]
-    fn what_keeps_a_call_from_aws_is_told_apart() {
-        let loading = "dispatch failure: other: an error occurred while loading credentials: ";
-        let connect = "dispatch failure: io error: client error (Connect): ";
-        let said = [
-            (Class::Credentials, "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Attempted:".to_owned(), Code::NoCredentials, "no credentials were found"),
-            (Class::Credentials, format!("{loading}an error occurred while loading an access token: failed to load the cached SSO token"), Code::Sso, "there is no SSO session"),
-            (Class::Credentials, format!("{loading}failed to read `/home/x/.aws/sso/cache/a5.json`: No such file or directory (os error 2)"), Code::Sso, "there is no SSO session"),
-            (Class::Credentials, format!("{loading}an error occurred while loading an access token: the SSO token has expired and cannot be refreshed"), Code::Sso, "the SSO session has expired"),
-            (Class::Credentials, "dispatch failure: other: the credential provider was not enabled: profile `nope` was not defined: could not find source profile nope referenced from the root profile".to_owned(), Code::Profile, "could not find source profile nope"),
-            (Class::Credentials, format!("{loading}Error retrieving credentials: external process exited with code exit status: 1. Stderr: "), Code::CredentialProcess, "the credential process exited with code exit status: 1."),
-            (Class::Credentials, format!("{loading}{connect}dns error: failed to lookup address information: Name or service not known"), Code::NameNotFound, "the address of the service was not found"),
-            (Class::Unreachable, format!("{connect}tcp connect error: Connection refused (os error 111)"), Code::NotConnected, "no connection to the service (Connection refused (os error 111))"),
-            (Class::Unreachable, format!("{connect}dns error: failed to lookup address information: Name or service not known"), Code::NameNotFound, "the address of the service was not found (Name or service not known)"),
-            (Class::Unreachable, format!("{connect}TLS handshake failed: invalid peer certificate: UnknownIssuer"), Code::Certificate, "the certificate of the server is not trusted (UnknownIssuer)"),
-            (Class::Unreachable, format!("{connect}tunnel error: failed to create underlying connection: tcp connect error: Connection refused (os error 111)"), Code::Proxy, "the proxy could not be used (Connection refused (os error 111))"),
-            (Class::Unreachable, "request has timed out: operation attempt timeout (single attempt) occurred after 25s".to_owned(), Code::TimedOut, "no answer in time"),
+    fn failures_without_an_answer_are_classified_by_type() {
+        let refused = || io(ErrorKind::ConnectionRefused, "Connection refused (os error 111)");
+        let untrusted = || rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let tunnel =
+            ConnectorError::io(Layer("tunnel error: failed to create underlying connection", refused().into()).into());
+        let of_role =
+            CallError { code: Some(Box::from("AccessDenied")), ..CallError::new(ASSUME_ROLE, Class::Denied, "no") };
+        use Class::{Credentials, Rejected, Unreachable};
+        let cases = [
+            (
+                credentials(CredentialsError::not_loaded("no providers in chain provided credentials")),
+                Credentials,
+                Some(Code::NoCredentials),
+                "no credentials were found",
+            ),
+            (
+                credentials(CredentialsError::not_loaded(
+                    "profile `nope` was not defined: could not find source profile nope",
+                )),
+                Credentials,
+                Some(Code::Profile),
+                "could not find source profile nope",
+            ),
+            (
+                credentials(CredentialsError::invalid_configuration("its source_profile is not there")),
+                Credentials,
+                Some(Code::Profile),
+                "its source_profile is not there",
+            ),
+            (
+                credentials(CredentialsError::provider_timed_out(Duration::from_secs(5))),
+                Credentials,
+                Some(Code::TimedOut),
+                "no answer in time",
+            ),
+            (
+                provider(TokenError::provider_error("the SSO token has expired and cannot be refreshed")),
+                Credentials,
+                Some(Code::Sso),
+                "the SSO session has expired",
+            ),
+            (
+                provider(TokenError::provider_error("failed to load the cached SSO token")),
+                Credentials,
+                Some(Code::Sso),
+                "there is no SSO session",
+            ),
+            (
+                provider("failed to read `/home/x/.aws/sso/cache/a5.json`: No such file or directory (os error 2)"),
+                Credentials,
+                Some(Code::Sso),
+                "there is no SSO session",
+            ),
+            (
+                provider(TokenError::provider_error(name_not_found())),
+                Credentials,
+                Some(Code::NameNotFound),
+                "the address of the service was not found",
+            ),
+            (
+                provider(
+                    "Error retrieving credentials: external process exited with code exit status: 1. Stderr: the SSO token was not defined",
+                ),
+                Credentials,
+                Some(Code::CredentialProcess),
+                "the credential process exited with code exit status: 1.",
+            ),
+            (provider(assume_role(sts_error("AccessDenied"), 403)), Credentials, Some(Code::Role), ""),
+            (provider(assume_role(sts_error("ExpiredToken"), 400)), Credentials, Some(Code::ExpiredCredentials), ""),
+            (
+                provider(SdkError::<AssumeRoleError, HttpResponse>::timeout_error("late")),
+                Credentials,
+                Some(Code::TimedOut),
+                "no answer in time",
+            ),
+            (provider(of_role), Credentials, Some(Code::Role), ""),
+            (
+                SdkError::dispatch_failure(ConnectorError::other("identity resolver timed out after 5s".into(), None)),
+                Credentials,
+                Some(Code::TimedOut),
+                "no answer in time",
+            ),
+            (SdkError::timeout_error("operation timeout"), Unreachable, Some(Code::TimedOut), "no answer in time"),
+            (
+                SdkError::dispatch_failure(ConnectorError::timeout("HTTP connect timeout".into())),
+                Unreachable,
+                Some(Code::TimedOut),
+                "no answer in time",
+            ),
+            (
+                SdkError::dispatch_failure(refused()),
+                Unreachable,
+                Some(Code::NotConnected),
+                "no connection to the service (Connection refused (os error 111))",
+            ),
+            (
+                SdkError::dispatch_failure(name_not_found()),
+                Unreachable,
+                Some(Code::NameNotFound),
+                "the address of the service was not found (Name or service not known)",
+            ),
+            (
+                SdkError::dispatch_failure(io(ErrorKind::InvalidData, untrusted())),
+                Unreachable,
+                Some(Code::Certificate),
+                "the certificate of the server is not trusted (UnknownIssuer)",
+            ),
+            (
+                SdkError::dispatch_failure(io(ErrorKind::InvalidData, rustls::Error::HandshakeNotComplete)),
+                Unreachable,
+                Some(Code::NotConnected),
+                "no connection to the service",
+            ),
+            (
+                SdkError::dispatch_failure(tunnel),
+                Unreachable,
+                Some(Code::Proxy),
+                "the proxy could not be used (Connection refused (os error 111))",
+            ),
+            (
+                SdkError::dispatch_failure(ConnectorError::user("no such scheme".into())),
+                Rejected,
+                None,
+                "dispatch failure",
+            ),
+            (
+                SdkError::response_error(
+                    "unexpected end",
+                    HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::empty()),
+                ),
+                Unreachable,
+                Some(Code::BadAnswer),
+                "the answer of the service could not be read (unexpected end)",
+            ),
+            (SdkError::construction_failure("a field is missing"), Rejected, None, "failed to construct request"),
         ];
-        for (class, message, code, words) in said {
-            let error = error(class, None, &message);
-            assert_eq!(error.trouble(), code, "{message}");
-            assert!(error.said().starts_with(words), "{}", error.said());
+        for (error, class, failure, words) in cases {
+            let said = CallError::from_sdk(GET_CALLER_IDENTITY, error);
+            assert_eq!((said.class, said.failure), (class, failure), "{}", said.message);
+            assert!(said.said().starts_with(words), "{}", said.said());
+            assert!(said.source().is_some(), "{} has lost its cause", said.message);
         }
+    }
+
+    #[test]
+    fn words_of_a_failure_do_not_change_its_kind() {
+        let refused = || {
+            std::io::Error::new(ErrorKind::ConnectionRefused, "no credential, no identity: the certificate timed out")
+        };
+        let error =
+            SdkError::<GetCallerIdentityError, HttpResponse>::dispatch_failure(ConnectorError::io(refused().into()));
+        let said = CallError::from_sdk(GET_CALLER_IDENTITY, error);
+        assert_eq!((said.class, said.trouble()), (Class::Unreachable, Code::NotConnected));
     }
 
     #[test]

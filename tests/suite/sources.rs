@@ -56,7 +56,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("policy", &["diagnostic", "document", "resource"]),
     ("kind", &["change", "diagnostic", "document", "policy", "resource"]),
     ("manifest", &["diagnostic", "document", "files", "kind", "policy", "resource"]),
-    ("provider", &["kind", "resource"]),
+    ("provider", &["code", "kind", "resource"]),
     ("reconcile", &["provider", "kind", "resource", "change", "code"]),
     // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
     ("access", &["diagnostic", "files", "kind", "policy", "provider", "resource", "serving"]),
@@ -65,7 +65,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("iam", &["kind", "manifest", "resource"]),
     ("local", &["files", "serving"]),
     ("explain", &["code", "policy"]),
-    ("error", &["code", "diagnostic", "explain", "planfile", "reconcile", "resource"]),
+    ("error", &["code", "diagnostic", "explain", "planfile", "provider", "reconcile", "resource"]),
     ("cli", &["access", "change", "kind", "manifest", "resource"]),
     (
         "report",
@@ -280,6 +280,8 @@ fn each_library_has_its_place() {
         ("dynoxide", &["local"]),
         ("clap", &["cli", "command"]),
         ("hyper", &["access", "local", "serving"]),
+        // Failed TLS connections are told by its error type.
+        ("rustls", &["provider", "resource"]),
         ("rustix", &["command", "files", "local"]),
         ("getrandom", &["access", "command"]),
         ("println!", &[]),

@@ -53,7 +53,7 @@ pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exi
     if user.user_id.is_empty() {
         let message =
             format!("AWS STS names no unique ID for {}, which a break-glass event is recorded under", user.arn);
-        return Err(Error::usage(message, "use the credentials of an IAM user, or of a role"));
+        return Err(Error::NoUser(message));
     }
     let now = now();
     let event = Event {

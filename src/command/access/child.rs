@@ -21,11 +21,11 @@ pub(super) fn command(words: &[OsString]) -> Command {
     command
 }
 
-pub(super) fn not_started(words: &[OsString], error: &std::io::Error) -> Error {
+pub(super) fn not_started(words: &[OsString], error: std::io::Error) -> Error {
     let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let missing = error.kind() == std::io::ErrorKind::NotFound;
     let why = if missing { String::from("there is no such command") } else { error.to_string() };
-    Error::NotStarted { message: format!("{program}: {why}"), missing }
+    Error::NotStarted { message: format!("{program}: {why}"), source: Some(error) }
 }
 
 /// What the command must not inherit: it names other credentials, belongs to other credentials, or says where they are sent.
@@ -125,7 +125,7 @@ pub(super) async fn supervise(
 ) -> Result<Exit, Error> {
     // Listened for before there is a command: one that comes in between waits for it, and does not end this process.
     let signals = Signals::listen();
-    let failed = |error: std::io::Error| not_started(words, &error);
+    let failed = |error: std::io::Error| not_started(words, error);
     let mut watcher = Watcher::start().map_err(failed)?;
     let mut child = tokio::process::Command::from(command).spawn().map_err(failed)?;
     if let Err(error) = watcher.watch(child.id().unwrap_or_default()) {
@@ -140,7 +140,7 @@ pub(super) async fn supervise(
     };
     forwards.iter().for_each(JoinHandle::abort);
     watcher.end();
-    ended.map(|status| Exit::Command(code(status))).map_err(|error| not_started(words, &error))
+    ended.map(|status| Exit::Command(code(status))).map_err(failed)
 }
 
 /// Returns the exit code, as shells have it for a command that a signal ended.

@@ -14,6 +14,7 @@ use crate::access::locks::LockTable;
 use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
+use crate::code::Code;
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
@@ -40,7 +41,7 @@ impl Asked {
         let dumps = Dumps::off()?;
         let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
         let site = Site::new(context).await?;
-        site.gateway.check_asking().await.map_err(|none| without(&none))?;
+        site.gateway.check_asking().await.map_err(without)?;
         let parameter = site.parameter(&args.profile);
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
@@ -150,7 +151,7 @@ impl Asked {
 
     /// Returns the region for the command: the AWS profile's own, or else where the policy is.
     pub(super) async fn child_region(&self, origin: &Origin) -> Result<String, Error> {
-        let region = self.site.gateway.region(origin).await.map_err(|none| without(&none))?;
+        let region = self.site.gateway.region(origin).await.map_err(without)?;
         Ok(region.unwrap_or_else(|| self.site.region().to_owned()))
     }
 
@@ -162,7 +163,7 @@ impl Asked {
             on_the_command_line,
             in_the_manifest: self.site.profile_from_manifest,
         };
-        let origin = self.site.gateway.origin(&self.profile, &named).await.map_err(|none| without(&none))?;
+        let origin = self.site.gateway.origin(&self.profile, &named).await.map_err(without)?;
         if let Origin::Profile(name) = &origin
             && args.credentials_profile.is_none()
             && *name != self.profile
@@ -181,25 +182,30 @@ pub(super) fn unlogged((path, error): Unwritten) -> Error {
         path: path.display().to_string(),
         what: format!("the decision cannot be logged: {error}"),
         hint: Some(String::from("choose another --log-file; what cannot be logged is not done")),
+        source: Some(error),
     }
 }
 
 /// Says why there are no credentials, and what would help.
-pub(super) fn without(none: &NoCredentials) -> Error {
-    let hint = match none {
+pub(super) fn without(none: NoCredentials) -> Error {
+    let hint = match &none {
         NoCredentials::NoProfile(_) => {
             String::from("add it, or name the AWS profile whose credentials are meant with --credentials-profile NAME")
         }
         NoCredentials::Circle(_) => String::from("name the one that asks with --aws-profile NAME"),
-        NoCredentials::Files(_) => String::from("put ~/.aws/config and ~/.aws/credentials in order"),
+        NoCredentials::Files { .. } => String::from("put ~/.aws/config and ~/.aws/credentials in order"),
         NoCredentials::Mfa { .. } => String::from(
             "give it with --mfa-code CODE; a server's session ends with the credentials that one code gives",
         ),
-        NoCredentials::Profile { profile, .. } => {
-            format!("put it in order in ~/.aws/config; renew a session with: aws sso login --profile {profile}")
-        }
+        NoCredentials::Profile { .. } => String::from("put it in order in ~/.aws/config"),
+        NoCredentials::Provider { profile, source } => match source.code {
+            Code::Sso | Code::ExpiredCredentials => {
+                format!("renew the session with: aws sso login --profile {profile}")
+            }
+            code => crate::explain::hint(code).unwrap_or("put it in order in ~/.aws/config").to_owned(),
+        },
         NoCredentials::Own(_) => String::from("give credentials, or name an AWS profile with --credentials-profile"),
-        NoCredentials::Role { error, .. } if error.class == Class::Denied => String::from(
+        NoCredentials::Role { source, .. } if source.class == Class::Denied => String::from(
             "the caller's permissions and the role's trust policy have to allow sts:AssumeRole and \
              sts:SetSourceIdentity; a source identity that is set already cannot be changed",
         ),
@@ -211,7 +217,7 @@ pub(super) fn without(none: &NoCredentials) -> Error {
         ),
         NoCredentials::Ended => String::from("ask for access again"),
     };
-    Error::usage(none.to_string(), hint)
+    Error::NoCredentials { hint, source: Box::new(none) }
 }
 
 /// Returns the code that the origin's role wants, if it wants one: the flag's, or what is typed.
@@ -221,7 +227,7 @@ pub(super) async fn mfa_code(
     asked: &Asked,
     origin: &Origin,
 ) -> Result<Option<Secret>, Error> {
-    let device = asked.site.gateway.mfa_device(origin).await.map_err(|none| without(&none))?;
+    let device = asked.site.gateway.mfa_device(origin).await.map_err(without)?;
     let Some(device) = device.filter(|_| args.mfa_code.is_none() && context.terminal.can_ask()) else {
         return Ok(args.mfa_code.clone());
     };
@@ -269,7 +275,7 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
         stamp.mfa_code = mfa_code(context, args, &asked, &origin).await?;
         // It may have taken a while to type the code.
         stamp.now = now().as_second();
-        asked.site.gateway.credentials(&origin, &stamp).await.map_err(|none| without(&none))
+        asked.site.gateway.credentials(&origin, &stamp).await.map_err(without)
     };
     let issued = match issued.await {
         Ok(issued) => issued,
@@ -324,5 +330,5 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
     context.sum_up();
     asked.dumps.restore();
     // The command takes this process's place: its signals, its terminal and its exit code are its own.
-    Err(not_started(&args.command, &command.exec()))
+    Err(not_started(&args.command, command.exec()))
 }

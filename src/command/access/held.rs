@@ -42,13 +42,13 @@ impl Dumps {
 }
 
 fn failed(error: rustix::io::Errno) -> Error {
-    Error::usage(format!("core dumps cannot be turned off: {error}"), "a dump would hold the credentials")
+    Error::system("core dumps cannot be turned off", Some("a dump would hold the credentials"), error)
 }
 
 /// Returns a command that dies with this process.
 pub(super) fn bound_to_server(words: &[OsString], dumps: &Dumps) -> Result<Command, Error> {
     let program = std::env::current_exe();
-    let program = program.map_err(|error| Error::usage(format!("sentinel cannot run itself: {error}"), ""))?;
+    let program = program.map_err(|error| Error::system("sentinel cannot run itself", None, error))?;
     let limit = dumps.0.current.map_or_else(|| String::from("unlimited"), |limit| limit.to_string());
     let mut command = Command::new(program);
     command.arg(RUN).arg(std::process::id().to_string()).arg(limit).args(words);
@@ -76,15 +76,16 @@ fn run(words: &[OsString]) -> Result<Exit, Error> {
     };
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|error| Error::usage(format!("the command cannot be bound to its credential server: {error}"), ""))?;
+        .map_err(|error| Error::system("the command cannot be bound to its credential server", None, error))?;
     // The server may have ended before it was bound to.
     let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
     if parent.and_then(|pid| u32::try_from(pid).ok()) != Some(server) {
-        return Err(Error::usage("the credential server has ended; the command was not started", ""));
+        let message = String::from("the credential server has ended; the command was not started");
+        return Err(Error::NotStarted { message, source: None });
     }
     let maximum = getrlimit(Resource::Core).maximum;
     let _ = setrlimit(Resource::Core, Rlimit { current: number(Some(limit)), maximum });
-    Err(not_started(words, &command(words).exec()))
+    Err(not_started(words, command(words).exec()))
 }
 
 /// A process that ends a command whose server is gone, where the system does not: it waits for the end of its input, which

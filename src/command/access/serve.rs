@@ -194,11 +194,11 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
         // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
         (stamp.mfa_code, stamp.duration) = (code, None);
         let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
-        *serving.last.lock().await = Some((source_identity, taken.map_err(|none| without(&none))?));
+        *serving.last.lock().await = Some((source_identity, taken.map_err(without)?));
     }
     let server = Server::bind(random(access::token())?).await;
     let server = server.map_err(|error| {
-        Error::usage(format!("the credential server cannot listen on 127.0.0.1: {error}"), "is loopback up?")
+        Error::system("the credential server cannot listen on 127.0.0.1", Some("is loopback up?"), error)
     })?;
     let mut command = bound_to_server(&args.command, &serving.asked.dumps)?;
     let region = serving.asked.child_region(&serving.origin).await?;

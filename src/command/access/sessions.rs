@@ -64,7 +64,7 @@ pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Resul
         Revoked::Unseen => {
             let message = format!("there is no session {} in the table {} ({})", args.id, table.name, table.source);
             let hint = "the revocation is recorded all the same, and holds if the session's record comes back";
-            return Err(Error::usage(message, hint));
+            return Err(Error::NoRecord { message, hint: hint.to_owned() });
         }
         Revoked::Ended(session) => {
             let message = format!("session {} is ended already", session.id);

@@ -38,8 +38,7 @@ pub(super) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit
     };
     let cache = cache_file(context);
     let asked = tokio::time::timeout(PATIENCE, context.reading(ask(context))).await;
-    let asked = asked
-        .unwrap_or_else(|_| Err(Error::usage(format!("AWS did not answer within {} seconds", PATIENCE.as_secs()), "")));
+    let asked = asked.unwrap_or(Err(Error::TimedOut(PATIENCE)));
     let (known, fresh) = match asked {
         Ok(known) => {
             if let Some(cache) = &cache {

@@ -23,23 +23,16 @@ pub(super) fn check(manifest: &Path) -> Result<(), Error> {
     let looks: [(&Path, rustix::io::Result<Stat>); 3] =
         [(manifest, lstat(manifest)), (manifest, stat(manifest)), (&folder, stat(&folder))];
     for (path, found) in looks {
-        let found = found.map_err(|error| Error::File {
-            path: path.display().to_string(),
-            what: std::io::Error::from(error).to_string(),
-            hint: None,
-        })?;
+        let found = found.map_err(|error| Error::io(path, error.into()))?;
         let owner = found.st_uid;
         if ![Some(0), Some(user), caller].contains(&Some(owner))
             && !trusted(&folder, std::env::var_os(TRUSTED).as_deref())
         {
-            return Err(Error::File {
-                path: path.display().to_string(),
-                what: format!("this belongs to another user ({owner}), who would choose the account and the tables"),
-                hint: Some(format!(
-                    "if you trust it, set {TRUSTED}={}; otherwise run sentinel in a folder of your own",
-                    folder.display()
-                )),
-            });
+            let what = format!("this belongs to another user ({owner}), who would choose the account and the tables");
+            return Err(Error::file(path, what).with_hint(format!(
+                "if you trust it, set {TRUSTED}={}; otherwise run sentinel in a folder of your own",
+                folder.display()
+            )));
         }
     }
     Ok(())

@@ -52,9 +52,7 @@ impl Users {
         let mut users = local::Users::default();
         for (name, documents) in self.0.iter() {
             let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
-            users.add(name, &documents).map_err(|error| {
-                Error::usage(format!("[local.users] of the manifest: {error}"), "correct the policy document")
-            })?;
+            users.add(name, &documents).map_err(Error::LocalUsers)?;
         }
         Ok(local.with_users(users))
     }

@@ -125,3 +125,76 @@ fn what_aws_says_of_a_resource_stands_in_its_line() {
     );
     assert!(run.stdout.contains("E201: ask for the permission that is named"), "{}", run.stdout);
 }
+
+/// Runs `exec` with AWS profiles that give no credentials, and with nothing in the environment that does.
+fn exec(world: &World, args: &[&str]) -> crate::world::Run {
+    let mut command = world.command(&[&["exec"], args, &["--", "env"]].concat());
+    command.env("AWS_ENDPOINT_URL", world.url()).env("AWS_REGION", "us-east-1");
+    finish(command.spawn().unwrap())
+}
+
+#[test]
+fn each_reason_for_no_credentials_has_its_own_code() {
+    let world = World::new();
+    world.write(
+        ".aws/config",
+        "[profile sso]\nsso_session = corp\nsso_account_id = 123456789012\nsso_role_name = Admin\nregion = us-east-1\n\
+         [sso-session corp]\nsso_region = us-east-1\nsso_start_url = https://corp.example/start\nsso_registration_scopes = sso:account:access\n\
+         [profile failing]\ncredential_process = /bin/false\n\
+         [profile broken]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = nowhere\n\
+         [profile circle]\ncredential_process = sentinel credentials --profile dev\n\
+         [profile mfa]\nrole_arn = arn:aws:iam::123456789012:role/x\nsource_profile = keys\nmfa_serial = arn:aws:iam::123456789012:mfa/alice\n\
+         [profile keys]\naws_access_key_id = test\naws_secret_access_key = test\n",
+    );
+    world.run(&["init", "bootstrap", "--profile", "dev", "--write-manifest", "sentinel.toml"]).expect(0);
+    world.write(
+        "allow.yaml",
+        "version: \"1\"\nrules:\n  - name: all\n    effect: allow\n    conditions:\n      profiles: [dev]\n",
+    );
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"allow.yaml\"\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    let of = |profile: &'static str| ["--profile", "dev", "--credentials-profile", profile];
+    let cases = [
+        (of("none"), "E103"),
+        (of("broken"), "E103"),
+        (of("sso"), "E102"),
+        (of("failing"), "E104"),
+        (of("mfa"), "E111"),
+        (["--profile", "dev", "--aws-profile", "circle"], "E109"),
+        (["--profile", "dev", "--aws-profile", "none"], "E103"),
+    ];
+    for (args, code) in cases {
+        let said = exec(&world, &args).expect(1).stderr;
+        assert!(said.contains(&format!("error[{code}]: ")), "{args:?}: {said}");
+    }
+    world.write(".aws/config", "[profile x\n");
+    let said = exec(&world, &of("x")).expect(1).stderr;
+    assert!(said.contains("error[E110]: the shared AWS files cannot be read"), "{said}");
+}
+
+#[test]
+fn what_is_not_there_is_no_invalid_argument() {
+    let world = World::new();
+    let code = |args: &[&str]| world.run(&[args, &["--json"]].concat()).expect(1).json()["error"]["code"].take();
+    assert_eq!(code(&["check", "0123456789abcdef"]), "E207");
+    assert_eq!(code(&["import", "--out", "new", "--table", "none"]), "E207");
+    assert_eq!(code(&["import", "--out", "new", "--resource", "topics=none"]), "E207");
+    world.run(&["init", "approvals", "--yes"]).expect(0);
+    assert_eq!(code(&["check", "0123456789abcdef"]), "E503");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let serve = world.command(&["local", "serve", "--port", &port]).spawn().unwrap();
+    let said = finish(serve).expect(1).stderr;
+    assert!(said.contains("error[E006]: the embedded AWS: cannot listen on"), "{said}");
+}
+
+#[test]
+fn the_json_of_an_error_has_what_it_comes_from() {
+    let world = World::new();
+    let error = world.run(&["plan", "--json"]).expect(1).json()["error"].take();
+    assert_eq!(error["code"], "E002");
+    assert_eq!(error["causes"], serde_json::json!(["No such file or directory (os error 2)"]));
+    assert!(error["help"].as_str().unwrap().starts_with("name one with -f FILE"), "{error:#}");
+    let verbose = world.run(&["plan", "-v"]).expect(1).stderr;
+    assert!(verbose.contains("caused by: No such file or directory"), "{verbose}");
+}
