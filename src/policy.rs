@@ -65,7 +65,7 @@ pub struct Rule {
 }
 
 /// What a rule that matches says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Effect {
@@ -87,15 +87,26 @@ impl Effect {
 }
 
 /// How credentials are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Mode {
-    /// By a process, from a credential server.
-    Server,
     /// By `sentinel exec`.
     Cli,
     /// By an SDK, through `credential_process`.
     CredentialProcess,
+    /// By a process, from a credential server.
+    Server,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
+    /// Returns its name in a policy.
+    pub const fn word(self) -> &'static str {
+        self.into_str()
+    }
 }
 
 /// What must hold for a rule to match; an empty list matches anything.

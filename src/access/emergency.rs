@@ -60,8 +60,7 @@ pub(super) enum Emergency {
 /// Returns the rule by which a user could use a break-glass event now, in one of the modes.
 fn rule_of<'p>(policy: &'p Policy, user: &User, profile: &str, at: Timestamp) -> Option<&'p Rule> {
     let ask = Ask { user: &user.name, principal: &user.arn, profile, mode: Mode::Cli, at };
-    let modes = [Mode::Cli, Mode::Server, Mode::CredentialProcess];
-    let decided = modes.into_iter().filter_map(|mode| evaluate(policy, &Ask { mode, ..ask }));
+    let decided = Mode::ALL.iter().filter_map(|&mode| evaluate(policy, &Ask { mode, ..ask }));
     decided.into_iter().find(|rule| takes_breakglass(rule))
 }
 

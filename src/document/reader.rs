@@ -1,6 +1,8 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use strum::VariantArray;
+
 use super::{Node, Value};
 use crate::diagnostic::{Fault, Faults, Source};
 
@@ -114,6 +116,12 @@ impl<'a> Reader<'a> {
         );
         self.fault(node.span.clone(), format!("`{what}` cannot be \"{text}\""), "not one of the choices", help);
         None
+    }
+
+    /// Reads one of the variants of a type, by its name.
+    pub fn variant<T: VariantArray + Copy + Into<&'static str>>(&mut self, node: &Node, what: &str) -> Option<T> {
+        let choices: Vec<(&str, T)> = T::VARIANTS.iter().map(|one| ((*one).into(), *one)).collect();
+        self.choice(node, what, &choices)
     }
 
     /// Checks a string with a rule that answers what is wrong with it, and passes it on when nothing is.

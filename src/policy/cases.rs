@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::{Timestamp, Zoned};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use strum::VariantArray;
 
-use super::parse::{EFFECTS, MODES};
 use super::{Ask, Effect, Mode, Policy, Principal, evaluate};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Fields, Node, Reader, check_identifier, check_label};
@@ -63,7 +63,7 @@ impl Serialize for Expected {
 impl<'de> Deserialize<'de> for Expected {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        let mut all = EFFECTS.iter().map(|(_, effect)| Self::Effect(*effect)).chain([Self::NoMatch]);
+        let mut all = Effect::VARIANTS.iter().map(|effect| Self::Effect(*effect)).chain([Self::NoMatch]);
         let found = all.find(|one| one.word() == word);
         found.ok_or_else(|| de::Error::custom(format!("{word:?} is nothing that a policy says")))
     }
@@ -105,7 +105,7 @@ fn read_common(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Defaults {
     let user = fields.get("user").and_then(|entry| reader.checked(&entry.node, "user", check_identifier));
     let principal = fields.get("principal").and_then(|entry| reader.checked(&entry.node, "principal", whole_arn));
     let profile = fields.get("profile").and_then(|entry| reader.checked(&entry.node, "profile", check_identifier));
-    let mode = fields.get("mode").and_then(|entry| reader.choice(&entry.node, "mode", MODES));
+    let mode = fields.get("mode").and_then(|entry| reader.variant(&entry.node, "mode"));
     let at = fields.get("at").and_then(|entry| reader.checked(&entry.node, "at", |text| moment(text).map(drop)));
     Defaults { user, principal, profile, mode, at: at.and_then(|text| moment(&text).ok()) }
 }
@@ -122,7 +122,7 @@ fn read_case(
     let name = fields.get("name").and_then(|entry| reader.checked(&entry.node, "name", check_label));
     let rule = fields.get("rule").and_then(|entry| reader.checked(&entry.node, "rule", check_label));
     let mut words: Vec<(&str, Expected)> =
-        EFFECTS.iter().map(|(word, effect)| (*word, Expected::Effect(*effect))).collect();
+        Effect::VARIANTS.iter().map(|effect| (effect.word(), Expected::Effect(*effect))).collect();
     words.push((Expected::NoMatch.word(), Expected::NoMatch));
     let list: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
     let expect = fields

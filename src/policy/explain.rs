@@ -75,7 +75,7 @@ const fn rank(effect: Effect) -> u8 {
 fn modes(rule: &Rule, asked: Mode) -> Vec<Mode> {
     let served = matches!(rule.effect, Effect::RequireServer | Effect::RequireServerSession);
     let mut modes = vec![asked];
-    modes.extend([Mode::Server, Mode::Cli, Mode::CredentialProcess].into_iter().filter(|mode| *mode != asked));
+    modes.extend(Mode::ALL.iter().copied().filter(|mode| *mode != asked));
     let listed = &rule.conditions.modes;
     modes.retain(|mode| (listed.is_empty() || listed.contains(mode)) && (!served || *mode == Mode::Server));
     modes

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{MODES, Piece, Zones, askers, pieces, speaks_of, zone};
-use super::{Effect, Policy, Rule, parse_located};
+use super::week::{Piece, Zones, askers, pieces, speaks_of, zone};
+use super::{Effect, Mode, Policy, Rule, parse_located};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, closest};
 use crate::resource::role;
@@ -192,7 +192,7 @@ fn is_unreachable(policy: &Policy, place: usize) -> bool {
     let profiles: Vec<Option<&str>> = names.iter().map(|name| Some(*name)).chain([None]).collect();
     for asker in &askers {
         for profile in &profiles {
-            for mode in MODES {
+            for mode in Mode::ALL.iter().copied() {
                 if !speaks_of(rule, *asker, *profile, mode) {
                     continue;
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{Asker, DAY, MODES, Piece, Zones, askers, day_name, overlapping, pieces, speaks_of, zone};
+use super::week::{Asker, DAY, Piece, Zones, askers, day_name, overlapping, pieces, speaks_of, zone};
 use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
 /// One thing that a change means.
@@ -103,7 +103,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     let askers = askers(sides.into_iter().flatten());
     let by_mode =
         sides.into_iter().flatten().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
-    let modes = if by_mode { &MODES[..] } else { &MODES[..1] };
+    let modes = if by_mode { Mode::ALL } else { &Mode::ALL[..1] };
     let [was, is] = sides.map(|side| side.map(|policy| &policy.rules));
     // Whoever fits two patterns is in no class, and may be told something else than those who fit one.
     let overlap = was != is && overlapping(sides.into_iter().flatten());
@@ -126,7 +126,7 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
     let mut meanings = Vec::new();
     for ((change, by), who) in &groups {
         let by: &[usize] = if by.len() == modes.len() { &[] } else { by };
-        let by: Vec<&str> = by.iter().map(|place| mode_word(modes[*place])).collect();
+        let by: Vec<&str> = by.iter().map(|place| modes[*place].word()).collect();
         let subject = Subject { who, all: &askers };
         say(&mut meanings, profile, &subject, change, &by);
     }
@@ -205,14 +205,6 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
         Some(Meaning { direction, words })
     });
     changes.collect()
-}
-
-const fn mode_word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Cli => "cli",
-        Mode::CredentialProcess => "credential_process",
-        Mode::Server => "server",
-    }
 }
 
 /// Returns what a policy says to an asker in turn: each rule's window and what it says, up to the one that always holds.

@@ -6,22 +6,14 @@ use std::sync::Arc;
 
 use jiff::civil::{Time, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use strum::VariantArray;
 
 use super::lint::Lint;
-use super::{Bound, BreakglassLimits, Conditions, Effect, Hours, Mode, Policy, Principal, RolePattern, Rule, Window};
+use super::{Bound, BreakglassLimits, Conditions, Effect, Hours, Policy, Principal, RolePattern, Rule, Window};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Fields, Node, Reader, Value, check_identifier, check_label};
 use crate::resource::Invalid;
 
-pub(super) const EFFECTS: &[(&str, Effect)] = &[
-    ("allow", Effect::Allow),
-    ("deny", Effect::Deny),
-    ("require_approval", Effect::RequireApproval),
-    ("require_server", Effect::RequireServer),
-    ("require_server_session", Effect::RequireServerSession),
-];
-pub(super) const MODES: &[(&str, Mode)] =
-    &[("server", Mode::Server), ("cli", Mode::Cli), ("credential_process", Mode::CredentialProcess)];
 const DAYS: &[(&str, Weekday)] = &[
     ("monday", Weekday::Monday),
     ("tuesday", Weekday::Tuesday),
@@ -109,10 +101,10 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
                 reader.fault(entry.node.span.clone(), message, label, "give each rule a name of its own");
             }
         }
-        let words: Vec<&str> = EFFECTS.iter().map(|(word, _)| *word).collect();
+        let words: Vec<&str> = Effect::VARIANTS.iter().map(|effect| effect.word()).collect();
         let effect = fields
             .required(reader, "effect", &format!("add effect: one of {}", words.join(", ")))
-            .and_then(|entry| reader.choice(&entry.node, "effect", EFFECTS));
+            .and_then(|entry| reader.variant(&entry.node, "effect"));
         let conditions = fields.get("conditions").map(|entry| read_conditions(reader, &entry.node));
         let reason = fields.get("reason").and_then(|entry| reader.string(&entry.node, "reason"));
         let mut session_table = None;
@@ -185,7 +177,7 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
     let principals = principals.unwrap_or_default().iter().filter_map(|text| Principal::new(text).ok()).collect();
     let modes = fields
         .get("mode")
-        .map(|entry| each(reader, &entry.node, "mode", |reader, item| reader.choice(item, "mode", MODES)))
+        .map(|entry| each(reader, &entry.node, "mode", |reader, item| reader.variant(item, "mode")))
         .unwrap_or_default();
     let time = fields.get("time").map(|entry| read_time(reader, &entry.node));
     fields.finish(reader);

@@ -12,8 +12,6 @@ use jiff::tz::TimeZone;
 use super::evaluate::covers;
 use super::{Mode, Policy, Principal, Rule, Window};
 
-/// The modes, in the order of the manifest's documentation.
-pub(super) const MODES: [Mode; 3] = [Mode::Cli, Mode::CredentialProcess, Mode::Server];
 const WEEK: [Weekday; 7] = [
     Weekday::Monday,
     Weekday::Tuesday,

@@ -30,8 +30,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         section.note(&["profiles", name, "policy"], &entry.node.span);
         section.reader.string(&entry.node, "policy")
     });
-    const TIERS: &[(&str, Tier)] = &[("standard", Tier::Standard), ("advanced", Tier::Advanced)];
-    let tier = fields.get("tier").and_then(|entry| section.reader.choice(&entry.node, "tier", TIERS));
+    let tier = fields.get("tier").and_then(|entry| section.reader.variant(&entry.node, "tier"));
     let tags = section.tags(&mut fields);
     fields.finish(section.reader);
     Some(ProfileSection { policy, tier, tags })

@@ -67,8 +67,9 @@ impl ParameterType {
 }
 
 /// A parameter's tier, which sets how much it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Tier {
     Standard,
     Advanced,
@@ -85,10 +86,7 @@ impl Tier {
 
     /// Returns the word for it in the manifest.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Advanced => "advanced",
-        }
+        self.into_str()
     }
 }
 

@@ -66,8 +66,6 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let custom = Builtin::from_key(key).is_none();
     const MODES: &[(&str, BillingMode)] =
         &[("PAY_PER_REQUEST", BillingMode::PayPerRequest), ("PROVISIONED", BillingMode::Provisioned)];
-    const CLASSES: &[(&str, Class)] =
-        &[("STANDARD", Class::Standard), ("STANDARD_INFREQUENT_ACCESS", Class::InfrequentAccess)];
     let mut table = TableSection {
         name: fields.get("name").and_then(|entry| {
             section.note(&["tables", key, "name"], &entry.node.span);
@@ -95,7 +93,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
             .and_then(|entry| section.reader.boolean(&entry.node, "deletion_protection")),
         table_class: fields
             .get("table_class")
-            .and_then(|entry| section.reader.choice(&entry.node, "table_class", CLASSES)),
+            .and_then(|entry| section.reader.variant(&entry.node, "table_class")),
         tags: section.tags(&mut fields),
         indexes: None,
     };
@@ -143,8 +141,6 @@ fn read_attribute(reader: &mut Reader<'_>, fields: &mut Fields<'_>, what: &'stat
 }
 
 fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribute> {
-    const TYPES: &[(&str, AttributeType)] =
-        &[("S", AttributeType::S), ("N", AttributeType::N), ("B", AttributeType::B)];
     if !matches!(node.value, Value::Map(_)) {
         let message = format!("`{what}` must be a name and a type, not {}", node.value.kind());
         reader.fault(node.span.clone(), message, "expected a table", "write { name = \"id\", type = \"S\" }");
@@ -154,7 +150,7 @@ fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribu
     let help = "write { name = \"id\", type = \"S\" }, with S for a string, N for a number, B for bytes";
     let name =
         fields.required(reader, "name", help).and_then(|entry| reader.checked(&entry.node, "name", check_attribute));
-    let kind = fields.required(reader, "type", help).and_then(|entry| reader.choice(&entry.node, "type", TYPES));
+    let kind = fields.required(reader, "type", help).and_then(|entry| reader.variant(&entry.node, "type"));
     fields.finish(reader);
     Some(Attribute { name: name?, kind: kind? })
 }

@@ -87,7 +87,7 @@ pub struct Attribute {
 }
 
 /// A key attribute's type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 pub enum AttributeType {
     S,
     N,
@@ -181,20 +181,20 @@ pub struct Capacity {
 }
 
 /// What storage costs against what requests cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(const_into_str)]
 pub enum Class {
+    #[strum(serialize = "STANDARD")]
     Standard,
+    #[strum(serialize = "STANDARD_INFREQUENT_ACCESS")]
     InfrequentAccess,
 }
 
 impl Class {
     /// Returns AWS's word for it.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "STANDARD",
-            Self::InfrequentAccess => "STANDARD_INFREQUENT_ACCESS",
-        }
+        self.into_str()
     }
 }
 

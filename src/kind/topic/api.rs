@@ -203,8 +203,7 @@ fn add_attributes(found: &mut Subscription, attributes: &Attributes) {
     let get = |name: &str| attributes.get(name).map(String::as_str).filter(|text| !text.is_empty());
     found.filter_policy = Some(get("FilterPolicy").map_or_else(|| json!({}), json_of));
     let scope = get("FilterPolicyScope");
-    found.filter_policy_scope =
-        FilterScope::ALL.into_iter().find(|one| scope.is_none_or(|scope| one.as_str() == scope));
+    found.filter_policy_scope = scope.map_or(Some(FilterScope::default()), |scope| scope.parse().ok());
     found.raw = Some(get("RawMessageDelivery") == Some("true"));
     found.role = Some(get("SubscriptionRoleArn").unwrap_or_default().to_owned());
 }

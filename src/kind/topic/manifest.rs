@@ -147,13 +147,12 @@ fn read_subscription(section: &mut SectionReader<'_, '_>, topic: &str, entry: &E
     let reader = &mut *section.reader;
     let help = "write protocol = \"email\", and the endpoint that goes with it";
     let protocol = fields.required(reader, "protocol", help);
-    let protocol = protocol.and_then(|entry| reader.choice(&entry.node, "protocol", Protocol::ALL));
+    let protocol: Option<Protocol> = protocol.and_then(|entry| reader.variant(&entry.node, "protocol"));
     let help = "write endpoint = \"ops@example.com\", or what goes with the protocol";
     let endpoint = fields.required(reader, "endpoint", help).and_then(|entry| match protocol {
         Some(protocol) => reader.checked(&entry.node, "endpoint", |text| protocol.check_endpoint(text)),
         None => reader.string(&entry.node, "endpoint"),
     });
-    let scopes = FilterScope::ALL.map(|scope| (scope.as_str(), scope));
     let filter = fields.get("filter_policy");
     let filter_policy = filter.and_then(|entry| read_filter(reader, &entry.node));
     let scope = fields.get("filter_policy_scope");
@@ -163,7 +162,7 @@ fn read_subscription(section: &mut SectionReader<'_, '_>, topic: &str, entry: &E
         protocol: protocol?,
         endpoint: endpoint?,
         filter_policy,
-        filter_policy_scope: scope.and_then(|entry| reader.choice(&entry.node, "filter_policy_scope", &scopes)),
+        filter_policy_scope: scope.and_then(|entry| reader.variant(&entry.node, "filter_policy_scope")),
         raw: raw.and_then(|entry| reader.boolean(&entry.node, "raw")),
         role: role.and_then(|entry| reader.checked(&entry.node, "role", check_role)),
     };

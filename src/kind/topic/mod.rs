@@ -101,8 +101,9 @@ impl Subscription {
 }
 
 /// What a filter policy is matched with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
+#[strum(const_into_str)]
 pub enum FilterScope {
     #[default]
     MessageAttributes,
@@ -110,15 +111,9 @@ pub enum FilterScope {
 }
 
 impl FilterScope {
-    /// Every scope.
-    const ALL: [Self; 2] = [Self::MessageAttributes, Self::MessageBody];
-
     /// Returns AWS's word for it.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MessageAttributes => "MessageAttributes",
-            Self::MessageBody => "MessageBody",
-        }
+        self.into_str()
     }
 }
 

@@ -5,8 +5,9 @@ use serde_json::Value;
 use crate::document::closest;
 use crate::resource::Invalid;
 
-/// How a subscription is delivered to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a subscription is delivered to. Source: Subscribe in the SNS API reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum Protocol {
     Email,
     EmailJson,
@@ -20,37 +21,14 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Every protocol with AWS's word for it. Source: Subscribe in the SNS API reference.
-    pub(super) const ALL: &[(&str, Self)] = &[
-        ("email", Self::Email),
-        ("email-json", Self::EmailJson),
-        ("http", Self::Http),
-        ("https", Self::Https),
-        ("sqs", Self::Sqs),
-        ("lambda", Self::Lambda),
-        ("sms", Self::Sms),
-        ("firehose", Self::Firehose),
-        ("application", Self::Application),
-    ];
-
     /// Returns the protocol of a word.
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == word).map(|(_, protocol)| *protocol)
+        word.parse().ok()
     }
 
     /// Returns AWS's word for it.
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::EmailJson => "email-json",
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Sqs => "sqs",
-            Self::Lambda => "lambda",
-            Self::Sms => "sms",
-            Self::Firehose => "firehose",
-            Self::Application => "application",
-        }
+        self.into_str()
     }
 
     /// Returns whether messages can be delivered as they were sent. Source: Amazon SNS Developer Guide, "Raw message
@@ -200,6 +178,8 @@ pub(super) fn without_password(endpoint: &str) -> String {
 mod tests {
     use serde_json::json;
 
+    use strum::VariantArray;
+
     use super::*;
 
     #[test]
@@ -226,7 +206,7 @@ mod tests {
             (Protocol::Application, "arn:aws:sns:us-east-1:123456789012:endpoint/GCM/app/1"),
         ];
         for (own, endpoint) in good {
-            for (_, protocol) in Protocol::ALL {
+            for protocol in Protocol::VARIANTS {
                 let fits = protocol.check_endpoint(endpoint).is_ok();
                 let same = *protocol == own
                     || matches!(
