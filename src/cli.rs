@@ -1,12 +1,14 @@
 //! The command line: types only.
 
 mod access;
+mod early;
+mod groups;
 mod init;
 mod output;
 mod policy;
 mod tools;
+mod values;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use crate::kind::{AddressPattern, KindId, policy_parameter, table};
 use crate::resource::Invalid;
 
 pub use access::*;
+pub use early::command_first;
+pub use groups::*;
 pub use init::*;
 pub use output::*;
 pub use policy::*;
@@ -47,6 +51,8 @@ Once it stands:
   sentinel exec --profile dev -- aws s3 ls
   sentinel request --profile prod --justification \"Deploy the hotfix\"
 
+Options that a command takes can come before it too: sentinel --region us-east-1 plan
+
 Exit codes:
   0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
   with --detailed-exitcode: 2 there are changes to make, 3 something could not be read
@@ -58,64 +64,9 @@ Exit codes:
 #[command(max_term_width = 100, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
-    pub global: Global,
+    pub common: CommonArgs,
     #[command(subcommand)]
     pub command: Command,
-}
-
-/// What every command takes.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Flags everywhere")]
-pub struct Global {
-    /// AWS region; wins over the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's own.
-    #[arg(long, global = true, value_name = "REGION", value_parser = region)]
-    pub region: Option<String>,
-    /// AWS credentials profile; wins over the manifest and AWS_PROFILE.
-    #[arg(long, global = true, value_name = "NAME")]
-    pub aws_profile: Option<String>,
-    /// Path under which policies stand in Parameter Store [default: /sentinel/policies].
-    #[arg(long, global = true, value_name = "PATH", value_parser = policy_root)]
-    pub policy_root: Option<String>,
-    /// Print one JSON document on stdout instead of text.
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Work on an embedded AWS kept in a folder [default: .sentinel beside the manifest]; needs no account.
-    #[arg(long, global = true, value_name = "PATH", num_args = 0..=1, require_equals = true)]
-    #[arg(default_missing_value = "", conflicts_with = "endpoint_url")]
-    pub local: Option<OsString>,
-    /// Send all AWS calls to this address, such as an emulator's.
-    #[arg(long, global = true, value_name = "URL", value_parser = url)]
-    pub endpoint_url: Option<String>,
-    /// Say more on stderr: -v each AWS call and a summary of all, -vv the SDK's own log.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-    /// Say less on stderr: no progress.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-    /// How stderr is written: for people, or a JSON object a line (nothing is asked then).
-    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
-    pub log_format: LogFormat,
-    /// Write what the run did when to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
-    #[arg(long, global = true, value_name = "FILE")]
-    pub trace_file: Option<PathBuf>,
-    /// When to use colour; NO_COLOR is honoured.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub color: Color,
-}
-
-/// How stderr is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// When to use colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Color {
-    Auto,
-    Always,
-    Never,
 }
 
 /// What to do.
@@ -153,7 +104,7 @@ pub enum Command {
     ///
     /// Every fault is shown in one go, with its line: of the manifest, its policies, and the cases kept beside these. No AWS
     /// call is made.
-    Validate(ManifestArgs),
+    Validate(ValidateArgs),
     /// Create policies and tables without a manifest, or see what is there.
     ///
     /// Each of these builds a manifest in memory and runs the same pass as apply, except that it only creates: what
@@ -183,51 +134,6 @@ pub enum Command {
     Man(ManArgs),
 }
 
-/// Which manifest.
-#[derive(Debug, Clone, Args)]
-pub struct ManifestArgs {
-    /// The manifest.
-    #[arg(short, long, value_name = "FILE", default_value = "sentinel.toml")]
-    pub file: PathBuf,
-}
-
-/// Which part of the manifest, and which of its targets.
-#[derive(Debug, Clone, Default, Args)]
-pub struct FilterArgs {
-    /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
-    pub only: Vec<AddressPattern>,
-    /// Leave out addresses that match; can be given more than once.
-    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
-    pub exclude: Vec<AddressPattern>,
-    /// Only these of the manifest's [targets].
-    #[arg(long = "target", value_name = "NAME", num_args = 1..)]
-    pub targets: Vec<String>,
-}
-
-/// How long a command may take.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TimeArgs {
-    /// End in this time: no AWS call is begun after it, and those under way get 10 s more [default: no limit].
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub timeout: Option<Duration>,
-}
-
-/// What a plan may do beside creating and repairing.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ReachArgs {
-    /// Allow what loses something: index (delete an index), subscription (delete a subscription of a topic), prune, protection (turn off deletion protection or
-    /// point-in-time recovery, give up an own encryption key).
-    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
-    pub allow_destructive: Vec<Consent>,
-    /// Delete policies under the policy root that sentinel created and the manifest does not name.
-    #[arg(long)]
-    pub prune: bool,
-    /// Put the ownership tag on what the manifest names and someone else created.
-    #[arg(long)]
-    pub adopt: bool,
-}
-
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -246,6 +152,10 @@ pub struct PlanArgs {
     pub time: TimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +179,10 @@ pub struct ApplyArgs {
     pub force: bool,
     #[command(flatten)]
     pub going: Going,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
@@ -293,6 +207,18 @@ pub struct StatusArgs {
     pub time: TimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
@@ -310,6 +236,10 @@ pub struct ImportArgs {
     pub out: PathBuf,
     #[command(flatten)]
     pub time: TimeArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
@@ -327,6 +257,10 @@ pub struct IamArgs {
     /// Also what --adopt takes.
     #[arg(long)]
     pub adopt: bool,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 /// What an IAM policy is for.
@@ -346,19 +280,6 @@ pub enum Purpose {
     Server,
     /// The policies of all four roles, by name: there is no one policy for all users.
     Runtime,
-}
-
-/// How a changing command goes about it.
-#[derive(Debug, Clone, Args)]
-pub struct Going {
-    /// Do not ask; needed where there is no terminal.
-    #[arg(short, long)]
-    pub yes: bool,
-    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
-    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
-    pub wait_timeout: Duration,
-    #[command(flatten)]
-    pub time: TimeArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -383,6 +304,8 @@ pub struct ServeArgs {
     /// Append each request and its answer's status to this file, a JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+    #[command(flatten)]
+    pub local: LocalArgs,
 }
 
 fn checked(value: &str, rule: impl FnOnce(&str) -> Result<(), Invalid>) -> Result<String, String> {

@@ -12,9 +12,11 @@ mod init;
 mod local;
 mod log;
 mod output;
+mod parse;
 mod pass;
 mod plan;
 mod policy;
+mod run;
 mod saved;
 mod status;
 mod tools;
@@ -22,14 +24,17 @@ mod trace;
 mod validate;
 mod wizard;
 
-use std::time::Duration;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use clap::Parser;
+use tokio::runtime::Builder;
 
-use crate::cli::{Cli, Color, Command, Format, InitCommand, LocalCommand, LogFormat, OutputArgs, PolicyCommand};
+use crate::cli::{CommonArgs, Format, LogFormat};
 use crate::error::{Error, Exit};
 use crate::report::{self, Terminal, json};
 use context::Context;
+use parse::Rejected;
+use run::{Options, Run, Signals};
 
 /// Reads the command line, runs the command, and tells how it ended.
 pub fn main() -> Exit {
@@ -38,140 +43,85 @@ pub fn main() -> Exit {
     }
     if let Some(result) = access::internal() {
         return result.unwrap_or_else(|error| {
-            complain(Terminal::new(Color::Auto, false, false, LogFormat::Text), "exec", &error);
+            let common = CommonArgs::default();
+            complain(Terminal::new(common.color, common.json, false, common.log_format), "exec", &error);
             error.exit()
         });
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are results; a usage error is an error like any other, and never looks like drift (2).
-            let usage = error.use_stderr();
-            let _ = error.print();
-            return if usage { Exit::Error } else { Exit::Done };
-        }
-    };
-    let output = output(&cli.command).cloned().unwrap_or_default();
-    let json = cli.global.json || output.format == Some(Format::Json);
-    let terminal = Terminal::new(cli.global.color, json, cli.global.quiet, cli.global.log_format);
-    let logging = log::begin(&cli.global, terminal);
-    let name = name(&cli.command);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = match logging.and_then(|()| depth::guard()).and_then(|()| output::writable(&output)) {
-                Ok(()) => runtime.block_on(run(cli, terminal)),
-                Err(error) => Err(error),
-            };
-            // A prompt nobody answered may still be waiting for a line: it is not waited for.
-            runtime.shutdown_background();
-            result
-        }
-        Err(error) => Err(Error::system("the program cannot start", Some("is the machine out of resources?"), error)),
-    };
-    result.unwrap_or_else(|error| {
-        complain(terminal, name, &error);
+    match parse::command_line() {
+        Ok((command, options)) => perform(run::command(&command), options),
+        Err(rejected) => reject(&rejected),
+    }
+}
+
+/// Runs a command, and reports what kept it from doing what it was asked.
+fn perform(command: &dyn Run, options: Options) -> Exit {
+    let common = &options.common;
+    let json = common.json || options.output.format == Some(Format::Json);
+    let terminal = Terminal::new(common.color, json, options.progress.quiet, common.log_format);
+    let (name, output) = (options.name.clone(), options.output.clone());
+    let ready = log::begin(common, options.service.trace_file.as_deref(), terminal);
+    tracing::debug!(version = env!("CARGO_PKG_VERSION"), "sentinel {name}");
+    let ready = ready.and_then(|()| depth::guard()).and_then(|()| output::writable(&output));
+    ready.and_then(|()| finish(command, options, terminal)).unwrap_or_else(|error| {
+        complain(terminal, &name, &error);
         // Whoever reads the comment or the page has to learn of it too.
-        output::failed(terminal, &output, name, &error);
+        output::failed(terminal, &output, &name, &error);
         error.exit()
     })
 }
 
-async fn run(cli: Cli, terminal: Terminal) -> Result<Exit, Error> {
-    let context = Context::new(cli.global, terminal);
-    let own_signals = match &cli.command {
-        Command::Local(_) => true,
-        Command::Access(command) => access::gives_way(command),
-        _ => false,
-    };
-    if !own_signals {
-        context.listen_for_interrupts();
+fn finish(command: &dyn Run, options: Options, terminal: Terminal) -> Result<Exit, Error> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime
+        .map_err(|error| Error::system("the program cannot start", Some("is the machine out of resources?"), error))?;
+    // A panic is a bug. It is reported like any other error, so that a program that reads the JSON learns of it.
+    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(command, options, terminal))));
+    // A prompt nobody answered may still be waiting for a line: it is not waited for.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|panic| Err(Error::internal(message_of(&*panic))))
+}
+
+/// Returns what a panic says.
+fn message_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
+
+async fn run(command: &dyn Run, options: Options, terminal: Terminal) -> Result<Exit, Error> {
+    let limit = options.time.timeout;
+    let context = Context::new(options, terminal);
+    match command.signals() {
+        Signals::Run => context.listen_for_interrupts(),
+        Signals::Command => {}
     }
-    if let Some(limit) = time_limit(&cli.command) {
+    if let Some(limit) = limit {
         context.deadline.begin(limit, &context.interrupt);
     }
-    let result = Box::pin(dispatch(&context, cli.command)).await;
+    let result = command.run(&context).await;
     context.sum_up();
     result
 }
 
-async fn dispatch(context: &Context, command: Command) -> Result<Exit, Error> {
-    match command {
-        Command::Plan(args) => plan::run(context, &args).await,
-        Command::Apply(args) => apply::run(context, &args).await,
-        Command::Show(args) => plan::run_show(context, &args),
-        Command::Status(args) => status::run(context, &args).await,
-        Command::Import(args) => import::run(context, &args).await,
-        Command::Iam(args) => iam::run(context, &args).await,
-        Command::Validate(args) => validate::run(context, &args),
-        Command::Init(InitCommand::Status(args)) => status::run_init(context, &args).await,
-        Command::Init(InitCommand::Wizard(args)) => wizard::run(context, &args).await,
-        Command::Init(command) => init::run(context, &command).await,
-        Command::Policy(PolicyCommand::Test(args)) => policy::test(context, &args),
-        Command::Policy(PolicyCommand::Lint(args)) => policy::lint(context, &args),
-        Command::Graph(args) => tools::graph(context, &args),
-        Command::Explain(args) => tools::explain(context, &args),
-        Command::Schema(args) => Ok(tools::schema(context, &args)),
-        Command::Completions(args) => tools::completions(context, &args),
-        Command::Man(args) => tools::man(context, &args),
-        Command::Access(command) => access::run(context, &command).await,
-        Command::Local(LocalCommand::Serve(args)) => local::serve(context, &args).await,
-    }
-}
-
-/// Returns in which formats a command is to show what it has, where it takes any.
-fn output(command: &Command) -> Option<&OutputArgs> {
-    match command {
-        Command::Plan(args) => Some(&args.output),
-        Command::Show(args) => Some(&args.output),
-        Command::Status(args) => Some(&args.output),
-        Command::Init(InitCommand::Status(args)) => Some(&args.output),
-        _ => None,
-    }
-}
-
-/// Returns how long a command may take, where that is limited.
-fn time_limit(command: &Command) -> Option<Duration> {
-    let time = match command {
-        Command::Plan(args) => &args.time,
-        Command::Apply(args) => &args.going.time,
-        Command::Status(args) => &args.time,
-        Command::Import(args) => &args.time,
-        Command::Init(InitCommand::Approvals(args) | InitCommand::Breakglass(args) | InitCommand::Sessions(args)) => {
-            &args.init.going.time
-        }
-        Command::Init(InitCommand::Bootstrap(args)) => &args.init.going.time,
-        Command::Init(InitCommand::Status(args)) => &args.time,
-        _ => return None,
+/// Reports a command line that is not valid, or shows the help or version that it asks for.
+fn reject(rejected: &Rejected) -> Exit {
+    let Some(error) = rejected.usage() else {
+        let _ = rejected.error.print();
+        return Exit::Done;
     };
-    time.timeout
-}
-
-fn name(command: &Command) -> &'static str {
-    match command {
-        Command::Plan(_) => "plan",
-        Command::Apply(_) => "apply",
-        Command::Show(_) => "show",
-        Command::Status(_) => "status",
-        Command::Import(_) => "import",
-        Command::Iam(_) => "iam",
-        Command::Validate(_) => "validate",
-        Command::Init(InitCommand::Approvals(_)) => "init approvals",
-        Command::Init(InitCommand::Breakglass(_)) => "init breakglass",
-        Command::Init(InitCommand::Sessions(_)) => "init sessions",
-        Command::Init(InitCommand::Bootstrap(_)) => "init bootstrap",
-        Command::Init(InitCommand::Status(_)) => "init status",
-        Command::Init(InitCommand::Wizard(_)) => "init wizard",
-        Command::Policy(PolicyCommand::Test(_)) => "policy test",
-        Command::Policy(PolicyCommand::Lint(_)) => "policy lint",
-        Command::Graph(_) => "graph",
-        Command::Explain(_) => "explain",
-        Command::Schema(_) => "schema",
-        Command::Completions(_) => "completions",
-        Command::Man(_) => "man",
-        Command::Access(command) => access::name(command),
-        Command::Local(LocalCommand::Serve(_)) => "local serve",
+    let wanted = &rejected.wanted;
+    let terminal = Terminal::new(wanted.color, wanted.json, false, wanted.log_format);
+    if wanted.log_format == LogFormat::Json {
+        let common = CommonArgs { log_format: wanted.log_format, ..CommonArgs::default() };
+        // Without a trace file nothing can fail.
+        let _ = log::begin(&common, None, terminal);
+        terminal.note(&report::text::error(&error));
+    } else {
+        // clap's own words show the usage too.
+        let _ = rejected.error.print();
     }
+    document(terminal, &wanted.command, &error);
+    error.exit()
 }
 
 /// Says what went wrong: for people on stderr, and with `--json` for programs on stdout.
@@ -183,7 +133,12 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     for cause in error.causes() {
         tracing::debug!("caused by: {cause}");
     }
-    // An error's document is made of texts only.
+    document(terminal, command, error);
+}
+
+/// Prints the JSON document of an error, where JSON is wanted.
+fn document(terminal: Terminal, command: &str, error: &Error) {
+    // It is made of texts only.
     if terminal.json() {
         let _ = terminal.either(String::new, || json::error(command, error));
     }

@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{duration, profile_name, table_name};
+use super::values::{lasting, mfa_code, subject, text_of, words};
+use super::{AwsArgs, RootArgs, profile_name, table_name};
 use crate::access::{breakglass, requests, sessions};
-use crate::resource::caller::name_of;
-use crate::resource::role::is_name;
 use crate::resource::secret::Secret;
 
 #[derive(Debug, Subcommand)]
@@ -30,13 +28,13 @@ pub enum AccessCommand {
     /// List requests, newest first; your own unless a filter is given.
     List(ListArgs),
     /// Show one request.
-    Check(RequestIdArgs),
+    Check(CheckArgs),
     /// Approve someone else's request, which lets them in for as long as they asked for.
-    Approve(AnswerArgs),
+    Approve(ApproveArgs),
     /// Deny someone else's request.
-    Deny(AnswerArgs),
+    Deny(DenyArgs),
     /// Take back a request of your own that nobody has answered.
-    Cancel(RequestIdArgs),
+    Cancel(CancelArgs),
     /// Revoke a request: access that was approved ends at once, and one that is pending can no longer be approved.
     ///
     /// Takes the permissions of an approver or an operator. Credentials that were issued before work until they run out.
@@ -90,6 +88,10 @@ pub struct ShellInitArgs {
     /// Also a function sentinel-PROFILE-server for each, which runs `sentinel exec --server`.
     #[arg(long)]
     pub include_server: bool,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 /// A shell.
@@ -137,12 +139,20 @@ pub struct ExecArgs {
     /// The command to run, and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
 pub struct CredentialsArgs {
     #[command(flatten)]
     pub gate: GateArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -198,6 +208,8 @@ pub struct RequestArgs {
     pub duration: Duration,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -215,6 +227,8 @@ pub struct ListArgs {
     pub limit: LimitArgs,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +237,8 @@ pub struct RequestIdArgs {
     pub id: String,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -234,6 +250,32 @@ pub struct AnswerArgs {
     pub comment: Option<String>,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub request: RequestIdArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CancelArgs {
+    #[command(flatten)]
+    pub request: RequestIdArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArgs {
+    #[command(flatten)]
+    pub answer: AnswerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct DenyArgs {
+    #[command(flatten)]
+    pub answer: AnswerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +287,8 @@ pub struct RevokeArgs {
     pub reason: Option<String>,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -260,6 +304,8 @@ pub struct LockArgs {
     pub reason: Option<String>,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -272,6 +318,8 @@ pub struct UnlockArgs {
     pub profile: String,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -281,6 +329,8 @@ pub struct LocksArgs {
     pub profile: String,
     #[command(flatten)]
     pub table: RequestTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 /// What an emergency is.
@@ -328,6 +378,10 @@ pub struct BreakglassArgs {
     pub log_stderr: bool,
     #[command(flatten)]
     pub table: BreakglassTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 #[derive(Debug, Args)]
@@ -345,6 +399,8 @@ pub struct BreakglassListArgs {
     pub limit: LimitArgs,
     #[command(flatten)]
     pub table: BreakglassTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -353,6 +409,8 @@ pub struct BreakglassIdArgs {
     pub id: String,
     #[command(flatten)]
     pub table: BreakglassTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -364,6 +422,8 @@ pub struct BreakglassCloseArgs {
     pub reason: String,
     #[command(flatten)]
     pub table: BreakglassTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -381,6 +441,8 @@ pub struct SessionListArgs {
     pub limit: LimitArgs,
     #[command(flatten)]
     pub table: SessionTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -389,6 +451,8 @@ pub struct SessionIdArgs {
     pub id: String,
     #[command(flatten)]
     pub table: SessionTable,
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }
 
 #[derive(Debug, Args)]
@@ -400,77 +464,6 @@ pub struct SessionRevokeArgs {
     pub reason: String,
     #[command(flatten)]
     pub table: SessionTable,
-}
-
-/// Reads one of a few words as what it stands for.
-fn words<T: Copy + Send + Sync + 'static>(all: &[T], word: fn(T) -> &'static str) -> impl TypedValueParser<Value = T> {
-    let all = all.to_vec();
-    PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>()).try_map(move |text| {
-        let found = all.iter().copied().find(|one| word(*one) == text);
-        found.ok_or_else(|| format!("{text} is none of them"))
-    })
-}
-
-/// Reads a user's name, or the ARN of one who can call.
-fn subject(text: &str) -> Result<String, String> {
-    let fits = if text.starts_with("arn:") { name_of(text).is_some() } else { is_name(text) };
-    if fits {
-        return Ok(text.to_owned());
-    }
-    Err(String::from(
-        "it is neither a user's name (letters, digits, and any of _+=,.@-) nor the ARN of a user or of a role's session",
-    ))
-}
-
-/// Reads a text for people: at least and at most so many characters, without the white space around it.
-fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
-    let text = text.trim();
-    let count = text.chars().count();
-    if (least..=most).contains(&count) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("it takes {least} to {most} characters, and this has {count}"))
-}
-
-/// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
-fn mfa_code(text: &str) -> Result<Secret, String> {
-    let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("it has six digits")) }
-}
-
-/// Reads a time of at least a minute and at most so many hours.
-fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
-    let time = duration(text)?;
-    if (60..=hours * 3600).contains(&time.as_secs()) {
-        return Ok(time);
-    }
-    Err(format!("it can be 1m to {hours}h"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whom_a_lock_is_for_is_a_name_or_an_arn_that_can_call() {
-        let arn = "arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com";
-        for good in ["alice", "alice@example.com", "arn:aws:iam::123456789012:user/team/alice", arn] {
-            assert_eq!(subject(good), Ok(good.to_owned()));
-        }
-        for bad in ["", "alice ", "a/b", "arn:aws:iam::123456789012:role/Admin", "arn:aws:iam::123456789012:root"] {
-            assert!(subject(bad).is_err(), "{bad} passed");
-        }
-    }
-
-    #[test]
-    fn texts_and_times_have_their_limits() {
-        assert_eq!(text_of("  Deploy it  ", 9, 9), Ok(String::from("Deploy it")));
-        assert_eq!(text_of("héllo wörld", 11, 11), Ok(String::from("héllo wörld")));
-        assert_eq!(text_of("short", 10, 500), Err(String::from("it takes 10 to 500 characters, and this has 5")));
-        assert!(text_of(&"x".repeat(501), 10, 500).is_err());
-        assert_eq!(lasting("8h", 8), Ok(Duration::from_secs(28_800)));
-        for bad in ["0s", "59s", "481m", "9h", "x", ""] {
-            assert!(lasting(bad, 8).is_err(), "{bad} passed");
-        }
-    }
+    #[command(flatten)]
+    pub aws: AwsArgs,
 }

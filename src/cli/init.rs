@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{Going, OutputArgs, TimeArgs};
+use super::{AwsArgs, Going, OutputArgs, RootArgs, TimeArgs};
 use crate::manifest::Builtin;
 
 #[derive(Debug, Subcommand)]
 pub enum InitCommand {
     /// Create the table for approval requests.
-    Approvals(TableArgs),
+    Approvals(ApprovalsArgs),
     /// Create the table for break-glass events.
-    Breakglass(TableArgs),
+    Breakglass(EventsArgs),
     /// Create the table for server sessions.
-    Sessions(TableArgs),
+    Sessions(SessionsArgs),
     /// Create policies for profiles, and the tables asked for.
     ///
     /// Each profile starts with a default-deny policy: nobody gets in until you customise it.
@@ -55,6 +55,26 @@ pub struct TableArgs {
     /// Print the IAM policy for provisioning and using the table, and stop; needs no credentials.
     #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
     pub generate_iam: bool,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ApprovalsArgs {
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    #[command(flatten)]
+    pub table: TableArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct SessionsArgs {
+    #[command(flatten)]
+    pub table: TableArgs,
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +108,10 @@ pub struct BootstrapArgs {
     /// Name of the table for server sessions [default: sentinel-sessions].
     #[arg(long, value_name = "NAME", value_parser = super::table_name)]
     pub session_table: Option<String>,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 impl BootstrapArgs {
@@ -150,6 +174,10 @@ pub struct WizardArgs {
     /// Do not ask whether to write it.
     #[arg(short, long)]
     pub yes: bool,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 impl WizardArgs {
@@ -175,4 +203,8 @@ pub struct InitStatusArgs {
     pub time: TimeArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
 }

@@ -33,7 +33,7 @@ pub struct PolicyLintArgs {
 #[derive(Debug, Args)]
 pub struct PolicyTestArgs {
     /// Policies to test [default: those of the manifest that have cases].
-    #[arg(value_name = "POLICY")]
+    #[arg(value_name = "POLICY", conflicts_with = "file")]
     pub policies: Vec<PathBuf>,
     #[command(flatten)]
     pub manifest: ManifestArgs,

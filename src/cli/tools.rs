@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::ManifestArgs;
+use super::{ManifestArgs, RootArgs};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -58,6 +58,8 @@ pub struct GraphArgs {
     /// What to draw it for.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = GraphFormat::Mermaid)]
     pub format: GraphFormat,
+    #[command(flatten)]
+    pub root: RootArgs,
 }
 
 /// What a graph is drawn for.

@@ -1,14 +1,14 @@
 //! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
 
-mod breakglass;
+pub(super) mod breakglass;
 mod child;
-mod exec;
+pub(super) mod exec;
 mod held;
-mod locks;
-mod requests;
+pub(super) mod locks;
+pub(super) mod requests;
 mod serve;
-mod sessions;
-mod shell;
+pub(super) mod sessions;
+pub(super) mod shell;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -25,11 +25,10 @@ use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::access::locks::LockTable;
-use crate::cli::{AccessCommand, ShellCommand};
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
-use crate::error::{Error, Exit};
+use crate::error::Error;
 use crate::files;
 use crate::kind::table;
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
@@ -40,63 +39,6 @@ use crate::report::json;
 use crate::resource::call::{CallError, Class};
 
 pub(super) use held::internal;
-
-pub(super) async fn run(context: &Context, command: &AccessCommand) -> Result<Exit, Error> {
-    match command {
-        AccessCommand::Exec(args) if args.server => serve::run(context, args).await,
-        AccessCommand::Exec(args) => exec::run(context, args).await,
-        AccessCommand::Credentials(args) => context.reading(Box::pin(exec::credentials(context, args))).await,
-        AccessCommand::Request(args) => context.reading(requests::create(context, args)).await,
-        AccessCommand::List(args) => context.reading(requests::list(context, args)).await,
-        AccessCommand::Check(args) => context.reading(requests::check(context, args)).await,
-        AccessCommand::Approve(args) => context.reading(requests::answer(context, args, true)).await,
-        AccessCommand::Deny(args) => context.reading(requests::answer(context, args, false)).await,
-        AccessCommand::Cancel(args) => context.reading(requests::cancel(context, args)).await,
-        AccessCommand::Revoke(args) => context.reading(requests::revoke(context, args)).await,
-        AccessCommand::Lock(args) => context.reading(locks::lock(context, args)).await,
-        AccessCommand::Unlock(args) => context.reading(locks::unlock(context, args)).await,
-        AccessCommand::Locks(args) => context.reading(locks::list(context, args)).await,
-        AccessCommand::Breakglass(args) => context.reading(breakglass::open(context, args)).await,
-        AccessCommand::BreakglassList(args) => context.reading(breakglass::list(context, args)).await,
-        AccessCommand::BreakglassCheck(args) => context.reading(breakglass::check(context, args)).await,
-        AccessCommand::BreakglassClose(args) => context.reading(breakglass::close(context, args)).await,
-        AccessCommand::ServerSessions(args) => context.reading(sessions::list(context, args)).await,
-        AccessCommand::ServerSession(args) => context.reading(sessions::check(context, args)).await,
-        AccessCommand::ServerRevoke(args) => context.reading(sessions::revoke(context, args)).await,
-        AccessCommand::Shell(ShellCommand::Init(args)) => shell::init(context, args).await,
-    }
-}
-
-/// Returns the command's name.
-pub(super) fn name(command: &AccessCommand) -> &'static str {
-    match command {
-        AccessCommand::Exec(_) => "exec",
-        AccessCommand::Credentials(_) => "credentials",
-        AccessCommand::Request(_) => "request",
-        AccessCommand::List(_) => "list",
-        AccessCommand::Check(_) => "check",
-        AccessCommand::Approve(_) => "approve",
-        AccessCommand::Deny(_) => "deny",
-        AccessCommand::Cancel(_) => "cancel",
-        AccessCommand::Revoke(_) => "revoke",
-        AccessCommand::Lock(_) => "lock",
-        AccessCommand::Unlock(_) => "unlock",
-        AccessCommand::Locks(_) => "locks",
-        AccessCommand::Breakglass(_) => "breakglass",
-        AccessCommand::BreakglassList(_) => "breakglass-list",
-        AccessCommand::BreakglassCheck(_) => "breakglass-check",
-        AccessCommand::BreakglassClose(_) => "breakglass-close",
-        AccessCommand::ServerSessions(_) => "server-sessions",
-        AccessCommand::ServerSession(_) => "server-session",
-        AccessCommand::ServerRevoke(_) => "server-revoke",
-        AccessCommand::Shell(ShellCommand::Init(_)) => "shell init",
-    }
-}
-
-/// Returns whether a command hands its terminal and its signals to another.
-pub(super) fn gives_way(command: &AccessCommand) -> bool {
-    matches!(command, AccessCommand::Exec(_))
-}
 
 /// Where such a command works.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
-//! What the commands share: the flags everywhere, the manifest, the connection, the prompt.
+//! What the commands share: the options that several take, the manifest, the connection, the prompt.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::deadline::Deadline;
-use crate::cli::Global;
+use super::run::Options;
 use crate::diagnostic::{Faults, Source};
 use crate::document::Folder;
 use crate::error::Error;
@@ -17,6 +18,17 @@ use crate::report::{LiveProgress, Terminal};
 use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
+
+/// The options that say where a command works, as they were given. Those that the command does not take are empty.
+#[derive(Debug)]
+pub(super) struct Global {
+    pub(super) region: Option<String>,
+    pub(super) aws_profile: Option<String>,
+    pub(super) policy_root: Option<String>,
+    pub(super) local: Option<OsString>,
+    pub(super) endpoint_url: Option<String>,
+    pub(super) verbose: u8,
+}
 
 /// What every command has at hand.
 #[derive(Debug)]
@@ -74,7 +86,15 @@ impl Project {
 }
 
 impl Context {
-    pub(super) fn new(global: Global, terminal: Terminal) -> Self {
+    pub(super) fn new(options: Options, terminal: Terminal) -> Self {
+        let global = Global {
+            region: options.place.region,
+            aws_profile: options.place.aws_profile,
+            policy_root: options.root.policy_root,
+            local: options.local.local,
+            endpoint_url: options.service.endpoint_url,
+            verbose: options.common.verbose,
+        };
         let (interrupt, traffic) = (Interrupt::default(), Traffic::default());
         Self { global, terminal, interrupt, traffic, deadline: Deadline::default(), progress: terminal.progress() }
     }

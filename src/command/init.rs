@@ -9,7 +9,7 @@ use serde_json::json;
 use super::apply::carry_out;
 use super::context::Context;
 use super::plan;
-use crate::cli::{FilterArgs, InitArgs, InitCommand, OutputArgs};
+use crate::cli::{BootstrapArgs, FilterArgs, InitArgs, OutputArgs, TableArgs};
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::iam;
@@ -26,37 +26,47 @@ struct Request<'a> {
     generate_iam: bool,
 }
 
-fn request(command: &InitCommand) -> Option<Request<'_>> {
-    let table = |command, builtin, args: &crate::cli::TableArgs| (command, builtin, args.generate_iam);
-    let ((command, builtin, generate_iam), args) = match command {
-        InitCommand::Approvals(args) => (table("init approvals", Builtin::Approvals, args), args),
-        InitCommand::Breakglass(args) => (table("init breakglass", Builtin::BreakGlass, args), args),
-        InitCommand::Sessions(args) => (table("init sessions", Builtin::Sessions, args), args),
-        InitCommand::Bootstrap(args) => {
-            return Some(Request {
-                command: "init bootstrap",
-                profiles: &args.profiles,
-                tables: args.tables(),
-                init: &args.init,
-                generate_iam: args.generate_iam_policies,
-            });
-        }
-        InitCommand::Status(_) | InitCommand::Wizard(_) => return None,
-    };
-    let tables = vec![(builtin, args.table.as_deref())];
-    Some(Request { command, profiles: &[], tables, init: &args.init, generate_iam })
+pub(super) async fn approvals(context: &Context, args: &TableArgs) -> Result<Exit, Error> {
+    one_table(context, "init approvals", Builtin::Approvals, args).await
 }
 
-pub(super) async fn run(context: &Context, command: &InitCommand) -> Result<Exit, Error> {
-    if let InitCommand::Bootstrap(args) = command
-        && let Some(builtin) = args.named_in_vain()
-    {
+pub(super) async fn breakglass(context: &Context, args: &TableArgs) -> Result<Exit, Error> {
+    one_table(context, "init breakglass", Builtin::BreakGlass, args).await
+}
+
+pub(super) async fn sessions(context: &Context, args: &TableArgs) -> Result<Exit, Error> {
+    one_table(context, "init sessions", Builtin::Sessions, args).await
+}
+
+async fn one_table(
+    context: &Context,
+    command: &'static str,
+    builtin: Builtin,
+    args: &TableArgs,
+) -> Result<Exit, Error> {
+    let tables = vec![(builtin, args.table.as_deref())];
+    let request = Request { command, profiles: &[], tables, init: &args.init, generate_iam: args.generate_iam };
+    run(context, &request).await
+}
+
+pub(super) async fn bootstrap(context: &Context, args: &BootstrapArgs) -> Result<Exit, Error> {
+    if let Some(builtin) = args.named_in_vain() {
         let key = builtin.key();
         let message = format!("a name is given for the {key} table, which is not asked for");
         return Err(Error::usage(message, format!("add --with-{key} or --all")));
     }
-    let Some(request) = request(command) else { return Ok(Exit::Done) };
-    let manifest = manifest(context, &request);
+    let request = Request {
+        command: "init bootstrap",
+        profiles: &args.profiles,
+        tables: args.tables(),
+        init: &args.init,
+        generate_iam: args.generate_iam_policies,
+    };
+    run(context, &request).await
+}
+
+async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
+    let manifest = manifest(context, request);
     let terminal = context.terminal;
     if request.init.print_manifest {
         let document = || json::document(request.command, json!({ "manifest": manifest.to_toml() }));

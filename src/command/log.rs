@@ -1,6 +1,7 @@
 //! What a run says of itself on stderr, and the file of what it did when.
 
 use std::io::Write;
+use std::path::Path;
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::layer;
@@ -9,7 +10,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use super::trace::TraceFile;
-use crate::cli::{Global, LogFormat};
+use crate::cli::{CommonArgs, LogFormat};
 use crate::error::Error;
 use crate::report::{Terminal, escape_json, guard};
 
@@ -49,9 +50,9 @@ impl Write for HarmlessText {
 /// # Errors
 ///
 /// Fails when the trace file cannot be written; the log itself works then.
-pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
-    let json = global.log_format == LogFormat::Json;
-    let level = match (global.verbose, json) {
+pub(super) fn begin(common: &CommonArgs, trace_file: Option<&Path>, terminal: Terminal) -> Result<(), Error> {
+    let json = common.log_format == LogFormat::Json;
+    let level = match (common.verbose, json) {
         (0, false) => "off,sentinel=warn",
         // What is no log otherwise, such as progress, is one then.
         (0, true) => "off,sentinel=info",
@@ -65,7 +66,7 @@ pub(super) fn begin(global: &Global, terminal: Terminal) -> Result<(), Error> {
         let plain = layer().with_target(false).without_time();
         plain.with_ansi(terminal.colors_notes()).with_writer(|| HarmlessText).boxed()
     };
-    let (trace, result) = match &global.trace_file {
+    let (trace, result) = match trace_file {
         None => (None, Ok(())),
         Some(path) => match TraceFile::create(path) {
             Ok(file) => (Some(file.with_filter(Targets::new().with_target("sentinel", tracing::Level::DEBUG))), Ok(())),

@@ -72,7 +72,9 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     if context.region(&manifest.aws).await.is_none() {
         return Err(no_region(args.check_tables == Some(true)));
     }
-    let Some(destination) = context.destinations(&project, &[]).await?.pop() else { return Ok(Exit::Done) };
+    let Some(destination) = context.destinations(&project, &[]).await?.pop() else {
+        return Err(Error::internal("a manifest without targets has no destination"));
+    };
     let root = project.loaded.policy_root.clone();
     let (reader, target) = context.connect(&destination, &root).await?;
     let scope = Scope::of(Intent::CreateOnly);

@@ -294,7 +294,7 @@ fn no_output_is_written_through_a_link() {
             vec!["plan", "--local", "--out-json", name],
             vec!["plan", "--local", "--out-markdown", name],
             vec!["plan", "--local", "--out-html", name],
-            vec!["validate", "--trace-file", name],
+            vec!["status", "--trace-file", name],
             vec!["exec", "--local", "--profile", "dev", "--log-file", name, "--", "true"],
             vec!["init", "approvals", "--write-manifest", name],
         ];

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use clap::CommandFactory;
+use sentinel::cli::Cli;
 pub use sentinel::local::Answer;
 use sentinel::local::{Handler, LocalAws, Request, Rules, Server, Users};
 use serde_json::{Value, json};
@@ -155,7 +157,9 @@ impl World {
     /// Runs the binary against this AWS, in `us-east-1` unless the arguments say otherwise.
     pub fn run(&self, args: &[&str]) -> Run {
         let mut command = self.command(args);
-        command.args(["--endpoint-url", &self.url]);
+        if takes(args, "endpoint-url") {
+            command.args(["--endpoint-url", &self.url]);
+        }
         if !args.contains(&"--region") {
             command.env("AWS_REGION", "us-east-1");
         }
@@ -357,6 +361,16 @@ fn sns_permission(call: &Call) -> (String, String) {
     let topic = text("SubscriptionArn").and_then(|arn| arn.rsplit_once(':').map(|(topic, _)| topic.to_owned()));
     let resource = named.or(topic).or(text("TopicArn")).or(text("ResourceArn"));
     (format!("sns:{}", call.operation), resource.unwrap_or_else(|| String::from("*")))
+}
+
+/// Returns whether a command line is one of a command that takes an option.
+fn takes(args: &[&str], option: &str) -> bool {
+    let root = Cli::command();
+    let mut command = &root;
+    for word in args {
+        command = command.find_subcommand(word).unwrap_or(command);
+    }
+    command.get_arguments().any(|arg| arg.get_long() == Some(option))
 }
 
 /// Waits for a process to end and returns all it said.

@@ -45,7 +45,7 @@ pub(super) fn announce(context: &Context, decision: &Decision) {
     ));
 }
 
-pub(super) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exit, Error> {
     let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
     let asked = Asked::for_breakglass(context, args, log).await?;
     let (site, table) = (&asked.site, &asked.breakglass);
@@ -119,7 +119,7 @@ fn another(context: &Context, asked: &Asked, held: &Event) -> Error {
     denied(message, format!("go on with it; or close it with: {close}"))
 }
 
-pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let mut invoker = args.invoker.clone();
     if invoker.is_none() && args.profile.is_none() && args.status.is_none() {
@@ -133,7 +133,7 @@ pub(super) async fn list(context: &Context, args: &BreakglassListArgs) -> Result
     Ok(Exit::Done)
 }
 
-pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let found = Events(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(event) = found.map_err(|error| site.of_table(context, &table, error))? else {
@@ -146,7 +146,7 @@ pub(super) async fn check(context: &Context, args: &BreakglassIdArgs) -> Result<
     Ok(Exit::Done)
 }
 
-pub(super) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn close(context: &Context, args: &BreakglassCloseArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;

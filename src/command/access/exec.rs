@@ -289,7 +289,7 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
     Ok((asked, origin, issued))
 }
 
-pub(super) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
     let (_, _, Issued { credentials, .. }) = obtain(context, &args.gate, Way::CredentialProcess).await?;
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     let mut body = json!({
@@ -310,7 +310,10 @@ pub(super) async fn credentials(context: &Context, args: &CredentialsArgs) -> Re
     Ok(Exit::Done)
 }
 
-pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
+    if args.server {
+        return super::serve::run(context, args).await;
+    }
     let (asked, origin, issued) = obtain(context, &args.gate, Way::Cli).await?;
     let region = asked.child_region(&origin).await?;
     let mut command = command(&args.command);

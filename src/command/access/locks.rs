@@ -48,7 +48,7 @@ fn others(command: &str, subject: &str, user: &User) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) async fn lock(context: &Context, args: &LockArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
     let user = site.user().await?;
     others("lock", &args.user, &user)?;
@@ -68,7 +68,7 @@ pub(super) async fn lock(context: &Context, args: &LockArgs) -> Result<Exit, Err
     }
 }
 
-pub(super) async fn unlock(context: &Context, args: &UnlockArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
     let user = site.user().await?;
     others("unlock", &args.user, &user)?;
@@ -87,7 +87,7 @@ pub(super) async fn unlock(context: &Context, args: &UnlockArgs) -> Result<Exit,
     }
 }
 
-pub(super) async fn list(context: &Context, args: &LocksArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn list(context: &Context, args: &LocksArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
     let read = Locks(site.gateway.records(&table.name)).of(&args.profile).await;
     let mut found = read.map_err(|why| unknown(&site, context, &table, why))?;

@@ -18,7 +18,7 @@ async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), 
     Ok((site, table))
 }
 
-pub(super) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let wish = Wish {
@@ -42,7 +42,7 @@ fn document(command: &str, request: &Request) -> json::Document {
     json::document(command, json!({ "request": request }))
 }
 
-pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let mut requester = args.requester.clone();
     if requester.is_none() && args.profile.is_none() && args.status.is_none() {
@@ -58,7 +58,7 @@ pub(super) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Err
     Ok(Exit::Done)
 }
 
-pub(super) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
     match found.map_err(|error| site.of_table(context, &table, error))? {
@@ -95,17 +95,21 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
     }
 }
 
-pub(super) async fn answer(context: &Context, args: &AnswerArgs, approve: bool) -> Result<Exit, Error> {
-    let command = if approve { "approve" } else { "deny" };
-    let act = Act::Decide { approve, comment: args.comment.as_deref() };
-    settle(context, command, act, &args.id, &args.table).await
+pub(in crate::command) async fn approve(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
+    let act = Act::Decide { approve: true, comment: args.comment.as_deref() };
+    settle(context, "approve", act, &args.id, &args.table).await
 }
 
-pub(super) async fn cancel(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn deny(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
+    let act = Act::Decide { approve: false, comment: args.comment.as_deref() };
+    settle(context, "deny", act, &args.id, &args.table).await
+}
+
+pub(in crate::command) async fn cancel(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
     settle(context, "cancel", Act::Cancel, &args.id, &args.table).await
 }
 
-pub(super) async fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Error> {
     settle(context, "revoke", Act::Revoke { reason: args.reason.as_deref() }, &args.id, &args.table).await
 }
 

@@ -25,7 +25,7 @@ fn document(command: &str, session: &Session) -> json::Document {
     json::document(command, json!({ "session": session }))
 }
 
-pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let mut user = args.user.clone();
     if user.is_none() && args.server_instance.is_none() && args.status.is_none() {
@@ -39,7 +39,7 @@ pub(super) async fn list(context: &Context, args: &SessionListArgs) -> Result<Ex
     Ok(Exit::Done)
 }
 
-pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let found = Sessions(site.gateway.records(&table.name)).get(&args.id, now()).await;
     let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
@@ -52,7 +52,7 @@ pub(super) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exi
     Ok(Exit::Done)
 }
 
-pub(super) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     let user = site.user().await?;
     let mark = random(access::id())?;

@@ -29,7 +29,7 @@ struct Known {
     profiles: Vec<String>,
 }
 
-pub(super) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit, Error> {
+pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) -> Result<Exit, Error> {
     let format = match args.format {
         Some(ShellFormat::Bash) => Format::Bash,
         Some(ShellFormat::Zsh) => Format::Zsh,

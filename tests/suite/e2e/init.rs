@@ -154,3 +154,28 @@ fn bad_names_are_refused_by_the_command_line() {
     world.run(&["init", "bootstrap", "--profile", "a", "--plan", "--all", "--wait-timeout", "soon"]).expect(1);
     assert!(world.calls().is_empty());
 }
+
+#[test]
+fn bootstrap_names_its_tables() {
+    let world = World::new();
+    let args = [
+        "init",
+        "bootstrap",
+        "--profile",
+        "dev",
+        "--with-approvals",
+        "--approval-table",
+        "acme-requests",
+        "--with-breakglass",
+        "--breakglass-table",
+        "acme-breakglass",
+        "--with-sessions",
+        "--session-table",
+        "acme-sessions",
+        "--print-manifest",
+    ];
+    let manifest = world.run(&args).expect(0).stdout;
+    for name in ["acme-requests", "acme-breakglass", "acme-sessions"] {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{manifest}");
+    }
+}

@@ -116,3 +116,14 @@ fn tags_are_counted_with_those_of_everything() {
     let run = world.run(&["validate"]).expect(1);
     assert!(run.stderr.contains("51 tags, with those of [aws] and the ownership tag"), "{}", run.stderr);
 }
+
+#[test]
+fn the_policy_root_of_the_command_line_is_validated() {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.dev]\n");
+    world.run(&["validate", "--policy-root", "/else/where"]).expect(0);
+    // Parameter Store takes names of 1,011 characters with their ARN's beginning; the root alone is shorter.
+    let root = format!("/{}", "x".repeat(1005));
+    let fault = world.run(&["validate", "--policy-root", &root]).expect(1).stderr;
+    assert!(fault.contains("sentinel.toml:1"), "{fault}");
+}

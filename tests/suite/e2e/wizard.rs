@@ -52,6 +52,7 @@ fn live_policies_are_brought_when_wanted() {
         "--profile",
         "new",
         "--with-approvals",
+        "--with-breakglass",
         "--bring-policies",
         "--pin-account=false",
         "--yes",
@@ -64,7 +65,7 @@ fn live_policies_are_brought_when_wanted() {
     assert!(file("sentinel.toml").contains("[profiles.new]") && !file("sentinel.toml").contains("account_id"));
     let plan = world.run(&["plan", "-f", "here/sentinel.toml", "--json"]).expect(0).json();
     assert_eq!(plan["summary"]["unchanged"], json!(2), "{plan:#}");
-    assert_eq!(plan["summary"]["create"], json!(1), "{plan:#}");
+    assert_eq!(plan["summary"]["create"], json!(2), "{plan:#}");
     assert!(MANIFEST.contains("[tables.approvals]"));
 }
 

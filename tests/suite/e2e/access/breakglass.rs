@@ -401,7 +401,7 @@ fn break_glass_opens_only_what_takes_an_approval() {
 #[test]
 fn break_glass_is_said_on_stderr_and_in_the_log() {
     let world = provisioned();
-    let run = world.run_as("alice", &[&open("prod", &["--log-stderr"])[..], &["--quiet"]].concat()).expect(0);
+    let run = world.run_as("alice", &open("prod", &["--log-stderr"])).expect(0);
     let id = run.json()["event"]["id"].as_str().unwrap().to_owned();
     let said = format!("BREAK-GLASS opened by alice for prod: event {id} (incident), until ");
     assert!(run.stderr.contains(&said) && run.stderr.contains(WHY), "{}", run.stderr);

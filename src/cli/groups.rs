@@ -1,0 +1,167 @@
+//! The groups of options that several commands take. A command takes those that its arguments flatten.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use super::{address_pattern, consent, duration, policy_root, region, url};
+use crate::change::Consent;
+use crate::kind::AddressPattern;
+
+/// What every command takes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct CommonArgs {
+    /// Print one JSON document on stdout instead of text; so does a failure.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say more on stderr: -v each AWS call, a summary of all, and the causes of an error; -vv the SDK's own log.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// How stderr is written: for people, or a JSON object a line (nothing is asked then).
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+    /// When to use colour; NO_COLOR is honoured.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+}
+
+/// How stderr is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Which region and account a command is for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct PlaceArgs {
+    /// AWS region; wins over the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's own.
+    #[arg(long, value_name = "REGION", value_parser = region)]
+    pub region: Option<String>,
+    /// AWS credentials profile; wins over the manifest and AWS_PROFILE.
+    #[arg(long, value_name = "NAME")]
+    pub aws_profile: Option<String>,
+}
+
+/// The embedded AWS.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct LocalArgs {
+    /// Work on an embedded AWS kept in a folder [default: .sentinel beside the manifest]; needs no account.
+    #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub local: Option<OsString>,
+}
+
+/// How AWS is reached, and what is recorded of the calls.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct ServiceArgs {
+    /// Send all AWS calls to this address, such as an emulator's.
+    #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "local")]
+    pub endpoint_url: Option<String>,
+    /// Write what the run did when to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+    #[arg(long, value_name = "FILE")]
+    pub trace_file: Option<PathBuf>,
+}
+
+/// What every command takes that makes AWS calls.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AwsArgs {
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    #[command(flatten)]
+    pub local: LocalArgs,
+    #[command(flatten)]
+    pub service: ServiceArgs,
+}
+
+/// Where policies are.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct RootArgs {
+    /// Path under which policies stand in Parameter Store [default: /sentinel/policies].
+    #[arg(long, value_name = "PATH", value_parser = policy_root)]
+    pub policy_root: Option<String>,
+}
+
+/// Whether progress is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ProgressArgs {
+    /// Say less on stderr: no progress.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Which manifest.
+#[derive(Debug, Clone, Args)]
+pub struct ManifestArgs {
+    /// The manifest.
+    #[arg(short, long, value_name = "FILE", default_value = "sentinel.toml")]
+    pub file: PathBuf,
+}
+
+/// Which part of the manifest, and which of its targets.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FilterArgs {
+    /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub only: Vec<AddressPattern>,
+    /// Leave out addresses that match; can be given more than once.
+    #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
+    pub exclude: Vec<AddressPattern>,
+    /// Only these of the manifest's [targets].
+    #[arg(long = "target", value_name = "NAME", num_args = 1..)]
+    pub targets: Vec<String>,
+}
+
+/// How long a command may take.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TimeArgs {
+    /// End in this time: no AWS call is begun after it, and those under way get 10 s more [default: no limit].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// What a plan may do beside creating and repairing.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReachArgs {
+    /// Allow what loses something: index (delete an index), subscription (delete a subscription of a topic), prune, protection (turn off deletion protection or
+    /// point-in-time recovery, give up an own encryption key).
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
+    pub allow_destructive: Vec<Consent>,
+    /// Delete policies under the policy root that sentinel created and the manifest does not name.
+    #[arg(long)]
+    pub prune: bool,
+    /// Put the ownership tag on what the manifest names and someone else created.
+    #[arg(long)]
+    pub adopt: bool,
+}
+
+/// How a changing command goes about it.
+#[derive(Debug, Clone, Args)]
+pub struct Going {
+    /// Do not ask; needed where there is no terminal.
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
+    pub wait_timeout: Duration,
+    #[command(flatten)]
+    pub time: TimeArgs,
+    #[command(flatten)]
+    pub progress: ProgressArgs,
+}

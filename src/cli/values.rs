@@ -1,0 +1,86 @@
+//! How the values of the access commands' options are read.
+
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::duration;
+use crate::resource::caller::name_of;
+use crate::resource::role::is_name;
+use crate::resource::secret::Secret;
+
+/// Reads one of a few words as what it stands for.
+pub(super) fn words<T: Copy + Send + Sync + 'static>(
+    all: &[T],
+    word: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let all = all.to_vec();
+    PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>()).try_map(move |text| {
+        let found = all.iter().copied().find(|one| word(*one) == text);
+        found.ok_or_else(|| format!("{text} is none of them"))
+    })
+}
+
+/// Reads a user's name, or the ARN of one who can call.
+pub(super) fn subject(text: &str) -> Result<String, String> {
+    let fits = if text.starts_with("arn:") { name_of(text).is_some() } else { is_name(text) };
+    if fits {
+        return Ok(text.to_owned());
+    }
+    Err(String::from(
+        "it is neither a user's name (letters, digits, and any of _+=,.@-) nor the ARN of a user or of a role's session",
+    ))
+}
+
+/// Reads a text for people: at least and at most so many characters, without the white space around it.
+pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
+    let text = text.trim();
+    let count = text.chars().count();
+    if (least..=most).contains(&count) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("it takes {least} to {most} characters, and this has {count}"))
+}
+
+/// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
+pub(super) fn mfa_code(text: &str) -> Result<Secret, String> {
+    let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("it has six digits")) }
+}
+
+/// Reads a time of at least a minute and at most so many hours.
+pub(super) fn lasting(text: &str, hours: u64) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if (60..=hours * 3600).contains(&time.as_secs()) {
+        return Ok(time);
+    }
+    Err(format!("it can be 1m to {hours}h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whom_a_lock_is_for_is_a_name_or_an_arn_that_can_call() {
+        let arn = "arn:aws:sts::123456789012:assumed-role/Admin/alice@example.com";
+        for good in ["alice", "alice@example.com", "arn:aws:iam::123456789012:user/team/alice", arn] {
+            assert_eq!(subject(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "alice ", "a/b", "arn:aws:iam::123456789012:role/Admin", "arn:aws:iam::123456789012:root"] {
+            assert!(subject(bad).is_err(), "{bad} passed");
+        }
+    }
+
+    #[test]
+    fn texts_and_times_have_their_limits() {
+        assert_eq!(text_of("  Deploy it  ", 9, 9), Ok(String::from("Deploy it")));
+        assert_eq!(text_of("héllo wörld", 11, 11), Ok(String::from("héllo wörld")));
+        assert_eq!(text_of("short", 10, 500), Err(String::from("it takes 10 to 500 characters, and this has 5")));
+        assert!(text_of(&"x".repeat(501), 10, 500).is_err());
+        assert_eq!(lasting("8h", 8), Ok(Duration::from_secs(28_800)));
+        for bad in ["0s", "59s", "481m", "9h", "x", ""] {
+            assert!(lasting(bad, 8).is_err(), "{bad} passed");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What the command line says, and what is said of one that is not valid.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ErrorKind};
+use clap::{ColorChoice, CommandFactory, FromArgMatches};
+
+use super::run::Options;
+use crate::cli::{Cli, Color, Command, LogFormat, command_first};
+use crate::error::Error;
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// Fails when it is not valid, and when it asks for help or the version, which are results.
+pub(super) fn command_line() -> Result<(Command, Options), Box<Rejected>> {
+    let definition = Cli::command();
+    let line = command_first(&definition, std::env::args_os().collect());
+    let mut definition = definition.color(match Wanted::of(&line).color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    });
+    let rejected = |error, line: &[OsString]| Box::new(Rejected { error, wanted: Wanted::of(line) });
+    let matches = definition.try_get_matches_from_mut(&line).map_err(|error| rejected(error, &line))?;
+    let options = Options::of(&definition, &matches).map_err(|error| rejected(error, &line))?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| rejected(error, &line))?;
+    Ok((cli.command, options))
+}
+
+/// A command line that clap rejects, or that asks for help or the version.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) error: clap::Error,
+    pub(super) wanted: Wanted,
+}
+
+impl Rejected {
+    /// Returns the error, unless help or the version is what was asked for.
+    pub(super) fn usage(&self) -> Option<Error> {
+        if !self.error.use_stderr() {
+            return None;
+        }
+        let name = &self.wanted.command;
+        let help = match name.is_empty() {
+            true => String::from("sentinel --help lists the commands"),
+            false => format!("sentinel {name} --help lists what it takes"),
+        };
+        let tips = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
+        let tips = tips.iter().filter_map(|kind| self.error.get(*kind)).map(|meant| format!("did you mean {meant}? "));
+        let hint = tips.collect::<String>() + &help;
+        Some(Error::Usage { message: self.message(), hint: Some(hint) })
+    }
+
+    /// Returns clap's message without the usage, the tips and the label before it.
+    fn message(&self) -> String {
+        if self.error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+            return String::from("a command is missing");
+        }
+        let text = self.error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let lines =
+            text.lines().take_while(|line| !line.trim_start().starts_with("tip:") && !line.starts_with("Usage:"));
+        let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+        words.join(" ")
+    }
+}
+
+/// How a command line that cannot be read wants its errors, as far as that can be seen.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// The command, as far as it is one.
+    pub(super) command: String,
+    pub(super) json: bool,
+    pub(super) log_format: LogFormat,
+    pub(super) color: Color,
+}
+
+impl Wanted {
+    /// Looks for the options that say so, before `--`: what follows that is for another program. Where such an option is itself what
+    /// is wrong, or stands in the place of a value that is missing, it still says what its writer wants.
+    fn of(line: &[OsString]) -> Self {
+        let words: Vec<&str> =
+            line.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+        let says = |option: &str, value: &str| {
+            let together = format!("{option}={value}");
+            words.iter().any(|word| *word == together) || words.windows(2).any(|two| two == [option, value])
+        };
+        let mut definition = &Cli::command();
+        let mut names = Vec::new();
+        for word in &words {
+            let Some(below) = definition.find_subcommand(word) else { break };
+            names.push(below.get_name());
+            definition = below;
+        }
+        Self {
+            command: names.join(" "),
+            json: words.contains(&"--json") || says("--format", "json"),
+            log_format: if says("--log-format", "json") { LogFormat::Json } else { LogFormat::Text },
+            color: match () {
+                () if says("--color", "always") => Color::Always,
+                () if says("--color", "never") => Color::Never,
+                () => Color::Auto,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(line: &str) -> Wanted {
+        Wanted::of(&std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn json_is_seen_in_a_line_that_is_not_valid() {
+        let json = [
+            "plan --json --bogus",
+            "plan --bogus --json",
+            "--json",
+            "plan --format json x",
+            "plan --format=json --x",
+            "plan --out --json",
+            "init bootstrap --json",
+        ];
+        for line in json {
+            assert!(wanted(line).json, "{line}");
+        }
+        for line in [
+            "plan --bogus",
+            "exec --bogus -- aws --json",
+            "plan --format markdown",
+            "request --justification=--json",
+            "plan json --format",
+        ] {
+            assert!(!wanted(line).json, "{line}");
+        }
+        assert_eq!(wanted("init approvals --json --x").command, "init approvals");
+        assert_eq!(wanted("plan --log-format json --x").log_format, LogFormat::Json);
+        assert_eq!(wanted("plan --color=never --x").color, Color::Never);
+    }
+
+    #[test]
+    fn a_rejected_line_has_a_message_and_a_hint() {
+        let usage = |line: &str| {
+            let line: Vec<OsString> = std::iter::once("sentinel").chain(line.split(' ')).map(OsString::from).collect();
+            let error = Cli::command().try_get_matches_from(&line).unwrap_err();
+            let error = Rejected { error, wanted: Wanted::of(&line) }.usage()?;
+            Some((error.to_string(), error.hint().unwrap()))
+        };
+        assert_eq!(usage("plan --help"), None);
+        let (message, hint) = usage("plan --regoin x").unwrap();
+        assert_eq!(message, "unexpected argument '--regoin' found");
+        assert_eq!(hint, "did you mean --region? sentinel plan --help lists what it takes");
+        let (message, hint) = usage("improt").unwrap();
+        assert_eq!(message, "unrecognized subcommand 'improt'");
+        assert_eq!(hint, "did you mean import? sentinel --help lists the commands");
+        let (message, _) = usage("init bootstrap").unwrap();
+        assert_eq!(message, "the following required arguments were not provided: --profile <NAME>");
+    }
+}
