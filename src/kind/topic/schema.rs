@@ -1,6 +1,7 @@
 //! A topic's part of the JSON Schemas.
 
 use serde_json::{Value, json};
+use strum::VariantArray;
 
 use super::{FilterScope, Protocol};
 use crate::kind::schema::{PlanSchema, Schema};
@@ -20,10 +21,10 @@ pub(super) fn schema() -> Schema {
 }
 
 fn subscription() -> Value {
-    let protocols: Vec<&str> = Protocol::ALL.iter().map(|(word, _)| *word).collect();
+    let protocols: Vec<&str> = Protocol::VARIANTS.iter().map(|one| one.as_str()).collect();
     let never_raw: Vec<&str> =
-        Protocol::ALL.iter().filter(|(_, one)| !one.takes_raw()).map(|(word, _)| *word).collect();
-    let scopes = FilterScope::ALL.map(FilterScope::as_str);
+        Protocol::VARIANTS.iter().filter(|one| !one.takes_raw()).map(|one| one.as_str()).collect();
+    let scopes: Vec<&str> = FilterScope::VARIANTS.iter().map(|scope| scope.as_str()).collect();
     json!({
         "type": "object",
         "description": "One subscription of a topic. With another protocol or endpoint it is another subscription.",
