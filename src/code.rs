@@ -90,7 +90,7 @@ codes! {
     /// Something is busy with another change.
     Busy = "E206",
     /// A table, or another resource that the command works on, is not there.
-    NoTable = "E207",
+    NoResource = "E207",
     /// A table lacks an index that the command needs.
     NoIndex = "E208",
     /// A resource could not be read, for another reason than a missing permission.

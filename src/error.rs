@@ -110,7 +110,7 @@ pub enum Error {
     Nested(String),
     /// A table, or another resource that the command works on, is not there.
     #[error("{message}")]
-    NoTable { message: String, hint: String },
+    NoResource { message: String, hint: String },
     /// A resource could not be read that the command cannot go on without.
     #[error("{message}")]
     Unread { denied: bool, message: String, hint: String },
@@ -243,7 +243,7 @@ impl Error {
             Self::NoCredentials { source, .. } => source.code(),
             Self::NoUser(_) => Code::NoUser,
             Self::Nested(_) => Code::Circular,
-            Self::NoTable { .. } => Code::NoTable,
+            Self::NoResource { .. } => Code::NoResource,
             Self::Unread { denied: true, .. } => Code::Denied,
             Self::Unread { denied: false, .. } => Code::Unread,
             Self::TimedOut(_) => Code::TimedOut,
@@ -284,7 +284,7 @@ impl Error {
             Self::NoRegion { hint, .. }
             | Self::Explained { hint, .. }
             | Self::NoCredentials { hint, .. }
-            | Self::NoTable { hint, .. }
+            | Self::NoResource { hint, .. }
             | Self::Unread { hint, .. }
             | Self::NoRecord { hint, .. } => Some(hint.clone()),
             Self::Refused(refusal) => Some(refusal.hint.clone()),

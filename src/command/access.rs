@@ -182,7 +182,7 @@ impl Site {
         if error.class == Class::NotFound {
             let message = format!("there is no table {name} ({source}) in {}", self.region());
             let hint = format!("create it with: {}", self.create_table(context, table));
-            return Error::Explained { code: Code::NoTable, message, hint, source: Box::new(error) };
+            return Error::Explained { code: Code::NoResource, message, hint, source: Box::new(error) };
         }
         if error.trouble() == Code::NoIndex {
             let message =

@@ -46,7 +46,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         let caller = reader.identify().await?;
         let request = Request { policy_root: &root, ownership: &ownership, named: &named };
         let found = reader.importable(&request).await.map_err(|error| match error {
-            DiscoverError::Missing(Invalid { problem, help }) => Error::NoTable { message: problem, hint: help },
+            DiscoverError::Missing(Invalid { problem, help }) => Error::NoResource { message: problem, hint: help },
             DiscoverError::Unread { denied, why } => Error::Unread { denied, message: why.problem, hint: why.help },
             DiscoverError::Call(error) => error.into(),
         })?;

@@ -231,7 +231,7 @@ pub(super) fn entry(code: Code) -> Entry {
             "X Sessions table: dynamodb:UpdateTable: ResourceInUseException: …",
             "Wait until the table is ACTIVE and run the same command again; --wait-timeout gives it longer.",
         ),
-        Code::NoTable => (
+        Code::NoResource => (
             "A table or another resource is not there",
             "The command works on a table, a policy, a key or a topic that does not exist in this region and account.",
             "error[E207]: there is no table sentinel-requests (the default name) in us-east-1",
