@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_kms::Client;
 use aws_sdk_kms::error::BuildError;
-use aws_sdk_kms::types::{KeyMetadata, Tag};
+use aws_sdk_kms::types::{KeyManagerType, KeyMetadata, KeySpec, KeyUsageType, Tag};
 use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 
@@ -81,6 +81,7 @@ pub(super) async fn observe(api: &KeyApi, desired: &Desired<Key>) -> Observed<Ke
     let mut state = Key {
         description: Some(found.description().unwrap_or_default().to_owned()),
         multi_region: Some(found.multi_region().unwrap_or(false)),
+        unlike: unlike(&found),
         ..Key::default()
     };
     let mut gaps = Vec::new();
@@ -104,6 +105,18 @@ pub(super) async fn observe(api: &KeyApi, desired: &Desired<Key>) -> Observed<Ke
         None => {}
     }
     Observed::Present(Live { state, facts, gaps })
+}
+
+/// Returns what a key is, where it is no symmetric encryption key of the account's own: such a key encrypts no table or topic,
+/// and cannot become one.
+fn unlike(found: &KeyMetadata) -> Option<String> {
+    if found.key_manager() == Some(&KeyManagerType::Aws) {
+        return Some(String::from("a key that AWS manages"));
+    }
+    let spec = found.key_spec().unwrap_or(&KeySpec::SymmetricDefault);
+    let usage = found.key_usage().unwrap_or(&KeyUsageType::EncryptDecrypt);
+    let symmetric = *spec == KeySpec::SymmetricDefault && *usage == KeyUsageType::EncryptDecrypt;
+    (!symmetric).then(|| format!("{spec} for {usage}"))
 }
 
 async fn read_policy(api: &KeyApi, key: &str) -> Result<PolicyDocument, CallError> {
@@ -282,4 +295,24 @@ async fn change(api: &KeyApi, key: &str, step: &KeyStep) -> Result<(), CallError
 
 pub(super) fn sdk_tags(tags: &Tags) -> Result<Vec<Tag>, BuildError> {
     tags.iter().map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(spec: KeySpec, usage: KeyUsageType, manager: KeyManagerType) -> KeyMetadata {
+        let key = KeyMetadata::builder().key_id("1234-5678").key_spec(spec).key_usage(usage).key_manager(manager);
+        key.build().unwrap()
+    }
+
+    #[test]
+    fn a_key_that_signs_or_that_aws_manages_is_told_from_one_that_encrypts() {
+        let usual = key(KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt, KeyManagerType::Customer);
+        let signs = key(KeySpec::Rsa2048, KeyUsageType::SignVerify, KeyManagerType::Customer);
+        let managed = key(KeySpec::SymmetricDefault, KeyUsageType::EncryptDecrypt, KeyManagerType::Aws);
+        assert_eq!(unlike(&usual), None);
+        assert_eq!(unlike(&signs).as_deref(), Some("RSA_2048 for SIGN_VERIFY"));
+        assert_eq!(unlike(&managed).as_deref(), Some("a key that AWS manages"));
+    }
 }

@@ -15,8 +15,14 @@ pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChan
 /// Returns what differs in the fields that both sides have, in the order in which people read a key.
 pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
     // No `..` here: a new field that nothing compares does not compile.
-    let Key { description, policy, rotation, multi_region, tags } = managed;
+    // What a key is cannot be managed, so that only the live side says it.
+    let Key { description, policy, rotation, multi_region, tags, unlike: _ } = managed;
     let mut changes = Vec::new();
+    if let Some(what) = &live.unlike {
+        let how = "decided when a key is created: give the section an alias that is not taken";
+        let wanted = FieldValue::words("a symmetric encryption key of the account");
+        changes.push(FieldChange::new("type", FieldValue::words(what), wanted, Takes::NewResource, how));
+    }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
     {
@@ -62,6 +68,9 @@ fn in_place(path: &str, live: FieldValue, desired: FieldValue, how: &str) -> Fie
 /// that was a decision, and enabling it again would undo it. Source of the states: "Key states of AWS KMS keys" in the AWS Key
 /// Management Service Developer Guide.
 pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Key> {
+    if live.state.unlike.is_some() {
+        return Settled::Compared { changes, repair: Vec::new() };
+    }
     let state = live.facts.status.as_deref().unwrap_or("Enabled");
     let id = live.facts.arn.as_deref().unwrap_or("KEY");
     let (takes, how) = match state {
@@ -117,6 +126,7 @@ mod tests {
             rotation: Some(Rotation::Days(180)),
             multi_region: Some(false),
             tags: Some(Tags::from([(String::from("team"), String::from("security"))])),
+            unlike: None,
         }
     }
 
@@ -159,12 +169,28 @@ mod tests {
         );
         check(|live| live.multi_region = Some(true), &["multi_region: true -> false [NewResource]"]);
         check(|live| live.tags = Some(Tags::new()), &["tags.team: - -> security [InPlace]"]);
+        check(
+            |live| live.unlike = Some(String::from("RSA_2048 for SIGN_VERIFY")),
+            &["type: RSA_2048 for SIGN_VERIFY -> a symmetric encryption key of the account [NewResource]"],
+        );
     }
 
     #[test]
     fn turning_rotation_off_needs_consent() {
         let off = Key { rotation: Some(Rotation::Off), ..key() };
         assert_eq!(lines(&diff(&off, &key())), ["rotation: every 180 days -> off [InPlace, needs protection]"]);
+    }
+
+    #[test]
+    fn a_key_of_another_type_is_left_alone() {
+        let live = Live {
+            state: Key { unlike: Some(String::from("RSA_2048 for SIGN_VERIFY")), ..key() },
+            facts: Facts::default(),
+            gaps: Vec::new(),
+        };
+        let step = KeyStep::UntagKey { name: String::new(), key: String::new(), keys: Vec::new() };
+        let Settled::Compared { repair, .. } = settle(&live, Vec::new(), vec![step]) else { panic!() };
+        assert_eq!(repair, []);
     }
 
     #[test]

@@ -10,8 +10,11 @@ use crate::kind::import::{self, Found, Importer};
 ///
 /// # Errors
 ///
-/// Says that the key is not in use: a plan would differ whatever the manifest says.
+/// Says that the key is not in use, or of another type: a plan would differ whatever the manifest says.
 pub(super) fn key(found: &Found<Key>) -> Result<String, String> {
+    if let Some(what) = &found.live.state.unlike {
+        return Err(format!("left out: it is {what}, and a section describes a symmetric encryption key"));
+    }
     match found.live.facts.status.as_deref() {
         None | Some("Enabled" | "Updating") => {}
         Some(state) => return Err(format!("left out: its state is {state}")),
@@ -31,7 +34,7 @@ pub(super) fn known_as(found: &Found<Key>) -> Vec<String> {
 /// description, the default policy, no rotation, a single region) and tags that are not there are left unmanaged.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Key>) -> KeySection {
     let Found { name, live } = found;
-    let Key { description, policy, rotation, multi_region, tags } = live.state;
+    let Key { description, policy, rotation, multi_region, tags, unlike: _ } = live.state;
     let default = live.facts.arn.as_deref().and_then(default_policy);
     let policy = policy.filter(|policy| Some(policy) != default.as_ref());
     let rotation = rotation.filter(|rotation| *rotation != Rotation::Off).filter(|rotation| match rotation {
@@ -110,6 +113,7 @@ mod tests {
             rotation: Some(Rotation::Off),
             multi_region: Some(false),
             tags: Some(Tags::new()),
+            unlike: None,
         };
         let imported = import(found("alias/records", state));
         assert_eq!(imported.sections.keys["records"], KeySection::default());

@@ -119,6 +119,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySecti
         rotation: section.rotation,
         multi_region: section.multi_region,
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        unlike: None,
     };
     let initial = Key {
         // A key whose alias is not there yet, or not any more, is told from others by it.
@@ -135,7 +136,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySecti
 
 /// Returns the section that says what is managed of a key.
 pub(super) fn section_of(desired: &Desired<Key>) -> KeySection {
-    let Key { description, policy, rotation, multi_region, tags } = &desired.managed;
+    let Key { description, policy, rotation, multi_region, tags, unlike: _ } = &desired.managed;
     KeySection {
         alias: Some(desired.name.clone()),
         description: description.clone(),

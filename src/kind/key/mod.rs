@@ -65,6 +65,10 @@ pub struct Key {
     pub multi_region: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    /// What a live key is, where it is no symmetric encryption key of the account's own: `RSA_2048 for SIGN_VERIFY`. Never
+    /// wanted: a section describes a symmetric encryption key.
+    #[serde(skip)]
+    pub unlike: Option<String>,
 }
 
 /// Whether AWS makes new key material by itself, and how often.
@@ -297,7 +301,7 @@ impl Kind for Key {
 
 /// Returns what was seen of a key. An alias can be given to another key, and the ARN tells.
 fn seen(live: &Live<Key>) -> Fields {
-    let Key { description, policy, rotation, multi_region, tags } = &live.state;
+    let Key { description, policy, rotation, multi_region, tags, unlike } = &live.state;
     let seen = [
         ("key", live.facts.arn.clone()),
         ("status", live.facts.status.clone()),
@@ -306,13 +310,14 @@ fn seen(live: &Live<Key>) -> Fields {
         ("rotation", rotation.map(Rotation::words)),
         ("multi_region", multi_region.map(|flag| flag.to_string())),
         ("tags", tags.as_ref().map(tag_words)),
+        ("type", unlike.clone()),
     ];
     seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?))).collect()
 }
 
 /// Returns what a key is created with, setting by setting.
 fn layout(state: &Key) -> Vec<(String, String)> {
-    let Key { description, policy, rotation, multi_region, tags } = state;
+    let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
     let mut lines: Vec<(String, String)> = Vec::new();
     lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
     let policy = match policy.as_ref().map(PolicyDocument::statements) {

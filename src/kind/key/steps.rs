@@ -104,7 +104,7 @@ impl KindStep for KeyStep {
 
 /// Returns the operations that observing this key calls.
 pub(super) fn reads(desired: &Desired<Key>) -> Vec<Operation> {
-    let Key { description: _, policy, rotation, multi_region: _, tags } = &desired.managed;
+    let Key { description: _, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut operations = vec![DESCRIBE_KEY];
     operations.extend(policy.as_ref().map(|_| GET_KEY_POLICY));
     operations.extend(rotation.map(|_| GET_KEY_ROTATION_STATUS));
@@ -129,7 +129,7 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
     let name = || desired.name.clone();
     let key = || live.facts.arn.clone().unwrap_or_default();
     let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
-    let Key { description, policy, rotation, multi_region: _, tags } = &desired.managed;
+    let Key { description, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut steps = Vec::new();
     let rotate = |rotation: Rotation| KeyStep::SetKeyRotation { name: name(), key: Some(key()), rotation };
     let rotation = rotation.filter(|_| differs("rotation"));
@@ -160,7 +160,7 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
 /// Returns a live key that differs from what is managed in every way that can be repaired, so that what any repair may take
 /// is known without a look at AWS.
 pub(super) fn opposite(desired: &Desired<Key>) -> Live<Key> {
-    let Key { description, policy, rotation, multi_region, tags } = &desired.managed;
+    let Key { description, policy, rotation, multi_region, tags, unlike: _ } = &desired.managed;
     let other_rotation = |rotation: &Rotation| match rotation {
         Rotation::Off => Rotation::Days(365),
         Rotation::On | Rotation::Days(_) => Rotation::Off,
@@ -171,6 +171,7 @@ pub(super) fn opposite(desired: &Desired<Key>) -> Live<Key> {
         rotation: rotation.as_ref().map(other_rotation),
         multi_region: *multi_region,
         tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+        unlike: None,
     };
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
 }
@@ -195,6 +196,7 @@ mod tests {
             rotation: Some(Rotation::Days(180)),
             multi_region: Some(false),
             tags: Some(Tags::from([("team", "x")].map(owned))),
+            unlike: None,
         };
         let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", managed);
         Desired { ownership: Some(String::from("managed-by")), ..desired }
