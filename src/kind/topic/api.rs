@@ -177,21 +177,22 @@ async fn read_subscriptions(
     Ok((all, gaps))
 }
 
-/// Reads the attributes of every subscription that was listed and is confirmed.
+/// Reads the attributes of every subscription that was listed and is confirmed. One that went away since is left out.
 pub(super) async fn read_all_attributes(api: &TopicApi, live: &mut Live<Topic>) {
-    let all = live.state.subscriptions.iter_mut().flat_map(BTreeMap::values_mut);
-    let reads = all.map(|found| async move {
-        let own = found.arn.clone()?;
-        match read_subscription(api, &own).await {
-            Ok(attributes) => add_attributes(found, &attributes),
-            Err(error) => {
-                return Some(Gap::new(Some(&format!("filter_policy of the subscription {}", found.id())), &error));
+    let Some(all) = &mut live.state.subscriptions else { return };
+    let reads = all.iter().filter_map(|(id, found)| Some((id.clone(), found.arn.clone()?)));
+    let reads = reads.map(|(id, own)| async move { (id, read_subscription(api, &own).await) });
+    for (id, read) in future::join_all(reads.collect::<Vec<_>>()).await {
+        match read {
+            Ok(attributes) => {
+                all.entry(id).and_modify(|found| add_attributes(found, &attributes));
             }
+            Err(error) if error.class == Class::NotFound => {
+                all.remove(&id);
+            }
+            Err(error) => live.gaps.push(Gap::new(Some(&format!("filter_policy of the subscription {id}")), &error)),
         }
-        None
-    });
-    let gaps = future::join_all(reads).await;
-    live.gaps.extend(gaps.into_iter().flatten());
+    }
 }
 
 async fn read_subscription(api: &TopicApi, arn: &str) -> Result<Attributes, CallError> {
@@ -231,10 +232,7 @@ pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
     let mut names: Vec<String> = names.into_iter().filter(within).collect();
     let rest = names.split_off(names.len().min(TAGS_READ));
     if !rest.is_empty() {
-        let message = format!(
-            "the tags of {TAGS_READ} topics were read, and those of {} more were not: narrow the search with --only topics.NAME",
-            rest.len()
-        );
+        let message = format!("the tags of {TAGS_READ} topics were read, and those of {} more were not", rest.len());
         unlisted.gaps.push(Gap::new(what, &CallError::new(LIST_TOPIC_TAGS, Class::Rejected, message)));
     }
     let reads = names.iter().map(|name| async move {

@@ -135,9 +135,6 @@ fn subscriptions(
     let mut sections = IndexMap::new();
     for (id, one, mut section) in read {
         let label = unique(label(section.protocol, &one.endpoint), &sections);
-        if section.endpoint.contains(":****@") {
-            importer.warn(format!("the subscription {id} is without its password, which SNS does not tell"));
-        }
         section.filter_policy = filter_policy(importer, &format!("{topic}-{label}"), id, one);
         sections.insert(label, section);
     }
@@ -148,6 +145,9 @@ fn subscriptions(
 fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, String> {
     let protocol = Protocol::from_word(&one.protocol).ok_or_else(|| format!("its protocol is \"{}\"", one.protocol))?;
     protocol.check_endpoint(&one.endpoint).map_err(|invalid| invalid.problem)?;
+    if one.endpoint.contains(":****@") {
+        return Err(String::from("SNS does not tell its password"));
+    }
     let role = match (protocol, one.role.as_deref().filter(|role| !role.is_empty())) {
         (Protocol::Firehose, Some(role)) => {
             check_role(role).map_err(|invalid| invalid.problem)?;
@@ -335,17 +335,25 @@ mod tests {
     fn each_subscription_has_a_name_and_only_what_is_set() {
         let queue = "arn:aws:sqs:us-east-1:123456789012:jobs";
         let raw = Subscription { raw: Some(true), ..subscription("sqs", queue) };
-        let url = subscription("https", "https://user:****@example.com/hook/SECRET");
+        let url = subscription("https", "https://example.com/hook/SECRET");
         let again = subscription("https", "https://example.com/other");
         let imported = subscribed(vec![raw, url, again]);
         let all = imported.sections.topics["alerts"].subscriptions.as_ref().unwrap();
         let names: Vec<&str> = all.keys().map(String::as_str).collect();
         assert_eq!(names, ["https-example-com", "https-example-com-2", "sqs-jobs"]);
         assert_eq!((all["sqs-jobs"].raw, all["sqs-jobs"].filter_policy.clone()), (Some(true), None));
+        assert_eq!(whys(&imported), [""; 0]);
+    }
+
+    #[test]
+    fn a_password_that_sns_does_not_tell_leaves_the_subscriptions_unmanaged() {
+        let queue = subscription("sqs", "arn:aws:sqs:us-east-1:123456789012:jobs");
+        let imported = subscribed(vec![queue, subscription("https", "https://user:****@example.com/hook")]);
+        assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
             whys(&imported),
-            ["the subscription https https://user:****@example.com/hook/SECRET is without its password, which SNS \
-              does not tell"]
+            ["subscriptions are not managed: https https://user:****@example.com/hook cannot be in a manifest: SNS \
+              does not tell its password"]
         );
     }
 
