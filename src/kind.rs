@@ -477,16 +477,12 @@ mod tests {
 
     #[test]
     fn the_schema_of_a_plan_has_every_step() {
-        #[track_caller]
-        fn check<K: Kind>() {
+        for kind in KindId::ALL {
             // The message of serde lists the variants of an enum.
-            let unknown = serde_json::json!({ "step": "" });
-            let message = serde_json::from_value::<K::Step>(unknown).unwrap_err().to_string();
+            let message = kind.unknown_step();
             let variants: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-            assert_eq!(K::schema().plan.steps, variants, "{message}");
+            assert_eq!(kind.schema().plan.steps, variants, "{message}");
         }
-        check::<PolicyParameter>();
-        check::<Table>();
     }
 
     #[test]

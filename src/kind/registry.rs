@@ -50,6 +50,16 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns what serde says of a step that the kind does not have.
+            #[cfg(test)]
+            pub(crate) fn unknown_step(self) -> String {
+                let unknown = serde_json::json!({ "step": "" });
+                let error = match self {
+                    $(Self::$variant => serde_json::from_value::<<$module::$state as Kind>::Step>(unknown).err(),)+
+                };
+                error.map(|error| error.to_string()).unwrap_or_default()
+            }
+
             /// Returns its part of the JSON Schemas.
             pub fn schema(self) -> Schema {
                 match self {

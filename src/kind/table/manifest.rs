@@ -91,9 +91,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         deletion_protection: fields
             .get("deletion_protection")
             .and_then(|entry| section.reader.boolean(&entry.node, "deletion_protection")),
-        table_class: fields
-            .get("table_class")
-            .and_then(|entry| section.reader.variant(&entry.node, "table_class")),
+        table_class: fields.get("table_class").and_then(|entry| section.reader.variant(&entry.node, "table_class")),
         tags: section.tags(&mut fields),
         indexes: None,
     };

@@ -126,6 +126,22 @@ fn resources_that_refer_to_each_other_are_imported_with_their_references() {
 }
 
 #[test]
+fn what_cannot_be_listed_is_said_and_the_rest_is_imported() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.fail("ListTopics", "AuthorizationError", "");
+    world.fail("ListAliases", "AccessDeniedException", "");
+    let (manifest, imported) = import(&world, "live", &["--resource", "tables=acme-audit"]);
+    for (section, action) in [("topics", "sns:ListTopics"), ("keys", "kms:ListAliases")] {
+        let said = imported["warnings"].as_array().unwrap().iter().find(|warning| warning["name"] == section).unwrap();
+        let why = said["why"].as_str().unwrap();
+        assert!(why.contains(action) && why.contains(&format!("--resource {section}=NAME")), "{why}");
+        assert!(!manifest.contains(&format!("[{section}.")), "{manifest}");
+    }
+    assert!(manifest.contains("[tables.acme-audit]\n") && manifest.contains("arn:aws:kms:"), "{manifest}");
+}
+
+#[test]
 fn keys_and_topics_with_the_ownership_tag_are_imported_without_being_named() {
     let world = project();
     world.run(&["apply", "--yes"]).expect(0);
