@@ -41,16 +41,6 @@ fn an_apply_creates_all_and_a_second_one_writes_nothing() {
 }
 
 #[test]
-fn policies_are_written_before_tables() {
-    let world = project();
-    world.run(&["apply", "--yes"]).expect(0);
-    let writes = world.writes();
-    let last_policy = writes.iter().rposition(|name| name == "PutParameter").unwrap();
-    let first_table = writes.iter().position(|name| name == "CreateTable").unwrap();
-    assert!(last_policy < first_table, "{writes:?}");
-}
-
-#[test]
 fn an_apply_as_json_is_one_document_with_plan_and_result() {
     let world = project();
     let document = world.run(&["apply", "--yes", "--json"]).expect(0).json();
