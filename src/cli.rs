@@ -80,7 +80,7 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show the difference, ask once, then close it in order.
     ///
-    /// Policies come first, then tables, independent ones side by side. Each table is created with all its indexes,
+    /// What a resource refers to comes before it, and everything else side by side. Each table is created with all its indexes,
     /// then TTL and point-in-time recovery are turned on; one that has drifted is repaired step by step. What would lose
     /// data or protection is refused unless --allow-destructive names it. At the end AWS is read again to see that live
     /// is as desired. Running it again is always safe.
