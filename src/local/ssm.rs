@@ -1,128 +1,57 @@
-//! Parameter Store, with AWS's own limits and texts.
+//! Parameter Store, with AWS's own limits and texts. What a request asks for and is not here is refused, never dropped.
 
+mod find;
+mod labels;
+mod policies;
 mod rules;
+mod stored;
 mod tags;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Region;
 use super::answer::{Answer, Failure, parse};
+use super::kms;
+use stored::{Reference, Settings, Stored, VersionPage};
 
 /// Versions that are kept.
-const HISTORY: i64 = 100;
+const HISTORY: usize = 100;
+
+/// The key of AWS's own that encrypts a secret for which no other is named.
+const DEFAULT_KEY: &str = "alias/aws/ssm";
 
 pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
     let body = parse(body)?;
     let answer = match operation {
-        "PutParameter" => put(region, read(body)?),
-        "GetParameter" => get(region, read(body)?),
-        "GetParameters" => get_many(region, read(body)?),
-        "GetParametersByPath" => by_path(region, read(body)?),
-        "GetParameterHistory" => history(region, read(body)?),
-        "DescribeParameters" => describe(region, read(body)?),
-        "DeleteParameter" => delete(region, read(body)?),
-        "DeleteParameters" => delete_many(region, read(body)?),
-        "LabelParameterVersion" => label(region, read(body)?),
-        "AddTagsToResource" => tags::add(region, read(body)?),
-        "RemoveTagsFromResource" => tags::remove(region, read(body)?),
-        "ListTagsForResource" => tags::list(region, read(body)?),
+        "PutParameter" => put(region, read(operation, body)?),
+        "GetParameter" => get(region, read(operation, body)?),
+        "GetParameters" => get_many(region, read(operation, body)?),
+        "GetParametersByPath" => find::by_path(region, read(operation, body)?),
+        "GetParameterHistory" => history(region, read(operation, body)?),
+        "DescribeParameters" => find::describe(region, read(operation, body)?),
+        "DeleteParameter" => delete(region, read(operation, body)?),
+        "DeleteParameters" => delete_many(region, read(operation, body)?),
+        "LabelParameterVersion" => labels::label(region, read(operation, body)?),
+        "UnlabelParameterVersion" => labels::unlabel(region, read(operation, body)?),
+        "AddTagsToResource" => tags::add(region, read(operation, body)?),
+        "RemoveTagsFromResource" => tags::remove(region, read(operation, body)?),
+        "ListTagsForResource" => tags::list(region, read(operation, body)?),
         other => Err(Failure::unsupported(&format!("ssm:{other}"))),
     }?;
     Ok(Answer::json(&answer))
 }
 
-fn read<T: for<'de> Deserialize<'de>>(body: Value) -> Result<T, Failure> {
-    serde_json::from_value(body).map_err(|error| Failure::validation(error.to_string()))
-}
-
-/// A version of a parameter, as it is stored.
-struct Stored {
-    name: String,
-    version: i64,
-    value: String,
-    kind: String,
-    tier: String,
-    description: Option<String>,
-    modified: i64,
-    label: Option<String>,
-}
-
-const COLUMNS: &str = "name, version, value, type, tier, description, modified, label";
-
-impl Stored {
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self {
-            name: row.get(0)?,
-            version: row.get(1)?,
-            value: row.get(2)?,
-            kind: row.get(3)?,
-            tier: row.get(4)?,
-            description: row.get(5)?,
-            modified: row.get(6)?,
-            label: row.get(7)?,
-        })
-    }
-
-    fn latest(connection: &Connection, name: &str) -> rusqlite::Result<Option<Self>> {
-        let query = format!("SELECT {COLUMNS} FROM parameters WHERE name = ?1 ORDER BY version DESC LIMIT 1");
-        connection.prepare_cached(&query)?.query_row([name], Self::from_row).optional()
-    }
-
-    /// Returns what a name asks for: the newest version, or with `name:5` that one.
-    fn selected(connection: &Connection, asked: &str) -> rusqlite::Result<Option<Self>> {
-        let Some((name, version)) = asked.split_once(':') else { return Self::latest(connection, asked) };
-        let query = format!("SELECT {COLUMNS} FROM parameters WHERE name = ?1 AND version = ?2");
-        connection
-            .prepare_cached(&query)?
-            .query_row(params![name, version.parse::<i64>().ok()], Self::from_row)
-            .optional()
-    }
-
-    fn parameter(&self, region: &Region, decrypt: bool) -> Value {
-        json!({
-            "Name": self.name,
-            "Type": self.kind,
-            "Value": self.shown_value(decrypt),
-            "Version": self.version,
-            "LastModifiedDate": seconds(self.modified),
-            "ARN": arn(region, &self.name),
-            "DataType": "text",
-        })
-    }
-
-    /// A secret reads back as ciphertext unless decryption is asked for.
-    fn shown_value(&self, decrypt: bool) -> String {
-        if self.kind == "SecureString" && !decrypt { format!("kms:{}", "*".repeat(12)) } else { self.value.clone() }
-    }
-
-    fn metadata(&self, region: &Region) -> Value {
-        let mut metadata = json!({
-            "Name": self.name,
-            "ARN": arn(region, &self.name),
-            "Type": self.kind,
-            "LastModifiedDate": seconds(self.modified),
-            "LastModifiedUser": format!("arn:aws:iam::{}:user/local", region.account),
-            "Version": self.version,
-            "Tier": self.tier,
-            "Policies": [],
-            "DataType": "text",
-        });
-        if let Some(description) = &self.description {
-            metadata["Description"] = json!(description);
+/// Reads a request, which has to be understood whole.
+fn read<T: for<'de> Deserialize<'de>>(operation: &str, body: Value) -> Result<T, Failure> {
+    serde_json::from_value(body).map_err(|error| {
+        let error = error.to_string();
+        match error.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+            Some(field) => Failure::unsupported(&format!("{field} of ssm:{operation}")),
+            None => Failure::validation(error),
         }
-        metadata
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit a double for 285,000 years")]
-fn seconds(millis: i64) -> f64 {
-    millis as f64 / 1000.0
-}
-
-fn arn(region: &Region, name: &str) -> String {
-    region.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+    })
 }
 
 fn not_found(name: &str) -> Failure {
@@ -130,31 +59,33 @@ fn not_found(name: &str) -> Failure {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Tag {
     key: String,
     value: String,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Put {
     name: String,
     value: String,
-    #[serde(default)]
     r#type: Option<String>,
     #[serde(default)]
     overwrite: bool,
-    #[serde(default)]
     tier: Option<String>,
-    #[serde(default)]
     description: Option<String>,
+    key_id: Option<String>,
+    allowed_pattern: Option<String>,
+    data_type: Option<String>,
+    policies: Option<String>,
     #[serde(default)]
     tags: Vec<Tag>,
 }
 
 fn put(region: &Region, request: Put) -> Result<Value, Failure> {
-    rules::check_name(&request.name, &arn(region, &request.name))?;
+    let (reference, _) = Reference::parse(region, &request.name);
+    rules::check_name(reference.name(), &stored::arn(region, reference.name()))?;
     if !request.tags.is_empty() && request.overwrite {
         return Err(Failure::validation(
             "Invalid request: tags and overwrite can't be used together. To create a parameter with tags, please \
@@ -165,64 +96,102 @@ fn put(region: &Region, request: Put) -> Result<Value, Failure> {
     rules::check_tags(request.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())))?;
     let now = region.clock.now();
     region.store.write(|store| {
-        let before = Stored::latest(store, &request.name)?;
-        let tier = rules::tier(request.tier.as_deref(), before.as_ref().map(|one| one.tier.as_str()), &request.value)?;
-        rules::check_value(&request.value, &tier)?;
-        let (version, kind) = match &before {
-            Some(_) if !request.overwrite => {
-                return Err(Failure::new(
-                    "ParameterAlreadyExists",
-                    "The parameter already exists. To overwrite this value, set the overwrite option in the request \
-                     to true.",
-                ));
-            }
-            Some(before) => {
-                let kind = request.r#type.clone().unwrap_or_else(|| before.kind.clone());
-                if kind != before.kind {
-                    return Err(Failure::new(
-                        "HierarchyTypeMismatchException",
-                        format!(
-                            "Parameter Store does not support changing a parameter type: {} is a {}.",
-                            before.name, before.kind
-                        ),
-                    ));
-                }
-                make_room(store, &request.name)?;
-                (before.version + 1, kind)
-            }
-            None => {
-                let kind = request.r#type.clone().ok_or_else(|| {
-                    Failure::validation("A parameter type is required when you create a parameter.")
-                })?;
-                (1, kind)
-            }
-        };
-        if !["String", "StringList", "SecureString"].contains(&kind.as_str()) {
-            return Err(Failure::validation(format!(
-                "1 validation error detected: Value '{kind}' at 'type' failed to satisfy constraint: Member must \
-                 satisfy enum value set: [SecureString, StringList, String]"
-            )));
+        let before = reference.latest(store)?;
+        let name = before.as_ref().map_or(reference.name(), |before| &before.name).to_owned();
+        if before.is_some() && !request.overwrite {
+            return Err(Failure::new(
+                "ParameterAlreadyExists",
+                "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
+            ));
         }
-        store.prepare_cached(
-            "INSERT INTO parameters (name, version, value, type, tier, description, modified) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![request.name, version, request.value, kind, tier, request.description, now])?;
+        let settings = settings(region, store, &request, before.as_ref())?;
+        rules::check_value(&request.value, &settings.tier)?;
+        rules::check_pattern(&request.value, settings.allowed_pattern.as_deref())?;
+        let version = match &before {
+            Some(before) => {
+                make_room(store, &name)?;
+                before.version + 1
+            }
+            None => 1,
+        };
+        let tier = settings.tier.clone();
+        Stored { name: name.clone(), version, value: request.value.clone(), modified: now, settings }.save(store)?;
         for tag in &request.tags {
-            tags::set(store, &request.name, tag)?;
+            tags::set(store, &name, tag)?;
         }
         Ok(json!({ "Version": version, "Tier": tier }))
     })
 }
 
+/// Returns the settings of a new version. What the request does not say stays as it was.
+fn settings(region: &Region, store: &Connection, request: &Put, before: Option<&Stored>) -> Result<Settings, Failure> {
+    let old = before.map(|before| &before.settings);
+    let kind = match (&request.r#type, old) {
+        (Some(kind), Some(old)) if *kind != old.kind => {
+            return Err(Failure::new(
+                "HierarchyTypeMismatchException",
+                format!(
+                    "Parameter Store does not support changing a parameter type: {} is a {}.",
+                    request.name, old.kind
+                ),
+            ));
+        }
+        (Some(kind), _) => kind.clone(),
+        (None, Some(old)) => old.kind.clone(),
+        (None, None) => {
+            return Err(Failure::validation("A parameter type is required when you create a parameter."));
+        }
+    };
+    rules::check_type(&kind)?;
+    let kept = |own: &Option<String>, old: Option<&Option<String>>| own.clone().or_else(|| old.cloned().flatten());
+    let policies = kept(&request.policies, old.map(|old| &old.policies)).filter(|text| !policies::is_none(text));
+    if let Some(policies) = &policies {
+        policies::check(policies)?;
+    }
+    let wants_advanced = request.value.len() > rules::STANDARD_BYTES || policies.is_some();
+    let tier = rules::tier(request.tier.as_deref(), old.map(|old| old.tier.as_str()), wants_advanced)?;
+    if policies.is_some() && tier == "Standard" {
+        return Err(Failure::validation(
+            "Parameter policies are available for parameters of the advanced tier only. To use them, choose that tier.",
+        ));
+    }
+    let key_id = match (kind.as_str(), kept(&request.key_id, old.map(|old| &old.key_id))) {
+        ("SecureString", None) => Some(DEFAULT_KEY.to_owned()),
+        ("SecureString", Some(key)) => {
+            if key != DEFAULT_KEY {
+                kms::usable(region, store, &key)
+                    .map_err(|failure| Failure::new("InvalidKeyId", failure.message().to_owned()))?;
+            }
+            Some(key)
+        }
+        (_, Some(_)) => {
+            return Err(Failure::validation("KeyId is for parameters of the type SecureString only."));
+        }
+        (_, None) => None,
+    };
+    let data_type =
+        request.data_type.clone().or_else(|| old.map(|old| old.data_type.clone())).unwrap_or_else(|| "text".to_owned());
+    rules::check_data_type(&data_type)?;
+    Ok(Settings {
+        kind,
+        tier,
+        description: kept(&request.description, old.map(|old| &old.description)),
+        key_id,
+        allowed_pattern: kept(&request.allowed_pattern, old.map(|old| &old.allowed_pattern))
+            .filter(|pattern| !pattern.is_empty()),
+        data_type,
+        policies,
+        labels: Vec::new(),
+    })
+}
+
 /// Drops the oldest version when the history is full, unless a label holds it.
 fn make_room(store: &Connection, name: &str) -> Result<(), Failure> {
-    let count: i64 = store.query_row("SELECT count(*) FROM parameters WHERE name = ?", [name], |row| row.get(0))?;
-    if count < HISTORY {
+    let versions = Stored::versions(store, name, &VersionPage::first(HISTORY))?;
+    let Some(oldest) = versions.first().filter(|_| versions.len() == HISTORY) else {
         return Ok(());
-    }
-    let query = format!("SELECT {COLUMNS} FROM parameters WHERE name = ? ORDER BY version LIMIT 1");
-    let oldest = store.query_row(&query, [name], Stored::from_row)?;
-    if oldest.label.is_some() {
+    };
+    if !oldest.settings.labels.is_empty() {
         return Err(Failure::new(
             "ParameterMaxVersionLimitExceeded",
             format!(
@@ -233,12 +202,12 @@ fn make_room(store: &Connection, name: &str) -> Result<(), Failure> {
             ),
         ));
     }
-    store.execute("DELETE FROM parameters WHERE name = ? AND version = ?", params![name, oldest.version])?;
+    oldest.remove(store)?;
     Ok(())
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Get {
     name: String,
     #[serde(default)]
@@ -246,13 +215,25 @@ struct Get {
 }
 
 fn get(region: &Region, request: Get) -> Result<Value, Failure> {
-    let stored = region.store.read(|store| Stored::selected(store, &request.name))?;
-    let stored = stored.ok_or_else(|| not_found(&request.name))?;
-    Ok(json!({ "Parameter": stored.parameter(region, request.with_decryption) }))
+    let (reference, selector) = Reference::parse(region, &request.name);
+    region.store.read(|store| {
+        let latest = reference.latest(store)?.ok_or_else(|| not_found(&request.name))?;
+        let stored = latest.selected(store, selector)?.ok_or_else(|| {
+            Failure::new(
+                "ParameterVersionNotFound",
+                format!(
+                    "Systems Manager could not find version {} of {}. Verify the version and try again.",
+                    selector.unwrap_or_default(),
+                    reference.name()
+                ),
+            )
+        })?;
+        Ok(json!({ "Parameter": stored.parameter(region, selector, request.with_decryption) }))
+    })
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct GetMany {
     names: Vec<String>,
     #[serde(default)]
@@ -264,8 +245,13 @@ fn get_many(region: &Region, request: GetMany) -> Result<Value, Failure> {
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     region.store.read(|store| {
         for name in &request.names {
-            match Stored::selected(store, name)? {
-                Some(stored) => found.push(stored.parameter(region, request.with_decryption)),
+            let (reference, selector) = Reference::parse(region, name);
+            let stored = match reference.latest(store)? {
+                Some(latest) => latest.selected(store, selector)?,
+                None => None,
+            };
+            match stored {
+                Some(stored) => found.push(stored.parameter(region, selector, request.with_decryption)),
                 None => missing.push(name.clone()),
             }
         }
@@ -275,46 +261,29 @@ fn get_many(region: &Region, request: GetMany) -> Result<Value, Failure> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ByPath {
-    path: String,
-    #[serde(default)]
-    recursive: bool,
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct History {
+    name: String,
     #[serde(default)]
     with_decryption: bool,
-    #[serde(default)]
     max_results: Option<usize>,
-    #[serde(default)]
     next_token: Option<String>,
 }
 
-fn by_path(region: &Region, request: ByPath) -> Result<Value, Failure> {
-    let size = rules::page_size(request.max_results, 10, 10)?;
-    let prefix = if request.path.ends_with('/') { request.path.clone() } else { format!("{}/", request.path) };
-    let all = region.store.read(latest_of_all)?;
-    let below = |name: &str| name.strip_prefix(&prefix).is_some_and(|rest| request.recursive || !rest.contains('/'));
-    let wanted = all.into_iter().filter(|stored| below(&stored.name));
-    let (page, token) = page(wanted.collect(), size, request.next_token.as_deref());
-    let parameters: Vec<Value> = page.iter().map(|one| one.parameter(region, request.with_decryption)).collect();
-    Ok(with_token(json!({ "Parameters": parameters }), token))
-}
-
-fn latest_of_all(store: &Connection) -> Result<Vec<Stored>, Failure> {
-    let query = format!(
-        "SELECT {COLUMNS} FROM parameters AS one WHERE version = \
-         (SELECT max(version) FROM parameters WHERE name = one.name) ORDER BY name"
-    );
-    let mut statement = store.prepare_cached(&query)?;
-    let rows = statement.query_map([], Stored::from_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Returns the page that begins after the name the token holds, and the next token.
-fn page(all: Vec<Stored>, size: usize, token: Option<&str>) -> (Vec<Stored>, Option<String>) {
-    let mut rest = all.into_iter().filter(|stored| token.is_none_or(|after| stored.name.as_str() > after)).peekable();
-    let page: Vec<Stored> = rest.by_ref().take(size).collect();
-    let token = rest.peek().and_then(|_| page.last()).map(|last| last.name.clone());
-    (page, token)
+fn history(region: &Region, request: History) -> Result<Value, Failure> {
+    let size = rules::page_size(request.max_results, 50, 50)?;
+    let after = request.next_token.as_deref().map_or(Ok(0), str::parse::<i64>);
+    let after = after.map_err(|_| Failure::new("InvalidNextToken", "The specified token isn't valid."))?;
+    let (reference, _) = Reference::parse(region, &request.name);
+    let mut versions = region.store.read(|store| {
+        let latest = reference.latest(store)?.ok_or_else(|| not_found(&request.name))?;
+        Stored::versions(store, &latest.name, &VersionPage { after, size: size + 1 })
+    })?;
+    let more = versions.len() > size;
+    versions.truncate(size);
+    let token = versions.last().filter(|_| more).map(|last| last.version.to_string());
+    let shown: Vec<Value> = versions.iter().map(|one| one.past(region, request.with_decryption)).collect();
+    Ok(with_token(json!({ "Parameters": shown }), token))
 }
 
 fn with_token(mut answer: Value, token: Option<String>) -> Value {
@@ -324,104 +293,27 @@ fn with_token(mut answer: Value, token: Option<String>) -> Value {
     answer
 }
 
+fn remove(region: &Region, store: &Connection, name: &str) -> Result<bool, Failure> {
+    let (reference, _) = Reference::parse(region, name);
+    let Some(stored) = reference.latest(store)? else { return Ok(false) };
+    store.execute("DELETE FROM parameters WHERE name = ?", [&stored.name])?;
+    store.execute("DELETE FROM tags WHERE name = ?", [&stored.name])?;
+    Ok(true)
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Named {
     name: String,
-    #[serde(default)]
-    with_decryption: bool,
-}
-
-fn history(region: &Region, request: Named) -> Result<Value, Failure> {
-    let query = format!("SELECT {COLUMNS} FROM parameters WHERE name = ? ORDER BY version");
-    let versions: Vec<Stored> = region.store.read(|store| {
-        let mut statement = store.prepare(&query)?;
-        let rows = statement.query_map([&request.name], Stored::from_row)?;
-        Ok::<_, Failure>(rows.collect::<Result<_, _>>()?)
-    })?;
-    if versions.is_empty() {
-        return Err(not_found(&request.name));
-    }
-    let shown = |stored: &Stored| {
-        let mut shown = stored.metadata(region);
-        shown["Value"] = json!(stored.shown_value(request.with_decryption));
-        shown["Labels"] = json!(stored.label.iter().collect::<Vec<_>>());
-        if let Some(shown) = shown.as_object_mut() {
-            shown.remove("ARN");
-        }
-        shown
-    };
-    Ok(json!({ "Parameters": versions.iter().map(shown).collect::<Vec<_>>() }))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Filter {
-    key: String,
-    #[serde(default)]
-    option: Option<String>,
-    #[serde(default)]
-    values: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Describe {
-    #[serde(default)]
-    parameter_filters: Vec<Filter>,
-    #[serde(default)]
-    max_results: Option<usize>,
-    #[serde(default)]
-    next_token: Option<String>,
-}
-
-fn describe(region: &Region, request: Describe) -> Result<Value, Failure> {
-    let size = rules::page_size(request.max_results, 10, 50)?;
-    let mut wanted = region.store.read(latest_of_all)?;
-    for filter in &request.parameter_filters {
-        let option = filter.option.as_deref().unwrap_or("Equals");
-        match (filter.key.as_str(), option) {
-            ("Name", "Equals") => wanted.retain(|stored| filter.values.contains(&stored.name)),
-            ("Name", "BeginsWith") => {
-                wanted.retain(|stored| filter.values.iter().any(|value| stored.name.starts_with(value.as_str())));
-            }
-            ("Type", "Equals") => wanted.retain(|stored| filter.values.contains(&stored.kind)),
-            ("Tier", "Equals") => wanted.retain(|stored| filter.values.contains(&stored.tier)),
-            ("Path", "Recursive" | "OneLevel") => wanted.retain(|stored| {
-                filter.values.iter().any(|path| {
-                    let rest = stored.name.strip_prefix(&format!("{}/", path.trim_end_matches('/')));
-                    rest.is_some_and(|rest| option == "Recursive" || !rest.contains('/'))
-                })
-            }),
-            (key, "Equals") if key.starts_with("tag:") => {
-                let key = key.trim_start_matches("tag:");
-                let tagged = region.store.read(|store| tags::tagged(store, key, &filter.values))?;
-                wanted.retain(|stored| tagged.contains(&stored.name));
-            }
-            (key, option) => {
-                let message = format!("The following filter key is not valid: {key} with the option {option}.");
-                return Err(Failure::new("InvalidFilterKey", message));
-            }
-        }
-    }
-    let (page, token) = page(wanted, size, request.next_token.as_deref());
-    let parameters: Vec<Value> = page.iter().map(|stored| stored.metadata(region)).collect();
-    Ok(with_token(json!({ "Parameters": parameters }), token))
-}
-
-fn remove(store: &Connection, name: &str) -> rusqlite::Result<bool> {
-    let gone = store.execute("DELETE FROM parameters WHERE name = ?", [name])?;
-    store.execute("DELETE FROM tags WHERE name = ?", [name])?;
-    Ok(gone > 0)
 }
 
 fn delete(region: &Region, request: Named) -> Result<Value, Failure> {
-    let gone = region.store.write(|store| Ok::<_, Failure>(remove(store, &request.name)?))?;
+    let gone = region.store.write(|store| remove(region, store, &request.name))?;
     if gone { Ok(json!({})) } else { Err(not_found(&request.name)) }
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Names {
     names: Vec<String>,
 }
@@ -431,31 +323,9 @@ fn delete_many(region: &Region, request: Names) -> Result<Value, Failure> {
     let (mut gone, mut missing) = (Vec::new(), Vec::new());
     region.store.write(|store| {
         for name in request.names {
-            if remove(store, &name)? { gone.push(name) } else { missing.push(name) }
+            if remove(region, store, &name)? { gone.push(name) } else { missing.push(name) }
         }
         Ok::<_, Failure>(())
     })?;
     Ok(json!({ "DeletedParameters": gone, "InvalidParameters": missing }))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Label {
-    name: String,
-    parameter_version: Option<i64>,
-    labels: Vec<String>,
-}
-
-fn label(region: &Region, request: Label) -> Result<Value, Failure> {
-    region.store.write(|store| {
-        let latest = Stored::latest(store, &request.name)?.ok_or_else(|| not_found(&request.name))?;
-        let version = request.parameter_version.unwrap_or(latest.version);
-        let label = request.labels.first();
-        let query = "UPDATE parameters SET label = ? WHERE name = ? AND version = ?";
-        if store.execute(query, params![label, request.name, version])? == 0 {
-            let message = format!("Systems Manager could not find version {version} of {}.", request.name);
-            return Err(Failure::new("ParameterVersionNotFound", message));
-        }
-        Ok(json!({ "InvalidLabels": [], "ParameterVersion": version }))
-    })
 }

@@ -19,11 +19,8 @@ CREATE TABLE IF NOT EXISTS parameters (
     name TEXT NOT NULL,
     version INTEGER NOT NULL,
     value TEXT NOT NULL,
-    type TEXT NOT NULL,
-    tier TEXT NOT NULL,
-    description TEXT,
     modified INTEGER NOT NULL,
-    label TEXT,
+    settings TEXT NOT NULL,
     PRIMARY KEY (name, version)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tags (

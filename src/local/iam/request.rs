@@ -29,7 +29,10 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     let fields = ["Name", "Path", "ResourceId"].into_iter().filter_map(|field| body[field].as_str());
     let names: Vec<&str> = fields.chain(texts("Names")).collect();
     let arn = |name: &&str| {
-        // A version or label is asked for with the permission for the parameter.
+        // A version or label is asked for with the permission for the parameter, which may be named by its ARN.
+        if name.starts_with("arn:") {
+            return name.splitn(7, ':').take(6).collect::<Vec<_>>().join(":");
+        }
         let name = name.split(':').next().unwrap_or_default().trim_matches('/');
         region.arn("ssm", &format!("parameter/{name}"))
     };

@@ -27,10 +27,48 @@ pub(super) fn check_name(name: &str, arn: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The most bytes of a value in the standard tier.
+pub(super) const STANDARD_BYTES: usize = 4096;
+
+/// Checks a parameter's type.
+pub(super) fn check_type(kind: &str) -> Result<(), Failure> {
+    if ["String", "StringList", "SecureString"].contains(&kind) {
+        return Ok(());
+    }
+    Err(Failure::validation(format!(
+        "1 validation error detected: Value '{kind}' at 'type' failed to satisfy constraint: Member must satisfy enum \
+         value set: [SecureString, StringList, String]"
+    )))
+}
+
+/// Checks what a value is said to be.
+pub(super) fn check_data_type(data_type: &str) -> Result<(), Failure> {
+    match data_type {
+        "text" | "aws:ec2:image" | "aws:ssm:integration" => Ok(()),
+        other => Err(Failure::validation(format!(
+            "The following data type is not supported: {other} (Data type names are all lowercase.)"
+        ))),
+    }
+}
+
+/// Checks a value against the pattern that all values of the parameter have to fit.
+pub(super) fn check_pattern(value: &str, pattern: Option<&str>) -> Result<(), Failure> {
+    let Some(pattern) = pattern else { return Ok(()) };
+    let Ok(expression) = regex_lite::Regex::new(&format!("^(?:{pattern})$")) else {
+        let message = "The request does not meet the regular expression requirement.";
+        return Err(Failure::new("InvalidAllowedPatternException", message));
+    };
+    if expression.is_match(value) {
+        return Ok(());
+    }
+    let message = format!("Parameter value, cannot be validated against allowedPattern: {pattern}");
+    Err(Failure::new("ParameterPatternMismatchException", message))
+}
+
 /// Returns the tier a write ends in, and refuses one that would go down.
-pub(super) fn tier(asked: Option<&str>, before: Option<&str>, value: &str) -> Result<String, Failure> {
+pub(super) fn tier(asked: Option<&str>, before: Option<&str>, wants_advanced: bool) -> Result<String, Failure> {
     let tier = match asked {
-        Some("Intelligent-Tiering") if value.len() > 4096 || before == Some("Advanced") => "Advanced",
+        Some("Intelligent-Tiering") if wants_advanced || before == Some("Advanced") => "Advanced",
         Some("Intelligent-Tiering") | None => before.unwrap_or("Standard"),
         Some(tier @ ("Standard" | "Advanced")) => tier,
         Some(other) => {
@@ -63,7 +101,7 @@ pub(super) fn check_value(value: &str, tier: &str) -> Result<(), Failure> {
             "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.",
         ));
     }
-    if tier == "Standard" && value.len() > 4096 {
+    if tier == "Standard" && value.len() > STANDARD_BYTES {
         return Err(Failure::validation(
             "Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger \
              parameter value, upgrade the parameter to use the advanced-parameter tier.",

@@ -6,12 +6,13 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Stored, Tag, rules};
+use super::stored::Reference;
+use super::{Tag, rules};
 use crate::local::Region;
 use crate::local::answer::Failure;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Tagging {
     resource_type: String,
     resource_id: String,
@@ -22,12 +23,13 @@ pub(super) struct Tagging {
 }
 
 impl Tagging {
-    fn check(&self, store: &Connection) -> Result<(), Failure> {
+    /// Returns the name of the parameter that it is about.
+    fn name(&self, region: &Region, store: &Connection) -> Result<String, Failure> {
         if self.resource_type != "Parameter" {
             return Err(Failure::new("InvalidResourceType", "The resource type is not valid. Only Parameter is."));
         }
-        match Stored::latest(store, &self.resource_id)? {
-            Some(_) => Ok(()),
+        match Reference::parse(region, &self.resource_id).0.latest(store)? {
+            Some(stored) => Ok(stored.name),
             None => Err(Failure::new(
                 "InvalidResourceId",
                 "The resource ID is not valid. Verify that you entered the correct ID and try again.",
@@ -58,20 +60,20 @@ pub(super) fn tagged(store: &Connection, key: &str, values: &[String]) -> Result
 pub(super) fn add(region: &Region, request: Tagging) -> Result<Value, Failure> {
     rules::check_tags(request.tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())))?;
     region.store.write(|store| {
-        request.check(store)?;
+        let name = request.name(region, store)?;
         for tag in &request.tags {
-            set(store, &request.resource_id, tag)?;
+            set(store, &name, tag)?;
         }
-        rules::check_tag_count(tags_of(store, &request.resource_id)?.len())?;
+        rules::check_tag_count(tags_of(store, &name)?.len())?;
         Ok(json!({}))
     })
 }
 
 pub(super) fn remove(region: &Region, request: Tagging) -> Result<Value, Failure> {
     region.store.write(|store| {
-        request.check(store)?;
+        let name = request.name(region, store)?;
         for key in &request.tag_keys {
-            store.execute("DELETE FROM tags WHERE name = ? AND key = ?", params![request.resource_id, key])?;
+            store.execute("DELETE FROM tags WHERE name = ? AND key = ?", params![name, key])?;
         }
         Ok(json!({}))
     })
@@ -79,8 +81,7 @@ pub(super) fn remove(region: &Region, request: Tagging) -> Result<Value, Failure
 
 pub(super) fn list(region: &Region, request: Tagging) -> Result<Value, Failure> {
     region.store.read(|store| {
-        request.check(store)?;
-        let tags = tags_of(store, &request.resource_id)?;
+        let tags = tags_of(store, &request.name(region, store)?)?;
         let list: Vec<Value> = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
         Ok(json!({ "TagList": list }))
     })
