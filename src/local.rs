@@ -85,7 +85,7 @@ impl Default for Rules {
             ttl_settling: Duration::from_secs(2),
             ttl_cooldown: Duration::from_secs(3600),
             backups_delay: Duration::from_millis(300),
-            tag_lock: Duration::from_secs(2),
+            tag_lock: Duration::from_millis(1_600),
         }
     }
 }
@@ -165,7 +165,8 @@ impl LocalAws {
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
             None if request.service == "sns" => Ok(self.sns(request)),
-            None => Ok(sts::answer(request, self.0.clock, &self.1)),
+            None if request.is_for_sts() => Ok(sts::answer(request, self.0.clock, &self.1)),
+            None => Ok(request.stranger()),
             Some((service, operation)) => self.region(request).and_then(|region| {
                 iam::authorize(&self.1, &region, (service, operation), request)?;
                 match service {

@@ -36,6 +36,26 @@ impl Request {
         Identity::of(&self.key).account
     }
 
+    /// Returns whether it is one of STS, or of a tool that does not sign what it asks of STS.
+    pub(super) fn is_for_sts(&self) -> bool {
+        self.service == "sts" || self.service.is_empty() && self.field("Action").is_some()
+    }
+
+    /// Returns the refusal of a request to a service that is not here, in the form that the service's clients read.
+    pub(super) fn stranger(&self) -> Answer {
+        let service = if self.service.is_empty() { "such a service" } else { self.service.as_str() };
+        let message = format!("the embedded AWS does not have {service}");
+        if self.service == "s3" || self.field("Action").is_some() {
+            let error = format!("{}{}", element("Code", "NotImplemented"), element("Message", &message));
+            let body = match self.service.as_str() {
+                "s3" => format!("<Error>{error}</Error>"),
+                _ => format!("<ErrorResponse><Error>{error}</Error></ErrorResponse>"),
+            };
+            return Answer { status: 501, content_type: "text/xml", body: body.into_bytes() };
+        }
+        Answer::error(501, "NotImplemented", &message)
+    }
+
     /// Returns the operation: of the Query protocol, the one its form names.
     pub fn operation(&self) -> String {
         match self.target.rsplit_once('.') {

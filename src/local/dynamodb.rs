@@ -1,6 +1,7 @@
 //! DynamoDB: dynoxide's tables, indexes and items, under AWS's own rules.
 
 mod engine;
+mod members;
 mod settings;
 mod state;
 
@@ -20,6 +21,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
     {
         body["TableName"] = json!(name);
     }
+    members::check(operation, &body)?;
     let answer = match operation {
         "CreateTable" => create_table(region, body),
         "DescribeTable" => describe_table(region, body),
@@ -85,11 +87,13 @@ fn create_table(region: &Region, body: Value) -> Result<Value, Failure> {
             let existing = Failure::new("ResourceInUseException", format!("Table already exists: {name}"));
             return Err(if deleting { in_use("deleted", &name) } else { existing });
         }
+        settings::check_tags(&body["Tags"])?;
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
         state.encryption = settings::wanted_encryption(region, store, &body["SSESpecification"])?;
         for index in body["GlobalSecondaryIndexes"].as_array().into_iter().flatten() {
             settings::note_capacity(&mut state, index);
+            settings::note_limits(&mut state, index);
         }
         // dynoxide refuses an empty list as AWS does, and keeps everything else of the request.
         let answer = call(region, "CreateTable", body)?;
@@ -112,6 +116,9 @@ fn delete_table(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
     region.store.write(|store| {
         let mut state = active(region, store, &name)?;
+        if state.tags_locked(region) {
+            return Err(settings::tags_in_use(&name));
+        }
         let mut answer = call(region, "DescribeTable", json!({ "TableName": name }))?;
         if answer["Table"]["DeletionProtectionEnabled"] == json!(true) {
             let arn = region.arn("dynamodb", &format!("table/{name}"));
@@ -139,27 +146,47 @@ fn active(region: &Region, store: &Connection, name: &str) -> Result<TableState,
 }
 
 /// What `UpdateTable` can change, each on its own call.
-const SUBJECTS: [&str; 6] = [
+const SUBJECTS: [&str; 8] = [
     "GlobalSecondaryIndexUpdates",
     "SSESpecification",
     "DeletionProtectionEnabled",
     "TableClass",
     "BillingMode",
+    "ProvisionedThroughput",
+    "OnDemandThroughput",
     "StreamSpecification",
 ];
+
+/// What AWS says to a request that changes nothing.
+const NO_SUBJECT: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, \
+                          SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
+                          MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or \
+                          TableClass is required";
 
 fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
     region.store.write(|store| {
         let mut state = active(region, store, &name)?;
         let now = region.clock.now();
-        let subjects = SUBJECTS.iter().filter(|subject| !body[**subject].is_null()).count();
+        let is_given = |subject: &&&str| match &body[**subject] {
+            Value::Null => false,
+            Value::Array(items) => !items.is_empty(),
+            _ => true,
+        };
+        let given: Vec<&str> = SUBJECTS.iter().filter(is_given).copied().collect();
+        if given.is_empty() {
+            return Err(Failure::validation(NO_SUBJECT));
+        }
         // A change to provisioned needs the capacity of each index in the same call: those updates are no change of
         // their own.
         let capacities = body["GlobalSecondaryIndexUpdates"]
             .as_array()
             .is_some_and(|updates| updates.iter().all(|update| !update["Update"].is_null()));
-        if subjects > 1 && !(subjects == 2 && capacities && !body["BillingMode"].is_null()) {
+        let of_billing = |subject: &&str| {
+            let indexes = *subject == "GlobalSecondaryIndexUpdates" && capacities;
+            indexes || ["BillingMode", "ProvisionedThroughput", "OnDemandThroughput"].contains(subject)
+        };
+        if given.len() > 1 && !given.iter().all(of_billing) {
             return Err(Failure::validation(
                 "One or more parameter values were invalid: Only one of index, encryption, deletion protection, table \
                  class, billing mode and stream can be changed by one UpdateTable",
@@ -203,6 +230,7 @@ fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Va
     for change in changes {
         check_attributes(region, name, body)?;
         settings::note_capacity(state, &change["Create"]);
+        settings::note_limits(state, &change["Create"]);
         if let Some(index) = change["Create"]["IndexName"].as_str() {
             state.indexes.insert(index.to_owned(), Index { active_at: now + millis(region.rules.index_backfill) });
         }
@@ -228,6 +256,7 @@ fn delete_index(region: &Region, name: &str, state: &mut TableState, index: &str
     }
     state.indexes.remove(index);
     state.capacities.remove(index);
+    state.limits.remove(index);
     state.deleting.insert(index.to_owned(), now + millis(region.rules.index_deletion));
     Ok(())
 }

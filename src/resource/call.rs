@@ -293,8 +293,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         // One code for "too many at once", which passes, and for a table or account that is full, which does not.
         "LimitExceededException" => {
             let lower = message.to_lowercase();
-            if lower.contains("online index") {
-                // One index at a time is built or deleted on a table.
+            if lower.contains("online index") || lower.contains("tags are being updated") {
+                // One index at a time is built or deleted on a table, and its tags take one change after the other.
                 return Class::Busy;
             }
             let passing = ["simultaneous", "concurrent", "too many", "rate"].iter().any(|word| lower.contains(word));
@@ -375,6 +375,7 @@ mod tests {
                 400,
                 Class::Busy,
             ),
+            ("LimitExceededException", format!("{limit}Table tags are being updated: t"), 400, Class::Busy),
             (
                 "LimitExceededException",
                 format!("{limit}There is a limit of 2500 tables per subscriber"),

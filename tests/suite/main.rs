@@ -26,6 +26,7 @@ mod gallery;
 mod hostile;
 mod leaves;
 mod mapping;
+mod members;
 mod options;
 mod property;
 mod schema;

@@ -26,6 +26,9 @@ pub(super) struct TableState {
     /// The capacity of each index of a provisioned table, which dynoxide does not keep: read and write units.
     #[serde(default)]
     pub(super) capacities: BTreeMap<String, (i64, i64)>,
+    /// The on-demand limits of each index, which dynoxide does not keep: units by their name.
+    #[serde(default)]
+    pub(super) limits: BTreeMap<String, BTreeMap<String, i64>>,
     #[serde(default)]
     pub(super) ttl_changed_at: Option<i64>,
     /// The attribute of a TTL that is being turned off.
@@ -39,9 +42,14 @@ pub(super) struct TableState {
     #[serde(default)]
     pub(super) recovery_since: Option<i64>,
     #[serde(default)]
+    pub(super) recovery_days: Option<i64>,
+    #[serde(default)]
     pub(super) on_demand_since: Option<i64>,
     #[serde(default)]
     pub(super) tags_changed_at: Option<i64>,
+    /// What was given by that change; nothing where it took tags away.
+    #[serde(default)]
+    pub(super) tags_in_flight: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -129,6 +137,10 @@ impl TableState {
             let (read, write) = capacity.copied().unwrap_or_default();
             index["ProvisionedThroughput"] =
                 json!({ "NumberOfDecreasesToday": 0, "ReadCapacityUnits": read, "WriteCapacityUnits": write });
+            let limits = index["IndexName"].as_str().and_then(|name| self.limits.get(name));
+            if let Some(limits) = limits.filter(|limits| !limits.is_empty()) {
+                index["OnDemandThroughput"] = json!(limits);
+            }
             if building {
                 // AWS allocates the index while the table is UPDATING, then copies the items.
                 index["Backfilling"] = json!(self.updated_at <= now);
@@ -141,6 +153,11 @@ impl TableState {
                 table.insert(String::from("SSEDescription"), shown);
             }
         }
+    }
+
+    /// Returns whether the tags are locked by a change of them.
+    pub(super) fn tags_locked(&self, region: &Region) -> bool {
+        Self::within(self.tags_changed_at, region.rules.tag_lock, region.clock.now())
     }
 
     /// Returns whether a change at `since` is still within `span` of now.

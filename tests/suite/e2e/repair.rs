@@ -73,9 +73,10 @@ impl World {
         );
     }
 
-    fn tag(&self, key: &str, value: &str) {
+    fn tag(&self, tags: &[(&str, &str)]) {
         let arn = self.table(TABLE)["TableArn"].clone();
-        let body = json!({ "ResourceArn": arn, "Tags": [{ "Key": key, "Value": value }] });
+        let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
+        let body = json!({ "ResourceArn": arn, "Tags": tags });
         self.aws("DynamoDB_20120810.TagResource", &body);
     }
 
@@ -315,8 +316,7 @@ fn protection_is_turned_on_freely_and_off_only_with_consent() {
 #[test]
 fn tags_are_set_in_one_call_and_strays_removed() {
     let world = created(EVERYTHING);
-    world.tag("team", "web");
-    world.tag("stray", "1");
+    world.tag(&[("team", "web"), ("stray", "1")]);
     world.repaired("tags.team ", &[]);
     // The second may meet the lock of the first, and be made again.
     let mut writes = world.writes();
@@ -342,7 +342,7 @@ fn everything_broken_at_once_is_repaired_in_one_run() {
     world.delete_index("user-index");
     world.create_index("user-index", "owner");
     world.create_index("stray-index", "stray");
-    world.tag("stray", "1");
+    world.tag(&[("stray", "1")]);
     world.dynamodb("UpdateTable", json!({ "SSESpecification": { "Enabled": false } }));
     world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
     let recovery = json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": false } });
@@ -370,7 +370,7 @@ fn provisioned(world: &World) {
 fn lost_answers_of_repairs_are_found_done() {
     let world = created(EVERYTHING);
     world.delete_index("user-index");
-    world.tag("stray", "1");
+    world.tag(&[("stray", "1")]);
     let recovery = json!({ "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": false } });
     world.dynamodb("UpdateContinuousBackups", recovery);
     for operation in ["UpdateTable", "UpdateContinuousBackups", "UntagResource"] {

@@ -1,0 +1,88 @@
+//! Which members of a request are heeded here. What AWS would take and this does not is refused: nothing that is accepted is
+//! dropped.
+
+use serde_json::Value;
+
+use crate::local::answer::Failure;
+
+const KEYS: [&str; 4] =
+    ["KeySchema.AttributeName", "KeySchema.KeyType", "Projection.ProjectionType", "Projection.NonKeyAttributes"];
+const THROUGHPUT: [&str; 2] = ["ReadCapacityUnits", "WriteCapacityUnits"];
+const LIMITS: [&str; 2] = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
+
+/// Returns whether a member of a request is heeded.
+fn is_heeded(operation: &str, path: &str) -> bool {
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    let one_of = |members: &[&str]| members.contains(&rest);
+    let index = |rest: &str| match rest.split_once('.') {
+        Some(("ProvisionedThroughput", rest)) => THROUGHPUT.contains(&rest),
+        Some(("OnDemandThroughput", rest)) => LIMITS.contains(&rest),
+        _ => rest == "IndexName" || KEYS.contains(&rest),
+    };
+    match (operation, first) {
+        (_, "TableName" | "ResourceArn")
+        | ("CreateTable" | "UpdateTable", "BillingMode" | "TableClass" | "DeletionProtectionEnabled")
+        | ("UntagResource", "TagKeys")
+        | ("ListTagsOfResource", "NextToken")
+        | ("ListTables", "ExclusiveStartTableName" | "Limit") => true,
+        ("CreateTable" | "UpdateTable", "AttributeDefinitions") => one_of(&["AttributeName", "AttributeType"]),
+        ("CreateTable" | "UpdateTable", "ProvisionedThroughput") => one_of(&THROUGHPUT),
+        ("CreateTable" | "UpdateTable", "OnDemandThroughput") => one_of(&LIMITS),
+        ("CreateTable" | "UpdateTable", "StreamSpecification") => one_of(&["StreamEnabled", "StreamViewType"]),
+        ("CreateTable" | "UpdateTable", "SSESpecification") => one_of(&["Enabled", "SSEType", "KMSMasterKeyId"]),
+        ("CreateTable", "KeySchema") => one_of(&["AttributeName", "KeyType"]),
+        ("CreateTable", "GlobalSecondaryIndexes") => index(rest),
+        ("CreateTable", "LocalSecondaryIndexes") => rest == "IndexName" || KEYS.contains(&rest),
+        ("UpdateTable", "GlobalSecondaryIndexUpdates") => match rest.split_once('.') {
+            Some(("Create" | "Update", rest)) => index(rest),
+            Some(("Delete", rest)) => rest == "IndexName",
+            _ => false,
+        },
+        ("CreateTable" | "TagResource", "Tags") => one_of(&["Key", "Value"]),
+        ("UpdateTimeToLive", "TimeToLiveSpecification") => one_of(&["Enabled", "AttributeName"]),
+        ("UpdateContinuousBackups", "PointInTimeRecoverySpecification") => {
+            one_of(&["PointInTimeRecoveryEnabled", "RecoveryPeriodInDays"])
+        }
+        _ => false,
+    }
+}
+
+/// Returns the paths of all values below one, without the numbers of lists.
+fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Null => {}
+        Value::Object(members) => members.iter().for_each(|(name, value)| paths(value, &below(name), found)),
+        Value::Array(items) => items.iter().for_each(|item| paths(item, path, found)),
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// The operations on tables, whose members are all looked at. Those on items are dynoxide's own.
+const OPERATIONS: [&str; 12] = [
+    "CreateTable",
+    "DescribeTable",
+    "UpdateTable",
+    "DeleteTable",
+    "ListTables",
+    "UpdateTimeToLive",
+    "DescribeTimeToLive",
+    "UpdateContinuousBackups",
+    "DescribeContinuousBackups",
+    "TagResource",
+    "UntagResource",
+    "ListTagsOfResource",
+];
+
+/// Refuses a request with a member that would be dropped.
+pub(super) fn check(operation: &str, body: &Value) -> Result<(), Failure> {
+    if !OPERATIONS.contains(&operation) {
+        return Ok(());
+    }
+    let mut found = Vec::new();
+    paths(body, "", &mut found);
+    match found.iter().find(|path| !is_heeded(operation, path)) {
+        Some(path) => Err(Failure::unsupported(&format!("{path} of dynamodb:{operation}"))),
+        None => Ok(()),
+    }
+}
