@@ -117,12 +117,12 @@ fn entry(entry: &Entry<'_>) -> String {
     }
     if let Some(diff) = &entry.diff {
         let lines: String = diff_lines(diff).map(diff_line).collect();
-        let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
+        let _ = writeln!(body, "<pre class=\"diff\"><code>{lines}</code></pre>");
     }
     match entry.written {
         Some(Written::Text(text) | Written::DefaultDeny(text)) => {
             let lines: String = added(text).map(|line| diff_line(&line)).collect();
-            let _ = writeln!(body, "<pre class=\"diff\">{lines}</pre>");
+            let _ = writeln!(body, "<pre class=\"diff\"><code>{lines}</code></pre>");
         }
         Some(Written::As(other)) => {
             let _ = writeln!(body, "<p>the same text as <code>{}</code></p>", html(&other.to_string()));
@@ -201,7 +201,8 @@ fn diff_line(line: &str) -> String {
         _ => "ctx",
     };
     let text = escape_lines(line).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    format!("<span class=\"{class}\">{text}</span>\n")
+    // A line is a block: a line break after it would be an empty line.
+    format!("<span class=\"{class}\">{text}</span>")
 }
 
 /// Returns the page for a status.
@@ -219,8 +220,8 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
 }
 
 fn status_body(status: &Status) -> String {
-    let mut body =
-        format!("<p class=\"target\">Region {} (from {})</p>\n", html(&status.region), html(&status.region_source));
+    let place: Vec<String> = super::status::place(status).iter().map(|line| html(line)).collect();
+    let mut body = format!("<p class=\"target\">{}</p>\n", place.join("<br>"));
     let row = |name: &str, state: &str, drift: &[String]| {
         let drift: Vec<String> = drift.iter().map(|path| format!("<code>{}</code>", html(path))).collect();
         format!("<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", html(name), html(state), drift.join(", "))

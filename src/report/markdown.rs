@@ -320,7 +320,8 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
 }
 
 fn of_status(title: &str, status: &Status, limit: usize) -> String {
-    let mut text = format!("### sentinel status{title}\n\n");
+    let place: Vec<String> = super::status::place(status).iter().map(|line| code(&brief(line))).collect();
+    let mut text = format!("### sentinel status{title}\n\n{}\n\n", place.join(" · "));
     if let Some(gap) = &status.parameters_unknown {
         let _ = writeln!(text, "Policy parameters: {}\n", code(&super::sheet::gap_words(gap)));
     }

@@ -99,14 +99,18 @@ pub struct ShellHint {
     pub line: String,
 }
 
+/// Returns the lines that say where the status is of, and what it is reduced to.
+pub(super) fn place(status: &Status) -> Vec<String> {
+    let account = status.account.as_ref().map(|account| format!("Account {account}"));
+    let region = format!("Region {} (from {})", status.region, status.region_source);
+    account.into_iter().chain([region]).chain(super::sheet::filters(&status.only, &status.exclude)).collect()
+}
+
 /// Returns the status as text.
 pub fn render(status: &Status) -> String {
     let mut text = format!("{}\n===============\n", paint(BOLD, "Sentinel Status"));
-    if let Some(account) = &status.account {
-        text.push_str(&format!("\nAccount {}", escape(account)));
-    }
-    text.push_str(&format!("\nRegion {} (from {})\n", escape(&status.region), escape(&status.region_source)));
-    for line in super::sheet::filters(&status.only, &status.exclude) {
+    text.push('\n');
+    for line in place(status) {
         text.push_str(&format!("{}\n", escape(&line)));
     }
     parameters(status, &mut text);
