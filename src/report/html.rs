@@ -201,8 +201,8 @@ fn diff_line(line: &str) -> String {
         _ => "ctx",
     };
     let text = escape_lines(line).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    // A line is a block: a line break after it would be an empty line.
-    format!("<span class=\"{class}\">{text}</span>")
+    // A line is a block. A line break after it would be an empty line; at its end it is none.
+    format!("<span class=\"{class}\">{text}\n</span>")
 }
 
 /// Returns the page for a status.
