@@ -14,6 +14,7 @@ use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
 use crate::resource::record_key::{Prefix, Role};
+use crate::resource::tagging::GET_RESOURCES;
 
 /// The most characters, white space not counted, that a managed policy holds. Source: "IAM and AWS STS quotas".
 const LIMIT: usize = 6144;
@@ -53,6 +54,8 @@ pub enum Use {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Beyond {
     pub prune: bool,
+    /// Whether a plan lists what carries the ownership tag.
+    pub orphans: bool,
 }
 
 /// What a role does with the records of a built-in table.
@@ -134,6 +137,10 @@ pub fn policies(
         for kind in KindId::ALL {
             statements.permit(kind.looks_for_more(place, policy_root, more));
         }
+    }
+    if more.is_some() && beyond.orphans {
+        // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Resource Group Tagging API".
+        statements.allow("SentinelOrphanList", actions(&[GET_RESOURCES]), vec![String::from("*")]);
     }
     split(statements.list)
 }

@@ -93,6 +93,10 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Says why sentinel would not delete it.
     fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid>;
 
+    /// Returns which resource of the kind an ARN of its [`About::resource_type`] is of, from what follows the type; nothing where
+    /// it is none that a manifest with this policy root could name.
+    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName>;
+
     /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
     /// some resources are made.
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self::Api;
@@ -234,6 +238,8 @@ pub struct About {
     pub shown: Shown,
     /// What a plan says of those that it leaves alone: `Unmanaged tables (not in the manifest; never deleted)`.
     pub unmanaged: &'static str,
+    /// What the Resource Groups Tagging API calls it: the service in its ARN, and the type where that has one.
+    pub resource_type: &'static str,
     /// The command that lists their names in AWS.
     pub listed_by: &'static str,
     /// How many resources are worked on at once.
@@ -242,6 +248,15 @@ pub struct About {
     pub batch: usize,
     /// Whether a plan holds what a new resource is created with.
     pub shows_layout: bool,
+}
+
+/// What an ARN says of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArnName {
+    /// Its name in AWS, by which the manifest names it too, and the key that it would have in the manifest.
+    Name { name: String, key: String },
+    /// An ID that AWS made: only the ARN of the live resource tells which of the manifest it is.
+    Id(String),
 }
 
 /// Where the resources of a kind are.
@@ -369,6 +384,20 @@ impl KindId {
     /// Returns the section of the manifest that it is in.
     pub const fn section(self) -> &'static str {
         self.about().section
+    }
+
+    /// Returns the kind and name of the resource that an ARN is of, where it is one that a manifest with this policy root could
+    /// name.
+    pub fn of_arn(arn: &str, policy_root: &str) -> Option<(Self, ArnName)> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let ["arn", _, service, _, _, resource] = parts[..] else { return None };
+        Self::ALL.iter().find_map(|kind| {
+            let resource = match kind.about().resource_type.split_once(':') {
+                Some((own, kind)) => resource.strip_prefix(kind)?.strip_prefix('/').filter(|_| own == service)?,
+                None => Some(resource).filter(|_| kind.about().resource_type == service)?,
+            };
+            Some((*kind, kind.arn_name(resource, policy_root)?))
+        })
     }
 }
 

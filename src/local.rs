@@ -1,4 +1,5 @@
-//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS and DynamoDB in this process, on SQLite files.
+//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS, DynamoDB and what of them carries a tag, in this process,
+//! on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
 //! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
@@ -15,6 +16,7 @@ mod sns;
 mod ssm;
 mod store;
 mod sts;
+mod tagging;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -173,6 +175,7 @@ impl LocalAws {
                     "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                     "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
                     "TrentService" => kms::answer(&region, operation, &request.body),
+                    "ResourceGroupsTaggingAPI_20170126" => tagging::answer(&region, operation, &request.body),
                     other => Err(answer::Failure::unsupported(&format!("the service {other}"))),
                 }
             }),

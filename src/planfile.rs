@@ -256,6 +256,7 @@ mod tests {
             resources: Vec::new(),
             unmanaged: Vec::new(),
             unlisted: Vec::new(),
+            orphans: crate::reconcile::Orphans::default(),
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
         let target = SavedTarget { connection, plan, desired: Vec::new(), review };

@@ -13,6 +13,7 @@ use crate::kind::{Batch, KindId, ObservedResource, Search, Step, Unlisted};
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
+use crate::resource::tagging::TaggedPage;
 
 pub use aws::{Connection, Reader, Region, Writer, known_region};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
@@ -32,6 +33,9 @@ pub trait Observe {
         kind: KindId,
         search: &Search<'_>,
     ) -> impl Future<Output = Option<Result<HashSet<String>, CallError>>>;
+
+    /// Lists resources of these types that carry the ownership tag of this key, of all services, as far as one call tells.
+    fn tagged(&self, types: &[&str], key: &str) -> impl Future<Output = Result<TaggedPage, CallError>>;
 
     /// Looks for resources that the manifest does not name, of every kind.
     fn unlisted(&self, search: &Search<'_>) -> impl Future<Output = Vec<Unlisted>>;

@@ -6,10 +6,12 @@ mod estimate;
 pub mod guard;
 mod observe;
 mod order;
+mod orphans;
 mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
+pub use orphans::Orphans;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
 
 use crate::kind::DesiredResource;
@@ -45,8 +47,17 @@ pub async fn plan(
     };
     let chosen = desired.iter().filter(|resource| scope.holds(resource.address())).cloned();
     let chosen = chosen.map(|resource| if scope.adopt { resource.adopted() } else { resource });
-    let desired = chosen.chain(unlisted.owned).collect();
-    let mut pass = look(provider, target, desired, scope).await?;
+    let chosen = chosen.chain(unlisted.owned).collect();
+    let mut pass = match orphans::key(&scope).map(str::to_owned) {
+        None => Box::pin(look(provider, target, chosen, scope)).await?,
+        Some(key) => {
+            // On the heap: the future of a plan is large, and is held by those of the commands.
+            let look = Box::pin(look(provider, target, chosen, scope));
+            let (mut pass, lists) = Box::pin(orphans::beside(provider, &key, look)).await?;
+            pass.plan.orphans = orphans::of(&pass.plan, desired, lists);
+            pass
+        }
+    };
     pass.plan.unmanaged = unlisted.unmanaged;
     pass.plan.unlisted = unlisted.gaps;
     Ok(pass)
@@ -70,7 +81,8 @@ pub async fn look(
     // A saved plan holds no unique ID, and has to read back as the plan that it was.
     let caller = Caller { user_id: String::new(), ..caller };
     let target = Target { caller: Some(caller), ..target };
-    let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };
+    let mut plan =
+        Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() };
     guard::allow(&mut plan, &allowed);
     Ok(Pass { plan, desired })
 }

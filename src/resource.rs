@@ -10,6 +10,7 @@ pub mod record;
 pub mod record_key;
 pub mod role;
 pub mod secret;
+pub mod tagging;
 pub mod traffic;
 pub mod trouble;
 

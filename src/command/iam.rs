@@ -40,12 +40,13 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
              server.\n",
         );
     }
+    let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some() };
     let mut policies = Vec::new();
     for target in context.chosen(&project, &args.filter.targets)? {
         let place = place(context, &target).await;
         let root = &project.loaded.policy_root;
         let part = |purpose: &Use| {
-            let documents = iam::policies(*purpose, &place, root, &desired, Beyond { prune: scope.prune });
+            let documents = iam::policies(*purpose, &place, root, &desired, beyond);
             if documents.len() > 1 {
                 let count = documents.len();
                 context

@@ -157,6 +157,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
             .collect(),
         parameters_unknown: None,
         resources,
+        orphans: plan.orphans.clone(),
         suggestions: Vec::new(),
         shell: shell_hint(context),
     }

@@ -39,6 +39,12 @@ macro_rules! kinds {
                 }
             }
 
+            fn arn_name(self, resource: &str, policy_root: &str) -> Option<ArnName> {
+                match self {
+                    $(Self::$variant => <$module::$state as Kind>::of_arn(resource, policy_root),)+
+                }
+            }
+
             /// Checks a name in AWS that the user gives.
             ///
             /// # Errors

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Region;
 use super::answer::{Answer, Failure, parse};
 use super::clock::millis;
+use super::tagging::Tagged;
 use engine::call;
 use state::{Index, TableState};
 
@@ -40,6 +41,27 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
         _ => items(region, operation, body),
     }?;
     Ok(Answer::json(&answer))
+}
+
+/// Returns the tags of all tables, by their ARNs.
+pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
+    region.store.write(|store| state::settle_all(region, store))?;
+    let mut tagged = Tagged::new();
+    let mut page = json!({});
+    loop {
+        let listed = call(region, "ListTables", page)?;
+        for name in listed["TableNames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let arn = region.arn("dynamodb", &format!("table/{name}"));
+            let answer = call(region, "ListTagsOfResource", json!({ "ResourceArn": arn }))?;
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let tags = answer["Tags"].as_array().into_iter().flatten();
+            tagged.insert(arn, tags.map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect());
+        }
+        match &listed["LastEvaluatedTableName"] {
+            Value::Null => return Ok(tagged),
+            last => page = json!({ "ExclusiveStartTableName": last }),
+        }
+    }
 }
 
 /// Returns the partition key's attribute of a table, or of one of its indexes; nothing if there is no such thing, or it has

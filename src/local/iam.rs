@@ -93,6 +93,7 @@ pub(super) fn authorize(
         "AmazonSSM" => request::of_ssm(region, operation, &body),
         "DynamoDB_20120810" => request::of_dynamodb(region, operation, &body),
         "TrentService" => request::of_kms(region, operation, &body),
+        "ResourceGroupsTaggingAPI_20170126" => request::of_tagging(region, operation),
         // The service is not there either, and says so.
         _ => return Ok(()),
     };

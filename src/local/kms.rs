@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Region;
 use super::answer::{Answer, Failure, parse};
 use super::store::{keep, object, objects, remove};
+use super::tagging::Tagged;
 
 const KEY: &str = "kms key";
 const ALIAS: &str = "kms alias";
@@ -357,6 +358,12 @@ fn list_keys(region: &Region, store: &Connection, body: &Value) -> Result<Value,
     let keys = objects::<Key>(store, KEY)?.into_iter();
     let list = keys.map(|(id, key)| (id, json!({ "KeyId": key.id, "KeyArn": key.arn(region) }))).collect();
     rules::page(body, "Keys", list, 100, 1000)
+}
+
+/// Returns the tags of all keys, by their ARNs.
+pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
+    let keys = region.store.read(|store| objects::<Key>(store, KEY))?;
+    Ok(keys.into_iter().map(|(_, key)| (key.arn(region), key.tags)).collect())
 }
 
 fn list_aliases(region: &Region, store: &Connection, body: &Value) -> Result<Value, Failure> {

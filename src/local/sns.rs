@@ -13,8 +13,9 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use super::Region;
-use super::answer::{Answer, Form, Refusal, Request, element, query};
+use super::answer::{Answer, Failure, Form, Refusal, Request, element, query};
 use super::store;
+use super::tagging::Tagged;
 
 const SPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
@@ -86,6 +87,12 @@ impl Topic {
     fn is_fifo(&self) -> bool {
         self.attributes.get("FifoTopic").is_some_and(|value| value == "true")
     }
+}
+
+/// Returns the tags of all topics, by their ARNs.
+pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
+    let topics = region.store.read(|store| store::objects::<Topic>(store, KIND))?;
+    Ok(topics.into_iter().map(|(name, topic)| (arn_of(region, &name), topic.tags)).collect())
 }
 
 impl Refusal {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::Region;
 use super::answer::{Answer, Failure, parse};
 use super::kms;
+use super::tagging::Tagged;
 use stored::{Reference, Settings, Stored, VersionPage};
 
 /// Versions that are kept.
@@ -21,6 +22,11 @@ const HISTORY: usize = 100;
 
 /// The key of AWS's own that encrypts a secret for which no other is named.
 const DEFAULT_KEY: &str = "alias/aws/ssm";
+
+/// Returns the tags of all parameters that have any, by their ARNs.
+pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
+    tags::of_all(region)
+}
 
 pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
     let body = parse(body)?;

@@ -92,6 +92,9 @@ fn scope(plan: &Plan) -> Result<(), String> {
     if lists && !scope.prune {
         return Err(String::from("it lists what is not in the manifest, which only --prune does"));
     }
+    if !plan.orphans.is_empty() && (scope.prune || scope.ownership.is_none()) {
+        return Err(String::from("it lists orphans, for which a plan with its scope does not look"));
+    }
     Ok(())
 }
 
@@ -113,6 +116,9 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
             return Err(format!("{address} is desired in another way than the scope of the plan says"));
         }
         conform(one, &plan.target.policy_root)?;
+    }
+    if let Some(orphan) = plan.orphans.resources.iter().find(|one| names.contains(&(one.kind, one.name.as_str()))) {
+        return Err(format!("{} is desired, and called an orphan", orphan.name));
     }
     let planned = plan.resources.iter().map(|one| (&one.address, one.name.as_str()));
     if !planned.eq(desired.iter().map(|one| (one.address(), one.name()))) {

@@ -27,6 +27,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, Identity};
 use crate::resource::interrupt::Interrupt;
 use crate::resource::pacer::{Pace, Pacer};
+use crate::resource::tagging::{TaggedPage, TaggingApi};
 use crate::resource::traffic::Traffic;
 
 /// A region and where it was named.
@@ -142,6 +143,7 @@ fn embedded_user(aws_profile: Option<&str>) -> Credentials {
 pub struct Reader {
     aws: Aws,
     identity: Arc<Identity>,
+    tagging: TaggingApi,
 }
 
 impl Reader {
@@ -151,7 +153,8 @@ impl Reader {
         let pacer = Arc::new(pacer);
         let config = Box::pin(settings(connection)).await;
         let identity = Arc::new(Identity::new(&config, &pacer));
-        Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity }
+        let tagging = TaggingApi::new(&config, &pacer);
+        Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity, tagging }
     }
 
     /// Looks for what can be imported, of every kind.
@@ -180,6 +183,10 @@ impl Observe for Reader {
 
     async fn owned(&self, kind: KindId, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
         self.aws.owned(kind, search).await
+    }
+
+    async fn tagged(&self, types: &[&str], key: &str) -> Result<TaggedPage, CallError> {
+        self.tagging.owned(types, key).await
     }
 
     async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {
@@ -212,6 +219,10 @@ impl Observe for Writer {
 
     async fn owned(&self, kind: KindId, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
         self.reader.owned(kind, search).await
+    }
+
+    async fn tagged(&self, types: &[&str], key: &str) -> Result<TaggedPage, CallError> {
+        self.reader.tagged(types, key).await
     }
 
     async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {

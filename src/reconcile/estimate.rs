@@ -156,7 +156,7 @@ mod tests {
     use crate::kind::policy_parameter::{PolicyParameter, Tier};
     use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
     use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
-    use crate::reconcile::{Intent, Plan, Scope, Target, diff};
+    use crate::reconcile::{Intent, Orphans, Plan, Scope, Target, diff};
     use crate::resource::{Observed, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
@@ -201,7 +201,14 @@ mod tests {
             local: None,
         };
         let resources = (0..policies).map(policy).chain((0..tables).map(table)).collect();
-        Plan { target, scope: Scope::default(), resources, unmanaged: Vec::new(), unlisted: Vec::new() }
+        Plan {
+            target,
+            scope: Scope::default(),
+            resources,
+            unmanaged: Vec::new(),
+            unlisted: Vec::new(),
+            orphans: Orphans::default(),
+        }
     }
 
     /// The floor that AWS's quotas and speed set, for sizes of all kinds.

@@ -232,6 +232,7 @@ mod tests {
             resources: resources.collect(),
             unmanaged: Vec::new(),
             unlisted: Vec::new(),
+            orphans: crate::reconcile::Orphans::default(),
         };
         Pass { plan, desired: wanted }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::orphans::Orphans;
 use crate::change::{Consent, FieldChange};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Step};
 use crate::resource::caller::Caller;
@@ -86,6 +87,9 @@ pub struct Plan {
     /// What could not be listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<Gap>,
+    /// What carries the ownership tag and the manifest does not name; pruning lists that itself.
+    #[serde(default, skip_serializing_if = "Orphans::is_empty")]
+    pub orphans: Orphans,
 }
 
 /// Something live that the manifest does not name and that is left alone.

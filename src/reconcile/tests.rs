@@ -11,6 +11,7 @@ use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Proj
 use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Search, Step, Unlisted};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
+use crate::resource::tagging::TaggedPage;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
 /// An AWS in memory, that notes what is done to it.
@@ -77,6 +78,10 @@ impl Observe for Fake {
 
     async fn owned(&self, _: KindId, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
         None
+    }
+
+    async fn tagged(&self, _: &[&str], _: &str) -> Result<TaggedPage, CallError> {
+        Ok(TaggedPage::default())
     }
 
     async fn unlisted(&self, _: &Search<'_>) -> Vec<Unlisted> {

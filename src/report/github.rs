@@ -1,10 +1,10 @@
 //! Plans and status as GitHub Actions' workflow commands: an annotation at the line behind each thing worth one.
 
 use super::escape;
-use super::sheet::{Entry, Kindled, Sheet, Tone};
+use super::sheet::{Entry, Kindled, Listed, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
-use crate::reconcile::Plan;
+use crate::reconcile::{Orphans, Plan};
 use crate::review::{Place, Review};
 
 /// The most annotations of one level that GitHub shows of a step. Source: GitHub's documentation of the limits of
@@ -110,7 +110,15 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
             found.push(change(entry, of));
         }
     }
+    found.extend(orphans(&plan.orphans, of));
     found
+}
+
+fn orphans(orphans: &Orphans, of: &str) -> Vec<Annotation> {
+    let Listed { title, names } = super::sheet::orphans(orphans);
+    let listed = (!names.is_empty()).then(|| format!("{title}: {}", names.join(", ")));
+    let notice = |message| Annotation { level: Level::Notice, place: None, title: format!("orphans{of}"), message };
+    listed.into_iter().chain(super::sheet::orphan_notes(orphans)).map(notice).collect()
 }
 
 fn change(entry: &Entry<'_>, of: &str) -> Annotation {
@@ -150,6 +158,7 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
         match part {
             Err(error) => all.extend(of_error(error, &of)),
             Ok(status) => {
+                all.extend(orphans(&status.orphans, &of));
                 let notice = |title: String, message| Annotation { level: Level::Notice, place: None, title, message };
                 all.extend(
                     status

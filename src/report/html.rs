@@ -6,7 +6,7 @@ use super::contents::{Written, added, diff_lines};
 use super::escape_lines;
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
+use super::sheet::{Entry, Field, Kindled, Listed, Sheet, Tone, orphan_notes, orphans};
 use super::status::Status;
 use crate::error::Error;
 use crate::kind::{Drawn, Layout};
@@ -82,14 +82,16 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
         let _ = writeln!(body, "<h2>{}</h2>", html(&section.title));
         section.entries.iter().for_each(|one| body.push_str(&entry(one)));
     }
-    for (title, names) in &sheet.unmanaged {
-        let names: String = names.iter().map(|name| format!("<li><code>{}</code></li>", html(name))).collect();
-        let _ = writeln!(body, "<h2>{title}</h2>\n<ul>{names}</ul>");
-    }
+    sheet.listed.iter().for_each(|one| body.push_str(&listed(one)));
     for note in &sheet.notes {
         let _ = writeln!(body, "<p>{}</p>", html(note));
     }
     body
+}
+
+fn listed(Listed { title, names }: &Listed<'_>) -> String {
+    let names: String = names.iter().map(|name| format!("<li><code>{}</code></li>", html(name))).collect();
+    format!("<h2>{title}</h2>\n<ul>{names}</ul>\n")
 }
 
 const fn class(tone: Tone) -> &'static str {
@@ -241,6 +243,13 @@ fn status_body(status: &Status) -> String {
         let rows = resources.iter().map(|one| row(&one.name, &state_words(&one.state), &one.drift));
         let heading = resources.first().map(|one| one.kind.about().heading).unwrap_or_default();
         table(format!("{heading} ({})", html(&status.region)), rows.collect());
+    }
+    let orphans = orphans(&status.orphans);
+    if !orphans.names.is_empty() {
+        body.push_str(&listed(&orphans));
+    }
+    for note in orphan_notes(&status.orphans) {
+        let _ = writeln!(body, "<p>{}</p>", html(&note));
     }
     for one in &status.suggestions {
         let _ = writeln!(body, "<p>{}: <code>{}</code></p>", html(&one.message), html(&one.command));

@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use super::contents::{Written, added, diff_lines};
-use super::sheet::{Attention, Entry, Field, Sheet, Tone};
+use super::sheet::{Attention, Entry, Field, Listed, Sheet, Tone, orphan_notes, orphans};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
 use crate::error::Error;
@@ -294,15 +294,17 @@ fn foot(sheet: &Sheet<'_>, limit: usize) -> String {
     for note in &sheet.notes {
         let _ = writeln!(text, "{}\n", code(note));
     }
-    for (title, names) in &sheet.unmanaged {
-        let shown: Vec<String> = names.iter().take(20).map(|name| format!("- {}\n", code(&brief(name)))).collect();
-        let _ = writeln!(text, "{title}:\n");
-        fill_list(&mut text, limit, &shown, names.len() - shown.len());
-        text.push('\n');
-    }
+    sheet.listed.iter().for_each(|one| listed(one, limit, &mut text));
     let target: Vec<String> = sheet.target.iter().map(|line| code(&brief(line))).collect();
     let _ = writeln!(text, "<sub>{} · sentinel {}</sub>", target.join(" · "), env!("CARGO_PKG_VERSION"));
     text
+}
+
+fn listed(Listed { title, names }: &Listed<'_>, limit: usize, text: &mut String) {
+    let shown: Vec<String> = names.iter().take(20).map(|name| format!("- {}\n", code(&brief(name)))).collect();
+    let _ = writeln!(text, "{title}:\n");
+    fill_list(text, limit, &shown, names.len() - shown.len());
+    text.push('\n');
 }
 
 /// Returns the status as tables.
@@ -348,6 +350,13 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
         let rows: Vec<String> = resources.iter().map(row).collect();
         fill_table(&mut text, limit * 9 / 10, &rows, 0);
         text.push('\n');
+    }
+    let orphans = orphans(&status.orphans);
+    if !orphans.names.is_empty() {
+        listed(&orphans, limit, &mut text);
+    }
+    for note in orphan_notes(&status.orphans) {
+        let _ = writeln!(text, "{}\n", code(&brief(&note)));
     }
     for suggestion in &status.suggestions {
         let _ = writeln!(text, "- {}: {}", code(&suggestion.message), code(&suggestion.command));

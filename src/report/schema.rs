@@ -1,5 +1,7 @@
 //! The JSON Schema of what `plan` and `show` print with `--json`. What belongs to a kind comes from the kind.
 
+mod listed;
+
 use serde_json::{Map, Value, json};
 
 use crate::change::Consent;
@@ -332,8 +334,9 @@ fn one_plan() -> Value {
             "target": target(),
             "scope": scope(),
             "resources": { "type": "array", "items": { "$ref": "#/$defs/resource" } },
-            "unmanaged": unmanaged(),
+            "unmanaged": listed::unmanaged(),
             "unlisted": { "type": "array", "items": { "$ref": "#/$defs/gap" } },
+            "orphans": listed::orphans(),
             "attention": { "type": "array", "items": { "$ref": "#/$defs/attention" } },
             "estimate": {
                 "type": "object",
@@ -423,19 +426,6 @@ fn scope() -> Value {
             "ownership": { "type": "string", "description": "The key of the ownership tag." },
         },
         "required": ["intent", "prune", "adopt", "only", "exclude", "allow"],
-    })
-}
-
-fn unmanaged() -> Value {
-    let kinds: Vec<&str> = KindId::ALL.iter().map(|kind| kind.about().id).collect();
-    json!({
-        "type": "array",
-        "items": {
-            "type": "object",
-            "properties": { "kind": { "enum": kinds }, "name": { "type": "string" } },
-            "required": ["kind", "name"],
-        },
-        "description": "What is live and not in the manifest; listed with --prune.",
     })
 }
 

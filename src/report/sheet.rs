@@ -1,13 +1,14 @@
 //! A plan as it is shown, whatever the format: what each line says, and what comes first. Its texts are as they came;
 //! each format makes them harmless in its own way.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
-use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
+use crate::reconcile::{Action, Estimate, Orphans, Plan, ResourcePlan, Unmanaged, guard};
 use crate::resource::Gap;
 use crate::review::{CaseChange, Place, Remarks, Review};
 
@@ -23,7 +24,16 @@ pub(super) struct Sheet<'a> {
     pub(super) summary: String,
     /// What there is to know before it is applied.
     pub(super) notes: Vec<String>,
-    pub(super) unmanaged: Vec<(&'static str, Vec<&'a str>)>,
+    /// What is live and left alone.
+    pub(super) listed: Vec<Listed<'a>>,
+}
+
+/// Resources that are live and left alone.
+#[derive(Debug)]
+pub(super) struct Listed<'a> {
+    pub(super) title: String,
+    /// Each with its kind, where there are several.
+    pub(super) names: Vec<Cow<'a, str>>,
 }
 
 /// The resources of one kind.
@@ -150,7 +160,7 @@ impl<'a> Sheet<'a> {
             attention,
             summary: summary(plan),
             notes: notes(plan),
-            unmanaged: unmanaged(plan),
+            listed: listed(plan),
         }
     }
 
@@ -199,12 +209,40 @@ pub(super) fn filters(only: &[AddressPattern], exclude: &[AddressPattern]) -> Ve
     [line("Only", only), line("Without", exclude)].into_iter().flatten().collect()
 }
 
-fn unmanaged(plan: &Plan) -> Vec<(&'static str, Vec<&str>)> {
+fn listed(plan: &Plan) -> Vec<Listed<'_>> {
     let of_kind = |kind: KindId| {
-        let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| one.name.as_str());
-        (kind.about().unmanaged, names.collect::<Vec<_>>())
+        let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| Cow::from(one.name.as_str()));
+        Listed { title: kind.about().unmanaged.to_owned(), names: names.collect() }
     };
-    KindId::ALL.iter().copied().map(of_kind).filter(|(_, names)| !names.is_empty()).collect()
+    let all = KindId::ALL.iter().copied().map(of_kind).chain(Some(orphans(&plan.orphans)));
+    all.filter(|listed| !listed.names.is_empty()).collect()
+}
+
+/// Returns the orphans as a list. The tag says that sentinel created them, and not for which manifest.
+pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
+    let name = |one: &Unmanaged| Cow::from(format!("{} {}", one.kind.about().noun, one.name));
+    let names: Vec<Cow<'_, str>> = orphans.resources.iter().map(name).collect();
+    let (count, they) = match names.len() {
+        1 => (String::from("1 resource that Sentinel created is"), "it"),
+        count => (format!("{count} resources that Sentinel created are"), "them"),
+    };
+    let title =
+        format!("Orphans: {count} not in this manifest; another one with the same ownership tag may name {they}");
+    Listed { title, names }
+}
+
+/// Returns what is not known of the orphans, a line each.
+pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
+    let unknown = orphans.unknown.as_ref().map(|gap| match gap.denied {
+        true => format!("Orphans are not known: no permission for {}.", gap.action),
+        false => format!("Orphans are not known: {}.", gap.message.trim_end_matches('.')),
+    });
+    let partly = orphans.looked_at.map(|count| {
+        format!(
+            "Orphans: only the first {count} resources with the ownership tag were looked at; --prune looks at all."
+        )
+    });
+    unknown.into_iter().chain(partly).collect()
 }
 
 /// Returns the count: "2 to create, 2 to change, 2 unchanged".
@@ -241,6 +279,7 @@ fn notes(plan: &Plan) -> Vec<String> {
         let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
         notes.push(format!("Refused: something would be lost. To allow it: --allow-destructive {}", words.join(",")));
     }
+    notes.extend(orphan_notes(&plan.orphans));
     notes
 }
 

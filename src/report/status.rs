@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
 use crate::kind::{AddressPattern, KindId};
+use crate::reconcile::Orphans;
 use crate::resource::Gap;
 
 /// What is live.
@@ -27,6 +28,9 @@ pub struct Status {
     /// The resources of the other kinds, under the sections of the manifest.
     #[serde(flatten)]
     pub resources: IndexMap<&'static str, Vec<ResourceStatus>>,
+    /// What carries the ownership tag and the manifest does not name.
+    #[serde(skip_serializing_if = "Orphans::is_empty")]
+    pub orphans: Orphans,
     pub suggestions: Vec<Suggestion>,
     /// The line for the shell's start-up file; only text shows it.
     #[serde(skip)]
@@ -115,6 +119,17 @@ pub fn render(status: &Status) -> String {
     }
     parameters(status, &mut text);
     infrastructure(status, &mut text);
+    let orphans = super::sheet::orphans(&status.orphans);
+    if !orphans.names.is_empty() {
+        text.push_str(&super::text::listed(&orphans));
+    }
+    let notes = super::sheet::orphan_notes(&status.orphans);
+    if !notes.is_empty() {
+        text.push('\n');
+    }
+    for note in &notes {
+        text.push_str(&format!("{}\n", escape(note)));
+    }
     if !status.suggestions.is_empty() {
         text.push_str(&format!("\n{}\n", paint(BOLD, "Suggestions:")));
         for suggestion in &status.suggestions {

@@ -1,7 +1,7 @@
 //! Plans and what became of them, as text.
 
 use super::contents::{Written, added, diff_lines};
-use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
+use super::sheet::{self, Attention, Entry, Field, Kindled, Listed, Sheet, Tone, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
@@ -22,7 +22,7 @@ pub fn plan(plan: &Plan, review: &Review, width: Option<usize>) -> String {
         text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
         section.entries.iter().for_each(|entry| page.entry(entry, &mut text));
     }
-    unmanaged(&sheet, &mut text);
+    sheet.listed.iter().for_each(|one| text.push_str(&listed(one)));
     text.push_str(&format!("\n{} {}.\n", paint(BOLD, "Plan:"), sheet.summary));
     page.attention(&sheet.attention, &mut text);
     if !sheet.attention.is_empty() && !sheet.notes.is_empty() {
@@ -176,17 +176,16 @@ fn style(tone: Tone) -> anstyle::Style {
 }
 
 /// Lists what is live and left alone because the manifest does not name it.
-fn unmanaged(sheet: &Sheet<'_>, text: &mut String) {
+pub(super) fn listed(Listed { title, names }: &Listed<'_>) -> String {
     const SHOWN: usize = 20;
-    for (title, names) in &sheet.unmanaged {
-        text.push_str(&format!("\n{}\n", paint(BOLD, title)));
-        for name in names.iter().take(SHOWN) {
-            text.push_str(&format!("    {}\n", escape(name)));
-        }
-        if names.len() > SHOWN {
-            text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - SHOWN));
-        }
+    let mut text = format!("\n{}\n", paint(BOLD, title));
+    for name in names.iter().take(SHOWN) {
+        text.push_str(&format!("    {}\n", escape(name)));
     }
+    if names.len() > SHOWN {
+        text.push_str(&format!("    … and {} more (all of them with --json)\n", names.len() - SHOWN));
+    }
+    text
 }
 
 /// Returns the lines that say where a pass goes.

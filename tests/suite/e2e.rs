@@ -10,6 +10,7 @@ mod keys;
 mod kill;
 mod kinds;
 mod observe;
+mod orphans;
 mod paths;
 mod plan;
 mod policy;

@@ -36,6 +36,7 @@ fn quota(operation: &str) -> (&str, f64, f64) {
         "PutParameter" => (operation, 3.0, 15.0),
         "DescribeTable" => (operation, 50.0, 100.0),
         "DescribeTimeToLive" | "DescribeContinuousBackups" => (operation, 10.0, 10.0),
+        "GetResources" => (operation, 15.0, 15.0),
         "CreateTable" | "UpdateTimeToLive" | "UpdateTable" => (operation, 5.0, 5.0),
         _ => (operation, 1000.0, 1000.0),
     }
@@ -149,7 +150,9 @@ fn manifest(policies: u32, tables: u32) -> String {
 
 async fn plan(account: &Account, loaded: &Loaded) -> (Writer, Pass) {
     let reader = reader(account.client(), &Interrupt::default()).await;
-    let pass = reconcile::plan(&reader, target(loaded), &loaded.desired, Scope::of(Intent::Converge)).await.unwrap();
+    let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..Scope::of(Intent::Converge) };
+    let pass = reconcile::plan(&reader, target(loaded), &loaded.desired, scope).await.unwrap();
+    assert_eq!((pass.plan.orphans.resources.len(), &pass.plan.orphans.unknown), (0, &None));
     (Writer::new(reader, Waiting { limit: Duration::from_secs(3600) }), pass)
 }
 
@@ -209,7 +212,8 @@ async fn a_pass_takes_little_more_than_aws_makes_it_take() {
             1 => format!("{policies}, {tables} | {what}"),
             targets => format!("{targets} × {policies}, {tables} | {what}"),
         };
-        let reads = policies.div_ceil(10) + 2 * tables + 1;
+        // With the caller's identity, and two lists of what carries the ownership tag.
+        let reads = policies.div_ceil(10) + 2 * tables + 3;
         let least = least_creation(policies, tables);
         println!("{}", hold(&accounts, &name("first apply"), &loaded, true, least, None).await);
         for (what, applies) in [("plan, status", false), ("apply with nothing to do", true)] {

@@ -245,6 +245,7 @@ impl World {
         let service = match target.split('.').next() {
             Some("AmazonSSM") => "ssm",
             Some("TrentService") => "kms",
+            Some("ResourceGroupsTaggingAPI_20170126") => "tagging",
             _ => "dynamodb",
         };
         let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
@@ -300,7 +301,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
     let mut asked = BTreeSet::new();
     for call in calls {
         let body = &call.body;
-        let service = call.service.as_str();
+        let service = if call.service == "tagging" { "tag" } else { call.service.as_str() };
         let ssm = service == "ssm";
         if service == "sns" {
             asked.insert(sns_permission(call));
@@ -439,6 +440,7 @@ fn forward(url: &str, request: &Request) -> Answer {
         Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
         Some("DynamoDB_20120810") => ("dynamodb", "application/x-amz-json-1.0"),
         Some("TrentService") => ("kms", "application/x-amz-json-1.1"),
+        Some("ResourceGroupsTaggingAPI_20170126") => ("tagging", "application/x-amz-json-1.1"),
         _ if request.service == "sns" => ("sns", "application/x-www-form-urlencoded"),
         _ => ("sts", "application/x-www-form-urlencoded"),
     };

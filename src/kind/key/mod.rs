@@ -22,7 +22,7 @@ use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, W
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
@@ -123,6 +123,7 @@ impl Kind for Key {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged keys (not in the manifest; never deleted)",
+        resource_type: "kms:key",
         listed_by: "aws kms list-aliases",
         // Creations take turns, and everything else is one short call, paced by its quota.
         concurrency: 16,
@@ -166,6 +167,11 @@ impl Kind for Key {
     fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
         let problem = format!("sentinel deletes no key, and so not the one of \"{name}\"");
         Err(Invalid::new(problem, "what a key encrypted is lost with it: schedule its deletion in AWS"))
+    }
+
+    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+        // Its alias would take a call for each key.
+        Some(ArnName::Id(resource.to_owned()))
     }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> KeyApi {

@@ -16,7 +16,7 @@ use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::CallError;
@@ -172,6 +172,7 @@ impl Kind for PolicyParameter {
         site: Site::PolicyRoot,
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
+        resource_type: "ssm:parameter",
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
@@ -214,6 +215,12 @@ impl Kind for PolicyParameter {
     fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid> {
         check_below(name, policy_root)?;
         Ok(name.strip_prefix(policy_root).unwrap_or(name).trim_start_matches('/').to_owned())
+    }
+
+    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+        let name = format!("/{resource}");
+        let key = Self::key_of(&name, policy_root).ok()?;
+        Some(ArnName::Name { name, key })
     }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> ParameterApi {

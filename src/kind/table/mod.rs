@@ -24,7 +24,7 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
@@ -246,6 +246,7 @@ impl Kind for Table {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged tables (not in the manifest; never deleted)",
+        resource_type: "dynamodb:table",
         listed_by: "aws dynamodb list-tables",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
         // "Quotas"), and others may be at it too.
@@ -284,6 +285,11 @@ impl Kind for Table {
 
     fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
         Err(Invalid::new(format!("sentinel deletes no table, and so not \"{name}\""), "delete it in AWS"))
+    }
+
+    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+        check_name(resource).ok()?;
+        Some(ArnName::Name { name: resource.to_owned(), key: resource.to_owned() })
     }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> TableApi {

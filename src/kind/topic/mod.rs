@@ -29,7 +29,7 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
@@ -146,6 +146,7 @@ impl Kind for Topic {
         site: Site::Region,
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
+        resource_type: "sns",
         listed_by: "aws sns list-topics",
         // Each is a few short calls, paced by their quotas.
         concurrency: 16,
@@ -192,6 +193,11 @@ impl Kind for Topic {
     fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
         rules::check_name(name)?;
         Ok(name.to_owned())
+    }
+
+    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+        let key = Self::key_of(resource, policy_root).ok()?;
+        Some(ArnName::Name { name: resource.to_owned(), key })
     }
 
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> TopicApi {

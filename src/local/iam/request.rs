@@ -66,6 +66,11 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     own.chain(tagged.then(|| ask(&region.name, action("TagResource"), region.arn("kms", "key/*")))).collect()
 }
 
+/// Returns what a request to the Resource Groups Tagging API takes: IAM knows no resource for it.
+pub(super) fn of_tagging(region: &Region, operation: &str) -> Vec<Ask> {
+    vec![ask(&region.name, format!("tag:{operation}"), String::from("*"))]
+}
+
 /// Returns what a request to SNS takes: the topic is the resource, of its subscriptions, too.
 pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> {
     let named = || form.get("Name").map(|name| region.arn("sns", name));

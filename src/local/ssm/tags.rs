@@ -10,6 +10,7 @@ use super::stored::Reference;
 use super::{Tag, rules};
 use crate::local::Region;
 use crate::local::answer::Failure;
+use crate::local::tagging::Tagged;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
@@ -46,6 +47,21 @@ fn tags_of(store: &Connection, name: &str) -> rusqlite::Result<BTreeMap<String, 
     let mut statement = store.prepare_cached("SELECT key, value FROM tags WHERE name = ?")?;
     let rows = statement.query_map([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
     rows.collect()
+}
+
+pub(super) fn of_all(region: &Region) -> Result<Tagged, Failure> {
+    let rows = region.store.read(|store| -> Result<Vec<[String; 3]>, Failure> {
+        let mut statement = store
+            .prepare_cached("SELECT DISTINCT tags.name, tags.key, tags.value FROM tags JOIN parameters USING (name)")?;
+        let rows = statement.query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    })?;
+    let mut tagged = Tagged::new();
+    for [name, key, value] in rows {
+        let arn = region.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')));
+        tagged.entry(arn).or_default().insert(key, value);
+    }
+    Ok(tagged)
 }
 
 /// Returns the names that have a tag with one of these values, or with any where none is given.

@@ -27,9 +27,9 @@ fn a_verbose_log_is_plain_and_ends_with_a_summary_of_what_was_asked() {
     assert!(!run.stderr.contains('\u{1b}'), "{}", run.stderr);
     let (_, summary) = run.stderr.split_once("AWS: ").unwrap();
     let (head, rows) = summary.split_once('\n').unwrap();
-    assert!(head.starts_with("6 requests, 4 failed"), "{head}");
+    assert!(head.starts_with("8 requests, 4 failed"), "{head}");
     let counts: BTreeMap<&str, &str> = rows.lines().filter_map(|row| row.trim().split_once("  ")).collect();
-    assert_eq!(counts.len(), 4, "{rows}");
+    assert_eq!(counts.len(), 5, "{rows}");
     assert!(counts["dynamodb:DescribeTable"].trim().starts_with("2  "), "{rows}");
 }
 

@@ -1,0 +1,271 @@
+//! Orphans: resources that carry the ownership tag and that the manifest does not name.
+//!
+//! Two calls list what carries the tag, one for the policy root and one for the region, so that neither crowds out the other. Both
+//! are made beside the other reads. What they do not tell changes nothing else.
+
+use std::collections::HashSet;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::future::{self, Either};
+use serde::{Deserialize, Serialize};
+
+use super::plan::{Plan, ResourcePlan, Scope, Seen, Unmanaged};
+use crate::kind::{Address, ArnName, DesiredResource, KindId, Site};
+use crate::provider::Observe;
+use crate::resource::Gap;
+use crate::resource::call::{CallError, Class};
+use crate::resource::tagging::{GET_RESOURCES, TaggedPage};
+
+/// How long a plan waits for the lists after everything else was read: a network may have no way to this service.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What carries the ownership tag and the manifest does not name, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orphans {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<Unmanaged>,
+    /// How many resources that carry the tag were looked at, where there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<usize>,
+    /// Why they, or some of them, are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<Gap>,
+}
+
+impl Orphans {
+    /// Returns whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.resources.is_empty() && self.looked_at.is_none() && self.unknown.is_none()
+    }
+}
+
+/// What the two lists hold.
+pub(super) type Lists = Vec<Result<TaggedPage, CallError>>;
+
+/// Lists what carries the ownership tag, beside the other reads; nothing where these fail.
+pub(super) async fn beside<T, E>(
+    provider: &impl Observe,
+    key: &str,
+    reads: impl Future<Output = Result<T, E>>,
+) -> Result<(T, Lists), E> {
+    let lists = pin!(async {
+        let sites = [Site::PolicyRoot, Site::Region].map(|site| {
+            let of_site = KindId::ALL.iter().map(|kind| kind.about()).filter(|about| about.site == site);
+            of_site.map(|about| about.resource_type).collect::<Vec<_>>()
+        });
+        let [root, region] = &sites;
+        let (root, region) = future::join(provider.tagged(root, key), provider.tagged(region, key)).await;
+        vec![root, region]
+    });
+    match future::select(pin!(reads), lists).await {
+        Either::Right((lists, reads)) => Ok((reads.await?, lists)),
+        Either::Left((read, lists)) => {
+            let read = read?;
+            let lists = tokio::time::timeout(GRACE, lists).await.unwrap_or_else(|_| {
+                let message = format!("no answer within {} s after all other reads", GRACE.as_secs());
+                vec![Err(CallError::new(GET_RESOURCES, Class::Unreachable, message))]
+            });
+            Ok((read, lists))
+        }
+    }
+}
+
+/// Returns the orphans in what the lists hold. Pure.
+///
+/// `desired` is the whole manifest, whatever is filtered: what it names is no orphan.
+pub(super) fn of(plan: &Plan, desired: &[DesiredResource], lists: Lists) -> Orphans {
+    let Plan { target, scope, resources, .. } = plan;
+    let named: HashSet<(KindId, &str)> = desired.iter().map(|one| (one.address().kind, one.name())).collect();
+    let mut orphans = Orphans::default();
+    let (mut looked_at, mut more) = (0, false);
+    for list in lists {
+        let page = match list {
+            Ok(page) => page,
+            Err(error) => {
+                orphans.unknown.get_or_insert_with(|| Gap::new(None, &error));
+                continue;
+            }
+        };
+        looked_at += page.arns.len();
+        more |= page.more;
+        for arn in page.arns {
+            let Some((kind, found)) = KindId::of_arn(&arn, &target.policy_root) else { continue };
+            let (name, key, is_named) = match found {
+                ArnName::Name { name, key } => {
+                    let is_named = named.contains(&(kind, name.as_str()));
+                    (name, key, is_named)
+                }
+                ArnName::Id(id) => {
+                    let may_be_named = is_live(&arn, kind, resources) || !all_read(kind, desired, resources);
+                    (id.clone(), id, may_be_named)
+                }
+            };
+            if !is_named && scope.holds(&Address::new(kind, key)) {
+                orphans.resources.push(Unmanaged { kind, name });
+            }
+        }
+    }
+    orphans.looked_at = more.then_some(looked_at);
+    orphans.resources.sort_by(|one, other| (one.kind, &one.name).cmp(&(other.kind, &other.name)));
+    orphans.resources.dedup();
+    orphans
+}
+
+/// Returns whether a resource of the plan has this ARN.
+fn is_live(arn: &str, kind: KindId, resources: &[ResourcePlan]) -> bool {
+    resources.iter().any(|one| one.address.kind == kind && one.facts.arn.as_deref() == Some(arn))
+}
+
+/// Returns whether the live ARN is known of all resources of a kind that the manifest names: where one was left out by a filter, or could
+/// not be read, any ID may be its own.
+fn all_read(kind: KindId, desired: &[DesiredResource], resources: &[ResourcePlan]) -> bool {
+    let read = |address: &Address| {
+        let found = resources.iter().find(|one| one.address == *address);
+        found.is_some_and(|one| match one.seen {
+            Seen::Absent => true,
+            Seen::Present(_) => one.facts.arn.is_some(),
+            Seen::Unknown => false,
+        })
+    };
+    desired.iter().map(DesiredResource::address).filter(|address| address.kind == kind).all(read)
+}
+
+/// Returns the key of the ownership tag where a pass looks for orphans. `init` does not: it names only what it creates. Pruning lists
+/// everything itself.
+pub(super) fn key(scope: &Scope) -> Option<&str> {
+    scope.ownership.as_deref().filter(|_| !scope.prune && scope.intent == super::Intent::Converge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Desired;
+    use crate::kind::key::Key;
+    use crate::kind::policy_parameter::PolicyParameter;
+    use crate::kind::table::Table;
+    use crate::reconcile::{Intent, Target, diff};
+    use crate::resource::{Facts, Live, Observed};
+
+    fn arn(service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:us-east-1:123456789012:{resource}")
+    }
+
+    fn page(arns: &[String]) -> Lists {
+        vec![Ok(TaggedPage { arns: arns.to_vec(), more: false })]
+    }
+
+    fn plan(scope: Scope, resources: Vec<ResourcePlan>) -> Plan {
+        let target = Target {
+            name: None,
+            region: String::from("us-east-1"),
+            region_source: String::new(),
+            policy_root: String::from("/s/policies"),
+            caller: None,
+            local: None,
+        };
+        Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() }
+    }
+
+    fn names(orphans: &Orphans) -> Vec<&str> {
+        orphans.resources.iter().map(|one| one.name.as_str()).collect()
+    }
+
+    fn table(name: &str) -> DesiredResource {
+        Desired::new(Address::new(KindId::Table, name), name, Table::default()).into()
+    }
+
+    #[test]
+    fn what_carries_the_tag_and_is_not_named_is_an_orphan() {
+        let policy =
+            Desired::new(Address::new(KindId::Policy, "dev"), "/s/policies/dev", PolicyParameter::default()).into();
+        let desired = [policy, table("kept")];
+        let found = [
+            arn("ssm", "parameter/s/policies/dev"),
+            arn("ssm", "parameter/s/policies/old"),
+            arn("ssm", "parameter/elsewhere/old"),
+            arn("ssm", "parameter/old"),
+            arn("dynamodb", "table/kept"),
+            arn("dynamodb", "table/old"),
+            arn("dynamodb", "table/old/index/x"),
+            arn("dynamodb", "global-table/old"),
+            arn("kms", "key/1"),
+            // A topic may have the name of a table that is named.
+            arn("sns", "kept"),
+            arn("sns", "kept:1d-0f"),
+            arn("s3", "old"),
+            String::from("no ARN"),
+        ];
+        let orphans = of(&plan(Scope::default(), Vec::new()), &desired, page(&found));
+        assert_eq!(names(&orphans), ["/s/policies/old", "old", "1", "kept"]);
+        assert_eq!((orphans.looked_at, orphans.unknown), (None, None));
+    }
+
+    #[test]
+    fn what_a_filter_leaves_out_is_no_orphan() {
+        let scope = |only: &[&str], exclude: &[&str]| {
+            let parsed = |list: &[&str]| list.iter().map(|text| text.parse().unwrap()).collect();
+            Scope { only: parsed(only), exclude: parsed(exclude), ..Scope::default() }
+        };
+        let found = || page(&[arn("dynamodb", "table/kept"), arn("dynamodb", "table/old"), arn("sns", "old")]);
+        let desired = [table("kept")];
+        let of = |only: &[&str], exclude: &[&str]| of(&plan(scope(only, exclude), Vec::new()), &desired, found());
+        assert_eq!(names(&of(&["tables.*"], &[])), ["old"]);
+        assert_eq!(names(&of(&[], &["tables.kept"])), ["old", "old"]);
+        assert_eq!(names(&of(&[], &["tables.o*"])), ["old"]);
+        assert_eq!(names(&of(&["tables.kept"], &[])), [""; 0]);
+    }
+
+    /// The plan of a key: read, absent, or not read.
+    fn key_plan(observed: Observed<Key>) -> (DesiredResource, ResourcePlan) {
+        let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", Key::default());
+        let pair = crate::kind::Pair { desired: &desired, observed };
+        let planned = diff::resource(&crate::kind::ObservedResource::Key(Box::new(pair)), Intent::Converge);
+        (desired.into(), planned)
+    }
+
+    #[test]
+    fn a_key_is_told_by_the_arn_of_the_live_one() {
+        let found = || page(&[arn("kms", "key/1"), arn("kms", "key/2")]);
+        let live = |arn| {
+            Observed::Present(Live {
+                state: Key::default(),
+                facts: Facts { arn, ..Facts::default() },
+                gaps: Vec::new(),
+            })
+        };
+        let gap = Gap { path: None, action: String::from("kms:DescribeKey"), denied: true, message: String::new() };
+        let orphans = |observed| {
+            let (desired, planned) = key_plan(observed);
+            of(&plan(Scope::default(), vec![planned]), &[desired], found())
+        };
+        assert_eq!(names(&orphans(live(Some(arn("kms", "key/1"))))), ["2"]);
+        assert_eq!(names(&orphans(Observed::Absent)), ["1", "2"]);
+        // Where the ARN of one is not known, either may be its own.
+        assert_eq!(names(&orphans(live(None))), [""; 0]);
+        assert_eq!(names(&orphans(Observed::Unknown(gap))), [""; 0]);
+        let (desired, _) = key_plan(Observed::Absent);
+        assert_eq!(names(&of(&plan(Scope::default(), Vec::new()), &[desired], found())), [""; 0]);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_is_said() {
+        let empty = plan(Scope::default(), Vec::new());
+        let more = vec![
+            Ok(TaggedPage { arns: vec![arn("dynamodb", "table/old")], more: true }),
+            Err(CallError::new(GET_RESOURCES, Class::Denied, "no")),
+        ];
+        let orphans = of(&empty, &[], more);
+        assert_eq!((names(&orphans), orphans.looked_at), (vec!["old"], Some(1)));
+        assert!(orphans.unknown.is_some_and(|gap| gap.denied && gap.action == "tag:GetResources"));
+    }
+
+    #[test]
+    fn only_a_pass_over_a_manifest_that_does_not_prune_looks_for_orphans() {
+        let scope = Scope { ownership: Some(String::from("mark")), ..Scope::default() };
+        assert_eq!(key(&scope), Some("mark"));
+        assert_eq!(key(&Scope { prune: true, ..scope.clone() }), None);
+        assert_eq!(key(&Scope { intent: Intent::CreateOnly, ..scope.clone() }), None);
+        assert_eq!(key(&Scope { ownership: None, ..scope }), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! The schemas of what a plan lists and leaves alone.
+
+use serde_json::{Value, json};
+
+use crate::kind::KindId;
+
+fn named() -> Value {
+    let kinds: Vec<&str> = KindId::ALL.iter().map(|kind| kind.about().id).collect();
+    json!({
+        "type": "object",
+        "properties": { "kind": { "enum": kinds }, "name": { "type": "string" } },
+        "required": ["kind", "name"],
+    })
+}
+
+pub(super) fn unmanaged() -> Value {
+    json!({
+        "type": "array",
+        "items": named(),
+        "description": "What is live and not in the manifest; listed with --prune.",
+    })
+}
+
+pub(super) fn orphans() -> Value {
+    json!({
+        "type": "object",
+        "description": "What carries the ownership tag and is not in the manifest; left out where there is nothing to say, and with \
+         --prune, which lists everything. AWS's list follows the services with a delay.",
+        "properties": {
+            "resources": {
+                "type": "array",
+                "items": named(),
+                "description": "Each by its name; a KMS key by its ID. Another manifest with the same ownership tag may name it.",
+            },
+            "looked_at": {
+                "type": "integer",
+                "description": "How many resources with the tag were looked at, where there are more.",
+            },
+            "unknown": { "$ref": "#/$defs/gap", "description": "Why they, or some of them, are not known." },
+        },
+    })
+}
