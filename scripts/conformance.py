@@ -16,7 +16,10 @@ import botocore.exceptions
 import botocore.session
 
 # By the head of a target, or by the version that a form names.
-SERVICES = {"AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns"}
+SERVICES = {
+    "AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns",
+    "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi",
+}
 
 
 # Requests ------------------------------------------------------------------------------------------------------------
@@ -108,7 +111,7 @@ def requests(logs):
     total = sum(counts.values())
     print(f"  {total} requests of {len(counts)} operations: {', '.join(sorted(counts))}")
     needed = {"CreateKey", "PutKeyPolicy", "CreateTopic", "Subscribe", "SetTopicAttributes", "SetSubscriptionAttributes"}
-    needed |= {"GetParameters", "PutParameter", "GetParametersByPath", "CreateTable", "DescribeTable", "UpdateTimeToLive"}
+    needed |= {"GetResources", "GetParameters", "PutParameter", "GetParametersByPath", "CreateTable", "DescribeTable", "UpdateTimeToLive"}
     if errors or not needed <= set(counts):
         sys.exit(f"{len(errors)} faults; operations not seen: {sorted(needed - set(counts))}")
 

@@ -78,8 +78,10 @@ pub enum Consent {
     Index,
     /// A subscription that the manifest does not name is deleted; its endpoint gets nothing from then on.
     Subscription,
-    /// A resource that the manifest does not name is deleted.
+    /// A resource that the manifest does not name, or calls removed, is deleted.
     Prune,
+    /// A table is deleted with its items.
+    Table,
     /// Deletion protection, backups or an own encryption key are given up.
     Protection,
 }

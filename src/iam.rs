@@ -239,11 +239,11 @@ impl Statements {
 }
 
 fn policies_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<PolicyParameter>> {
-    desired.iter().filter_map(DesiredResource::of::<PolicyParameter>)
+    desired.iter().filter_map(DesiredResource::of::<PolicyParameter>).filter(|one| one.presence.is_present())
 }
 
 fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table>> {
-    desired.iter().filter_map(DesiredResource::of::<Table>)
+    desired.iter().filter_map(DesiredResource::of::<Table>).filter(|one| one.presence.is_present())
 }
 
 /// Puts statements into as few documents as hold them; one with many resources may go on in the next document.

@@ -2,6 +2,8 @@
 //! list at the end of this file is the registry. Nothing outside names a kind, except features that are about one kind
 //! alone: policies are more than a resource.
 
+mod arn;
+mod deletion;
 mod desired;
 pub mod document;
 pub mod import;
@@ -30,8 +32,10 @@ use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
+use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
+pub use arn::ArnName;
+pub use deletion::Deletion;
 pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 pub use pattern::AddressPattern;
@@ -73,6 +77,13 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns what should be of a section. What cannot be resolved is a fault.
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
+
+    /// Returns the name in AWS of the resource of a section, which may say no more than that it is removed.
+    ///
+    /// # Errors
+    ///
+    /// Says why sentinel does not delete it.
+    fn name_of(key: &str, section: &Self::Section, policy_root: &str) -> Result<String, Invalid>;
 
     /// Returns the section of a manifest that says what is managed: desired state from elsewhere may be no other than what a
     /// manifest could say.
@@ -175,8 +186,8 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Returns the steps that make the differences go away, as far as AWS can do that.
     fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<Self::Step>;
 
-    /// Returns the steps that delete it; none where sentinel never does.
-    fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<Self::Step>;
+    /// Returns what deleting it takes; no step where sentinel never does.
+    fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self>;
 
     /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
     /// another way than one that is there.
@@ -236,7 +247,7 @@ pub struct About {
     pub site: Site,
     /// How a report names one and what differs of it.
     pub shown: Shown,
-    /// What a plan says of those that it leaves alone: `Unmanaged tables (not in the manifest; never deleted)`.
+    /// What a plan says of those that it leaves alone: `Unmanaged keys (not in the manifest; never deleted)`.
     pub unmanaged: &'static str,
     /// What the Resource Groups Tagging API calls it: the service in its ARN, and the type where that has one.
     pub resource_type: &'static str,
@@ -248,15 +259,6 @@ pub struct About {
     pub batch: usize,
     /// Whether a plan holds what a new resource is created with.
     pub shows_layout: bool,
-}
-
-/// What an ARN says of a resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ArnName {
-    /// Its name in AWS, by which the manifest names it too, and the key that it would have in the manifest.
-    Name { name: String, key: String },
-    /// An ID that AWS made: only the ARN of the live resource tells which of the manifest it is.
-    Id(String),
 }
 
 /// Where the resources of a kind are.
@@ -384,20 +386,6 @@ impl KindId {
     /// Returns the section of the manifest that it is in.
     pub const fn section(self) -> &'static str {
         self.about().section
-    }
-
-    /// Returns the kind and name of the resource that an ARN is of, where it is one that a manifest with this policy root could
-    /// name.
-    pub fn of_arn(arn: &str, policy_root: &str) -> Option<(Self, ArnName)> {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        let ["arn", _, service, _, _, resource] = parts[..] else { return None };
-        Self::ALL.iter().find_map(|kind| {
-            let resource = match kind.about().resource_type.split_once(':') {
-                Some((own, kind)) => resource.strip_prefix(kind)?.strip_prefix('/').filter(|_| own == service)?,
-                None => Some(resource).filter(|_| kind.about().resource_type == service)?,
-            };
-            Some((*kind, kind.arn_name(resource, policy_root)?))
-        })
     }
 }
 

@@ -54,6 +54,9 @@ pub struct Live<T> {
 pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
+    /// The ID that AWS gave a table: another table of the same name has another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The version of a parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<i64>,

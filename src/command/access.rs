@@ -30,7 +30,7 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
 use crate::error::Error;
 use crate::files;
-use crate::kind::table;
+use crate::kind::{KindId, table};
 use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
@@ -103,8 +103,21 @@ impl Site {
         &self.destination.region.name
     }
 
-    fn parameter(&self, profile: &str) -> String {
-        format!("{}/{profile}", self.root)
+    /// Returns the parameter with the policy of a profile.
+    fn parameter(&self, profile: &str) -> Result<String, Error> {
+        self.check_profile(profile).map(|()| format!("{}/{profile}", self.root))
+    }
+
+    /// Refuses a profile that is to go: it gives no access, whether it is gone or not.
+    fn check_profile(&self, profile: &str) -> Result<(), Error> {
+        if self.manifest.sections.removed.iter().any(|one| one.kind == KindId::Policy && one.key == profile) {
+            let message = format!("the profile {profile} gives no access: the manifest says removed = true");
+            return Err(denied(
+                message,
+                format!("take removed = true out of [profiles.{profile}], if it is to be used"),
+            ));
+        }
+        Ok(())
     }
 
     /// Returns the account that the manifest is for; the embedded AWS stands for any.

@@ -67,7 +67,11 @@ impl Project {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
-            let section = manifest.sections.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
+            let section = manifest
+                .sections
+                .profiles
+                .get(&address.key)
+                .filter(|_| address.kind == KindId::Policy && desired.presence().is_present());
             let named = section.and_then(|section| section.policy.as_ref());
             let policy = named.map(|policy| self.policy_path(policy));
             let cases = named.zip(policy.as_deref()).and_then(|(named, policy)| {

@@ -158,6 +158,10 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
         if let Some(one) = desired.iter().filter(|one| is_gone(one)).find(named) {
             return Err(refused(format!("it deletes {}, which the manifest names", one.name())));
         }
+        let removed = |one: &&DesiredResource| one.presence() == Presence::Removed;
+        if let Some(one) = desired.iter().filter(removed).find(|one| !project.loaded.desired.contains(one)) {
+            return Err(refused(format!("it deletes {}, which the manifest does not call removed", one.name())));
+        }
     }
     Ok(())
 }

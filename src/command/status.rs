@@ -10,7 +10,7 @@ use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::profile_of;
 use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection};
-use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope};
+use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion};
 use crate::resource::Gap;
@@ -122,7 +122,10 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         Action::Unknown { .. } => Vec::new(),
         _ => resource.gaps.clone(),
     };
-    let listed = |site: Site| plan.resources.iter().filter(move |resource| resource.address.kind.about().site == site);
+    // What is to go and is gone is nothing to show.
+    let there = |resource: &&ResourcePlan| !(resource.is_removal() && resource.seen == Seen::Absent);
+    let there = plan.resources.iter().filter(there);
+    let listed = |site: Site| there.clone().filter(move |resource| resource.address.kind.about().site == site);
     let in_region = KindId::ALL.iter().filter(|kind| kind.about().site == Site::Region);
     let mut resources: IndexMap<&'static str, Vec<ResourceStatus>> =
         in_region.map(|kind| (kind.section(), Vec::new())).collect();

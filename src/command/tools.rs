@@ -107,7 +107,9 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Err
 
 pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
-    let graph = Graph::of(&project.loaded.desired, &links(&project));
+    // What is to go is not part of the picture.
+    let there = project.loaded.desired.iter().filter(|one| one.presence().is_present());
+    let graph = Graph::of(&there.cloned().collect::<Vec<_>>(), &links(&project));
     let text = match args.format {
         GraphFormat::Mermaid => graph.mermaid(),
         GraphFormat::Dot => graph.dot(),

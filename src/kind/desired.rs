@@ -5,9 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::section::Resolver;
 use super::{Kind, KindId, Sections};
 use crate::change::{FieldChange, FieldValue, Takes};
-use crate::resource::{Facts, Gap, OWNER, Observed, Tags, check_tag_key};
+use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
 
 /// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,15 @@ pub enum Presence {
     Present,
     /// It should be gone: it carries the ownership tag, and the manifest does not name it.
     Absent,
+    /// It should be gone, because the manifest says so: `removed = true`.
+    Removed,
+}
+
+impl Presence {
+    /// Returns whether it should be there.
+    pub fn is_present(&self) -> bool {
+        *self == Self::Present
+    }
 }
 
 /// What should be: one resource of the manifest, or one that should be gone.
@@ -104,6 +114,11 @@ impl<T: Clone> Desired<T> {
 }
 
 impl<T> Desired<T> {
+    /// Returns whether it has to be known who created it.
+    pub(super) fn reads_owner(&self) -> bool {
+        self.adopt || self.presence == Presence::Removed
+    }
+
     /// Returns the difference that a missing ownership tag is, when it is to be given.
     pub(super) fn adoption(&self, facts: &Facts) -> Option<FieldChange> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
@@ -159,6 +174,29 @@ pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
         ownership: desired.ownership.clone(),
         adopt: desired.adopt,
     }
+}
+
+/// Returns a resource that the manifest calls removed.
+pub(super) fn removed<K: Kind>(
+    resolver: &mut Resolver<'_>,
+    address: Address,
+    section: &K::Section,
+) -> Option<Desired<K>> {
+    let place = [address.kind.section(), address.key.as_str(), "removed"];
+    let name = match K::name_of(&address.key, section, resolver.policy_root) {
+        Ok(name) => name,
+        Err(invalid) => {
+            resolver.fault(&place, invalid, "not possible");
+            return None;
+        }
+    };
+    if resolver.ownership.is_none() {
+        let problem = format!("`{address}` is removed, and without an ownership tag nothing tells whose it is");
+        let help = "take ownership_tag = false out of [aws]; or take the section out, and delete it in AWS";
+        resolver.fault(&place, Invalid::new(problem, help), "no ownership tag");
+    }
+    let ownership = resolver.ownership.clone();
+    Some(Desired { presence: Presence::Removed, ownership, ..Desired::new(address, name, K::default()) })
 }
 
 /// Checks that a resource that should be gone is what pruning deletes: sentinel created it, and no manifest names it.

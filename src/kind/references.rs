@@ -59,6 +59,23 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
     }
 }
 
+/// Checks that nothing refers to a resource that is removed.
+pub(super) fn check_removed(
+    resolver: &mut Resolver<'_>,
+    removed: &BTreeSet<Address>,
+    references: &BTreeMap<Address, Vec<Reference>>,
+) {
+    for (from, references) in references {
+        for Reference { setting, to } in references.iter().filter(|reference| removed.contains(&reference.to)) {
+            let mut parts = vec![from.kind.section(), from.key.as_str()];
+            parts.extend(setting.iter().map(String::as_str));
+            let problem = format!("`{from}` refers to `{to}`, which is removed");
+            let help = "refer to another one, or take removed = true out there";
+            resolver.fault(&parts, Invalid::new(problem, help), "refers to what is to go");
+        }
+    }
+}
+
 fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting: &[String], to: &Address) {
     let section = to.kind.section();
     let known: Vec<&str> = all.iter().filter(|one| one.kind == to.kind).map(|one| one.key.as_str()).collect();

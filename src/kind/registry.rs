@@ -39,7 +39,7 @@ macro_rules! kinds {
                 }
             }
 
-            fn arn_name(self, resource: &str, policy_root: &str) -> Option<ArnName> {
+            pub(super) fn arn_name(self, resource: &str, policy_root: &str) -> Option<ArnName> {
                 match self {
                     $(Self::$variant => <$module::$state as Kind>::of_arn(resource, policy_root),)+
                 }
@@ -122,7 +122,8 @@ macro_rules! kinds {
             #[must_use]
             pub fn adopted(mut self) -> Self {
                 match &mut self {
-                    $(Self::$variant(one) => Arc::make_mut(one).adopt = true,)+
+                    $(Self::$variant(one) if one.presence.is_present() => Arc::make_mut(one).adopt = true,)+
+                    _ => {}
                 }
                 self
             }
@@ -169,7 +170,9 @@ macro_rules! kinds {
                     $(Self::$variant(one) => {
                         let section = <$module::$state as Kind>::section_of(one);
                         let $section = IndexMap::from([(one.address.key.clone(), section)]);
-                        desired::said(one, Sections { $section, ..Sections::default() })
+                        let removed = (one.presence == Presence::Removed).then(|| one.address.clone());
+                        let removed = removed.into_iter().collect();
+                        desired::said(one, Sections { $section, removed, ..Sections::default() })
                     })+
                 }
             }
@@ -251,9 +254,13 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns the steps that create it.
+            /// Returns the steps that create it, or that delete it where it should be gone.
             pub fn create(&self) -> Vec<Step> {
                 match self {
+                    $(Self::$variant(one) if !one.presence.is_present() => {
+                        let deletion = Kind::delete(&**one, &Kind::opposite(&**one));
+                        deletion.steps.into_iter().map(Step::$variant).collect()
+                    })+
                     $(Self::$variant(one) => Kind::create(&**one).into_iter().map(Step::$variant).collect(),)+
                 }
             }
@@ -261,6 +268,7 @@ macro_rules! kinds {
             /// Returns the steps that repair everything that can drift.
             pub fn repair_everything(&self) -> Vec<Step> {
                 match self {
+                    $(Self::$variant(one) if !one.presence.is_present() => Vec::new(),)+
                     $(Self::$variant(one) => repair_everything(&**one).into_iter().map(Step::$variant).collect(),)+
                 }
             }

@@ -1,6 +1,6 @@
 //! What a kind adds to the JSON Schemas of a manifest and of a plan.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A kind's part of the JSON Schemas.
 #[derive(Debug)]
@@ -27,4 +27,13 @@ pub struct PlanSchema {
     pub layout: Option<&'static str>,
     /// What `layout` refers to, and `layout` itself. No other kind may define the same name.
     pub definitions: Vec<Definition>,
+}
+
+/// Returns the schema of `removed`, which the sections of most kinds have.
+pub fn removed() -> Value {
+    json!({
+        "type": "boolean",
+        "description": "true: the resource is to go. It is deleted if sentinel created it and --allow-destructive prune is given; what else \
+         the section says has no effect.",
+    })
 }

@@ -53,12 +53,35 @@ pub struct SectionReader<'r, 'f> {
     places: &'r mut Places,
     /// The key of the ownership tag.
     ownership: Option<&'r str>,
+    /// Whether the section that was opened last says that its resource is to go.
+    removed: bool,
 }
 
 impl<'r, 'f> SectionReader<'r, 'f> {
     /// Returns a reader that notes where parts are.
     pub fn new(reader: &'r mut Reader<'f>, places: &'r mut Places, ownership: Option<&'r str>) -> Self {
-        Self { reader, places, ownership }
+        Self { reader, places, ownership, removed: false }
+    }
+
+    /// Opens the section of a resource, with what all kinds have in common.
+    pub fn open<'n>(&mut self, entry: &'n Entry, section: &str) -> Option<Fields<'n>> {
+        self.removed = false;
+        let mut fields = self.reader.map(&entry.node, &format!("{section}.{}", entry.key))?;
+        if let Some(found) = fields.get("removed") {
+            self.note(&[section, &entry.key, "removed"], &found.node.span);
+            self.removed = self.reader.boolean(&found.node, "removed") == Some(true);
+        }
+        Some(fields)
+    }
+
+    /// Returns whether the section that was opened last says that its resource is to go.
+    pub fn is_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// The same, and forgets it.
+    pub(super) fn takes_removed(&mut self) -> bool {
+        std::mem::take(&mut self.removed)
     }
 
     /// Notes where a part is, for faults that are only found later.

@@ -1,5 +1,6 @@
 //! DynamoDB: dynoxide's tables, indexes and items, under AWS's own rules.
 
+mod backups;
 mod engine;
 mod members;
 mod settings;
@@ -36,6 +37,10 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
         "DescribeTimeToLive" => settings::describe_ttl(region, body),
         "UpdateContinuousBackups" => settings::update_backups(region, body),
         "DescribeContinuousBackups" => settings::describe_backups(region, body),
+        "CreateBackup" => backups::create(region, &body),
+        "DescribeBackup" => backups::describe(region, &body),
+        "DeleteBackup" => backups::delete(region, &body),
+        "ListBackups" => backups::list(region, &body),
         "TagResource" | "UntagResource" => settings::change_tags(region, operation, body),
         "ListTagsOfResource" => settings::list_tags(region, body),
         _ => items(region, operation, body),

@@ -110,7 +110,8 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
             return Err(format!("{address} is desired twice, or its name is"));
         }
         let absent = one.presence() == Presence::Absent;
-        let marked = one.adopt() == (scope.adopt && !absent) && one.ownership() == scope.ownership.as_deref();
+        let marked = one.adopt() == (scope.adopt && one.presence() == Presence::Present)
+            && one.ownership() == scope.ownership.as_deref();
         let fits = (scope.prune || !absent) && marked;
         if !fits || !scope.holds(address) {
             return Err(format!("{address} is desired in another way than the scope of the plan says"));

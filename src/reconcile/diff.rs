@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
-use crate::change::{Consent, FieldChange};
-use crate::kind::{Desired, Kind, Layout, ObservedResource, Pair, Presence, Settled, Step, Visitor};
-use crate::resource::{Facts, Fields, Gap, Live, Observed};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::{Deletion, Desired, Kind, Layout, ObservedResource, Pair, Presence, Settled, Step, Visitor};
+use crate::resource::{Facts, Fields, Gap, Live, OWNER, Observed};
 
 /// Plans one resource.
 pub(super) fn resource(observed: &ObservedResource<'_>, intent: Intent) -> ResourcePlan {
@@ -26,10 +26,12 @@ impl Visitor for Planner {
     {
         let desired = pair.desired;
         let plan = match (&pair.observed, desired.presence) {
-            (Observed::Absent, Presence::Absent) => plan(desired, Action::Unchanged, Facts::default()),
-            (Observed::Unknown(gap), Presence::Absent) => unknown(desired, gap, Vec::new()),
-            (Observed::Present(live), Presence::Absent) => {
-                removal(desired, live, any(K::delete(desired, &live.facts)), K::seen(live))
+            (Observed::Absent, Presence::Absent | Presence::Removed) => {
+                plan(desired, Action::Unchanged, Facts::default())
+            }
+            (Observed::Unknown(gap), Presence::Absent | Presence::Removed) => unknown(desired, gap, Vec::new()),
+            (Observed::Present(live), Presence::Absent | Presence::Removed) => {
+                removal(desired, live).seeing(K::seen(live))
             }
             (Observed::Absent, Presence::Present) => creation(desired, any(K::create(desired))),
             (Observed::Unknown(gap), Presence::Present) => unknown(desired, gap, any(K::create(desired))),
@@ -74,6 +76,7 @@ fn plan<T>(desired: &Desired<T>, action: Action, facts: Facts) -> ResourcePlan {
         name: desired.name.clone(),
         label: desired.label.clone(),
         origin: desired.origin.clone(),
+        presence: desired.presence,
         action,
         facts,
         changes: Vec::new(),
@@ -97,10 +100,33 @@ fn unknown<T>(desired: &Desired<T>, gap: &Gap, if_absent: Vec<Step>) -> Resource
     ResourcePlan { gaps: vec![gap.clone()], seen: Seen::Unknown, ..plan(desired, action, Facts::default()) }
 }
 
-/// Plans what should be gone: nothing, until it is allowed.
-fn removal<T>(desired: &Desired<T>, live: &Live<T>, steps: Vec<Step>, seen: Fields) -> ResourcePlan {
-    let needs = BTreeSet::from([Consent::Prune]);
-    ResourcePlan { needs, withheld: steps, ..plan(desired, Action::Refused, live.facts.clone()) }.seeing(seen)
+/// Plans what should be gone: nothing, until it is allowed. What the manifest calls removed may be someone else's.
+fn removal<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> ResourcePlan
+where
+    Step: From<K::Step>,
+{
+    let Deletion { changes, steps } = match not_ours(desired, live) {
+        Some(change) => Deletion { changes: vec![change], steps: Vec::new() },
+        None => K::delete(desired, live),
+    };
+    let steps = any(steps);
+    let mut needs: BTreeSet<Consent> = steps.iter().filter_map(Step::needs).collect();
+    if !steps.is_empty() {
+        needs.insert(Consent::Prune);
+    }
+    let gaps = live.gaps.clone();
+    ResourcePlan { changes, gaps, needs, withheld: steps, ..plan(desired, Action::Refused, live.facts.clone()) }
+}
+
+/// Returns what keeps a resource that the manifest calls removed from being deleted: it does not carry the ownership tag, as far as is known.
+fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange> {
+    if desired.presence != Presence::Removed || live.facts.owned == Some(true) {
+        return None;
+    }
+    let key = desired.ownership.as_deref().unwrap_or_default();
+    let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
+    let how = "sentinel did not create it, as far as its tags tell: take removed = true out, apply with --adopt, and put it back";
+    Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), Takes::NotPossible, how))
 }
 
 /// Returns the steps that add protection, each with the wait that ends it.

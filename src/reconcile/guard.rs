@@ -166,7 +166,10 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
         (_, Some(now)) => {
             (now.steps == one.steps && now.withheld == one.withheld && now.needs == one.needs)
                 && (now.name == one.name && now.label == one.label && now.origin == one.origin)
-                && (now.action == one.action && now.changes == one.changes && now.layout == one.layout)
+                && (now.action == one.action
+                    && now.presence == one.presence
+                    && now.changes == one.changes
+                    && now.layout == one.layout)
         }
         (_, None) => false,
     };

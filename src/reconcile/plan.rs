@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::orphans::Orphans;
 use crate::change::{Consent, FieldChange};
-use crate::kind::{Address, AddressPattern, KindId, Layout, Step};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Step};
 use crate::resource::caller::Caller;
 use crate::resource::{Facts, Fields, Gap};
 
@@ -119,6 +119,9 @@ pub struct ResourcePlan {
     /// Where its content comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// Whether it should be there.
+    #[serde(default, skip_serializing_if = "Presence::is_present")]
+    pub presence: Presence,
     #[serde(flatten)]
     pub action: Action,
     /// What is shown of the live resource.
@@ -172,7 +175,7 @@ pub enum Action {
 impl ResourcePlan {
     /// Returns whether it should be gone.
     pub fn is_removal(&self) -> bool {
-        self.needs.contains(&Consent::Prune)
+        !self.presence.is_present()
     }
 
     /// Returns whether it is there.

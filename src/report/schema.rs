@@ -247,6 +247,10 @@ fn resource() -> Value {
                 "type": "string",
                 "description": "Where its content comes from: default-deny, or the path of a policy.",
             },
+            "presence": {
+                "enum": ["absent", "removed"],
+                "description": "Left out where it should be there. absent: it is pruned; removed: the manifest says removed = true.",
+            },
             "action": {
                 "enum": ["create", "finish", "unchanged", "update", "delete", "drift", "refused", "unknown"],
                 "description": "What the plan does about it. finish: it is being created, and what follows is done \
@@ -263,6 +267,7 @@ fn resource() -> Value {
                 "description": "What is shown of the live resource and never compared.",
                 "properties": {
                     "arn": { "type": "string" },
+                    "id": { "type": "string", "description": "The ID that AWS gave a table." },
                     "version": { "type": "integer" },
                     "modified": { "type": "integer", "description": "Seconds since 1970." },
                     "status": { "type": "string", "description": "Of the kinds that have one, in AWS's words." },

@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::kind::{Address, AddressPattern, KindId, Layout, Shown, Site};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Orphans, Plan, ResourcePlan, Unmanaged, guard};
 use crate::resource::Gap;
@@ -349,6 +349,7 @@ fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
         Consent::Index => "an index is deleted",
         Consent::Subscription => "a subscription is deleted",
         Consent::Prune => "it is deleted",
+        Consent::Table => "the table is deleted with its items",
         Consent::Protection => "protection is given up",
     })
 }
@@ -447,20 +448,30 @@ fn planned(resource: &ResourcePlan) -> (Tone, char, String) {
             (Tone::Create, '+', origin.unwrap_or_default())
         }
         Action::Finish => (Tone::Create, '+', String::from(" (being created; the rest follows once it is ACTIVE)")),
+        Action::Unchanged if resource.is_removal() => (Tone::Same, '=', format!(" (gone: {})", why_gone(resource))),
         Action::Unchanged if resource.gaps.is_empty() => (Tone::Same, '=', format!(" (exists{})", version(resource))),
         Action::Unchanged => {
             (Tone::Unknown, '?', format!(" (exists{}, not all of it could be read)", version(resource)))
         }
         Action::Update => (Tone::Change, '~', drift()),
-        Action::Delete => (Tone::Delete, '-', String::from(" (delete: not in the manifest)")),
+        Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", why_gone(resource))),
         Action::Drift => (Tone::Change, '~', drift() + ", left alone"),
         Action::Refused if resource.is_removal() => {
-            (Tone::Refused, '-', format!(" (not in the manifest), {}", refusal(resource)))
+            (Tone::Refused, '-', format!(" ({}), {}", why_gone(resource), refusal(resource)))
         }
         Action::Refused => (Tone::Refused, '~', format!("{}, {}", drift(), refusal(resource))),
+        Action::Unknown { .. } if resource.is_removal() => (Tone::Unknown, '?', String::from(" (unknown)")),
         Action::Unknown { .. } => {
             (Tone::Unknown, '?', String::from(" (unknown; if it is not there, it would be created)"))
         }
+    }
+}
+
+/// Returns why a resource should be gone.
+fn why_gone(resource: &ResourcePlan) -> &'static str {
+    match resource.presence {
+        Presence::Removed => "removed = true",
+        Presence::Absent | Presence::Present => "not in the manifest",
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Operation {
 impl Operation {
     /// Returns whether it changes anything.
     pub fn writes(self) -> bool {
-        !["Get", "Describe", "List", "Query", "TransactGet"].iter().any(|head| self.name.starts_with(head))
+        !["Get", "Describe", "List", "Query", "Scan", "TransactGet"].iter().any(|head| self.name.starts_with(head))
     }
 
     /// Returns how long so many calls take at the pace that its quota allows.
@@ -83,6 +83,11 @@ pub const DESCRIBE_CONTINUOUS_BACKUPS: Operation = operation!("dynamodb", "Descr
 pub const LIST_TABLE_TAGS: Operation = operation!("dynamodb", "ListTagsOfResource", 8.0, 8.0);
 pub const CREATE_TABLE: Operation = operation!("dynamodb", "CreateTable", 5.0, 5.0);
 pub const UPDATE_TABLE: Operation = operation!("dynamodb", "UpdateTable", 5.0, 5.0);
+pub const DELETE_TABLE: Operation = operation!("dynamodb", "DeleteTable", 5.0, 5.0);
+// Source: CreateBackup and DescribeBackup in the DynamoDB API reference allow 50 and 10 a second.
+pub const CREATE_BACKUP: Operation = operation!("dynamodb", "CreateBackup", 10.0, 10.0);
+pub const DESCRIBE_BACKUP: Operation = operation!("dynamodb", "DescribeBackup", 10.0, 10.0);
+pub const SCAN: Operation = operation!("dynamodb", "Scan", 200.0, 200.0);
 pub const LIST_TABLES: Operation = operation!("dynamodb", "ListTables", 10.0, 10.0);
 pub const TAG_RESOURCE: Operation = operation!("dynamodb", "TagResource", 4.0, 4.0);
 pub const UNTAG_RESOURCE: Operation = operation!("dynamodb", "UntagResource", 4.0, 4.0);
@@ -250,6 +255,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
         "ParameterNotFound"
         | "TableNotFoundException"
+        | "BackupNotFoundException"
         | "ResourceNotFoundException"
         | "InvalidResourceId"
         | "NotFoundException"
@@ -268,7 +274,10 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         "TransactionCanceledException" if message.contains("TransactionConflict") => Class::Throttled,
         "TransactionCanceledException" if message.contains("Throttling") => Class::Throttled,
         "ResourceInUseException" if message.to_lowercase().contains("already exists") => Class::AlreadyExists,
-        "ResourceInUseException" | "ContinuousBackupsUnavailableException" => Class::Busy,
+        "ResourceInUseException"
+        | "ContinuousBackupsUnavailableException"
+        | "BackupInUseException"
+        | "TableInUseException" => Class::Busy,
         "InternalServerError"
         | "InternalFailure"
         | "ServiceUnavailable"
@@ -329,6 +338,9 @@ mod tests {
             ("UnauthorizedOperation", String::new(), 403, Class::Denied),
             ("ParameterNotFound", String::new(), 400, Class::NotFound),
             ("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", String::new(), 400, Class::NotFound),
+            ("BackupNotFoundException", String::new(), 400, Class::NotFound),
+            ("TableInUseException", String::new(), 400, Class::Busy),
+            ("BackupInUseException", String::new(), 400, Class::Busy),
             ("AuthorizationError", String::new(), 403, Class::Denied),
             ("NotFound", "Topic does not exist".into(), 404, Class::NotFound),
             (

@@ -15,6 +15,7 @@ mod paths;
 mod plan;
 mod policy;
 mod prune;
+mod removal;
 mod repair;
 mod roles;
 mod saved;

@@ -399,6 +399,8 @@ async fn run(
     let interrupt = Interrupt::default();
     let loaded = load(text, folder);
     let reader = reader(client, &interrupt).await;
+    // Orphans are looked for as in every plan of a manifest.
+    let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..scope };
     let Ok(pass) = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await else { return };
     told.borrow_mut().plan = Some(pass.plan.clone());
     let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600) });

@@ -37,7 +37,7 @@ impl Call {
     }
 
     pub fn writes(&self) -> bool {
-        !["Get", "Describe", "List", "Query", "AssumeRole"].iter().any(|head| self.operation.starts_with(head))
+        !["Get", "Describe", "List", "Query", "Scan", "AssumeRole"].iter().any(|head| self.operation.starts_with(head))
     }
 }
 
@@ -320,7 +320,7 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
                 false => format!("arn:aws:dynamodb:us-east-1:123456789012:table/{name}"),
             })
             .collect();
-        resources.extend(text("ResourceArn"));
+        resources.extend(text("ResourceArn").or_else(|| text("BackupArn")));
         if resources.is_empty() {
             resources.push(String::from("*"));
         }

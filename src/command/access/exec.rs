@@ -42,7 +42,7 @@ impl Asked {
         let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
         let site = Site::new(context).await?;
         site.gateway.check_asking().await.map_err(without)?;
-        let parameter = site.parameter(&args.profile);
+        let parameter = site.parameter(&args.profile)?;
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
         let breakglass = site.table(Builtin::BreakGlass, args.breakglass_table.breakglass_table.as_deref())?;
         let locks = site.lock_tables(&requests);
@@ -53,7 +53,7 @@ impl Asked {
     pub(super) async fn for_breakglass(context: &Context, args: &BreakglassArgs, log: Log) -> Result<Self, Error> {
         let dumps = Dumps::off()?;
         let site = Site::new(context).await?;
-        let parameter = site.parameter(&args.profile);
+        let parameter = site.parameter(&args.profile)?;
         let requests = site.table(Builtin::Approvals, None)?;
         let breakglass = site.table(Builtin::BreakGlass, args.table.breakglass_table.as_deref())?;
         let locks = site.lock_tables(&requests);

@@ -20,6 +20,7 @@ async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), 
 
 pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
+    site.check_profile(&args.profile)?;
     let user = site.user().await?;
     let wish = Wish {
         by: user.actor(),

@@ -31,7 +31,7 @@ pub(super) fn alias(key: &str, section: &KeySection) -> String {
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<KeySection> {
     let key = &entry.key;
     section.note(&["keys", key], &entry.key_span);
-    let mut fields = section.reader.map(&entry.node, &format!("keys.{key}"))?;
+    let mut fields = section.open(entry, "keys")?;
     let alias = if let Some(entry) = fields.get("alias") {
         section.note(&["keys", key, "name"], &entry.node.span);
         section.reader.checked(&entry.node, "alias", check_alias)

@@ -22,13 +22,13 @@ use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, W
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
+use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
 pub use api::{KeyApi, resolve_alias};
 pub use manifest::KeySection;
@@ -151,6 +151,14 @@ impl Kind for Key {
         Some(manifest::resolve(resolver, key, section))
     }
 
+    fn name_of(key: &str, _: &KeySection, _: &str) -> Result<String, Invalid> {
+        let problem = format!("`keys.{key}` cannot be removed: sentinel never deletes a key");
+        Err(Invalid::new(
+            problem,
+            "what it encrypted would be lost with it: take the section out, and the key is left alone",
+        ))
+    }
+
     fn section_of(desired: &Desired<Self>) -> KeySection {
         manifest::section_of(desired)
     }
@@ -261,9 +269,9 @@ impl Kind for Key {
         steps::repair(desired, live, changes)
     }
 
-    fn delete(_: &Desired<Self>, _: &Facts) -> Vec<KeyStep> {
+    fn delete(_: &Desired<Self>, _: &Live<Self>) -> Deletion<Self> {
         // What a key encrypted is lost with it.
-        Vec::new()
+        Deletion::never()
     }
 
     fn settle(_: &Desired<Self>, live: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Self> {

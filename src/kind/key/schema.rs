@@ -49,6 +49,7 @@ pub(super) fn schema() -> Schema {
                          created.",
                     },
                     "tags": { "$ref": "#/$defs/tags" },
+                    "removed": { "const": false, "description": "A key is never deleted." },
                 },
                 "additionalProperties": false,
                 "not": { "required": ["rotation", "rotation_days"] },

@@ -44,7 +44,9 @@ pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParamete
     let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
     let tiered: Vec<String> =
         batch.iter().filter(|one| one.managed.tier.is_some()).map(|one| one.name.clone()).collect();
-    let tagged: Vec<&String> = batch.iter().filter(|one| one.managed.tags.is_some()).map(|one| &one.name).collect();
+    // Which are to be adopted is told by one list.
+    let reads_tags = |one: &&&Desired<PolicyParameter>| one.managed.tags.is_some() || one.presence == Presence::Removed;
+    let tagged: Vec<&String> = batch.iter().filter(reads_tags).map(|one| &one.name).collect();
     let (contents, tiers, tags) = future::join3(
         read_contents(api, &names),
         read_tiers(api, &tiered),

@@ -25,7 +25,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let name = &entry.key;
     check_key(section.reader, entry, check_profile);
     section.note(&["profiles", name], &entry.key_span);
-    let mut fields = section.reader.map(&entry.node, &format!("profiles.{name}"))?;
+    let mut fields = section.open(entry, "profiles")?;
     let policy = fields.get("policy").and_then(|entry| {
         section.note(&["profiles", name, "policy"], &entry.node.span);
         section.reader.string(&entry.node, "policy")

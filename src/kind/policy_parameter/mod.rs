@@ -16,7 +16,7 @@ use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Deletion, Desired, Kind, KindStep, Presence, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::CallError;
@@ -197,6 +197,10 @@ impl Kind for PolicyParameter {
         Some(manifest::resolve(resolver, key, section))
     }
 
+    fn name_of(key: &str, _: &ProfileSection, policy_root: &str) -> Result<String, Invalid> {
+        Ok(format!("{policy_root}/{key}"))
+    }
+
     fn section_of(desired: &Desired<Self>) -> ProfileSection {
         let PolicyParameter { content, parameter_type: _, tier, tags } = &desired.managed;
         let policy = desired.origin.clone().filter(|_| content.is_some());
@@ -303,8 +307,8 @@ impl Kind for PolicyParameter {
         repair(desired, live, changes)
     }
 
-    fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<PolicyStep> {
-        delete(desired, facts)
+    fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self> {
+        Deletion::of(delete(desired, &live.facts))
     }
 
     fn seen(live: &Live<Self>) -> Fields {
@@ -344,7 +348,8 @@ fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
     let PolicyParameter { content: _, parameter_type: _, tier, tags } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
     operations.extend((tier.is_some() || desired.adopt).then_some(DESCRIBE_PARAMETERS));
-    operations.extend(tags.as_ref().map(|_| LIST_PARAMETER_TAGS));
+    let removed = desired.presence == Presence::Removed;
+    operations.extend((tags.is_some() || removed).then_some(LIST_PARAMETER_TAGS));
     operations
 }
 

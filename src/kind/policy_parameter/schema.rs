@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kind::schema::{PlanSchema, Schema};
+use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[profiles]`, and of a policy parameter in a plan.
 pub(super) fn schema() -> Schema {
@@ -29,6 +29,7 @@ pub(super) fn schema() -> Schema {
                         "description": "Parameter Store's tier: 4,096 or 8,192 bytes. It only ever goes up.",
                     },
                     "tags": { "$ref": "#/$defs/tags" },
+                    "removed": removed(),
                 },
                 "additionalProperties": false,
             }),

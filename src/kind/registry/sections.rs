@@ -10,6 +10,8 @@ macro_rules! sections {
                 #[doc = concat!("`[", stringify!($section), ".NAME]`")]
                 pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
             )+
+            /// Those that say `removed = true`.
+            pub removed: BTreeSet<Address>,
         }
 
         impl Sections {
@@ -21,6 +23,9 @@ macro_rules! sections {
                     {
                         for entry in fields.all() {
                             if let Some(read) = <$module::$state as Kind>::read(section, entry) {
+                                if section.takes_removed() {
+                                    self.removed.insert(Address::new(KindId::$variant, &entry.key));
+                                }
                                 self.$section.insert(entry.key.clone(), read);
                             }
                         }
@@ -31,9 +36,14 @@ macro_rules! sections {
             /// Returns every section as TOML.
             pub fn write(&self) -> Vec<String> {
                 let mut sections = Vec::new();
-                $(sections.extend(
-                    self.$section.iter().map(|(key, section)| <$module::$state as Kind>::write(key, section)),
-                );)+
+                $(sections.extend(self.$section.iter().map(|(key, section)| {
+                    let text = <$module::$state as Kind>::write(key, section);
+                    match self.removed.contains(&Address::new(KindId::$variant, key)) {
+                        // Below the head of the section, which is its first line.
+                        true => text.replacen("]\n", "]\nremoved = true\n", 1),
+                        false => text,
+                    }
+                }));)+
                 sections
             }
 
@@ -41,6 +51,7 @@ macro_rules! sections {
             pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
                 let references = self.references();
                 references::check(resolver, &self.addresses(), &references);
+                references::check_removed(resolver, &self.removed, &references);
                 $(for (key, section) in &self.$section {
                     let name = <$module::$state as Kind>::referred_as(key, section);
                     resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
@@ -48,6 +59,10 @@ macro_rules! sections {
                 let mut desired: Vec<DesiredResource> = Vec::new();
                 $(
                     let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
+                        let address = Address::new(KindId::$variant, key);
+                        if self.removed.contains(&address) {
+                            return desired::removed::<$module::$state>(resolver, address, section);
+                        }
                         let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
                         let refers_to = references.get(&one.address).into_iter().flatten();
                         one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
@@ -61,12 +76,13 @@ macro_rules! sections {
                 desired
             }
 
-            /// Returns what each section refers to.
+            /// Returns what each section refers to. One that is removed refers to nothing.
             pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
                 let mut references = BTreeMap::new();
                 $(references.extend(self.$section.iter().map(|(key, section)| {
                     (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
                 }));)+
+                references.retain(|from, _| !self.removed.contains(from));
                 references
             }
 
@@ -93,7 +109,8 @@ macro_rules! sections {
             pub fn import(self, policy_root: &str) -> import::Imported {
                 let mut importer = Importer::new(policy_root, self.warnings);
                 $(let $section = importer.keys(KindId::$variant, self.$section);)+
-                let sections = Sections { $($section: importer.sections(KindId::$variant, $section),)+ };
+                let removed = BTreeSet::new();
+                let sections = Sections { $($section: importer.sections(KindId::$variant, $section),)+ removed };
                 importer.finish(sections)
             }
         }
@@ -103,7 +120,14 @@ macro_rules! sections {
             /// Returns any sections that a manifest may have, for properties.
             pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
                 let sections = ($(<$module::$state as Kind>::any_sections(),)+);
-                proptest::strategy::Strategy::prop_map(sections, |($($section,)+)| Self { $($section,)+ })
+                let chosen = proptest::arbitrary::any::<u64>();
+                proptest::strategy::Strategy::prop_map((sections, chosen), |(($($section,)+), chosen)| {
+                    let mut all = Self { $($section,)+ removed: BTreeSet::new() };
+                    // A key is never removed.
+                    let others = all.addresses().into_iter().filter(|address| address.kind != KindId::Key);
+                    all.removed = others.enumerate().filter(|(at, _)| chosen >> (at % 64) & 3 == 3).map(|(_, one)| one).collect();
+                    all
+                })
             }
         }
     };

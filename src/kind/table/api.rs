@@ -9,16 +9,17 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
-use super::{Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
+use super::{Encryption, IndexStatus, Table, TableStep, Ttl, delete, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
-use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
+use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
     LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
 };
+use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
-use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Makes the calls for tables.
 #[derive(Debug, Clone)]
@@ -27,12 +28,22 @@ pub struct TableApi {
     pub(super) pacer: Arc<Pacer>,
     /// For aliases: a table says which key it has by the key's ARN.
     keys: KeyApi,
+    identity: Arc<Identity>,
+    region: String,
 }
 
 impl TableApi {
     /// Returns what makes calls over a connection. Makes no call.
-    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
-        Self { client: Client::new(config), pacer: Arc::clone(pacer), keys: KeyApi::new(config, pacer) }
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let (pacer, keys) = (Arc::clone(pacer), KeyApi::new(config, pacer));
+        Self { client: Client::new(config), pacer, keys, identity: Arc::clone(identity), region }
+    }
+
+    /// Returns the ARN of a table of the caller's account.
+    async fn arn(&self, name: &str) -> Result<String, CallError> {
+        let caller = self.identity.known().await?;
+        Ok(format!("arn:{}:dynamodb:{}:{}:table/{name}", caller.partition(), self.region, caller.account))
     }
 }
 
@@ -67,7 +78,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         Some(Err(error)) => gaps.push(Gap::new(Some("point_in_time_recovery"), &error)),
         None => {}
     }
-    if (managed.tags.is_some() || desired.adopt)
+    if (managed.tags.is_some() || desired.reads_owner())
         && let Some(arn) = &facts.arn
     {
         match read_tags(api, arn).await {
@@ -93,17 +104,56 @@ pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&
     Ok(())
 }
 
-/// Looks for tables that the manifest does not name. None of them is ever one that should be gone.
+/// The most tables whose tags are read to find out who created them: DynamoDB has no list of tagged tables, so that each takes a
+/// call, of which AWS allows few a second.
+const TAGS_READ: usize = 100;
+
+/// Looks for tables that the manifest does not name.
+///
+/// All tables are listed, a hundred with a call, and the tags are read of those that the manifest does not name and the scope holds. Where
+/// these are too many, the rest counts as not created by this tool, and a gap says so.
 pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
     let mut unlisted = Unlisted { kind: KindId::Table, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
-    match names(api).await {
-        Ok(found) => {
-            let unnamed = found.into_iter().filter(|name| !search.names(KindId::Table, name));
-            let within = |name: &String| (search.holds)(&Address::new(KindId::Table, name.clone()));
-            unlisted.unmanaged = unnamed.filter(within).collect();
+    let what = Some("tables not in the manifest");
+    let names = match names(api).await {
+        Ok(names) => names,
+        Err(error) => {
+            unlisted.gaps.push(Gap::new(what, &error));
+            return unlisted;
         }
-        Err(error) => unlisted.gaps.push(Gap::new(Some("tables not in the manifest"), &error)),
+    };
+    let address = |name: &str| Address::new(KindId::Table, name);
+    let within = |name: &String| !search.names(KindId::Table, name) && (search.holds)(&address(name));
+    let mut names: Vec<String> = names.into_iter().filter(within).collect();
+    let rest = names.split_off(names.len().min(TAGS_READ));
+    if !rest.is_empty() {
+        let message = format!(
+            "the tags of {TAGS_READ} tables were read, and those of {} more were not: narrow the search with --only tables.NAME",
+            rest.len()
+        );
+        unlisted.gaps.push(Gap::new(what, &failed(LIST_TABLE_TAGS, Class::Rejected, message)));
     }
+    let reads = names.iter().map(|name| async move { read_tags(api, &api.arn(name).await?).await });
+    let found = future::join_all(reads).await;
+    for (name, tags) in names.into_iter().zip(found) {
+        match tags {
+            Ok(tags) if tags.get(search.ownership).map(String::as_str) == Some(OWNER) => {
+                let ownership = Some(search.ownership.to_owned());
+                let desired = Desired::new(address(&name), name, Table::default());
+                unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
+            }
+            Ok(_) => unlisted.unmanaged.push(name),
+            Err(error) if error.class == Class::NotFound => {}
+            Err(error) => {
+                // One line for all that fail in one way.
+                let gap = Gap::new(what, &error);
+                let known = unlisted.gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
+                unlisted.gaps.extend((!known).then_some(gap));
+                unlisted.unmanaged.push(name);
+            }
+        }
+    }
+    unlisted.unmanaged.extend(rest);
     unlisted
 }
 
@@ -169,7 +219,7 @@ async fn read_recovery(api: &TableApi, name: &str) -> Result<bool, CallError> {
     Ok(status == Some(PointInTimeRecoveryStatus::Enabled))
 }
 
-async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
+pub(super) async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
     let mut tags = Tags::new();
     // A table has 50 tags, and a page ten.
     let mut pages = Pages::new(LIST_TABLE_TAGS, 20);
@@ -209,6 +259,12 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
         }
         TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, true).await,
         TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, false).await,
+        TableStep::BackUpTable { name, expects_id, backup_name } => {
+            delete::back_up(api, waiting, name, expects_id.as_deref(), backup_name).await
+        }
+        TableStep::DeleteTable { name, expects_id, owner_key } => {
+            delete::delete(api, waiting, name, expects_id.as_deref(), owner_key).await
+        }
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
     }
 }

@@ -62,7 +62,7 @@ pub struct IndexSection {
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
     let key = &entry.key;
     section.note(&["tables", key], &entry.key_span);
-    let mut fields = section.reader.map(&entry.node, &format!("tables.{key}"))?;
+    let mut fields = section.open(entry, "tables")?;
     let custom = Builtin::from_key(key).is_none();
     const MODES: &[(&str, BillingMode)] =
         &[("PAY_PER_REQUEST", BillingMode::PayPerRequest), ("PROVISIONED", BillingMode::Provisioned)];
@@ -99,6 +99,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         section.note(&["tables", key, "indexes"], &entry.key_span);
         table.indexes = read_indexes(section, key, &entry.node);
     }
+    let removed = section.is_removed();
     let reader = &mut *section.reader;
     check_capacity(reader, entry, &table);
     if custom {
@@ -107,7 +108,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
             let help = "a table that is not built in (approvals, breakglass, sessions) is described in full: add name";
             reader.fault(entry.key_span.clone(), format!("`tables.{key}` lacks `name`"), "no name", help);
         }
-        if missing(&mut fields, "partition_key") {
+        if missing(&mut fields, "partition_key") && !removed {
             let help = "add partition_key = { name = \"id\", type = \"S\" }";
             let message = format!("`tables.{key}` lacks `partition_key`");
             reader.fault(entry.key_span.clone(), message, "no partition key", help);

@@ -2,9 +2,11 @@
 
 mod api;
 mod builtin;
+mod delete;
 mod diff;
 mod live;
 mod manifest;
+mod rules;
 mod schema;
 mod sdk;
 mod steps;
@@ -19,24 +21,29 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
-use super::key::{check_alias, on_alias};
+use super::key::on_alias;
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
-use crate::resource::call::{CallError, Operation};
+use crate::resource::call::{
+    CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
+    SCAN,
+};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
+use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
+use rules::ALIAS;
+pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute, check_kms_key};
 pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
@@ -229,6 +236,11 @@ pub fn arn(place: &Place, name: &str) -> String {
     place.arn("dynamodb", &format!("table/{name}"))
 }
 
+/// Returns the ARN of all backups of a table.
+fn backups(place: &Place, name: &str) -> String {
+    place.arn("dynamodb", &format!("table/{name}/backup/*"))
+}
+
 impl Kind for Table {
     type Section = TableSection;
     type Step = TableStep;
@@ -245,7 +257,7 @@ impl Kind for Table {
         heading: "DynamoDB tables",
         site: Site::Region,
         shown: Shown::ByLabel,
-        unmanaged: "Unmanaged tables (not in the manifest; never deleted)",
+        unmanaged: "Unmanaged tables (not in the manifest, without the ownership tag; left alone)",
         resource_type: "dynamodb:table",
         listed_by: "aws dynamodb list-tables",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
@@ -275,6 +287,11 @@ impl Kind for Table {
         manifest::resolve(resolver, key, section)
     }
 
+    fn name_of(key: &str, section: &TableSection, _: &str) -> Result<String, Invalid> {
+        let builtin = || Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned());
+        Ok(section.name.clone().or_else(builtin).unwrap_or_default())
+    }
+
     fn section_of(desired: &Desired<Self>) -> TableSection {
         TableSection::of_managed(desired)
     }
@@ -284,7 +301,8 @@ impl Kind for Table {
     }
 
     fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
-        Err(Invalid::new(format!("sentinel deletes no table, and so not \"{name}\""), "delete it in AWS"))
+        check_name(name)?;
+        Ok(name.to_owned())
     }
 
     fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
@@ -292,8 +310,8 @@ impl Kind for Table {
         Some(ArnName::Name { name: resource.to_owned(), key: resource.to_owned() })
     }
 
-    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, _: &Arc<Identity>) -> TableApi {
-        TableApi::new(config, pacer)
+    fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> TableApi {
+        TableApi::new(config, pacer, identity)
     }
 
     fn reads(desired: &Desired<Self>) -> Vec<Operation> {
@@ -304,6 +322,7 @@ impl Kind for Table {
         match (operation.service, &desired.managed.encryption) {
             ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
+            _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
             _ => On::Resources(vec![arn(place, &desired.name)]),
         }
     }
@@ -320,9 +339,17 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(_: &Place, _: &str, _: Purpose) -> Vec<Permission> {
-        let (statement, operations) = (String::from("SentinelTablePrune"), vec![crate::resource::call::LIST_TABLES]);
-        vec![Permission { statement, shared: true, operations, on: On::Any }]
+    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+        let statement = || String::from("SentinelTablePrune");
+        let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
+        let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
+        let list = Permission { statement: statement(), shared: true, operations: vec![LIST_TABLES], on: On::Any };
+        if purpose == Purpose::Read {
+            return vec![of(operations, On::Resources(vec![arn(place, "*")])), list];
+        }
+        operations.extend([SCAN, CREATE_BACKUP, DELETE_TABLE]);
+        let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![backups(place, "*")]));
+        vec![of(operations, On::Resources(vec![arn(place, "*")])), backups, list]
     }
 
     async fn observe(api: &TableApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {
@@ -384,8 +411,8 @@ impl Kind for Table {
         steps::repair(desired, live, changes)
     }
 
-    fn delete(_: &Desired<Self>, _: &Facts) -> Vec<TableStep> {
-        Vec::new()
+    fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self> {
+        delete::deletion(desired, live)
     }
 
     fn settle(
@@ -456,46 +483,6 @@ impl Kind for Table {
     fn is_drawn(setting: &str) -> bool {
         setting == "key" || setting == "ttl" || setting.starts_with("index ")
     }
-}
-
-/// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
-pub const INDEX_LIMIT: usize = 20;
-/// The most attributes that the `include` projections of a table name, all indexes together. Source: as above.
-pub const INCLUDE_LIMIT: usize = 100;
-
-/// Checks the name of a key attribute.
-pub fn check_attribute(name: &str) -> Result<(), Invalid> {
-    if !(1..=255).contains(&name.len()) {
-        return Err(Invalid::new(
-            format!("\"{name}\" is not an attribute name DynamoDB takes"),
-            "a key or TTL attribute's name has 1 to 255 bytes",
-        ));
-    }
-    Ok(())
-}
-
-/// What is written for the alias of a key, in place of its ARN.
-const ALIAS: &str = "alias/";
-
-/// Checks an encryption key: its alias or its ARN.
-pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
-    if arn == "alias/aws/dynamodb" {
-        let help = "write \"aws-managed\" for AWS's own key of this account";
-        return Err(Invalid::new(format!("`encryption` cannot be \"{arn}\""), help));
-    }
-    if arn.starts_with(ALIAS) {
-        return check_alias(arn);
-    }
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_key = matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/"));
-    if is_key {
-        return Ok(());
-    }
-    Err(Invalid::new(
-        format!("`encryption` cannot be \"{arn}\""),
-        "write { key = \"NAME\" } for [keys.NAME], \"aws-owned\", \"aws-managed\", a key's alias (alias/NAME), or its ARN \
-         (arn:aws:kms:REGION:ACCOUNT:key/ID)",
-    ))
 }
 
 #[cfg(test)]

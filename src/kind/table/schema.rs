@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::kind::schema::{PlanSchema, Schema};
+use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[tables]`, and of a table in a plan.
 pub(super) fn schema() -> Schema {
@@ -10,7 +10,14 @@ pub(super) fn schema() -> Schema {
         what: "DynamoDB tables",
         sections: json!({
             "type": "object",
-            "additionalProperties": { "$ref": "#/$defs/table", "required": ["name", "partition_key"] },
+            "additionalProperties": {
+                "$ref": "#/$defs/table",
+                "required": ["name"],
+                "anyOf": [
+                    { "required": ["partition_key"] },
+                    { "required": ["removed"], "properties": { "removed": { "const": true } } },
+                ],
+            },
             "description": "DynamoDB tables, by name. approvals, breakglass and sessions are built in; any other \
              is a custom table.",
             "properties": {
@@ -130,6 +137,7 @@ pub(super) fn schema() -> Schema {
                             "description": "AWS takes two changes in 30 days.",
                         },
                         "tags": { "$ref": "#/$defs/tags" },
+                "removed": removed(),
                         "indexes": {
                             "type": "object",
                             "additionalProperties": { "$ref": "#/$defs/index" },
@@ -163,6 +171,8 @@ fn plan() -> PlanSchema {
             "untag_table",
             "enable_time_to_live",
             "disable_time_to_live",
+            "back_up_table",
+            "delete_table",
             "defer",
         ],
         layout: Some("table"),

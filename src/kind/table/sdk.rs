@@ -56,6 +56,7 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
 pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     Facts {
         arn: description.table_arn().map(str::to_owned),
+        id: description.table_id().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
         empty: description.item_count() == Some(0),
         ..Facts::default()

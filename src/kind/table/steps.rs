@@ -10,8 +10,9 @@ use crate::change::{Consent, FieldChange, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{
-    CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
-    TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
+    CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE,
+    DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
+    UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::{Facts, Live, Tags};
 
@@ -35,6 +36,21 @@ pub enum TableStep {
     EnableTimeToLive { name: String, attribute: String },
     /// Turns time to live off; expects it on with this attribute.
     DisableTimeToLive { name: String, attribute: String },
+    /// Backs the table up, unless it has no items, and waits until the backup can be restored; expects the table of this ID.
+    BackUpTable {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expects_id: Option<String>,
+        backup_name: String,
+    },
+    /// Deletes the table and waits until it is gone; expects the table of this ID, no deletion protection, and the ownership tag of
+    /// this key.
+    DeleteTable {
+        name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expects_id: Option<String>,
+        owner_key: String,
+    },
     /// Ends the work on the table for now: AWS takes what follows only later.
     Defer {
         name: String,
@@ -105,6 +121,8 @@ impl KindStep for TableStep {
             Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => {
                 &[UPDATE_TIME_TO_LIVE, DESCRIBE_TIME_TO_LIVE]
             }
+            Self::BackUpTable { .. } => &[CREATE_BACKUP, DESCRIBE_TABLE, SCAN, DESCRIBE_BACKUP],
+            Self::DeleteTable { .. } => &[DELETE_TABLE, LIST_TABLE_TAGS, DESCRIBE_TABLE],
             Self::Defer { .. } => &[],
         }
     }
@@ -113,7 +131,9 @@ impl KindStep for TableStep {
         match self {
             Self::UpdateTable { change, .. } => change.needs(),
             Self::SetPointInTimeRecovery { enabled: false, .. } => Some(Consent::Protection),
-            Self::CreateTable { .. }
+            Self::DeleteTable { .. } => Some(Consent::Table),
+            Self::BackUpTable { .. }
+            | Self::CreateTable { .. }
             | Self::WaitForTable { .. }
             | Self::SetPointInTimeRecovery { enabled: true, .. }
             | Self::TagTable { .. }
@@ -143,6 +163,8 @@ impl KindStep for TableStep {
             Self::UntagTable { .. } => String::from("removing tags"),
             Self::EnableTimeToLive { .. } => String::from("enabling TTL"),
             Self::DisableTimeToLive { .. } => String::from("disabling TTL"),
+            Self::BackUpTable { .. } => String::from("backing up, unless it has no items"),
+            Self::DeleteTable { .. } => String::from("deleting"),
             Self::Defer { .. } => String::from("leaving the rest for later"),
         }
     }
@@ -161,6 +183,8 @@ impl KindStep for TableStep {
             // The tags of a table are locked for about two seconds.
             Self::TagTable { .. } | Self::UntagTable { .. } => (1, 3),
             Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => (1, 2),
+            Self::BackUpTable { .. } => (1, 30),
+            Self::DeleteTable { .. } => (3, 60),
             Self::WaitForTable { .. } | Self::Defer { .. } => (0, 0),
         };
         (Duration::from_secs(least), Duration::from_secs(most))
@@ -230,7 +254,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     operations.extend(matches!(encryption, Some(Encryption::Alias(_))).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
-    operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TABLE_TAGS));
+    operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
     operations
 }
 
@@ -711,6 +735,8 @@ mod tests {
             | TableStep::UntagTable { name, .. }
             | TableStep::EnableTimeToLive { name, .. }
             | TableStep::DisableTimeToLive { name, .. }
+            | TableStep::BackUpTable { name, .. }
+            | TableStep::DeleteTable { name, .. }
             | TableStep::Defer { name, .. } => name.clone(),
         };
         assert!(steps.len() > 5 && steps.iter().all(|step| of(step) == "t-1"), "{steps:?}");

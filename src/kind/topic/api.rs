@@ -51,7 +51,7 @@ pub(super) async fn observe(api: &TopicApi, desired: &Desired<Topic>) -> Observe
     };
     let subscriptions: OptionFuture<_> =
         managed.subscriptions.as_ref().map(|wanted| read_subscriptions(api, &arn, wanted)).into();
-    let tags: OptionFuture<_> = (managed.tags.is_some() || desired.adopt).then(|| read_tags(api, &arn)).into();
+    let tags: OptionFuture<_> = (managed.tags.is_some() || desired.reads_owner()).then(|| read_tags(api, &arn)).into();
     let (attributes, subscriptions, tags) = future::join3(read_attributes(api, &arn), subscriptions, tags).await;
     let mut state = match attributes {
         Ok(attributes) => from_attributes(&attributes),

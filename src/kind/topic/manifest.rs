@@ -67,7 +67,7 @@ pub enum FilterPolicy {
 pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TopicSection> {
     let key = &entry.key;
     section.note(&["topics", key], &entry.key_span);
-    let mut fields = section.reader.map(&entry.node, &format!("topics.{key}"))?;
+    let mut fields = section.open(entry, "topics")?;
     let mut field = |section: &mut SectionReader<'_, '_>, name: &'static str| {
         let entry = fields.get(name)?;
         section.note(&["topics", key, name], &entry.node.span);

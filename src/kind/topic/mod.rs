@@ -29,13 +29,13 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
+use super::{About, ArnName, Deletion, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::FieldChange;
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
+use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use api::TopicApi;
 pub use manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
@@ -178,6 +178,10 @@ impl Kind for Topic {
         Some(manifest::name(key, section))
     }
 
+    fn name_of(key: &str, section: &TopicSection, _: &str) -> Result<String, Invalid> {
+        Ok(manifest::name(key, section))
+    }
+
     fn section_of(desired: &Desired<Self>) -> TopicSection {
         said::section(desired)
     }
@@ -284,8 +288,8 @@ impl Kind for Topic {
         steps::repair(desired, live, changes)
     }
 
-    fn delete(desired: &Desired<Self>, _: &Facts) -> Vec<TopicStep> {
-        steps::delete(desired)
+    fn delete(desired: &Desired<Self>, _: &Live<Self>) -> Deletion<Self> {
+        Deletion::of(steps::delete(desired))
     }
 
     fn seen(live: &Live<Self>) -> Fields {

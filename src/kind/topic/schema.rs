@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use strum::VariantArray;
 
 use super::{FilterScope, Protocol};
-use crate::kind::schema::{PlanSchema, Schema};
+use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[topics]`, and of a topic in a plan.
 pub(super) fn schema() -> Schema {
@@ -118,6 +118,7 @@ fn topic() -> Value {
             },
             "delivery_policy": { "type": "string", "description": "The file with its delivery policy, in JSON." },
             "tags": { "$ref": "#/$defs/tags" },
+    "removed": removed(),
             "subscriptions": {
                 "type": "object",
                 "additionalProperties": { "$ref": "#/$defs/subscription" },

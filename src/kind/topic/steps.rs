@@ -174,7 +174,7 @@ pub(super) fn reads(desired: &Desired<Topic>) -> Vec<Operation> {
     operations.extend(subscriptions.as_ref().map(|_| LIST_SUBSCRIPTIONS));
     let attributes = subscriptions.iter().flatten().any(|(_, one)| has_attributes(one));
     operations.extend(attributes.then_some(GET_SUBSCRIPTION_ATTRIBUTES));
-    operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TOPIC_TAGS));
+    operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TOPIC_TAGS));
     operations
 }
 

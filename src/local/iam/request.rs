@@ -223,7 +223,8 @@ fn words(expression: &str) -> Vec<&str> {
 
 /// The operations on tables.
 fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
-    let resource = match (body["TableName"].as_str(), body["ResourceArn"].as_str()) {
+    let arn = body["ResourceArn"].as_str().or_else(|| body["BackupArn"].as_str());
+    let resource = match (body["TableName"].as_str(), arn) {
         (Some(table), _) => table_arn(region, table),
         (None, Some(arn)) => arn.to_owned(),
         (None, None) => String::from("*"),

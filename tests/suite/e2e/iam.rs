@@ -107,9 +107,12 @@ fn pruning_and_adopting_take_what_they_call() {
     let world = World::quick();
     world.write(
         "sentinel.toml",
-        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n[topics.old]\n",
+        "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n[topics.old]\n\
+         [tables.old]\nname = \"old\"\npartition_key = { name = \"id\", type = \"S\" }\n",
     );
     world.run(&["apply", "--yes"]).expect(0);
+    // A table that is not empty is backed up.
+    world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": "old", "Item": { "id": { "S": "1" } } }));
     let put = json!({ "Name": "/sentinel/policies/b", "Value": POLICY, "Type": "String" });
     world.aws("AmazonSSM.PutParameter", &put);
     world.write(
@@ -118,16 +121,19 @@ fn pruning_and_adopting_take_what_they_call() {
     );
     let derived = derived(&world, &["apply", "--prune", "--adopt"]);
     world.calls();
-    world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune", "--yes"]).expect(0);
+    world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune,table", "--yes"]).expect(0);
     // Without --prune, which is not asked for each time, orphans are listed.
     world.run(&["plan"]).expect(0);
     let root = "arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies";
     let topics = "arn:aws:sns:us-east-1:123456789012:";
+    let tables = "arn:aws:dynamodb:us-east-1:123456789012:table/";
     // What is pruned is not known beforehand: it is allowed by its place.
     let called = permissions(&world.calls());
     for (action, resource) in &called {
         let by_name = derived.contains(&(action.clone(), resource.clone()));
-        let places = [(root, format!("{root}/*")), (topics, format!("{topics}*"))];
+        let backups = resource.contains("/backup/").then(|| format!("{tables}*/backup/*"));
+        let tables = (tables, backups.unwrap_or_else(|| format!("{tables}*")));
+        let places = [(root, format!("{root}/*")), (topics, format!("{topics}*")), tables];
         let by_place = places
             .into_iter()
             .any(|(head, place)| resource.starts_with(head) && derived.contains(&(action.clone(), place)));

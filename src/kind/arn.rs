@@ -1,0 +1,28 @@
+//! From an ARN to the kind and the name of its resource.
+
+use super::KindId;
+
+/// What an ARN says of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ArnName {
+    /// Its name in AWS, by which the manifest names it too, and the key that it would have in the manifest.
+    Name { name: String, key: String },
+    /// An ID that AWS made: only the ARN of the live resource tells which of the manifest it is.
+    Id(String),
+}
+
+impl KindId {
+    /// Returns the kind and name of the resource that an ARN is of, where it is one that a manifest with this policy root could
+    /// name.
+    pub fn of_arn(arn: &str, policy_root: &str) -> Option<(Self, ArnName)> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let ["arn", _, service, _, _, resource] = parts[..] else { return None };
+        Self::ALL.iter().find_map(|kind| {
+            let resource = match kind.about().resource_type.split_once(':') {
+                Some((own, kind)) => resource.strip_prefix(kind)?.strip_prefix('/').filter(|_| own == service)?,
+                None => Some(resource).filter(|_| kind.about().resource_type == service)?,
+            };
+            Some((*kind, kind.arn_name(resource, policy_root)?))
+        })
+    }
+}

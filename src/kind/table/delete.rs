@@ -1,0 +1,230 @@
+//! The deletion of a table: its steps, and their calls.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::BackupStatus;
+use tokio::time::Instant;
+
+use super::api::{SETTLING, TableApi, describe, failed, read_tags};
+use super::{Table, TableStep};
+use crate::change::{FieldChange, FieldValue, Takes};
+use crate::kind::{Deletion, Desired, Waiting};
+use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
+use crate::resource::{Live, OWNER, StepOutcome};
+
+/// What the name of a table's last backup ends with.
+const BACKUP: &str = "-before-deletion";
+/// The most characters of a backup's name. Source: CreateBackup in the Amazon DynamoDB API Reference.
+const NAME_LIMIT: usize = 255;
+
+/// Returns the name of the backup that a table is given before it is deleted.
+fn backup_name(table: &str) -> String {
+    let head: String = table.chars().take(NAME_LIMIT - BACKUP.len()).collect();
+    format!("{head}{BACKUP}")
+}
+
+/// Returns what deleting a table takes: a backup, unless it is empty, and the deletion. One that is protected is not deleted.
+pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion<Table> {
+    let Some(owner_key) = desired.ownership.clone() else { return Deletion::never() };
+    if live.state.deletion_protection == Some(true) {
+        let how = "turn deletion protection off first: aws dynamodb update-table --no-deletion-protection-enabled";
+        let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
+        let change = FieldChange::new("deletion_protection", on, off, Takes::NotPossible, how);
+        return Deletion { changes: vec![change], steps: Vec::new() };
+    }
+    let (name, expects_id) = (desired.name.clone(), live.facts.id.clone());
+    let delete = TableStep::DeleteTable { name: name.clone(), expects_id: expects_id.clone(), owner_key };
+    if live.facts.status.as_deref() == Some("DELETING") {
+        return Deletion { changes: Vec::new(), steps: vec![delete] };
+    }
+    let backup_name = backup_name(&name);
+    let how = "taken before the deletion, unless the table has no items";
+    let backup = FieldValue::words(&backup_name);
+    let change = FieldChange::new("backup", FieldValue::Absent, backup, Takes::InPlace, how);
+    Deletion { changes: vec![change], steps: vec![TableStep::BackUpTable { name, expects_id, backup_name }, delete] }
+}
+
+/// Returns the table's status if it is the one that was seen, or why nothing is done; nothing where it is gone.
+async fn expected(
+    api: &TableApi,
+    name: &str,
+    id: Option<&str>,
+) -> Result<Option<Result<Found, StepOutcome>>, CallError> {
+    let (table, facts) = match describe(api, name).await {
+        Ok(found) => found,
+        Err(error) if error.class == Class::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if facts.id.as_deref() != id {
+        let why = "another table of this name was created since it was read; nothing was deleted";
+        return Ok(Some(Err(StepOutcome::Conflict(String::from(why)))));
+    }
+    Ok(Some(Ok(Found { table, arn: facts.arn.unwrap_or_default(), status: facts.status.unwrap_or_default() })))
+}
+
+/// A table that is the one that was seen.
+struct Found {
+    table: Table,
+    arn: String,
+    status: String,
+}
+
+/// Backs a table up, unless it has no items, and waits until the backup can be restored.
+///
+/// How many items a table has is counted about every six hours, so that a strongly consistent read tells whether there is one.
+/// Source: DescribeTable and Scan in the Amazon DynamoDB API Reference.
+pub(super) async fn back_up(
+    api: &TableApi,
+    waiting: Waiting,
+    name: &str,
+    id: Option<&str>,
+    backup_name: &str,
+) -> Result<StepOutcome, CallError> {
+    match expected(api, name, id).await? {
+        None => return Ok(StepOutcome::Done),
+        Some(Err(outcome)) => return Ok(outcome),
+        Some(Ok(_)) => {}
+    }
+    let scan = || api.client.scan().table_name(name).limit(1).consistent_read(true).send();
+    let page = api.pacer.call(SCAN, SETTLING, scan).await?;
+    if page.items.is_none_or(|items| items.is_empty()) && page.last_evaluated_key.is_none() {
+        return Ok(StepOutcome::Done);
+    }
+    // Twice would be two backups.
+    let create = || api.client.create_backup().table_name(name).backup_name(backup_name).send();
+    let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
+    let arn = answer.backup_details.map(|details| details.backup_arn);
+    let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer holds no backup"))?;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(400);
+    loop {
+        let call = || api.client.describe_backup().backup_arn(&arn).send();
+        let answer = api.pacer.call(DESCRIBE_BACKUP, SETTLING, call).await?;
+        let details = answer.backup_description.and_then(|description| description.backup_details);
+        match details.map(|details| details.backup_status) {
+            Some(BackupStatus::Available) => return Ok(StepOutcome::Done),
+            Some(BackupStatus::Creating) => {}
+            other => {
+                let status = other.map_or_else(|| String::from("unknown"), |status| status.as_str().to_owned());
+                let message = format!("the backup {backup_name} is {status}; the table was not deleted");
+                return Err(failed(DESCRIBE_BACKUP, Class::Rejected, message));
+            }
+        }
+        let left = waiting.limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            let message = format!(
+                "the backup {backup_name} is still CREATING after {} s; the table was not deleted; --wait-timeout sets how long to wait",
+                waiting.limit.as_secs()
+            );
+            return Err(failed(DESCRIBE_BACKUP, Class::Busy, message));
+        }
+        api.pacer.sleep(DESCRIBE_BACKUP, pause.min(left)).await?;
+        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+    }
+}
+
+/// Deletes a table that is still the one that was seen, is not protected and carries the ownership tag, and waits until it is gone.
+pub(super) async fn delete(
+    api: &TableApi,
+    waiting: Waiting,
+    name: &str,
+    id: Option<&str>,
+    owner_key: &str,
+) -> Result<StepOutcome, CallError> {
+    let found = match expected(api, name, id).await? {
+        None => return Ok(StepOutcome::Done),
+        Some(Err(outcome)) => return Ok(outcome),
+        Some(Ok(found)) => found,
+    };
+    if found.status != "DELETING" {
+        if found.table.deletion_protection == Some(true) {
+            let why = "someone else turned deletion protection on; nothing was deleted";
+            return Ok(StepOutcome::Conflict(String::from(why)));
+        }
+        let tags = read_tags(api, &found.arn).await?;
+        if tags.get(owner_key).map(String::as_str) != Some(OWNER) {
+            let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
+            return Ok(StepOutcome::Conflict(why));
+        }
+        let call = || api.client.delete_table().table_name(name).send();
+        match api.pacer.call(DELETE_TABLE, &[], call).await {
+            Ok(_) => {}
+            Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),
+            // Where the answer to an earlier try was lost, the table is being deleted.
+            Err(error) if error.class == Class::Busy || error.open => match expected(api, name, id).await? {
+                Some(Ok(found)) if found.status == "DELETING" => {}
+                None => return Ok(StepOutcome::Done),
+                _ => return Err(error),
+            },
+            Err(error) => return Err(error),
+        }
+    }
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(400);
+    while matches!(expected(api, name, id).await?, Some(Ok(_))) {
+        let left = waiting.limit.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            let message = format!(
+                "the table is still DELETING after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
+                waiting.limit.as_secs()
+            );
+            return Err(failed(DESCRIBE_TABLE, Class::Busy, message));
+        }
+        api.pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
+        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+    }
+    Ok(StepOutcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::change::Consent;
+    use crate::kind::{Address, KindId, KindStep};
+    use crate::resource::Facts;
+
+    fn deletion_of(name: &str, change: impl FnOnce(&mut Live<Table>)) -> Deletion<Table> {
+        let bare = Desired::new(Address::new(KindId::Table, name), name, Table::default());
+        let desired = Desired { ownership: Some(String::from("mark")), ..bare };
+        let facts = Facts { id: Some(String::from("1")), status: Some(String::from("ACTIVE")), ..Facts::default() };
+        let mut live = Live { state: Table::default(), facts, gaps: Vec::new() };
+        change(&mut live);
+        deletion(&desired, &live)
+    }
+
+    #[test]
+    fn a_table_is_backed_up_before_it_is_deleted() {
+        let Deletion { changes, steps } = deletion_of("audit", |_| {});
+        let expects_id = || Some(String::from("1"));
+        let expected = [
+            TableStep::BackUpTable {
+                name: String::from("audit"),
+                expects_id: expects_id(),
+                backup_name: String::from("audit-before-deletion"),
+            },
+            TableStep::DeleteTable {
+                name: String::from("audit"),
+                expects_id: expects_id(),
+                owner_key: String::from("mark"),
+            },
+        ];
+        assert_eq!(steps, expected);
+        assert_eq!(changes[0].path, "backup");
+        assert_eq!(steps[1].needs(), Some(Consent::Table));
+        // Nothing is backed up of one that is on its way out.
+        let deleting = deletion_of("audit", |live| live.facts.status = Some(String::from("DELETING")));
+        assert_eq!(deleting.steps, expected[1..]);
+    }
+
+    #[test]
+    fn a_protected_table_is_not_deleted() {
+        let Deletion { changes, steps } = deletion_of("audit", |live| live.state.deletion_protection = Some(true));
+        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == "deletion_protection");
+    }
+
+    #[test]
+    fn the_name_of_a_backup_fits() {
+        assert_eq!(backup_name(&"x".repeat(255)).len(), NAME_LIMIT);
+        assert_eq!(backup_name("abc"), "abc-before-deletion");
+    }
+}

@@ -1,0 +1,250 @@
+//! The deletion of tables by `--prune`, and `removed = true` in a section of each kind.
+
+use serde_json::{Value, json};
+
+use crate::snapshot;
+use crate::world::World;
+
+const AWS: &str = "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n";
+const TABLE: &str = "[tables.audit]\nname = \"acme-audit\"\npartition_key = { name = \"id\", type = \"S\" }\n";
+const ALLOWED: [&str; 5] = ["apply", "--prune", "--allow-destructive", "prune,table", "--yes"];
+
+/// Applies a manifest with a table, and then keeps one without it.
+fn orphaned(more: &str) -> World {
+    let world = World::quick();
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n{TABLE}{more}"));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n"));
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    world.calls();
+    world
+}
+
+fn put(world: &World) {
+    let item = json!({ "TableName": "acme-audit", "Item": { "id": { "S": "1" } } });
+    world.aws("DynamoDB_20120810.PutItem", &item);
+}
+
+fn tables(world: &World) -> Value {
+    world.aws("DynamoDB_20120810.ListTables", &json!({}))["TableNames"].take()
+}
+
+fn backups(world: &World) -> Vec<Value> {
+    let listed = world.aws("DynamoDB_20120810.ListBackups", &json!({ "TableName": "acme-audit" }));
+    listed["BackupSummaries"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_table_with_data_is_pruned_with_consent_and_a_backup() {
+    let world = orphaned("");
+    put(&world);
+    let run = world.run(&["apply", "--prune", "--allow-destructive", "prune", "--yes"]).expect(4);
+    assert!(run.stdout.contains("refused without --allow-destructive prune,table"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    let plan = world.run(&["plan", "--prune", "--allow-destructive", "prune,table"]).expect(0);
+    snapshot!(plan.stdout);
+    world.calls();
+    let run = world.run(&ALLOWED).expect(0);
+    assert!(run.stdout.contains("- acme-audit table: acme-audit (deleted)"), "{}", run.stdout);
+    assert_eq!(world.writes(), ["CreateBackup", "DeleteTable"]);
+    assert_eq!(tables(&world), json!([]));
+    let backups = backups(&world);
+    assert_eq!(backups.len(), 1);
+    assert_eq!(backups[0]["BackupName"], json!("acme-audit-before-deletion"));
+    assert_eq!(backups[0]["BackupStatus"], json!("AVAILABLE"));
+    world.run(&["plan", "--prune", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn an_empty_table_is_pruned_without_a_backup() {
+    let world = orphaned("");
+    world.run(&ALLOWED).expect(0);
+    assert_eq!(world.writes(), ["DeleteTable"]);
+    assert_eq!((tables(&world), backups(&world).len()), (json!([]), 0));
+}
+
+#[test]
+fn a_table_whose_backup_fails_stays() {
+    let world = orphaned("");
+    put(&world);
+    world.fail("CreateBackup", "AccessDeniedException", "");
+    let run = world.run(&ALLOWED).expect(1);
+    assert!(run.stdout.contains("backing up, unless it has no items: dynamodb:CreateBackup"), "{}", run.stdout);
+    assert_eq!(tables(&world), json!(["acme-audit"]));
+    world.clear_faults();
+    // Nor is it deleted where nobody can tell whether it has items.
+    world.fail("Scan", "AccessDeniedException", "");
+    world.run(&ALLOWED).expect(1);
+    assert_eq!(tables(&world), json!(["acme-audit"]));
+    world.clear_faults();
+    world.run(&ALLOWED).expect(0);
+    assert_eq!(tables(&world), json!([]));
+}
+
+#[test]
+fn a_deletion_whose_answer_is_lost_is_found_done() {
+    let world = orphaned("");
+    world.lose("DeleteTable");
+    world.run(&ALLOWED).expect(0);
+    assert_eq!(tables(&world), json!([]));
+}
+
+#[test]
+fn a_protected_table_and_one_of_someone_else_stay() {
+    let world = orphaned("deletion_protection = true\n");
+    let theirs = json!({
+        "TableName": "theirs", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+    });
+    world.aws("DynamoDB_20120810.CreateTable", &theirs);
+    let run = world.run(&ALLOWED).expect(4);
+    assert!(run.stdout.contains("deletion_protection: turn deletion protection off first"), "{}", run.stdout);
+    assert!(run.stdout.contains("Unmanaged tables") && run.stdout.contains("    theirs\n"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    let off = json!({ "TableName": "acme-audit", "DeletionProtectionEnabled": false });
+    world.aws("DynamoDB_20120810.UpdateTable", &off);
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    world.run(&ALLOWED).expect(0);
+    assert_eq!(tables(&world), json!(["theirs"]));
+}
+
+#[test]
+fn a_table_that_changed_hands_since_it_was_read_is_not_deleted() {
+    let world = orphaned("");
+    // The tag is gone by the second look.
+    let mut looks = 0;
+    world.fault(move |call| {
+        looks += usize::from(call.operation == "ListTagsOfResource");
+        let unmarked = || sentinel::local::Answer {
+            status: 200,
+            content_type: "application/x-amz-json-1.0",
+            body: br#"{"Tags":[]}"#.to_vec(),
+        };
+        (call.operation == "ListTagsOfResource" && looks > 1).then(unmarked)
+    });
+    let run = world.run(&ALLOWED).expect(5);
+    assert!(run.stdout.contains("it no longer carries the tag managed-by = sentinel"), "{}", run.stdout);
+    assert_eq!(tables(&world), json!(["acme-audit"]));
+}
+
+#[test]
+fn a_saved_plan_deletes_the_table_that_was_seen_and_no_other() {
+    let world = orphaned("");
+    put(&world);
+    world.run(&["plan", "--prune", "--allow-destructive", "prune,table", "--out", "plan.json"]).expect(0);
+    // Another table of the same name and layout.
+    world.aws("DynamoDB_20120810.DeleteTable", &json!({ "TableName": "acme-audit" }));
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    world.write("other.toml", &format!("{AWS}{TABLE}"));
+    world.run(&["apply", "-f", "other.toml", "--yes"]).expect(0);
+    world.calls();
+    world.run(&["apply", "plan.json", "--yes"]).expect(4);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["plan", "--prune", "--allow-destructive", "prune,table", "--out", "plan.json"]).expect(0);
+    world.run(&["apply", "plan.json", "--yes"]).expect(0);
+    assert_eq!(tables(&world), json!([]));
+}
+
+#[test]
+fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
+    let world = World::quick();
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\n[profiles.old]\n[topics.old]\n{TABLE}"));
+    world.run(&["apply", "--yes"]).expect(0);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    let removed = format!(
+        "{AWS}[profiles.dev]\n[profiles.old]\npolicy = \"gone.yaml\"\nremoved = true\n[topics.old]\nremoved = true\n\
+         [tables.audit]\nname = \"acme-audit\"\nremoved = true\n[tables.sessions]\nremoved = true\n"
+    );
+    world.write("sentinel.toml", &removed);
+    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
+    snapshot!(plan.stdout);
+    world.calls();
+    world.run(&["apply", "--yes"]).expect(4);
+    world.run(&["apply", "--allow-destructive", "prune", "--yes", "--only", "tables.*"]).expect(4);
+    assert_eq!(world.writes(), [""; 0]);
+    let run = world.run(&["apply", "--allow-destructive", "prune,table", "--yes"]).expect(0);
+    assert!(run.stdout.contains("3 deleted") && run.stdout.contains("Verified"), "{}", run.stdout);
+    let mut writes = world.writes();
+    writes.sort();
+    assert_eq!(writes, ["DeleteParameters", "DeleteTable", "DeleteTopic"]);
+    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert!(plan.stdout.contains("= old topic: old (gone: removed = true)"), "{}", plan.stdout);
+    let status = world.run(&["status", "--detailed-exitcode"]).expect(0);
+    assert!(status.stdout.contains("Total: 1 policy parameter\n"), "{}", status.stdout);
+    assert!(!status.stdout.contains("acme-audit"), "{}", status.stdout);
+}
+
+#[test]
+fn what_sentinel_did_not_create_is_removed_only_after_it_is_adopted() {
+    let world = World::quick();
+    let put = json!({ "Name": "/sentinel/policies/theirs", "Value": "x", "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &put);
+    world.write("sentinel.toml", &format!("{AWS}[profiles.theirs]\nremoved = true\n"));
+    let apply = ["apply", "--allow-destructive", "prune", "--yes"];
+    let run = world.run(&apply).expect(4);
+    assert!(run.stdout.contains("sentinel did not create it, as far as its tags tell"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    world.write("sentinel.toml", &format!("{AWS}[profiles.theirs]\n"));
+    world.run(&["apply", "--adopt", "--yes"]).expect(0);
+    world.write("sentinel.toml", &format!("{AWS}[profiles.theirs]\nremoved = true\n"));
+    world.run(&apply).expect(0);
+}
+
+#[test]
+fn faults_of_a_removed_section_are_reported() {
+    let world = World::new();
+    let faults = |manifest: &str| {
+        world.write("sentinel.toml", manifest);
+        world.run(&["validate"]).expect(1).stderr
+    };
+    let said = faults("[keys.records]\nremoved = true\n");
+    assert!(said.contains("`keys.records` cannot be removed: sentinel never deletes a key"), "{said}");
+    let said = faults("[aws]\nownership_tag = false\n[profiles.old]\nremoved = true\n");
+    assert!(said.contains("without an ownership tag nothing tells whose it is"), "{said}");
+    let said = faults("[profiles.old]\nremoved = \"yes\"\n");
+    assert!(said.contains("`removed` must be true or false"), "{said}");
+    let said = faults("[profiles.old]\nremove = true\n");
+    assert!(said.contains("did you mean `removed`?"), "{said}");
+    world.write("sentinel.toml", "[profiles.old]\nremoved = false\n");
+    world.run(&["validate"]).expect(0);
+}
+
+#[test]
+fn a_saved_plan_removes_what_the_manifest_calls_removed() {
+    let world = World::quick();
+    world.write("sentinel.toml", &format!("{AWS}[profiles.old]\n"));
+    world.run(&["apply", "--yes"]).expect(0);
+    let removed = format!("{AWS}[profiles.old]\nremoved = true\n");
+    world.write("sentinel.toml", &removed);
+    world.run(&["plan", "--allow-destructive", "prune", "--out", "plan.json"]).expect(0);
+    world.write("sentinel.toml", &format!("{AWS}[profiles.old]\n"));
+    let run = world.run(&["apply", "plan.json", "--yes"]).expect(4);
+    assert!(run.stderr.contains("E406"), "{}", run.stderr);
+    world.write("sentinel.toml", &removed);
+    world.run(&["apply", "plan.json", "--yes"]).expect(0);
+}
+
+#[test]
+fn a_removed_profile_gives_no_access() {
+    let world = World::quick();
+    world.write("sentinel.toml", &format!("{AWS}[profiles.dev]\nremoved = true\n"));
+    let run = world.run(&["exec", "--profile", "dev", "--", "true"]);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains("the profile dev gives no access: the manifest says removed = true"), "{}", run.stderr);
+    let run = world.run(&["request", "--profile", "dev", "--justification", "because of it"]);
+    assert_ne!(run.code, 0);
+    assert!(run.stderr.contains("the profile dev gives no access"), "{}", run.stderr);
+}
+
+#[test]
+fn iam_derives_what_a_removal_calls() {
+    let world = World::quick();
+    world.write("sentinel.toml", &format!("{AWS}{TABLE}removed = true\n"));
+    let document = world.run(&["iam", "--for", "apply", "--json"]).expect(0).json();
+    let text = document["policies"].to_string();
+    for action in ["CreateBackup", "DeleteTable", "DescribeBackup", "DescribeTable", "ListTagsOfResource", "Scan"] {
+        assert!(text.contains(&format!("dynamodb:{action}")), "{action}: {text}");
+    }
+    assert!(!text.contains("CreateTable"), "{text}");
+}
