@@ -20,7 +20,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[serde(rename_all = "PascalCase", default, deny_unknown_fields)]
 struct Request {
     pagination_token: String,
     tag_filters: Vec<TagFilter>,
