@@ -11,6 +11,8 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
+use crate::resource::caller::account_of;
+use crate::resource::destination::{Destination, Route};
 use crate::resource::record_key::Role;
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
@@ -82,15 +84,44 @@ impl AwsSection {
             Some(OwnershipTag::Off) => None,
         }
     }
+
+    /// Returns the destination that it says by itself.
+    pub fn destination(&self, policy_root: &str) -> Destination<Option<String>> {
+        let route = Route { aws_profile: self.profile.clone(), role_arn: None, account_id: self.account_id.clone() };
+        Destination { route, ..Destination::new(self.region.clone(), policy_root) }
+    }
 }
 
-/// `[targets.NAME]`: one account and region.
+/// `[targets.NAME]`: one account and region, as written. Laid over `[aws]` it is a [`Destination`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetSection {
     pub region: Option<String>,
-    /// The AWS credentials profile.
-    pub profile: Option<String>,
-    /// A role that is assumed with the credentials at hand.
-    pub role_arn: Option<String>,
-    pub account_id: Option<String>,
+    pub route: Route,
+}
+
+impl TargetSection {
+    /// Returns where a target is: what `[aws]` says, with what its own section says over that.
+    fn over(&self, name: &str, aws: Destination<Option<String>>) -> Destination<Option<String>> {
+        let own = self.route.clone();
+        // An ARN of a role names its account.
+        let of_role = own.role_arn.as_deref().and_then(account_of).map(str::to_owned);
+        let route = Route {
+            aws_profile: own.aws_profile.or(aws.route.aws_profile),
+            account_id: own.account_id.or(of_role).or(aws.route.account_id),
+            role_arn: own.role_arn,
+        };
+        Destination { name: Some(name.to_owned()), region: self.region.clone().or(aws.region), route, ..aws }
+    }
+}
+
+impl Manifest {
+    /// Returns where the manifest's passes go, as far as it says so: one destination for each of its targets, or the one of `[aws]`
+    /// where it has none.
+    pub fn destinations(&self, policy_root: &str) -> Vec<Destination<Option<String>>> {
+        let aws = self.aws.destination(policy_root);
+        match self.targets.is_empty() {
+            true => vec![aws],
+            false => self.targets.iter().map(|(name, own)| own.over(name, aws.clone())).collect(),
+        }
+    }
 }

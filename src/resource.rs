@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod caller;
+pub mod destination;
 mod fields;
 pub mod interrupt;
 pub mod pacer;

@@ -20,7 +20,7 @@ use serde_json::json;
 use super::context::{Context, no_region};
 use super::local::Users;
 use super::output::no_random;
-use super::pass::{Destination, explained};
+use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
@@ -37,6 +37,7 @@ use crate::reconcile::guard;
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
+use crate::resource::destination::Destination;
 
 pub(super) use held::internal;
 
@@ -44,7 +45,6 @@ pub(super) use held::internal;
 #[derive(Debug)]
 pub(super) struct Site {
     destination: Destination,
-    root: String,
     manifest: Manifest,
     /// Whether the AWS profile is one that the manifest names.
     profile_from_manifest: bool,
@@ -73,30 +73,20 @@ impl Site {
         let found = find_manifest()?;
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
-        let Some(region) = context.region(&manifest.aws).await else { return Err(no_region(false)) };
-        let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
-        let local = context.local_folder(&folder);
-        let users = match found.as_deref().filter(|_| local.is_some()) {
+        let root = context.global.policy_root.as_ref().or(manifest.policy_root.as_ref());
+        let aws = manifest.aws.destination(root.map_or(DEFAULT_ROOT, String::as_str));
+        let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(false)) };
+        let users = match found.as_deref().filter(|_| destination.local.is_some()) {
             Some(file) => Users::of_file(context, file)?,
             None => Users::default(),
         };
-        let destination = Destination {
-            name: None,
-            region,
-            aws_profile: context.aws_profile(&manifest.aws),
-            role_arn: None,
-            account_id: manifest.aws.account_id.clone(),
-            local,
-            users,
-        };
-        let gateway = Gateway::connect(context.connection(&destination)?).await;
-        gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
+        let gateway = Gateway::connect(context.connection(&destination, &users)?).await;
+        gateway.check_profile(destination.route.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
             hint: String::from("check its name; aws configure list-profiles shows those that are there"),
             source: Box::new(none),
         })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
-        let root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-        Ok(Self { destination, root, manifest, profile_from_manifest, gateway })
+        Ok(Self { destination, manifest, profile_from_manifest, gateway })
     }
 
     fn region(&self) -> &str {
@@ -104,12 +94,12 @@ impl Site {
     }
 
     fn parameter(&self, profile: &str) -> String {
-        format!("{}/{profile}", self.root)
+        format!("{}/{profile}", self.destination.policy_root)
     }
 
     /// Returns the account that the manifest is for; the embedded AWS stands for any.
     fn account(&self) -> Option<&str> {
-        self.destination.account_id.as_deref().filter(|_| self.destination.local.is_none())
+        self.destination.route.account_id.as_deref().filter(|_| self.destination.local.is_none())
     }
 
     /// Asks STS who is calling.

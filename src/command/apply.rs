@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::stream::{self, StreamExt};
 
 use super::context::Context;
-use super::pass::{Attempt, Destination, Planned, TARGETS, scope};
+use super::pass::{Attempt, Planned, TARGETS, scope};
 use super::{plan, saved};
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
@@ -13,6 +13,7 @@ use crate::kind::Waiting;
 use crate::provider::Writer;
 use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan, Verification, guard};
 use crate::report::{json, text};
+use crate::resource::destination::Destination;
 use crate::review::Review;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {
@@ -45,7 +46,7 @@ pub(super) async fn carry_out(
                 terminal.result(&text::plan(&planned.pass.plan, &planned.review, terminal.width()));
             }
             guard::extent(&planned.pass.plan, force).map_err(Error::Refused)?;
-            vec![(planned.destination.clone(), Ok(planned))]
+            vec![(planned.pass.plan.target.clone(), Ok(planned))]
         }
         Err(mut attempts) => {
             if !terminal.json() {
@@ -90,7 +91,7 @@ pub(super) async fn carry_out(
 async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, Review, ApplyReport) {
     // From here on it may write: the reading provider is given up for one that can.
     let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
-    let progress = context.progress.of_target(planned.destination.name.as_deref());
+    let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
     (planned.pass.plan, planned.review, report)
 }

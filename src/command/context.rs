@@ -12,9 +12,10 @@ use crate::error::Error;
 use crate::files;
 use crate::kind::KindId;
 use crate::kind::table::Table;
-use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
-use crate::provider::{Region, known_region};
+use crate::manifest::{self, Loaded, Manifest, Overrides};
+use crate::provider::known_region;
 use crate::report::{LiveProgress, Terminal};
+use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::{Cause, Interrupt};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
@@ -184,18 +185,14 @@ impl Context {
     }
 
     /// Returns the region and where it was named, if any names one.
-    pub(super) async fn region(&self, aws: &AwsSection) -> Option<Region> {
+    pub(super) async fn region(&self, chosen: &Destination<Option<String>>) -> Option<Region> {
         if let Some(name) = &self.global.region {
             return Some(Region { name: name.clone(), source: String::from("--region") });
         }
-        if let Some(name) = &aws.region {
+        if let Some(name) = &chosen.region {
             return Some(Region { name: name.clone(), source: String::from("the manifest") });
         }
-        known_region(self.aws_profile(aws).as_deref()).await
-    }
-
-    pub(super) fn aws_profile(&self, aws: &AwsSection) -> Option<String> {
-        self.global.aws_profile.clone().or_else(|| aws.profile.clone())
+        known_region(self.global.aws_profile.as_ref().or(chosen.route.aws_profile.as_ref()).map(String::as_str)).await
     }
 
     /// Returns the folder of the embedded AWS, if that is what the command works on.

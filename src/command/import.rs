@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::context::{Context, no_region};
 use super::init::write_by;
 use super::local::Users;
-use super::pass::Destination;
 use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
@@ -18,6 +17,7 @@ use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
+use crate::resource::destination::Destination;
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -27,18 +27,11 @@ pub(super) struct Import {
 }
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
-    let Some(region) = context.region(&AwsSection::default()).await else { return Err(no_region(false)) };
-    let destination = Destination {
-        name: None,
-        region,
-        aws_profile: context.global.aws_profile.clone(),
-        role_arn: None,
-        account_id: None,
-        local: context.local_folder(Path::new("")),
-        users: Users::default(),
-    };
     let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let (reader, target) = context.connect(&destination, &root).await?;
+    let Some(destination) = context.located(Destination::new(None, &root), Path::new("")).await else {
+        return Err(no_region(false));
+    };
+    let reader = context.connect(&destination, &Users::default()).await?;
     let ownership = AwsSection::default().ownership_key().unwrap_or_default();
     let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
     let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
@@ -63,7 +56,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let written = import.write(&args.out)?;
     let project = context.project(&args.out.join("sentinel.toml"))?;
     let scope = Scope::of(Intent::Converge);
-    let work = async { Ok(reconcile::plan(&reader, target, &project.loaded.desired, scope).await?) };
+    let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
     let plan = context.reading(work).await?.plan;
     let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
     let imported = Imported {

@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::Path;
 
 use super::context::{Context, Project};
-use super::pass::{Attempt, Destination, Planned, scope};
+use super::pass::{Attempt, Planned, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
-use crate::planfile::{Origin, PlanFile, SavedConnection, SavedMaterials, SavedTarget};
+use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
 use crate::report::{json, text};
+use crate::resource::destination::Destination;
 use crate::resource::digest;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
@@ -109,16 +110,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
         _ => {}
     }
-    let saved = planned.iter().map(|planned| {
-        let destination = &planned.destination;
-        let local = destination.local.as_ref().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
-        let connection = SavedConnection {
-            aws_profile: destination.aws_profile.clone(),
-            role_arn: destination.role_arn.clone(),
-            local: local.map(|folder| folder.display().to_string()),
-        };
-        SavedTarget::new(connection, &planned.pass, &planned.review)
-    });
+    let saved = planned.iter().map(|planned| SavedTarget::new(&planned.pass, &planned.review));
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
     let policies = project.loaded.manifest.sections.profiles.iter();
     let policies: BTreeMap<String, String> =

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::context::{Context, no_region};
+use super::local::Users;
 use super::pass::{Planned, scope};
 use super::plan;
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
@@ -69,17 +70,17 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
-    if context.region(&manifest.aws).await.is_none() {
+    if context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
         return Err(no_region(args.check_tables == Some(true)));
     }
     let Some(destination) = context.destinations(&project, &[]).await?.pop() else {
         return Err(Error::internal("a manifest without targets has no destination"));
     };
     let root = project.loaded.policy_root.clone();
-    let (reader, target) = context.connect(&destination, &root).await?;
+    let reader = context.connect(&destination, &Users::of(&project)).await?;
     let scope = Scope::of(Intent::CreateOnly);
     let work = async {
-        let plan = reconcile::plan(&reader, target, &project.loaded.desired, scope);
+        let plan = reconcile::plan(&reader, destination, &project.loaded.desired, scope);
         let (pass, found) = futures_util::future::join(plan, reader.discover(&root)).await;
         Ok((pass?.plan, found))
     };
@@ -138,8 +139,8 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         });
     }
     Status {
-        region: plan.target.region.clone(),
-        region_source: plan.target.region_source.clone(),
+        region: plan.target.region.name.clone(),
+        region_source: plan.target.region.source.clone(),
         account: plan.target.caller.as_ref().map(|caller| caller.account.clone()),
         policy_root: plan.target.policy_root.clone(),
         only: plan.scope.only.clone(),

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::context::{Context, no_region};
 use super::import::Import;
 use super::local::Users;
-use super::pass::{Destination, explained};
+use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
 use crate::error::{Error, Exit};
@@ -21,9 +21,10 @@ use crate::kind::policy_parameter::{Found, check_profile, profile_of};
 use crate::kind::table::Table;
 use crate::kind::{Address, Batch, Desired, FoundResources, KindId, ObservedResource};
 use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, TableSection, check_region};
-use crate::provider::{Observe, Region, aws_profiles};
+use crate::provider::{Observe, aws_profiles};
 use crate::report::json;
 use crate::resource::Observed;
+use crate::resource::destination::{Destination, Region, Route};
 
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
@@ -109,7 +110,7 @@ impl Wizard<'_> {
 
     async fn region(&self, aws_profile: Option<&str>) -> Result<Region, Error> {
         let aws = AwsSection { profile: aws_profile.map(str::to_owned), ..AwsSection::default() };
-        let known = self.context.region(&aws).await;
+        let known = self.context.region(&aws.destination(DEFAULT_ROOT)).await;
         if let Some(region) = known.clone().filter(|_| !self.asks || self.context.global.region.is_some()) {
             return Ok(region);
         }
@@ -126,15 +127,11 @@ impl Wizard<'_> {
     /// Looks at what is live. What cannot be read is said, and is no reason to stop: a manifest can be written without.
     async fn look(&self, aws_profile: Option<&str>, region: &Region, root: &str) -> Result<Live, Error> {
         let destination = Destination {
-            name: None,
-            region: region.clone(),
-            aws_profile: aws_profile.map(str::to_owned),
-            role_arn: None,
-            account_id: None,
             local: self.context.local_folder(Path::new("")),
-            users: Users::default(),
+            route: Route { aws_profile: aws_profile.map(str::to_owned), ..Route::default() },
+            ..Destination::new(region.clone(), root)
         };
-        let (reader, _) = self.context.connect(&destination, root).await?;
+        let reader = self.context.connect(&destination, &Users::default()).await?;
         let wish = |builtin: Builtin| {
             Desired::new(Address::new(KindId::Table, builtin.key()), builtin.default_name(), Table::default())
         };

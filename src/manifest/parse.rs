@@ -9,6 +9,7 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Node, Reader, Value};
 use crate::kind::policy_parameter;
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
+use crate::resource::destination::Route;
 use crate::resource::{Invalid, check_tag_key};
 
 /// A manifest that was read, and where its parts stand.
@@ -95,19 +96,19 @@ fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> 
 
 fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<TargetSection> {
     let mut fields = reader.map(&entry.node, &format!("targets.{}", entry.key))?;
-    let target = TargetSection {
-        region: fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)),
-        profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
+    let region = fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region));
+    let route = Route {
+        aws_profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
         role_arn: fields.get("role_arn").and_then(|entry| reader.checked(&entry.node, "role_arn", check_role)),
         account_id: fields.get("account_id").and_then(|entry| reader.checked(&entry.node, "account_id", check_account)),
     };
-    if target.profile.is_some() && target.role_arn.is_some() {
+    if route.aws_profile.is_some() && route.role_arn.is_some() {
         let message = format!("`targets.{}` has both `profile` and `role_arn`", entry.key);
         let help = "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile";
         reader.fault(entry.key_span.clone(), message, "one too many", help);
     }
     fields.finish(reader);
-    Some(target)
+    Some(TargetSection { region, route })
 }
 
 /// Checks the name of a target: it is written on command lines, and is a folder of the embedded AWS.

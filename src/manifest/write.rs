@@ -10,9 +10,9 @@ impl Manifest {
         for (name, target) in &self.targets {
             let mut section = format!("[targets.{}]\n", bare(name));
             line(&mut section, "region", target.region.as_deref().map(quoted));
-            line(&mut section, "profile", target.profile.as_deref().map(quoted));
-            line(&mut section, "role_arn", target.role_arn.as_deref().map(quoted));
-            line(&mut section, "account_id", target.account_id.as_deref().map(quoted));
+            line(&mut section, "profile", target.route.aws_profile.as_deref().map(quoted));
+            line(&mut section, "role_arn", target.route.role_arn.as_deref().map(quoted));
+            line(&mut section, "account_id", target.route.account_id.as_deref().map(quoted));
             sections.push(section);
         }
         if let Some(root) = &self.policy_root {
@@ -57,6 +57,7 @@ mod tests {
     use crate::kind::Sections;
     use crate::kind::section::any::tags as tag_sets;
     use crate::manifest::{AwsSection, LocalUserSection, TargetSection, parse};
+    use crate::resource::destination::Route;
     use crate::resource::record_key::Role;
 
     fn manifests() -> impl Strategy<Value = Manifest> {
@@ -74,11 +75,9 @@ mod tests {
         );
         let role = "arn:aws:iam::[0-9]{12}:role/[a-z]{1,9}";
         let target = (of(region), of("\\PC{0,12}"), of(role), of("[0-9]{12}")).prop_map(
-            |(region, profile, role_arn, account_id)| TargetSection {
-                region,
-                profile: profile.filter(|_| role_arn.is_none()),
-                role_arn,
-                account_id,
+            |(region, profile, role_arn, account_id)| {
+                let aws_profile = profile.filter(|_| role_arn.is_none());
+                TargetSection { region, route: Route { aws_profile, role_arn, account_id } }
             },
         );
         let targets = vec(("[a-z0-9_-]{1,9}", target), 0..3);

@@ -192,8 +192,9 @@ mod tests {
     use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
     use crate::kind::table::TableStep;
     use crate::kind::{Desired, ObservedResource, Pair, Presence, Step};
-    use crate::reconcile::{Intent, Scope, Target, diff};
+    use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
+    use crate::resource::destination::{Destination, Region};
     use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -210,17 +211,13 @@ mod tests {
 
     /// Plans what is desired on what is live.
     fn pass(pairs: Vec<(Desired<PolicyParameter>, Observed<PolicyParameter>)>) -> Pass {
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::from("a test"),
-            policy_root: String::from("/s"),
+        let target = Destination {
             caller: Some(Caller {
                 account: String::from("111111111111"),
                 arn: String::from("arn:x"),
                 user_id: String::new(),
             }),
-            local: None,
+            ..Destination::new(Region { name: String::from("us-east-1"), source: String::from("a test") }, "/s")
         };
         let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();
         let resources = pairs.into_iter().map(|(desired, observed)| {
@@ -269,7 +266,7 @@ mod tests {
             refusal.message,
             "wrong account: the manifest is for 222222222222, the credentials are for 111111111111 (arn:x)"
         );
-        plan.target.local = Some(String::from(".sentinel"));
+        plan.target.local = Some(".sentinel".into());
         assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
         plan.target.caller = None;
         plan.target.local = None;

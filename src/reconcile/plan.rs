@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::{Consent, FieldChange};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Step};
-use crate::resource::caller::Caller;
+use crate::resource::destination::Destination;
 use crate::resource::{Facts, Fields, Gap};
 
 /// What a pass does about differences.
@@ -57,27 +57,10 @@ impl Scope {
     }
 }
 
-/// Where a pass goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// Its name in the manifest, where it has several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    pub region: String,
-    /// Where the region was named.
-    pub region_source: String,
-    pub policy_root: String,
-    /// The account and identity; nothing until AWS has told.
-    pub caller: Option<Caller>,
-    /// The folder of the embedded AWS, when that is what the pass works on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<String>,
-}
-
 /// The difference between desired and live, and the ordered steps that close it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    pub target: Target,
+    pub target: Destination,
     pub scope: Scope,
     pub resources: Vec<ResourcePlan>,
     /// What is live and neither in the manifest nor marked as this tool's; listed when pruning.

@@ -170,7 +170,7 @@ impl Entry<'_> {
 fn heading(kind: KindId, plan: &Plan) -> String {
     let site = match kind.about().site {
         Site::PolicyRoot => &plan.target.policy_root,
-        Site::Region => &plan.target.region,
+        Site::Region => &plan.target.region.name,
     };
     format!("{} ({site})", kind.about().heading)
 }
@@ -179,9 +179,9 @@ fn heading(kind: KindId, plan: &Plan) -> String {
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
     let mut lines = Vec::new();
-    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {folder}")));
+    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {}", folder.display())));
     lines.extend(target.caller.as_ref().map(|caller| format!("Account {} as {}", caller.account, caller.arn)));
-    lines.push(format!("Region {} (from {})", target.region, target.region_source));
+    lines.push(format!("Region {} (from {})", target.region.name, target.region.source));
     lines.extend(filters(&plan.scope.only, &plan.scope.exclude));
     if !plan.scope.allow.is_empty() {
         let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();

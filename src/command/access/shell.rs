@@ -75,11 +75,11 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
 /// Asks AWS for the profiles.
 async fn ask(context: &Context) -> Result<Known, Error> {
     let site = Site::new(context).await?;
-    let found = site.gateway.discover(&site.root).await.map_err(|error| site.failed(error))?;
+    let found = site.gateway.discover(&site.destination.policy_root).await.map_err(|error| site.failed(error))?;
     Ok(Known {
         region: site.region().to_owned(),
-        root: site.root.clone(),
-        profiles: found.iter().map(|found| profile_of(&found.name, &site.root).to_owned()).collect(),
+        root: site.destination.policy_root.clone(),
+        profiles: found.iter().map(|found| profile_of(&found.name, &site.destination.policy_root).to_owned()).collect(),
     })
 }
 
