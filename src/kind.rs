@@ -47,6 +47,8 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     type Section: fmt::Debug + Clone + PartialEq + Eq;
     /// One AWS call that writes a resource of the kind, or one wait.
     type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
+    /// A field that is compared: what its diff names and its repair looks for. A plan has the text of it.
+    type Field: fmt::Debug + fmt::Display + PartialEq;
     /// What makes its AWS calls.
     type Api: fmt::Debug;
 
@@ -163,20 +165,25 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given. Pure, as all
     /// that follow.
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange>;
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Self::Field>>;
 
     /// Returns the steps that create it.
     fn create(desired: &Desired<Self>) -> Vec<Self::Step>;
 
     /// Returns the steps that make the differences go away, as far as AWS can do that.
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<Self::Step>;
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Self::Field>]) -> Vec<Self::Step>;
 
     /// Returns the steps that delete it; none where sentinel never does.
     fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<Self::Step>;
 
     /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
     /// another way than one that is there.
-    fn settle(_: &Desired<Self>, _: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<Self::Step>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        _: &Live<Self>,
+        changes: Vec<FieldChange<Self::Field>>,
+        repair: Vec<Self::Step>,
+    ) -> Settled<Self> {
         Settled::Compared { changes, repair }
     }
 
@@ -264,7 +271,7 @@ pub enum Shown {
 #[derive(Debug)]
 pub enum Settled<K: Kind> {
     /// It is compared as it is.
-    Compared { changes: Vec<FieldChange>, repair: Vec<K::Step> },
+    Compared { changes: Vec<FieldChange<K::Field>>, repair: Vec<K::Step> },
     /// Its creation is under way; these steps end it.
     Unfinished { steps: Vec<K::Step> },
 }

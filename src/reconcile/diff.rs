@@ -1,6 +1,7 @@
 //! The pure difference of one resource, and the action it comes to.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
 use crate::change::{Consent, FieldChange};
@@ -40,6 +41,10 @@ impl Visitor for Planner {
     }
 }
 
+fn shown<F: fmt::Display>(changes: Vec<FieldChange<F>>) -> Vec<FieldChange> {
+    changes.into_iter().map(FieldChange::shown).collect()
+}
+
 fn any<S>(steps: Vec<S>) -> Vec<Step>
 where
     Step: From<S>,
@@ -55,7 +60,7 @@ where
     let changes = K::changes(desired, live);
     let repair = K::repair(desired, live, &changes);
     match K::settle(desired, live, changes, repair) {
-        Settled::Compared { changes, repair } => present(desired, live, changes, any(repair), intent),
+        Settled::Compared { changes, repair } => present(desired, live, shown(changes), any(repair), intent),
         Settled::Unfinished { steps } => {
             ResourcePlan { steps: any(steps), ..plan(desired, Action::Finish, live.facts.clone()) }
         }

@@ -1,19 +1,19 @@
 //! The pure difference between a key and what it should be.
 
-use super::{Key, KeyStep, Rotation};
+use super::{Field, Key, KeyStep, Rotation};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Desired, Settled};
 use crate::resource::{Live, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange> {
+pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
-    changes.extend(desired.adoption(&live.facts));
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a key.
-pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
+pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     // What a key is cannot be managed, so that only the live side says it.
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = managed;
@@ -21,20 +21,20 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
     if let Some(what) = &live.unlike {
         let how = "decided when a key is created: give the section an alias that is not taken";
         let wanted = FieldValue::words("a symmetric encryption key of the account");
-        changes.push(FieldChange::new("type", FieldValue::words(what), wanted, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
     {
         let words = |text: &String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
-        changes.push(in_place("description", words(before), words(desired), "changed in place"));
+        changes.push(in_place(Field::Description, words(before), words(desired), "changed in place"));
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before
     {
         let live = FieldValue::Document(before.pretty_beside(desired).into());
         let desired = FieldValue::Document(desired.pretty().into());
-        changes.push(in_place("policy", live, desired, "replaced in place"));
+        changes.push(in_place(Field::Policy, live, desired, "replaced in place"));
     }
     if let (Some(desired), Some(before)) = (rotation, &live.rotation)
         && !desired.fits(*before)
@@ -44,7 +44,8 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
             (_, Rotation::Off) => "turned off in place: the key material stays the same from then on",
             _ => "changed in place",
         };
-        let change = in_place("rotation", FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
+        let change =
+            in_place(Field::Rotation, FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
         changes.push(if *desired == Rotation::Off { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (multi_region, &live.multi_region)
@@ -52,22 +53,22 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
     {
         let words = |flag: &bool| FieldValue::words(flag.to_string());
         let how = "decided when a key is created: it would take a new key, with another alias";
-        changes.push(FieldChange::new("multi_region", words(before), words(desired), Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, &mut changes);
+        diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
 }
 
-fn in_place(path: &str, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange {
-    FieldChange::new(path, live, desired, Takes::InPlace, how)
+fn in_place(field: Field, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange<Field> {
+    FieldChange::new(field, live, desired, Takes::InPlace, how)
 }
 
 /// Returns what a key in its present state comes to. A key that someone has disabled or is about to delete is left alone:
 /// that was a decision, and enabling it again would undo it. Source of the states: "Key states of AWS KMS keys" in the AWS Key
 /// Management Service Developer Guide.
-pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Key> {
+pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair: Vec<KeyStep>) -> Settled<Key> {
     if live.state.unlike.is_some() {
         return Settled::Compared { changes, repair: Vec::new() };
     }
@@ -101,7 +102,7 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange>, repair: Vec<Ke
         _ => (Takes::NotPossible, String::from("see the key in the AWS console")),
     };
     let (before, after) = (FieldValue::words(state), FieldValue::words("Enabled"));
-    let mut all = vec![FieldChange::new("status", before, after, takes, &how)];
+    let mut all = vec![FieldChange::new(Field::Status, before, after, takes, &how)];
     all.extend(changes);
     Settled::Compared { changes: all, repair: Vec::new() }
 }
@@ -130,13 +131,13 @@ mod tests {
         }
     }
 
-    fn lines(changes: &[FieldChange]) -> Vec<String> {
+    fn lines(changes: &[FieldChange<Field>]) -> Vec<String> {
         let words = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
             FieldValue::Words(words) => words.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
-        let line = |change: &FieldChange| {
+        let line = |change: &FieldChange<Field>| {
             let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
             format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)

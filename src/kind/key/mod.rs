@@ -4,6 +4,7 @@
 mod api;
 mod create;
 mod diff;
+mod field;
 mod live;
 mod manifest;
 mod schema;
@@ -31,6 +32,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
 pub use api::{KeyApi, resolve_alias};
+pub use field::Field;
 pub use manifest::KeySection;
 pub use steps::KeyStep;
 
@@ -109,6 +111,7 @@ pub fn on_alias(place: &Place, alias: &str) -> On {
 impl Kind for Key {
     type Section = KeySection;
     type Step = KeyStep;
+    type Field = Field;
     type Api = KeyApi;
 
     const ABOUT: About = About {
@@ -243,7 +246,7 @@ impl Kind for Key {
         api::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         diff::changes(desired, live)
     }
 
@@ -251,7 +254,7 @@ impl Kind for Key {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<KeyStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -260,7 +263,12 @@ impl Kind for Key {
         Vec::new()
     }
 
-    fn settle(_: &Desired<Self>, live: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        live: &Live<Self>,
+        changes: Vec<FieldChange<Field>>,
+        repair: Vec<KeyStep>,
+    ) -> Settled<Self> {
         diff::settle(live, changes, repair)
     }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CREATE_ALIAS, CREATE_KEY, DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, GET_KEY_POLICY,
+    CREATE_ALIAS, CREATE_KEY, DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, Field, GET_KEY_POLICY,
     GET_KEY_ROTATION_STATUS, Key, LIST_ALIASES, LIST_KEYS, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE,
     UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
 };
-use crate::change::{Consent, FieldChange, Takes};
+use crate::change::{Consent, FieldChange};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::Operation;
@@ -125,14 +125,14 @@ pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place: what protects first, and what
 /// gives up protection last.
-pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange]) -> Vec<KeyStep> {
+pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
     let name = || desired.name.clone();
     let key = || live.facts.arn.clone().unwrap_or_default();
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let Key { description, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut steps = Vec::new();
     let rotate = |rotation: Rotation| KeyStep::SetKeyRotation { name: name(), key: Some(key()), rotation };
-    let rotation = rotation.filter(|_| differs("rotation"));
+    let rotation = rotation.filter(|_| differs(Field::Rotation));
     steps.extend(rotation.filter(|rotation| *rotation != Rotation::Off).map(rotate));
     let mut set = desired.owner_tags(&live.facts);
     let mut gone = Vec::new();
@@ -147,10 +147,10 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
     if !gone.is_empty() {
         steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
     }
-    if let Some(description) = description.clone().filter(|_| differs("description")) {
+    if let Some(description) = description.clone().filter(|_| differs(Field::Description)) {
         steps.push(KeyStep::SetKeyDescription { name: name(), key: key(), description });
     }
-    if let Some(policy) = policy.clone().filter(|_| differs("policy")) {
+    if let Some(policy) = policy.clone().filter(|_| differs(Field::Policy)) {
         steps.push(KeyStep::PutKeyPolicy { name: name(), key: key(), policy });
     }
     steps.extend(rotation.filter(|rotation| *rotation == Rotation::Off).map(rotate));

@@ -3,6 +3,7 @@
 mod api;
 mod builtin;
 mod diff;
+mod field;
 mod live;
 mod manifest;
 mod schema;
@@ -36,6 +37,7 @@ pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
+pub use field::Field;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
 pub use steps::{TableChange, TableStep};
 
@@ -232,6 +234,7 @@ pub fn arn(place: &Place, name: &str) -> String {
 impl Kind for Table {
     type Section = TableSection;
     type Step = TableStep;
+    type Field = Field;
     type Api = TableApi;
 
     const ABOUT: About = About {
@@ -366,7 +369,7 @@ impl Kind for Table {
         api::execute(api, waiting, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         changes(desired, live)
     }
 
@@ -374,7 +377,7 @@ impl Kind for Table {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TableStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -385,13 +388,13 @@ impl Kind for Table {
     fn settle(
         desired: &Desired<Self>,
         live: &Live<Self>,
-        changes: Vec<FieldChange>,
+        changes: Vec<FieldChange<Field>>,
         repair: Vec<TableStep>,
     ) -> Settled<Self> {
         let status = live.facts.status.as_deref().unwrap_or("ACTIVE");
         let not_active = |takes, how| {
             let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
-            vec![FieldChange::new("status", before, after, takes, how)]
+            vec![FieldChange::new(Field::Status, before, after, takes, how)]
         };
         match status {
             "ACTIVE" | "UPDATING" => Settled::Compared { changes, repair },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use super::{Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, Ttl};
 use crate::change::{Consent, FieldChange, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
@@ -249,8 +249,8 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
 }
 
 /// Returns whether a difference on a table that is being created is only that its creation is not over.
-pub(super) fn still_to_come(change: &FieldChange) -> bool {
-    matches!(change.path.as_str(), "ttl" | "point_in_time_recovery") || change.takes == Takes::Time
+pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
+    matches!(change.path, Field::Ttl | Field::PointInTimeRecovery) || change.takes == Takes::Time
 }
 
 const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
@@ -260,29 +260,29 @@ const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last
 /// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
 /// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
 /// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
-pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange]) -> Vec<TableStep> {
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
     let busy = live.facts.status.as_deref().is_some_and(|status| status != "ACTIVE");
-    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.starts_with("index "));
+    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();
     }
-    let recovery = managed.point_in_time_recovery.filter(|_| differs("point_in_time_recovery"));
-    let protection = managed.deletion_protection.filter(|_| differs("deletion_protection"));
+    let recovery = managed.point_in_time_recovery.filter(|_| differs(Field::PointInTimeRecovery));
+    let protection = managed.deletion_protection.filter(|_| differs(Field::DeletionProtection));
     repair.guards(recovery.filter(|on| *on), protection.filter(|on| *on));
     repair.tags(desired, live);
-    if let Some(encryption) = managed.encryption.clone().filter(|_| differs("encryption")) {
+    if let Some(encryption) = managed.encryption.clone().filter(|_| differs(Field::Encryption)) {
         repair.update(TableChange::Encryption { encryption });
     }
-    if let Some(class) = managed.class.filter(|_| differs("table_class")) {
+    if let Some(class) = managed.class.filter(|_| differs(Field::TableClass)) {
         repair.update(TableChange::Class { class });
     }
     let indexes = repair.indexes(managed, &live.state);
     repair.billing(managed.billing, live.state.billing, &indexes);
     repair.guards(recovery.filter(|on| !*on), protection.filter(|on| !*on));
-    if changes.iter().any(|change| change.path == "ttl") {
+    if changes.iter().any(|change| change.path == Field::Ttl) {
         repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
     }
     repair.steps
@@ -736,7 +736,8 @@ mod tests {
         assert_eq!(operations.into_iter().collect::<Vec<_>>(), expected);
         let everything = Desired { managed: Table { class: Some(Class::Standard), ..wanted().managed }, ..desired };
         let live = opposite(&everything);
-        let paths: Vec<String> = changes(&everything, &live).into_iter().map(|change| change.path).collect();
+        let paths: Vec<String> =
+            changes(&everything, &live).into_iter().map(|change| change.path.to_string()).collect();
         let expected = [
             "ttl",
             "index a-index",

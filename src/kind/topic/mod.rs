@@ -7,6 +7,7 @@
 mod api;
 mod calls;
 mod diff;
+mod field;
 mod filter;
 mod live;
 mod manifest;
@@ -38,6 +39,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use api::TopicApi;
+pub use field::{Field, Part};
 pub use manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
 pub use rules::Protocol;
 pub use steps::{SubscriptionAttribute, TopicAttribute, TopicStep};
@@ -132,6 +134,7 @@ impl FilterScope {
 impl Kind for Topic {
     type Section = TopicSection;
     type Step = TopicStep;
+    type Field = Field;
     type Api = TopicApi;
 
     const ABOUT: About = About {
@@ -264,9 +267,9 @@ impl Kind for Topic {
         calls::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         let mut changes = diff::diff(&desired.managed, &live.state);
-        changes.extend(desired.adoption(&live.facts));
+        changes.extend(desired.adoption(&live.facts, Field::Tag));
         changes
     }
 
@@ -274,7 +277,7 @@ impl Kind for Topic {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TopicStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<TopicStep> {
         steps::repair(desired, live, changes)
     }
 

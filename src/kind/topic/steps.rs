@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{FilterScope, Subscription, Topic, TopicKey};
-use crate::change::{Consent, FieldChange, Takes};
+use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey};
+use crate::change::{Consent, FieldChange};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{Operation, operation};
@@ -207,21 +207,21 @@ pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
 ///
 /// Encryption comes first, and is given up last. What is taken away comes after what is added. Where a subscription is
 /// pending and nothing else is to be done, there is nothing to do at all.
-pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange]) -> Vec<TopicStep> {
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange<Field>]) -> Vec<TopicStep> {
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let name = || desired.name.clone();
     let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute };
-    let key = managed.key.clone().filter(|_| differs("key"));
+    let key = managed.key.clone().filter(|_| differs(Field::Key));
     let mut steps: Vec<TopicStep> = Vec::new();
     steps.extend(key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key).map(set));
     let settings = [
-        managed.policy.clone().filter(|_| differs("policy")).map(TopicAttribute::Policy),
-        managed.delivery_policy.clone().filter(|_| differs("delivery_policy")).map(TopicAttribute::DeliveryPolicy),
-        managed.display_name.clone().filter(|_| differs("display_name")).map(TopicAttribute::DisplayName),
+        managed.policy.clone().filter(|_| differs(Field::Policy)).map(TopicAttribute::Policy),
+        managed.delivery_policy.clone().filter(|_| differs(Field::DeliveryPolicy)).map(TopicAttribute::DeliveryPolicy),
+        managed.display_name.clone().filter(|_| differs(Field::DisplayName)).map(TopicAttribute::DisplayName),
         managed
             .content_based_deduplication
-            .filter(|_| differs("content_based_deduplication"))
+            .filter(|_| differs(Field::ContentBasedDeduplication))
             .map(TopicAttribute::ContentBasedDeduplication),
     ];
     steps.extend(settings.into_iter().flatten().map(set));
@@ -253,7 +253,7 @@ fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
 fn subscriptions(
     desired: &Desired<Topic>,
     live: &Live<Topic>,
-    differs: &impl Fn(&str) -> bool,
+    differs: &impl Fn(Field) -> bool,
 ) -> (Vec<TopicStep>, Vec<String>) {
     let (mut steps, mut pending) = (Vec::new(), Vec::new());
     let (Some(wanted), Some(found)) = (&desired.managed.subscriptions, &live.state.subscriptions) else {
@@ -269,7 +269,7 @@ fn subscriptions(
             }
             Some(None) => pending.push(id.clone()),
             Some(Some(arn)) => {
-                let differs = |field: &str| differs(&format!("subscription {id} {field}"));
+                let differs = |part: Part| differs(Field::SubscriptionPart(id.clone(), part));
                 let step = |attribute| TopicStep::SetSubscriptionAttribute {
                     name: name(),
                     subscription: id.clone(),
@@ -289,18 +289,18 @@ fn subscriptions(
 
 /// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
 /// taken where the scope is the body, so that the scope is widened before the policy and narrowed after it.
-fn attributes(wanted: &Subscription, differs: &impl Fn(&str) -> bool) -> Vec<SubscriptionAttribute> {
-    let scope = wanted.filter_policy_scope.filter(|_| differs("filter_policy_scope"));
+fn attributes(wanted: &Subscription, differs: &impl Fn(Part) -> bool) -> Vec<SubscriptionAttribute> {
+    let scope = wanted.filter_policy_scope.filter(|_| differs(Part::FilterPolicyScope));
     let scope = |wider: bool| {
         let scope = scope.filter(|scope| (*scope == FilterScope::MessageBody) == wider);
         scope.map(SubscriptionAttribute::FilterPolicyScope)
     };
     let all = [
-        wanted.role.clone().filter(|_| differs("role")).map(SubscriptionAttribute::Role),
+        wanted.role.clone().filter(|_| differs(Part::Role)).map(SubscriptionAttribute::Role),
         scope(true),
-        wanted.filter_policy.clone().filter(|_| differs("filter_policy")).map(SubscriptionAttribute::FilterPolicy),
+        wanted.filter_policy.clone().filter(|_| differs(Part::FilterPolicy)).map(SubscriptionAttribute::FilterPolicy),
         scope(false),
-        wanted.raw.filter(|_| differs("raw")).map(SubscriptionAttribute::Raw),
+        wanted.raw.filter(|_| differs(Part::Raw)).map(SubscriptionAttribute::Raw),
     ];
     all.into_iter().flatten().collect()
 }
