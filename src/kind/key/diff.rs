@@ -1,5 +1,6 @@
 //! The pure difference between a key and what it should be.
 
+use super::state::KeyState;
 use super::{Field, Key, KeyStep, Rotation};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Desired, Settled};
@@ -72,36 +73,36 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
     if live.state.unlike.is_some() {
         return Settled::Compared { changes, repair: Vec::new() };
     }
-    let state = live.facts.status.as_deref().unwrap_or("Enabled");
+    let state = KeyState::of(&live.facts);
     let id = live.facts.arn.as_deref().unwrap_or("KEY");
-    let (takes, how) = match state {
-        "Enabled" | "Updating" => return Settled::Compared { changes, repair },
-        "Creating" => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
-        "PendingDeletion" | "PendingReplicaDeletion" => (
+    let (takes, how) = match &state {
+        KeyState::Enabled | KeyState::Updating => return Settled::Compared { changes, repair },
+        KeyState::Creating => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => (
             Takes::NotPossible,
             format!(
                 "what it encrypted is lost once it is deleted; to keep it: aws kms cancel-key-deletion --key-id {id} && \
                  aws kms enable-key --key-id {id}"
             ),
         ),
-        "Disabled" => (
+        KeyState::Disabled => (
             Takes::NotPossible,
             format!(
                 "someone disabled it, and what it encrypts cannot be read; to undo that: aws kms enable-key --key-id {id}"
             ),
         ),
-        "PendingImport" => (
+        KeyState::PendingImport => (
             Takes::NotPossible,
             String::from(
                 "it waits for key material, which is imported by hand: see ImportKeyMaterial in the KMS guide",
             ),
         ),
-        "Unavailable" => {
+        KeyState::Unavailable => {
             (Takes::NotPossible, String::from("its custom key store is disconnected: see it in the AWS console"))
         }
-        _ => (Takes::NotPossible, String::from("see the key in the AWS console")),
+        KeyState::Other(_) => (Takes::NotPossible, String::from("see the key in the AWS console")),
     };
-    let (before, after) = (FieldValue::words(state), FieldValue::words("Enabled"));
+    let (before, after) = (FieldValue::words(state.to_string()), FieldValue::words(KeyState::Enabled.to_string()));
     let mut all = vec![FieldChange::new(Field::Status, before, after, takes, &how)];
     all.extend(changes);
     Settled::Compared { changes: all, repair: Vec::new() }

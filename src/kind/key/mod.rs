@@ -8,6 +8,7 @@ mod field;
 mod live;
 mod manifest;
 mod schema;
+mod state;
 mod steps;
 
 use std::borrow::Cow;

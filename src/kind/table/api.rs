@@ -9,6 +9,7 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
+use super::status::TableStatus;
 use super::{Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
@@ -54,7 +55,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         state.encryption = None;
     }
     // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
-    let creating = facts.status.as_deref() == Some("CREATING");
+    let creating = TableStatus::of(&facts) == Some(TableStatus::Creating);
     match ttl {
         Some(Ok(found)) => state.ttl = Some(found),
         Some(Err(_)) if creating => state.ttl = Some(Ttl::Disabled),
@@ -239,7 +240,7 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
         _ => describe(api, name).await,
     };
     let Ok((found, facts)) = described else { return Err(error) };
-    if facts.status.as_deref() == Some("DELETING") {
+    if TableStatus::of(&facts) == Some(TableStatus::Deleting) {
         return Err(error);
     }
     let mut layout = found;
@@ -269,20 +270,23 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let answer = api.pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
         let facts = answer.table.as_ref().map(sdk::facts).unwrap_or_default();
         let indexes = answer.table.as_ref().map(sdk::table).and_then(|table| table.indexes).unwrap_or_default();
-        let status = facts.status.unwrap_or_default();
+        let status = TableStatus::of(&facts);
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
-        match (status.as_str(), unready) {
-            ("ACTIVE", None) => return Ok(()),
-            ("ACTIVE" | "CREATING" | "UPDATING", _) => {}
-            (other, _) => {
+        match (&status, unready) {
+            (Some(TableStatus::Active), None) => return Ok(()),
+            (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
+            (Some(other), _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
+            }
+            (None, _) => {
+                return Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no status of the table"));
             }
         }
         let left = waiting.limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let what = match (status.as_str(), unready) {
-                ("ACTIVE", Some((index, _))) => format!("its index {index} is not yet built"),
-                _ => format!("the table is still {status}"),
+            let what = match (&status, unready) {
+                (Some(TableStatus::Active), Some((index, _))) => format!("its index {index} is not yet built"),
+                _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
             };
             let message = format!(
                 "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",

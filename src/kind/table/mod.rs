@@ -8,6 +8,7 @@ mod live;
 mod manifest;
 mod schema;
 mod sdk;
+mod status;
 mod steps;
 mod update;
 mod words;
@@ -39,6 +40,7 @@ pub use builtin::Builtin;
 pub use diff::changes;
 pub use field::Field;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
+use status::TableStatus;
 pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
@@ -391,28 +393,29 @@ impl Kind for Table {
         changes: Vec<FieldChange<Field>>,
         repair: Vec<TableStep>,
     ) -> Settled<Self> {
-        let status = live.facts.status.as_deref().unwrap_or("ACTIVE");
+        let status = TableStatus::of(&live.facts).unwrap_or(TableStatus::Active);
         let not_active = |takes, how| {
-            let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
+            let words = |status: &TableStatus| FieldValue::words(status.to_string());
+            let (before, after) = (words(&status), words(&TableStatus::Active));
             vec![FieldChange::new(Field::Status, before, after, takes, how)]
         };
-        match status {
-            "ACTIVE" | "UPDATING" => Settled::Compared { changes, repair },
+        match &status {
+            TableStatus::Active | TableStatus::Updating => Settled::Compared { changes, repair },
             // What follows a creation is still to come and therefore no difference; anything else already is one.
-            "CREATING" if changes.iter().all(steps::still_to_come) => {
+            TableStatus::Creating if changes.iter().all(steps::still_to_come) => {
                 Settled::Unfinished { steps: steps::create(desired).into_iter().skip(1).collect() }
             }
-            "CREATING" => {
+            TableStatus::Creating => {
                 let changes = changes.into_iter().filter(|change| !steps::still_to_come(change)).collect();
                 Settled::Compared { changes, repair }
             }
-            "DELETING" => {
+            TableStatus::Deleting => {
                 let why = String::from("the table is being deleted, and can be created again once it is gone");
                 let defer = TableStep::Defer { name: desired.name.clone(), why, seconds: None };
                 let changes = not_active(Takes::Time, "being deleted; run again once it is gone");
                 Settled::Compared { changes, repair: vec![defer] }
             }
-            _ => {
+            TableStatus::Other(_) => {
                 let changes = not_active(Takes::NotPossible, "see the table in the AWS console");
                 Settled::Compared { changes, repair }
             }

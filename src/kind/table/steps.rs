@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, Ttl};
+use super::{
+    Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, TableStatus,
+    Ttl,
+};
 use crate::change::{Consent, FieldChange, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
@@ -264,7 +267,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
-    let busy = live.facts.status.as_deref().is_some_and(|status| status != "ACTIVE");
+    let busy = TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
     let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::api::{TableApi, describe, failed, name_key, wait};
 use super::diff::same_encryption;
+use super::status::TableStatus;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
 use crate::kind::Waiting;
 use crate::resource::Facts;
@@ -31,7 +32,7 @@ pub(super) async fn execute(
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
-        if facts.status.as_deref() != Some("ACTIVE") {
+        if !TableStatus::is_active(&facts) {
             wait(api, waiting, name).await?;
             continue;
         }
@@ -66,7 +67,7 @@ const LOOKS: u32 = 8;
 async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
         let (found, facts) = look_at(api, name, change).await?;
-        if is_made(change, &found) || facts.status.as_deref() != Some("ACTIVE") {
+        if is_made(change, &found) || !TableStatus::is_active(&facts) {
             break;
         }
         api.pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
