@@ -17,7 +17,7 @@ use crate::provider::{Execute, Observe};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::destination::Destination;
-use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::interrupt::Interrupt;
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ pub async fn apply(
 ) -> ApplyReport {
     let resources = apply::run(provider, &pass.plan, interrupt, progress).await;
     let verification = apply::verify(provider, pass, &resources, interrupt).await;
-    apply::report(resources, verification, interrupt.cause() == Some(Cause::User))
+    apply::report(resources, verification, interrupt.cause())
 }
 
 #[cfg(test)]

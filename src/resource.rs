@@ -31,6 +31,29 @@ pub const OWNER: &str = "sentinel";
 /// The key of that tag where the manifest chooses none.
 pub const DEFAULT_OWNERSHIP_KEY: &str = "managed-by";
 
+/// A setting that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    Off,
+    On,
+}
+
+impl Switch {
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+        }
+    }
+}
+
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed<T> {

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::output::no_random;
 use super::pass::explained;
@@ -61,6 +61,21 @@ pub(super) struct Table {
     named: bool,
 }
 
+/// A command on a record, to be shown.
+#[derive(Debug, Clone, Copy)]
+struct OnRecord<'a> {
+    command: &'a str,
+    id: &'a str,
+    by: By,
+}
+
+/// Who is to run a command that is shown: only the caller has the AWS profile that is asked with here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Caller,
+    Another,
+}
+
 impl Site {
     /// Returns the profile of the manifest that was most likely meant by a name that is none.
     pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
@@ -75,7 +90,7 @@ impl Site {
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
         let root = context.global.policy_root.as_ref().or(manifest.policy_root.as_ref());
         let aws = manifest.aws.destination(root.map_or(DEFAULT_ROOT, String::as_str));
-        let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(false)) };
+        let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(Need::Anything)) };
         let users = match found.as_deref().filter(|_| destination.local.is_some()) {
             Some(file) => Users::of_file(context, file)?,
             None => Users::default(),
@@ -184,11 +199,15 @@ impl Site {
     }
 
     /// Returns a command on a record of a table, as it can be pasted, by this user or by someone else.
-    fn on_record(&self, context: &Context, (command, own): (&str, bool), id: &str, table: &Table) -> String {
-        let mut words = ["sentinel", command, id].map(str::to_owned).to_vec();
+    fn on_record(&self, context: &Context, record: &OnRecord<'_>, table: &Table) -> String {
+        let mut words = ["sentinel", record.command, record.id].map(str::to_owned).to_vec();
         words.extend(table.flag());
         let region = Some(self.region().to_owned());
-        command_line(context, words, &Carry { region, policy_root: None, aws_profile: own, local: true })
+        command_line(
+            context,
+            words,
+            &Carry { region, policy_root: None, aws_profile: record.by == By::Caller, local: true },
+        )
     }
 
     /// Returns a command for somebody else: without the AWS profile that asks here.

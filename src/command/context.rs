@@ -42,14 +42,21 @@ pub(super) struct Context {
     pub(super) progress: LiveProgress,
 }
 
+/// Where a manifest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// In a file that people can look at.
+    File,
+    Memory,
+}
+
 /// A manifest that has been read, and the folder its paths start at.
 #[derive(Debug)]
 pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
     pub(super) source: Arc<Source>,
-    /// Whether it is a file that people can look at.
-    pub(super) on_disk: bool,
+    pub(super) medium: Medium,
 }
 
 impl Project {
@@ -66,7 +73,7 @@ impl Project {
         let folder = Folder::new(&self.folder);
         let of = self.loaded.desired.iter().map(|desired| {
             let address = desired.address();
-            let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
+            let line = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
             let section = manifest.sections.profiles.get(&address.key).filter(|_| address.kind == KindId::Policy);
             let named = section.and_then(|section| section.policy.as_ref());
@@ -165,20 +172,24 @@ impl Context {
             )
         })?;
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.resolve(&Source::new(shown, text), folder.to_owned(), true)
+        self.resolve(&Source::new(shown, text), folder.to_owned(), Medium::File)
     }
 
     /// Takes a manifest built in memory through the same reading as one from a file.
     pub(super) fn project_in_memory(&self, manifest: &Manifest) -> Result<Project, Error> {
-        self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."), false)
+        self.resolve(
+            &Source::new("the manifest of this command", manifest.to_toml()),
+            PathBuf::from("."),
+            Medium::Memory,
+        )
     }
 
-    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, on_disk: bool) -> Result<Project, Error> {
+    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, medium: Medium) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: Arc::clone(source), on_disk })
+            Ok(Project { loaded, folder, source: Arc::clone(source), medium })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }
@@ -223,10 +234,7 @@ impl Context {
     }
 
     /// Asks whether to go on; only a yes is one.
-    pub(super) async fn confirm(&self, yes: bool, question: &str) -> Result<(), Error> {
-        if yes {
-            return Ok(());
-        }
+    pub(super) async fn confirm(&self, question: &str) -> Result<(), Error> {
         if !self.terminal.can_ask() {
             return Err(Error::NotConfirmed {
                 message: String::from("there is no terminal to ask on; nothing was changed"),
@@ -251,12 +259,19 @@ fn end(interrupt: &Interrupt, progress: &LiveProgress) {
     progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
 }
 
+/// What a region is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Tables,
+    Anything,
+}
+
 /// Returns the error for a region that nobody names.
-pub(super) fn no_region(tables: bool) -> Error {
+pub(super) fn no_region(need: Need) -> Error {
     let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
-    let message = match tables {
-        true => "--region is required when provisioning DynamoDB tables",
-        false => "no AWS region is known",
+    let message = match need {
+        Need::Tables => "--region is required when provisioning DynamoDB tables",
+        Need::Anything => "no AWS region is known",
     };
     Error::NoRegion { message: message.to_owned(), hint: hint.to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::init::write_by;
 use super::local::Users;
 use super::status::{Carry, command_line};
@@ -29,7 +29,7 @@ pub(super) struct Import {
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
     let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
     let Some(destination) = context.located(Destination::new(None, &root), Path::new("")).await else {
-        return Err(no_region(false));
+        return Err(no_region(Need::Anything));
     };
     let reader = context.connect(&destination, &Users::default()).await?;
     let ownership = AwsSection::default().ownership_key().unwrap_or_default();

@@ -14,6 +14,7 @@ use crate::error::{Error, Exit};
 use crate::files;
 use crate::iam;
 use crate::manifest::{Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection};
+use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::json;
 
@@ -97,17 +98,14 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     let scope = Scope { ownership: manifest.aws.ownership_key(), ..Scope::of(Intent::CreateOnly) };
     let attempts = context.plan_all(&project, &FilterArgs::default(), &scope).await?;
     if request.init.plan {
-        let exits: Vec<Exit> = attempts
-            .iter()
-            .filter_map(|(_, one)| one.as_ref().ok())
-            .map(|one| plan::exit(&one.pass.plan, false))
-            .collect();
+        let exits: Vec<Exit> =
+            attempts.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| plan::exit(&one.pass.plan)).collect();
         plan::show(context, request.command, &OutputArgs::default(), attempts)?;
         return Ok(Exit::worst(exits));
     }
     let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());
     let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
-    let exit = carry_out(context, request.command, attempts, false, &request.init.going).await?;
+    let exit = carry_out(context, request.command, attempts, Share::Usual, &request.init.going).await?;
     if drifted {
         terminal
             .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::context::{Context, Project, no_region};
+use super::context::{Context, Need, Project, no_region};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
@@ -111,7 +111,8 @@ impl Context {
         let mut destinations = Vec::new();
         for chosen in self.chosen(project, picked)? {
             let Some(mut destination) = self.located(chosen, &project.folder).await else {
-                return Err(no_region(project.loaded.desired.iter().any(|one| one.of::<Table>().is_some())));
+                let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
+                return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
             };
             // Each target is an account of its own, so each has a store of its own.
             if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {

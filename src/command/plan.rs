@@ -31,7 +31,8 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         }
     }
     let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) => exit(&planned.pass.plan, args.detailed_exitcode),
+        Ok(planned) if args.detailed_exitcode => detailed_exit(&planned.pass.plan),
+        Ok(planned) => exit(&planned.pass.plan),
         Err(error) => error.exit(),
     });
     let exit = Exit::worst(exits);
@@ -158,14 +159,15 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
 }
 
 /// Returns how a command that only reads ends.
-pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
+pub(super) fn exit(plan: &Plan) -> Exit {
     // A missing permission is a state; a call that failed in another way is an error, though the rest was read.
-    if plan.gaps().any(|gap| !gap.denied) {
-        return if detailed { Exit::Incomplete } else { Exit::Error };
+    if plan.gaps().any(|gap| !gap.denied) { Exit::Error } else { Exit::Done }
+}
+
+/// Returns how it ends where its exit code is to say whether there are differences.
+pub(super) fn detailed_exit(plan: &Plan) -> Exit {
+    if plan.gaps().next().is_some() {
+        return Exit::Incomplete;
     }
-    match detailed {
-        true if plan.gaps().next().is_some() => Exit::Incomplete,
-        true if plan.has_differences() => Exit::Changes,
-        _ => Exit::Done,
-    }
+    if plan.has_differences() { Exit::Changes } else { Exit::Done }
 }

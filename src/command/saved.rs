@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use futures_util::stream::{self, StreamExt};
 
 use super::access::find_manifest;
-use super::apply::carry_out;
+use super::apply::{carry_out, share};
 use super::context::{Context, Project};
 use super::local::Users;
 use super::pass::{Planned, TARGETS, explained};
@@ -47,10 +47,10 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     for planned in looked {
         let mut planned = planned?;
         guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
-        guard::extent(&planned.pass.plan, args.force).map_err(Error::Refused)?;
+        guard::extent(&planned.pass.plan, share(args)).map_err(Error::Refused)?;
         attempts.push((planned.pass.plan.target.clone(), Ok(planned)));
     }
-    carry_out(context, "apply", attempts, args.force, &args.going).await
+    carry_out(context, "apply", attempts, share(args), &args.going).await
 }
 
 /// Refuses a flag that says otherwise than the plan.

@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::pass::{Planned, scope};
 use super::plan;
@@ -21,7 +21,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
     let attempts = context.plan_all(&project, &args.filter, &scope).await?;
     let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) => plan::exit(&planned.pass.plan, args.detailed_exitcode),
+        Ok(planned) if args.detailed_exitcode => plan::detailed_exit(&planned.pass.plan),
+        Ok(planned) => plan::exit(&planned.pass.plan),
         Err(error) => error.exit(),
     });
     let exit = Exit::worst(exits);
@@ -71,7 +72,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     }
     let project = context.project_in_memory(&manifest)?;
     if context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
-        return Err(no_region(args.check_tables == Some(true)));
+        return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
     }
     let Some(destination) = context.destinations(&project, &[]).await?.pop() else {
         return Err(Error::internal("a manifest without targets has no destination"));

@@ -9,7 +9,7 @@ use dialoguer::{Confirm, Input, MultiSelect, Select};
 use futures_util::future;
 use serde_json::json;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::import::Import;
 use super::local::Users;
 use super::pass::explained;
@@ -115,7 +115,7 @@ impl Wizard<'_> {
             return Ok(region);
         }
         if !self.asks {
-            return Err(no_region(true));
+            return Err(no_region(Need::Tables));
         }
         let default = known.map_or_else(|| String::from("us-east-1"), |region| region.name);
         let check = |name: &String| check_region(name).map_err(|invalid| invalid.to_string());

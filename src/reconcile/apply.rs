@@ -258,7 +258,11 @@ pub(super) async fn verify(
 }
 
 /// Puts the report together; what was applied and is still different did not take.
-pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verification, interrupted: bool) -> ApplyReport {
+pub(super) fn report(
+    mut resources: Vec<ResourceReport>,
+    verification: Verification,
+    ended: Option<Cause>,
+) -> ApplyReport {
     if let Verification::Differs { addresses } = &verification {
         for report in resources.iter_mut().filter(|report| addresses.contains(&report.address)) {
             if report.outcome == Outcome::Applied {
@@ -267,5 +271,5 @@ pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verificat
             }
         }
     }
-    ApplyReport { resources, verification, interrupted }
+    ApplyReport { resources, verification, interrupted: ended == Some(Cause::User) }
 }

@@ -87,10 +87,19 @@ impl Extent {
     }
 }
 
+/// How large a share of what exists a plan may change or delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// No more than is usual.
+    Usual,
+    /// Any, which the user forces.
+    Any,
+}
+
 /// Refuses to change an unusual share of what exists, unless that is forced.
-pub fn extent(plan: &Plan, force: bool) -> Result<(), Refusal> {
+pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
     let extent = Extent::of(plan);
-    if force || !extent.is_unusual() {
+    if allowed == Share::Any || !extent.is_unusual() {
         return Ok(());
     }
     Err(Refusal {
@@ -289,15 +298,15 @@ mod tests {
         pairs.extend((0..20).map(|number| (desired(&format!("new{number}"), "x"), Observed::Absent)));
         let plan = pass(pairs).plan;
         assert_eq!(Extent::of(&plan), Extent { touched: 4, existing: 10 });
-        assert_eq!(extent(&plan, true), Ok(()));
-        let refusal = extent(&plan, false).unwrap_err();
+        assert_eq!(extent(&plan, Share::Any), Ok(()));
+        let refusal = extent(&plan, Share::Usual).unwrap_err();
         assert_eq!(refusal.code, Code::Extent);
         assert_eq!(
             refusal.message,
             "this would change or delete 4 of 10 existing resources (40%); nothing was changed"
         );
         let few = pass(vec![(desired("a", "x"), live("y"))]).plan;
-        assert_eq!(extent(&few, false), Ok(()));
+        assert_eq!(extent(&few, Share::Usual), Ok(()));
     }
 
     /// As a run leaves them that is killed after the creations and before TTL.

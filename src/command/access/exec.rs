@@ -39,7 +39,8 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) async fn new(context: &Context, args: &GateArgs) -> Result<Self, Error> {
         let dumps = Dumps::off()?;
-        let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
+        let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
+        let log = if args.log_stderr { log.and_stderr() } else { log };
         let site = Site::new(context).await?;
         site.gateway.check_asking().await.map_err(without)?;
         let parameter = site.parameter(&args.profile);

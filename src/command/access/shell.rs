@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Site;
-use crate::access::shell::{Format, Function, functions, script};
+use crate::access::shell::{Format, Function, Way, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -58,7 +58,8 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
         }
     };
     let words = |profile: &str| words(context, &known, profile);
-    let (functions, left_out) = functions(&known.profiles, words, args.include_server);
+    let ways: &[Way] = if args.include_server { &[Way::Environment, Way::Server] } else { &[Way::Environment] };
+    let (functions, left_out) = functions(&known.profiles, words, ways);
     for (name, why) in &left_out {
         comment(context, &format!("no function for {name:?}: {why}"));
     }

@@ -19,7 +19,7 @@ use crate::resource::call::{
 };
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
-use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Switch, Tags, take_owner};
 
 /// Makes the calls for tables.
 #[derive(Debug, Clone)]
@@ -196,7 +196,7 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             Ok(StepOutcome::Done)
         }
         TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
-        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, *enabled).await,
+        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, (*enabled).into()).await,
         TableStep::TagTable { arn, tags, .. } => {
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
             let call = || api.client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
@@ -208,8 +208,8 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             api.pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
         }
-        TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, true).await,
-        TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, false).await,
+        TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::On).await,
+        TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::Off).await,
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
     }
 }
@@ -299,8 +299,9 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
     }
 }
 
-async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> Result<StepOutcome, CallError> {
-    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled).build();
+async fn set_ttl(api: &TableApi, name: &str, attribute: &str, wanted: Switch) -> Result<StepOutcome, CallError> {
+    let specification =
+        TimeToLiveSpecification::builder().attribute_name(attribute).enabled(wanted == Switch::On).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;
     let call =
@@ -312,9 +313,9 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> 
         return Err(error);
     }
     // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
-    match (read_ttl(api, name).await?, enabled) {
-        (Ttl::Enabled(live), true) if live == attribute => Ok(StepOutcome::Done),
-        (Ttl::Disabled | Ttl::Disabling, false) => Ok(StepOutcome::Done),
+    match (read_ttl(api, name).await?, wanted) {
+        (Ttl::Enabled(live), Switch::On) if live == attribute => Ok(StepOutcome::Done),
+        (Ttl::Disabled | Ttl::Disabling, Switch::Off) => Ok(StepOutcome::Done),
         _ if error.class == Class::TooSoon => {
             Ok(StepOutcome::Deferred(later("AWS allows one change of TTL an hour and has had one", Some(3600))))
         }
@@ -325,8 +326,9 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> 
     }
 }
 
-async fn set_recovery(api: &TableApi, name: &str, enabled: bool) -> Result<StepOutcome, CallError> {
-    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(enabled).build();
+async fn set_recovery(api: &TableApi, name: &str, wanted: Switch) -> Result<StepOutcome, CallError> {
+    let specification =
+        PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(wanted == Switch::On).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
     let call = || {

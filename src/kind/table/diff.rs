@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Billing, Encryption, Field, Index, Key, Table, Ttl, words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::Desired;
-use crate::resource::{Live, diff_tags};
+use crate::resource::{Live, Switch, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
@@ -42,12 +42,12 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         && desired != before
     {
         let lost = "turned off in place: what could be restored until now is lost";
-        diff_guard(Field::PointInTimeRecovery, *desired, lost, &mut changes);
+        diff_guard(Field::PointInTimeRecovery, (*desired).into(), lost, &mut changes);
     }
     if let (Some(desired), Some(before)) = (deletion_protection, &live.deletion_protection)
         && desired != before
     {
-        diff_guard(Field::DeletionProtection, *desired, "turned off in place", &mut changes);
+        diff_guard(Field::DeletionProtection, (*desired).into(), "turned off in place", &mut changes);
     }
     if let (Some(desired), Some(before)) = (class, &live.class)
         && desired != before
@@ -66,10 +66,11 @@ fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>, h
 }
 
 /// A guard against loss: turning it on is safe, turning it off has to be allowed.
-fn diff_guard(field: Field, desired: bool, lost: &str, changes: &mut Vec<FieldChange<Field>>) {
-    let how = if desired { "turned on in place" } else { lost };
-    let change = in_place(field, words::on_off(!desired), words::on_off(desired), how);
-    changes.push(if desired { change } else { change.needing(Consent::Protection) });
+fn diff_guard(field: Field, desired: Switch, lost: &str, changes: &mut Vec<FieldChange<Field>>) {
+    changes.push(match desired {
+        Switch::On => in_place(field, Switch::Off.word(), Switch::On.word(), "turned on in place"),
+        Switch::Off => in_place(field, Switch::On.word(), Switch::Off.word(), lost).needing(Consent::Protection),
+    });
 }
 
 /// AWS answers with the ARN of the key in use, for its managed key as for a customer's, and nothing in it tells which.

@@ -16,7 +16,7 @@ use crate::resource::call::{
     CREATE_TABLE, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation,
     TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
-use crate::resource::{Facts, Live, Tags};
+use crate::resource::{Facts, Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -272,9 +272,11 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     if busy || building {
         repair.wait();
     }
-    let recovery = managed.point_in_time_recovery.filter(|_| differs(Field::PointInTimeRecovery));
-    let protection = managed.deletion_protection.filter(|_| differs(Field::DeletionProtection));
-    repair.guards(recovery.filter(|on| *on), protection.filter(|on| *on));
+    let guards = Guards {
+        recovery: managed.point_in_time_recovery.filter(|_| differs(Field::PointInTimeRecovery)).map(Switch::from),
+        protection: managed.deletion_protection.filter(|_| differs(Field::DeletionProtection)).map(Switch::from),
+    };
+    repair.guards(&guards, Switch::On);
     repair.tags(desired, live);
     if let Some(encryption) = managed.encryption.clone().filter(|_| differs(Field::Encryption)) {
         repair.update(TableChange::Encryption { encryption });
@@ -284,11 +286,17 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     }
     let indexes = repair.indexes(managed, &live.state);
     repair.billing(managed.billing, live.state.billing, &indexes);
-    repair.guards(recovery.filter(|on| !*on), protection.filter(|on| !*on));
+    repair.guards(&guards, Switch::Off);
     if changes.iter().any(|change| change.path == Field::Ttl) {
         repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
     }
     repair.steps
+}
+
+/// What the guards against loss have to be changed to, where they differ.
+struct Guards {
+    recovery: Option<Switch>,
+    protection: Option<Switch>,
 }
 
 struct Repair<'a> {
@@ -311,11 +319,13 @@ impl Repair<'_> {
         self.wait();
     }
 
-    fn guards(&mut self, recovery: Option<bool>, protection: Option<bool>) {
-        if let Some(enabled) = protection {
+    /// Sets the guards that are to be changed this way.
+    fn guards(&mut self, guards: &Guards, to: Switch) {
+        let enabled = to == Switch::On;
+        if guards.protection == Some(to) {
             self.update(TableChange::DeletionProtection { enabled });
         }
-        if let Some(enabled) = recovery {
+        if guards.recovery == Some(to) {
             self.steps.push(TableStep::SetPointInTimeRecovery { name: self.name(), enabled });
         }
     }

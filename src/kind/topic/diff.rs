@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Field, Part, Subscription, Topic, TopicKey, filter, words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::document::{PolicyDocument, pretty};
-use crate::resource::diff_tags;
+use crate::resource::{Switch, diff_tags};
 
 const IN_PLACE: &str = "changed in place";
 
@@ -21,14 +21,15 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     if let (Some(desired), Some(before)) = (fifo, &live.fifo)
         && desired != before
     {
-        let (before, after) = (FieldValue::words(words::on_off(*before)), FieldValue::words(words::on_off(*desired)));
+        let (before, after) =
+            (FieldValue::words(Switch::from(*before).word()), FieldValue::words(Switch::from(*desired).word()));
         let how = "AWS makes a topic FIFO when it is created, and never later";
         changes.push(FieldChange::new(Field::Fifo, before, after, Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (content_based_deduplication, &live.content_based_deduplication)
         && desired != before
     {
-        let (before, after) = (words::on_off(*before), words::on_off(*desired));
+        let (before, after) = (Switch::from(*before).word(), Switch::from(*desired).word());
         changes.push(in_place(Field::ContentBasedDeduplication, before, after));
     }
     if let (Some(desired), Some(before)) = (display_name, &live.display_name)
@@ -139,7 +140,7 @@ fn diff_subscription(id: &str, live: &Subscription, desired: &Subscription, chan
     if let (Some(desired), Some(before)) = (raw, &live.raw)
         && desired != before
     {
-        changes.push(in_place(part(Part::Raw), words::on_off(*before), words::on_off(*desired)));
+        changes.push(in_place(part(Part::Raw), Switch::from(*before).word(), Switch::from(*desired).word()));
     }
     if let (Some(desired), Some(before)) = (role, &live.role)
         && desired != before

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection, misplaced, name};
-use super::rules::{FIFO, check_delivery_policy, check_display_name, check_key, check_role};
+use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, check_key, check_role};
 use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, diff, filter, words};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
@@ -51,7 +51,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Topic
             check_delivery_policy(&policy).map_err(|invalid| unmanaged(importer, "delivery_policy", &invalid));
         checked.ok().map(|()| importer.file(&format!("{key}-delivery"), "json", pretty(&policy)))
     });
-    section.subscriptions = topic.subscriptions.and_then(|all| subscriptions(importer, key, fifo, &all));
+    section.subscriptions = topic.subscriptions.and_then(|all| subscriptions(importer, key, fifo.into(), &all));
     section
 }
 
@@ -118,7 +118,7 @@ fn default_policy(arn: &str) -> Option<PolicyDocument> {
 fn subscriptions(
     importer: &mut Importer<'_>,
     topic: &str,
-    fifo: bool,
+    delivery: Delivery,
     all: &BTreeMap<String, Subscription>,
 ) -> Option<IndexMap<String, SubscriptionSection>> {
     for id in all.iter().filter(|(_, one)| one.arn.is_none()).map(|(id, _)| id) {
@@ -126,7 +126,7 @@ fn subscriptions(
     }
     let confirmed = all.iter().filter(|(_, one)| one.arn.is_some());
     let read: Result<Vec<_>, String> = confirmed
-        .map(|(id, one)| match subscription(fifo, one) {
+        .map(|(id, one)| match subscription(delivery, one) {
             Ok(section) => Ok((id, one, section)),
             Err(problem) => Err(format!("subscriptions are not managed: {id} cannot be in a manifest: {problem}")),
         })
@@ -142,7 +142,7 @@ fn subscriptions(
 }
 
 /// Returns the section of a subscription, without its filter policy.
-fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, String> {
+fn subscription(delivery: Delivery, one: &Subscription) -> Result<SubscriptionSection, String> {
     let protocol = Protocol::from_word(&one.protocol).ok_or_else(|| format!("its protocol is \"{}\"", one.protocol))?;
     protocol.check_endpoint(&one.endpoint).map_err(|invalid| invalid.problem)?;
     if one.endpoint.contains(":****@") {
@@ -164,7 +164,7 @@ fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, S
         raw: one.raw.filter(|on| *on && protocol.takes_raw()),
         role,
     };
-    match misplaced(fifo, &section) {
+    match misplaced(delivery, &section) {
         Some(invalid) => Err(invalid.problem),
         None => Ok(section),
     }

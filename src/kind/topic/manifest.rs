@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::rules::{
-    FIFO, check_delivery_policy, check_display_name, check_key as check_kms_key, check_name, check_role,
+    Delivery, FIFO, check_delivery_policy, check_display_name, check_key as check_kms_key, check_name, check_role,
 };
 use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter};
 use crate::document::write::{bare, line, quoted, tags};
@@ -336,7 +336,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
         key: kms,
         policy,
         delivery_policy,
-        subscriptions: section.subscriptions.as_ref().map(|all| subscriptions(resolver, key, fifo, all)),
+        subscriptions: section.subscriptions.as_ref().map(|all| subscriptions(resolver, key, fifo.into(), all)),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
     };
     let initial =
@@ -383,7 +383,7 @@ fn check_fifo(resolver: &mut Resolver<'_>, key: &str, name: &str, section: &Topi
 fn subscriptions(
     resolver: &mut Resolver<'_>,
     key: &str,
-    fifo: bool,
+    delivery: Delivery,
     sections: &IndexMap<String, SubscriptionSection>,
 ) -> BTreeMap<String, Subscription> {
     let mut all: BTreeMap<String, Subscription> = BTreeMap::new();
@@ -400,7 +400,7 @@ fn subscriptions(
             let read = read.and_then(|policy| filter::check(&policy, scope).map(|()| policy));
             checked(resolver, &filter_place, read)
         });
-        if let Some(invalid) = misplaced(fifo, section) {
+        if let Some(invalid) = misplaced(delivery, section) {
             resolver.fault(&place, invalid, "not for this topic");
         }
         let subscription = Subscription {
@@ -424,18 +424,18 @@ fn subscriptions(
 }
 
 /// Returns why a subscription cannot be one of its topic. Source: Amazon SNS Developer Guide, "Message delivery for FIFO topics".
-pub(super) fn misplaced(fifo: bool, section: &SubscriptionSection) -> Option<Invalid> {
-    match (fifo, section.protocol) {
-        (true, Protocol::Sqs) => None,
-        (true, protocol) => {
+pub(super) fn misplaced(delivery: Delivery, section: &SubscriptionSection) -> Option<Invalid> {
+    match (delivery, section.protocol) {
+        (Delivery::Fifo, Protocol::Sqs) => None,
+        (Delivery::Fifo, protocol) => {
             let problem = format!("a FIFO topic has no subscriptions with the protocol \"{}\"", protocol.as_str());
             Some(Invalid::new(problem, "a FIFO topic delivers to sqs queues"))
         }
-        (false, Protocol::Sqs) if section.endpoint.ends_with(FIFO) => {
+        (Delivery::Standard, Protocol::Sqs) if section.endpoint.ends_with(FIFO) => {
             let problem = format!("the FIFO queue \"{}\" cannot subscribe to a standard topic", section.endpoint);
             Some(Invalid::new(problem, "subscribe a standard queue, or add fifo = true to the topic"))
         }
-        (false, _) => None,
+        (Delivery::Standard, _) => None,
     }
 }
 

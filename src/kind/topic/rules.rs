@@ -81,6 +81,19 @@ impl Protocol {
 /// What the name of a FIFO topic ends with.
 pub(super) const FIFO: &str = ".fifo";
 
+/// In which order a topic delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Standard,
+    Fifo,
+}
+
+impl From<bool> for Delivery {
+    fn from(fifo: bool) -> Self {
+        if fifo { Self::Fifo } else { Self::Standard }
+    }
+}
+
 /// Checks a topic's name. Source: CreateTopic in the SNS API reference.
 pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';

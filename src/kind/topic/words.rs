@@ -3,14 +3,10 @@
 use std::borrow::Cow;
 
 use super::{Subscription, Topic, TopicKey};
-use crate::resource::{Fields, Live, digest, tag_words};
+use crate::resource::{Fields, Live, Switch, digest, tag_words};
 
 /// What a subscription that is not confirmed waits for.
 pub(super) const WAITS: &str = "waits for confirmation by its endpoint";
-
-pub(super) const fn on_off(flag: bool) -> &'static str {
-    if flag { "on" } else { "off" }
-}
 
 pub(super) fn text(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
@@ -35,7 +31,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
         subscriptions,
         tags,
     } = &live.state;
-    let flag = |flag: Option<bool>| flag.map(|flag| on_off(flag).to_owned());
+    let flag = |flag: Option<bool>| flag.map(|flag| Switch::from(flag).word().to_owned());
     let seen = [
         ("fifo", flag(*fifo)),
         ("content_based_deduplication", flag(*content_based_deduplication)),
@@ -67,8 +63,8 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     } = topic;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| (name.to_owned(), words)));
-    add("fifo", fifo.filter(|flag| *flag).map(|flag| on_off(flag).to_owned()));
-    add("content_based_deduplication", content_based_deduplication.map(|flag| on_off(flag).to_owned()));
+    add("fifo", fifo.filter(|flag| *flag).map(|flag| Switch::from(flag).word().to_owned()));
+    add("content_based_deduplication", content_based_deduplication.map(|flag| Switch::from(flag).word().to_owned()));
     add("display_name", display_name.clone());
     add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
     add("policy", policy.as_ref().map(super::PolicyDocument::to_json));
@@ -96,7 +92,7 @@ fn subscription(one: &Subscription, filter: Option<String>) -> String {
         arn.clone(),
         filter.map(|filter| format!("filter {filter}")),
         filter_policy_scope.map(|scope| format!("of {}", scope.as_str())),
-        raw.map(|flag| format!("raw {}", on_off(flag))),
+        raw.map(|flag| format!("raw {}", Switch::from(flag).word())),
         role.as_ref().map(|role| format!("role {}", text(role))),
     ];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
