@@ -14,6 +14,7 @@ use sentinel::reconcile::{self, Intent, Plan, Scope};
 use sentinel::report::output::{Body, Part, Shown};
 use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::RegionName;
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
 use sentinel::review::{Materials, Review};
@@ -57,8 +58,8 @@ fn load(text: &str) -> Loaded {
 fn plan(loaded: &Loaded) -> Plan {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let region = Region { name: String::from("us-east-1"), source: String::from("the benchmark") };
-        let target = Destination::new(region, loaded.policy_root.as_str());
+        let region = Region { name: RegionName::new("us-east-1"), source: String::from("the benchmark") };
+        let target = Destination::new(region, loaded.policy_root.clone());
         let reader = Reader::connect(Connection {
             destination: target.clone(),
             endpoint_url: None,

@@ -244,6 +244,7 @@ mod tests {
     use crate::reconcile::Scope;
     use crate::resource::caller::Caller;
     use crate::resource::destination::Region;
+    use crate::resource::names::{AwsProfile, PolicyRoot, RegionName, RoleArn};
 
     /// Returns a file with one target and no resources.
     fn file() -> PlanFile {
@@ -252,8 +253,8 @@ mod tests {
             arn: String::from("arn:aws:iam::111111111111:user/alice"),
             user_id: String::new(),
         };
-        let region = Region { name: String::from("us-east-1"), source: String::from("the manifest") };
-        let target = Destination { caller: Some(caller), ..Destination::new(region, "/s") };
+        let region = Region { name: RegionName::new("us-east-1"), source: String::from("the manifest") };
+        let target = Destination { caller: Some(caller), ..Destination::new(region, PolicyRoot::new("/s")) };
         let plan = Plan {
             target,
             scope: Scope::default(),
@@ -302,20 +303,24 @@ mod tests {
         assert_eq!(why(&|file| file.targets.clear()), "it has no target");
         assert!(why(&|file| file.targets[0].plan.target.caller = None).contains("whose account"));
         for root in ["", "/", "/a/b/../../c"] {
-            assert!(why(&|file| file.targets[0].plan.target.policy_root = root.to_owned()).contains("policy root"));
+            assert!(
+                why(&|file| file.targets[0].plan.target.policy_root = PolicyRoot::new(root)).contains("policy root")
+            );
         }
-        assert!(why(&|file| file.targets[0].plan.target.region.name = String::from("x\n")).contains("region"));
+        assert!(why(&|file| file.targets[0].plan.target.region.name = RegionName::new("x\n")).contains("region"));
         assert!(why(&|file| file.targets[0].plan.target.name = Some(String::from("../x"))).contains("target"));
         let account = |file: &mut PlanFile, account: &str| {
             file.targets[0].plan.target.caller.as_mut().unwrap().account = account.to_owned();
         };
         assert!(why(&|file| account(file, "1")).contains("account"));
         assert!(why(&|file| account(file, "222222222222")).contains("222222222222"));
-        let role = |file: &mut PlanFile, role: &str| file.targets[0].connection.route.role_arn = Some(role.to_owned());
+        let role =
+            |file: &mut PlanFile, role: &str| file.targets[0].connection.route.role_arn = Some(RoleArn::new(role));
         assert!(why(&|file| role(file, "admin")).contains("role"));
         assert!(why(&|file| role(file, "arn:aws:iam::222222222222:role/admin")).contains("222222222222"));
         assert!(
-            why(&|file| file.targets[0].connection.route.aws_profile = Some(String::new())).contains("AWS profile")
+            why(&|file| file.targets[0].connection.route.aws_profile = Some(AwsProfile::new("")))
+                .contains("AWS profile")
         );
         assert!(why(&|file| file.targets[0].connection.local = Some(PathBuf::from("x"))).contains("embedded AWS"));
         assert!(why(&|file| file.targets[0].plan.target.local = Some(PathBuf::from("x"))).contains("embedded AWS"));

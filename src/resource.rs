@@ -5,6 +5,7 @@ pub mod caller;
 pub mod destination;
 mod fields;
 pub mod interrupt;
+pub mod names;
 pub mod pacer;
 pub mod pages;
 pub mod record;

@@ -31,13 +31,14 @@ use crate::document::closest;
 use crate::error::Error;
 use crate::files;
 use crate::kind::table;
-use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
+use crate::manifest::{self, Builtin, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
+use crate::resource::names::{PolicyRoot, RegionName};
 
 pub(super) use held::internal;
 
@@ -88,8 +89,8 @@ impl Site {
         let found = find_manifest()?;
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
-        let root = context.global.policy_root.as_ref().or(manifest.policy_root.as_ref());
-        let aws = manifest.aws.destination(root.map_or(DEFAULT_ROOT, String::as_str));
+        let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
+        let aws = manifest.aws.destination(&root.unwrap_or_default());
         let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(Need::Anything)) };
         let users = match found.as_deref().filter(|_| destination.local.is_some()) {
             Some(file) => Users::of_file(context, file)?,
@@ -104,7 +105,7 @@ impl Site {
         Ok(Self { destination, manifest, profile_from_manifest, gateway })
     }
 
-    fn region(&self) -> &str {
+    fn region(&self) -> &RegionName {
         &self.destination.region.name
     }
 
@@ -202,7 +203,7 @@ impl Site {
     fn on_record(&self, context: &Context, record: &OnRecord<'_>, table: &Table) -> String {
         let mut words = ["sentinel", record.command, record.id].map(str::to_owned).to_vec();
         words.extend(table.flag());
-        let region = Some(self.region().to_owned());
+        let region = Some(self.region().clone());
         command_line(
             context,
             words,
@@ -212,7 +213,7 @@ impl Site {
 
     /// Returns a command for somebody else: without the AWS profile that asks here.
     fn command_of_another(&self, context: &Context, words: Vec<String>) -> String {
-        let region = Some(self.region().to_owned());
+        let region = Some(self.region().clone());
         command_line(context, words, &Carry { region, policy_root: None, aws_profile: false, local: true })
     }
 
@@ -226,8 +227,8 @@ impl Site {
     }
 
     /// Returns a command with the flags that make it work where this one does.
-    fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<String>) -> String {
-        let region = Some(self.region().to_owned());
+    fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<PolicyRoot>) -> String {
+        let region = Some(self.region().clone());
         command_line(context, words, &Carry { region, policy_root, aws_profile: true, local: true })
     }
 }

@@ -17,15 +17,16 @@ use crate::provider::known_region;
 use crate::report::{LiveProgress, Terminal};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
 
 /// The options that say where a command works, as they were given. Those that the command does not take are empty.
 #[derive(Debug)]
 pub(super) struct Global {
-    pub(super) region: Option<String>,
-    pub(super) aws_profile: Option<String>,
-    pub(super) policy_root: Option<String>,
+    pub(super) region: Option<RegionName>,
+    pub(super) aws_profile: Option<AwsProfile>,
+    pub(super) policy_root: Option<PolicyRoot>,
     pub(super) local: Option<OsString>,
     pub(super) endpoint_url: Option<String>,
     pub(super) verbose: u8,
@@ -96,9 +97,9 @@ impl Project {
 impl Context {
     pub(super) fn new(options: Options, terminal: Terminal) -> Self {
         let global = Global {
-            region: options.place.region,
-            aws_profile: options.place.aws_profile,
-            policy_root: options.root.policy_root,
+            region: options.place.region.map(RegionName::new),
+            aws_profile: options.place.aws_profile.map(AwsProfile::new),
+            policy_root: options.root.policy_root.map(PolicyRoot::new),
             local: options.local.local,
             endpoint_url: options.service.endpoint_url,
             verbose: options.common.verbose,
@@ -196,14 +197,15 @@ impl Context {
     }
 
     /// Returns the region and where it was named, if any names one.
-    pub(super) async fn region(&self, chosen: &Destination<Option<String>>) -> Option<Region> {
+    pub(super) async fn region(&self, chosen: &Destination<Option<RegionName>>) -> Option<Region> {
         if let Some(name) = &self.global.region {
             return Some(Region { name: name.clone(), source: String::from("--region") });
         }
         if let Some(name) = &chosen.region {
             return Some(Region { name: name.clone(), source: String::from("the manifest") });
         }
-        known_region(self.global.aws_profile.as_ref().or(chosen.route.aws_profile.as_ref()).map(String::as_str)).await
+        known_region(self.global.aws_profile.as_ref().or(chosen.route.aws_profile.as_ref()).map(AwsProfile::as_str))
+            .await
     }
 
     /// Returns the folder of the embedded AWS, if that is what the command works on.

@@ -10,6 +10,7 @@ use crate::iam::{self, Beyond, Document, Place, Use};
 use crate::kind::DesiredResource;
 use crate::report::json;
 use crate::resource::destination::Destination;
+use crate::resource::names::RegionName;
 use crate::resource::record_key::Role;
 
 /// The policies for one use, under the role's name where there are several roles.
@@ -100,7 +101,7 @@ fn listed(parts: &[Part]) -> Value {
 }
 
 /// Returns where a target is, as far as that is known without asking AWS.
-async fn place(context: &Context, target: &Destination<Option<String>>) -> Place {
+async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> Place {
     Place { region: context.region(target).await.map(|region| region.name), account: target.route.account_id.clone() }
 }
 

@@ -11,13 +11,14 @@ use crate::error::{Error, Exit};
 use crate::files::{self, Root};
 use crate::kind::KindId;
 use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
-use crate::manifest::{AwsSection, DEFAULT_ROOT, Manifest};
+use crate::manifest::{AwsSection, Manifest};
 use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;
+use crate::resource::names::AccountId;
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -27,8 +28,8 @@ pub(super) struct Import {
 }
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
-    let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let Some(destination) = context.located(Destination::new(None, &root), Path::new("")).await else {
+    let root = context.global.policy_root.clone().unwrap_or_default();
+    let Some(destination) = context.located(Destination::new(None, root.clone()), Path::new("")).await else {
         return Err(no_region(Need::Anything));
     };
     let reader = context.connect(&destination, &Users::default()).await?;
@@ -51,8 +52,8 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
     // The embedded AWS is nobody's account.
-    manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
-    manifest.policy_root = Some(root.clone()).filter(|root| root != DEFAULT_ROOT);
+    manifest.aws.account_id = destination.local.is_none().then(|| AccountId::new(&*caller.account));
+    manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
     let project = context.project(&args.out.join("sentinel.toml"))?;
     let scope = Scope::of(Intent::Converge);
@@ -60,7 +61,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let plan = context.reading(work).await?.plan;
     let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
     let imported = Imported {
-        region: destination.region.name.clone(),
+        region: destination.region.name.to_string(),
         account: caller.account,
         differs: differs.map(|resource| resource.address.to_string()).collect(),
         next: next(context, &destination, &args.out),

@@ -13,10 +13,11 @@ use crate::cli::{BootstrapArgs, FilterArgs, InitArgs, OutputArgs, TableArgs};
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::iam;
-use crate::manifest::{Builtin, DEFAULT_ROOT, Manifest, ProfileSection, TableSection};
+use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
 use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::json;
+use crate::resource::names::PolicyRoot;
 
 /// One `init` command, reduced to what differs between them.
 struct Request<'a> {
@@ -83,8 +84,8 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     }
     let project = context.project_in_memory(&manifest)?;
     if request.generate_iam {
-        let region = context.region(&manifest.aws.destination(DEFAULT_ROOT)).await.map(|region| region.name);
-        let document = iam::document(region.as_deref(), &project.loaded.policy_root, &project.loaded.desired);
+        let region = context.region(&manifest.aws.destination(&PolicyRoot::default())).await.map(|region| region.name);
+        let document = iam::document(region, &project.loaded.policy_root, &project.loaded.desired);
         let document = json::value(&document)?;
         if !request.tables.is_empty() {
             terminal.note(

@@ -16,6 +16,7 @@ use crate::provider::{Connection, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
+use crate::resource::names::RegionName;
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
@@ -81,7 +82,7 @@ impl Context {
         &self,
         project: &Project,
         picked: &[String],
-    ) -> Result<Vec<Destination<Option<String>>>, Error> {
+    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
         let manifest = &project.loaded.manifest;
         let targets = &manifest.targets;
         if let Some(unknown) = picked.iter().find(|name| !targets.contains_key(*name)) {
@@ -125,7 +126,7 @@ impl Context {
 
     /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
     /// region. The store of an embedded AWS is in a folder beside the manifest.
-    pub(super) async fn located(&self, chosen: Destination<Option<String>>, beside: &Path) -> Option<Destination> {
+    pub(super) async fn located(&self, chosen: Destination<Option<RegionName>>, beside: &Path) -> Option<Destination> {
         let region = self.region(&chosen).await?;
         let mut destination = chosen.with_region(region);
         destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
@@ -307,7 +308,7 @@ fn region_meant(name: &str) -> Option<&'static str> {
 
 /// Refuses a target that is the same account and region as another: two passes would work against each other.
 fn refuse_twins(attempts: &mut [Attempt]) {
-    let mut seen: Vec<(String, String, String)> = Vec::new();
+    let mut seen: Vec<(String, String, RegionName)> = Vec::new();
     for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
         let Ok(planned) = attempt else { continue };
         let target = &planned.pass.plan.target;

@@ -116,7 +116,7 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
         let Some(expected) = chosen.iter().find(|one| one.name == target.name) else {
             return Err(refused(String::from("the manifest has no such target")));
         };
-        let words = |value: Option<&String>, none: &str| value.cloned().unwrap_or_else(|| none.to_owned());
+        let words = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();
         if target.policy_root != project.loaded.policy_root {
             let root = &project.loaded.policy_root;
             return Err(refused(format!("its policy root is {}, the manifest's is {root}", target.policy_root)));
@@ -133,25 +133,25 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
             None => return Err(refused(format!("its region is {}, which nothing here names", target.region.name))),
         }
         if connection.route.role_arn != expected.route.role_arn {
-            let said = words(expected.route.role_arn.as_ref(), "none");
-            let role = words(connection.route.role_arn.as_ref(), "none");
+            let said = words(expected.route.role_arn.as_deref(), "none");
+            let role = words(connection.route.role_arn.as_deref(), "none");
             return Err(refused(format!("the role it assumes is {role}, the manifest's is {said}")));
         }
         // A flag is used in its place.
         if context.global.aws_profile.is_none() && connection.route.aws_profile != expected.route.aws_profile {
-            let said = words(expected.route.aws_profile.as_ref(), "none");
-            let profile = words(connection.route.aws_profile.as_ref(), "none");
+            let said = words(expected.route.aws_profile.as_deref(), "none");
+            let profile = words(connection.route.aws_profile.as_deref(), "none");
             return Err(refused(format!("the AWS profile it uses is {profile}, the manifest's is {said}")));
         }
-        let account = target.caller.as_ref().map(|caller| &caller.account);
+        let account = target.account();
         let meant = expected.route.account_id.as_ref().filter(|_| connection.local.is_none());
-        if let Some(meant) = meant.filter(|meant| Some(*meant) != account) {
+        if let Some(meant) = meant.filter(|meant| Some(meant.as_str()) != account) {
             return Err(refused(format!("its account is {}, the manifest's is {meant}", words(account, "none"))));
         }
         let ownership = manifest.aws.ownership_key();
         if plan.scope.ownership != ownership {
-            let said = words(ownership.as_ref(), "none");
-            let key = words(plan.scope.ownership.as_ref(), "none");
+            let said = words(ownership.as_deref(), "none");
+            let key = words(plan.scope.ownership.as_deref(), "none");
             return Err(refused(format!("its ownership tag is {key}, the manifest's is {said}")));
         }
         let named = |one: &&DesiredResource| project.loaded.desired.iter().any(|other| other.name() == one.name());

@@ -26,6 +26,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, Identity};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::Interrupt;
+use crate::resource::names::RegionName;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::traffic::Traffic;
 
@@ -37,7 +38,7 @@ use crate::resource::traffic::Traffic;
 pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         if let Some(name) = std::env::var(variable).ok().filter(|name| !name.is_empty()) {
-            return Some(Region { name, source: variable.to_owned() });
+            return Some(Region { name: RegionName::new(name), source: variable.to_owned() });
         }
     }
     let mut builder = ProfileFileRegionProvider::builder();
@@ -47,7 +48,7 @@ pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     let region = builder.build().region().await?;
     let environment = std::env::var("AWS_PROFILE").ok();
     let profile = aws_profile.or(environment.as_deref()).unwrap_or("default");
-    Some(Region { name: region.to_string(), source: format!("AWS profile {profile}") })
+    Some(Region { name: RegionName::new(region.as_ref()), source: format!("AWS profile {profile}") })
 }
 
 /// How to reach a destination: what the SDK's clients are made of.
@@ -71,7 +72,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         .operation_timeout(Duration::from_secs(25))
         .build();
     let Destination { region, route, .. } = connection.destination;
-    let region = aws_config::Region::new(region.name);
+    let region = aws_config::Region::new(String::from(region.name));
     // On the embedded AWS no role is assumed.
     let role_arn = route.role_arn.filter(|_| connection.embedded.is_none());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -91,7 +92,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
             // one account would go to another.
             let settings = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
             let credentials =
-                ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
+                ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile.as_str()).build();
             loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         if let Some(endpoint) = connection.endpoint_url {

@@ -158,6 +158,7 @@ mod tests {
     use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
     use crate::reconcile::{Intent, Plan, Scope, diff};
     use crate::resource::destination::{Destination, Region};
+    use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Observed, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
@@ -193,7 +194,10 @@ mod tests {
             let pair = Pair { desired: &desired, observed: Observed::Absent };
             diff::resource(&ObservedResource::Table(Box::new(pair)), Intent::Converge)
         };
-        let target = Destination::new(Region { name: String::from("us-east-1"), source: String::from("a test") }, "/p");
+        let target = Destination::new(
+            Region { name: RegionName::new("us-east-1"), source: String::from("a test") },
+            PolicyRoot::new("/p"),
+        );
         let resources = (0..policies).map(policy).chain((0..tables).map(table)).collect();
         Plan { target, scope: Scope::default(), resources, unmanaged: Vec::new(), unlisted: Vec::new() }
     }

@@ -204,6 +204,7 @@ mod tests {
     use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
     use crate::resource::destination::{Destination, Region};
+    use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -226,7 +227,10 @@ mod tests {
                 arn: String::from("arn:x"),
                 user_id: String::new(),
             }),
-            ..Destination::new(Region { name: String::from("us-east-1"), source: String::from("a test") }, "/s")
+            ..Destination::new(
+                Region { name: RegionName::new("us-east-1"), source: String::from("a test") },
+                PolicyRoot::new("/s"),
+            )
         };
         let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();
         let resources = pairs.into_iter().map(|(desired, observed)| {

@@ -12,6 +12,7 @@ use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Searc
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
 use crate::resource::destination::{Destination, Region};
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
 /// An AWS in memory, that notes what is done to it.
@@ -156,7 +157,10 @@ fn table(name: &str) -> DesiredResource {
 }
 
 fn target() -> Destination {
-    Destination::new(Region { name: String::from("us-east-1"), source: String::from("the test") }, "/s")
+    Destination::new(
+        Region { name: RegionName::new("us-east-1"), source: String::from("the test") },
+        PolicyRoot::new("/s"),
+    )
 }
 
 async fn pass(fake: &Fake, desired: &[DesiredResource], intent: Intent) -> (Plan, ApplyReport) {

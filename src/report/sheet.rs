@@ -169,8 +169,8 @@ impl Entry<'_> {
 
 fn heading(kind: KindId, plan: &Plan) -> String {
     let site = match kind.about().site {
-        Site::PolicyRoot => &plan.target.policy_root,
-        Site::Region => &plan.target.region.name,
+        Site::PolicyRoot => plan.target.policy_root.as_str(),
+        Site::Region => plan.target.region.name.as_str(),
     };
     format!("{} ({site})", kind.about().heading)
 }

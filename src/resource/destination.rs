@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::resource::caller::Caller;
+use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
 
 /// A region and where it was named.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Region {
     #[serde(rename = "region")]
-    pub name: String,
+    pub name: RegionName,
     /// Such as `--region` or `AWS_REGION`.
     #[serde(rename = "region_source")]
     pub source: String,
@@ -21,18 +22,18 @@ pub struct Region {
 pub struct Route {
     /// The AWS credentials profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws_profile: Option<String>,
+    pub aws_profile: Option<AwsProfile>,
     /// A role that is assumed with those credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role_arn: Option<String>,
+    pub role_arn: Option<RoleArn>,
     /// The account that the manifest names. A saved plan is for the account of its caller.
     #[serde(skip)]
-    pub account_id: Option<String>,
+    pub account_id: Option<AccountId>,
 }
 
 /// An account and region, and how it is reached.
 ///
-/// `R` is what is known of the region: `Option<String>` while only the manifest has been read, and [`Region`] once the options, the
+/// `R` is what is known of the region: `Option<RegionName>` while only the manifest has been read, and [`Region`] once the options, the
 /// environment and the AWS profile have been consulted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Destination<R = Region> {
@@ -41,7 +42,7 @@ pub struct Destination<R = Region> {
     pub name: Option<String>,
     #[serde(flatten)]
     pub region: R,
-    pub policy_root: String,
+    pub policy_root: PolicyRoot,
     /// The account and identity, once AWS has told.
     pub caller: Option<Caller>,
     /// The folder of the embedded AWS, where the command works on that.
@@ -54,8 +55,8 @@ pub struct Destination<R = Region> {
 
 impl<R> Destination<R> {
     /// Returns a destination of which no more is known than its region and policy root.
-    pub fn new(region: R, policy_root: impl Into<String>) -> Self {
-        let (policy_root, route) = (policy_root.into(), Route::default());
+    pub fn new(region: R, policy_root: PolicyRoot) -> Self {
+        let route = Route::default();
         Self { name: None, region, policy_root, caller: None, local: None, route }
     }
 

@@ -23,6 +23,7 @@ use sentinel::reconcile::{
 };
 use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::{PolicyRoot, RegionName};
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
 use tokio::time::Instant;
@@ -43,12 +44,12 @@ impl Progress for Silent {
 }
 
 fn region() -> Region {
-    Region { name: String::from("us-east-1"), source: String::from("the test") }
+    Region { name: RegionName::new("us-east-1"), source: String::from("the test") }
 }
 
 pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     Reader::connect(Connection {
-        destination: Destination::new(region(), manifest::DEFAULT_ROOT),
+        destination: Destination::new(region(), PolicyRoot::default()),
         endpoint_url: None,
         embedded: Some(client),
         pace: Pace::Aws,
@@ -59,7 +60,7 @@ pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
 }
 
 pub fn target(loaded: &Loaded) -> Destination {
-    Destination::new(region(), loaded.policy_root.as_str())
+    Destination::new(region(), loaded.policy_root.clone())
 }
 
 /// Plans.

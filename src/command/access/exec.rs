@@ -153,7 +153,7 @@ impl Asked {
     /// Returns the region for the command: the AWS profile's own, or else where the policy is.
     pub(super) async fn child_region(&self, origin: &Origin) -> Result<String, Error> {
         let region = self.site.gateway.region(origin).await.map_err(without)?;
-        Ok(region.unwrap_or_else(|| self.site.region().to_owned()))
+        Ok(region.unwrap_or_else(|| self.site.region().to_string()))
     }
 
     /// Tells whose credentials the profile's are, and says so where it is not plain.

@@ -78,8 +78,8 @@ async fn ask(context: &Context) -> Result<Known, Error> {
     let site = Site::new(context).await?;
     let found = site.gateway.discover(&site.destination.policy_root).await.map_err(|error| site.failed(error))?;
     Ok(Known {
-        region: site.region().to_owned(),
-        root: site.destination.policy_root.clone(),
+        region: site.region().to_string(),
+        root: site.destination.policy_root.to_string(),
         profiles: found.iter().map(|found| profile_of(&found.name, &site.destination.policy_root).to_owned()).collect(),
     })
 }
@@ -91,7 +91,7 @@ fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
     if let Some(name) = &global.aws_profile {
         words.push(format!("--aws-profile={name}"));
         // The AWS profile that reads the policies is not to lend its credentials to another profile.
-        if name != profile && global.local.is_none() {
+        if name.as_str() != profile && global.local.is_none() {
             words.push(format!("--credentials-profile={profile}"));
         }
     }
