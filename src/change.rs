@@ -100,6 +100,25 @@ impl fmt::Display for Consent {
     }
 }
 
+/// What a step does to the protection of its resource. The same step adds protection to one resource and takes it from
+/// another, so that it is decided where the plan is made, which sees what is live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    #[default]
+    Unchanged,
+    Added,
+    GivenUp,
+}
+
+impl Protection {
+    /// Returns whether it stays as it is.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    pub const fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Unchanged)
+    }
+}
+
 /// One difference: its path, both sides, what it would take.
 ///
 /// A kind compares and repairs by a type of its fields, so that both name a field alike. A plan has the text of that.

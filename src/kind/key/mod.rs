@@ -25,7 +25,7 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::FieldChange;
+use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
@@ -91,6 +91,16 @@ impl Rotation {
             Self::Off => String::from("off"),
             Self::On => String::from("on"),
             Self::Days(days) => format!("every {days} days"),
+        }
+    }
+
+    /// Returns what another rotation in the place of this one does to the protection of a key.
+    fn protection_of(self, after: Self) -> Protection {
+        match (self, after) {
+            (_, Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::On | Self::Days(_)) => Protection::Added,
+            (Self::Days(before), Self::Days(after)) if after < before => Protection::Added,
+            (Self::On | Self::Days(_), Self::On | Self::Days(_)) => Protection::Unchanged,
         }
     }
 

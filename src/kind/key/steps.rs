@@ -9,7 +9,7 @@ use super::{
     GET_KEY_ROTATION_STATUS, Key, LIST_ALIASES, LIST_KEYS, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE,
     UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
 };
-use crate::change::{Consent, FieldChange};
+use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::Operation;
@@ -33,6 +33,8 @@ pub enum KeyStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
         rotation: Rotation,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
     },
     /// Sets these tags and leaves all others.
     TagKey { name: String, key: String, tags: Tags },
@@ -61,7 +63,8 @@ impl KindStep for KeyStep {
 
     fn needs(&self) -> Option<Consent> {
         match self {
-            Self::SetKeyRotation { rotation: Rotation::Off, .. } => Some(Consent::Protection),
+            Self::SetKeyRotation { rotation: Rotation::Off, .. }
+            | Self::SetKeyRotation { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::CreateKey { .. }
             | Self::SetKeyDescription { .. }
             | Self::PutKeyPolicy { .. }
@@ -94,7 +97,7 @@ impl KindStep for KeyStep {
     }
 
     fn protects(&self) -> bool {
-        matches!(self, Self::SetKeyRotation { rotation, .. } if *rotation != Rotation::Off)
+        matches!(self, Self::SetKeyRotation { protection: Protection::Added, .. })
     }
 
     fn follows_creation(&self) -> bool {
@@ -118,7 +121,7 @@ pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
     let key = Box::new(Key { rotation: None, ..desired.initial.clone() });
     let mut steps = vec![KeyStep::CreateKey { name: name(), key }];
     if let Some(rotation) = desired.initial.rotation.filter(|rotation| *rotation != Rotation::Off) {
-        steps.push(KeyStep::SetKeyRotation { name: name(), key: None, rotation });
+        steps.push(KeyStep::SetKeyRotation { name: name(), key: None, rotation, protection: Protection::Added });
     }
     steps
 }
@@ -131,7 +134,12 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let Key { description, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut steps = Vec::new();
-    let rotate = |rotation: Rotation| KeyStep::SetKeyRotation { name: name(), key: Some(key()), rotation };
+    let rotate = |rotation: Rotation| KeyStep::SetKeyRotation {
+        name: name(),
+        key: Some(key()),
+        rotation,
+        protection: live.state.rotation.map(|before| before.protection_of(rotation)).unwrap_or_default(),
+    };
     let rotation = rotation.filter(|_| differs(Field::Rotation));
     steps.extend(rotation.filter(|rotation| *rotation != Rotation::Off).map(rotate));
     let mut set = desired.owner_tags(&live.facts);
@@ -250,6 +258,23 @@ mod tests {
         let last = steps.last().unwrap();
         assert_eq!((last.describe().as_str(), last.needs()), ("disabling rotation", Some(Consent::Protection)));
         assert!(steps[..steps.len() - 1].iter().all(|step| step.needs().is_none()));
+    }
+
+    #[test]
+    fn rotation_protects_where_it_is_turned_on_or_comes_more_often() {
+        let change = |before: Rotation, after: Rotation| {
+            let mut wanted = desired();
+            wanted.managed = Key { rotation: Some(after), ..Key::default() };
+            let state = Key { rotation: Some(before), ..Key::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let steps = repair(&wanted, &live, &changes(&wanted, &live));
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        assert_eq!(change(Rotation::Off, Rotation::On), (true, false));
+        assert_eq!(change(Rotation::Off, Rotation::Days(2560)), (true, false));
+        assert_eq!(change(Rotation::Days(365), Rotation::Days(90)), (true, false));
+        assert_eq!(change(Rotation::Days(90), Rotation::Days(2560)), (false, false));
+        assert_eq!(change(Rotation::Days(90), Rotation::Off), (false, true));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Billing, Encryption, Field, Index, Key, Table, Ttl, words};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, Switch, diff_tags};
 
@@ -82,8 +82,8 @@ pub(super) fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
     let how = "table stays available; AWS allows 4 such changes a day";
     let change = in_place(Field::Encryption, words::encryption(live), words::encryption(desired), how);
-    // A key of one's own can be revoked and its use is logged; the one AWS owns has neither.
-    changes.push(if *desired == Encryption::AwsOwned { change.needing(Consent::Protection) } else { change });
+    let gives_up = live.protection_of(desired) == Protection::GivenUp;
+    changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
 }
 
 const NEW_TABLE: &str = "it would take a new table and a copy of the items";

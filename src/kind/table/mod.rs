@@ -27,7 +27,7 @@ use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::{FieldChange, FieldValue, Takes};
+use crate::change::{FieldChange, FieldValue, Protection, Takes};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
@@ -226,6 +226,23 @@ pub enum Encryption {
     /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
     /// wanted leads to the key it has.
     Alias(String),
+}
+
+impl Encryption {
+    /// Returns what another encryption in the place of this one does to the protection of a table. A key of one's own can be
+    /// revoked and its use is logged; the one that AWS owns has neither.
+    fn protection_of(&self, after: &Self) -> Protection {
+        let rank = |encryption: &Self| match encryption {
+            Self::AwsOwned => 0,
+            Self::AwsManaged => 1,
+            Self::Kms(_) | Self::Alias(_) => 2,
+        };
+        match (rank(self), rank(after)) {
+            (before, after) if after < before => Protection::GivenUp,
+            (before, 2) if before < 2 => Protection::Added,
+            _ => Protection::Unchanged,
+        }
+    }
 }
 
 /// Returns the ARN of a table.

@@ -192,7 +192,7 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
             }
             request
         }
-        TableChange::Encryption { encryption } => request.sse_specification(sse(encryption)),
+        TableChange::Encryption { encryption, .. } => request.sse_specification(sse(encryption)),
         TableChange::DeletionProtection { enabled } => request.deletion_protection_enabled(*enabled),
         TableChange::Class { class } => request.table_class(table_class(*class)),
     })

@@ -9,7 +9,7 @@ use super::{
     Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, TableStatus,
     Ttl,
 };
-use crate::change::{Consent, FieldChange, Takes};
+use crate::change::{Consent, FieldChange, Protection, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{
@@ -74,6 +74,8 @@ pub enum TableChange {
     },
     Encryption {
         encryption: Encryption,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
     },
     DeletionProtection {
         enabled: bool,
@@ -98,7 +100,7 @@ impl KindStep for TableStep {
                 }
             }
             Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
-            Self::UpdateTable { change: TableChange::Encryption { encryption: Encryption::Alias(_) }, .. } => {
+            Self::UpdateTable { change: TableChange::Encryption { encryption: Encryption::Alias(_), .. }, .. } => {
                 &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
             }
             Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
@@ -188,8 +190,8 @@ impl KindStep for TableStep {
         match self {
             Self::SetPointInTimeRecovery { enabled, .. }
             | Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
-            Self::UpdateTable { change: TableChange::Encryption { encryption }, .. } => {
-                matches!(encryption, Encryption::Kms(_) | Encryption::Alias(_))
+            Self::UpdateTable { change: TableChange::Encryption { protection, .. }, .. } => {
+                *protection == Protection::Added
             }
             _ => false,
         }
@@ -204,9 +206,9 @@ impl TableChange {
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::DeleteIndex { .. } => Some(Consent::Index),
-            Self::Encryption { encryption: Encryption::AwsOwned } | Self::DeletionProtection { enabled: false } => {
-                Some(Consent::Protection)
-            }
+            Self::Encryption { encryption: Encryption::AwsOwned, .. }
+            | Self::Encryption { protection: Protection::GivenUp, .. }
+            | Self::DeletionProtection { enabled: false } => Some(Consent::Protection),
             Self::CreateIndex { .. }
             | Self::Billing { .. }
             | Self::Encryption { .. }
@@ -278,8 +280,11 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     };
     repair.guards(&guards, Switch::On);
     repair.tags(desired, live);
-    if let Some(encryption) = managed.encryption.clone().filter(|_| differs(Field::Encryption)) {
-        repair.update(TableChange::Encryption { encryption });
+    if let (Some(encryption), Some(before)) = (&managed.encryption, &live.state.encryption)
+        && differs(Field::Encryption)
+    {
+        let protection = before.protection_of(encryption);
+        repair.update(TableChange::Encryption { encryption: encryption.clone(), protection });
     }
     if let Some(class) = managed.class.filter(|_| differs(Field::TableClass)) {
         repair.update(TableChange::Class { class });
@@ -685,7 +690,7 @@ mod tests {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let recovery = |enabled| TableStep::SetPointInTimeRecovery { name: String::from("t"), enabled };
         let protection = |enabled| update(TableChange::DeletionProtection { enabled });
-        let encryption = |encryption| update(TableChange::Encryption { encryption });
+        let encryption = |encryption| update(TableChange::Encryption { encryption, protection: Protection::Unchanged });
         let deletion =
             TableChange::DeleteIndex { index_name: String::from("i"), expects: index("a", AttributeType::N) };
         assert_eq!(update(deletion).needs(), Some(Consent::Index));
@@ -694,6 +699,28 @@ mod tests {
         assert_eq!(encryption(Encryption::AwsOwned).needs(), Some(Consent::Protection));
         assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
         assert_eq!(update(TableChange::Class { class: Class::Standard }).needs(), None);
+    }
+
+    #[test]
+    fn another_encryption_protects_or_gives_up_by_what_was_there_before() {
+        let change = |before: &Encryption, after: &Encryption| {
+            let managed = Table { encryption: Some(after.clone()), ..Table::default() };
+            let wanted = Desired { managed, ..wanted() };
+            let state = Table { encryption: Some(before.clone()), ..Table::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let changes = changes(&wanted, &live);
+            let steps = repair(&wanted, &live, &changes);
+            assert_eq!(changes[0].needs, steps[0].needs());
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        let (own, other) = (Encryption::Kms(String::from("arn:k")), Encryption::Alias(String::from("alias/a")));
+        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        assert_eq!(change(&Encryption::AwsOwned, &own), protects);
+        assert_eq!(change(&Encryption::AwsManaged, &other), protects);
+        assert_eq!(change(&Encryption::AwsOwned, &Encryption::AwsManaged), neither);
+        assert_eq!(change(&own, &other), neither);
+        assert_eq!(change(&own, &Encryption::AwsOwned), gives_up);
+        assert_eq!(change(&Encryption::AwsManaged, &Encryption::AwsOwned), gives_up);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) async fn execute(
 /// Describes a table, with its key as the change names it.
 async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
     let (mut found, facts) = describe(api, name).await?;
-    if let TableChange::Encryption { encryption } = change {
+    if let TableChange::Encryption { encryption, .. } = change {
         name_key(api, &mut found, Some(encryption)).await?;
     }
     Ok((found, facts))
@@ -119,7 +119,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                 (Billing::Provisioned(_), _) => false,
             }
         }
-        TableChange::Encryption { encryption } => {
+        TableChange::Encryption { encryption, .. } => {
             found.encryption.as_ref().is_some_and(|live| same_encryption(live, encryption))
         }
         TableChange::DeletionProtection { enabled } => found.deletion_protection == Some(*enabled),

@@ -15,7 +15,7 @@ use crate::resource::{OWNER, StepOutcome, Tags};
 pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutcome, CallError> {
     match step {
         TopicStep::CreateTopic { name, topic } => create(api, name, topic).await,
-        TopicStep::SetTopicAttribute { name, attribute } => set_attribute(api, name, attribute).await,
+        TopicStep::SetTopicAttribute { name, attribute, .. } => set_attribute(api, name, attribute).await,
         TopicStep::TagTopic { name, tags } => {
             let (arn, list) = (api.arn(name).await?, sdk_tags(TAG_TOPIC, tags)?);
             let call = || api.client.tag_resource().resource_arn(&arn).set_tags(Some(list.clone())).send();

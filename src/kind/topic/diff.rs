@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{Field, Part, Subscription, Topic, TopicKey, filter, words};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::resource::{Switch, diff_tags};
 
@@ -42,7 +42,8 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     {
         let change = in_place(Field::Key, words::key(before), words::key(desired));
         // What is published from then on is not encrypted by a key of one's own.
-        changes.push(if *desired == TopicKey::Off { change.needing(Consent::Protection) } else { change });
+        let gives_up = before.protection_of(desired) == Protection::GivenUp;
+        changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before

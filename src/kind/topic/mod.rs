@@ -31,7 +31,7 @@ use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
-use crate::change::FieldChange;
+use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
@@ -73,6 +73,29 @@ pub enum TopicKey {
     Off,
     /// A key's alias, ID or ARN. SNS answers with what it was given.
     Kms(String),
+}
+
+impl TopicKey {
+    /// Returns whether it is a key of the account's own: one that can be revoked, and whose policy others can be let in by.
+    fn is_own(&self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Kms(name) => !diff::short_key(name).starts_with("alias/aws/"),
+        }
+    }
+
+    /// Returns what another key in the place of this one does to the protection of a topic.
+    fn protection_of(&self, after: &Self) -> Protection {
+        match (self, after) {
+            (_, Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::Kms(_)) => Protection::Added,
+            (before, after) => match (before.is_own(), after.is_own()) {
+                (true, false) => Protection::GivenUp,
+                (false, true) => Protection::Added,
+                (true, true) | (false, false) => Protection::Unchanged,
+            },
+        }
+    }
 }
 
 /// A subscription. Its protocol and endpoint say which it is: with another of either it is another subscription.

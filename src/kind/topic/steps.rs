@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey};
-use crate::change::{Consent, FieldChange};
+use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{Operation, operation};
@@ -34,7 +34,12 @@ pub enum TopicStep {
     /// Creates the topic with its settings and tags; expects that there is none of its name that differs in them.
     CreateTopic { name: String, topic: Box<Topic> },
     /// Sets one attribute, which is all that one call takes.
-    SetTopicAttribute { name: String, attribute: TopicAttribute },
+    SetTopicAttribute {
+        name: String,
+        attribute: TopicAttribute,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
+    },
     /// Sets these tags and leaves all others.
     TagTopic { name: String, tags: Tags },
     /// Removes the tags of these keys.
@@ -104,7 +109,8 @@ impl KindStep for TopicStep {
 
     fn needs(&self) -> Option<Consent> {
         match self {
-            Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. } => Some(Consent::Protection),
+            Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. }
+            | Self::SetTopicAttribute { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Unsubscribe { .. } => Some(Consent::Subscription),
             Self::DeleteTopic { .. } => Some(Consent::Prune),
             Self::CreateTopic { .. }
@@ -118,7 +124,7 @@ impl KindStep for TopicStep {
     }
 
     fn protects(&self) -> bool {
-        matches!(self, Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Kms(_)), .. })
+        matches!(self, Self::SetTopicAttribute { protection: Protection::Added, .. })
     }
 
     fn describe(&self) -> String {
@@ -211,10 +217,20 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let name = || desired.name.clone();
-    let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute };
-    let key = managed.key.clone().filter(|_| differs(Field::Key));
-    let mut steps: Vec<TopicStep> = Vec::new();
-    steps.extend(key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key).map(set));
+    let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute, protection: Protection::Unchanged };
+    let (gives_up, encrypts): (Vec<_>, Vec<_>) = managed
+        .key
+        .iter()
+        .zip(&live.state.key)
+        .filter(|_| differs(Field::Key))
+        .map(|(key, before)| (key, before.protection_of(key)))
+        .partition(|(_, protection)| *protection == Protection::GivenUp);
+    let set_key = |(key, protection): (&TopicKey, Protection)| TopicStep::SetTopicAttribute {
+        name: name(),
+        attribute: TopicAttribute::Key(key.clone()),
+        protection,
+    };
+    let mut steps: Vec<TopicStep> = encrypts.into_iter().map(set_key).collect();
     let settings = [
         managed.policy.clone().filter(|_| differs(Field::Policy)).map(TopicAttribute::Policy),
         managed.delivery_policy.clone().filter(|_| differs(Field::DeliveryPolicy)).map(TopicAttribute::DeliveryPolicy),
@@ -228,7 +244,7 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     steps.extend(tags(desired, live));
     let (subscriptions, pending) = subscriptions(desired, live, &differs);
     steps.extend(subscriptions);
-    steps.extend(key.filter(|key| *key == TopicKey::Off).map(TopicAttribute::Key).map(set));
+    steps.extend(gives_up.into_iter().map(set_key));
     if !steps.is_empty() {
         steps.extend(await_confirmation(&desired.name, pending));
     }
@@ -467,6 +483,33 @@ mod tests {
         let steps = repair(&off, &live, &Topic::changes(&off, &live));
         assert_eq!(needs(&steps), [Consent::Subscription, Consent::Protection]);
         assert_eq!(steps.last().unwrap().describe(), "disabling encryption");
+    }
+
+    #[test]
+    fn a_change_of_key_protects_or_gives_up_by_what_was_there_before() {
+        let change = |before: TopicKey, after: TopicKey| {
+            let mut wanted = desired();
+            wanted.managed = Topic { key: Some(after), ..Topic::default() };
+            let state = Topic { key: Some(before), ..Topic::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let changes = Topic::changes(&wanted, &live);
+            let steps = repair(&wanted, &live, &changes);
+            assert_eq!(changes[0].needs, steps[0].needs());
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        let own = || TopicKey::Kms(String::from("alias/records"));
+        let other = || TopicKey::Kms(String::from("alias/other"));
+        let aws = || TopicKey::Kms(String::from("alias/aws/sns"));
+        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        assert_eq!(change(TopicKey::Off, own()), protects);
+        assert_eq!(change(TopicKey::Off, aws()), protects);
+        assert_eq!(change(aws(), own()), protects);
+        assert_eq!(change(own(), aws()), gives_up);
+        assert_eq!(change(own(), TopicKey::Off), gives_up);
+        assert_eq!(change(aws(), TopicKey::Off), gives_up);
+        assert_eq!(change(own(), other()), neither);
+        let by_arn = TopicKey::Kms(String::from("arn:aws:kms:us-east-1:123456789012:alias/aws/sns"));
+        assert_eq!(change(own(), by_arn), gives_up);
     }
 
     #[test]

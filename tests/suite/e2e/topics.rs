@@ -221,6 +221,20 @@ fn encryption_is_given_up_with_consent_alone() {
 }
 
 #[test]
+fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
+    let world = applied(MANIFEST);
+    let other = MANIFEST.replace("alias/records", "alias/aws/sns");
+    // A subscription too many is refused too; the steps that add protection go ahead, and this one is none.
+    world.write("sentinel.toml", other.split("[topics.alerts.subscriptions.function]").next().unwrap());
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("protection"), "{}", run.stdout);
+    world.run(&["apply", "--yes", "--allow-destructive", "subscription"]).expect(4);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["apply", "--yes", "--allow-destructive", "subscription,protection"]).expect(0);
+    assert_eq!(world.writes(), ["Unsubscribe", "SetTopicAttributes"]);
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
