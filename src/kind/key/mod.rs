@@ -7,6 +7,7 @@ mod diff;
 mod field;
 mod live;
 mod manifest;
+mod name;
 mod schema;
 mod state;
 mod steps;
@@ -35,6 +36,7 @@ use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags,
 pub use api::{KeyApi, resolve_alias};
 pub use field::Field;
 pub use manifest::KeySection;
+pub use name::{is_of_aws, same_key};
 pub use steps::KeyStep;
 
 // The paces are those of "Request quotas" in the AWS Key Management Service Developer Guide; where it allows hundreds of calls

@@ -10,7 +10,7 @@ use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
 use super::status::TableStatus;
-use super::{Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
+use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Search, Unlisted, Waiting};
 use crate::resource::call::{
@@ -82,14 +82,18 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     Observed::Present(Live { state, facts, gaps })
 }
 
-/// Names the key of a table by the alias that is wanted, where that alias leads to it: whether it does cannot be told
-/// without a call later.
+/// Names the key of a table as it is wanted, by an alias or as AWS's own, where that leads to it. DynamoDB answers with the
+/// ARN of the key in use, whatever it was given.
 pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&Encryption>) -> Result<(), CallError> {
-    if let (Some(Encryption::Alias(alias)), Some(Encryption::Kms(arn))) = (wanted, &found.encryption)
-        // An emulator may answer with the alias that it was given.
-        && (arn == alias || resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn))
-    {
-        found.encryption = Some(Encryption::Alias(alias.clone()));
+    let (Some(wanted), Some(Encryption::Kms(arn))) = (wanted, &found.encryption) else { return Ok(()) };
+    let alias = match wanted {
+        Encryption::Alias(alias) => alias.as_str(),
+        Encryption::AwsManaged => AWS_MANAGED,
+        Encryption::AwsOwned | Encryption::Kms(_) => return Ok(()),
+    };
+    // An emulator may answer with the alias that it was given.
+    if arn == alias || resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn) {
+        found.encryption = Some(wanted.clone());
     }
     Ok(())
 }

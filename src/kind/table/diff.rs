@@ -34,7 +34,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_capacities(*before, *desired, live.indexes.as_ref(), &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
-        && !same_encryption(before, desired)
+        && before != desired
     {
         diff_encryption(before, desired, &mut changes);
     }
@@ -71,12 +71,6 @@ fn diff_guard(field: Field, desired: Switch, lost: &str, changes: &mut Vec<Field
         Switch::On => in_place(field, Switch::Off.word(), Switch::On.word(), "turned on in place"),
         Switch::Off => in_place(field, Switch::On.word(), Switch::Off.word(), lost).needing(Consent::Protection),
     });
-}
-
-/// AWS answers with the ARN of the key in use, for its managed key as for a customer's, and nothing in it tells which.
-/// So where the managed key is wanted, any key counts as it: the other reading would be a drift that never ends.
-pub(super) fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
-    live == desired || matches!((live, desired), (Encryption::Kms(_), Encryption::AwsManaged))
 }
 
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {

@@ -3,6 +3,7 @@
 mod api;
 mod builtin;
 mod diff;
+mod encryption;
 mod field;
 mod live;
 mod manifest;
@@ -21,13 +22,13 @@ use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
-use super::key::{check_alias, on_alias};
+use super::key::on_alias;
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::{FieldChange, FieldValue, Protection, Takes};
+use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
@@ -38,6 +39,8 @@ pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
+pub use encryption::Encryption;
+use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
 use status::TableStatus;
@@ -214,37 +217,6 @@ impl Class {
     }
 }
 
-/// Whose key encrypts a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encryption {
-    AwsOwned,
-    /// The account's `alias/aws/dynamodb`. Only ever wanted: AWS answers with the ARN of the key in use.
-    AwsManaged,
-    /// A key by its ARN.
-    Kms(String),
-    /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
-    /// wanted leads to the key it has.
-    Alias(String),
-}
-
-impl Encryption {
-    /// Returns what another encryption in the place of this one does to the protection of a table. A key of one's own can be
-    /// revoked and its use is logged; the one that AWS owns has neither.
-    fn protection_of(&self, after: &Self) -> Protection {
-        let rank = |encryption: &Self| match encryption {
-            Self::AwsOwned => 0,
-            Self::AwsManaged => 1,
-            Self::Kms(_) | Self::Alias(_) => 2,
-        };
-        match (rank(self), rank(after)) {
-            (before, after) if after < before => Protection::GivenUp,
-            (before, 2) if before < 2 => Protection::Added,
-            _ => Protection::Unchanged,
-        }
-    }
-}
-
 /// Returns the ARN of a table.
 pub fn arn(place: &Place, name: &str) -> String {
     place.arn("dynamodb", &format!("table/{name}"))
@@ -319,6 +291,8 @@ impl Kind for Table {
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match (operation.service, &desired.managed.encryption) {
             ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
+            // Whether a condition on the alias holds for a key of AWS before it is first used, AWS does not say.
+            ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ => On::Resources(vec![arn(place, &desired.name)]),
         }
@@ -448,13 +422,16 @@ impl Kind for Table {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        // The key that AWS manages is looked up once for all tables.
+        let managed = |layout: &&Self| matches!(layout.encryption, Some(Encryption::AwsManaged));
+        let managed = layouts.iter().flatten().any(managed);
         let of_table = |layout: Option<&Self>| {
             let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
             1 + usize::from(ttl) + usize::from(recovery) + usize::from(alias)
         };
-        layouts.iter().copied().map(of_table).sum()
+        layouts.iter().copied().map(of_table).sum::<usize>() + usize::from(managed)
     }
 
     #[cfg(test)]
@@ -491,30 +468,6 @@ pub fn check_attribute(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// What is written for the alias of a key, in place of its ARN.
-const ALIAS: &str = "alias/";
-
-/// Checks an encryption key: its alias or its ARN.
-pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
-    if arn == "alias/aws/dynamodb" {
-        let help = "write \"aws-managed\" for AWS's own key of this account";
-        return Err(Invalid::new(format!("`encryption` cannot be \"{arn}\""), help));
-    }
-    if arn.starts_with(ALIAS) {
-        return check_alias(arn);
-    }
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_key = matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/"));
-    if is_key {
-        return Ok(());
-    }
-    Err(Invalid::new(
-        format!("`encryption` cannot be \"{arn}\""),
-        "write { key = \"NAME\" } for [keys.NAME], \"aws-owned\", \"aws-managed\", a key's alias (alias/NAME), or its ARN \
-         (arn:aws:kms:REGION:ACCOUNT:key/ID)",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -532,28 +485,6 @@ mod tests {
         }
         for bad in ["", &"x".repeat(256)] {
             assert!(check_attribute(bad).is_err(), "{bad} passed");
-        }
-    }
-
-    #[test]
-    fn an_encryption_key_is_named_by_its_alias_or_its_arn() {
-        for good in [
-            "arn:aws:kms:eu-west-1:111111111111:key/1",
-            "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1",
-            "alias/app",
-        ] {
-            assert!(check_kms_key(good).is_ok(), "{good} refused");
-        }
-        for bad in [
-            "",
-            "key/1",
-            "alias/",
-            "alias/aws/dynamodb",
-            "alias/aws/s3",
-            "arn:aws:kms:eu-west-1:111111111111:alias/app",
-            "arn:aws:s3:::key/1",
-        ] {
-            assert!(check_kms_key(bad).unwrap_err().problem.contains(bad), "{bad} passed");
         }
     }
 }

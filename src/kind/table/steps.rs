@@ -91,7 +91,7 @@ impl KindStep for TableStep {
             // Tags given with a creation take the permission of their own.
             Self::CreateTable { table, .. } => {
                 let tags = table.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-                let alias = matches!(table.encryption, Some(Encryption::Alias(_)));
+                let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
                 match (tags, alias) {
                     (true, true) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE, DESCRIBE_KEY],
                     (true, false) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
@@ -100,7 +100,9 @@ impl KindStep for TableStep {
                 }
             }
             Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
-            Self::UpdateTable { change: TableChange::Encryption { encryption: Encryption::Alias(_), .. }, .. } => {
+            Self::UpdateTable { change: TableChange::Encryption { encryption, .. }, .. }
+                if encryption.is_looked_up() =>
+            {
                 &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
             }
             Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
@@ -232,7 +234,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         tags,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
-    operations.extend(matches!(encryption, Some(Encryption::Alias(_))).then_some(DESCRIBE_KEY));
+    operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
     operations.extend((tags.is_some() || desired.adopt).then_some(LIST_TABLE_TAGS));

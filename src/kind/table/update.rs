@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::{TableApi, describe, failed, name_key, wait};
-use super::diff::same_encryption;
 use super::status::TableStatus;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
 use crate::kind::Waiting;
@@ -119,9 +118,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                 (Billing::Provisioned(_), _) => false,
             }
         }
-        TableChange::Encryption { encryption, .. } => {
-            found.encryption.as_ref().is_some_and(|live| same_encryption(live, encryption))
-        }
+        TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
         TableChange::DeletionProtection { enabled } => found.deletion_protection == Some(*enabled),
         TableChange::Class { class } => found.class == Some(*class),
     }

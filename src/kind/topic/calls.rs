@@ -2,7 +2,7 @@
 
 use aws_sdk_sns::types::Tag;
 
-use super::api::{Attributes, TopicApi, from_attributes, list_subscriptions, read_attributes, read_tags};
+use super::api::{Attributes, TopicApi, from_attributes, list_subscriptions, name_key, read_attributes, read_tags};
 use super::steps::{
     CREATE_TOPIC, DELETE_TOPIC, SET_SUBSCRIPTION_ATTRIBUTES, SET_TOPIC_ATTRIBUTES, SUBSCRIBE, TAG_TOPIC, UNSUBSCRIBE,
     UNTAG_TOPIC,
@@ -116,6 +116,10 @@ async fn create(api: &TopicApi, name: &str, topic: &Topic) -> Result<StepOutcome
         Some(_) => Topic { tags: Some(read_tags(api, &arn).await?), ..found },
         None => found,
     };
+    let mut found = found;
+    if name_key(api, &mut found, topic.key.as_ref()).await.is_err() {
+        return Err(error);
+    }
     if diff::diff(topic, &found).is_empty() {
         return Ok(StepOutcome::Done);
     }

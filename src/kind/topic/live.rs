@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection, misplaced, name};
 use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, check_key, check_role};
-use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, diff, filter, words};
+use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, words};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
+use crate::kind::permission::Place;
 use crate::resource::Invalid;
 
 /// The longest filter policy, in bytes, that is written into the manifest rather than into a file.
@@ -59,16 +60,11 @@ fn unmanaged(importer: &mut Importer<'_>, setting: &str, invalid: &Invalid) {
     importer.warn(format!("{setting} is not managed: {}", invalid.problem));
 }
 
-/// Returns the key that encrypts a topic. A reference names a key by its alias, and an alias and an ID are different keys for
-/// SNS: where it was given an ID, a reference would change the topic.
+/// Returns the key that encrypts a topic: a key that is imported too becomes a reference.
 fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option<KeySetting> {
     let TopicKey::Kms(id) = key else { return None };
-    if let Some(address) = importer.address("keys", id).cloned() {
-        if diff::short_key(id).starts_with("alias/") {
-            return Some(KeySetting::Reference(address));
-        }
-        importer
-            .warn(format!("key names {address} by its ID; with a reference in its place, a plan gives it the alias"));
+    if let Some(address) = importer.address("keys", id) {
+        return Some(KeySetting::Reference(address.clone()));
     }
     // A key that is named by its ID alone is one of the topic's own account and region.
     let whole = match id.starts_with("arn:") || id.starts_with("alias/") {
@@ -80,6 +76,16 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
         importer.warn(format!("key is not managed: a manifest cannot name {id}"));
     }
     whole.map(KeySetting::Id)
+}
+
+/// Returns the ARN of all keys of the account and region in which a topic's key is: those of the topic, unless the manifest
+/// names one of elsewhere.
+pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
+    let head = match key {
+        Some(TopicKey::Kms(name)) if name.starts_with("arn:") => name.rsplit_once(':').map(|(head, _)| head),
+        _ => None,
+    };
+    head.map_or_else(|| place.arn("kms", "key/*"), |head| format!("{head}:key/*"))
 }
 
 fn arn_of_key(topic: &str, id: &str) -> Option<String> {
@@ -304,20 +310,19 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_whose_key_is_imported_too_refers_to_it_by_its_alias() {
+    fn a_topic_whose_key_is_imported_too_refers_to_it_whatever_its_name() {
         let key = |name: &str| {
             let imported = one(Topic { key: Some(TopicKey::Kms(name.to_owned())), ..Topic::default() });
             (imported.sections.topics["alerts"].key.clone(), imported.warnings.len())
         };
         let arn = "arn:aws:kms:us-east-1:123456789012";
-        for alias in ["alias/records", &format!("{arn}:alias/records")] {
-            let (Some(KeySetting::Reference(to)), 0) = key(alias) else { panic!("{alias}") };
+        let (by_alias, by_id) = (format!("{arn}:alias/records"), format!("{arn}:key/1234"));
+        for name in ["alias/records", &by_alias, "1234", &by_id] {
+            let (Some(KeySetting::Reference(to)), 0) = key(name) else { panic!("{name}") };
             assert_eq!(to.to_string(), "keys.records");
         }
-        // SNS takes the ID for another key than the alias.
-        let whole = || Some(KeySetting::Id(format!("{arn}:key/1234")));
-        assert_eq!(key("1234"), (whole(), 1));
-        assert_eq!(key(&format!("{arn}:key/1234")), (whole(), 1));
+        let foreign = "arn:aws:kms:us-east-1:999999999999:alias/records";
+        assert_eq!(key(foreign), (Some(KeySetting::Id(foreign.to_owned())), 0));
         assert_eq!(key("alias/aws/sns"), (Some(KeySetting::Id(String::from("alias/aws/sns"))), 0));
         assert_eq!(key("a b"), (None, 1));
     }

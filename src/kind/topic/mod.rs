@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use super::document::PolicyDocument;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
+use super::key::{DESCRIBE_KEY, is_of_aws};
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::Reference;
 use super::schema::Schema;
@@ -80,7 +81,7 @@ impl TopicKey {
     fn is_own(&self) -> bool {
         match self {
             Self::Off => false,
-            Self::Kms(name) => !diff::short_key(name).starts_with("alias/aws/"),
+            Self::Kms(name) => !is_of_aws(name),
         }
     }
 
@@ -233,6 +234,8 @@ impl Kind for Topic {
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
             LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
+            // Which key the topic has is only known once it is read, and its alias may be any.
+            DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), place)]),
             _ => On::Resources(vec![place.arn("sns", &desired.name)]),
         }
     }
@@ -317,6 +320,7 @@ impl Kind for Topic {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        // A key is described only where the topic has another name of it than the manifest, which is rare.
         let of_topic = |layout: Option<&Self>| {
             let subscriptions = layout.and_then(|layout| layout.subscriptions.as_ref());
             let attributes = subscriptions.into_iter().flatten().filter(|(_, one)| steps::has_attributes(one)).count();

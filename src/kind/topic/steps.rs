@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey};
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
+use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{Operation, operation};
 use crate::resource::{Facts, Live, Tags};
@@ -92,10 +93,15 @@ impl KindStep for TopicStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
             // Tags given with a creation take the permission of their own. What is there already is looked at.
-            Self::CreateTopic { topic, .. } => match topic.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-                true => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS],
-                false => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES],
-            },
+            Self::CreateTopic { topic, .. } => {
+                let tags = topic.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+                match (tags, matches!(topic.key, Some(TopicKey::Kms(_)))) {
+                    (true, true) => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS, DESCRIBE_KEY],
+                    (true, false) => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS],
+                    (false, true) => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES, DESCRIBE_KEY],
+                    (false, false) => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES],
+                }
+            }
             Self::SetTopicAttribute { .. } => &[SET_TOPIC_ATTRIBUTES],
             Self::TagTopic { .. } => &[TAG_TOPIC],
             Self::UntagTopic { .. } => &[UNTAG_TOPIC],
@@ -170,13 +176,14 @@ pub(super) fn reads(desired: &Desired<Topic>) -> Vec<Operation> {
         fifo: _,
         content_based_deduplication: _,
         display_name: _,
-        key: _,
+        key,
         policy: _,
         delivery_policy: _,
         subscriptions,
         tags,
     } = &desired.managed;
     let mut operations = vec![GET_TOPIC_ATTRIBUTES];
+    operations.extend(matches!(key, Some(TopicKey::Kms(_))).then_some(DESCRIBE_KEY));
     operations.extend(subscriptions.as_ref().map(|_| LIST_SUBSCRIPTIONS));
     let attributes = subscriptions.iter().flatten().any(|(_, one)| has_attributes(one));
     operations.extend(attributes.then_some(GET_SUBSCRIPTION_ATTRIBUTES));
@@ -464,8 +471,13 @@ mod tests {
     #[test]
     fn what_is_read_is_what_is_managed() {
         let names = |desired: &Desired<Topic>| reads(desired).iter().map(|one| one.name).collect::<Vec<_>>();
-        let all =
-            ["GetTopicAttributes", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "ListTagsForResource"];
+        let all = [
+            "GetTopicAttributes",
+            "DescribeKey",
+            "ListSubscriptionsByTopic",
+            "GetSubscriptionAttributes",
+            "ListTagsForResource",
+        ];
         assert_eq!(names(&desired()), all);
         let bare = Desired { managed: Topic::default(), ..desired() };
         assert_eq!(names(&bare), ["GetTopicAttributes"]);

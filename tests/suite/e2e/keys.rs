@@ -161,6 +161,32 @@ fn a_policy_in_another_spelling_is_no_difference() {
 }
 
 #[test]
+fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
+    let world = created(MANIFEST);
+    world.write("sentinel.toml", &MANIFEST.replace("{ key = \"records\" }", "\"aws-managed\""));
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("refused without --allow-destructive protection"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["apply", "--yes", "--allow-destructive", "protection"]).expect(0);
+    assert_eq!(world.table_key(), world.key("alias/aws/dynamodb")["Arn"]);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // Many tables take one look at the key.
+    let table = |number: usize| {
+        format!("[tables.t{number}]\nname = \"t-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n")
+            + "encryption = \"aws-managed\"\n"
+    };
+    world.write("sentinel.toml", &(1..=5).map(table).collect::<String>());
+    world.run(&["apply", "--yes"]).expect(0);
+    world.calls();
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert_eq!(world.calls().iter().filter(|call| call.operation == "DescribeKey").count(), 1);
+    world.fail("DescribeKey", "AccessDeniedException", "");
+    let plan = world.run(&["plan", "--json"]).json();
+    assert_eq!(plan["resources"][0]["unknown"][0]["action"], "kms:DescribeKey");
+    assert_eq!(plan["resources"][0]["unknown"][0]["path"], "encryption");
+}
+
+#[test]
 fn turning_rotation_off_needs_consent() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("rotation_days = 365", "rotation = false"));

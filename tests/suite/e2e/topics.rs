@@ -235,6 +235,38 @@ fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
 }
 
 #[test]
+fn a_key_is_compared_by_what_kms_says_its_name_leads_to() {
+    let world = applied(&format!("{MANIFEST}[keys.records]\n"));
+    let id = world.aws("TrentService.DescribeKey", &json!({ "KeyId": "alias/records" }))["KeyMetadata"]["KeyId"].take();
+    let id = id.as_str().unwrap();
+    let set = |key: &str| {
+        world.sns(
+            "SetTopicAttributes",
+            &[("TopicArn", TOPIC), ("AttributeName", "KmsMasterKeyId"), ("AttributeValue", key)],
+        );
+    };
+    for same in [id, &format!("arn:aws:kms:us-east-1:123456789012:key/{id}"), "alias/records"] {
+        set(same);
+        world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    }
+    set("arn:aws:kms:us-east-1:123456789012:alias/records");
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    for other in
+        ["arn:aws:kms:us-east-1:999999999999:alias/records", "arn:aws:kms:eu-west-1:123456789012:alias/records"]
+    {
+        set(other);
+        let plan = world.run(&["plan", "--json"]).json();
+        assert_eq!(plan["resources"][1]["changes"][0]["path"], "key", "{plan:#}");
+    }
+    set(id);
+    world.fail("DescribeKey", "AccessDeniedException", "");
+    let plan = world.run(&["plan", "--json", "--only", "topics.*"]).json();
+    let unknown = &plan["resources"][0]["unknown"][0];
+    assert_eq!((&unknown["path"], &unknown["action"]), (&json!("key"), &json!("kms:DescribeKey")));
+    assert_eq!(plan["resources"][0]["changes"], json!([]));
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
