@@ -149,11 +149,12 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
         set.extend(differing.map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    if !set.is_empty() {
-        steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
-    }
+    // A key has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
     if !gone.is_empty() {
         steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
+    }
+    if !set.is_empty() {
+        steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
     }
     if let Some(description) = description.clone().filter(|_| differs(Field::Description)) {
         steps.push(KeyStep::SetKeyDescription { name: name(), key: key(), description });
@@ -239,13 +240,13 @@ mod tests {
         let steps = repair(&wanted, &live, &changes(&wanted, &live));
         let expected = [
             "enabling rotation: EnableKeyRotation DescribeKey",
-            "tagging: TagResource DescribeKey",
             "removing tags: UntagResource DescribeKey",
+            "tagging: TagResource DescribeKey",
             "changing the description: UpdateKeyDescription DescribeKey",
             "replacing the key policy: PutKeyPolicy DescribeKey",
         ];
         assert_eq!(told(&steps), expected);
-        let KeyStep::TagKey { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        let KeyStep::TagKey { tags, .. } = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
     }
 

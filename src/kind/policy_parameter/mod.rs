@@ -469,11 +469,12 @@ fn repair(
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    if !set.is_empty() {
-        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
-    }
+    // A parameter has 50 tags at most: those that go make room for those that come.
     if !gone.is_empty() {
         steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
+    }
+    if !set.is_empty() {
+        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
     }
     steps
 }
@@ -586,7 +587,7 @@ mod tests {
         assert_eq!(paths, ["tags.stray", "tags.team"]);
         let steps = repair(&wanted, &found, &changes);
         assert!(
-            matches!(&steps[..], [PolicyStep::TagParameter { .. }, PolicyStep::UntagParameter { keys, .. }] if keys == &["stray"])
+            matches!(&steps[..], [PolicyStep::UntagParameter { keys, .. }, PolicyStep::TagParameter { .. }] if keys == &["stray"])
         );
     }
 
@@ -639,7 +640,7 @@ mod tests {
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
         let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
-        assert_eq!(said, ["writing a new version", "tagging", "removing tags"]);
+        assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
         let PolicyStep::TagParameter { tags, .. } = &steps[1] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
         // One that is not managed differs in nothing but whose it is.

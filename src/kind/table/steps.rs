@@ -348,11 +348,12 @@ impl Repair<'_> {
             }
             gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
         }
-        if !set.is_empty() {
-            self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
-        }
+        // A table has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
         if !gone.is_empty() {
             self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: gone });
+        }
+        if !set.is_empty() {
+            self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
         }
     }
 
@@ -539,8 +540,8 @@ mod tests {
         });
         let expected = [
             "enabling point-in-time recovery",
-            "tagging",
             "removing tags",
+            "tagging",
             "changing encryption",
             "building index a-index",
             "disabling deletion protection",

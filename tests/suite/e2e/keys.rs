@@ -187,6 +187,22 @@ fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
 }
 
 #[test]
+fn all_tags_of_a_resource_that_has_as_many_as_aws_allows_are_renamed() {
+    let tags = |letter: char| {
+        let all: Vec<String> = (0..45).map(|number| format!("{letter}{number} = \"x\"")).collect();
+        format!("tags = {{ {} }}", all.join(", "))
+    };
+    let manifest = |letter| {
+        let manifest = MANIFEST.replace("tags = { team = \"security\" }", &tags(letter));
+        manifest.replace("name = \"acme-audit\"", &format!("name = \"acme-audit\"\n{}", tags(letter)))
+    };
+    let world = created(&manifest('a'));
+    world.write("sentinel.toml", &manifest('b'));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
 fn turning_rotation_off_needs_consent() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("rotation_days = 365", "rotation = false"));
