@@ -36,7 +36,7 @@ pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
-use references::Reference;
+use references::{Named, Reference};
 use schema::Schema;
 use section::{Resolver, SectionReader};
 
@@ -65,6 +65,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns what a section refers to.
     fn references(_: &Self::Section) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// Returns the names in AWS by which a section uses what may be a resource of the manifest.
+    fn uses(_: &Self::Section) -> Vec<Named> {
         Vec::new()
     }
 

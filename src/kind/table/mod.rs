@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::on_alias;
 use super::permission::{On, Permission, Place, Purpose};
-use super::references::Reference;
+use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
@@ -262,6 +262,10 @@ impl Kind for Table {
 
     fn references(section: &TableSection) -> Vec<Reference> {
         manifest::references(section)
+    }
+
+    fn uses(section: &TableSection) -> Vec<Named> {
+        manifest::uses(section)
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {

@@ -12,7 +12,7 @@ use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter};
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Node, Reader, Value as Written};
 use crate::kind::document::{PolicyDocument, parse_json};
-use crate::kind::references::{self, Reference};
+use crate::kind::references::{self, Named, Reference};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::{Invalid, Tags};
@@ -111,14 +111,7 @@ fn read_key(reader: &mut Reader<'_>, node: &Node) -> Option<KeySetting> {
     match &node.value {
         Written::Bool(false) => Some(KeySetting::Off),
         Written::String(_) => reader.checked(node, "key", check_kms_key).map(KeySetting::Id),
-        _ if references::is_one(node) => {
-            // Found by its section, so that this kind can be built without that one.
-            let Some(kind) = KindId::ALL.iter().copied().find(|kind| kind.section() == "keys") else {
-                reader.wrong_type(node, "key", "an alias or an ARN");
-                return None;
-            };
-            references::read(reader, node, "key", "key", kind).map(KeySetting::Reference)
-        }
+        _ if references::is_one(node) => references::read(reader, node, "key", KindId::Key).map(KeySetting::Reference),
         _ => {
             reader.wrong_type(node, "key", "{ key = \"NAME\" }, an alias, an ARN, or false for no encryption");
             None
@@ -174,14 +167,14 @@ fn read_subscription(section: &mut SectionReader<'_, '_>, topic: &str, entry: &E
     Some(read)
 }
 
-type Named<'n> = BTreeMap<&'static str, &'n Entry>;
+type Settings<'n> = BTreeMap<&'static str, &'n Entry>;
 
-fn fields_named<'n>(fields: &[(&'static str, Option<&'n Entry>)]) -> Named<'n> {
+fn fields_named<'n>(fields: &[(&'static str, Option<&'n Entry>)]) -> Settings<'n> {
     fields.iter().filter_map(|(name, entry)| Some((*name, (*entry)?))).collect()
 }
 
 /// Checks what a protocol has to do with other settings.
-fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Named<'_>, read: &SubscriptionSection) {
+fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Settings<'_>, read: &SubscriptionSection) {
     let protocol = read.protocol.as_str();
     if let (Some(true), Some(field)) = (read.raw, fields.get("raw"))
         && !read.protocol.takes_raw()
@@ -299,6 +292,16 @@ pub(super) fn references(section: &TopicSection) -> Vec<Reference> {
     match &section.key {
         Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
         Some(KeySetting::Off | KeySetting::Id(_)) | None => Vec::new(),
+    }
+}
+
+/// Returns the names in AWS of what a section uses.
+pub(super) fn uses(section: &TopicSection) -> Vec<Named> {
+    match &section.key {
+        Some(KeySetting::Id(name)) => {
+            vec![Named { setting: vec![String::from("key")], kind: KindId::Key, name: name.clone() }]
+        }
+        Some(KeySetting::Off | KeySetting::Reference(_)) | None => Vec::new(),
     }
 }
 

@@ -28,7 +28,7 @@ use super::document::PolicyDocument;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
 use super::key::{DESCRIBE_KEY, is_of_aws};
 use super::permission::{On, Permission, Place, Purpose};
-use super::references::Reference;
+use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
@@ -194,6 +194,10 @@ impl Kind for Topic {
 
     fn references(section: &TopicSection) -> Vec<Reference> {
         manifest::references(section)
+    }
+
+    fn uses(section: &TopicSection) -> Vec<Named> {
+        manifest::uses(section)
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) -> Option<Desired<Self>> {

@@ -267,6 +267,41 @@ fn a_key_is_compared_by_what_kms_says_its_name_leads_to() {
 }
 
 #[test]
+fn an_alias_that_is_written_out_is_a_reference_to_the_key_that_has_it() {
+    let world = world();
+    let manifest = "[keys.records]\n[topics.alerts]\nkey = \"alias/records\"\n\
+                    [tables.t]\nname = \"ttt\"\npartition_key = { name = \"id\", type = \"S\" }\nencryption = \"alias/records\"\n";
+    world.write("sentinel.toml", manifest);
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let depends = |address: &str| {
+        let all = plan["resources"].as_array().unwrap();
+        all.iter().find(|one| one["address"] == address).unwrap()["depends_on"].clone()
+    };
+    assert_eq!((depends("topics.alerts"), depends("tables.t")), (json!(["keys.records"]), json!(["keys.records"])));
+    let graph = world.run(&["graph"]).expect(0).stdout;
+    assert!(graph.contains("-->|\"key\"|") && graph.contains("-->|\"encryption\"|"), "{graph}");
+    // A key that cannot be created leaves out both.
+    world.fail("CreateKey", "AccessDeniedException", "");
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert_eq!(run.stdout.matches("it depends on keys.records, which was not applied").count(), 2, "{}", run.stdout);
+}
+
+#[test]
+fn a_reference_by_an_odd_name_says_what_to_write() {
+    let world = world();
+    let fault = |name: &str| {
+        world.write("sentinel.toml", &format!("[topics.alerts]\nkey = {{ key = \"{name}\" }}\n"));
+        let run = world.run(&["validate", "--json"]).expect(1);
+        run.json()["error"]["faults"][0].clone()
+    };
+    assert_eq!(fault("alias/records")["help"], "write key = \"alias/records\"");
+    assert_eq!(fault("a b")["help"], "add a section [keys.\"a b\"]");
+    let empty = fault("");
+    assert_eq!(empty["message"], "`topics.alerts` refers to one of `keys` by an empty name");
+    assert_eq!(empty["help"], "write the NAME of a section [keys.NAME]");
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
