@@ -192,6 +192,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         Settled::Compared { changes, repair }
     }
 
+    /// Returns why nothing can use it as it is, so that what refers to it has to wait: `its status is Disabled`.
+    fn unusable(_: &Live<Self>) -> Option<String> {
+        None
+    }
+
     /// Returns what was seen of it, for a saved plan to hold on to.
     fn seen(live: &Live<Self>) -> Seen;
 

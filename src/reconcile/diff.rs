@@ -34,7 +34,10 @@ impl Visitor for Planner {
             }
             (Observed::Absent, Presence::Present) => creation(desired, any(K::create(desired))),
             (Observed::Unknown(gap), Presence::Present) => unknown(desired, gap, any(K::create(desired))),
-            (Observed::Present(live), Presence::Present) => existing(desired, live, self.intent).seeing(K::seen(live)),
+            (Observed::Present(live), Presence::Present) => {
+                let plan = existing(desired, live, self.intent).seeing(K::seen(live));
+                ResourcePlan { unusable: K::unusable(live), ..plan }
+            }
         };
         let layout = K::ABOUT.shows_layout.then(|| Box::new(Layout::from(desired.initial.clone())));
         ResourcePlan { layout, ..plan }
@@ -86,6 +89,7 @@ fn plan<T>(desired: &Desired<T>, action: Action, facts: Facts) -> ResourcePlan {
         layout: None,
         needs: BTreeSet::new(),
         depends_on: desired.depends_on.clone(),
+        unusable: None,
         steps: Vec::new(),
         withheld: Vec::new(),
         seen: Seen::Absent,

@@ -108,6 +108,8 @@ pub(super) enum Kindled {
     /// Something is lost when it is applied.
     Destructive,
     Unknown,
+    /// It depends on something that it cannot count on.
+    Dependency,
     /// A case of a policy does not come out as it expects.
     CaseFails,
     /// So much changes that it is more likely a mistake than a wish.
@@ -121,6 +123,7 @@ impl Kindled {
             Self::Refused => "refused",
             Self::Destructive => "destructive",
             Self::Unknown => "unknown",
+            Self::Dependency => "dependency",
             Self::CaseFails => "case fails",
             Self::Unusual => "unusual",
         }
@@ -281,6 +284,9 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
             push(Kindled::Refused, why_refused(resource));
         } else if !lost.is_empty() {
             push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
+        }
+        for words in plan.doubts(resource) {
+            push(Kindled::Dependency, words);
         }
         for gap in &entry.gaps {
             push(Kindled::Unknown, format!("{gap} ({})", resource.name));

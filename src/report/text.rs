@@ -152,7 +152,7 @@ impl Page {
         for one in attention.iter().take(SHOWN) {
             let style = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
-                Kindled::Unknown | Kindled::Unusual => YELLOW,
+                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => YELLOW,
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));

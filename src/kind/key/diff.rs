@@ -108,6 +108,17 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
     Settled::Compared { changes: all, repair: Vec::new() }
 }
 
+/// Returns why a key encrypts nothing: it is in another state than that in which it does, or of another type.
+pub(super) fn unusable(live: &Live<Key>) -> Option<String> {
+    if let Some(what) = &live.state.unlike {
+        return Some(format!("it is {what}"));
+    }
+    match KeyState::of(&live.facts) {
+        KeyState::Enabled | KeyState::Updating => None,
+        state => Some(format!("its status is {state}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -193,6 +204,17 @@ mod tests {
         let step = KeyStep::UntagKey { name: String::new(), key: String::new(), keys: Vec::new() };
         let Settled::Compared { repair, .. } = settle(&live, Vec::new(), vec![step]) else { panic!() };
         assert_eq!(repair, []);
+    }
+
+    #[test]
+    fn a_key_that_encrypts_nothing_says_why() {
+        let of = |state: &str, unlike: Option<&str>| {
+            let facts = Facts { status: Some(state.to_owned()), ..Facts::default() };
+            unusable(&Live { state: Key { unlike: unlike.map(str::to_owned), ..key() }, facts, gaps: Vec::new() })
+        };
+        assert_eq!([of("Enabled", None), of("Updating", None)], [None, None]);
+        assert_eq!(of("PendingDeletion", None).as_deref(), Some("its status is PendingDeletion"));
+        assert_eq!(of("Enabled", Some("RSA_2048")).as_deref(), Some("it is RSA_2048"));
     }
 
     #[test]

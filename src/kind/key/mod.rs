@@ -285,6 +285,10 @@ impl Kind for Key {
         diff::settle(live, changes, repair)
     }
 
+    fn unusable(live: &Live<Self>) -> Option<String> {
+        diff::unusable(live)
+    }
+
     fn seen(live: &Live<Self>) -> Fields {
         seen(live)
     }

@@ -203,6 +203,38 @@ fn all_tags_of_a_resource_that_has_as_many_as_aws_allows_are_renamed() {
 }
 
 #[test]
+fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
+    let world = created(MANIFEST);
+    let topic = "[topics.alerts]\nkey = { key = \"records\" }\n[topics.plain]\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}{topic}"));
+    for (operation, body, state) in [
+        ("DisableKey", json!({}), "Disabled"),
+        ("ScheduleKeyDeletion", json!({ "PendingWindowInDays": 7 }), "PendingDeletion"),
+    ] {
+        world.change_key(operation, body);
+        world.calls();
+        let run = world.run(&["apply", "--yes"]);
+        let why = format!("left alone, it depends on keys.records, which cannot be used: its status is {state}");
+        assert!(run.stdout.contains(&why), "{}", run.stdout);
+        assert!(run.stdout.contains("it will be skipped: it depends on keys.records"), "{}", run.stdout);
+        assert!(!world.sns("ListTopics", &[]).contains(":alerts<"));
+    }
+    // What does not depend on it is done.
+    assert!(world.sns("ListTopics", &[]).contains(":plain<"));
+}
+
+#[test]
+fn a_key_that_the_filter_leaves_out_is_named_where_something_new_refers_to_it() {
+    let world = project(MANIFEST);
+    let said = "it refers to keys.records, which --only or --exclude leaves out";
+    let plan = world.run(&["plan", "--only", "tables.*"]).expect(0);
+    assert!(plan.stdout.contains(said), "{}", plan.stdout);
+    assert!(!world.run(&["plan"]).expect(0).stdout.contains(said));
+    world.run(&["apply", "--yes"]).expect(0);
+    assert!(!world.run(&["plan", "--only", "tables.*"]).expect(0).stdout.contains(said));
+}
+
+#[test]
 fn turning_rotation_off_needs_consent() {
     let world = created(MANIFEST);
     world.write("sentinel.toml", &MANIFEST.replace("rotation_days = 365", "rotation = false"));
