@@ -641,7 +641,7 @@ mod tests {
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
         let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
         assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
-        let PolicyStep::TagParameter { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        let PolicyStep::TagParameter { tags, .. } = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
         // One that is not managed differs in nothing but whose it is.
         let bare = Desired { managed: PolicyParameter::default(), ..wanted };
