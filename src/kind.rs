@@ -210,6 +210,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         layouts.len().div_ceil(Self::ABOUT.batch)
     }
 
+    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    fn shown(_state: &Self) -> Option<Self> {
+        None
+    }
+
     /// Returns any sections of the kind that a manifest may have, for properties.
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
@@ -320,6 +325,14 @@ pub trait KindStep: fmt::Debug {
     /// Returns whether it builds an index, which takes minutes.
     fn builds_index(&self) -> bool {
         false
+    }
+
+    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    fn shown(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
     }
 }
 

@@ -18,6 +18,7 @@ use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, Tags, take_owner};
 
 /// Makes the calls for topics.
@@ -196,7 +197,7 @@ async fn read_subscriptions(
             Ok(attributes) => add_attributes(found, &attributes),
             // It went away in between, and is missing at the next look.
             Err(error) if error.class == Class::NotFound => {}
-            Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.id())), &error)),
+            Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.shown())), &error)),
         }
         None
     });
@@ -217,7 +218,9 @@ pub(super) async fn read_all_attributes(api: &TopicApi, live: &mut Live<Topic>) 
             Err(error) if error.class == Class::NotFound => {
                 all.remove(&id);
             }
-            Err(error) => live.gaps.push(Gap::new(Some(&format!("filter_policy of the subscription {id}")), &error)),
+            Err(error) => live
+                .gaps
+                .push(Gap::new(Some(&format!("filter_policy of the subscription {}", without_userinfo(&id))), &error)),
         }
     }
 }

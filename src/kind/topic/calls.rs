@@ -9,6 +9,7 @@ use super::steps::{
 };
 use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, words};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::secret::without_userinfo;
 use crate::resource::{OWNER, StepOutcome, Tags};
 
 /// Runs one step.
@@ -171,7 +172,7 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
         Err(error) if error.class == Class::AlreadyExists => {
             let why = format!(
                 "someone else subscribed {} meanwhile, with other attributes; nothing was changed",
-                wanted.id()
+                wanted.shown()
             );
             Ok(StepOutcome::Conflict(why))
         }
@@ -207,8 +208,8 @@ async fn set_subscription_attribute(
 async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Result<StepOutcome, CallError> {
     let found = list_subscriptions(api, &api.arn(name).await?).await?;
     let pending = |id: &&String| found.get(*id).is_some_and(|found| found.arn.is_none());
-    let pending: Vec<&str> = wanted.iter().filter(pending).map(String::as_str).collect();
-    Ok(match pending[..] {
+    let pending: Vec<String> = wanted.iter().filter(pending).map(|id| without_userinfo(id)).collect();
+    Ok(match &pending[..] {
         [] => StepOutcome::Done,
         [one] => StepOutcome::Deferred(format!("the subscription {one} {}", words::WAITS)),
         _ => {

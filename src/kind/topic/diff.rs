@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::field::SubscriptionId;
 use super::{Field, Part, Subscription, Topic, filter, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::document::{PolicyDocument, pretty};
@@ -85,7 +86,7 @@ fn diff_subscriptions(
     changes: &mut Vec<FieldChange<Field>>,
 ) {
     for (id, wanted) in desired {
-        let field = || Field::Subscription(id.clone());
+        let field = || Field::Subscription(SubscriptionId(id.clone()));
         let Some(found) = live.get(id) else {
             let (before, after) = (FieldValue::words("missing"), FieldValue::words("subscribed"));
             changes.push(FieldChange::new(field(), before, after, Takes::InPlace, "subscribed"));
@@ -103,14 +104,15 @@ fn diff_subscriptions(
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets nothing from then on";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
-            let change = FieldChange::new(Field::Subscription(id.clone()), before, after, Takes::Deletion, how);
+            let change =
+                FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, Takes::Deletion, how);
             changes.push(change.needing(Consent::Subscription));
         }
     }
 }
 
 fn diff_subscription(id: &str, live: &Subscription, desired: &Subscription, changes: &mut Vec<FieldChange<Field>>) {
-    let part = |part| Field::SubscriptionPart(id.to_owned(), part);
+    let part = |part| Field::SubscriptionPart(SubscriptionId(id.to_owned()), part);
     let Subscription { protocol: _, endpoint: _, filter_policy, filter_policy_scope, raw, role, arn: _ } = desired;
     if let (Some(desired), Some(before)) = (filter_policy, &live.filter_policy)
         && !filter::same(before, desired)

@@ -12,6 +12,7 @@ use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
 use crate::kind::permission::Place;
 use crate::resource::Invalid;
+use crate::resource::secret::without_userinfo;
 
 /// The longest filter policy, in bytes, that is written into the manifest rather than into a file.
 const INLINE_LIMIT: usize = 120;
@@ -128,13 +129,16 @@ fn subscriptions(
     all: &BTreeMap<String, Subscription>,
 ) -> Option<IndexMap<String, SubscriptionSection>> {
     for id in all.iter().filter(|(_, one)| one.arn.is_none()).map(|(id, _)| id) {
+        let id = without_userinfo(id);
         importer.warn(format!("the subscription {id} is left out: it {}; add it once it is confirmed", words::WAITS));
     }
     let confirmed = all.iter().filter(|(_, one)| one.arn.is_some());
     let read: Result<Vec<_>, String> = confirmed
         .map(|(id, one)| match subscription(delivery, one) {
             Ok(section) => Ok((id, one, section)),
-            Err(problem) => Err(format!("subscriptions are not managed: {id} cannot be in a manifest: {problem}")),
+            Err(problem) => {
+                Err(format!("subscriptions are not managed: {} cannot be in a manifest: {problem}", one.shown()))
+            }
         })
         .collect();
     let read = read.map_err(|why| importer.warn(why)).ok()?;
@@ -180,7 +184,7 @@ fn subscription(delivery: Delivery, one: &Subscription) -> Result<SubscriptionSe
 fn filter_policy(importer: &mut Importer<'_>, stem: &str, id: &str, one: &Subscription) -> Option<FilterPolicy> {
     let policy = one.filter_policy.as_ref().filter(|policy| **policy != json!({}))?;
     if let Err(invalid) = filter::check(policy, one.filter_policy_scope.unwrap_or_default()) {
-        unmanaged(importer, &format!("filter_policy of the subscription {id}"), &invalid);
+        unmanaged(importer, &format!("filter_policy of the subscription {}", without_userinfo(id)), &invalid);
         return None;
     }
     if is_toml(policy) && policy.to_string().len() <= INLINE_LIMIT {
@@ -357,7 +361,7 @@ mod tests {
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
             whys(&imported),
-            ["subscriptions are not managed: https https://user:****@example.com/hook cannot be in a manifest: SNS \
+            ["subscriptions are not managed: https https://****@example.com/hook cannot be in a manifest: SNS \
               does not tell its password"]
         );
     }

@@ -37,6 +37,7 @@ use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use api::TopicApi;
@@ -120,7 +121,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Returns what tells it from the others of its topic, and what people know it by.
+    /// Returns what people know it by.
+    pub fn shown(&self) -> String {
+        without_userinfo(&self.id())
+    }
+
+    /// Returns what tells it from the others of its topic, as SNS answers with it.
     pub fn id(&self) -> String {
         format!("{} {}", self.protocol, rules::without_password(&self.endpoint))
     }
@@ -336,6 +342,10 @@ impl Kind for Topic {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TopicSection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn shown(state: &Self) -> Option<Self> {
+        words::shown(state)
     }
 
     fn layout(state: &Self) -> Vec<(String, String)> {

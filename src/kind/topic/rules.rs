@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::document::closest;
 use crate::resource::Invalid;
+use crate::resource::secret::without_userinfo;
 
 /// How a subscription is delivered to. Source: Subscribe in the SNS API reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
@@ -73,6 +74,7 @@ impl Protocol {
         if fits && visible {
             return Ok(());
         }
+        let endpoint = without_userinfo(endpoint);
         let problem = format!("\"{endpoint}\" is not an endpoint of the protocol \"{}\"", self.as_str());
         Err(Invalid::new(problem, format!("write {example}")))
     }

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey};
+use super::field::SubscriptionId;
+use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey, words};
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{Operation, operation};
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
 
 // The paces: AWS General Reference, "Amazon SNS endpoints and quotas". Where it says nothing, 30 a second as for most others.
@@ -47,9 +49,9 @@ pub enum TopicStep {
     UntagTopic { name: String, keys: Vec<String> },
     /// Subscribes an endpoint; expects that it has no subscription, not even a pending one.
     Subscribe { name: String, subscription: Subscription },
-    /// Sets one attribute of a confirmed subscription.
+    /// Sets one attribute of a confirmed subscription, which is named as it is shown.
     SetSubscriptionAttribute { name: String, subscription: String, arn: String, attribute: SubscriptionAttribute },
-    /// Deletes a subscription.
+    /// Deletes a subscription, which is named as it is shown.
     Unsubscribe { name: String, subscription: String, arn: String },
     /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
     AwaitConfirmation { name: String, subscriptions: Vec<String> },
@@ -149,7 +151,7 @@ impl KindStep for TopicStep {
             },
             Self::TagTopic { .. } => String::from("tagging"),
             Self::UntagTopic { .. } => String::from("removing tags"),
-            Self::Subscribe { subscription, .. } => format!("subscribing {}", subscription.id()),
+            Self::Subscribe { subscription, .. } => format!("subscribing {}", subscription.shown()),
             Self::SetSubscriptionAttribute { subscription, attribute, .. } => {
                 format!("changing {} of {subscription}", attribute.describe())
             }
@@ -161,6 +163,22 @@ impl KindStep for TopicStep {
 
     fn defers(&self) -> bool {
         matches!(self, Self::AwaitConfirmation { .. })
+    }
+
+    fn shown(&self) -> Option<Self> {
+        match self {
+            Self::Subscribe { name, subscription } if subscription.is_masked() => {
+                Some(Self::Subscribe { name: name.clone(), subscription: subscription.masked() })
+            }
+            Self::AwaitConfirmation { name, subscriptions } => Some(Self::AwaitConfirmation {
+                name: name.clone(),
+                subscriptions: subscriptions.iter().map(|id| without_userinfo(id)).collect(),
+            }),
+            Self::CreateTopic { name, topic } => {
+                words::shown(topic).map(|topic| Self::CreateTopic { name: name.clone(), topic: Box::new(topic) })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -292,10 +310,10 @@ fn subscriptions(
             }
             Some(None) => pending.push(id.clone()),
             Some(Some(arn)) => {
-                let differs = |part: Part| differs(Field::SubscriptionPart(id.clone(), part));
+                let differs = |part: Part| differs(Field::SubscriptionPart(SubscriptionId(id.clone()), part));
                 let step = |attribute| TopicStep::SetSubscriptionAttribute {
                     name: name(),
-                    subscription: id.clone(),
+                    subscription: without_userinfo(id),
                     arn: arn.clone(),
                     attribute,
                 };
@@ -304,7 +322,11 @@ fn subscriptions(
         }
     }
     for (id, found) in found.iter().filter(|(id, _)| !wanted.contains_key(*id)) {
-        let gone = |arn: &String| TopicStep::Unsubscribe { name: name(), subscription: id.clone(), arn: arn.clone() };
+        let gone = |arn: &String| TopicStep::Unsubscribe {
+            name: name(),
+            subscription: without_userinfo(id),
+            arn: arn.clone(),
+        };
         steps.extend(found.arn.as_ref().map(gone));
     }
     (steps, pending)

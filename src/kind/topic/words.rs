@@ -1,8 +1,10 @@
 //! A topic's settings in the words in which people read them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{Subscription, Topic, TopicKey};
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Live, Switch, digest, tag_words};
 
 /// What a subscription that is not confirmed waits for.
@@ -44,9 +46,14 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
     let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
     let subscriptions = subscriptions.iter().flatten().map(|(id, found)| {
         let filter = found.filter_policy.as_ref().map(|policy| digest(&policy.to_string()));
-        (Cow::Owned(format!("subscription {id}")), subscription(found, filter))
+        (format!("subscription {}", without_userinfo(id)), subscription(found, filter))
     });
-    seen.chain(subscriptions).collect()
+    // Two whose endpoints differ only in what is not shown have one name here.
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, words) in subscriptions {
+        named.entry(name).or_default().push(words);
+    }
+    seen.chain(named.into_iter().map(|(name, words)| (Cow::Owned(name), words.join("; ")))).collect()
 }
 
 /// Returns what a topic is created with, setting by setting.
@@ -71,7 +78,7 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     add("delivery_policy", delivery_policy.as_ref().map(ToString::to_string));
     for (id, one) in subscriptions.iter().flatten() {
         add(
-            &format!("subscription {id}"),
+            &format!("subscription {}", without_userinfo(id)),
             Some(subscription(one, one.filter_policy.as_ref().map(ToString::to_string))),
         );
     }
@@ -79,10 +86,31 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     lines
 }
 
+/// Returns a topic as it may be shown, where an endpoint has something before its host.
+pub(super) fn shown(topic: &Topic) -> Option<Topic> {
+    let all = topic.subscriptions.as_ref()?;
+    all.values().any(|one| one.is_masked()).then(|| Topic {
+        subscriptions: Some(all.iter().map(|(id, one)| (without_userinfo(id), one.masked())).collect()),
+        ..topic.clone()
+    })
+}
+
+impl Subscription {
+    /// Returns whether its endpoint has something that is not shown.
+    pub(super) fn is_masked(&self) -> bool {
+        without_userinfo(&self.endpoint) != self.endpoint
+    }
+
+    /// Returns it as it may be shown.
+    pub(super) fn masked(&self) -> Self {
+        Self { endpoint: without_userinfo(&self.endpoint), ..self.clone() }
+    }
+}
+
 /// Returns what encrypts a topic and who gets its messages, for a picture.
 pub(super) fn sketch(topic: &Topic) -> Vec<(String, String)> {
     let encrypted = topic.key.as_ref().map(|kms| (String::from("key"), key(kms).to_owned()));
-    let to = |one: &Subscription| (one.protocol.clone(), super::rules::without_password(&one.endpoint));
+    let to = |one: &Subscription| (one.protocol.clone(), without_userinfo(&one.endpoint));
     encrypted.into_iter().chain(topic.subscriptions.iter().flatten().map(|(_, one)| to(one))).collect()
 }
 

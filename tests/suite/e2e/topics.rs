@@ -302,6 +302,42 @@ fn a_reference_by_an_odd_name_says_what_to_write() {
 }
 
 #[test]
+fn what_is_before_the_host_of_an_endpoint_is_shown_nowhere() {
+    let world = world();
+    let manifest = |host: &str| {
+        let of = |name: &str, user: &str| {
+            format!(
+                "[topics.alerts.subscriptions.{name}]\nprotocol = \"https\"\nendpoint = \"https://{user}@{host}/hook\"\n"
+            )
+        };
+        format!("[topics.alerts]\n{}{}", of("one", "user:SECRET"), of("two", "SECRET"))
+    };
+    let hidden = |run: crate::world::Run| {
+        assert!(!run.stdout.contains("SECRET") && !run.stderr.contains("SECRET"), "{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    world.write("sentinel.toml", &manifest("ex ample.com"));
+    hidden(world.run(&["validate"]).expect(1));
+    hidden(world.run(&["validate", "--json"]).expect(1));
+    world.write("sentinel.toml", &manifest("example.com"));
+    for format in ["text", "json", "markdown", "html", "github"] {
+        hidden(world.run(&["plan", "--format", format]).expect(0));
+    }
+    hidden(world.run(&["plan", "--out", "plan.json"]).expect(0));
+    let saved = std::fs::read_to_string(world.folder.path().join("plan.json")).unwrap();
+    assert!(saved.contains("https://user:SECRET@example.com/hook"), "the file is what is applied");
+    hidden(world.run(&["show", "plan.json"]).expect(0));
+    hidden(world.run(&["show", "plan.json", "--json"]).expect(0));
+    let run = hidden(world.run(&["apply", "plan.json", "--yes", "--json"]).expect(0)).json();
+    assert_eq!(run["plan"]["resources"][0]["steps"][1]["subscription"]["endpoint"], "https://****@example.com/hook");
+    // Both are found again, by what SNS answers.
+    assert_eq!(changes(&world), ["subscription https https://****@example.com/hook"; 2]);
+    hidden(world.run(&["plan"]).expect(0));
+    hidden(world.run(&["graph"]).expect(0));
+    hidden(world.run(&["status", "--json"]).expect(0));
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
@@ -476,11 +512,7 @@ fn a_password_in_an_endpoint_is_neither_shown_nor_drift() {
     let world = world();
     world.write("sentinel.toml", manifest);
     let plan = world.run(&["plan"]).expect(0);
-    assert!(
-        plan.stdout.contains("https://user:****@example.com/x") && !plan.stdout.contains("secret"),
-        "{}",
-        plan.stdout
-    );
+    assert!(plan.stdout.contains("https://****@example.com/x") && !plan.stdout.contains("secret"), "{}", plan.stdout);
     world.run(&["apply", "--yes"]).expect(0);
     let token = subscription(1).rsplit(':').next().unwrap().to_owned();
     world.sns("ConfirmSubscription", &[("TopicArn", TOPIC), ("Token", &token)]);
