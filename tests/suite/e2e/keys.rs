@@ -322,7 +322,7 @@ fn a_key_without_its_alias_is_named_with_what_to_do() {
     let id = world.kms("ListKeys", &json!({}))["Keys"][0]["KeyId"].as_str().unwrap().to_owned();
     let words: Vec<&str> = run.stdout.split_whitespace().collect();
     let advice = format!("aws kms create-alias --alias-name alias/records --target-key-id {id}");
-    assert!(words.join(" ").contains(&advice), "{}", run.stdout);
+    assert!(words.join(" ").contains(&format!("first run {advice}; the same command again then")), "{}", run.stdout);
     world.clear_faults();
     world.kms("CreateAlias", &json!({ "AliasName": "alias/records", "TargetKeyId": id }));
     world.run(&["apply", "--yes"]).expect(0);
