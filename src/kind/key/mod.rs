@@ -397,20 +397,12 @@ fn check_description(description: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a key policy: beside what every policy needs, KMS needs a principal in each statement, and a statement without
-/// `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
+/// Checks a key policy: beside what every policy needs, a statement without `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
 fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
     let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (index, statement) in statements.iter().enumerate() {
         let number = index + 1;
         let lacks = |one: &str, other: &str| statement[one].is_null() && statement[other].is_null();
-        if lacks("Principal", "NotPrincipal") {
-            let problem = format!("statement {number} of the policy has no Principal");
-            return Err(Invalid::new(
-                problem,
-                "add \"Principal\": { \"AWS\": … }; a key policy needs one in each statement",
-            ));
-        }
         if lacks("Resource", "NotResource") {
             let problem = format!("statement {number} of the policy has no Resource, and therefore no effect");
             return Err(Invalid::new(problem, "add \"Resource\": \"*\", which in a key policy is the key itself"));
@@ -442,7 +434,7 @@ mod tests {
     fn a_key_policy_needs_a_principal_and_a_resource() {
         let check = |statement: serde_json::Value| {
             let text = serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
-            check_policy(&PolicyDocument::parse(&text).unwrap()).map_err(|invalid| invalid.problem)
+            PolicyDocument::parse(&text).and_then(|policy| check_policy(&policy)).map_err(|invalid| invalid.problem)
         };
         let whole = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*" });
         assert_eq!(check(whole.clone()), Ok(()));

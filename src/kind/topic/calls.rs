@@ -52,6 +52,10 @@ fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     built.map_err(|error| CallError::new(operation, Class::Rejected, error.to_string()))
 }
 
+fn is_empty(policy: &serde_json::Value) -> bool {
+    policy.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// Returns an attribute of a topic in SNS's words.
 fn attribute(attribute: &TopicAttribute) -> (&'static str, String) {
     match attribute {
@@ -59,6 +63,8 @@ fn attribute(attribute: &TopicAttribute) -> (&'static str, String) {
         TopicAttribute::Key(TopicKey::Off) => ("KmsMasterKeyId", String::new()),
         TopicAttribute::Key(TopicKey::Kms(key)) => ("KmsMasterKeyId", key.clone()),
         TopicAttribute::Policy(policy) => ("Policy", policy.to_json()),
+        // No text removes it.
+        TopicAttribute::DeliveryPolicy(policy) if is_empty(policy) => ("DeliveryPolicy", String::new()),
         TopicAttribute::DeliveryPolicy(policy) => ("DeliveryPolicy", policy.to_string()),
         TopicAttribute::ContentBasedDeduplication(flag) => ("ContentBasedDeduplication", flag.to_string()),
     }
@@ -82,7 +88,7 @@ fn attributes(topic: &Topic) -> Attributes {
         display_name.clone().map(TopicAttribute::DisplayName),
         key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key),
         policy.clone().map(TopicAttribute::Policy),
-        delivery_policy.clone().map(TopicAttribute::DeliveryPolicy),
+        delivery_policy.clone().filter(|policy| !is_empty(policy)).map(TopicAttribute::DeliveryPolicy),
     ];
     let mut attributes: Attributes =
         settings.iter().flatten().map(attribute).map(|(name, value)| (name.to_owned(), value)).collect();
@@ -153,9 +159,8 @@ fn subscription_attribute(attribute: &SubscriptionAttribute) -> (&'static str, S
 async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = wanted;
-    let empty = |policy: &serde_json::Value| policy.as_object().is_some_and(serde_json::Map::is_empty);
     let settings = [
-        filter_policy.clone().filter(|policy| !empty(policy)).map(SubscriptionAttribute::FilterPolicy),
+        filter_policy.clone().filter(|policy| !is_empty(policy)).map(SubscriptionAttribute::FilterPolicy),
         filter_policy_scope.map(SubscriptionAttribute::FilterPolicyScope),
         raw.map(SubscriptionAttribute::Raw),
         role.clone().map(SubscriptionAttribute::Role),

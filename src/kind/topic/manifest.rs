@@ -325,12 +325,12 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     });
     let policy = section.policy.as_ref().and_then(|file| {
         let read = resolver.files.read(file).and_then(|text| PolicyDocument::parse(&text));
-        checked(resolver, &["topics", key, "policy"], read)
+        checked(resolver, &["topics", key, "policy"], Some(file), read)
     });
     let delivery_policy = section.delivery_policy.as_ref().and_then(|file| {
         let read = resolver.files.read(file).and_then(|text| parse_json(&text));
         let read = read.and_then(|policy| check_delivery_policy(&policy).map(|()| policy));
-        checked(resolver, &["topics", key, "delivery_policy"], read)
+        checked(resolver, &["topics", key, "delivery_policy"], Some(file), read)
     });
     let managed = Topic {
         fifo: Some(fifo),
@@ -358,8 +358,20 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     }
 }
 
-fn checked<T>(resolver: &mut Resolver<'_>, place: &[&str], read: Result<T, Invalid>) -> Option<T> {
-    read.map_err(|invalid| resolver.fault(place, invalid, "this file")).ok()
+/// Returns a document that was read, of a file or of the manifest itself. A fault of a file names it.
+fn checked<T>(
+    resolver: &mut Resolver<'_>,
+    place: &[&str],
+    file: Option<&String>,
+    read: Result<T, Invalid>,
+) -> Option<T> {
+    let fault = |mut invalid: Invalid| {
+        if let Some(file) = file.filter(|file| !invalid.problem.contains(*file)) {
+            invalid.problem = format!("{file}: {}", invalid.problem);
+        }
+        resolver.fault(place, invalid, if file.is_some() { "this file" } else { "this policy" });
+    };
+    read.map_err(fault).ok()
 }
 
 fn check_fifo(resolver: &mut Resolver<'_>, key: &str, name: &str, section: &TopicSection) {
@@ -401,7 +413,11 @@ fn subscriptions(
                 FilterPolicy::File(file) => resolver.files.read(file).and_then(|text| parse_json(&text)),
             };
             let read = read.and_then(|policy| filter::check(&policy, scope).map(|()| policy));
-            checked(resolver, &filter_place, read)
+            let file = match filter {
+                FilterPolicy::File(file) => Some(file),
+                FilterPolicy::Inline(_) => None,
+            };
+            checked(resolver, &filter_place, file, read)
         });
         if let Some(invalid) = misplaced(delivery, section) {
             resolver.fault(&place, invalid, "not for this topic");

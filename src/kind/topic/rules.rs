@@ -158,6 +158,10 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
     let Value::Object(outer) = policy else {
         return Err(Invalid::new("the delivery policy is no JSON object", example));
     };
+    // An empty one is none: SNS then delivers by its own.
+    if outer.is_empty() {
+        return Ok(());
+    }
     if let Some(unknown) = outer.keys().find(|key| *key != "http") {
         return Err(Invalid::new(format!("the delivery policy of a topic cannot have \"{unknown}\""), example));
     }
@@ -267,8 +271,8 @@ mod tests {
     #[test]
     fn a_delivery_policy_has_what_sns_knows() {
         let good = json!({ "http": { "defaultHealthyRetryPolicy": { "numRetries": 5 } } });
-        assert!(check_delivery_policy(&good).is_ok());
-        for bad in [json!([]), json!({}), json!({ "http": 1 }), json!({ "https": {} }), json!({ "http": { "x": 1 } })] {
+        assert!(check_delivery_policy(&good).is_ok() && check_delivery_policy(&json!({})).is_ok());
+        for bad in [json!([]), json!({ "http": 1 }), json!({ "https": {} }), json!({ "http": { "x": 1 } })] {
             assert!(check_delivery_policy(&bad).is_err(), "{bad} passed");
         }
         let near = check_delivery_policy(&json!({ "http": { "defaultHealthyRetryPolcy": {} } })).unwrap_err();

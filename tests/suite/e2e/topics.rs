@@ -338,6 +338,38 @@ fn what_is_before_the_host_of_an_endpoint_is_shown_nowhere() {
 }
 
 #[test]
+fn a_fault_of_a_document_names_its_file_or_the_manifest() {
+    let world = world();
+    let fault = |manifest: &str| {
+        world.write("sentinel.toml", manifest);
+        let run = world.run(&["validate"]).expect(1);
+        run.stderr
+    };
+    let nobody = json!({ "Statement": [{ "Effect": "Allow", "Action": "sns:Publish", "Resource": TOPIC }] });
+    world.write("topics/nobody.json", &nobody.to_string()).write("topics/bad.json", "{ \"htp\": {} }");
+    let said = fault("[topics.alerts]\npolicy = \"topics/nobody.json\"\n");
+    assert!(said.contains("topics/nobody.json: statement 1 of the policy has no Principal"), "{said}");
+    let said = fault("[topics.alerts]\ndelivery_policy = \"topics/bad.json\"\n");
+    assert!(said.contains("topics/bad.json: the delivery policy of a topic cannot have \"htp\""), "{said}");
+    let queue =
+        "protocol = \"sqs\"\nendpoint = \"arn:aws:sqs:us-east-1:123456789012:alerts\"\nfilter_policy = { event = 1 }\n";
+    let said = fault(&format!("[topics.alerts.subscriptions.queue]\n{queue}"));
+    assert!(said.contains("this policy") && !said.contains("this file"), "{said}");
+}
+
+#[test]
+fn an_empty_delivery_policy_removes_what_is_there() {
+    let world = applied(MANIFEST);
+    world.write("topics/delivery.json", "{}");
+    drifts(&world, "delivery_policy", "SetTopicAttributes");
+    assert!(!world.sns("GetTopicAttributes", &[("TopicArn", TOPIC)]).contains("<key>DeliveryPolicy</key>"));
+    // A new topic is created without one.
+    world.write("sentinel.toml", "[topics.other]\ndelivery_policy = \"topics/delivery.json\"\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
