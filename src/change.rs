@@ -113,7 +113,6 @@ pub enum Protection {
 
 impl Protection {
     /// Returns whether it stays as it is.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub const fn is_unchanged(&self) -> bool {
         matches!(self, Self::Unchanged)
     }

@@ -21,6 +21,9 @@ use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
+/// Where an alias leads: to the ARN of a key, or to none.
+type Led = Result<Option<String>, CallError>;
+
 /// Makes the calls for keys.
 #[derive(Debug, Clone)]
 pub struct KeyApi {
@@ -29,7 +32,7 @@ pub struct KeyApi {
     /// Held while a key is created: where an answer is lost, a new key without an alias is that of one creation.
     pub(super) creation: Arc<tokio::sync::Mutex<()>>,
     /// Where the aliases of AWS's own keys lead, as far as it was asked. They are never given to another key.
-    of_aws: Arc<tokio::sync::Mutex<HashMap<String, Result<Option<String>, CallError>>>>,
+    of_aws: Arc<tokio::sync::Mutex<HashMap<String, Led>>>,
 }
 
 impl KeyApi {

@@ -89,7 +89,7 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
 /// Returns a topic as it may be shown, where an endpoint has something before its host.
 pub(super) fn shown(topic: &Topic) -> Option<Topic> {
     let all = topic.subscriptions.as_ref()?;
-    all.values().any(|one| one.is_masked()).then(|| Topic {
+    all.values().any(Subscription::is_masked).then(|| Topic {
         subscriptions: Some(all.iter().map(|(id, one)| (without_userinfo(id), one.masked())).collect()),
         ..topic.clone()
     })
