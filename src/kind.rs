@@ -36,7 +36,7 @@ pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
-use references::Reference;
+use references::{Named, Reference};
 use schema::Schema;
 use section::{Resolver, SectionReader};
 
@@ -47,6 +47,8 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     type Section: fmt::Debug + Clone + PartialEq + Eq;
     /// One AWS call that writes a resource of the kind, or one wait.
     type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
+    /// A field that is compared: what its diff names and its repair looks for. A plan has the text of it.
+    type Field: fmt::Debug + fmt::Display + PartialEq;
     /// What makes its AWS calls.
     type Api: fmt::Debug;
 
@@ -63,6 +65,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns what a section refers to.
     fn references(_: &Self::Section) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// Returns the names in AWS by which a section uses what may be a resource of the manifest.
+    fn uses(_: &Self::Section) -> Vec<Named> {
         Vec::new()
     }
 
@@ -163,21 +170,31 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given. Pure, as all
     /// that follow.
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange>;
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Self::Field>>;
 
     /// Returns the steps that create it.
     fn create(desired: &Desired<Self>) -> Vec<Self::Step>;
 
     /// Returns the steps that make the differences go away, as far as AWS can do that.
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<Self::Step>;
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Self::Field>]) -> Vec<Self::Step>;
 
     /// Returns the steps that delete it; none where sentinel never does.
     fn delete(desired: &Desired<Self>, facts: &Facts) -> Vec<Self::Step>;
 
     /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
     /// another way than one that is there.
-    fn settle(_: &Desired<Self>, _: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<Self::Step>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        _: &Live<Self>,
+        changes: Vec<FieldChange<Self::Field>>,
+        repair: Vec<Self::Step>,
+    ) -> Settled<Self> {
         Settled::Compared { changes, repair }
+    }
+
+    /// Returns why nothing can use it as it is, so that what refers to it has to wait: `its status is Disabled`.
+    fn unusable(_: &Live<Self>) -> Option<String> {
+        None
     }
 
     /// Returns what was seen of it, for a saved plan to hold on to.
@@ -191,6 +208,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// holds it.
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
         layouts.len().div_ceil(Self::ABOUT.batch)
+    }
+
+    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    fn shown(_state: &Self) -> Option<Self> {
+        None
     }
 
     /// Returns any sections of the kind that a manifest may have, for properties.
@@ -264,7 +286,7 @@ pub enum Shown {
 #[derive(Debug)]
 pub enum Settled<K: Kind> {
     /// It is compared as it is.
-    Compared { changes: Vec<FieldChange>, repair: Vec<K::Step> },
+    Compared { changes: Vec<FieldChange<K::Field>>, repair: Vec<K::Step> },
     /// Its creation is under way; these steps end it.
     Unfinished { steps: Vec<K::Step> },
 }
@@ -303,6 +325,14 @@ pub trait KindStep: fmt::Debug {
     /// Returns whether it builds an index, which takes minutes.
     fn builds_index(&self) -> bool {
         false
+    }
+
+    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    fn shown(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
     }
 }
 

@@ -10,13 +10,14 @@ mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
-pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
+pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Unmanaged};
 
 use crate::kind::DesiredResource;
 use crate::provider::{Execute, Observe};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
-use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::destination::Destination;
+use crate::resource::interrupt::Interrupt;
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub struct Pass {
 /// Fails when AWS does not tell who is calling: then no credentials work, and nothing else would.
 pub async fn plan(
     provider: &impl Observe,
-    target: Target,
+    target: Destination,
     desired: &[DesiredResource],
     scope: Scope,
 ) -> Result<Pass, CallError> {
@@ -59,7 +60,7 @@ pub async fn plan(
 /// Fails when AWS does not tell who is calling.
 pub async fn look(
     provider: &impl Observe,
-    target: Target,
+    target: Destination,
     desired: Vec<DesiredResource>,
     scope: Scope,
 ) -> Result<Pass, CallError> {
@@ -69,7 +70,7 @@ pub async fn look(
     let allowed = scope.allow.clone();
     // A saved plan holds no unique ID, and has to read back as the plan that it was.
     let caller = Caller { user_id: String::new(), ..caller };
-    let target = Target { caller: Some(caller), ..target };
+    let target = Destination { caller: Some(caller), ..target };
     let mut plan = Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new() };
     guard::allow(&mut plan, &allowed);
     Ok(Pass { plan, desired })
@@ -96,7 +97,7 @@ pub async fn apply(
 ) -> ApplyReport {
     let resources = apply::run(provider, &pass.plan, interrupt, progress).await;
     let verification = apply::verify(provider, pass, &resources, interrupt).await;
-    apply::report(resources, verification, interrupt.cause() == Some(Cause::User))
+    apply::report(resources, verification, interrupt.cause())
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
         for one in &sheet.attention {
             let class = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => "refused",
-                Kindled::Unknown | Kindled::Unusual => "unknown",
+                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => "unknown",
             };
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));

@@ -108,6 +108,8 @@ pub(super) enum Kindled {
     /// Something is lost when it is applied.
     Destructive,
     Unknown,
+    /// It depends on something that it cannot count on.
+    Dependency,
     /// A case of a policy does not come out as it expects.
     CaseFails,
     /// So much changes that it is more likely a mistake than a wish.
@@ -121,6 +123,7 @@ impl Kindled {
             Self::Refused => "refused",
             Self::Destructive => "destructive",
             Self::Unknown => "unknown",
+            Self::Dependency => "dependency",
             Self::CaseFails => "case fails",
             Self::Unusual => "unusual",
         }
@@ -169,8 +172,8 @@ impl Entry<'_> {
 
 fn heading(kind: KindId, plan: &Plan) -> String {
     let site = match kind.about().site {
-        Site::PolicyRoot => &plan.target.policy_root,
-        Site::Region => &plan.target.region,
+        Site::PolicyRoot => plan.target.policy_root.as_str(),
+        Site::Region => plan.target.region.name.as_str(),
     };
     format!("{} ({site})", kind.about().heading)
 }
@@ -179,9 +182,9 @@ fn heading(kind: KindId, plan: &Plan) -> String {
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
     let mut lines = Vec::new();
-    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {folder}")));
+    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {}", folder.display())));
     lines.extend(target.caller.as_ref().map(|caller| format!("Account {} as {}", caller.account, caller.arn)));
-    lines.push(format!("Region {} (from {})", target.region, target.region_source));
+    lines.push(format!("Region {} (from {})", target.region.name, target.region.source));
     lines.extend(filters(&plan.scope.only, &plan.scope.exclude));
     if !plan.scope.allow.is_empty() {
         let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
@@ -281,6 +284,9 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
             push(Kindled::Refused, why_refused(resource));
         } else if !lost.is_empty() {
             push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
+        }
+        for words in plan.doubts(resource) {
+            push(Kindled::Dependency, words);
         }
         for gap in &entry.gaps {
             push(Kindled::Unknown, format!("{gap} ({})", resource.name));

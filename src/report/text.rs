@@ -152,7 +152,7 @@ impl Page {
         for one in attention.iter().take(SHOWN) {
             let style = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
-                Kindled::Unknown | Kindled::Unusual => YELLOW,
+                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => YELLOW,
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));
@@ -358,7 +358,7 @@ mod tests {
 
     #[test]
     fn lines_fit_the_terminal_and_lose_nothing() {
-        let text = "the hours of prod for alice widen to monday to friday 09:00\u{2013}20:00 (Europe/Zurich)";
+        let text = "the hours of prod for alice widen to Monday to Friday 09:00\u{2013}20:00 (Europe/Zurich)";
         for width in [40, 60, 80, 160] {
             let page = Page { width: Some(width) };
             let lines = page.wrapped("      Access: ", "              ", &paint(YELLOW, text));

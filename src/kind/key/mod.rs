@@ -4,9 +4,12 @@
 mod api;
 mod create;
 mod diff;
+mod field;
 mod live;
 mod manifest;
+mod name;
 mod schema;
+mod state;
 mod steps;
 
 use std::borrow::Cow;
@@ -23,7 +26,7 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::FieldChange;
+use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
@@ -31,7 +34,9 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
 pub use api::{KeyApi, resolve_alias};
+pub use field::Field;
 pub use manifest::KeySection;
+pub use name::{is_of_aws, same_key};
 pub use steps::KeyStep;
 
 // The paces are those of "Request quotas" in the AWS Key Management Service Developer Guide; where it allows hundreds of calls
@@ -91,6 +96,16 @@ impl Rotation {
         }
     }
 
+    /// Returns what another rotation in the place of this one does to the protection of a key.
+    fn protection_of(self, after: Self) -> Protection {
+        match (self, after) {
+            (_, Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::On | Self::Days(_)) => Protection::Added,
+            (Self::Days(before), Self::Days(after)) if after < before => Protection::Added,
+            (Self::On | Self::Days(_), Self::On | Self::Days(_)) => Protection::Unchanged,
+        }
+    }
+
     /// Returns whether a live rotation is as this one wants it.
     fn fits(self, live: Self) -> bool {
         self == live || (self == Self::On && live != Self::Off)
@@ -109,6 +124,7 @@ pub fn on_alias(place: &Place, alias: &str) -> On {
 impl Kind for Key {
     type Section = KeySection;
     type Step = KeyStep;
+    type Field = Field;
     type Api = KeyApi;
 
     const ABOUT: About = About {
@@ -243,7 +259,7 @@ impl Kind for Key {
         api::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         diff::changes(desired, live)
     }
 
@@ -251,7 +267,7 @@ impl Kind for Key {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<KeyStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -260,8 +276,17 @@ impl Kind for Key {
         Vec::new()
     }
 
-    fn settle(_: &Desired<Self>, live: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        live: &Live<Self>,
+        changes: Vec<FieldChange<Field>>,
+        repair: Vec<KeyStep>,
+    ) -> Settled<Self> {
         diff::settle(live, changes, repair)
+    }
+
+    fn unusable(live: &Live<Self>) -> Option<String> {
+        diff::unusable(live)
     }
 
     fn seen(live: &Live<Self>) -> Fields {
@@ -372,20 +397,12 @@ fn check_description(description: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a key policy: beside what every policy needs, KMS needs a principal in each statement, and a statement without
-/// `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
+/// Checks a key policy: beside what every policy needs, a statement without `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
 fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
     let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (index, statement) in statements.iter().enumerate() {
         let number = index + 1;
         let lacks = |one: &str, other: &str| statement[one].is_null() && statement[other].is_null();
-        if lacks("Principal", "NotPrincipal") {
-            let problem = format!("statement {number} of the policy has no Principal");
-            return Err(Invalid::new(
-                problem,
-                "add \"Principal\": { \"AWS\": … }; a key policy needs one in each statement",
-            ));
-        }
         if lacks("Resource", "NotResource") {
             let problem = format!("statement {number} of the policy has no Resource, and therefore no effect");
             return Err(Invalid::new(problem, "add \"Resource\": \"*\", which in a key policy is the key itself"));
@@ -417,7 +434,7 @@ mod tests {
     fn a_key_policy_needs_a_principal_and_a_resource() {
         let check = |statement: serde_json::Value| {
             let text = serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
-            check_policy(&PolicyDocument::parse(&text).unwrap()).map_err(|invalid| invalid.problem)
+            PolicyDocument::parse(&text).and_then(|policy| check_policy(&policy)).map_err(|invalid| invalid.problem)
         };
         let whole = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*" });
         assert_eq!(check(whole.clone()), Ok(()));
