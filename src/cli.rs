@@ -27,14 +27,14 @@ pub use output::*;
 pub use policy::*;
 pub use tools::*;
 
-const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
+const ABOUT: &str = "Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist";
 
 const LONG_ABOUT: &str = "\
-Makes AWS hold the access policies and tables that sentinel.toml says should exist.
+Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist.
 
-A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is \
-live, shows how it differs (+ create, = as desired, ~ drift, - delete, ? unknown) and, with apply, closes the difference. There \
-is no state file: AWS is the state, and every command can be run again.";
+A manifest lists profiles, each one policy document in SSM Parameter Store, DynamoDB tables, KMS keys and SNS topics. One \
+pass reads what is live, shows how it differs (+ create, = in sync, ~ drift, - delete, ? unknown) and, with apply, makes the \
+changes. There is no state file: AWS is the state, and every command can be run again.";
 
 const AFTER_HELP: &str = "\
 First steps, without an AWS account:

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod section;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::pin::Pin;
@@ -334,6 +335,19 @@ pub trait KindStep: fmt::Debug {
     {
         None
     }
+
+    /// Returns the documents that a new resource is given, for people to read before it is created.
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        Vec::new()
+    }
+}
+
+/// A document that a new resource is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDocument<'a> {
+    /// The setting that it is, where the resource has others: `delivery_policy`.
+    pub setting: Option<String>,
+    pub text: Cow<'a, str>,
 }
 
 /// What a new resource is created with, divided into what its picture shows and the rest.
@@ -460,6 +474,11 @@ impl Step {
     /// Returns whether it builds an index, which takes minutes.
     pub fn builds_index(&self) -> bool {
         self.own().builds_index()
+    }
+
+    /// Returns the documents that a new resource is given.
+    pub fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        self.own().new_documents()
     }
 }
 

@@ -80,9 +80,12 @@ impl PolicyDocument {
         pretty(&value)
     }
 
-    /// Returns how many statements it has.
-    pub fn statements(&self) -> usize {
-        self.0["Statement"].as_array().map_or(0, Vec::len)
+    /// Returns how large it is, in words: `2 statements`.
+    pub fn words(&self) -> String {
+        match self.0["Statement"].as_array().map_or(0, Vec::len) {
+            1 => String::from("1 statement"),
+            count => format!("{count} statements"),
+        }
     }
 
     /// Returns its JSON.

@@ -345,11 +345,8 @@ fn layout(state: &Key) -> Vec<(String, String)> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
     let mut lines: Vec<(String, String)> = Vec::new();
     lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
-    let policy = match policy.as_ref().map(PolicyDocument::statements) {
-        None => String::from("AWS's default: the account's IAM policies decide"),
-        Some(1) => String::from("1 statement"),
-        Some(count) => format!("{count} statements"),
-    };
+    let policy = policy.as_ref().map(PolicyDocument::words);
+    let policy = policy.unwrap_or_else(|| String::from("AWS's default: the account's IAM policies decide"));
     lines.push((String::from("policy"), policy));
     lines.extend(rotation.map(|rotation| (String::from("rotation"), rotation.words())));
     lines.extend(multi_region.filter(|on| *on).map(|on| (String::from("multi_region"), on.to_string())));

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
-use crate::kind::{Desired, KindStep};
+use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::Operation;
 use crate::resource::{Facts, Live, Tags};
 
@@ -72,6 +72,15 @@ impl KindStep for KeyStep {
             | Self::TagKey { .. }
             | Self::UntagKey { .. } => None,
         }
+    }
+
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        let Self::CreateKey { key, .. } = self else { return Vec::new() };
+        let policy = key.policy.iter().map(|policy| NewDocument {
+            setting: Some(Field::Policy.to_string()),
+            text: policy.pretty().into(),
+        });
+        policy.collect()
     }
 
     fn describe(&self) -> String {

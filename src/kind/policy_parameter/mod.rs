@@ -7,6 +7,7 @@ mod manifest;
 mod names;
 mod schema;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, Desired, Kind, KindStep, Search, Shown, Site, Unlisted, Waiting};
+use super::{About, Desired, Kind, KindStep, NewDocument, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::CallError;
@@ -142,6 +143,15 @@ impl KindStep for PolicyStep {
             | Self::TagParameter { .. }
             | Self::UntagParameter { .. } => None,
             Self::DeleteParameter { .. } => Some(Consent::Prune),
+        }
+    }
+
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        match self {
+            Self::CreateParameter { content, .. } => {
+                vec![NewDocument { setting: None, text: Cow::Borrowed(&**content) }]
+            }
+            _ => Vec::new(),
         }
     }
 

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use super::field::SubscriptionId;
 use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey, words};
 use crate::change::{Consent, FieldChange, Protection};
-use crate::kind::document::PolicyDocument;
+use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::key::DESCRIBE_KEY;
-use crate::kind::{Desired, KindStep};
+use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::{Operation, operation};
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
@@ -133,6 +133,23 @@ impl KindStep for TopicStep {
 
     fn protects(&self) -> bool {
         matches!(self, Self::SetTopicAttribute { protection: Protection::Added, .. })
+    }
+
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        let new = |field: Field, text: String| NewDocument { setting: Some(field.to_string()), text: text.into() };
+        match self {
+            Self::CreateTopic { topic, .. } => {
+                let policy = topic.policy.iter().map(|policy| new(Field::Policy, policy.pretty()));
+                let delivery = topic.delivery_policy.iter().map(|policy| new(Field::DeliveryPolicy, pretty(policy)));
+                policy.chain(delivery).collect()
+            }
+            Self::Subscribe { subscription, .. } => {
+                let filter = subscription.filter_policy.iter().filter(|filter| **filter != json!({}));
+                let field = || Field::SubscriptionPart(SubscriptionId(subscription.id()), Part::FilterPolicy);
+                filter.map(|filter| new(field(), pretty(filter))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn describe(&self) -> String {

@@ -74,12 +74,12 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     add("content_based_deduplication", content_based_deduplication.map(|flag| Switch::from(flag).word().to_owned()));
     add("display_name", display_name.clone());
     add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
-    add("policy", policy.as_ref().map(super::PolicyDocument::to_json));
-    add("delivery_policy", delivery_policy.as_ref().map(ToString::to_string));
+    add("policy", policy.as_ref().map(super::PolicyDocument::words));
+    add("delivery_policy", delivery_policy.as_ref().map(|_| String::from("as below")));
     for (id, one) in subscriptions.iter().flatten() {
         add(
             &format!("subscription {}", without_userinfo(id)),
-            Some(subscription(one, one.filter_policy.as_ref().map(ToString::to_string))),
+            Some(subscription(one, one.filter_policy.as_ref().map(|_| String::from("as below")))),
         );
     }
     lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
