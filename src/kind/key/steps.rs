@@ -76,10 +76,10 @@ impl KindStep for KeyStep {
 
     fn new_documents(&self) -> Vec<NewDocument<'_>> {
         let Self::CreateKey { key, .. } = self else { return Vec::new() };
-        let policy = key.policy.iter().map(|policy| NewDocument {
-            setting: Some(Field::Policy.to_string()),
-            text: policy.pretty().into(),
-        });
+        let policy = key
+            .policy
+            .iter()
+            .map(|policy| NewDocument { setting: Some(Field::Policy.to_string()), text: policy.pretty().into() });
         policy.collect()
     }
 

@@ -141,7 +141,7 @@ fn drift_of_each_field_is_shown_and_repaired() {
     let other = POLICY.replace("kms:Decrypt", "kms:Encrypt");
     world.change_key("PutKeyPolicy", json!({ "PolicyName": "default", "Policy": other }));
     snapshot!(world.run(&["plan"]).expect(0).stdout);
-    world.key_repaired("+++ policies/records.json", &[]);
+    world.key_repaired("+++ policy", &[]);
 }
 
 #[test]
