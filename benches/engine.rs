@@ -10,9 +10,11 @@ use sentinel::local::{LocalAws, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::policy;
 use sentinel::provider::{Connection, Reader};
-use sentinel::reconcile::{self, Intent, Plan, Scope, Target};
+use sentinel::reconcile::{self, Intent, Plan, Scope};
 use sentinel::report::output::{Body, Part, Shown};
+use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::RegionName;
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
 use sentinel::review::{Materials, Review};
@@ -56,10 +58,10 @@ fn load(text: &str) -> Loaded {
 fn plan(loaded: &Loaded) -> Plan {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        let region = Region { name: RegionName::new("us-east-1"), source: String::from("the benchmark") };
+        let target = Destination::new(region, loaded.policy_root.clone());
         let reader = Reader::connect(Connection {
-            region: String::from("us-east-1"),
-            aws_profile: None,
-            role_arn: None,
+            destination: target.clone(),
             endpoint_url: None,
             embedded: Some(aws_smithy_runtime_api::client::http::SharedHttpClient::new(LocalAws::memory(
                 Rules::default(),
@@ -68,14 +70,6 @@ fn plan(loaded: &Loaded) -> Plan {
             interrupt: Interrupt::default(),
             traffic: Traffic::default(),
         });
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::from("the benchmark"),
-            policy_root: loaded.policy_root.clone(),
-            caller: None,
-            local: None,
-        };
         let pass = reconcile::plan(&reader.await, target, &loaded.desired, Scope::of(Intent::Converge)).await;
         pass.expect("the embedded AWS answers").plan
     })

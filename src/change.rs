@@ -102,11 +102,31 @@ impl fmt::Display for Consent {
     }
 }
 
+/// What a step does to the protection of its resource. The same step adds protection to one resource and takes it from
+/// another, so that it is decided where the plan is made, which sees what is live.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    #[default]
+    Unchanged,
+    Added,
+    GivenUp,
+}
+
+impl Protection {
+    /// Returns whether it stays as it is.
+    pub const fn is_unchanged(&self) -> bool {
+        matches!(self, Self::Unchanged)
+    }
+}
+
 /// One difference: its path, both sides, what it would take.
+///
+/// A kind compares and repairs by a type of its fields, so that both name a field alike. A plan has the text of that.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FieldChange {
+pub struct FieldChange<F = String> {
     /// Where in the resource, such as `ttl` or `index user-index`.
-    pub path: String,
+    pub path: F,
     #[serde(flatten)]
     pub sides: Sides<FieldValue>,
     pub takes: Takes,
@@ -117,15 +137,32 @@ pub struct FieldChange {
     pub needs: Option<Consent>,
 }
 
-impl FieldChange {
+impl<F> FieldChange<F> {
     /// Returns a difference.
-    pub fn new(path: impl Into<String>, live: FieldValue, desired: FieldValue, takes: Takes, how: &str) -> Self {
-        Self { path: path.into(), sides: Sides { live, desired }, takes, how: how.to_owned(), needs: None }
+    pub fn new(path: F, live: FieldValue, desired: FieldValue, takes: Takes, how: &str) -> Self {
+        Self { path, sides: Sides { live, desired }, takes, how: how.to_owned(), needs: None }
     }
 
     /// Returns it as one that has to be allowed.
     #[must_use]
     pub fn needing(self, consent: Consent) -> Self {
         Self { needs: Some(consent), ..self }
+    }
+
+    /// Returns whether AWS can change a field where it is, and has to.
+    pub fn is_in_place(&self, field: &F) -> bool
+    where
+        F: PartialEq,
+    {
+        self.path == *field && self.takes == Takes::InPlace
+    }
+
+    /// Returns it as a plan has it.
+    pub fn shown(self) -> FieldChange
+    where
+        F: fmt::Display,
+    {
+        let Self { path, sides, takes, how, needs } = self;
+        FieldChange { path: path.to_string(), sides, takes, how, needs }
     }
 }

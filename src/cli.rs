@@ -27,14 +27,14 @@ pub use output::*;
 pub use policy::*;
 pub use tools::*;
 
-const ABOUT: &str = "Makes AWS hold the access policies and tables that sentinel.toml says should exist";
+const ABOUT: &str = "Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist";
 
 const LONG_ABOUT: &str = "\
-Makes AWS hold the access policies and tables that sentinel.toml says should exist.
+Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist.
 
-A manifest lists profiles, each one policy document in SSM Parameter Store, and DynamoDB tables. One pass reads what is \
-live, shows how it differs (+ create, = as desired, ~ drift, - delete, ? unknown) and, with apply, closes the difference. There \
-is no state file: AWS is the state, and every command can be run again.";
+A manifest lists profiles, each one policy document in SSM Parameter Store, DynamoDB tables, KMS keys and SNS topics. One \
+pass reads what is live, shows how it differs (+ create, = in sync, ~ drift, - delete, ? unknown) and, with apply, makes the \
+changes. There is no state file: AWS is the state, and every command can be run again.";
 
 const AFTER_HELP: &str = "\
 First steps, without an AWS account:
@@ -51,7 +51,8 @@ Once it stands:
   sentinel exec --profile dev -- aws s3 ls
   sentinel request --profile prod --justification \"Deploy the hotfix\"
 
-Options that a command takes can come before it too: sentinel --region us-east-1 plan
+Options that most commands take (--region, --aws-profile, --local, --json, -v and the like) can come before the command:
+  sentinel --region us-east-1 plan
 
 Exit codes:
   0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
@@ -80,10 +81,10 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show the difference, ask once, then close it in order.
     ///
-    /// What a resource refers to comes before it, and everything else side by side. Each table is created with all its indexes,
-    /// then TTL and point-in-time recovery are turned on; one that has drifted is repaired step by step. What would lose
-    /// data or protection is refused unless --allow-destructive names it. At the end AWS is read again to see that live
-    /// is as desired. Running it again is always safe.
+    /// What a resource refers to is applied before it, and everything else side by side. Each table is created with all its
+    /// indexes, then TTL and point-in-time recovery are turned on; one that has drifted is repaired step by step. What would
+    /// lose data or protection is refused unless --allow-destructive names it. At the end AWS is read again to verify that
+    /// it matches the manifest. Running it again is always safe.
     Apply(ApplyArgs),
     /// Show a saved plan.
     Show(ShowArgs),

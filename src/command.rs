@@ -31,7 +31,7 @@ use tokio::runtime::Builder;
 
 use crate::cli::{CommonArgs, Format, LogFormat};
 use crate::error::{Error, Exit};
-use crate::report::{self, Terminal, json};
+use crate::report::{self, Results, Terminal, json};
 use context::Context;
 use parse::Rejected;
 use run::{Options, Run, Signals};
@@ -44,7 +44,7 @@ pub fn main() -> Exit {
     if let Some(result) = access::internal() {
         return result.unwrap_or_else(|error| {
             let common = CommonArgs::default();
-            complain(Terminal::new(common.color, common.json, false, common.log_format), "exec", &error);
+            complain(Terminal::new(common.color, results(&common), common.log_format), "exec", &error);
             error.exit()
         });
     }
@@ -55,10 +55,16 @@ pub fn main() -> Exit {
 }
 
 /// Runs a command, and reports what kept it from doing what it was asked.
+/// Returns how the global options say that results are wanted.
+fn results(common: &CommonArgs) -> Results {
+    if common.json { Results::Json } else { Results::Text }
+}
+
 fn perform(command: &dyn Run, options: Options) -> Exit {
     let common = &options.common;
-    let json = common.json || options.output.format == Some(Format::Json);
-    let terminal = Terminal::new(common.color, json, options.progress.quiet, common.log_format);
+    let results = if options.output.format == Some(Format::Json) { Results::Json } else { results(common) };
+    let terminal = Terminal::new(common.color, results, common.log_format);
+    let terminal = if options.progress.quiet { terminal.quiet() } else { terminal };
     let (name, output) = (options.name.clone(), options.output.clone());
     let ready = log::begin(common, options.service.trace_file.as_deref(), terminal);
     tracing::debug!(version = env!("CARGO_PKG_VERSION"), "sentinel {name}");
@@ -110,7 +116,8 @@ fn reject(rejected: &Rejected) -> Exit {
         return Exit::Done;
     };
     let wanted = &rejected.wanted;
-    let terminal = Terminal::new(wanted.color, wanted.json, false, wanted.log_format);
+    let terminal =
+        Terminal::new(wanted.color, if wanted.json { Results::Json } else { Results::Text }, wanted.log_format);
     if wanted.log_format == LogFormat::Json {
         let common = CommonArgs { log_format: wanted.log_format, ..CommonArgs::default() };
         // Without a trace file nothing can fail.

@@ -101,7 +101,7 @@ impl Root {
     pub(crate) fn read(&self, path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
         let found = self.0.metadata(path)?;
         if !found.is_file() {
-            return Err(not_read(found.is_dir()));
+            return Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }));
         }
         let mut options = cap_std::fs::OpenOptions::new();
         options.read(true).custom_flags(flags(AT_ONCE));
@@ -232,16 +232,11 @@ fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     if found.is_file() || (found.file_type().is_fifo() && is_standard(path)) {
         return Ok(());
     }
-    Err(not_read(found.is_dir()))
+    Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }))
 }
 
-fn not_read(is_folder: bool) -> io::Error {
-    invalid(if is_folder {
-        "this is a folder, and a file was to be read"
-    } else {
-        "this is no regular file (a pipe, a socket or a device), and such are not read"
-    })
-}
+const FOLDER: &str = "this is a folder, and a file was to be read";
+const UNREADABLE: &str = "this is no regular file (a pipe, a socket or a device), and such are not read";
 
 fn too_large(limit: Limit, size: Option<u64>) -> io::Error {
     let has = size.map_or_else(|| format!("more than {} bytes", limit.bytes), |size| format!("{size} bytes"));

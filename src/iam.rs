@@ -13,6 +13,7 @@ use crate::kind::{Desired, DesiredResource, Kind, KindId};
 use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
+use crate::resource::names::RegionName;
 use crate::resource::record_key::{Prefix, Role};
 use crate::resource::tagging::GET_RESOURCES;
 
@@ -284,8 +285,8 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 /// separate statements. Other records than requests are for the policies of the other roles.
 ///
 /// The account, which only AWS could tell, is `*` in the ARNs.
-pub fn document(region: Option<&str>, policy_root: &str, desired: &[DesiredResource]) -> Document {
-    let place = Place { region: region.map(str::to_owned), account: None };
+pub fn document(region: Option<RegionName>, policy_root: &str, desired: &[DesiredResource]) -> Document {
+    let place = Place { region, account: None };
     let mut statements = Statements::default();
     let creation = |one: &DesiredResource| -> Vec<Operation> {
         let steps = one.create().into_iter();

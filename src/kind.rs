@@ -13,6 +13,7 @@ pub mod references;
 mod registry;
 pub mod schema;
 pub mod section;
+mod step;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -27,7 +28,7 @@ use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::change::{Consent, FieldChange};
+use crate::change::FieldChange;
 use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
@@ -40,9 +41,10 @@ pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
-use references::Reference;
+use references::{Named, Reference};
 use schema::Schema;
 use section::{Resolver, SectionReader};
+pub use step::{KindStep, NewDocument};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
 /// was not read.
@@ -51,6 +53,8 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     type Section: fmt::Debug + Clone + PartialEq + Eq;
     /// One AWS call that writes a resource of the kind, or one wait.
     type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
+    /// A field that is compared: what its diff names and its repair looks for. A plan has the text of it.
+    type Field: fmt::Debug + fmt::Display + PartialEq;
     /// What makes its AWS calls.
     type Api: fmt::Debug;
 
@@ -67,6 +71,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns what a section refers to.
     fn references(_: &Self::Section) -> Vec<Reference> {
+        Vec::new()
+    }
+
+    /// Returns the names in AWS by which a section uses what may be a resource of the manifest.
+    fn uses(_: &Self::Section) -> Vec<Named> {
         Vec::new()
     }
 
@@ -178,21 +187,31 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
 
     /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given. Pure, as all
     /// that follow.
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange>;
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Self::Field>>;
 
     /// Returns the steps that create it.
     fn create(desired: &Desired<Self>) -> Vec<Self::Step>;
 
     /// Returns the steps that make the differences go away, as far as AWS can do that.
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<Self::Step>;
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Self::Field>]) -> Vec<Self::Step>;
 
     /// Returns what deleting it takes; no step where sentinel never does.
     fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self>;
 
     /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
     /// another way than one that is there.
-    fn settle(_: &Desired<Self>, _: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<Self::Step>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        _: &Live<Self>,
+        changes: Vec<FieldChange<Self::Field>>,
+        repair: Vec<Self::Step>,
+    ) -> Settled<Self> {
         Settled::Compared { changes, repair }
+    }
+
+    /// Returns why nothing can use it as it is, so that what refers to it has to wait: `its status is Disabled`.
+    fn unusable(_: &Live<Self>) -> Option<String> {
+        None
     }
 
     /// Returns what was seen of it, for a saved plan to hold on to.
@@ -206,6 +225,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// holds it.
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
         layouts.len().div_ceil(Self::ABOUT.batch)
+    }
+
+    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    fn shown(_state: &Self) -> Option<Self> {
+        None
     }
 
     /// Returns any sections of the kind that a manifest may have, for properties.
@@ -281,46 +305,9 @@ pub enum Shown {
 #[derive(Debug)]
 pub enum Settled<K: Kind> {
     /// It is compared as it is.
-    Compared { changes: Vec<FieldChange>, repair: Vec<K::Step> },
+    Compared { changes: Vec<FieldChange<K::Field>>, repair: Vec<K::Step> },
     /// Its creation is under way; these steps end it.
     Unfinished { steps: Vec<K::Step> },
-}
-
-/// What the engine knows of a step, whatever its kind.
-pub trait KindStep: fmt::Debug {
-    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
-    fn operations(&self) -> &'static [Operation];
-
-    /// Returns what has to be allowed before it runs.
-    fn needs(&self) -> Option<Consent>;
-
-    /// Returns what it does, in a few words for progress lines.
-    fn describe(&self) -> String;
-
-    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
-    fn time(&self) -> (Duration, Duration) {
-        (Duration::ZERO, Duration::ZERO)
-    }
-
-    /// Returns whether it adds protection and gives up nothing, so that it is done even where another difference is refused.
-    fn protects(&self) -> bool {
-        false
-    }
-
-    /// Returns whether it ends the work on its resource for now.
-    fn defers(&self) -> bool {
-        false
-    }
-
-    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
-    fn follows_creation(&self) -> bool {
-        false
-    }
-
-    /// Returns whether it builds an index, which takes minutes.
-    fn builds_index(&self) -> bool {
-        false
-    }
 }
 
 /// What a new resource is created with, divided into what its picture shows and the rest.
@@ -403,53 +390,6 @@ impl<'de> Deserialize<'de> for KindId {
     }
 }
 
-impl Step {
-    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
-    pub fn operations(&self) -> &'static [Operation] {
-        self.own().operations()
-    }
-
-    /// Returns the AWS operation that it changes something with; a wait has none.
-    pub fn writes(&self) -> Option<Operation> {
-        self.operations().first().copied().filter(|operation| operation.writes())
-    }
-
-    /// Returns what has to be allowed before it runs.
-    pub fn needs(&self) -> Option<Consent> {
-        self.own().needs()
-    }
-
-    /// Returns what it does, in a few words for progress lines.
-    pub fn describe(&self) -> String {
-        self.own().describe()
-    }
-
-    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
-    pub fn time(&self) -> (Duration, Duration) {
-        self.own().time()
-    }
-
-    /// Returns whether it adds protection and gives up nothing.
-    pub fn protects(&self) -> bool {
-        self.own().protects()
-    }
-
-    /// Returns whether it ends the work on its resource for now.
-    pub fn defers(&self) -> bool {
-        self.own().defers()
-    }
-
-    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
-    pub fn follows_creation(&self) -> bool {
-        self.own().follows_creation()
-    }
-
-    /// Returns whether it builds an index, which takes minutes.
-    pub fn builds_index(&self) -> bool {
-        self.own().builds_index()
-    }
-}
-
 /// Notes whether a resource that is to be adopted carries the ownership tag.
 fn mark_owned<K>(pair: &mut Pair<'_, K>, owned: &Result<HashSet<String>, CallError>) {
     let Observed::Present(live) = &mut pair.observed else { return };
@@ -479,6 +419,7 @@ mod tests {
     use super::policy_parameter::{PolicyParameter, PolicyStep, Tier};
     use super::table::{Table, TableStep};
     use super::*;
+    use crate::change::Consent;
     use crate::resource::Tags;
     use crate::resource::call::{CREATE_TABLE, DELETE_PARAMETERS, PUT_PARAMETER};
 

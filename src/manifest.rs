@@ -11,19 +11,20 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
+use crate::resource::caller::account_of;
+use crate::resource::destination::{Destination, Route};
+use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
 use crate::resource::record_key::Role;
 use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
 pub use crate::document::cases_file;
 pub use crate::kind::policy_parameter::ProfileSection;
 pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
+pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
 pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
 pub use schema::schema;
-
-/// Where policies stand when nothing else is said.
-pub const DEFAULT_ROOT: &str = "/sentinel/policies";
 
 /// A whole manifest, as written: what it leaves out is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub struct Manifest {
     /// `[targets.NAME]`: the accounts and regions it is for; none is the one that `[aws]` and the flags say.
     pub targets: IndexMap<String, TargetSection>,
     /// The path under which policies stand.
-    pub policy_root: Option<String>,
+    pub policy_root: Option<PolicyRoot>,
     /// The sections of each kind of resource.
     pub sections: Sections,
     /// `[local.users.NAME]`: the users of the embedded AWS who have only the permissions of their policies.
@@ -57,9 +58,9 @@ pub enum LocalPolicy {
 /// `[aws]`: where to, and what everything carries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsSection {
-    pub region: Option<String>,
-    pub profile: Option<String>,
-    pub account_id: Option<String>,
+    pub region: Option<RegionName>,
+    pub profile: Option<AwsProfile>,
+    pub account_id: Option<AccountId>,
     pub tags: Option<Tags>,
     pub ownership_tag: Option<OwnershipTag>,
 }
@@ -82,15 +83,44 @@ impl AwsSection {
             Some(OwnershipTag::Off) => None,
         }
     }
+
+    /// Returns the destination that it says by itself.
+    pub fn destination(&self, policy_root: &PolicyRoot) -> Destination<Option<RegionName>> {
+        let route = Route { aws_profile: self.profile.clone(), role_arn: None, account_id: self.account_id.clone() };
+        Destination { route, ..Destination::new(self.region.clone(), policy_root.clone()) }
+    }
 }
 
-/// `[targets.NAME]`: one account and region.
+/// `[targets.NAME]`: one account and region, as written. Laid over `[aws]` it is a [`Destination`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TargetSection {
-    pub region: Option<String>,
-    /// The AWS credentials profile.
-    pub profile: Option<String>,
-    /// A role that is assumed with the credentials at hand.
-    pub role_arn: Option<String>,
-    pub account_id: Option<String>,
+    pub region: Option<RegionName>,
+    pub route: Route,
+}
+
+impl TargetSection {
+    /// Returns where a target is: what `[aws]` says, with what its own section says over that.
+    fn over(&self, name: &str, aws: Destination<Option<RegionName>>) -> Destination<Option<RegionName>> {
+        let own = self.route.clone();
+        // An ARN of a role names its account.
+        let of_role = own.role_arn.as_deref().and_then(account_of).map(AccountId::new);
+        let route = Route {
+            aws_profile: own.aws_profile.or(aws.route.aws_profile),
+            account_id: own.account_id.or(of_role).or(aws.route.account_id),
+            role_arn: own.role_arn,
+        };
+        Destination { name: Some(name.to_owned()), region: self.region.clone().or(aws.region), route, ..aws }
+    }
+}
+
+impl Manifest {
+    /// Returns where the manifest's passes go, as far as it says so: one destination for each of its targets, or the one of `[aws]`
+    /// where it has none.
+    pub fn destinations(&self, policy_root: &PolicyRoot) -> Vec<Destination<Option<RegionName>>> {
+        let aws = self.aws.destination(policy_root);
+        match self.targets.is_empty() {
+            true => vec![aws],
+            false => self.targets.iter().map(|(name, own)| own.over(name, aws.clone())).collect(),
+        }
+    }
 }

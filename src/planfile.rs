@@ -6,7 +6,7 @@
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use std::collections::HashMap;
 
@@ -17,6 +17,7 @@ use crate::diagnostic::Source;
 use crate::kind::{Address, DesiredResource, KindId};
 use crate::manifest::cases_file;
 use crate::reconcile::{Pass, Plan};
+use crate::resource::destination::{self, Destination, Route};
 use crate::resource::digest;
 use crate::review::{Material, Materials, Place, Review};
 
@@ -104,13 +105,20 @@ pub struct SavedTarget {
 /// With whose credentials a target is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedConnection {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub aws_profile: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role_arn: Option<String>,
-    /// The folder of the embedded AWS, in full.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<String>,
+    #[serde(flatten)]
+    pub route: Route,
+    /// The folder of the embedded AWS, in full: the plan shows it relative to the folder that it was made in.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "destination::shown")]
+    pub local: Option<PathBuf>,
+}
+
+impl SavedConnection {
+    /// Returns how a destination is reached, from whatever folder.
+    fn of(destination: &Destination) -> Self {
+        let local = destination.local.as_ref();
+        let local = local.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
+        Self { route: destination.route.clone(), local }
+    }
 }
 
 impl SavedTarget {
@@ -124,7 +132,8 @@ impl SavedTarget {
     }
 
     /// Returns a pass as it is saved.
-    pub fn new(connection: SavedConnection, pass: &Pass, review: &Review) -> Self {
+    pub fn new(pass: &Pass, review: &Review) -> Self {
+        let connection = SavedConnection::of(&pass.plan.target);
         Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone(), review: review.clone() }
     }
 }
@@ -232,8 +241,10 @@ fn is_plan(document: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconcile::{Scope, Target};
+    use crate::reconcile::Scope;
     use crate::resource::caller::Caller;
+    use crate::resource::destination::Region;
+    use crate::resource::names::{AwsProfile, PolicyRoot, RegionName, RoleArn};
 
     /// Returns a file with one target and no resources.
     fn file() -> PlanFile {
@@ -242,14 +253,8 @@ mod tests {
             arn: String::from("arn:aws:iam::111111111111:user/alice"),
             user_id: String::new(),
         };
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::from("the manifest"),
-            policy_root: String::from("/s"),
-            caller: Some(caller),
-            local: None,
-        };
+        let region = Region { name: RegionName::new("us-east-1"), source: String::from("the manifest") };
+        let target = Destination { caller: Some(caller), ..Destination::new(region, PolicyRoot::new("/s")) };
         let plan = Plan {
             target,
             scope: Scope::default(),
@@ -299,21 +304,27 @@ mod tests {
         assert_eq!(why(&|file| file.targets.clear()), "it has no target");
         assert!(why(&|file| file.targets[0].plan.target.caller = None).contains("whose account"));
         for root in ["", "/", "/a/b/../../c"] {
-            assert!(why(&|file| file.targets[0].plan.target.policy_root = root.to_owned()).contains("policy root"));
+            assert!(
+                why(&|file| file.targets[0].plan.target.policy_root = PolicyRoot::new(root)).contains("policy root")
+            );
         }
-        assert!(why(&|file| file.targets[0].plan.target.region = String::from("x\n")).contains("region"));
+        assert!(why(&|file| file.targets[0].plan.target.region.name = RegionName::new("x\n")).contains("region"));
         assert!(why(&|file| file.targets[0].plan.target.name = Some(String::from("../x"))).contains("target"));
         let account = |file: &mut PlanFile, account: &str| {
             file.targets[0].plan.target.caller.as_mut().unwrap().account = account.to_owned();
         };
         assert!(why(&|file| account(file, "1")).contains("account"));
         assert!(why(&|file| account(file, "222222222222")).contains("222222222222"));
-        let role = |file: &mut PlanFile, role: &str| file.targets[0].connection.role_arn = Some(role.to_owned());
+        let role =
+            |file: &mut PlanFile, role: &str| file.targets[0].connection.route.role_arn = Some(RoleArn::new(role));
         assert!(why(&|file| role(file, "admin")).contains("role"));
         assert!(why(&|file| role(file, "arn:aws:iam::222222222222:role/admin")).contains("222222222222"));
-        assert!(why(&|file| file.targets[0].connection.aws_profile = Some(String::new())).contains("AWS profile"));
-        assert!(why(&|file| file.targets[0].connection.local = Some(String::from("x"))).contains("embedded AWS"));
-        assert!(why(&|file| file.targets[0].plan.target.local = Some(String::from("x"))).contains("embedded AWS"));
+        assert!(
+            why(&|file| file.targets[0].connection.route.aws_profile = Some(AwsProfile::new("")))
+                .contains("AWS profile")
+        );
+        assert!(why(&|file| file.targets[0].connection.local = Some(PathBuf::from("x"))).contains("embedded AWS"));
+        assert!(why(&|file| file.targets[0].plan.target.local = Some(PathBuf::from("x"))).contains("embedded AWS"));
         assert!(why(&|file| file.targets[0].plan.scope.prune = true).contains("ownership tag"));
         assert!(why(&|file| file.targets.push(file.targets[0].clone())).contains("target"));
     }

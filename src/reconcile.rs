@@ -12,13 +12,14 @@ mod plan;
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
 pub use orphans::Orphans;
-pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Target, Unmanaged};
+pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Unmanaged};
 
 use crate::kind::DesiredResource;
 use crate::provider::{Execute, Observe};
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
-use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::destination::Destination;
+use crate::resource::interrupt::Interrupt;
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub struct Pass {
 /// Fails when AWS does not tell who is calling: then no credentials work, and nothing else would.
 pub async fn plan(
     provider: &impl Observe,
-    target: Target,
+    target: Destination,
     desired: &[DesiredResource],
     scope: Scope,
 ) -> Result<Pass, CallError> {
@@ -70,7 +71,7 @@ pub async fn plan(
 /// Fails when AWS does not tell who is calling.
 pub async fn look(
     provider: &impl Observe,
-    target: Target,
+    target: Destination,
     desired: Vec<DesiredResource>,
     scope: Scope,
 ) -> Result<Pass, CallError> {
@@ -80,7 +81,7 @@ pub async fn look(
     let allowed = scope.allow.clone();
     // A saved plan holds no unique ID, and has to read back as the plan that it was.
     let caller = Caller { user_id: String::new(), ..caller };
-    let target = Target { caller: Some(caller), ..target };
+    let target = Destination { caller: Some(caller), ..target };
     let mut plan =
         Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() };
     guard::allow(&mut plan, &allowed);
@@ -108,7 +109,7 @@ pub async fn apply(
 ) -> ApplyReport {
     let resources = apply::run(provider, &pass.plan, interrupt, progress).await;
     let verification = apply::verify(provider, pass, &resources, interrupt).await;
-    apply::report(resources, verification, interrupt.cause() == Some(Cause::User))
+    apply::report(resources, verification, interrupt.cause())
 }
 
 #[cfg(test)]

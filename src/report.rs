@@ -53,6 +53,13 @@ pub fn for_file(text: &str) -> String {
     without_colour(&guard(text))
 }
 
+/// How results are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Results {
+    Text,
+    Json,
+}
+
 /// The two streams a command writes to: results on stdout, everything else on stderr.
 #[derive(Debug, Clone, Copy)]
 pub struct Terminal {
@@ -64,8 +71,14 @@ pub struct Terminal {
 
 impl Terminal {
     /// Returns the terminal with the user's wishes.
-    pub fn new(color: Color, json: bool, quiet: bool, log: LogFormat) -> Self {
-        Self { color, json, quiet, log }
+    pub fn new(color: Color, results: Results, log: LogFormat) -> Self {
+        Self { color, json: results == Results::Json, quiet: false, log }
+    }
+
+    /// Returns the terminal without progress.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { quiet: true, ..self }
     }
 
     /// Returns whether results are wanted as JSON.

@@ -2,8 +2,10 @@
 
 pub mod call;
 pub mod caller;
+pub mod destination;
 mod fields;
 pub mod interrupt;
+pub mod names;
 pub mod pacer;
 pub mod pages;
 pub mod record;
@@ -30,6 +32,29 @@ pub type Tags = BTreeMap<String, String>;
 pub const OWNER: &str = "sentinel";
 /// The key of that tag where the manifest chooses none.
 pub const DEFAULT_OWNERSHIP_KEY: &str = "managed-by";
+
+/// A setting that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Switch {
+    Off,
+    On,
+}
+
+impl Switch {
+    /// Returns the word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::On => "on",
+        }
+    }
+}
+
+impl From<bool> for Switch {
+    fn from(on: bool) -> Self {
+        if on { Self::On } else { Self::Off }
+    }
+}
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,15 +175,15 @@ pub fn take_owner(tags: &mut Tags, key: Option<&str>, facts: &mut Facts) {
     }
 }
 
-/// Compares two sets of tags; AWS's own (`aws:…`) are never part of a difference.
-pub fn diff_tags(live: &Tags, desired: &Tags, changes: &mut Vec<FieldChange>) {
+/// Compares two sets of tags; AWS's own (`aws:…`) are never part of a difference. `field` is the field that a tag is, by its key.
+pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes: &mut Vec<FieldChange<F>>) {
     let shown = |value: Option<&String>| value.map_or(FieldValue::Absent, FieldValue::words);
     let keys: std::collections::BTreeSet<&String> = live.keys().chain(desired.keys()).collect();
     for key in keys.into_iter().filter(|key| !key.starts_with("aws:")) {
         let (before, after) = (live.get(key), desired.get(key));
         if before != after {
             let how = if after.is_some() { "tagged in place" } else { "untagged in place" };
-            changes.push(FieldChange::new(format!("tags.{key}"), shown(before), shown(after), Takes::InPlace, how));
+            changes.push(FieldChange::new(field(key.clone()), shown(before), shown(after), Takes::InPlace, how));
         }
     }
 }
@@ -237,7 +262,7 @@ mod tests {
         let live = tags(&[("aws:cloudformation", "x"), ("a", "1"), ("b", "2")]);
         assert_eq!(tag_words(&live), "a=1, b=2");
         let mut changes = Vec::new();
-        diff_tags(&live, &tags(&[("a", "1"), ("c", "3")]), &mut changes);
+        diff_tags(&live, &tags(&[("a", "1"), ("c", "3")]), |key| format!("tags.{key}"), &mut changes);
         let changes: Vec<(&str, &str)> = changes.iter().map(|one| (one.path.as_str(), one.how.as_str())).collect();
         assert_eq!(changes, [("tags.b", "untagged in place"), ("tags.c", "tagged in place")]);
     }

@@ -89,12 +89,18 @@ impl<'a> Released<'a> {
 
 impl Log {
     /// Opens a log for appending. A new file is its owner's alone; a symbolic link is not followed.
-    pub fn open(file: Option<&Path>, stderr: bool) -> Result<Self, Unwritten> {
+    pub fn open(file: Option<&Path>) -> Result<Self, Unwritten> {
         let open = |path: &Path| {
             let opened = files::append(path, files::PRIVATE);
             opened.map(|file| (file, path.to_owned())).map_err(|error| (path.to_owned(), error))
         };
-        Ok(Self { file: file.map(open).transpose()?, stderr })
+        Ok(Self { file: file.map(open).transpose()?, stderr: false })
+    }
+
+    /// Returns a log that writes its records to stderr too.
+    #[must_use]
+    pub fn and_stderr(self) -> Self {
+        Self { stderr: true, ..self }
     }
 
     /// Writes a decision and what follows it.

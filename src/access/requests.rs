@@ -67,6 +67,20 @@ pub enum Answered {
     Over(Box<Request>),
 }
 
+/// What someone decides on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    Deny,
+}
+
+/// A decision on a request, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Answer<'a> {
+    pub verdict: Verdict,
+    pub comment: Option<&'a str>,
+}
+
 /// The requests of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Requests<'a>(pub Records<'a>);
@@ -226,7 +240,7 @@ impl Requests<'_> {
     pub async fn decide(
         &self,
         id: &str,
-        (approve, comment): (bool, Option<&str>),
+        answer: Answer<'_>,
         by: Actor<'_>,
         mark: &str,
         now: Timestamp,
@@ -254,18 +268,20 @@ impl Requests<'_> {
             created_at: request.created_at,
         };
         let decided = Decided {
-            approved: approve,
+            approved: answer.verdict == Verdict::Approve,
             by: by.name.to_owned(),
             by_arn: by.arn.to_owned(),
             // The requester's clock may be a little ahead.
             at: now.max(terms.created_at),
-            comment: comment.map(str::to_owned),
+            comment: answer.comment.map(str::to_owned),
             expires_at: terms.kept_until(),
             terms,
         };
         let decision = Write::Put { item: decided.item(id, mark), when: vec![Test::Absent(ID)] };
-        let written =
-            if approve { self.approve(id, &decided, decision, mark, now).await } else { self.0.write(&decision).await };
+        let written = match answer.verdict {
+            Verdict::Approve => self.approve(id, &decided, decision, mark, now).await,
+            Verdict::Deny => self.0.write(&decision).await,
+        };
         self.settled(id, written, (Prefix::Decision, mark), now).await
     }
 

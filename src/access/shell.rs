@@ -27,21 +27,30 @@ pub struct Function {
     pub words: Vec<String>,
 }
 
-/// Returns a function for each profile, and the names that can have none, each with why.
+/// How a function gives credentials to the command that it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// In the environment.
+    Environment,
+    /// By a server, as `exec --server` does.
+    Server,
+}
+
+/// Returns a function for each profile and way, and the names that can have none, each with why.
 ///
 /// A name that could be no profile's gets none, so that a function's name holds nothing that means something to a shell.
 /// `words` is what follows `--profile`.
 pub fn functions(
     profiles: &[String],
     words: impl Fn(&str) -> Vec<String>,
-    server: bool,
+    ways: &[Way],
 ) -> (Vec<Function>, Vec<(String, &'static str)>) {
     let (mut functions, mut left_out) = (Vec::new(), Vec::new());
     let mut taken: BTreeSet<String> = BTreeSet::new();
-    let command = |profile: &str, server: bool| {
+    let command = |profile: &str, way: Way| {
         let mut command: Vec<String> =
             ["sentinel", "exec", &format!("--profile={profile}")].map(str::to_owned).to_vec();
-        command.extend(server.then(|| String::from("--server")));
+        command.extend((way == Way::Server).then(|| String::from("--server")));
         command.extend(words(profile));
         command.push(String::from("--"));
         command
@@ -50,17 +59,20 @@ pub fn functions(
     for profile in profiles {
         if policy_parameter::check_profile(profile).is_err() {
             left_out.push((profile.clone(), "it is not a profile's name"));
-        } else if taken.insert(function_name(profile, false)) {
+        } else if taken.insert(function_name(profile, Way::Environment)) {
             usable.push(profile);
         }
     }
     for profile in &usable {
-        functions.push(Function { name: function_name(profile, false), words: command(profile, false) });
+        functions.push(Function {
+            name: function_name(profile, Way::Environment),
+            words: command(profile, Way::Environment),
+        });
     }
-    for profile in usable.iter().filter(|_| server) {
-        let name = function_name(profile, true);
+    for profile in usable.iter().filter(|_| ways.contains(&Way::Server)) {
+        let name = function_name(profile, Way::Server);
         if taken.insert(name.clone()) {
-            functions.push(Function { name, words: command(profile, true) });
+            functions.push(Function { name, words: command(profile, Way::Server) });
         } else {
             left_out.push((format!("{profile} --server"), "its function would be that of another profile"));
         }
@@ -68,8 +80,11 @@ pub fn functions(
     (functions, left_out)
 }
 
-fn function_name(profile: &str, server: bool) -> String {
-    format!("sentinel-{profile}{}", if server { "-server" } else { "" })
+fn function_name(profile: &str, way: Way) -> String {
+    match way {
+        Way::Environment => format!("sentinel-{profile}"),
+        Way::Server => format!("sentinel-{profile}-server"),
+    }
 }
 
 /// Returns a word that a shell takes as it is.
@@ -125,9 +140,9 @@ const BASH: &str = r#"function _sentinel_command {
 mod tests {
     use super::*;
 
-    fn names(profiles: &[&str], server: bool) -> (Vec<String>, Vec<String>) {
+    fn names(profiles: &[&str], ways: &[Way]) -> (Vec<String>, Vec<String>) {
         let profiles: Vec<String> = profiles.iter().map(|&name| name.to_owned()).collect();
-        let (functions, left_out) = functions(&profiles, |_| Vec::new(), server);
+        let (functions, left_out) = functions(&profiles, |_| Vec::new(), ways);
         let left_out = left_out.into_iter().map(|(name, _)| name);
         (functions.into_iter().map(|function| function.name).collect(), left_out.collect())
     }
@@ -136,14 +151,14 @@ mod tests {
     fn a_name_that_is_no_profiles_gets_no_function() {
         let hostile =
             ["a b", "x;id", "$(id)", "`id`", "a\nb", "a/b", "'", "\"", "\\", "é", "", "a{b,c}", "*", "a=b", "#"];
-        let (functions, left_out) = names(&[&["dev", "a.b_c-D"], &hostile[..]].concat(), false);
+        let (functions, left_out) = names(&[&["dev", "a.b_c-D"], &hostile[..]].concat(), &[Way::Environment]);
         assert_eq!(functions, ["sentinel-dev", "sentinel-a.b_c-D"]);
         assert_eq!(left_out, hostile);
     }
 
     #[test]
     fn a_profile_comes_before_the_server_of_another() {
-        let (functions, left_out) = names(&["dev", "dev-server"], true);
+        let (functions, left_out) = names(&["dev", "dev-server"], &[Way::Environment, Way::Server]);
         assert_eq!(functions, ["sentinel-dev", "sentinel-dev-server", "sentinel-dev-server-server"]);
         assert_eq!(left_out, ["dev --server"]);
     }
@@ -157,7 +172,7 @@ mod tests {
     #[test]
     fn the_script_is_one_function_a_line() {
         let words = |_: &str| vec![String::from("--region"), String::from("us-east-1")];
-        let (functions, _) = functions(&[String::from("dev")], words, false);
+        let (functions, _) = functions(&[String::from("dev")], words, &[Way::Environment]);
         let line =
             "function sentinel-dev { command 'sentinel' 'exec' '--profile=dev' '--region' 'us-east-1' '--' \"$@\"; }";
         assert_eq!(script(Format::Zsh, &functions).lines().nth(1), Some(line));

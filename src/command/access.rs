@@ -17,10 +17,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::output::no_random;
-use super::pass::{Destination, explained};
+use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
@@ -31,12 +31,14 @@ use crate::document::closest;
 use crate::error::Error;
 use crate::files;
 use crate::kind::{KindId, table};
-use crate::manifest::{self, Builtin, DEFAULT_ROOT, Manifest};
+use crate::manifest::{self, Builtin, Manifest};
 use crate::provider::Gateway;
 use crate::reconcile::guard;
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
+use crate::resource::destination::Destination;
+use crate::resource::names::{PolicyRoot, RegionName};
 
 pub(super) use held::internal;
 
@@ -44,7 +46,6 @@ pub(super) use held::internal;
 #[derive(Debug)]
 pub(super) struct Site {
     destination: Destination,
-    root: String,
     manifest: Manifest,
     /// Whether the AWS profile is one that the manifest names.
     profile_from_manifest: bool,
@@ -61,6 +62,21 @@ pub(super) struct Table {
     named: bool,
 }
 
+/// A command on a record, to be shown.
+#[derive(Debug, Clone, Copy)]
+struct OnRecord<'a> {
+    command: &'a str,
+    id: &'a str,
+    by: By,
+}
+
+/// Who is to run a command that is shown: only the caller has the AWS profile that is asked with here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Caller,
+    Another,
+}
+
 impl Site {
     /// Returns the profile of the manifest that was most likely meant by a name that is none.
     pub(super) fn profile_meant(&self, name: &str) -> Option<&str> {
@@ -73,39 +89,29 @@ impl Site {
         let found = find_manifest()?;
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
-        let Some(region) = context.region(&manifest.aws).await else { return Err(no_region(false)) };
         let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
-        let local = context.local_folder(&folder);
-        let users = match found.as_deref().filter(|_| local.is_some()) {
+        let aws = manifest.aws.destination(&root.unwrap_or_default());
+        let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(Need::Anything)) };
+        let users = match found.as_deref().filter(|_| destination.local.is_some()) {
             Some(file) => Users::of_file(context, file)?,
             None => Users::default(),
         };
-        let destination = Destination {
-            name: None,
-            region,
-            aws_profile: context.aws_profile(&manifest.aws),
-            role_arn: None,
-            account_id: manifest.aws.account_id.clone(),
-            local,
-            users,
-        };
-        let gateway = Gateway::connect(context.connection(&destination)?).await;
-        gateway.check_profile(destination.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
+        let gateway = Gateway::connect(context.connection(&destination, &users)?).await;
+        gateway.check_profile(destination.route.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
             hint: String::from("check its name; aws configure list-profiles shows those that are there"),
             source: Box::new(none),
         })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
-        let root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-        Ok(Self { destination, root, manifest, profile_from_manifest, gateway })
+        Ok(Self { destination, manifest, profile_from_manifest, gateway })
     }
 
-    fn region(&self) -> &str {
+    fn region(&self) -> &RegionName {
         &self.destination.region.name
     }
 
     /// Returns the parameter with the policy of a profile.
     fn parameter(&self, profile: &str) -> Result<String, Error> {
-        self.check_profile(profile).map(|()| format!("{}/{profile}", self.root))
+        self.check_profile(profile).map(|()| format!("{}/{profile}", self.destination.policy_root))
     }
 
     /// Refuses a profile that is to go: it gives no access, whether it is gone or not.
@@ -122,7 +128,7 @@ impl Site {
 
     /// Returns the account that the manifest is for; the embedded AWS stands for any.
     fn account(&self) -> Option<&str> {
-        self.destination.account_id.as_deref().filter(|_| self.destination.local.is_none())
+        self.destination.route.account_id.as_deref().filter(|_| self.destination.local.is_none())
     }
 
     /// Asks STS who is calling.
@@ -207,16 +213,20 @@ impl Site {
     }
 
     /// Returns a command on a record of a table, as it can be pasted, by this user or by someone else.
-    fn on_record(&self, context: &Context, (command, own): (&str, bool), id: &str, table: &Table) -> String {
-        let mut words = ["sentinel", command, id].map(str::to_owned).to_vec();
+    fn on_record(&self, context: &Context, record: &OnRecord<'_>, table: &Table) -> String {
+        let mut words = ["sentinel", record.command, record.id].map(str::to_owned).to_vec();
         words.extend(table.flag());
-        let region = Some(self.region().to_owned());
-        command_line(context, words, &Carry { region, policy_root: None, aws_profile: own, local: true })
+        let region = Some(self.region().clone());
+        command_line(
+            context,
+            words,
+            &Carry { region, policy_root: None, aws_profile: record.by == By::Caller, local: true },
+        )
     }
 
     /// Returns a command for somebody else: without the AWS profile that asks here.
     fn command_of_another(&self, context: &Context, words: Vec<String>) -> String {
-        let region = Some(self.region().to_owned());
+        let region = Some(self.region().clone());
         command_line(context, words, &Carry { region, policy_root: None, aws_profile: false, local: true })
     }
 
@@ -230,8 +240,8 @@ impl Site {
     }
 
     /// Returns a command with the flags that make it work where this one does.
-    fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<String>) -> String {
-        let region = Some(self.region().to_owned());
+    fn command(&self, context: &Context, words: Vec<String>, policy_root: Option<PolicyRoot>) -> String {
+        let region = Some(self.region().clone());
         command_line(context, words, &Carry { region, policy_root, aws_profile: true, local: true })
     }
 }

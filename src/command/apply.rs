@@ -5,14 +5,16 @@ use std::path::Path;
 use futures_util::stream::{self, StreamExt};
 
 use super::context::Context;
-use super::pass::{Attempt, Destination, Planned, TARGETS, scope};
+use super::pass::{Attempt, Planned, TARGETS, scope};
 use super::{plan, saved};
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
 use crate::kind::Waiting;
 use crate::provider::Writer;
+use crate::reconcile::guard::Share;
 use crate::reconcile::{self, Action, ApplyReport, Intent, Outcome, Plan, Verification, guard};
 use crate::report::{json, text};
+use crate::resource::destination::Destination;
 use crate::review::Review;
 
 pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Error> {
@@ -23,7 +25,12 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     let project = context.project(file)?;
     let scope = scope(&project, &args.filter, &args.reach)?;
     let attempts = context.plan_all(&project, &args.filter, &scope).await?;
-    carry_out(context, "apply", attempts, args.force, &args.going).await
+    carry_out(context, "apply", attempts, share(args), &args.going).await
+}
+
+/// Returns how large a share of what exists may change.
+pub(super) fn share(args: &ApplyArgs) -> Share {
+    if args.force { Share::Any } else { Share::Usual }
 }
 
 /// One target, and what became of it.
@@ -34,7 +41,7 @@ pub(super) async fn carry_out(
     context: &Context,
     command: &str,
     attempts: Vec<Attempt>,
-    force: bool,
+    share: Share,
     going: &Going,
 ) -> Result<Exit, Error> {
     let terminal = context.terminal;
@@ -44,8 +51,8 @@ pub(super) async fn carry_out(
             if !terminal.json() {
                 terminal.result(&text::plan(&planned.pass.plan, &planned.review, terminal.width()));
             }
-            guard::extent(&planned.pass.plan, force).map_err(Error::Refused)?;
-            vec![(planned.destination.clone(), Ok(planned))]
+            guard::extent(&planned.pass.plan, share).map_err(Error::Refused)?;
+            vec![(planned.pass.plan.target.clone(), Ok(planned))]
         }
         Err(mut attempts) => {
             if !terminal.json() {
@@ -53,7 +60,7 @@ pub(super) async fn carry_out(
                 terminal.result(&plan::grouped(&attempts, body));
             }
             for (_, attempt) in &mut attempts {
-                let refused = attempt.as_ref().ok().and_then(|one| guard::extent(&one.pass.plan, force).err());
+                let refused = attempt.as_ref().ok().and_then(|one| guard::extent(&one.pass.plan, share).err());
                 if let Some(refusal) = refused {
                     *attempt = Err(Error::Refused(refusal));
                 }
@@ -63,7 +70,9 @@ pub(super) async fn carry_out(
     };
     let plans = || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).map(|one| &one.pass.plan);
     if plans().any(Plan::has_steps) {
-        context.confirm(going.yes, "Make these changes?").await?;
+        if !going.yes {
+            context.confirm("Make these changes?").await?;
+        }
         context.listen_for_termination();
     }
     let work = attempts.drain(..).map(|(destination, attempt)| async move {
@@ -90,7 +99,7 @@ pub(super) async fn carry_out(
 async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, Review, ApplyReport) {
     // From here on it may write: the reading provider is given up for one that can.
     let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
-    let progress = context.progress.of_target(planned.destination.name.as_deref());
+    let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
     (planned.pass.plan, planned.review, report)
 }

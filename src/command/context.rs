@@ -12,19 +12,21 @@ use crate::error::Error;
 use crate::files;
 use crate::kind::KindId;
 use crate::kind::table::Table;
-use crate::manifest::{self, AwsSection, Loaded, Manifest, Overrides};
-use crate::provider::{Region, known_region};
+use crate::manifest::{self, Loaded, Manifest, Overrides};
+use crate::provider::known_region;
 use crate::report::{LiveProgress, Terminal};
+use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::{Cause, Interrupt};
+use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 use crate::resource::traffic::Traffic;
 use crate::review::{Material, Materials, Place};
 
 /// The options that say where a command works, as they were given. Those that the command does not take are empty.
 #[derive(Debug)]
 pub(super) struct Global {
-    pub(super) region: Option<String>,
-    pub(super) aws_profile: Option<String>,
-    pub(super) policy_root: Option<String>,
+    pub(super) region: Option<RegionName>,
+    pub(super) aws_profile: Option<AwsProfile>,
+    pub(super) policy_root: Option<PolicyRoot>,
     pub(super) local: Option<OsString>,
     pub(super) endpoint_url: Option<String>,
     pub(super) verbose: u8,
@@ -41,14 +43,21 @@ pub(super) struct Context {
     pub(super) progress: LiveProgress,
 }
 
+/// Where a manifest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Medium {
+    /// In a file that people can look at.
+    File,
+    Memory,
+}
+
 /// A manifest that has been read, and the folder its paths start at.
 #[derive(Debug)]
 pub(super) struct Project {
     pub(super) loaded: Loaded,
     pub(super) folder: PathBuf,
     pub(super) source: Arc<Source>,
-    /// Whether it is a file that people can look at.
-    pub(super) on_disk: bool,
+    pub(super) medium: Medium,
 }
 
 impl Project {
@@ -65,7 +74,7 @@ impl Project {
         let folder = Folder::new(&self.folder);
         let of = self.loaded.desired.iter().map(|desired| {
             let address = desired.address();
-            let line = self.loaded.lines.get(address).filter(|_| self.on_disk);
+            let line = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
             let section = manifest
                 .sections
@@ -92,9 +101,9 @@ impl Project {
 impl Context {
     pub(super) fn new(options: Options, terminal: Terminal) -> Self {
         let global = Global {
-            region: options.place.region,
-            aws_profile: options.place.aws_profile,
-            policy_root: options.root.policy_root,
+            region: options.place.region.map(RegionName::new),
+            aws_profile: options.place.aws_profile.map(AwsProfile::new),
+            policy_root: options.root.policy_root.map(PolicyRoot::new),
             local: options.local.local,
             endpoint_url: options.service.endpoint_url,
             verbose: options.common.verbose,
@@ -168,38 +177,39 @@ impl Context {
             )
         })?;
         let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.resolve(&Source::new(shown, text), folder.to_owned(), true)
+        self.resolve(&Source::new(shown, text), folder.to_owned(), Medium::File)
     }
 
     /// Takes a manifest built in memory through the same reading as one from a file.
     pub(super) fn project_in_memory(&self, manifest: &Manifest) -> Result<Project, Error> {
-        self.resolve(&Source::new("the manifest of this command", manifest.to_toml()), PathBuf::from("."), false)
+        self.resolve(
+            &Source::new("the manifest of this command", manifest.to_toml()),
+            PathBuf::from("."),
+            Medium::Memory,
+        )
     }
 
-    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, on_disk: bool) -> Result<Project, Error> {
+    fn resolve(&self, source: &Arc<Source>, folder: PathBuf, medium: Medium) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: Arc::clone(source), on_disk })
+            Ok(Project { loaded, folder, source: Arc::clone(source), medium })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }
     }
 
     /// Returns the region and where it was named, if any names one.
-    pub(super) async fn region(&self, aws: &AwsSection) -> Option<Region> {
+    pub(super) async fn region(&self, chosen: &Destination<Option<RegionName>>) -> Option<Region> {
         if let Some(name) = &self.global.region {
             return Some(Region { name: name.clone(), source: String::from("--region") });
         }
-        if let Some(name) = &aws.region {
+        if let Some(name) = &chosen.region {
             return Some(Region { name: name.clone(), source: String::from("the manifest") });
         }
-        known_region(self.aws_profile(aws).as_deref()).await
-    }
-
-    pub(super) fn aws_profile(&self, aws: &AwsSection) -> Option<String> {
-        self.global.aws_profile.clone().or_else(|| aws.profile.clone())
+        known_region(self.global.aws_profile.as_ref().or(chosen.route.aws_profile.as_ref()).map(AwsProfile::as_str))
+            .await
     }
 
     /// Returns the folder of the embedded AWS, if that is what the command works on.
@@ -230,10 +240,7 @@ impl Context {
     }
 
     /// Asks whether to go on; only a yes is one.
-    pub(super) async fn confirm(&self, yes: bool, question: &str) -> Result<(), Error> {
-        if yes {
-            return Ok(());
-        }
+    pub(super) async fn confirm(&self, question: &str) -> Result<(), Error> {
         if !self.terminal.can_ask() {
             return Err(Error::NotConfirmed {
                 message: String::from("there is no terminal to ask on; nothing was changed"),
@@ -258,12 +265,19 @@ fn end(interrupt: &Interrupt, progress: &LiveProgress) {
     progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
 }
 
+/// What a region is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Tables,
+    Anything,
+}
+
 /// Returns the error for a region that nobody names.
-pub(super) fn no_region(tables: bool) -> Error {
+pub(super) fn no_region(need: Need) -> Error {
     let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
-    let message = match tables {
-        true => "--region is required when provisioning DynamoDB tables",
-        false => "no AWS region is known",
+    let message = match need {
+        Need::Tables => "--region is required when provisioning DynamoDB tables",
+        Need::Anything => "no AWS region is known",
     };
     Error::NoRegion { message: message.to_owned(), hint: hint.to_owned() }
 }

@@ -3,12 +3,14 @@
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::pass::{Chosen, scope};
+use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
 use crate::kind::DesiredResource;
 use crate::report::json;
+use crate::resource::destination::Destination;
+use crate::resource::names::RegionName;
 use crate::resource::record_key::Role;
 
 /// The policies for one use, under the role's name where there are several roles.
@@ -100,11 +102,8 @@ fn listed(parts: &[Part]) -> Value {
 }
 
 /// Returns where a target is, as far as that is known without asking AWS.
-async fn place(context: &Context, target: &Chosen) -> Place {
-    Place {
-        region: context.region(&target.aws).await.map(|region| region.name),
-        account: target.aws.account_id.clone(),
-    }
+async fn place(context: &Context, target: &Destination<Option<RegionName>>) -> Place {
+    Place { region: context.region(target).await.map(|region| region.name), account: target.route.account_id.clone() }
 }
 
 /// A document as it is pasted; several as a list, those of several roles or targets under their names.

@@ -2,22 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::init::write_by;
 use super::local::Users;
-use super::pass::Destination;
 use super::status::{Carry, command_line};
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
 use crate::files::{self, Root};
 use crate::kind::KindId;
 use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
-use crate::manifest::{AwsSection, DEFAULT_ROOT, Manifest};
+use crate::manifest::{AwsSection, Manifest};
 use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
+use crate::resource::destination::Destination;
+use crate::resource::names::AccountId;
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -27,18 +28,11 @@ pub(super) struct Import {
 }
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
-    let Some(region) = context.region(&AwsSection::default()).await else { return Err(no_region(false)) };
-    let destination = Destination {
-        name: None,
-        region,
-        aws_profile: context.global.aws_profile.clone(),
-        role_arn: None,
-        account_id: None,
-        local: context.local_folder(Path::new("")),
-        users: Users::default(),
+    let root = context.global.policy_root.clone().unwrap_or_default();
+    let Some(destination) = context.located(Destination::new(None, root.clone()), Path::new("")).await else {
+        return Err(no_region(Need::Anything));
     };
-    let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let (reader, target) = context.connect(&destination, &root).await?;
+    let reader = context.connect(&destination, &Users::default()).await?;
     let ownership = AwsSection::default().ownership_key().unwrap_or_default();
     let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
     let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
@@ -58,16 +52,16 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
     // The embedded AWS is nobody's account.
-    manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
-    manifest.policy_root = Some(root.clone()).filter(|root| root != DEFAULT_ROOT);
+    manifest.aws.account_id = destination.local.is_none().then(|| AccountId::new(&*caller.account));
+    manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
     let project = context.project(&args.out.join("sentinel.toml"))?;
     let scope = Scope::of(Intent::Converge);
-    let work = async { Ok(reconcile::plan(&reader, target, &project.loaded.desired, scope).await?) };
+    let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
     let plan = context.reading(work).await?.plan;
     let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
     let imported = Imported {
-        region: destination.region.name.clone(),
+        region: destination.region.name.to_string(),
         account: caller.account,
         differs: differs.map(|resource| resource.address.to_string()).collect(),
         next: next(context, &destination, &args.out),

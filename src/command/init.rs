@@ -14,8 +14,10 @@ use crate::error::{Error, Exit};
 use crate::files;
 use crate::iam;
 use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
+use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::json;
+use crate::resource::names::PolicyRoot;
 
 /// One `init` command, reduced to what differs between them.
 struct Request<'a> {
@@ -82,8 +84,8 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     }
     let project = context.project_in_memory(&manifest)?;
     if request.generate_iam {
-        let region = context.region(&manifest.aws).await.map(|region| region.name);
-        let document = iam::document(region.as_deref(), &project.loaded.policy_root, &project.loaded.desired);
+        let region = context.region(&manifest.aws.destination(&PolicyRoot::default())).await.map(|region| region.name);
+        let document = iam::document(region, &project.loaded.policy_root, &project.loaded.desired);
         let document = json::value(&document)?;
         if !request.tables.is_empty() {
             terminal.note(
@@ -97,17 +99,14 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     let scope = Scope { ownership: manifest.aws.ownership_key(), ..Scope::of(Intent::CreateOnly) };
     let attempts = context.plan_all(&project, &FilterArgs::default(), &scope).await?;
     if request.init.plan {
-        let exits: Vec<Exit> = attempts
-            .iter()
-            .filter_map(|(_, one)| one.as_ref().ok())
-            .map(|one| plan::exit(&one.pass.plan, false))
-            .collect();
+        let exits: Vec<Exit> =
+            attempts.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| plan::exit(&one.pass.plan)).collect();
         plan::show(context, request.command, &OutputArgs::default(), attempts)?;
         return Ok(Exit::worst(exits));
     }
     let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());
     let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
-    let exit = carry_out(context, request.command, attempts, false, &request.init.going).await?;
+    let exit = carry_out(context, request.command, attempts, Share::Usual, &request.init.going).await?;
     if drifted {
         terminal
             .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");

@@ -7,6 +7,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::context::Context;
 use crate::cli::ServeArgs;
 use crate::error::{Error, Exit};
+use crate::resource::destination::Destination;
 
 #[cfg(feature = "local")]
 mod users;
@@ -16,20 +17,15 @@ pub(super) use users::Users;
 
 /// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
-pub(super) fn open(
-    folder: &Path,
-    target: Option<&str>,
-    region: &str,
-    users: &Users,
-) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(folder: &Path, destination: &Destination, users: &Users) -> Result<SharedHttpClient, Error> {
     use crate::local::{LocalAws, Rules, store_of};
-    let name = target.filter(|name| folder.file_name().is_some_and(|last| last == *name));
+    let name = destination.name.as_deref().filter(|name| folder.file_name().is_some_and(|last| last == *name));
     let local = match (store_of(folder), name) {
         (Some(store), Some(name)) => LocalAws::open_target(store, name, Rules::default()),
         _ => LocalAws::open(folder, Rules::default()),
     };
     let local = local.map_err(Error::local)?;
-    local.prepare(region).map_err(Error::local)?;
+    local.prepare(&destination.region.name).map_err(Error::local)?;
     Ok(SharedHttpClient::new(users.on(&local)?))
 }
 
@@ -91,7 +87,7 @@ impl Users {
 }
 
 #[cfg(not(feature = "local"))]
-pub(super) fn open(_: &Path, _: Option<&str>, _: &str, _: &Users) -> Result<SharedHttpClient, Error> {
+pub(super) fn open(_: &Path, _: &Destination, _: &Users) -> Result<SharedHttpClient, Error> {
     Err(absent())
 }
 

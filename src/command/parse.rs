@@ -60,8 +60,11 @@ impl Rejected {
         }
         let text = self.error.render().to_string();
         let text = text.strip_prefix("error: ").unwrap_or(&text);
-        let lines =
-            text.lines().take_while(|line| !line.trim_start().starts_with("tip:") && !line.starts_with("Usage:"));
+        let ends = |line: &&str| {
+            let line = line.trim_start();
+            ["tip:", "Usage:", "For more information"].iter().any(|end| line.starts_with(end))
+        };
+        let lines = text.lines().take_while(|line| !ends(line));
         let words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
         words.join(" ")
     }
@@ -158,6 +161,8 @@ mod tests {
         let (message, hint) = usage("improt").unwrap();
         assert_eq!(message, "unrecognized subcommand 'improt'");
         assert_eq!(hint, "did you mean import? sentinel --help lists the commands");
+        let (message, _) = usage("plan --format xml").unwrap();
+        assert!(message.starts_with("invalid value 'xml'") && !message.contains("more information"), "{message}");
         let (message, _) = usage("init bootstrap").unwrap();
         assert_eq!(message, "the following required arguments were not provided: --profile <NAME>");
     }

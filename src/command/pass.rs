@@ -1,10 +1,10 @@
 //! From a manifest to its passes: one for each target, side by side.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futures_util::stream::{self, StreamExt};
 
-use super::context::{Context, Project, no_region};
+use super::context::{Context, Need, Project, no_region};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
@@ -12,35 +12,20 @@ use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
 use crate::kind::table::Table;
-use crate::manifest::{AwsSection, TargetSection};
-use crate::provider::{Connection, Reader, Region};
-use crate::reconcile::{self, Intent, Pass, Scope, Target, guard};
+use crate::provider::{Connection, Reader};
+use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
+use crate::resource::destination::Destination;
+use crate::resource::names::RegionName;
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
 /// How many targets are worked on at once.
 pub(super) const TARGETS: usize = 16;
 
-/// Where one pass goes, and with whose credentials.
-#[derive(Debug, Clone)]
-pub(super) struct Destination {
-    /// Its name in the manifest, where it has several.
-    pub(super) name: Option<String>,
-    pub(super) region: Region,
-    pub(super) aws_profile: Option<String>,
-    pub(super) role_arn: Option<String>,
-    pub(super) account_id: Option<String>,
-    /// The folder of the embedded AWS, when that is what it works on.
-    pub(super) local: Option<PathBuf>,
-    /// The users of the embedded AWS who have only the permissions of their policies.
-    pub(super) users: Users,
-}
-
 /// One target's pass, with the connection that it was made on.
 #[derive(Debug)]
 pub(super) struct Planned {
-    pub(super) destination: Destination,
     pub(super) reader: Reader,
     pub(super) pass: Pass,
     /// What there is to say of the plan.
@@ -91,18 +76,13 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
     Ok(())
 }
 
-/// One target as the manifest says it: `[aws]`, with what its own section says over that.
-#[derive(Debug, Clone)]
-pub(super) struct Chosen {
-    /// Its name in the manifest, where it has several.
-    pub(super) name: Option<String>,
-    pub(super) aws: AwsSection,
-    pub(super) role_arn: Option<String>,
-}
-
 impl Context {
     /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
-    pub(super) fn chosen(&self, project: &Project, picked: &[String]) -> Result<Vec<Chosen>, Error> {
+    pub(super) fn chosen(
+        &self,
+        project: &Project,
+        picked: &[String],
+    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
         let manifest = &project.loaded.manifest;
         let targets = &manifest.targets;
         if let Some(unknown) = picked.iter().find(|name| !targets.contains_key(*name)) {
@@ -114,17 +94,10 @@ impl Context {
             };
             return Err(Error::usage(format!("the manifest has no target {unknown}"), hint));
         }
-        if targets.is_empty() {
-            return Ok(vec![Chosen { name: None, aws: manifest.aws.clone(), role_arn: None }]);
-        }
-        let picked = |name: &String| picked.is_empty() || picked.contains(name);
-        let chosen: Vec<Chosen> = targets
-            .iter()
-            .filter(|(name, _)| picked(name))
-            .map(|(name, own)| merged(name, own, &manifest.aws))
-            .collect();
+        let mut chosen = manifest.destinations(&project.loaded.policy_root);
+        chosen.retain(|one| picked.is_empty() || one.name.as_ref().is_none_or(|name| picked.contains(name)));
         // One profile can assume the roles of all; otherwise it would send all of them to one account.
-        let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.role_arn.is_none());
+        let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
         if chosen.len() > 1 && (self.global.region.is_some() || profile) {
             let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
             let message =
@@ -137,52 +110,41 @@ impl Context {
     /// Returns where the manifest's passes go.
     pub(super) async fn destinations(&self, project: &Project, picked: &[String]) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
-        let users = if self.global.local.is_some() { Users::of(project) } else { Users::default() };
-        for Chosen { name, aws, role_arn } in self.chosen(project, picked)? {
-            let Some(region) = self.region(&aws).await else {
-                return Err(no_region(project.loaded.desired.iter().any(|one| one.of::<Table>().is_some())));
+        for chosen in self.chosen(project, picked)? {
+            let Some(mut destination) = self.located(chosen, &project.folder).await else {
+                let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
+                return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
             };
-            let local = self.local_folder(&project.folder).map(|folder| match &name {
-                // Each target is an account of its own, so each has a store of its own.
-                Some(name) => folder.join("targets").join(name),
-                None => folder,
-            });
-            let (aws_profile, account_id) = (self.aws_profile(&aws), aws.account_id);
-            let users = users.clone();
-            destinations.push(Destination { name, region, aws_profile, role_arn, account_id, local, users });
+            // Each target is an account of its own, so each has a store of its own.
+            if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
+                *folder = folder.join("targets").join(name);
+            }
+            destinations.push(destination);
         }
         Ok(destinations)
     }
 
-    /// Connects for reading, and says where the pass goes. Makes no AWS call, but for assuming a role.
-    pub(super) async fn connect(
-        &self,
-        destination: &Destination,
-        policy_root: &str,
-    ) -> Result<(Reader, Target), Error> {
-        let region = &destination.region;
-        let reader = Reader::connect(self.connection(destination)?);
-        let target = Target {
-            name: destination.name.clone(),
-            region: region.name.clone(),
-            region_source: region.source.clone(),
-            policy_root: policy_root.to_owned(),
-            caller: None,
-            local: destination.local.as_ref().map(|folder| folder.display().to_string()),
-        };
-        Ok((reader.await, target))
+    /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
+    /// region. The store of an embedded AWS is in a folder beside the manifest.
+    pub(super) async fn located(&self, chosen: Destination<Option<RegionName>>, beside: &Path) -> Option<Destination> {
+        let region = self.region(&chosen).await?;
+        let mut destination = chosen.with_region(region);
+        destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
+        destination.local = self.local_folder(beside);
+        Some(destination)
     }
 
-    /// Returns how to reach a destination.
-    pub(super) fn connection(&self, destination: &Destination) -> Result<Connection, Error> {
-        let region = &destination.region.name;
-        let open =
-            |folder: &PathBuf| super::local::open(folder, destination.name.as_deref(), region, &destination.users);
+    /// Connects for reading. Makes no AWS call, but for assuming a role.
+    pub(super) async fn connect(&self, destination: &Destination, users: &Users) -> Result<Reader, Error> {
+        Ok(Reader::connect(self.connection(destination, users)?).await)
+    }
+
+    /// Returns how to reach a destination; `users` are those of the embedded AWS, if it is one.
+    pub(super) fn connection(&self, destination: &Destination, users: &Users) -> Result<Connection, Error> {
+        let open = |folder: &PathBuf| super::local::open(folder, destination, users);
         let embedded = destination.local.as_ref().map(open).transpose()?;
         Ok(Connection {
-            region: region.clone(),
-            aws_profile: destination.aws_profile.clone(),
-            role_arn: destination.role_arn.clone().filter(|_| embedded.is_none()),
+            destination: destination.clone(),
             endpoint_url: self.global.endpoint_url.clone(),
             pace: if embedded.is_some() { Pace::Free } else { Pace::Aws },
             embedded,
@@ -195,17 +157,17 @@ impl Context {
     pub(super) async fn plan(
         &self,
         destination: Destination,
-        policy_root: &str,
+        users: &Users,
         desired: &[DesiredResource],
         scope: Scope,
     ) -> Result<Planned, Error> {
-        let (reader, target) = self.connect(&destination, policy_root).await?;
-        let work = async { Ok(reconcile::plan(&reader, target, desired, scope).await?) };
+        let reader = self.connect(&destination, users).await?;
+        let work = async { Ok(reconcile::plan(&reader, destination.clone(), desired, scope).await?) };
         let pass = self.reading(work).await.map_err(|error| explained(error, &destination))?;
         let who =
             destination.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
-        guard::account(&pass.plan, &who, destination.account_id.as_deref()).map_err(Error::Refused)?;
-        Ok(Planned { destination, reader, pass, review: Review::default() })
+        guard::account(&pass.plan, &who, destination.route.account_id.as_deref()).map_err(Error::Refused)?;
+        Ok(Planned { reader, pass, review: Review::default() })
     }
 
     /// Plans every target that is picked, side by side. One that fails leaves the others alone.
@@ -217,9 +179,9 @@ impl Context {
     ) -> Result<Vec<Attempt>, Error> {
         let destinations = self.destinations(project, &filter.targets).await?;
         let materials = &project.materials();
+        let users = &if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         let plans = destinations.into_iter().map(|destination| async move {
-            let loaded = &project.loaded;
-            let mut planned = self.plan(destination.clone(), &loaded.policy_root, &loaded.desired, scope.clone()).await;
+            let mut planned = self.plan(destination.clone(), users, &project.loaded.desired, scope.clone()).await;
             if let Ok(planned) = &mut planned {
                 planned.review = Review::of(&planned.pass.plan, materials);
             }
@@ -258,7 +220,7 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
     }
     let said = call.to_string();
     let said = said.split_once(": ").map_or(said.as_str(), |(_, said)| said);
-    match (&destination.role_arn, &destination.aws_profile) {
+    match (&destination.route.role_arn, &destination.route.aws_profile) {
         (Some(role), _) => Error::Explained {
             code: if code == Code::NoCredentials { Code::Role } else { code },
             message: format!("the role {role} gives no credentials: {said}"),
@@ -344,35 +306,22 @@ fn region_meant(name: &str) -> Option<&'static str> {
     if REGIONS.contains(&name) { None } else { closest(name, REGIONS) }
 }
 
-fn merged(name: &str, own: &TargetSection, aws: &AwsSection) -> Chosen {
-    let own = own.clone();
-    // A role says itself whose it is.
-    let of_role = own.role_arn.as_ref().and_then(|role| role.split(':').nth(4)).map(str::to_owned);
-    let aws = AwsSection {
-        region: own.region.or_else(|| aws.region.clone()),
-        profile: own.profile.or_else(|| aws.profile.clone()),
-        account_id: own.account_id.or(of_role).or_else(|| aws.account_id.clone()),
-        ..AwsSection::default()
-    };
-    Chosen { name: Some(name.to_owned()), aws, role_arn: own.role_arn }
-}
-
 /// Refuses a target that is the same account and region as another: two passes would work against each other.
 fn refuse_twins(attempts: &mut [Attempt]) {
-    let mut seen: Vec<(String, String, String)> = Vec::new();
+    let mut seen: Vec<(String, String, RegionName)> = Vec::new();
     for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
         let Ok(planned) = attempt else { continue };
         let target = &planned.pass.plan.target;
         let name = destination.name.clone().unwrap_or_default();
-        let account = target.caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
-        let twin = seen.iter().find(|(_, other, region)| *other == account && *region == target.region);
+        let account = target.account().unwrap_or_default().to_owned();
+        let twin = seen.iter().find(|(_, other, region)| *other == account && *region == target.region.name);
         if let Some((twin, ..)) = twin {
             let message =
-                format!("targets {twin} and {name} are the same: account {account}, region {}", target.region);
+                format!("targets {twin} and {name} are the same: account {account}, region {}", target.region.name);
             let hint = String::from("give each its own region, profile or role_arn, or take one out");
             *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         } else {
-            seen.push((name, account, target.region.clone()));
+            seen.push((name, account, target.region.name.clone()));
         }
     }
 }

@@ -5,14 +5,15 @@ use std::io::Write;
 use std::path::Path;
 
 use super::context::{Context, Project};
-use super::pass::{Attempt, Destination, Planned, scope};
+use super::pass::{Attempt, Planned, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
-use crate::planfile::{Origin, PlanFile, SavedConnection, SavedMaterials, SavedTarget};
+use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
 use crate::report::{json, text};
+use crate::resource::destination::Destination;
 use crate::resource::digest;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
@@ -30,7 +31,8 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         }
     }
     let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) => exit(&planned.pass.plan, args.detailed_exitcode),
+        Ok(planned) if args.detailed_exitcode => detailed_exit(&planned.pass.plan),
+        Ok(planned) => exit(&planned.pass.plan),
         Err(error) => error.exit(),
     });
     let exit = Exit::worst(exits);
@@ -109,16 +111,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
         _ => {}
     }
-    let saved = planned.iter().map(|planned| {
-        let destination = &planned.destination;
-        let local = destination.local.as_ref().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
-        let connection = SavedConnection {
-            aws_profile: destination.aws_profile.clone(),
-            role_arn: destination.role_arn.clone(),
-            local: local.map(|folder| folder.display().to_string()),
-        };
-        SavedTarget::new(connection, &planned.pass, &planned.review)
-    });
+    let saved = planned.iter().map(|planned| SavedTarget::new(&planned.pass, &planned.review));
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
     let policies = project.loaded.manifest.sections.profiles.iter();
     let policies: BTreeMap<String, String> =
@@ -166,14 +159,15 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
 }
 
 /// Returns how a command that only reads ends.
-pub(super) fn exit(plan: &Plan, detailed: bool) -> Exit {
+pub(super) fn exit(plan: &Plan) -> Exit {
     // A missing permission is a state; a call that failed in another way is an error, though the rest was read.
-    if plan.gaps().any(|gap| !gap.denied) {
-        return if detailed { Exit::Incomplete } else { Exit::Error };
+    if plan.gaps().any(|gap| !gap.denied) { Exit::Error } else { Exit::Done }
+}
+
+/// Returns how it ends where its exit code is to say whether there are differences.
+pub(super) fn detailed_exit(plan: &Plan) -> Exit {
+    if plan.gaps().next().is_some() {
+        return Exit::Incomplete;
     }
-    match detailed {
-        true if plan.gaps().next().is_some() => Exit::Incomplete,
-        true if plan.has_differences() => Exit::Changes,
-        _ => Exit::Done,
-    }
+    if plan.has_differences() { Exit::Changes } else { Exit::Done }
 }

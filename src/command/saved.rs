@@ -7,19 +7,19 @@ use std::path::{Component, Path, PathBuf};
 use futures_util::stream::{self, StreamExt};
 
 use super::access::find_manifest;
-use super::apply::carry_out;
+use super::apply::{carry_out, share};
 use super::context::{Context, Project};
 use super::local::Users;
-use super::pass::{Destination, Planned, TARGETS, explained};
+use super::pass::{Planned, TARGETS, explained};
 use super::plan;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::error::{Error, Exit};
 use crate::kind::{Address, DesiredResource, Presence};
 use crate::planfile::{PlanFile, SavedTarget};
-use crate::provider::Region;
 use crate::reconcile::guard::{self, Refusal};
-use crate::reconcile::{self, Pass, Plan, Target};
+use crate::reconcile::{self, Pass, Plan};
+use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::digest;
 use crate::review::{Materials, Review};
 
@@ -47,16 +47,16 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     for planned in looked {
         let mut planned = planned?;
         guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
-        guard::extent(&planned.pass.plan, args.force).map_err(Error::Refused)?;
-        attempts.push((planned.destination.clone(), Ok(planned)));
+        guard::extent(&planned.pass.plan, share(args)).map_err(Error::Refused)?;
+        attempts.push((planned.pass.plan.target.clone(), Ok(planned)));
     }
-    carry_out(context, "apply", attempts, args.force, &args.going).await
+    carry_out(context, "apply", attempts, share(args), &args.going).await
 }
 
 /// Refuses a flag that says otherwise than the plan.
-fn check_flags(context: &Context, target: &Target) -> Result<(), Error> {
-    if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region) {
-        let message = format!("the plan is for {}, and --region says {region}", target.region);
+fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
+    if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region.name) {
+        let message = format!("the plan is for {}, and --region says {region}", target.region.name);
         return Err(Error::usage(message, "leave --region out, or plan for the other region"));
     }
     if let Some(root) = context.global.policy_root.as_ref().filter(|root| **root != target.policy_root) {
@@ -116,42 +116,42 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
         let Some(expected) = chosen.iter().find(|one| one.name == target.name) else {
             return Err(refused(String::from("the manifest has no such target")));
         };
-        let words = |value: Option<&String>, none: &str| value.cloned().unwrap_or_else(|| none.to_owned());
+        let words = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();
         if target.policy_root != project.loaded.policy_root {
             let root = &project.loaded.policy_root;
             return Err(refused(format!("its policy root is {}, the manifest's is {root}", target.policy_root)));
         }
         // That of the flag, the manifest, the environment or the AWS profile, as for a new plan.
-        match context.region(&expected.aws).await {
-            Some(region) if region.name == target.region => {}
+        match context.region(expected).await {
+            Some(region) if region.name == target.region.name => {}
             Some(Region { name, source }) => {
                 return Err(refused(format!(
                     "its region is {}, and a plan made now is for {name} (from {source})",
-                    target.region
+                    target.region.name
                 )));
             }
-            None => return Err(refused(format!("its region is {}, which nothing here names", target.region))),
+            None => return Err(refused(format!("its region is {}, which nothing here names", target.region.name))),
         }
-        if connection.role_arn != expected.role_arn {
-            let said = words(expected.role_arn.as_ref(), "none");
-            let role = words(connection.role_arn.as_ref(), "none");
+        if connection.route.role_arn != expected.route.role_arn {
+            let said = words(expected.route.role_arn.as_deref(), "none");
+            let role = words(connection.route.role_arn.as_deref(), "none");
             return Err(refused(format!("the role it assumes is {role}, the manifest's is {said}")));
         }
         // A flag is used in its place.
-        if context.global.aws_profile.is_none() && connection.aws_profile != expected.aws.profile {
-            let said = words(expected.aws.profile.as_ref(), "none");
-            let profile = words(connection.aws_profile.as_ref(), "none");
+        if context.global.aws_profile.is_none() && connection.route.aws_profile != expected.route.aws_profile {
+            let said = words(expected.route.aws_profile.as_deref(), "none");
+            let profile = words(connection.route.aws_profile.as_deref(), "none");
             return Err(refused(format!("the AWS profile it uses is {profile}, the manifest's is {said}")));
         }
-        let account = target.caller.as_ref().map(|caller| &caller.account);
-        let meant = expected.aws.account_id.as_ref().filter(|_| connection.local.is_none());
-        if let Some(meant) = meant.filter(|meant| Some(*meant) != account) {
+        let account = target.account();
+        let meant = expected.route.account_id.as_ref().filter(|_| connection.local.is_none());
+        if let Some(meant) = meant.filter(|meant| Some(meant.as_str()) != account) {
             return Err(refused(format!("its account is {}, the manifest's is {meant}", words(account, "none"))));
         }
         let ownership = manifest.aws.ownership_key();
         if plan.scope.ownership != ownership {
-            let said = words(ownership.as_ref(), "none");
-            let key = words(plan.scope.ownership.as_ref(), "none");
+            let said = words(ownership.as_deref(), "none");
+            let key = words(plan.scope.ownership.as_deref(), "none");
             return Err(refused(format!("its ownership tag is {key}, the manifest's is {said}")));
         }
         let named = |one: &&DesiredResource| project.loaded.desired.iter().any(|other| other.name() == one.name());
@@ -204,25 +204,29 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project) {
 async fn look_again(context: &Context, saved: &SavedTarget, materials: &Materials) -> Result<Planned, Error> {
     let SavedTarget { connection, plan, desired, .. } = saved;
     let target = &plan.target;
+    let source = String::from("the plan");
     let destination = Destination {
-        name: target.name.clone(),
-        region: Region { name: target.region.clone(), source: String::from("the plan") },
-        aws_profile: context.global.aws_profile.clone().or_else(|| connection.aws_profile.clone()),
-        role_arn: connection.role_arn.clone(),
-        account_id: target.caller.as_ref().map(|caller| caller.account.clone()),
-        local: connection.local.as_ref().map(PathBuf::from),
-        users: match connection.local.as_ref().map(|_| find_manifest()).transpose()?.flatten() {
-            Some(file) => Users::of_file(context, &file)?,
-            None => Users::default(),
+        region: Region { name: target.region.name.clone(), source },
+        caller: None,
+        local: connection.local.clone(),
+        route: Route {
+            aws_profile: context.global.aws_profile.clone().or_else(|| connection.route.aws_profile.clone()),
+            ..connection.route.clone()
         },
+        ..target.clone()
+    };
+    let users = match connection.local.as_ref().map(|_| find_manifest()).transpose()?.flatten() {
+        Some(file) => Users::of_file(context, &file)?,
+        None => Users::default(),
     };
     check_local(context, &destination)?;
-    let (reader, fresh) = context.connect(&destination, &target.policy_root).await?;
-    let looked = async { Ok(reconcile::look(&reader, fresh, desired.clone(), plan.scope.clone()).await?) };
+    let reader = context.connect(&destination, &users).await?;
+    let looked =
+        async { Ok(reconcile::look(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?) };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
     // Also on the embedded AWS, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
-    if let (Some(expected), Some(caller)) = (&destination.account_id, &now.target.caller)
-        && caller.account != *expected
+    if let (Some(expected), Some(caller)) = (target.account(), &now.target.caller)
+        && caller.account != expected
     {
         let credentials = (caller.account.as_str(), caller.arn.as_str());
         return Err(Error::Refused(guard::wrong_account("the plan", expected, credentials)));
@@ -231,7 +235,7 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
     let pass = Pass { plan: plan.clone(), desired: desired.clone() };
     guard::unaltered(&pass, &now).map_err(Error::Refused)?;
     // What is shown is as planned where it was compared, and as found now where it was not.
-    let target = Target { local: destination.local.as_deref().map(shown), ..now.target };
+    let target = Destination { local: destination.local.as_deref().map(shown), ..now.target };
     let mut pass = Pass { plan: Plan { target, ..pass.plan }, ..pass };
     let mut found: HashMap<_, _> = now.resources.into_iter().map(|one| (one.address, (one.facts, one.gaps))).collect();
     for resource in &mut pass.plan.resources {
@@ -242,14 +246,14 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
         }
     }
     let review = Review::of(&pass.plan, materials);
-    Ok(Planned { destination, reader, pass, review })
+    Ok(Planned { reader, pass, review })
 }
 
 /// Returns a folder as it is shown: relative where it is below the current one.
-fn shown(folder: &Path) -> String {
+fn shown(folder: &Path) -> PathBuf {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let below = here.ok().and_then(|here| folder.strip_prefix(here).ok().map(Path::to_owned));
-    below.filter(|below| !below.as_os_str().is_empty()).unwrap_or_else(|| folder.to_owned()).display().to_string()
+    below.filter(|below| !below.as_os_str().is_empty()).unwrap_or_else(|| folder.to_owned())
 }
 
 /// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake. A folder that nobody named but

@@ -2,7 +2,8 @@
 
 use indexmap::IndexMap;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
+use super::local::Users;
 use super::pass::{Planned, scope};
 use super::plan;
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
@@ -14,13 +15,15 @@ use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion};
 use crate::resource::Gap;
+use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
     let attempts = context.plan_all(&project, &args.filter, &scope).await?;
     let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) => plan::exit(&planned.pass.plan, args.detailed_exitcode),
+        Ok(planned) if args.detailed_exitcode => plan::detailed_exit(&planned.pass.plan),
+        Ok(planned) => plan::exit(&planned.pass.plan),
         Err(error) => error.exit(),
     });
     let exit = Exit::worst(exits);
@@ -69,17 +72,17 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         manifest.sections.tables.extend(tables);
     }
     let project = context.project_in_memory(&manifest)?;
-    if context.region(&manifest.aws).await.is_none() {
-        return Err(no_region(args.check_tables == Some(true)));
+    if context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
+        return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
     }
     let Some(destination) = context.destinations(&project, &[]).await?.pop() else {
         return Err(Error::internal("a manifest without targets has no destination"));
     };
     let root = project.loaded.policy_root.clone();
-    let (reader, target) = context.connect(&destination, &root).await?;
+    let reader = context.connect(&destination, &Users::of(&project)).await?;
     let scope = Scope::of(Intent::CreateOnly);
     let work = async {
-        let plan = reconcile::plan(&reader, target, &project.loaded.desired, scope);
+        let plan = reconcile::plan(&reader, destination, &project.loaded.desired, scope);
         let (pass, found) = futures_util::future::join(plan, reader.discover(&root)).await;
         Ok((pass?.plan, found))
     };
@@ -141,10 +144,10 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         });
     }
     Status {
-        region: plan.target.region.clone(),
-        region_source: plan.target.region_source.clone(),
+        region: plan.target.region.name.to_string(),
+        region_source: plan.target.region.source.clone(),
         account: plan.target.caller.as_ref().map(|caller| caller.account.clone()),
-        policy_root: plan.target.policy_root.clone(),
+        policy_root: plan.target.policy_root.to_string(),
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),
         parameters: listed(Site::PolicyRoot)
@@ -179,8 +182,8 @@ fn state(resource: &ResourcePlan) -> State {
 /// The flags that a suggested command carries on from this one.
 #[derive(Debug, Clone)]
 pub(super) struct Carry {
-    pub(super) region: Option<String>,
-    pub(super) policy_root: Option<String>,
+    pub(super) region: Option<RegionName>,
+    pub(super) policy_root: Option<PolicyRoot>,
     /// Whether it is for whoever runs this one, with their credentials.
     pub(super) aws_profile: bool,
     /// Whether it works on the same embedded AWS.
@@ -203,12 +206,16 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
     let mut suggestions = Vec::new();
     if status.parameters.is_empty() && status.parameters_unknown.is_none() {
         // A profile's policy is most often that of the AWS profile of the same name.
-        let profile = context.global.aws_profile.clone().unwrap_or_else(|| String::from("dev"));
+        let profile = context.global.aws_profile.clone().unwrap_or_else(|| AwsProfile::new("dev"));
         let words = ["sentinel", "init", "bootstrap", "--profile", &profile].map(str::to_owned);
         suggestions.push(Suggestion {
             kind: "bootstrap",
             message: format!("there is no policy under {}", status.policy_root),
-            command: command_line(context, words.to_vec(), &Carry { region: region.clone(), ..Carry::of(context) }),
+            command: command_line(
+                context,
+                words.to_vec(),
+                &Carry { region: region.clone().map(RegionName::new), ..Carry::of(context) },
+            ),
         });
     }
     let tables = status.resources.values().flatten();
@@ -220,7 +227,12 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
             command: command_line(
                 context,
                 words.to_vec(),
-                &Carry { region: region.clone(), policy_root: None, aws_profile: true, local: true },
+                &Carry {
+                    region: region.clone().map(RegionName::new),
+                    policy_root: None,
+                    aws_profile: true,
+                    local: true,
+                },
             ),
         });
     }
@@ -230,13 +242,13 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
 /// Returns a command as it can be pasted: with the flags that decide where it goes, and quoted for the shell.
 pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Carry) -> String {
     let global = &context.global;
-    let mut flag = |name: &str, value: Option<&String>| {
-        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.clone()]));
+    let mut flag = |name: &str, value: Option<&str>| {
+        words.extend(value.into_iter().flat_map(|value| [name.to_owned(), value.to_owned()]));
     };
-    flag("--region", carry.region.as_ref().or(global.region.as_ref()));
-    flag("--policy-root", carry.policy_root.as_ref());
-    flag("--aws-profile", global.aws_profile.as_ref().filter(|_| carry.aws_profile));
-    flag("--endpoint-url", global.endpoint_url.as_ref());
+    flag("--region", carry.region.as_deref().or(global.region.as_deref()));
+    flag("--policy-root", carry.policy_root.as_deref());
+    flag("--aws-profile", global.aws_profile.as_deref().filter(|_| carry.aws_profile));
+    flag("--endpoint-url", global.endpoint_url.as_deref());
     let mut command = quoted(&words);
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();
@@ -263,7 +275,7 @@ fn shell_hint(context: &Context) -> Option<ShellHint> {
     let mut words =
         ["sentinel", "shell", "init", "--aws-profile", global.aws_profile.as_ref()?].map(str::to_owned).to_vec();
     // The region is the AWS profile's own there, and the shell is for AWS itself; another root has to be said again.
-    words.extend(global.policy_root.iter().flat_map(|root| [String::from("--policy-root"), root.clone()]));
+    words.extend(global.policy_root.iter().flat_map(|root| [String::from("--policy-root"), root.to_string()]));
     let command = quoted(&words);
     #[expect(clippy::disallowed_methods, reason = "the hint is for the shell the user has")]
     let shell = std::env::var("SHELL").unwrap_or_default();

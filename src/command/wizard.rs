@@ -9,10 +9,10 @@ use dialoguer::{Confirm, Input, MultiSelect, Select};
 use futures_util::future;
 use serde_json::json;
 
-use super::context::{Context, no_region};
+use super::context::{Context, Need, no_region};
 use super::import::Import;
 use super::local::Users;
-use super::pass::{Destination, explained};
+use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
 use crate::error::{Error, Exit};
@@ -20,10 +20,12 @@ use crate::kind::import::Warning;
 use crate::kind::policy_parameter::{Found, check_profile, profile_of};
 use crate::kind::table::Table;
 use crate::kind::{Address, Batch, Desired, FoundResources, KindId, ObservedResource};
-use crate::manifest::{AwsSection, Builtin, DEFAULT_ROOT, Manifest, TableSection, check_region};
-use crate::provider::{Observe, Region, aws_profiles};
+use crate::manifest::{AwsSection, Builtin, Manifest, TableSection, check_region};
+use crate::provider::{Observe, aws_profiles};
 use crate::report::json;
 use crate::resource::Observed;
+use crate::resource::destination::{Destination, Region, Route};
+use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
 
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
@@ -42,9 +44,9 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let wizard = Wizard { context, args, asks: context.terminal.can_ask() && !context.terminal.json(), theme };
     let found = aws_profiles().await;
     let aws_profile = wizard.aws_profile(&found)?;
-    let region = wizard.region(aws_profile.as_deref()).await?;
-    let root = context.global.policy_root.clone().unwrap_or_else(|| DEFAULT_ROOT.to_owned());
-    let live = wizard.look(aws_profile.as_deref(), &region, &root).await?;
+    let region = wizard.region(aws_profile.as_ref()).await?;
+    let root = context.global.policy_root.clone().unwrap_or_default();
+    let live = wizard.look(aws_profile.as_ref(), &region, &root).await?;
     let profiles = wizard.profiles(&live, &root, &found)?;
     let bring = wizard.bring_policies(&live, &root, &profiles)?;
     let tables = wizard.tables(&live)?;
@@ -56,9 +58,13 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let mut import =
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
-    manifest.aws =
-        AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
-    manifest.policy_root = Some(root).filter(|root| root != DEFAULT_ROOT);
+    manifest.aws = AwsSection {
+        region: Some(region.name),
+        profile: aws_profile,
+        account_id: account.map(AccountId::new),
+        ..AwsSection::default()
+    };
+    manifest.policy_root = Some(root).filter(|root| !root.is_default());
     for profile in &profiles {
         manifest.sections.profiles.entry(profile.clone()).or_default();
     }
@@ -95,7 +101,7 @@ fn missing(what: &str, flags: &str) -> Error {
 
 impl Wizard<'_> {
     /// Returns the AWS profile to work with.
-    fn aws_profile(&self, found: &[String]) -> Result<Option<String>, Error> {
+    fn aws_profile(&self, found: &[String]) -> Result<Option<AwsProfile>, Error> {
         let given = self.context.global.aws_profile.clone();
         if given.is_some() || !self.asks || self.context.global.local.is_some() || found.is_empty() {
             return Ok(given);
@@ -104,37 +110,33 @@ impl Wizard<'_> {
         items.extend(found.iter().cloned());
         let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to work with").items(&items).default(0);
         let picked = answer(select.interact())?;
-        Ok((picked > 0).then(|| items[picked].clone()))
+        Ok((picked > 0).then(|| AwsProfile::new(&*items[picked])))
     }
 
-    async fn region(&self, aws_profile: Option<&str>) -> Result<Region, Error> {
-        let aws = AwsSection { profile: aws_profile.map(str::to_owned), ..AwsSection::default() };
-        let known = self.context.region(&aws).await;
+    async fn region(&self, aws_profile: Option<&AwsProfile>) -> Result<Region, Error> {
+        let aws = AwsSection { profile: aws_profile.cloned(), ..AwsSection::default() };
+        let known = self.context.region(&aws.destination(&PolicyRoot::default())).await;
         if let Some(region) = known.clone().filter(|_| !self.asks || self.context.global.region.is_some()) {
             return Ok(region);
         }
         if !self.asks {
-            return Err(no_region(true));
+            return Err(no_region(Need::Tables));
         }
-        let default = known.map_or_else(|| String::from("us-east-1"), |region| region.name);
+        let default = known.map_or_else(|| String::from("us-east-1"), |region| region.name.to_string());
         let check = |name: &String| check_region(name).map_err(|invalid| invalid.to_string());
         let input =
             Input::<String>::with_theme(&*self.theme).with_prompt("Region").default(default).validate_with(check);
-        Ok(Region { name: answer(input.interact_text())?, source: String::from("the wizard") })
+        Ok(Region { name: RegionName::new(answer(input.interact_text())?), source: String::from("the wizard") })
     }
 
     /// Looks at what is live. What cannot be read is said, and is no reason to stop: a manifest can be written without.
-    async fn look(&self, aws_profile: Option<&str>, region: &Region, root: &str) -> Result<Live, Error> {
+    async fn look(&self, aws_profile: Option<&AwsProfile>, region: &Region, root: &PolicyRoot) -> Result<Live, Error> {
         let destination = Destination {
-            name: None,
-            region: region.clone(),
-            aws_profile: aws_profile.map(str::to_owned),
-            role_arn: None,
-            account_id: None,
             local: self.context.local_folder(Path::new("")),
-            users: Users::default(),
+            route: Route { aws_profile: aws_profile.cloned(), ..Route::default() },
+            ..Destination::new(region.clone(), root.clone())
         };
-        let (reader, _) = self.context.connect(&destination, root).await?;
+        let reader = self.context.connect(&destination, &Users::default()).await?;
         let wish = |builtin: Builtin| {
             Desired::new(Address::new(KindId::Table, builtin.key()), builtin.default_name(), Table::default())
         };

@@ -15,7 +15,7 @@ pub const CODE: &str = "L013";
 pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) {
     let mut start = 0;
     for line in source.text.split_inclusive('\n') {
-        if let Some((span, message, help)) = first(line, start == 0) {
+        if let Some((span, message, help)) = first(line, start) {
             faults.push(Fault {
                 source: Arc::clone(source),
                 span: start + span.start..start + span.end,
@@ -29,13 +29,13 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) {
     }
 }
 
-/// Returns where the first hidden character of a line is, what it is, and what to do about it.
-fn first(line: &str, is_first: bool) -> Option<(Range<usize>, String, &'static str)> {
+/// Returns where the first hidden character of a line is that begins at `start`, what it is, and what to do about it.
+fn first(line: &str, start: usize) -> Option<(Range<usize>, String, &'static str)> {
     let body = line.strip_suffix("\r\n").or(line.strip_suffix('\n')).unwrap_or(line);
     body.char_indices().find_map(|(at, letter)| {
         let (what, help) = match letter {
             // A byte order mark before everything else tells the encoding.
-            '\u{feff}' if is_first && at == 0 => return None,
+            '\u{feff}' if start + at == 0 => return None,
             '\r' => (
                 "a carriage return without a line feed",
                 "parsers start a new line there and many viewers do not: end each line with LF or CRLF",

@@ -4,10 +4,10 @@ use super::Kind;
 use crate::change::FieldChange;
 
 /// What deleting a resource takes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Deletion<K: Kind> {
     /// What there is to say of it, or what keeps it from being deleted.
-    pub changes: Vec<FieldChange>,
+    pub changes: Vec<FieldChange<K::Field>>,
     /// None where it is not deleted.
     pub steps: Vec<K::Step>,
 }

@@ -120,16 +120,16 @@ impl<T> Desired<T> {
     }
 
     /// Returns the difference that a missing ownership tag is, when it is to be given.
-    pub(super) fn adoption(&self, facts: &Facts) -> Option<FieldChange> {
+    pub(super) fn adoption<F>(&self, facts: &Facts, field: fn(String) -> F) -> Option<FieldChange<F>> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
         let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
         let after = FieldValue::words(OWNER);
-        Some(FieldChange::new(format!("tags.{key}"), before, after, Takes::InPlace, "adopted"))
+        Some(FieldChange::new(field(key.clone()), before, after, Takes::InPlace, "adopted"))
     }
 
     /// Returns the ownership tag as a set of tags, when it is to be given.
     pub(super) fn owner_tags(&self, facts: &Facts) -> Tags {
-        let adopted = self.adoption(facts).and(self.ownership.clone());
+        let adopted = self.adoption(facts, |key| key).map(|change| change.path);
         adopted.into_iter().map(|key| (key, OWNER.to_owned())).collect()
     }
 }
@@ -253,7 +253,7 @@ mod tests {
             let desired =
                 Desired { ownership, adopt, ..Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", ()) };
             let facts = Facts { owned, ..Facts::default() };
-            let change = desired.adoption(&facts).map(|change| (change.path, change.how));
+            let change = desired.adoption(&facts, |key| format!("tags.{key}")).map(|change| (change.path, change.how));
             assert_eq!(change.is_some(), !desired.owner_tags(&facts).is_empty());
             (change, desired.owner_tags(&facts))
         };

@@ -80,9 +80,12 @@ impl PolicyDocument {
         pretty(&value)
     }
 
-    /// Returns how many statements it has.
-    pub fn statements(&self) -> usize {
-        self.0["Statement"].as_array().map_or(0, Vec::len)
+    /// Returns how large it is, in words: `2 statements`.
+    pub fn words(&self) -> String {
+        match self.0["Statement"].as_array().map_or(0, Vec::len) {
+            1 => String::from("1 statement"),
+            count => format!("{count} statements"),
+        }
     }
 
     /// Returns its JSON.
@@ -233,15 +236,25 @@ fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
             return refuse(format!("{what} has both {one} and {other}"), "leave out one of the two");
         }
     }
+    if !elements.contains_key("Principal") && !elements.contains_key("NotPrincipal") {
+        let help = "add \"Principal\": { \"AWS\": … }; the policy of a resource needs one in each statement";
+        return refuse(format!("{what} has no Principal"), help);
+    }
+    for name in ["Principal", "NotPrincipal"] {
+        if elements.get(name).is_some_and(|value| !is_principal(value)) {
+            let help = "write \"*\", or { \"AWS\": … }, with \"Service\", \"Federated\" or \"CanonicalUser\" beside or in place of AWS";
+            return refuse(format!("the {name} of {what} names nobody"), help);
+        }
+    }
+    let conditions = |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_object));
+    if elements.get("Condition").is_some_and(|value| !conditions(value)) {
+        let help = "write { \"StringEquals\": { \"aws:SourceAccount\": … } }";
+        return refuse(format!("the Condition of {what} is no object of objects"), help);
+    }
     if !elements.contains_key("Action") && !elements.contains_key("NotAction") {
         return refuse(format!("{what} has no Action"), "add \"Action\": the actions that it allows or denies");
     }
     for name in ["Action", "NotAction", "Resource", "NotResource"] {
-        let is_text = |value: &Value| match value {
-            Value::String(_) => true,
-            Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
-            _ => false,
-        };
         if elements.get(name).is_some_and(|value| !is_text(value)) {
             return refuse(
                 format!("the {name} of {what} is no string and no list of strings"),
@@ -250,6 +263,27 @@ fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+/// Returns whether a value is a string, or a list of at least one.
+fn is_text(value: &Value) -> bool {
+    match value {
+        Value::String(_) => true,
+        Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_string),
+        _ => false,
+    }
+}
+
+/// Source: "AWS JSON policy elements: Principal" in the AWS Identity and Access Management User Guide.
+fn is_principal(value: &Value) -> bool {
+    const TYPES: &[&str] = &["AWS", "Service", "Federated", "CanonicalUser"];
+    match value {
+        Value::String(text) => text == "*",
+        Value::Object(map) => {
+            !map.is_empty() && map.iter().all(|(of, who)| TYPES.contains(&of.as_str()) && is_text(who))
+        }
+        _ => false,
+    }
 }
 
 fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> Result<(), Invalid> {
@@ -553,10 +587,17 @@ mod tests {
             refused(r#"{"Statements": []}"#),
             refused(r#"{"Statement": ["x"]}"#),
             refused(r#"{"Statement": [{"Effect": "Allow"}]}"#),
+            refused(r#"{"Statement": [{"Effect": "Allow", "Principal": "*"}]}"#),
             of(json!({ "Effect": "allow" })),
             of(json!({ "NotAction": "x" })),
             of(json!({ "Resource": 1 })),
             of(json!({ "Action": [] })),
+            of(json!({ "Principal": {} })),
+            of(json!({ "Principal": { "AWS": [] } })),
+            of(json!({ "Principal": { "AWS": 5 } })),
+            of(json!({ "Principal": "123456789012" })),
+            of(json!({ "Condition": "x" })),
+            of(json!({ "Condition": { "StringEquals": "x" } })),
             of(json!({ "Sid": "a", "Resources": "x" })),
         ];
         assert_snapshot!(all.join("\n"), @r#"
@@ -570,11 +611,18 @@ mod tests {
         the policy has the Version "2012-10-18"; write "Version": "2012-10-17"
         the policy has an unknown element "Statements"; did you mean "Statement"? It can have: Version, Id, Statement
         statement 1 of the policy is no JSON object; write { "Effect": …, "Action": … }
+        statement 1 of the policy has no Principal; add "Principal": { "AWS": … }; the policy of a resource needs one in each statement
         statement 1 of the policy has no Action; add "Action": the actions that it allows or denies
         statement 1 of the policy has the Effect "allow"; write "Allow" or "Deny"
         statement 1 of the policy has both Action and NotAction; leave out one of the two
         the Resource of statement 1 of the policy is no string and no list of strings; write a string or a list
         the Action of statement 1 of the policy is no string and no list of strings; write a string or a list
+        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
+        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
+        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
+        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
+        the Condition of statement 1 of the policy is no object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
+        the Condition of statement 1 of the policy is no object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
         statement 1 ("a") of the policy has an unknown element "Resources"; did you mean "Resource"? It can have: Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition
         "#);
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));

@@ -4,20 +4,21 @@ use serde_json::Value;
 
 use super::{Desired, Kind};
 use crate::resource::call::Operation;
+use crate::resource::names::{AccountId, RegionName};
 
 /// Where the resources are. What is not known is `*` in their ARNs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
-    pub region: Option<String>,
-    pub account: Option<String>,
+    pub region: Option<RegionName>,
+    pub account: Option<AccountId>,
 }
 
 impl Place {
     /// Returns the ARN of a resource there.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        let any = |part: &Option<String>| part.clone().unwrap_or_else(|| String::from("*"));
-        let partition = partition(self.region.as_deref().unwrap_or_default());
-        format!("arn:{partition}:{service}:{}:{}:{resource}", any(&self.region), any(&self.account))
+        let (region, account) = (self.region.as_deref(), self.account.as_deref());
+        let partition = partition(region.unwrap_or_default());
+        format!("arn:{partition}:{service}:{}:{}:{resource}", region.unwrap_or("*"), account.unwrap_or("*"))
     }
 }
 

@@ -1,4 +1,5 @@
-//! References between the resources of a manifest: `{ key = "records" }` refers to `[keys.records]`.
+//! References between the resources of a manifest: `{ key = "records" }` refers to `[keys.records]`, and so does the alias of
+//! that key where it is written out.
 //!
 //! A reference resolves to what is known before anything exists, so that a plan holds no value that only an apply would
 //! tell. Here it is checked that each leads to something, and that none leads back to where it started.
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::section::Resolver;
 use super::{Address, KindId};
 use crate::diagnostic::Fault;
+use crate::document::write::{bare, quoted};
 use crate::document::{Node, Reader, Value, closest};
 use crate::resource::Invalid;
 
@@ -19,8 +21,26 @@ pub struct Reference {
     pub to: Address,
 }
 
-/// Reads `{ WORD = "name" }` as a reference to a resource of a kind. A fault is recorded for anything else.
-pub fn read(reader: &mut Reader<'_>, node: &Node, what: &str, word: &'static str, kind: KindId) -> Option<Address> {
+/// A name in AWS that a section has in the place of a reference. It may be that of a resource of the manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// As that of a [`Reference`].
+    pub setting: Vec<String>,
+    pub kind: KindId,
+    pub name: String,
+}
+
+/// Returns the references that such a name is. `names` are those of the resources that can be referred to.
+pub(super) fn by_name(named: Named, names: &BTreeMap<Address, String>) -> Vec<Reference> {
+    let Named { setting, kind, name } = named;
+    let meant = names.iter().filter(|(address, known)| address.kind == kind && **known == name);
+    meant.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
+}
+
+/// Reads `{ key = "name" }`, with the word for a kind, as a reference to a resource of that kind. A fault is recorded for
+/// anything else.
+pub fn read(reader: &mut Reader<'_>, node: &Node, what: &str, kind: KindId) -> Option<Address> {
+    let word = kind.about().id;
     let mut fields = reader.map(node, what)?;
     let help = format!("write {{ {word} = \"NAME\" }}, where [{}.NAME] is in the manifest", kind.section());
     let entry = fields.required(reader, word, &help);
@@ -79,10 +99,18 @@ pub(super) fn check_removed(
 fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting: &[String], to: &Address) {
     let section = to.kind.section();
     let known: Vec<&str> = all.iter().filter(|one| one.kind == to.kind).map(|one| one.key.as_str()).collect();
+    let header = format!("[{section}.{}]", bare(&to.key));
+    let is_of_aws = ["alias/", "arn:"].iter().any(|head| to.key.starts_with(head));
     let help = match (closest(&to.key, &known), known.is_empty()) {
+        _ if is_of_aws => format!("write {} = {}", setting.join("."), quoted(&to.key)),
+        _ if to.key.is_empty() => format!("write the NAME of a section [{section}.NAME]"),
         (Some(meant), _) => format!("did you mean \"{meant}\"? The manifest has: {}", known.join(", ")),
-        (None, true) => format!("add a section [{section}.{}]", to.key),
-        (None, false) => format!("add a section [{section}.{}], or name one of: {}", to.key, known.join(", ")),
+        (None, true) => format!("add a section {header}"),
+        (None, false) => format!("add a section {header}, or name one of: {}", known.join(", ")),
+    };
+    let message = match to.key.is_empty() {
+        true => format!("`{from}` refers to one of `{section}` by an empty name"),
+        false => format!("`{from}` refers to `{to}`, which is not in the manifest"),
     };
     let mut parts = vec![from.kind.section(), from.key.as_str()];
     parts.extend(setting.iter().map(String::as_str));
@@ -90,7 +118,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
     resolver.faults.push(Fault {
         source: std::sync::Arc::clone(resolver.source),
         span,
-        message: format!("`{from}` refers to `{to}`, which is not in the manifest"),
+        message,
         label: String::from("refers to nothing"),
         help: Some(help),
         code: None,
@@ -159,6 +187,29 @@ mod tests {
             .map(|cycle| cycle.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
             .collect();
         assert_eq!(found, ["profiles.x", "tables.b tables.c"]);
+    }
+
+    #[test]
+    fn a_resource_of_any_kind_can_be_referred_to_by_the_word_for_its_kind() {
+        for kind in KindId::ALL {
+            let source = crate::diagnostic::Source::new("m", format!("x = {{ {} = \"a\" }}", kind.about().id));
+            let mut faults = crate::diagnostic::Faults::default();
+            let node = crate::document::from_toml(&source, &mut faults);
+            let mut reader = Reader::new(&source, &mut faults);
+            let mut fields = reader.map(&node, "m").unwrap();
+            let entry = fields.get("x").unwrap();
+            assert_eq!(read(&mut reader, &entry.node, "x", *kind), Some(Address::new(*kind, "a")));
+        }
+    }
+
+    #[test]
+    fn a_name_in_aws_refers_to_what_has_it() {
+        let names = [("keys.a", "alias/a"), ("keys.b", "alias/b"), ("tables.a", "alias/a")];
+        let names = names.map(|(to, name)| (address(to), name.to_owned())).into();
+        let named = |name: &str| Named { setting: vec![String::from("x")], kind: KindId::Key, name: name.to_owned() };
+        let found: Vec<Address> = by_name(named("alias/a"), &names).into_iter().map(|one| one.to).collect();
+        assert_eq!(found, [address("keys.a")]);
+        assert_eq!(by_name(named("alias/c"), &names), []);
     }
 
     #[test]

@@ -311,6 +311,13 @@ macro_rules! kinds {
         })+
 
         impl Step {
+            /// Returns it as it may be shown, where it has something that may not.
+            pub fn shown(&self) -> Option<Self> {
+                match self {
+                    $(Self::$variant(step) => KindStep::shown(step).map(Self::$variant),)+
+                }
+            }
+
             fn own(&self) -> &dyn KindStep {
                 match self {
                     $(Self::$variant(step) => step,)+
@@ -332,6 +339,13 @@ macro_rules! kinds {
         })+
 
         impl Layout {
+            /// Returns it as it may be shown, where it has something that may not.
+            pub fn shown(&self) -> Option<Self> {
+                match self {
+                    $(Self::$variant(state) => Kind::shown(state).map(Self::$variant),)+
+                }
+            }
+
             /// Returns it in words, setting by setting.
             pub fn lines(&self) -> Vec<(String, String)> {
                 match self {

@@ -15,6 +15,13 @@ use super::tagging::Tagged;
 
 const KEY: &str = "kms key";
 const ALIAS: &str = "kms alias";
+/// The keys that AWS manages for its services: the alias and the ID of each. They are there as soon as someone asks. Source:
+/// DescribeKey in the AWS Key Management Service API Reference.
+const OF_AWS: &[(&str, &str)] = &[
+    ("alias/aws/dynamodb", "5e11ab1e-0000-4000-8000-a115a4a6ed00"),
+    ("alias/aws/sns", "5e11ab1e-0000-4000-8000-a115a4a6ed01"),
+    ("alias/aws/ssm", "5e11ab1e-0000-4000-8000-a115a4a6ed02"),
+];
 const DAY: i64 = 24 * 3600 * 1000;
 
 pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
@@ -129,7 +136,7 @@ impl Key {
             "KeyUsage": "ENCRYPT_DECRYPT",
             "KeyState": self.state(),
             "Origin": "AWS_KMS",
-            "KeyManager": "CUSTOMER",
+            "KeyManager": if OF_AWS.iter().any(|(_, id)| *id == self.id) { "AWS" } else { "CUSTOMER" },
             "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
             "KeySpec": "SYMMETRIC_DEFAULT",
             "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
@@ -181,13 +188,35 @@ fn load(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure
 
 /// Returns the key that a name, an alias among them, leads to.
 fn find(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure> {
-    match alias_name(region, named) {
+    let name = alias_name(region, named);
+    let is_meant = |(alias, id): &&(&str, &str)| {
+        name.as_deref() == Some(*alias) || named == *id || named == region.arn("kms", &format!("key/{id}"))
+    };
+    if let Some((_, id)) = OF_AWS.iter().find(is_meant) {
+        return Ok(of_aws(region, id));
+    }
+    match name {
         None => load(region, store, named),
         Some(name) => {
             let alias: Option<Alias> = object(store, ALIAS, &name)?;
             let alias = alias.ok_or_else(|| alias_not_found(region, &name))?;
             load(region, store, &alias.key)
         }
+    }
+}
+
+/// Returns a key that AWS manages. It is in no store, and only described.
+fn of_aws(region: &Region, id: &str) -> Key {
+    Key {
+        id: id.to_owned(),
+        created: region.clock.now(),
+        description: String::from("Default key that protects the data of a service when no other key is defined"),
+        policy: rules::default_policy(&region.account),
+        multi_region: false,
+        disabled: false,
+        deletion: None,
+        rotation_days: Some(365),
+        tags: BTreeMap::new(),
     }
 }
 
@@ -208,6 +237,7 @@ fn exact(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failu
 pub(super) fn usable(region: &Region, store: &Connection, named: &str) -> Result<String, Failure> {
     // A key that is named by its ID or ARN may be one of another account.
     if alias_name(region, named).is_none()
+        && !OF_AWS.iter().any(|(_, id)| named.ends_with(id))
         && object::<Key>(store, KEY, named.rsplit('/').next().unwrap_or(named))?.is_none()
     {
         let arn = || region.arn("kms", &format!("key/{named}"));

@@ -64,6 +64,12 @@ fn not_found(name: &str) -> Failure {
     Failure::new("ParameterNotFound", format!("Parameter {name} not found."))
 }
 
+fn version_not_found(version: &str, name: &str) -> Failure {
+    let message =
+        format!("Systems Manager could not find version {version} of {name}. Verify the version and try again.");
+    Failure::new("ParameterVersionNotFound", message)
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 struct Tag {
@@ -224,16 +230,8 @@ fn get(region: &Region, request: Get) -> Result<Value, Failure> {
     let (reference, selector) = Reference::parse(region, &request.name);
     region.store.read(|store| {
         let latest = reference.latest(store)?.ok_or_else(|| not_found(&request.name))?;
-        let stored = latest.selected(store, selector)?.ok_or_else(|| {
-            Failure::new(
-                "ParameterVersionNotFound",
-                format!(
-                    "Systems Manager could not find version {} of {}. Verify the version and try again.",
-                    selector.unwrap_or_default(),
-                    reference.name()
-                ),
-            )
-        })?;
+        let found = latest.selected(store, selector)?;
+        let stored = found.ok_or_else(|| version_not_found(selector.unwrap_or_default(), reference.name()))?;
         Ok(json!({ "Parameter": stored.parameter(region, selector, request.with_decryption) }))
     })
 }

@@ -5,6 +5,7 @@ use super::{AwsSection, Manifest, OwnershipTag, parse};
 use crate::diagnostic::{Faults, Source};
 use crate::document::Folder;
 use crate::kind::{DesiredResource, Presence, Said};
+use crate::resource::names::PolicyRoot;
 
 /// Checks that desired state is what some manifest with this policy root says, or what pruning below the root would delete.
 ///
@@ -22,7 +23,7 @@ pub fn conform(desired: &DesiredResource, root: &str) -> Result<(), String> {
     let Said { sections, files, tags, ownership, adopt } = desired.said();
     let ownership_tag = Some(ownership.map_or(OwnershipTag::Off, OwnershipTag::Key));
     let aws = AwsSection { tags, ownership_tag, ..AwsSection::default() };
-    let manifest = Manifest { aws, policy_root: Some(root.to_owned()), sections, ..Manifest::default() };
+    let manifest = Manifest { aws, policy_root: Some(PolicyRoot::new(root)), sections, ..Manifest::default() };
     let source = Source::new("the plan", manifest.to_toml());
     let mut faults = Faults::default();
     let parsed = parse(&source, &mut faults);

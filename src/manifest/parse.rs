@@ -9,6 +9,8 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Node, Reader, Value};
 use crate::kind::policy_parameter;
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
+use crate::resource::destination::Route;
+use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
 use crate::resource::{Invalid, check_tag_key};
 
 /// A manifest that was read, and where its parts stand.
@@ -49,7 +51,8 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         && let Some(mut policies) = reader.map(&entry.node, "policies")
     {
         if let Some(entry) = policies.get("root") {
-            manifest.policy_root = reader.checked(&entry.node, "root", policy_parameter::check_root);
+            manifest.policy_root =
+                reader.checked(&entry.node, "root", policy_parameter::check_root).map(PolicyRoot::new);
         }
         policies.finish(reader);
     }
@@ -70,9 +73,15 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
 fn read_aws(reader: &mut Reader<'_>, node: &Node) -> Option<AwsSection> {
     let mut fields = reader.map(node, "aws")?;
     let aws = AwsSection {
-        region: fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)),
-        profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
-        account_id: fields.get("account_id").and_then(|entry| reader.checked(&entry.node, "account_id", check_account)),
+        region: fields
+            .get("region")
+            .and_then(|entry| reader.checked(&entry.node, "region", check_region))
+            .map(RegionName::new),
+        profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")).map(AwsProfile::new),
+        account_id: fields
+            .get("account_id")
+            .and_then(|entry| reader.checked(&entry.node, "account_id", check_account))
+            .map(AccountId::new),
         tags: None,
         ownership_tag: fields.get("ownership_tag").and_then(|entry| read_ownership(reader, &entry.node)),
     };
@@ -95,19 +104,26 @@ fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> 
 
 fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<TargetSection> {
     let mut fields = reader.map(&entry.node, &format!("targets.{}", entry.key))?;
-    let target = TargetSection {
-        region: fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)),
-        profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")),
-        role_arn: fields.get("role_arn").and_then(|entry| reader.checked(&entry.node, "role_arn", check_role)),
-        account_id: fields.get("account_id").and_then(|entry| reader.checked(&entry.node, "account_id", check_account)),
+    let region =
+        fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)).map(RegionName::new);
+    let route = Route {
+        aws_profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")).map(AwsProfile::new),
+        role_arn: fields
+            .get("role_arn")
+            .and_then(|entry| reader.checked(&entry.node, "role_arn", check_role))
+            .map(RoleArn::new),
+        account_id: fields
+            .get("account_id")
+            .and_then(|entry| reader.checked(&entry.node, "account_id", check_account))
+            .map(AccountId::new),
     };
-    if target.profile.is_some() && target.role_arn.is_some() {
+    if route.aws_profile.is_some() && route.role_arn.is_some() {
         let message = format!("`targets.{}` has both `profile` and `role_arn`", entry.key);
         let help = "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile";
         reader.fault(entry.key_span.clone(), message, "one too many", help);
     }
     fields.finish(reader);
-    Some(target)
+    Some(TargetSection { region, route })
 }
 
 /// Checks the name of a target: it is written on command lines, and is a folder of the embedded AWS.

@@ -3,24 +3,25 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{DEFAULT_ROOT, LocalPolicy, Manifest, Parsed};
+use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::Faults;
 use crate::document::Folder;
 use crate::kind::section::Resolver;
 use crate::kind::{Address, DesiredResource};
+use crate::resource::names::PolicyRoot;
 use crate::resource::record_key::Role;
 
 /// What the command line says over the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    pub policy_root: Option<String>,
+    pub policy_root: Option<PolicyRoot>,
 }
 
 /// A manifest in full: what is desired, and what the pass needs beside it.
 #[derive(Debug)]
 pub struct Loaded {
     pub manifest: Manifest,
-    pub policy_root: String,
+    pub policy_root: PolicyRoot,
     pub desired: Vec<DesiredResource>,
     /// The line, from 1, on which each resource begins.
     pub lines: BTreeMap<Address, usize>,
@@ -52,7 +53,7 @@ pub(super) fn resolve_given(parsed: Parsed, files: Folder, faults: &mut Faults) 
 fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
     let Parsed { manifest, source, places } = parsed;
     let root = overrides.policy_root.clone().or_else(|| manifest.policy_root.clone());
-    let policy_root = root.unwrap_or_else(|| DEFAULT_ROOT.to_owned());
+    let policy_root = root.unwrap_or_default();
     let mut resolver = Resolver {
         policy_root: &policy_root,
         source: &source,

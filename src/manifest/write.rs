@@ -10,9 +10,9 @@ impl Manifest {
         for (name, target) in &self.targets {
             let mut section = format!("[targets.{}]\n", bare(name));
             line(&mut section, "region", target.region.as_deref().map(quoted));
-            line(&mut section, "profile", target.profile.as_deref().map(quoted));
-            line(&mut section, "role_arn", target.role_arn.as_deref().map(quoted));
-            line(&mut section, "account_id", target.account_id.as_deref().map(quoted));
+            line(&mut section, "profile", target.route.aws_profile.as_deref().map(quoted));
+            line(&mut section, "role_arn", target.route.role_arn.as_deref().map(quoted));
+            line(&mut section, "account_id", target.route.account_id.as_deref().map(quoted));
             sections.push(section);
         }
         if let Some(root) = &self.policy_root {
@@ -57,6 +57,8 @@ mod tests {
     use crate::kind::Sections;
     use crate::kind::section::any::tags as tag_sets;
     use crate::manifest::{AwsSection, LocalUserSection, TargetSection, parse};
+    use crate::resource::destination::Route;
+    use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
     use crate::resource::record_key::Role;
 
     fn manifests() -> impl Strategy<Value = Manifest> {
@@ -65,20 +67,20 @@ mod tests {
         let ownership = prop_oneof![Just(OwnershipTag::Off), "[b-z]{13,20}".prop_map(OwnershipTag::Key)];
         let aws = (of(region), of("\\PC{0,12}"), of("[0-9]{12}"), of(tag_sets()), of(ownership)).prop_map(
             |(region, profile, account_id, tags, ownership_tag)| AwsSection {
-                region,
-                profile,
-                account_id,
+                region: region.map(RegionName::new),
+                profile: profile.map(AwsProfile::new),
+                account_id: account_id.map(AccountId::new),
                 tags,
                 ownership_tag,
             },
         );
         let role = "arn:aws:iam::[0-9]{12}:role/[a-z]{1,9}";
         let target = (of(region), of("\\PC{0,12}"), of(role), of("[0-9]{12}")).prop_map(
-            |(region, profile, role_arn, account_id)| TargetSection {
-                region,
-                profile: profile.filter(|_| role_arn.is_none()),
-                role_arn,
-                account_id,
+            |(region, profile, role_arn, account_id)| {
+                let aws_profile = profile.filter(|_| role_arn.is_none()).map(AwsProfile::new);
+                let role_arn = role_arn.map(RoleArn::new);
+                let (region, account_id) = (region.map(RegionName::new), account_id.map(AccountId::new));
+                TargetSection { region, route: Route { aws_profile, role_arn, account_id } }
             },
         );
         let targets = vec(("[a-z0-9_-]{1,9}", target), 0..3);
@@ -88,7 +90,8 @@ mod tests {
         ];
         let local_user = vec(local_policy, 0..3).prop_map(|policies| LocalUserSection { policies });
         let local_users = vec(("[a-z0-9_+=,.@-]{1,12}", local_user), 0..3);
-        let parts = ((aws, targets), of("(/[bcd][a-z]{1,5}){1,3}"), Sections::any(), local_users);
+        let parts =
+            ((aws, targets), of("(/[bcd][a-z]{1,5}){1,3}".prop_map(PolicyRoot::new)), Sections::any(), local_users);
         parts.prop_map(|((aws, targets), policy_root, sections, local_users)| {
             let (targets, local_users) = (targets.into_iter().collect(), local_users.into_iter().collect());
             Manifest { aws, targets, policy_root, sections, local_users }

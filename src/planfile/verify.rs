@@ -7,8 +7,9 @@ use super::{PlanFile, SavedConnection, SavedMaterials, SavedTarget};
 use crate::kind::policy_parameter::{PolicyParameter, check_root};
 use crate::kind::{Address, DesiredResource, KindId, Presence};
 use crate::manifest::{check_account, check_region, check_role, check_target, conform};
-use crate::reconcile::{Intent, Plan, Target, foreseen};
+use crate::reconcile::{Intent, Plan, foreseen};
 use crate::resource::caller::{Caller, account_of};
+use crate::resource::destination::{Destination, Route};
 use crate::resource::{Invalid, check_tag_key};
 use crate::review::{Materials, Review};
 
@@ -29,8 +30,8 @@ impl PlanFile {
             if !names.insert(name) || (name.is_none() && self.targets.len() > 1) {
                 return Err(String::from("two of its targets have the same name, or one of several has none"));
             }
-            let account = target.plan.target.caller.as_ref().map(|caller| caller.account.as_str());
-            if !places.insert((account, target.plan.target.region.as_str(), target.connection.local.as_deref())) {
+            let (account, region) = (target.plan.target.account(), target.plan.target.region.name.as_str());
+            if !places.insert((account, region, target.connection.local.as_deref())) {
                 return Err(String::from("two of its targets are the same account and region"));
             }
             place(&target.plan.target, &target.connection)?;
@@ -47,12 +48,12 @@ fn refused(result: Result<(), Invalid>) -> Result<(), String> {
 }
 
 /// Checks where a plan goes, and with whose credentials.
-fn place(target: &Target, connection: &SavedConnection) -> Result<(), String> {
-    let SavedConnection { aws_profile, role_arn, local } = connection;
+fn place(target: &Destination, connection: &SavedConnection) -> Result<(), String> {
+    let SavedConnection { route: Route { aws_profile, role_arn, .. }, local } = connection;
     if let Some(name) = &target.name {
         refused(check_target(name))?;
     }
-    refused(check_region(&target.region))?;
+    refused(check_region(&target.region.name))?;
     refused(check_root(&target.policy_root))?;
     let Some(Caller { account, arn, .. }) = &target.caller else {
         return Err(String::from("it does not say whose account it is for"));

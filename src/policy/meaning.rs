@@ -610,27 +610,27 @@ mod tests {
         let words = "the hours of prod for alice";
         assert_eq!(
             means(&office("17:00"), &office("20:00")),
-            [format!("{words} widen to monday to friday 09:00\u{2013}20:00 (Europe/Zurich)")]
+            [format!("{words} widen to Monday to Friday 09:00\u{2013}20:00 (Europe/Zurich)")]
         );
         assert_eq!(
             means(&office("17:00"), &office("12:00")),
-            [format!("{words} narrow to monday to friday 09:00\u{2013}12:00 (Europe/Zurich)")]
+            [format!("{words} narrow to Monday to Friday 09:00\u{2013}12:00 (Europe/Zurich)")]
         );
         let weekend = rule("allow", &format!("users: [alice], {}", hours("saturday, sunday", "09:00", "17:00")));
         assert_eq!(
             means(&office("17:00"), &weekend),
-            [format!("{words} move to saturday and sunday 09:00\u{2013}17:00 (Europe/Zurich)")]
+            [format!("{words} move to Saturday and Sunday 09:00\u{2013}17:00 (Europe/Zurich)")]
         );
         assert_eq!(means(&office("17:00"), &rule("allow", "users: [alice]")), [format!("{words} widen to any time")]);
         assert_eq!(
             means("", &office("17:00")),
-            ["alice gains prod monday to friday 09:00\u{2013}17:00 (Europe/Zurich)"]
+            ["alice gains prod Monday to Friday 09:00\u{2013}17:00 (Europe/Zurich)"]
         );
         // Beyond the hours it takes approval: what changes is told for the hour that changes.
         let approval = rule("require_approval", "users: [alice]");
         assert_eq!(
             means(&format!("{}{approval}", office("17:00")), &format!("{}{approval}", office("18:00"))),
-            ["prod no longer needs approval for alice monday to friday 17:00\u{2013}18:00 (Europe/Zurich)"]
+            ["prod no longer needs approval for alice Monday to Friday 17:00\u{2013}18:00 (Europe/Zurich)"]
         );
     }
 

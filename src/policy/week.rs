@@ -46,7 +46,7 @@ impl Piece {
 
 /// Returns the name of a day, from 0.
 pub(super) fn day_name(day: usize) -> &'static str {
-    ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"][day]
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"][day]
 }
 
 /// Returns the one time zone of all these windows; nothing where there is no window or more than one zone.

@@ -15,7 +15,6 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use serde::Serialize;
 
 use super::shared::Shared;
 use super::{Execute, Observe, bounded};
@@ -25,18 +24,12 @@ use crate::kind::{Aws, Batch, FoundResources, KindId, ObservedResource, Search, 
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, Identity};
+use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::Interrupt;
+use crate::resource::names::RegionName;
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::tagging::{TaggedPage, TaggingApi};
 use crate::resource::traffic::Traffic;
-
-/// A region and where it was named.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Region {
-    pub name: String,
-    /// Such as `--region` or `AWS_REGION`.
-    pub source: String,
-}
 
 /// Returns the region that the environment or the AWS profile names, the environment first.
 ///
@@ -46,7 +39,7 @@ pub struct Region {
 pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
         if let Some(name) = std::env::var(variable).ok().filter(|name| !name.is_empty()) {
-            return Some(Region { name, source: variable.to_owned() });
+            return Some(Region { name: RegionName::new(name), source: variable.to_owned() });
         }
     }
     let mut builder = ProfileFileRegionProvider::builder();
@@ -56,17 +49,13 @@ pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     let region = builder.build().region().await?;
     let environment = std::env::var("AWS_PROFILE").ok();
     let profile = aws_profile.or(environment.as_deref()).unwrap_or("default");
-    Some(Region { name: region.to_string(), source: format!("AWS profile {profile}") })
+    Some(Region { name: RegionName::new(region.as_ref()), source: format!("AWS profile {profile}") })
 }
 
-/// How to reach AWS.
+/// How to reach a destination: what the SDK's clients are made of.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    pub region: String,
-    /// The AWS credentials profile.
-    pub aws_profile: Option<String>,
-    /// A role that is assumed with those credentials.
-    pub role_arn: Option<String>,
+    pub destination: Destination,
     /// Where all services answer, instead of AWS's own addresses.
     pub endpoint_url: Option<String>,
     /// An AWS in this process, which needs no credentials.
@@ -83,7 +72,10 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         .read_timeout(Duration::from_secs(20))
         .operation_timeout(Duration::from_secs(25))
         .build();
-    let region = aws_config::Region::new(connection.region);
+    let Destination { region, route, .. } = connection.destination;
+    let region = aws_config::Region::new(String::from(region.name));
+    // On the embedded AWS no role is assumed.
+    let role_arn = route.role_arn.filter(|_| connection.embedded.is_none());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
         // Of those who are asked for credentials; the calls themselves are made again by the pacer.
@@ -92,16 +84,16 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         // Answers are small, and the timeouts above end one that stalls.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(client) = connection.embedded {
-        loader = loader.http_client(client).credentials_provider(embedded_user(connection.aws_profile.as_deref()));
+        loader = loader.http_client(client).credentials_provider(embedded_user(route.aws_profile.as_deref()));
     } else {
         let client = bounded::client();
         loader = loader.http_client(client.clone());
-        if let Some(profile) = connection.aws_profile {
+        if let Some(profile) = route.aws_profile {
             // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
             // one account would go to another.
             let settings = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
             let credentials =
-                ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(&profile).build();
+                ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile.as_str()).build();
             loader = loader.profile_name(profile).credentials_provider(credentials);
         }
         if let Some(endpoint) = connection.endpoint_url {
@@ -109,7 +101,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
         }
     }
     let config = shared(loader.load().await);
-    let role = connection.role_arn.map(|role| AssumeRoleProvider::builder(role).session_name("sentinel"));
+    let role = role_arn.map(|role| AssumeRoleProvider::builder(role).session_name("sentinel"));
     let assumed = match role {
         Some(role) => Some(role.configure(&config).build().await),
         None => None,

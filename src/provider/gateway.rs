@@ -120,7 +120,7 @@ impl Gateway {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
         let pacer = Arc::new(pacer);
         let embedded = connection.embedded.is_some();
-        let mut asking = connection.aws_profile.clone();
+        let mut asking = connection.destination.route.aws_profile.clone().map(String::from);
         let mut config = Box::pin(settings(connection)).await;
         let profiles = OnceCell::new();
         // Files that cannot be read are the SDK's to complain of, when it looks for credentials.

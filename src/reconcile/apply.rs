@@ -108,10 +108,10 @@ pub(super) async fn run(
     loop {
         while let Some(index) = order.start() {
             let resource = &plan.resources[index];
-            let failed = order.failed(index, &reports).map(|on| resource_skipped(resource, on));
+            let blocked = order.blocked(index, &reports).map(|why| resource_skipped(resource, why));
             running.push(async move {
                 let span = tracing::debug_span!("resource", address = %resource.address);
-                match failed {
+                match blocked {
                     Some(report) => {
                         progress.done(resource, &report.outcome);
                         (index, report)
@@ -127,11 +127,11 @@ pub(super) async fn run(
     reports.into_iter().flatten().collect()
 }
 
-fn resource_skipped(resource: &ResourcePlan, on: &Address) -> ResourceReport {
+fn resource_skipped(resource: &ResourcePlan, why: String) -> ResourceReport {
     ResourceReport {
         address: resource.address.clone(),
         name: resource.name.clone(),
-        outcome: Outcome::Skipped { why: format!("it depends on {on}, which was not applied") },
+        outcome: Outcome::Skipped { why },
         steps_done: 0,
         done: Vec::new(),
         not_done: resource.steps.iter().filter(|step| !step.defers()).map(Step::describe).collect(),
@@ -258,7 +258,11 @@ pub(super) async fn verify(
 }
 
 /// Puts the report together; what was applied and is still different did not take.
-pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verification, interrupted: bool) -> ApplyReport {
+pub(super) fn report(
+    mut resources: Vec<ResourceReport>,
+    verification: Verification,
+    ended: Option<Cause>,
+) -> ApplyReport {
     if let Verification::Differs { addresses } = &verification {
         for report in resources.iter_mut().filter(|report| addresses.contains(&report.address)) {
             if report.outcome == Outcome::Applied {
@@ -267,5 +271,5 @@ pub(super) fn report(mut resources: Vec<ResourceReport>, verification: Verificat
             }
         }
     }
-    ApplyReport { resources, verification, interrupted }
+    ApplyReport { resources, verification, interrupted: ended == Some(Cause::User) }
 }

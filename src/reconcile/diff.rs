@@ -1,6 +1,7 @@
 //! The pure difference of one resource, and the action it comes to.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::plan::{Action, Intent, ResourcePlan, Seen};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
@@ -35,11 +36,18 @@ impl Visitor for Planner {
             }
             (Observed::Absent, Presence::Present) => creation(desired, any(K::create(desired))),
             (Observed::Unknown(gap), Presence::Present) => unknown(desired, gap, any(K::create(desired))),
-            (Observed::Present(live), Presence::Present) => existing(desired, live, self.intent).seeing(K::seen(live)),
+            (Observed::Present(live), Presence::Present) => {
+                let plan = existing(desired, live, self.intent).seeing(K::seen(live));
+                ResourcePlan { unusable: K::unusable(live), ..plan }
+            }
         };
         let layout = K::ABOUT.shows_layout.then(|| Box::new(Layout::from(desired.initial.clone())));
         ResourcePlan { layout, ..plan }
     }
+}
+
+fn shown<F: fmt::Display>(changes: Vec<FieldChange<F>>) -> Vec<FieldChange> {
+    changes.into_iter().map(FieldChange::shown).collect()
 }
 
 fn any<S>(steps: Vec<S>) -> Vec<Step>
@@ -57,7 +65,7 @@ where
     let changes = K::changes(desired, live);
     let repair = K::repair(desired, live, &changes);
     match K::settle(desired, live, changes, repair) {
-        Settled::Compared { changes, repair } => present(desired, live, changes, any(repair), intent),
+        Settled::Compared { changes, repair } => present(desired, live, shown(changes), any(repair), intent),
         Settled::Unfinished { steps } => {
             ResourcePlan { steps: any(steps), ..plan(desired, Action::Finish, live.facts.clone()) }
         }
@@ -84,6 +92,7 @@ fn plan<T>(desired: &Desired<T>, action: Action, facts: Facts) -> ResourcePlan {
         layout: None,
         needs: BTreeSet::new(),
         depends_on: desired.depends_on.clone(),
+        unusable: None,
         steps: Vec::new(),
         withheld: Vec::new(),
         seen: Seen::Absent,
@@ -105,11 +114,13 @@ fn removal<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> ResourcePlan
 where
     Step: From<K::Step>,
 {
-    let Deletion { changes, steps } = match not_ours(desired, live) {
-        Some(change) => Deletion { changes: vec![change], steps: Vec::new() },
-        None => K::delete(desired, live),
+    let (changes, steps) = match not_ours(desired, live) {
+        Some(change) => (vec![change], Vec::new()),
+        None => {
+            let Deletion { changes, steps } = K::delete(desired, live);
+            (shown(changes), any(steps))
+        }
     };
-    let steps = any(steps);
     let mut needs: BTreeSet<Consent> = steps.iter().filter_map(Step::needs).collect();
     if !steps.is_empty() {
         needs.insert(Consent::Prune);

@@ -156,7 +156,9 @@ mod tests {
     use crate::kind::policy_parameter::{PolicyParameter, Tier};
     use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
     use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
-    use crate::reconcile::{Intent, Orphans, Plan, Scope, Target, diff};
+    use crate::reconcile::{Intent, Orphans, Plan, Scope, diff};
+    use crate::resource::destination::{Destination, Region};
+    use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Observed, Tags};
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
@@ -192,14 +194,10 @@ mod tests {
             let pair = Pair { desired: &desired, observed: Observed::Absent };
             diff::resource(&ObservedResource::Table(Box::new(pair)), Intent::Converge)
         };
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::from("a test"),
-            policy_root: String::from("/p"),
-            caller: None,
-            local: None,
-        };
+        let target = Destination::new(
+            Region { name: RegionName::new("us-east-1"), source: String::from("a test") },
+            PolicyRoot::new("/p"),
+        );
         let resources = (0..policies).map(policy).chain((0..tables).map(table)).collect();
         Plan {
             target,
@@ -262,7 +260,7 @@ mod tests {
         deferred.resources[0].steps = vec![Step::Table(TableStep::Defer { name, why, seconds: None })];
         assert_eq!(deferred.estimate().calls, 0);
         let local =
-            Plan { target: Target { local: Some(String::from("x")), ..creating(0, 0).target }, ..creating(100, 3) };
+            Plan { target: Destination { local: Some("x".into()), ..creating(0, 0).target }, ..creating(100, 3) };
         assert_eq!((local.estimate().seconds_at_least, local.estimate().seconds_at_most), (0, 0));
         assert!(local.estimate().calls > 200);
     }

@@ -87,10 +87,19 @@ impl Extent {
     }
 }
 
+/// How large a share of what exists a plan may change or delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// No more than is usual.
+    Usual,
+    /// Any, which the user forces.
+    Any,
+}
+
 /// Refuses to change an unusual share of what exists, unless that is forced.
-pub fn extent(plan: &Plan, force: bool) -> Result<(), Refusal> {
+pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
     let extent = Extent::of(plan);
-    if force || !extent.is_unusual() {
+    if allowed == Share::Any || !extent.is_unusual() {
         return Ok(());
     }
     Err(Refusal {
@@ -195,8 +204,10 @@ mod tests {
     use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
     use crate::kind::table::TableStep;
     use crate::kind::{Desired, ObservedResource, Pair, Presence, Step};
-    use crate::reconcile::{Intent, Scope, Target, diff};
+    use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
+    use crate::resource::destination::{Destination, Region};
+    use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -213,17 +224,16 @@ mod tests {
 
     /// Plans what is desired on what is live.
     fn pass(pairs: Vec<(Desired<PolicyParameter>, Observed<PolicyParameter>)>) -> Pass {
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::from("a test"),
-            policy_root: String::from("/s"),
+        let target = Destination {
             caller: Some(Caller {
                 account: String::from("111111111111"),
                 arn: String::from("arn:x"),
                 user_id: String::new(),
             }),
-            local: None,
+            ..Destination::new(
+                Region { name: RegionName::new("us-east-1"), source: String::from("a test") },
+                PolicyRoot::new("/s"),
+            )
         };
         let wanted = pairs.iter().map(|(desired, _)| DesiredResource::Policy(Arc::new(desired.clone()))).collect();
         let resources = pairs.into_iter().map(|(desired, observed)| {
@@ -273,7 +283,7 @@ mod tests {
             refusal.message,
             "wrong account: the manifest is for 222222222222, the credentials are for 111111111111 (arn:x)"
         );
-        plan.target.local = Some(String::from(".sentinel"));
+        plan.target.local = Some(".sentinel".into());
         assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
         plan.target.caller = None;
         plan.target.local = None;
@@ -296,15 +306,15 @@ mod tests {
         pairs.extend((0..20).map(|number| (desired(&format!("new{number}"), "x"), Observed::Absent)));
         let plan = pass(pairs).plan;
         assert_eq!(Extent::of(&plan), Extent { touched: 4, existing: 10 });
-        assert_eq!(extent(&plan, true), Ok(()));
-        let refusal = extent(&plan, false).unwrap_err();
+        assert_eq!(extent(&plan, Share::Any), Ok(()));
+        let refusal = extent(&plan, Share::Usual).unwrap_err();
         assert_eq!(refusal.code, Code::Extent);
         assert_eq!(
             refusal.message,
             "this would change or delete 4 of 10 existing resources (40%); nothing was changed"
         );
         let few = pass(vec![(desired("a", "x"), live("y"))]).plan;
-        assert_eq!(extent(&few, false), Ok(()));
+        assert_eq!(extent(&few, Share::Usual), Ok(()));
     }
 
     /// As a run leaves them that is killed after the creations and before TTL.

@@ -72,12 +72,13 @@ impl<'p> Order<'p> {
         }
     }
 
-    /// Returns what keeps a resource from being worked on: one that it waits for, and that was not applied.
-    pub(super) fn failed(&self, index: usize, reports: &[Option<ResourceReport>]) -> Option<&'p Address> {
-        if self.resources[index].steps.is_empty() {
+    /// Returns what keeps a resource from being worked on: one that it waits for, and that was not applied or cannot be used.
+    pub(super) fn blocked(&self, index: usize, reports: &[Option<ResourceReport>]) -> Option<String> {
+        let own = &self.resources[index];
+        if own.steps.is_empty() {
             return None;
         }
-        let failed = |before: &&usize| match reports[**before].as_ref().map(|report| &report.outcome) {
+        let failed = |before: usize| match reports[before].as_ref().map(|report| &report.outcome) {
             // After an interruption nothing more is started, and that is what the resource's own report says.
             Some(
                 Outcome::Applied
@@ -88,10 +89,19 @@ impl<'p> Order<'p> {
                 | Outcome::OutOfTime,
             ) => false,
             // It is there, and the rest of its steps comes later.
-            Some(Outcome::Deferred { .. }) => !self.resources[**before].exists(),
+            Some(Outcome::Deferred { .. }) => !self.resources[before].exists(),
             Some(Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Conflicted { .. }) | None => true,
         };
-        let failed = self.before[index].iter().find(failed)?;
-        Some(&self.resources[*failed].address)
+        self.before[index].iter().find_map(|before| {
+            let other = &self.resources[*before];
+            let on = &other.address;
+            match &other.unusable {
+                // What is deleted waits for those that refer to it, and uses none of them.
+                Some(why) if own.depends_on.contains(on) => {
+                    Some(format!("it depends on {on}, which cannot be used: {why}"))
+                }
+                _ => failed(*before).then(|| format!("it depends on {on}, which was not applied")),
+            }
+        })
     }
 }

@@ -144,7 +144,9 @@ mod tests {
     use crate::kind::key::Key;
     use crate::kind::policy_parameter::PolicyParameter;
     use crate::kind::table::Table;
-    use crate::reconcile::{Intent, Target, diff};
+    use crate::reconcile::{Intent, diff};
+    use crate::resource::destination::{Destination, Region};
+    use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Facts, Live, Observed};
 
     fn arn(service: &str, resource: &str) -> String {
@@ -156,14 +158,8 @@ mod tests {
     }
 
     fn plan(scope: Scope, resources: Vec<ResourcePlan>) -> Plan {
-        let target = Target {
-            name: None,
-            region: String::from("us-east-1"),
-            region_source: String::new(),
-            policy_root: String::from("/s/policies"),
-            caller: None,
-            local: None,
-        };
+        let region = Region { name: RegionName::new("us-east-1"), source: String::new() };
+        let target = Destination::new(region, PolicyRoot::new("/s/policies"));
         Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() }
     }
 

@@ -1,13 +1,13 @@
 //! The plan: plain data, from which every output is derived.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::orphans::Orphans;
 use crate::change::{Consent, FieldChange};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Step};
-use crate::resource::caller::Caller;
+use crate::resource::destination::Destination;
 use crate::resource::{Facts, Fields, Gap};
 
 /// What a pass does about differences.
@@ -58,27 +58,10 @@ impl Scope {
     }
 }
 
-/// Where a pass goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// Its name in the manifest, where it has several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    pub region: String,
-    /// Where the region was named.
-    pub region_source: String,
-    pub policy_root: String,
-    /// The account and identity; nothing until AWS has told.
-    pub caller: Option<Caller>,
-    /// The folder of the embedded AWS, when that is what the pass works on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub local: Option<String>,
-}
-
 /// The difference between desired and live, and the ordered steps that close it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    pub target: Target,
+    pub target: Destination,
     pub scope: Scope,
     pub resources: Vec<ResourcePlan>,
     /// What is live and neither in the manifest nor marked as this tool's; listed when pruning.
@@ -140,6 +123,9 @@ pub struct ResourcePlan {
     /// What it refers to. These are applied before it, and where one fails it is skipped.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<Address>,
+    /// Why nothing can use it as it is. What refers to it is skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable: Option<String>,
     /// What will be done, in this order.
     pub steps: Vec<Step>,
     /// What would be done if what it needs were allowed.
@@ -229,6 +215,23 @@ impl Plan {
     /// Returns the resources of one kind, in the manifest's order.
     pub fn of_kind(&self, kind: KindId) -> impl Iterator<Item = &ResourcePlan> {
         self.resources.iter().filter(move |resource| resource.address.kind == kind)
+    }
+
+    /// Returns in words what a resource depends on and cannot count on: what cannot be used, and, where the resource is
+    /// created, what the filter leaves out.
+    pub fn doubts(&self, resource: &ResourcePlan) -> Vec<String> {
+        let known: HashMap<&Address, &ResourcePlan> = self.resources.iter().map(|one| (&one.address, one)).collect();
+        let doubt = |on: &Address| match known.get(on).map(|other| &other.unusable) {
+            Some(Some(why)) => Some(format!("it will be skipped: it depends on {on}, which cannot be used: {why}")),
+            None if resource.action == Action::Create => Some(format!(
+                "it refers to {on}, which --only or --exclude leaves out: apply that first if it is not there"
+            )),
+            Some(None) | None => None,
+        };
+        match resource.steps.is_empty() || resource.action == Action::Delete {
+            true => Vec::new(),
+            false => resource.depends_on.iter().filter_map(doubt).collect(),
+        }
     }
 
     /// Returns whether an apply would do anything.

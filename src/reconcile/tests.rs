@@ -11,6 +11,8 @@ use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Proj
 use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Search, Step, Unlisted};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
+use crate::resource::destination::{Destination, Region};
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::tagging::TaggedPage;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
@@ -159,15 +161,11 @@ fn table(name: &str) -> DesiredResource {
     DesiredResource::Table(Arc::new(Desired::new(Address::new(KindId::Table, name), name, managed)))
 }
 
-fn target() -> Target {
-    Target {
-        name: None,
-        region: String::from("us-east-1"),
-        region_source: String::from("the test"),
-        policy_root: String::from("/s"),
-        caller: None,
-        local: None,
-    }
+fn target() -> Destination {
+    Destination::new(
+        Region { name: RegionName::new("us-east-1"), source: String::from("the test") },
+        PolicyRoot::new("/s"),
+    )
 }
 
 async fn pass(fake: &Fake, desired: &[DesiredResource], intent: Intent) -> (Plan, ApplyReport) {

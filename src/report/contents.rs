@@ -1,45 +1,62 @@
 //! What a plan writes, as it is shown: the difference of two texts, a new text, a new table's layout.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use similar::TextDiff;
 
-use crate::kind::policy_parameter::PolicyStep;
 use crate::kind::{Address, Step};
 use crate::policy::default_deny;
 use crate::reconcile::{Action, ResourcePlan};
 
-/// The text that a policy is created with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written<'a> {
-    Text(&'a str),
+/// A document that a resource is created with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written<'a> {
+    /// The setting that it is, where the resource has others.
+    pub(super) setting: Option<String>,
+    pub(super) text: Text<'a>,
+}
+
+/// Its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Text<'a> {
+    Own(Cow<'a, str>),
     /// The policy that lets nobody in, to the letter: its origin says so, and the text is always the same.
-    DefaultDeny(&'a str),
+    DefaultDeny(Cow<'a, str>),
     /// The same text as that of another resource, which is shown there.
     As(&'a Address),
 }
 
-/// Returns what a resource is created with; `texts` are those that are shown already.
+/// Returns the documents that a resource is created with; `texts` are those that are shown already.
 pub(super) fn written<'a>(
     resource: &'a ResourcePlan,
-    texts: &mut HashMap<&'a str, &'a Address>,
-) -> Option<Written<'a>> {
+    texts: &mut HashMap<Cow<'a, str>, &'a Address>,
+) -> Vec<Written<'a>> {
     if resource.action != Action::Create {
-        return None;
+        return Vec::new();
     }
-    let text = resource.steps.iter().find_map(|step| match step {
-        Step::Policy(PolicyStep::CreateParameter { content, .. }) => Some(&**content),
-        _ => None,
-    })?;
-    if text == default_deny(&resource.address.key) {
-        return Some(Written::DefaultDeny(text));
-    }
-    if let Some(other) = texts.get(text) {
-        Some(Written::As(other))
-    } else {
-        texts.insert(text, &resource.address);
-        Some(Written::Text(text))
-    }
+    let documents = resource.steps.iter().flat_map(Step::new_documents);
+    let written = documents.map(|document| {
+        let text = match texts.get(&document.text) {
+            _ if document.text == default_deny(&resource.address.key) => Text::DefaultDeny(document.text),
+            Some(other) => Text::As(other),
+            None => {
+                texts.insert(document.text.clone(), &resource.address);
+                Text::Own(document.text)
+            }
+        };
+        Written { setting: document.setting, text }
+    });
+    written.collect()
+}
+
+/// The difference of a document.
+#[derive(Debug)]
+pub(super) struct Difference {
+    /// The setting that it is, where a resource's name does not say it.
+    pub(super) setting: Option<String>,
+    /// As a unified diff.
+    pub(super) text: String,
 }
 
 /// Returns the lines of a new text as those of a unified diff.

@@ -8,12 +8,12 @@ use icu_properties::{CodePointMapData, CodePointSetData};
 
 /// Returns the text on one line, with everything in it that is invisible or obeyed shown as an escape.
 pub fn escape(text: &str) -> String {
-    escaped(text, false)
+    escaped(text, &[])
 }
 
 /// Returns the text with its line breaks and tabs kept, and all else escaped.
 pub fn escape_lines(text: &str) -> String {
-    escaped(text, true)
+    escaped(text, &['\n', '\t'])
 }
 
 /// Returns a JSON text that means the same and holds nothing that a terminal or the log of a workflow obeys. Such characters are only
@@ -55,7 +55,7 @@ pub fn guard(text: &str) -> String {
 
 /// Returns a text that a program reads, such as a script, with nothing in it that a terminal obeys.
 pub(super) fn guard_script(text: &str) -> String {
-    text.chars().flat_map(|letter| shown(letter, matches!(letter, '\n' | '\t'))).collect()
+    text.chars().flat_map(|letter| shown(letter, &['\n', '\t'])).collect()
 }
 
 /// Returns a line with its colors, and all else in it that is obeyed shown as an escape.
@@ -72,7 +72,7 @@ fn visible(line: &str) -> String {
         if letter == '[' && hashes >= 2 {
             safe.push_str("\\u{5b}");
         } else {
-            safe.extend(shown(letter, letter == '\t'));
+            safe.extend(shown(letter, &['\t']));
         }
         hashes = if letter == '#' { hashes + 1 } else { 0 };
         rest = &rest[letter.len_utf8()..];
@@ -128,24 +128,23 @@ fn begins_command(line: &str) -> bool {
     line.trim_start().starts_with("::")
 }
 
-fn escaped(text: &str, lines: bool) -> String {
+fn escaped(text: &str, kept: &[char]) -> String {
     let mut safe = String::with_capacity(text.len());
     // Only white space so far on this line. What is before this text on its line is not known and may be nothing, or another colon.
     let mut blank = true;
     for letter in text.chars() {
-        let kept = lines && matches!(letter, '\n' | '\t');
         if blank && letter == ':' {
             safe.push_str("\\u{3a}");
         } else {
             push(&mut safe, letter, kept);
         }
-        blank = (blank && letter.is_whitespace()) || (kept && letter == '\n');
+        blank = (blank && letter.is_whitespace()) || (letter == '\n' && kept.contains(&letter));
     }
     safe
 }
 
 /// Appends a character as it is shown after what is there.
-fn push(safe: &mut String, letter: char, kept: bool) {
+fn push(safe: &mut String, letter: char, kept: &[char]) {
     if letter == '[' && safe.ends_with("##") {
         safe.push_str("\\u{5b}");
     } else {
@@ -153,8 +152,8 @@ fn push(safe: &mut String, letter: char, kept: bool) {
     }
 }
 
-fn shown(letter: char, kept: bool) -> Vec<char> {
-    match is_hidden(letter) && !kept {
+fn shown(letter: char, kept: &[char]) -> Vec<char> {
+    match is_hidden(letter) && !kept.contains(&letter) {
         true if letter.is_ascii() => letter.escape_default().collect(),
         true => letter.escape_unicode().collect(),
         false => vec![letter],

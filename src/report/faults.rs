@@ -6,6 +6,7 @@ use super::escape::in_place;
 use super::escape_lines;
 use crate::diagnostic::{Fault, Source};
 use crate::policy::lint::Finding;
+use crate::resource::secret::without_userinfo_in_place;
 
 /// Returns words for beside a marked line: of a tab, which the marked line shows as spaces, it is said that it is one.
 fn words(text: &str) -> String {
@@ -34,7 +35,7 @@ pub fn render(faults: &[Fault]) -> String {
         let title = words(&fault.message);
         let label = words(&fault.label);
         // The marks are placed by bytes, so that what is shown must be as long as the text is.
-        let source = in_place(&fault.source.text);
+        let source = without_userinfo_in_place(&in_place(&fault.source.text));
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
         let path = words(&fault.source.path);

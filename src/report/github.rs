@@ -93,7 +93,9 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
     for one in &sheet.attention {
         let level = match one.what {
             Kindled::Refused => Level::Error,
-            Kindled::Destructive | Kindled::Unknown | Kindled::CaseFails | Kindled::Unusual => Level::Warning,
+            Kindled::Destructive | Kindled::Unknown | Kindled::Dependency | Kindled::CaseFails | Kindled::Unusual => {
+                Level::Warning
+            }
         };
         let about = one.about.as_deref().unwrap_or("plan");
         let title = format!("{}: {about}{of}", one.what.word());

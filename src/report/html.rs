@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::contents::{Written, added, diff_lines};
+use super::contents::{Text, added, diff_lines};
 use super::escape_lines;
 use super::markdown::{Part, html, state_words};
 use super::picture;
@@ -67,7 +67,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
         for one in &sheet.attention {
             let class = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => "refused",
-                Kindled::Unknown | Kindled::Unusual => "unknown",
+                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => "unknown",
             };
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
@@ -117,19 +117,23 @@ fn entry(entry: &Entry<'_>) -> String {
         let head = "<tr><th>setting</th><th>live</th><th>desired</th><th>how</th></tr>";
         let _ = writeln!(body, "<div class=\"wide\"><table>{head}{rows}</table></div>");
     }
-    if let Some(diff) = &entry.diff {
-        let lines: String = diff_lines(diff).map(diff_line).collect();
+    for diff in &entry.diffs {
+        let lines: String = diff_lines(&diff.text).map(diff_line).collect();
         let _ = writeln!(body, "<pre class=\"diff\"><code>{lines}</code></pre>");
     }
-    match entry.written {
-        Some(Written::Text(text) | Written::DefaultDeny(text)) => {
-            let lines: String = added(text).map(|line| diff_line(&line)).collect();
-            let _ = writeln!(body, "<pre class=\"diff\"><code>{lines}</code></pre>");
+    for written in &entry.written {
+        if let Some(setting) = &written.setting {
+            let _ = writeln!(body, "<h3>{}</h3>", html(setting));
         }
-        Some(Written::As(other)) => {
-            let _ = writeln!(body, "<p>the same text as <code>{}</code></p>", html(&other.to_string()));
+        match &written.text {
+            Text::Own(text) | Text::DefaultDeny(text) => {
+                let lines: String = added(text).map(|line| diff_line(&line)).collect();
+                let _ = writeln!(body, "<pre class=\"diff\"><code>{lines}</code></pre>");
+            }
+            Text::As(other) => {
+                let _ = writeln!(body, "<p>the same text as <code>{}</code></p>", html(&other.to_string()));
+            }
         }
-        None => {}
     }
     if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
         let picture = picture::resource(&entry.resource.name, sketch);

@@ -8,7 +8,7 @@ use super::sheet::Sheet;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
-use crate::reconcile::{ApplyReport, Plan, guard};
+use crate::reconcile::{Action, ApplyReport, Plan, ResourcePlan, guard};
 use crate::review::Review;
 
 /// The version of every document's format. It changes when a reader could break.
@@ -50,6 +50,25 @@ fn merged(mut head: Value, body: Value) -> Document {
     Ok(head)
 }
 
+/// Replaces what may not be shown of a resource's steps and layout.
+fn mask(resource: &mut Value, planned: &ResourcePlan) -> Result<(), Error> {
+    if let Some(shown) = planned.layout.as_ref().and_then(|layout| layout.shown()) {
+        resource["layout"] = value(shown)?;
+    }
+    let if_absent = match &planned.action {
+        Action::Unknown { if_absent } => if_absent.as_slice(),
+        _ => &[],
+    };
+    for (name, steps) in
+        [("steps", planned.steps.as_slice()), ("withheld", &planned.withheld), ("if_absent", if_absent)]
+    {
+        for (index, shown) in steps.iter().enumerate().filter_map(|(index, step)| Some((index, step.shown()?))) {
+            resource[name][index] = value(shown)?;
+        }
+    }
+    Ok(())
+}
+
 /// Returns a plan, as a part of a document.
 ///
 /// # Errors
@@ -59,6 +78,7 @@ pub fn plan_part(plan: &Plan, review: &Review) -> Document {
     let sheet = Sheet::of(plan, review);
     let mut body = value(plan)?;
     for (resource, planned) in body["resources"].as_array_mut().into_iter().flatten().zip(&plan.resources) {
+        mask(resource, planned)?;
         let remarks = review.remarks(&planned.address).map(value).transpose()?;
         if let (Value::Object(resource), Some(Value::Object(remarks))) = (&mut *resource, remarks) {
             resource.extend(remarks);

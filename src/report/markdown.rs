@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::contents::{Written, added, diff_lines};
+use super::contents::{Text, added, diff_lines};
 use super::sheet::{Attention, Entry, Field, Listed, Sheet, Tone, orphan_notes, orphans};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
@@ -260,21 +260,26 @@ fn details(entry: &Entry<'_>) -> String {
         }
         body.push('\n');
     }
-    if let Some(diff) = &entry.diff {
+    let named =
+        |setting: &Option<String>| setting.as_ref().map(|one| format!("{}:\n\n", code(one))).unwrap_or_default();
+    for diff in &entry.diffs {
+        body.push_str(&named(&diff.setting));
         // The head would look like a line that goes and one that comes.
-        body.push_str(&fenced("diff", diff_lines(diff).skip(2)));
+        body.push_str(&fenced("diff", diff_lines(&diff.text).skip(2)));
         body.push('\n');
     }
-    match entry.written {
-        Some(Written::Text(text) | Written::DefaultDeny(text)) => {
-            let lines: Vec<String> = added(text).collect();
-            body.push_str(&fenced("diff", lines.iter().map(String::as_str)));
-            body.push('\n');
+    for written in &entry.written {
+        body.push_str(&named(&written.setting));
+        match &written.text {
+            Text::Own(text) | Text::DefaultDeny(text) => {
+                let lines: Vec<String> = added(text).collect();
+                body.push_str(&fenced("diff", lines.iter().map(String::as_str)));
+                body.push('\n');
+            }
+            Text::As(other) => {
+                let _ = writeln!(body, "The same text as {}.\n", code(&other.to_string()));
+            }
         }
-        Some(Written::As(other)) => {
-            let _ = writeln!(body, "The same text as {}.\n", code(&other.to_string()));
-        }
-        None => {}
     }
     if body.is_empty() {
         return body;

@@ -297,6 +297,10 @@ fn resource() -> Value {
                 "items": { "$ref": "#/$defs/address" },
                 "description": "What it refers to; these are applied before it.",
             },
+            "unusable": {
+                "type": "string",
+                "description": "Why nothing can use it as it is; what refers to it is skipped.",
+            },
             "steps": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/step" },
@@ -322,7 +326,7 @@ fn attention() -> Value {
         "type": "object",
         "description": "What must not be missed, the gravest first.",
         "properties": {
-            "what": { "enum": ["refused", "destructive", "unknown", "case fails", "unusual"] },
+            "what": { "enum": ["refused", "destructive", "unknown", "dependency", "case fails", "unusual"] },
             "address": { "oneOf": [{ "$ref": "#/$defs/address" }, { "type": "null" }] },
             "message": { "type": "string" },
             "source": { "oneOf": [{ "$ref": "#/$defs/place" }, { "type": "null" }] },

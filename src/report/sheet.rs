@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use super::contents::{Written, unified, written};
+use super::contents::{Difference, Written, unified, written};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
@@ -58,10 +58,10 @@ pub(super) struct Entry<'a> {
     pub(super) findings: &'a [Finding],
     pub(super) place: Option<&'a Place>,
     pub(super) fields: Vec<Field<'a>>,
-    /// The unified diff of its document.
-    pub(super) diff: Option<String>,
-    /// The text that it is created with.
-    pub(super) written: Option<Written<'a>>,
+    /// The differences of its documents.
+    pub(super) diffs: Vec<Difference>,
+    /// The documents that it is created with.
+    pub(super) written: Vec<Written<'a>>,
     /// What a table is created with.
     pub(super) layout: Vec<(String, String)>,
 }
@@ -118,6 +118,8 @@ pub(super) enum Kindled {
     /// Something is lost when it is applied.
     Destructive,
     Unknown,
+    /// It depends on something that it cannot count on.
+    Dependency,
     /// A case of a policy does not come out as it expects.
     CaseFails,
     /// So much changes that it is more likely a mistake than a wish.
@@ -131,6 +133,7 @@ impl Kindled {
             Self::Refused => "refused",
             Self::Destructive => "destructive",
             Self::Unknown => "unknown",
+            Self::Dependency => "dependency",
             Self::CaseFails => "case fails",
             Self::Unusual => "unusual",
         }
@@ -143,7 +146,7 @@ impl<'a> Sheet<'a> {
     /// Returns a plan as it is shown.
     pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
         // Profiles that share a file are created with the same text, which is shown once.
-        let mut texts: HashMap<&'a str, &'a Address> = HashMap::new();
+        let mut texts: HashMap<Cow<'a, str>, &'a Address> = HashMap::new();
         let sections: Vec<Section<'a>> = KindId::ALL
             .iter()
             .copied()
@@ -179,8 +182,8 @@ impl Entry<'_> {
 
 fn heading(kind: KindId, plan: &Plan) -> String {
     let site = match kind.about().site {
-        Site::PolicyRoot => &plan.target.policy_root,
-        Site::Region => &plan.target.region,
+        Site::PolicyRoot => plan.target.policy_root.as_str(),
+        Site::Region => plan.target.region.name.as_str(),
     };
     format!("{} ({site})", kind.about().heading)
 }
@@ -189,9 +192,9 @@ fn heading(kind: KindId, plan: &Plan) -> String {
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
     let mut lines = Vec::new();
-    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {folder}")));
+    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {}", folder.display())));
     lines.extend(target.caller.as_ref().map(|caller| format!("Account {} as {}", caller.account, caller.arn)));
-    lines.push(format!("Region {} (from {})", target.region, target.region_source));
+    lines.push(format!("Region {} (from {})", target.region.name, target.region.source));
     lines.extend(filters(&plan.scope.only, &plan.scope.exclude));
     if !plan.scope.allow.is_empty() {
         let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
@@ -321,6 +324,9 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         } else if !lost.is_empty() {
             push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
         }
+        for words in plan.doubts(resource) {
+            push(Kindled::Dependency, words);
+        }
         for gap in &entry.gaps {
             push(Kindled::Unknown, format!("{gap} ({})", resource.name));
         }
@@ -368,19 +374,21 @@ fn why_refused(resource: &ResourcePlan) -> String {
     format!("{}{needs}", words.join("; "))
 }
 
-fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review, texts: &mut HashMap<&'a str, &'a Address>) -> Entry<'a> {
+fn entry<'a>(
+    resource: &'a ResourcePlan,
+    review: &'a Review,
+    texts: &mut HashMap<Cow<'a, str>, &'a Address>,
+) -> Entry<'a> {
     let (tone, symbol, words) = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
     let layout = resource.layout.as_deref().filter(|_| shows_layout).map(Layout::lines).unwrap_or_default();
     let mut fields = Vec::new();
-    let mut diff = None;
+    let mut diffs = Vec::new();
     for change in &resource.changes {
-        match (&change.sides.live, &change.sides.desired) {
-            (FieldValue::Document(live), FieldValue::Document(desired)) => {
-                diff = Some(unified(live, desired, resource.origin.as_deref().unwrap_or("desired")));
-            }
-            _ => fields.push(field(change)),
+        match difference(resource, change) {
+            Some(difference) => diffs.push(difference),
+            None => fields.push(field(change)),
         }
     }
     Entry {
@@ -395,10 +403,30 @@ fn entry<'a>(resource: &'a ResourcePlan, review: &'a Review, texts: &mut HashMap
         findings: &remarks.findings,
         place: remarks.source.as_ref(),
         fields,
-        diff,
+        diffs,
         written: written(resource, texts),
         layout,
     }
+}
+
+/// Returns the difference of a document, also of one that comes or goes.
+fn difference(resource: &ResourcePlan, change: &FieldChange) -> Option<Difference> {
+    let text = |value: &'_ FieldValue| match value {
+        FieldValue::Document(text) => Some(text.to_string()),
+        FieldValue::Absent => Some(String::new()),
+        FieldValue::Words(_) => None,
+    };
+    let documents = [&change.sides.live, &change.sides.desired];
+    if !documents.iter().any(|side| matches!(side, FieldValue::Document(_))) {
+        return None;
+    }
+    let (live, desired) = (text(&change.sides.live)?, text(&change.sides.desired)?);
+    let (setting, head) = match resource.address.kind.about().shown {
+        // It has one document, which its origin names.
+        Shown::ByName => (None, resource.origin.as_deref().unwrap_or("desired").to_owned()),
+        Shown::ByLabel => (Some(change.path.clone()), format!("{} ({})", change.path, change.how)),
+    };
+    Some(Difference { setting, text: unified(&live, &desired, &head) })
 }
 
 fn field(change: &FieldChange) -> Field<'_> {

@@ -1,6 +1,6 @@
 //! Plans and what became of them, as text.
 
-use super::contents::{Written, added, diff_lines};
+use super::contents::{Text, Written, added, diff_lines};
 use super::sheet::{self, Attention, Entry, Field, Kindled, Listed, Sheet, Tone, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
@@ -64,11 +64,11 @@ impl Page {
             text.push_str(&self.wrapped("      ", "        ", &paint(YELLOW, escape(gap))));
         }
         self.remarks(entry, text);
-        let width = entry.fields.iter().map(|field| escape(&field.change.path).chars().count()).max().unwrap_or(0);
+        let width = self.column(entry.fields.iter().map(|field| field.change.path.as_str()));
         for field in &entry.fields {
             text.push_str(&self.field(field, width));
         }
-        for line in entry.diff.iter().flat_map(|diff| diff_lines(diff)) {
+        for line in entry.diffs.iter().flat_map(|diff| diff_lines(&diff.text)) {
             let style = match line.as_bytes().first() {
                 Some(b'+') => GREEN,
                 Some(b'-') => RED,
@@ -77,24 +77,32 @@ impl Page {
             };
             text.push_str(&format!("      {}\n", paint(style, escape_lines(line))));
         }
-        match entry.written {
-            Some(Written::Text(content)) => {
+        entry.written.iter().for_each(|written| self.written(written, text));
+        let width = self.column(entry.layout.iter().map(|(name, _)| name.as_str()));
+        for (name, words) in &entry.layout {
+            text.push_str(&self.row(&paint(DIM, escape(name)), name, width, &paint(DIM, escape(words))));
+        }
+    }
+
+    /// A document that the resource is created with.
+    fn written(self, written: &Written<'_>, text: &mut String) {
+        let setting = written.setting.as_ref().map(|setting| escape(setting).to_string());
+        match &written.text {
+            Text::Own(content) => {
+                if let Some(setting) = setting {
+                    text.push_str(&format!("      {}\n", paint(DIM, format!("{setting}:"))));
+                }
                 for line in added(content) {
                     text.push_str(&format!("      {}\n", paint(GREEN, escape_lines(&line))));
                 }
             }
-            Some(Written::As(other)) => {
-                let words = format!("the same text as {}", escape(&other.to_string()));
+            Text::As(other) => {
+                let setting = setting.map(|setting| format!("{setting}: ")).unwrap_or_default();
+                let words = format!("{setting}the same text as {}", escape(&other.to_string()));
                 text.push_str(&self.wrapped("      ", "        ", &paint(DIM, words)));
             }
             // Always the same text, and named in the line above.
-            Some(Written::DefaultDeny(_)) | None => {}
-        }
-        let width = entry.layout.iter().map(|(name, _)| escape(name).chars().count()).max().unwrap_or(0);
-        for (name, words) in &entry.layout {
-            let first = format!("      {DIM}{:width$}  ", escape(name));
-            let rest = " ".repeat(6 + width + 2);
-            text.push_str(&self.wrapped(&first, &rest, &format!("{}{DIM:#}", escape(words))));
+            Text::DefaultDeny(_) => {}
         }
     }
 
@@ -138,7 +146,24 @@ impl Page {
         let loses = field.loses.map(|loses| paint(RED, format!("{loses}: "))).unwrap_or_default();
         let (live, desired) = (escape(&field.live), escape(&field.desired));
         let words = format!("{live} -> {desired} {}", paint(DIM, format!("({loses}{})", escape(how))));
-        self.wrapped(&format!("      {:width$}  ", escape(path)), &" ".repeat(6 + width + 2), &words)
+        self.row(&escape(path), path, width, &words)
+    }
+
+    /// Returns how wide a column of names is. One that leaves too little room beside it does not count.
+    fn column<'n>(self, names: impl Iterator<Item = &'n str>) -> usize {
+        let most = self.width.map_or(usize::MAX, |width| width.max(40) / 2 - 8);
+        names.map(|name| escape(name).chars().count()).filter(|count| *count <= most).max().unwrap_or(0)
+    }
+
+    /// Returns a name and what is said of it, beside it or, where it is wider than the column, below it.
+    fn row(self, painted: &str, name: &str, width: usize, words: &str) -> String {
+        match width.checked_sub(escape(name).chars().count()) {
+            Some(room) => {
+                let first = format!("      {painted}{}  ", " ".repeat(room));
+                self.wrapped(&first, &" ".repeat(6 + width + 2), words)
+            }
+            None => format!("      {painted}\n{}", self.wrapped("        ", "        ", words)),
+        }
     }
 
     fn attention(self, attention: &[Attention], text: &mut String) {
@@ -152,7 +177,7 @@ impl Page {
         for one in attention.iter().take(SHOWN) {
             let style = match one.what {
                 Kindled::Refused | Kindled::Destructive | Kindled::CaseFails => RED,
-                Kindled::Unknown | Kindled::Unusual => YELLOW,
+                Kindled::Unknown | Kindled::Dependency | Kindled::Unusual => YELLOW,
             };
             let about = one.about.as_ref().map(|about| format!("{}: ", escape(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" ({}:{})", escape(&place.path), place.line));
@@ -357,7 +382,7 @@ mod tests {
 
     #[test]
     fn lines_fit_the_terminal_and_lose_nothing() {
-        let text = "the hours of prod for alice widen to monday to friday 09:00\u{2013}20:00 (Europe/Zurich)";
+        let text = "the hours of prod for alice widen to Monday to Friday 09:00\u{2013}20:00 (Europe/Zurich)";
         for width in [40, 60, 80, 160] {
             let page = Page { width: Some(width) };
             let lines = page.wrapped("      Access: ", "              ", &paint(YELLOW, text));

@@ -103,7 +103,7 @@ impl Bucket {
     }
 
     /// Takes a token, or returns how long it takes until there is one.
-    fn take(&mut self, operation: Operation, waited: bool) -> Option<Duration> {
+    fn take(&mut self, operation: Operation) -> Option<Duration> {
         let now = Instant::now();
         let earned = now.duration_since(self.filled).as_secs_f64() * self.rate;
         self.tokens = (self.tokens + earned).min(operation.quota.burst);
@@ -111,7 +111,6 @@ impl Bucket {
         // Sums of small parts are never quite whole.
         if self.tokens > 1.0 - 1e-6 {
             self.tokens -= 1.0;
-            self.pressed = waited;
             return None;
         }
         Some(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
@@ -320,7 +319,15 @@ impl Pacer {
                 () = self.interrupt.wait() => return self.wait(operation, Duration::ZERO).await,
             };
             let mut waited = false;
-            while let Some(missing) = self.with_bucket(operation, |bucket| bucket.take(operation, waited)) {
+            loop {
+                let missing = self.with_bucket(operation, |bucket| {
+                    let missing = bucket.take(operation);
+                    if missing.is_none() {
+                        bucket.pressed = waited;
+                    }
+                    missing
+                });
+                let Some(missing) = missing else { break };
                 waited = true;
                 self.wait(operation, missing).await?;
             }

@@ -1,4 +1,5 @@
-//! Texts that are kept out of debug output, and overwritten in memory when they are dropped.
+//! Texts that are kept out of debug output, and overwritten in memory when they are dropped; and what is left out of a URL where
+//! it is shown.
 
 use std::fmt;
 
@@ -26,9 +27,54 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Returns a text as it may be shown: a name, password or token before the host of a URL is replaced by `****`.
+pub fn without_userinfo(text: &str) -> String {
+    masked(text, |_| String::from("****"))
+}
+
+/// Returns a text as it may be shown, of the same length: what is before the host of a URL is replaced by as many `*`.
+pub fn without_userinfo_in_place(text: &str) -> String {
+    masked(text, |userinfo| "*".repeat(userinfo.len()))
+}
+
+/// Source of the form of a URL: RFC 3986, section 3.2.
+fn masked(text: &str, mask: impl Fn(&str) -> String) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + "://".len());
+        shown.push_str(head);
+        let ends = |letter: char| letter.is_whitespace() || letter.is_control() || "/?#\"'\\<>".contains(letter);
+        let authority = &tail[..tail.find(ends).unwrap_or(tail.len())];
+        let userinfo = authority.rfind('@').map_or("", |at| &authority[..at]);
+        if !userinfo.is_empty() {
+            shown.push_str(&mask(userinfo));
+        }
+        rest = &tail[userinfo.len()..];
+    }
+    shown + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_before_the_host_of_a_url_is_shown() {
+        for (text, shown) in [
+            ("https://user:pw@host/a@b", "https://****@host/a@b"),
+            ("https https://token@host", "https https://****@host"),
+            ("https://a:b@c@host?x=y@z", "https://****@host?x=y@z"),
+            ("two: https://a@x \"https://b@y\"", "two: https://****@x \"https://****@y\""),
+        ] {
+            assert_eq!(without_userinfo(text), shown);
+            assert_eq!(without_userinfo_in_place(text).len(), text.len());
+        }
+        assert_eq!(without_userinfo_in_place("https://é:pw@host"), "https://*****@host");
+        for plain in ["https://host/a:b@c", "ops@example.com", "arn:aws:sqs:r:1:q", "https://", "://@", ""] {
+            assert_eq!(without_userinfo(plain), plain);
+        }
+    }
 
     #[test]
     fn debug_output_shows_nothing_of_a_secret() {

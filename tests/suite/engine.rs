@@ -19,9 +19,11 @@ use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader, Writer};
 use sentinel::reconcile::{
-    self, Action, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Target, Verification,
+    self, Action, ApplyReport, Intent, Outcome, Plan, Progress, ResourcePlan, Scope, Verification,
 };
+use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::{PolicyRoot, RegionName};
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
 use tokio::time::Instant;
@@ -41,11 +43,13 @@ impl Progress for Silent {
     fn done(&self, _: &ResourcePlan, _: &Outcome) {}
 }
 
+fn region() -> Region {
+    Region { name: RegionName::new("us-east-1"), source: String::from("the test") }
+}
+
 pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     Reader::connect(Connection {
-        region: String::from("us-east-1"),
-        aws_profile: None,
-        role_arn: None,
+        destination: Destination::new(region(), PolicyRoot::default()),
         endpoint_url: None,
         embedded: Some(client),
         pace: Pace::Aws,
@@ -55,15 +59,8 @@ pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
     .await
 }
 
-pub fn target(loaded: &Loaded) -> Target {
-    Target {
-        name: None,
-        region: String::from("us-east-1"),
-        region_source: String::from("the test"),
-        policy_root: loaded.policy_root.clone(),
-        caller: None,
-        local: None,
-    }
+pub fn target(loaded: &Loaded) -> Destination {
+    Destination::new(region(), loaded.policy_root.clone())
 }
 
 /// Plans.

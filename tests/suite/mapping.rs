@@ -92,11 +92,14 @@ async fn a_table_as_aws_describes_it_is_as_desired() {
             "EarliestRestorableDateTime": 1.768_816_444E9, "LatestRestorableDateTime": 1.768_816_444E9 } } });
     let tags =
         json!({ "Tags": [{ "Key": "aws:cloudformation:stack-id", "Value": "x" }, { "Key": "a", "Value": "b" }] });
+    let key = json!({ "KeyMetadata": { "KeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "KeyManager": "AWS",
+        "Arn": "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab" } });
     let answers = vec![
         ("DescribeTable", 200, table().to_string()),
         ("DescribeTimeToLive", 200, ttl("ENABLING")),
         ("DescribeContinuousBackups", 200, backups.to_string()),
         ("ListTagsOfResource", 200, tags.to_string()),
+        ("DescribeKey", 200, key.to_string()),
     ];
     let plan = planned(manifest, answers).await;
     assert_eq!((plan.action, plan.changes), (Action::Unchanged, vec![]));

@@ -17,7 +17,7 @@ use sentinel::kind::policy_parameter::PolicyParameter;
 use sentinel::kind::table::{TableChange, TableStep};
 use sentinel::kind::{DesiredResource, Step, Waiting};
 use sentinel::local::{LocalAws, Request, Rules};
-use sentinel::planfile::{Origin, PlanFile, SavedConnection, SavedMaterial, SavedMaterials, SavedTarget};
+use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
 use sentinel::resource::DEFAULT_OWNERSHIP_KEY;
@@ -267,7 +267,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let materials = SavedMaterials { resources: first.desired.iter().map(material).collect(), ..Default::default() };
     let mut file = PlanFile::new(origin, materials, Vec::new());
     let review = Review::of(&first.plan, &file.materials());
-    file.targets.push(SavedTarget::new(SavedConnection::default(), &first, &review));
+    file.targets.push(SavedTarget::new(&first, &review));
     // The unique ID of the caller is not saved.
     file.targets[0].plan.target.caller.as_mut().unwrap().user_id.clear();
     assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());

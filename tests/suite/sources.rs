@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use paths::{paths, paths_outside_tests};
+use syn::visit::Visit;
 
 fn sources() -> Vec<(PathBuf, String)> {
     fn walk(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
@@ -380,5 +381,89 @@ fn files_stay_small() {
     for (path, text) in sources() {
         let lines = text.lines().take_while(|line| !line.starts_with("#[cfg(test)]")).count();
         assert!(lines <= 500, "{} has {lines} lines before its tests", path.display());
+    }
+}
+
+/// Returns the functions of a file, outside its tests, that take a `bool`: `f(true)` does not say what is true.
+fn flags(text: &str) -> Vec<String> {
+    struct Flags(Vec<String>);
+
+    impl Flags {
+        fn check(&mut self, signature: &syn::Signature) {
+            struct Bool(bool);
+            impl<'ast> Visit<'ast> for Bool {
+                fn visit_path(&mut self, path: &'ast syn::Path) {
+                    self.0 |= path.is_ident("bool");
+                    syn::visit::visit_path(self, path);
+                }
+                // What a closure that is passed takes and answers is something else.
+                fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
+                fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+            }
+            let mut found = Bool(false);
+            signature.inputs.iter().for_each(|input| found.visit_fn_arg(input));
+            if found.0 {
+                self.0.push(signature.ident.to_string());
+            }
+        }
+    }
+
+    impl<'ast> Visit<'ast> for Flags {
+        fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
+            let test = |attribute: &syn::Attribute| {
+                attribute.path().is_ident("cfg")
+                    && matches!(&attribute.meta, syn::Meta::List(list) if list.tokens.to_string() == "test")
+            };
+            if !module.attrs.iter().any(test) {
+                syn::visit::visit_item_mod(self, module);
+            }
+        }
+
+        fn visit_item_impl(&mut self, item: &'ast syn::ItemImpl) {
+            // A trait says what its methods take.
+            if item.trait_.is_none() {
+                syn::visit::visit_item_impl(self, item);
+            }
+        }
+
+        fn visit_signature(&mut self, signature: &'ast syn::Signature) {
+            self.check(signature);
+        }
+    }
+
+    let mut flags = Flags(Vec::new());
+    flags.visit_file(&syn::parse_file(text).unwrap());
+    flags.0
+}
+
+/// A call says what it wants by the name of a variant or of a function.
+#[test]
+fn no_function_takes_a_bool() {
+    for (path, text) in sources() {
+        let found = flags(&text);
+        // The built-in AWS emulator answers in AWS's terms, many of which are flags.
+        assert!(module(&path) == "local" || found.is_empty(), "{} has functions with flags: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn a_bool_is_found_wherever_a_parameter_has_it() {
+    for text in [
+        "fn f(x: bool) {}",
+        "fn f(x: u8, (y, z): (&str, bool)) {}",
+        "fn f(x: Option<bool>) {}",
+        "impl S { pub(super) async fn f(&self, x: &[bool]) {} }",
+        "mod inner { const fn f(x: bool) {} }",
+        "trait T { fn f(x: bool); }",
+    ] {
+        assert_eq!(flags(text), ["f"], "{text}");
+    }
+    for text in [
+        "fn f(x: impl Fn(bool) -> bool, y: fn(&u8) -> bool) -> bool { true }",
+        "impl From<bool> for S { fn from(x: bool) -> Self { S } }",
+        "#[cfg(test)] mod tests { fn f(x: bool) {} }",
+        "struct S { x: bool }",
+    ] {
+        assert_eq!(flags(text), [""; 0], "{text}");
     }
 }

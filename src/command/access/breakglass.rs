@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::exec::{Asked, unlogged};
-use super::{Site, Table, denied, now, random, show_list};
+use super::{By, OnRecord, Site, Table, denied, now, random, show_list};
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, Opened, Status};
 use crate::access::emergency::{Action, Breakglass};
 use crate::access::gate::{Decision, Remedy};
@@ -46,7 +46,8 @@ pub(super) fn announce(context: &Context, decision: &Decision) {
 }
 
 pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -> Result<Exit, Error> {
-    let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
+    let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
+    let log = if args.log_stderr { log.and_stderr() } else { log };
     let asked = Asked::for_breakglass(context, args, log).await?;
     let (site, table) = (&asked.site, &asked.breakglass);
     let user = site.user().await?;
@@ -115,7 +116,11 @@ pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -
 /// Returns the error for a second event of a user for a profile.
 fn another(context: &Context, asked: &Asked, held: &Event) -> Error {
     let message = format!("{} has an active break-glass event for {} already: {}", held.invoker, held.profile, held.id);
-    let close = asked.site.on_record(context, ("breakglass-close", true), &held.id, &asked.breakglass);
+    let close = asked.site.on_record(
+        context,
+        &OnRecord { command: "breakglass-close", id: &held.id, by: By::Caller },
+        &asked.breakglass,
+    );
     denied(message, format!("go on with it; or close it with: {close}"))
 }
 

@@ -39,7 +39,8 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) async fn new(context: &Context, args: &GateArgs) -> Result<Self, Error> {
         let dumps = Dumps::off()?;
-        let log = Log::open(args.log_file.as_deref(), args.log_stderr).map_err(unlogged)?;
+        let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
+        let log = if args.log_stderr { log.and_stderr() } else { log };
         let site = Site::new(context).await?;
         site.gateway.check_asking().await.map_err(without)?;
         let parameter = site.parameter(&args.profile)?;
@@ -152,7 +153,7 @@ impl Asked {
     /// Returns the region for the command: the AWS profile's own, or else where the policy is.
     pub(super) async fn child_region(&self, origin: &Origin) -> Result<String, Error> {
         let region = self.site.gateway.region(origin).await.map_err(without)?;
-        Ok(region.unwrap_or_else(|| self.site.region().to_owned()))
+        Ok(region.unwrap_or_else(|| self.site.region().to_string()))
     }
 
     /// Tells whose credentials the profile's are, and says so where it is not plain.

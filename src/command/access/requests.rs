@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random, show_list};
-use crate::access::requests::{Answered, Known, Request, Requests, Status, Wish};
+use super::{By, OnRecord, Site, Table, denied, now, random, show_list};
+use crate::access::requests::{Answer, Answered, Known, Request, Requests, Status, Verdict, Wish};
 use crate::access::{self, RequestFilter};
 use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable, RevokeArgs};
 use crate::command::context::Context;
@@ -33,7 +33,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
     let request = created.map_err(|error| site.of_table(context, &table, error))?;
     let next = format!(
         "Someone else approves it with: {}\n",
-        site.on_record(context, ("approve", false), &request.id, &table)
+        site.on_record(context, &OnRecord { command: "approve", id: &request.id, by: By::Another }, &table)
     );
     context.terminal.records(|| rendered(&request) + &next, || document("request", &request))?;
     Ok(Exit::Done)
@@ -97,12 +97,12 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
 }
 
 pub(in crate::command) async fn approve(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
-    let act = Act::Decide { approve: true, comment: args.comment.as_deref() };
+    let act = Act::Decide(Answer { verdict: Verdict::Approve, comment: args.comment.as_deref() });
     settle(context, "approve", act, &args.id, &args.table).await
 }
 
 pub(in crate::command) async fn deny(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
-    let act = Act::Decide { approve: false, comment: args.comment.as_deref() };
+    let act = Act::Decide(Answer { verdict: Verdict::Deny, comment: args.comment.as_deref() });
     settle(context, "deny", act, &args.id, &args.table).await
 }
 
@@ -117,7 +117,7 @@ pub(in crate::command) async fn revoke(context: &Context, args: &RevokeArgs) -> 
 /// What is done to a request.
 #[derive(Debug, Clone, Copy)]
 enum Act<'a> {
-    Decide { approve: bool, comment: Option<&'a str> },
+    Decide(Answer<'a>),
     Cancel,
     Revoke { reason: Option<&'a str> },
 }
@@ -129,7 +129,7 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
     let requests = Requests(site.gateway.records(&table.name));
     let (by, now) = (user.actor(), now());
     let answered = match act {
-        Act::Decide { approve, comment } => requests.decide(id, (approve, comment), by, &mark, now).await,
+        Act::Decide(answer) => requests.decide(id, answer, by, &mark, now).await,
         Act::Cancel => requests.cancel(id, by, &mark, now).await,
         Act::Revoke { reason } => requests.revoke(id, reason, by, &mark, now).await,
     };
@@ -141,7 +141,10 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
                 format!("request {id} is your own ({}): nobody decides on their own", escape(&request.requester));
             return Err(denied(
                 message,
-                format!("ask someone else; to take it back: {}", site.on_record(context, ("cancel", true), id, &table)),
+                format!(
+                    "ask someone else; to take it back: {}",
+                    site.on_record(context, &OnRecord { command: "cancel", id, by: By::Caller }, &table)
+                ),
             ));
         }
         Answered::OtherAccount(request) => {
@@ -158,13 +161,19 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
             let message = format!("request {id} is {}'s, and only they can cancel it", escape(&request.requester));
             return Err(denied(
                 message,
-                format!("to refuse it: {}", site.on_record(context, ("deny", true), id, &table)),
+                format!(
+                    "to refuse it: {}",
+                    site.on_record(context, &OnRecord { command: "deny", id, by: By::Caller }, &table)
+                ),
             ));
         }
         Answered::Over(request) => {
             let hint = match (act, request.status) {
                 (Act::Cancel, Status::Approved) => {
-                    format!("an approver ends it with: {}", site.on_record(context, ("revoke", false), id, &table))
+                    format!(
+                        "an approver ends it with: {}",
+                        site.on_record(context, &OnRecord { command: "revoke", id, by: By::Another }, &table)
+                    )
                 }
                 _ => String::new(),
             };

@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Site;
-use crate::access::shell::{Format, Function, functions, script};
+use crate::access::shell::{Format, Function, Way, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -58,7 +58,8 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
         }
     };
     let words = |profile: &str| words(context, &known, profile);
-    let (functions, left_out) = functions(&known.profiles, words, args.include_server);
+    let ways: &[Way] = if args.include_server { &[Way::Environment, Way::Server] } else { &[Way::Environment] };
+    let (functions, left_out) = functions(&known.profiles, words, ways);
     for (name, why) in &left_out {
         comment(context, &format!("no function for {name:?}: {why}"));
     }
@@ -75,11 +76,11 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
 /// Asks AWS for the profiles.
 async fn ask(context: &Context) -> Result<Known, Error> {
     let site = Site::new(context).await?;
-    let found = site.gateway.discover(&site.root).await.map_err(|error| site.failed(error))?;
+    let found = site.gateway.discover(&site.destination.policy_root).await.map_err(|error| site.failed(error))?;
     Ok(Known {
-        region: site.region().to_owned(),
-        root: site.root.clone(),
-        profiles: found.iter().map(|found| profile_of(&found.name, &site.root).to_owned()).collect(),
+        region: site.region().to_string(),
+        root: site.destination.policy_root.to_string(),
+        profiles: found.iter().map(|found| profile_of(&found.name, &site.destination.policy_root).to_owned()).collect(),
     })
 }
 
@@ -90,7 +91,7 @@ fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
     if let Some(name) = &global.aws_profile {
         words.push(format!("--aws-profile={name}"));
         // The AWS profile that reads the policies is not to lend its credentials to another profile.
-        if name != profile && global.local.is_none() {
+        if name.as_str() != profile && global.local.is_none() {
             words.push(format!("--credentials-profile={profile}"));
         }
     }

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::iam::{self, Beyond, Place, Use};
 use crate::local::{self, LocalAws};
 use crate::manifest::LocalDocument;
+use crate::resource::names::AccountId;
 
 /// The users of the embedded AWS who have only the permissions of their policies: names, and policy documents as JSON.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +20,7 @@ impl Users {
     pub(in crate::command) fn of(project: &Project) -> Self {
         let loaded = &project.loaded;
         // Any region: each is there.
-        let place = Place { region: None, account: Some(local::ACCOUNT.to_owned()) };
+        let place = Place { region: None, account: Some(AccountId::new(local::ACCOUNT)) };
         let documents = |document: &LocalDocument| match document {
             LocalDocument::Text(text) => vec![text.clone()],
             LocalDocument::Role(role) => {

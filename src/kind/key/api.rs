@@ -1,6 +1,6 @@
 //! The KMS calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_kms::Client;
@@ -10,6 +10,7 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 
 use super::create::create;
+use super::name::is_of_aws;
 use super::{
     DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, GET_KEY_POLICY, GET_KEY_ROTATION_STATUS, Key, KeyStep,
     LIST_ALIASES, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
@@ -20,6 +21,9 @@ use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
+/// Where an alias leads: to the ARN of a key, or to none.
+type Led = Result<Option<String>, CallError>;
+
 /// Makes the calls for keys.
 #[derive(Debug, Clone)]
 pub struct KeyApi {
@@ -27,12 +31,14 @@ pub struct KeyApi {
     pub(super) pacer: Arc<Pacer>,
     /// Held while a key is created: where an answer is lost, a new key without an alias is that of one creation.
     pub(super) creation: Arc<tokio::sync::Mutex<()>>,
+    /// Where the aliases of AWS's own keys lead, as far as it was asked. They are never given to another key.
+    of_aws: Arc<tokio::sync::Mutex<HashMap<String, Led>>>,
 }
 
 impl KeyApi {
     /// Returns what makes calls over a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
-        Self { client: Client::new(config), pacer: Arc::clone(pacer), creation: Arc::default() }
+        Self { client: Client::new(config), pacer: Arc::clone(pacer), creation: Arc::default(), of_aws: Arc::default() }
     }
 }
 
@@ -43,6 +49,23 @@ pub(super) fn failed(operation: Operation, class: Class, message: impl Into<Stri
 /// Returns the ARN of the key that an alias leads to, if there is such an alias. Other services answer with the ARN where
 /// they were given an alias.
 pub async fn resolve_alias(api: &KeyApi, alias: &str) -> Result<Option<String>, CallError> {
+    if !is_of_aws(alias) {
+        return resolve(api, alias).await;
+    }
+    // Those who ask at the same time wait for one answer.
+    let mut known = api.of_aws.lock().await;
+    if let Some(known) = known.get(alias) {
+        return known.clone();
+    }
+    let answer = resolve(api, alias).await;
+    // A call that failed in passing is made again.
+    if answer.as_ref().is_ok_and(Option::is_some) || answer.as_ref().is_err_and(|error| error.class == Class::Denied) {
+        known.insert(alias.to_owned(), answer.clone());
+    }
+    answer
+}
+
+async fn resolve(api: &KeyApi, alias: &str) -> Result<Option<String>, CallError> {
     match describe(api, alias, &[]).await {
         Ok(found) => Ok(found.arn),
         Err(error) if error.class == Class::NotFound => Ok(None),

@@ -142,8 +142,9 @@ async fn keys(api: &KeyApi) -> Result<Vec<String>, CallError> {
 async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, CallError> {
     let orphan = |error: CallError| {
         let message = format!(
-            "{}; the key {id} was created and does not have its alias: run aws kms create-alias --alias-name {alias} \
-             --target-key-id {id} before running again, which would create another key",
+            "{}; the key {id} was created and does not have its alias: first run aws kms create-alias --alias-name {alias} \
+             --target-key-id {id}; the same command again then looks for the alias, finds the key and goes on, and without \
+             the alias it would create another key",
             error.said()
         );
         // What was interrupted has to be told like a failure.

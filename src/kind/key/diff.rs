@@ -1,19 +1,20 @@
 //! The pure difference between a key and what it should be.
 
-use super::{Key, KeyStep, Rotation};
+use super::state::KeyState;
+use super::{Field, Key, KeyStep, Rotation};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Desired, Settled};
 use crate::resource::{Live, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange> {
+pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
-    changes.extend(desired.adoption(&live.facts));
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a key.
-pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
+pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     // What a key is cannot be managed, so that only the live side says it.
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = managed;
@@ -21,20 +22,20 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
     if let Some(what) = &live.unlike {
         let how = "decided when a key is created: give the section an alias that is not taken";
         let wanted = FieldValue::words("a symmetric encryption key of the account");
-        changes.push(FieldChange::new("type", FieldValue::words(what), wanted, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (description, &live.description)
         && desired != before
     {
         let words = |text: &String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
-        changes.push(in_place("description", words(before), words(desired), "changed in place"));
+        changes.push(in_place(Field::Description, words(before), words(desired), "changed in place"));
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before
     {
         let live = FieldValue::Document(before.pretty_beside(desired).into());
         let desired = FieldValue::Document(desired.pretty().into());
-        changes.push(in_place("policy", live, desired, "replaced in place"));
+        changes.push(in_place(Field::Policy, live, desired, "replaced in place"));
     }
     if let (Some(desired), Some(before)) = (rotation, &live.rotation)
         && !desired.fits(*before)
@@ -44,7 +45,8 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
             (_, Rotation::Off) => "turned off in place: the key material stays the same from then on",
             _ => "changed in place",
         };
-        let change = in_place("rotation", FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
+        let change =
+            in_place(Field::Rotation, FieldValue::words(before.words()), FieldValue::words(desired.words()), how);
         changes.push(if *desired == Rotation::Off { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (multi_region, &live.multi_region)
@@ -52,58 +54,69 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange> {
     {
         let words = |flag: &bool| FieldValue::words(flag.to_string());
         let how = "decided when a key is created: it would take a new key, with another alias";
-        changes.push(FieldChange::new("multi_region", words(before), words(desired), Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, &mut changes);
+        diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
 }
 
-fn in_place(path: &str, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange {
-    FieldChange::new(path, live, desired, Takes::InPlace, how)
+fn in_place(field: Field, live: FieldValue, desired: FieldValue, how: &str) -> FieldChange<Field> {
+    FieldChange::new(field, live, desired, Takes::InPlace, how)
 }
 
 /// Returns what a key in its present state comes to. A key that someone has disabled or is about to delete is left alone:
 /// that was a decision, and enabling it again would undo it. Source of the states: "Key states of AWS KMS keys" in the AWS Key
 /// Management Service Developer Guide.
-pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Key> {
+pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair: Vec<KeyStep>) -> Settled<Key> {
     if live.state.unlike.is_some() {
         return Settled::Compared { changes, repair: Vec::new() };
     }
-    let state = live.facts.status.as_deref().unwrap_or("Enabled");
+    let state = KeyState::of(&live.facts);
     let id = live.facts.arn.as_deref().unwrap_or("KEY");
-    let (takes, how) = match state {
-        "Enabled" | "Updating" => return Settled::Compared { changes, repair },
-        "Creating" => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
-        "PendingDeletion" | "PendingReplicaDeletion" => (
+    let (takes, how) = match &state {
+        KeyState::Enabled | KeyState::Updating => return Settled::Compared { changes, repair },
+        KeyState::Creating => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => (
             Takes::NotPossible,
             format!(
                 "what it encrypted is lost once it is deleted; to keep it: aws kms cancel-key-deletion --key-id {id} && \
                  aws kms enable-key --key-id {id}"
             ),
         ),
-        "Disabled" => (
+        KeyState::Disabled => (
             Takes::NotPossible,
             format!(
                 "someone disabled it, and what it encrypts cannot be read; to undo that: aws kms enable-key --key-id {id}"
             ),
         ),
-        "PendingImport" => (
+        KeyState::PendingImport => (
             Takes::NotPossible,
             String::from(
                 "it waits for key material, which is imported by hand: see ImportKeyMaterial in the KMS guide",
             ),
         ),
-        "Unavailable" => {
+        KeyState::Unavailable => {
             (Takes::NotPossible, String::from("its custom key store is disconnected: see it in the AWS console"))
         }
-        _ => (Takes::NotPossible, String::from("see the key in the AWS console")),
+        KeyState::Other(_) => (Takes::NotPossible, String::from("see the key in the AWS console")),
     };
-    let (before, after) = (FieldValue::words(state), FieldValue::words("Enabled"));
-    let mut all = vec![FieldChange::new("status", before, after, takes, &how)];
+    let (before, after) = (FieldValue::words(state.to_string()), FieldValue::words(KeyState::Enabled.to_string()));
+    let mut all = vec![FieldChange::new(Field::Status, before, after, takes, &how)];
     all.extend(changes);
     Settled::Compared { changes: all, repair: Vec::new() }
+}
+
+/// Returns why a key encrypts nothing: it is in another state than that in which it does, or of another type.
+pub(super) fn unusable(live: &Live<Key>) -> Option<String> {
+    if let Some(what) = &live.state.unlike {
+        return Some(format!("it is {what}"));
+    }
+    match KeyState::of(&live.facts) {
+        KeyState::Enabled | KeyState::Updating => None,
+        state => Some(format!("its status is {state}")),
+    }
 }
 
 #[cfg(test)]
@@ -130,13 +143,13 @@ mod tests {
         }
     }
 
-    fn lines(changes: &[FieldChange]) -> Vec<String> {
+    fn lines(changes: &[FieldChange<Field>]) -> Vec<String> {
         let words = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
             FieldValue::Words(words) => words.clone(),
             FieldValue::Document(_) => String::from("document"),
         };
-        let line = |change: &FieldChange| {
+        let line = |change: &FieldChange<Field>| {
             let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
             let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
             format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
@@ -191,6 +204,17 @@ mod tests {
         let step = KeyStep::UntagKey { name: String::new(), key: String::new(), keys: Vec::new() };
         let Settled::Compared { repair, .. } = settle(&live, Vec::new(), vec![step]) else { panic!() };
         assert_eq!(repair, []);
+    }
+
+    #[test]
+    fn a_key_that_encrypts_nothing_says_why() {
+        let of = |state: &str, unlike: Option<&str>| {
+            let facts = Facts { status: Some(state.to_owned()), ..Facts::default() };
+            unusable(&Live { state: Key { unlike: unlike.map(str::to_owned), ..key() }, facts, gaps: Vec::new() })
+        };
+        assert_eq!([of("Enabled", None), of("Updating", None)], [None, None]);
+        assert_eq!(of("PendingDeletion", None).as_deref(), Some("its status is PendingDeletion"));
+        assert_eq!(of("Enabled", Some("RSA_2048")).as_deref(), Some("it is RSA_2048"));
     }
 
     #[test]

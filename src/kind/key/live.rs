@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::state::KeyState;
 use super::{ALIAS, Key, KeySection, ROTATION_DAYS, Rotation, check_policy, manifest};
 use crate::kind::document::PolicyDocument;
 use crate::kind::import::{self, Found, Importer};
@@ -15,9 +16,9 @@ pub(super) fn key(found: &Found<Key>) -> Result<String, String> {
     if let Some(what) = &found.live.state.unlike {
         return Err(format!("left out: it is {what}, and a section describes a symmetric encryption key"));
     }
-    match found.live.facts.status.as_deref() {
-        None | Some("Enabled" | "Updating") => {}
-        Some(state) => return Err(format!("left out: its state is {state}")),
+    match KeyState::of(&found.live.facts) {
+        KeyState::Enabled | KeyState::Updating => {}
+        state => return Err(format!("left out: its state is {state}")),
     }
     Ok(found.name.strip_prefix(ALIAS).unwrap_or(&found.name).replace('/', "-"))
 }

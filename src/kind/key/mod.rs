@@ -4,9 +4,12 @@
 mod api;
 mod create;
 mod diff;
+mod field;
 mod live;
 mod manifest;
+mod name;
 mod schema;
+mod state;
 mod steps;
 
 use std::borrow::Cow;
@@ -23,7 +26,7 @@ use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
-use crate::change::FieldChange;
+use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
@@ -31,7 +34,9 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
 pub use api::{KeyApi, resolve_alias};
+pub use field::Field;
 pub use manifest::KeySection;
+pub use name::{is_of_aws, same_key};
 pub use steps::KeyStep;
 
 // The paces are those of "Request quotas" in the AWS Key Management Service Developer Guide; where it allows hundreds of calls
@@ -91,6 +96,16 @@ impl Rotation {
         }
     }
 
+    /// Returns what another rotation in the place of this one does to the protection of a key.
+    fn protection_of(self, after: Self) -> Protection {
+        match (self, after) {
+            (_, Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::On | Self::Days(_)) => Protection::Added,
+            (Self::Days(before), Self::Days(after)) if after < before => Protection::Added,
+            (Self::On | Self::Days(_), Self::On | Self::Days(_)) => Protection::Unchanged,
+        }
+    }
+
     /// Returns whether a live rotation is as this one wants it.
     fn fits(self, live: Self) -> bool {
         self == live || (self == Self::On && live != Self::Off)
@@ -109,6 +124,7 @@ pub fn on_alias(place: &Place, alias: &str) -> On {
 impl Kind for Key {
     type Section = KeySection;
     type Step = KeyStep;
+    type Field = Field;
     type Api = KeyApi;
 
     const ABOUT: About = About {
@@ -257,7 +273,7 @@ impl Kind for Key {
         api::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         diff::changes(desired, live)
     }
 
@@ -265,7 +281,7 @@ impl Kind for Key {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<KeyStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -274,8 +290,17 @@ impl Kind for Key {
         Deletion::never()
     }
 
-    fn settle(_: &Desired<Self>, live: &Live<Self>, changes: Vec<FieldChange>, repair: Vec<KeyStep>) -> Settled<Self> {
+    fn settle(
+        _: &Desired<Self>,
+        live: &Live<Self>,
+        changes: Vec<FieldChange<Field>>,
+        repair: Vec<KeyStep>,
+    ) -> Settled<Self> {
         diff::settle(live, changes, repair)
+    }
+
+    fn unusable(live: &Live<Self>) -> Option<String> {
+        diff::unusable(live)
     }
 
     fn seen(live: &Live<Self>) -> Fields {
@@ -334,11 +359,8 @@ fn layout(state: &Key) -> Vec<(String, String)> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
     let mut lines: Vec<(String, String)> = Vec::new();
     lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
-    let policy = match policy.as_ref().map(PolicyDocument::statements) {
-        None => String::from("AWS's default: the account's IAM policies decide"),
-        Some(1) => String::from("1 statement"),
-        Some(count) => format!("{count} statements"),
-    };
+    let policy = policy.as_ref().map(PolicyDocument::words);
+    let policy = policy.unwrap_or_else(|| String::from("AWS's default: the account's IAM policies decide"));
     lines.push((String::from("policy"), policy));
     lines.extend(rotation.map(|rotation| (String::from("rotation"), rotation.words())));
     lines.extend(multi_region.filter(|on| *on).map(|on| (String::from("multi_region"), on.to_string())));
@@ -386,20 +408,12 @@ fn check_description(description: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a key policy: beside what every policy needs, KMS needs a principal in each statement, and a statement without
-/// `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
+/// Checks a key policy: beside what every policy needs, a statement without `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
 fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
     let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (index, statement) in statements.iter().enumerate() {
         let number = index + 1;
         let lacks = |one: &str, other: &str| statement[one].is_null() && statement[other].is_null();
-        if lacks("Principal", "NotPrincipal") {
-            let problem = format!("statement {number} of the policy has no Principal");
-            return Err(Invalid::new(
-                problem,
-                "add \"Principal\": { \"AWS\": … }; a key policy needs one in each statement",
-            ));
-        }
         if lacks("Resource", "NotResource") {
             let problem = format!("statement {number} of the policy has no Resource, and therefore no effect");
             return Err(Invalid::new(problem, "add \"Resource\": \"*\", which in a key policy is the key itself"));
@@ -431,7 +445,7 @@ mod tests {
     fn a_key_policy_needs_a_principal_and_a_resource() {
         let check = |statement: serde_json::Value| {
             let text = serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
-            check_policy(&PolicyDocument::parse(&text).unwrap()).map_err(|invalid| invalid.problem)
+            PolicyDocument::parse(&text).and_then(|policy| check_policy(&policy)).map_err(|invalid| invalid.problem)
         };
         let whole = serde_json::json!({ "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*" });
         assert_eq!(check(whole.clone()), Ok(()));

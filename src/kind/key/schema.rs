@@ -12,6 +12,10 @@ pub(super) fn schema() -> Schema {
         sections: json!({
             "type": "object",
             "additionalProperties": { "$ref": "#/$defs/key" },
+            // A name that is no alias needs one.
+            "allOf": [{
+                "patternProperties": { "^(?!(?!aws/)[a-zA-Z0-9/_-]{1,250}$)": { "required": ["alias"] } },
+            }],
             "description": "KMS keys by name.",
         }),
         definitions: vec![(

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CREATE_ALIAS, CREATE_KEY, DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, GET_KEY_POLICY,
+    CREATE_ALIAS, CREATE_KEY, DESCRIBE_KEY, DISABLE_KEY_ROTATION, ENABLE_KEY_ROTATION, Field, GET_KEY_POLICY,
     GET_KEY_ROTATION_STATUS, Key, LIST_ALIASES, LIST_KEYS, LIST_RESOURCE_TAGS, PUT_KEY_POLICY, Rotation, TAG_RESOURCE,
     UNTAG_RESOURCE, UPDATE_KEY_DESCRIPTION,
 };
-use crate::change::{Consent, FieldChange, Takes};
+use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
-use crate::kind::{Desired, KindStep};
+use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::Operation;
 use crate::resource::{Facts, Live, Tags};
 
@@ -33,6 +33,8 @@ pub enum KeyStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
         rotation: Rotation,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
     },
     /// Sets these tags and leaves all others.
     TagKey { name: String, key: String, tags: Tags },
@@ -61,7 +63,8 @@ impl KindStep for KeyStep {
 
     fn needs(&self) -> Option<Consent> {
         match self {
-            Self::SetKeyRotation { rotation: Rotation::Off, .. } => Some(Consent::Protection),
+            Self::SetKeyRotation { rotation: Rotation::Off, .. }
+            | Self::SetKeyRotation { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::CreateKey { .. }
             | Self::SetKeyDescription { .. }
             | Self::PutKeyPolicy { .. }
@@ -69,6 +72,15 @@ impl KindStep for KeyStep {
             | Self::TagKey { .. }
             | Self::UntagKey { .. } => None,
         }
+    }
+
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        let Self::CreateKey { key, .. } = self else { return Vec::new() };
+        let policy = key
+            .policy
+            .iter()
+            .map(|policy| NewDocument { setting: Some(Field::Policy.to_string()), text: policy.pretty().into() });
+        policy.collect()
     }
 
     fn describe(&self) -> String {
@@ -94,7 +106,7 @@ impl KindStep for KeyStep {
     }
 
     fn protects(&self) -> bool {
-        matches!(self, Self::SetKeyRotation { rotation, .. } if *rotation != Rotation::Off)
+        matches!(self, Self::SetKeyRotation { protection: Protection::Added, .. })
     }
 
     fn follows_creation(&self) -> bool {
@@ -118,21 +130,26 @@ pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
     let key = Box::new(Key { rotation: None, ..desired.initial.clone() });
     let mut steps = vec![KeyStep::CreateKey { name: name(), key }];
     if let Some(rotation) = desired.initial.rotation.filter(|rotation| *rotation != Rotation::Off) {
-        steps.push(KeyStep::SetKeyRotation { name: name(), key: None, rotation });
+        steps.push(KeyStep::SetKeyRotation { name: name(), key: None, rotation, protection: Protection::Added });
     }
     steps
 }
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place: what protects first, and what
 /// gives up protection last.
-pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange]) -> Vec<KeyStep> {
+pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
     let name = || desired.name.clone();
     let key = || live.facts.arn.clone().unwrap_or_default();
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let Key { description, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut steps = Vec::new();
-    let rotate = |rotation: Rotation| KeyStep::SetKeyRotation { name: name(), key: Some(key()), rotation };
-    let rotation = rotation.filter(|_| differs("rotation"));
+    let rotate = |rotation: Rotation| KeyStep::SetKeyRotation {
+        name: name(),
+        key: Some(key()),
+        rotation,
+        protection: live.state.rotation.map(|before| before.protection_of(rotation)).unwrap_or_default(),
+    };
+    let rotation = rotation.filter(|_| differs(Field::Rotation));
     steps.extend(rotation.filter(|rotation| *rotation != Rotation::Off).map(rotate));
     let mut set = desired.owner_tags(&live.facts);
     let mut gone = Vec::new();
@@ -141,16 +158,17 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
         set.extend(differing.map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    if !set.is_empty() {
-        steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
-    }
+    // A key has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
     if !gone.is_empty() {
         steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
     }
-    if let Some(description) = description.clone().filter(|_| differs("description")) {
+    if !set.is_empty() {
+        steps.push(KeyStep::TagKey { name: name(), key: key(), tags: set });
+    }
+    if let Some(description) = description.clone().filter(|_| differs(Field::Description)) {
         steps.push(KeyStep::SetKeyDescription { name: name(), key: key(), description });
     }
-    if let Some(policy) = policy.clone().filter(|_| differs("policy")) {
+    if let Some(policy) = policy.clone().filter(|_| differs(Field::Policy)) {
         steps.push(KeyStep::PutKeyPolicy { name: name(), key: key(), policy });
     }
     steps.extend(rotation.filter(|rotation| *rotation == Rotation::Off).map(rotate));
@@ -231,13 +249,13 @@ mod tests {
         let steps = repair(&wanted, &live, &changes(&wanted, &live));
         let expected = [
             "enabling rotation: EnableKeyRotation DescribeKey",
-            "tagging: TagResource DescribeKey",
             "removing tags: UntagResource DescribeKey",
+            "tagging: TagResource DescribeKey",
             "changing the description: UpdateKeyDescription DescribeKey",
             "replacing the key policy: PutKeyPolicy DescribeKey",
         ];
         assert_eq!(told(&steps), expected);
-        let KeyStep::TagKey { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        let KeyStep::TagKey { tags, .. } = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
     }
 
@@ -250,6 +268,23 @@ mod tests {
         let last = steps.last().unwrap();
         assert_eq!((last.describe().as_str(), last.needs()), ("disabling rotation", Some(Consent::Protection)));
         assert!(steps[..steps.len() - 1].iter().all(|step| step.needs().is_none()));
+    }
+
+    #[test]
+    fn rotation_protects_where_it_is_turned_on_or_comes_more_often() {
+        let change = |before: Rotation, after: Rotation| {
+            let mut wanted = desired();
+            wanted.managed = Key { rotation: Some(after), ..Key::default() };
+            let state = Key { rotation: Some(before), ..Key::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let steps = repair(&wanted, &live, &changes(&wanted, &live));
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        assert_eq!(change(Rotation::Off, Rotation::On), (true, false));
+        assert_eq!(change(Rotation::Off, Rotation::Days(2560)), (true, false));
+        assert_eq!(change(Rotation::Days(365), Rotation::Days(90)), (true, false));
+        assert_eq!(change(Rotation::Days(90), Rotation::Days(2560)), (false, false));
+        assert_eq!(change(Rotation::Days(90), Rotation::Off), (false, true));
     }
 
     #[test]

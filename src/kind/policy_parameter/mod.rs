@@ -1,11 +1,13 @@
 //! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
 
 mod api;
+mod field;
 mod live;
 mod manifest;
 mod names;
 mod schema;
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -16,7 +18,9 @@ use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Deletion, Desired, Kind, KindStep, Presence, Search, Shown, Site, Unlisted, Waiting};
+use super::{
+    About, ArnName, Deletion, Desired, Kind, KindStep, NewDocument, Presence, Search, Shown, Site, Unlisted, Waiting,
+};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::CallError;
@@ -29,6 +33,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
 pub use api::{ParameterApi, discover, read};
+pub use field::Field;
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
 
@@ -143,6 +148,15 @@ impl KindStep for PolicyStep {
         }
     }
 
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        match self {
+            Self::CreateParameter { content, .. } => {
+                vec![NewDocument { setting: None, text: Cow::Borrowed(&**content) }]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     fn describe(&self) -> String {
         let words = match self {
             Self::CreateParameter { .. } => "creating",
@@ -158,6 +172,7 @@ impl KindStep for PolicyStep {
 impl Kind for PolicyParameter {
     type Section = ProfileSection;
     type Step = PolicyStep;
+    type Field = Field;
     type Api = ParameterApi;
 
     const ABOUT: About = About {
@@ -295,7 +310,7 @@ impl Kind for PolicyParameter {
         api::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         changes(desired, live)
     }
 
@@ -303,7 +318,7 @@ impl Kind for PolicyParameter {
         create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<PolicyStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<PolicyStep> {
         repair(desired, live, changes)
     }
 
@@ -367,14 +382,14 @@ fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
 }
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange> {
+fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
-    changes.extend(desired.adoption(&live.facts));
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
 /// Returns what differs in the fields that both sides have.
-fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
+fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Field>> {
     let PolicyParameter { content, parameter_type, tier, tags } = managed;
     let mut changes = Vec::new();
     let mut comparable = true;
@@ -384,7 +399,7 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
         // What is not a plain string reads back as ciphertext or a list: its content says nothing.
         comparable = false;
         changes.push(FieldChange::new(
-            "type",
+            Field::Type,
             FieldValue::words(before.as_str()),
             FieldValue::words(desired.as_str()),
             Takes::NewResource,
@@ -395,7 +410,7 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
         && desired != before
     {
         changes.push(FieldChange::new(
-            "content",
+            Field::Content,
             FieldValue::Document(before.clone()),
             FieldValue::Document(desired.clone()),
             Takes::InPlace,
@@ -413,10 +428,10 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange> {
             Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
         };
         let words = |tier: &Tier| FieldValue::words(tier.as_str());
-        changes.push(FieldChange::new("tier", words(before), words(desired), takes, how));
+        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, &mut changes);
+        diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
 }
@@ -460,13 +475,13 @@ fn seen(live: &Live<PolicyParameter>) -> Fields {
 fn repair(
     desired: &Desired<PolicyParameter>,
     live: &Live<PolicyParameter>,
-    changes: &[FieldChange],
+    changes: &[FieldChange<Field>],
 ) -> Vec<PolicyStep> {
     let name = || desired.name.clone();
-    let in_place = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+    let in_place = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let mut steps = Vec::new();
     let content = desired.managed.content.clone().or_else(|| live.state.content.clone());
-    if let (true, Some(content)) = (in_place("content") || in_place("tier"), content) {
+    if let (true, Some(content)) = (in_place(Field::Content) || in_place(Field::Tier), content) {
         let tier = desired.managed.tier;
         let expects_version = live.facts.version.unwrap_or(0);
         steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, expects_version });
@@ -478,11 +493,12 @@ fn repair(
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    if !set.is_empty() {
-        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
-    }
+    // A parameter has 50 tags at most: those that go make room for those that come.
     if !gone.is_empty() {
         steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
+    }
+    if !set.is_empty() {
+        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
     }
     steps
 }
@@ -525,7 +541,7 @@ mod tests {
         let (wanted, found) = (desired(state("new")), live(state("old")));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1);
-        assert_eq!((changes[0].path.as_str(), changes[0].takes), ("content", Takes::InPlace));
+        assert_eq!((&changes[0].path, changes[0].takes), (&Field::Content, Takes::InPlace));
         let steps = repair(&wanted, &found, &changes);
         let expected = PolicyStep::OverwriteParameter {
             name: String::from("/s/dev"),
@@ -577,7 +593,7 @@ mod tests {
         found.state.parameter_type = Some(ParameterType::Other(String::from("SecureString")));
         found.state.tier = Some(Tier::Standard);
         let changes = diff(&wanted.managed, &found.state);
-        assert_eq!((changes[0].path.as_str(), changes[0].takes), ("tier", Takes::NotPossible));
+        assert_eq!((&changes[0].path, changes[0].takes), (&Field::Tier, Takes::NotPossible));
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
@@ -591,11 +607,11 @@ mod tests {
         wanted.managed.tags = tags(&[("team", "security")]);
         found.state.tags = tags(&[("team", "web"), ("stray", "1"), ("aws:cloudformation:stack-name", "s")]);
         let changes = diff(&wanted.managed, &found.state);
-        let paths: Vec<&str> = changes.iter().map(|change| change.path.as_str()).collect();
+        let paths: Vec<String> = changes.iter().map(|change| change.path.to_string()).collect();
         assert_eq!(paths, ["tags.stray", "tags.team"]);
         let steps = repair(&wanted, &found, &changes);
         assert!(
-            matches!(&steps[..], [PolicyStep::TagParameter { .. }, PolicyStep::UntagParameter { keys, .. }] if keys == &["stray"])
+            matches!(&steps[..], [PolicyStep::UntagParameter { keys, .. }, PolicyStep::TagParameter { .. }] if keys == &["stray"])
         );
     }
 
@@ -648,8 +664,8 @@ mod tests {
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
         let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
-        assert_eq!(said, ["writing a new version", "tagging", "removing tags"]);
-        let PolicyStep::TagParameter { tags, .. } = &steps[1] else { panic!("{steps:?}") };
+        assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
+        let PolicyStep::TagParameter { tags, .. } = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
         // One that is not managed differs in nothing but whose it is.
         let bare = Desired { managed: PolicyParameter::default(), ..wanted };

@@ -52,10 +52,7 @@ macro_rules! sections {
                 let references = self.references();
                 references::check(resolver, &self.addresses(), &references);
                 references::check_removed(resolver, &self.removed, &references);
-                $(for (key, section) in &self.$section {
-                    let name = <$module::$state as Kind>::referred_as(key, section);
-                    resolver.names.extend(name.map(|name| (Address::new(KindId::$variant, key), name)));
-                })+
+                resolver.names = self.names();
                 let mut desired: Vec<DesiredResource> = Vec::new();
                 $(
                     let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
@@ -76,11 +73,25 @@ macro_rules! sections {
                 desired
             }
 
-            /// Returns what each section refers to. One that is removed refers to nothing.
+            /// Returns by what name in AWS each section is referred to, of those that can be.
+            fn names(&self) -> BTreeMap<Address, String> {
+                let mut names = BTreeMap::new();
+                $(names.extend(self.$section.iter().filter_map(|(key, section)| {
+                    let name = <$module::$state as Kind>::referred_as(key, section)?;
+                    Some((Address::new(KindId::$variant, key), name))
+                }));)+
+                names
+            }
+
+            /// Returns what each section refers to, by a reference or by a name in AWS. One that is removed refers to nothing.
             pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
                 let mut references = BTreeMap::new();
+                let names = self.names();
                 $(references.extend(self.$section.iter().map(|(key, section)| {
-                    (Address::new(KindId::$variant, key), <$module::$state as Kind>::references(section))
+                    let mut all = <$module::$state as Kind>::references(section);
+                    let uses = <$module::$state as Kind>::uses(section).into_iter();
+                    all.extend(uses.flat_map(|named| references::by_name(named, &names)));
+                    (Address::new(KindId::$variant, key), all)
                 }));)+
                 references.retain(|from, _| !self.removed.contains(from));
                 references

@@ -9,7 +9,8 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
-use super::{Encryption, IndexStatus, Table, TableStep, Ttl, delete, diff, sdk, update};
+use super::status::TableStatus;
+use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, delete, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
@@ -19,7 +20,7 @@ use crate::resource::call::{
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
-use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Switch, Tags, take_owner};
 
 /// Makes the calls for tables.
 #[derive(Debug, Clone)]
@@ -65,7 +66,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         state.encryption = None;
     }
     // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
-    let creating = facts.status.as_deref() == Some("CREATING");
+    let creating = TableStatus::of(&facts) == Some(TableStatus::Creating);
     match ttl {
         Some(Ok(found)) => state.ttl = Some(found),
         Some(Err(_)) if creating => state.ttl = Some(Ttl::Disabled),
@@ -92,14 +93,18 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     Observed::Present(Live { state, facts, gaps })
 }
 
-/// Names the key of a table by the alias that is wanted, where that alias leads to it: whether it does cannot be told
-/// without a call later.
+/// Names the key of a table as it is wanted, by an alias or as AWS's own, where that leads to it. DynamoDB answers with the
+/// ARN of the key in use, whatever it was given.
 pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&Encryption>) -> Result<(), CallError> {
-    if let (Some(Encryption::Alias(alias)), Some(Encryption::Kms(arn))) = (wanted, &found.encryption)
-        // An emulator may answer with the alias that it was given.
-        && (arn == alias || resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn))
-    {
-        found.encryption = Some(Encryption::Alias(alias.clone()));
+    let (Some(wanted), Some(Encryption::Kms(arn))) = (wanted, &found.encryption) else { return Ok(()) };
+    let alias = match wanted {
+        Encryption::Alias(alias) => alias.as_str(),
+        Encryption::AwsManaged => AWS_MANAGED,
+        Encryption::AwsOwned | Encryption::Kms(_) => return Ok(()),
+    };
+    // An emulator may answer with the alias that it was given.
+    if arn == alias || resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn) {
+        found.encryption = Some(wanted.clone());
     }
     Ok(())
 }
@@ -245,7 +250,7 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             Ok(StepOutcome::Done)
         }
         TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
-        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, *enabled).await,
+        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, (*enabled).into()).await,
         TableStep::TagTable { arn, tags, .. } => {
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
             let call = || api.client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
@@ -257,8 +262,8 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             api.pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
         }
-        TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, true).await,
-        TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, false).await,
+        TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::On).await,
+        TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::Off).await,
         TableStep::BackUpTable { name, expects_id, backup_name } => {
             delete::back_up(api, waiting, name, expects_id.as_deref(), backup_name).await
         }
@@ -295,7 +300,7 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
         _ => describe(api, name).await,
     };
     let Ok((found, facts)) = described else { return Err(error) };
-    if facts.status.as_deref() == Some("DELETING") {
+    if TableStatus::of(&facts) == Some(TableStatus::Deleting) {
         return Err(error);
     }
     let mut layout = found;
@@ -325,20 +330,23 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let answer = api.pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
         let facts = answer.table.as_ref().map(sdk::facts).unwrap_or_default();
         let indexes = answer.table.as_ref().map(sdk::table).and_then(|table| table.indexes).unwrap_or_default();
-        let status = facts.status.unwrap_or_default();
+        let status = TableStatus::of(&facts);
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
-        match (status.as_str(), unready) {
-            ("ACTIVE", None) => return Ok(()),
-            ("ACTIVE" | "CREATING" | "UPDATING", _) => {}
-            (other, _) => {
+        match (&status, unready) {
+            (Some(TableStatus::Active), None) => return Ok(()),
+            (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
+            (Some(other), _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
+            }
+            (None, _) => {
+                return Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no status of the table"));
             }
         }
         let left = waiting.limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let what = match (status.as_str(), unready) {
-                ("ACTIVE", Some((index, _))) => format!("its index {index} is not yet built"),
-                _ => format!("the table is still {status}"),
+            let what = match (&status, unready) {
+                (Some(TableStatus::Active), Some((index, _))) => format!("its index {index} is not yet built"),
+                _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
             };
             let message = format!(
                 "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
@@ -351,8 +359,9 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
     }
 }
 
-async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> Result<StepOutcome, CallError> {
-    let specification = TimeToLiveSpecification::builder().attribute_name(attribute).enabled(enabled).build();
+async fn set_ttl(api: &TableApi, name: &str, attribute: &str, wanted: Switch) -> Result<StepOutcome, CallError> {
+    let specification =
+        TimeToLiveSpecification::builder().attribute_name(attribute).enabled(wanted == Switch::On).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_TIME_TO_LIVE, Class::Rejected, error.to_string()))?;
     let call =
@@ -364,9 +373,9 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> 
         return Err(error);
     }
     // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
-    match (read_ttl(api, name).await?, enabled) {
-        (Ttl::Enabled(live), true) if live == attribute => Ok(StepOutcome::Done),
-        (Ttl::Disabled | Ttl::Disabling, false) => Ok(StepOutcome::Done),
+    match (read_ttl(api, name).await?, wanted) {
+        (Ttl::Enabled(live), Switch::On) if live == attribute => Ok(StepOutcome::Done),
+        (Ttl::Disabled | Ttl::Disabling, Switch::Off) => Ok(StepOutcome::Done),
         _ if error.class == Class::TooSoon => {
             Ok(StepOutcome::Deferred(later("AWS allows one change of TTL an hour and has had one", Some(3600))))
         }
@@ -377,8 +386,9 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, enabled: bool) -> 
     }
 }
 
-async fn set_recovery(api: &TableApi, name: &str, enabled: bool) -> Result<StepOutcome, CallError> {
-    let specification = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(enabled).build();
+async fn set_recovery(api: &TableApi, name: &str, wanted: Switch) -> Result<StepOutcome, CallError> {
+    let specification =
+        PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(wanted == Switch::On).build();
     let specification =
         specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
     let call = || {

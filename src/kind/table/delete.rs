@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::types::BackupStatus;
 use tokio::time::Instant;
 
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
-use super::{Table, TableStep};
+use super::status::TableStatus;
+use super::{Field, Table, TableStep};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
@@ -29,18 +30,18 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     if live.state.deletion_protection == Some(true) {
         let how = "turn deletion protection off first: aws dynamodb update-table --no-deletion-protection-enabled";
         let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
-        let change = FieldChange::new("deletion_protection", on, off, Takes::NotPossible, how);
+        let change = FieldChange::new(Field::DeletionProtection, on, off, Takes::NotPossible, how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     let (name, expects_id) = (desired.name.clone(), live.facts.id.clone());
     let delete = TableStep::DeleteTable { name: name.clone(), expects_id: expects_id.clone(), owner_key };
-    if live.facts.status.as_deref() == Some("DELETING") {
+    if TableStatus::of(&live.facts) == Some(TableStatus::Deleting) {
         return Deletion { changes: Vec::new(), steps: vec![delete] };
     }
     let backup_name = backup_name(&name);
     let how = "taken before the deletion, unless the table has no items";
     let backup = FieldValue::words(&backup_name);
-    let change = FieldChange::new("backup", FieldValue::Absent, backup, Takes::InPlace, how);
+    let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, Takes::InPlace, how);
     Deletion { changes: vec![change], steps: vec![TableStep::BackUpTable { name, expects_id, backup_name }, delete] }
 }
 
@@ -59,14 +60,15 @@ async fn expected(
         let why = "another table of this name was created since it was read; nothing was deleted";
         return Ok(Some(Err(StepOutcome::Conflict(String::from(why)))));
     }
-    Ok(Some(Ok(Found { table, arn: facts.arn.unwrap_or_default(), status: facts.status.unwrap_or_default() })))
+    let status = TableStatus::of(&facts);
+    Ok(Some(Ok(Found { table, arn: facts.arn.unwrap_or_default(), status })))
 }
 
 /// A table that is the one that was seen.
 struct Found {
     table: Table,
     arn: String,
-    status: String,
+    status: Option<TableStatus>,
 }
 
 /// Backs a table up, unless it has no items, and waits until the backup can be restored.
@@ -136,7 +138,7 @@ pub(super) async fn delete(
         Some(Err(outcome)) => return Ok(outcome),
         Some(Ok(found)) => found,
     };
-    if found.status != "DELETING" {
+    if found.status != Some(TableStatus::Deleting) {
         if found.table.deletion_protection == Some(true) {
             let why = "someone else turned deletion protection on; nothing was deleted";
             return Ok(StepOutcome::Conflict(String::from(why)));
@@ -152,7 +154,7 @@ pub(super) async fn delete(
             Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),
             // Where the answer to an earlier try was lost, the table is being deleted.
             Err(error) if error.class == Class::Busy || error.open => match expected(api, name, id).await? {
-                Some(Ok(found)) if found.status == "DELETING" => {}
+                Some(Ok(found)) if found.status == Some(TableStatus::Deleting) => {}
                 None => return Ok(StepOutcome::Done),
                 _ => return Err(error),
             },
@@ -209,7 +211,7 @@ mod tests {
             },
         ];
         assert_eq!(steps, expected);
-        assert_eq!(changes[0].path, "backup");
+        assert_eq!(changes[0].path, Field::Backup);
         assert_eq!(steps[1].needs(), Some(Consent::Table));
         // Nothing is backed up of one that is on its way out.
         let deleting = deletion_of("audit", |live| live.facts.status = Some(String::from("DELETING")));
@@ -219,7 +221,7 @@ mod tests {
     #[test]
     fn a_protected_table_is_not_deleted() {
         let Deletion { changes, steps } = deletion_of("audit", |live| live.state.deletion_protection = Some(true));
-        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == "deletion_protection");
+        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::DeletionProtection);
     }
 
     #[test]

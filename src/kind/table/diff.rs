@@ -2,26 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use super::{Billing, Encryption, Index, Key, Table, Ttl, words};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use super::{Billing, Encryption, Field, Index, Key, Table, Ttl, words};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::Desired;
-use crate::resource::{Live, diff_tags};
+use crate::resource::{Live, Switch, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange> {
+pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
-    changes.extend(desired.adoption(&live.facts));
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
-pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
+pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
         managed;
     let mut changes = Vec::new();
     if let (Some(desired), Some(before)) = (key, &live.key) {
-        diff_key("", before, desired, &mut changes);
+        diff_key(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (ttl, &live.ttl) {
         diff_ttl(before, desired, &mut changes);
@@ -34,7 +34,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
         diff_capacities(*before, *desired, live.indexes.as_ref(), &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
-        && !same_encryption(before, desired)
+        && before != desired
     {
         diff_encryption(before, desired, &mut changes);
     }
@@ -42,72 +42,67 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange> {
         && desired != before
     {
         let lost = "turned off in place: what could be restored until now is lost";
-        diff_guard("point_in_time_recovery", *desired, lost, &mut changes);
+        diff_guard(Field::PointInTimeRecovery, (*desired).into(), lost, &mut changes);
     }
     if let (Some(desired), Some(before)) = (deletion_protection, &live.deletion_protection)
         && desired != before
     {
-        diff_guard("deletion_protection", *desired, "turned off in place", &mut changes);
+        diff_guard(Field::DeletionProtection, (*desired).into(), "turned off in place", &mut changes);
     }
     if let (Some(desired), Some(before)) = (class, &live.class)
         && desired != before
     {
         let how = "changed in place; AWS allows 2 such changes in 30 days";
-        changes.push(in_place("table_class", before.as_str(), desired.as_str(), how));
+        changes.push(in_place(Field::TableClass, before.as_str(), desired.as_str(), how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, &mut changes);
+        diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
 }
 
-fn in_place(path: &str, live: impl Into<String>, desired: impl Into<String>, how: &str) -> FieldChange {
-    FieldChange::new(path, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
+fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>, how: &str) -> FieldChange<Field> {
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
 }
 
 /// A guard against loss: turning it on is safe, turning it off has to be allowed.
-fn diff_guard(path: &str, desired: bool, lost: &str, changes: &mut Vec<FieldChange>) {
-    let how = if desired { "turned on in place" } else { lost };
-    let change = in_place(path, words::on_off(!desired), words::on_off(desired), how);
-    changes.push(if desired { change } else { change.needing(Consent::Protection) });
+fn diff_guard(field: Field, desired: Switch, lost: &str, changes: &mut Vec<FieldChange<Field>>) {
+    changes.push(match desired {
+        Switch::On => in_place(field, Switch::Off.word(), Switch::On.word(), "turned on in place"),
+        Switch::Off => in_place(field, Switch::On.word(), Switch::Off.word(), lost).needing(Consent::Protection),
+    });
 }
 
-/// AWS answers with the ARN of the key in use, for its managed key as for a customer's, and nothing in it tells which.
-/// So where the managed key is wanted, any key counts as it: the other reading would be a drift that never ends.
-pub(super) fn same_encryption(live: &Encryption, desired: &Encryption) -> bool {
-    live == desired || matches!((live, desired), (Encryption::Kms(_), Encryption::AwsManaged))
-}
-
-fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange>) {
+fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
     let how = "table stays available; AWS allows 4 such changes a day";
-    let change = in_place("encryption", words::encryption(live), words::encryption(desired), how);
-    // A key of one's own can be revoked and its use is logged; the one AWS owns has neither.
-    changes.push(if *desired == Encryption::AwsOwned { change.needing(Consent::Protection) } else { change });
+    let change = in_place(Field::Encryption, words::encryption(live), words::encryption(desired), how);
+    let gives_up = live.protection_of(desired) == Protection::GivenUp;
+    changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
 }
 
 const NEW_TABLE: &str = "it would take a new table and a copy of the items";
 
-fn diff_key(prefix: &str, live: &Key, desired: &Key, changes: &mut Vec<FieldChange>) {
-    let mut field = |name: &str, before: String, after: String| {
+fn diff_key(live: &Key, desired: &Key, changes: &mut Vec<FieldChange<Field>>) {
+    let mut compare = |field: Field, before: String, after: String| {
         if before != after {
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            changes.push(FieldChange::new(format!("{prefix}{name}"), before, after, Takes::NotPossible, NEW_TABLE));
+            changes.push(FieldChange::new(field, before, after, Takes::NotPossible, NEW_TABLE));
         }
     };
-    field("partition_key", live.partition.name.clone(), desired.partition.name.clone());
+    compare(Field::PartitionKey, live.partition.name.clone(), desired.partition.name.clone());
     if live.partition.name == desired.partition.name {
-        field("partition_key.type", live.partition.kind.to_string(), desired.partition.kind.to_string());
+        compare(Field::PartitionKeyType, live.partition.kind.to_string(), desired.partition.kind.to_string());
     }
     let name = |key: &Key| key.sort.as_ref().map_or_else(|| String::from("none"), |sort| sort.name.clone());
-    field("sort_key", name(live), name(desired));
+    compare(Field::SortKey, name(live), name(desired));
     if let (Some(before), Some(after)) = (&live.sort, &desired.sort)
         && before.name == after.name
     {
-        field("sort_key.type", before.kind.to_string(), after.kind.to_string());
+        compare(Field::SortKeyType, before.kind.to_string(), after.kind.to_string());
     }
 }
 
-fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange>) {
+fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange<Field>>) {
     let (takes, how) = match (live, desired) {
         (before, after) if before == after => return,
         (Ttl::Disabling, Ttl::Disabled) => (Takes::Time, "AWS is turning it off, which takes up to an hour"),
@@ -121,17 +116,17 @@ fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange>) {
         (_, Ttl::Disabled | Ttl::Disabling) => (Takes::InPlace, "disabled in place"),
     };
     let (before, after) = (FieldValue::words(words::ttl(live)), FieldValue::words(words::ttl(desired)));
-    changes.push(FieldChange::new("ttl", before, after, takes, how));
+    changes.push(FieldChange::new(Field::Ttl, before, after, takes, how));
 }
 
-fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange>) {
+fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<Field>>) {
     let how = match (live, desired) {
         (before, after) if before == after => return,
         (Billing::Provisioned(_), Billing::PayPerRequest) => "switched in place, at most once in 24 hours",
         (Billing::Provisioned(_), Billing::Provisioned(_)) => "changed in place",
         (Billing::PayPerRequest, _) => "switched in place",
     };
-    changes.push(in_place("billing_mode", words::billing(live), words::billing(desired), how));
+    changes.push(in_place(Field::BillingMode, words::billing(live), words::billing(desired), how));
 }
 
 /// The capacity of each index, where the table stays provisioned; a switch sets all of them anyway.
@@ -139,58 +134,62 @@ fn diff_capacities(
     live: Billing,
     desired: Billing,
     indexes: Option<&BTreeMap<String, Index>>,
-    changes: &mut Vec<FieldChange>,
+    changes: &mut Vec<FieldChange<Field>>,
 ) {
     let (Billing::Provisioned(_), Billing::Provisioned(wanted)) = (live, desired) else { return };
     for (name, index) in indexes.into_iter().flatten() {
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
             let (before, after) = (words::capacity(found), words::capacity(wanted));
-            changes.push(in_place(&format!("index {name} capacity"), before, after, "changed in place"));
+            changes.push(in_place(Field::IndexCapacity(name.clone()), before, after, "changed in place"));
         }
     }
 }
 
-fn diff_indexes(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index>, changes: &mut Vec<FieldChange>) {
+fn diff_indexes(
+    live: &BTreeMap<String, Index>,
+    desired: &BTreeMap<String, Index>,
+    changes: &mut Vec<FieldChange<Field>>,
+) {
     for (name, wanted) in desired {
-        let path = format!("index {name}");
+        let field = || Field::Index(name.clone());
         let Some(found) = live.get(name) else {
             let how = "built in place, table stays available";
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
-            changes.push(FieldChange::new(path, before, after, Takes::InPlace, how));
+            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, how));
             continue;
         };
         let Index { key, projection, capacity: _, status } = found;
         let before_count = changes.len();
-        let mut rebuilt = |path: String, before: String, after: String| {
+        let mut rebuilt = |field: Field, before: String, after: String| {
             let how = "deleted and built again; until then what reads through it fails";
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            let change = FieldChange::new(path, before, after, Takes::Replacement, how);
+            let change = FieldChange::new(field, before, after, Takes::Replacement, how);
             changes.push(change.needing(Consent::Index));
         };
         if *key != wanted.key {
-            rebuilt(path.clone(), words::key(key, &wanted.key), words::key(&wanted.key, key));
+            rebuilt(field(), words::key(key, &wanted.key), words::key(&wanted.key, key));
         }
         if *projection != wanted.projection {
             let (before, after) = (words::projection(projection), words::projection(&wanted.projection));
-            rebuilt(format!("{path} projection"), before, after);
+            rebuilt(Field::IndexProjection(name.clone()), before, after);
         }
         // A status only matters on an index that is otherwise as desired.
         if changes.len() == before_count
             && let Some((status, how)) = words::passing(*status)
         {
             let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
-            changes.push(FieldChange::new(format!("{path} status"), before, after, Takes::Time, how));
+            changes.push(FieldChange::new(Field::IndexStatus(name.clone()), before, after, Takes::Time, how));
         }
     }
     for (name, found) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
-        let path = format!("index {name}");
+        let field = || Field::Index(name.clone());
         let (before, after) = (FieldValue::words(words::index(found)), FieldValue::Absent);
         if found.status == super::IndexStatus::Deleting {
-            changes.push(FieldChange::new(path, before, after, Takes::Time, "AWS is deleting it"));
+            changes.push(FieldChange::new(field(), before, after, Takes::Time, "AWS is deleting it"));
             continue;
         }
         let how = "not in the manifest; what reads through it fails";
-        changes.push(FieldChange::new(path, before, after, Takes::Deletion, how).needing(Consent::Index));
+        changes.push(FieldChange::new(field(), before, after, Takes::Deletion, how).needing(Consent::Index));
     }
 }
 
@@ -368,7 +367,7 @@ mod tests {
             Table { key: Some(Key { partition: attribute("id", AttributeType::S), sort }), ..Table::default() }
         };
         let paths = |live: &Table| -> Vec<String> {
-            diff(&with("at", AttributeType::N), live).into_iter().map(|change| change.path).collect()
+            diff(&with("at", AttributeType::N), live).into_iter().map(|change| change.path.to_string()).collect()
         };
         assert_eq!(paths(&with("at", AttributeType::N)), [""; 0]);
         assert_eq!(paths(&with("at", AttributeType::S)), ["sort_key.type"]);

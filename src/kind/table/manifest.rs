@@ -10,7 +10,7 @@ use super::{
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
-use crate::kind::references::{self, Reference};
+use crate::kind::references::{self, Named, Reference};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::{Invalid, Tags};
@@ -167,7 +167,7 @@ fn read_ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Ttl> {
 
 fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<EncryptionSetting> {
     if references::is_one(node) {
-        let key = references::read(reader, node, "encryption", "key", KindId::Key)?;
+        let key = references::read(reader, node, "encryption", KindId::Key)?;
         return Some(EncryptionSetting::Key(key.key));
     }
     let encryption = match reader.string(node, "encryption")?.as_str() {
@@ -188,6 +188,16 @@ pub(super) fn references(section: &TableSection) -> Vec<Reference> {
             vec![Reference { setting: vec![String::from("encryption")], to: Address::new(KindId::Key, key) }]
         }
         Some(EncryptionSetting::Of(_)) | None => Vec::new(),
+    }
+}
+
+/// Returns the names in AWS of what a section uses.
+pub(super) fn uses(section: &TableSection) -> Vec<Named> {
+    match &section.encryption {
+        Some(EncryptionSetting::Of(Encryption::Alias(alias))) => {
+            vec![Named { setting: vec![String::from("encryption")], kind: KindId::Key, name: alias.clone() }]
+        }
+        Some(EncryptionSetting::Of(_) | EncryptionSetting::Key(_)) | None => Vec::new(),
     }
 }
 
@@ -346,14 +356,6 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         ..managed.clone()
     };
     let label = builtin.map_or_else(|| key.to_owned(), |builtin| builtin.label().to_owned());
-    // An alias that is written out may be that of a key of the manifest.
-    let depends_on = match &managed.encryption {
-        Some(Encryption::Alias(alias)) => {
-            let named = resolver.names.iter().filter(|(address, name)| address.kind == KindId::Key && *name == alias);
-            named.map(|(address, _)| address.clone()).collect()
-        }
-        _ => BTreeSet::new(),
-    };
     Some(Desired {
         address: Address::new(KindId::Table, key),
         presence: Presence::Present,
@@ -362,7 +364,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         name,
         label,
         origin: None,
-        depends_on,
+        depends_on: BTreeSet::new(),
         managed,
         initial,
     })

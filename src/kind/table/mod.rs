@@ -4,11 +4,14 @@ mod api;
 mod builtin;
 mod delete;
 mod diff;
+mod encryption;
+mod field;
 mod live;
 mod manifest;
 mod rules;
 mod schema;
 mod sdk;
+mod status;
 mod steps;
 mod update;
 mod words;
@@ -23,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::on_alias;
 use super::permission::{On, Permission, Place, Purpose};
-use super::references::Reference;
+use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
@@ -41,9 +44,12 @@ pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 pub use builtin::Builtin;
 pub use diff::changes;
+pub use encryption::Encryption;
+use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
+pub use field::Field;
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
-use rules::ALIAS;
-pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute, check_kms_key};
+pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute};
+use status::TableStatus;
 pub use steps::{TableChange, TableStep};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
@@ -217,20 +223,6 @@ impl Class {
     }
 }
 
-/// Whose key encrypts a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encryption {
-    AwsOwned,
-    /// The account's `alias/aws/dynamodb`. Only ever wanted: AWS answers with the ARN of the key in use.
-    AwsManaged,
-    /// A key by its ARN.
-    Kms(String),
-    /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
-    /// wanted leads to the key it has.
-    Alias(String),
-}
-
 /// Returns the ARN of a table.
 pub fn arn(place: &Place, name: &str) -> String {
     place.arn("dynamodb", &format!("table/{name}"))
@@ -244,6 +236,7 @@ fn backups(place: &Place, name: &str) -> String {
 impl Kind for Table {
     type Section = TableSection;
     type Step = TableStep;
+    type Field = Field;
     type Api = TableApi;
 
     const ABOUT: About = About {
@@ -281,6 +274,10 @@ impl Kind for Table {
 
     fn references(section: &TableSection) -> Vec<Reference> {
         manifest::references(section)
+    }
+
+    fn uses(section: &TableSection) -> Vec<Named> {
+        manifest::uses(section)
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
@@ -321,6 +318,8 @@ impl Kind for Table {
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match (operation.service, &desired.managed.encryption) {
             ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
+            // Whether a condition on the alias holds for a key of AWS before it is first used, AWS does not say.
+            ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
             _ => On::Resources(vec![arn(place, &desired.name)]),
@@ -399,7 +398,7 @@ impl Kind for Table {
         api::execute(api, waiting, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         changes(desired, live)
     }
 
@@ -407,7 +406,7 @@ impl Kind for Table {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TableStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -418,31 +417,32 @@ impl Kind for Table {
     fn settle(
         desired: &Desired<Self>,
         live: &Live<Self>,
-        changes: Vec<FieldChange>,
+        changes: Vec<FieldChange<Field>>,
         repair: Vec<TableStep>,
     ) -> Settled<Self> {
-        let status = live.facts.status.as_deref().unwrap_or("ACTIVE");
+        let status = TableStatus::of(&live.facts).unwrap_or(TableStatus::Active);
         let not_active = |takes, how| {
-            let (before, after) = (FieldValue::words(status), FieldValue::words("ACTIVE"));
-            vec![FieldChange::new("status", before, after, takes, how)]
+            let words = |status: &TableStatus| FieldValue::words(status.to_string());
+            let (before, after) = (words(&status), words(&TableStatus::Active));
+            vec![FieldChange::new(Field::Status, before, after, takes, how)]
         };
-        match status {
-            "ACTIVE" | "UPDATING" => Settled::Compared { changes, repair },
+        match &status {
+            TableStatus::Active | TableStatus::Updating => Settled::Compared { changes, repair },
             // What follows a creation is still to come and therefore no difference; anything else already is one.
-            "CREATING" if changes.iter().all(steps::still_to_come) => {
+            TableStatus::Creating if changes.iter().all(steps::still_to_come) => {
                 Settled::Unfinished { steps: steps::create(desired).into_iter().skip(1).collect() }
             }
-            "CREATING" => {
+            TableStatus::Creating => {
                 let changes = changes.into_iter().filter(|change| !steps::still_to_come(change)).collect();
                 Settled::Compared { changes, repair }
             }
-            "DELETING" => {
+            TableStatus::Deleting => {
                 let why = String::from("the table is being deleted, and can be created again once it is gone");
                 let defer = TableStep::Defer { name: desired.name.clone(), why, seconds: None };
                 let changes = not_active(Takes::Time, "being deleted; run again once it is gone");
                 Settled::Compared { changes, repair: vec![defer] }
             }
-            _ => {
+            TableStatus::Other(_) => {
                 let changes = not_active(Takes::NotPossible, "see the table in the AWS console");
                 Settled::Compared { changes, repair }
             }
@@ -458,13 +458,16 @@ impl Kind for Table {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        // The key that AWS manages is looked up once for all tables.
+        let managed = |layout: &&Self| matches!(layout.encryption, Some(Encryption::AwsManaged));
+        let managed = layouts.iter().flatten().any(managed);
         let of_table = |layout: Option<&Self>| {
             let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
             1 + usize::from(ttl) + usize::from(recovery) + usize::from(alias)
         };
-        layouts.iter().copied().map(of_table).sum()
+        layouts.iter().copied().map(of_table).sum::<usize>() + usize::from(managed)
     }
 
     #[cfg(test)]
@@ -502,28 +505,6 @@ mod tests {
         }
         for bad in ["", &"x".repeat(256)] {
             assert!(check_attribute(bad).is_err(), "{bad} passed");
-        }
-    }
-
-    #[test]
-    fn an_encryption_key_is_named_by_its_alias_or_its_arn() {
-        for good in [
-            "arn:aws:kms:eu-west-1:111111111111:key/1",
-            "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1",
-            "alias/app",
-        ] {
-            assert!(check_kms_key(good).is_ok(), "{good} refused");
-        }
-        for bad in [
-            "",
-            "key/1",
-            "alias/",
-            "alias/aws/dynamodb",
-            "alias/aws/s3",
-            "arn:aws:kms:eu-west-1:111111111111:alias/app",
-            "arn:aws:s3:::key/1",
-        ] {
-            assert!(check_kms_key(bad).unwrap_err().problem.contains(bad), "{bad} passed");
         }
     }
 }

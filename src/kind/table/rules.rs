@@ -1,6 +1,5 @@
-//! DynamoDB's rules for attributes and encryption keys.
+//! DynamoDB's rules for attributes and indexes.
 
-use crate::kind::key::check_alias;
 use crate::resource::Invalid;
 
 /// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
@@ -17,28 +16,4 @@ pub fn check_attribute(name: &str) -> Result<(), Invalid> {
         ));
     }
     Ok(())
-}
-
-/// What is written for the alias of a key, in place of its ARN.
-pub(super) const ALIAS: &str = "alias/";
-
-/// Checks an encryption key: its alias or its ARN.
-pub fn check_kms_key(arn: &str) -> Result<(), Invalid> {
-    if arn == "alias/aws/dynamodb" {
-        let help = "write \"aws-managed\" for AWS's own key of this account";
-        return Err(Invalid::new(format!("`encryption` cannot be \"{arn}\""), help));
-    }
-    if arn.starts_with(ALIAS) {
-        return check_alias(arn);
-    }
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let is_key = matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/"));
-    if is_key {
-        return Ok(());
-    }
-    Err(Invalid::new(
-        format!("`encryption` cannot be \"{arn}\""),
-        "write { key = \"NAME\" } for [keys.NAME], \"aws-owned\", \"aws-managed\", a key's alias (alias/NAME), or its ARN \
-         (arn:aws:kms:REGION:ACCOUNT:key/ID)",
-    ))
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
-use crate::change::{Consent, FieldChange, Takes};
+use super::{
+    Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, TableStatus,
+    Ttl,
+};
+use crate::change::{Consent, FieldChange, Protection, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep};
 use crate::resource::call::{
@@ -14,7 +17,7 @@ use crate::resource::call::{
     DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
-use crate::resource::{Facts, Live, Tags};
+use crate::resource::{Facts, Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +90,8 @@ pub enum TableChange {
     },
     Encryption {
         encryption: Encryption,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
     },
     DeletionProtection {
         enabled: bool,
@@ -102,7 +107,7 @@ impl KindStep for TableStep {
             // Tags given with a creation take the permission of their own.
             Self::CreateTable { table, .. } => {
                 let tags = table.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-                let alias = matches!(table.encryption, Some(Encryption::Alias(_)));
+                let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
                 match (tags, alias) {
                     (true, true) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE, DESCRIBE_KEY],
                     (true, false) => &[CREATE_TABLE, TAG_RESOURCE, DESCRIBE_TABLE],
@@ -111,7 +116,9 @@ impl KindStep for TableStep {
                 }
             }
             Self::WaitForTable { .. } => &[DESCRIBE_TABLE],
-            Self::UpdateTable { change: TableChange::Encryption { encryption: Encryption::Alias(_) }, .. } => {
+            Self::UpdateTable { change: TableChange::Encryption { encryption, .. }, .. }
+                if encryption.is_looked_up() =>
+            {
                 &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
             }
             Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
@@ -209,8 +216,8 @@ impl KindStep for TableStep {
         match self {
             Self::SetPointInTimeRecovery { enabled, .. }
             | Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
-            Self::UpdateTable { change: TableChange::Encryption { encryption }, .. } => {
-                matches!(encryption, Encryption::Kms(_) | Encryption::Alias(_))
+            Self::UpdateTable { change: TableChange::Encryption { protection, .. }, .. } => {
+                *protection == Protection::Added
             }
             _ => false,
         }
@@ -225,9 +232,9 @@ impl TableChange {
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::DeleteIndex { .. } => Some(Consent::Index),
-            Self::Encryption { encryption: Encryption::AwsOwned } | Self::DeletionProtection { enabled: false } => {
-                Some(Consent::Protection)
-            }
+            Self::Encryption { encryption: Encryption::AwsOwned, .. }
+            | Self::Encryption { protection: Protection::GivenUp, .. }
+            | Self::DeletionProtection { enabled: false } => Some(Consent::Protection),
             Self::CreateIndex { .. }
             | Self::Billing { .. }
             | Self::Encryption { .. }
@@ -251,7 +258,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         tags,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
-    operations.extend(matches!(encryption, Some(Encryption::Alias(_))).then_some(DESCRIBE_KEY));
+    operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
@@ -273,8 +280,8 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
 }
 
 /// Returns whether a difference on a table that is being created is only that its creation is not over.
-pub(super) fn still_to_come(change: &FieldChange) -> bool {
-    matches!(change.path.as_str(), "ttl" | "point_in_time_recovery") || change.takes == Takes::Time
+pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
+    matches!(change.path, Field::Ttl | Field::PointInTimeRecovery) || change.takes == Takes::Time
 }
 
 const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
@@ -284,32 +291,43 @@ const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last
 /// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
 /// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
 /// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
-pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange]) -> Vec<TableStep> {
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
-    let busy = live.facts.status.as_deref().is_some_and(|status| status != "ACTIVE");
-    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.starts_with("index "));
+    let busy = TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
+    let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();
     }
-    let recovery = managed.point_in_time_recovery.filter(|_| differs("point_in_time_recovery"));
-    let protection = managed.deletion_protection.filter(|_| differs("deletion_protection"));
-    repair.guards(recovery.filter(|on| *on), protection.filter(|on| *on));
+    let guards = Guards {
+        recovery: managed.point_in_time_recovery.filter(|_| differs(Field::PointInTimeRecovery)).map(Switch::from),
+        protection: managed.deletion_protection.filter(|_| differs(Field::DeletionProtection)).map(Switch::from),
+    };
+    repair.guards(&guards, Switch::On);
     repair.tags(desired, live);
-    if let Some(encryption) = managed.encryption.clone().filter(|_| differs("encryption")) {
-        repair.update(TableChange::Encryption { encryption });
+    if let (Some(encryption), Some(before)) = (&managed.encryption, &live.state.encryption)
+        && differs(Field::Encryption)
+    {
+        let protection = before.protection_of(encryption);
+        repair.update(TableChange::Encryption { encryption: encryption.clone(), protection });
     }
-    if let Some(class) = managed.class.filter(|_| differs("table_class")) {
+    if let Some(class) = managed.class.filter(|_| differs(Field::TableClass)) {
         repair.update(TableChange::Class { class });
     }
     let indexes = repair.indexes(managed, &live.state);
     repair.billing(managed.billing, live.state.billing, &indexes);
-    repair.guards(recovery.filter(|on| !*on), protection.filter(|on| !*on));
-    if changes.iter().any(|change| change.path == "ttl") {
+    repair.guards(&guards, Switch::Off);
+    if changes.iter().any(|change| change.path == Field::Ttl) {
         repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
     }
     repair.steps
+}
+
+/// What the guards against loss have to be changed to, where they differ.
+struct Guards {
+    recovery: Option<Switch>,
+    protection: Option<Switch>,
 }
 
 struct Repair<'a> {
@@ -332,11 +350,13 @@ impl Repair<'_> {
         self.wait();
     }
 
-    fn guards(&mut self, recovery: Option<bool>, protection: Option<bool>) {
-        if let Some(enabled) = protection {
+    /// Sets the guards that are to be changed this way.
+    fn guards(&mut self, guards: &Guards, to: Switch) {
+        let enabled = to == Switch::On;
+        if guards.protection == Some(to) {
             self.update(TableChange::DeletionProtection { enabled });
         }
-        if let Some(enabled) = recovery {
+        if guards.recovery == Some(to) {
             self.steps.push(TableStep::SetPointInTimeRecovery { name: self.name(), enabled });
         }
     }
@@ -352,11 +372,12 @@ impl Repair<'_> {
             }
             gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
         }
-        if !set.is_empty() {
-            self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
-        }
+        // A table has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
         if !gone.is_empty() {
             self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: gone });
+        }
+        if !set.is_empty() {
+            self.steps.push(TableStep::TagTable { name: self.name(), arn: arn(), tags: set });
         }
     }
 
@@ -543,8 +564,8 @@ mod tests {
         });
         let expected = [
             "enabling point-in-time recovery",
-            "tagging",
             "removing tags",
+            "tagging",
             "changing encryption",
             "building index a-index",
             "disabling deletion protection",
@@ -696,7 +717,7 @@ mod tests {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let recovery = |enabled| TableStep::SetPointInTimeRecovery { name: String::from("t"), enabled };
         let protection = |enabled| update(TableChange::DeletionProtection { enabled });
-        let encryption = |encryption| update(TableChange::Encryption { encryption });
+        let encryption = |encryption| update(TableChange::Encryption { encryption, protection: Protection::Unchanged });
         let deletion =
             TableChange::DeleteIndex { index_name: String::from("i"), expects: index("a", AttributeType::N) };
         assert_eq!(update(deletion).needs(), Some(Consent::Index));
@@ -705,6 +726,28 @@ mod tests {
         assert_eq!(encryption(Encryption::AwsOwned).needs(), Some(Consent::Protection));
         assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
         assert_eq!(update(TableChange::Class { class: Class::Standard }).needs(), None);
+    }
+
+    #[test]
+    fn another_encryption_protects_or_gives_up_by_what_was_there_before() {
+        let change = |before: &Encryption, after: &Encryption| {
+            let managed = Table { encryption: Some(after.clone()), ..Table::default() };
+            let wanted = Desired { managed, ..wanted() };
+            let state = Table { encryption: Some(before.clone()), ..Table::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let changes = changes(&wanted, &live);
+            let steps = repair(&wanted, &live, &changes);
+            assert_eq!(changes[0].needs, steps[0].needs());
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        let (own, other) = (Encryption::Kms(String::from("arn:k")), Encryption::Alias(String::from("alias/a")));
+        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        assert_eq!(change(&Encryption::AwsOwned, &own), protects);
+        assert_eq!(change(&Encryption::AwsManaged, &other), protects);
+        assert_eq!(change(&Encryption::AwsOwned, &Encryption::AwsManaged), neither);
+        assert_eq!(change(&own, &other), neither);
+        assert_eq!(change(&own, &Encryption::AwsOwned), gives_up);
+        assert_eq!(change(&Encryption::AwsManaged, &Encryption::AwsOwned), gives_up);
     }
 
     #[test]
@@ -762,7 +805,8 @@ mod tests {
         assert_eq!(operations.into_iter().collect::<Vec<_>>(), expected);
         let everything = Desired { managed: Table { class: Some(Class::Standard), ..wanted().managed }, ..desired };
         let live = opposite(&everything);
-        let paths: Vec<String> = changes(&everything, &live).into_iter().map(|change| change.path).collect();
+        let paths: Vec<String> =
+            changes(&everything, &live).into_iter().map(|change| change.path.to_string()).collect();
         let expected = [
             "ttl",
             "index a-index",

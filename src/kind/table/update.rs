@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::api::{TableApi, describe, failed, name_key, wait};
-use super::diff::same_encryption;
+use super::status::TableStatus;
 use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
 use crate::kind::Waiting;
 use crate::resource::Facts;
@@ -31,7 +31,7 @@ pub(super) async fn execute(
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
-        if facts.status.as_deref() != Some("ACTIVE") {
+        if !TableStatus::is_active(&facts) {
             wait(api, waiting, name).await?;
             continue;
         }
@@ -52,7 +52,7 @@ pub(super) async fn execute(
 /// Describes a table, with its key as the change names it.
 async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
     let (mut found, facts) = describe(api, name).await?;
-    if let TableChange::Encryption { encryption } = change {
+    if let TableChange::Encryption { encryption, .. } = change {
         name_key(api, &mut found, Some(encryption)).await?;
     }
     Ok((found, facts))
@@ -66,7 +66,7 @@ const LOOKS: u32 = 8;
 async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
         let (found, facts) = look_at(api, name, change).await?;
-        if is_made(change, &found) || facts.status.as_deref() != Some("ACTIVE") {
+        if is_made(change, &found) || !TableStatus::is_active(&facts) {
             break;
         }
         api.pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
@@ -118,9 +118,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                 (Billing::Provisioned(_), _) => false,
             }
         }
-        TableChange::Encryption { encryption } => {
-            found.encryption.as_ref().is_some_and(|live| same_encryption(live, encryption))
-        }
+        TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
         TableChange::DeletionProtection { enabled } => found.deletion_protection == Some(*enabled),
         TableChange::Class { class } => found.class == Some(*class),
     }

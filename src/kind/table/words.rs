@@ -3,11 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
-use crate::resource::{Fields, Live, tag_words};
-
-pub(super) const fn on_off(flag: bool) -> &'static str {
-    if flag { "on" } else { "off" }
-}
+use crate::resource::{Fields, Live, Switch, tag_words};
 
 pub(super) fn encryption(encryption: &Encryption) -> String {
     match encryption {
@@ -97,8 +93,8 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         ("ttl", time.as_ref().map(ttl)),
         ("billing_mode", mode.map(billing)),
         ("encryption", own.as_ref().map(encryption)),
-        ("point_in_time_recovery", point_in_time_recovery.map(|flag| on_off(flag).to_owned())),
-        ("deletion_protection", deletion_protection.map(|flag| on_off(flag).to_owned())),
+        ("point_in_time_recovery", point_in_time_recovery.map(|flag| Switch::from(flag).word().to_owned())),
+        ("deletion_protection", deletion_protection.map(|flag| Switch::from(flag).word().to_owned())),
         ("table_class", class.map(|class| class.as_str().to_owned())),
         ("tags", tags.as_ref().map(tag_words)),
     ];
@@ -143,7 +139,7 @@ pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
         (String::from("billing_mode"), words)
     }));
     lines.extend(encryption.as_ref().map(|own| (String::from("encryption"), self::encryption(own))));
-    let on_off = |flag: bool| String::from(if flag { "on" } else { "off" });
+    let on_off = |flag: bool| Switch::from(flag).word().to_owned();
     lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
     lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
     lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));

@@ -13,10 +13,12 @@ use super::steps::{
 };
 use super::{FilterScope, Subscription, Topic, TopicKey};
 use crate::kind::document::{PolicyDocument, parse_json};
+use crate::kind::key::{KeyApi, same_key};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, Tags, take_owner};
 
 /// Makes the calls for topics.
@@ -24,6 +26,7 @@ use crate::resource::{Facts, Gap, Live, OWNER, Observed, Tags, take_owner};
 pub struct TopicApi {
     pub(super) client: Client,
     pub(super) pacer: Arc<Pacer>,
+    keys: KeyApi,
     identity: Arc<Identity>,
     region: String,
 }
@@ -32,7 +35,13 @@ impl TopicApi {
     /// Returns what makes calls over a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        Self { client: Client::new(config), pacer: Arc::clone(pacer), identity: Arc::clone(identity), region }
+        Self {
+            client: Client::new(config),
+            pacer: Arc::clone(pacer),
+            keys: KeyApi::new(config, pacer),
+            identity: Arc::clone(identity),
+            region,
+        }
     }
 
     /// Returns the ARN of a topic of the caller's account.
@@ -40,6 +49,21 @@ impl TopicApi {
         let caller = self.identity.known().await?;
         Ok(format!("arn:{}:sns:{}:{}:{name}", caller.partition(), self.region, caller.account))
     }
+}
+
+/// Names the key of a topic as it is wanted, where both names lead to one key. SNS answers with the name that it was given:
+/// an alias, an ID, or the ARN of either.
+pub(super) async fn name_key(api: &TopicApi, found: &mut Topic, wanted: Option<&TopicKey>) -> Result<(), CallError> {
+    let (Some(TopicKey::Kms(wanted)), Some(TopicKey::Kms(live))) = (wanted, &mut found.key) else { return Ok(()) };
+    if live == wanted {
+        return Ok(());
+    }
+    let caller = api.identity.known().await?;
+    let home = format!("arn:{}:kms:{}:{}:", caller.partition(), api.region, caller.account);
+    if same_key(&api.keys, &home, live, wanted).await? {
+        live.clone_from(wanted);
+    }
+    Ok(())
 }
 
 /// Reads a topic: all that the manifest manages of it, side by side.
@@ -60,10 +84,14 @@ pub(super) async fn observe(api: &TopicApi, desired: &Desired<Topic>) -> Observe
     };
     let mut facts = Facts { arn: Some(arn), ..Facts::default() };
     let mut gaps = Vec::new();
+    if let Err(error) = name_key(api, &mut state, managed.key.as_ref()).await {
+        gaps.push(Gap::new(Some("key"), &error));
+        state.key = None;
+    }
     match subscriptions {
         Some(Ok((found, more))) => {
             state.subscriptions = Some(found);
-            gaps = more;
+            gaps.extend(more);
         }
         Some(Err(error)) => gaps.push(Gap::new(Some("subscriptions"), &error)),
         None => {}
@@ -169,7 +197,7 @@ async fn read_subscriptions(
             Ok(attributes) => add_attributes(found, &attributes),
             // It went away in between, and is missing at the next look.
             Err(error) if error.class == Class::NotFound => {}
-            Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.id())), &error)),
+            Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.shown())), &error)),
         }
         None
     });
@@ -190,7 +218,9 @@ pub(super) async fn read_all_attributes(api: &TopicApi, live: &mut Live<Topic>) 
             Err(error) if error.class == Class::NotFound => {
                 all.remove(&id);
             }
-            Err(error) => live.gaps.push(Gap::new(Some(&format!("filter_policy of the subscription {id}")), &error)),
+            Err(error) => live
+                .gaps
+                .push(Gap::new(Some(&format!("filter_policy of the subscription {}", without_userinfo(&id))), &error)),
         }
     }
 }

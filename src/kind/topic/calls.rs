@@ -2,20 +2,21 @@
 
 use aws_sdk_sns::types::Tag;
 
-use super::api::{Attributes, TopicApi, from_attributes, list_subscriptions, read_attributes, read_tags};
+use super::api::{Attributes, TopicApi, from_attributes, list_subscriptions, name_key, read_attributes, read_tags};
 use super::steps::{
     CREATE_TOPIC, DELETE_TOPIC, SET_SUBSCRIPTION_ATTRIBUTES, SET_TOPIC_ATTRIBUTES, SUBSCRIBE, TAG_TOPIC, UNSUBSCRIBE,
     UNTAG_TOPIC,
 };
 use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, words};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::secret::without_userinfo;
 use crate::resource::{OWNER, StepOutcome, Tags};
 
 /// Runs one step.
 pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutcome, CallError> {
     match step {
         TopicStep::CreateTopic { name, topic } => create(api, name, topic).await,
-        TopicStep::SetTopicAttribute { name, attribute } => set_attribute(api, name, attribute).await,
+        TopicStep::SetTopicAttribute { name, attribute, .. } => set_attribute(api, name, attribute).await,
         TopicStep::TagTopic { name, tags } => {
             let (arn, list) = (api.arn(name).await?, sdk_tags(TAG_TOPIC, tags)?);
             let call = || api.client.tag_resource().resource_arn(&arn).set_tags(Some(list.clone())).send();
@@ -51,6 +52,10 @@ fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     built.map_err(|error| CallError::new(operation, Class::Rejected, error.to_string()))
 }
 
+fn is_empty(policy: &serde_json::Value) -> bool {
+    policy.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
 /// Returns an attribute of a topic in SNS's words.
 fn attribute(attribute: &TopicAttribute) -> (&'static str, String) {
     match attribute {
@@ -58,6 +63,8 @@ fn attribute(attribute: &TopicAttribute) -> (&'static str, String) {
         TopicAttribute::Key(TopicKey::Off) => ("KmsMasterKeyId", String::new()),
         TopicAttribute::Key(TopicKey::Kms(key)) => ("KmsMasterKeyId", key.clone()),
         TopicAttribute::Policy(policy) => ("Policy", policy.to_json()),
+        // No text removes it.
+        TopicAttribute::DeliveryPolicy(policy) if is_empty(policy) => ("DeliveryPolicy", String::new()),
         TopicAttribute::DeliveryPolicy(policy) => ("DeliveryPolicy", policy.to_string()),
         TopicAttribute::ContentBasedDeduplication(flag) => ("ContentBasedDeduplication", flag.to_string()),
     }
@@ -81,7 +88,7 @@ fn attributes(topic: &Topic) -> Attributes {
         display_name.clone().map(TopicAttribute::DisplayName),
         key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key),
         policy.clone().map(TopicAttribute::Policy),
-        delivery_policy.clone().map(TopicAttribute::DeliveryPolicy),
+        delivery_policy.clone().filter(|policy| !is_empty(policy)).map(TopicAttribute::DeliveryPolicy),
     ];
     let mut attributes: Attributes =
         settings.iter().flatten().map(attribute).map(|(name, value)| (name.to_owned(), value)).collect();
@@ -116,6 +123,10 @@ async fn create(api: &TopicApi, name: &str, topic: &Topic) -> Result<StepOutcome
         Some(_) => Topic { tags: Some(read_tags(api, &arn).await?), ..found },
         None => found,
     };
+    let mut found = found;
+    if name_key(api, &mut found, topic.key.as_ref()).await.is_err() {
+        return Err(error);
+    }
     if diff::diff(topic, &found).is_empty() {
         return Ok(StepOutcome::Done);
     }
@@ -148,9 +159,8 @@ fn subscription_attribute(attribute: &SubscriptionAttribute) -> (&'static str, S
 async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = wanted;
-    let empty = |policy: &serde_json::Value| policy.as_object().is_some_and(serde_json::Map::is_empty);
     let settings = [
-        filter_policy.clone().filter(|policy| !empty(policy)).map(SubscriptionAttribute::FilterPolicy),
+        filter_policy.clone().filter(|policy| !is_empty(policy)).map(SubscriptionAttribute::FilterPolicy),
         filter_policy_scope.map(SubscriptionAttribute::FilterPolicyScope),
         raw.map(SubscriptionAttribute::Raw),
         role.clone().map(SubscriptionAttribute::Role),
@@ -167,7 +177,7 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
         Err(error) if error.class == Class::AlreadyExists => {
             let why = format!(
                 "someone else subscribed {} meanwhile, with other attributes; nothing was changed",
-                wanted.id()
+                wanted.shown()
             );
             Ok(StepOutcome::Conflict(why))
         }
@@ -203,8 +213,8 @@ async fn set_subscription_attribute(
 async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Result<StepOutcome, CallError> {
     let found = list_subscriptions(api, &api.arn(name).await?).await?;
     let pending = |id: &&String| found.get(*id).is_some_and(|found| found.arn.is_none());
-    let pending: Vec<&str> = wanted.iter().filter(pending).map(String::as_str).collect();
-    Ok(match pending[..] {
+    let pending: Vec<String> = wanted.iter().filter(pending).map(|id| without_userinfo(id)).collect();
+    Ok(match &pending[..] {
         [] => StepOutcome::Done,
         [one] => StepOutcome::Deferred(format!("the subscription {one} {}", words::WAITS)),
         _ => {

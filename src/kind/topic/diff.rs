@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Subscription, Topic, TopicKey, filter, words};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use super::field::SubscriptionId;
+use super::{Field, Part, Subscription, Topic, filter, words};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::document::{PolicyDocument, pretty};
-use crate::resource::diff_tags;
+use crate::resource::{Switch, diff_tags};
 
 const IN_PLACE: &str = "changed in place";
 
 /// Returns what differs in the fields that both sides have, in the order in which people read a topic.
-pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange> {
+pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
         managed;
@@ -21,27 +22,29 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange> {
     if let (Some(desired), Some(before)) = (fifo, &live.fifo)
         && desired != before
     {
-        let (before, after) = (FieldValue::words(words::on_off(*before)), FieldValue::words(words::on_off(*desired)));
+        let (before, after) =
+            (FieldValue::words(Switch::from(*before).word()), FieldValue::words(Switch::from(*desired).word()));
         let how = "AWS makes a topic FIFO when it is created, and never later";
-        changes.push(FieldChange::new("fifo", before, after, Takes::NewResource, how));
+        changes.push(FieldChange::new(Field::Fifo, before, after, Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (content_based_deduplication, &live.content_based_deduplication)
         && desired != before
     {
-        let (before, after) = (words::on_off(*before), words::on_off(*desired));
-        changes.push(in_place("content_based_deduplication", before, after));
+        let (before, after) = (Switch::from(*before).word(), Switch::from(*desired).word());
+        changes.push(in_place(Field::ContentBasedDeduplication, before, after));
     }
     if let (Some(desired), Some(before)) = (display_name, &live.display_name)
         && desired != before
     {
-        changes.push(in_place("display_name", words::text(before), words::text(desired)));
+        changes.push(in_place(Field::DisplayName, words::text(before), words::text(desired)));
     }
     if let (Some(desired), Some(before)) = (key, &live.key)
-        && !same_key(before, desired)
+        && before != desired
     {
-        let change = in_place("key", words::key(before), words::key(desired));
+        let change = in_place(Field::Key, words::key(before), words::key(desired));
         // What is published from then on is not encrypted by a key of one's own.
-        changes.push(if *desired == TopicKey::Off { change.needing(Consent::Protection) } else { change });
+        let gives_up = before.protection_of(desired) == Protection::GivenUp;
+        changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
     }
     if let (Some(desired), Some(before)) = (policy, &live.policy)
         && desired != before
@@ -51,99 +54,85 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange> {
     if let (Some(desired), Some(before)) = (delivery_policy, &live.delivery_policy)
         && desired != before
     {
-        changes.push(document("delivery_policy", before, desired));
+        changes.push(document(Field::DeliveryPolicy, before, desired));
     }
     if let (Some(desired), Some(before)) = (subscriptions, &live.subscriptions) {
         diff_subscriptions(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, &mut changes);
+        diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
 }
 
-fn in_place(path: &str, live: impl Into<String>, desired: impl Into<String>) -> FieldChange {
-    FieldChange::new(path, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
+fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
 }
 
-fn diff_policy(live: &PolicyDocument, desired: &PolicyDocument) -> FieldChange {
+fn diff_policy(live: &PolicyDocument, desired: &PolicyDocument) -> FieldChange<Field> {
     let before = FieldValue::Document(Arc::from(live.pretty_beside(desired)));
     let after = FieldValue::Document(Arc::from(desired.pretty()));
-    FieldChange::new("policy", before, after, Takes::InPlace, IN_PLACE)
+    FieldChange::new(Field::Policy, before, after, Takes::InPlace, IN_PLACE)
 }
 
-fn document(path: &str, live: &Value, desired: &Value) -> FieldChange {
+fn document(field: Field, live: &Value, desired: &Value) -> FieldChange<Field> {
     let side = |value: &Value| FieldValue::Document(Arc::from(pretty(value)));
-    FieldChange::new(path, side(live), side(desired), Takes::InPlace, IN_PLACE)
-}
-
-/// Returns whether two names are those of one key. SNS answers with the name that it was given: an alias, an ID, or the ARN
-/// of either. An alias and an ID are taken for different keys, and setting the one in place of the other changes nothing that a
-/// reader would notice.
-pub(super) fn same_key(one: &TopicKey, other: &TopicKey) -> bool {
-    match (one, other) {
-        (TopicKey::Kms(one), TopicKey::Kms(other)) => short_key(one) == short_key(other),
-        _ => one == other,
-    }
-}
-
-/// Returns the alias or the ID that a name ends with, an alias with its `alias/`.
-pub(super) fn short_key(name: &str) -> &str {
-    let resource = if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name };
-    resource.strip_prefix("key/").unwrap_or(resource)
+    FieldChange::new(field, side(live), side(desired), Takes::InPlace, IN_PLACE)
 }
 
 fn diff_subscriptions(
     live: &BTreeMap<String, Subscription>,
     desired: &BTreeMap<String, Subscription>,
-    changes: &mut Vec<FieldChange>,
+    changes: &mut Vec<FieldChange<Field>>,
 ) {
     for (id, wanted) in desired {
-        let path = format!("subscription {id}");
+        let field = || Field::Subscription(SubscriptionId(id.clone()));
         let Some(found) = live.get(id) else {
             let (before, after) = (FieldValue::words("missing"), FieldValue::words("subscribed"));
-            changes.push(FieldChange::new(path, before, after, Takes::InPlace, "subscribed"));
+            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, "subscribed"));
             continue;
         };
         if found.arn.is_none() {
             let (before, after) = (FieldValue::words("pending"), FieldValue::words("confirmed"));
-            changes.push(FieldChange::new(path, before, after, Takes::Time, words::WAITS));
+            changes.push(FieldChange::new(field(), before, after, Takes::Time, words::WAITS));
             continue;
         }
-        diff_subscription(&path, found, wanted, changes);
+        diff_subscription(id, found, wanted, changes);
     }
     for (id, found) in live.iter().filter(|(id, _)| !desired.contains_key(*id)) {
         // SNS itself deletes one that is never confirmed, and nobody else can.
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets nothing from then on";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
-            let change = FieldChange::new(format!("subscription {id}"), before, after, Takes::Deletion, how);
+            let change =
+                FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, Takes::Deletion, how);
             changes.push(change.needing(Consent::Subscription));
         }
     }
 }
 
-fn diff_subscription(path: &str, live: &Subscription, desired: &Subscription, changes: &mut Vec<FieldChange>) {
+fn diff_subscription(id: &str, live: &Subscription, desired: &Subscription, changes: &mut Vec<FieldChange<Field>>) {
+    let part = |part| Field::SubscriptionPart(SubscriptionId(id.to_owned()), part);
     let Subscription { protocol: _, endpoint: _, filter_policy, filter_policy_scope, raw, role, arn: _ } = desired;
     if let (Some(desired), Some(before)) = (filter_policy, &live.filter_policy)
         && !filter::same(before, desired)
     {
-        changes.push(document(&format!("{path} filter_policy"), before, desired));
+        changes.push(document(part(Part::FilterPolicy), before, desired));
     }
     if let (Some(desired), Some(before)) = (filter_policy_scope, &live.filter_policy_scope)
         && desired != before
     {
-        changes.push(in_place(&format!("{path} filter_policy_scope"), before.as_str(), desired.as_str()));
+        changes.push(in_place(part(Part::FilterPolicyScope), before.as_str(), desired.as_str()));
     }
     if let (Some(desired), Some(before)) = (raw, &live.raw)
         && desired != before
     {
-        changes.push(in_place(&format!("{path} raw"), words::on_off(*before), words::on_off(*desired)));
+        changes.push(in_place(part(Part::Raw), Switch::from(*before).word(), Switch::from(*desired).word()));
     }
     if let (Some(desired), Some(before)) = (role, &live.role)
         && desired != before
     {
-        changes.push(in_place(&format!("{path} role"), words::text(before), desired));
+        changes.push(in_place(part(Part::Role), words::text(before), desired));
     }
 }
 
@@ -152,7 +141,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::kind::topic::FilterScope;
+    use crate::kind::topic::{FilterScope, TopicKey};
     use crate::resource::Tags;
 
     fn policy(action: &str) -> PolicyDocument {
@@ -287,13 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_one_by_any_of_its_names() {
-        let key = |name: &str| TopicKey::Kms(name.to_owned());
-        let arn = "arn:aws:kms:us-east-1:123456789012:";
-        assert!(same_key(&key("alias/a"), &key(&format!("{arn}alias/a"))));
-        assert!(same_key(&key("1234-5678"), &key(&format!("{arn}key/1234-5678"))));
-        assert!(!same_key(&key("alias/a"), &key("alias/b")));
-        assert!(!same_key(&key("alias/a"), &TopicKey::Off));
+    fn giving_up_encryption_needs_consent() {
         let mut off = topic();
         off.key = Some(TopicKey::Off);
         assert_eq!(diff(&off, &topic())[0].needs, Some(Consent::Protection));

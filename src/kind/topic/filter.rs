@@ -54,23 +54,31 @@ fn check_map(map: &Map<String, Value>, scope: FilterScope, keys: &mut usize) -> 
 
 /// Returns whether two filter policies let the same messages through. Values are alternatives, whose order does not matter.
 pub(super) fn same(one: &Value, other: &Value) -> bool {
-    meaning(one, true) == meaning(other, true)
+    meaning(one, Order::Free) == meaning(other, Order::Free)
 }
 
-fn meaning(value: &Value, sorted: bool) -> Value {
+/// Whether the order of a list means something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    Free,
+    Fixed,
+}
+
+fn meaning(value: &Value, order: Order) -> Value {
     match value {
         Value::Array(items) => {
-            let mut items: Vec<Value> = items.iter().map(|item| meaning(item, true)).collect();
-            if sorted {
+            let mut items: Vec<Value> = items.iter().map(|item| meaning(item, Order::Free)).collect();
+            if order == Order::Free {
                 items.sort_by_cached_key(Value::to_string);
                 items.dedup();
             }
             Value::Array(items)
         }
         Value::Object(map) => {
+            // A range such as [">=", 0, "<", 5] is read in its order.
+            let order = |key: &str| if key == "numeric" { Order::Fixed } else { Order::Free };
             let mut entries: Vec<(String, Value)> =
-                // A range such as [">=", 0, "<", 5] is read in its order.
-                map.iter().map(|(key, value)| (key.clone(), meaning(value, key != "numeric"))).collect();
+                map.iter().map(|(key, value)| (key.clone(), meaning(value, order(key)))).collect();
             entries.sort_by(|(one, _), (other, _)| one.cmp(other));
             Value::Object(entries.into_iter().collect())
         }

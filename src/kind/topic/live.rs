@@ -6,11 +6,13 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection, misplaced, name};
-use super::rules::{FIFO, check_delivery_policy, check_display_name, check_key, check_role};
-use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, diff, filter, words};
+use super::rules::{Delivery, FIFO, check_delivery_policy, check_display_name, check_key, check_role};
+use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter, words};
 use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::import::{self, Found, Importer};
+use crate::kind::permission::Place;
 use crate::resource::Invalid;
+use crate::resource::secret::without_userinfo;
 
 /// The longest filter policy, in bytes, that is written into the manifest rather than into a file.
 const INLINE_LIMIT: usize = 120;
@@ -51,7 +53,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Topic
             check_delivery_policy(&policy).map_err(|invalid| unmanaged(importer, "delivery_policy", &invalid));
         checked.ok().map(|()| importer.file(&format!("{key}-delivery"), "json", pretty(&policy)))
     });
-    section.subscriptions = topic.subscriptions.and_then(|all| subscriptions(importer, key, fifo, &all));
+    section.subscriptions = topic.subscriptions.and_then(|all| subscriptions(importer, key, fifo.into(), &all));
     section
 }
 
@@ -59,16 +61,11 @@ fn unmanaged(importer: &mut Importer<'_>, setting: &str, invalid: &Invalid) {
     importer.warn(format!("{setting} is not managed: {}", invalid.problem));
 }
 
-/// Returns the key that encrypts a topic. A reference names a key by its alias, and an alias and an ID are different keys for
-/// SNS: where it was given an ID, a reference would change the topic.
+/// Returns the key that encrypts a topic: a key that is imported too becomes a reference.
 fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option<KeySetting> {
     let TopicKey::Kms(id) = key else { return None };
-    if let Some(address) = importer.address("keys", id).cloned() {
-        if diff::short_key(id).starts_with("alias/") {
-            return Some(KeySetting::Reference(address));
-        }
-        importer
-            .warn(format!("key names {address} by its ID; with a reference in its place, a plan gives it the alias"));
+    if let Some(address) = importer.address("keys", id) {
+        return Some(KeySetting::Reference(address.clone()));
     }
     // A key that is named by its ID alone is one of the topic's own account and region.
     let whole = match id.starts_with("arn:") || id.starts_with("alias/") {
@@ -80,6 +77,16 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
         importer.warn(format!("key is not managed: a manifest cannot name {id}"));
     }
     whole.map(KeySetting::Id)
+}
+
+/// Returns the ARN of all keys of the account and region in which a topic's key is: those of the topic, unless the manifest
+/// names one of elsewhere.
+pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
+    let head = match key {
+        Some(TopicKey::Kms(name)) if name.starts_with("arn:") => name.rsplit_once(':').map(|(head, _)| head),
+        _ => None,
+    };
+    head.map_or_else(|| place.arn("kms", "key/*"), |head| format!("{head}:key/*"))
 }
 
 fn arn_of_key(topic: &str, id: &str) -> Option<String> {
@@ -118,17 +125,20 @@ fn default_policy(arn: &str) -> Option<PolicyDocument> {
 fn subscriptions(
     importer: &mut Importer<'_>,
     topic: &str,
-    fifo: bool,
+    delivery: Delivery,
     all: &BTreeMap<String, Subscription>,
 ) -> Option<IndexMap<String, SubscriptionSection>> {
     for id in all.iter().filter(|(_, one)| one.arn.is_none()).map(|(id, _)| id) {
+        let id = without_userinfo(id);
         importer.warn(format!("the subscription {id} is left out: it {}; add it once it is confirmed", words::WAITS));
     }
     let confirmed = all.iter().filter(|(_, one)| one.arn.is_some());
     let read: Result<Vec<_>, String> = confirmed
-        .map(|(id, one)| match subscription(fifo, one) {
+        .map(|(id, one)| match subscription(delivery, one) {
             Ok(section) => Ok((id, one, section)),
-            Err(problem) => Err(format!("subscriptions are not managed: {id} cannot be in a manifest: {problem}")),
+            Err(problem) => {
+                Err(format!("subscriptions are not managed: {} cannot be in a manifest: {problem}", one.shown()))
+            }
         })
         .collect();
     let read = read.map_err(|why| importer.warn(why)).ok()?;
@@ -142,7 +152,7 @@ fn subscriptions(
 }
 
 /// Returns the section of a subscription, without its filter policy.
-fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, String> {
+fn subscription(delivery: Delivery, one: &Subscription) -> Result<SubscriptionSection, String> {
     let protocol = Protocol::from_word(&one.protocol).ok_or_else(|| format!("its protocol is \"{}\"", one.protocol))?;
     protocol.check_endpoint(&one.endpoint).map_err(|invalid| invalid.problem)?;
     if one.endpoint.contains(":****@") {
@@ -164,7 +174,7 @@ fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, S
         raw: one.raw.filter(|on| *on && protocol.takes_raw()),
         role,
     };
-    match misplaced(fifo, &section) {
+    match misplaced(delivery, &section) {
         Some(invalid) => Err(invalid.problem),
         None => Ok(section),
     }
@@ -174,7 +184,7 @@ fn subscription(fifo: bool, one: &Subscription) -> Result<SubscriptionSection, S
 fn filter_policy(importer: &mut Importer<'_>, stem: &str, id: &str, one: &Subscription) -> Option<FilterPolicy> {
     let policy = one.filter_policy.as_ref().filter(|policy| **policy != json!({}))?;
     if let Err(invalid) = filter::check(policy, one.filter_policy_scope.unwrap_or_default()) {
-        unmanaged(importer, &format!("filter_policy of the subscription {id}"), &invalid);
+        unmanaged(importer, &format!("filter_policy of the subscription {}", without_userinfo(id)), &invalid);
         return None;
     }
     if is_toml(policy) && policy.to_string().len() <= INLINE_LIMIT {
@@ -304,20 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_whose_key_is_imported_too_refers_to_it_by_its_alias() {
+    fn a_topic_whose_key_is_imported_too_refers_to_it_whatever_its_name() {
         let key = |name: &str| {
             let imported = one(Topic { key: Some(TopicKey::Kms(name.to_owned())), ..Topic::default() });
             (imported.sections.topics["alerts"].key.clone(), imported.warnings.len())
         };
         let arn = "arn:aws:kms:us-east-1:123456789012";
-        for alias in ["alias/records", &format!("{arn}:alias/records")] {
-            let (Some(KeySetting::Reference(to)), 0) = key(alias) else { panic!("{alias}") };
+        let (by_alias, by_id) = (format!("{arn}:alias/records"), format!("{arn}:key/1234"));
+        for name in ["alias/records", &by_alias, "1234", &by_id] {
+            let (Some(KeySetting::Reference(to)), 0) = key(name) else { panic!("{name}") };
             assert_eq!(to.to_string(), "keys.records");
         }
-        // SNS takes the ID for another key than the alias.
-        let whole = || Some(KeySetting::Id(format!("{arn}:key/1234")));
-        assert_eq!(key("1234"), (whole(), 1));
-        assert_eq!(key(&format!("{arn}:key/1234")), (whole(), 1));
+        let foreign = "arn:aws:kms:us-east-1:999999999999:alias/records";
+        assert_eq!(key(foreign), (Some(KeySetting::Id(foreign.to_owned())), 0));
         assert_eq!(key("alias/aws/sns"), (Some(KeySetting::Id(String::from("alias/aws/sns"))), 0));
         assert_eq!(key("a b"), (None, 1));
     }
@@ -352,7 +361,7 @@ mod tests {
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
             whys(&imported),
-            ["subscriptions are not managed: https https://user:****@example.com/hook cannot be in a manifest: SNS \
+            ["subscriptions are not managed: https https://****@example.com/hook cannot be in a manifest: SNS \
               does not tell its password"]
         );
     }

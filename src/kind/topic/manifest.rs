@@ -6,13 +6,13 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::rules::{
-    FIFO, check_delivery_policy, check_display_name, check_key as check_kms_key, check_name, check_role,
+    Delivery, FIFO, check_delivery_policy, check_display_name, check_key as check_kms_key, check_name, check_role,
 };
 use super::{FilterScope, Protocol, Subscription, Topic, TopicKey, filter};
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Node, Reader, Value as Written};
 use crate::kind::document::{PolicyDocument, parse_json};
-use crate::kind::references::{self, Reference};
+use crate::kind::references::{self, Named, Reference};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::{Invalid, Tags};
@@ -111,14 +111,7 @@ fn read_key(reader: &mut Reader<'_>, node: &Node) -> Option<KeySetting> {
     match &node.value {
         Written::Bool(false) => Some(KeySetting::Off),
         Written::String(_) => reader.checked(node, "key", check_kms_key).map(KeySetting::Id),
-        _ if references::is_one(node) => {
-            // Found by its section, so that this kind can be built without that one.
-            let Some(kind) = KindId::ALL.iter().copied().find(|kind| kind.section() == "keys") else {
-                reader.wrong_type(node, "key", "an alias or an ARN");
-                return None;
-            };
-            references::read(reader, node, "key", "key", kind).map(KeySetting::Reference)
-        }
+        _ if references::is_one(node) => references::read(reader, node, "key", KindId::Key).map(KeySetting::Reference),
         _ => {
             reader.wrong_type(node, "key", "{ key = \"NAME\" }, an alias, an ARN, or false for no encryption");
             None
@@ -174,14 +167,14 @@ fn read_subscription(section: &mut SectionReader<'_, '_>, topic: &str, entry: &E
     Some(read)
 }
 
-type Named<'n> = BTreeMap<&'static str, &'n Entry>;
+type Settings<'n> = BTreeMap<&'static str, &'n Entry>;
 
-fn fields_named<'n>(fields: &[(&'static str, Option<&'n Entry>)]) -> Named<'n> {
+fn fields_named<'n>(fields: &[(&'static str, Option<&'n Entry>)]) -> Settings<'n> {
     fields.iter().filter_map(|(name, entry)| Some((*name, (*entry)?))).collect()
 }
 
 /// Checks what a protocol has to do with other settings.
-fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Named<'_>, read: &SubscriptionSection) {
+fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Settings<'_>, read: &SubscriptionSection) {
     let protocol = read.protocol.as_str();
     if let (Some(true), Some(field)) = (read.raw, fields.get("raw"))
         && !read.protocol.takes_raw()
@@ -302,6 +295,16 @@ pub(super) fn references(section: &TopicSection) -> Vec<Reference> {
     }
 }
 
+/// Returns the names in AWS of what a section uses.
+pub(super) fn uses(section: &TopicSection) -> Vec<Named> {
+    match &section.key {
+        Some(KeySetting::Id(name)) => {
+            vec![Named { setting: vec![String::from("key")], kind: KindId::Key, name: name.clone() }]
+        }
+        Some(KeySetting::Off | KeySetting::Reference(_)) | None => Vec::new(),
+    }
+}
+
 /// Returns the name in AWS: the section's key where it has none, as that of a FIFO topic where it is one.
 pub(super) fn name(key: &str, section: &TopicSection) -> String {
     let suffix = if section.fifo == Some(true) && !key.ends_with(FIFO) { FIFO } else { "" };
@@ -322,12 +325,12 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     });
     let policy = section.policy.as_ref().and_then(|file| {
         let read = resolver.files.read(file).and_then(|text| PolicyDocument::parse(&text));
-        checked(resolver, &["topics", key, "policy"], read)
+        checked(resolver, &["topics", key, "policy"], Some(file), read)
     });
     let delivery_policy = section.delivery_policy.as_ref().and_then(|file| {
         let read = resolver.files.read(file).and_then(|text| parse_json(&text));
         let read = read.and_then(|policy| check_delivery_policy(&policy).map(|()| policy));
-        checked(resolver, &["topics", key, "delivery_policy"], read)
+        checked(resolver, &["topics", key, "delivery_policy"], Some(file), read)
     });
     let managed = Topic {
         fifo: Some(fifo),
@@ -336,7 +339,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
         key: kms,
         policy,
         delivery_policy,
-        subscriptions: section.subscriptions.as_ref().map(|all| subscriptions(resolver, key, fifo, all)),
+        subscriptions: section.subscriptions.as_ref().map(|all| subscriptions(resolver, key, fifo.into(), all)),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
     };
     let initial =
@@ -355,8 +358,20 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     }
 }
 
-fn checked<T>(resolver: &mut Resolver<'_>, place: &[&str], read: Result<T, Invalid>) -> Option<T> {
-    read.map_err(|invalid| resolver.fault(place, invalid, "this file")).ok()
+/// Returns a document that was read, of a file or of the manifest itself. A fault of a file names it.
+fn checked<T>(
+    resolver: &mut Resolver<'_>,
+    place: &[&str],
+    file: Option<&String>,
+    read: Result<T, Invalid>,
+) -> Option<T> {
+    let fault = |mut invalid: Invalid| {
+        if let Some(file) = file.filter(|file| !invalid.problem.contains(*file)) {
+            invalid.problem = format!("{file}: {}", invalid.problem);
+        }
+        resolver.fault(place, invalid, if file.is_some() { "this file" } else { "this policy" });
+    };
+    read.map_err(fault).ok()
 }
 
 fn check_fifo(resolver: &mut Resolver<'_>, key: &str, name: &str, section: &TopicSection) {
@@ -383,7 +398,7 @@ fn check_fifo(resolver: &mut Resolver<'_>, key: &str, name: &str, section: &Topi
 fn subscriptions(
     resolver: &mut Resolver<'_>,
     key: &str,
-    fifo: bool,
+    delivery: Delivery,
     sections: &IndexMap<String, SubscriptionSection>,
 ) -> BTreeMap<String, Subscription> {
     let mut all: BTreeMap<String, Subscription> = BTreeMap::new();
@@ -398,9 +413,13 @@ fn subscriptions(
                 FilterPolicy::File(file) => resolver.files.read(file).and_then(|text| parse_json(&text)),
             };
             let read = read.and_then(|policy| filter::check(&policy, scope).map(|()| policy));
-            checked(resolver, &filter_place, read)
+            let file = match filter {
+                FilterPolicy::File(file) => Some(file),
+                FilterPolicy::Inline(_) => None,
+            };
+            checked(resolver, &filter_place, file, read)
         });
-        if let Some(invalid) = misplaced(fifo, section) {
+        if let Some(invalid) = misplaced(delivery, section) {
             resolver.fault(&place, invalid, "not for this topic");
         }
         let subscription = Subscription {
@@ -424,18 +443,18 @@ fn subscriptions(
 }
 
 /// Returns why a subscription cannot be one of its topic. Source: Amazon SNS Developer Guide, "Message delivery for FIFO topics".
-pub(super) fn misplaced(fifo: bool, section: &SubscriptionSection) -> Option<Invalid> {
-    match (fifo, section.protocol) {
-        (true, Protocol::Sqs) => None,
-        (true, protocol) => {
+pub(super) fn misplaced(delivery: Delivery, section: &SubscriptionSection) -> Option<Invalid> {
+    match (delivery, section.protocol) {
+        (Delivery::Fifo, Protocol::Sqs) => None,
+        (Delivery::Fifo, protocol) => {
             let problem = format!("a FIFO topic has no subscriptions with the protocol \"{}\"", protocol.as_str());
             Some(Invalid::new(problem, "a FIFO topic delivers to sqs queues"))
         }
-        (false, Protocol::Sqs) if section.endpoint.ends_with(FIFO) => {
+        (Delivery::Standard, Protocol::Sqs) if section.endpoint.ends_with(FIFO) => {
             let problem = format!("the FIFO queue \"{}\" cannot subscribe to a standard topic", section.endpoint);
             Some(Invalid::new(problem, "subscribe a standard queue, or add fifo = true to the topic"))
         }
-        (false, _) => None,
+        (Delivery::Standard, _) => None,
     }
 }
 

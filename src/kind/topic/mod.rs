@@ -7,6 +7,7 @@
 mod api;
 mod calls;
 mod diff;
+mod field;
 mod filter;
 mod live;
 mod manifest;
@@ -25,19 +26,22 @@ use serde_json::Value;
 
 use super::document::PolicyDocument;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
+use super::key::{DESCRIBE_KEY, is_of_aws};
 use super::permission::{On, Permission, Place, Purpose};
-use super::references::Reference;
+use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
-use crate::change::FieldChange;
+use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use api::TopicApi;
+pub use field::{Field, Part};
 pub use manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
 pub use rules::Protocol;
 pub use steps::{SubscriptionAttribute, TopicAttribute, TopicStep};
@@ -73,6 +77,29 @@ pub enum TopicKey {
     Kms(String),
 }
 
+impl TopicKey {
+    /// Returns whether it is a key of the account's own: one that can be revoked, and whose policy others can be let in by.
+    fn is_own(&self) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Kms(name) => !is_of_aws(name),
+        }
+    }
+
+    /// Returns what another key in the place of this one does to the protection of a topic.
+    fn protection_of(&self, after: &Self) -> Protection {
+        match (self, after) {
+            (_, Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::Kms(_)) => Protection::Added,
+            (before, after) => match (before.is_own(), after.is_own()) {
+                (true, false) => Protection::GivenUp,
+                (false, true) => Protection::Added,
+                (true, true) | (false, false) => Protection::Unchanged,
+            },
+        }
+    }
+}
+
 /// A subscription. Its protocol and endpoint say which it is: with another of either it is another subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -94,7 +121,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Returns what tells it from the others of its topic, and what people know it by.
+    /// Returns what people know it by.
+    pub fn shown(&self) -> String {
+        without_userinfo(&self.id())
+    }
+
+    /// Returns what tells it from the others of its topic, as SNS answers with it.
     pub fn id(&self) -> String {
         format!("{} {}", self.protocol, rules::without_password(&self.endpoint))
     }
@@ -132,6 +164,7 @@ impl FilterScope {
 impl Kind for Topic {
     type Section = TopicSection;
     type Step = TopicStep;
+    type Field = Field;
     type Api = TopicApi;
 
     const ABOUT: About = About {
@@ -168,6 +201,10 @@ impl Kind for Topic {
 
     fn references(section: &TopicSection) -> Vec<Reference> {
         manifest::references(section)
+    }
+
+    fn uses(section: &TopicSection) -> Vec<Named> {
+        manifest::uses(section)
     }
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) -> Option<Desired<Self>> {
@@ -217,6 +254,8 @@ impl Kind for Topic {
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
             LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
+            // Which key the topic has is only known once it is read, and its alias may be any.
+            DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), place)]),
             _ => On::Resources(vec![place.arn("sns", &desired.name)]),
         }
     }
@@ -274,9 +313,9 @@ impl Kind for Topic {
         calls::execute(api, step).await
     }
 
-    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange> {
+    fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
         let mut changes = diff::diff(&desired.managed, &live.state);
-        changes.extend(desired.adoption(&live.facts));
+        changes.extend(desired.adoption(&live.facts, Field::Tag));
         changes
     }
 
@@ -284,7 +323,7 @@ impl Kind for Topic {
         steps::create(desired)
     }
 
-    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange]) -> Vec<TopicStep> {
+    fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<TopicStep> {
         steps::repair(desired, live, changes)
     }
 
@@ -301,6 +340,7 @@ impl Kind for Topic {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
+        // A key is described only where the topic has another name of it than the manifest, which is rare.
         let of_topic = |layout: Option<&Self>| {
             let subscriptions = layout.and_then(|layout| layout.subscriptions.as_ref());
             let attributes = subscriptions.into_iter().flatten().filter(|(_, one)| steps::has_attributes(one)).count();
@@ -312,6 +352,10 @@ impl Kind for Topic {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TopicSection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn shown(state: &Self) -> Option<Self> {
+        words::shown(state)
     }
 
     fn layout(state: &Self) -> Vec<(String, String)> {

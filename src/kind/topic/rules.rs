@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::document::closest;
 use crate::resource::Invalid;
+use crate::resource::secret::without_userinfo;
 
 /// How a subscription is delivered to. Source: Subscribe in the SNS API reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
@@ -73,6 +74,7 @@ impl Protocol {
         if fits && visible {
             return Ok(());
         }
+        let endpoint = without_userinfo(endpoint);
         let problem = format!("\"{endpoint}\" is not an endpoint of the protocol \"{}\"", self.as_str());
         Err(Invalid::new(problem, format!("write {example}")))
     }
@@ -80,6 +82,19 @@ impl Protocol {
 
 /// What the name of a FIFO topic ends with.
 pub(super) const FIFO: &str = ".fifo";
+
+/// In which order a topic delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Standard,
+    Fifo,
+}
+
+impl From<bool> for Delivery {
+    fn from(fifo: bool) -> Self {
+        if fifo { Self::Fifo } else { Self::Standard }
+    }
+}
 
 /// Checks a topic's name. Source: CreateTopic in the SNS API reference.
 pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
@@ -143,6 +158,10 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
     let Value::Object(outer) = policy else {
         return Err(Invalid::new("the delivery policy is no JSON object", example));
     };
+    // An empty one is none: SNS then delivers by its own.
+    if outer.is_empty() {
+        return Ok(());
+    }
     if let Some(unknown) = outer.keys().find(|key| *key != "http") {
         return Err(Invalid::new(format!("the delivery policy of a topic cannot have \"{unknown}\""), example));
     }
@@ -252,8 +271,8 @@ mod tests {
     #[test]
     fn a_delivery_policy_has_what_sns_knows() {
         let good = json!({ "http": { "defaultHealthyRetryPolicy": { "numRetries": 5 } } });
-        assert!(check_delivery_policy(&good).is_ok());
-        for bad in [json!([]), json!({}), json!({ "http": 1 }), json!({ "https": {} }), json!({ "http": { "x": 1 } })] {
+        assert!(check_delivery_policy(&good).is_ok() && check_delivery_policy(&json!({})).is_ok());
+        for bad in [json!([]), json!({ "http": 1 }), json!({ "https": {} }), json!({ "http": { "x": 1 } })] {
             assert!(check_delivery_policy(&bad).is_err(), "{bad} passed");
         }
         let near = check_delivery_policy(&json!({ "http": { "defaultHealthyRetryPolcy": {} } })).unwrap_err();

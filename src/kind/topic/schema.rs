@@ -13,6 +13,12 @@ pub(super) fn schema() -> Schema {
         sections: json!({
             "type": "object",
             "additionalProperties": { "$ref": "#/$defs/topic" },
+            // A name that SNS does not take needs another.
+            "allOf": [{
+                "patternProperties": {
+                    "^(?!(?=.{1,256}$)[A-Za-z0-9_-]+(\\.fifo)?$)": { "required": ["name"] },
+                },
+            }],
             "description": "SNS topics, by name.",
         }),
         definitions: vec![("subscription", subscription()), ("topic", topic())],
@@ -116,7 +122,10 @@ fn topic() -> Value {
                 "description": "The file with its access policy, in JSON. Without it the policy is not managed: AWS \
                  gives a new topic one for its own account.",
             },
-            "delivery_policy": { "type": "string", "description": "The file with its delivery policy, in JSON." },
+            "delivery_policy": {
+                "type": "string",
+                "description": "The file with its delivery policy, in JSON; {} is none.",
+            },
             "tags": { "$ref": "#/$defs/tags" },
     "removed": removed(),
             "subscriptions": {

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{FilterScope, Subscription, Topic, TopicKey};
-use crate::change::{Consent, FieldChange, Takes};
-use crate::kind::document::PolicyDocument;
-use crate::kind::{Desired, KindStep};
+use super::field::SubscriptionId;
+use super::{Field, FilterScope, Part, Subscription, Topic, TopicKey, words};
+use crate::change::{Consent, FieldChange, Protection};
+use crate::kind::document::{PolicyDocument, pretty};
+use crate::kind::key::DESCRIBE_KEY;
+use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::{Operation, operation};
+use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
 
 // The paces: AWS General Reference, "Amazon SNS endpoints and quotas". Where it says nothing, 30 a second as for most others.
@@ -34,16 +37,21 @@ pub enum TopicStep {
     /// Creates the topic with its settings and tags; expects that there is none of its name that differs in them.
     CreateTopic { name: String, topic: Box<Topic> },
     /// Sets one attribute, which is all that one call takes.
-    SetTopicAttribute { name: String, attribute: TopicAttribute },
+    SetTopicAttribute {
+        name: String,
+        attribute: TopicAttribute,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
+    },
     /// Sets these tags and leaves all others.
     TagTopic { name: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagTopic { name: String, keys: Vec<String> },
     /// Subscribes an endpoint; expects that it has no subscription, not even a pending one.
     Subscribe { name: String, subscription: Subscription },
-    /// Sets one attribute of a confirmed subscription.
+    /// Sets one attribute of a confirmed subscription, which is named as it is shown.
     SetSubscriptionAttribute { name: String, subscription: String, arn: String, attribute: SubscriptionAttribute },
-    /// Deletes a subscription.
+    /// Deletes a subscription, which is named as it is shown.
     Unsubscribe { name: String, subscription: String, arn: String },
     /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
     AwaitConfirmation { name: String, subscriptions: Vec<String> },
@@ -87,10 +95,15 @@ impl KindStep for TopicStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
             // Tags given with a creation take the permission of their own. What is there already is looked at.
-            Self::CreateTopic { topic, .. } => match topic.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
-                true => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS],
-                false => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES],
-            },
+            Self::CreateTopic { topic, .. } => {
+                let tags = topic.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+                match (tags, matches!(topic.key, Some(TopicKey::Kms(_)))) {
+                    (true, true) => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS, DESCRIBE_KEY],
+                    (true, false) => &[CREATE_TOPIC, TAG_TOPIC, GET_TOPIC_ATTRIBUTES, LIST_TOPIC_TAGS],
+                    (false, true) => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES, DESCRIBE_KEY],
+                    (false, false) => &[CREATE_TOPIC, GET_TOPIC_ATTRIBUTES],
+                }
+            }
             Self::SetTopicAttribute { .. } => &[SET_TOPIC_ATTRIBUTES],
             Self::TagTopic { .. } => &[TAG_TOPIC],
             Self::UntagTopic { .. } => &[UNTAG_TOPIC],
@@ -104,7 +117,8 @@ impl KindStep for TopicStep {
 
     fn needs(&self) -> Option<Consent> {
         match self {
-            Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. } => Some(Consent::Protection),
+            Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Off), .. }
+            | Self::SetTopicAttribute { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Unsubscribe { .. } => Some(Consent::Subscription),
             Self::DeleteTopic { .. } => Some(Consent::Prune),
             Self::CreateTopic { .. }
@@ -118,7 +132,24 @@ impl KindStep for TopicStep {
     }
 
     fn protects(&self) -> bool {
-        matches!(self, Self::SetTopicAttribute { attribute: TopicAttribute::Key(TopicKey::Kms(_)), .. })
+        matches!(self, Self::SetTopicAttribute { protection: Protection::Added, .. })
+    }
+
+    fn new_documents(&self) -> Vec<NewDocument<'_>> {
+        let new = |field: Field, text: String| NewDocument { setting: Some(field.to_string()), text: text.into() };
+        match self {
+            Self::CreateTopic { topic, .. } => {
+                let policy = topic.policy.iter().map(|policy| new(Field::Policy, policy.pretty()));
+                let delivery = topic.delivery_policy.iter().map(|policy| new(Field::DeliveryPolicy, pretty(policy)));
+                policy.chain(delivery).collect()
+            }
+            Self::Subscribe { subscription, .. } => {
+                let filter = subscription.filter_policy.iter().filter(|filter| **filter != json!({}));
+                let field = || Field::SubscriptionPart(SubscriptionId(subscription.id()), Part::FilterPolicy);
+                filter.map(|filter| new(field(), pretty(filter))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn describe(&self) -> String {
@@ -137,7 +168,7 @@ impl KindStep for TopicStep {
             },
             Self::TagTopic { .. } => String::from("tagging"),
             Self::UntagTopic { .. } => String::from("removing tags"),
-            Self::Subscribe { subscription, .. } => format!("subscribing {}", subscription.id()),
+            Self::Subscribe { subscription, .. } => format!("subscribing {}", subscription.shown()),
             Self::SetSubscriptionAttribute { subscription, attribute, .. } => {
                 format!("changing {} of {subscription}", attribute.describe())
             }
@@ -149,6 +180,22 @@ impl KindStep for TopicStep {
 
     fn defers(&self) -> bool {
         matches!(self, Self::AwaitConfirmation { .. })
+    }
+
+    fn shown(&self) -> Option<Self> {
+        match self {
+            Self::Subscribe { name, subscription } if subscription.is_masked() => {
+                Some(Self::Subscribe { name: name.clone(), subscription: subscription.masked() })
+            }
+            Self::AwaitConfirmation { name, subscriptions } => Some(Self::AwaitConfirmation {
+                name: name.clone(),
+                subscriptions: subscriptions.iter().map(|id| without_userinfo(id)).collect(),
+            }),
+            Self::CreateTopic { name, topic } => {
+                words::shown(topic).map(|topic| Self::CreateTopic { name: name.clone(), topic: Box::new(topic) })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -164,13 +211,14 @@ pub(super) fn reads(desired: &Desired<Topic>) -> Vec<Operation> {
         fifo: _,
         content_based_deduplication: _,
         display_name: _,
-        key: _,
+        key,
         policy: _,
         delivery_policy: _,
         subscriptions,
         tags,
     } = &desired.managed;
     let mut operations = vec![GET_TOPIC_ATTRIBUTES];
+    operations.extend(matches!(key, Some(TopicKey::Kms(_))).then_some(DESCRIBE_KEY));
     operations.extend(subscriptions.as_ref().map(|_| LIST_SUBSCRIPTIONS));
     let attributes = subscriptions.iter().flatten().any(|(_, one)| has_attributes(one));
     operations.extend(attributes.then_some(GET_SUBSCRIPTION_ATTRIBUTES));
@@ -207,28 +255,38 @@ pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
 ///
 /// Encryption comes first, and is given up last. What is taken away comes after what is added. Where a subscription is
 /// pending and nothing else is to be done, there is nothing to do at all.
-pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange]) -> Vec<TopicStep> {
-    let differs = |path: &str| changes.iter().any(|change| change.path == path && change.takes == Takes::InPlace);
+pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange<Field>]) -> Vec<TopicStep> {
+    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let name = || desired.name.clone();
-    let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute };
-    let key = managed.key.clone().filter(|_| differs("key"));
-    let mut steps: Vec<TopicStep> = Vec::new();
-    steps.extend(key.clone().filter(|key| *key != TopicKey::Off).map(TopicAttribute::Key).map(set));
+    let set = |attribute| TopicStep::SetTopicAttribute { name: name(), attribute, protection: Protection::Unchanged };
+    let (gives_up, encrypts): (Vec<_>, Vec<_>) = managed
+        .key
+        .iter()
+        .zip(&live.state.key)
+        .filter(|_| differs(Field::Key))
+        .map(|(key, before)| (key, before.protection_of(key)))
+        .partition(|(_, protection)| *protection == Protection::GivenUp);
+    let set_key = |(key, protection): (&TopicKey, Protection)| TopicStep::SetTopicAttribute {
+        name: name(),
+        attribute: TopicAttribute::Key(key.clone()),
+        protection,
+    };
+    let mut steps: Vec<TopicStep> = encrypts.into_iter().map(set_key).collect();
     let settings = [
-        managed.policy.clone().filter(|_| differs("policy")).map(TopicAttribute::Policy),
-        managed.delivery_policy.clone().filter(|_| differs("delivery_policy")).map(TopicAttribute::DeliveryPolicy),
-        managed.display_name.clone().filter(|_| differs("display_name")).map(TopicAttribute::DisplayName),
+        managed.policy.clone().filter(|_| differs(Field::Policy)).map(TopicAttribute::Policy),
+        managed.delivery_policy.clone().filter(|_| differs(Field::DeliveryPolicy)).map(TopicAttribute::DeliveryPolicy),
+        managed.display_name.clone().filter(|_| differs(Field::DisplayName)).map(TopicAttribute::DisplayName),
         managed
             .content_based_deduplication
-            .filter(|_| differs("content_based_deduplication"))
+            .filter(|_| differs(Field::ContentBasedDeduplication))
             .map(TopicAttribute::ContentBasedDeduplication),
     ];
     steps.extend(settings.into_iter().flatten().map(set));
     steps.extend(tags(desired, live));
     let (subscriptions, pending) = subscriptions(desired, live, &differs);
     steps.extend(subscriptions);
-    steps.extend(key.filter(|key| *key == TopicKey::Off).map(TopicAttribute::Key).map(set));
+    steps.extend(gives_up.into_iter().map(set_key));
     if !steps.is_empty() {
         steps.extend(await_confirmation(&desired.name, pending));
     }
@@ -253,7 +311,7 @@ fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
 fn subscriptions(
     desired: &Desired<Topic>,
     live: &Live<Topic>,
-    differs: &impl Fn(&str) -> bool,
+    differs: &impl Fn(Field) -> bool,
 ) -> (Vec<TopicStep>, Vec<String>) {
     let (mut steps, mut pending) = (Vec::new(), Vec::new());
     let (Some(wanted), Some(found)) = (&desired.managed.subscriptions, &live.state.subscriptions) else {
@@ -269,10 +327,10 @@ fn subscriptions(
             }
             Some(None) => pending.push(id.clone()),
             Some(Some(arn)) => {
-                let differs = |field: &str| differs(&format!("subscription {id} {field}"));
+                let differs = |part: Part| differs(Field::SubscriptionPart(SubscriptionId(id.clone()), part));
                 let step = |attribute| TopicStep::SetSubscriptionAttribute {
                     name: name(),
-                    subscription: id.clone(),
+                    subscription: without_userinfo(id),
                     arn: arn.clone(),
                     attribute,
                 };
@@ -281,7 +339,11 @@ fn subscriptions(
         }
     }
     for (id, found) in found.iter().filter(|(id, _)| !wanted.contains_key(*id)) {
-        let gone = |arn: &String| TopicStep::Unsubscribe { name: name(), subscription: id.clone(), arn: arn.clone() };
+        let gone = |arn: &String| TopicStep::Unsubscribe {
+            name: name(),
+            subscription: without_userinfo(id),
+            arn: arn.clone(),
+        };
         steps.extend(found.arn.as_ref().map(gone));
     }
     (steps, pending)
@@ -289,18 +351,18 @@ fn subscriptions(
 
 /// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
 /// taken where the scope is the body, so that the scope is widened before the policy and narrowed after it.
-fn attributes(wanted: &Subscription, differs: &impl Fn(&str) -> bool) -> Vec<SubscriptionAttribute> {
-    let scope = wanted.filter_policy_scope.filter(|_| differs("filter_policy_scope"));
+fn attributes(wanted: &Subscription, differs: &impl Fn(Part) -> bool) -> Vec<SubscriptionAttribute> {
+    let scope = wanted.filter_policy_scope.filter(|_| differs(Part::FilterPolicyScope));
     let scope = |wider: bool| {
         let scope = scope.filter(|scope| (*scope == FilterScope::MessageBody) == wider);
         scope.map(SubscriptionAttribute::FilterPolicyScope)
     };
     let all = [
-        wanted.role.clone().filter(|_| differs("role")).map(SubscriptionAttribute::Role),
+        wanted.role.clone().filter(|_| differs(Part::Role)).map(SubscriptionAttribute::Role),
         scope(true),
-        wanted.filter_policy.clone().filter(|_| differs("filter_policy")).map(SubscriptionAttribute::FilterPolicy),
+        wanted.filter_policy.clone().filter(|_| differs(Part::FilterPolicy)).map(SubscriptionAttribute::FilterPolicy),
         scope(false),
-        wanted.raw.filter(|_| differs("raw")).map(SubscriptionAttribute::Raw),
+        wanted.raw.filter(|_| differs(Part::Raw)).map(SubscriptionAttribute::Raw),
     ];
     all.into_iter().flatten().collect()
 }
@@ -448,8 +510,13 @@ mod tests {
     #[test]
     fn what_is_read_is_what_is_managed() {
         let names = |desired: &Desired<Topic>| reads(desired).iter().map(|one| one.name).collect::<Vec<_>>();
-        let all =
-            ["GetTopicAttributes", "ListSubscriptionsByTopic", "GetSubscriptionAttributes", "ListTagsForResource"];
+        let all = [
+            "GetTopicAttributes",
+            "DescribeKey",
+            "ListSubscriptionsByTopic",
+            "GetSubscriptionAttributes",
+            "ListTagsForResource",
+        ];
         assert_eq!(names(&desired()), all);
         let bare = Desired { managed: Topic::default(), ..desired() };
         assert_eq!(names(&bare), ["GetTopicAttributes"]);
@@ -467,6 +534,33 @@ mod tests {
         let steps = repair(&off, &live, &Topic::changes(&off, &live));
         assert_eq!(needs(&steps), [Consent::Subscription, Consent::Protection]);
         assert_eq!(steps.last().unwrap().describe(), "disabling encryption");
+    }
+
+    #[test]
+    fn a_change_of_key_protects_or_gives_up_by_what_was_there_before() {
+        let change = |before: TopicKey, after: TopicKey| {
+            let mut wanted = desired();
+            wanted.managed = Topic { key: Some(after), ..Topic::default() };
+            let state = Topic { key: Some(before), ..Topic::default() };
+            let live = Live { state, facts: Facts::default(), gaps: Vec::new() };
+            let changes = Topic::changes(&wanted, &live);
+            let steps = repair(&wanted, &live, &changes);
+            assert_eq!(changes[0].needs, steps[0].needs());
+            (steps[0].protects(), steps[0].needs().is_some())
+        };
+        let own = || TopicKey::Kms(String::from("alias/records"));
+        let other = || TopicKey::Kms(String::from("alias/other"));
+        let aws = || TopicKey::Kms(String::from("alias/aws/sns"));
+        let (protects, gives_up, neither) = ((true, false), (false, true), (false, false));
+        assert_eq!(change(TopicKey::Off, own()), protects);
+        assert_eq!(change(TopicKey::Off, aws()), protects);
+        assert_eq!(change(aws(), own()), protects);
+        assert_eq!(change(own(), aws()), gives_up);
+        assert_eq!(change(own(), TopicKey::Off), gives_up);
+        assert_eq!(change(aws(), TopicKey::Off), gives_up);
+        assert_eq!(change(own(), other()), neither);
+        let by_arn = TopicKey::Kms(String::from("arn:aws:kms:us-east-1:123456789012:alias/aws/sns"));
+        assert_eq!(change(own(), by_arn), gives_up);
     }
 
     #[test]

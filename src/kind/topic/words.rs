@@ -1,16 +1,14 @@
 //! A topic's settings in the words in which people read them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use super::{Subscription, Topic, TopicKey};
-use crate::resource::{Fields, Live, digest, tag_words};
+use crate::resource::secret::without_userinfo;
+use crate::resource::{Fields, Live, Switch, digest, tag_words};
 
 /// What a subscription that is not confirmed waits for.
 pub(super) const WAITS: &str = "waits for confirmation by its endpoint";
-
-pub(super) const fn on_off(flag: bool) -> &'static str {
-    if flag { "on" } else { "off" }
-}
 
 pub(super) fn text(text: &str) -> &str {
     if text.is_empty() { "none" } else { text }
@@ -35,7 +33,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
         subscriptions,
         tags,
     } = &live.state;
-    let flag = |flag: Option<bool>| flag.map(|flag| on_off(flag).to_owned());
+    let flag = |flag: Option<bool>| flag.map(|flag| Switch::from(flag).word().to_owned());
     let seen = [
         ("fifo", flag(*fifo)),
         ("content_based_deduplication", flag(*content_based_deduplication)),
@@ -48,9 +46,14 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
     let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
     let subscriptions = subscriptions.iter().flatten().map(|(id, found)| {
         let filter = found.filter_policy.as_ref().map(|policy| digest(&policy.to_string()));
-        (Cow::Owned(format!("subscription {id}")), subscription(found, filter))
+        (format!("subscription {}", without_userinfo(id)), subscription(found, filter))
     });
-    seen.chain(subscriptions).collect()
+    // Two whose endpoints differ only in what is not shown have one name here.
+    let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, words) in subscriptions {
+        named.entry(name).or_default().push(words);
+    }
+    seen.chain(named.into_iter().map(|(name, words)| (Cow::Owned(name), words.join("; ")))).collect()
 }
 
 /// Returns what a topic is created with, setting by setting.
@@ -67,26 +70,47 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
     } = topic;
     let mut lines: Vec<(String, String)> = Vec::new();
     let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| (name.to_owned(), words)));
-    add("fifo", fifo.filter(|flag| *flag).map(|flag| on_off(flag).to_owned()));
-    add("content_based_deduplication", content_based_deduplication.map(|flag| on_off(flag).to_owned()));
+    add("fifo", fifo.filter(|flag| *flag).map(|flag| Switch::from(flag).word().to_owned()));
+    add("content_based_deduplication", content_based_deduplication.map(|flag| Switch::from(flag).word().to_owned()));
     add("display_name", display_name.clone());
     add("key", kms.as_ref().map(|kms| key(kms).to_owned()));
-    add("policy", policy.as_ref().map(super::PolicyDocument::to_json));
-    add("delivery_policy", delivery_policy.as_ref().map(ToString::to_string));
+    add("policy", policy.as_ref().map(super::PolicyDocument::words));
+    add("delivery_policy", delivery_policy.as_ref().map(|_| String::from("as below")));
     for (id, one) in subscriptions.iter().flatten() {
         add(
-            &format!("subscription {id}"),
-            Some(subscription(one, one.filter_policy.as_ref().map(ToString::to_string))),
+            &format!("subscription {}", without_userinfo(id)),
+            Some(subscription(one, one.filter_policy.as_ref().map(|_| String::from("as below")))),
         );
     }
     lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
     lines
 }
 
+/// Returns a topic as it may be shown, where an endpoint has something before its host.
+pub(super) fn shown(topic: &Topic) -> Option<Topic> {
+    let all = topic.subscriptions.as_ref()?;
+    all.values().any(Subscription::is_masked).then(|| Topic {
+        subscriptions: Some(all.iter().map(|(id, one)| (without_userinfo(id), one.masked())).collect()),
+        ..topic.clone()
+    })
+}
+
+impl Subscription {
+    /// Returns whether its endpoint has something that is not shown.
+    pub(super) fn is_masked(&self) -> bool {
+        without_userinfo(&self.endpoint) != self.endpoint
+    }
+
+    /// Returns it as it may be shown.
+    pub(super) fn masked(&self) -> Self {
+        Self { endpoint: without_userinfo(&self.endpoint), ..self.clone() }
+    }
+}
+
 /// Returns what encrypts a topic and who gets its messages, for a picture.
 pub(super) fn sketch(topic: &Topic) -> Vec<(String, String)> {
     let encrypted = topic.key.as_ref().map(|kms| (String::from("key"), key(kms).to_owned()));
-    let to = |one: &Subscription| (one.protocol.clone(), super::rules::without_password(&one.endpoint));
+    let to = |one: &Subscription| (one.protocol.clone(), without_userinfo(&one.endpoint));
     encrypted.into_iter().chain(topic.subscriptions.iter().flatten().map(|(_, one)| to(one))).collect()
 }
 
@@ -96,7 +120,7 @@ fn subscription(one: &Subscription, filter: Option<String>) -> String {
         arn.clone(),
         filter.map(|filter| format!("filter {filter}")),
         filter_policy_scope.map(|scope| format!("of {}", scope.as_str())),
-        raw.map(|flag| format!("raw {}", on_off(flag))),
+        raw.map(|flag| format!("raw {}", Switch::from(flag).word())),
         role.as_ref().map(|role| format!("role {}", text(role))),
     ];
     let words = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");

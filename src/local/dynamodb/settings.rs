@@ -206,7 +206,7 @@ pub(super) fn wanted_encryption(
         return Ok(None);
     }
     match specification["KMSMasterKeyId"].as_str() {
-        None => Ok(Some(region.arn("kms", "key/5e11ab1e-0000-4000-8000-a115a4a6ed00"))),
+        None => kms::usable(region, store, "alias/aws/dynamodb").map(Some),
         Some(named) => kms::usable(region, store, named).map(Some),
     }
 }

@@ -33,6 +33,19 @@ impl Filter {
         }))
     }
 
+    /// Keeps the parameters of which the setting that it names fits.
+    fn by_setting(&self, all: &mut Vec<Stored>) -> Result<(), Failure> {
+        retain(all, |one| {
+            let setting = match self.key.as_str() {
+                "Type" => &one.settings.kind,
+                "KeyId" => one.settings.key(),
+                "Tier" => &one.settings.tier,
+                _ => &one.settings.data_type,
+            };
+            self.fits(setting, &["Equals", "BeginsWith"])
+        })
+    }
+
     fn is_below(&self, name: &str) -> Result<bool, Failure> {
         let option = self.option.as_deref().unwrap_or("OneLevel");
         if !["OneLevel", "Recursive"].contains(&option) {
@@ -94,8 +107,7 @@ pub(super) fn by_path(region: &Region, request: ByPath) -> Result<Value, Failure
     wanted.retain(|stored| below(&stored.name, &request.path, request.recursive));
     for filter in &request.parameter_filters {
         match filter.key.as_str() {
-            "Type" => retain(&mut wanted, |one| filter.fits(&one.settings.kind, &["Equals", "BeginsWith"]))?,
-            "KeyId" => retain(&mut wanted, |one| filter.fits(one.settings.key(), &["Equals", "BeginsWith"]))?,
+            "Type" | "KeyId" => filter.by_setting(&mut wanted)?,
             // The version with the label is what is answered.
             "Label" => wanted = region.store.read(|store| labeled(store, &wanted, filter))?,
             other => return Err(no_such_key(other, PATH_KEYS)),
@@ -132,13 +144,9 @@ pub(super) fn describe(region: &Region, request: Describe) -> Result<Value, Fail
     let size = rules::page_size(request.max_results, 10, 50)?;
     let mut wanted = region.store.read(Stored::latest_of_all)?;
     for filter in &request.parameter_filters {
-        let begins = &["Equals", "BeginsWith"];
         match filter.key.as_str() {
             "Name" => retain(&mut wanted, |one| filter.fits(&one.name, &["Equals", "BeginsWith", "Contains"]))?,
-            "Type" => retain(&mut wanted, |one| filter.fits(&one.settings.kind, begins))?,
-            "KeyId" => retain(&mut wanted, |one| filter.fits(one.settings.key(), begins))?,
-            "Tier" => retain(&mut wanted, |one| filter.fits(&one.settings.tier, begins))?,
-            "DataType" => retain(&mut wanted, |one| filter.fits(&one.settings.data_type, begins))?,
+            "Type" | "KeyId" | "Tier" | "DataType" => filter.by_setting(&mut wanted)?,
             "Path" => retain(&mut wanted, |one| filter.is_below(&one.name))?,
             key => {
                 let tag = key.strip_prefix("tag:").ok_or_else(|| no_such_key(key, DESCRIBE_KEYS))?;

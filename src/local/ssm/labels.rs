@@ -3,8 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::not_found;
 use super::stored::{Reference, Stored};
+use super::{not_found, version_not_found};
 use crate::local::Region;
 use crate::local::answer::Failure;
 
@@ -32,13 +32,8 @@ fn wanted(region: &Region, store: &rusqlite::Connection, request: &Label) -> Res
     let (reference, _) = Reference::parse(region, &request.name);
     let latest = reference.latest(store)?.ok_or_else(|| not_found(&request.name))?;
     let Some(version) = request.parameter_version else { return Ok(latest) };
-    Stored::version(store, &latest.name, version)?.ok_or_else(|| {
-        let message = format!(
-            "Systems Manager could not find version {version} of {}. Verify the version and try again.",
-            request.name
-        );
-        Failure::new("ParameterVersionNotFound", message)
-    })
+    let found = Stored::version(store, &latest.name, version)?;
+    found.ok_or_else(|| version_not_found(&version.to_string(), &request.name))
 }
 
 /// Gives a version labels. One that another version has moves.
@@ -50,9 +45,7 @@ pub(super) fn label(region: &Region, request: Label) -> Result<Value, Failure> {
         let new: Vec<String> = valid.into_iter().filter(|label| !stored.settings.labels.contains(label)).collect();
         if stored.settings.labels.len() + new.len() > MOST {
             let message = format!(
-                "An error occurred (ParameterVersionLabelLimitExceeded) when calling the LabelParameterVersion operation: \
-                 A parameter version can have maximum {MOST} labels. Move one or more labels to another version and try \
-                 again."
+                "A parameter version can have maximum {MOST} labels. Move one or more labels to another version and try again."
             );
             return Err(Failure::new("ParameterVersionLabelLimitExceeded", message));
         }

@@ -64,7 +64,8 @@ impl<'a> Reference<'a> {
     /// Source: "Name" of GetParameter in the Systems Manager API Reference.
     pub(super) fn parse(region: &Region, asked: &'a str) -> (Self, Option<&'a str>) {
         let own = region.arn("ssm", "parameter");
-        let path = asked.strip_prefix(&own).filter(|path| path.starts_with('/'));
+        // With a second slash it would name what IAM was not asked about.
+        let path = asked.strip_prefix(&own).filter(|path| path.starts_with('/') && !path.starts_with("//"));
         // An ARN of another region or account names nothing here, with its colons as little as without.
         let whole = path.unwrap_or(asked);
         let (name, selector) = match whole.split_once(':') {

@@ -85,7 +85,7 @@ fn a_parameters_tags_are_repaired() {
     assert!(run.stdout.contains("(drift: tags.team, tags.unit, v1)"), "{}", run.stdout);
     world.calls();
     world.run(&["apply", "--yes"]).expect(0);
-    assert_eq!(world.writes(), ["AddTagsToResource", "RemoveTagsFromResource"]);
+    assert_eq!(world.writes(), ["RemoveTagsFromResource", "AddTagsToResource"]);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 

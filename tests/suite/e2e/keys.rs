@@ -142,7 +142,7 @@ fn drift_of_each_field_is_shown_and_repaired() {
     let other = POLICY.replace("kms:Decrypt", "kms:Encrypt");
     world.change_key("PutKeyPolicy", json!({ "PolicyName": "default", "Policy": other }));
     snapshot!(world.run(&["plan"]).expect(0).stdout);
-    world.key_repaired("+++ policies/records.json", &[]);
+    world.key_repaired("+++ policy", &[]);
 }
 
 #[test]
@@ -159,6 +159,80 @@ fn a_policy_in_another_spelling_is_no_difference() {
     });
     world.change_key("PutKeyPolicy", json!({ "PolicyName": "default", "Policy": spelled.to_string() }));
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn a_table_on_another_key_is_not_encrypted_by_the_key_that_aws_manages() {
+    let world = created(MANIFEST);
+    world.write("sentinel.toml", &MANIFEST.replace("{ key = \"records\" }", "\"aws-managed\""));
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("refused without --allow-destructive protection"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["apply", "--yes", "--allow-destructive", "protection"]).expect(0);
+    assert_eq!(world.table_key(), world.key("alias/aws/dynamodb")["Arn"]);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // Many tables take one look at the key.
+    let table = |number: usize| {
+        format!("[tables.t{number}]\nname = \"t-{number}\"\npartition_key = {{ name = \"id\", type = \"S\" }}\n")
+            + "encryption = \"aws-managed\"\n"
+    };
+    world.write("sentinel.toml", &(1..=5).map(table).collect::<String>());
+    world.run(&["apply", "--yes"]).expect(0);
+    world.calls();
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert_eq!(world.calls().iter().filter(|call| call.operation == "DescribeKey").count(), 1);
+    world.fail("DescribeKey", "AccessDeniedException", "");
+    let plan = world.run(&["plan", "--json"]).json();
+    assert_eq!(plan["resources"][0]["unknown"][0]["action"], "kms:DescribeKey");
+    assert_eq!(plan["resources"][0]["unknown"][0]["path"], "encryption");
+}
+
+#[test]
+fn all_tags_of_a_resource_that_has_as_many_as_aws_allows_are_renamed() {
+    let tags = |letter: char| {
+        let all: Vec<String> = (0..45).map(|number| format!("{letter}{number} = \"x\"")).collect();
+        format!("tags = {{ {} }}", all.join(", "))
+    };
+    let manifest = |letter| {
+        let manifest = MANIFEST.replace("tags = { team = \"security\" }", &tags(letter));
+        manifest.replace("name = \"acme-audit\"", &format!("name = \"acme-audit\"\n{}", tags(letter)))
+    };
+    let world = created(&manifest('a'));
+    world.write("sentinel.toml", &manifest('b'));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
+    let world = created(MANIFEST);
+    let topic = "[topics.alerts]\nkey = { key = \"records\" }\n[topics.plain]\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}{topic}"));
+    for (operation, body, state) in [
+        ("DisableKey", json!({}), "Disabled"),
+        ("ScheduleKeyDeletion", json!({ "PendingWindowInDays": 7 }), "PendingDeletion"),
+    ] {
+        world.change_key(operation, body);
+        world.calls();
+        let run = world.run(&["apply", "--yes"]);
+        let why = format!("left alone, it depends on keys.records, which cannot be used: its status is {state}");
+        assert!(run.stdout.contains(&why), "{}", run.stdout);
+        assert!(run.stdout.contains("it will be skipped: it depends on keys.records"), "{}", run.stdout);
+        assert!(!world.sns("ListTopics", &[]).contains(":alerts<"));
+    }
+    // What does not depend on it is done.
+    assert!(world.sns("ListTopics", &[]).contains(":plain<"));
+}
+
+#[test]
+fn a_key_that_the_filter_leaves_out_is_named_where_something_new_refers_to_it() {
+    let world = project(MANIFEST);
+    let said = "it refers to keys.records, which --only or --exclude leaves out";
+    let plan = world.run(&["plan", "--only", "tables.*"]).expect(0);
+    assert!(plan.stdout.contains(said), "{}", plan.stdout);
+    assert!(!world.run(&["plan"]).expect(0).stdout.contains(said));
+    world.run(&["apply", "--yes"]).expect(0);
+    assert!(!world.run(&["plan", "--only", "tables.*"]).expect(0).stdout.contains(said));
 }
 
 #[test]
@@ -249,7 +323,7 @@ fn a_key_without_its_alias_is_named_with_what_to_do() {
     let id = world.kms("ListKeys", &json!({}))["Keys"][0]["KeyId"].as_str().unwrap().to_owned();
     let words: Vec<&str> = run.stdout.split_whitespace().collect();
     let advice = format!("aws kms create-alias --alias-name alias/records --target-key-id {id}");
-    assert!(words.join(" ").contains(&advice), "{}", run.stdout);
+    assert!(words.join(" ").contains(&format!("first run {advice}; the same command again then")), "{}", run.stdout);
     world.clear_faults();
     world.kms("CreateAlias", &json!({ "AliasName": "alias/records", "TargetKeyId": id }));
     world.run(&["apply", "--yes"]).expect(0);

@@ -321,7 +321,7 @@ fn tags_are_set_in_one_call_and_strays_removed() {
     // The second may meet the lock of the first, and be made again.
     let mut writes = world.writes();
     writes.dedup();
-    assert_eq!(writes, ["TagResource", "UntagResource"]);
+    assert_eq!(writes, ["UntagResource", "TagResource"]);
 }
 
 #[test]

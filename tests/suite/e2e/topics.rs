@@ -221,6 +221,155 @@ fn encryption_is_given_up_with_consent_alone() {
 }
 
 #[test]
+fn an_own_key_is_given_up_for_the_key_of_aws_with_consent_alone() {
+    let world = applied(MANIFEST);
+    let other = MANIFEST.replace("alias/records", "alias/aws/sns");
+    // A subscription too many is refused too; the steps that add protection go ahead, and this one is none.
+    world.write("sentinel.toml", other.split("[topics.alerts.subscriptions.function]").next().unwrap());
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("protection"), "{}", run.stdout);
+    world.run(&["apply", "--yes", "--allow-destructive", "subscription"]).expect(4);
+    assert_eq!(world.writes(), [""; 0]);
+    world.run(&["apply", "--yes", "--allow-destructive", "subscription,protection"]).expect(0);
+    assert_eq!(world.writes(), ["Unsubscribe", "SetTopicAttributes"]);
+}
+
+#[test]
+fn a_key_is_compared_by_what_kms_says_its_name_leads_to() {
+    let world = applied(&format!("{MANIFEST}[keys.records]\n"));
+    let id = world.aws("TrentService.DescribeKey", &json!({ "KeyId": "alias/records" }))["KeyMetadata"]["KeyId"].take();
+    let id = id.as_str().unwrap();
+    let set = |key: &str| {
+        world.sns(
+            "SetTopicAttributes",
+            &[("TopicArn", TOPIC), ("AttributeName", "KmsMasterKeyId"), ("AttributeValue", key)],
+        );
+    };
+    for same in [id, &format!("arn:aws:kms:us-east-1:123456789012:key/{id}"), "alias/records"] {
+        set(same);
+        world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    }
+    set("arn:aws:kms:us-east-1:123456789012:alias/records");
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    for other in
+        ["arn:aws:kms:us-east-1:999999999999:alias/records", "arn:aws:kms:eu-west-1:123456789012:alias/records"]
+    {
+        set(other);
+        let plan = world.run(&["plan", "--json"]).json();
+        assert_eq!(plan["resources"][1]["changes"][0]["path"], "key", "{plan:#}");
+    }
+    set(id);
+    world.fail("DescribeKey", "AccessDeniedException", "");
+    let plan = world.run(&["plan", "--json", "--only", "topics.*"]).json();
+    let unknown = &plan["resources"][0]["unknown"][0];
+    assert_eq!((&unknown["path"], &unknown["action"]), (&json!("key"), &json!("kms:DescribeKey")));
+    assert_eq!(plan["resources"][0]["changes"], json!([]));
+}
+
+#[test]
+fn an_alias_that_is_written_out_is_a_reference_to_the_key_that_has_it() {
+    let world = world();
+    let manifest = "[keys.records]\n[topics.alerts]\nkey = \"alias/records\"\n\
+                    [tables.t]\nname = \"ttt\"\npartition_key = { name = \"id\", type = \"S\" }\nencryption = \"alias/records\"\n";
+    world.write("sentinel.toml", manifest);
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let depends = |address: &str| {
+        let all = plan["resources"].as_array().unwrap();
+        all.iter().find(|one| one["address"] == address).unwrap()["depends_on"].clone()
+    };
+    assert_eq!((depends("topics.alerts"), depends("tables.t")), (json!(["keys.records"]), json!(["keys.records"])));
+    let graph = world.run(&["graph"]).expect(0).stdout;
+    assert!(graph.contains("-->|\"key\"|") && graph.contains("-->|\"encryption\"|"), "{graph}");
+    // A key that cannot be created leaves out both.
+    world.fail("CreateKey", "AccessDeniedException", "");
+    let run = world.run(&["apply", "--yes"]).expect(1);
+    assert_eq!(run.stdout.matches("it depends on keys.records, which was not applied").count(), 2, "{}", run.stdout);
+}
+
+#[test]
+fn a_reference_by_an_odd_name_says_what_to_write() {
+    let world = world();
+    let fault = |name: &str| {
+        world.write("sentinel.toml", &format!("[topics.alerts]\nkey = {{ key = \"{name}\" }}\n"));
+        let run = world.run(&["validate", "--json"]).expect(1);
+        run.json()["error"]["faults"][0].clone()
+    };
+    assert_eq!(fault("alias/records")["help"], "write key = \"alias/records\"");
+    assert_eq!(fault("a b")["help"], "add a section [keys.\"a b\"]");
+    let empty = fault("");
+    assert_eq!(empty["message"], "`topics.alerts` refers to one of `keys` by an empty name");
+    assert_eq!(empty["help"], "write the NAME of a section [keys.NAME]");
+}
+
+#[test]
+fn what_is_before_the_host_of_an_endpoint_is_shown_nowhere() {
+    let world = world();
+    let manifest = |host: &str| {
+        let of = |name: &str, user: &str| {
+            format!(
+                "[topics.alerts.subscriptions.{name}]\nprotocol = \"https\"\nendpoint = \"https://{user}@{host}/hook\"\n"
+            )
+        };
+        format!("[topics.alerts]\n{}{}", of("one", "user:SECRET"), of("two", "SECRET"))
+    };
+    let hidden = |run: crate::world::Run| {
+        assert!(!run.stdout.contains("SECRET") && !run.stderr.contains("SECRET"), "{}\n{}", run.stdout, run.stderr);
+        run
+    };
+    world.write("sentinel.toml", &manifest("ex ample.com"));
+    hidden(world.run(&["validate"]).expect(1));
+    hidden(world.run(&["validate", "--json"]).expect(1));
+    world.write("sentinel.toml", &manifest("example.com"));
+    for format in ["text", "json", "markdown", "html", "github"] {
+        hidden(world.run(&["plan", "--format", format]).expect(0));
+    }
+    hidden(world.run(&["plan", "--out", "plan.json"]).expect(0));
+    let saved = std::fs::read_to_string(world.folder.path().join("plan.json")).unwrap();
+    assert!(saved.contains("https://user:SECRET@example.com/hook"), "the file is what is applied");
+    hidden(world.run(&["show", "plan.json"]).expect(0));
+    hidden(world.run(&["show", "plan.json", "--json"]).expect(0));
+    let run = hidden(world.run(&["apply", "plan.json", "--yes", "--json"]).expect(0)).json();
+    assert_eq!(run["plan"]["resources"][0]["steps"][1]["subscription"]["endpoint"], "https://****@example.com/hook");
+    // Both are found again, by what SNS answers.
+    assert_eq!(changes(&world), ["subscription https https://****@example.com/hook"; 2]);
+    hidden(world.run(&["plan"]).expect(0));
+    hidden(world.run(&["graph"]).expect(0));
+    hidden(world.run(&["status", "--json"]).expect(0));
+}
+
+#[test]
+fn a_fault_of_a_document_names_its_file_or_the_manifest() {
+    let world = world();
+    let fault = |manifest: &str| {
+        world.write("sentinel.toml", manifest);
+        let run = world.run(&["validate"]).expect(1);
+        run.stderr
+    };
+    let nobody = json!({ "Statement": [{ "Effect": "Allow", "Action": "sns:Publish", "Resource": TOPIC }] });
+    world.write("topics/nobody.json", &nobody.to_string()).write("topics/bad.json", "{ \"htp\": {} }");
+    let said = fault("[topics.alerts]\npolicy = \"topics/nobody.json\"\n");
+    assert!(said.contains("topics/nobody.json: statement 1 of the policy has no Principal"), "{said}");
+    let said = fault("[topics.alerts]\ndelivery_policy = \"topics/bad.json\"\n");
+    assert!(said.contains("topics/bad.json: the delivery policy of a topic cannot have \"htp\""), "{said}");
+    let queue =
+        "protocol = \"sqs\"\nendpoint = \"arn:aws:sqs:us-east-1:123456789012:alerts\"\nfilter_policy = { event = 1 }\n";
+    let said = fault(&format!("[topics.alerts.subscriptions.queue]\n{queue}"));
+    assert!(said.contains("this policy") && !said.contains("this file"), "{said}");
+}
+
+#[test]
+fn an_empty_delivery_policy_removes_what_is_there() {
+    let world = applied(MANIFEST);
+    world.write("topics/delivery.json", "{}");
+    drifts(&world, "delivery_policy", "SetTopicAttributes");
+    assert!(!world.sns("GetTopicAttributes", &[("TopicArn", TOPIC)]).contains("<key>DeliveryPolicy</key>"));
+    // A new topic is created without one.
+    world.write("sentinel.toml", "[topics.other]\ndelivery_policy = \"topics/delivery.json\"\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
 fn a_topic_is_pruned_with_its_mark_and_consent_alone() {
     let world = applied("[topics.alerts]\n[topics.old]\n");
     world.sns("CreateTopic", &[("Name", "theirs")]);
@@ -396,11 +545,7 @@ fn a_password_in_an_endpoint_is_neither_shown_nor_drift() {
     let world = world();
     world.write("sentinel.toml", manifest);
     let plan = world.run(&["plan"]).expect(0);
-    assert!(
-        plan.stdout.contains("https://user:****@example.com/x") && !plan.stdout.contains("secret"),
-        "{}",
-        plan.stdout
-    );
+    assert!(plan.stdout.contains("https://****@example.com/x") && !plan.stdout.contains("secret"), "{}", plan.stdout);
     world.run(&["apply", "--yes"]).expect(0);
     let token = subscription(1).rsplit(':').next().unwrap().to_owned();
     world.sns("ConfirmSubscription", &[("TopicArn", TOPIC), ("Token", &token)]);

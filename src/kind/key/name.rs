@@ -1,0 +1,102 @@
+//! The names that a key has: its alias, its ID, and the ARN of either.
+
+use super::ALIAS;
+use super::api::{KeyApi, resolve_alias};
+use crate::resource::call::CallError;
+
+/// What the aliases of the keys that AWS manages for its services begin with.
+const AWS_ALIAS: &str = "alias/aws/";
+
+/// Returns whether a name is that of a key that AWS manages, as far as the name tells: an ID does not.
+pub fn is_of_aws(name: &str) -> bool {
+    resource(name).starts_with(AWS_ALIAS)
+}
+
+/// Returns what follows the account in an ARN; a name that is no ARN as it is.
+fn resource(name: &str) -> &str {
+    if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name }
+}
+
+/// Returns the ARN that a name stands for. `home` is what the ARNs of keys begin with in the account and region of what
+/// names it: `arn:aws:kms:eu-west-1:111111111111:`.
+fn whole(home: &str, name: &str) -> String {
+    match name {
+        _ if name.starts_with("arn:") => name.to_owned(),
+        _ if name.starts_with(ALIAS) => format!("{home}{name}"),
+        id => format!("{home}key/{id}"),
+    }
+}
+
+/// Returns whether two names that are not the same are those of different keys, where the names alone tell. An alias leads to
+/// a key of its own account and region, and none but AWS's leads to a key that AWS manages. Source: CreateAlias in the AWS Key
+/// Management Service API Reference.
+fn tells_apart(one: &str, other: &str) -> bool {
+    let (head, other_head) = (one.strip_suffix(resource(one)), other.strip_suffix(resource(other)));
+    let aliases = [one, other].map(|name| resource(name).starts_with(ALIAS));
+    match aliases {
+        _ if head != other_head => true,
+        [false, false] => true,
+        [true, true] => is_of_aws(one) || is_of_aws(other),
+        [true, false] | [false, true] => false,
+    }
+}
+
+/// Returns whether two names lead to one key. KMS is asked where an alias is to be compared with another name.
+pub async fn same_key(api: &KeyApi, home: &str, one: &str, other: &str) -> Result<bool, CallError> {
+    let (one, other) = (whole(home, one), whole(home, other));
+    if one == other {
+        return Ok(true);
+    }
+    if tells_apart(&one, &other) {
+        return Ok(false);
+    }
+    let (one, other) = futures_util::future::join(arn_of(api, one), arn_of(api, other)).await;
+    // An alias that is not there leads to no key.
+    Ok(matches!((one?, other?), (Some(one), Some(other)) if one == other))
+}
+
+async fn arn_of(api: &KeyApi, name: String) -> Result<Option<String>, CallError> {
+    if resource(&name).starts_with(ALIAS) { resolve_alias(api, &name).await } else { Ok(Some(name)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOME: &str = "arn:aws:kms:us-east-1:123456789012:";
+
+    #[test]
+    fn a_name_stands_for_an_arn_of_its_own_account_and_region() {
+        assert_eq!(whole(HOME, "alias/a"), format!("{HOME}alias/a"));
+        assert_eq!(whole(HOME, "1234-5678"), format!("{HOME}key/1234-5678"));
+        let foreign = "arn:aws:kms:us-east-1:999999999999:key/1";
+        assert_eq!(whole(HOME, foreign), foreign);
+    }
+
+    #[test]
+    fn names_tell_keys_apart_by_account_region_id_and_aws_alias() {
+        let own = |name: &str| whole(HOME, name);
+        let foreign = |name: &str| whole("arn:aws:kms:us-east-1:999999999999:", name);
+        let elsewhere = |name: &str| whole("arn:aws:kms:eu-west-1:123456789012:", name);
+        for (one, other, told) in [
+            (own("alias/a"), foreign("alias/a"), true),
+            (own("alias/a"), elsewhere("alias/a"), true),
+            (own("alias/a"), foreign("1"), true),
+            (own("1"), own("2"), true),
+            (own("alias/a"), own("alias/aws/sns"), true),
+            (own("alias/aws/ssm"), own("alias/aws/sns"), true),
+            (own("alias/a"), own("alias/b"), false),
+            (own("alias/a"), own("1"), false),
+            (own("alias/aws/sns"), own("1"), false),
+        ] {
+            assert_eq!(tells_apart(&one, &other), told, "{one} {other}");
+            assert_eq!(tells_apart(&other, &one), told, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_aws_is_known_by_its_alias() {
+        assert!(is_of_aws("alias/aws/sns") && is_of_aws(&format!("{HOME}alias/aws/sns")));
+        assert!(!is_of_aws("alias/awsome") && !is_of_aws("1234") && !is_of_aws(&format!("{HOME}key/1234")));
+    }
+}

@@ -1,0 +1,100 @@
+//! What encrypts a table.
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::Protection;
+use crate::kind::key::check_alias;
+use crate::resource::Invalid;
+
+/// Whose key encrypts a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encryption {
+    AwsOwned,
+    /// The account's `alias/aws/dynamodb`. Only ever wanted: AWS answers with the ARN of the key in use.
+    AwsManaged,
+    /// A key by its ARN.
+    Kms(String),
+    /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
+    /// wanted leads to the key it has.
+    Alias(String),
+}
+
+impl Encryption {
+    /// Returns whether KMS has to be asked which key it means.
+    pub(super) fn is_looked_up(&self) -> bool {
+        match self {
+            Self::AwsManaged | Self::Alias(_) => true,
+            Self::AwsOwned | Self::Kms(_) => false,
+        }
+    }
+
+    /// Returns what another encryption in the place of this one does to the protection of a table. A key of one's own can be
+    /// revoked and its use is logged; the one that AWS owns has neither.
+    pub(super) fn protection_of(&self, after: &Self) -> Protection {
+        let rank = |encryption: &Self| match encryption {
+            Self::AwsOwned => 0,
+            Self::AwsManaged => 1,
+            Self::Kms(_) | Self::Alias(_) => 2,
+        };
+        match (rank(self), rank(after)) {
+            (before, after) if after < before => Protection::GivenUp,
+            (before, 2) if before < 2 => Protection::Added,
+            _ => Protection::Unchanged,
+        }
+    }
+}
+
+/// The alias of the key that AWS manages for DynamoDB.
+pub(super) const AWS_MANAGED: &str = "alias/aws/dynamodb";
+
+/// What is written for the alias of a key, in place of its ARN.
+pub(super) const ALIAS: &str = "alias/";
+
+/// Checks an encryption key: its alias or its ARN.
+pub(super) fn check_kms_key(arn: &str) -> Result<(), Invalid> {
+    if arn == AWS_MANAGED {
+        let help = "write \"aws-managed\" for AWS's own key of this account";
+        return Err(Invalid::new(format!("`encryption` cannot be \"{arn}\""), help));
+    }
+    if arn.starts_with(ALIAS) {
+        return check_alias(arn);
+    }
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let is_key = matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/"));
+    if is_key {
+        return Ok(());
+    }
+    Err(Invalid::new(
+        format!("`encryption` cannot be \"{arn}\""),
+        "write { key = \"NAME\" } for [keys.NAME], \"aws-owned\", \"aws-managed\", a key's alias (alias/NAME), or its ARN \
+         (arn:aws:kms:REGION:ACCOUNT:key/ID)",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_encryption_key_is_named_by_its_alias_or_its_arn() {
+        for good in [
+            "arn:aws:kms:eu-west-1:111111111111:key/1",
+            "arn:aws-us-gov:kms:us-gov-west-1:111111111111:key/mrk-1",
+            "alias/app",
+        ] {
+            assert!(check_kms_key(good).is_ok(), "{good} refused");
+        }
+        for bad in [
+            "",
+            "key/1",
+            "alias/",
+            "alias/aws/dynamodb",
+            "alias/aws/s3",
+            "arn:aws:kms:eu-west-1:111111111111:alias/app",
+            "arn:aws:s3:::key/1",
+        ] {
+            assert!(check_kms_key(bad).unwrap_err().problem.contains(bad), "{bad} passed");
+        }
+    }
+}

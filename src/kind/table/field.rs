@@ -1,0 +1,41 @@
+//! The fields of a table that are compared.
+
+/// A field of a table, as the diff names it and the repair looks for it.
+#[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
+#[strum(serialize_all = "snake_case")]
+pub enum Field {
+    PartitionKey,
+    #[strum(to_string = "partition_key.type")]
+    PartitionKeyType,
+    SortKey,
+    #[strum(to_string = "sort_key.type")]
+    SortKeyType,
+    Ttl,
+    /// An index by its name: whether it is there, and its key.
+    #[strum(to_string = "index {0}")]
+    Index(String),
+    #[strum(to_string = "index {0} projection")]
+    IndexProjection(String),
+    #[strum(to_string = "index {0} status")]
+    IndexStatus(String),
+    #[strum(to_string = "index {0} capacity")]
+    IndexCapacity(String),
+    BillingMode,
+    Encryption,
+    PointInTimeRecovery,
+    DeletionProtection,
+    /// The backup that a deletion begins with.
+    Backup,
+    TableClass,
+    Status,
+    /// A tag by its key.
+    #[strum(to_string = "tags.{0}")]
+    Tag(String),
+}
+
+impl Field {
+    /// Returns whether it is an index, or something of one.
+    pub(super) fn is_of_index(&self) -> bool {
+        matches!(self, Self::Index(_) | Self::IndexProjection(_) | Self::IndexStatus(_) | Self::IndexCapacity(_))
+    }
+}
