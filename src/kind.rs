@@ -133,6 +133,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         format!("Sentinel{plain}{}", Self::ABOUT.statement)
     }
 
+    /// Returns what IAM has to allow its user besides the calls, because the service of a resource makes calls of its own for them.
+    fn lent(_: &Desired<Self>, _: &Place) -> Vec<Permission> {
+        Vec::new()
+    }
+
     /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be deleted.
     fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission>;
 

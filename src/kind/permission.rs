@@ -99,6 +99,9 @@ pub(super) fn of<K: Kind>(
             }),
         }
     }
+    if purpose == Purpose::Write {
+        permissions.extend(K::lent(desired, place));
+    }
     named::<K>(permissions)
 }
 

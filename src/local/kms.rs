@@ -220,6 +220,24 @@ fn of_aws(region: &Region, id: &str) -> Key {
     }
 }
 
+/// A key, as permissions are given for it.
+pub(super) struct KnownKey {
+    pub(super) arn: String,
+    pub(super) aliases: Vec<String>,
+}
+
+/// Returns the key that a name leads to, if it is there.
+pub(super) fn known(region: &Region, named: &str) -> Option<KnownKey> {
+    let look = |store: &Connection| -> Result<KnownKey, Failure> {
+        let key = find(region, store, named)?;
+        let aliases = objects::<Alias>(store, ALIAS)?.into_iter().filter(|(_, alias)| alias.key == key.id);
+        let of_aws = OF_AWS.iter().filter(|(_, id)| *id == key.id).map(|(alias, _)| (*alias).to_owned());
+        let aliases = aliases.map(|(name, _)| name).chain(of_aws).collect();
+        Ok(KnownKey { arn: key.arn(region), aliases })
+    };
+    region.store.read(look).ok()
+}
+
 fn named(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failure> {
     find(region, store, key_id(body)?)
 }

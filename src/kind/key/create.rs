@@ -108,13 +108,16 @@ async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
     let wanted = key.tags.clone().unwrap_or_default();
     let mut found = Vec::new();
     for id in candidates {
-        // A key that may not be read, or is gone since, is none that was just created here.
-        let Ok(metadata) = describe(api, &id, &[]).await else { continue };
+        // Any other that cannot be looked at may be the one.
+        let metadata = match describe(api, &id, &[]).await {
+            Err(error) if error.class == Class::NotFound => continue,
+            described => described?,
+        };
         let same = metadata.description() == key.description.as_deref()
             && metadata.key_state() == Some(&KeyState::Enabled)
             && metadata.key_manager() == Some(&KeyManagerType::Customer)
             && metadata.multi_region().unwrap_or(false) == key.multi_region.unwrap_or(false);
-        if same && read_tags(api, &id).await.is_ok_and(|tags| tags == wanted) {
+        if same && read_tags(api, &id).await? == wanted {
             found.push(id);
         }
     }

@@ -1,10 +1,13 @@
 //! What encrypts a table.
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::change::Protection;
-use crate::kind::key::check_alias;
+use crate::kind::key::{DESCRIBE_KEY, check_alias};
+use crate::kind::permission::{On, Permission, Place};
 use crate::resource::Invalid;
+use crate::resource::call::{Operation, operation};
 
 /// Whose key encrypts a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +46,34 @@ impl Encryption {
             _ => Protection::Unchanged,
         }
     }
+}
+
+/// What DynamoDB does with a key for whoever gives it to a table. Source: "Authorizing use of your AWS KMS keys in DynamoDB" in the
+/// Amazon DynamoDB Developer Guide. Nothing here calls it, so that the paces say nothing.
+const USES: [Operation; 6] = [
+    operation!("kms", "CreateGrant", 1.0, 1.0),
+    operation!("kms", "Decrypt", 1.0, 1.0),
+    DESCRIBE_KEY,
+    operation!("kms", "Encrypt", 1.0, 1.0),
+    operation!("kms", "GenerateDataKey*", 1.0, 1.0),
+    operation!("kms", "ReEncrypt*", 1.0, 1.0),
+];
+
+/// Returns what IAM has to allow DynamoDB to do with the key for whoever gives it to a table.
+pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Place) -> Vec<Permission> {
+    let (resource, alias) = match encryption {
+        Some(Encryption::Alias(alias)) => (place.arn("kms", "key/*"), Some(alias)),
+        Some(Encryption::Kms(arn)) => (arn.clone(), None),
+        Some(Encryption::AwsManaged | Encryption::AwsOwned) | None => return Vec::new(),
+    };
+    let region = place.region.as_deref().unwrap_or("*");
+    // What follows the region is not the same in every partition.
+    let mut condition = json!({ "StringLike": { "kms:ViaService": format!("dynamodb.{region}.*") } });
+    if let Some(alias) = alias {
+        condition["ForAnyValue:StringEquals"] = json!({ "kms:ResourceAliases": [alias] });
+    }
+    let on = On::Those { resources: vec![resource], condition };
+    vec![Permission { statement: format!("{statement}Encryption"), shared: false, operations: USES.to_vec(), on }]
 }
 
 /// The alias of the key that AWS manages for DynamoDB.

@@ -326,6 +326,11 @@ impl Kind for Table {
         }
     }
 
+    fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
+        let statement = Self::statement(&desired.address.key);
+        encryption::lent(desired.managed.encryption.as_ref(), &statement, place)
+    }
+
     fn statement(key: &str) -> String {
         match Builtin::from_key(key) {
             Some(Builtin::Approvals) => String::from("SentinelApprovalTable"),

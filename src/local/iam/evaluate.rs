@@ -24,6 +24,8 @@ pub(super) struct Ask {
     pub(super) region: String,
     /// `dynamodb:LeadingKeys`: the partition keys of the items.
     pub(super) leading_keys: Known,
+    /// `kms:ResourceAliases`: the aliases of the key.
+    pub(super) key_aliases: Known,
     /// `dynamodb:EnclosingOperation`: the transaction that this is a part of.
     pub(super) enclosing: Option<&'static str>,
 }
@@ -133,6 +135,7 @@ pub(super) fn lookup(key: &str, caller: &Caller<'_>, ask: &Ask) -> Known {
     let one = |value: &str| Known::Values(vec![value.to_owned()]);
     match key.to_ascii_lowercase().as_str() {
         "dynamodb:leadingkeys" => ask.leading_keys.clone(),
+        "kms:resourcealiases" => ask.key_aliases.clone(),
         "dynamodb:enclosingoperation" => ask.enclosing.map_or(Known::Absent, one),
         "aws:userid" => one(&caller.user_id),
         "aws:username" => one(caller.name),
@@ -141,6 +144,8 @@ pub(super) fn lookup(key: &str, caller: &Caller<'_>, ask: &Ask) -> Known {
         "aws:principaltype" => one("User"),
         "aws:requestedregion" => one(&ask.region),
         "aws:viaawsservice" | "aws:principalisawsservice" => one("false"),
+        // What a service does for its caller with a key is not asked for here.
+        "kms:viaservice" => Known::Absent,
         // Keys of a user carry neither.
         "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
         _ => Known::Unknown,

@@ -9,10 +9,18 @@ use super::evaluate::{Ask, Known};
 use crate::local::Region;
 use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
+use crate::local::kms;
 
 /// Returns a permission without condition keys of its own.
 fn ask(region: &str, action: String, resource: String) -> Ask {
-    Ask { action, resource, region: region.to_owned(), leading_keys: Known::Absent, enclosing: None }
+    Ask {
+        action,
+        resource,
+        region: region.to_owned(),
+        leading_keys: Known::Absent,
+        key_aliases: Known::Absent,
+        enclosing: None,
+    }
 }
 
 /// Returns what a request to STS takes. Everybody may ask who they are, and for a session of their own keys.
@@ -49,21 +57,30 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     actions.flat_map(of).collect()
 }
 
-/// Returns what a request to KMS takes. A key that is named by its alias is allowed as that key, whose ID the request does not
-/// tell; what is allowed of some keys only, by ID or by a condition, is therefore denied.
+/// Returns what a request to KMS takes. A key that is named by its alias is allowed as that key.
 pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     let key = body["KeyId"].as_str().or_else(|| body["TargetKeyId"].as_str());
+    let known = key.and_then(|key| kms::known(region, key));
     let resource = match (operation, key) {
         ("CreateKey" | "ListKeys" | "ListAliases", _) | (_, None) => String::from("*"),
-        (_, Some(arn)) if arn.starts_with("arn:") => arn.to_owned(),
-        (_, Some(alias)) if alias.starts_with("alias/") => region.arn("kms", "key/*"),
-        (_, Some(id)) => region.arn("kms", &format!("key/{id}")),
+        (_, Some(named)) => match &known {
+            Some(known) => known.arn.clone(),
+            // What is not there is denied by the policies that allow some keys only.
+            None if named.starts_with("arn:") => named.to_owned(),
+            None if named.starts_with("alias/") => region.arn("kms", "key/*"),
+            None => region.arn("kms", &format!("key/{named}")),
+        },
     };
+    let key_aliases = known.map_or(Known::Absent, |known| Known::Values(known.aliases));
     let alias = body["AliasName"].as_str().map(|alias| region.arn("kms", alias));
     let tagged = operation == "CreateKey" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
     let action = |name: &str| format!("kms:{name}");
-    let own = std::iter::once(resource).chain(alias).map(|on| ask(&region.name, action(operation), on));
-    own.chain(tagged.then(|| ask(&region.name, action("TagResource"), region.arn("kms", "key/*")))).collect()
+    let of_key = Ask { key_aliases, ..ask(&region.name, action(operation), resource) };
+    let of_alias = alias.map(|on| ask(&region.name, action(operation), on));
+    std::iter::once(of_key)
+        .chain(of_alias)
+        .chain(tagged.then(|| ask(&region.name, action("TagResource"), region.arn("kms", "key/*"))))
+        .collect()
 }
 
 /// Returns what a request to the Resource Groups Tagging API takes: IAM knows no resource for it.

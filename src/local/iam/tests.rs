@@ -20,6 +20,7 @@ fn ask(keys: Known) -> Ask {
         resource: String::from("arn:aws:dynamodb:us-east-1:123456789012:table/requests"),
         region: String::from("us-east-1"),
         leading_keys: keys,
+        key_aliases: Known::Absent,
         enclosing: None,
     }
 }
