@@ -94,6 +94,17 @@ impl Consent {
     pub const fn word(self) -> &'static str {
         self.into_str()
     }
+
+    /// Returns what is lost by it, as a sentence goes on.
+    pub const fn loss(self) -> &'static str {
+        match self {
+            Self::Index => "an index is deleted",
+            Self::Subscription => "a subscription is deleted",
+            Self::Prune => "it is deleted",
+            Self::Table => "the table is deleted with its items",
+            Self::Protection => "protection is given up",
+        }
+    }
 }
 
 impl fmt::Display for Consent {

@@ -9,6 +9,7 @@ mod github;
 mod html;
 pub mod import;
 pub mod json;
+mod listed;
 mod markdown;
 pub mod output;
 pub mod picture;

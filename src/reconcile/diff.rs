@@ -114,12 +114,11 @@ fn removal<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> ResourcePlan
 where
     Step: From<K::Step>,
 {
-    let (changes, steps) = match not_ours(desired, live) {
-        Some(change) => (vec![change], Vec::new()),
-        None => {
-            let Deletion { changes, steps } = K::delete(desired, live);
-            (shown(changes), any(steps))
-        }
+    let (changes, steps) = if let Some(change) = not_ours(desired, live) {
+        (vec![change], Vec::new())
+    } else {
+        let Deletion { changes, steps } = K::delete(desired, live);
+        (shown(changes), any(steps))
     };
     let mut needs: BTreeSet<Consent> = steps.iter().filter_map(Step::needs).collect();
     if !steps.is_empty() {

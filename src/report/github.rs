@@ -1,7 +1,8 @@
 //! Plans and status as GitHub Actions' workflow commands: an annotation at the line behind each thing worth one.
 
 use super::escape;
-use super::sheet::{Entry, Kindled, Listed, Sheet, Tone};
+use super::listed::Listed;
+use super::sheet::{Entry, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
 use crate::reconcile::{Orphans, Plan};
@@ -117,10 +118,10 @@ fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
 }
 
 fn orphans(orphans: &Orphans, of: &str) -> Vec<Annotation> {
-    let Listed { title, names } = super::sheet::orphans(orphans);
+    let Listed { title, names } = super::listed::orphans(orphans);
     let listed = (!names.is_empty()).then(|| format!("{title}: {}", names.join(", ")));
     let notice = |message| Annotation { level: Level::Notice, place: None, title: format!("orphans{of}"), message };
-    listed.into_iter().chain(super::sheet::orphan_notes(orphans)).map(notice).collect()
+    listed.into_iter().chain(super::listed::orphan_notes(orphans)).map(notice).collect()
 }
 
 fn change(entry: &Entry<'_>, of: &str) -> Annotation {

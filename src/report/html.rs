@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
 use super::escape_lines;
+use super::listed::{Listed, orphan_notes, orphans};
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Entry, Field, Kindled, Listed, Sheet, Tone, orphan_notes, orphans};
+use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
 use crate::kind::{Drawn, Layout};

@@ -6,7 +6,8 @@
 use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
-use super::sheet::{Attention, Entry, Field, Listed, Sheet, Tone, orphan_notes, orphans};
+use super::listed::{Listed, orphan_notes, orphans};
+use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
 use crate::error::Error;

@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Difference, Written, unified, written};
+use super::listed::{Listed, listed, orphan_notes};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
-use crate::reconcile::{Action, Estimate, Orphans, Plan, ResourcePlan, Unmanaged, guard};
+use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
 use crate::resource::Gap;
 use crate::review::{CaseChange, Place, Remarks, Review};
 
@@ -26,14 +27,6 @@ pub(super) struct Sheet<'a> {
     pub(super) notes: Vec<String>,
     /// What is live and left alone.
     pub(super) listed: Vec<Listed<'a>>,
-}
-
-/// Resources that are live and left alone.
-#[derive(Debug)]
-pub(super) struct Listed<'a> {
-    pub(super) title: String,
-    /// Each with its kind, where there are several.
-    pub(super) names: Vec<Cow<'a, str>>,
 }
 
 /// The resources of one kind.
@@ -212,42 +205,6 @@ pub(super) fn filters(only: &[AddressPattern], exclude: &[AddressPattern]) -> Ve
     [line("Only", only), line("Without", exclude)].into_iter().flatten().collect()
 }
 
-fn listed(plan: &Plan) -> Vec<Listed<'_>> {
-    let of_kind = |kind: KindId| {
-        let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| Cow::from(one.name.as_str()));
-        Listed { title: kind.about().unmanaged.to_owned(), names: names.collect() }
-    };
-    let all = KindId::ALL.iter().copied().map(of_kind).chain(Some(orphans(&plan.orphans)));
-    all.filter(|listed| !listed.names.is_empty()).collect()
-}
-
-/// Returns the orphans as a list. The tag says that sentinel created them, and not for which manifest.
-pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
-    let name = |one: &Unmanaged| Cow::from(format!("{} {}", one.kind.about().noun, one.name));
-    let names: Vec<Cow<'_, str>> = orphans.resources.iter().map(name).collect();
-    let (count, they) = match names.len() {
-        1 => (String::from("1 resource that Sentinel created is"), "it"),
-        count => (format!("{count} resources that Sentinel created are"), "them"),
-    };
-    let title =
-        format!("Orphans: {count} not in this manifest; another one with the same ownership tag may name {they}");
-    Listed { title, names }
-}
-
-/// Returns what is not known of the orphans, a line each.
-pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
-    let unknown = orphans.unknown.as_ref().map(|gap| match gap.denied {
-        true => format!("Orphans are not known: no permission for {}.", gap.action),
-        false => format!("Orphans are not known: {}.", gap.message.trim_end_matches('.')),
-    });
-    let partly = orphans.looked_at.map(|count| {
-        format!(
-            "Orphans: only the first {count} resources with the ownership tag were looked at; --prune looks at all."
-        )
-    });
-    unknown.into_iter().chain(partly).collect()
-}
-
 /// Returns the count: "2 to create, 2 to change, 2 unchanged".
 pub(super) fn summary(plan: &Plan) -> String {
     let summary = plan.summary();
@@ -351,13 +308,7 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
 /// Returns what is lost when a resource's steps run.
 fn lost(resource: &ResourcePlan) -> impl Iterator<Item = &'static str> {
     let needs: BTreeSet<Consent> = resource.steps.iter().filter_map(crate::kind::Step::needs).collect();
-    needs.into_iter().map(|need| match need {
-        Consent::Index => "an index is deleted",
-        Consent::Subscription => "a subscription is deleted",
-        Consent::Prune => "it is deleted",
-        Consent::Table => "the table is deleted with its items",
-        Consent::Protection => "protection is given up",
-    })
+    needs.into_iter().map(Consent::loss)
 }
 
 /// Returns what keeps a resource from being closed: what is never done, or what would be lost and is not allowed.

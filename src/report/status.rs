@@ -119,11 +119,11 @@ pub fn render(status: &Status) -> String {
     }
     parameters(status, &mut text);
     infrastructure(status, &mut text);
-    let orphans = super::sheet::orphans(&status.orphans);
+    let orphans = super::listed::orphans(&status.orphans);
     if !orphans.names.is_empty() {
         text.push_str(&super::text::listed(&orphans));
     }
-    let notes = super::sheet::orphan_notes(&status.orphans);
+    let notes = super::listed::orphan_notes(&status.orphans);
     if !notes.is_empty() {
         text.push('\n');
     }

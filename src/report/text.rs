@@ -1,7 +1,8 @@
 //! Plans and what became of them, as text.
 
 use super::contents::{Text, Written, added, diff_lines};
-use super::sheet::{self, Attention, Entry, Field, Kindled, Listed, Sheet, Tone, drift_words, refusal, version};
+use super::listed::Listed;
+use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
@@ -86,7 +87,7 @@ impl Page {
 
     /// A document that the resource is created with.
     fn written(self, written: &Written<'_>, text: &mut String) {
-        let setting = written.setting.as_ref().map(|setting| escape(setting).to_string());
+        let setting = written.setting.as_ref().map(|setting| escape(setting));
         match &written.text {
             Text::Own(content) => {
                 if let Some(setting) = setting {

@@ -213,9 +213,10 @@ impl Kind for Key {
             CREATE_ALIAS => On::Resources(vec![place.arn("kms", &desired.name), place.arn("kms", "key/*")]),
             // Until a new alias counts in a condition, up to five minutes pass. What only reads, or adds protection, needs none.
             // Source: "Use aliases to control access to KMS keys" in the AWS Key Management Service Developer Guide.
-            DESCRIBE_KEY | LIST_RESOURCE_TAGS | ENABLE_KEY_ROTATION => On::Resources(vec![place.arn("kms", "key/*")]),
-            // A key has no alias yet when it is created with tags.
-            TAG_RESOURCE => On::Resources(vec![place.arn("kms", "key/*")]),
+            // A key has no alias at all when it is created with tags.
+            DESCRIBE_KEY | LIST_RESOURCE_TAGS | ENABLE_KEY_ROTATION | TAG_RESOURCE => {
+                On::Resources(vec![place.arn("kms", "key/*")])
+            }
             _ => on_alias(place, &desired.name),
         }
     }

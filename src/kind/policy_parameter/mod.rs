@@ -6,8 +6,8 @@ mod live;
 mod manifest;
 mod names;
 mod schema;
+mod steps;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -18,15 +18,12 @@ use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{
-    About, ArnName, Deletion, Desired, Kind, KindStep, NewDocument, Presence, Search, Shown, Site, Unlisted, Waiting,
-};
-use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use super::{About, ArnName, Deletion, Desired, Kind, Presence, Search, Shown, Site, Unlisted, Waiting};
+use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
 use crate::resource::call::CallError;
 use crate::resource::call::{
-    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
-    LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
+    DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
 };
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
@@ -36,6 +33,7 @@ pub use api::{ParameterApi, discover, read};
 pub use field::Field;
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
+pub use steps::PolicyStep;
 
 /// A policy parameter that was found.
 pub type Found = super::import::Found<PolicyParameter>;
@@ -92,80 +90,6 @@ impl Tier {
     /// Returns the word for it in the manifest.
     pub fn as_str(self) -> &'static str {
         self.into_str()
-    }
-}
-
-/// One call that writes a parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
-pub enum PolicyStep {
-    /// Creates the parameter; expects that there is none of its name.
-    CreateParameter {
-        name: String,
-        content: Arc<str>,
-        tier: Tier,
-        tags: Tags,
-        /// Whether it has to be this content; otherwise what someone else creates meanwhile is as good.
-        content_managed: bool,
-    },
-    /// Writes a new version; expects the version that was observed to be the newest still.
-    OverwriteParameter {
-        name: String,
-        content: Arc<str>,
-        /// The tier to end in; `None` keeps the one it has.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        tier: Option<Tier>,
-        expects_version: i64,
-    },
-    /// Sets these tags and leaves all others.
-    TagParameter { name: String, tags: Tags },
-    /// Removes the tags of these keys.
-    UntagParameter { name: String, keys: Vec<String> },
-    /// Deletes the parameter; expects the version that was observed, and the ownership tag of this key.
-    DeleteParameter { name: String, expects_version: i64, owner_key: String },
-}
-
-impl KindStep for PolicyStep {
-    fn operations(&self) -> &'static [Operation] {
-        match self {
-            // Tags given with a creation take the permission of their own.
-            Self::CreateParameter { tags, .. } if tags.is_empty() => &[PUT_PARAMETER, GET_PARAMETERS],
-            Self::CreateParameter { .. } => &[PUT_PARAMETER, ADD_PARAMETER_TAGS, GET_PARAMETERS],
-            Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS],
-            Self::TagParameter { .. } => &[ADD_PARAMETER_TAGS],
-            Self::UntagParameter { .. } => &[REMOVE_PARAMETER_TAGS],
-            Self::DeleteParameter { .. } => &[DELETE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS],
-        }
-    }
-
-    fn needs(&self) -> Option<Consent> {
-        match self {
-            Self::CreateParameter { .. }
-            | Self::OverwriteParameter { .. }
-            | Self::TagParameter { .. }
-            | Self::UntagParameter { .. } => None,
-            Self::DeleteParameter { .. } => Some(Consent::Prune),
-        }
-    }
-
-    fn new_documents(&self) -> Vec<NewDocument<'_>> {
-        match self {
-            Self::CreateParameter { content, .. } => {
-                vec![NewDocument { setting: None, text: Cow::Borrowed(&**content) }]
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    fn describe(&self) -> String {
-        let words = match self {
-            Self::CreateParameter { .. } => "creating",
-            Self::OverwriteParameter { .. } => "writing a new version",
-            Self::TagParameter { .. } => "tagging",
-            Self::UntagParameter { .. } => "removing tags",
-            Self::DeleteParameter { .. } => "deleting",
-        };
-        words.to_owned()
     }
 }
 
@@ -506,6 +430,7 @@ fn repair(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::KindStep;
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::{Facts, OWNER};
 

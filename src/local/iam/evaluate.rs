@@ -144,10 +144,8 @@ pub(super) fn lookup(key: &str, caller: &Caller<'_>, ask: &Ask) -> Known {
         "aws:principaltype" => one("User"),
         "aws:requestedregion" => one(&ask.region),
         "aws:viaawsservice" | "aws:principalisawsservice" => one("false"),
-        // What a service does for its caller with a key is not asked for here.
-        "kms:viaservice" => Known::Absent,
-        // Keys of a user carry neither.
-        "aws:sourceidentity" | "aws:multifactorauthpresent" => Known::Absent,
+        // Keys of a user carry neither, and what a service does for its caller with a key is not asked for here.
+        "aws:sourceidentity" | "aws:multifactorauthpresent" | "kms:viaservice" => Known::Absent,
         _ => Known::Unknown,
     }
 }

@@ -1,0 +1,50 @@
+//! Resources that are live and left alone.
+
+use std::borrow::Cow;
+
+use crate::kind::KindId;
+use crate::reconcile::{Orphans, Plan, Unmanaged};
+
+/// Resources that are live and left alone.
+#[derive(Debug)]
+pub(super) struct Listed<'a> {
+    pub(super) title: String,
+    /// Each with its kind, where there are several.
+    pub(super) names: Vec<Cow<'a, str>>,
+}
+
+pub(super) fn listed(plan: &Plan) -> Vec<Listed<'_>> {
+    let of_kind = |kind: KindId| {
+        let names = plan.unmanaged.iter().filter(|one| one.kind == kind).map(|one| Cow::from(one.name.as_str()));
+        Listed { title: kind.about().unmanaged.to_owned(), names: names.collect() }
+    };
+    let all = KindId::ALL.iter().copied().map(of_kind).chain(Some(orphans(&plan.orphans)));
+    all.filter(|listed| !listed.names.is_empty()).collect()
+}
+
+/// Returns the orphans as a list. The tag says that sentinel created them, and not for which manifest.
+pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
+    let name = |one: &Unmanaged| Cow::from(format!("{} {}", one.kind.about().noun, one.name));
+    let names: Vec<Cow<'_, str>> = orphans.resources.iter().map(name).collect();
+    let (count, they) = match names.len() {
+        1 => (String::from("1 resource that Sentinel created is"), "it"),
+        count => (format!("{count} resources that Sentinel created are"), "them"),
+    };
+    let title =
+        format!("Orphans: {count} not in this manifest; another one with the same ownership tag may name {they}");
+    Listed { title, names }
+}
+
+/// Returns what is not known of the orphans, a line each.
+pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
+    let unknown = orphans.unknown.as_ref().map(|gap| match gap.denied {
+        true => format!("Orphans are not known: no permission for {}.", gap.action),
+        false => format!("Orphans are not known: {}.", gap.message.trim_end_matches('.')),
+    });
+    let partly = orphans.looked_at.map(|count| {
+        format!(
+            "Orphans: only the first {count} resources with the ownership tag were looked at; --prune looks at all."
+        )
+    });
+    unknown.into_iter().chain(partly).collect()
+}
