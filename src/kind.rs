@@ -421,7 +421,7 @@ registry::kinds! {
 
 #[cfg(test)]
 mod tests {
-    use super::policy_parameter::{PolicyParameter, PolicyStep, Tier};
+    use super::policy_parameter::{PolicyParameter, PolicyStep, Settings, Tier};
     use super::table::{Table, TableStep};
     use super::*;
     use crate::change::Consent;
@@ -465,8 +465,8 @@ mod tests {
         let create = TableStep::CreateTable { name: name(), table: Box::default() };
         let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
         let tier = Tier::Standard;
-        let (content, tags) = ("x".into(), Tags::new());
-        let put = PolicyStep::CreateParameter { name: name(), content, tier, tags, content_managed: true };
+        let (content, settings, tags) = ("x".into(), Settings::default(), Tags::new());
+        let put = PolicyStep::CreateParameter { name: name(), content, tier, settings, tags, content_managed: true };
         let facts = |step: Step| (step.writes(), step.defers(), step.needs());
         assert_eq!(facts(Step::Policy(put)), (Some(PUT_PARAMETER), false, None));
         assert_eq!(facts(Step::Table(create)), (Some(CREATE_TABLE), false, None));

@@ -434,6 +434,7 @@ fn every_step_names_the_call_that_changes_something_first() {
         name: name.clone(),
         content: "".into(),
         tier: crate::kind::policy_parameter::Tier::Standard,
+        settings: crate::kind::policy_parameter::Settings::default(),
         tags: BTreeMap::new(),
         content_managed: true,
     };

@@ -3,6 +3,7 @@
 //! The SDK's own retries are turned off: they know neither quotas nor each other, and nobody could count them.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +54,23 @@ enum Again<'a> {
     Passing(&'a [Class]),
     /// After throttling alone, which says that the call was not taken.
     Throttled,
+}
+
+/// What came of the earlier tries of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tried {
+    /// There were none, or AWS took none of them.
+    NotTaken,
+    /// One of them may have taken effect: its answer was lost.
+    Open,
+}
+
+/// What came of a call that is made unless a look says otherwise.
+#[derive(Debug)]
+pub enum Answered<T, S> {
+    Made(T),
+    /// It was not made, because of what was seen.
+    NotMade(S),
 }
 
 /// Whether calls wait for their turn.
@@ -154,8 +172,27 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        self.unconditionally(operation, Again::Passing(passes), attempt).await
+    }
+
+    /// Makes a call unless a look says otherwise. The look is made each time that it is the call's turn, just before the
+    /// call: many calls wait long for their turn, and what was seen before that wait may have changed.
+    ///
+    /// The look is told whether an earlier try may have taken effect.
+    pub async fn call_unless<T, E, F, S, L>(
+        &self,
+        operation: Operation,
+        mut look: impl FnMut(Tried) -> L,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<Answered<T, S>, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        L: Future<Output = Result<Option<S>, CallError>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
         let span = tracing::debug_span!("call", action = operation.action());
-        self.until_answered(operation, Again::Passing(passes), attempt).instrument(span).await
+        self.until_answered(operation, Again::Passing(&[]), &mut look, &mut attempt).instrument(span).await
     }
 
     /// Makes a call that does a second thing when it is made twice: again only where AWS says that it did not take it.
@@ -165,11 +202,10 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let span = tracing::debug_span!("call", action = operation.action());
-        self.until_answered(operation, Again::Throttled, attempt).instrument(span).await
+        self.unconditionally(operation, Again::Throttled, attempt).await
     }
 
-    async fn until_answered<T, E, F>(
+    async fn unconditionally<T, E, F>(
         &self,
         operation: Operation,
         again: Again<'_>,
@@ -177,6 +213,27 @@ impl Pacer {
     ) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        T: RequestId,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let span = tracing::debug_span!("call", action = operation.action());
+        let mut never = |_| std::future::ready(Ok(None::<Infallible>));
+        match self.until_answered(operation, again, &mut never, &mut attempt).instrument(span).await? {
+            Answered::Made(answer) => Ok(answer),
+            Answered::NotMade(never) => match never {},
+        }
+    }
+
+    async fn until_answered<T, E, F, S, L>(
+        &self,
+        operation: Operation,
+        again: Again<'_>,
+        look: &mut impl FnMut(Tried) -> L,
+        attempt: &mut impl FnMut() -> F,
+    ) -> Result<Answered<T, S>, CallError>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+        L: Future<Output = Result<Option<S>, CallError>>,
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -192,6 +249,15 @@ impl Pacer {
                 Ok(waited) => queued += waited,
                 Err(over) => return Err(open.unwrap_or(over)),
             }
+            let earlier = if open.is_some() { Tried::Open } else { Tried::NotTaken };
+            match look(earlier).await {
+                Ok(None) => {}
+                Ok(Some(seen)) => {
+                    self.give_back(operation);
+                    return Ok(Answered::NotMade(seen));
+                }
+                Err(error) => return Err(open.unwrap_or(error)),
+            }
             tries += 1;
             let span = tracing::debug_span!("request", number = tries);
             // The SDK's futures have 8 KB, and would be as much again in each of the futures that wait for this one, and moved with
@@ -199,7 +265,7 @@ impl Pacer {
             let answer = Box::pin(attempt());
             let sent = Instant::now();
             let error = match self.attempt(operation, answer, tries).instrument(span).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Answered::Made(answer)),
                 Err(error) => error,
             };
             let tried = started.elapsed().saturating_sub(queued);
@@ -337,6 +403,11 @@ impl Pacer {
         let waited = started.elapsed();
         self.traffic.note(operation, |tally| tally.queueing += waited);
         taken.map(|()| waited)
+    }
+
+    /// Gives back the turn of a call that was not made.
+    fn give_back(&self, operation: Operation) {
+        self.with_bucket(operation, |bucket| bucket.tokens = (bucket.tokens + 1.0).min(operation.quota.burst));
     }
 
     /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.

@@ -11,6 +11,7 @@ mod kill;
 mod kinds;
 mod observe;
 mod orphans;
+mod parameters;
 mod paths;
 mod plan;
 mod policy;

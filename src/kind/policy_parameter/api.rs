@@ -1,32 +1,30 @@
 //! The SSM calls, and the mapping between the SDK's types and ours.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::types::{
-    ParameterMetadata, ParameterStringFilter, ParameterTier, ParameterType as SdkType, ResourceTypeForTagging, Tag,
-};
+use aws_sdk_ssm::types::{ParameterType as SdkType, ResourceTypeForTagging, Tag};
 use aws_types::SdkConfig;
 use futures_util::future;
 
-use super::{Found, ParameterType, PolicyParameter, PolicyStep, Tier, profile_of};
+use super::{Found, ParameterType, PolicyParameter, PolicyStep, Settings, Tier, metadata, profile_of};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{
-    ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS,
-    GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
+    ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
+    LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
-use crate::resource::pacer::Pacer;
+use crate::resource::pacer::{Answered, Pacer, Tried};
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
 /// Makes the calls for parameters.
 #[derive(Debug, Clone)]
 pub struct ParameterApi {
-    client: Client,
-    pacer: Arc<Pacer>,
+    pub(super) client: Client,
+    pub(super) pacer: Arc<Pacer>,
 }
 
 impl ParameterApi {
@@ -42,14 +40,13 @@ impl ParameterApi {
 /// again name by name: what may be read still is.
 pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
     let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
-    let tiered: Vec<String> =
-        batch.iter().filter(|one| one.managed.tier.is_some()).map(|one| one.name.clone()).collect();
+    let listed: Vec<String> = batch.iter().filter(|one| is_listed(&one.managed)).map(|one| one.name.clone()).collect();
     // Which are to be adopted is told by one list.
     let reads_tags = |one: &&&Desired<PolicyParameter>| one.managed.tags.is_some() || one.presence == Presence::Removed;
     let tagged: Vec<&String> = batch.iter().filter(reads_tags).map(|one| &one.name).collect();
-    let (contents, tiers, tags) = future::join3(
+    let (contents, metadata, tags) = future::join3(
         read_contents(api, &names),
-        read_tiers(api, &tiered),
+        metadata::named(api, &listed),
         future::join_all(tagged.iter().map(|name| read_tags(api, name))),
     )
     .await;
@@ -60,10 +57,14 @@ pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParamete
             Err(error) => Observed::Unknown(Gap::new(None, &error)),
             Ok(None) => Observed::Absent,
             Ok(Some(mut live)) => {
-                if desired.managed.tier.is_some() {
-                    match &tiers {
-                        Ok(tiers) => live.state.tier = tiers.get(&desired.name).copied(),
-                        Err(error) => live.gaps.push(Gap::new(Some("tier"), error)),
+                if is_listed(&desired.managed) {
+                    match &metadata {
+                        Ok(all) => {
+                            if let Some(one) = all.get(&desired.name) {
+                                metadata::note(one, &desired.managed, &mut live.state);
+                            }
+                        }
+                        Err(error) => live.gaps.push(Gap::new(Some(unread(&desired.managed)), error)),
                     }
                 }
                 match tags.remove(&desired.name) {
@@ -79,6 +80,16 @@ pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParamete
         });
     }
     observed
+}
+
+/// Returns whether anything is managed that only DescribeParameters tells.
+pub(super) fn is_listed(managed: &PolicyParameter) -> bool {
+    managed.tier.is_some() || !managed.settings.is_empty()
+}
+
+/// Returns what of the managed is not known where DescribeParameters fails.
+fn unread(managed: &PolicyParameter) -> &'static str {
+    if managed.tier.is_some() { "tier" } else { "settings" }
 }
 
 type Content = Result<Option<Live<PolicyParameter>>, CallError>;
@@ -116,7 +127,8 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<Po
         SdkType::String => ParameterType::String,
         other => ParameterType::Other(other.as_str().to_owned()),
     });
-    let state = PolicyParameter { content: parameter.value.map(Arc::from), parameter_type, tier: None, tags: None };
+    let state =
+        PolicyParameter { content: parameter.value.map(Arc::from), parameter_type, ..PolicyParameter::default() };
     let facts = Facts {
         arn: parameter.arn,
         version: Some(parameter.version),
@@ -124,64 +136,6 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<Po
         ..Facts::default()
     };
     Some((parameter.name?, Live { state, facts, gaps: Vec::new() }))
-}
-
-async fn read_tiers(api: &ParameterApi, names: &[String]) -> Result<HashMap<String, Tier>, CallError> {
-    if names.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let found = describe(api, vec![filter("Name", "Equals", names.to_vec())?]).await?;
-    Ok(found.into_iter().filter_map(tier_from_sdk).collect())
-}
-
-fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStringFilter, CallError> {
-    let built = ParameterStringFilter::builder().key(key).option(option).set_values(Some(values)).build();
-    built.map_err(|error| CallError::new(DESCRIBE_PARAMETERS, Class::Rejected, error.to_string()))
-}
-
-async fn describe(
-    api: &ParameterApi,
-    filters: Vec<ParameterStringFilter>,
-) -> Result<Vec<ParameterMetadata>, CallError> {
-    let mut found = Vec::new();
-    // 10,000 parameters, and some pages that are empty.
-    let mut pages = Pages::new(DESCRIBE_PARAMETERS, 250);
-    let mut token = None;
-    loop {
-        let call = || {
-            let request = api.client.describe_parameters().set_parameter_filters(Some(filters.clone()));
-            pages.timed(request.max_results(50).set_next_token(token.clone()).send())
-        };
-        let answer = api.pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
-        let page = answer.parameters.unwrap_or_default();
-        // With its description, and what stays around it in memory.
-        let bytes = page.iter().map(|one| 1024 + one.name().map_or(0, str::len)).sum();
-        found.extend(page);
-        token = answer.next_token.filter(|token| !token.is_empty());
-        if !pages.next(bytes, token.as_ref())? {
-            return Ok(found);
-        }
-    }
-}
-
-/// Returns the names under a path that carry the ownership tag of this key.
-///
-/// One call lists fifty of them, where reading the tags of each would be a call for each.
-pub(super) async fn owned(api: &ParameterApi, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
-    let filters = vec![
-        filter("Path", "Recursive", vec![root.to_owned()])?,
-        filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
-    ];
-    let found = describe(api, filters).await?;
-    Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
-}
-
-fn tier_from_sdk(metadata: ParameterMetadata) -> Option<(String, Tier)> {
-    let tier = match metadata.tier {
-        Some(ParameterTier::Advanced) => Tier::Advanced,
-        _ => Tier::Standard,
-    };
-    Some((metadata.name?, tier))
 }
 
 async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
@@ -224,7 +178,7 @@ pub async fn discover(api: &ParameterApi, root: &str) -> Result<Vec<Found>, Call
 /// Looks for parameters under the policy root that the manifest does not name.
 pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
     let root = search.policy_root;
-    let (found, owned) = future::join(discover(api, root), owned(api, root, search.ownership)).await;
+    let (found, owned) = future::join(discover(api, root), metadata::owned(api, root, search.ownership)).await;
     let mut unlisted = Unlisted { kind: KindId::Policy, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     match (found, owned) {
         (Ok(found), Ok(owned)) => {
@@ -253,14 +207,15 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
 /// Runs one step.
 pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<StepOutcome, CallError> {
     match step {
-        PolicyStep::CreateParameter { name, content, tier, tags, content_managed } => {
-            let ended = create(api, name, content, *tier, tags).await?;
+        PolicyStep::CreateParameter { name, content, tier, settings, tags, content_managed } => {
+            let ended = create(api, name, content, *tier, settings, tags).await?;
             // Nothing says what a bare profile holds: that there is one is enough.
             let conflict = matches!(ended, StepOutcome::Conflict(_));
             Ok(if conflict && !content_managed { StepOutcome::Done } else { ended })
         }
-        PolicyStep::OverwriteParameter { name, content, tier, expects_version } => {
-            overwrite(api, name, content, *tier, *expects_version).await
+        PolicyStep::OverwriteParameter { name, content, tier, settings, expects_version } => {
+            let wanted = Wanted { name, content, tier: *tier, settings };
+            overwrite(api, &wanted, *expects_version).await
         }
         PolicyStep::TagParameter { name, tags } => {
             let list = sdk_tags(ADD_PARAMETER_TAGS, tags)?;
@@ -321,24 +276,19 @@ fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
         .map_err(|error| CallError::new(operation, Class::Rejected, error.to_string()))
 }
 
-const fn sdk_tier(tier: Tier) -> ParameterTier {
-    match tier {
-        Tier::Standard => ParameterTier::Standard,
-        Tier::Advanced => ParameterTier::Advanced,
-    }
-}
-
 async fn create(
     api: &ParameterApi,
     name: &str,
     content: &str,
     tier: Tier,
+    settings: &Settings,
     tags: &Tags,
 ) -> Result<StepOutcome, CallError> {
     let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
     let call = || {
         let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String);
-        request.tier(sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
+        let request = metadata::setting(request, &settings.without_none());
+        request.tier(metadata::sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
     };
     let error = match api.pacer.call(PUT_PARAMETER, &[], call).await {
         Ok(_) => return Ok(StepOutcome::Done),
@@ -362,48 +312,57 @@ async fn create(
 }
 
 /// How often a parameter that is known to be there is looked for.
-const LOOKS: u32 = 4;
+pub(super) const LOOKS: u32 = 4;
 
-async fn overwrite(
-    api: &ParameterApi,
-    name: &str,
-    content: &str,
+/// What a look just before an overwrite found, so that it is not made.
+enum Seen {
+    /// What was to be written: by another apply of the same manifest, or by an earlier try whose answer was lost.
+    Written { version: i64, by: Tried },
+    /// Another version than the one that was planned on.
+    Changed(Option<i64>),
+}
+
+/// What an overwrite is to end in.
+struct Wanted<'a> {
+    name: &'a str,
+    content: &'a str,
     tier: Option<Tier>,
-    expects_version: i64,
-) -> Result<StepOutcome, CallError> {
-    // Parameter Store has no compare-and-set: a look just before keeps the window small, the version returned shows
-    // whether someone was in it.
-    let mut found = get_parameters(api, &[name.to_owned()]).await?;
-    let live = found.remove(name);
-    let version = live.as_ref().and_then(|live| live.facts.version);
-    if version != Some(expects_version) {
-        // Two applies of one manifest write the same text: the one that comes second finds its work done.
-        if live.is_some_and(|live| live.state.content.as_deref() == Some(content)) {
-            let asked: Vec<String> = tier.map(|_| name.to_owned()).into_iter().collect();
-            if read_tiers(api, &asked).await?.get(name).copied() == tier {
-                return Ok(StepOutcome::Done);
-            }
-        }
-        let now = match version {
-            None => String::from("it is gone"),
-            Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
-        };
-        return Ok(StepOutcome::Conflict(format!(
-            "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
-        )));
-    }
-    let put = |tier: Tier| {
-        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String);
-        request.tier(sdk_tier(tier)).overwrite(true).send()
+    settings: &'a Settings,
+}
+
+async fn overwrite(api: &ParameterApi, wanted: &Wanted<'_>, expects_version: i64) -> Result<StepOutcome, CallError> {
+    let Wanted { name, content, tier, settings } = *wanted;
+    let Some(kept) = metadata::of(api, name).await? else {
+        return Ok(changed(name, expects_version, None));
     };
-    let mut answer = api.pacer.call(PUT_PARAMETER, &[], || put(tier.unwrap_or(Tier::Standard))).await;
-    // Without a tier AWS would use the account's default, so one is always sent. Where the manifest names none, the
-    // live one is kept, and only AWS's refusal to downgrade tells that it is the advanced one.
-    if tier.is_none() && answer.as_ref().is_err_and(|error| error.message.contains("downgrade")) {
-        answer = api.pacer.call(PUT_PARAMETER, &[], || put(Tier::Advanced)).await;
-    }
-    let written = match answer {
-        Ok(answer) => answer.version,
+    // Parameter Store has no compare-and-set: a look just before each try keeps the window small, the version returned
+    // shows whether someone was in it.
+    let look = async |by: Tried| {
+        let live = get_parameters(api, &[name.to_owned()]).await?.remove(name);
+        let (same, version) =
+            live.map_or((false, None), |live| (live.state.content.as_deref() == Some(content), live.facts.version));
+        let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
+        let expected = version == expects_version;
+        let right = match expected {
+            _ if !same => false,
+            true => metadata::has(&kept, tier, settings),
+            false => metadata::of(api, name).await?.is_some_and(|now| metadata::has(&now, tier, settings)),
+        };
+        Ok(match (right, expected) {
+            (true, _) => Some(Seen::Written { version, by }),
+            (false, true) => None,
+            (false, false) => Some(Seen::Changed(Some(version))),
+        })
+    };
+    let put = || {
+        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String).overwrite(true);
+        metadata::keeping(request, &kept, tier, settings).send()
+    };
+    let written = match api.pacer.call_unless(PUT_PARAMETER, look, put).await {
+        Ok(Answered::Made(answer)) => answer.version,
+        Ok(Answered::NotMade(Seen::Written { by: Tried::NotTaken, .. })) => return Ok(StepOutcome::Done),
+        Ok(Answered::NotMade(Seen::Written { by: Tried::Open, version })) => version,
+        Ok(Answered::NotMade(Seen::Changed(now))) => return Ok(changed(name, expects_version, now)),
         Err(error) => took_effect(api, name, content, expects_version, error).await?,
     };
     if written == expects_version + 1 {
@@ -415,7 +374,7 @@ async fn overwrite(
              see sentinel plan"
         )));
     }
-    // A call whose answer was lost is made again, and writes the same text twice. What stands between tells it from a
+    // A call whose answer was lost is made again, and may write the same text twice. What stands between tells it from a
     // write of someone else's.
     let between = read_versions(api, name, expects_version + 1..written).await;
     let theirs = match between {
@@ -429,6 +388,17 @@ async fn overwrite(
         expects_version + 1,
         see(name, theirs),
     )))
+}
+
+/// Returns the outcome where a parameter is not at the version that was planned on.
+fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
+    let now = match now {
+        None => String::from("it is gone"),
+        Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
+    };
+    StepOutcome::Conflict(format!(
+        "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
+    ))
 }
 
 /// Returns the version that a write took effect as although its answer never came.

@@ -7,6 +7,10 @@ pub enum Field {
     Content,
     Type,
     Tier,
+    Description,
+    AllowedPattern,
+    DataType,
+    ParameterPolicies,
     /// A tag by its key.
     #[strum(to_string = "tags.{0}")]
     Tag(String),

@@ -1,9 +1,14 @@
 //! From a live policy parameter to the section that describes it.
 
+use futures_util::future;
+
+use super::settings::{ParameterPolicies, TEXT};
 use super::{
-    Found, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Tier, api, check_profile, profile_of,
+    Found, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Settings, Tier, api, check_profile, metadata,
+    profile_of,
 };
 use crate::diagnostic::{Faults, Source};
+use crate::kind::Kind;
 use crate::kind::import::{DiscoverError, Discovered, Importer, Wanted, no_such};
 use crate::policy;
 
@@ -13,12 +18,18 @@ pub(super) async fn discover(
     wanted: &Wanted<'_>,
 ) -> Result<Discovered<PolicyParameter>, DiscoverError> {
     let root = wanted.policy_root;
-    let mut found = api::discover(api, root).await?;
+    let (found, listed) = future::join(api::discover(api, root), metadata::below(api, root)).await;
+    let (mut found, mut listed) = (found?, listed?);
     let is = |one: &Found, name: &String| one.name == *name || profile_of(&one.name, root) == name;
     if let Some(missing) = wanted.named.iter().find(|name| !found.iter().any(|one| is(one, name))) {
         return Err(no_such::<PolicyParameter>(missing));
     }
     found.retain(|one| wanted.named.is_empty() || wanted.named.iter().any(|name| is(one, name)));
+    for one in &mut found {
+        if let Some(listed) = listed.remove(&one.name) {
+            metadata::note(&listed, &PolicyParameter::everything(), &mut one.live.state);
+        }
+    }
     Ok(found.into())
 }
 
@@ -47,12 +58,28 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
     let mut faults = Faults::default();
     policy::check(&Source::new(found.name, &*content), &mut faults);
     if faults.is_empty() {
-        // Only this tier holds so much; a smaller one's tier is left alone.
-        section.tier = (content.len() > Tier::Standard.limit()).then_some(Tier::Advanced);
+        // What a new parameter has is left alone.
+        section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
+        section.settings = settings(importer, found.live.state.settings);
         section.policy = Some(importer.file(profile, "yaml", content));
     } else {
         let first = faults.into_sorted().into_iter().next().map(|fault| fault.message).unwrap_or_default();
         importer.warn(format!("named without its content, which is no valid policy ({first})"));
     }
     section
+}
+
+/// Returns the settings that a section has of a live parameter: those that a new one does not have.
+fn settings(importer: &mut Importer<'_>, live: Settings) -> Settings {
+    let Settings { data_type, parameter_policies, .. } = live.without_none();
+    if let Some(other) = data_type.as_ref().filter(|data_type| *data_type != TEXT) {
+        importer.warn(format!("its data type is not managed: it is {other}, and a policy is {TEXT}"));
+    }
+    if let Some(ParameterPolicies { others, .. }) = &parameter_policies
+        && !others.is_empty()
+    {
+        importer.warn(format!("its parameter policies are not managed: sentinel does not know {}", others.join(", ")));
+    }
+    let parameter_policies = parameter_policies.filter(|policies| policies.others.is_empty());
+    Settings { data_type: None, parameter_policies, ..live.without_none() }
 }

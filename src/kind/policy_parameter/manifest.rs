@@ -3,20 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{ParameterType, PolicyParameter, Tier, check_content, check_length, check_profile};
+use super::{ParameterType, PolicyParameter, Settings, Tier, check_content, check_length, check_profile, settings};
 use crate::diagnostic::Source;
 use crate::document::Entry;
 use crate::document::write::{bare, line, quoted, tags};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::policy;
-use crate::resource::Tags;
+use crate::resource::{Invalid, Tags};
 
 /// `[profiles.NAME]`: one policy parameter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileSection {
     pub policy: Option<String>,
     pub tier: Option<Tier>,
+    pub settings: Settings,
     pub tags: Option<Tags>,
 }
 
@@ -31,9 +32,13 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         section.reader.string(&entry.node, "policy")
     });
     let tier = fields.get("tier").and_then(|entry| section.reader.variant(&entry.node, "tier"));
+    let settings = settings::read(section.reader, &mut fields);
+    if let Some(entry) = fields.get("parameter_policies") {
+        section.note(&["profiles", name, "parameter_policies"], &entry.node.span);
+    }
     let tags = section.tags(&mut fields);
     fields.finish(section.reader);
-    Some(ProfileSection { policy, tier, tags })
+    Some(ProfileSection { policy, tier, settings, tags })
 }
 
 /// Returns a section as TOML.
@@ -41,6 +46,7 @@ pub(super) fn write(name: &str, profile: &ProfileSection) -> String {
     let mut section = format!("[profiles.{}]\n", bare(name));
     line(&mut section, "policy", profile.policy.as_deref().map(quoted));
     line(&mut section, "tier", profile.tier.map(|tier| quoted(tier.as_str())));
+    settings::write(&mut section, &profile.settings);
     line(&mut section, "tags", profile.tags.as_ref().map(tags));
     section
 }
@@ -51,18 +57,26 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
     if let Err(invalid) = check_length(&name) {
         resolver.fault(&["profiles", key], invalid, "too long");
     }
+    if section.settings.is_advanced() && section.tier.unwrap_or(Tier::Standard) == Tier::Standard {
+        let help = "set tier = \"advanced\" for this profile (AWS charges for it), or leave them out";
+        let invalid = Invalid::new("the standard tier has no parameter policies", help);
+        resolver.fault(&["profiles", key, "parameter_policies"], invalid, "for the advanced tier");
+    }
     let content = section.policy.as_ref().and_then(|file| policy_file(resolver, key, file, section));
     let content: Option<Arc<str>> = content.map(Arc::from);
     let managed = PolicyParameter {
-        parameter_type: section.policy.as_ref().map(|_| ParameterType::String),
+        // A policy has to be readable, also one whose content is left alone.
+        parameter_type: Some(ParameterType::String),
         content: content.clone(),
         tier: section.tier,
+        settings: section.settings.clone(),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
     };
     let initial = PolicyParameter {
         content: Some(content.unwrap_or_else(|| policy::default_deny(key).into())),
         parameter_type: Some(ParameterType::String),
         tier: Some(section.tier.unwrap_or(Tier::Standard)),
+        settings: section.settings.clone(),
         tags: Some(resolver.initial_tags(&["profiles", key], section.tags.as_ref())),
     };
     Desired {
@@ -117,10 +131,14 @@ pub(super) mod any {
 
     /// Returns any sections that a manifest may have.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, ProfileSection>> {
-        let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced)];
+        let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced), Just(Tier::Intelligent)];
         let tags = of(crate::kind::section::any::tags());
-        let profile =
-            (of("\\PC{0,20}"), of(tier), tags).prop_map(|(policy, tier, tags)| ProfileSection { policy, tier, tags });
+        let profile = (of("\\PC{0,20}"), of(tier), tags, settings::any::settings());
+        let profile = profile.prop_map(|(policy, tier, tags, settings)| {
+            // Only that tier has parameter policies.
+            let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };
+            ProfileSection { policy, tier, settings, tags }
+        });
         vec(("[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,11}", profile), 0..4).prop_map(|sections| sections.into_iter().collect())
     }
 }

@@ -4,8 +4,10 @@ mod api;
 mod field;
 mod live;
 mod manifest;
+mod metadata;
 mod names;
 mod schema;
+mod settings;
 mod steps;
 
 use std::collections::HashSet;
@@ -33,6 +35,8 @@ pub use api::{ParameterApi, discover, read};
 pub use field::Field;
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
+use settings::Rewrite;
+pub use settings::{ParameterPolicies, Settings};
 pub use steps::PolicyStep;
 
 /// A policy parameter that was found.
@@ -47,6 +51,8 @@ pub struct PolicyParameter {
     pub parameter_type: Option<ParameterType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
 }
@@ -76,6 +82,8 @@ impl ParameterType {
 pub enum Tier {
     Standard,
     Advanced,
+    /// AWS chooses, and never goes back to the standard tier. Only ever wanted: AWS answers with one of the others.
+    Intelligent,
 }
 
 impl Tier {
@@ -83,7 +91,7 @@ impl Tier {
     pub fn limit(self) -> usize {
         match self {
             Self::Standard => 4096,
-            Self::Advanced => 8192,
+            Self::Advanced | Self::Intelligent => 8192,
         }
     }
 
@@ -141,9 +149,9 @@ impl Kind for PolicyParameter {
     }
 
     fn section_of(desired: &Desired<Self>) -> ProfileSection {
-        let PolicyParameter { content, parameter_type: _, tier, tags } = &desired.managed;
+        let PolicyParameter { content, parameter_type: _, tier, settings, tags } = &desired.managed;
         let policy = desired.origin.clone().filter(|_| content.is_some());
-        ProfileSection { policy, tier: *tier, tags: tags.clone() }
+        ProfileSection { policy, tier: *tier, settings: settings.clone(), tags: tags.clone() }
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
@@ -203,7 +211,7 @@ impl Kind for PolicyParameter {
     }
 
     async fn owned(api: &ParameterApi, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        Some(api::owned(api, search.policy_root, search.ownership).await)
+        Some(metadata::owned(api, search.policy_root, search.ownership).await)
     }
 
     async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
@@ -215,7 +223,13 @@ impl Kind for PolicyParameter {
     }
 
     fn everything() -> Self {
-        Self { content: Some("".into()), tier: Some(Tier::Standard), tags: Some(Tags::new()), ..Self::default() }
+        Self {
+            content: Some("".into()),
+            tier: Some(Tier::Standard),
+            settings: Settings::everything(),
+            tags: Some(Tags::new()),
+            ..Self::default()
+        }
     }
 
     async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
@@ -284,9 +298,9 @@ pub fn below(place: &Place, policy_root: &str) -> Vec<String> {
 
 /// Returns the operations that observing this parameter calls.
 fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
-    let PolicyParameter { content: _, parameter_type: _, tier, tags } = &desired.managed;
+    let PolicyParameter { content: _, parameter_type: _, tier: _, settings: _, tags } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
-    operations.extend((tier.is_some() || desired.adopt).then_some(DESCRIBE_PARAMETERS));
+    operations.extend((api::is_listed(&desired.managed) || desired.adopt).then_some(DESCRIBE_PARAMETERS));
     let removed = desired.presence == Presence::Removed;
     operations.extend((tags.is_some() || removed).then_some(LIST_PARAMETER_TAGS));
     operations
@@ -295,11 +309,12 @@ fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
 /// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
 /// may take is known without a look at AWS.
 fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
-    let PolicyParameter { content, parameter_type, tier, tags } = &desired.managed;
+    let PolicyParameter { content, parameter_type, tier, settings, tags } = &desired.managed;
     let state = PolicyParameter {
         content: content.as_ref().map(|_| "another".into()),
         parameter_type: parameter_type.clone(),
         tier: tier.map(|_| Tier::Standard),
+        settings: settings.opposite(),
         tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
     };
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
@@ -314,7 +329,7 @@ fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> 
 
 /// Returns what differs in the fields that both sides have.
 fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Field>> {
-    let PolicyParameter { content, parameter_type, tier, tags } = managed;
+    let PolicyParameter { content, parameter_type, tier, settings, tags } = managed;
     let mut changes = Vec::new();
     let mut comparable = true;
     if let (Some(desired), Some(before)) = (parameter_type, &live.parameter_type)
@@ -327,7 +342,7 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Fi
             FieldValue::words(before.as_str()),
             FieldValue::words(desired.as_str()),
             Takes::NewResource,
-            "it would be deleted and created again",
+            "no policy can be read from it; delete the parameter, and apply creates it",
         ));
     }
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
@@ -341,19 +356,22 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Fi
             "written as a new version",
         ));
     }
+    // All else is changed by writing the value again, and only a plain string reads back as it was written.
+    let plain = live.parameter_type.as_ref().is_none_or(|kind| *kind == ParameterType::String);
     if let (Some(desired), Some(before)) = (tier, &live.tier)
         && desired != before
+        && *desired != Tier::Intelligent
     {
-        // A tier is changed by writing the value again, and only a plain string reads back as it was written.
-        let plain = live.parameter_type.as_ref().is_none_or(|kind| *kind == ParameterType::String);
         let (takes, how) = match desired {
             Tier::Advanced if !plain => (Takes::NotPossible, "its value is no plain string, and is not written back"),
-            Tier::Advanced => (Takes::InPlace, "upgraded in place, for good"),
+            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place, for good"),
             Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
         };
         let words = |tier: &Tier| FieldValue::words(tier.as_str());
         changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));
     }
+    let rewrite = if plain { Rewrite::Possible } else { Rewrite::NotPossible };
+    settings::diff(settings, &live.settings, rewrite, &mut changes);
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
     }
@@ -367,6 +385,7 @@ fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
         name: desired.name.clone(),
         content: initial.content.clone().unwrap_or_default(),
         tier: initial.tier.unwrap_or(Tier::Standard),
+        settings: initial.settings.clone(),
         tags: initial.tags.clone().unwrap_or_default(),
         content_managed: desired.managed.content.is_some(),
     }]
@@ -384,7 +403,7 @@ fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> 
 
 /// Returns what was seen of a parameter.
 fn seen(live: &Live<PolicyParameter>) -> Fields {
-    let PolicyParameter { content, parameter_type, tier, tags } = &live.state;
+    let PolicyParameter { content, parameter_type, tier, settings, tags } = &live.state;
     let seen = [
         ("version", live.facts.version.map(|version| version.to_string())),
         ("content", content.as_ref().map(|text| digest(text))),
@@ -392,7 +411,7 @@ fn seen(live: &Live<PolicyParameter>) -> Fields {
         ("tier", tier.map(|tier| tier.as_str().to_owned())),
         ("tags", tags.as_ref().map(tag_words)),
     ];
-    seen.into_iter().filter_map(|(field, words)| Some((field, words?))).collect()
+    seen.into_iter().chain(settings.seen()).filter_map(|(field, words)| Some((field, words?))).collect()
 }
 
 /// Returns the steps that make the differences go away, as far as AWS can do that in place.
@@ -402,13 +421,13 @@ fn repair(
     changes: &[FieldChange<Field>],
 ) -> Vec<PolicyStep> {
     let name = || desired.name.clone();
-    let in_place = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
+    let written = |change: &FieldChange<Field>| change.takes == Takes::InPlace && !matches!(change.path, Field::Tag(_));
     let mut steps = Vec::new();
     let content = desired.managed.content.clone().or_else(|| live.state.content.clone());
-    if let (true, Some(content)) = (in_place(Field::Content) || in_place(Field::Tier), content) {
-        let tier = desired.managed.tier;
+    if let (true, Some(content)) = (changes.iter().any(written), content) {
+        let (tier, settings) = (desired.managed.tier, desired.managed.settings.clone());
         let expects_version = live.facts.version.unwrap_or(0);
-        steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, expects_version });
+        steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, settings, expects_version });
     }
     let mut set = desired.owner_tags(&live.facts);
     let mut gone = Vec::new();
@@ -472,6 +491,7 @@ mod tests {
             name: String::from("/s/dev"),
             content: "new".into(),
             tier: None,
+            settings: Settings::default(),
             expects_version: 4,
         };
         assert_eq!(steps, [expected]);

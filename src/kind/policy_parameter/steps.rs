@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tier;
+use super::{Settings, Tier};
 use crate::change::Consent;
 use crate::kind::{KindStep, NewDocument};
 use crate::resource::Tags;
 use crate::resource::call::{
-    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER,
-    REMOVE_PARAMETER_TAGS,
+    ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
+    PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
 
 /// One call that writes a parameter.
@@ -23,6 +23,8 @@ pub enum PolicyStep {
         name: String,
         content: Arc<str>,
         tier: Tier,
+        #[serde(default, skip_serializing_if = "Settings::is_empty")]
+        settings: Settings,
         tags: Tags,
         /// Whether it has to be this content; otherwise what someone else creates meanwhile is as good.
         content_managed: bool,
@@ -34,6 +36,9 @@ pub enum PolicyStep {
         /// The tier to end in; `None` keeps the one it has.
         #[serde(skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
+        /// The settings to end in; what has no value is kept.
+        #[serde(default, skip_serializing_if = "Settings::is_empty")]
+        settings: Settings,
         expects_version: i64,
     },
     /// Sets these tags and leaves all others.
@@ -50,7 +55,7 @@ impl KindStep for PolicyStep {
             // Tags given with a creation take the permission of their own.
             Self::CreateParameter { tags, .. } if tags.is_empty() => &[PUT_PARAMETER, GET_PARAMETERS],
             Self::CreateParameter { .. } => &[PUT_PARAMETER, ADD_PARAMETER_TAGS, GET_PARAMETERS],
-            Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS],
+            Self::OverwriteParameter { .. } => &[PUT_PARAMETER, GET_PARAMETERS, DESCRIBE_PARAMETERS],
             Self::TagParameter { .. } => &[ADD_PARAMETER_TAGS],
             Self::UntagParameter { .. } => &[REMOVE_PARAMETER_TAGS],
             Self::DeleteParameter { .. } => &[DELETE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS],

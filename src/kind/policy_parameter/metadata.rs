@@ -1,0 +1,172 @@
+//! What DescribeParameters tells of a parameter, and what PutParameter is sent of that.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use aws_sdk_ssm::operation::put_parameter::builders::PutParameterFluentBuilder;
+use aws_sdk_ssm::types::{ParameterInlinePolicy, ParameterMetadata, ParameterStringFilter, ParameterTier};
+
+use super::api::{LOOKS, read};
+use super::settings::ParameterPolicies;
+use super::{ParameterApi, PolicyParameter, Settings, Tier};
+use crate::resource::OWNER;
+use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
+use crate::resource::pages::Pages;
+
+/// Reads what is listed of some parameters, by name.
+pub(super) async fn named(
+    api: &ParameterApi,
+    names: &[String],
+) -> Result<HashMap<String, ParameterMetadata>, CallError> {
+    if names.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(by_name(describe(api, vec![filter("Name", "Equals", names.to_vec())?]).await?))
+}
+
+/// Reads what is listed of all parameters under a path, by name.
+pub(super) async fn below(api: &ParameterApi, root: &str) -> Result<HashMap<String, ParameterMetadata>, CallError> {
+    Ok(by_name(describe(api, vec![filter("Path", "Recursive", vec![root.to_owned()])?]).await?))
+}
+
+fn by_name(found: Vec<ParameterMetadata>) -> HashMap<String, ParameterMetadata> {
+    found.into_iter().filter_map(|one| Some((one.name.clone()?, one))).collect()
+}
+
+/// Returns the names under a path that carry the ownership tag of this key.
+///
+/// One call lists fifty of them, where reading the tags of each would be a call for each.
+pub(super) async fn owned(api: &ParameterApi, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+    let filters = vec![
+        filter("Path", "Recursive", vec![root.to_owned()])?,
+        filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
+    ];
+    let found = describe(api, filters).await?;
+    Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
+}
+
+/// Reads what is listed of one parameter; nothing where there is none of this name.
+pub(super) async fn of(api: &ParameterApi, name: &str) -> Result<Option<ParameterMetadata>, CallError> {
+    // About one read in a hundred does not see a parameter that was just created.
+    for look in 1..=LOOKS {
+        if let Some(found) = named(api, &[name.to_owned()]).await?.remove(name) {
+            return Ok(Some(found));
+        }
+        if read(api, name).await?.is_none() {
+            return Ok(None);
+        }
+        api.pacer.sleep(DESCRIBE_PARAMETERS, Duration::from_millis(300) * look).await?;
+    }
+    let message = format!("{name} is there, and DescribeParameters does not list it; run again");
+    Err(CallError::new(DESCRIBE_PARAMETERS, Class::ServerFault, message))
+}
+
+fn filter(key: &str, option: &str, values: Vec<String>) -> Result<ParameterStringFilter, CallError> {
+    let built = ParameterStringFilter::builder().key(key).option(option).set_values(Some(values)).build();
+    built.map_err(|error| CallError::new(DESCRIBE_PARAMETERS, Class::Rejected, error.to_string()))
+}
+
+async fn describe(
+    api: &ParameterApi,
+    filters: Vec<ParameterStringFilter>,
+) -> Result<Vec<ParameterMetadata>, CallError> {
+    let mut found = Vec::new();
+    // 10,000 parameters, and some pages that are empty.
+    let mut pages = Pages::new(DESCRIBE_PARAMETERS, 250);
+    let mut token = None;
+    loop {
+        let call = || {
+            let request = api.client.describe_parameters().set_parameter_filters(Some(filters.clone()));
+            pages.timed(request.max_results(50).set_next_token(token.clone()).send())
+        };
+        let answer = api.pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
+        let page = answer.parameters.unwrap_or_default();
+        // With its description, and what stays around it in memory.
+        let bytes = page.iter().map(|one| 1024 + one.name().map_or(0, str::len)).sum();
+        found.extend(page);
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if !pages.next(bytes, token.as_ref())? {
+            return Ok(found);
+        }
+    }
+}
+
+/// Notes what is listed of a parameter, as far as it is managed.
+pub(super) fn note(metadata: &ParameterMetadata, managed: &PolicyParameter, state: &mut PolicyParameter) {
+    state.tier = managed.tier.map(|_| match metadata.tier {
+        Some(ParameterTier::Advanced) => Tier::Advanced,
+        Some(ParameterTier::IntelligentTiering) => Tier::Intelligent,
+        _ => Tier::Standard,
+    });
+    let ParameterMetadata { description, allowed_pattern, data_type, policies, .. } = metadata;
+    let texts = policies.iter().flatten().filter_map(ParameterInlinePolicy::policy_text);
+    let listed = Settings {
+        description: Some(description.clone().unwrap_or_default()),
+        allowed_pattern: Some(allowed_pattern.clone().unwrap_or_default()),
+        data_type: Some(data_type.clone().unwrap_or_else(|| String::from(super::settings::TEXT))),
+        parameter_policies: Some(ParameterPolicies::from_texts(texts)),
+    };
+    state.settings = listed.limited_to(&managed.settings);
+}
+
+/// Returns whether a parameter has a tier and settings.
+pub(super) fn has(metadata: &ParameterMetadata, tier: Option<Tier>, settings: &Settings) -> bool {
+    let managed = PolicyParameter { tier, settings: settings.clone(), ..PolicyParameter::default() };
+    let mut state = PolicyParameter::default();
+    note(metadata, &managed, &mut state);
+    super::diff(&managed, &state).is_empty()
+}
+
+/// Returns an overwrite that changes these settings and keeps the others.
+///
+/// AWS's reference does not say what an overwrite does to what it leaves out. A `SecureString` is known to fall back to the key
+/// `alias/aws/ssm`, and a tier to the account's default, so that all that is live is sent again.
+pub(super) fn keeping(
+    request: PutParameterFluentBuilder,
+    kept: &ParameterMetadata,
+    tier: Option<Tier>,
+    settings: &Settings,
+) -> PutParameterFluentBuilder {
+    let ParameterMetadata { description, key_id, allowed_pattern, data_type, policies, .. } = kept;
+    let policies = policies.as_ref().filter(|policies| !policies.is_empty()).map(|policies| {
+        let texts: Vec<&str> = policies.iter().filter_map(ParameterInlinePolicy::policy_text).collect();
+        format!("[{}]", texts.join(","))
+    });
+    let tier = tier.map(sdk_tier).or_else(|| kept.tier.clone());
+    let request = request
+        .tier(tier.unwrap_or(ParameterTier::Standard))
+        .set_description(description.clone())
+        .set_key_id(key_id.clone())
+        .set_allowed_pattern(allowed_pattern.clone())
+        .set_data_type(data_type.clone())
+        .set_policies(policies);
+    setting(request, settings)
+}
+
+/// Adds settings to a write.
+pub(super) fn setting(request: PutParameterFluentBuilder, settings: &Settings) -> PutParameterFluentBuilder {
+    let Settings { description, allowed_pattern, data_type, parameter_policies } = settings;
+    let mut request = request;
+    if let Some(description) = description {
+        request = request.description(description);
+    }
+    if let Some(pattern) = allowed_pattern {
+        request = request.allowed_pattern(pattern);
+    }
+    if let Some(data_type) = data_type {
+        request = request.data_type(data_type);
+    }
+    if let Some(policies) = parameter_policies {
+        request = request.policies(policies.document());
+    }
+    request
+}
+
+/// Returns a tier as PutParameter takes it.
+pub(super) const fn sdk_tier(tier: Tier) -> ParameterTier {
+    match tier {
+        Tier::Standard => ParameterTier::Standard,
+        Tier::Advanced => ParameterTier::Advanced,
+        Tier::Intelligent => ParameterTier::IntelligentTiering,
+    }
+}

@@ -1,0 +1,402 @@
+//! What a policy parameter has beside its content, type, tier and tags: its description, the pattern that its values have to
+//! fit, and AWS's own policies for it.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Field;
+use crate::change::{FieldChange, FieldValue, Takes};
+use crate::document::write::{line, quoted};
+use crate::document::{Fields, Node, Reader};
+use crate::resource::Invalid;
+
+/// The most characters of a description, and of a pattern. Source: PutParameter in the Systems Manager API Reference.
+const TEXT_LIMIT: usize = 1024;
+/// The most policies of a parameter. Source: "Assigning parameter policies in Parameter Store" in the AWS Systems Manager User
+/// Guide.
+const POLICY_LIMIT: usize = 10;
+
+/// Settings of a parameter, live or desired; an empty text is none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed_pattern: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_policies: Option<ParameterPolicies>,
+}
+
+/// What AWS calls the policies of a parameter: when it deletes the parameter, and when it sends an event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterPolicies {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expiration_notifications: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_change_notifications: Vec<String>,
+    /// Policies that only AWS knows, as it has them. A manifest cannot write any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<String>,
+}
+
+/// The data type of a policy. The others are names of machine images and integrations.
+pub(super) const TEXT: &str = "text";
+
+impl Settings {
+    /// Returns whether nothing of it is managed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Returns settings of which everything is managed.
+    pub(super) fn everything() -> Self {
+        Self {
+            description: Some(String::new()),
+            allowed_pattern: Some(String::new()),
+            data_type: Some(String::from(TEXT)),
+            parameter_policies: Some(ParameterPolicies::default()),
+        }
+    }
+
+    /// Returns whether the policies that are managed are for the advanced tier.
+    pub(super) fn is_advanced(&self) -> bool {
+        self.parameter_policies.as_ref().is_some_and(|policies| !policies.is_empty())
+    }
+
+    /// Returns live settings that differ from all that is managed.
+    pub(super) fn opposite(&self) -> Self {
+        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+        let another = |managed: &String| format!("not {managed}");
+        let others = vec![String::from("another")];
+        Self {
+            description: description.as_ref().map(another),
+            allowed_pattern: allowed_pattern.as_ref().map(another),
+            data_type: data_type.as_ref().map(another),
+            parameter_policies: parameter_policies
+                .as_ref()
+                .map(|_| ParameterPolicies { others, ..ParameterPolicies::default() }),
+        }
+    }
+
+    /// Returns the settings that the other has a value for too.
+    pub(super) fn limited_to(self, managed: &Self) -> Self {
+        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+        Self {
+            description: description.filter(|_| managed.description.is_some()),
+            allowed_pattern: allowed_pattern.filter(|_| managed.allowed_pattern.is_some()),
+            data_type: data_type.filter(|_| managed.data_type.is_some()),
+            parameter_policies: parameter_policies.filter(|_| managed.parameter_policies.is_some()),
+        }
+    }
+
+    /// Returns them for a new parameter, which has none of what is not sent.
+    pub(super) fn without_none(&self) -> Self {
+        let Self { description, allowed_pattern, data_type, parameter_policies } = self.clone();
+        Self {
+            description: description.filter(|text| !text.is_empty()),
+            allowed_pattern: allowed_pattern.filter(|text| !text.is_empty()),
+            data_type,
+            parameter_policies: parameter_policies.filter(|policies| !policies.is_empty()),
+        }
+    }
+
+    /// Returns what was seen, by field.
+    pub(super) fn seen(&self) -> [(&'static str, Option<String>); 4] {
+        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+        [
+            ("description", description.clone()),
+            ("allowed_pattern", allowed_pattern.clone()),
+            ("data_type", data_type.clone()),
+            ("parameter_policies", parameter_policies.as_ref().map(ToString::to_string)),
+        ]
+    }
+}
+
+/// Whether the value that is live can be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rewrite {
+    Possible,
+    /// It reads back as ciphertext or a list.
+    NotPossible,
+}
+
+/// Adds what differs in the settings that both sides have. Each is sent with the value: where that cannot be sent again, none
+/// can be changed.
+pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, changes: &mut Vec<FieldChange<Field>>) {
+    let Settings { description, allowed_pattern, data_type, parameter_policies } = managed;
+    let (takes, how) = match rewrite {
+        Rewrite::Possible => (Takes::InPlace, "written as a new version"),
+        Rewrite::NotPossible => (Takes::NotPossible, "its value is no plain string, and is not written back"),
+    };
+    let value = |text: String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
+    let mut compare = |field: Field, desired: Option<String>, before: Option<String>| {
+        if let (Some(desired), Some(before)) = (desired, before)
+            && desired != before
+        {
+            changes.push(FieldChange::new(field, value(before), value(desired), takes, how));
+        }
+    };
+    compare(Field::Description, description.clone(), live.description.clone());
+    compare(Field::AllowedPattern, allowed_pattern.clone(), live.allowed_pattern.clone());
+    compare(Field::DataType, data_type.clone(), live.data_type.clone());
+    let words = |policies: &Option<ParameterPolicies>| policies.as_ref().map(ToString::to_string);
+    compare(Field::ParameterPolicies, words(parameter_policies), words(&live.parameter_policies));
+}
+
+impl ParameterPolicies {
+    /// Returns whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn count(&self) -> usize {
+        let Self { expiration, expiration_notifications, no_change_notifications, others } = self;
+        usize::from(expiration.is_some())
+            + expiration_notifications.len()
+            + no_change_notifications.len()
+            + others.len()
+    }
+
+    /// Returns the policies of which AWS has these texts.
+    pub(super) fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut policies = Self::default();
+        for text in texts {
+            let document: Value = serde_json::from_str(text).unwrap_or_default();
+            let attribute = |name: &str| document["Attributes"][name].as_str();
+            let period = |amount: &str| Some(format!("{} {}", attribute(amount)?, attribute("Unit")?.to_lowercase()));
+            let periods = match document["Type"].as_str() {
+                Some("Expiration") if policies.expiration.is_none() => {
+                    policies.expiration = attribute("Timestamp").and_then(time);
+                    if policies.expiration.is_none() {
+                        policies.others.push(text.to_owned());
+                    }
+                    continue;
+                }
+                Some("ExpirationNotification") => (&mut policies.expiration_notifications, period("Before")),
+                Some("NoChangeNotification") => (&mut policies.no_change_notifications, period("After")),
+                _ => (&mut policies.others, None),
+            };
+            match periods {
+                (periods, Some(period)) => periods.push(period),
+                (_, None) => policies.others.push(text.to_owned()),
+            }
+        }
+        policies.sorted()
+    }
+
+    /// AWS keeps no order.
+    fn sorted(mut self) -> Self {
+        for all in [&mut self.expiration_notifications, &mut self.no_change_notifications, &mut self.others] {
+            all.sort();
+        }
+        self
+    }
+
+    /// Returns them as PutParameter takes them; `[{}]` takes all away. Source: "Assigning parameter policies in Parameter Store" in
+    /// the AWS Systems Manager User Guide.
+    pub(super) fn document(&self) -> String {
+        let Self { expiration, expiration_notifications, no_change_notifications, others } = self;
+        let policy = |kind: &str, attributes: Value| {
+            json!({ "Type": kind, "Version": "1.0", "Attributes": attributes }).to_string()
+        };
+        let notification = |kind: &str, amount: &str, period: &String| {
+            let (number, unit) = period.split_once(' ').unwrap_or_default();
+            let unit = if unit == "hours" { "Hours" } else { "Days" };
+            policy(kind, json!({ amount: number, "Unit": unit }))
+        };
+        let mut all: Vec<String> =
+            expiration.iter().map(|at| policy("Expiration", json!({ "Timestamp": at }))).collect();
+        let before = expiration_notifications.iter();
+        all.extend(before.map(|period| notification("ExpirationNotification", "Before", period)));
+        let after = no_change_notifications.iter();
+        all.extend(after.map(|period| notification("NoChangeNotification", "After", period)));
+        all.extend(others.iter().cloned());
+        if all.is_empty() { String::from("[{}]") } else { format!("[{}]", all.join(",")) }
+    }
+}
+
+impl fmt::Display for ParameterPolicies {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { expiration, expiration_notifications, no_change_notifications, others } = self;
+        let mut words: Vec<String> = expiration.iter().map(|at| format!("expires at {at}")).collect();
+        words.extend(expiration_notifications.iter().map(|period| format!("event {period} before it expires")));
+        words.extend(no_change_notifications.iter().map(|period| format!("event after {period} without a change")));
+        words.extend(others.iter().cloned());
+        formatter.write_str(&words.join(", "))
+    }
+}
+
+/// Returns a time as it is compared and sent: in UTC, to the second.
+fn time(text: &str) -> Option<String> {
+    let at: Timestamp = text.parse().ok()?;
+    Some(Timestamp::from_second(at.as_second()).ok()?.to_string())
+}
+
+/// Checks a description, or a pattern.
+fn check_text(text: &str) -> Result<(), Invalid> {
+    let count = text.chars().count();
+    if count > TEXT_LIMIT {
+        let help = format!("Parameter Store takes {TEXT_LIMIT} at most");
+        return Err(Invalid::new(format!("this text has {count} characters"), help));
+    }
+    Ok(())
+}
+
+fn check_data_type(text: &str) -> Result<(), Invalid> {
+    if text == TEXT {
+        return Ok(());
+    }
+    let problem = format!("a policy cannot have the data type \"{text}\"");
+    Err(Invalid::new(problem, "write \"text\": the others are for the IDs of machine images and for integrations"))
+}
+
+fn check_time(text: &str) -> Result<(), Invalid> {
+    if time(text).is_some() {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("\"{text}\" is not a time"), "write a time in UTC such as \"2031-01-01T00:00:00Z\""))
+}
+
+fn check_period(text: &str) -> Result<(), Invalid> {
+    let written = text.split_once(' ').is_some_and(|(number, unit)| {
+        number.parse::<u32>().is_ok_and(|parsed| parsed > 0 && parsed.to_string() == number)
+            && ["days", "hours"].contains(&unit)
+    });
+    if written {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("\"{text}\" is not a period"), "write a number of days or hours, such as \"15 days\""))
+}
+
+/// Reads the settings of a section.
+pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Settings {
+    let mut text = |reader: &mut Reader<'_>, name, rule: fn(&str) -> Result<(), Invalid>| {
+        fields.get(name).and_then(|entry| reader.checked(&entry.node, name, rule))
+    };
+    Settings {
+        description: text(reader, "description", check_text),
+        allowed_pattern: text(reader, "allowed_pattern", check_text),
+        data_type: text(reader, "data_type", check_data_type),
+        parameter_policies: fields.get("parameter_policies").and_then(|entry| read_policies(reader, &entry.node)),
+    }
+}
+
+fn read_policies(reader: &mut Reader<'_>, node: &Node) -> Option<ParameterPolicies> {
+    let mut fields = reader.map(node, "parameter_policies")?;
+    let expiration = fields.get("expiration").and_then(|entry| reader.checked(&entry.node, "expiration", check_time));
+    let mut periods = |reader: &mut Reader<'_>, name: &'static str| {
+        let mut all = Vec::new();
+        if let Some(entry) = fields.get(name) {
+            for node in reader.list(&entry.node, name).unwrap_or_default() {
+                all.extend(reader.checked(node, name, check_period));
+            }
+        }
+        all
+    };
+    let expiration_notifications = periods(reader, "expiration_notifications");
+    let no_change_notifications = periods(reader, "no_change_notifications");
+    fields.finish(reader);
+    let expiration = expiration.as_deref().and_then(time);
+    let policies =
+        ParameterPolicies { expiration, expiration_notifications, no_change_notifications, others: Vec::new() };
+    if policies.count() > POLICY_LIMIT {
+        let help = format!("Parameter Store takes {POLICY_LIMIT} of a parameter: leave some out");
+        reader.fault(node.span.clone(), format!("{} parameter policies", policies.count()), "too many", help);
+    }
+    if policies.expiration.is_none() && !policies.expiration_notifications.is_empty() {
+        let help = "add expiration = \"2031-01-01T00:00:00Z\", or leave expiration_notifications out";
+        reader.fault(node.span.clone(), "a notification of an expiration that is not set", "expires never", help);
+    }
+    Some(policies.sorted())
+}
+
+/// Adds the settings to a section as TOML.
+pub(super) fn write(section: &mut String, settings: &Settings) {
+    let Settings { description, allowed_pattern, data_type, parameter_policies } = settings;
+    line(section, "description", description.as_deref().map(quoted));
+    line(section, "allowed_pattern", allowed_pattern.as_deref().map(quoted));
+    line(section, "data_type", data_type.as_deref().map(quoted));
+    line(section, "parameter_policies", parameter_policies.as_ref().map(written));
+}
+
+fn written(policies: &ParameterPolicies) -> String {
+    let ParameterPolicies { expiration, expiration_notifications, no_change_notifications, others: _ } = policies;
+    let list = |all: &[String]| format!("[{}]", all.iter().map(|one| quoted(one)).collect::<Vec<_>>().join(", "));
+    let mut parts: Vec<String> = expiration.iter().map(|at| format!("expiration = {}", quoted(at))).collect();
+    for (name, periods) in
+        [("expiration_notifications", expiration_notifications), ("no_change_notifications", no_change_notifications)]
+    {
+        parts.extend((!periods.is_empty()).then(|| format!("{name} = {}", list(periods))));
+    }
+    if parts.is_empty() { String::from("{}") } else { format!("{{ {} }}", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_read_back_as_they_are_sent() {
+        let policies = ParameterPolicies {
+            expiration: Some(String::from("2031-01-01T00:00:00Z")),
+            expiration_notifications: vec![String::from("15 days"), String::from("6 hours")],
+            no_change_notifications: vec![String::from("20 days")],
+            others: Vec::new(),
+        };
+        let sent: Vec<Value> = serde_json::from_str(&policies.document()).unwrap();
+        assert_eq!(sent.len(), 4);
+        let texts: Vec<String> = sent.iter().rev().map(Value::to_string).collect();
+        assert_eq!(ParameterPolicies::from_texts(texts.iter().map(String::as_str)), policies);
+        assert_eq!(ParameterPolicies::default().document(), "[{}]");
+        // AWS writes milliseconds.
+        let theirs =
+            r#"{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2031-01-01T01:00:00.000+01:00"}}"#;
+        assert_eq!(ParameterPolicies::from_texts([theirs].into_iter()).expiration, policies.expiration);
+    }
+
+    #[test]
+    fn a_policy_that_is_not_known_is_kept_as_it_is() {
+        let strange = r#"{"Type":"Rotation","Version":"2.0","Attributes":{}}"#;
+        let policies = ParameterPolicies::from_texts([strange].into_iter());
+        assert_eq!((policies.others.len(), policies.document()), (1, format!("[{strange}]")));
+    }
+}
+
+/// Values for properties.
+#[cfg(test)]
+pub(super) mod any {
+    use proptest::collection::vec;
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Returns any settings that a manifest may have.
+    pub(in crate::kind) fn settings() -> impl Strategy<Value = Settings> {
+        let period = prop_oneof!["[1-9][0-9]{0,2} days", "[1-9] hours"];
+        let periods = vec(period, 0..=3).boxed();
+        let policies = (0..=3, periods.clone(), periods).prop_map(|(expires, before, after)| {
+            let expiration = (expires > 0).then(|| format!("203{expires}-01-01T00:00:00Z"));
+            let expiration_notifications = if expiration.is_some() { before } else { Vec::new() };
+            let others = Vec::new();
+            ParameterPolicies { expiration, expiration_notifications, no_change_notifications: after, others }.sorted()
+        });
+        let data_type = of(Just(String::from(TEXT)));
+        (of("\\PC{0,20}"), of("[a-z.*]{0,6}"), data_type, of(policies)).prop_map(
+            |(description, allowed_pattern, data_type, parameter_policies)| Settings {
+                description,
+                allowed_pattern,
+                data_type,
+                parameter_policies,
+            },
+        )
+    }
+}

@@ -1,0 +1,218 @@
+//! The settings that a policy parameter has beside its content.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::POLICY;
+use crate::world::{Answer, World};
+
+const NAME: &str = "/sentinel/policies/dev";
+
+fn put(world: &World, more: &serde_json::Value) {
+    let mut body = json!({ "Name": NAME, "Value": POLICY, "Type": "String" });
+    for (key, value) in more.as_object().unwrap() {
+        body[key] = value.clone();
+    }
+    world.aws("AmazonSSM.PutParameter", &body);
+}
+
+/// Returns what AWS lists of the parameter, without what each write changes.
+fn metadata(world: &World) -> serde_json::Value {
+    let filters = json!({ "ParameterFilters": [{ "Key": "Name", "Values": [NAME] }] });
+    let mut found = world.aws("AmazonSSM.DescribeParameters", &filters)["Parameters"][0].clone();
+    for moving in ["Version", "LastModifiedDate"] {
+        found.as_object_mut().unwrap().remove(moving);
+    }
+    found
+}
+
+fn with_policy() -> World {
+    let world = World::new();
+    world.write("sentinel.toml", "[profiles.dev]\npolicy = \"dev.yaml\"\n").write("dev.yaml", POLICY);
+    world
+}
+
+#[test]
+fn import_writes_the_tier_of_a_small_advanced_parameter() {
+    let world = World::new();
+    put(&world, &json!({ "Tier": "Advanced" }));
+    world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert!(manifest.contains("tier = \"advanced\"\n"), "{manifest}");
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+}
+
+/// The tier, and all else that the manifest does not manage, is sent as it is: once, and never lower.
+#[test]
+fn an_overwrite_keeps_every_setting_that_the_manifest_does_not_manage() {
+    let world = with_policy();
+    let expires =
+        json!([{ "Type": "Expiration", "Version": "1.0", "Attributes": { "Timestamp": "2031-01-01T00:00:00.000Z" } }]);
+    put(
+        &world,
+        &json!({
+            "Tier": "Advanced", "Description": "who may do what", "AllowedPattern": "(?s).+",
+            "Policies": expires.to_string(),
+        }),
+    );
+    let before = metadata(&world);
+    let sent: Arc<Mutex<Vec<serde_json::Value>>> = Arc::default();
+    let log = Arc::clone(&sent);
+    world.fault(move |call| {
+        if call.operation == "PutParameter" {
+            log.lock().unwrap().push(call.body.clone());
+        }
+        None
+    });
+    world.write("dev.yaml", &POLICY.replace("alice", "eve"));
+    world.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(metadata(&world), before);
+    let sent = sent.lock().unwrap();
+    assert_eq!(sent.len(), 1);
+    for (member, expected) in
+        [("Tier", json!("Advanced")), ("Description", json!("who may do what")), ("AllowedPattern", json!("(?s).+"))]
+    {
+        assert_eq!(sent[0][member], expected);
+    }
+}
+
+/// A policy has to be readable, also where the manifest does not manage its content.
+#[test]
+fn a_bare_profile_over_a_parameter_of_another_type_is_a_refused_difference() {
+    for kind in ["SecureString", "StringList"] {
+        let world = World::new();
+        world.write("sentinel.toml", "[profiles.dev]\n");
+        put(&world, &json!({ "Type": kind, "Value": "a,b" }));
+        let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
+        assert!(plan.stdout.contains(kind) && plan.stdout.contains("delete the parameter"), "{}", plan.stdout);
+        world.run(&["apply", "--yes"]).expect(4);
+        let read = json!({ "Name": NAME, "WithDecryption": true });
+        assert_eq!(world.aws("AmazonSSM.GetParameter", &read)["Parameter"]["Value"], "a,b");
+    }
+}
+
+/// Another apply of the same manifest writes while this one waits for its turn.
+#[test]
+fn what_another_apply_wrote_meanwhile_is_not_written_again() {
+    let world = with_policy();
+    world.run(&["apply", "--yes"]).expect(0);
+    let before = json!({ "Parameters": [{ "Name": NAME, "Type": "String", "Value": POLICY, "Version": 1 }] });
+    let changed = POLICY.replace("alice", "eve");
+    world.write("dev.yaml", &changed);
+    put(&world, &json!({ "Value": changed, "Overwrite": true }));
+    let counts: Arc<Mutex<(u32, u32)>> = Arc::default();
+    let seen = Arc::clone(&counts);
+    world.fault(move |call| {
+        let mut seen = seen.lock().unwrap();
+        match call.operation.as_str() {
+            // The plan, and the look before the first try.
+            "GetParameters" if seen.0 < 2 => {
+                seen.0 += 1;
+                Some(Answer {
+                    status: 200,
+                    content_type: "application/x-amz-json-1.1",
+                    body: before.to_string().into_bytes(),
+                })
+            }
+            "PutParameter" => {
+                seen.1 += 1;
+                Some(Answer::error(400, "ThrottlingException", "Rate exceeded"))
+            }
+            _ => None,
+        }
+    });
+    world.run(&["apply", "--yes"]).expect(0);
+    assert_eq!(*counts.lock().unwrap(), (2, 1));
+}
+
+const SETTINGS: &str = r#"[profiles.dev]
+policy = "dev.yaml"
+tier = "advanced"
+description = "who may do what"
+allowed_pattern = "(?s)version.*"
+data_type = "text"
+
+[profiles.dev.parameter_policies]
+expiration = "2031-01-01T00:00:00Z"
+expiration_notifications = ["15 days", "6 hours"]
+no_change_notifications = ["20 days"]
+"#;
+
+#[test]
+fn every_setting_is_created_repaired_and_imported() {
+    let world = with_policy();
+    world.write("sentinel.toml", SETTINGS);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let created = metadata(&world);
+    assert_eq!(created["Policies"].as_array().unwrap().len(), 4);
+    for (field, drift) in [
+        ("description", json!({ "Description": "another" })),
+        ("allowed_pattern", json!({ "AllowedPattern": ".*(?s).*" })),
+        ("data_type", json!({ "DataType": "aws:ssm:integration" })),
+        ("parameter_policies", json!({ "Policies": "[{}]" })),
+    ] {
+        let mut body = drift.clone();
+        body["Overwrite"] = json!(true);
+        put(&world, &body);
+        let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
+        assert!(plan.stdout.contains(field), "{field}: {}", plan.stdout);
+        world.calls();
+        world.run(&["apply", "--yes"]).expect(0);
+        assert_eq!(world.writes(), ["PutParameter"]);
+        assert_eq!(metadata(&world), created, "{field}");
+    }
+    // Nothing else is touched where nothing else is managed.
+    world.write("sentinel.toml", "[profiles.dev]\ndescription = \"another\"\n");
+    world.run(&["apply", "--yes"]).expect(0);
+    let mut expected = created;
+    expected["Description"] = json!("another");
+    assert_eq!(metadata(&world), expected);
+    // What is imported says all of it.
+    world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    for line in [
+        "tier = \"advanced\"",
+        "description = \"another\"",
+        "allowed_pattern = ",
+        "expiration_notifications = [\"15 days\", \"6 hours\"]",
+    ] {
+        assert!(manifest.contains(line), "{line}: {manifest}");
+    }
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+    // And each can be taken away.
+    let none =
+        "[profiles.dev]\ndescription = \"\"\nallowed_pattern = \"\"\ntier = \"intelligent\"\nparameter_policies = {}\n";
+    world.write("sentinel.toml", none);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let left = metadata(&world);
+    assert_eq!(
+        (&left["Description"], &left["AllowedPattern"], &left["Policies"]),
+        (&json!(null), &json!(null), &json!([]))
+    );
+    assert_eq!(left["Tier"], "Advanced");
+}
+
+#[test]
+fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
+    let world = with_policy();
+    for (setting, said) in [
+        ("data_type = \"aws:ec2:image\"", "a policy cannot have the data type"),
+        (
+            "parameter_policies = { expiration = \"2031-01-01T00:00:00Z\" }",
+            "the standard tier has no parameter policies",
+        ),
+        ("tier = \"advanced\"\nparameter_policies = { expiration = \"soon\" }", "\"soon\" is not a time"),
+        (
+            "tier = \"advanced\"\nparameter_policies = { expiration_notifications = [\"1 days\"] }",
+            "an expiration that is not set",
+        ),
+        ("tier = \"advanced\"\nparameter_policies = { no_change_notifications = [\"1 week\"] }", "is not a period"),
+    ] {
+        world.write("sentinel.toml", &format!("[profiles.dev]\n{setting}\n"));
+        let run = world.run(&["validate"]);
+        assert!(run.code != 0 && run.stderr.contains(said), "{setting}: {}{}", run.stdout, run.stderr);
+    }
+}
