@@ -149,6 +149,10 @@ pub struct PlanArgs {
     /// Exit with 2 when there are changes to make, with 3 when something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Show how the content of a `SecureString` differs, on the terminal only: it cannot be given with an option that writes a file or a
+    /// document.
+    #[arg(long, conflicts_with_all = ["out", "json", "format", "out_text", "out_json", "out_markdown", "out_html", "out_github"])]
+    pub show_secrets: bool,
     #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]

@@ -197,6 +197,7 @@ impl Statements {
         let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
         if !policies.is_empty() {
             self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
+            self.permit(policies_of(desired).filter_map(|one| policy_parameter::decryption(one, place)).collect());
             self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
         }
         for one in tables_of(desired) {

@@ -155,7 +155,7 @@ fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
         return None;
     }
     let created = resource.steps.iter().find_map(|step| match step {
-        Step::Policy(PolicyStep::CreateParameter { content, .. }) => Some(&**content),
+        Step::Policy(PolicyStep::CreateParameter { content, .. }) => content.shown(),
         _ => None,
     });
     if let Some(content) = created {

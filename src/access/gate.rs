@@ -8,7 +8,7 @@ use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
 use super::requests::{Actor, Requests};
 use crate::diagnostic::{Fault, Faults, Source};
-use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::policy::explain::{WouldAllow, explain};
 use crate::policy::{self, Ask, Bound, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate, holds_until};
 use crate::provider::Gateway;
@@ -311,7 +311,7 @@ impl Gate<'_> {
             return Err(Box::new(decision.refused(Some(Remedy::Policy), why)));
         };
         decision.policy_version = live.facts.version;
-        match understood(self.parameter, live.state.content.as_deref().unwrap_or_default()) {
+        match understood(self.parameter, live.state.content.as_ref().and_then(Content::text).unwrap_or_default()) {
             Ok(policy) => {
                 decision.bound = policy.credentials.clone().unwrap_or_default();
                 Ok((decision, policy))

@@ -9,6 +9,7 @@ use super::pass::{Attempt, Planned, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
+use crate::kind::policy_parameter;
 use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
@@ -17,7 +18,10 @@ use crate::resource::destination::Destination;
 use crate::resource::digest;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
-    let project = context.project(&args.manifest.file)?;
+    let mut project = context.project(&args.manifest.file)?;
+    if args.show_secrets {
+        policy_parameter::reveal(&mut project.loaded.desired);
+    }
     let scope = scope(&project, &args.filter, &args.reach)?;
     let attempts = context.plan_all(&project, &args.filter, &scope).await?;
     if let Some(path) = &args.out {

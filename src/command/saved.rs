@@ -15,6 +15,7 @@ use super::plan;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::{self, Unknown};
 use crate::kind::{Address, DesiredResource, Presence};
 use crate::planfile::{PlanFile, SavedTarget};
 use crate::reconcile::guard::{self, Refusal};
@@ -25,7 +26,7 @@ use crate::review::{Materials, Review};
 
 /// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
 pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Result<Exit, Error> {
-    let file = plan::load(path)?;
+    let mut file = plan::load(path)?;
     for saved in &file.targets {
         check_flags(context, &saved.plan.target)?;
     }
@@ -41,6 +42,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         }
         None => file.materials(),
     };
+    recall(&mut file, project.as_ref())?;
     let looks = file.targets.iter().map(|saved| look_again(context, saved, &materials));
     let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(TARGETS).collect().await;
     let mut attempts = Vec::new();
@@ -51,6 +53,30 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         attempts.push((planned.pass.plan.target.clone(), Ok(planned)));
     }
     carry_out(context, "apply", attempts, share(args), &args.going).await
+}
+
+/// Takes the secrets that a plan writes from the policy files: a saved plan has only their digests.
+fn recall(file: &mut PlanFile, project: Option<&Project>) -> Result<(), Error> {
+    let now = project.map_or(&[][..], |project| &project.loaded.desired);
+    for saved in &mut file.targets {
+        let resources = saved.plan.resources.iter_mut();
+        let steps = resources.flat_map(|one| one.steps.iter_mut().chain(&mut one.withheld));
+        policy_parameter::recall(&mut saved.desired, steps, now).map_err(|Unknown { address }| {
+            let hint = match project {
+                Some(_) => "make the plan again: its policy file has changed since",
+                None => "leave --detached out, so that its policy file is read",
+            };
+            Error::Refused(Refusal {
+                code: Code::Foreign,
+                message: format!(
+                    "the plan writes the secret of {address}, and holds only its digest; nothing was changed"
+                ),
+                details: Vec::new(),
+                hint: String::from(hint),
+            })
+        })?;
+    }
+    Ok(())
 }
 
 /// Refuses a flag that says otherwise than the plan.

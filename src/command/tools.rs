@@ -15,7 +15,7 @@ use crate::document::closest;
 use crate::error::{Error, Exit};
 use crate::explain::{self, Entry};
 use crate::files;
-use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::kind::references::Reference;
 use crate::kind::table::Table;
 use crate::kind::{Address, KindId};
@@ -131,7 +131,7 @@ fn links(project: &Project) -> Vec<Link> {
     let desired = &project.loaded.desired;
     let tables: Vec<_> = desired.iter().filter_map(|one| one.of::<Table>()).collect();
     for policy in desired.iter().filter_map(|one| one.of::<PolicyParameter>()) {
-        let content = policy.managed.content.as_deref().unwrap_or_default();
+        let content = policy.managed.content.as_ref().and_then(Content::shown).unwrap_or_default();
         let read = parse(&Source::new(policy.name.clone(), content), &mut Faults::default());
         for rule in read.iter().flat_map(|policy| &policy.rules) {
             let profiles = &rule.conditions.profiles;

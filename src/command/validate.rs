@@ -18,7 +18,7 @@ fn check_cases(project: &Project) -> Result<(), Error> {
     let mut faults = Faults::default();
     let contents = project.loaded.desired.iter().filter_map(|one| one.of::<PolicyParameter>());
     let contents: BTreeMap<_, _> =
-        contents.filter_map(|one| Some((&one.address, one.managed.content.as_deref()?))).collect();
+        contents.filter_map(|one| Some((&one.address, one.managed.content.as_ref()?.text()?))).collect();
     let mut seen = BTreeSet::new();
     for (address, material) in project.materials().of {
         if let (Some(cases), Some(content)) = (material.cases, contents.get(&address))

@@ -48,6 +48,11 @@ impl Folder {
         Self(Files::Given(files.into_iter().collect()))
     }
 
+    /// Returns whether its files are texts that were handed in.
+    pub fn is_given(&self) -> bool {
+        matches!(self.0, Files::Given(_))
+    }
+
     /// Refuses cases beside a policy that are a link out of the folder: plans show of them.
     pub fn check_cases(&self, policy: &str) -> Result<(), Invalid> {
         let Files::Within(root) = &self.0 else { return Ok(()) };

@@ -140,7 +140,7 @@ projection = { include = ["what"] }
             content(long),
             content("version: \"1\"\nrules: {}\n"),
             Box::new(|one| one.initial.content = Some("version: \"1\"\nrules: []\n".into())),
-            Box::new(|one| one.managed.parameter_type = Some(ParameterType::Other(String::from("SecureString")))),
+            Box::new(|one| one.managed.parameter_type = Some(ParameterType::SecureString)),
             Box::new(|one| one.managed.parameter_type = None),
             Box::new(|one| one.name = String::from("/prod/password")),
             Box::new(|one| one.label = String::from("other")),

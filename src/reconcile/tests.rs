@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::change::{Consent, Takes};
-use crate::kind::policy_parameter::{ParameterType, PolicyParameter, PolicyStep};
+use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, PolicyStep};
 use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
 use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Search, Step, Unlisted};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
@@ -19,7 +19,7 @@ use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 /// An AWS in memory, that notes what is done to it.
 #[derive(Default)]
 struct Fake {
-    policies: RefCell<BTreeMap<String, Arc<str>>>,
+    policies: RefCell<BTreeMap<String, Content>>,
     tables: RefCell<BTreeMap<String, Live<Table>>>,
     done: RefCell<Vec<String>>,
     /// Names whose steps fail.

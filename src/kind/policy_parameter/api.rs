@@ -1,22 +1,22 @@
 //! The SSM calls, and the mapping between the SDK's types and ours.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{ParameterType as SdkType, ResourceTypeForTagging, Tag};
 use aws_types::SdkConfig;
 use futures_util::future;
 
-use super::{Found, ParameterType, PolicyParameter, PolicyStep, Settings, Tier, metadata, profile_of};
+use super::content::Secret;
+use super::write::{Wanted, create, overwrite, see};
+use super::{Content, Found, ParameterType, PolicyParameter, PolicyStep, metadata, profile_of};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
-    LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
+    LIST_PARAMETER_TAGS, Operation, REMOVE_PARAMETER_TAGS,
 };
-use crate::resource::pacer::{Answered, Pacer, Tried};
+use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
@@ -39,13 +39,13 @@ impl ParameterApi {
 /// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
 /// again name by name: what may be read still is.
 pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
-    let names: Vec<String> = batch.iter().map(|desired| desired.name.clone()).collect();
+    let reads: Vec<(String, Reading)> = batch.iter().map(|one| (one.name.clone(), reading(&one.managed))).collect();
     let listed: Vec<String> = batch.iter().filter(|one| is_listed(&one.managed)).map(|one| one.name.clone()).collect();
     // Which are to be adopted is told by one list.
     let reads_tags = |one: &&&Desired<PolicyParameter>| one.managed.tags.is_some() || one.presence == Presence::Removed;
     let tagged: Vec<&String> = batch.iter().filter(reads_tags).map(|one| &one.name).collect();
     let (contents, metadata, tags) = future::join3(
-        read_contents(api, &names),
+        read_contents(api, &reads),
         metadata::named(api, &listed),
         future::join_all(tagged.iter().map(|name| read_tags(api, name))),
     )
@@ -92,14 +92,54 @@ fn unread(managed: &PolicyParameter) -> &'static str {
     if managed.tier.is_some() { "tier" } else { "settings" }
 }
 
-type Content = Result<Option<Live<PolicyParameter>>, CallError>;
+type Read = Result<Option<Live<PolicyParameter>>, CallError>;
 
-async fn read_contents(api: &ParameterApi, names: &[String]) -> Vec<Content> {
-    match get_parameters(api, names).await {
+/// Returns how the content is read: that of a secret takes permission for its key, and is only read where it is compared.
+fn reading(managed: &PolicyParameter) -> Reading {
+    match &managed.content {
+        Some(content) => Reading::of(content),
+        None => Reading::Plain,
+    }
+}
+
+/// Whether a `SecureString` is read with its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reading {
+    Plain,
+    Decrypted,
+}
+
+impl Reading {
+    pub(super) fn of(content: &Content) -> Self {
+        if content.is_secret() { Self::Decrypted } else { Self::Plain }
+    }
+}
+
+/// Reads contents in the order asked, with a call for those of each kind.
+async fn read_contents(api: &ParameterApi, reads: &[(String, Reading)]) -> Vec<Read> {
+    let of = |reading: Reading| -> Vec<String> {
+        reads.iter().filter(|one| one.1 == reading).map(|one| one.0.clone()).collect()
+    };
+    let (plain, secret) = (of(Reading::Plain), of(Reading::Decrypted));
+    let (plain, secret) =
+        future::join(read_alike(api, &plain, Reading::Plain), read_alike(api, &secret, Reading::Decrypted)).await;
+    let (mut plain, mut secret) = (plain.into_iter(), secret.into_iter());
+    let next = |(_, reading): &(String, Reading)| match reading {
+        Reading::Plain => plain.next(),
+        Reading::Decrypted => secret.next(),
+    };
+    reads.iter().filter_map(next).collect()
+}
+
+async fn read_alike(api: &ParameterApi, names: &[String], reading: Reading) -> Vec<Read> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    match get_parameters(api, names, reading).await {
         Ok(mut found) => names.iter().map(|name| Ok(found.remove(name))).collect(),
         Err(error) if error.class == Class::Denied && names.len() > 1 => {
             let one_by_one = names.iter().map(|name| async move {
-                let mut found = get_parameters(api, std::slice::from_ref(name)).await?;
+                let mut found = get_parameters(api, std::slice::from_ref(name), reading).await?;
                 Ok(found.remove(name))
             });
             future::join_all(one_by_one).await
@@ -110,25 +150,39 @@ async fn read_contents(api: &ParameterApi, names: &[String]) -> Vec<Content> {
 
 /// Reads the content of one parameter, and which version it is.
 pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
-    Ok(get_parameters(api, &[name.to_owned()]).await?.remove(name))
+    Ok(get_parameters(api, &[name.to_owned()], Reading::Decrypted).await?.remove(name))
 }
 
-async fn get_parameters(
+pub(super) async fn get_parameters(
     api: &ParameterApi,
     names: &[String],
+    reading: Reading,
 ) -> Result<HashMap<String, Live<PolicyParameter>>, CallError> {
-    let call = || api.client.get_parameters().set_names(Some(names.to_vec())).send();
+    let call = || {
+        let request = api.client.get_parameters().set_names(Some(names.to_vec()));
+        // Nothing is asked for where AWS's default does.
+        request.set_with_decryption((reading == Reading::Decrypted).then_some(true)).send()
+    };
     let answer = api.pacer.call(GET_PARAMETERS, &[], call).await?;
-    Ok(answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk).collect())
+    let parameters = answer.parameters.unwrap_or_default().into_iter();
+    Ok(parameters.filter_map(|parameter| from_sdk(parameter, reading)).collect())
 }
 
-fn from_sdk(parameter: aws_sdk_ssm::types::Parameter) -> Option<(String, Live<PolicyParameter>)> {
+fn from_sdk(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Option<(String, Live<PolicyParameter>)> {
     let parameter_type = parameter.r#type.map(|kind| match kind {
         SdkType::String => ParameterType::String,
+        SdkType::SecureString => ParameterType::SecureString,
         other => ParameterType::Other(other.as_str().to_owned()),
     });
-    let state =
-        PolicyParameter { content: parameter.value.map(Arc::from), parameter_type, ..PolicyParameter::default() };
+    let content = match (&parameter_type, reading) {
+        // The value is ciphertext.
+        (Some(ParameterType::SecureString), Reading::Plain) => None,
+        (Some(ParameterType::SecureString), Reading::Decrypted) => {
+            parameter.value.map(|text| Content::Secret(Secret::new(text)))
+        }
+        _ => parameter.value.map(|text| Content::Text(text.into())),
+    };
+    let state = PolicyParameter { content, parameter_type, ..PolicyParameter::default() };
     let facts = Facts {
         arn: parameter.arn,
         version: Some(parameter.version),
@@ -162,9 +216,10 @@ pub async fn discover(api: &ParameterApi, root: &str) -> Result<Vec<Found>, Call
         };
         let answer = api.pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
         let before = found.len();
-        let page = answer.parameters.unwrap_or_default().into_iter().filter_map(from_sdk);
+        let page = answer.parameters.unwrap_or_default().into_iter();
+        let page = page.filter_map(|parameter| from_sdk(parameter, Reading::Plain));
         found.extend(page.map(|(name, live)| Found { name, live }));
-        let content = |found: &Found| found.live.state.content.as_ref().map_or(0, |content| content.len());
+        let content = |found: &Found| found.live.state.content.as_ref().and_then(Content::text).map_or(0, str::len);
         let bytes = found[before..].iter().map(|found| found.name.len() + content(found)).sum();
         // An empty page with a token is normal: there is more.
         token = answer.next_token.filter(|token| !token.is_empty());
@@ -249,7 +304,7 @@ async fn delete(
     owner_key: &str,
 ) -> Result<StepOutcome, CallError> {
     let tags = read_tags(api, name).await?;
-    let mut found = get_parameters(api, &[name.to_owned()]).await?;
+    let mut found = get_parameters(api, &[name.to_owned()], Reading::Plain).await?;
     let Some(live) = found.remove(name) else { return Ok(StepOutcome::Done) };
     if live.facts.version != Some(expects_version) {
         let now = live.facts.version.unwrap_or(0);
@@ -268,190 +323,10 @@ async fn delete(
     Ok(StepOutcome::Done)
 }
 
-fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
+pub(super) fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     let build = |(key, value): (&String, &String)| Tag::builder().key(key).value(value).build();
     tags.iter()
         .map(build)
         .collect::<Result<_, _>>()
         .map_err(|error| CallError::new(operation, Class::Rejected, error.to_string()))
-}
-
-async fn create(
-    api: &ParameterApi,
-    name: &str,
-    content: &str,
-    tier: Tier,
-    settings: &Settings,
-    tags: &Tags,
-) -> Result<StepOutcome, CallError> {
-    let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
-    let call = || {
-        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String);
-        let request = metadata::setting(request, &settings.without_none());
-        request.tier(metadata::sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
-    };
-    let error = match api.pacer.call(PUT_PARAMETER, &[], call).await {
-        Ok(_) => return Ok(StepOutcome::Done),
-        Err(error) if error.class == Class::AlreadyExists || error.open => error,
-        Err(error) => return Err(error),
-    };
-    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
-    // one read in a hundred does not see a write just made.
-    for look in 1..=LOOKS {
-        let Ok(mut found) = get_parameters(api, &[name.to_owned()]).await else { return Err(error) };
-        match found.remove(name) {
-            Some(live) if live.state.content.as_deref() == Some(content) => return Ok(StepOutcome::Done),
-            Some(_) => {
-                let why = "someone else created it meanwhile, with other content; nothing was overwritten";
-                return Ok(StepOutcome::Conflict(String::from(why)));
-            }
-            None => api.pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
-        }
-    }
-    Err(error)
-}
-
-/// How often a parameter that is known to be there is looked for.
-pub(super) const LOOKS: u32 = 4;
-
-/// What a look just before an overwrite found, so that it is not made.
-enum Seen {
-    /// What was to be written: by another apply of the same manifest, or by an earlier try whose answer was lost.
-    Written { version: i64, by: Tried },
-    /// Another version than the one that was planned on.
-    Changed(Option<i64>),
-}
-
-/// What an overwrite is to end in.
-struct Wanted<'a> {
-    name: &'a str,
-    content: &'a str,
-    tier: Option<Tier>,
-    settings: &'a Settings,
-}
-
-async fn overwrite(api: &ParameterApi, wanted: &Wanted<'_>, expects_version: i64) -> Result<StepOutcome, CallError> {
-    let Wanted { name, content, tier, settings } = *wanted;
-    let Some(kept) = metadata::of(api, name).await? else {
-        return Ok(changed(name, expects_version, None));
-    };
-    // Parameter Store has no compare-and-set: a look just before each try keeps the window small, the version returned
-    // shows whether someone was in it.
-    let look = async |by: Tried| {
-        let live = get_parameters(api, &[name.to_owned()]).await?.remove(name);
-        let (same, version) =
-            live.map_or((false, None), |live| (live.state.content.as_deref() == Some(content), live.facts.version));
-        let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
-        let expected = version == expects_version;
-        let right = match expected {
-            _ if !same => false,
-            true => metadata::has(&kept, tier, settings),
-            false => metadata::of(api, name).await?.is_some_and(|now| metadata::has(&now, tier, settings)),
-        };
-        Ok(match (right, expected) {
-            (true, _) => Some(Seen::Written { version, by }),
-            (false, true) => None,
-            (false, false) => Some(Seen::Changed(Some(version))),
-        })
-    };
-    let put = || {
-        let request = api.client.put_parameter().name(name).value(content).r#type(SdkType::String).overwrite(true);
-        metadata::keeping(request, &kept, tier, settings).send()
-    };
-    let written = match api.pacer.call_unless(PUT_PARAMETER, look, put).await {
-        Ok(Answered::Made(answer)) => answer.version,
-        Ok(Answered::NotMade(Seen::Written { by: Tried::NotTaken, .. })) => return Ok(StepOutcome::Done),
-        Ok(Answered::NotMade(Seen::Written { by: Tried::Open, version })) => version,
-        Ok(Answered::NotMade(Seen::Changed(now))) => return Ok(changed(name, expects_version, now)),
-        Err(error) => took_effect(api, name, content, expects_version, error).await?,
-    };
-    if written == expects_version + 1 {
-        return Ok(StepOutcome::Done);
-    }
-    if written <= expects_version {
-        return Ok(StepOutcome::Conflict(format!(
-            "someone else deleted it at the same moment, and writing created it anew, as version {written}, without its tags; \
-             see sentinel plan"
-        )));
-    }
-    // A call whose answer was lost is made again, and may write the same text twice. What stands between tells it from a
-    // write of someone else's.
-    let between = read_versions(api, name, expects_version + 1..written).await;
-    let theirs = match between {
-        Some(versions) => versions.into_iter().filter(|(_, text)| text != content).map(|(version, _)| version).max(),
-        None => Some(written - 1),
-    };
-    let Some(theirs) = theirs else { return Ok(StepOutcome::Done) };
-    Ok(StepOutcome::Conflict(format!(
-        "written as version {written}, not {}: someone else wrote at the same moment, and version {theirs} holds their text; \
-         see it with: {}",
-        expects_version + 1,
-        see(name, theirs),
-    )))
-}
-
-/// Returns the outcome where a parameter is not at the version that was planned on.
-fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
-    let now = match now {
-        None => String::from("it is gone"),
-        Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
-    };
-    StepOutcome::Conflict(format!(
-        "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
-    ))
-}
-
-/// Returns the version that a write took effect as although its answer never came.
-///
-/// # Errors
-///
-/// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
-async fn took_effect(
-    api: &ParameterApi,
-    name: &str,
-    content: &str,
-    expects_version: i64,
-    error: CallError,
-) -> Result<i64, CallError> {
-    if !error.open {
-        return Err(error);
-    }
-    match get_parameters(api, &[name.to_owned()]).await.map(|mut found| found.remove(name)) {
-        Ok(Some(live)) if live.state.content.as_deref() == Some(content) => {
-            live.facts.version.filter(|version| *version > expects_version).ok_or(error)
-        }
-        Ok(_) => Err(error),
-        Err(_) => {
-            let message = format!(
-                "{}; whether it was written is not known, and version {} would tell: {}",
-                error.said(),
-                expects_version + 1,
-                see(name, expects_version + 1)
-            );
-            // The words are whole as they are.
-            Err(CallError { message, class: Class::Rejected, ..error })
-        }
-    }
-}
-
-/// Returns the command that shows one version of a parameter, which the history keeps.
-fn see(name: &str, version: i64) -> String {
-    format!("aws ssm get-parameter --name {name}:{version} --query Parameter.Value --output text")
-}
-
-/// The most parameters `GetParameters` takes in one call.
-const NAMES_IN_A_CALL: usize = 10;
-
-/// Returns some versions with their texts, if there are few and all of them can be read.
-async fn read_versions(api: &ParameterApi, name: &str, versions: Range<i64>) -> Option<Vec<(i64, String)>> {
-    let selectors: Vec<String> =
-        versions.map(|version| format!("{name}:{version}")).take(NAMES_IN_A_CALL + 1).collect();
-    if selectors.is_empty() || selectors.len() > NAMES_IN_A_CALL {
-        return None;
-    }
-    let call = || api.client.get_parameters().set_names(Some(selectors.clone())).send();
-    let found = api.pacer.call(GET_PARAMETERS, &[], call).await.ok()?.parameters.unwrap_or_default();
-    let texts: Vec<(i64, String)> =
-        found.into_iter().filter_map(|parameter| Some((parameter.version, parameter.value?))).collect();
-    (texts.len() == selectors.len()).then_some(texts)
 }

@@ -8,6 +8,7 @@ pub enum Field {
     Type,
     Tier,
     Description,
+    Key,
     AllowedPattern,
     DataType,
     ParameterPolicies,

@@ -4,12 +4,13 @@ use futures_util::future;
 
 use super::settings::{ParameterPolicies, TEXT};
 use super::{
-    Found, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Settings, Tier, api, check_profile, metadata,
-    profile_of,
+    Content, Found, KeySetting, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Settings, Tier, api,
+    check_profile, metadata, profile_of,
 };
 use crate::diagnostic::{Faults, Source};
-use crate::kind::Kind;
 use crate::kind::import::{DiscoverError, Discovered, Importer, Wanted, no_such};
+use crate::kind::key::is_of_aws;
+use crate::kind::{Kind, KindId};
 use crate::policy;
 
 /// Lists the policies below the root, or those that the user names, by the name of the parameter or of the profile.
@@ -18,7 +19,7 @@ pub(super) async fn discover(
     wanted: &Wanted<'_>,
 ) -> Result<Discovered<PolicyParameter>, DiscoverError> {
     let root = wanted.policy_root;
-    let (found, listed) = future::join(api::discover(api, root), metadata::below(api, root)).await;
+    let (found, listed) = future::join(Box::pin(api::discover(api, root)), Box::pin(metadata::below(api, root))).await;
     let (mut found, mut listed) = (found?, listed?);
     let is = |one: &Found, name: &String| one.name == *name || profile_of(&one.name, root) == name;
     if let Some(missing) = wanted.named.iter().find(|name| !found.iter().any(|one| is(one, name))) {
@@ -44,19 +45,33 @@ pub(super) fn key(found: &Found, policy_root: &str) -> Result<String, String> {
         return Err(String::from("left out: it stands deeper than a profile's policy does"));
     }
     let state = &found.live.state;
-    if state.parameter_type != Some(ParameterType::String) || state.content.is_none() {
-        return Err(String::from("left out: it is no plain string, and a policy is one"));
+    match (&state.parameter_type, &state.content) {
+        (Some(ParameterType::SecureString), _) | (Some(ParameterType::String), Some(_)) => Ok(profile.to_owned()),
+        (kind, _) => {
+            let kind = kind.as_ref().map_or("of a type that is not known", ParameterType::as_str);
+            Err(format!("left out: it is {kind}, and a policy is a String or a SecureString"))
+        }
     }
-    Ok(profile.to_owned())
 }
 
 /// Returns the section that describes a live policy, with its content in a file. Its tags are left unmanaged: reading them
 /// would take a call for each policy.
 pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) -> ProfileSection {
     let mut section = ProfileSection::default();
-    let content = found.live.state.content.unwrap_or_default();
+    if found.live.state.parameter_type == Some(ParameterType::SecureString) {
+        section.parameter_type = Some(ParameterType::SecureString);
+        section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
+        section.settings = settings(importer, found.live.state.settings);
+        section.key = section.settings.key.take().filter(|key| !is_of_aws(key)).map(|key| {
+            let to = importer.address(KindId::Key.section(), &key).cloned();
+            to.map_or(KeySetting::Id(key), KeySetting::Reference)
+        });
+        importer.warn(String::from("its content is not managed: it is a secret, which import does not read"));
+        return section;
+    }
+    let content = found.live.state.content.as_ref().and_then(Content::text).unwrap_or_default();
     let mut faults = Faults::default();
-    policy::check(&Source::new(found.name, &*content), &mut faults);
+    policy::check(&Source::new(found.name.clone(), content), &mut faults);
     if faults.is_empty() {
         // What a new parameter has is left alone.
         section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use aws_sdk_ssm::operation::put_parameter::builders::PutParameterFluentBuilder;
 use aws_sdk_ssm::types::{ParameterInlinePolicy, ParameterMetadata, ParameterStringFilter, ParameterTier};
 
-use super::api::{LOOKS, read};
+use super::api::read;
 use super::settings::ParameterPolicies;
+use super::write::LOOKS;
 use super::{ParameterApi, PolicyParameter, Settings, Tier};
 use crate::resource::OWNER;
 use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
@@ -98,10 +99,11 @@ pub(super) fn note(metadata: &ParameterMetadata, managed: &PolicyParameter, stat
         Some(ParameterTier::IntelligentTiering) => Tier::Intelligent,
         _ => Tier::Standard,
     });
-    let ParameterMetadata { description, allowed_pattern, data_type, policies, .. } = metadata;
+    let ParameterMetadata { description, key_id, allowed_pattern, data_type, policies, .. } = metadata;
     let texts = policies.iter().flatten().filter_map(ParameterInlinePolicy::policy_text);
     let listed = Settings {
         description: Some(description.clone().unwrap_or_default()),
+        key: Some(key_id.clone().unwrap_or_default()),
         allowed_pattern: Some(allowed_pattern.clone().unwrap_or_default()),
         data_type: Some(data_type.clone().unwrap_or_else(|| String::from(super::settings::TEXT))),
         parameter_policies: Some(ParameterPolicies::from_texts(texts)),
@@ -119,8 +121,9 @@ pub(super) fn has(metadata: &ParameterMetadata, tier: Option<Tier>, settings: &S
 
 /// Returns an overwrite that changes these settings and keeps the others.
 ///
-/// AWS's reference does not say what an overwrite does to what it leaves out. A `SecureString` is known to fall back to the key
-/// `alias/aws/ssm`, and a tier to the account's default, so that all that is live is sent again.
+/// AWS's reference does not say what an overwrite does to what it leaves out, and reports differ on whether a `SecureString` keeps
+/// its key: all that is live is sent again. A tier that is left out is the account's default. Source: PutParameter in the Systems
+/// Manager API Reference.
 pub(super) fn keeping(
     request: PutParameterFluentBuilder,
     kept: &ParameterMetadata,
@@ -145,8 +148,11 @@ pub(super) fn keeping(
 
 /// Adds settings to a write.
 pub(super) fn setting(request: PutParameterFluentBuilder, settings: &Settings) -> PutParameterFluentBuilder {
-    let Settings { description, allowed_pattern, data_type, parameter_policies } = settings;
+    let Settings { description, key, allowed_pattern, data_type, parameter_policies } = settings;
     let mut request = request;
+    if let Some(key) = key {
+        request = request.key_id(key);
+    }
     if let Some(description) = description {
         request = request.description(description);
     }

@@ -1,14 +1,17 @@
 //! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
 
 mod api;
+mod content;
 mod field;
 mod live;
 mod manifest;
 mod metadata;
 mod names;
 mod schema;
+mod secrets;
 mod settings;
 mod steps;
+mod write;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
+use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Presence, Search, Shown, Site, Unlisted, Waiting};
@@ -32,9 +36,11 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
 pub use api::{ParameterApi, discover, read};
+pub use content::{Content, Secret};
 pub use field::Field;
-pub use manifest::ProfileSection;
+pub use manifest::{KeySetting, ProfileSection};
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
+pub use secrets::{Unknown, decryption, recall, reveal};
 use settings::Rewrite;
 pub use settings::{ParameterPolicies, Settings};
 pub use steps::PolicyStep;
@@ -46,7 +52,7 @@ pub type Found = super::import::Found<PolicyParameter>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyParameter {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Arc<str>>,
+    pub content: Option<Content>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter_type: Option<ParameterType>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,12 +63,13 @@ pub struct PolicyParameter {
     pub tags: Option<Tags>,
 }
 
-/// A parameter's type. Policies are plain strings; the others can only be found, never wanted.
+/// A parameter's type. Policies are strings, plain or secret; the others can only be found, never wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ParameterType {
     String,
-    /// AWS's word for another type: `SecureString`, `StringList`.
+    SecureString,
+    /// AWS's word for another type: `StringList`.
     Other(String),
 }
 
@@ -70,6 +77,7 @@ impl ParameterType {
     fn as_str(&self) -> &str {
         match self {
             Self::String => "String",
+            Self::SecureString => "SecureString",
             Self::Other(name) => name,
         }
     }
@@ -149,13 +157,16 @@ impl Kind for PolicyParameter {
     }
 
     fn section_of(desired: &Desired<Self>) -> ProfileSection {
-        let PolicyParameter { content, parameter_type: _, tier, settings, tags } = &desired.managed;
+        let PolicyParameter { content, parameter_type, tier, settings, tags } = &desired.managed;
         let policy = desired.origin.clone().filter(|_| content.is_some());
-        ProfileSection { policy, tier: *tier, settings: settings.clone(), tags: tags.clone() }
+        let key = settings.key.clone().map(KeySetting::Id);
+        let settings = Settings { key: None, ..settings.clone() };
+        let secure = parameter_type.clone().filter(|kind| *kind == ParameterType::SecureString);
+        ProfileSection { policy, parameter_type: secure, key, tier: *tier, settings, tags: tags.clone() }
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
-        let content = desired.managed.content.as_ref().map(ToString::to_string);
+        let content = desired.managed.content.as_ref().and_then(secrets::as_file);
         desired.origin.clone().zip(content).into_iter().collect()
     }
 
@@ -185,12 +196,25 @@ impl Kind for PolicyParameter {
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match operation {
             DESCRIBE_PARAMETERS => On::Any,
+            secrets::DECRYPT => secrets::on_key(desired, place),
             _ => On::Resources(vec![arn(place, &desired.name)]),
         }
     }
 
     fn statement(_: &str) -> String {
         String::from("SentinelPolicy")
+    }
+
+    fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
+        secrets::lent(desired, place)
+    }
+
+    fn references(section: &ProfileSection) -> Vec<Reference> {
+        manifest::references(section)
+    }
+
+    fn uses(section: &ProfileSection) -> Vec<Named> {
+        manifest::uses(section)
     }
 
     fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
@@ -301,6 +325,7 @@ fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
     let PolicyParameter { content: _, parameter_type: _, tier: _, settings: _, tags } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
     operations.extend((api::is_listed(&desired.managed) || desired.adopt).then_some(DESCRIBE_PARAMETERS));
+    operations.extend(secrets::is_compared(desired).then_some(secrets::DECRYPT));
     let removed = desired.presence == Presence::Removed;
     operations.extend((tags.is_some() || removed).then_some(LIST_PARAMETER_TAGS));
     operations
@@ -311,7 +336,7 @@ fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
 fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
     let PolicyParameter { content, parameter_type, tier, settings, tags } = &desired.managed;
     let state = PolicyParameter {
-        content: content.as_ref().map(|_| "another".into()),
+        content: content.as_ref().map(secrets::opposite),
         parameter_type: parameter_type.clone(),
         tier: tier.map(|_| Tier::Standard),
         settings: settings.opposite(),
@@ -348,16 +373,22 @@ fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Fi
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
         && desired != before
     {
-        changes.push(FieldChange::new(
-            Field::Content,
-            FieldValue::Document(before.clone()),
-            FieldValue::Document(desired.clone()),
-            Takes::InPlace,
-            "written as a new version",
-        ));
+        let how = "written as a new version";
+        // A live secret may be shown where the desired one may.
+        let (before_value, desired_value, how) = if let (Some(desired), Some(before)) = (desired.shown(), before.text())
+        {
+            (FieldValue::Document(before.into()), FieldValue::Document(desired.into()), how)
+        } else {
+            let how = "written as a new version; plan --show-secrets shows the difference";
+            (FieldValue::words("a secret"), FieldValue::words("another secret"), how)
+        };
+        changes.push(FieldChange::new(Field::Content, before_value, desired_value, Takes::InPlace, how));
     }
     // All else is changed by writing the value again, and only a plain string reads back as it was written.
-    let plain = live.parameter_type.as_ref().is_none_or(|kind| *kind == ParameterType::String);
+    let plain = match &live.parameter_type {
+        Some(ParameterType::SecureString) => live.content.is_some() && content.as_ref().is_some_and(Content::is_secret),
+        kind => kind.as_ref().is_none_or(|kind| *kind == ParameterType::String),
+    };
     if let (Some(desired), Some(before)) = (tier, &live.tier)
         && desired != before
         && *desired != Tier::Intelligent
@@ -383,7 +414,7 @@ fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
     let initial = &desired.initial;
     vec![PolicyStep::CreateParameter {
         name: desired.name.clone(),
-        content: initial.content.clone().unwrap_or_default(),
+        content: initial.content.clone().unwrap_or_else(|| "".into()),
         tier: initial.tier.unwrap_or(Tier::Standard),
         settings: initial.settings.clone(),
         tags: initial.tags.clone().unwrap_or_default(),
@@ -404,9 +435,12 @@ fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> 
 /// Returns what was seen of a parameter.
 fn seen(live: &Live<PolicyParameter>) -> Fields {
     let PolicyParameter { content, parameter_type, tier, settings, tags } = &live.state;
+    let secret = content.as_ref().is_some_and(Content::is_secret);
     let seen = [
         ("version", live.facts.version.map(|version| version.to_string())),
-        ("content", content.as_ref().map(|text| digest(text))),
+        // A digest would tell of a secret: the version and the time of the write tell whether it moved.
+        ("content", content.as_ref().filter(|one| !one.is_secret()).and_then(Content::text).map(digest)),
+        ("modified", secret.then_some(live.facts.modified).flatten().map(|at| at.to_string())),
         ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
         ("tier", tier.map(|tier| tier.as_str().to_owned())),
         ("tags", tags.as_ref().map(tag_words)),
@@ -500,7 +534,7 @@ mod tests {
     #[test]
     fn a_secure_string_is_replacement_and_nothing_is_sent() {
         let mut found = live(state("ciphertext"));
-        found.state.parameter_type = Some(ParameterType::Other(String::from("SecureString")));
+        found.state.parameter_type = Some(ParameterType::SecureString);
         let wanted = desired(state("new"));
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!(changes.len(), 1, "ciphertext is not compared");
@@ -535,7 +569,7 @@ mod tests {
         let managed = PolicyParameter { tier: Some(Tier::Advanced), ..PolicyParameter::default() };
         let wanted = desired(managed);
         let mut found = live(state("ciphertext"));
-        found.state.parameter_type = Some(ParameterType::Other(String::from("SecureString")));
+        found.state.parameter_type = Some(ParameterType::SecureString);
         found.state.tier = Some(Tier::Standard);
         let changes = diff(&wanted.managed, &found.state);
         assert_eq!((&changes[0].path, changes[0].takes), (&Field::Tier, Takes::NotPossible));

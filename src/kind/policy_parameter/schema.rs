@@ -51,7 +51,24 @@ pub(super) fn schema() -> Schema {
                             "description": "The policy's file, relative to the manifest and inside its folder. Without \
                              it the profile is created as default-deny and its content is then left alone.",
                         },
-                        "tier": {
+                        "type": {
+                        "enum": ["String", "SecureString"],
+                        "description": "Parameter Store's type. The content of a SecureString is encrypted, and a plan \
+                         shows and saves none of it.",
+                    },
+                    "key": {
+                        "anyOf": [{ "type": "string" }, {
+                            "type": "object",
+                            "properties": {
+                                "key": { "type": "string", "description": "The name of a section of keys." },
+                            },
+                            "required": ["key"],
+                            "additionalProperties": false,
+                        }],
+                        "description": "The key that encrypts a SecureString: `{ key = \"NAME\" }` for [keys.NAME], an \
+                         alias, or an ARN.",
+                    },
+                    "tier": {
                             "enum": ["standard", "advanced", "intelligent"],
                             "description": "Parameter Store's tier: 4,096 or 8,192 bytes. It only ever goes up. With \
                              `intelligent`, AWS chooses the advanced tier where a write needs it.",

@@ -24,6 +24,9 @@ const POLICY_LIMIT: usize = 10;
 pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// The key that encrypts a `SecureString`: an alias or an ARN, as it was named when the parameter was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allowed_pattern: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +63,7 @@ impl Settings {
     pub(super) fn everything() -> Self {
         Self {
             description: Some(String::new()),
+            key: Some(String::new()),
             allowed_pattern: Some(String::new()),
             data_type: Some(String::from(TEXT)),
             parameter_policies: Some(ParameterPolicies::default()),
@@ -73,11 +77,12 @@ impl Settings {
 
     /// Returns live settings that differ from all that is managed.
     pub(super) fn opposite(&self) -> Self {
-        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+        let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         let another = |managed: &String| format!("not {managed}");
         let others = vec![String::from("another")];
         Self {
             description: description.as_ref().map(another),
+            key: key.as_ref().map(another),
             allowed_pattern: allowed_pattern.as_ref().map(another),
             data_type: data_type.as_ref().map(another),
             parameter_policies: parameter_policies
@@ -88,9 +93,10 @@ impl Settings {
 
     /// Returns the settings that the other has a value for too.
     pub(super) fn limited_to(self, managed: &Self) -> Self {
-        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+        let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         Self {
             description: description.filter(|_| managed.description.is_some()),
+            key: key.filter(|_| managed.key.is_some()),
             allowed_pattern: allowed_pattern.filter(|_| managed.allowed_pattern.is_some()),
             data_type: data_type.filter(|_| managed.data_type.is_some()),
             parameter_policies: parameter_policies.filter(|_| managed.parameter_policies.is_some()),
@@ -99,9 +105,10 @@ impl Settings {
 
     /// Returns them for a new parameter, which has none of what is not sent.
     pub(super) fn without_none(&self) -> Self {
-        let Self { description, allowed_pattern, data_type, parameter_policies } = self.clone();
+        let Self { description, key, allowed_pattern, data_type, parameter_policies } = self.clone();
         Self {
             description: description.filter(|text| !text.is_empty()),
+            key: key.filter(|text| !text.is_empty()),
             allowed_pattern: allowed_pattern.filter(|text| !text.is_empty()),
             data_type,
             parameter_policies: parameter_policies.filter(|policies| !policies.is_empty()),
@@ -109,10 +116,11 @@ impl Settings {
     }
 
     /// Returns what was seen, by field.
-    pub(super) fn seen(&self) -> [(&'static str, Option<String>); 4] {
-        let Self { description, allowed_pattern, data_type, parameter_policies } = self;
+    pub(super) fn seen(&self) -> [(&'static str, Option<String>); 5] {
+        let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         [
             ("description", description.clone()),
+            ("key", key.clone()),
             ("allowed_pattern", allowed_pattern.clone()),
             ("data_type", data_type.clone()),
             ("parameter_policies", parameter_policies.as_ref().map(ToString::to_string)),
@@ -131,7 +139,7 @@ pub(super) enum Rewrite {
 /// Adds what differs in the settings that both sides have. Each is sent with the value: where that cannot be sent again, none
 /// can be changed.
 pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, changes: &mut Vec<FieldChange<Field>>) {
-    let Settings { description, allowed_pattern, data_type, parameter_policies } = managed;
+    let Settings { description, key, allowed_pattern, data_type, parameter_policies } = managed;
     let (takes, how) = match rewrite {
         Rewrite::Possible => (Takes::InPlace, "written as a new version"),
         Rewrite::NotPossible => (Takes::NotPossible, "its value is no plain string, and is not written back"),
@@ -145,6 +153,7 @@ pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, change
         }
     };
     compare(Field::Description, description.clone(), live.description.clone());
+    compare(Field::Key, key.clone(), live.key.clone());
     compare(Field::AllowedPattern, allowed_pattern.clone(), live.allowed_pattern.clone());
     compare(Field::DataType, data_type.clone(), live.data_type.clone());
     let words = |policies: &Option<ParameterPolicies>| policies.as_ref().map(ToString::to_string);
@@ -283,6 +292,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Settings
     };
     Settings {
         description: text(reader, "description", check_text),
+        // It may be a reference, which the section has.
+        key: None,
         allowed_pattern: text(reader, "allowed_pattern", check_text),
         data_type: text(reader, "data_type", check_data_type),
         parameter_policies: fields.get("parameter_policies").and_then(|entry| read_policies(reader, &entry.node)),
@@ -320,7 +331,7 @@ fn read_policies(reader: &mut Reader<'_>, node: &Node) -> Option<ParameterPolici
 
 /// Adds the settings to a section as TOML.
 pub(super) fn write(section: &mut String, settings: &Settings) {
-    let Settings { description, allowed_pattern, data_type, parameter_policies } = settings;
+    let Settings { description, key: _, allowed_pattern, data_type, parameter_policies } = settings;
     line(section, "description", description.as_deref().map(quoted));
     line(section, "allowed_pattern", allowed_pattern.as_deref().map(quoted));
     line(section, "data_type", data_type.as_deref().map(quoted));
@@ -393,6 +404,7 @@ pub(super) mod any {
         (of("\\PC{0,20}"), of("[a-z.*]{0,6}"), data_type, of(policies)).prop_map(
             |(description, allowed_pattern, data_type, parameter_policies)| Settings {
                 description,
+                key: None,
                 allowed_pattern,
                 data_type,
                 parameter_policies,

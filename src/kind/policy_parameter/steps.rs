@@ -1,11 +1,10 @@
 //! The steps of a policy parameter.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Settings, Tier};
+use super::{Content, Settings, Tier};
 use crate::change::Consent;
 use crate::kind::{KindStep, NewDocument};
 use crate::resource::Tags;
@@ -21,7 +20,7 @@ pub enum PolicyStep {
     /// Creates the parameter; expects that there is none of its name.
     CreateParameter {
         name: String,
-        content: Arc<str>,
+        content: Content,
         tier: Tier,
         #[serde(default, skip_serializing_if = "Settings::is_empty")]
         settings: Settings,
@@ -32,7 +31,7 @@ pub enum PolicyStep {
     /// Writes a new version; expects the version that was observed to be the newest still.
     OverwriteParameter {
         name: String,
-        content: Arc<str>,
+        content: Content,
         /// The tier to end in; `None` keeps the one it has.
         #[serde(skip_serializing_if = "Option::is_none")]
         tier: Option<Tier>,
@@ -75,7 +74,8 @@ impl KindStep for PolicyStep {
     fn new_documents(&self) -> Vec<NewDocument<'_>> {
         match self {
             Self::CreateParameter { content, .. } => {
-                vec![NewDocument { setting: None, text: Cow::Borrowed(&**content) }]
+                let documents = content.shown().map(|text| NewDocument { setting: None, text: Cow::Borrowed(text) });
+                documents.into_iter().collect()
             }
             _ => Vec::new(),
         }

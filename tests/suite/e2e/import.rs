@@ -108,11 +108,11 @@ fn a_file_that_is_there_is_never_overwritten() {
 #[test]
 fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
     let world = by_hand();
-    put(&world, "/sentinel/policies/secret", "SecureString", "hush");
+    put(&world, "/sentinel/policies/list", "StringList", "a,b");
     put(&world, "/sentinel/policies/team/deep", "String", POLICY);
     put(&world, "/sentinel/policies/broken", "String", "version: \"2\"\n");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
-    assert!(run.stdout.contains("? /sentinel/policies/secret: left out: it is no plain string"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/list: left out: it is StringList"), "{}", run.stdout);
     assert!(run.stdout.contains("? /sentinel/policies/team/deep: left out: it stands deeper"), "{}", run.stdout);
     assert!(run.stdout.contains("? /sentinel/policies/broken: named without its content"), "{}", run.stdout);
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);

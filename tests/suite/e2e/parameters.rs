@@ -216,3 +216,107 @@ fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
         assert!(run.code != 0 && run.stderr.contains(said), "{setting}: {}{}", run.stdout, run.stderr);
     }
 }
+
+/// What must be in no output and no file.
+const CANARY: &str = "canary-in-a-secret-policy";
+
+fn with_secret() -> World {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        "[aws]\nregion = \"us-east-1\"\n[keys.policies]\n[profiles.dev]\npolicy = \"dev.yaml\"\ntype = \"SecureString\"\nkey = { key = \"policies\" }\n",
+    );
+    world.write("dev.yaml", &POLICY.replace("developers", CANARY));
+    world
+}
+
+fn secret(world: &World) -> String {
+    let read = json!({ "Name": NAME, "WithDecryption": true });
+    world.aws("AmazonSSM.GetParameter", &read)["Parameter"]["Value"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_secret_policy_is_created_compared_and_never_shown() {
+    let world = with_secret();
+    let mut said = String::new();
+    let mut run = |args: &[&str], code: i32| {
+        let run = world.run(args).expect(code);
+        said.push_str(&run.stdout);
+        said.push_str(&run.stderr);
+        run.stdout
+    };
+    run(&["plan", "-vv", "--out", "new.plan", "--out-json", "new.json", "--out-html", "new.html"], 0);
+    run(&["show", "new.plan"], 0);
+    run(&["apply", "new.plan", "--yes", "-vv", "--trace-file", "trace.json"], 0);
+    assert!(secret(&world).contains(CANARY));
+    let listed = metadata(&world);
+    assert_eq!((&listed["Type"], &listed["KeyId"]), (&json!("SecureString"), &json!("alias/policies")));
+    run(&["plan", "--detailed-exitcode"], 0);
+    let changed = POLICY.replace("developers", &format!("{CANARY}-2"));
+    std::fs::write(world.folder.path().join("dev.yaml"), &changed).unwrap();
+    let plan = run(&["plan", "--detailed-exitcode", "--out", "changed.plan", "--out-markdown", "changed.md"], 2);
+    assert!(plan.contains("a secret -> another secret") && plan.contains("--show-secrets"), "{plan}");
+    run(&["plan", "--json"], 0);
+    run(&["show", "changed.plan", "--json"], 0);
+    run(&["status"], 0);
+    // Without the policy file there is no text to write.
+    run(&["apply", "changed.plan", "--yes", "--detached"], 4);
+    run(&["apply", "changed.plan", "--yes"], 0);
+    assert_eq!(secret(&world), changed);
+    run(&["plan", "--detailed-exitcode"], 0);
+    run(&["iam"], 0);
+    assert!(!said.contains(CANARY), "{}", said.lines().find(|line| line.contains(CANARY)).unwrap_or_default());
+    for entry in std::fs::read_dir(world.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() && !path.ends_with("dev.yaml") {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            assert!(!text.contains(CANARY), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_secret_difference_is_shown_on_the_terminal_on_request_only() {
+    let world = with_secret();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.write("dev.yaml", &POLICY.replace("developers", "another-canary"));
+    let plan = world.run(&["plan", "--show-secrets"]).expect(0);
+    assert!(plan.stdout.contains(CANARY) && plan.stdout.contains("another-canary"), "{}", plan.stdout);
+    for option in
+        [&["--out", "p"][..], &["--json"], &["--out-json", "p"], &["--out-html", "p"], &["--format", "markdown"]]
+    {
+        let run = world.run(&[&["plan", "--show-secrets"], option].concat());
+        assert!(run.stderr.contains("cannot be used with"), "{option:?}: {}", run.stderr);
+    }
+}
+
+/// The file at hand is not the one that was planned.
+#[test]
+fn a_saved_plan_does_not_write_another_secret() {
+    let world = with_secret();
+    world.run(&["plan", "--out", "new.plan"]).expect(0);
+    world.write("dev.yaml", &POLICY.replace("developers", "exchanged"));
+    let run = world.run(&["apply", "new.plan", "--yes"]).expect(4);
+    assert!(run.stderr.contains("holds only its digest"), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
+fn a_secret_policy_decides_who_gets_in() {
+    let world = World::quick();
+    let manifest = "[aws]\nregion = \"us-east-1\"\n[profiles.dev]\npolicy = \"dev.yaml\"\ntype = \"SecureString\"\n[tables.sessions]\n";
+    world.write("sentinel.toml", manifest).write("dev.yaml", super::access::POLICY);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run_as("alice", &["exec", "--profile", "dev", "--", "true"]).expect(0);
+    assert_ne!(world.run_as("eve", &["exec", "--profile", "dev", "--", "true"]).code, 0);
+}
+
+#[test]
+fn a_live_secret_is_imported_without_its_content() {
+    let world = World::new();
+    put(&world, &json!({ "Type": "SecureString", "Value": CANARY }));
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    assert!(run.stdout.contains("its content is not managed: it is a secret"), "{}", run.stdout);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert!(manifest.contains("type = \"SecureString\"\n") && !manifest.contains("policy ="), "{manifest}");
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+}

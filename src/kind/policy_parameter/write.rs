@@ -1,0 +1,222 @@
+//! The calls that write a parameter, and what is looked at before and after them.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_ssm::types::ParameterType as SdkType;
+
+use super::api::{Reading, get_parameters, sdk_tags};
+use super::{Content, ParameterApi, Settings, Tier, metadata};
+use crate::resource::call::{CallError, Class, GET_PARAMETERS, PUT_PARAMETER};
+use crate::resource::pacer::{Answered, Tried};
+use crate::resource::{StepOutcome, Tags};
+
+pub(super) async fn create(
+    api: &ParameterApi,
+    name: &str,
+    content: &Content,
+    tier: Tier,
+    settings: &Settings,
+    tags: &Tags,
+) -> Result<StepOutcome, CallError> {
+    let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
+    let (text, kind) = sent(content)?;
+    let call = || {
+        let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone());
+        let request = metadata::setting(request, &settings.without_none());
+        request.tier(metadata::sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
+    };
+    let error = match api.pacer.call(PUT_PARAMETER, &[], call).await {
+        Ok(_) => return Ok(StepOutcome::Done),
+        Err(error) if error.class == Class::AlreadyExists || error.open => error,
+        Err(error) => return Err(error),
+    };
+    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
+    // one read in a hundred does not see a write just made.
+    for look in 1..=LOOKS {
+        let asked = get_parameters(api, &[name.to_owned()], Reading::of(content)).await;
+        let Ok(mut found) = asked else { return Err(error) };
+        match found.remove(name) {
+            Some(live) if live.state.content.as_ref() == Some(content) => return Ok(StepOutcome::Done),
+            Some(_) => {
+                let why = "someone else created it meanwhile, with other content; nothing was overwritten";
+                return Ok(StepOutcome::Conflict(String::from(why)));
+            }
+            None => api.pacer.sleep(GET_PARAMETERS, Duration::from_millis(300) * look).await?,
+        }
+    }
+    Err(error)
+}
+
+/// Returns the text that is sent, and its type.
+fn sent(content: &Content) -> Result<(&str, SdkType), CallError> {
+    let kind = if content.is_secret() { SdkType::SecureString } else { SdkType::String };
+    let text = content.text().ok_or_else(|| {
+        let message = "a saved plan holds no secrets; make the plan again, or apply without a saved plan";
+        CallError::new(PUT_PARAMETER, Class::Rejected, message)
+    })?;
+    Ok((text, kind))
+}
+
+/// How often a parameter that is known to be there is looked for.
+pub(super) const LOOKS: u32 = 4;
+
+/// What a look just before an overwrite found, so that it is not made.
+enum Seen {
+    /// What was to be written: by another apply of the same manifest, or by an earlier try whose answer was lost.
+    Written { version: i64, by: Tried },
+    /// Another version than the one that was planned on.
+    Changed(Option<i64>),
+}
+
+/// What an overwrite is to end in.
+pub(super) struct Wanted<'a> {
+    pub(super) name: &'a str,
+    pub(super) content: &'a Content,
+    pub(super) tier: Option<Tier>,
+    pub(super) settings: &'a Settings,
+}
+
+pub(super) async fn overwrite(
+    api: &ParameterApi,
+    wanted: &Wanted<'_>,
+    expects_version: i64,
+) -> Result<StepOutcome, CallError> {
+    let Wanted { name, content, tier, settings } = *wanted;
+    let Some(kept) = metadata::of(api, name).await? else {
+        return Ok(changed(name, expects_version, None));
+    };
+    // Parameter Store has no compare-and-set: a look just before each try keeps the window small, the version returned
+    // shows whether someone was in it.
+    let look = async |by: Tried| {
+        let live = get_parameters(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
+        let (same, version) =
+            live.map_or((false, None), |live| (live.state.content.as_ref() == Some(content), live.facts.version));
+        let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
+        let expected = version == expects_version;
+        let right = match expected {
+            _ if !same => false,
+            true => metadata::has(&kept, tier, settings),
+            false => metadata::of(api, name).await?.is_some_and(|now| metadata::has(&now, tier, settings)),
+        };
+        Ok(match (right, expected) {
+            (true, _) => Some(Seen::Written { version, by }),
+            (false, true) => None,
+            (false, false) => Some(Seen::Changed(Some(version))),
+        })
+    };
+    let (text, kind) = sent(content)?;
+    let put = || {
+        let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone()).overwrite(true);
+        metadata::keeping(request, &kept, tier, settings).send()
+    };
+    let written = match api.pacer.call_unless(PUT_PARAMETER, look, put).await {
+        Ok(Answered::Made(answer)) => answer.version,
+        Ok(Answered::NotMade(Seen::Written { by: Tried::NotTaken, .. })) => return Ok(StepOutcome::Done),
+        Ok(Answered::NotMade(Seen::Written { by: Tried::Open, version })) => version,
+        Ok(Answered::NotMade(Seen::Changed(now))) => return Ok(changed(name, expects_version, now)),
+        Err(error) => took_effect(api, name, content, expects_version, error).await?,
+    };
+    if written == expects_version + 1 {
+        return Ok(StepOutcome::Done);
+    }
+    if written <= expects_version {
+        return Ok(StepOutcome::Conflict(format!(
+            "someone else deleted it at the same moment, and writing created it anew, as version {written}, without its tags; \
+             see sentinel plan"
+        )));
+    }
+    // A call whose answer was lost is made again, and may write the same text twice. What stands between tells it from a
+    // write of someone else's.
+    let between = read_versions(api, name, expects_version + 1..written, Reading::of(content)).await;
+    let theirs = match between {
+        Some(versions) => versions
+            .into_iter()
+            .filter(|(_, text)| Some(text.as_str()) != content.text())
+            .map(|(version, _)| version)
+            .max(),
+        None => Some(written - 1),
+    };
+    let Some(theirs) = theirs else { return Ok(StepOutcome::Done) };
+    Ok(StepOutcome::Conflict(format!(
+        "written as version {written}, not {}: someone else wrote at the same moment, and version {theirs} holds their text; \
+         see it with: {}",
+        expects_version + 1,
+        see(name, theirs),
+    )))
+}
+
+/// Returns the outcome where a parameter is not at the version that was planned on.
+fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
+    let now = match now {
+        None => String::from("it is gone"),
+        Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
+    };
+    StepOutcome::Conflict(format!(
+        "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
+    ))
+}
+
+/// Returns the version that a write took effect as although its answer never came.
+///
+/// # Errors
+///
+/// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
+async fn took_effect(
+    api: &ParameterApi,
+    name: &str,
+    content: &Content,
+    expects_version: i64,
+    error: CallError,
+) -> Result<i64, CallError> {
+    if !error.open {
+        return Err(error);
+    }
+    let asked = get_parameters(api, &[name.to_owned()], Reading::of(content)).await;
+    match asked.map(|mut found| found.remove(name)) {
+        Ok(Some(live)) if live.state.content.as_ref() == Some(content) => {
+            live.facts.version.filter(|version| *version > expects_version).ok_or(error)
+        }
+        Ok(_) => Err(error),
+        Err(_) => {
+            let message = format!(
+                "{}; whether it was written is not known, and version {} would tell: {}",
+                error.said(),
+                expects_version + 1,
+                see(name, expects_version + 1)
+            );
+            // The words are whole as they are.
+            Err(CallError { message, class: Class::Rejected, ..error })
+        }
+    }
+}
+
+/// Returns the command that shows one version of a parameter, which the history keeps.
+pub(super) fn see(name: &str, version: i64) -> String {
+    format!("aws ssm get-parameter --name {name}:{version} --query Parameter.Value --output text")
+}
+
+/// The most parameters `GetParameters` takes in one call.
+const NAMES_IN_A_CALL: usize = 10;
+
+/// Returns some versions with their texts, if there are few and all of them can be read.
+async fn read_versions(
+    api: &ParameterApi,
+    name: &str,
+    versions: Range<i64>,
+    reading: Reading,
+) -> Option<Vec<(i64, String)>> {
+    let selectors: Vec<String> =
+        versions.map(|version| format!("{name}:{version}")).take(NAMES_IN_A_CALL + 1).collect();
+    if selectors.is_empty() || selectors.len() > NAMES_IN_A_CALL {
+        return None;
+    }
+    let call = || {
+        let request = api.client.get_parameters().set_names(Some(selectors.clone()));
+        request.set_with_decryption((reading == Reading::Decrypted).then_some(true)).send()
+    };
+    let found = api.pacer.call(GET_PARAMETERS, &[], call).await.ok()?.parameters.unwrap_or_default();
+    let texts: Vec<(i64, String)> =
+        found.into_iter().filter_map(|parameter| Some((parameter.version, parameter.value?))).collect();
+    (texts.len() == selectors.len()).then_some(texts)
+}
