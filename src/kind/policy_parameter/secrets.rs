@@ -1,8 +1,9 @@
 //! Policies that are secrets: what is saved and shown of them, and what IAM has to allow.
 
+use serde_json::json;
+
 use super::content::Secret;
 use super::{Content, ParameterType, PolicyParameter, PolicyStep};
-use crate::kind::key::on_alias;
 use crate::kind::permission::{On, Permission, Place};
 use crate::kind::{Address, Desired, DesiredResource, Step};
 use crate::resource::call::{Operation, operation};
@@ -19,13 +20,19 @@ pub(super) fn is_compared(desired: &Desired<PolicyParameter>) -> bool {
     desired.managed.content.as_ref().is_some_and(Content::is_secret)
 }
 
-/// Returns the key of a secret, as what IAM allows something on.
+/// Returns the key of a secret, as what IAM allows something on: through Parameter Store only.
 pub(super) fn on_key(desired: &Desired<PolicyParameter>, place: &Place) -> On {
-    match desired.managed.settings.key.as_deref() {
-        Some(key) if key.starts_with("alias/") => on_alias(place, key),
-        Some(arn) => On::Resources(vec![arn.to_owned()]),
-        None => on_alias(place, "alias/aws/ssm"),
-    }
+    let region = place.region.as_deref().unwrap_or("*");
+    // What follows the region is not the same in every partition.
+    let mut condition = json!({ "StringLike": { "kms:ViaService": format!("ssm.{region}.*") } });
+    let key = desired.managed.settings.key.as_deref().unwrap_or("alias/aws/ssm");
+    let resource = if key.starts_with("alias/") {
+        condition["ForAnyValue:StringEquals"] = json!({ "kms:ResourceAliases": [key] });
+        place.arn("kms", "key/*")
+    } else {
+        key.to_owned()
+    };
+    On::Those { resources: vec![resource], condition }
 }
 
 /// Returns what IAM has to allow Parameter Store to do with the key for whoever writes a secret.
@@ -140,4 +147,69 @@ pub fn recall<'s>(
         *content = own.clone();
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::KindId;
+    use crate::kind::policy_parameter::Settings;
+    use crate::resource::call::GET_PARAMETERS;
+
+    fn secret(key: Option<&str>) -> Desired<PolicyParameter> {
+        let managed = PolicyParameter {
+            content: Some(Content::Secret(Secret::new("hush"))),
+            parameter_type: Some(ParameterType::SecureString),
+            settings: Settings { key: key.map(str::to_owned), ..Settings::default() },
+            ..PolicyParameter::default()
+        };
+        Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", managed)
+    }
+
+    #[test]
+    fn a_key_is_allowed_through_parameter_store_only() {
+        for key in [None, Some("alias/policies"), Some("arn:aws:kms:eu-west-1:111111111111:key/1")] {
+            let On::Those { resources, condition } = on_key(&secret(key), &Place::default()) else { panic!("{key:?}") };
+            assert_eq!(condition["StringLike"]["kms:ViaService"], "ssm.*.*");
+            let is_alias = key.is_none_or(|key| key.starts_with("alias/"));
+            assert_eq!(resources == ["arn:aws:kms:*:*:key/*"], is_alias);
+            assert_eq!(!condition["ForAnyValue:StringEquals"].is_null(), is_alias);
+        }
+    }
+
+    /// A step that writes a secret has its text again, and none that the digest in the plan is not of.
+    #[test]
+    fn a_saved_step_gets_the_text_that_its_digest_is_of() {
+        let saved = |desired: &Desired<PolicyParameter>| -> (Vec<DesiredResource>, Vec<Step>) {
+            let steps = super::super::create(desired).into_iter().map(Step::Policy).collect::<Vec<_>>();
+            let read = serde_json::from_str(&serde_json::to_string(&steps).unwrap()).unwrap();
+            let desired: Desired<PolicyParameter> =
+                serde_json::from_str(&serde_json::to_string(desired).unwrap()).unwrap();
+            (vec![desired.into()], read)
+        };
+        let (mut desired, mut steps) = saved(&secret(None));
+        let now: Vec<DesiredResource> = vec![secret(None).into()];
+        assert_eq!(recall(&mut desired, steps.iter_mut(), &now), Ok(()));
+        let Step::Policy(PolicyStep::CreateParameter { content, .. }) = &steps[0] else { panic!("{steps:?}") };
+        assert_eq!(content.text(), Some("hush"));
+        let (mut desired, mut steps) = saved(&secret(None));
+        let mut other = secret(None);
+        other.managed.content = Some(Content::Secret(Secret::new("another")));
+        other.initial.content.clone_from(&other.managed.content);
+        for now in [Vec::new(), vec![other.into()]] {
+            let address = Address::new(KindId::Policy, "dev");
+            assert_eq!(recall(&mut desired, steps.iter_mut(), &now), Err(Unknown { address }));
+        }
+    }
+
+    #[test]
+    fn reading_and_writing_a_secret_take_its_key() {
+        let names = |desired: &Desired<PolicyParameter>| -> Vec<&str> {
+            super::super::reads(desired).iter().map(|operation| operation.name).collect()
+        };
+        let with_key = secret(Some("alias/policies"));
+        assert_eq!(names(&with_key), [GET_PARAMETERS.name, "DescribeParameters", DECRYPT.name]);
+        assert_eq!(lent(&with_key, &Place::default())[0].operations, USES);
+        assert!(decryption(&Desired { managed: PolicyParameter::default(), ..with_key }, &Place::default()).is_none());
+    }
 }
