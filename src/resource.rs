@@ -91,6 +91,9 @@ pub struct Facts {
     /// The status of a table, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// What AWS is still changing though the status does not tell: the `encryption` of a table that is ACTIVE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
     /// Whether a table holds no items, as AWS last counted them: it does so about every six hours. Source: DescribeTable in
     /// the DynamoDB API reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

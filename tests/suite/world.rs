@@ -102,6 +102,7 @@ impl World {
             table_creation: ms(150),
             table_update: ms(20),
             table_deletion: ms(20),
+            encryption_change: ms(100),
             backups_delay: ms(100),
             ..Rules::default()
         })
@@ -114,6 +115,7 @@ impl World {
             table_creation: ms(50),
             table_update: ms(20),
             table_deletion: ms(20),
+            encryption_change: ms(20),
             index_backfill: ms(50),
             index_deletion: ms(50),
             ttl_settling: ms(0),

@@ -333,7 +333,7 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let status = TableStatus::of(&facts);
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
         match (&status, unready) {
-            (Some(TableStatus::Active), None) => return Ok(()),
+            (Some(TableStatus::Active), None) if facts.changing.is_none() => return Ok(()),
             (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
             (Some(other), _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
@@ -344,8 +344,9 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         }
         let left = waiting.limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let what = match (&status, unready) {
-                (Some(TableStatus::Active), Some((index, _))) => format!("its index {index} is not yet built"),
+            let what = match (&status, unready, &facts.changing) {
+                (Some(TableStatus::Active), Some((index, _)), _) => format!("its index {index} is not yet built"),
+                (Some(TableStatus::Active), None, Some(field)) => format!("its {field} is still being changed"),
                 _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
             };
             let message = format!(

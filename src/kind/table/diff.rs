@@ -10,6 +10,12 @@ use crate::resource::{Live, Switch, diff_tags};
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
+    if live.facts.changing.is_some() {
+        for change in changes.iter_mut().filter(|change| change.path == Field::Encryption) {
+            (change.takes, change.needs) = (Takes::Time, None);
+            change.how = String::from("AWS is changing it, and may show the key from before meanwhile");
+        }
+    }
     changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder
 use aws_sdk_dynamodb::types as sdk;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table,
+    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table,
     TableChange, Ttl,
 };
 use crate::resource::{Facts, Tags};
@@ -34,6 +34,8 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     let encryption = description
         .sse_description()
         .filter(|sse| !matches!(sse.status(), Some(sdk::SseStatus::Disabled | sdk::SseStatus::Disabling)))
+        // While it changes from AWS's own key, none is named.
+        .filter(|sse| sse.kms_master_key_arn().is_some() || !is_changing(sse))
         .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
     Table {
         key: key(description.key_schema(), &types),
@@ -52,12 +54,20 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     }
 }
 
+/// Returns whether the encryption is being changed, which takes about 22 seconds, and for the first of them the key from before is
+/// shown.
+fn is_changing(sse: &sdk::SseDescription) -> bool {
+    use sdk::SseStatus::{Disabling, Enabling, Updating};
+    matches!(sse.status(), Some(Enabling | Disabling | Updating))
+}
+
 /// Reads what is shown of a table and not compared.
 pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     Facts {
         arn: description.table_arn().map(str::to_owned),
         id: description.table_id().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
+        changing: description.sse_description().is_some_and(is_changing).then(|| Field::Encryption.to_string()),
         empty: description.item_count() == Some(0),
         ..Facts::default()
     }

@@ -295,7 +295,8 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
-    let busy = TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
+    let busy = live.facts.changing.is_some()
+        || TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
     let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();
