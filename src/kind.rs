@@ -7,6 +7,7 @@ mod deletion;
 mod desired;
 pub mod document;
 pub mod import;
+pub mod members;
 mod pattern;
 pub mod permission;
 pub mod references;
@@ -39,6 +40,7 @@ pub use arn::ArnName;
 pub use deletion::Deletion;
 pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
+use members::Members;
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
 use references::{Named, Reference};
@@ -131,6 +133,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn statement(key: &str) -> String {
         let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
         format!("Sentinel{plain}{}", Self::ABOUT.statement)
+    }
+
+    /// Returns what AWS tells of it, member by member, and what is done with each.
+    fn members() -> &'static [Members] {
+        &[]
     }
 
     /// Returns what IAM has to allow its user besides the calls, because the service of a resource makes calls of its own for them.

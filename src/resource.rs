@@ -98,6 +98,9 @@ pub struct Facts {
     /// the DynamoDB API reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
+    /// What it has that no manifest can set, each in a few words. Nothing changes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// Whether it carries the ownership tag; nothing where that was not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owned: Option<bool>,

@@ -112,6 +112,9 @@ fn entry(entry: &Entry<'_>) -> String {
         let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", html(gap))).collect();
         let _ = writeln!(body, "<ul class=\"unknown\">{gaps}</ul>");
     }
+    if let Some(also) = &entry.also {
+        let _ = writeln!(body, "<p><small>{}</small></p>", html(also));
+    }
     remarks(entry, &mut body);
     if !entry.fields.is_empty() {
         let rows: String = entry.fields.iter().map(field).collect();

@@ -249,6 +249,7 @@ fn details(entry: &Entry<'_>) -> String {
     };
     list("**Lint**", entry.findings.iter().map(finding).collect());
     list("**Not read**", entry.gaps.iter().map(|gap| code(gap)).collect());
+    list("**Left alone**", entry.also.iter().map(|also| code(also)).collect());
     if !entry.fields.is_empty() {
         body.push_str("| setting | live | desired | how |\n|---|---|---|---|\n");
         entry.fields.iter().for_each(|field| body.push_str(&field_row(field)));
@@ -373,7 +374,10 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
 /// Returns the state of a resource in the words of the text.
 pub(super) fn state_words(state: &State) -> String {
     match state {
-        State::Present { status } => status.clone().unwrap_or_else(|| String::from("exists")),
+        State::Present { status, also } => {
+            let status = status.clone().unwrap_or_else(|| String::from("exists"));
+            std::iter::once(status).chain(super::sheet::also(also)).collect::<Vec<_>>().join("; ")
+        }
         State::NotFound => String::from("NOT FOUND"),
         State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_words).collect::<Vec<_>>().join(", "),
     }

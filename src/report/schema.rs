@@ -277,6 +277,11 @@ fn resource() -> Value {
                         "description": "Whether AWS counts no items in a table, which it does about every six \
                          hours; absent where it counts some.",
                     },
+                    "also": {
+                        "type": "array",
+                        "items": { "type": "string" },
+                        "description": "What it has that no manifest can set, each in a few words.",
+                    },
                     "owned": { "type": "boolean" },
                     "owner": { "type": "string" },
                 },

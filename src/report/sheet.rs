@@ -46,6 +46,8 @@ pub(super) struct Entry<'a> {
     /// What is said of it after its title: "(drift: content, v5)".
     pub(super) words: String,
     pub(super) gaps: Vec<String>,
+    /// What it has that no manifest can set: "also has: stream NEW_IMAGE".
+    pub(super) also: Option<String>,
     pub(super) means: &'a [Meaning],
     pub(super) cases: &'a [CaseChange],
     pub(super) findings: &'a [Finding],
@@ -349,6 +351,7 @@ fn entry<'a>(
         title: title(resource),
         words,
         gaps: resource.gaps.iter().map(gap_words).collect(),
+        also: also(&resource.facts.also),
         means: &remarks.means,
         cases: &remarks.cases,
         findings: &remarks.findings,
@@ -462,6 +465,11 @@ pub(super) fn refusal(resource: &ResourcePlan) -> String {
     }
     let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
     format!("refused without --allow-destructive {}{but}", words.join(","))
+}
+
+/// Returns the line that names what a resource has that no manifest can set.
+pub(super) fn also(found: &[String]) -> Option<String> {
+    (!found.is_empty()).then(|| format!("also has: {}", found.join("; ")))
 }
 
 pub(super) fn gap_words(gap: &Gap) -> String {

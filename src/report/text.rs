@@ -64,6 +64,9 @@ impl Page {
         for gap in &entry.gaps {
             text.push_str(&self.wrapped("      ", "        ", &paint(YELLOW, escape(gap))));
         }
+        if let Some(also) = &entry.also {
+            text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(also))));
+        }
         self.remarks(entry, text);
         let width = self.column(entry.fields.iter().map(|field| field.change.path.as_str()));
         for field in &entry.fields {

@@ -1,5 +1,6 @@
 //! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
 
+mod also;
 mod api;
 mod builtin;
 mod delete;
@@ -8,6 +9,7 @@ mod encryption;
 mod field;
 mod live;
 mod manifest;
+mod members;
 mod rules;
 mod schema;
 mod sdk;
@@ -25,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::on_alias;
+use super::members::Members;
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
@@ -326,6 +329,10 @@ impl Kind for Table {
         }
     }
 
+    fn members() -> &'static [Members] {
+        members::ALL
+    }
+
     fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
         let statement = Self::statement(&desired.address.key);
         encryption::lent(desired.managed.encryption.as_ref(), &statement, place)
@@ -396,7 +403,7 @@ impl Kind for Table {
     }
 
     fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> TableSection {
-        live::section(importer, key, &found.name, &found.live.state)
+        live::section(importer, key, &found)
     }
 
     async fn execute(api: &TableApi, step: &TableStep, waiting: Waiting) -> Result<StepOutcome, CallError> {

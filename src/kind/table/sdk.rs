@@ -69,6 +69,7 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         status: description.table_status().map(|status| status.as_str().to_owned()),
         changing: description.sse_description().is_some_and(is_changing).then(|| Field::Encryption.to_string()),
         empty: description.item_count() == Some(0),
+        also: super::also::of(description),
         ..Facts::default()
     }
 }
