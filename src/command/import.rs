@@ -35,10 +35,11 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let reader = context.connect(&destination, &Users::default()).await?;
     let ownership = AwsSection::default().ownership_key().unwrap_or_default();
     let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
+    let all: &[KindId] = if args.all_tables { &[KindId::Table] } else { &[] };
     let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
     let read = async {
         let caller = reader.identify().await?;
-        let request = Request { policy_root: &root, ownership: &ownership, named: &named };
+        let request = Request { policy_root: &root, ownership: &ownership, named: &named, all };
         let found = reader.importable(&request).await.map_err(|error| match error {
             DiscoverError::Missing(Invalid { problem, help }) => Error::NoResource { message: problem, hint: help },
             DiscoverError::Unread { denied, why } => Error::Unread { denied, message: why.problem, hint: why.help },

@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub ownership: &'a str,
     /// What the user names. A kind of which nothing is named looks for resources in its own way.
     pub named: &'a [Named],
+    /// The kinds of which everything is wanted.
+    pub all: &'a [KindId],
 }
 
 impl Request<'_> {
@@ -30,7 +32,8 @@ impl Request<'_> {
     pub(super) fn of(&self, kind: KindId) -> Wanted<'_> {
         let names = self.named.iter().filter(|one| one.kind == kind).map(|one| one.name.clone());
         let named = names.collect::<IndexSet<String>>().into_iter().collect();
-        Wanted { kind, policy_root: self.policy_root, ownership: self.ownership, named }
+        let extent = if self.all.contains(&kind) { Extent::All } else { Extent::Usual };
+        Wanted { kind, policy_root: self.policy_root, ownership: self.ownership, named, extent }
     }
 }
 
@@ -50,6 +53,15 @@ pub struct Wanted<'a> {
     pub ownership: &'a str,
     /// The names in AWS, where the user gives any.
     pub named: Vec<String>,
+    pub extent: Extent,
+}
+
+/// How much is imported of a kind of which the user names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What the kind looks for by itself.
+    Usual,
+    All,
 }
 
 /// A live resource, and its name in AWS.
@@ -417,7 +429,7 @@ mod tests {
     fn each_name_of_a_kind_is_wanted_once() {
         let named = |kind, name: &str| Named { kind, name: name.to_owned() };
         let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
-        let request = Request { policy_root: "/s", ownership: "mark", named: &all };
+        let request = Request { policy_root: "/s", ownership: "mark", named: &all, all: &[] };
         assert_eq!(request.of(KindId::Table).named, ["b"]);
         assert_eq!(request.of(KindId::Policy).named, ["c"]);
     }

@@ -2,12 +2,13 @@
 
 use indexmap::IndexMap;
 
+use super::api::{self, TableApi};
 use super::{
     Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
     TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
-use crate::kind::import::{self, Found, Importer};
+use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
 
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
@@ -99,6 +100,39 @@ impl TableSection {
     }
 }
 
+/// How many tables that are not imported are named.
+const NAMED: usize = 20;
+
+/// Looks for the tables with a built-in name, or for all of the region, and names those that are not imported.
+pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Table>, DiscoverError> {
+    let is_builtin = |name: &String| Builtin::ALL.iter().any(|builtin| builtin.default_name() == name);
+    let (names, others) = match (api::names(api).await, wanted.extent) {
+        (Ok(names), Extent::All) => (names, Ok(Vec::new())),
+        (Ok(names), Extent::Usual) => {
+            let (builtin, others) = names.into_iter().partition(is_builtin);
+            (builtin, Ok(others))
+        }
+        (Err(error), Extent::All) => return Err(error.into()),
+        (Err(error), Extent::Usual) => {
+            let builtin = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned());
+            (builtin.collect(), Err(error))
+        }
+    };
+    let mut discovered: Discovered<Table> = import::read(api, wanted, &names, Missing::IsLeftOut).await?.into();
+    let why = match others {
+        Ok(others) if others.is_empty() => return Ok(discovered),
+        Ok(others) => {
+            let named = others.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = others.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("not imported: {named}{more}; import one with --table NAME, or all with --all-tables")
+        }
+        Err(error) => format!("the other tables of the region are not known: {error}"),
+    };
+    discovered.warnings.push(Warning { name: String::from("tables"), why });
+    Ok(discovered)
+}
+
 /// Returns the key of the section that describes a live table as it is: that of a built-in table where it has its name and
 /// layout.
 pub(super) fn key(name: &str, live: &Table) -> String {
@@ -118,7 +152,7 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let (name, live) = (found.name.as_str(), &found.live.state);
     if !found.live.facts.also.is_empty() {
-        importer.warn(format!("the manifest does not have all of it: also has {}", found.live.facts.also.join("; ")));
+        importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
     }
     let mut section = if let Some(builtin) = Builtin::from_key(key) {
         TableSection::of_builtin(builtin, live)

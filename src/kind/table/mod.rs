@@ -394,8 +394,7 @@ impl Kind for Table {
         if !wanted.named.is_empty() {
             return Ok(import::read(api, wanted, &wanted.named, Missing::Fails).await?.into());
         }
-        let builtin: Vec<String> = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
-        Ok(import::read(api, wanted, &builtin, Missing::IsLeftOut).await?.into())
+        live::discover(api, wanted).await
     }
 
     fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
