@@ -13,7 +13,7 @@ use crate::kind::{Desired, DesiredResource, Kind, KindId};
 use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
-use crate::resource::names::RegionName;
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::record_key::{Prefix, Role};
 use crate::resource::tagging::GET_RESOURCES;
 
@@ -116,7 +116,7 @@ fn only_keys(prefixes: &[Prefix]) -> Value {
 pub fn policies(
     purpose: Use,
     place: &Place,
-    policy_root: &str,
+    policy_root: &PolicyRoot,
     desired: &[DesiredResource],
     beyond: Beyond,
 ) -> Vec<Document> {
@@ -193,7 +193,7 @@ impl Statements {
 
     /// Adds what a role does: it reads policies, and has to do with the records of the built-in tables. Those of another
     /// table are its owner's own affair.
-    fn role(&mut self, role: Role, place: &Place, policy_root: &str, desired: &[DesiredResource]) {
+    fn role(&mut self, role: Role, place: &Place, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
         let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
         if !policies.is_empty() {
             self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
@@ -285,7 +285,7 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 /// separate statements. Other records than requests are for the policies of the other roles.
 ///
 /// The account, which only AWS could tell, is `*` in the ARNs.
-pub fn document(region: Option<RegionName>, policy_root: &str, desired: &[DesiredResource]) -> Document {
+pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &[DesiredResource]) -> Document {
     let place = Place { region, account: None };
     let mut statements = Statements::default();
     let creation = |one: &DesiredResource| -> Vec<Operation> {

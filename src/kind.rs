@@ -32,6 +32,7 @@ use crate::change::FieldChange;
 use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -92,7 +93,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says why sentinel does not delete it.
-    fn name_of(key: &str, section: &Self::Section, policy_root: &str) -> Result<String, Invalid>;
+    fn name_of(key: &str, section: &Self::Section, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
     /// Returns the section of a manifest that says what is managed: desired state from elsewhere may be no other than what a
     /// manifest could say.
@@ -111,11 +112,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says why sentinel would not delete it.
-    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid>;
+    fn key_of(name: &str, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
     /// Returns which resource of the kind an ARN of its [`About::resource_type`] is of, from what follows the type; nothing where
     /// it is none that a manifest with this policy root could name.
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName>;
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName>;
 
     /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
     /// some resources are made.
@@ -139,7 +140,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be deleted.
-    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission>;
+    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
 
     /// Reads what is live of up to [`About::batch`] resources, and answers in the order asked.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
@@ -172,7 +173,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says that no section can be written for it: `left out: it is no plain string`.
-    fn key_of_live(found: &Found<Self>, policy_root: &str) -> Result<String, String>;
+    fn key_of_live(found: &Found<Self>, policy_root: &PolicyRoot) -> Result<String, String>;
 
     /// Returns what AWS calls a live resource where another one refers to it.
     fn known_as(found: &Found<Self>) -> Vec<String> {
@@ -331,7 +332,7 @@ pub struct Waiting {
 /// Where to look for resources that the manifest does not name.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
     pub ownership: &'a str,
     /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.

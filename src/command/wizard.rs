@@ -179,7 +179,7 @@ impl Wizard<'_> {
     }
 
     /// Returns the profiles to manage: of those that are live or that this machine knows, and others.
-    fn profiles(&self, live: &Live, root: &str, found: &[String]) -> Result<Vec<String>, Error> {
+    fn profiles(&self, live: &Live, root: &PolicyRoot, found: &[String]) -> Result<Vec<String>, Error> {
         if self.args.no_profiles || !self.args.profiles.is_empty() {
             return Ok(self.args.profiles.clone());
         }
@@ -221,7 +221,7 @@ impl Wizard<'_> {
         Ok(picked)
     }
 
-    fn bring_policies(&self, live: &Live, root: &str, profiles: &[String]) -> Result<bool, Error> {
+    fn bring_policies(&self, live: &Live, root: &PolicyRoot, profiles: &[String]) -> Result<bool, Error> {
         let any = live.policies.iter().any(|found| profiles.contains(&profile_of(&found.name, root).to_owned()));
         match self.args.bring_policies {
             Some(given) => Ok(given && any),

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::section::Resolver;
 use super::{Kind, KindId, Sections};
 use crate::change::{FieldChange, FieldValue, Takes};
+use crate::resource::names::PolicyRoot;
 use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
 
 /// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
@@ -200,7 +201,7 @@ pub(super) fn removed<K: Kind>(
 }
 
 /// Checks that a resource that should be gone is what pruning deletes: sentinel created it, and no manifest names it.
-pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &str) -> Result<(), String> {
+pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &PolicyRoot) -> Result<(), String> {
     let Desired { address, name, ownership, .. } = desired;
     let refused = |why: &str| Err(format!("{address}: {why}"));
     let Some(ownership) = ownership else { return refused("nothing says that sentinel created it") };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Address, Desired, Kind, KindId, Search, Sections};
 use crate::resource::call::CallError;
+use crate::resource::names::PolicyRoot;
 use crate::resource::{Gap, Invalid, Live, Observed, Tags};
 
 /// How many reads of a kind are under way at once.
@@ -18,7 +19,7 @@ const READS: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The path under which policies are.
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
     pub ownership: &'a str,
     /// What the user names. A kind of which nothing is named looks for resources in its own way.
@@ -46,7 +47,7 @@ pub struct Named {
 #[derive(Debug)]
 pub struct Wanted<'a> {
     pub kind: KindId,
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     pub ownership: &'a str,
     /// The names in AWS, where the user gives any.
     pub named: Vec<String>,
@@ -224,7 +225,7 @@ pub struct ImportedResource {
 /// Every resource is given its key before any becomes a section, so that a section can refer to each other one.
 #[derive(Debug)]
 pub struct Importer<'a> {
-    policy_root: &'a str,
+    policy_root: &'a PolicyRoot,
     /// The addresses of all that is imported, by its kind and by what AWS calls it.
     addresses: HashMap<(KindId, String), Address>,
     /// The resource at hand, by its name in AWS.
@@ -242,7 +243,7 @@ pub(super) struct Keyed<K> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(policy_root: &'a str, warnings: Vec<Warning>) -> Self {
+    pub(super) fn new(policy_root: &'a PolicyRoot, warnings: Vec<Warning>) -> Self {
         Self {
             policy_root,
             addresses: HashMap::new(),
@@ -364,7 +365,7 @@ mod tests {
     }
 
     fn import(found: FoundResources) -> Imported {
-        found.import("/s")
+        found.import(&PolicyRoot::new("/s"))
     }
 
     #[test]
@@ -387,7 +388,8 @@ mod tests {
 
     #[test]
     fn a_file_stays_in_its_folder() {
-        let mut importer = Importer::new("/s", Vec::new());
+        let root = PolicyRoot::new("/s");
+        let mut importer = Importer::new(&root, Vec::new());
         assert_eq!(importer.file("app/../../x y", "json", "{}"), "policies/app-..-..-x-y.json");
     }
 
@@ -404,7 +406,8 @@ mod tests {
 
     #[test]
     fn a_resource_is_known_by_its_name_and_its_arn_within_its_kind() {
-        let mut importer = Importer::new("/s", Vec::new());
+        let root = PolicyRoot::new("/s");
+        let mut importer = Importer::new(&root, Vec::new());
         importer.keys(KindId::Table, vec![live("orders", Table::default(), Some("arn:aws:dynamodb:::table/orders"))]);
         let found = |section, name| importer.address(section, name).map(ToString::to_string);
         assert_eq!(found("tables", "orders").as_deref(), Some("tables.orders"));
@@ -417,7 +420,7 @@ mod tests {
     fn each_name_of_a_kind_is_wanted_once() {
         let named = |kind, name: &str| Named { kind, name: name.to_owned() };
         let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
-        let request = Request { policy_root: "/s", ownership: "mark", named: &all };
+        let request = Request { policy_root: &PolicyRoot::new("/s"), ownership: "mark", named: &all };
         assert_eq!(request.of(KindId::Table).named, ["b"]);
         assert_eq!(request.of(KindId::Policy).named, ["c"]);
     }

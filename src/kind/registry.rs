@@ -31,7 +31,7 @@ macro_rules! kinds {
         impl KindId {
             /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be
             /// deleted.
-            pub fn looks_for_more(self, place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+            pub fn looks_for_more(self, place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
                 match self {
                     $(Self::$variant => permission::named::<$module::$state>(
                         <$module::$state as Kind>::looks_for_more(place, policy_root, purpose),
@@ -39,7 +39,7 @@ macro_rules! kinds {
                 }
             }
 
-            pub(super) fn arn_name(self, resource: &str, policy_root: &str) -> Option<ArnName> {
+            pub(super) fn arn_name(self, resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
                 match self {
                     $(Self::$variant => <$module::$state as Kind>::of_arn(resource, policy_root),)+
                 }
@@ -182,7 +182,7 @@ macro_rules! kinds {
             /// # Errors
             ///
             /// Says what differs.
-            pub fn check_removal(&self, policy_root: &str) -> Result<(), String> {
+            pub fn check_removal(&self, policy_root: &PolicyRoot) -> Result<(), String> {
                 match self {
                     $(Self::$variant(one) => desired::check_removal(one, policy_root),)+
                 }

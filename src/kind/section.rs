@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Address, KindId};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Entry, Fields, Folder, Node, Reader};
+use crate::resource::names::PolicyRoot;
 use crate::resource::{Invalid, OWNER, Tags, check_tag_key, check_tag_value};
 
 /// The most tags of a resource. Source: the Tag data type in the API references of the services.
@@ -129,7 +130,7 @@ pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) 
 #[derive(Debug)]
 pub struct Resolver<'a> {
     /// The path under which policies are.
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     pub source: &'a Arc<Source>,
     pub places: &'a Places,
     /// Where the files that it names are, as the user would type it.

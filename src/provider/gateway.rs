@@ -16,6 +16,7 @@ use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST};
@@ -176,7 +177,7 @@ impl Gateway {
     }
 
     /// Lists the parameters under a path.
-    pub async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+    pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
         policy_parameter::discover(&self.parameters, root).await
     }
 

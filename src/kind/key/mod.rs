@@ -30,6 +30,7 @@ use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
@@ -167,7 +168,7 @@ impl Kind for Key {
         Some(manifest::resolve(resolver, key, section))
     }
 
-    fn name_of(key: &str, _: &KeySection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, _: &KeySection, _: &PolicyRoot) -> Result<String, Invalid> {
         let problem = format!("`keys.{key}` cannot be removed: sentinel never deletes a key");
         Err(Invalid::new(
             problem,
@@ -188,12 +189,12 @@ impl Kind for Key {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         let problem = format!("sentinel deletes no key, and so not the one of \"{name}\"");
         Err(Invalid::new(problem, "what a key encrypted is lost with it: schedule its deletion in AWS"))
     }
 
-    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
         // Its alias would take a call for each key.
         Some(ArnName::Id(resource.to_owned()))
     }
@@ -221,7 +222,7 @@ impl Kind for Key {
         }
     }
 
-    fn looks_for_more(_: &Place, _: &str, _: Purpose) -> Vec<Permission> {
+    fn looks_for_more(_: &Place, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
         let (statement, operations) = (String::from("SentinelKeyPrune"), vec![LIST_ALIASES]);
         vec![Permission { statement, shared: true, operations, on: On::Any }]
     }
@@ -261,7 +262,7 @@ impl Kind for Key {
         Ok(import::read_owned(api, wanted, &aliases, &gaps).await)
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         live::key(found)
     }
 

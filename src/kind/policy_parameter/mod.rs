@@ -26,6 +26,7 @@ use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
 };
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
@@ -136,7 +137,7 @@ impl Kind for PolicyParameter {
         Some(manifest::resolve(resolver, key, section))
     }
 
-    fn name_of(key: &str, _: &ProfileSection, policy_root: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, _: &ProfileSection, policy_root: &PolicyRoot) -> Result<String, Invalid> {
         Ok(format!("{policy_root}/{key}"))
     }
 
@@ -155,12 +156,12 @@ impl Kind for PolicyParameter {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, policy_root: &PolicyRoot) -> Result<String, Invalid> {
         check_below(name, policy_root)?;
-        Ok(name.strip_prefix(policy_root).unwrap_or(name).trim_start_matches('/').to_owned())
+        Ok(name.strip_prefix(policy_root.as_str()).unwrap_or(name).trim_start_matches('/').to_owned())
     }
 
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
         let name = format!("/{resource}");
         let key = Self::key_of(&name, policy_root).ok()?;
         Some(ArnName::Name { name, key })
@@ -185,7 +186,7 @@ impl Kind for PolicyParameter {
         String::from("SentinelPolicy")
     }
 
-    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
@@ -222,7 +223,7 @@ impl Kind for PolicyParameter {
         live::discover(api, wanted).await
     }
 
-    fn key_of_live(found: &Found, policy_root: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
         live::key(found, policy_root)
     }
 
@@ -278,7 +279,7 @@ pub fn arn(place: &Place, name: &str) -> String {
 }
 
 /// Returns the ARNs of a policy root and of all below it.
-pub fn below(place: &Place, policy_root: &str) -> Vec<String> {
+pub fn below(place: &Place, policy_root: &PolicyRoot) -> Vec<String> {
     vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
 }
 
@@ -623,9 +624,10 @@ mod tests {
 
     #[test]
     fn a_profile_is_what_stands_below_the_root() {
-        assert_eq!(profile_of("/sentinel/policies/dev", "/sentinel/policies"), "dev");
-        assert_eq!(profile_of("/sentinel/policies/team/dev", "/sentinel/policies"), "team/dev");
-        assert_eq!(profile_of("/elsewhere/dev", "/sentinel/policies"), "elsewhere/dev");
+        let root = PolicyRoot::new("/sentinel/policies");
+        assert_eq!(profile_of("/sentinel/policies/dev", &root), "dev");
+        assert_eq!(profile_of("/sentinel/policies/team/dev", &root), "team/dev");
+        assert_eq!(profile_of("/elsewhere/dev", &root), "elsewhere/dev");
     }
 
     #[test]

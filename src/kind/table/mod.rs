@@ -37,6 +37,7 @@ use crate::resource::call::{
     SCAN,
 };
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -284,7 +285,7 @@ impl Kind for Table {
         manifest::resolve(resolver, key, section)
     }
 
-    fn name_of(key: &str, section: &TableSection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, section: &TableSection, _: &PolicyRoot) -> Result<String, Invalid> {
         let builtin = || Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned());
         Ok(section.name.clone().or_else(builtin).unwrap_or_default())
     }
@@ -297,12 +298,12 @@ impl Kind for Table {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         check_name(name)?;
         Ok(name.to_owned())
     }
 
-    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
         check_name(resource).ok()?;
         Some(ArnName::Name { name: resource.to_owned(), key: resource.to_owned() })
     }
@@ -343,7 +344,7 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let statement = || String::from("SentinelTablePrune");
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
@@ -391,7 +392,7 @@ impl Kind for Table {
         Ok(import::read(api, wanted, &builtin, Missing::IsLeftOut).await?.into())
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         Ok(live::key(&found.name, &found.live.state))
     }
 

@@ -231,6 +231,7 @@ mod tests {
     use crate::kind::FoundResources;
     use crate::kind::import::Imported;
     use crate::kind::key::Key;
+    use crate::resource::names::PolicyRoot;
     use crate::resource::{Facts, Live, Tags};
 
     const HEAD: &str = "arn:aws:sns:us-east-1:123456789012";
@@ -244,7 +245,7 @@ mod tests {
         let arn = Some(String::from("arn:aws:kms:us-east-1:123456789012:key/1234"));
         let live = Live { state: Key::default(), facts: Facts { arn, ..Facts::default() }, gaps: Vec::new() };
         let keys = vec![Found { name: String::from("alias/records"), live }];
-        FoundResources { keys, topics, ..FoundResources::default() }.import("/s")
+        FoundResources { keys, topics, ..FoundResources::default() }.import(&PolicyRoot::new("/s"))
     }
 
     fn one(state: Topic) -> Imported {

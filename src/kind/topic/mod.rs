@@ -36,6 +36,7 @@ use crate::change::{FieldChange, Protection};
 use crate::document::Entry;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
@@ -215,7 +216,7 @@ impl Kind for Topic {
         Some(manifest::name(key, section))
     }
 
-    fn name_of(key: &str, section: &TopicSection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, section: &TopicSection, _: &PolicyRoot) -> Result<String, Invalid> {
         Ok(manifest::name(key, section))
     }
 
@@ -231,12 +232,12 @@ impl Kind for Topic {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         rules::check_name(name)?;
         Ok(name.to_owned())
     }
 
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
         let key = Self::key_of(resource, policy_root).ok()?;
         Some(ArnName::Name { name: resource.to_owned(), key })
     }
@@ -260,7 +261,7 @@ impl Kind for Topic {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![steps::LIST_TOPIC_TAGS, steps::GET_TOPIC_ATTRIBUTES];
         operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
         let statement = || String::from("SentinelTopicPrune");
@@ -301,7 +302,7 @@ impl Kind for Topic {
         Ok(discovered)
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         Ok(live::key(found))
     }
 
