@@ -32,7 +32,7 @@ use crate::change::FieldChange;
 use crate::document::{Entry, Fields};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -334,7 +334,7 @@ pub struct Waiting {
 pub struct Search<'a> {
     pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
-    pub ownership: &'a str,
+    pub ownership: &'a OwnerKey,
     /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
     pub named: &'a HashSet<(KindId, &'a str)>,
     /// Whether an address is within the scope.
@@ -462,7 +462,7 @@ mod tests {
     #[test]
     fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
         let name = || String::from("t");
-        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: String::from("mark") };
+        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: OwnerKey::new("mark") };
         let create = TableStep::CreateTable { name: name(), table: Box::default() };
         let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
         let tier = Tier::Standard;

@@ -11,14 +11,14 @@ use crate::error::{Error, Exit};
 use crate::files::{self, Root};
 use crate::kind::KindId;
 use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
-use crate::manifest::{AwsSection, Manifest};
+use crate::manifest::Manifest;
 use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;
-use crate::resource::names::AccountId;
+use crate::resource::names::{AccountId, OwnerKey};
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         return Err(no_region(Need::Anything));
     };
     let reader = context.connect(&destination, &Users::default()).await?;
-    let ownership = AwsSection::default().ownership_key().unwrap_or_default();
+    let ownership = OwnerKey::default();
     let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
     let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
     let read = async {

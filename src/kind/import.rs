@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Address, Desired, Kind, KindId, Search, Sections};
 use crate::resource::call::CallError;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Gap, Invalid, Live, Observed, Tags};
 
 /// How many reads of a kind are under way at once.
@@ -21,7 +21,7 @@ pub struct Request<'a> {
     /// The path under which policies are.
     pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
-    pub ownership: &'a str,
+    pub ownership: &'a OwnerKey,
     /// What the user names. A kind of which nothing is named looks for resources in its own way.
     pub named: &'a [Named],
 }
@@ -48,7 +48,7 @@ pub struct Named {
 pub struct Wanted<'a> {
     pub kind: KindId,
     pub policy_root: &'a PolicyRoot,
-    pub ownership: &'a str,
+    pub ownership: &'a OwnerKey,
     /// The names in AWS, where the user gives any.
     pub named: Vec<String>,
 }
@@ -186,7 +186,7 @@ pub(super) async fn read<K: Kind>(
 async fn observe<K: Kind>(api: &K::Api, wanted: &Wanted<'_>, names: &[String]) -> Vec<Observed<K>> {
     let whole = |name: &String| {
         let desired = Desired::new(Address::new(wanted.kind, name), name, K::everything());
-        Desired { ownership: Some(wanted.ownership.to_owned()), ..desired }
+        Desired { ownership: Some(wanted.ownership.clone()), ..desired }
     };
     let desired: Vec<Desired<K>> = names.iter().map(whole).collect();
     let desired: Vec<&Desired<K>> = desired.iter().collect();
@@ -420,7 +420,7 @@ mod tests {
     fn each_name_of_a_kind_is_wanted_once() {
         let named = |kind, name: &str| Named { kind, name: name.to_owned() };
         let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
-        let request = Request { policy_root: &PolicyRoot::new("/s"), ownership: "mark", named: &all };
+        let request = Request { policy_root: &PolicyRoot::new("/s"), ownership: &OwnerKey::new("mark"), named: &all };
         assert_eq!(request.of(KindId::Table).named, ["b"]);
         assert_eq!(request.of(KindId::Policy).named, ["c"]);
     }

@@ -137,9 +137,9 @@ macro_rules! kinds {
             }
 
             /// Returns the key of the ownership tag, when it is to be given that where it lacks it.
-            pub fn adopts(&self) -> Option<&str> {
+            pub fn adopts(&self) -> Option<&OwnerKey> {
                 match self {
-                    $(Self::$variant(one) => one.ownership.as_deref().filter(|_| one.adopt),)+
+                    $(Self::$variant(one) => one.ownership.as_ref().filter(|_| one.adopt),)+
                 }
             }
 

@@ -49,6 +49,7 @@ mod tests {
     use crate::kind::{Address, Desired, KindId};
     use crate::manifest::{Overrides, resolve};
     use crate::resource::Tags;
+    use crate::resource::names::OwnerKey;
 
     const POLICY: &str = "version: \"1\"\nrules:\n  - { name: r, effect: deny }\n";
 
@@ -151,7 +152,7 @@ projection = { include = ["what"] }
             Box::new(|one| one.initial.tags = Some(Tags::from([(String::from("a"), String::from("\u{1b}"))]))),
             Box::new(|one| one.initial.tags = Some(Tags::new())),
             Box::new(|one| one.managed.tags = Some(Tags::from([(String::from("created-by"), String::from("me"))]))),
-            Box::new(|one| one.ownership = Some(String::from("aws:mine"))),
+            Box::new(|one| one.ownership = Some(OwnerKey::new("aws:mine"))),
             Box::new(|one| one.address = Address::new(KindId::Policy, "..")),
             Box::new(|one| {
                 one.address = Address::new(KindId::Policy, "a/b");
@@ -202,7 +203,7 @@ projection = { include = ["what"] }
     fn only_what_is_below_the_root_and_marked_is_deleted() {
         let gone = |key: &str, name: &str, ownership: Option<&str>| {
             let bare = Desired::new(Address::new(KindId::Policy, key), name, PolicyParameter::default());
-            let ownership = ownership.map(str::to_owned);
+            let ownership = ownership.map(OwnerKey::new);
             let desired = Desired { presence: Presence::Absent, ownership, ..bare };
             conform(&DesiredResource::Policy(Arc::new(desired)), &PolicyRoot::default())
         };

@@ -207,7 +207,7 @@ mod tests {
     use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
     use crate::resource::destination::{Destination, Region};
-    use crate::resource::names::{PolicyRoot, RegionName};
+    use crate::resource::names::{OwnerKey, PolicyRoot, RegionName};
     use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn what_is_withheld_is_done_once_all_that_it_needs_is_allowed() {
-        let ownership = Some(String::from("managed-by"));
+        let ownership = Some(OwnerKey::new("managed-by"));
         let gone = Desired { presence: Presence::Absent, ownership, ..desired("a", "x") };
         let mut plan = pass(vec![(gone, live("x")), (desired("b", "x"), live("x"))]).plan;
         assert_eq!((&plan.resources[0].action, plan.resources[0].steps.len()), (&Action::Refused, 0));

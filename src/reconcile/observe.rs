@@ -13,7 +13,7 @@ use crate::provider::Observe;
 use crate::resource::Gap;
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 
 /// How many reads of a kind are under way at once.
 const READS: usize = 32;
@@ -52,7 +52,7 @@ async fn owned(
 ) -> Vec<(KindId, Result<HashSet<String>, CallError>)> {
     let adopted = desired.iter().filter_map(|one| Some((one.address().kind, one.adopts()?)));
     // The ownership tag is that of the manifest, and the same on all.
-    let adopted: BTreeMap<KindId, &str> = adopted.collect();
+    let adopted: BTreeMap<KindId, &OwnerKey> = adopted.collect();
     let lists = adopted.into_iter().map(|(kind, ownership)| async move {
         let named = HashSet::new();
         let search = Search { policy_root: root, ownership, named: &named, holds: &|_| true };
@@ -77,7 +77,7 @@ pub(super) async fn unlisted(
     provider: &impl Observe,
     root: &PolicyRoot,
     desired: &[DesiredResource],
-    key: &str,
+    key: &OwnerKey,
     scope: &Scope,
 ) -> Unlisted {
     let named: HashSet<(KindId, &str)> = desired.iter().map(|one| (one.address().kind, one.name())).collect();

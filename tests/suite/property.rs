@@ -20,8 +20,8 @@ use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
-use sentinel::resource::DEFAULT_OWNERSHIP_KEY;
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::OwnerKey;
 use sentinel::review::Review;
 use serde_json::json;
 
@@ -160,7 +160,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 prune,
                 adopt,
                 allow: allow.into_iter().collect(),
-                ownership: Some(DEFAULT_OWNERSHIP_KEY.to_owned()),
+                ownership: Some(OwnerKey::default()),
                 ..Scope::of(Intent::Converge)
             };
             // What someone else made carries no mark, unless sentinel made it.

@@ -18,6 +18,7 @@ use super::{
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Address, Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
@@ -213,7 +214,7 @@ pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
 const TAGS_READ: usize = 100;
 
 /// Returns the aliases of the keys that carry the ownership tag, one of each key, and what could not be read.
-pub(super) async fn owned(api: &KeyApi, ownership: &str) -> (Vec<String>, Vec<Gap>) {
+pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, Vec<Gap>) {
     let what = Some("keys");
     let mut found = match aliases(api).await {
         Ok(found) => found,
@@ -237,7 +238,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &str) -> (Vec<String>, Vec<Ga
     let mut owned = Vec::new();
     for ((_, alias), tags) in keys.into_iter().zip(read) {
         match tags {
-            Ok(tags) if tags.get(ownership).map(String::as_str) == Some(OWNER) => owned.push(alias),
+            Ok(tags) if tags.get(ownership.as_str()).map(String::as_str) == Some(OWNER) => owned.push(alias),
             Ok(_) => {}
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => {

@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::kind::{Address, KindId};
     use crate::resource::OWNER;
+    use crate::resource::names::OwnerKey;
 
     fn owned((key, value): (&str, &str)) -> (String, String) {
         (key.to_owned(), value.to_owned())
@@ -217,7 +218,7 @@ mod tests {
             unlike: None,
         };
         let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", managed);
-        Desired { ownership: Some(String::from("managed-by")), ..desired }
+        Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
     fn told(steps: &[KeyStep]) -> Vec<String> {

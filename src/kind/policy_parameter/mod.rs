@@ -26,7 +26,7 @@ use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
 };
 use crate::resource::caller::Identity;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
@@ -375,7 +375,7 @@ fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
 
 /// Returns the step that deletes the parameter.
 fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
-    let step = |owner_key: &String| PolicyStep::DeleteParameter {
+    let step = |owner_key: &OwnerKey| PolicyStep::DeleteParameter {
         name: desired.name.clone(),
         expects_version: facts.version.unwrap_or(0),
         owner_key: owner_key.clone(),
@@ -586,7 +586,7 @@ mod tests {
             tags: Some(Tags::from([("team", "x")].map(owned))),
             ..state("x")
         };
-        let wanted = Desired { ownership: Some(String::from("managed-by")), adopt: true, ..desired(managed) };
+        let wanted = Desired { ownership: Some(OwnerKey::new("managed-by")), adopt: true, ..desired(managed) };
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
         let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
@@ -614,11 +614,11 @@ mod tests {
         wanted.initial.tags = Some(Tags::from([("team", "x")].map(owned)));
         assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter AddTagsToResource GetParameters");
         assert_eq!(delete(&wanted, &Facts::default()), [], "nobody's is deleted");
-        wanted.ownership = Some(String::from("managed-by"));
+        wanted.ownership = Some(OwnerKey::new("managed-by"));
         let gone = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
         assert_eq!(told(&gone[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
         assert!(
-            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key == "managed-by")
+            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key.as_str() == "managed-by")
         );
     }
 

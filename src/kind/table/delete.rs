@@ -11,6 +11,7 @@ use super::{Field, Table, TableStep};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
+use crate::resource::names::OwnerKey;
 use crate::resource::{Live, OWNER, StepOutcome};
 
 /// What the name of a table's last backup ends with.
@@ -131,7 +132,7 @@ pub(super) async fn delete(
     waiting: Waiting,
     name: &str,
     id: Option<&str>,
-    owner_key: &str,
+    owner_key: &OwnerKey,
 ) -> Result<StepOutcome, CallError> {
     let found = match expected(api, name, id).await? {
         None => return Ok(StepOutcome::Done),
@@ -144,7 +145,7 @@ pub(super) async fn delete(
             return Ok(StepOutcome::Conflict(String::from(why)));
         }
         let tags = read_tags(api, &found.arn).await?;
-        if tags.get(owner_key).map(String::as_str) != Some(OWNER) {
+        if tags.get(owner_key.as_str()).map(String::as_str) != Some(OWNER) {
             let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));
         }
@@ -187,7 +188,7 @@ mod tests {
 
     fn deletion_of(name: &str, change: impl FnOnce(&mut Live<Table>)) -> Deletion<Table> {
         let bare = Desired::new(Address::new(KindId::Table, name), name, Table::default());
-        let desired = Desired { ownership: Some(String::from("mark")), ..bare };
+        let desired = Desired { ownership: Some(OwnerKey::new("mark")), ..bare };
         let facts = Facts { id: Some(String::from("1")), status: Some(String::from("ACTIVE")), ..Facts::default() };
         let mut live = Live { state: Table::default(), facts, gaps: Vec::new() };
         change(&mut live);
@@ -207,7 +208,7 @@ mod tests {
             TableStep::DeleteTable {
                 name: String::from("audit"),
                 expects_id: expects_id(),
-                owner_key: String::from("mark"),
+                owner_key: OwnerKey::new("mark"),
             },
         ];
         assert_eq!(steps, expected);

@@ -17,6 +17,7 @@ use crate::resource::call::{
     DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
+use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
@@ -52,7 +53,7 @@ pub enum TableStep {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expects_id: Option<String>,
-        owner_key: String,
+        owner_key: OwnerKey,
     },
     /// Ends the work on the table for now: AWS takes what follows only later.
     Defer {
@@ -528,7 +529,7 @@ mod tests {
         Desired {
             address: Address::new(KindId::Table, "t"),
             presence: Presence::Present,
-            ownership: Some(String::from("managed-by")),
+            ownership: Some(OwnerKey::new("managed-by")),
             adopt: false,
             name: String::from("t-1"),
             label: String::from("t"),

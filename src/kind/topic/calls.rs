@@ -9,6 +9,7 @@ use super::steps::{
 };
 use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, words};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{OWNER, StepOutcome, Tags};
 
@@ -225,10 +226,10 @@ async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Re
 }
 
 /// Deletes a topic that still carries the ownership tag: its name can be taken by another since it was found.
-async fn delete(api: &TopicApi, name: &str, owner_key: &str) -> Result<StepOutcome, CallError> {
+async fn delete(api: &TopicApi, name: &str, owner_key: &OwnerKey) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     match read_tags(api, &arn).await {
-        Ok(tags) if tags.get(owner_key).map(String::as_str) == Some(OWNER) => {}
+        Ok(tags) if tags.get(owner_key.as_str()).map(String::as_str) == Some(OWNER) => {}
         Ok(_) => {
             let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));

@@ -12,6 +12,7 @@ use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::{Operation, operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
 
@@ -56,7 +57,7 @@ pub enum TopicStep {
     /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
     AwaitConfirmation { name: String, subscriptions: Vec<String> },
     /// Deletes the topic; expects the ownership tag of this key.
-    DeleteTopic { name: String, owner_key: String },
+    DeleteTopic { name: String, owner_key: OwnerKey },
 }
 
 /// An attribute of a topic that can change.
@@ -247,7 +248,8 @@ fn await_confirmation(name: &str, subscriptions: Vec<String>) -> Option<TopicSte
 
 /// Returns the step that deletes the topic.
 pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
-    let step = |owner_key: &String| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };
+    let step =
+        |owner_key: &OwnerKey| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };
     desired.ownership.iter().map(step).collect()
 }
 
@@ -439,7 +441,7 @@ mod tests {
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
         };
         let desired = Desired::new(Address::new(KindId::Topic, "alerts"), "alerts", managed);
-        Desired { ownership: Some(String::from("managed-by")), ..desired }
+        Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
     fn said(steps: &[TopicStep]) -> Vec<String> {
