@@ -7,7 +7,7 @@ use super::{
     TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
-use crate::kind::import::{self, Importer};
+use crate::kind::import::{self, Found, Importer};
 
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
@@ -115,14 +115,15 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 /// A built-in table's section says what differs from its layout, any other one describes the table in full. What is at AWS's
 /// default (encryption, protection, backups, class) and tags that are not there are left unmanaged. A key that is imported too
 /// becomes a reference.
-pub(super) fn section(importer: &mut Importer<'_>, key: &str, name: &str, live: &Table) -> TableSection {
+pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
+    let live = &found.live.state;
     let mut section = if let Some(builtin) = Builtin::from_key(key) {
         TableSection::of_builtin(builtin, live)
     } else {
         if !is_uniform(live) {
             importer.warn("billing is not managed: its indexes have capacities of their own");
         }
-        TableSection::in_full(name, live)
+        TableSection::in_full(&found.name, live)
     };
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)

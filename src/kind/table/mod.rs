@@ -397,7 +397,7 @@ impl Kind for Table {
     }
 
     fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> TableSection {
-        live::section(importer, key, &found.name, &found.live.state)
+        live::section(importer, key, &found)
     }
 
     async fn execute(api: &TableApi, step: &TableStep, waiting: Waiting) -> Result<StepOutcome, CallError> {
