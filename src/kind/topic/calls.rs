@@ -32,7 +32,7 @@ pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutc
         }
         TopicStep::Subscribe { name, subscription } => subscribe(api, name, subscription).await,
         TopicStep::SetSubscriptionAttribute { subscription, arn, attribute, .. } => {
-            set_subscription_attribute(api, subscription, arn, attribute).await
+            set_subscription_attribute(api, Known { shown: subscription, arn }, attribute).await
         }
         TopicStep::Unsubscribe { arn, .. } => {
             // SNS answers with success for one that is gone already.
@@ -191,10 +191,16 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
     }
 }
 
+/// A subscription that is there.
+struct Known<'a> {
+    /// How it is shown.
+    shown: &'a str,
+    arn: &'a str,
+}
+
 async fn set_subscription_attribute(
     api: &TopicApi,
-    subscription: &str,
-    arn: &str,
+    Known { shown, arn }: Known<'_>,
     attribute: &SubscriptionAttribute,
 ) -> Result<StepOutcome, CallError> {
     let (name, value) = subscription_attribute(attribute);
@@ -205,7 +211,7 @@ async fn set_subscription_attribute(
     match api.pacer.call(SET_SUBSCRIPTION_ATTRIBUTES, &[], call).await {
         Ok(_) => Ok(StepOutcome::Done),
         Err(error) if error.class == Class::NotFound => {
-            Ok(StepOutcome::Conflict(format!("someone else deleted the subscription {subscription} meanwhile")))
+            Ok(StepOutcome::Conflict(format!("someone else deleted the subscription {shown} meanwhile")))
         }
         Err(error) => Err(error),
     }
