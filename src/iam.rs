@@ -200,8 +200,7 @@ impl Statements {
             self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
         }
         for one in tables_of(desired) {
-            let table = Builtin::from_key(&one.address.key);
-            self.records(&Table::statement(&one.address.key), role, table, &table::arn(place, &one.name));
+            self.records(role, &RecordTable::of(one, place));
         }
     }
 
@@ -218,24 +217,40 @@ impl Statements {
     }
 
     /// Adds what a role does with the records of a built-in table.
-    fn records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
-        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table) {
-            self.read_records(name, arn);
-            self.write_records(name, role, table, arn);
+    fn records(&mut self, role: Role, table: &RecordTable) {
+        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table.builtin) {
+            self.read_records(table);
+            self.write_records(role, table);
         }
     }
 
-    fn read_records(&mut self, name: &str, arn: &str) {
-        let resources = vec![arn.to_owned(), format!("{arn}/index/*")];
-        self.allow(&format!("{name}Operations"), actions(&READ_RECORDS), resources);
+    fn read_records(&mut self, RecordTable { statement, arn, .. }: &RecordTable) {
+        let resources = vec![arn.clone(), format!("{arn}/index/*")];
+        self.allow(&format!("{statement}Operations"), actions(&READ_RECORDS), resources);
     }
 
-    fn write_records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
-        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == table);
+    fn write_records(&mut self, role: Role, RecordTable { statement, arn, builtin }: &RecordTable) {
+        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == *builtin);
         for grant in of_role.filter(|grant| !grant.writes.is_empty()) {
             let condition = Some(only_keys(grant.writes));
-            self.allow_if(&format!("{name}Write"), actions(&WRITE_RECORDS), vec![arn.to_owned()], condition);
+            self.allow_if(&format!("{statement}Write"), actions(&WRITE_RECORDS), vec![arn.clone()], condition);
         }
+    }
+}
+
+/// A table whose records a role uses.
+struct RecordTable {
+    /// What the names of its statements begin with.
+    statement: String,
+    arn: String,
+    builtin: Option<Builtin>,
+}
+
+impl RecordTable {
+    fn of(table: &Desired<Table>, place: &Place) -> Self {
+        let key = &table.address.key;
+        let arn = table::arn(place, &table.name);
+        Self { statement: Table::statement(key), arn, builtin: Builtin::from_key(key) }
     }
 }
 
@@ -304,10 +319,9 @@ pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &
     for one in desired.iter().filter(|one| one.of::<PolicyParameter>().is_none()) {
         statements.permit(one.permissions(creation(one), Purpose::Write, &place));
         if let Some(table) = one.of::<Table>() {
-            let (key, arn) = (&table.address.key, table::arn(&place, &table.name));
-            let name = Table::statement(key);
-            statements.read_records(&name, &arn);
-            statements.write_records(&name, Role::Requester, Builtin::from_key(key), &arn);
+            let table = RecordTable::of(table, &place);
+            statements.read_records(&table);
+            statements.write_records(Role::Requester, &table);
         }
     }
     Document { version: "2012-10-17", statement: statements.list }

@@ -60,14 +60,20 @@ impl Actor<'_> {
         account_of(self.arn).is_some_and(|account| account_of(arn) == Some(account))
     }
 
-    /// Returns whether this is someone by that name or ARN. Names are compared without their capitals, also those in the
+    /// Returns whether this is someone by the name or the ARN of another. Names are compared without their capitals, also those in the
     /// ARNs: a person is the same in another role.
-    pub fn is(&self, name: &str, arn: &str) -> bool {
+    pub fn is(&self, other: Actor<'_>) -> bool {
         let own = [folded(self.name), folded(name_of(self.arn).unwrap_or_default())];
-        let others = [folded(name), folded(name_of(arn).unwrap_or_default())];
+        let others = [folded(other.name), folded(name_of(other.arn).unwrap_or_default())];
         let named = own.iter().any(|own| !own.is_empty() && others.contains(own));
-        named || (!arn.is_empty() && folded(self.arn) == folded(arn))
+        named || (!other.arn.is_empty() && folded(self.arn) == folded(other.arn))
     }
+}
+
+/// A person whom a record names.
+struct Person {
+    name: String,
+    arn: String,
 }
 
 /// What is asked for. A decision holds a copy of it.
@@ -84,7 +90,7 @@ pub(super) struct Terms {
 
 impl Terms {
     fn read(item: &Item) -> Result<Self, String> {
-        let (requester, requester_arn) = person(item, "requester", "requester_arn")?;
+        let Person { name: requester, arn: requester_arn } = person(item, "requester")?;
         let justification = needed(item, "justification")?;
         let length = justification.chars().count();
         if length > JUSTIFIED {
@@ -114,6 +120,10 @@ impl Terms {
         item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
         item.insert(String::from("duration"), Value::number(self.duration));
         item.insert(String::from("created_at"), precise(self.created_at));
+    }
+
+    pub(super) fn requester(&self) -> Actor<'_> {
+        Actor { name: &self.requester, arn: &self.requester_arn }
     }
 
     /// Returns until when the request can be answered.
@@ -174,7 +184,7 @@ pub(super) struct Decided {
 
 impl Decided {
     pub(super) fn read(item: &Item) -> Result<Self, String> {
-        let (by, by_arn) = person(item, "decided_by", "decided_by_arn")?;
+        let Person { name: by, arn: by_arn } = person(item, "decided_by")?;
         let approved = match needed(item, "status")?.as_str() {
             "approved" => true,
             "denied" => false,
@@ -233,7 +243,7 @@ impl Decided {
             return other("justification");
         }
         let by = Actor { name: &self.by, arn: &self.by_arn };
-        if by.is(&terms.requester, &terms.requester_arn) {
+        if by.is(terms.requester()) {
             return Some(format!("the decision is by {}, who is the requester", self.by));
         }
         if !by.shares_account(&terms.requester_arn) {
@@ -307,6 +317,12 @@ pub struct Request {
     /// Why its decision does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+impl Request {
+    pub(super) fn requester(&self) -> Actor<'_> {
+        Actor { name: &self.requester, arn: &self.requester_arn }
+    }
 }
 
 /// The records that bear on one request, as they were read by their keys.
@@ -418,13 +434,14 @@ fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
     read(item, name).ok_or_else(|| format!("its `{name}` is no time"))
 }
 
-/// Reads a person's name and ARN, which have to be of the same person.
-fn person(item: &Item, name: &str, arn: &str) -> Result<(String, String), String> {
-    let (of_name, of_arn) = (needed(item, name)?, needed(item, arn)?);
+/// Reads a person's name and ARN, which have to be of the same person: the attributes `ROLE` and `ROLE_arn`.
+fn person(item: &Item, role: &str) -> Result<Person, String> {
+    let arn = format!("{role}_arn");
+    let (of_name, of_arn) = (needed(item, role)?, needed(item, &arn)?);
     if name_of(&of_arn) != Some(of_name.as_str()) {
-        return Err(format!("its `{arn}` is not the ARN of its `{name}`"));
+        return Err(format!("its `{arn}` is not the ARN of its `{role}`"));
     }
-    Ok((of_name, of_arn))
+    Ok(Person { name: of_name, arn: of_arn })
 }
 
 #[cfg(test)]
@@ -518,7 +535,7 @@ mod tests {
     fn a_person_is_the_same_in_capitals_and_in_another_role() {
         let session = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
         let own = arn("alice");
-        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(name, arn);
+        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(Actor { name, arn });
         assert!(is("alice", "") && is("ALICE", "") && is("Alice", session) && is("", session) && is("x", session));
         assert!(is("", &arn("alice")));
         assert!(!is("bob", &arn("bob")) && !is("", "") && !is("alice2", &arn("alice2")));

@@ -81,12 +81,20 @@ pub fn is_of(subject: &str, user: Actor<'_>) -> bool {
     if subject.starts_with("arn:") {
         return folded(subject) == folded(user.arn);
     }
-    Actor { name: subject, arn: "" }.is(user.name, user.arn)
+    user.is(Actor { name: subject, arn: "" })
 }
 
 /// Returns whether someone would lock or unlock themselves, in whichever role they do it.
 pub fn is_own(subject: &str, user: Actor<'_>) -> bool {
-    is_of(subject, user) || (subject.starts_with("arn:") && user.is("", subject))
+    is_of(subject, user) || (subject.starts_with("arn:") && user.is(Actor { name: "", arn: subject }))
+}
+
+/// Whom a lock is for, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct LockSubject<'a> {
+    /// A user's name or ARN.
+    pub user: &'a str,
+    pub profile: &'a str,
 }
 
 /// How changing a lock ended.
@@ -157,7 +165,7 @@ impl Locks<'_> {
     /// Locks someone out of a profile. `mark` is random.
     pub async fn lock(
         &self,
-        (user, profile): (&str, &str),
+        LockSubject { user, profile }: LockSubject<'_>,
         reason: Option<&str>,
         by: Actor<'_>,
         mark: &str,
@@ -188,7 +196,7 @@ impl Locks<'_> {
     /// Ends a lock. `mark` is random.
     pub async fn unlock(
         &self,
-        (user, profile): (&str, &str),
+        LockSubject { user, profile }: LockSubject<'_>,
         by: Actor<'_>,
         mark: &str,
         now: Timestamp,

@@ -87,9 +87,9 @@ pub struct Requests<'a>(pub Records<'a>);
 
 /// Returns the key of the index of the decisions in force for a user and a profile, so that the gate finds them by keys, and
 /// by no query that other records could slow down.
-fn index_key(requester_arn: &str, profile: &str) -> String {
+fn index_key(requester: Actor<'_>, profile: &str) -> String {
     // An ARN holds no control character, so that no two pairs read the same.
-    let digest = hex::encode(Sha256::digest(format!("{requester_arn}\0{profile}")));
+    let digest = hex::encode(Sha256::digest(format!("{}\0{profile}", requester.arn)));
     Prefix::Decision.key(&format!("for-{}", &digest[..32]))
 }
 
@@ -199,7 +199,7 @@ impl Requests<'_> {
     ///
     /// It reads by keys only, and so many records at most, whatever else is in the table.
     pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
-        let index = self.0.get(&index_key(user.arn, profile)).await?;
+        let index = self.0.get(&index_key(user, profile)).await?;
         let listed = entries(index.as_ref()).into_iter().filter(|(_, end)| *end > now.as_second());
         let ids: Vec<String> = listed.map(|(id, _)| id).collect();
         let (mut granted, mut failed): (Option<Request>, _) = (None, None);
@@ -221,10 +221,10 @@ impl Requests<'_> {
 
     /// Returns the ID of an approved request of the old form, if one of the newest of a user is one. It only serves to say
     /// why it does not count.
-    pub async fn old_form(&self, user: &str, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
+    pub async fn old_form(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
         let query = Query {
             index: "requester-index",
-            key: ("requester", Value::text(user)),
+            key: ("requester", Value::text(user.name)),
             from: Some(("created_at", whole(later(now, -WAITS - LONGEST)))),
             filter: vec![
                 Test::Is("profile", Value::text(profile)),
@@ -250,7 +250,7 @@ impl Requests<'_> {
             Known::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
-        if by.is(&request.requester, &request.requester_arn) {
+        if by.is(request.requester()) {
             return Ok(Answered::Own(request));
         }
         if !by.shares_account(&request.requester_arn) {
@@ -294,7 +294,7 @@ impl Requests<'_> {
         mark: &str,
         now: Timestamp,
     ) -> Result<(), CallError> {
-        let key = index_key(&decided.terms.requester_arn, &decided.terms.profile);
+        let key = index_key(decided.terms.requester(), &decided.terms.profile);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -335,7 +335,7 @@ impl Requests<'_> {
             Known::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
-        if !by.is(&request.requester, &request.requester_arn) {
+        if !by.is(request.requester()) {
             return Ok(Answered::NotOwn(request));
         }
         if request.status != Status::Pending {
@@ -468,9 +468,11 @@ mod tests {
 
     #[test]
     fn each_user_and_profile_has_an_index_of_its_own() {
-        let key = index_key("arn:aws:iam::123456789012:user/alice", "prod");
+        let alice = Actor { name: "alice", arn: "arn:aws:iam::123456789012:user/alice" };
+        let bob = Actor { name: "bob", arn: "arn:aws:iam::123456789012:user/bob" };
+        let key = index_key(alice, "prod");
         assert!(key.starts_with("decision#for-") && key.len() == "decision#for-".len() + 32, "{key}");
-        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/alice", "dev"));
-        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/bob", "prod"));
+        assert_ne!(key, index_key(alice, "dev"));
+        assert_ne!(key, index_key(bob, "prod"));
     }
 }

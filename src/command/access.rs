@@ -33,12 +33,12 @@ use crate::files;
 use crate::kind::{KindId, table};
 use crate::manifest::{self, Builtin, Manifest};
 use crate::provider::Gateway;
-use crate::reconcile::guard;
+use crate::reconcile::guard::{self, Credentials};
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 
 pub(super) use held::internal;
 
@@ -127,8 +127,8 @@ impl Site {
     }
 
     /// Returns the account that the manifest is for; the embedded AWS stands for any.
-    fn account(&self) -> Option<&str> {
-        self.destination.route.account_id.as_deref().filter(|_| self.destination.local.is_none())
+    fn account(&self) -> Option<&AccountId> {
+        self.destination.route.account_id.as_ref().filter(|_| self.destination.local.is_none())
     }
 
     /// Asks STS who is calling.
@@ -142,8 +142,9 @@ impl Site {
             Stopped::Call(error) => self.failed(error),
             Stopped::NoUser(why) => Error::NoUser(why),
             Stopped::WrongAccount(user) => {
-                let expected = self.account().unwrap_or_default();
-                Error::Refused(guard::wrong_account("the manifest", expected, (&user.account, &user.arn)))
+                let credentials = Credentials { account: &user.account, arn: &user.arn };
+                let expected = self.account().unwrap_or(&user.account);
+                Error::Refused(guard::wrong_account("the manifest", expected, credentials))
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;
-use crate::resource::names::{AccountId, OwnerKey};
+use crate::resource::names::OwnerKey;
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
     // The embedded AWS is nobody's account.
-    manifest.aws.account_id = destination.local.is_none().then(|| AccountId::new(&*caller.account));
+    manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
     let project = context.project(&args.out.join("sentinel.toml"))?;
@@ -62,7 +62,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
     let imported = Imported {
         region: destination.region.name.to_string(),
-        account: caller.account,
+        account: caller.account.into(),
         differs: differs.map(|resource| resource.address.to_string()).collect(),
         next: next(context, &destination, &args.out),
         resources: found.resources.into_iter().map(Into::into).collect(),

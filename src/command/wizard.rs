@@ -30,7 +30,7 @@ use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
 struct Live {
-    account: Option<String>,
+    account: Option<AccountId>,
     policies: Vec<Found>,
     tables: Vec<Builtin>,
 }
@@ -58,12 +58,8 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let mut import =
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
-    manifest.aws = AwsSection {
-        region: Some(region.name),
-        profile: aws_profile,
-        account_id: account.map(AccountId::new),
-        ..AwsSection::default()
-    };
+    manifest.aws =
+        AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
     manifest.policy_root = Some(root).filter(|root| !root.is_default());
     for profile in &profiles {
         manifest.sections.profiles.entry(profile.clone()).or_default();
@@ -254,7 +250,7 @@ impl Wizard<'_> {
     }
 
     /// Returns the account that the manifest is to be for, if it is to be one.
-    fn account(&self, live: &Live) -> Result<Option<String>, Error> {
+    fn account(&self, live: &Live) -> Result<Option<AccountId>, Error> {
         let Some(account) = live.account.clone() else { return Ok(None) };
         let pinned = match self.args.pin_account {
             Some(given) => given,

@@ -66,6 +66,8 @@ names! {
     RegionName;
     /// The ARN of an IAM role.
     RoleArn;
+    /// The unique ID of an identity, which IAM policies know as `aws:userid`.
+    UserId;
 }
 
 /// Where policies are when nothing else is said.
@@ -80,6 +82,13 @@ impl Default for PolicyRoot {
 impl Default for OwnerKey {
     fn default() -> Self {
         Self::new(super::DEFAULT_OWNERSHIP_KEY)
+    }
+}
+
+/// AWS named none.
+impl Default for UserId {
+    fn default() -> Self {
+        Self::new("")
     }
 }
 

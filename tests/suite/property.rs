@@ -21,7 +21,7 @@ use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedT
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
 use sentinel::resource::interrupt::Interrupt;
-use sentinel::resource::names::OwnerKey;
+use sentinel::resource::names::{OwnerKey, UserId};
 use sentinel::review::Review;
 use serde_json::json;
 
@@ -269,7 +269,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let review = Review::of(&first.plan, &file.materials());
     file.targets.push(SavedTarget::new(&first, &review));
     // The unique ID of the caller is not saved.
-    file.targets[0].plan.target.caller.as_mut().unwrap().user_id.clear();
+    file.targets[0].plan.target.caller.as_mut().unwrap().user_id = UserId::default();
     assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());
 
     for (address, step) in &ran {

@@ -10,7 +10,7 @@ use super::child::{Surroundings, command, not_started};
 use super::held::Dumps;
 use super::{Site, Table, denied, denied_in_lines, now, random};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
-use crate::access::locks::LockTable;
+use crate::access::locks::{LockSubject, LockTable};
 use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
@@ -139,9 +139,12 @@ impl Asked {
                 words.extend(self.requests.flag());
                 format!("ask for it with: {}", command(words, None))
             }
-            Some(Remedy::Unlock(user)) => {
-                super::locks::ended_by(&self.site, context, (user, &self.profile), &self.requests)
-            }
+            Some(Remedy::Unlock(user)) => super::locks::ended_by(
+                &self.site,
+                context,
+                LockSubject { user, profile: &self.profile },
+                &self.requests,
+            ),
             Some(Remedy::Server) => {
                 let words = words(&["sentinel", "exec", "--server", "--profile", &self.profile]);
                 format!("{} -- COMMAND", command(words, root))
@@ -244,7 +247,7 @@ pub(super) fn stamped(
     now: Timestamp,
 ) -> Result<Stamp, Error> {
     let user = &decision.user;
-    let source_identity = stamp::source_identity(&user.name, id);
+    let source_identity = stamp::source_identity(user, id);
     Ok(Stamp {
         mfa_code: None,
         source_identity: source_identity.map_err(|error| denied(error.to_string(), ""))?,
