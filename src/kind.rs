@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::change::FieldChange;
-use crate::document::{Entry, Fields};
+use crate::document::{Entry, Fields, GivenFile};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::names::{OwnerKey, PolicyRoot};
@@ -100,7 +100,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn section_of(desired: &Desired<Self>) -> Self::Section;
 
     /// Returns the files that such a section names, each with its text.
-    fn files_of(_: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(_: &Desired<Self>) -> Vec<GivenFile> {
         Vec::new()
     }
 
@@ -243,10 +243,10 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
 
     /// Returns what a new resource is created with, setting by setting, for people.
-    fn layout(state: &Self) -> Vec<(String, String)>;
+    fn layout(state: &Self) -> Vec<Line>;
 
     /// Returns the few lines that say what a resource is in a picture, and where its content comes from.
-    fn sketch(state: &Self, origin: Option<&str>) -> Vec<(String, String)>;
+    fn sketch(state: &Self, origin: Option<&str>) -> Vec<Line>;
 
     /// Returns whether the picture of a new resource shows a setting of [`Kind::layout`].
     fn is_drawn(_setting: &str) -> bool {
@@ -316,11 +316,25 @@ pub enum Settled<K: Kind> {
     Unfinished { steps: Vec<K::Step> },
 }
 
+/// A setting, or a part of a resource, and what it is in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub name: String,
+    pub words: String,
+}
+
+impl Line {
+    /// Returns a line.
+    pub fn new(name: impl Into<String>, words: impl Into<String>) -> Self {
+        Self { name: name.into(), words: words.into() }
+    }
+}
+
 /// What a new resource is created with, divided into what its picture shows and the rest.
 #[derive(Debug)]
 pub struct Drawn {
-    pub sketch: Vec<(String, String)>,
-    pub rest: Vec<(String, String)>,
+    pub sketch: Vec<Line>,
+    pub rest: Vec<Line>,
 }
 
 /// How long a step may wait for AWS.

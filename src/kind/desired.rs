@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::section::Resolver;
 use super::{Kind, KindId, Sections};
 use crate::change::{FieldChange, FieldValue, Takes};
+use crate::document::GivenFile;
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
 
@@ -155,7 +156,7 @@ pub struct Said {
     /// Its section, and no other.
     pub sections: Sections,
     /// The files that the section names, each with its text.
-    pub files: Vec<(String, String)>,
+    pub files: Vec<GivenFile>,
     /// The tags that `[aws]` would have to give, where the section manages none.
     pub tags: Option<Tags>,
     /// The key of the ownership tag.

@@ -215,7 +215,7 @@ macro_rules! kinds {
             }
 
             /// Returns the few lines that say what it is in a picture.
-            pub fn sketch(&self) -> Vec<(String, String)> {
+            pub fn sketch(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(one) => Kind::sketch(&one.managed, one.origin.as_deref()),)+
                 }
@@ -347,7 +347,7 @@ macro_rules! kinds {
             }
 
             /// Returns it in words, setting by setting.
-            pub fn lines(&self) -> Vec<(String, String)> {
+            pub fn lines(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(state) => Kind::layout(state),)+
                 }
@@ -358,7 +358,7 @@ macro_rules! kinds {
                 match self {
                     $(Self::$variant(state) => {
                         let mut rest = Kind::layout(state);
-                        rest.retain(|(setting, _)| !<$module::$state as Kind>::is_drawn(setting));
+                        rest.retain(|line| !<$module::$state as Kind>::is_drawn(&line.name));
                         Drawn { sketch: Kind::sketch(state, None), rest }
                     })+
                 }

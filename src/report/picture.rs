@@ -5,14 +5,14 @@ use std::fmt::Write;
 
 use super::escape;
 use super::markdown::html;
-use crate::kind::{Address, DesiredResource};
+use crate::kind::{Address, DesiredResource, Line};
 
 /// A box with a title and lines, each line a name and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) id: String,
     pub(super) title: String,
-    pub(super) lines: Vec<(String, String)>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// What a manifest names, and what leads where.
@@ -65,7 +65,7 @@ impl Graph {
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let line = |(name, words): &(String, String)| format!("<br/>{} {}", mermaid(name), mermaid(words));
+            let line = |Line { name, words }: &Line| format!("<br/>{} {}", mermaid(name), mermaid(words));
             let lines: String = node.lines.iter().map(line).collect();
             let _ = writeln!(text, "  n{place}[\"<b>{}</b>{lines}\"]", mermaid(&node.title));
         }
@@ -80,7 +80,7 @@ impl Graph {
         let mut text =
             String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let row = |(name, words): &(String, String)| {
+            let row = |Line { name, words }: &Line| {
                 format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
             };
             let rows: String = node.lines.iter().map(row).collect();
@@ -165,7 +165,7 @@ impl Placed<'_> {
         let _ =
             write!(text, "<text class=\"title\" x=\"{}\" y=\"{}\">{}</text>", x + 10, y + 20, html(&self.node.title));
         let _ = write!(text, "<line x1=\"{x}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>", y + HEAD, x + width);
-        for (place, (name, words)) in self.node.lines.iter().enumerate() {
+        for (place, Line { name, words }) in self.node.lines.iter().enumerate() {
             let line = y + HEAD + (place + 1) * LINE - 4;
             let _ = write!(text, "<text class=\"name\" x=\"{}\" y=\"{line}\">{}</text>", x + 10, html(name));
             let _ = write!(text, "<text x=\"{}\" y=\"{line}\">{}</text>", x + self.column, html(words));
@@ -180,8 +180,8 @@ fn length(text: &str) -> usize {
 
 /// Returns boxes of one width, one below the other.
 fn layout<'a>(nodes: impl Iterator<Item = &'a Node> + Clone, x: usize) -> Vec<Placed<'a>> {
-    let names = nodes.clone().flat_map(|node| &node.lines).map(|(name, _)| length(name)).max().unwrap_or(0);
-    let words = nodes.clone().flat_map(|node| &node.lines).map(|(_, words)| length(words)).max().unwrap_or(0);
+    let names = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.name)).max().unwrap_or(0);
+    let words = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.words)).max().unwrap_or(0);
     let titles = nodes.clone().map(|node| length(&node.title)).max().unwrap_or(0);
     let column = 10 + (names + 2) * LETTER;
     let width = (column + words * LETTER + 10).max(titles * LETTER + 24);
@@ -200,7 +200,7 @@ fn width_of(column: &[Placed<'_>]) -> usize {
 }
 
 /// Returns one resource as a picture of its own.
-pub(super) fn resource(title: &str, lines: Vec<(String, String)>) -> String {
+pub(super) fn resource(title: &str, lines: Vec<Line>) -> String {
     let node = Node { id: title.to_owned(), title: title.to_owned(), lines };
     let placed = layout(std::iter::once(&node), 0);
     let body: String = placed.iter().map(Placed::draw).collect();

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::contents::{Difference, Written, unified, written};
 use super::listed::{Listed, listed, orphan_notes};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Shown, Site};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
 use crate::resource::Gap;
@@ -56,7 +56,7 @@ pub(super) struct Entry<'a> {
     /// The documents that it is created with.
     pub(super) written: Vec<Written<'a>>,
     /// What a table is created with.
-    pub(super) layout: Vec<(String, String)>,
+    pub(super) layout: Vec<Line>,
 }
 
 /// One setting that differs.

@@ -27,7 +27,8 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, Protection};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
 use crate::resource::names::PolicyRoot;
@@ -180,9 +181,9 @@ impl Kind for Key {
         manifest::section_of(desired)
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         let policy = desired.managed.policy.as_ref().map(PolicyDocument::to_json);
-        desired.origin.clone().zip(policy).into_iter().collect()
+        desired.origin.clone().zip(policy).map(|(path, text)| GivenFile { path, text }).into_iter().collect()
     }
 
     fn tags(&self) -> Option<&Tags> {
@@ -330,12 +331,12 @@ impl Kind for Key {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
-        state.rotation.map(|rotation| (String::from("rotation"), rotation.words())).into_iter().collect()
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
+        state.rotation.map(|rotation| Line::new("rotation", rotation.words())).into_iter().collect()
     }
 
     fn is_drawn(setting: &str) -> bool {
@@ -360,16 +361,16 @@ fn seen(live: &Live<Key>) -> Fields {
 }
 
 /// Returns what a key is created with, setting by setting.
-fn layout(state: &Key) -> Vec<(String, String)> {
+fn layout(state: &Key) -> Vec<Line> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
+    let mut lines: Vec<Line> = Vec::new();
+    lines.extend(description.iter().map(|text| Line::new("description", text)));
     let policy = policy.as_ref().map(PolicyDocument::words);
     let policy = policy.unwrap_or_else(|| String::from("AWS's default: the account's IAM policies decide"));
-    lines.push((String::from("policy"), policy));
-    lines.extend(rotation.map(|rotation| (String::from("rotation"), rotation.words())));
-    lines.extend(multi_region.filter(|on| *on).map(|on| (String::from("multi_region"), on.to_string())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines.push(Line::new("policy", policy));
+    lines.extend(rotation.map(|rotation| Line::new("rotation", rotation.words())));
+    lines.extend(multi_region.filter(|on| *on).map(|on| Line::new("multi_region", on.to_string())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }
 

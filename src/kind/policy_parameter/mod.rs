@@ -20,7 +20,8 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Presence, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::CallError;
 use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
@@ -147,9 +148,9 @@ impl Kind for PolicyParameter {
         ProfileSection { policy, tier: *tier, tags: tags.clone() }
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         let content = desired.managed.content.as_ref().map(ToString::to_string);
-        desired.origin.clone().zip(content).into_iter().collect()
+        desired.origin.clone().zip(content).map(|(path, text)| GivenFile { path, text }).into_iter().collect()
     }
 
     fn tags(&self) -> Option<&Tags> {
@@ -264,12 +265,12 @@ impl Kind for PolicyParameter {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(_: &Self) -> Vec<(String, String)> {
+    fn layout(_: &Self) -> Vec<Line> {
         Vec::new()
     }
 
-    fn sketch(_: &Self, origin: Option<&str>) -> Vec<(String, String)> {
-        vec![(String::from("policy"), origin.unwrap_or_default().to_owned())]
+    fn sketch(_: &Self, origin: Option<&str>) -> Vec<Line> {
+        vec![Line::new("policy", origin.unwrap_or_default())]
     }
 }
 

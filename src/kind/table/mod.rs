@@ -32,6 +32,7 @@ use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
+use crate::kind::Line;
 use crate::resource::call::{
     CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
     SCAN,
@@ -481,11 +482,11 @@ impl Kind for Table {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         words::layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
         words::sketch(state)
     }
 

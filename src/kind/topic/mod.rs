@@ -33,7 +33,8 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, Protection};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
 use crate::resource::names::PolicyRoot;
@@ -224,7 +225,7 @@ impl Kind for Topic {
         said::section(desired)
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         said::files(desired)
     }
 
@@ -359,11 +360,11 @@ impl Kind for Topic {
         words::shown(state)
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         words::layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
         words::sketch(state)
     }
 
