@@ -45,7 +45,7 @@ use permission::{On, Permission, Place, Purpose};
 use references::{Named, Reference};
 use schema::Schema;
 use section::{Resolver, SectionReader};
-pub use step::{KindStep, NewDocument};
+pub use step::{KindStep, NewDocument, StepTime};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
 /// was not read.

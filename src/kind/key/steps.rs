@@ -11,7 +11,7 @@ use super::{
 };
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
-use crate::kind::{Desired, KindStep, NewDocument};
+use crate::kind::{Desired, KindStep, NewDocument, StepTime};
 use crate::resource::call::Operation;
 use crate::resource::{Facts, Live, Tags};
 
@@ -98,10 +98,10 @@ impl KindStep for KeyStep {
 
     /// Returns how long AWS works on it: a new alias is seen everywhere within seconds. Source: "AWS KMS eventual consistency"
     /// in the AWS Key Management Service Developer Guide.
-    fn time(&self) -> (Duration, Duration) {
+    fn time(&self) -> StepTime {
         match self {
-            Self::CreateKey { .. } => (Duration::from_secs(1), Duration::from_secs(5)),
-            _ => (Duration::ZERO, Duration::from_secs(1)),
+            Self::CreateKey { .. } => StepTime { quick: Duration::from_secs(1), slow: Duration::from_secs(5) },
+            _ => StepTime { quick: Duration::ZERO, slow: Duration::from_secs(1) },
         }
     }
 
