@@ -286,7 +286,7 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     ];
     steps.extend(settings.into_iter().flatten().map(set));
     steps.extend(tags(desired, live));
-    let (subscriptions, pending) = subscriptions(desired, live, &differs);
+    let Subscribing { steps: subscriptions, pending } = subscriptions(desired, live, &differs);
     steps.extend(subscriptions);
     steps.extend(gives_up.into_iter().map(set_key));
     if !steps.is_empty() {
@@ -309,15 +309,18 @@ fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
     untag.into_iter().chain(tag).collect()
 }
 
-/// Returns the steps for the subscriptions, and which of them are not confirmed, or not known to be.
-fn subscriptions(
-    desired: &Desired<Topic>,
-    live: &Live<Topic>,
-    differs: &impl Fn(Field) -> bool,
-) -> (Vec<TopicStep>, Vec<String>) {
+/// What is to be done of the subscriptions.
+struct Subscribing {
+    steps: Vec<TopicStep>,
+    /// Those that are not confirmed, or not known to be.
+    pending: Vec<String>,
+}
+
+/// Returns the steps for the subscriptions.
+fn subscriptions(desired: &Desired<Topic>, live: &Live<Topic>, differs: &impl Fn(Field) -> bool) -> Subscribing {
     let (mut steps, mut pending) = (Vec::new(), Vec::new());
     let (Some(wanted), Some(found)) = (&desired.managed.subscriptions, &live.state.subscriptions) else {
-        return (steps, pending);
+        return Subscribing { steps, pending };
     };
     let name = || desired.name.clone();
     for (id, wanted) in wanted {
@@ -348,7 +351,7 @@ fn subscriptions(
         };
         steps.extend(found.arn.as_ref().map(gone));
     }
-    (steps, pending)
+    Subscribing { steps, pending }
 }
 
 /// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
