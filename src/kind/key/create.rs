@@ -99,7 +99,7 @@ async fn find(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
 }
 
 async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
-    let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|(_, key)| key).collect();
+    let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|alias| alias.key).collect();
     let candidates: Vec<String> = keys(api).await?.into_iter().filter(|id| !named.contains(id)).collect();
     if candidates.len() > CANDIDATES {
         let message = format!("{} keys have no alias, which is too many to look at", candidates.len());
