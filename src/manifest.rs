@@ -23,7 +23,7 @@ pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
-pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
+pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, resolve};
 pub use schema::schema;
 
 /// A whole manifest, as written: what it leaves out is `None`.

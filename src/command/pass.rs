@@ -308,20 +308,25 @@ fn region_meant(name: &str) -> Option<&'static str> {
 
 /// Refuses a target that is the same account and region as another: two passes would work against each other.
 fn refuse_twins(attempts: &mut [Attempt]) {
-    let mut seen: Vec<(String, String, RegionName)> = Vec::new();
+    struct Seen {
+        target: String,
+        account: String,
+        region: RegionName,
+    }
+    let mut seen: Vec<Seen> = Vec::new();
     for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
         let Ok(planned) = attempt else { continue };
         let target = &planned.pass.plan.target;
         let name = destination.name.clone().unwrap_or_default();
         let account = target.account().map(ToString::to_string).unwrap_or_default();
-        let twin = seen.iter().find(|(_, other, region)| *other == account && *region == target.region.name);
-        if let Some((twin, ..)) = twin {
+        let twin = seen.iter().find(|one| one.account == account && one.region == target.region.name);
+        if let Some(Seen { target: twin, .. }) = twin {
             let message =
                 format!("targets {twin} and {name} are the same: account {account}, region {}", target.region.name);
             let hint = String::from("give each its own region, profile or role_arn, or take one out");
             *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         } else {
-            seen.push((name, account, target.region.name.clone()));
+            seen.push(Seen { target: name, account, region: target.region.name.clone() });
         }
     }
 }

@@ -19,10 +19,17 @@ pub(super) struct Node {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: Vec<Node>,
-    /// From one node's place to another's, with what leads there.
-    edges: Vec<(usize, usize, String)>,
+    edges: Vec<Edge>,
     /// Which column each node is in.
     columns: Vec<usize>,
+}
+
+/// What leads from one node to another, by their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Edge {
+    from: usize,
+    to: usize,
+    why: String,
 }
 
 /// What leads from one resource to another.
@@ -43,7 +50,9 @@ impl Graph {
         };
         let places: BTreeMap<&Address, usize> =
             desired.iter().enumerate().map(|(place, resource)| (resource.address(), place)).collect();
-        let edge = |link: &Link| Some((*places.get(&link.from)?, *places.get(&link.to)?, link.why.clone()));
+        let edge = |link: &Link| {
+            Some(Edge { from: *places.get(&link.from)?, to: *places.get(&link.to)?, why: link.why.clone() })
+        };
         let edges: Vec<_> = links.iter().filter_map(edge).collect();
         // What leads to others is left of them, and each kind stands together where nothing else says where.
         let first = desired.iter().map(|resource| resource.address().kind).min();
@@ -51,7 +60,7 @@ impl Graph {
             desired.iter().map(|resource| usize::from(Some(resource.address().kind) != first)).collect();
         for _ in 0..desired.len() {
             let before = columns.clone();
-            for (from, to, _) in &edges {
+            for Edge { from, to, .. } in &edges {
                 columns[*to] = columns[*to].max(columns[*from] + 1);
             }
             if columns == before {
@@ -69,7 +78,7 @@ impl Graph {
             let lines: String = node.lines.iter().map(line).collect();
             let _ = writeln!(text, "  n{place}[\"<b>{}</b>{lines}\"]", mermaid(&node.title));
         }
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             let _ = writeln!(text, "  n{from} -->|\"{}\"| n{to}", mermaid(why));
         }
         text
@@ -90,7 +99,7 @@ impl Graph {
             );
             let _ = writeln!(text, "  n{place} [label=<{table}>];");
         }
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             let why = escape(why).replace('\\', "\\\\").replace('"', "\\\"");
             let _ = writeln!(text, "  n{from} -> n{to} [label=\"{why}\"];");
         }
@@ -109,7 +118,7 @@ impl Graph {
         }
         let placed: Vec<Placed<'_>> = placed.into_iter().flatten().collect();
         let mut body = String::new();
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             if let (Some(from), Some(to)) = (placed.get(*from), placed.get(*to)) {
                 let (x1, y1, x2, y2) = (from.x + from.width, from.y + HEAD / 2, to.x, to.y + HEAD / 2);
                 let middle = usize::midpoint(x1, x2);

@@ -259,8 +259,15 @@ pub(super) fn stamped(
     })
 }
 
-/// Decides, obtains the credentials, and logs both. What is returned may be released.
-async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Asked, Origin, Issued), Error> {
+/// Credentials that may be released.
+struct Obtained {
+    asked: Asked,
+    origin: Origin,
+    issued: Issued,
+}
+
+/// Decides, obtains the credentials, and logs both.
+async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<Obtained, Error> {
     let asked = Asked::new(context, args).await?;
     let decision = asked.decide(way).await?;
     if !decision.allowed() {
@@ -290,11 +297,12 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
     }
     asked.log.write(&decision, None, Outcome::Released(&issued)).map_err(unlogged)?;
     super::breakglass::announce(context, &decision);
-    Ok((asked, origin, issued))
+    Ok(Obtained { asked, origin, issued })
 }
 
 pub(in crate::command) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
-    let (_, _, Issued { credentials, .. }) = obtain(context, &args.gate, Way::CredentialProcess).await?;
+    let Obtained { issued: Issued { credentials, .. }, .. } =
+        obtain(context, &args.gate, Way::CredentialProcess).await?;
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     let mut body = json!({
         "Version": 1,
@@ -318,7 +326,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
     if args.server {
         return super::serve::run(context, args).await;
     }
-    let (asked, origin, issued) = obtain(context, &args.gate, Way::Cli).await?;
+    let Obtained { asked, origin, issued } = obtain(context, &args.gate, Way::Cli).await?;
     let region = asked.child_region(&origin).await?;
     let mut command = command(&args.command);
     let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty());
