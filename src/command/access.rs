@@ -24,7 +24,7 @@ use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
-use crate::access::locks::LockTable;
+use crate::access::locks::{LockTable, LockTableSource};
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
@@ -180,12 +180,13 @@ impl Site {
     /// Returns the tables that may hold locks, if this is the table of approvals to use. Naming another one is no way around
     /// a lock, neither by flag nor by a manifest of one's own.
     fn lock_tables(&self, approvals: &Table) -> Vec<LockTable> {
+        use LockTableSource::{Beside, Named, Usual};
         let known = self.known_table(Builtin::Approvals);
         let default = Builtin::Approvals.default_name();
         let all = [
-            LockTable { name: approvals.name.clone(), named: approvals.named, beside: false },
-            LockTable { name: known.to_owned(), named: false, beside: false },
-            LockTable { name: default.to_owned(), named: false, beside: true },
+            LockTable { name: approvals.name.clone(), found: if approvals.named { Named } else { Usual } },
+            LockTable { name: known.to_owned(), found: Usual },
+            LockTable { name: default.to_owned(), found: Beside },
         ];
         let mut tables: Vec<LockTable> = Vec::new();
         for table in all {
