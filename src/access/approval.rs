@@ -170,11 +170,18 @@ impl Asked {
     }
 }
 
+/// What someone decides on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    Deny,
+}
+
 /// An answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decided {
     pub(super) terms: Terms,
-    pub(super) approved: bool,
+    pub(super) verdict: Verdict,
     pub(super) by: String,
     pub(super) by_arn: String,
     pub(super) at: Timestamp,
@@ -185,14 +192,14 @@ pub(super) struct Decided {
 impl Decided {
     pub(super) fn read(item: &Item) -> Result<Self, String> {
         let Person { name: by, arn: by_arn } = person(item, "decided_by")?;
-        let approved = match needed(item, "status")?.as_str() {
-            "approved" => true,
-            "denied" => false,
+        let verdict = match needed(item, "status")?.as_str() {
+            "approved" => Verdict::Approve,
+            "denied" => Verdict::Deny,
             other => return Err(format!("its status is `{other}`")),
         };
         Ok(Self {
             terms: Terms::read(item)?,
-            approved,
+            verdict,
             by,
             by_arn,
             at: time(item, "decided_at")?,
@@ -204,7 +211,7 @@ impl Decided {
     pub(super) fn item(&self, id: &str, mark: &str) -> Item {
         let mut item = Item::from([(ID.to_owned(), Value::text(Prefix::Decision.key(id)))]);
         self.terms.write(&mut item);
-        let status = if self.approved { Status::Approved } else { Status::Denied };
+        let status = if self.approves() { Status::Approved } else { Status::Denied };
         let texts = [
             ("status", status.word()),
             ("decided_by", &self.by),
@@ -216,6 +223,10 @@ impl Decided {
         item.insert(String::from("decided_at"), precise(self.at));
         item.insert(String::from("expires_at"), whole(self.expires_at));
         item
+    }
+
+    fn approves(&self) -> bool {
+        self.verdict == Verdict::Approve
     }
 
     /// Returns when the access ends that it gives.
@@ -343,7 +354,7 @@ impl Found {
     /// request decides whether it counts, and may change from one moment to the next.
     pub(super) fn may_last(&self, now: Timestamp) -> bool {
         let decided = self.decision.as_ref().and_then(|item| Decided::read(item).ok());
-        decided.is_some_and(|decided| decided.approved && decided.ends() > now)
+        decided.is_some_and(|decided| decided.approves() && decided.ends() > now)
     }
 
     /// Returns the records with the request as it was when it was decided, for one that its requester has spoiled since.
@@ -381,12 +392,12 @@ impl Found {
             (Some(_), _, _) => Status::Revoked,
             _ if asked.cancelled => Status::Cancelled,
             (_, _, Some(_)) => Status::Invalid,
-            (_, Some(decided), _) if !decided.approved => Status::Denied,
+            (_, Some(decided), _) if !decided.approves() => Status::Denied,
             (_, Some(_), _) if ends.is_some_and(|ends| ends > now) => Status::Approved,
             (_, None, _) if answer_by > now => Status::Pending,
             _ => Status::Expired,
         };
-        let approved = decided.as_ref().is_some_and(|decided| decided.approved);
+        let approved = decided.as_ref().is_some_and(Decided::approves);
         let revoked = revoked.unwrap_or(Revoked { by: None, by_arn: None, at: None, reason: None });
         let Terms { requester, requester_arn, profile, justification, duration, created_at } = asked.terms;
         Ok(Some(Request {
@@ -473,7 +484,7 @@ mod tests {
         let decided = Decided {
             expires_at: terms.kept_until(),
             terms,
-            approved: true,
+            verdict: Verdict::Approve,
             by: String::from("bob"),
             by_arn: arn("bob"),
             at: at(decided),

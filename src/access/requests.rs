@@ -9,7 +9,7 @@ use futures_util::future;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-pub use super::approval::{Actor, LONGEST, Request, Status, WAITS};
+pub use super::approval::{Actor, LONGEST, Request, Status, Verdict, WAITS};
 use super::approval::{Asked, Decided, Found, Terms};
 use super::is_id;
 use super::time::{later, precise, text, whole};
@@ -65,13 +65,6 @@ pub enum Answered {
     NotOwn(Box<Request>),
     /// It is in a state that does not allow it.
     Over(Box<Request>),
-}
-
-/// What someone decides on a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Approve,
-    Deny,
 }
 
 /// A decision on a request, and why.
@@ -268,7 +261,7 @@ impl Requests<'_> {
             created_at: request.created_at,
         };
         let decided = Decided {
-            approved: answer.verdict == Verdict::Approve,
+            verdict: answer.verdict,
             by: by.name.to_owned(),
             by_arn: by.arn.to_owned(),
             // The requester's clock may be a little ahead.
