@@ -86,25 +86,34 @@ fn index_key(requester: Actor<'_>, profile: &str) -> String {
     Prefix::Decision.key(&format!("for-{}", &digest[..32]))
 }
 
-/// Reads the index: IDs, and when the access ends that each gives. What is no such entry is left out.
-fn entries(index: Option<&Item>) -> Vec<(String, i64)> {
+/// An entry of the index.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    /// The ID of the decision's request.
+    id: String,
+    /// When the access ends that it gives, in seconds.
+    ends: i64,
+}
+
+/// Reads the index. What is no such entry is left out.
+fn entries(index: Option<&Item>) -> Vec<Entry> {
     let listed = index.and_then(|index| text(index, "decisions")).unwrap_or_default();
     let entry = |part: &str| {
-        let (id, end) = part.split_once(':')?;
-        Some((id.to_owned(), end.parse().ok()?)).filter(|(id, _)| is_id(id))
+        let (id, ends) = part.split_once(':')?;
+        Some(Entry { id: id.to_owned(), ends: ends.parse().ok()? }).filter(|entry| is_id(&entry.id))
     };
     listed.split(' ').filter_map(entry).take(IN_FORCE).collect()
 }
 
 /// Returns the index with a decision more, and without those that are over.
-fn with_entry(index: Option<&Item>, (id, ends): (&str, Timestamp), now: Timestamp) -> String {
+fn with_entry(index: Option<&Item>, new: Entry, now: Timestamp) -> String {
     let mut all = entries(index);
-    all.retain(|(other, end)| *end > now.as_second() && other != id);
-    all.push((id.to_owned(), ends.as_second()));
+    all.retain(|other| other.ends > now.as_second() && other.id != new.id);
+    all.push(new);
     // Of too many, those go whose access ends first: others last longer.
-    all.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    all.sort_by_key(|entry| std::cmp::Reverse(entry.ends));
     all.truncate(IN_FORCE);
-    let all: Vec<String> = all.iter().map(|(id, end)| format!("{id}:{end}")).collect();
+    let all: Vec<String> = all.iter().map(|Entry { id, ends }| format!("{id}:{ends}")).collect();
     all.join(" ")
 }
 
@@ -193,8 +202,8 @@ impl Requests<'_> {
     /// It reads by keys only, and so many records at most, whatever else is in the table.
     pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
         let index = self.0.get(&index_key(user, profile)).await?;
-        let listed = entries(index.as_ref()).into_iter().filter(|(_, end)| *end > now.as_second());
-        let ids: Vec<String> = listed.map(|(id, _)| id).collect();
+        let listed = entries(index.as_ref()).into_iter().filter(|entry| entry.ends > now.as_second());
+        let ids: Vec<String> = listed.map(|entry| entry.id).collect();
         let (mut granted, mut failed): (Option<Request>, _) = (None, None);
         for (id, found) in ids.iter().zip(future::join_all(ids.iter().map(|id| self.found(id))).await) {
             match found.map(|found| found.judged(id, now).ok().flatten()) {
@@ -297,7 +306,7 @@ impl Requests<'_> {
                 Some(None) => Test::Absent(MARK),
                 Some(Some(seen)) => Test::Is(MARK, Value::text(seen)),
             };
-            let listed = with_entry(index.as_ref(), (id, decided.ends()), now);
+            let listed = with_entry(index.as_ref(), Entry { id: id.to_owned(), ends: decided.ends().as_second() }, now);
             let last = entries_end(&listed).unwrap_or_else(|| decided.ends().as_second());
             let item = Item::from([
                 (ID.to_owned(), Value::text(&key)),
@@ -447,13 +456,13 @@ mod tests {
     #[test]
     fn an_index_keeps_what_is_in_force_and_at_most_so_much() {
         let now = Timestamp::from_second(1000).unwrap();
-        let ends = Timestamp::from_second(5000).unwrap();
+        let ends = 5000;
         let id = |number: usize| format!("{number:016x}");
-        assert_eq!(with_entry(None, (&id(1), ends), now), format!("{}:5000", id(1)));
+        assert_eq!(with_entry(None, Entry { id: id(1), ends }, now), format!("{}:5000", id(1)));
         let some = index(&format!("{}:1000 {}:1001 junk {}:x for-0123456789ab:9000", id(2), id(3), id(4)));
-        assert_eq!(with_entry(Some(&some), (&id(1), ends), now), format!("{}:5000 {}:1001", id(1), id(3)));
+        assert_eq!(with_entry(Some(&some), Entry { id: id(1), ends }, now), format!("{}:5000 {}:1001", id(1), id(3)));
         let full: Vec<String> = (0..100).map(|number| format!("{}:{}", id(number), 2000 + number)).collect();
-        let full = with_entry(Some(&index(&full.join(" "))), (&id(500), ends), now);
+        let full = with_entry(Some(&index(&full.join(" "))), Entry { id: id(500), ends }, now);
         assert_eq!(entries(Some(&index(&full))).len(), IN_FORCE);
         assert!(full.starts_with(&id(500)), "{full}");
         assert_eq!(entries_end(&full), Some(5000));

@@ -334,7 +334,7 @@ fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Ass
         session_name: own("role_session_name").unwrap_or_else(|| stamp.session_name.clone()),
         source_identity: Some(stamp.source_identity.clone()),
         external_id: own("external_id"),
-        mfa: own("mfa_serial").zip(stamp.mfa_code.clone()),
+        mfa: own("mfa_serial").zip(stamp.mfa_code.clone()).map(|(serial, code)| role::Mfa { serial, code }),
         duration: stamp.seconds(chain.and_then(Chain::duration)),
     }
 }
