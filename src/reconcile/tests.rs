@@ -12,7 +12,7 @@ use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Searc
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
 use crate::resource::destination::{Destination, Region};
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName, UserId};
 use crate::resource::tagging::TaggedPage;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
@@ -38,10 +38,10 @@ fn failure(class: Class) -> CallError {
 impl Observe for Fake {
     async fn identify(&self) -> Result<Caller, CallError> {
         Ok(Caller {
-            account: String::from("123456789012"),
+            account: AccountId::new("123456789012"),
             arn: String::from("arn:aws:iam::123456789012:user/x"),
             // A saved plan does not hold it.
-            user_id: String::new(),
+            user_id: UserId::default(),
         })
     }
 

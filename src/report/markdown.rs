@@ -11,6 +11,7 @@ use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
 use crate::error::Error;
+use crate::kind::Line;
 use crate::reconcile::Plan;
 use crate::review::Review;
 
@@ -257,7 +258,7 @@ fn details(entry: &Entry<'_>) -> String {
     }
     if !entry.layout.is_empty() {
         body.push_str("| setting | value |\n|---|---|\n");
-        for (name, words) in &entry.layout {
+        for Line { name, words } in &entry.layout {
             let _ = writeln!(body, "| {} | {} |", cell(name), cell(words));
         }
         body.push('\n');

@@ -13,6 +13,7 @@ use crate::resource::call::{
     ADD_PARAMETER_TAGS, DELETE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation, PUT_PARAMETER,
     REMOVE_PARAMETER_TAGS,
 };
+use crate::resource::names::OwnerKey;
 
 /// One call that writes a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ pub enum PolicyStep {
     /// Removes the tags of these keys.
     UntagParameter { name: String, keys: Vec<String> },
     /// Deletes the parameter; expects the version that was observed, and the ownership tag of this key.
-    DeleteParameter { name: String, expects_version: i64, owner_key: String },
+    DeleteParameter { name: String, expects_version: i64, owner_key: OwnerKey },
 }
 
 impl KindStep for PolicyStep {

@@ -150,7 +150,7 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 /// default (encryption, protection, backups, class) and tags that are not there are left unmanaged. A key that is imported too
 /// becomes a reference.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
-    let (name, live) = (found.name.as_str(), &found.live.state);
+    let live = &found.live.state;
     if !found.live.facts.also.is_empty() {
         importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
     }
@@ -160,7 +160,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
         if !is_uniform(live) {
             importer.warn("billing is not managed: its indexes have capacities of their own");
         }
-        TableSection::in_full(name, live)
+        TableSection::in_full(&found.name, live)
     };
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)

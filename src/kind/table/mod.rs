@@ -35,11 +35,13 @@ use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
+use crate::kind::Line;
 use crate::resource::call::{
     CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
     SCAN,
 };
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -287,7 +289,7 @@ impl Kind for Table {
         manifest::resolve(resolver, key, section)
     }
 
-    fn name_of(key: &str, section: &TableSection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, section: &TableSection, _: &PolicyRoot) -> Result<String, Invalid> {
         let builtin = || Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned());
         Ok(section.name.clone().or_else(builtin).unwrap_or_default())
     }
@@ -300,12 +302,12 @@ impl Kind for Table {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         check_name(name)?;
         Ok(name.to_owned())
     }
 
-    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
         check_name(resource).ok()?;
         Some(ArnName::Name { name: resource.to_owned(), key: resource.to_owned() })
     }
@@ -350,7 +352,7 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let statement = || String::from("SentinelTablePrune");
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
@@ -397,7 +399,7 @@ impl Kind for Table {
         live::discover(api, wanted).await
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         Ok(live::key(&found.name, &found.live.state))
     }
 
@@ -486,11 +488,11 @@ impl Kind for Table {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         words::layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
         words::sketch(state)
     }
 

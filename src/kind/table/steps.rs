@@ -11,12 +11,13 @@ use super::{
 };
 use crate::change::{Consent, FieldChange, Protection, Takes};
 use crate::kind::key::DESCRIBE_KEY;
-use crate::kind::{Desired, KindStep};
+use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{
     CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE,
     DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
+use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
@@ -52,7 +53,7 @@ pub enum TableStep {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expects_id: Option<String>,
-        owner_key: String,
+        owner_key: OwnerKey,
     },
     /// Ends the work on the table for now: AWS takes what follows only later.
     Defer {
@@ -178,8 +179,8 @@ impl KindStep for TableStep {
 
     /// Returns how long AWS works on it, as operators have measured on tables of all sizes; AWS promises nothing. What
     /// a wait waits for is counted where it begins.
-    fn time(&self) -> (Duration, Duration) {
-        let (least, most) = match self {
+    fn time(&self) -> StepTime {
+        let (quick, slow) = match self {
             Self::CreateTable { table, .. } => match table.indexes.as_ref().is_none_or(BTreeMap::is_empty) {
                 true => (2, 7),
                 false => (14, 22),
@@ -194,7 +195,7 @@ impl KindStep for TableStep {
             Self::DeleteTable { .. } => (3, 60),
             Self::WaitForTable { .. } | Self::Defer { .. } => (0, 0),
         };
-        (Duration::from_secs(least), Duration::from_secs(most))
+        StepTime { quick: Duration::from_secs(quick), slow: Duration::from_secs(slow) }
     }
 
     /// Returns whether it is one of those that `create` has after `CreateTable`.
@@ -529,7 +530,7 @@ mod tests {
         Desired {
             address: Address::new(KindId::Table, "t"),
             presence: Presence::Present,
-            ownership: Some(String::from("managed-by")),
+            ownership: Some(OwnerKey::new("managed-by")),
             adopt: false,
             name: String::from("t-1"),
             label: String::from("t"),
@@ -760,9 +761,9 @@ mod tests {
             attributes: Vec::new(),
         });
         let class = update(TableChange::Class { class: Class::Standard });
-        let minutes = |least, most| (Duration::from_mins(least), Duration::from_mins(most));
+        let minutes = |quick, slow| StepTime { quick: Duration::from_mins(quick), slow: Duration::from_mins(slow) };
         assert_eq!((build.builds_index(), build.time()), (true, minutes(8, 17)));
-        assert!(!class.builds_index() && class.time().1 <= Duration::from_mins(1));
+        assert!(!class.builds_index() && class.time().slow <= Duration::from_mins(1));
     }
 
     #[test]
