@@ -136,11 +136,6 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         format!("Sentinel{plain}{}", Self::ABOUT.statement)
     }
 
-    /// Returns what AWS tells of it, member by member, and what is done with each.
-    fn members() -> &'static [Members] {
-        &[]
-    }
-
     /// Returns what IAM has to allow its user besides the calls, because the service of a resource makes calls of its own for them.
     fn lent(_: &Desired<Self>, _: &Place) -> Vec<Permission> {
         Vec::new()
@@ -288,6 +283,8 @@ pub struct About {
     pub unmanaged: &'static str,
     /// What the Resource Groups Tagging API calls it: the service in its ARN, and the type where that has one.
     pub resource_type: &'static str,
+    /// What AWS tells of one, member by member, and what is done with each.
+    pub members: &'static [Members],
     /// The command that lists their names in AWS.
     pub listed_by: &'static str,
     /// How many resources are worked on at once.

@@ -29,13 +29,6 @@ macro_rules! kinds {
         }
 
         impl KindId {
-            /// Returns what AWS tells of the kind, member by member, and what is done with each.
-            pub fn members(self) -> &'static [Members] {
-                match self {
-                    $(Self::$variant => <$module::$state as Kind>::members(),)+
-                }
-            }
-
             /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be
             /// deleted.
             pub fn looks_for_more(self, place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {

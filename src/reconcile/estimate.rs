@@ -162,11 +162,19 @@ mod tests {
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
-        let key =
-            |name: &str| Key { partition: Attribute { name: name.to_owned(), kind: AttributeType::S }, sort: None };
+        let key = |name: &str| Key {
+            partition: Attribute { name: name.to_owned(), kind: AttributeType::S },
+            sort: None,
+            more: Vec::new(),
+        };
         let index = |name: &str| {
-            let index =
-                Index { key: key(name), projection: Projection::All, capacity: None, status: IndexStatus::Active };
+            let index = Index {
+                key: key(name),
+                projection: Projection::All,
+                capacity: None,
+                status: IndexStatus::Active,
+                limits: None,
+            };
             (format!("{name}-index"), index)
         };
         let policy = |number: usize| {

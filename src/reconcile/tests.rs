@@ -154,7 +154,11 @@ fn policy(name: &str, content: &str) -> DesiredResource {
 
 fn table(name: &str) -> DesiredResource {
     let managed = Table {
-        key: Some(Key { partition: Attribute { name: String::from("id"), kind: AttributeType::S }, sort: None }),
+        key: Some(Key {
+            partition: Attribute { name: String::from("id"), kind: AttributeType::S },
+            sort: None,
+            more: Vec::new(),
+        }),
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
@@ -368,7 +372,7 @@ async fn the_indexes_that_are_built_later_are_counted() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     let key = desired.managed.key.clone().unwrap();
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
     let mut live = live_table("ACTIVE", Ttl::Disabled);
@@ -388,7 +392,7 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
     let key = live.state.key.clone().unwrap();
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
     let fake = Fake::default();
     fake.tables.borrow_mut().insert(String::from("t-1"), live);

@@ -68,9 +68,9 @@ fn the_settings_are_what_the_kinds_list() {
     let from = text.find(head).unwrap() + head.len();
     let until = text.find(tail).unwrap();
     let mut list = String::new();
-    for kind in KindId::ALL.iter().filter(|kind| !kind.members().is_empty()) {
+    for kind in KindId::ALL.iter().filter(|kind| !kind.about().members.is_empty()) {
         list.push_str(&format!("\n## {}\n", kind.about().heading));
-        for group in kind.members() {
+        for group in kind.about().members {
             list.push_str(&format!("\n### {}\n\n| member | |\n|---|---|\n", group.of));
             let row = |(name, handling): &(&str, Handling)| format!("| `{name}` | {handling} |\n");
             list.extend(group.members.iter().map(row));

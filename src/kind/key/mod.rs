@@ -142,6 +142,7 @@ impl Kind for Key {
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged keys (not in the manifest; never deleted)",
         resource_type: "kms:key",
+        members: &[],
         listed_by: "aws kms list-aliases",
         // Creations take turns, and everything else is one short call, paced by its quota.
         concurrency: 16,

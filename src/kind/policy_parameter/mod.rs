@@ -114,6 +114,7 @@ impl Kind for PolicyParameter {
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
         resource_type: "ssm:parameter",
+        members: &[],
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,

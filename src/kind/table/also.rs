@@ -17,19 +17,26 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     }
     also.extend(description.replicas().iter().map(|one| format!("replica {}", one.region_name().unwrap_or_default())));
     also.extend(
-        description.global_table_witnesses().iter().map(|one| format!("witness {}", one.region_name().unwrap_or_default())),
+        description
+            .global_table_witnesses()
+            .iter()
+            .map(|one| format!("witness {}", one.region_name().unwrap_or_default())),
     );
     if description.multi_region_consistency() == Some(&sdk::MultiRegionConsistency::Strong) {
         also.push(String::from("strong consistency between regions"));
     }
     // Without replicas, the mode says nothing.
-    if let Some(mode) = description.global_table_settings_replication_mode().filter(|_| !description.replicas().is_empty()) {
+    if let Some(mode) =
+        description.global_table_settings_replication_mode().filter(|_| !description.replicas().is_empty())
+    {
         also.push(format!("replication of settings {}", mode.as_str()));
     }
     if description.disassociation_protection_enabled() == Some(true) {
         also.push(String::from("disassociation protection"));
     }
-    also.extend(description.vector_indexes().iter().map(|one| format!("vector index {}", one.index_name().unwrap_or_default())));
+    also.extend(
+        description.vector_indexes().iter().map(|one| format!("vector index {}", one.index_name().unwrap_or_default())),
+    );
     if description.archival_summary().is_some() {
         also.push(String::from("archived"));
     }
@@ -67,7 +74,8 @@ mod tests {
     #[test]
     fn a_table_as_everyone_gets_it_has_nothing_more() {
         let none = sdk::OnDemandThroughput::builder().max_read_request_units(-1).max_write_request_units(-1).build();
-        let warm = sdk::TableWarmThroughputDescription::builder().read_units_per_second(12_000).write_units_per_second(4_000);
+        let warm =
+            sdk::TableWarmThroughputDescription::builder().read_units_per_second(12_000).write_units_per_second(4_000);
         let off = sdk::StreamSpecification::builder().stream_enabled(false).build().unwrap();
         let plain = sdk::TableDescription::builder()
             .on_demand_throughput(none)
@@ -80,10 +88,14 @@ mod tests {
 
     #[test]
     fn each_setting_that_no_manifest_has_is_named() {
-        let stream = sdk::StreamSpecification::builder().stream_enabled(true).stream_view_type(sdk::StreamViewType::KeysOnly);
-        let limits = || sdk::OnDemandThroughput::builder().max_read_request_units(50).max_write_request_units(-1).build();
-        let warm = sdk::TableWarmThroughputDescription::builder().read_units_per_second(20_000).write_units_per_second(4_000);
-        let index = sdk::GlobalSecondaryIndexDescription::builder().index_name("user-index").on_demand_throughput(limits());
+        let stream =
+            sdk::StreamSpecification::builder().stream_enabled(true).stream_view_type(sdk::StreamViewType::KeysOnly);
+        let limits =
+            || sdk::OnDemandThroughput::builder().max_read_request_units(50).max_write_request_units(-1).build();
+        let warm =
+            sdk::TableWarmThroughputDescription::builder().read_units_per_second(20_000).write_units_per_second(4_000);
+        let index =
+            sdk::GlobalSecondaryIndexDescription::builder().index_name("user-index").on_demand_throughput(limits());
         let table = sdk::TableDescription::builder()
             .local_secondary_indexes(sdk::LocalSecondaryIndexDescription::builder().index_name("by-size").build())
             .stream_specification(stream.build().unwrap())

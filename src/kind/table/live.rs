@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::api::{self, TableApi};
+use super::status::TableStatus;
 use super::{
     Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
     TableSection, Ttl, check_kms_key,
@@ -13,11 +14,21 @@ use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Import
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
     pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
-        let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-            &desired.managed;
+        let Table {
+            key,
+            indexes,
+            ttl,
+            billing,
+            encryption,
+            point_in_time_recovery,
+            deletion_protection,
+            class,
+            tags,
+            local: _,
+        } = &desired.managed;
         let capacity = match billing {
             Some(Billing::Provisioned(capacity)) => Some(*capacity),
-            Some(Billing::PayPerRequest) | None => None,
+            Some(Billing::PayPerRequest | Billing::External) | None => None,
         };
         let index = |(name, index): (&String, &Index)| {
             let (partition_key, sort_key) = (index.key.partition.clone(), index.key.sort.clone());
@@ -30,7 +41,7 @@ impl TableSection {
             ttl_attribute: ttl.clone(),
             billing_mode: billing.map(|billing| match billing {
                 Billing::PayPerRequest => BillingMode::PayPerRequest,
-                Billing::Provisioned(_) => BillingMode::Provisioned,
+                Billing::Provisioned(_) | Billing::External => BillingMode::Provisioned,
             }),
             read_capacity: capacity.map(|capacity| capacity.read),
             write_capacity: capacity.map(|capacity| capacity.write),
@@ -52,10 +63,10 @@ impl TableSection {
             partition_key: live.key.as_ref().map(|key| key.partition.clone()),
             sort_key: live.key.as_ref().and_then(|key| key.sort.clone()),
             ttl_attribute: live.ttl.clone().filter(is_settled),
-            indexes: indexes.filter(|indexes| !indexes.is_empty()),
+            indexes: indexes.filter(|indexes| !indexes.is_empty() && can_be_written(live)),
             ..Self::settings(live)
         };
-        section.paid_as(live.billing.filter(|_| is_uniform(live)))
+        section.paid_as(live.billing)
     }
 
     fn of_builtin(builtin: Builtin, live: &Table) -> Self {
@@ -90,10 +101,8 @@ impl TableSection {
     fn paid_as(mut self, billing: Option<Billing>) -> Self {
         match billing {
             Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
-            Some(Billing::Provisioned(units)) => {
-                self.billing_mode = Some(BillingMode::Provisioned);
-                (self.read_capacity, self.write_capacity) = (Some(units.read), Some(units.write));
-            }
+            // Autoscaling may set the capacity, which AWS does not say of a table.
+            Some(Billing::Provisioned(_) | Billing::External) => self.billing_mode = Some(BillingMode::Provisioned),
             None => {}
         }
         self
@@ -154,26 +163,33 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
     if !found.live.facts.also.is_empty() {
         importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
     }
+    if let Some(Billing::Provisioned(units)) = live.billing {
+        importer.warn(format!(
+            "its capacity is not managed, as autoscaling may set it: read_capacity = {} and write_capacity = {} would manage it",
+            units.read, units.write
+        ));
+    }
+    if let Some((name, _)) = live.indexes.iter().flatten().find(|(_, index)| !index.key.more.is_empty()) {
+        importer.warn(format!("its indexes are not managed: a key of index {name} has several attributes"));
+    }
+    let creating = TableStatus::of(&found.live.facts) == Some(TableStatus::Creating);
+    if creating {
+        importer.warn("TTL and point-in-time recovery are not managed: the table is being created");
+    }
     let mut section = if let Some(builtin) = Builtin::from_key(key) {
         TableSection::of_builtin(builtin, live)
     } else {
-        if !is_uniform(live) {
-            importer.warn("billing is not managed: its indexes have capacities of their own");
-        }
         TableSection::in_full(&found.name, live)
     };
+    if creating {
+        (section.ttl_attribute, section.point_in_time_recovery) = (None, None);
+    }
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)
     {
         section.encryption = Some(EncryptionSetting::Key(address.key.clone()));
     }
     section
-}
-
-/// Returns whether every index of a table is paid for as the table is, which is all a manifest can say of them.
-fn is_uniform(live: &Table) -> bool {
-    let Some(Billing::Provisioned(units)) = live.billing else { return true };
-    live.indexes.iter().flatten().all(|(_, index)| index.capacity.is_none_or(|own| own == units))
 }
 
 /// Returns whether a live table has what a built-in layout says it must: a section can add to that, and not take away.
@@ -183,7 +199,12 @@ fn fits(builtin: Builtin, live: &Table) -> bool {
     let same = |(name, wanted): (&String, &Index)| {
         found(name).is_some_and(|found| found.key == wanted.key && found.projection == wanted.projection)
     };
-    layout.key == live.key && is_uniform(live) && layout.indexes.iter().flatten().all(same)
+    layout.key == live.key && can_be_written(live) && layout.indexes.iter().flatten().all(same)
+}
+
+/// Returns whether a manifest can have all indexes of a table: it cannot have some of them only.
+fn can_be_written(live: &Table) -> bool {
+    live.indexes.iter().flatten().all(|(_, index)| index.key.more.is_empty())
 }
 
 /// What AWS is still turning off cannot be written down.

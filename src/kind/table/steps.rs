@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, TableStatus,
+    Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Table, TableStatus,
     Ttl,
 };
 use crate::change::{Consent, FieldChange, Protection, Takes};
@@ -18,7 +18,7 @@ use crate::resource::call::{
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::names::OwnerKey;
-use crate::resource::{Facts, Live, Switch, Tags};
+use crate::resource::{Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -257,6 +257,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         deletion_protection: _,
         class: _,
         tags,
+        local: _,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
@@ -406,10 +407,14 @@ impl Repair<'_> {
             if there.contains_key(name) {
                 continue;
             }
-            let index = Index { capacity, ..index.clone() };
+            // One that is built again keeps what no manifest gives it: limits, and capacity of its own.
+            let before = live.indexes.as_ref().and_then(|indexes| indexes.get(name));
+            let capacity = before.and_then(|before| before.capacity).filter(|_| capacity.is_some()).or(capacity);
+            let limits = before.and_then(|before| before.limits).filter(|_| capacity.is_none());
+            let index = Index { capacity, limits, ..index.clone() };
             there.insert(name.clone(), index.clone());
             let keys = live.key.iter().chain(there.values().map(|index| &index.key));
-            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).cloned().collect();
+            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).chain(&live.local).cloned().collect();
             attributes.sort();
             attributes.dedup();
             self.update(TableChange::CreateIndex { index_name: name.clone(), index, attributes });
@@ -420,10 +425,12 @@ impl Repair<'_> {
     fn billing(&mut self, wanted: Option<Billing>, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
         let (Some(wanted), Some(live)) = (wanted, live) else { return };
         let switches = live.capacity().is_some() != wanted.capacity().is_some();
-        let table = wanted.capacity().filter(|_| wanted != live);
+        // Capacity that something else sets is given with a switch only, which takes some.
+        let wanted_capacity = wanted.capacity().filter(|_| switches || wanted != Billing::External);
+        let table = wanted_capacity.filter(|_| wanted != live);
         // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
         let differing = indexes.iter().filter_map(|(name, index)| {
-            let capacity = wanted.capacity()?;
+            let capacity = wanted_capacity?;
             let differs = switches || index.capacity.is_some_and(|live| live != capacity);
             differs.then(|| (name.clone(), capacity))
         });
@@ -456,46 +463,12 @@ impl Repair<'_> {
     }
 }
 
-/// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
-/// take is known without a look at AWS.
-pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
-    let managed = &desired.managed;
-    let stray = || Attribute { name: String::from("stray"), kind: super::AttributeType::S };
-    let extra = Index {
-        key: Key { partition: stray(), sort: None },
-        projection: Projection::All,
-        capacity: None,
-        status: IndexStatus::Active,
-    };
-    let other_billing = |billing: &Billing| match billing {
-        Billing::PayPerRequest => Billing::Provisioned(Capacity { read: 1, write: 1 }),
-        Billing::Provisioned(_) => Billing::PayPerRequest,
-    };
-    let other_encryption = |encryption: &Encryption| match encryption {
-        Encryption::AwsOwned => Encryption::Kms(String::from("another")),
-        Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
-    };
-    let other_class = |class: &Class| match class {
-        Class::Standard => Class::InfrequentAccess,
-        Class::InfrequentAccess => Class::Standard,
-    };
-    let state = Table {
-        key: managed.key.clone(),
-        indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
-        ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
-        billing: managed.billing.as_ref().map(other_billing),
-        encryption: managed.encryption.as_ref().map(other_encryption),
-        point_in_time_recovery: managed.point_in_time_recovery.map(|on| !on),
-        deletion_protection: managed.deletion_protection.map(|on| !on),
-        class: managed.class.as_ref().map(other_class),
-        tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
-    };
-    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::opposite::opposite;
     use super::*;
+    use crate::kind::table::Projection;
+    use crate::resource::Facts;
     use crate::kind::table::{AttributeType, changes};
     use crate::kind::{Address, KindId, Presence};
 
@@ -505,16 +478,21 @@ mod tests {
 
     fn index(partition: &str, sort: AttributeType) -> Index {
         Index {
-            key: Key { partition: attribute(partition, AttributeType::S), sort: Some(attribute("created_at", sort)) },
+            key: Key {
+                partition: attribute(partition, AttributeType::S),
+                sort: Some(attribute("created_at", sort)),
+                more: Vec::new(),
+            },
             projection: Projection::All,
             capacity: None,
             status: IndexStatus::Active,
+            limits: None,
         }
     }
 
     fn wanted() -> Desired<Table> {
         let table = Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
             indexes: Some(BTreeMap::from([
                 (String::from("a-index"), index("a", AttributeType::N)),
                 (String::from("b-index"), index("b", AttributeType::N)),
@@ -526,6 +504,7 @@ mod tests {
             deletion_protection: Some(false),
             class: None,
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+            local: Vec::new(),
         };
         Desired {
             address: Address::new(KindId::Table, "t"),

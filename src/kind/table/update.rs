@@ -115,6 +115,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                     table.is_none_or(|wanted| wanted == live)
                         && indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
                 }
+                (Billing::External, live) => matches!(live, Some(Billing::Provisioned(_))),
                 (Billing::Provisioned(_), _) => false,
             }
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use super::{Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexStatus, Key, Projection, Table, Ttl};
 use crate::kind::Line;
 use crate::resource::{Fields, Live, Switch, tag_words};
 
@@ -26,6 +26,7 @@ pub(super) fn billing(billing: Billing) -> String {
     match billing {
         Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
         Billing::Provisioned(units) => format!("PROVISIONED ({})", capacity(units)),
+        Billing::External => String::from("PROVISIONED"),
     }
 }
 
@@ -87,6 +88,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         deletion_protection,
         class,
         tags,
+        local: _,
     } = &live.state;
     let seen = [
         ("status", live.facts.status.clone()),
@@ -111,8 +113,18 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
 
 /// Returns what a table is created with, name by name.
 pub(super) fn layout(layout: &Table) -> Vec<Line> {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        layout;
+    let Table {
+        key,
+        indexes,
+        ttl,
+        billing,
+        encryption,
+        point_in_time_recovery,
+        deletion_protection,
+        class,
+        tags,
+        local: _,
+    } = layout;
     let mut lines: Vec<Line> = Vec::new();
     let attributes = |key: &Key| {
         let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
@@ -136,6 +148,9 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
         let words = match billing {
             Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
             Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
+            Billing::External => {
+                format!("PROVISIONED ({} read, {} write to begin with)", FIRST_CAPACITY.read, FIRST_CAPACITY.write)
+            }
         };
         Line::new("billing_mode", words)
     }));

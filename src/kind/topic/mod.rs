@@ -182,6 +182,7 @@ impl Kind for Topic {
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
         resource_type: "sns",
+        members: &[],
         listed_by: "aws sns list-topics",
         // Each is a few short calls, paced by their quotas.
         concurrency: 16,

@@ -49,7 +49,9 @@ fn made_by_hand() -> World {
 /// Describes the table, without one of its settings.
 fn described(world: &World, without: &[&str]) -> Value {
     let mut table = world.aws("DynamoDB_20120810.DescribeTable", &json!({ "TableName": "orders" }))["Table"].take();
-    without.iter().for_each(|setting| drop(table.as_object_mut().unwrap().remove(*setting)));
+    for setting in without {
+        drop(table.as_object_mut().unwrap().remove(*setting));
+    }
     table
 }
 
@@ -104,7 +106,9 @@ fn repairs_leave_every_setting_alone_that_the_manifest_does_not_have() {
     let without: Vec<&str> =
         changed.iter().copied().chain(["DeletionProtectionEnabled", "TableClassSummary", "SSEDescription"]).collect();
     let mut untouched = before.clone();
-    without.iter().for_each(|setting| drop(untouched.as_object_mut().unwrap().remove(*setting)));
+    for setting in &without {
+        drop(untouched.as_object_mut().unwrap().remove(*setting));
+    }
     assert_eq!(described(&world, &without), untouched);
 }
 
@@ -132,4 +136,29 @@ fn the_other_tables_of_the_region_are_named_by_an_import_and_imported_if_asked_f
     let imported = world.run(&denied).expect(0).json();
     assert!(imported["warnings"][0]["why"].as_str().unwrap().contains("dynamodb:ListTables"), "{imported}");
     world.run(&[&denied[..], &["--all-tables"]].concat()).expect(1);
+}
+
+#[test]
+fn an_index_that_is_built_again_keeps_its_limits() {
+    let world = made_by_hand();
+    let limits = |world: &World| {
+        let table = described(world, &[]);
+        let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap().clone();
+        let index = indexes.iter().find(|one| one["IndexName"] == "by-user").unwrap().clone();
+        (index["Projection"]["ProjectionType"].clone(), index["OnDemandThroughput"]["MaxReadRequestUnits"].clone())
+    };
+    assert_eq!(limits(&world), (json!("ALL"), json!(90)));
+    world.write("sentinel.toml", &format!("{MANIFEST}projection = \"KEYS_ONLY\"\n"));
+    world.run(&["apply", "--yes", "--allow-destructive", "index"]).expect(0);
+    assert_eq!(limits(&world), (json!("KEYS_ONLY"), json!(90)));
+}
+
+#[test]
+fn an_index_that_a_local_index_makes_impossible_is_refused() {
+    let world = made_by_hand();
+    let more = "[tables.orders.indexes.by-bytes]\npartition_key = { name = \"size\", type = \"S\" }\n";
+    world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("a local index has size as N"), "{}", run.stdout);
+    assert!(!world.writes().iter().any(|write| write == "UpdateTable"));
 }
