@@ -1,5 +1,6 @@
 //! From a live table to the section that describes it.
 
+use futures_util::future;
 use indexmap::IndexMap;
 
 use super::api::{self, TableApi};
@@ -114,20 +115,15 @@ const NAMED: usize = 20;
 
 /// Looks for the tables with a built-in name, or for all of the region, and names those that are not imported.
 pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Table>, DiscoverError> {
-    let is_builtin = |name: &String| Builtin::ALL.iter().any(|builtin| builtin.default_name() == name);
-    let (names, others) = match (api::names(api).await, wanted.extent) {
-        (Ok(names), Extent::All) => (names, Ok(Vec::new())),
-        (Ok(names), Extent::Usual) => {
-            let (builtin, others) = names.into_iter().partition(is_builtin);
-            (builtin, Ok(others))
-        }
-        (Err(error), Extent::All) => return Err(error.into()),
-        (Err(error), Extent::Usual) => {
-            let builtin = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned());
-            (builtin.collect(), Err(error))
-        }
-    };
-    let mut discovered: Discovered<Table> = import::read(api, wanted, &names, Missing::IsLeftOut).await?.into();
+    if wanted.extent == Extent::All {
+        let names = api::names(api).await?;
+        return Ok(import::read(api, wanted, &names, Missing::IsLeftOut).await?.into());
+    }
+    let builtin: Vec<String> = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
+    let read = import::read(api, wanted, &builtin, Missing::IsLeftOut);
+    let (found, names) = future::join(read, api::names(api)).await;
+    let mut discovered: Discovered<Table> = found?.into();
+    let others = names.map(|names| names.into_iter().filter(|name| !builtin.contains(name)).collect::<Vec<_>>());
     let why = match others {
         Ok(others) if others.is_empty() => return Ok(discovered),
         Ok(others) => {
