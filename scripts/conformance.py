@@ -116,6 +116,34 @@ def requests(logs):
         sys.exit(f"{len(errors)} faults; operations not seen: {sorted(needed - set(counts))}")
 
 
+# Settings ------------------------------------------------------------------------------------------------------------
+
+
+def settings(page):
+    """Finds each member of the shapes that the page lists in it, and no other."""
+    loader = botocore.session.get_session().get_component("data_loader")
+    shapes = {}
+    for service in ("dynamodb", "ssm"):
+        shapes |= loader.load_service_model(service, "service-2")["shapes"]
+    listed, of = {}, None
+    for line in open(page, encoding="utf-8"):
+        if line.startswith("### "):
+            of = line[4:].strip()
+            listed[of] = set()
+        elif line.startswith("| `"):
+            listed[of].add(line.split("`")[1])
+    needed = {"TableDescription", "CreateTableInput", "UpdateTableInput"}
+    wrong = [f"no list of {name}" for name in needed - set(listed)]
+    for name, members in listed.items():
+        # The SDK may be ahead of this model, and may not be behind it.
+        wrong += [f"{name}.{member} is not listed" for member in sorted(set(shapes[name]["members"]) - members)]
+    for line in wrong:
+        print("  fault:", line)
+    print(f"  {sum(map(len, listed.values()))} members of {len(listed)} shapes: {', '.join(listed)}")
+    if wrong:
+        sys.exit(f"{len(wrong)} members are not in {page}")
+
+
 # Differential --------------------------------------------------------------------------------------------------------
 
 # What the embedded AWS does otherwise than moto, on purpose: the case, and why AWS is on its side.
@@ -542,4 +570,4 @@ def getting_in(url):
 
 
 if __name__ == "__main__":
-    {"requests": lambda *logs: requests(logs), "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])
+    {"requests": lambda *logs: requests(logs), "settings": settings, "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])

@@ -232,6 +232,9 @@ pub struct ImportArgs {
     /// there are such tables].
     #[arg(long = "table", value_name = "NAME", num_args = 1.., value_parser = table_name)]
     pub tables: Vec<String>,
+    /// Import every table of the region.
+    #[arg(long, conflicts_with = "tables")]
+    pub all_tables: bool,
     /// A resource to import, by its section and its name in AWS, such as tables=orders or keys=alias/records; can be given more
     /// than once. Of a section of which any is named, no others are imported.
     #[arg(long = "resource", value_name = "SECTION=NAME", num_args = 1.., value_parser = named_resource)]

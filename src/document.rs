@@ -18,7 +18,7 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
-pub use folder::{Folder, cases_file};
+pub use folder::{Folder, GivenFile, cases_file};
 pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};

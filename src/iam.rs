@@ -13,7 +13,7 @@ use crate::kind::{Desired, DesiredResource, Kind, KindId};
 use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
-use crate::resource::names::RegionName;
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::record_key::{Prefix, Role};
 use crate::resource::tagging::GET_RESOURCES;
 
@@ -116,7 +116,7 @@ fn only_keys(prefixes: &[Prefix]) -> Value {
 pub fn policies(
     purpose: Use,
     place: &Place,
-    policy_root: &str,
+    policy_root: &PolicyRoot,
     desired: &[DesiredResource],
     beyond: Beyond,
 ) -> Vec<Document> {
@@ -193,7 +193,7 @@ impl Statements {
 
     /// Adds what a role does: it reads policies, and has to do with the records of the built-in tables. Those of another
     /// table are its owner's own affair.
-    fn role(&mut self, role: Role, place: &Place, policy_root: &str, desired: &[DesiredResource]) {
+    fn role(&mut self, role: Role, place: &Place, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
         let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
         if !policies.is_empty() {
             self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
@@ -201,8 +201,7 @@ impl Statements {
             self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
         }
         for one in tables_of(desired) {
-            let table = Builtin::from_key(&one.address.key);
-            self.records(&Table::statement(&one.address.key), role, table, &table::arn(place, &one.name));
+            self.records(role, &RecordTable::of(one, place));
         }
     }
 
@@ -219,24 +218,40 @@ impl Statements {
     }
 
     /// Adds what a role does with the records of a built-in table.
-    fn records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
-        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table) {
-            self.read_records(name, arn);
-            self.write_records(name, role, table, arn);
+    fn records(&mut self, role: Role, table: &RecordTable) {
+        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table.builtin) {
+            self.read_records(table);
+            self.write_records(role, table);
         }
     }
 
-    fn read_records(&mut self, name: &str, arn: &str) {
-        let resources = vec![arn.to_owned(), format!("{arn}/index/*")];
-        self.allow(&format!("{name}Operations"), actions(&READ_RECORDS), resources);
+    fn read_records(&mut self, RecordTable { statement, arn, .. }: &RecordTable) {
+        let resources = vec![arn.clone(), format!("{arn}/index/*")];
+        self.allow(&format!("{statement}Operations"), actions(&READ_RECORDS), resources);
     }
 
-    fn write_records(&mut self, name: &str, role: Role, table: Option<Builtin>, arn: &str) {
-        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == table);
+    fn write_records(&mut self, role: Role, RecordTable { statement, arn, builtin }: &RecordTable) {
+        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == *builtin);
         for grant in of_role.filter(|grant| !grant.writes.is_empty()) {
             let condition = Some(only_keys(grant.writes));
-            self.allow_if(&format!("{name}Write"), actions(&WRITE_RECORDS), vec![arn.to_owned()], condition);
+            self.allow_if(&format!("{statement}Write"), actions(&WRITE_RECORDS), vec![arn.clone()], condition);
         }
+    }
+}
+
+/// A table whose records a role uses.
+struct RecordTable {
+    /// What the names of its statements begin with.
+    statement: String,
+    arn: String,
+    builtin: Option<Builtin>,
+}
+
+impl RecordTable {
+    fn of(table: &Desired<Table>, place: &Place) -> Self {
+        let key = &table.address.key;
+        let arn = table::arn(place, &table.name);
+        Self { statement: Table::statement(key), arn, builtin: Builtin::from_key(key) }
     }
 }
 
@@ -286,7 +301,7 @@ fn split(statements: Vec<Statement>) -> Vec<Document> {
 /// separate statements. Other records than requests are for the policies of the other roles.
 ///
 /// The account, which only AWS could tell, is `*` in the ARNs.
-pub fn document(region: Option<RegionName>, policy_root: &str, desired: &[DesiredResource]) -> Document {
+pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &[DesiredResource]) -> Document {
     let place = Place { region, account: None };
     let mut statements = Statements::default();
     let creation = |one: &DesiredResource| -> Vec<Operation> {
@@ -305,10 +320,9 @@ pub fn document(region: Option<RegionName>, policy_root: &str, desired: &[Desire
     for one in desired.iter().filter(|one| one.of::<PolicyParameter>().is_none()) {
         statements.permit(one.permissions(creation(one), Purpose::Write, &place));
         if let Some(table) = one.of::<Table>() {
-            let (key, arn) = (&table.address.key, table::arn(&place, &table.name));
-            let name = Table::statement(key);
-            statements.read_records(&name, &arn);
-            statements.write_records(&name, Role::Requester, Builtin::from_key(key), &arn);
+            let table = RecordTable::of(table, &place);
+            statements.read_records(&table);
+            statements.write_records(Role::Requester, &table);
         }
     }
     Document { version: "2012-10-17", statement: statements.list }

@@ -7,6 +7,7 @@ mod deletion;
 mod desired;
 pub mod document;
 pub mod import;
+pub mod members;
 mod pattern;
 pub mod permission;
 pub mod references;
@@ -29,9 +30,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::change::FieldChange;
-use crate::document::{Entry, Fields};
+use crate::document::{Entry, Fields, GivenFile};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -39,12 +41,13 @@ pub use arn::ArnName;
 pub use deletion::Deletion;
 pub use desired::{Address, Desired, Pair, Presence, Said};
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
+use members::Members;
 pub use pattern::AddressPattern;
 use permission::{On, Permission, Place, Purpose};
 use references::{Named, Reference};
 use schema::Schema;
 use section::{Resolver, SectionReader};
-pub use step::{KindStep, NewDocument};
+pub use step::{KindStep, NewDocument, StepTime};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
 /// was not read.
@@ -92,14 +95,14 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says why sentinel does not delete it.
-    fn name_of(key: &str, section: &Self::Section, policy_root: &str) -> Result<String, Invalid>;
+    fn name_of(key: &str, section: &Self::Section, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
     /// Returns the section of a manifest that says what is managed: desired state from elsewhere may be no other than what a
     /// manifest could say.
     fn section_of(desired: &Desired<Self>) -> Self::Section;
 
     /// Returns the files that such a section names, each with its text.
-    fn files_of(_: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(_: &Desired<Self>) -> Vec<GivenFile> {
         Vec::new()
     }
 
@@ -111,11 +114,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says why sentinel would not delete it.
-    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid>;
+    fn key_of(name: &str, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
     /// Returns which resource of the kind an ARN of its [`About::resource_type`] is of, from what follows the type; nothing where
     /// it is none that a manifest with this policy root could name.
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName>;
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName>;
 
     /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
     /// some resources are made.
@@ -139,7 +142,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     }
 
     /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be deleted.
-    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission>;
+    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
 
     /// Reads what is live of up to [`About::batch`] resources, and answers in the order asked.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
@@ -172,7 +175,7 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// # Errors
     ///
     /// Says that no section can be written for it: `left out: it is no plain string`.
-    fn key_of_live(found: &Found<Self>, policy_root: &str) -> Result<String, String>;
+    fn key_of_live(found: &Found<Self>, policy_root: &PolicyRoot) -> Result<String, String>;
 
     /// Returns what AWS calls a live resource where another one refers to it.
     fn known_as(found: &Found<Self>) -> Vec<String> {
@@ -242,10 +245,10 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
 
     /// Returns what a new resource is created with, setting by setting, for people.
-    fn layout(state: &Self) -> Vec<(String, String)>;
+    fn layout(state: &Self) -> Vec<Line>;
 
     /// Returns the few lines that say what a resource is in a picture, and where its content comes from.
-    fn sketch(state: &Self, origin: Option<&str>) -> Vec<(String, String)>;
+    fn sketch(state: &Self, origin: Option<&str>) -> Vec<Line>;
 
     /// Returns whether the picture of a new resource shows a setting of [`Kind::layout`].
     fn is_drawn(_setting: &str) -> bool {
@@ -280,6 +283,8 @@ pub struct About {
     pub unmanaged: &'static str,
     /// What the Resource Groups Tagging API calls it: the service in its ARN, and the type where that has one.
     pub resource_type: &'static str,
+    /// What AWS tells of one, member by member, and what is done with each.
+    pub members: &'static [Members],
     /// The command that lists their names in AWS.
     pub listed_by: &'static str,
     /// How many resources are worked on at once.
@@ -315,11 +320,25 @@ pub enum Settled<K: Kind> {
     Unfinished { steps: Vec<K::Step> },
 }
 
+/// A setting, or a part of a resource, and what it is in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    pub name: String,
+    pub words: String,
+}
+
+impl Line {
+    /// Returns a line.
+    pub fn new(name: impl Into<String>, words: impl Into<String>) -> Self {
+        Self { name: name.into(), words: words.into() }
+    }
+}
+
 /// What a new resource is created with, divided into what its picture shows and the rest.
 #[derive(Debug)]
 pub struct Drawn {
-    pub sketch: Vec<(String, String)>,
-    pub rest: Vec<(String, String)>,
+    pub sketch: Vec<Line>,
+    pub rest: Vec<Line>,
 }
 
 /// How long a step may wait for AWS.
@@ -331,9 +350,9 @@ pub struct Waiting {
 /// Where to look for resources that the manifest does not name.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
-    pub ownership: &'a str,
+    pub ownership: &'a OwnerKey,
     /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
     pub named: &'a HashSet<(KindId, &'a str)>,
     /// Whether an address is within the scope.
@@ -461,7 +480,7 @@ mod tests {
     #[test]
     fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
         let name = || String::from("t");
-        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: String::from("mark") };
+        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: OwnerKey::new("mark") };
         let create = TableStep::CreateTable { name: name(), table: Box::default() };
         let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
         let tier = Tier::Standard;

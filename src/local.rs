@@ -62,6 +62,8 @@ pub struct Rules {
     pub table_update: Duration,
     /// How long a table is DELETING.
     pub table_deletion: Duration,
+    /// How long the encryption of a table is UPDATING, while the table is ACTIVE. For two fifths of that the key from before is shown.
+    pub encryption_change: Duration,
     /// How long an index added to a table is CREATING, its backfill included.
     pub index_backfill: Duration,
     /// How long a deleted index is DELETING.
@@ -82,6 +84,7 @@ impl Default for Rules {
             table_creation: Duration::from_millis(1000),
             table_update: Duration::from_millis(500),
             table_deletion: Duration::from_millis(500),
+            encryption_change: Duration::from_millis(900),
             index_backfill: Duration::from_secs(3),
             index_deletion: Duration::from_secs(1),
             ttl_settling: Duration::from_secs(2),

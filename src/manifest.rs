@@ -11,11 +11,11 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
+use crate::resource::Tags;
 use crate::resource::caller::account_of;
 use crate::resource::destination::{Destination, Route};
-use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
 use crate::resource::record_key::Role;
-use crate::resource::{DEFAULT_OWNERSHIP_KEY, Tags};
 
 pub use crate::document::cases_file;
 pub use crate::kind::policy_parameter::ProfileSection;
@@ -23,7 +23,7 @@ pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
-pub use resolve::{Loaded, LocalDocument, Overrides, resolve};
+pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, resolve};
 pub use schema::schema;
 
 /// A whole manifest, as written: what it leaves out is `None`.
@@ -71,14 +71,14 @@ pub enum OwnershipTag {
     /// `ownership_tag = false`: there is none.
     Off,
     /// Its key.
-    Key(String),
+    Key(OwnerKey),
 }
 
 impl AwsSection {
     /// Returns the key of the ownership tag, unless there is to be none.
-    pub fn ownership_key(&self) -> Option<String> {
+    pub fn ownership_key(&self) -> Option<OwnerKey> {
         match &self.ownership_tag {
-            None => Some(DEFAULT_OWNERSHIP_KEY.to_owned()),
+            None => Some(OwnerKey::default()),
             Some(OwnershipTag::Key(key)) => Some(key.clone()),
             Some(OwnershipTag::Off) => None,
         }

@@ -244,14 +244,14 @@ mod tests {
     use crate::reconcile::Scope;
     use crate::resource::caller::Caller;
     use crate::resource::destination::Region;
-    use crate::resource::names::{AwsProfile, PolicyRoot, RegionName, RoleArn};
+    use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn, UserId};
 
     /// Returns a file with one target and no resources.
     fn file() -> PlanFile {
         let caller = Caller {
-            account: String::from("111111111111"),
+            account: AccountId::new("111111111111"),
             arn: String::from("arn:aws:iam::111111111111:user/alice"),
-            user_id: String::new(),
+            user_id: UserId::default(),
         };
         let region = Region { name: RegionName::new("us-east-1"), source: String::from("the manifest") };
         let target = Destination { caller: Some(caller), ..Destination::new(region, PolicyRoot::new("/s")) };
@@ -311,7 +311,7 @@ mod tests {
         assert!(why(&|file| file.targets[0].plan.target.region.name = RegionName::new("x\n")).contains("region"));
         assert!(why(&|file| file.targets[0].plan.target.name = Some(String::from("../x"))).contains("target"));
         let account = |file: &mut PlanFile, account: &str| {
-            file.targets[0].plan.target.caller.as_mut().unwrap().account = account.to_owned();
+            file.targets[0].plan.target.caller.as_mut().unwrap().account = AccountId::new(account);
         };
         assert!(why(&|file| account(file, "1")).contains("account"));
         assert!(why(&|file| account(file, "222222222222")).contains("222222222222"));

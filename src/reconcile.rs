@@ -20,6 +20,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::destination::Destination;
 use crate::resource::interrupt::Interrupt;
+use crate::resource::names::UserId;
 
 /// A plan, and what it was made of.
 #[derive(Debug, Clone)]
@@ -80,7 +81,7 @@ pub async fn look(
     let resources = observed.into_iter().map(|resource| diff::resource(&resource, scope.intent)).collect();
     let allowed = scope.allow.clone();
     // A saved plan holds no unique ID, and has to read back as the plan that it was.
-    let caller = Caller { user_id: String::new(), ..caller };
+    let caller = Caller { user_id: UserId::default(), ..caller };
     let target = Destination { caller: Some(caller), ..target };
     let mut plan =
         Plan { target, scope, resources, unmanaged: Vec::new(), unlisted: Vec::new(), orphans: Orphans::default() };

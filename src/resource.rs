@@ -91,10 +91,16 @@ pub struct Facts {
     /// The status of a table, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
+    /// What AWS is still changing though the status does not tell: the `encryption` of a table that is ACTIVE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changing: Option<String>,
     /// Whether a table holds no items, as AWS last counted them: it does so about every six hours. Source: DescribeTable in
     /// the DynamoDB API reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
+    /// What it has that no manifest can set, each in a few words. Nothing changes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// Whether it carries the ownership tag; nothing where that was not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owned: Option<bool>,

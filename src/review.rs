@@ -121,7 +121,7 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
         let words = format!("nobody gets {profile} any more");
         remarks.means.push(Meaning { direction: Direction::Closes, words });
     }
-    let Some((live, desired)) = contents(resource) else { return remarks };
+    let Some(Contents { live, desired }) = contents(resource) else { return remarks };
     let file = material.and_then(|material| material.policy.as_deref());
     let path = file.unwrap_or(&resource.name);
     let read = |text: &str| parse(&Source::new(path, text), &mut Faults::default());
@@ -147,8 +147,14 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     remarks
 }
 
-/// Returns the policy's text before, where there is one, and after.
-fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
+/// A policy's text before, where there is one, and after.
+struct Contents<'a> {
+    live: Option<&'a str>,
+    desired: &'a str,
+}
+
+/// Returns the texts of a policy that is written.
+fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
     // What is left alone or refused means nothing for anyone.
     let written = matches!(resource.action, Action::Create | Action::Update);
     if resource.address.kind != KindId::Policy || !written {
@@ -159,13 +165,12 @@ fn contents(resource: &ResourcePlan) -> Option<(Option<&str>, &str)> {
         _ => None,
     });
     if let Some(content) = created {
-        return Some((None, content));
+        return Some(Contents { live: None, desired: content });
     }
-    let documents = resource.changes.iter().find_map(|change| match (&change.sides.live, &change.sides.desired) {
-        (FieldValue::Document(live), FieldValue::Document(desired)) => Some((&**live, &**desired)),
+    resource.changes.iter().find_map(|change| match (&change.sides.live, &change.sides.desired) {
+        (FieldValue::Document(live), FieldValue::Document(desired)) => Some(Contents { live: Some(live), desired }),
         _ => None,
-    });
-    documents.map(|(live, desired)| (Some(live), desired))
+    })
 }
 
 /// Returns the cases that come out otherwise, or not as they expect, but for those `about_another` profile.

@@ -60,14 +60,20 @@ impl Actor<'_> {
         account_of(self.arn).is_some_and(|account| account_of(arn) == Some(account))
     }
 
-    /// Returns whether this is someone by that name or ARN. Names are compared without their capitals, also those in the
+    /// Returns whether this is someone by the name or the ARN of another. Names are compared without their capitals, also those in the
     /// ARNs: a person is the same in another role.
-    pub fn is(&self, name: &str, arn: &str) -> bool {
+    pub fn is(&self, other: Actor<'_>) -> bool {
         let own = [folded(self.name), folded(name_of(self.arn).unwrap_or_default())];
-        let others = [folded(name), folded(name_of(arn).unwrap_or_default())];
+        let others = [folded(other.name), folded(name_of(other.arn).unwrap_or_default())];
         let named = own.iter().any(|own| !own.is_empty() && others.contains(own));
-        named || (!arn.is_empty() && folded(self.arn) == folded(arn))
+        named || (!other.arn.is_empty() && folded(self.arn) == folded(other.arn))
     }
+}
+
+/// A person whom a record names.
+struct Person {
+    name: String,
+    arn: String,
 }
 
 /// What is asked for. A decision holds a copy of it.
@@ -84,7 +90,7 @@ pub(super) struct Terms {
 
 impl Terms {
     fn read(item: &Item) -> Result<Self, String> {
-        let (requester, requester_arn) = person(item, "requester", "requester_arn")?;
+        let Person { name: requester, arn: requester_arn } = person(item, "requester")?;
         let justification = needed(item, "justification")?;
         let length = justification.chars().count();
         if length > JUSTIFIED {
@@ -114,6 +120,10 @@ impl Terms {
         item.extend(texts.map(|(name, text)| (name.to_owned(), Value::text(text))));
         item.insert(String::from("duration"), Value::number(self.duration));
         item.insert(String::from("created_at"), precise(self.created_at));
+    }
+
+    pub(super) fn requester(&self) -> Actor<'_> {
+        Actor { name: &self.requester, arn: &self.requester_arn }
     }
 
     /// Returns until when the request can be answered.
@@ -160,11 +170,18 @@ impl Asked {
     }
 }
 
+/// What someone decides on a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Approve,
+    Deny,
+}
+
 /// An answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Decided {
     pub(super) terms: Terms,
-    pub(super) approved: bool,
+    pub(super) verdict: Verdict,
     pub(super) by: String,
     pub(super) by_arn: String,
     pub(super) at: Timestamp,
@@ -174,15 +191,15 @@ pub(super) struct Decided {
 
 impl Decided {
     pub(super) fn read(item: &Item) -> Result<Self, String> {
-        let (by, by_arn) = person(item, "decided_by", "decided_by_arn")?;
-        let approved = match needed(item, "status")?.as_str() {
-            "approved" => true,
-            "denied" => false,
+        let Person { name: by, arn: by_arn } = person(item, "decided_by")?;
+        let verdict = match needed(item, "status")?.as_str() {
+            "approved" => Verdict::Approve,
+            "denied" => Verdict::Deny,
             other => return Err(format!("its status is `{other}`")),
         };
         Ok(Self {
             terms: Terms::read(item)?,
-            approved,
+            verdict,
             by,
             by_arn,
             at: time(item, "decided_at")?,
@@ -194,7 +211,7 @@ impl Decided {
     pub(super) fn item(&self, id: &str, mark: &str) -> Item {
         let mut item = Item::from([(ID.to_owned(), Value::text(Prefix::Decision.key(id)))]);
         self.terms.write(&mut item);
-        let status = if self.approved { Status::Approved } else { Status::Denied };
+        let status = if self.approves() { Status::Approved } else { Status::Denied };
         let texts = [
             ("status", status.word()),
             ("decided_by", &self.by),
@@ -206,6 +223,10 @@ impl Decided {
         item.insert(String::from("decided_at"), precise(self.at));
         item.insert(String::from("expires_at"), whole(self.expires_at));
         item
+    }
+
+    fn approves(&self) -> bool {
+        self.verdict == Verdict::Approve
     }
 
     /// Returns when the access ends that it gives.
@@ -233,7 +254,7 @@ impl Decided {
             return other("justification");
         }
         let by = Actor { name: &self.by, arn: &self.by_arn };
-        if by.is(&terms.requester, &terms.requester_arn) {
+        if by.is(terms.requester()) {
             return Some(format!("the decision is by {}, who is the requester", self.by));
         }
         if !by.shares_account(&terms.requester_arn) {
@@ -309,6 +330,12 @@ pub struct Request {
     pub problem: Option<String>,
 }
 
+impl Request {
+    pub(super) fn requester(&self) -> Actor<'_> {
+        Actor { name: &self.requester, arn: &self.requester_arn }
+    }
+}
+
 /// The records that bear on one request, as they were read by their keys.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Found {
@@ -327,7 +354,7 @@ impl Found {
     /// request decides whether it counts, and may change from one moment to the next.
     pub(super) fn may_last(&self, now: Timestamp) -> bool {
         let decided = self.decision.as_ref().and_then(|item| Decided::read(item).ok());
-        decided.is_some_and(|decided| decided.approved && decided.ends() > now)
+        decided.is_some_and(|decided| decided.approves() && decided.ends() > now)
     }
 
     /// Returns the records with the request as it was when it was decided, for one that its requester has spoiled since.
@@ -365,12 +392,12 @@ impl Found {
             (Some(_), _, _) => Status::Revoked,
             _ if asked.cancelled => Status::Cancelled,
             (_, _, Some(_)) => Status::Invalid,
-            (_, Some(decided), _) if !decided.approved => Status::Denied,
+            (_, Some(decided), _) if !decided.approves() => Status::Denied,
             (_, Some(_), _) if ends.is_some_and(|ends| ends > now) => Status::Approved,
             (_, None, _) if answer_by > now => Status::Pending,
             _ => Status::Expired,
         };
-        let approved = decided.as_ref().is_some_and(|decided| decided.approved);
+        let approved = decided.as_ref().is_some_and(Decided::approves);
         let revoked = revoked.unwrap_or(Revoked { by: None, by_arn: None, at: None, reason: None });
         let Terms { requester, requester_arn, profile, justification, duration, created_at } = asked.terms;
         Ok(Some(Request {
@@ -418,13 +445,14 @@ fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
     read(item, name).ok_or_else(|| format!("its `{name}` is no time"))
 }
 
-/// Reads a person's name and ARN, which have to be of the same person.
-fn person(item: &Item, name: &str, arn: &str) -> Result<(String, String), String> {
-    let (of_name, of_arn) = (needed(item, name)?, needed(item, arn)?);
+/// Reads a person's name and ARN, which have to be of the same person: the attributes `ROLE` and `ROLE_arn`.
+fn person(item: &Item, role: &str) -> Result<Person, String> {
+    let arn = format!("{role}_arn");
+    let (of_name, of_arn) = (needed(item, role)?, needed(item, &arn)?);
     if name_of(&of_arn) != Some(of_name.as_str()) {
-        return Err(format!("its `{arn}` is not the ARN of its `{name}`"));
+        return Err(format!("its `{arn}` is not the ARN of its `{role}`"));
     }
-    Ok((of_name, of_arn))
+    Ok(Person { name: of_name, arn: of_arn })
 }
 
 #[cfg(test)]
@@ -456,7 +484,7 @@ mod tests {
         let decided = Decided {
             expires_at: terms.kept_until(),
             terms,
-            approved: true,
+            verdict: Verdict::Approve,
             by: String::from("bob"),
             by_arn: arn("bob"),
             at: at(decided),
@@ -518,7 +546,7 @@ mod tests {
     fn a_person_is_the_same_in_capitals_and_in_another_role() {
         let session = "arn:aws:sts::123456789012:assumed-role/Admin/Alice";
         let own = arn("alice");
-        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(name, arn);
+        let is = |name: &str, arn: &str| Actor { name: "alice", arn: &own }.is(Actor { name, arn });
         assert!(is("alice", "") && is("ALICE", "") && is("Alice", session) && is("", session) && is("x", session));
         assert!(is("", &arn("alice")));
         assert!(!is("bob", &arn("bob")) && !is("", "") && !is("alice2", &arn("alice2")));

@@ -91,7 +91,7 @@ impl Gate<'_> {
         let lasting = event.expires_at.as_second() - event.created_at.as_second();
         Ok(match usage.excess(lasting, limits) {
             Some(excess) => {
-                let why = excess.words(&user.name, self.profile, limits);
+                let why = excess.words(user, self.profile, limits);
                 Emergency::Beyond(event, why)
             }
             None => Emergency::Open(event),

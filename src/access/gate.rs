@@ -15,13 +15,14 @@ use crate::provider::Gateway;
 use crate::resource::Live;
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Caller;
+use crate::resource::names::{AccountId, UserId};
 
 /// A profile's gate: its policy, and the tables that hold what can open it.
 #[derive(Debug, Clone, Copy)]
 pub struct Gate<'a> {
     pub gateway: &'a Gateway,
     /// The account whose users are let in, if it has to be one.
-    pub account: Option<&'a str>,
+    pub account: Option<&'a AccountId>,
     pub profile: &'a str,
     /// The name of its policy's parameter.
     pub parameter: &'a str,
@@ -37,10 +38,10 @@ pub struct User {
     #[serde(rename = "user")]
     pub name: String,
     pub arn: String,
-    pub account: String,
+    pub account: AccountId,
     /// The unique ID, which IAM policies know as `aws:userid`.
     #[serde(skip)]
-    pub user_id: String,
+    pub user_id: UserId,
 }
 
 impl User {
@@ -50,10 +51,10 @@ impl User {
     }
 
     /// Returns the user behind an identity, if it is one of the account.
-    pub fn of(caller: Caller, account: Option<&str>) -> Result<Self, Stopped> {
+    pub fn of(caller: Caller, account: Option<&AccountId>) -> Result<Self, Stopped> {
         let name = caller.user().map_err(Stopped::NoUser)?;
         let user = Self { name, arn: caller.arn, account: caller.account, user_id: caller.user_id };
-        if account.is_some_and(|account| account != user.account) {
+        if account.is_some_and(|account| *account != user.account) {
             return Err(Stopped::WrongAccount(user));
         }
         Ok(user)
@@ -414,7 +415,7 @@ impl Gate<'_> {
             Emergency::None => {
                 let mut why = format!("{takes}, and {user} has none in force for {}", self.profile);
                 let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
-                if readable && let Ok(Some(id)) = requests.old_form(&user, self.profile, now).await {
+                if readable && let Ok(Some(id)) = requests.old_form(decision.user.actor(), self.profile, now).await {
                     why.push_str(&format!(
                         "; request {id} is a record of the old form, which its requester could write as approved: it \
                          does not count, ask again"

@@ -27,10 +27,29 @@ const TRIES: u32 = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockTable {
     pub name: String,
-    /// A flag or a variable names it: it is an error if it is not there. Any other holds no lock then.
-    pub named: bool,
-    /// It is looked at beside the one that the manifest names, and the user may have no permission for it.
-    pub beside: bool,
+    pub found: LockTableSource,
+}
+
+/// Why a table is looked at for locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LockTableSource {
+    /// A flag or a variable names it: it is an error if it is not there.
+    Named,
+    /// It is the usual one: it holds no lock if it is not there.
+    Usual,
+    /// It is looked at beside the usual one: it may not be there, and the user may have no permission for it.
+    Beside,
+}
+
+impl LockTableSource {
+    /// Returns whether a failure to read the table means that it holds no lock.
+    fn passes(self, class: Class) -> bool {
+        match self {
+            Self::Named => false,
+            Self::Usual => class == Class::NotFound,
+            Self::Beside => matches!(class, Class::NotFound | Class::Denied),
+        }
+    }
 }
 
 /// A lock.
@@ -81,12 +100,20 @@ pub fn is_of(subject: &str, user: Actor<'_>) -> bool {
     if subject.starts_with("arn:") {
         return folded(subject) == folded(user.arn);
     }
-    Actor { name: subject, arn: "" }.is(user.name, user.arn)
+    user.is(Actor { name: subject, arn: "" })
 }
 
 /// Returns whether someone would lock or unlock themselves, in whichever role they do it.
 pub fn is_own(subject: &str, user: Actor<'_>) -> bool {
-    is_of(subject, user) || (subject.starts_with("arn:") && user.is("", subject))
+    is_of(subject, user) || (subject.starts_with("arn:") && user.is(Actor { name: "", arn: subject }))
+}
+
+/// Whom a lock is for, and of what.
+#[derive(Debug, Clone, Copy)]
+pub struct LockSubject<'a> {
+    /// A user's name or ARN.
+    pub user: &'a str,
+    pub profile: &'a str,
 }
 
 /// How changing a lock ended.
@@ -123,8 +150,7 @@ pub async fn read<'a>(
 ) -> Result<Vec<Lock>, (&'a LockTable, Unknown)> {
     let reads = tables.iter().map(|table| async move {
         match Locks(gateway.records(&table.name)).of(profile).await {
-            Err(Unknown::Call(error)) if error.class == Class::NotFound && !table.named => Ok(Vec::new()),
-            Err(Unknown::Call(error)) if error.class == Class::Denied && table.beside => Ok(Vec::new()),
+            Err(Unknown::Call(error)) if table.found.passes(error.class) => Ok(Vec::new()),
             read => read.map_err(|unknown| (table, unknown)),
         }
     });
@@ -157,7 +183,7 @@ impl Locks<'_> {
     /// Locks someone out of a profile. `mark` is random.
     pub async fn lock(
         &self,
-        (user, profile): (&str, &str),
+        LockSubject { user, profile }: LockSubject<'_>,
         reason: Option<&str>,
         by: Actor<'_>,
         mark: &str,
@@ -188,7 +214,7 @@ impl Locks<'_> {
     /// Ends a lock. `mark` is random.
     pub async fn unlock(
         &self,
-        (user, profile): (&str, &str),
+        LockSubject { user, profile }: LockSubject<'_>,
         by: Actor<'_>,
         mark: &str,
         now: Timestamp,

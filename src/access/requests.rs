@@ -9,7 +9,7 @@ use futures_util::future;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-pub use super::approval::{Actor, LONGEST, Request, Status, WAITS};
+pub use super::approval::{Actor, LONGEST, Request, Status, Verdict, WAITS};
 use super::approval::{Asked, Decided, Found, Terms};
 use super::is_id;
 use super::time::{later, precise, text, whole};
@@ -67,13 +67,6 @@ pub enum Answered {
     Over(Box<Request>),
 }
 
-/// What someone decides on a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    Approve,
-    Deny,
-}
-
 /// A decision on a request, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Answer<'a> {
@@ -87,31 +80,40 @@ pub struct Requests<'a>(pub Records<'a>);
 
 /// Returns the key of the index of the decisions in force for a user and a profile, so that the gate finds them by keys, and
 /// by no query that other records could slow down.
-fn index_key(requester_arn: &str, profile: &str) -> String {
+fn index_key(requester: Actor<'_>, profile: &str) -> String {
     // An ARN holds no control character, so that no two pairs read the same.
-    let digest = hex::encode(Sha256::digest(format!("{requester_arn}\0{profile}")));
+    let digest = hex::encode(Sha256::digest(format!("{}\0{profile}", requester.arn)));
     Prefix::Decision.key(&format!("for-{}", &digest[..32]))
 }
 
-/// Reads the index: IDs, and when the access ends that each gives. What is no such entry is left out.
-fn entries(index: Option<&Item>) -> Vec<(String, i64)> {
+/// An entry of the index.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    /// The ID of the decision's request.
+    id: String,
+    /// When the access ends that it gives, in seconds.
+    ends: i64,
+}
+
+/// Reads the index. What is no such entry is left out.
+fn entries(index: Option<&Item>) -> Vec<Entry> {
     let listed = index.and_then(|index| text(index, "decisions")).unwrap_or_default();
     let entry = |part: &str| {
-        let (id, end) = part.split_once(':')?;
-        Some((id.to_owned(), end.parse().ok()?)).filter(|(id, _)| is_id(id))
+        let (id, ends) = part.split_once(':')?;
+        Some(Entry { id: id.to_owned(), ends: ends.parse().ok()? }).filter(|entry| is_id(&entry.id))
     };
     listed.split(' ').filter_map(entry).take(IN_FORCE).collect()
 }
 
 /// Returns the index with a decision more, and without those that are over.
-fn with_entry(index: Option<&Item>, (id, ends): (&str, Timestamp), now: Timestamp) -> String {
+fn with_entry(index: Option<&Item>, new: Entry, now: Timestamp) -> String {
     let mut all = entries(index);
-    all.retain(|(other, end)| *end > now.as_second() && other != id);
-    all.push((id.to_owned(), ends.as_second()));
+    all.retain(|other| other.ends > now.as_second() && other.id != new.id);
+    all.push(new);
     // Of too many, those go whose access ends first: others last longer.
-    all.sort_by_key(|(_, end)| std::cmp::Reverse(*end));
+    all.sort_by_key(|entry| std::cmp::Reverse(entry.ends));
     all.truncate(IN_FORCE);
-    let all: Vec<String> = all.iter().map(|(id, end)| format!("{id}:{end}")).collect();
+    let all: Vec<String> = all.iter().map(|Entry { id, ends }| format!("{id}:{ends}")).collect();
     all.join(" ")
 }
 
@@ -199,9 +201,9 @@ impl Requests<'_> {
     ///
     /// It reads by keys only, and so many records at most, whatever else is in the table.
     pub async fn in_force(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<Request>, CallError> {
-        let index = self.0.get(&index_key(user.arn, profile)).await?;
-        let listed = entries(index.as_ref()).into_iter().filter(|(_, end)| *end > now.as_second());
-        let ids: Vec<String> = listed.map(|(id, _)| id).collect();
+        let index = self.0.get(&index_key(user, profile)).await?;
+        let listed = entries(index.as_ref()).into_iter().filter(|entry| entry.ends > now.as_second());
+        let ids: Vec<String> = listed.map(|entry| entry.id).collect();
         let (mut granted, mut failed): (Option<Request>, _) = (None, None);
         for (id, found) in ids.iter().zip(future::join_all(ids.iter().map(|id| self.found(id))).await) {
             match found.map(|found| found.judged(id, now).ok().flatten()) {
@@ -221,10 +223,10 @@ impl Requests<'_> {
 
     /// Returns the ID of an approved request of the old form, if one of the newest of a user is one. It only serves to say
     /// why it does not count.
-    pub async fn old_form(&self, user: &str, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
+    pub async fn old_form(&self, user: Actor<'_>, profile: &str, now: Timestamp) -> Result<Option<String>, CallError> {
         let query = Query {
             index: "requester-index",
-            key: ("requester", Value::text(user)),
+            key: ("requester", Value::text(user.name)),
             from: Some(("created_at", whole(later(now, -WAITS - LONGEST)))),
             filter: vec![
                 Test::Is("profile", Value::text(profile)),
@@ -250,7 +252,7 @@ impl Requests<'_> {
             Known::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
-        if by.is(&request.requester, &request.requester_arn) {
+        if by.is(request.requester()) {
             return Ok(Answered::Own(request));
         }
         if !by.shares_account(&request.requester_arn) {
@@ -268,7 +270,7 @@ impl Requests<'_> {
             created_at: request.created_at,
         };
         let decided = Decided {
-            approved: answer.verdict == Verdict::Approve,
+            verdict: answer.verdict,
             by: by.name.to_owned(),
             by_arn: by.arn.to_owned(),
             // The requester's clock may be a little ahead.
@@ -294,7 +296,7 @@ impl Requests<'_> {
         mark: &str,
         now: Timestamp,
     ) -> Result<(), CallError> {
-        let key = index_key(&decided.terms.requester_arn, &decided.terms.profile);
+        let key = index_key(decided.terms.requester(), &decided.terms.profile);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -304,7 +306,7 @@ impl Requests<'_> {
                 Some(None) => Test::Absent(MARK),
                 Some(Some(seen)) => Test::Is(MARK, Value::text(seen)),
             };
-            let listed = with_entry(index.as_ref(), (id, decided.ends()), now);
+            let listed = with_entry(index.as_ref(), Entry { id: id.to_owned(), ends: decided.ends().as_second() }, now);
             let last = entries_end(&listed).unwrap_or_else(|| decided.ends().as_second());
             let item = Item::from([
                 (ID.to_owned(), Value::text(&key)),
@@ -335,7 +337,7 @@ impl Requests<'_> {
             Known::Request(request) => request,
             other => return Ok(Answered::Not(other)),
         };
-        if !by.is(&request.requester, &request.requester_arn) {
+        if !by.is(request.requester()) {
             return Ok(Answered::NotOwn(request));
         }
         if request.status != Status::Pending {
@@ -454,13 +456,13 @@ mod tests {
     #[test]
     fn an_index_keeps_what_is_in_force_and_at_most_so_much() {
         let now = Timestamp::from_second(1000).unwrap();
-        let ends = Timestamp::from_second(5000).unwrap();
+        let ends = 5000;
         let id = |number: usize| format!("{number:016x}");
-        assert_eq!(with_entry(None, (&id(1), ends), now), format!("{}:5000", id(1)));
+        assert_eq!(with_entry(None, Entry { id: id(1), ends }, now), format!("{}:5000", id(1)));
         let some = index(&format!("{}:1000 {}:1001 junk {}:x for-0123456789ab:9000", id(2), id(3), id(4)));
-        assert_eq!(with_entry(Some(&some), (&id(1), ends), now), format!("{}:5000 {}:1001", id(1), id(3)));
+        assert_eq!(with_entry(Some(&some), Entry { id: id(1), ends }, now), format!("{}:5000 {}:1001", id(1), id(3)));
         let full: Vec<String> = (0..100).map(|number| format!("{}:{}", id(number), 2000 + number)).collect();
-        let full = with_entry(Some(&index(&full.join(" "))), (&id(500), ends), now);
+        let full = with_entry(Some(&index(&full.join(" "))), Entry { id: id(500), ends }, now);
         assert_eq!(entries(Some(&index(&full))).len(), IN_FORCE);
         assert!(full.starts_with(&id(500)), "{full}");
         assert_eq!(entries_end(&full), Some(5000));
@@ -468,9 +470,11 @@ mod tests {
 
     #[test]
     fn each_user_and_profile_has_an_index_of_its_own() {
-        let key = index_key("arn:aws:iam::123456789012:user/alice", "prod");
+        let alice = Actor { name: "alice", arn: "arn:aws:iam::123456789012:user/alice" };
+        let bob = Actor { name: "bob", arn: "arn:aws:iam::123456789012:user/bob" };
+        let key = index_key(alice, "prod");
         assert!(key.starts_with("decision#for-") && key.len() == "decision#for-".len() + 32, "{key}");
-        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/alice", "dev"));
-        assert_ne!(key, index_key("arn:aws:iam::123456789012:user/bob", "prod"));
+        assert_ne!(key, index_key(alice, "dev"));
+        assert_ne!(key, index_key(bob, "prod"));
     }
 }

@@ -3,6 +3,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::gate::User;
 use super::is_id;
 use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter};
 
@@ -28,10 +29,11 @@ pub struct BadId(String);
 /// # Errors
 ///
 /// Where the id has another form: the end of the source identity would be ambiguous.
-pub fn source_identity(user: &str, id: &str) -> Result<String, BadId> {
+pub fn source_identity(user: &User, id: &str) -> Result<String, BadId> {
     if !is_id(id) {
         return Err(BadId(id.to_owned()));
     }
+    let user = user.name.as_str();
     if is_name(user) && user.len() < LONGEST - ID {
         return Ok(format!("{user}={id}"));
     }
@@ -47,11 +49,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::resource::names::{AccountId, UserId};
 
     const SOME_ID: &str = "0123456789abcdef";
 
+    fn named(name: &str) -> User {
+        let account = AccountId::new("123456789012");
+        User { name: name.to_owned(), arn: String::new(), account, user_id: UserId::default() }
+    }
+
     fn source_identity(user: &str, id: &str) -> String {
-        super::source_identity(user, id).unwrap()
+        super::source_identity(&named(user), id).unwrap()
     }
 
     /// In every build: `bob=` and an id that begins with another name's would read as that name.
@@ -60,7 +68,7 @@ mod tests {
         for bad in
             ["", "0123456789abcde", "0123456789abcdef0", "0123456789ABCDEF", "x=12345678abcdef", "0123456789abcdé"]
         {
-            assert_eq!(super::source_identity("alice", bad), Err(BadId(bad.to_owned())));
+            assert_eq!(super::source_identity(&named("alice"), bad), Err(BadId(bad.to_owned())));
         }
     }
 

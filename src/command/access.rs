@@ -24,7 +24,7 @@ use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
-use crate::access::locks::LockTable;
+use crate::access::locks::{LockTable, LockTableSource};
 use crate::code::Code;
 use crate::diagnostic::{Faults, Source};
 use crate::document::closest;
@@ -33,12 +33,12 @@ use crate::files;
 use crate::kind::{KindId, table};
 use crate::manifest::{self, Builtin, Manifest};
 use crate::provider::Gateway;
-use crate::reconcile::guard;
+use crate::reconcile::guard::{self, Credentials};
 use crate::report::access::Listing;
 use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 
 pub(super) use held::internal;
 
@@ -127,8 +127,8 @@ impl Site {
     }
 
     /// Returns the account that the manifest is for; the embedded AWS stands for any.
-    fn account(&self) -> Option<&str> {
-        self.destination.route.account_id.as_deref().filter(|_| self.destination.local.is_none())
+    fn account(&self) -> Option<&AccountId> {
+        self.destination.route.account_id.as_ref().filter(|_| self.destination.local.is_none())
     }
 
     /// Asks STS who is calling.
@@ -142,8 +142,9 @@ impl Site {
             Stopped::Call(error) => self.failed(error),
             Stopped::NoUser(why) => Error::NoUser(why),
             Stopped::WrongAccount(user) => {
-                let expected = self.account().unwrap_or_default();
-                Error::Refused(guard::wrong_account("the manifest", expected, (&user.account, &user.arn)))
+                let credentials = Credentials { account: &user.account, arn: &user.arn };
+                let expected = self.account().unwrap_or(&user.account);
+                Error::Refused(guard::wrong_account("the manifest", expected, credentials))
             }
         }
     }
@@ -179,12 +180,13 @@ impl Site {
     /// Returns the tables that may hold locks, if this is the table of approvals to use. Naming another one is no way around
     /// a lock, neither by flag nor by a manifest of one's own.
     fn lock_tables(&self, approvals: &Table) -> Vec<LockTable> {
+        use LockTableSource::{Beside, Named, Usual};
         let known = self.known_table(Builtin::Approvals);
         let default = Builtin::Approvals.default_name();
         let all = [
-            LockTable { name: approvals.name.clone(), named: approvals.named, beside: false },
-            LockTable { name: known.to_owned(), named: false, beside: false },
-            LockTable { name: default.to_owned(), named: false, beside: true },
+            LockTable { name: approvals.name.clone(), found: if approvals.named { Named } else { Usual } },
+            LockTable { name: known.to_owned(), found: Usual },
+            LockTable { name: default.to_owned(), found: Beside },
         ];
         let mut tables: Vec<LockTable> = Vec::new();
         for table in all {

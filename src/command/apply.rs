@@ -34,7 +34,14 @@ pub(super) fn share(args: &ApplyArgs) -> Share {
 }
 
 /// One target, and what became of it.
-type Ended = (Destination, Result<(Plan, Review, ApplyReport), Error>);
+type Ended = (Destination, Result<Applied, Error>);
+
+/// A plan that was carried out.
+struct Applied {
+    plan: Plan,
+    review: Review,
+    report: ApplyReport,
+}
 
 /// Shows the plans, asks once, carries them out side by side, and shows what became of them.
 pub(super) async fn carry_out(
@@ -84,9 +91,9 @@ pub(super) async fn carry_out(
     let ended: Vec<Ended> = stream::iter(work).buffered(TARGETS).collect().await;
     show_ended(context, command, &ended)?;
     let did = |report: &ApplyReport| report.resources.iter().any(|one| one.steps_done > 0);
-    let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|(_, _, report)| did(report)));
+    let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|one| did(&one.report)));
     let exits = ended.iter().map(|(_, ended)| match ended {
-        Ok((plan, _, report)) => exit(plan, report),
+        Ok(one) => exit(&one.plan, &one.report),
         Err(error) => error.exit(),
     });
     // One target that failed where another was changed is a part of the whole that was done.
@@ -96,24 +103,24 @@ pub(super) async fn carry_out(
     })
 }
 
-async fn perform(context: &Context, planned: Planned, going: &Going) -> (Plan, Review, ApplyReport) {
+async fn perform(context: &Context, planned: Planned, going: &Going) -> Applied {
     // From here on it may write: the reading provider is given up for one that can.
     let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
-    (planned.pass.plan, planned.review, report)
+    Applied { plan: planned.pass.plan, review: planned.review, report }
 }
 
 fn show_ended(context: &Context, command: &str, ended: &[Ended]) -> Result<(), Error> {
-    let words = |plan: &Plan, report: &ApplyReport| match plan.has_steps() {
-        true => text::applied(plan, report),
-        false => text::idle(plan),
+    let words = |one: &Applied| match one.plan.has_steps() {
+        true => text::applied(&one.plan, &one.report),
+        false => text::idle(&one.plan),
     };
-    if let [(Destination { name: None, .. }, Ok((plan, review, report)))] = ended {
-        return context.terminal.either(|| words(plan, report), || json::applied(command, (plan, review), report));
+    let part = |Applied { plan, review, report }: &Applied| json::applied_part(plan, review, report);
+    if let [(Destination { name: None, .. }, Ok(one))] = ended {
+        return context.terminal.either(|| words(one), || json::applied(command, part(one)));
     }
-    let text = || plan::grouped(ended, |(plan, _, report)| words(plan, report));
-    let part = |(plan, review, report): &(Plan, Review, ApplyReport)| json::applied_part(plan, review, report);
+    let text = || plan::grouped(ended, words);
     context.terminal.either(text, || json::targets(command, plan::listed(ended, part)))
 }
 

@@ -11,14 +11,14 @@ use crate::error::{Error, Exit};
 use crate::files::{self, Root};
 use crate::kind::KindId;
 use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
-use crate::manifest::{AwsSection, Manifest};
+use crate::manifest::Manifest;
 use crate::provider::Observe;
 use crate::reconcile::{self, Action, Intent, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
 use crate::resource::destination::Destination;
-use crate::resource::names::AccountId;
+use crate::resource::names::OwnerKey;
 
 /// What is to be written: the manifest, and the files that it names.
 #[derive(Debug, Default)]
@@ -33,12 +33,13 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         return Err(no_region(Need::Anything));
     };
     let reader = context.connect(&destination, &Users::default()).await?;
-    let ownership = AwsSection::default().ownership_key().unwrap_or_default();
+    let ownership = OwnerKey::default();
     let tables = args.tables.iter().map(|name| Named { kind: KindId::Table, name: name.clone() });
+    let all: &[KindId] = if args.all_tables { &[KindId::Table] } else { &[] };
     let named: Vec<Named> = tables.chain(args.resources.iter().cloned()).collect();
     let read = async {
         let caller = reader.identify().await?;
-        let request = Request { policy_root: &root, ownership: &ownership, named: &named };
+        let request = Request { policy_root: &root, ownership: &ownership, named: &named, all };
         let found = reader.importable(&request).await.map_err(|error| match error {
             DiscoverError::Missing(Invalid { problem, help }) => Error::NoResource { message: problem, hint: help },
             DiscoverError::Unread { denied, why } => Error::Unread { denied, message: why.problem, hint: why.help },
@@ -52,7 +53,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
     // The embedded AWS is nobody's account.
-    manifest.aws.account_id = destination.local.is_none().then(|| AccountId::new(&*caller.account));
+    manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
     let project = context.project(&args.out.join("sentinel.toml"))?;
@@ -62,7 +63,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
     let imported = Imported {
         region: destination.region.name.to_string(),
-        account: caller.account,
+        account: caller.account.into(),
         differs: differs.map(|resource| resource.address.to_string()).collect(),
         next: next(context, &destination, &args.out),
         resources: found.resources.into_iter().map(Into::into).collect(),

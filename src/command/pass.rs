@@ -16,7 +16,7 @@ use crate::provider::{Connection, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
-use crate::resource::names::RegionName;
+use crate::resource::names::{AwsProfile, RegionName};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
@@ -166,7 +166,7 @@ impl Context {
         let pass = self.reading(work).await.map_err(|error| explained(error, &destination))?;
         let who =
             destination.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
-        guard::account(&pass.plan, &who, destination.route.account_id.as_deref()).map_err(Error::Refused)?;
+        guard::account(&pass.plan, &who, destination.route.account_id.as_ref()).map_err(Error::Refused)?;
         Ok(Planned { reader, pass, review: Review::default() })
     }
 
@@ -235,7 +235,7 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
 }
 
 /// Says why an AWS profile that is named gives no credentials.
-fn of_profile(profile: &str, code: Code, said: String, source: Box<CallError>) -> Error {
+fn of_profile(profile: &AwsProfile, code: Code, said: String, source: Box<CallError>) -> Error {
     let (code, why, hint) = match code {
         Code::Sso | Code::ExpiredCredentials => {
             (code, said, format!("renew the session with: aws sso login --profile {profile}"))
@@ -243,11 +243,11 @@ fn of_profile(profile: &str, code: Code, said: String, source: Box<CallError>) -
         Code::Profile | Code::NoCredentials => {
             let known = super::complete::aws_profiles();
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
-            let why = match names.contains(&profile) {
+            let why = match names.contains(&profile.as_str()) {
                 true => "it stands in ~/.aws/config or ~/.aws/credentials, and says nothing that leads to credentials",
                 false => "it is not in ~/.aws/config or ~/.aws/credentials",
             };
-            let meant = closest(profile, &names).filter(|name| *name != profile);
+            let meant = closest(profile, &names).filter(|name| *name != profile.as_str());
             let hint = match meant {
                 Some(name) => format!("did you mean {name}? aws configure list-profiles shows those that are there"),
                 None => String::from("aws configure list-profiles shows those that are there"),
@@ -308,20 +308,25 @@ fn region_meant(name: &str) -> Option<&'static str> {
 
 /// Refuses a target that is the same account and region as another: two passes would work against each other.
 fn refuse_twins(attempts: &mut [Attempt]) {
-    let mut seen: Vec<(String, String, RegionName)> = Vec::new();
+    struct Seen {
+        target: String,
+        account: String,
+        region: RegionName,
+    }
+    let mut seen: Vec<Seen> = Vec::new();
     for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
         let Ok(planned) = attempt else { continue };
         let target = &planned.pass.plan.target;
         let name = destination.name.clone().unwrap_or_default();
-        let account = target.account().unwrap_or_default().to_owned();
-        let twin = seen.iter().find(|(_, other, region)| *other == account && *region == target.region.name);
-        if let Some((twin, ..)) = twin {
+        let account = target.account().map(ToString::to_string).unwrap_or_default();
+        let twin = seen.iter().find(|one| one.account == account && one.region == target.region.name);
+        if let Some(Seen { target: twin, .. }) = twin {
             let message =
                 format!("targets {twin} and {name} are the same: account {account}, region {}", target.region.name);
             let hint = String::from("give each its own region, profile or role_arn, or take one out");
             *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         } else {
-            seen.push((name, account, target.region.name.clone()));
+            seen.push(Seen { target: name, account, region: target.region.name.clone() });
         }
     }
 }

@@ -12,11 +12,11 @@ use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
 use crate::files::{self, Root};
 use crate::manifest::cases_file;
-use crate::policy::cases::{self, Case, Finding as Judged};
+use crate::policy::cases;
 use crate::policy::lint::{self, Finding, Setting};
 use crate::policy::{BreakglassLimits, Policy, parse};
 use crate::report::json;
-use crate::report::policy::{Tested, linted, tested};
+use crate::report::policy::{Tested, TestedCase, TestedFile, linted, tested};
 
 pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Error> {
     let (policies, reader) = if args.policies.is_empty() {
@@ -25,7 +25,7 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         (args.policies.clone(), Reader::Anywhere)
     };
     let mut faults = Faults::default();
-    let mut results: Vec<(String, Vec<(Case, Judged)>)> = Vec::new();
+    let mut results: Vec<TestedFile> = Vec::new();
     for path in policies {
         let shown = path.display().to_string();
         let policy = parse(&Source::new(shown.clone(), reader.read(&path, files::POLICY, None)?), &mut faults);
@@ -40,18 +40,18 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         let cases = cases::parse(&source, &policy, &mut faults);
         let judged = cases.into_iter().map(|case| {
             let finding = cases::judge(&policy, &case);
-            (case, finding)
+            TestedCase { case, finding }
         });
-        results.push((source.path.clone(), judged.collect()));
+        results.push(TestedFile { path: source.path.clone(), cases: judged.collect() });
     }
     if !faults.is_empty() {
         return Err(Error::Faults(faults.into_sorted()));
     }
-    let all = || results.iter().flat_map(|(_, cases)| cases);
-    let failed = all().filter(|(_, finding)| !finding.passed).count();
+    let all = || results.iter().flat_map(|file| &file.cases);
+    let failed = all().filter(|one| !one.finding.passed).count();
     let passed = all().count() - failed;
-    let file = |(path, cases): &(String, Vec<(Case, Judged)>)| {
-        let case = |(case, finding): &(Case, Judged)| {
+    let file = |TestedFile { path, cases }: &TestedFile| {
+        let case = |TestedCase { case, finding }: &TestedCase| {
             json!({
                 "name": case.name,
                 "line": case.line,

@@ -18,10 +18,11 @@ use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::{self, Unknown};
 use crate::kind::{Address, DesiredResource, Presence};
 use crate::planfile::{PlanFile, SavedTarget};
-use crate::reconcile::guard::{self, Refusal};
+use crate::reconcile::guard::{self, Credentials, Refusal};
 use crate::reconcile::{self, Pass, Plan};
 use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::digest;
+use crate::resource::names::AccountId;
 use crate::review::{Materials, Review};
 
 /// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
@@ -171,8 +172,11 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
         }
         let account = target.account();
         let meant = expected.route.account_id.as_ref().filter(|_| connection.local.is_none());
-        if let Some(meant) = meant.filter(|meant| Some(meant.as_str()) != account) {
-            return Err(refused(format!("its account is {}, the manifest's is {meant}", words(account, "none"))));
+        if let Some(meant) = meant.filter(|meant| Some(*meant) != account) {
+            return Err(refused(format!(
+                "its account is {}, the manifest's is {meant}",
+                words(account.map(AccountId::as_str), "none")
+            )));
         }
         let ownership = manifest.aws.ownership_key();
         if plan.scope.ownership != ownership {
@@ -252,9 +256,9 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
     // Also on the embedded AWS, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
     if let (Some(expected), Some(caller)) = (target.account(), &now.target.caller)
-        && caller.account != expected
+        && caller.account != *expected
     {
-        let credentials = (caller.account.as_str(), caller.arn.as_str());
+        let credentials = Credentials { account: &caller.account, arn: &caller.arn };
         return Err(Error::Refused(guard::wrong_account("the plan", expected, credentials)));
     }
     guard::unmoved(plan, &now).map_err(Error::Refused)?;

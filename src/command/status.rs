@@ -96,7 +96,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
                 .map(|one| ParameterStatus {
                     profile: profile_of(&one.name, &root).to_owned(),
                     name: one.name,
-                    state: State::Present { status: None },
+                    state: State::Present { status: None, also: Vec::new() },
                     version: one.live.facts.version,
                     modified: one.live.facts.modified,
                     drift: Vec::new(),
@@ -146,7 +146,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
     Status {
         region: plan.target.region.name.to_string(),
         region_source: plan.target.region.source.clone(),
-        account: plan.target.caller.as_ref().map(|caller| caller.account.clone()),
+        account: plan.target.caller.as_ref().map(|caller| caller.account.to_string()),
         policy_root: plan.target.policy_root.to_string(),
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),
@@ -174,7 +174,7 @@ fn state(resource: &ResourcePlan) -> State {
         Action::Create => State::NotFound,
         Action::Unknown { .. } => State::Unknown { gaps: resource.gaps.clone() },
         Action::Finish | Action::Unchanged | Action::Update | Action::Delete | Action::Drift | Action::Refused => {
-            State::Present { status: resource.facts.status.clone() }
+            State::Present { status: resource.facts.status.clone(), also: resource.facts.also.clone() }
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
 struct Live {
-    account: Option<String>,
+    account: Option<AccountId>,
     policies: Vec<Found>,
     tables: Vec<Builtin>,
 }
@@ -58,12 +58,8 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let mut import =
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
-    manifest.aws = AwsSection {
-        region: Some(region.name),
-        profile: aws_profile,
-        account_id: account.map(AccountId::new),
-        ..AwsSection::default()
-    };
+    manifest.aws =
+        AwsSection { region: Some(region.name), profile: aws_profile, account_id: account, ..AwsSection::default() };
     manifest.policy_root = Some(root).filter(|root| !root.is_default());
     for profile in &profiles {
         manifest.sections.profiles.entry(profile.clone()).or_default();
@@ -179,7 +175,7 @@ impl Wizard<'_> {
     }
 
     /// Returns the profiles to manage: of those that are live or that this machine knows, and others.
-    fn profiles(&self, live: &Live, root: &str, found: &[String]) -> Result<Vec<String>, Error> {
+    fn profiles(&self, live: &Live, root: &PolicyRoot, found: &[String]) -> Result<Vec<String>, Error> {
         if self.args.no_profiles || !self.args.profiles.is_empty() {
             return Ok(self.args.profiles.clone());
         }
@@ -221,7 +217,7 @@ impl Wizard<'_> {
         Ok(picked)
     }
 
-    fn bring_policies(&self, live: &Live, root: &str, profiles: &[String]) -> Result<bool, Error> {
+    fn bring_policies(&self, live: &Live, root: &PolicyRoot, profiles: &[String]) -> Result<bool, Error> {
         let any = live.policies.iter().any(|found| profiles.contains(&profile_of(&found.name, root).to_owned()));
         match self.args.bring_policies {
             Some(given) => Ok(given && any),
@@ -254,7 +250,7 @@ impl Wizard<'_> {
     }
 
     /// Returns the account that the manifest is to be for, if it is to be one.
-    fn account(&self, live: &Live) -> Result<Option<String>, Error> {
+    fn account(&self, live: &Live) -> Result<Option<AccountId>, Error> {
         let Some(account) = live.account.clone() else { return Ok(None) };
         let pinned = match self.args.pin_account {
             Some(given) => given,

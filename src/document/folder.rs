@@ -28,6 +28,14 @@ pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
 #[derive(Debug)]
 pub struct Folder(Files);
 
+/// The text of a file that is at hand and need not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenFile {
+    /// Its path in the folder.
+    pub path: String,
+    pub text: String,
+}
+
 #[derive(Debug)]
 enum Files {
     Within(Root),
@@ -44,8 +52,8 @@ impl Folder {
     }
 
     /// A folder of these files, by their paths in it, that is nowhere on the disk.
-    pub fn given(files: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self(Files::Given(files.into_iter().collect()))
+    pub fn given(files: impl IntoIterator<Item = GivenFile>) -> Self {
+        Self(Files::Given(files.into_iter().map(|GivenFile { path, text }| (path, text)).collect()))
     }
 
     /// Returns whether its files are texts that were handed in.

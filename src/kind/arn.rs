@@ -1,6 +1,7 @@
 //! From an ARN to the kind and the name of its resource.
 
 use super::KindId;
+use crate::resource::names::PolicyRoot;
 
 /// What an ARN says of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub enum ArnName {
 impl KindId {
     /// Returns the kind and name of the resource that an ARN is of, where it is one that a manifest with this policy root could
     /// name.
-    pub fn of_arn(arn: &str, policy_root: &str) -> Option<(Self, ArnName)> {
+    pub fn of_arn(arn: &str, policy_root: &PolicyRoot) -> Option<(Self, ArnName)> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ["arn", _, service, _, _, resource] = parts[..] else { return None };
         Self::ALL.iter().find_map(|kind| {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::section::Resolver;
 use super::{Kind, KindId, Sections};
 use crate::change::{FieldChange, FieldValue, Takes};
+use crate::document::GivenFile;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
 
 /// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
@@ -77,7 +79,7 @@ pub struct Desired<T> {
     pub presence: Presence,
     /// The key of the ownership tag, unless the manifest wants none. The tag is never a part of a difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ownership: Option<String>,
+    pub ownership: Option<OwnerKey>,
     /// Whether what lacks the ownership tag is to be given it.
     #[serde(default)]
     pub adopt: bool,
@@ -124,7 +126,7 @@ impl<T> Desired<T> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
         let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
         let after = FieldValue::words(OWNER);
-        Some(FieldChange::new(field(key.clone()), before, after, Takes::InPlace, "adopted"))
+        Some(FieldChange::new(field(key.to_string()), before, after, Takes::InPlace, "adopted"))
     }
 
     /// Returns the ownership tag as a set of tags, when it is to be given.
@@ -154,11 +156,11 @@ pub struct Said {
     /// Its section, and no other.
     pub sections: Sections,
     /// The files that the section names, each with its text.
-    pub files: Vec<(String, String)>,
+    pub files: Vec<GivenFile>,
     /// The tags that `[aws]` would have to give, where the section manages none.
     pub tags: Option<Tags>,
     /// The key of the ownership tag.
-    pub ownership: Option<String>,
+    pub ownership: Option<OwnerKey>,
     /// Whether what lacks the ownership tag is to be given it, which is said on the command line.
     pub adopt: bool,
 }
@@ -166,7 +168,7 @@ pub struct Said {
 /// Returns the manifest that would say a resource; `sections` holds its own section.
 pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
     let initial = desired.initial.tags().filter(|_| desired.managed.tags().is_none());
-    let own = |(key, _): &(&String, &String)| Some(*key) != desired.ownership.as_ref();
+    let own = |(key, _): &(&String, &String)| Some(key.as_str()) != desired.ownership.as_deref();
     Said {
         sections,
         files: K::files_of(desired),
@@ -200,7 +202,7 @@ pub(super) fn removed<K: Kind>(
 }
 
 /// Checks that a resource that should be gone is what pruning deletes: sentinel created it, and no manifest names it.
-pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &str) -> Result<(), String> {
+pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &PolicyRoot) -> Result<(), String> {
     let Desired { address, name, ownership, .. } = desired;
     let refused = |why: &str| Err(format!("{address}: {why}"));
     let Some(ownership) = ownership else { return refused("nothing says that sentinel created it") };
@@ -249,7 +251,7 @@ mod tests {
     #[test]
     fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
         let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {
-            let ownership = ownership.map(str::to_owned);
+            let ownership = ownership.map(OwnerKey::new);
             let desired =
                 Desired { ownership, adopt, ..Desired::new(Address::new(KindId::Policy, "dev"), "/s/dev", ()) };
             let facts = Facts { owned, ..Facts::default() };

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Address, Desired, Kind, KindId, Search, Sections};
 use crate::resource::call::CallError;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Gap, Invalid, Live, Observed, Tags};
 
 /// How many reads of a kind are under way at once.
@@ -18,11 +19,13 @@ const READS: usize = 32;
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
     /// The path under which policies are.
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
-    pub ownership: &'a str,
+    pub ownership: &'a OwnerKey,
     /// What the user names. A kind of which nothing is named looks for resources in its own way.
     pub named: &'a [Named],
+    /// The kinds of which everything is wanted.
+    pub all: &'a [KindId],
 }
 
 impl Request<'_> {
@@ -30,7 +33,8 @@ impl Request<'_> {
     pub(super) fn of(&self, kind: KindId) -> Wanted<'_> {
         let names = self.named.iter().filter(|one| one.kind == kind).map(|one| one.name.clone());
         let named = names.collect::<IndexSet<String>>().into_iter().collect();
-        Wanted { kind, policy_root: self.policy_root, ownership: self.ownership, named }
+        let extent = if self.all.contains(&kind) { Extent::All } else { Extent::Usual };
+        Wanted { kind, policy_root: self.policy_root, ownership: self.ownership, named, extent }
     }
 }
 
@@ -46,10 +50,19 @@ pub struct Named {
 #[derive(Debug)]
 pub struct Wanted<'a> {
     pub kind: KindId,
-    pub policy_root: &'a str,
-    pub ownership: &'a str,
+    pub policy_root: &'a PolicyRoot,
+    pub ownership: &'a OwnerKey,
     /// The names in AWS, where the user gives any.
     pub named: Vec<String>,
+    pub extent: Extent,
+}
+
+/// How much is imported of a kind of which the user names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What the kind looks for by itself.
+    Usual,
+    All,
 }
 
 /// A live resource, and its name in AWS.
@@ -185,7 +198,7 @@ pub(super) async fn read<K: Kind>(
 async fn observe<K: Kind>(api: &K::Api, wanted: &Wanted<'_>, names: &[String]) -> Vec<Observed<K>> {
     let whole = |name: &String| {
         let desired = Desired::new(Address::new(wanted.kind, name), name, K::everything());
-        Desired { ownership: Some(wanted.ownership.to_owned()), ..desired }
+        Desired { ownership: Some(wanted.ownership.clone()), ..desired }
     };
     let desired: Vec<Desired<K>> = names.iter().map(whole).collect();
     let desired: Vec<&Desired<K>> = desired.iter().collect();
@@ -224,7 +237,7 @@ pub struct ImportedResource {
 /// Every resource is given its key before any becomes a section, so that a section can refer to each other one.
 #[derive(Debug)]
 pub struct Importer<'a> {
-    policy_root: &'a str,
+    policy_root: &'a PolicyRoot,
     /// The addresses of all that is imported, by its kind and by what AWS calls it.
     addresses: HashMap<(KindId, String), Address>,
     /// The resource at hand, by its name in AWS.
@@ -242,7 +255,7 @@ pub(super) struct Keyed<K> {
 }
 
 impl<'a> Importer<'a> {
-    pub(super) fn new(policy_root: &'a str, warnings: Vec<Warning>) -> Self {
+    pub(super) fn new(policy_root: &'a PolicyRoot, warnings: Vec<Warning>) -> Self {
         Self {
             policy_root,
             addresses: HashMap::new(),
@@ -364,7 +377,7 @@ mod tests {
     }
 
     fn import(found: FoundResources) -> Imported {
-        found.import("/s")
+        found.import(&PolicyRoot::new("/s"))
     }
 
     #[test]
@@ -387,7 +400,8 @@ mod tests {
 
     #[test]
     fn a_file_stays_in_its_folder() {
-        let mut importer = Importer::new("/s", Vec::new());
+        let root = PolicyRoot::new("/s");
+        let mut importer = Importer::new(&root, Vec::new());
         assert_eq!(importer.file("app/../../x y", "json", "{}"), "policies/app-..-..-x-y.json");
     }
 
@@ -404,7 +418,8 @@ mod tests {
 
     #[test]
     fn a_resource_is_known_by_its_name_and_its_arn_within_its_kind() {
-        let mut importer = Importer::new("/s", Vec::new());
+        let root = PolicyRoot::new("/s");
+        let mut importer = Importer::new(&root, Vec::new());
         importer.keys(KindId::Table, vec![live("orders", Table::default(), Some("arn:aws:dynamodb:::table/orders"))]);
         let found = |section, name| importer.address(section, name).map(ToString::to_string);
         assert_eq!(found("tables", "orders").as_deref(), Some("tables.orders"));
@@ -417,7 +432,8 @@ mod tests {
     fn each_name_of_a_kind_is_wanted_once() {
         let named = |kind, name: &str| Named { kind, name: name.to_owned() };
         let all = [named(KindId::Table, "b"), named(KindId::Policy, "c"), named(KindId::Table, "b")];
-        let request = Request { policy_root: "/s", ownership: "mark", named: &all };
+        let (policy_root, ownership) = (&PolicyRoot::new("/s"), &OwnerKey::new("mark"));
+        let request = Request { policy_root, ownership, named: &all, all: &[] };
         assert_eq!(request.of(KindId::Table).named, ["b"]);
         assert_eq!(request.of(KindId::Policy).named, ["c"]);
     }

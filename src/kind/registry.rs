@@ -31,7 +31,7 @@ macro_rules! kinds {
         impl KindId {
             /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be
             /// deleted.
-            pub fn looks_for_more(self, place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+            pub fn looks_for_more(self, place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
                 match self {
                     $(Self::$variant => permission::named::<$module::$state>(
                         <$module::$state as Kind>::looks_for_more(place, policy_root, purpose),
@@ -39,7 +39,7 @@ macro_rules! kinds {
                 }
             }
 
-            pub(super) fn arn_name(self, resource: &str, policy_root: &str) -> Option<ArnName> {
+            pub(super) fn arn_name(self, resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
                 match self {
                     $(Self::$variant => <$module::$state as Kind>::of_arn(resource, policy_root),)+
                 }
@@ -137,9 +137,9 @@ macro_rules! kinds {
             }
 
             /// Returns the key of the ownership tag, when it is to be given that where it lacks it.
-            pub fn adopts(&self) -> Option<&str> {
+            pub fn adopts(&self) -> Option<&OwnerKey> {
                 match self {
-                    $(Self::$variant(one) => one.ownership.as_deref().filter(|_| one.adopt),)+
+                    $(Self::$variant(one) => one.ownership.as_ref().filter(|_| one.adopt),)+
                 }
             }
 
@@ -182,7 +182,7 @@ macro_rules! kinds {
             /// # Errors
             ///
             /// Says what differs.
-            pub fn check_removal(&self, policy_root: &str) -> Result<(), String> {
+            pub fn check_removal(&self, policy_root: &PolicyRoot) -> Result<(), String> {
                 match self {
                     $(Self::$variant(one) => desired::check_removal(one, policy_root),)+
                 }
@@ -215,7 +215,7 @@ macro_rules! kinds {
             }
 
             /// Returns the few lines that say what it is in a picture.
-            pub fn sketch(&self) -> Vec<(String, String)> {
+            pub fn sketch(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(one) => Kind::sketch(&one.managed, one.origin.as_deref()),)+
                 }
@@ -347,7 +347,7 @@ macro_rules! kinds {
             }
 
             /// Returns it in words, setting by setting.
-            pub fn lines(&self) -> Vec<(String, String)> {
+            pub fn lines(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(state) => Kind::layout(state),)+
                 }
@@ -358,7 +358,7 @@ macro_rules! kinds {
                 match self {
                     $(Self::$variant(state) => {
                         let mut rest = Kind::layout(state);
-                        rest.retain(|(setting, _)| !<$module::$state as Kind>::is_drawn(setting));
+                        rest.retain(|line| !<$module::$state as Kind>::is_drawn(&line.name));
                         Drawn { sketch: Kind::sketch(state, None), rest }
                     })+
                 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{Address, KindId};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Entry, Fields, Folder, Node, Reader};
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Invalid, OWNER, Tags, check_tag_key, check_tag_value};
 
 /// The most tags of a resource. Source: the Tag data type in the API references of the services.
@@ -129,7 +130,7 @@ pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) 
 #[derive(Debug)]
 pub struct Resolver<'a> {
     /// The path under which policies are.
-    pub policy_root: &'a str,
+    pub policy_root: &'a PolicyRoot,
     pub source: &'a Arc<Source>,
     pub places: &'a Places,
     /// Where the files that it names are, as the user would type it.
@@ -138,7 +139,7 @@ pub struct Resolver<'a> {
     /// The tags that everything is created with.
     pub tags: Option<&'a Tags>,
     /// The key of the ownership tag.
-    pub ownership: Option<String>,
+    pub ownership: Option<OwnerKey>,
     /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
     pub names: BTreeMap<Address, String>,
     pub faults: &'a mut Faults,
@@ -167,7 +168,7 @@ impl Resolver<'_> {
     /// Returns the tags that a resource is created with.
     pub fn initial_tags(&mut self, parts: &[&str], own: Option<&Tags>) -> Tags {
         let mut tags = self.tags(own);
-        tags.extend(self.ownership.clone().map(|key| (key, OWNER.to_owned())));
+        tags.extend(self.ownership.clone().map(|key| (key.into(), OWNER.to_owned())));
         if tags.len() > TAG_LIMIT {
             let problem = format!("{} tags, with those of [aws] and the ownership tag", tags.len());
             self.fault(parts, Invalid::new(problem, "AWS takes 50 on a resource: leave some out"), "too many");

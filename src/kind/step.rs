@@ -19,9 +19,9 @@ pub trait KindStep: fmt::Debug {
     /// Returns what it does, in a few words for progress lines.
     fn describe(&self) -> String;
 
-    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
-    fn time(&self) -> (Duration, Duration) {
-        (Duration::ZERO, Duration::ZERO)
+    /// Returns how long AWS works on it.
+    fn time(&self) -> StepTime {
+        StepTime::default()
     }
 
     /// Returns whether it adds protection and gives up nothing, so that it is done even where another difference is refused.
@@ -58,6 +58,15 @@ pub trait KindStep: fmt::Debug {
     }
 }
 
+/// How long AWS works on a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StepTime {
+    /// When it is quick.
+    pub quick: Duration,
+    /// When it takes its time.
+    pub slow: Duration,
+}
+
 /// A document that a new resource is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDocument<'a> {
@@ -87,8 +96,8 @@ impl Step {
         self.own().describe()
     }
 
-    /// Returns how long AWS works on it: when it is quick, and when it takes its time.
-    pub fn time(&self) -> (Duration, Duration) {
+    /// Returns how long AWS works on it.
+    pub fn time(&self) -> StepTime {
         self.own().time()
     }
 

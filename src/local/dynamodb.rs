@@ -143,9 +143,6 @@ fn delete_table(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
     region.store.write(|store| {
         let mut state = active(region, store, &name)?;
-        if state.tags_locked(region) {
-            return Err(settings::tags_in_use(&name));
-        }
         let mut answer = call(region, "DescribeTable", json!({ "TableName": name }))?;
         if answer["Table"]["DeletionProtectionEnabled"] == json!(true) {
             let arn = region.arn("dynamodb", &format!("table/{name}"));
@@ -153,6 +150,9 @@ fn delete_table(region: &Region, body: Value) -> Result<Value, Failure> {
                 "Resource cannot be deleted as it is currently protected against deletion. Disable deletion \
                  protection first. Resource: {arn}"
             )));
+        }
+        if state.tags_locked(region) {
+            return Err(settings::tags_in_use(&name));
         }
         state.deleted_at = Some(region.clock.now() + millis(region.rules.table_deletion));
         state.save(store, &name)?;
@@ -220,11 +220,15 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
             ));
         }
         change_indexes(region, &name, &mut state, &body, now)?;
+        let of_encryption = given == ["SSESpecification"];
         if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {
             settings::change_encryption(region, store, &mut state, &encryption, now)?;
         }
         settings::change_billing(&mut state, &mut body, now)?;
-        state.updated_at = now + millis(region.rules.table_update);
+        // A table stays ACTIVE while its encryption changes.
+        if !of_encryption {
+            state.updated_at = now + millis(region.rules.table_update);
+        }
         let says_more = |key: &&String| !["TableName", "AttributeDefinitions"].contains(&key.as_str());
         let rest = body.as_object().map_or(0, |body| body.keys().filter(says_more).count());
         let mut table = if rest > 0 {

@@ -15,7 +15,7 @@ use crate::resource::names::PolicyRoot;
 /// # Errors
 ///
 /// Says what no manifest could say.
-pub fn conform(desired: &DesiredResource, root: &str) -> Result<(), String> {
+pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), String> {
     let address = desired.address();
     if desired.presence() == Presence::Absent {
         return desired.check_removal(root);
@@ -23,7 +23,7 @@ pub fn conform(desired: &DesiredResource, root: &str) -> Result<(), String> {
     let Said { sections, files, tags, ownership, adopt } = desired.said();
     let ownership_tag = Some(ownership.map_or(OwnershipTag::Off, OwnershipTag::Key));
     let aws = AwsSection { tags, ownership_tag, ..AwsSection::default() };
-    let manifest = Manifest { aws, policy_root: Some(PolicyRoot::new(root)), sections, ..Manifest::default() };
+    let manifest = Manifest { aws, policy_root: Some(root.clone()), sections, ..Manifest::default() };
     let source = Source::new("the plan", manifest.to_toml());
     let mut faults = Faults::default();
     let parsed = parse(&source, &mut faults);
@@ -49,8 +49,8 @@ mod tests {
     use crate::kind::{Address, Desired, KindId};
     use crate::manifest::{Overrides, resolve};
     use crate::resource::Tags;
+    use crate::resource::names::OwnerKey;
 
-    const ROOT: &str = "/sentinel/policies";
     const POLICY: &str = "version: \"1\"\nrules:\n  - { name: r, effect: deny }\n";
 
     /// Every kind of section, with and without what each may leave out.
@@ -105,25 +105,25 @@ projection = { include = ["what"] }
     fn what_a_manifest_says_conforms() {
         for text in [MANIFEST, &MANIFEST.replace("ownership_tag = \"created-by\"", "ownership_tag = false")] {
             for one in desired(text) {
-                assert_eq!(conform(&one, ROOT), Ok(()), "{one:?}");
+                assert_eq!(conform(&one, &PolicyRoot::default()), Ok(()), "{one:?}");
             }
         }
         for one in desired(MANIFEST) {
-            assert_eq!(conform(&one.adopted(), ROOT), Ok(()));
+            assert_eq!(conform(&one.adopted(), &PolicyRoot::default()), Ok(()));
         }
     }
 
     #[test]
     fn a_policy_that_no_manifest_says_is_refused() {
         let all = desired(MANIFEST);
-        let refused = |place: usize, root: &str, forge: &dyn Fn(&mut Desired<PolicyParameter>)| {
+        let refused = |place: usize, root: &PolicyRoot, forge: &dyn Fn(&mut Desired<PolicyParameter>)| {
             let DesiredResource::Policy(policy) = &all[place] else { unreachable!("a profile") };
             let mut policy = Desired::clone(policy);
             forge(&mut policy);
             conform(&DesiredResource::Policy(Arc::new(policy)), root).unwrap_err()
         };
         for root in ["", "/", "/a/b/../../c", "relative", "/other", "/aws/x", "/sentinel/policies/"] {
-            let why = refused(0, root, &|_| ());
+            let why = refused(0, &PolicyRoot::new(root), &|_| ());
             assert!(why.starts_with("profiles.dev: "), "{why}");
         }
         type Forge = Box<dyn Fn(&mut Desired<PolicyParameter>)>;
@@ -152,19 +152,19 @@ projection = { include = ["what"] }
             Box::new(|one| one.initial.tags = Some(Tags::from([(String::from("a"), String::from("\u{1b}"))]))),
             Box::new(|one| one.initial.tags = Some(Tags::new())),
             Box::new(|one| one.managed.tags = Some(Tags::from([(String::from("created-by"), String::from("me"))]))),
-            Box::new(|one| one.ownership = Some(String::from("aws:mine"))),
+            Box::new(|one| one.ownership = Some(OwnerKey::new("aws:mine"))),
             Box::new(|one| one.address = Address::new(KindId::Policy, "..")),
             Box::new(|one| {
                 one.address = Address::new(KindId::Policy, "a/b");
-                one.name = format!("{ROOT}/a/b");
+                one.name = String::from("/sentinel/policies/a/b");
             }),
         ];
         for (place, forge) in forges.iter().enumerate() {
-            refused(0, ROOT, forge);
+            refused(0, &PolicyRoot::default(), forge);
             assert!(place < 30);
         }
         // One that a manifest names no policy for is a default-deny.
-        refused(2, ROOT, &|one| one.initial.content = Some(POLICY.into()));
+        refused(2, &PolicyRoot::default(), &|one| one.initial.content = Some(POLICY.into()));
     }
 
     #[test]
@@ -174,7 +174,10 @@ projection = { include = ["what"] }
             let DesiredResource::Table(table) = &all[place] else { unreachable!("a table") };
             let mut table = Desired::clone(table);
             forge(&mut table);
-            assert!(conform(&DesiredResource::Table(Arc::new(table.clone())), ROOT).is_err(), "{table:?}");
+            assert!(
+                conform(&DesiredResource::Table(Arc::new(table.clone())), &PolicyRoot::default()).is_err(),
+                "{table:?}"
+            );
         };
         refused(4, &|one| one.name = String::from("no"));
         refused(4, &|one| one.label = String::from("other"));
@@ -200,9 +203,9 @@ projection = { include = ["what"] }
     fn only_what_is_below_the_root_and_marked_is_deleted() {
         let gone = |key: &str, name: &str, ownership: Option<&str>| {
             let bare = Desired::new(Address::new(KindId::Policy, key), name, PolicyParameter::default());
-            let ownership = ownership.map(str::to_owned);
+            let ownership = ownership.map(OwnerKey::new);
             let desired = Desired { presence: Presence::Absent, ownership, ..bare };
-            conform(&DesiredResource::Policy(Arc::new(desired)), ROOT)
+            conform(&DesiredResource::Policy(Arc::new(desired)), &PolicyRoot::default())
         };
         assert_eq!(gone("old", "/sentinel/policies/old", Some("created-by")), Ok(()));
         assert_eq!(gone("team/old", "/sentinel/policies/team/old", Some("created-by")), Ok(()));

@@ -10,7 +10,7 @@ use crate::document::{self, Entry, Node, Reader, Value};
 use crate::kind::policy_parameter;
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
 use crate::resource::destination::Route;
-use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
+use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
 use crate::resource::{Invalid, check_tag_key};
 
 /// A manifest that was read, and where its parts stand.
@@ -94,7 +94,9 @@ fn read_aws(reader: &mut Reader<'_>, node: &Node) -> Option<AwsSection> {
 fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> {
     match &node.value {
         Value::Bool(false) => Some(OwnershipTag::Off),
-        Value::String(_) => reader.checked(node, "ownership_tag", check_tag_key).map(OwnershipTag::Key),
+        Value::String(_) => {
+            reader.checked(node, "ownership_tag", check_tag_key).map(|key| OwnershipTag::Key(OwnerKey::new(key)))
+        }
         _ => {
             reader.wrong_type(node, "ownership_tag", "the key of a tag, or false for none");
             None

@@ -25,8 +25,14 @@ pub struct Loaded {
     pub desired: Vec<DesiredResource>,
     /// The line, from 1, on which each resource begins.
     pub lines: BTreeMap<Address, usize>,
-    /// The users of the embedded AWS who have only the permissions of these policies.
-    pub local_users: Vec<(String, Vec<LocalDocument>)>,
+    pub local_users: Vec<LocalUser>,
+}
+
+/// A user of the embedded AWS who has only the permissions of these policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalUser {
+    pub name: String,
+    pub policies: Vec<LocalDocument>,
 }
 
 /// A policy of a user of the embedded AWS.
@@ -68,7 +74,8 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
     let desired = manifest.sections.resolve(&mut resolver);
     let mut local_users = Vec::new();
     for (name, section) in &manifest.local_users {
-        local_users.push((name.clone(), local_policies(&mut resolver, name, &section.policies)));
+        let policies = local_policies(&mut resolver, name, &section.policies);
+        local_users.push(LocalUser { name: name.clone(), policies });
     }
     let line = |address: &Address| source.line(places.get(&[address.kind.section(), &address.key]).start);
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();

@@ -58,13 +58,14 @@ mod tests {
     use crate::kind::section::any::tags as tag_sets;
     use crate::manifest::{AwsSection, LocalUserSection, TargetSection, parse};
     use crate::resource::destination::Route;
-    use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
+    use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
     use crate::resource::record_key::Role;
 
     fn manifests() -> impl Strategy<Value = Manifest> {
         let region = "[a-z]{2}-[a-z]{4,9}-[0-9]";
         // Longer than any tag's key above: a manifest must not give the key of the ownership tag itself.
-        let ownership = prop_oneof![Just(OwnershipTag::Off), "[b-z]{13,20}".prop_map(OwnershipTag::Key)];
+        let ownership =
+            prop_oneof![Just(OwnershipTag::Off), "[b-z]{13,20}".prop_map(|key| OwnershipTag::Key(OwnerKey::new(key)))];
         let aws = (of(region), of("\\PC{0,12}"), of("[0-9]{12}"), of(tag_sets()), of(ownership)).prop_map(
             |(region, profile, account_id, tags, ownership_tag)| AwsSection {
                 region: region.map(RegionName::new),

@@ -269,6 +269,18 @@ fn change<'p>(
     })
 }
 
+/// How a sentence names whom it is about.
+struct Name {
+    words: String,
+    number: Number,
+}
+
+/// The grammatical number of a verb.
+enum Number {
+    One,
+    Many,
+}
+
 /// Whom a sentence is about.
 struct Subject<'a> {
     who: &'a [Asker<'a>],
@@ -308,10 +320,10 @@ impl Subject<'_> {
         names
     }
 
-    /// Returns the name, and whether the verb is that of one.
-    fn name(&self) -> (String, bool) {
+    /// Returns how a sentence names it.
+    fn name(&self) -> Name {
         if self.is_everyone() {
-            return (String::from("everyone"), true);
+            return Name { words: String::from("everyone"), number: Number::One };
         }
         let list = |names: &[String]| {
             const SHOWN: usize = 5;
@@ -324,16 +336,17 @@ impl Subject<'_> {
         };
         if self.has_others() {
             let without: Vec<Asker<'_>> = self.all.iter().filter(|one| !self.who.contains(one)).copied().collect();
-            return (format!("everyone but {}", list(&self.names(&without))), true);
+            let words = format!("everyone but {}", list(&self.names(&without)));
+            return Name { words, number: Number::One };
         }
         let names = self.names(self.who);
-        let one = names.len() == 1;
-        (list(&names), one)
+        let number = if names.len() == 1 { Number::One } else { Number::Many };
+        Name { words: list(&names), number }
     }
 
     /// Returns it as it follows what is said of the profile; nothing when it is everyone.
     fn for_whom(&self) -> String {
-        if self.is_everyone() { String::new() } else { format!(" for {}", self.name().0) }
+        if self.is_everyone() { String::new() } else { format!(" for {}", self.name().words) }
     }
 }
 
@@ -341,8 +354,11 @@ impl Subject<'_> {
 fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change: &Change<'_>, by: &[&str]) {
     let by = if by.is_empty() { String::new() } else { format!(" (mode {})", by.join(", ")) };
     let mut push = |direction, words: String| meanings.push(Meaning { direction, words: format!("{words}{by}") });
-    let (name, one) = subject.name();
-    let verb = |singular: &'static str| if one { singular } else { singular.trim_end_matches('s') };
+    let Name { words: name, number } = subject.name();
+    let verb = |singular: &'static str| match number {
+        Number::One => singular,
+        Number::Many => singular.trim_end_matches('s'),
+    };
     let only_in_and_out = change.turns.iter().all(|turn| turn.before == Reach::Deny || turn.after == Reach::Deny);
     if let (true, true, true, Some((reach, hours))) =
         (change.in_before, change.in_after, only_in_and_out, &change.hours)

@@ -26,7 +26,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::{Caller, Identity};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::Interrupt;
-use crate::resource::names::RegionName;
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::tagging::{TaggedPage, TaggingApi};
 use crate::resource::traffic::Traffic;
@@ -159,7 +159,7 @@ impl Reader {
     }
 
     /// Lists the policy parameters under a path.
-    pub async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+    pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
         policy_parameter::discover(self.aws.policy_parameter(), root).await
     }
 }

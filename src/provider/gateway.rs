@@ -16,6 +16,7 @@ use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST};
@@ -176,7 +177,7 @@ impl Gateway {
     }
 
     /// Lists the parameters under a path.
-    pub async fn discover(&self, root: &str) -> Result<Vec<Found>, CallError> {
+    pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
         policy_parameter::discover(&self.parameters, root).await
     }
 
@@ -333,7 +334,7 @@ fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Ass
         session_name: own("role_session_name").unwrap_or_else(|| stamp.session_name.clone()),
         source_identity: Some(stamp.source_identity.clone()),
         external_id: own("external_id"),
-        mfa: own("mfa_serial").zip(stamp.mfa_code.clone()),
+        mfa: own("mfa_serial").zip(stamp.mfa_code.clone()).map(|(serial, code)| role::Mfa { serial, code }),
         duration: stamp.seconds(chain.and_then(Chain::duration)),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::plan::Plan;
-use crate::kind::{KindId, Layout};
+use crate::kind::{KindId, Layout, StepTime};
 use crate::resource::call::Operation;
 
 /// What an apply takes, about.
@@ -75,23 +75,22 @@ impl Plan {
     /// another.
     pub fn estimate(&self) -> Estimate {
         let mut made = 0;
-        let mut times: BTreeMap<KindId, (Duration, Duration)> = BTreeMap::new();
+        let mut times: BTreeMap<KindId, StepTime> = BTreeMap::new();
         for kind in KindId::ALL.iter().copied() {
             let taken = self.taken(kind);
             made += taken.calls;
             let trips = ROUND_TRIP * number(taken.calls) / kind.about().concurrency;
             let time = |work: &Work| work.side_by_side(kind).max(taken.paced) + trips;
-            times.insert(kind, (time(&taken.quick), time(&taken.slow)));
+            times.insert(kind, StepTime { quick: time(&taken.quick), slow: time(&taken.slow) });
         }
-        let chain = |kind: &KindId, time: fn(&(Duration, Duration)) -> Duration| {
+        let chain = |kind: &KindId, time: fn(&StepTime) -> Duration| {
             self.kinds_before(*kind).iter().map(|kind| time(&times[kind])).sum::<Duration>()
         };
-        let longest = |time: fn(&(Duration, Duration)) -> Duration| {
-            times.keys().map(|kind| chain(kind, time)).max().unwrap_or_default()
-        };
+        let longest =
+            |time: fn(&StepTime) -> Duration| times.keys().map(|kind| chain(kind, time)).max().unwrap_or_default();
         let seconds = |time: Duration| if self.target.local.is_some() { 0 } else { time.as_secs() };
         let verified = if made > 0 { self.verification() } else { 0 };
-        let (quick, slow) = (longest(|time| time.0), longest(|time| time.1));
+        let (quick, slow) = (longest(|time| time.quick), longest(|time| time.slow));
         Estimate { calls: made + verified, seconds_at_least: seconds(quick), seconds_at_most: seconds(slow) }
     }
 
@@ -117,22 +116,22 @@ impl Plan {
         };
         let mut taken = Taken::default();
         for resource in self.of_kind(kind).filter(|resource| !resource.steps.is_empty()) {
-            let mut own = (Duration::ZERO, Duration::ZERO);
+            let mut own = StepTime::default();
             for step in &resource.steps {
-                let (least, most) = step.time();
-                own = (own.0 + least, own.1 + most);
+                let time = step.time();
+                own = StepTime { quick: own.quick + time.quick, slow: own.slow + time.slow };
                 let operations = step.operations();
                 for operation in operations {
                     count(*operation, 1);
                 }
                 // Whether AWS is through with it is looked at again and again.
-                let looks = usize::try_from(least.as_secs() / POLL.as_secs()).unwrap_or(0);
+                let looks = usize::try_from(time.quick.as_secs() / POLL.as_secs()).unwrap_or(0);
                 if let Some(operation) = operations.last().filter(|operation| !operation.writes()) {
                     count(*operation, looks);
                 }
             }
-            taken.quick.add(own.0);
-            taken.slow.add(own.1);
+            taken.quick.add(own.quick);
+            taken.slow.add(own.slow);
         }
         taken.calls = calls.values().map(|(_, times)| times).sum();
         taken.paced = calls.values().map(|(operation, times)| operation.time_for(*times)).max().unwrap_or_default();
@@ -163,11 +162,19 @@ mod tests {
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
-        let key =
-            |name: &str| Key { partition: Attribute { name: name.to_owned(), kind: AttributeType::S }, sort: None };
+        let key = |name: &str| Key {
+            partition: Attribute { name: name.to_owned(), kind: AttributeType::S },
+            sort: None,
+            more: Vec::new(),
+        };
         let index = |name: &str| {
-            let index =
-                Index { key: key(name), projection: Projection::All, capacity: None, status: IndexStatus::Active };
+            let index = Index {
+                key: key(name),
+                projection: Projection::All,
+                capacity: None,
+                status: IndexStatus::Active,
+                limits: None,
+            };
             (format!("{name}-index"), index)
         };
         let policy = |number: usize| {

@@ -7,6 +7,7 @@ use super::plan::{Action, Plan, ResourcePlan, Seen};
 use crate::change::Consent;
 use crate::code::Code;
 use crate::kind::{Address, DesiredResource, KindId};
+use crate::resource::names::AccountId;
 
 /// A refusal: what was found, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,17 +34,25 @@ pub fn allow(plan: &mut Plan, allowed: &BTreeSet<Consent>) {
 /// Refuses an account other than the one that is meant. The embedded AWS is nobody's account: all may try on it.
 ///
 /// `who` says what means it: "the manifest", "the plan".
-pub fn account(plan: &Plan, who: &str, expected: Option<&str>) -> Result<(), Refusal> {
+pub fn account(plan: &Plan, who: &str, expected: Option<&AccountId>) -> Result<(), Refusal> {
     match (expected, &plan.target.caller) {
-        (Some(expected), Some(caller)) if caller.account != expected && plan.target.local.is_none() => {
-            Err(wrong_account(who, expected, (&caller.account, &caller.arn)))
+        (Some(expected), Some(caller)) if caller.account != *expected && plan.target.local.is_none() => {
+            Err(wrong_account(who, expected, Credentials { account: &caller.account, arn: &caller.arn }))
         }
         _ => Ok(()),
     }
 }
 
+/// Whose credentials there are.
+#[derive(Debug, Clone, Copy)]
+pub struct Credentials<'a> {
+    pub account: &'a AccountId,
+    pub arn: &'a str,
+}
+
 /// Returns the refusal of credentials for another account.
-pub fn wrong_account(who: &str, expected: &str, (account, arn): (&str, &str)) -> Refusal {
+pub fn wrong_account(who: &str, expected: &AccountId, found: Credentials<'_>) -> Refusal {
+    let Credentials { account, arn } = found;
     Refusal {
         code: Code::WrongAccount,
         message: format!("wrong account: {who} is for {expected}, the credentials are for {account} ({arn})"),
@@ -207,7 +216,7 @@ mod tests {
     use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
     use crate::resource::destination::{Destination, Region};
-    use crate::resource::names::{PolicyRoot, RegionName};
+    use crate::resource::names::{OwnerKey, PolicyRoot, RegionName, UserId};
     use crate::resource::{Facts, Live, Observed};
 
     fn desired(key: &str, content: &str) -> Desired<PolicyParameter> {
@@ -226,9 +235,9 @@ mod tests {
     fn pass(pairs: Vec<(Desired<PolicyParameter>, Observed<PolicyParameter>)>) -> Pass {
         let target = Destination {
             caller: Some(Caller {
-                account: String::from("111111111111"),
+                account: AccountId::new("111111111111"),
                 arn: String::from("arn:x"),
-                user_id: String::new(),
+                user_id: UserId::default(),
             }),
             ..Destination::new(
                 Region { name: RegionName::new("us-east-1"), source: String::from("a test") },
@@ -257,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_is_withheld_is_done_once_all_that_it_needs_is_allowed() {
-        let ownership = Some(String::from("managed-by"));
+        let ownership = Some(OwnerKey::new("managed-by"));
         let gone = Desired { presence: Presence::Absent, ownership, ..desired("a", "x") };
         let mut plan = pass(vec![(gone, live("x")), (desired("b", "x"), live("x"))]).plan;
         assert_eq!((&plan.resources[0].action, plan.resources[0].steps.len()), (&Action::Refused, 0));
@@ -276,18 +285,18 @@ mod tests {
     fn another_account_is_refused_unless_it_is_nobodys() {
         let mut plan = pass(Vec::new()).plan;
         assert_eq!(account(&plan, "the manifest", None), Ok(()));
-        assert_eq!(account(&plan, "the manifest", Some("111111111111")), Ok(()));
-        let refusal = account(&plan, "the manifest", Some("222222222222")).unwrap_err();
+        assert_eq!(account(&plan, "the manifest", Some(&AccountId::new("111111111111"))), Ok(()));
+        let refusal = account(&plan, "the manifest", Some(&AccountId::new("222222222222"))).unwrap_err();
         assert_eq!(refusal.code, Code::WrongAccount);
         assert_eq!(
             refusal.message,
             "wrong account: the manifest is for 222222222222, the credentials are for 111111111111 (arn:x)"
         );
         plan.target.local = Some(".sentinel".into());
-        assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
+        assert_eq!(account(&plan, "the manifest", Some(&AccountId::new("222222222222"))), Ok(()));
         plan.target.caller = None;
         plan.target.local = None;
-        assert_eq!(account(&plan, "the manifest", Some("222222222222")), Ok(()));
+        assert_eq!(account(&plan, "the manifest", Some(&AccountId::new("222222222222"))), Ok(()));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::provider::Observe;
 use crate::resource::Gap;
 use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 
 /// How many reads of a kind are under way at once.
 const READS: usize = 32;
@@ -20,7 +21,7 @@ const READS: usize = 32;
 /// Reads who is calling and all that is desired, in the manifest's order.
 pub(super) async fn observe<'a>(
     provider: &impl Observe,
-    root: &str,
+    root: &PolicyRoot,
     desired: &'a [DesiredResource],
 ) -> Result<(Caller, Vec<ObservedResource<'a>>), CallError> {
     let read = |batch: Batch<'a>| {
@@ -46,12 +47,12 @@ pub(super) async fn observe<'a>(
 /// Lists which resources carry the ownership tag, of each kind of which one is to be adopted and that lists them.
 async fn owned(
     provider: &impl Observe,
-    root: &str,
+    root: &PolicyRoot,
     desired: &[DesiredResource],
 ) -> Vec<(KindId, Result<HashSet<String>, CallError>)> {
     let adopted = desired.iter().filter_map(|one| Some((one.address().kind, one.adopts()?)));
     // The ownership tag is that of the manifest, and the same on all.
-    let adopted: BTreeMap<KindId, &str> = adopted.collect();
+    let adopted: BTreeMap<KindId, &OwnerKey> = adopted.collect();
     let lists = adopted.into_iter().map(|(kind, ownership)| async move {
         let named = HashSet::new();
         let search = Search { policy_root: root, ownership, named: &named, holds: &|_| true };
@@ -74,9 +75,9 @@ pub(super) struct Unlisted {
 /// `desired` is the whole manifest, whatever is filtered: what it names is listed. `key` is the ownership tag's.
 pub(super) async fn unlisted(
     provider: &impl Observe,
-    root: &str,
+    root: &PolicyRoot,
     desired: &[DesiredResource],
-    key: &str,
+    key: &OwnerKey,
     scope: &Scope,
 ) -> Unlisted {
     let named: HashSet<(KindId, &str)> = desired.iter().map(|one| (one.address().kind, one.name())).collect();

@@ -146,7 +146,7 @@ mod tests {
     use crate::kind::table::Table;
     use crate::reconcile::{Intent, diff};
     use crate::resource::destination::{Destination, Region};
-    use crate::resource::names::{PolicyRoot, RegionName};
+    use crate::resource::names::{OwnerKey, PolicyRoot, RegionName};
     use crate::resource::{Facts, Live, Observed};
 
     fn arn(service: &str, resource: &str) -> String {
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn only_a_pass_over_a_manifest_that_does_not_prune_looks_for_orphans() {
-        let scope = Scope { ownership: Some(String::from("mark")), ..Scope::default() };
+        let scope = Scope { ownership: Some(OwnerKey::new("mark")), ..Scope::default() };
         assert_eq!(key(&scope), Some("mark"));
         assert_eq!(key(&Scope { prune: true, ..scope.clone() }), None);
         assert_eq!(key(&Scope { intent: Intent::CreateOnly, ..scope.clone() }), None);

@@ -8,6 +8,7 @@ use super::orphans::Orphans;
 use crate::change::{Consent, FieldChange};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Step};
 use crate::resource::destination::Destination;
+use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Fields, Gap};
 
 /// What a pass does about differences.
@@ -37,7 +38,7 @@ pub struct Scope {
     pub allow: BTreeSet<Consent>,
     /// The key of the ownership tag, unless the manifest wants none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ownership: Option<String>,
+    pub ownership: Option<OwnerKey>,
 }
 
 impl Scope {

@@ -12,7 +12,7 @@ use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Searc
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
 use crate::resource::destination::{Destination, Region};
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName, UserId};
 use crate::resource::tagging::TaggedPage;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
@@ -38,10 +38,10 @@ fn failure(class: Class) -> CallError {
 impl Observe for Fake {
     async fn identify(&self) -> Result<Caller, CallError> {
         Ok(Caller {
-            account: String::from("123456789012"),
+            account: AccountId::new("123456789012"),
             arn: String::from("arn:aws:iam::123456789012:user/x"),
             // A saved plan does not hold it.
-            user_id: String::new(),
+            user_id: UserId::default(),
         })
     }
 
@@ -154,7 +154,11 @@ fn policy(name: &str, content: &str) -> DesiredResource {
 
 fn table(name: &str) -> DesiredResource {
     let managed = Table {
-        key: Some(Key { partition: Attribute { name: String::from("id"), kind: AttributeType::S }, sort: None }),
+        key: Some(Key {
+            partition: Attribute { name: String::from("id"), kind: AttributeType::S },
+            sort: None,
+            more: Vec::new(),
+        }),
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
@@ -368,7 +372,7 @@ async fn the_indexes_that_are_built_later_are_counted() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     let key = desired.managed.key.clone().unwrap();
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
     let mut live = live_table("ACTIVE", Ttl::Disabled);
@@ -388,7 +392,7 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
     let key = live.state.key.clone().unwrap();
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active };
+    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
     let fake = Fake::default();
     fake.tables.borrow_mut().insert(String::from("t-1"), live);

@@ -196,12 +196,20 @@ pub fn lock(one: &Lock) -> String {
     record(&format!("User {}", escape(&one.user)), &lock_status(one), &fields)
 }
 
+/// The locks of a profile in a table.
+#[derive(Debug, Clone, Copy)]
+pub struct LockListing<'a> {
+    pub profile: &'a str,
+    pub table: &'a str,
+    pub locks: &'a [Lock],
+}
+
 /// Returns the locks of a profile.
-pub fn locks(profile: &str, table: &str, all: &[Lock]) -> String {
-    if all.is_empty() {
+pub fn locks(LockListing { profile, table, locks }: LockListing<'_>) -> String {
+    if locks.is_empty() {
         return format!("Nobody is locked out of {} ({}).\n", escape(profile), escape(table));
     }
-    all.iter().map(lock).collect::<Vec<_>>().join("\n")
+    locks.iter().map(lock).collect::<Vec<_>>().join("\n")
 }
 
 fn event_status(status: breakglass::Status) -> Cell {

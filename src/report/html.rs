@@ -10,7 +10,7 @@ use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use crate::error::Error;
-use crate::kind::{Drawn, Layout};
+use crate::kind::{Drawn, Layout, Line};
 use crate::policy::Direction;
 
 const STYLE: &str = include_str!("html.css");
@@ -112,6 +112,9 @@ fn entry(entry: &Entry<'_>) -> String {
         let gaps: String = entry.gaps.iter().map(|gap| format!("<li>{}</li>", html(gap))).collect();
         let _ = writeln!(body, "<ul class=\"unknown\">{gaps}</ul>");
     }
+    if let Some(also) = &entry.also {
+        let _ = writeln!(body, "<p><small>{}</small></p>", html(also));
+    }
     remarks(entry, &mut body);
     if !entry.fields.is_empty() {
         let rows: String = entry.fields.iter().map(field).collect();
@@ -139,7 +142,7 @@ fn entry(entry: &Entry<'_>) -> String {
     if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
         let picture = picture::resource(&entry.resource.name, sketch);
         let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
-        let row = |(name, words): &(String, String)| {
+        let row = |Line { name, words }: &Line| {
             format!("<tr><td><code>{}</code></td><td>{}</td></tr>", html(name), html(words))
         };
         // What exists may have other settings than a new one would be given.

@@ -106,8 +106,8 @@ pub fn plan_part(plan: &Plan, review: &Review) -> Document {
 /// # Errors
 ///
 /// Fails when a part of it cannot be written as JSON.
-pub fn applied(command: &str, (plan, review): (&Plan, &Review), report: &ApplyReport) -> Document {
-    document(command, applied_part(plan, review, report)?)
+pub fn applied(command: &str, part: Document) -> Document {
+    document(command, part?)
 }
 
 /// Returns the document of a command that worked on several targets.

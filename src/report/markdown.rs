@@ -11,6 +11,7 @@ use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::{escape, escape_lines};
 use crate::error::Error;
+use crate::kind::Line;
 use crate::reconcile::Plan;
 use crate::review::Review;
 
@@ -249,6 +250,7 @@ fn details(entry: &Entry<'_>) -> String {
     };
     list("**Lint**", entry.findings.iter().map(finding).collect());
     list("**Not read**", entry.gaps.iter().map(|gap| code(gap)).collect());
+    list("**Left alone**", entry.also.iter().map(|also| code(also)).collect());
     if !entry.fields.is_empty() {
         body.push_str("| setting | live | desired | how |\n|---|---|---|---|\n");
         entry.fields.iter().for_each(|field| body.push_str(&field_row(field)));
@@ -256,7 +258,7 @@ fn details(entry: &Entry<'_>) -> String {
     }
     if !entry.layout.is_empty() {
         body.push_str("| setting | value |\n|---|---|\n");
-        for (name, words) in &entry.layout {
+        for Line { name, words } in &entry.layout {
             let _ = writeln!(body, "| {} | {} |", cell(name), cell(words));
         }
         body.push('\n');
@@ -373,7 +375,10 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
 /// Returns the state of a resource in the words of the text.
 pub(super) fn state_words(state: &State) -> String {
     match state {
-        State::Present { status } => status.clone().unwrap_or_else(|| String::from("exists")),
+        State::Present { status, also } => {
+            let status = status.clone().unwrap_or_else(|| String::from("exists"));
+            std::iter::once(status).chain(super::sheet::also(also)).collect::<Vec<_>>().join("; ")
+        }
         State::NotFound => String::from("NOT FOUND"),
         State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_words).collect::<Vec<_>>().join(", "),
     }

@@ -5,24 +5,31 @@ use std::fmt::Write;
 
 use super::escape;
 use super::markdown::html;
-use crate::kind::{Address, DesiredResource};
+use crate::kind::{Address, DesiredResource, Line};
 
 /// A box with a title and lines, each line a name and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) id: String,
     pub(super) title: String,
-    pub(super) lines: Vec<(String, String)>,
+    pub(super) lines: Vec<Line>,
 }
 
 /// What a manifest names, and what leads where.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Graph {
     nodes: Vec<Node>,
-    /// From one node's place to another's, with what leads there.
-    edges: Vec<(usize, usize, String)>,
+    edges: Vec<Edge>,
     /// Which column each node is in.
     columns: Vec<usize>,
+}
+
+/// What leads from one node to another, by their places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Edge {
+    from: usize,
+    to: usize,
+    why: String,
 }
 
 /// What leads from one resource to another.
@@ -43,7 +50,9 @@ impl Graph {
         };
         let places: BTreeMap<&Address, usize> =
             desired.iter().enumerate().map(|(place, resource)| (resource.address(), place)).collect();
-        let edge = |link: &Link| Some((*places.get(&link.from)?, *places.get(&link.to)?, link.why.clone()));
+        let edge = |link: &Link| {
+            Some(Edge { from: *places.get(&link.from)?, to: *places.get(&link.to)?, why: link.why.clone() })
+        };
         let edges: Vec<_> = links.iter().filter_map(edge).collect();
         // What leads to others is left of them, and each kind stands together where nothing else says where.
         let first = desired.iter().map(|resource| resource.address().kind).min();
@@ -51,7 +60,7 @@ impl Graph {
             desired.iter().map(|resource| usize::from(Some(resource.address().kind) != first)).collect();
         for _ in 0..desired.len() {
             let before = columns.clone();
-            for (from, to, _) in &edges {
+            for Edge { from, to, .. } in &edges {
                 columns[*to] = columns[*to].max(columns[*from] + 1);
             }
             if columns == before {
@@ -65,11 +74,11 @@ impl Graph {
     pub fn mermaid(&self) -> String {
         let mut text = String::from("flowchart LR\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let line = |(name, words): &(String, String)| format!("<br/>{} {}", mermaid(name), mermaid(words));
+            let line = |Line { name, words }: &Line| format!("<br/>{} {}", mermaid(name), mermaid(words));
             let lines: String = node.lines.iter().map(line).collect();
             let _ = writeln!(text, "  n{place}[\"<b>{}</b>{lines}\"]", mermaid(&node.title));
         }
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             let _ = writeln!(text, "  n{from} -->|\"{}\"| n{to}", mermaid(why));
         }
         text
@@ -80,7 +89,7 @@ impl Graph {
         let mut text =
             String::from("digraph sentinel {\n  rankdir=LR;\n  node [shape=plaintext, fontname=\"sans-serif\"];\n");
         for (place, node) in self.nodes.iter().enumerate() {
-            let row = |(name, words): &(String, String)| {
+            let row = |Line { name, words }: &Line| {
                 format!("<tr><td align=\"left\">{}</td><td align=\"left\">{}</td></tr>", html(name), html(words))
             };
             let rows: String = node.lines.iter().map(row).collect();
@@ -90,7 +99,7 @@ impl Graph {
             );
             let _ = writeln!(text, "  n{place} [label=<{table}>];");
         }
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             let why = escape(why).replace('\\', "\\\\").replace('"', "\\\"");
             let _ = writeln!(text, "  n{from} -> n{to} [label=\"{why}\"];");
         }
@@ -109,7 +118,7 @@ impl Graph {
         }
         let placed: Vec<Placed<'_>> = placed.into_iter().flatten().collect();
         let mut body = String::new();
-        for (from, to, why) in &self.edges {
+        for Edge { from, to, why } in &self.edges {
             if let (Some(from), Some(to)) = (placed.get(*from), placed.get(*to)) {
                 let (x1, y1, x2, y2) = (from.x + from.width, from.y + HEAD / 2, to.x, to.y + HEAD / 2);
                 let middle = usize::midpoint(x1, x2);
@@ -165,7 +174,7 @@ impl Placed<'_> {
         let _ =
             write!(text, "<text class=\"title\" x=\"{}\" y=\"{}\">{}</text>", x + 10, y + 20, html(&self.node.title));
         let _ = write!(text, "<line x1=\"{x}\" y1=\"{0}\" x2=\"{1}\" y2=\"{0}\"/>", y + HEAD, x + width);
-        for (place, (name, words)) in self.node.lines.iter().enumerate() {
+        for (place, Line { name, words }) in self.node.lines.iter().enumerate() {
             let line = y + HEAD + (place + 1) * LINE - 4;
             let _ = write!(text, "<text class=\"name\" x=\"{}\" y=\"{line}\">{}</text>", x + 10, html(name));
             let _ = write!(text, "<text x=\"{}\" y=\"{line}\">{}</text>", x + self.column, html(words));
@@ -180,8 +189,8 @@ fn length(text: &str) -> usize {
 
 /// Returns boxes of one width, one below the other.
 fn layout<'a>(nodes: impl Iterator<Item = &'a Node> + Clone, x: usize) -> Vec<Placed<'a>> {
-    let names = nodes.clone().flat_map(|node| &node.lines).map(|(name, _)| length(name)).max().unwrap_or(0);
-    let words = nodes.clone().flat_map(|node| &node.lines).map(|(_, words)| length(words)).max().unwrap_or(0);
+    let names = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.name)).max().unwrap_or(0);
+    let words = nodes.clone().flat_map(|node| &node.lines).map(|line| length(&line.words)).max().unwrap_or(0);
     let titles = nodes.clone().map(|node| length(&node.title)).max().unwrap_or(0);
     let column = 10 + (names + 2) * LETTER;
     let width = (column + words * LETTER + 10).max(titles * LETTER + 24);
@@ -200,7 +209,7 @@ fn width_of(column: &[Placed<'_>]) -> usize {
 }
 
 /// Returns one resource as a picture of its own.
-pub(super) fn resource(title: &str, lines: Vec<(String, String)>) -> String {
+pub(super) fn resource(title: &str, lines: Vec<Line>) -> String {
     let node = Node { id: title.to_owned(), title: title.to_owned(), lines };
     let placed = layout(std::iter::once(&node), 0);
     let body: String = placed.iter().map(Placed::draw).collect();

@@ -8,11 +8,24 @@ use crate::diagnostic::Source;
 use crate::policy::cases::{Case, Finding};
 use crate::policy::lint;
 
+/// A case, and what the policy says to it.
+#[derive(Debug)]
+pub struct TestedCase {
+    pub case: Case,
+    pub finding: Finding,
+}
+
+/// A file of cases, with what was found.
+#[derive(Debug)]
+pub struct TestedFile {
+    pub path: String,
+    pub cases: Vec<TestedCase>,
+}
+
 /// What became of cases.
 #[derive(Debug, Clone, Copy)]
 pub struct Tested<'a> {
-    /// Each file of cases, with what was found.
-    pub files: &'a [(String, Vec<(Case, Finding)>)],
+    pub files: &'a [TestedFile],
     pub passed: usize,
     pub failed: usize,
 }
@@ -20,9 +33,9 @@ pub struct Tested<'a> {
 /// Returns each case with what the policy says to it, and the count.
 pub fn tested(tested: &Tested<'_>) -> String {
     let mut text = String::new();
-    for (path, cases) in tested.files {
+    for TestedFile { path, cases } in tested.files {
         text.push_str(&format!("{}\n", paint(BOLD, escape(path))));
-        for (case, finding) in cases {
+        for TestedCase { case, finding } in cases {
             let rule =
                 |rule: &Option<String>| rule.as_ref().map(|rule| format!(" ({})", escape(rule))).unwrap_or_default();
             let found = format!("{}{}", finding.found.word(), rule(&finding.rule));

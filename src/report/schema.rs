@@ -271,10 +271,16 @@ fn resource() -> Value {
                     "version": { "type": "integer" },
                     "modified": { "type": "integer", "description": "Seconds since 1970." },
                     "status": { "type": "string", "description": "Of the kinds that have one, in AWS's words." },
+                    "changing": { "type": "string", "description": "What AWS is still changing though the status does not tell." },
                     "empty": {
                         "const": true,
                         "description": "Whether AWS counts no items in a table, which it does about every six \
                          hours; absent where it counts some.",
+                    },
+                    "also": {
+                        "type": "array",
+                        "items": { "type": "string" },
+                        "description": "What it has that no manifest can set, each in a few words.",
                     },
                     "owned": { "type": "boolean" },
                     "owner": { "type": "string" },

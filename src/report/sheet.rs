@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::contents::{Difference, Written, unified, written};
 use super::listed::{Listed, listed, orphan_notes};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::kind::{Address, AddressPattern, KindId, Layout, Presence, Shown, Site};
+use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
 use crate::resource::Gap;
@@ -46,6 +46,8 @@ pub(super) struct Entry<'a> {
     /// What is said of it after its title: "(drift: content, v5)".
     pub(super) words: String,
     pub(super) gaps: Vec<String>,
+    /// What it has that no manifest can set: "also has: stream NEW_IMAGE".
+    pub(super) also: Option<String>,
     pub(super) means: &'a [Meaning],
     pub(super) cases: &'a [CaseChange],
     pub(super) findings: &'a [Finding],
@@ -56,7 +58,7 @@ pub(super) struct Entry<'a> {
     /// The documents that it is created with.
     pub(super) written: Vec<Written<'a>>,
     /// What a table is created with.
-    pub(super) layout: Vec<(String, String)>,
+    pub(super) layout: Vec<Line>,
 }
 
 /// One setting that differs.
@@ -330,7 +332,7 @@ fn entry<'a>(
     review: &'a Review,
     texts: &mut HashMap<Cow<'a, str>, &'a Address>,
 ) -> Entry<'a> {
-    let (tone, symbol, words) = planned(resource);
+    let Head { tone, symbol, words } = planned(resource);
     let remarks = review.remarks(&resource.address).unwrap_or(&NOTHING);
     let shows_layout = matches!(resource.action, Action::Create | Action::Unknown { .. });
     let layout = resource.layout.as_deref().filter(|_| shows_layout).map(Layout::lines).unwrap_or_default();
@@ -349,6 +351,7 @@ fn entry<'a>(
         title: title(resource),
         words,
         gaps: resource.gaps.iter().map(gap_words).collect(),
+        also: also(&resource.facts.also),
         means: &remarks.means,
         cases: &remarks.cases,
         findings: &remarks.findings,
@@ -418,10 +421,17 @@ pub(super) fn drift_words(resource: &ResourcePlan) -> String {
     }
 }
 
+/// How a resource's line begins, and what it says.
+struct Head {
+    tone: Tone,
+    symbol: char,
+    words: String,
+}
+
 /// Returns how a resource's line begins, and what it says.
-fn planned(resource: &ResourcePlan) -> (Tone, char, String) {
+fn planned(resource: &ResourcePlan) -> Head {
     let drift = || format!(" (drift: {}{})", drift_words(resource), version(resource));
-    match &resource.action {
+    let (tone, symbol, words) = match &resource.action {
         Action::Create => {
             let origin = resource.origin.as_ref().map(|origin| format!(" (create: {origin})"));
             (Tone::Create, '+', origin.unwrap_or_default())
@@ -443,7 +453,8 @@ fn planned(resource: &ResourcePlan) -> (Tone, char, String) {
         Action::Unknown { .. } => {
             (Tone::Unknown, '?', String::from(" (unknown; if it is not there, it would be created)"))
         }
-    }
+    };
+    Head { tone, symbol, words }
 }
 
 /// Returns why a resource should be gone.
@@ -462,6 +473,11 @@ pub(super) fn refusal(resource: &ResourcePlan) -> String {
     }
     let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
     format!("refused without --allow-destructive {}{but}", words.join(","))
+}
+
+/// Returns the line that names what a resource has that no manifest can set.
+pub(super) fn also(found: &[String]) -> Option<String> {
+    (!found.is_empty()).then(|| format!("also has: {}", found.join("; ")))
 }
 
 pub(super) fn gap_words(gap: &Gap) -> String {

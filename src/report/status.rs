@@ -80,6 +80,9 @@ pub enum State {
     Present {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<String>,
+        /// What it has that no manifest can set.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        also: Vec<String>,
     },
     NotFound,
     Unknown {
@@ -179,11 +182,13 @@ fn infrastructure(status: &Status, text: &mut String) {
     text.push_str(&format!("\n{}\n", paint(BOLD, format!("Infrastructure ({}):", escape(&status.region)))));
     for one in all() {
         let words = match &one.state {
-            State::Present { status } => {
+            State::Present { status, also } => {
                 let status = status.as_deref().unwrap_or("ACTIVE");
                 let style = if status == "ACTIVE" { GREEN } else { YELLOW };
                 let status = paint(style, escape(status));
-                format!("{status}{}{}", drift_words(&one.drift), gap_words(&one.unknown))
+                let also = super::sheet::also(also).map(|also| paint(DIM, format!("  {}", escape(&also))));
+                let (drift, gaps) = (drift_words(&one.drift), gap_words(&one.unknown));
+                format!("{status}{drift}{gaps}{}", also.unwrap_or_default())
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
             State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),

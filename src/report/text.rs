@@ -7,6 +7,7 @@ use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
 use crate::explain;
+use crate::kind::Line;
 use crate::planfile::PlanFile;
 use crate::policy::Direction;
 use crate::reconcile::{Action, ApplyReport, Outcome, Plan, ResourcePlan, ResourceReport, Verification};
@@ -64,6 +65,9 @@ impl Page {
         for gap in &entry.gaps {
             text.push_str(&self.wrapped("      ", "        ", &paint(YELLOW, escape(gap))));
         }
+        if let Some(also) = &entry.also {
+            text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(also))));
+        }
         self.remarks(entry, text);
         let width = self.column(entry.fields.iter().map(|field| field.change.path.as_str()));
         for field in &entry.fields {
@@ -79,8 +83,8 @@ impl Page {
             text.push_str(&format!("      {}\n", paint(style, escape_lines(line))));
         }
         entry.written.iter().for_each(|written| self.written(written, text));
-        let width = self.column(entry.layout.iter().map(|(name, _)| name.as_str()));
-        for (name, words) in &entry.layout {
+        let width = self.column(entry.layout.iter().map(|line| line.name.as_str()));
+        for Line { name, words } in &entry.layout {
             text.push_str(&self.row(&paint(DIM, escape(name)), name, width, &paint(DIM, escape(words))));
         }
     }

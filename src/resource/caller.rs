@@ -9,17 +9,18 @@ use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
 use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
+use crate::resource::names::{AccountId, UserId};
 use crate::resource::pacer::Pacer;
 use crate::resource::role::is_name;
 
 /// The identity behind the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    pub account: String,
+    pub account: AccountId,
     pub arn: String,
     /// The unique ID, which IAM policies know as `aws:userid`. A saved plan does not hold it.
     #[serde(skip)]
-    pub user_id: String,
+    pub user_id: UserId,
 }
 
 impl Caller {
@@ -108,7 +109,11 @@ impl Identity {
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
     match (answer.account, answer.arn) {
-        (Some(account), Some(arn)) => Ok(Caller { account, arn, user_id: answer.user_id.unwrap_or_default() }),
+        (Some(account), Some(arn)) => Ok(Caller {
+            account: AccountId::new(account),
+            arn,
+            user_id: UserId::new(answer.user_id.unwrap_or_default()),
+        }),
         _ => Err(CallError::new(GET_CALLER_IDENTITY, Class::Rejected, String::from("the answer names no account"))),
     }
 }
@@ -120,9 +125,9 @@ mod tests {
     #[test]
     fn the_name_is_what_sts_says() {
         let caller = |arn: &str| Caller {
-            account: String::from("123456789012"),
+            account: AccountId::new("123456789012"),
             arn: arn.to_owned(),
-            user_id: String::from("AIDA0123456789ABCDEF"),
+            user_id: UserId::new("AIDA0123456789ABCDEF"),
         };
         let name = |arn: &str| caller(arn).user().ok();
         let cases = [

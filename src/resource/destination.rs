@@ -67,8 +67,8 @@ impl<R> Destination<R> {
     }
 
     /// Returns the account that the credentials are of, once AWS has told.
-    pub fn account(&self) -> Option<&str> {
-        self.caller.as_ref().map(|caller| caller.account.as_str())
+    pub fn account(&self) -> Option<&AccountId> {
+        self.caller.as_ref().map(|caller| &caller.account)
     }
 }
 

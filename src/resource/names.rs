@@ -58,12 +58,16 @@ names! {
     AccountId;
     /// The name of a profile in the shared files of the AWS CLI, by which credentials are found.
     AwsProfile;
+    /// The key of the tag that marks what was created from a manifest.
+    OwnerKey;
     /// The path under which the policies are: `/sentinel/policies`.
     PolicyRoot;
     /// The name of a region: `us-east-1`.
     RegionName;
     /// The ARN of an IAM role.
     RoleArn;
+    /// The unique ID of an identity, which IAM policies know as `aws:userid`.
+    UserId;
 }
 
 /// Where policies are when nothing else is said.
@@ -72,6 +76,19 @@ pub const DEFAULT_ROOT: &str = "/sentinel/policies";
 impl Default for PolicyRoot {
     fn default() -> Self {
         Self::new(DEFAULT_ROOT)
+    }
+}
+
+impl Default for OwnerKey {
+    fn default() -> Self {
+        Self::new(super::DEFAULT_OWNERSHIP_KEY)
+    }
+}
+
+/// AWS named none.
+impl Default for UserId {
+    fn default() -> Self {
+        Self::new("")
     }
 }
 

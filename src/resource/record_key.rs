@@ -2,6 +2,8 @@
 //! writer: the condition key `dynamodb:LeadingKeys` compares the partition key of each item that a call touches.
 //! Source: Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
 
+use super::names::UserId;
+
 /// What a record is, which is the start of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -43,7 +45,7 @@ impl Prefix {
 
 /// Returns the key of the record for a user's one active break-glass event for a profile. It holds the unique ID that IAM
 /// knows as `aws:userid`, so that a policy can restrict each user to records of their own.
-pub fn place(user_id: &str, profile: &str) -> String {
+pub fn place(user_id: &UserId, profile: &str) -> String {
     Prefix::Place.key(&format!("{user_id}#{profile}"))
 }
 
@@ -100,6 +102,6 @@ mod tests {
         assert_eq!(Prefix::Decision.id(&key), None);
         assert_eq!(Prefix::Request.id("requests#1"), None);
         assert_eq!(Prefix::Request.id("0123456789abcdef"), None);
-        assert_eq!(place("AIDA1", "prod"), "place#AIDA1#prod");
+        assert_eq!(place(&UserId::new("AIDA1"), "prod"), "place#AIDA1#prod");
     }
 }

@@ -58,6 +58,13 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// A code of an MFA device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mfa {
+    pub serial: String,
+    pub code: Secret,
+}
+
 /// A role to assume, and what is stamped on the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assumption {
@@ -67,7 +74,7 @@ pub struct Assumption {
     pub source_identity: Option<String>,
     pub external_id: Option<String>,
     /// The caller's MFA device, and the code it shows; a code is accepted once.
-    pub mfa: Option<(String, Secret)>,
+    pub mfa: Option<Mfa>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
 }
@@ -87,8 +94,9 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
         let request = client.assume_role().role_arn(&assumption.role_arn).role_session_name(&assumption.session_name);
         let request = request.set_source_identity(assumption.source_identity.clone());
         let request = request.set_external_id(assumption.external_id.clone());
-        let (serial, code) = assumption.mfa.clone().unzip();
-        let request = request.set_serial_number(serial).set_token_code(code.map(|code| code.reveal().to_owned()));
+        let mfa = assumption.mfa.as_ref();
+        let request = request.set_serial_number(mfa.map(|mfa| mfa.serial.clone()));
+        let request = request.set_token_code(mfa.map(|mfa| mfa.code.reveal().to_owned()));
         request.set_duration_seconds(assumption.duration).send()
     };
     let rejected = |what: String| CallError::new(ASSUME_ROLE, Class::Rejected, what);

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use sentinel::cli::Cli;
+use sentinel::kind::KindId;
+use sentinel::kind::members::Handling;
 
 use crate::world::{World, finish};
 
@@ -55,6 +57,26 @@ fn the_command_reference_is_what_help_says() {
         expected = expected.replacen(&format!("{marker}{block}"), &format!("{marker}{help}"), 1);
     }
     hold(&path, &expected);
+}
+
+/// The page of settings has what the kinds list.
+#[test]
+fn the_settings_are_what_the_kinds_list() {
+    let path = root().join("docs/settings.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, tail) = ("<!-- settings -->\n", "<!-- end of settings -->\n");
+    let from = text.find(head).unwrap() + head.len();
+    let until = text.find(tail).unwrap();
+    let mut list = String::new();
+    for kind in KindId::ALL.iter().filter(|kind| !kind.about().members.is_empty()) {
+        list.push_str(&format!("\n## {}\n", kind.about().heading));
+        for group in kind.about().members {
+            list.push_str(&format!("\n### {}\n\n| member | |\n|---|---|\n", group.of));
+            let row = |(name, handling): &(&str, Handling)| format!("| `{name}` | {handling} |\n");
+            list.extend(group.members.iter().map(row));
+        }
+    }
+    hold(&path, &format!("{}{list}\n{}", &text[..from], &text[until..]));
 }
 
 /// The troubleshooting page says what `sentinel explain` says.

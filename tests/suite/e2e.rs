@@ -20,6 +20,7 @@ mod removal;
 mod repair;
 mod roles;
 mod saved;
+mod settings;
 mod status;
 mod targets;
 mod topics;

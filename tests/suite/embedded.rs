@@ -11,8 +11,12 @@ use crate::world::{World, finish};
 
 /// Makes a call; a refusal is its code and text.
 fn call(aws: &LocalAws, target: &str, body: Value) -> Result<Value, String> {
+    call_in(aws, "eu-west-1", target, body)
+}
+
+pub fn call_in(aws: &LocalAws, region: &str, target: &str, body: Value) -> Result<Value, String> {
     let service = if target.starts_with("AmazonSSM") { "ssm" } else { "dynamodb" };
-    let scope = format!("Credential=k/20260101/eu-west-1/{service}/aws4_request");
+    let scope = format!("Credential=k/20260101/{region}/{service}/aws4_request");
     let answer = aws.answer(&Request::new(target.to_owned(), &scope, body.to_string().into_bytes()));
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
     if answer.status == 200 {
@@ -179,14 +183,37 @@ async fn backups_come_a_moment_after_active() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn encryption_is_updating_while_the_table_is_active_and_first_shows_the_key_from_before() {
+    let aws = LocalAws::memory(Rules { encryption_change: 22 * SECOND, ..Rules::default() });
+    create(&aws, "t-1");
+    advance(SECOND).await;
+    let change = |on: bool| json!({ "TableName": "t-1", "SSESpecification": { "Enabled": on } });
+    let shown = || {
+        let table = describe(&aws, "t-1");
+        let (status, sse) = (table["TableStatus"].clone(), &table["SSEDescription"]);
+        (status, sse["Status"].clone(), !sse["KMSMasterKeyArn"].is_null())
+    };
+    dynamodb(&aws, "UpdateTable", change(true)).unwrap();
+    assert_eq!(shown(), (json!("ACTIVE"), json!("UPDATING"), false));
+    advance(10 * SECOND).await;
+    assert_eq!(shown(), (json!("ACTIVE"), json!("UPDATING"), true));
+    advance(13 * SECOND).await;
+    assert_eq!(shown(), (json!("ACTIVE"), json!("ENABLED"), true));
+    dynamodb(&aws, "UpdateTable", change(false)).unwrap();
+    assert_eq!(shown(), (json!("ACTIVE"), json!("UPDATING"), true));
+    advance(23 * SECOND).await;
+    assert_eq!(shown(), (json!("ACTIVE"), Value::Null, false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn encryption_changes_four_times_a_day_and_the_same_counts() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");
     let change = json!({ "TableName": "t-1", "SSESpecification": { "Enabled": true } });
     for _ in 0..4 {
         advance(SECOND).await;
-        let table = dynamodb(&aws, "UpdateTable", change.clone()).unwrap()["TableDescription"].take();
-        assert_eq!(table["SSEDescription"]["SSEType"], "KMS");
+        dynamodb(&aws, "UpdateTable", change.clone()).unwrap();
+        refused(dynamodb(&aws, "UpdateTable", change.clone()), "ResourceInUseException");
     }
     advance(SECOND).await;
     refused(dynamodb(&aws, "UpdateTable", change.clone()), "LimitExceededException");

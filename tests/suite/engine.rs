@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use sentinel::change::Takes;
 use sentinel::diagnostic::{Faults, Source};
 use sentinel::kind::Step;
 use sentinel::kind::Waiting;
@@ -26,7 +27,10 @@ use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::names::{PolicyRoot, RegionName};
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
+use serde_json::json;
 use tokio::time::Instant;
+
+use crate::embedded::call_in;
 
 pub fn load(text: &str, folder: &Path) -> Loaded {
     let mut faults = Faults::default();
@@ -216,6 +220,32 @@ async fn an_index_that_is_not_yet_seen_is_waited_for_all_the_same() {
     assert_eq!(report.resources[0].outcome, Outcome::Applied);
     assert_eq!(report.verification, Verification::AsDesired);
     assert_eq!(started.elapsed().as_secs() / 60, 15);
+}
+
+/// AWS takes 22 seconds to change the encryption of a table, which is ACTIVE all along, and at first shows the key from before.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_encryption_is_waited_for_until_it_is_over() {
+    let rules = Rules { encryption_change: Duration::from_secs(22), ..Rules::default() };
+    let aws = LocalAws::memory(rules);
+    let client = SharedHttpClient::new(aws.clone());
+    pass(client.clone(), &load("[tables.sessions]\n", Path::new(".")), HOUR).await;
+    let managed = load("[tables.sessions]\nencryption = \"aws-managed\"\n", Path::new("."));
+    let started = Instant::now();
+    let (_, report) = pass(client.clone(), &managed, HOUR).await;
+    assert_eq!(report.resources[0].outcome, Outcome::Applied);
+    assert_eq!(report.verification, Verification::AsDesired);
+    assert!((22..40).contains(&started.elapsed().as_secs()), "{:?}", started.elapsed());
+
+    // What someone else is changing is waited for, and not changed a second time.
+    let off = json!({ "TableName": "sentinel-sessions", "SSESpecification": { "Enabled": false } });
+    let update = |body| call_in(&aws, "us-east-1", "DynamoDB_20120810.UpdateTable", body).unwrap();
+    update(off);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let on = json!({ "TableName": "sentinel-sessions", "SSESpecification": { "Enabled": true } });
+    update(on);
+    let (plan, report) = pass(client, &managed, HOUR).await;
+    assert_eq!(plan.resources[0].changes[0].takes, Takes::Time);
+    assert_eq!(report.verification, Verification::AsDesired);
 }
 
 /// Every example is applied, twice: the second plan is empty.

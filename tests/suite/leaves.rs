@@ -200,7 +200,8 @@ fn hold(document: Value, what: &str) {
                 let verification = Verification::Differs { addresses };
                 let report = ApplyReport { resources, verification, interrupted: false };
                 hold_plain(&without_colour(&text::applied(plan, &report)), what);
-                let document = documents::applied("apply", (plan, &target.review), &report).unwrap();
+                let document =
+                    documents::applied("apply", documents::applied_part(plan, &target.review, &report)).unwrap();
                 hold_plain(&documents::text(&document), what);
             }
             if let Err(why) = PlanFile::read(&file.to_text().unwrap()) {

@@ -20,8 +20,8 @@ use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedTarget};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Pass, Progress, ResourcePlan, Scope};
-use sentinel::resource::DEFAULT_OWNERSHIP_KEY;
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::{OwnerKey, UserId};
 use sentinel::review::Review;
 use serde_json::json;
 
@@ -160,7 +160,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
                 prune,
                 adopt,
                 allow: allow.into_iter().collect(),
-                ownership: Some(DEFAULT_OWNERSHIP_KEY.to_owned()),
+                ownership: Some(OwnerKey::default()),
                 ..Scope::of(Intent::Converge)
             };
             // What someone else made carries no mark, unless sentinel made it.
@@ -269,7 +269,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let review = Review::of(&first.plan, &file.materials());
     file.targets.push(SavedTarget::new(&first, &review));
     // The unique ID of the caller is not saved.
-    file.targets[0].plan.target.caller.as_mut().unwrap().user_id.clear();
+    file.targets[0].plan.target.caller.as_mut().unwrap().user_id = UserId::default();
     assert_eq!(PlanFile::read(&file.to_text().unwrap()), Ok(file), "{}", context());
 
     for (address, step) in &ran {

@@ -161,7 +161,8 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
         ("[tables.audit]\nname = \"audit\"\n".to_owned(), false),
         (format!("[tables.audit]\nname = \"audit\"\n{key}\n"), true),
         ("[tables.approvals]\nread_capacity = 1\n".to_owned(), false),
-        ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\n".to_owned(), false),
+        ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\n".to_owned(), true),
+        ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\n".to_owned(), false),
         (
             "[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 0\n".to_owned(),
             false,

@@ -385,31 +385,11 @@ fn files_stay_small() {
     }
 }
 
-/// Returns the functions of a file, outside its tests, that take a `bool`: `f(true)` does not say what is true.
-fn flags(text: &str) -> Vec<String> {
-    struct Flags(Vec<String>);
+/// Calls `check` with each signature of a file that is neither in its tests nor what a trait says.
+fn signatures(text: &str, check: impl FnMut(&syn::Signature)) {
+    struct Signatures<F>(F);
 
-    impl Flags {
-        fn check(&mut self, signature: &syn::Signature) {
-            struct Bool(bool);
-            impl<'ast> Visit<'ast> for Bool {
-                fn visit_path(&mut self, path: &'ast syn::Path) {
-                    self.0 |= path.is_ident("bool");
-                    syn::visit::visit_path(self, path);
-                }
-                // What a closure that is passed takes and answers is something else.
-                fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
-                fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
-            }
-            let mut found = Bool(false);
-            signature.inputs.iter().for_each(|input| found.visit_fn_arg(input));
-            if found.0 {
-                self.0.push(signature.ident.to_string());
-            }
-        }
-    }
-
-    impl<'ast> Visit<'ast> for Flags {
+    impl<'ast, F: FnMut(&syn::Signature)> Visit<'ast> for Signatures<F> {
         fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
             let test = |attribute: &syn::Attribute| {
                 attribute.path().is_ident("cfg")
@@ -428,13 +408,35 @@ fn flags(text: &str) -> Vec<String> {
         }
 
         fn visit_signature(&mut self, signature: &'ast syn::Signature) {
-            self.check(signature);
+            (self.0)(signature);
         }
     }
 
-    let mut flags = Flags(Vec::new());
-    flags.visit_file(&syn::parse_file(text).unwrap());
-    flags.0
+    Signatures(check).visit_file(&syn::parse_file(text).unwrap());
+}
+
+/// Returns the functions of a file, outside its tests, that take a `bool`: `f(true)` does not say what is true.
+fn flags(text: &str) -> Vec<String> {
+    struct Bool(bool);
+    impl<'ast> Visit<'ast> for Bool {
+        fn visit_path(&mut self, path: &'ast syn::Path) {
+            self.0 |= path.is_ident("bool");
+            syn::visit::visit_path(self, path);
+        }
+        // What a closure that is passed takes and answers is something else.
+        fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
+        fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+    }
+
+    let mut found = Vec::new();
+    signatures(text, |signature| {
+        let mut flag = Bool(false);
+        signature.inputs.iter().for_each(|input| flag.visit_fn_arg(input));
+        if flag.0 {
+            found.push(signature.ident.to_string());
+        }
+    });
+    found
 }
 
 /// A call says what it wants by the name of a variant or of a function.
@@ -466,5 +468,111 @@ fn a_bool_is_found_wherever_a_parameter_has_it() {
         "struct S { x: bool }",
     ] {
         assert_eq!(flags(text), [""; 0], "{text}");
+    }
+}
+
+/// The last words of a parameter that names a thing.
+const NAMING: &[&str] = &[
+    "account",
+    "alias",
+    "arn",
+    "endpoint",
+    "id",
+    "key",
+    "name",
+    "ownership",
+    "parameter",
+    "person",
+    "profile",
+    "region",
+    "requester",
+    "role",
+    "root",
+    "subject",
+    "table",
+    "target",
+    "topic",
+    "user",
+    "who",
+];
+
+/// Returns the functions of a file, outside its tests, that take two texts which both name a thing: a call that swaps
+/// them compiles.
+fn swappable(text: &str) -> Vec<String> {
+    /// Returns whether a type is a text: `&str`, `String`, `Option<&str>`, `&[String]`, `impl Into<String>`.
+    fn is_text(ty: &syn::Type) -> bool {
+        struct Text(bool);
+        impl<'ast> Visit<'ast> for Text {
+            fn visit_path(&mut self, path: &'ast syn::Path) {
+                self.0 |= path.segments.last().is_some_and(|last| last.ident == "str" || last.ident == "String");
+                syn::visit::visit_path(self, path);
+            }
+            fn visit_parenthesized_generic_arguments(&mut self, _: &'ast syn::ParenthesizedGenericArguments) {}
+            fn visit_type_fn_ptr(&mut self, _: &'ast syn::TypeFnPtr) {}
+        }
+        let mut text = Text(false);
+        text.visit_type(ty);
+        text.0
+    }
+
+    /// Returns how many names are in a parameter, which may be a tuple.
+    fn count(pattern: &syn::Pat, ty: &syn::Type) -> usize {
+        match (pattern, ty) {
+            (syn::Pat::Ident(ident), ty) => {
+                let ident = ident.ident.to_string();
+                usize::from(ident.rsplit('_').next().is_some_and(|last| NAMING.contains(&last)) && is_text(ty))
+            }
+            (syn::Pat::Tuple(parts), syn::Type::Tuple(types)) => {
+                parts.elems.iter().zip(&types.elems).map(|(part, ty)| count(part, ty)).sum()
+            }
+            _ => 0,
+        }
+    }
+
+    let mut found = Vec::new();
+    signatures(text, |signature| {
+        let names = signature.inputs.iter().map(|input| match input {
+            syn::FnArg::Typed(typed) => count(&typed.pat, &typed.ty),
+            syn::FnArg::Receiver(_) => 0,
+        });
+        if names.sum::<usize>() > 1 {
+            found.push(signature.ident.to_string());
+        }
+    });
+    found
+}
+
+/// Of two names that a call passes, the types tell one from the other.
+#[test]
+fn no_function_takes_two_names_as_text() {
+    for (path, text) in sources() {
+        let found = swappable(&text);
+        // The built-in AWS emulator reads requests, in which all names are text.
+        assert!(module(&path) == "local" || found.is_empty(), "{} takes two names as text: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn two_names_are_found_wherever_parameters_have_them() {
+    for text in [
+        "fn f(name: &str, arn: &str) {}",
+        "fn f(user: &str, now: Timestamp, profile: Option<&str>) {}",
+        "fn f(backup_name: String, id: &Option<String>) {}",
+        "fn f((user, profile): (&str, &str)) {}",
+        "fn f(table: impl Into<String>, (user, seconds): (&str, u32)) {}",
+        "impl S { pub(super) async fn f(&self, key: &str, owner_key: &str) {} }",
+        "trait T { fn f(name: &str, root: &str); }",
+    ] {
+        assert_eq!(swappable(text), ["f"], "{text}");
+    }
+    for text in [
+        "fn f(name: &str, text: &str) {}",
+        "fn f(name: &str, root: &PolicyRoot) {}",
+        "fn f(name: &str, user: &User, profile: impl Fn(&str) -> String) {}",
+        "impl Kind for S { fn f(key: &str, name: &str) {} }",
+        "#[cfg(test)] mod tests { fn f(name: &str, arn: &str) {} }",
+        "struct S { name: String, arn: String }",
+    ] {
+        assert_eq!(swappable(text), [""; 0], "{text}");
     }
 }

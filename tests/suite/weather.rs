@@ -468,6 +468,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let rules = Rules {
         table_creation: seconds(2, 300),
         table_update: seconds(1, 50),
+        encryption_change: seconds(1, 40),
         index_backfill: seconds(3, 1000),
         index_deletion: seconds(1, 120),
         backups_delay: seconds(1, 20),

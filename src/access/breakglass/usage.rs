@@ -61,7 +61,7 @@ impl Usage {
 
 impl Excess {
     /// Returns the refusal in words.
-    pub fn words(self, user: &str, profile: &str, limits: BreakglassLimits) -> String {
+    pub fn words(self, user: &User, profile: &str, limits: BreakglassLimits) -> String {
         let BreakglassLimits { events, hours } = limits;
         let what = match self {
             Self::Events if events == 1 => String::from("1 break-glass event"),
@@ -69,7 +69,7 @@ impl Excess {
             Self::Hours { .. } if hours == 1 => String::from("1 hour of break-glass"),
             Self::Hours { .. } => format!("{hours} hours of break-glass"),
         };
-        format!("the policy limits {user} to {what} for {profile} in any 24 hours, and this is more")
+        format!("the policy limits {} to {what} for {profile} in any 24 hours, and this is more", user.name)
     }
 }
 

@@ -84,7 +84,7 @@ pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -
         let usage = events.usage(&user, &event, limits, now).await.map_err(failed)?;
         let lasting = i64::try_from(args.duration.as_secs()).unwrap_or(i64::MAX);
         if let Some(excess) = usage.excess(lasting, limits) {
-            let mut why = excess.words(&user.name, &event.profile, limits);
+            let mut why = excess.words(&user, &event.profile, limits);
             if let Excess::Hours { left: left @ 60.. } = excess {
                 why.push_str(&format!("; --duration {}m is left", left / 60));
             }

@@ -10,7 +10,7 @@ use super::child::{Surroundings, command, not_started};
 use super::held::Dumps;
 use super::{Site, Table, denied, denied_in_lines, now, random};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
-use crate::access::locks::LockTable;
+use crate::access::locks::{LockSubject, LockTable};
 use crate::access::log::{Log, Outcome, Unwritten};
 use crate::access::{self, stamp};
 use crate::cli::{BreakglassArgs, CredentialsArgs, ExecArgs, GateArgs};
@@ -139,9 +139,12 @@ impl Asked {
                 words.extend(self.requests.flag());
                 format!("ask for it with: {}", command(words, None))
             }
-            Some(Remedy::Unlock(user)) => {
-                super::locks::ended_by(&self.site, context, (user, &self.profile), &self.requests)
-            }
+            Some(Remedy::Unlock(user)) => super::locks::ended_by(
+                &self.site,
+                context,
+                LockSubject { user, profile: &self.profile },
+                &self.requests,
+            ),
             Some(Remedy::Server) => {
                 let words = words(&["sentinel", "exec", "--server", "--profile", &self.profile]);
                 format!("{} -- COMMAND", command(words, root))
@@ -244,7 +247,7 @@ pub(super) fn stamped(
     now: Timestamp,
 ) -> Result<Stamp, Error> {
     let user = &decision.user;
-    let source_identity = stamp::source_identity(&user.name, id);
+    let source_identity = stamp::source_identity(user, id);
     Ok(Stamp {
         mfa_code: None,
         source_identity: source_identity.map_err(|error| denied(error.to_string(), ""))?,
@@ -256,8 +259,15 @@ pub(super) fn stamped(
     })
 }
 
-/// Decides, obtains the credentials, and logs both. What is returned may be released.
-async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Asked, Origin, Issued), Error> {
+/// Credentials that may be released.
+struct Obtained {
+    asked: Asked,
+    origin: Origin,
+    issued: Issued,
+}
+
+/// Decides, obtains the credentials, and logs both.
+async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<Obtained, Error> {
     let asked = Asked::new(context, args).await?;
     let decision = asked.decide(way).await?;
     if !decision.allowed() {
@@ -287,11 +297,12 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<(Ask
     }
     asked.log.write(&decision, None, Outcome::Released(&issued)).map_err(unlogged)?;
     super::breakglass::announce(context, &decision);
-    Ok((asked, origin, issued))
+    Ok(Obtained { asked, origin, issued })
 }
 
 pub(in crate::command) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
-    let (_, _, Issued { credentials, .. }) = obtain(context, &args.gate, Way::CredentialProcess).await?;
+    let Obtained { issued: Issued { credentials, .. }, .. } =
+        obtain(context, &args.gate, Way::CredentialProcess).await?;
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     let mut body = json!({
         "Version": 1,
@@ -315,7 +326,7 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
     if args.server {
         return super::serve::run(context, args).await;
     }
-    let (asked, origin, issued) = obtain(context, &args.gate, Way::Cli).await?;
+    let Obtained { asked, origin, issued } = obtain(context, &args.gate, Way::Cli).await?;
     let region = asked.child_region(&origin).await?;
     let mut command = command(&args.command);
     let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty());

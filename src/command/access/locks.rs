@@ -4,13 +4,13 @@ use serde_json::json;
 
 use super::{Site, Table, denied, now, random};
 use crate::access::gate::User;
-use crate::access::locks::{self, Changed, Lock, Locks, Unknown};
+use crate::access::locks::{self, Changed, Lock, LockSubject, Locks, Unknown};
 use crate::access::{self};
 use crate::cli::{LockArgs, LocksArgs, UnlockArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
-use crate::report::access::{lock as rendered, locks as table_of};
+use crate::report::access::{LockListing, lock as rendered, locks as table_of};
 use crate::report::{escape, json};
 
 fn unknown(site: &Site, context: &Context, table: &Table, unknown: Unknown) -> Error {
@@ -24,7 +24,12 @@ fn unknown(site: &Site, context: &Context, table: &Table, unknown: Unknown) -> E
 }
 
 /// Says who ends a lock, and how.
-pub(super) fn ended_by(site: &Site, context: &Context, (user, profile): (&str, &str), table: &Table) -> String {
+pub(super) fn ended_by(
+    site: &Site,
+    context: &Context,
+    LockSubject { user, profile }: LockSubject<'_>,
+    table: &Table,
+) -> String {
     let mut words = ["sentinel", "unlock", user, "--profile", profile].map(str::to_owned).to_vec();
     words.extend(table.flag());
     format!("someone else, with an operator's permissions, ends it with: {}", site.command_of_another(context, words))
@@ -54,7 +59,7 @@ pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Resu
     others("lock", &args.user, &user)?;
     let mark = random(access::id())?;
     let locks = Locks(site.gateway.records(&table.name));
-    let of = (args.user.as_str(), args.profile.as_str());
+    let of = LockSubject { user: &args.user, profile: &args.profile };
     let changed = locks.lock(of, args.reason.as_deref(), user.actor(), &mark, now()).await;
     match changed.map_err(|why| unknown(&site, context, &table, why))? {
         Changed::Done(lock) => {
@@ -74,7 +79,8 @@ pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> 
     others("unlock", &args.user, &user)?;
     let mark = random(access::id())?;
     let locks = Locks(site.gateway.records(&table.name));
-    let changed = locks.unlock((&args.user, &args.profile), user.actor(), &mark, now()).await;
+    let changed =
+        locks.unlock(LockSubject { user: &args.user, profile: &args.profile }, user.actor(), &mark, now()).await;
     match changed.map_err(|why| unknown(&site, context, &table, why))? {
         Changed::Done(lock) => {
             context.terminal.records(|| rendered(&lock), || document("unlock", &lock))?;
@@ -93,7 +99,7 @@ pub(in crate::command) async fn list(context: &Context, args: &LocksArgs) -> Res
     let mut found = read.map_err(|why| unknown(&site, context, &table, why))?;
     found.sort_by_key(|lock| (!lock.in_force(), std::cmp::Reverse(lock.locked_at)));
     context.terminal.records(
-        || table_of(&args.profile, &table.name, &found),
+        || table_of(LockListing { profile: &args.profile, table: &table.name, locks: &found }),
         || json::document("locks", json!({ "table": table.name, "profile": args.profile, "locks": found })),
     )?;
     Ok(Exit::Done)

@@ -27,6 +27,12 @@ const SERVED: Duration = Duration::from_secs(30 * 60);
 /// The least that is left of credentials that are released again.
 const LEFT: i64 = 16 * 60;
 
+/// Credentials, and what they are stamped with.
+struct Last {
+    source_identity: String,
+    issued: Issued,
+}
+
 /// A session that is being served.
 struct Serving {
     asked: Asked,
@@ -38,8 +44,8 @@ struct Serving {
     /// Why the session is over for good, once it is revoked.
     revoked: std::sync::OnceLock<String>,
     user: User,
-    /// The last credentials, and what they are stamped with.
-    last: tokio::sync::Mutex<Option<(String, Issued)>>,
+    /// The last credentials.
+    last: tokio::sync::Mutex<Option<Last>>,
 }
 
 impl Serving {
@@ -107,13 +113,13 @@ impl Serving {
         let lasts = |issued: &Issued| {
             issued.credentials.expires.is_none_or(|at| at - now.as_second() >= LEFT || Some(at) == until)
         };
-        let again = last.as_ref().filter(|(of, issued)| *of == stamp.source_identity && lasts(issued));
-        let mut issued = if let Some((_, issued)) = again {
+        let again = last.as_ref().filter(|last| last.source_identity == stamp.source_identity && lasts(&last.issued));
+        let mut issued = if let Some(Last { issued, .. }) = again {
             issued.clone()
         } else {
             let fresh = self.asked.site.gateway.credentials(&self.origin, &stamp).await;
             let fresh = fresh.map_err(|none| Some(none.to_string()))?;
-            *last = Some((stamp.source_identity, fresh.clone()));
+            *last = Some(Last { source_identity: stamp.source_identity, issued: fresh.clone() });
             fresh
         };
         // Also those that would last longer are fetched again, so that a revocation is felt.
@@ -194,7 +200,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
         // A code is good for one set of credentials: as long-lived ones as the role gives, taken while someone is there.
         (stamp.mfa_code, stamp.duration) = (code, None);
         let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
-        *serving.last.lock().await = Some((source_identity, taken.map_err(without)?));
+        *serving.last.lock().await = Some(Last { source_identity, issued: taken.map_err(without)? });
     }
     let server = Server::bind(random(access::token())?).await;
     let server = server.map_err(|error| {

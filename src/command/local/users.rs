@@ -8,12 +8,19 @@ use crate::command::context::{Context, Project};
 use crate::error::Error;
 use crate::iam::{self, Beyond, Place, Use};
 use crate::local::{self, LocalAws};
-use crate::manifest::LocalDocument;
+use crate::manifest::{LocalDocument, LocalUser};
 use crate::resource::names::AccountId;
 
-/// The users of the embedded AWS who have only the permissions of their policies: names, and policy documents as JSON.
+/// The users of the embedded AWS who have only the permissions of their policies.
 #[derive(Debug, Clone, Default)]
-pub(in crate::command) struct Users(Arc<Vec<(String, Vec<String>)>>);
+pub(in crate::command) struct Users(Arc<Vec<User>>);
+
+#[derive(Debug)]
+struct User {
+    name: String,
+    /// Policy documents as JSON.
+    documents: Vec<String>,
+}
 
 impl Users {
     /// Returns the users of a manifest. The policy of a role is derived from this manifest.
@@ -29,8 +36,9 @@ impl Users {
                 derived.iter().map(|document| serde_json::json!(document).to_string()).collect()
             }
         };
-        let user = |(name, policies): &(String, Vec<LocalDocument>)| {
-            (name.clone(), policies.iter().flat_map(documents).collect())
+        let user = |LocalUser { name, policies }: &LocalUser| User {
+            name: name.clone(),
+            documents: policies.iter().flat_map(documents).collect(),
         };
         Self(Arc::new(loaded.local_users.iter().map(user).collect()))
     }
@@ -45,13 +53,13 @@ impl Users {
 
     /// Returns their names.
     pub(in crate::command) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(|user| user.name.as_str())
     }
 
     /// Returns an embedded AWS in which they have these permissions.
     pub(in crate::command) fn on(&self, local: &LocalAws) -> Result<LocalAws, Error> {
         let mut users = local::Users::default();
-        for (name, documents) in self.0.iter() {
+        for User { name, documents } in self.0.iter() {
             let documents: Vec<&str> = documents.iter().map(String::as_str).collect();
             users.add(name, &documents).map_err(Error::LocalUsers)?;
         }

@@ -18,6 +18,7 @@ use super::{
 use crate::kind::document::PolicyDocument;
 use crate::kind::{Address, Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
@@ -174,15 +175,22 @@ pub(super) async fn read_tags(api: &KeyApi, key: &str) -> Result<Tags, CallError
 /// The most pages of aliases that are read: of 100 each.
 const PAGES: usize = 100;
 
-/// Returns every alias with the ID of its key, AWS's own aliases included.
-pub(super) async fn aliases(api: &KeyApi) -> Result<Vec<(String, Option<String>)>, CallError> {
+/// An alias, and the ID of its key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Alias {
+    pub(super) name: String,
+    pub(super) key: Option<String>,
+}
+
+/// Returns every alias, AWS's own included.
+pub(super) async fn aliases(api: &KeyApi) -> Result<Vec<Alias>, CallError> {
     let mut found = Vec::new();
     let mut marker: Option<String> = None;
     for _ in 0..PAGES {
         let call = || api.client.list_aliases().limit(100).set_marker(marker.clone()).send();
         let answer = api.pacer.call(LIST_ALIASES, &[], call).await?;
         let page = answer.aliases.unwrap_or_default().into_iter();
-        found.extend(page.filter_map(|entry| Some((entry.alias_name?, entry.target_key_id))));
+        found.extend(page.filter_map(|entry| Some(Alias { name: entry.alias_name?, key: entry.target_key_id })));
         marker = answer.next_marker.filter(|marker| answer.truncated && !marker.is_empty());
         if marker.is_none() {
             return Ok(found);
@@ -196,7 +204,7 @@ pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
     let mut unlisted = Unlisted { kind: KindId::Key, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     match aliases(api).await {
         Ok(found) => {
-            let own = found.into_iter().map(|(alias, _)| alias).filter(|alias| !alias.starts_with("alias/aws/"));
+            let own = found.into_iter().map(|alias| alias.name).filter(|alias| !alias.starts_with("alias/aws/"));
             let unnamed = own.filter(|alias| !search.names(KindId::Key, alias));
             let within = |alias: &String| {
                 (search.holds)(&Address::new(KindId::Key, alias.trim_start_matches("alias/").to_owned()))
@@ -213,18 +221,18 @@ pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
 const TAGS_READ: usize = 100;
 
 /// Returns the aliases of the keys that carry the ownership tag, one of each key, and what could not be read.
-pub(super) async fn owned(api: &KeyApi, ownership: &str) -> (Vec<String>, Vec<Gap>) {
+pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, Vec<Gap>) {
     let what = Some("keys");
     let mut found = match aliases(api).await {
         Ok(found) => found,
         Err(error) => return (Vec::new(), vec![Gap::new(what, &error)]),
     };
-    found.retain(|(alias, _)| !alias.starts_with("alias/aws/"));
+    found.retain(|alias| !alias.name.starts_with("alias/aws/"));
     found.sort();
     let mut keys: BTreeMap<String, String> = BTreeMap::new();
-    for (alias, key) in found {
+    for Alias { name, key } in found {
         if let Some(key) = key {
-            keys.entry(key).or_insert(alias);
+            keys.entry(key).or_insert(name);
         }
     }
     let mut gaps = Vec::new();
@@ -237,7 +245,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &str) -> (Vec<String>, Vec<Ga
     let mut owned = Vec::new();
     for ((_, alias), tags) in keys.into_iter().zip(read) {
         match tags {
-            Ok(tags) if tags.get(ownership).map(String::as_str) == Some(OWNER) => owned.push(alias),
+            Ok(tags) if tags.get(ownership.as_str()).map(String::as_str) == Some(OWNER) => owned.push(alias),
             Ok(_) => {}
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => {

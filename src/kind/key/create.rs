@@ -39,7 +39,7 @@ pub(super) async fn create(api: &KeyApi, alias: &str, key: &Key) -> Result<StepO
         }
     }
     let id = create_key(api, key).await?;
-    give_alias(api, alias, &id).await
+    give_alias(api, alias, &NewKey { id }).await
 }
 
 /// Creates a key and returns its ID. An answer that was lost is never followed by another creation before the key was looked
@@ -99,7 +99,7 @@ async fn find(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
 }
 
 async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
-    let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|(_, key)| key).collect();
+    let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|alias| alias.key).collect();
     let candidates: Vec<String> = keys(api).await?.into_iter().filter(|id| !named.contains(id)).collect();
     if candidates.len() > CANDIDATES {
         let message = format!("{} keys have no alias, which is too many to look at", candidates.len());
@@ -140,9 +140,14 @@ async fn keys(api: &KeyApi) -> Result<Vec<String>, CallError> {
     Err(failed(LIST_KEYS, Class::Rejected, "there are more than 10,000 keys"))
 }
 
+/// A key that was created and has no alias.
+struct NewKey {
+    id: String,
+}
+
 /// Gives a new key its alias, and waits until the alias leads to it. Whatever goes wrong names the key: without an alias
 /// nothing else does.
-async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, CallError> {
+async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result<StepOutcome, CallError> {
     let orphan = |error: CallError| {
         let message = format!(
             "{}; the key {id} was created and does not have its alias: first run aws kms create-alias --alias-name {alias} \
@@ -160,7 +165,7 @@ async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, 
         Err(error) if error.class == Class::AlreadyExists || error.open => {
             // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
             match describe(api, alias, &[]).await {
-                Ok(found) if found.key_id() == id => {}
+                Ok(found) if found.key_id() == *id => {}
                 Ok(found) => {
                     let other = arn(&found);
                     return Ok(StepOutcome::Conflict(format!(
@@ -174,7 +179,7 @@ async fn give_alias(api: &KeyApi, alias: &str, id: &str) -> Result<StepOutcome, 
         Err(error) => return Err(orphan(error)),
     }
     let found = describe(api, alias, SETTLING).await?;
-    if found.key_id() == id {
+    if found.key_id() == *id {
         return Ok(StepOutcome::Done);
     }
     Ok(StepOutcome::Conflict(format!("someone else gave {alias} to the key {} meanwhile", arn(&found))))

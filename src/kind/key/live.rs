@@ -89,6 +89,7 @@ mod tests {
     use super::*;
     use crate::kind::FoundResources;
     use crate::kind::import::Imported;
+    use crate::resource::names::PolicyRoot;
     use crate::resource::{Facts, Live, Tags};
 
     const ARN: &str = "arn:aws:kms:us-east-1:123456789012:key/1234-5678";
@@ -99,7 +100,7 @@ mod tests {
     }
 
     fn import(found: Found<Key>) -> Imported {
-        FoundResources { keys: vec![found], ..FoundResources::default() }.import("/s")
+        FoundResources { keys: vec![found], ..FoundResources::default() }.import(&PolicyRoot::new("/s"))
     }
 
     fn with_policy(policy: Value) -> Imported {

@@ -27,9 +27,11 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, Protection};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::{CallError, Operation, operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
@@ -140,6 +142,7 @@ impl Kind for Key {
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged keys (not in the manifest; never deleted)",
         resource_type: "kms:key",
+        members: &[],
         listed_by: "aws kms list-aliases",
         // Creations take turns, and everything else is one short call, paced by its quota.
         concurrency: 16,
@@ -167,7 +170,7 @@ impl Kind for Key {
         Some(manifest::resolve(resolver, key, section))
     }
 
-    fn name_of(key: &str, _: &KeySection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, _: &KeySection, _: &PolicyRoot) -> Result<String, Invalid> {
         let problem = format!("`keys.{key}` cannot be removed: sentinel never deletes a key");
         Err(Invalid::new(
             problem,
@@ -179,21 +182,21 @@ impl Kind for Key {
         manifest::section_of(desired)
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         let policy = desired.managed.policy.as_ref().map(PolicyDocument::to_json);
-        desired.origin.clone().zip(policy).into_iter().collect()
+        desired.origin.clone().zip(policy).map(|(path, text)| GivenFile { path, text }).into_iter().collect()
     }
 
     fn tags(&self) -> Option<&Tags> {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         let problem = format!("sentinel deletes no key, and so not the one of \"{name}\"");
         Err(Invalid::new(problem, "what a key encrypted is lost with it: schedule its deletion in AWS"))
     }
 
-    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
         // Its alias would take a call for each key.
         Some(ArnName::Id(resource.to_owned()))
     }
@@ -221,7 +224,7 @@ impl Kind for Key {
         }
     }
 
-    fn looks_for_more(_: &Place, _: &str, _: Purpose) -> Vec<Permission> {
+    fn looks_for_more(_: &Place, _: &PolicyRoot, _: Purpose) -> Vec<Permission> {
         let (statement, operations) = (String::from("SentinelKeyPrune"), vec![LIST_ALIASES]);
         vec![Permission { statement, shared: true, operations, on: On::Any }]
     }
@@ -261,7 +264,7 @@ impl Kind for Key {
         Ok(import::read_owned(api, wanted, &aliases, &gaps).await)
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         live::key(found)
     }
 
@@ -329,12 +332,12 @@ impl Kind for Key {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
-        state.rotation.map(|rotation| (String::from("rotation"), rotation.words())).into_iter().collect()
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
+        state.rotation.map(|rotation| Line::new("rotation", rotation.words())).into_iter().collect()
     }
 
     fn is_drawn(setting: &str) -> bool {
@@ -359,16 +362,16 @@ fn seen(live: &Live<Key>) -> Fields {
 }
 
 /// Returns what a key is created with, setting by setting.
-fn layout(state: &Key) -> Vec<(String, String)> {
+fn layout(state: &Key) -> Vec<Line> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    lines.extend(description.iter().map(|text| (String::from("description"), text.clone())));
+    let mut lines: Vec<Line> = Vec::new();
+    lines.extend(description.iter().map(|text| Line::new("description", text)));
     let policy = policy.as_ref().map(PolicyDocument::words);
     let policy = policy.unwrap_or_else(|| String::from("AWS's default: the account's IAM policies decide"));
-    lines.push((String::from("policy"), policy));
-    lines.extend(rotation.map(|rotation| (String::from("rotation"), rotation.words())));
-    lines.extend(multi_region.filter(|on| *on).map(|on| (String::from("multi_region"), on.to_string())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines.push(Line::new("policy", policy));
+    lines.extend(rotation.map(|rotation| Line::new("rotation", rotation.words())));
+    lines.extend(multi_region.filter(|on| *on).map(|on| Line::new("multi_region", on.to_string())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::change::{Consent, FieldChange, Protection};
 use crate::kind::document::PolicyDocument;
-use crate::kind::{Desired, KindStep, NewDocument};
+use crate::kind::{Desired, KindStep, NewDocument, StepTime};
 use crate::resource::call::Operation;
 use crate::resource::{Facts, Live, Tags};
 
@@ -98,10 +98,10 @@ impl KindStep for KeyStep {
 
     /// Returns how long AWS works on it: a new alias is seen everywhere within seconds. Source: "AWS KMS eventual consistency"
     /// in the AWS Key Management Service Developer Guide.
-    fn time(&self) -> (Duration, Duration) {
+    fn time(&self) -> StepTime {
         match self {
-            Self::CreateKey { .. } => (Duration::from_secs(1), Duration::from_secs(5)),
-            _ => (Duration::ZERO, Duration::from_secs(1)),
+            Self::CreateKey { .. } => StepTime { quick: Duration::from_secs(1), slow: Duration::from_secs(5) },
+            _ => StepTime { quick: Duration::ZERO, slow: Duration::from_secs(1) },
         }
     }
 
@@ -202,6 +202,7 @@ mod tests {
     use super::*;
     use crate::kind::{Address, KindId};
     use crate::resource::OWNER;
+    use crate::resource::names::OwnerKey;
 
     fn owned((key, value): (&str, &str)) -> (String, String) {
         (key.to_owned(), value.to_owned())
@@ -217,7 +218,7 @@ mod tests {
             unlike: None,
         };
         let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", managed);
-        Desired { ownership: Some(String::from("managed-by")), ..desired }
+        Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
     fn told(steps: &[KeyStep]) -> Vec<String> {

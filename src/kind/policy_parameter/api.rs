@@ -16,6 +16,7 @@ use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
     LIST_PARAMETER_TAGS, Operation, REMOVE_PARAMETER_TAGS,
 };
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
@@ -204,14 +205,14 @@ async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.
-pub async fn discover(api: &ParameterApi, root: &str) -> Result<Vec<Found>, CallError> {
+pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
     let mut found = Vec::new();
     // A region holds 10,000 parameters of the standard tier; some pages may be empty.
     let mut pages = Pages::new(GET_PARAMETERS_BY_PATH, 1200);
     let mut token: Option<String> = None;
     loop {
         let call = || {
-            let request = api.client.get_parameters_by_path().path(root).recursive(true);
+            let request = api.client.get_parameters_by_path().path(root.as_str()).recursive(true);
             pages.timed(request.max_results(10).set_next_token(token.clone()).send())
         };
         let answer = api.pacer.call(GET_PARAMETERS_BY_PATH, &[], call).await?;
@@ -243,7 +244,7 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
                     continue;
                 }
                 if owned.contains(&one.name) {
-                    let ownership = Some(search.ownership.to_owned());
+                    let ownership = Some(search.ownership.clone());
                     let desired = Desired::new(address, one.name, PolicyParameter::default());
                     unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
                 } else {
@@ -301,7 +302,7 @@ async fn delete(
     api: &ParameterApi,
     name: &str,
     expects_version: i64,
-    owner_key: &str,
+    owner_key: &OwnerKey,
 ) -> Result<StepOutcome, CallError> {
     let tags = read_tags(api, name).await?;
     let mut found = get_parameters(api, &[name.to_owned()], Reading::Plain).await?;
@@ -314,7 +315,7 @@ async fn delete(
             see(name, now)
         )));
     }
-    if tags.get(owner_key).map(String::as_str) != Some(OWNER) {
+    if tags.get(owner_key.as_str()).map(String::as_str) != Some(OWNER) {
         let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
         return Ok(StepOutcome::Conflict(why));
     }

@@ -12,6 +12,7 @@ use crate::kind::import::{DiscoverError, Discovered, Importer, Wanted, no_such};
 use crate::kind::key::is_of_aws;
 use crate::kind::{Kind, KindId};
 use crate::policy;
+use crate::resource::names::PolicyRoot;
 
 /// Lists the policies below the root, or those that the user names, by the name of the parameter or of the profile.
 pub(super) async fn discover(
@@ -39,7 +40,7 @@ pub(super) async fn discover(
 /// # Errors
 ///
 /// Says why a manifest cannot name it.
-pub(super) fn key(found: &Found, policy_root: &str) -> Result<String, String> {
+pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
     let profile = profile_of(&found.name, policy_root);
     if check_profile(profile).is_err() {
         return Err(String::from("left out: it stands deeper than a profile's policy does"));

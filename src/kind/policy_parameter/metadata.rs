@@ -12,6 +12,7 @@ use super::write::LOOKS;
 use super::{ParameterApi, PolicyParameter, Settings, Tier};
 use crate::resource::OWNER;
 use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pages::Pages;
 
 /// Reads what is listed of some parameters, by name.
@@ -37,9 +38,9 @@ fn by_name(found: Vec<ParameterMetadata>) -> HashMap<String, ParameterMetadata> 
 /// Returns the names under a path that carry the ownership tag of this key.
 ///
 /// One call lists fifty of them, where reading the tags of each would be a call for each.
-pub(super) async fn owned(api: &ParameterApi, root: &str, key: &str) -> Result<HashSet<String>, CallError> {
+pub(super) async fn owned(api: &ParameterApi, root: &PolicyRoot, key: &OwnerKey) -> Result<HashSet<String>, CallError> {
     let filters = vec![
-        filter("Path", "Recursive", vec![root.to_owned()])?,
+        filter("Path", "Recursive", vec![root.to_string()])?,
         filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
     ];
     let found = describe(api, filters).await?;

@@ -26,12 +26,14 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Presence, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::CallError;
 use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
 };
 use crate::resource::caller::Identity;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
 
@@ -128,6 +130,7 @@ impl Kind for PolicyParameter {
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
         resource_type: "ssm:parameter",
+        members: &[],
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
@@ -152,7 +155,7 @@ impl Kind for PolicyParameter {
         Some(manifest::resolve(resolver, key, section))
     }
 
-    fn name_of(key: &str, _: &ProfileSection, policy_root: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, _: &ProfileSection, policy_root: &PolicyRoot) -> Result<String, Invalid> {
         Ok(format!("{policy_root}/{key}"))
     }
 
@@ -165,21 +168,21 @@ impl Kind for PolicyParameter {
         ProfileSection { policy, parameter_type: secure, key, tier: *tier, settings, tags: tags.clone() }
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         let content = desired.managed.content.as_ref().and_then(secrets::as_file);
-        desired.origin.clone().zip(content).into_iter().collect()
+        desired.origin.clone().zip(content).map(|(path, text)| GivenFile { path, text }).into_iter().collect()
     }
 
     fn tags(&self) -> Option<&Tags> {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, policy_root: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, policy_root: &PolicyRoot) -> Result<String, Invalid> {
         check_below(name, policy_root)?;
-        Ok(name.strip_prefix(policy_root).unwrap_or(name).trim_start_matches('/').to_owned())
+        Ok(name.strip_prefix(policy_root.as_str()).unwrap_or(name).trim_start_matches('/').to_owned())
     }
 
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
         let name = format!("/{resource}");
         let key = Self::key_of(&name, policy_root).ok()?;
         Some(ArnName::Name { name, key })
@@ -217,7 +220,7 @@ impl Kind for PolicyParameter {
         manifest::uses(section)
     }
 
-    fn looks_for_more(place: &Place, policy_root: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![GET_PARAMETERS_BY_PATH, GET_PARAMETERS];
         if purpose == Purpose::Write {
             operations.extend([DELETE_PARAMETERS, LIST_PARAMETER_TAGS]);
@@ -260,7 +263,7 @@ impl Kind for PolicyParameter {
         live::discover(api, wanted).await
     }
 
-    fn key_of_live(found: &Found, policy_root: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
         live::key(found, policy_root)
     }
 
@@ -301,12 +304,12 @@ impl Kind for PolicyParameter {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(_: &Self) -> Vec<(String, String)> {
+    fn layout(_: &Self) -> Vec<Line> {
         Vec::new()
     }
 
-    fn sketch(_: &Self, origin: Option<&str>) -> Vec<(String, String)> {
-        vec![(String::from("policy"), origin.unwrap_or_default().to_owned())]
+    fn sketch(_: &Self, origin: Option<&str>) -> Vec<Line> {
+        vec![Line::new("policy", origin.unwrap_or_default())]
     }
 }
 
@@ -316,7 +319,7 @@ pub fn arn(place: &Place, name: &str) -> String {
 }
 
 /// Returns the ARNs of a policy root and of all below it.
-pub fn below(place: &Place, policy_root: &str) -> Vec<String> {
+pub fn below(place: &Place, policy_root: &PolicyRoot) -> Vec<String> {
     vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
 }
 
@@ -424,7 +427,7 @@ fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
 
 /// Returns the step that deletes the parameter.
 fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
-    let step = |owner_key: &String| PolicyStep::DeleteParameter {
+    let step = |owner_key: &OwnerKey| PolicyStep::DeleteParameter {
         name: desired.name.clone(),
         expects_version: facts.version.unwrap_or(0),
         owner_key: owner_key.clone(),
@@ -639,7 +642,7 @@ mod tests {
             tags: Some(Tags::from([("team", "x")].map(owned))),
             ..state("x")
         };
-        let wanted = Desired { ownership: Some(String::from("managed-by")), adopt: true, ..desired(managed) };
+        let wanted = Desired { ownership: Some(OwnerKey::new("managed-by")), adopt: true, ..desired(managed) };
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
         let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
@@ -667,19 +670,20 @@ mod tests {
         wanted.initial.tags = Some(Tags::from([("team", "x")].map(owned)));
         assert_eq!(told(&create(&wanted)[0]), "creating: PutParameter AddTagsToResource GetParameters");
         assert_eq!(delete(&wanted, &Facts::default()), [], "nobody's is deleted");
-        wanted.ownership = Some(String::from("managed-by"));
+        wanted.ownership = Some(OwnerKey::new("managed-by"));
         let gone = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
         assert_eq!(told(&gone[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
         assert!(
-            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key == "managed-by")
+            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key.as_str() == "managed-by")
         );
     }
 
     #[test]
     fn a_profile_is_what_stands_below_the_root() {
-        assert_eq!(profile_of("/sentinel/policies/dev", "/sentinel/policies"), "dev");
-        assert_eq!(profile_of("/sentinel/policies/team/dev", "/sentinel/policies"), "team/dev");
-        assert_eq!(profile_of("/elsewhere/dev", "/sentinel/policies"), "elsewhere/dev");
+        let root = PolicyRoot::new("/sentinel/policies");
+        assert_eq!(profile_of("/sentinel/policies/dev", &root), "dev");
+        assert_eq!(profile_of("/sentinel/policies/team/dev", &root), "team/dev");
+        assert_eq!(profile_of("/elsewhere/dev", &root), "elsewhere/dev");
     }
 
     #[test]

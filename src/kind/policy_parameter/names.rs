@@ -2,6 +2,7 @@
 
 use super::Tier;
 use crate::resource::Invalid;
+use crate::resource::names::PolicyRoot;
 
 /// The most characters of a name: 1,011 with the ARN before it, of which the longest partition, region and account
 /// take 60. Source: PutParameter in the Systems Manager API reference.
@@ -31,8 +32,8 @@ pub fn check_profile(profile: &str) -> Result<(), Invalid> {
 }
 
 /// Returns the profile whose policy a parameter is: what of its name stands below the root.
-pub fn profile_of<'a>(name: &'a str, root: &str) -> &'a str {
-    name.strip_prefix(root).unwrap_or(name).trim_start_matches('/')
+pub fn profile_of<'a>(name: &'a str, root: &PolicyRoot) -> &'a str {
+    name.strip_prefix(root.as_str()).unwrap_or(name).trim_start_matches('/')
 }
 
 /// Checks a policy root: the path under which the parameters stand.
@@ -63,8 +64,8 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
 }
 
 /// Checks the name of a parameter that was found below a root: a manifest can name no deeper one, and it can be deleted.
-pub fn check_below(name: &str, root: &str) -> Result<(), Invalid> {
-    let below = name.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
+pub fn check_below(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
+    let below = name.strip_prefix(root.as_str()).and_then(|rest| rest.strip_prefix('/'));
     if below.is_some_and(|below| below.split('/').all(is_level)) && name.split('/').count() <= LEVEL_LIMIT + 1 {
         return check_length(name);
     }

@@ -12,6 +12,7 @@ use crate::resource::call::{
     ADD_PARAMETER_TAGS, DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation,
     PUT_PARAMETER, REMOVE_PARAMETER_TAGS,
 };
+use crate::resource::names::OwnerKey;
 
 /// One call that writes a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +46,7 @@ pub enum PolicyStep {
     /// Removes the tags of these keys.
     UntagParameter { name: String, keys: Vec<String> },
     /// Deletes the parameter; expects the version that was observed, and the ownership tag of this key.
-    DeleteParameter { name: String, expects_version: i64, owner_key: String },
+    DeleteParameter { name: String, expects_version: i64, owner_key: OwnerKey },
 }
 
 impl KindStep for PolicyStep {

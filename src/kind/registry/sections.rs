@@ -117,7 +117,7 @@ macro_rules! sections {
 
         impl FoundResources {
             /// Turns them into the sections of a manifest.
-            pub fn import(self, policy_root: &str) -> import::Imported {
+            pub fn import(self, policy_root: &PolicyRoot) -> import::Imported {
                 let mut importer = Importer::new(policy_root, self.warnings);
                 $(let $section = importer.keys(KindId::$variant, self.$section);)+
                 let removed = BTreeSet::new();

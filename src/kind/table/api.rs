@@ -9,6 +9,7 @@ use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
+use super::delete::SeenTable;
 use super::status::TableStatus;
 use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, delete, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
@@ -142,8 +143,8 @@ pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
     let found = future::join_all(reads).await;
     for (name, tags) in names.into_iter().zip(found) {
         match tags {
-            Ok(tags) if tags.get(search.ownership).map(String::as_str) == Some(OWNER) => {
-                let ownership = Some(search.ownership.to_owned());
+            Ok(tags) if tags.get(search.ownership.as_str()).map(String::as_str) == Some(OWNER) => {
+                let ownership = Some(search.ownership.clone());
                 let desired = Desired::new(address(&name), name, Table::default());
                 unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
             }
@@ -265,10 +266,12 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
         TableStep::EnableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::On).await,
         TableStep::DisableTimeToLive { name, attribute } => set_ttl(api, name, attribute, Switch::Off).await,
         TableStep::BackUpTable { name, expects_id, backup_name } => {
-            delete::back_up(api, waiting, name, expects_id.as_deref(), backup_name).await
+            let table = SeenTable { name, id: expects_id.as_deref() };
+            delete::back_up(api, waiting, table, backup_name).await
         }
         TableStep::DeleteTable { name, expects_id, owner_key } => {
-            delete::delete(api, waiting, name, expects_id.as_deref(), owner_key).await
+            let table = SeenTable { name, id: expects_id.as_deref() };
+            delete::delete(api, waiting, table, owner_key).await
         }
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
     }
@@ -333,7 +336,7 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let status = TableStatus::of(&facts);
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
         match (&status, unready) {
-            (Some(TableStatus::Active), None) => return Ok(()),
+            (Some(TableStatus::Active), None) if facts.changing.is_none() => return Ok(()),
             (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
             (Some(other), _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
@@ -344,8 +347,9 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         }
         let left = waiting.limit.saturating_sub(started.elapsed());
         if left.is_zero() {
-            let what = match (&status, unready) {
-                (Some(TableStatus::Active), Some((index, _))) => format!("its index {index} is not yet built"),
+            let what = match (&status, unready, &facts.changing) {
+                (Some(TableStatus::Active), Some((index, _)), _) => format!("its index {index} is not yet built"),
+                (Some(TableStatus::Active), None, Some(field)) => format!("its {field} is still being changed"),
                 _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
             };
             let message = format!(

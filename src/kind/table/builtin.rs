@@ -73,11 +73,15 @@ impl Builtin {
             let key = Key {
                 partition: attribute(partition, AttributeType::S),
                 sort: Some(attribute(sort, AttributeType::N)),
+                more: Vec::new(),
             };
-            (name.to_owned(), Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active })
+            (
+                name.to_owned(),
+                Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None },
+            )
         };
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
             indexes: Some(indexes.into_iter().map(index).collect::<BTreeMap<_, _>>()),
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),

@@ -11,6 +11,7 @@ use super::{Field, Table, TableStep};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
+use crate::resource::names::OwnerKey;
 use crate::resource::{Live, OWNER, StepOutcome};
 
 /// What the name of a table's last backup ends with.
@@ -48,8 +49,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
 /// Returns the table's status if it is the one that was seen, or why nothing is done; nothing where it is gone.
 async fn expected(
     api: &TableApi,
-    name: &str,
-    id: Option<&str>,
+    SeenTable { name, id }: SeenTable<'_>,
 ) -> Result<Option<Result<Found, StepOutcome>>, CallError> {
     let (table, facts) = match describe(api, name).await {
         Ok(found) => found,
@@ -62,6 +62,14 @@ async fn expected(
     }
     let status = TableStatus::of(&facts);
     Ok(Some(Ok(Found { table, arn: facts.arn.unwrap_or_default(), status })))
+}
+
+/// A table as it was seen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SeenTable<'a> {
+    pub(super) name: &'a str,
+    /// Tells it from another table of its name that was created since.
+    pub(super) id: Option<&'a str>,
 }
 
 /// A table that is the one that was seen.
@@ -78,22 +86,21 @@ struct Found {
 pub(super) async fn back_up(
     api: &TableApi,
     waiting: Waiting,
-    name: &str,
-    id: Option<&str>,
+    table: SeenTable<'_>,
     backup_name: &str,
 ) -> Result<StepOutcome, CallError> {
-    match expected(api, name, id).await? {
+    match expected(api, table).await? {
         None => return Ok(StepOutcome::Done),
         Some(Err(outcome)) => return Ok(outcome),
         Some(Ok(_)) => {}
     }
-    let scan = || api.client.scan().table_name(name).limit(1).consistent_read(true).send();
+    let scan = || api.client.scan().table_name(table.name).limit(1).consistent_read(true).send();
     let page = api.pacer.call(SCAN, SETTLING, scan).await?;
     if page.items.is_none_or(|items| items.is_empty()) && page.last_evaluated_key.is_none() {
         return Ok(StepOutcome::Done);
     }
     // Twice would be two backups.
-    let create = || api.client.create_backup().table_name(name).backup_name(backup_name).send();
+    let create = || api.client.create_backup().table_name(table.name).backup_name(backup_name).send();
     let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
     let arn = answer.backup_details.map(|details| details.backup_arn);
     let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer holds no backup"))?;
@@ -129,11 +136,10 @@ pub(super) async fn back_up(
 pub(super) async fn delete(
     api: &TableApi,
     waiting: Waiting,
-    name: &str,
-    id: Option<&str>,
-    owner_key: &str,
+    table: SeenTable<'_>,
+    owner_key: &OwnerKey,
 ) -> Result<StepOutcome, CallError> {
-    let found = match expected(api, name, id).await? {
+    let found = match expected(api, table).await? {
         None => return Ok(StepOutcome::Done),
         Some(Err(outcome)) => return Ok(outcome),
         Some(Ok(found)) => found,
@@ -144,16 +150,16 @@ pub(super) async fn delete(
             return Ok(StepOutcome::Conflict(String::from(why)));
         }
         let tags = read_tags(api, &found.arn).await?;
-        if tags.get(owner_key).map(String::as_str) != Some(OWNER) {
+        if tags.get(owner_key.as_str()).map(String::as_str) != Some(OWNER) {
             let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));
         }
-        let call = || api.client.delete_table().table_name(name).send();
+        let call = || api.client.delete_table().table_name(table.name).send();
         match api.pacer.call(DELETE_TABLE, &[], call).await {
             Ok(_) => {}
             Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),
             // Where the answer to an earlier try was lost, the table is being deleted.
-            Err(error) if error.class == Class::Busy || error.open => match expected(api, name, id).await? {
+            Err(error) if error.class == Class::Busy || error.open => match expected(api, table).await? {
                 Some(Ok(found)) if found.status == Some(TableStatus::Deleting) => {}
                 None => return Ok(StepOutcome::Done),
                 _ => return Err(error),
@@ -163,7 +169,7 @@ pub(super) async fn delete(
     }
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
-    while matches!(expected(api, name, id).await?, Some(Ok(_))) {
+    while matches!(expected(api, table).await?, Some(Ok(_))) {
         let left = waiting.limit.saturating_sub(started.elapsed());
         if left.is_zero() {
             let message = format!(
@@ -187,7 +193,7 @@ mod tests {
 
     fn deletion_of(name: &str, change: impl FnOnce(&mut Live<Table>)) -> Deletion<Table> {
         let bare = Desired::new(Address::new(KindId::Table, name), name, Table::default());
-        let desired = Desired { ownership: Some(String::from("mark")), ..bare };
+        let desired = Desired { ownership: Some(OwnerKey::new("mark")), ..bare };
         let facts = Facts { id: Some(String::from("1")), status: Some(String::from("ACTIVE")), ..Facts::default() };
         let mut live = Live { state: Table::default(), facts, gaps: Vec::new() };
         change(&mut live);
@@ -207,7 +213,7 @@ mod tests {
             TableStep::DeleteTable {
                 name: String::from("audit"),
                 expects_id: expects_id(),
-                owner_key: String::from("mark"),
+                owner_key: OwnerKey::new("mark"),
             },
         ];
         assert_eq!(steps, expected);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Billing, Encryption, Field, Index, Key, Table, Ttl, words};
+use super::{Attribute, Billing, Encryption, Field, Index, Key, Table, Ttl, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, Switch, diff_tags};
@@ -10,6 +10,12 @@ use crate::resource::{Live, Switch, diff_tags};
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
+    if live.facts.changing.is_some() {
+        for change in changes.iter_mut().filter(|change| change.path == Field::Encryption) {
+            (change.takes, change.needs) = (Takes::Time, None);
+            change.how = String::from("AWS is changing it, and may show the key from before meanwhile");
+        }
+    }
     changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
@@ -17,8 +23,18 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
 pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        managed;
+    let Table {
+        key,
+        indexes,
+        ttl,
+        billing,
+        encryption,
+        point_in_time_recovery,
+        deletion_protection,
+        class,
+        tags,
+        local: _,
+    } = managed;
     let mut changes = Vec::new();
     if let (Some(desired), Some(before)) = (key, &live.key) {
         diff_key(before, desired, &mut changes);
@@ -27,7 +43,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_ttl(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
-        diff_indexes(before, desired, &mut changes);
+        diff_indexes(before, desired, &live.local, &mut changes);
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
@@ -122,9 +138,12 @@ fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange<Field>>) {
 fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<Field>>) {
     let how = match (live, desired) {
         (before, after) if before == after => return,
-        (Billing::Provisioned(_), Billing::PayPerRequest) => "switched in place, at most once in 24 hours",
-        (Billing::Provisioned(_), Billing::Provisioned(_)) => "changed in place",
-        (Billing::PayPerRequest, _) => "switched in place",
+        (Billing::Provisioned(_), Billing::External) => return,
+        (Billing::Provisioned(_) | Billing::External, Billing::PayPerRequest) => {
+            "switched in place, at most once in 24 hours"
+        }
+        (Billing::Provisioned(_) | Billing::External, Billing::Provisioned(_)) => "changed in place",
+        (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
     changes.push(in_place(Field::BillingMode, words::billing(live), words::billing(desired), how));
 }
@@ -148,17 +167,30 @@ fn diff_capacities(
 fn diff_indexes(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
+    local: &[Attribute],
     changes: &mut Vec<FieldChange<Field>>,
 ) {
+    let is_other_type = |own: &Attribute, one: &Attribute| own.name == one.name && own.kind != one.kind;
     for (name, wanted) in desired {
         let field = || Field::Index(name.clone());
+        let clash = wanted.key.attributes().find_map(|one| local.iter().find(|own| is_other_type(own, one)));
+        if let Some(own) = clash.filter(|_| live.get(name).is_none_or(|found| !found.is_same(wanted))) {
+            let before = live.get(name).map_or(String::from("missing"), words::index);
+            let (before, after) = (FieldValue::words(before), FieldValue::words(words::index(wanted)));
+            let how = format!(
+                "a local index has {} as {}, and an attribute has one type in all keys of a table",
+                own.name, own.kind
+            );
+            changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, &how));
+            continue;
+        }
         let Some(found) = live.get(name) else {
             let how = "built in place, table stays available";
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
             changes.push(FieldChange::new(field(), before, after, Takes::InPlace, how));
             continue;
         };
-        let Index { key, projection, capacity: _, status } = found;
+        let Index { key, projection, capacity: _, limits: _, status } = found;
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {
             let how = "deleted and built again; until then what reads through it fails";
@@ -207,16 +239,18 @@ mod tests {
             key: Key {
                 partition: attribute(partition, AttributeType::S),
                 sort: Some(attribute("created_at", AttributeType::N)),
+                more: Vec::new(),
             },
             projection: Projection::All,
             capacity: None,
             status: IndexStatus::Active,
+            limits: None,
         }
     }
 
     fn table() -> Table {
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
             indexes: Some(BTreeMap::from([(String::from("user-index"), index("user"))])),
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),
@@ -225,6 +259,7 @@ mod tests {
             deletion_protection: Some(true),
             class: Some(Class::Standard),
             tags: Some([(String::from("team"), String::from("security"))].into()),
+            local: Vec::new(),
         }
     }
 
@@ -250,6 +285,40 @@ mod tests {
         let mut live = table();
         change(&mut live);
         assert_eq!(lines(&live), expected);
+    }
+
+    #[test]
+    fn an_index_with_more_attributes_in_its_key_is_another_index() {
+        check(
+            |live| {
+                let more = vec![attribute("region", AttributeType::S)];
+                live.indexes.as_mut().unwrap().get_mut("user-index").unwrap().key.more = more;
+            },
+            &["index user-index: user, created_at, region -> user, created_at [Replacement, needs index]"],
+        );
+    }
+
+    #[test]
+    fn an_index_on_an_attribute_that_a_local_index_has_with_another_type_is_refused() {
+        check(
+            |live| {
+                live.local = vec![attribute("id", AttributeType::S), attribute("user", AttributeType::N)];
+                live.indexes = Some(BTreeMap::new());
+            },
+            &["index user-index: missing -> user, created_at [NotPossible]"],
+        );
+        // As long as nothing is built, there is nothing to refuse.
+        check(|live| live.local = vec![attribute("user", AttributeType::N)], &[]);
+    }
+
+    #[test]
+    fn capacity_that_something_else_sets_is_not_compared() {
+        let managed = Table { billing: Some(Billing::External), ..table() };
+        for units in [1, 9] {
+            let live = Table { billing: Some(Billing::Provisioned(Capacity { read: units, write: units })), ..table() };
+            assert_eq!(diff(&managed, &live), []);
+        }
+        assert_eq!(diff(&managed, &table()).len(), 1);
     }
 
     #[test]
@@ -364,7 +433,10 @@ mod tests {
     fn another_type_of_the_sort_key_is_not_possible_and_another_sort_key_is_told_once() {
         let with = |name: &str, kind| {
             let sort = Some(attribute(name, kind));
-            Table { key: Some(Key { partition: attribute("id", AttributeType::S), sort }), ..Table::default() }
+            Table {
+                key: Some(Key { partition: attribute("id", AttributeType::S), sort, more: Vec::new() }),
+                ..Table::default()
+            }
         };
         let paths = |live: &Table| -> Vec<String> {
             diff(&with("at", AttributeType::N), live).into_iter().map(|change| change.path.to_string()).collect()

@@ -1,22 +1,35 @@
 //! From a live table to the section that describes it.
 
+use futures_util::future;
 use indexmap::IndexMap;
 
+use super::api::{self, TableApi};
+use super::status::TableStatus;
 use super::{
     Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
     TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
-use crate::kind::import::{self, Importer};
+use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
 
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
     pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
-        let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-            &desired.managed;
+        let Table {
+            key,
+            indexes,
+            ttl,
+            billing,
+            encryption,
+            point_in_time_recovery,
+            deletion_protection,
+            class,
+            tags,
+            local: _,
+        } = &desired.managed;
         let capacity = match billing {
             Some(Billing::Provisioned(capacity)) => Some(*capacity),
-            Some(Billing::PayPerRequest) | None => None,
+            Some(Billing::PayPerRequest | Billing::External) | None => None,
         };
         let index = |(name, index): (&String, &Index)| {
             let (partition_key, sort_key) = (index.key.partition.clone(), index.key.sort.clone());
@@ -29,7 +42,7 @@ impl TableSection {
             ttl_attribute: ttl.clone(),
             billing_mode: billing.map(|billing| match billing {
                 Billing::PayPerRequest => BillingMode::PayPerRequest,
-                Billing::Provisioned(_) => BillingMode::Provisioned,
+                Billing::Provisioned(_) | Billing::External => BillingMode::Provisioned,
             }),
             read_capacity: capacity.map(|capacity| capacity.read),
             write_capacity: capacity.map(|capacity| capacity.write),
@@ -51,10 +64,10 @@ impl TableSection {
             partition_key: live.key.as_ref().map(|key| key.partition.clone()),
             sort_key: live.key.as_ref().and_then(|key| key.sort.clone()),
             ttl_attribute: live.ttl.clone().filter(is_settled),
-            indexes: indexes.filter(|indexes| !indexes.is_empty()),
+            indexes: indexes.filter(|indexes| !indexes.is_empty() && can_be_written(live)),
             ..Self::settings(live)
         };
-        section.paid_as(live.billing.filter(|_| is_uniform(live)))
+        section.paid_as(live.billing)
     }
 
     fn of_builtin(builtin: Builtin, live: &Table) -> Self {
@@ -89,14 +102,40 @@ impl TableSection {
     fn paid_as(mut self, billing: Option<Billing>) -> Self {
         match billing {
             Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
-            Some(Billing::Provisioned(units)) => {
-                self.billing_mode = Some(BillingMode::Provisioned);
-                (self.read_capacity, self.write_capacity) = (Some(units.read), Some(units.write));
-            }
+            // Autoscaling may set the capacity, which AWS does not say of a table.
+            Some(Billing::Provisioned(_) | Billing::External) => self.billing_mode = Some(BillingMode::Provisioned),
             None => {}
         }
         self
     }
+}
+
+/// How many tables that are not imported are named.
+const NAMED: usize = 20;
+
+/// Looks for the tables with a built-in name, or for all of the region, and names those that are not imported.
+pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Table>, DiscoverError> {
+    if wanted.extent == Extent::All {
+        let names = api::names(api).await?;
+        return Ok(import::read(api, wanted, &names, Missing::IsLeftOut).await?.into());
+    }
+    let builtin: Vec<String> = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
+    let read = import::read(api, wanted, &builtin, Missing::IsLeftOut);
+    let (found, names) = future::join(read, api::names(api)).await;
+    let mut discovered: Discovered<Table> = found?.into();
+    let others = names.map(|names| names.into_iter().filter(|name| !builtin.contains(name)).collect::<Vec<_>>());
+    let why = match others {
+        Ok(others) if others.is_empty() => return Ok(discovered),
+        Ok(others) => {
+            let named = others.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = others.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("not imported: {named}{more}; import one with --table NAME, or all with --all-tables")
+        }
+        Err(error) => format!("the other tables of the region are not known: {error}"),
+    };
+    discovered.warnings.push(Warning { name: String::from("tables"), why });
+    Ok(discovered)
 }
 
 /// Returns the key of the section that describes a live table as it is: that of a built-in table where it has its name and
@@ -115,27 +154,38 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 /// A built-in table's section says what differs from its layout, any other one describes the table in full. What is at AWS's
 /// default (encryption, protection, backups, class) and tags that are not there are left unmanaged. A key that is imported too
 /// becomes a reference.
-pub(super) fn section(importer: &mut Importer<'_>, key: &str, name: &str, live: &Table) -> TableSection {
+pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
+    let live = &found.live.state;
+    if !found.live.facts.also.is_empty() {
+        importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
+    }
+    if let Some(Billing::Provisioned(units)) = live.billing {
+        importer.warn(format!(
+            "its capacity is not managed, as autoscaling may set it: read_capacity = {} and write_capacity = {} would manage it",
+            units.read, units.write
+        ));
+    }
+    if let Some((name, _)) = live.indexes.iter().flatten().find(|(_, index)| !index.key.more.is_empty()) {
+        importer.warn(format!("its indexes are not managed: a key of index {name} has several attributes"));
+    }
+    let creating = TableStatus::of(&found.live.facts) == Some(TableStatus::Creating);
+    if creating {
+        importer.warn("TTL and point-in-time recovery are not managed: the table is being created");
+    }
     let mut section = if let Some(builtin) = Builtin::from_key(key) {
         TableSection::of_builtin(builtin, live)
     } else {
-        if !is_uniform(live) {
-            importer.warn("billing is not managed: its indexes have capacities of their own");
-        }
-        TableSection::in_full(name, live)
+        TableSection::in_full(&found.name, live)
     };
+    if creating {
+        (section.ttl_attribute, section.point_in_time_recovery) = (None, None);
+    }
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)
     {
         section.encryption = Some(EncryptionSetting::Key(address.key.clone()));
     }
     section
-}
-
-/// Returns whether every index of a table is paid for as the table is, which is all a manifest can say of them.
-fn is_uniform(live: &Table) -> bool {
-    let Some(Billing::Provisioned(units)) = live.billing else { return true };
-    live.indexes.iter().flatten().all(|(_, index)| index.capacity.is_none_or(|own| own == units))
 }
 
 /// Returns whether a live table has what a built-in layout says it must: a section can add to that, and not take away.
@@ -145,7 +195,12 @@ fn fits(builtin: Builtin, live: &Table) -> bool {
     let same = |(name, wanted): (&String, &Index)| {
         found(name).is_some_and(|found| found.key == wanted.key && found.projection == wanted.projection)
     };
-    layout.key == live.key && is_uniform(live) && layout.indexes.iter().flatten().all(same)
+    layout.key == live.key && can_be_written(live) && layout.indexes.iter().flatten().all(same)
+}
+
+/// Returns whether a manifest can have all indexes of a table: it cannot have some of them only.
+fn can_be_written(live: &Table) -> bool {
+    live.indexes.iter().flatten().all(|(_, index)| index.key.more.is_empty())
 }
 
 /// What AWS is still turning off cannot be written down.

@@ -122,10 +122,11 @@ fn check_capacity(reader: &mut Reader<'_>, entry: &Entry, section: &TableSection
     let provisioned = section.billing_mode == Some(BillingMode::Provisioned);
     let given = [section.read_capacity.is_some(), section.write_capacity.is_some()];
     let key = &entry.key;
-    if provisioned && given.contains(&false) {
-        let help = "add read_capacity and write_capacity, in units a second";
-        let message = format!("`tables.{key}` is PROVISIONED without its capacity");
-        reader.fault(entry.key_span.clone(), message, "no capacity", help);
+    if provisioned && given[0] != given[1] {
+        let help =
+            "give both, in units a second, or neither where something else sets the capacity, such as autoscaling";
+        let message = format!("`tables.{key}` has only one of read_capacity and write_capacity");
+        reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
     }
     if !provisioned && given.contains(&true) {
         let help = "add billing_mode = \"PROVISIONED\", or leave read_capacity and write_capacity out";
@@ -331,11 +332,13 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
     let table_key = match (&section.partition_key, &layout.key) {
         (Some(partition), layout) => {
             let sort = section.sort_key.clone().or_else(|| layout.as_ref().and_then(|key| key.sort.clone()));
-            Some(Key { partition: partition.clone(), sort })
+            Some(Key { partition: partition.clone(), sort, more: Vec::new() })
         }
-        (None, Some(layout)) => {
-            Some(Key { partition: layout.partition.clone(), sort: section.sort_key.clone().or(layout.sort.clone()) })
-        }
+        (None, Some(layout)) => Some(Key {
+            partition: layout.partition.clone(),
+            sort: section.sort_key.clone().or(layout.sort.clone()),
+            more: Vec::new(),
+        }),
         (None, None) => None,
     };
     let managed = Table {
@@ -348,6 +351,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         deletion_protection: section.deletion_protection,
         class: section.table_class,
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        local: Vec::new(),
     };
     check_table(resolver, key, &managed);
     let initial = Table {
@@ -430,9 +434,10 @@ fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>
     let Some(own) = &section.indexes else { return layout };
     let mut indexes = layout.unwrap_or_default();
     for (name, index) in own {
-        let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone() };
+        let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone(), more: Vec::new() };
         let projection = index.projection.clone().unwrap_or(Projection::All);
-        indexes.insert(name.clone(), Index { key, projection, capacity: None, status: IndexStatus::Active });
+        indexes
+            .insert(name.clone(), Index { key, projection, capacity: None, status: IndexStatus::Active, limits: None });
     }
     Some(indexes)
 }
@@ -440,9 +445,10 @@ fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>
 fn billing(section: &TableSection) -> Option<Billing> {
     match section.billing_mode? {
         BillingMode::PayPerRequest => Some(Billing::PayPerRequest),
-        BillingMode::Provisioned => {
-            Some(Billing::Provisioned(Capacity { read: section.read_capacity?, write: section.write_capacity? }))
-        }
+        BillingMode::Provisioned => match (section.read_capacity, section.write_capacity) {
+            (None, None) => Some(Billing::External),
+            (read, write) => Some(Billing::Provisioned(Capacity { read: read?, write: write? })),
+        },
     }
 }
 
@@ -485,6 +491,7 @@ pub(super) mod any {
         let billing = prop_oneof![
             Just((None, None, None)),
             Just((Some(BillingMode::PayPerRequest), None, None)),
+            Just((Some(BillingMode::Provisioned), None, None)),
             (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);

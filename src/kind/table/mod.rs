@@ -1,13 +1,18 @@
 //! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
 
+mod also;
 mod api;
+mod billing;
 mod builtin;
 mod delete;
 mod diff;
 mod encryption;
 mod field;
+mod index;
 mod live;
 mod manifest;
+mod members;
+mod opposite;
 mod rules;
 mod schema;
 mod sdk;
@@ -16,7 +21,7 @@ mod steps;
 mod update;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,21 +37,26 @@ use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::Entry;
+use crate::kind::Line;
 use crate::resource::call::{
     CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
     SCAN,
 };
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
+use billing::FIRST_CAPACITY;
+pub use billing::{Billing, Capacity, Class};
 pub use builtin::Builtin;
 pub use diff::changes;
 pub use encryption::Encryption;
 use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
+pub use index::{Index, IndexStatus, Limits, Projection};
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute};
 use status::TableStatus;
@@ -73,6 +83,9 @@ pub struct Table {
     pub class: Option<Class>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    /// The key attributes of the local indexes of a live table, which no index can have with another type.
+    #[serde(skip)]
+    pub local: Vec<Attribute>,
 }
 
 /// The key of a table or an index.
@@ -82,12 +95,15 @@ pub struct Key {
     pub partition: Attribute,
     #[serde(rename = "sort_key", skip_serializing_if = "Option::is_none")]
     pub sort: Option<Attribute>,
+    /// The attributes that follow the first of either part, on a live index. No manifest has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<Attribute>,
 }
 
 impl Key {
     /// Returns the attributes of the key, the partition's first.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
-        std::iter::once(&self.partition).chain(&self.sort)
+        std::iter::once(&self.partition).chain(&self.sort).chain(&self.more)
     }
 }
 
@@ -125,49 +141,6 @@ impl fmt::Display for AttributeType {
     }
 }
 
-/// A global secondary index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
-    #[serde(flatten)]
-    pub key: Key,
-    pub projection: Projection,
-    /// What it has of its own, on a live table that is provisioned; a desired one has the table's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity: Option<Capacity>,
-    #[serde(skip)]
-    pub status: IndexStatus,
-}
-
-impl Index {
-    /// Returns whether the other is the same index, however far it is built and whatever its capacity.
-    fn is_same(&self, other: &Self) -> bool {
-        self.key == other.key && self.projection == other.projection
-    }
-}
-
-/// How far an index is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum IndexStatus {
-    #[default]
-    Active,
-    /// Being built, which takes minutes; `backfilling` once AWS copies items into it.
-    Creating {
-        backfilling: bool,
-    },
-    Updating,
-    Deleting,
-}
-
-/// What an index holds beside its keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Projection {
-    All,
-    KeysOnly,
-    /// These attributes; their order means nothing.
-    Include(BTreeSet<String>),
-}
-
 /// Time to live: the attribute that says when an item expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -177,50 +150,6 @@ pub enum Ttl {
     Disabling,
     /// On, or being turned on, with this attribute.
     Enabled(String),
-}
-
-/// How a table is paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Billing {
-    PayPerRequest,
-    /// Paid for by capacity, for the table and for each of its indexes.
-    Provisioned(Capacity),
-}
-
-impl Billing {
-    /// Returns the capacity, where that is what is paid for.
-    fn capacity(self) -> Option<Capacity> {
-        match self {
-            Self::PayPerRequest => None,
-            Self::Provisioned(capacity) => Some(capacity),
-        }
-    }
-}
-
-/// Capacity units a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Capacity {
-    pub read: i64,
-    pub write: i64,
-}
-
-/// What storage costs against what requests cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
-#[serde(rename_all = "snake_case")]
-#[strum(const_into_str)]
-pub enum Class {
-    #[strum(serialize = "STANDARD")]
-    Standard,
-    #[strum(serialize = "STANDARD_INFREQUENT_ACCESS")]
-    InfrequentAccess,
-}
-
-impl Class {
-    /// Returns AWS's word for it.
-    pub const fn as_str(self) -> &'static str {
-        self.into_str()
-    }
 }
 
 /// Returns the ARN of a table.
@@ -252,6 +181,7 @@ impl Kind for Table {
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged tables (not in the manifest, without the ownership tag; left alone)",
         resource_type: "dynamodb:table",
+        members: members::ALL,
         listed_by: "aws dynamodb list-tables",
         // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
         // "Quotas"), and others may be at it too.
@@ -284,7 +214,7 @@ impl Kind for Table {
         manifest::resolve(resolver, key, section)
     }
 
-    fn name_of(key: &str, section: &TableSection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, section: &TableSection, _: &PolicyRoot) -> Result<String, Invalid> {
         let builtin = || Builtin::from_key(key).map(|builtin| builtin.default_name().to_owned());
         Ok(section.name.clone().or_else(builtin).unwrap_or_default())
     }
@@ -297,12 +227,12 @@ impl Kind for Table {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         check_name(name)?;
         Ok(name.to_owned())
     }
 
-    fn of_arn(resource: &str, _: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
         check_name(resource).ok()?;
         Some(ArnName::Name { name: resource.to_owned(), key: resource.to_owned() })
     }
@@ -343,7 +273,7 @@ impl Kind for Table {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let statement = || String::from("SentinelTablePrune");
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
@@ -387,16 +317,15 @@ impl Kind for Table {
         if !wanted.named.is_empty() {
             return Ok(import::read(api, wanted, &wanted.named, Missing::Fails).await?.into());
         }
-        let builtin: Vec<String> = Builtin::ALL.iter().map(|builtin| builtin.default_name().to_owned()).collect();
-        Ok(import::read(api, wanted, &builtin, Missing::IsLeftOut).await?.into())
+        live::discover(api, wanted).await
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         Ok(live::key(&found.name, &found.live.state))
     }
 
     fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> TableSection {
-        live::section(importer, key, &found.name, &found.live.state)
+        live::section(importer, key, &found)
     }
 
     async fn execute(api: &TableApi, step: &TableStep, waiting: Waiting) -> Result<StepOutcome, CallError> {
@@ -459,7 +388,7 @@ impl Kind for Table {
     }
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
-        steps::opposite(desired)
+        opposite::opposite(desired)
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
@@ -480,11 +409,11 @@ impl Kind for Table {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         words::layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
         words::sketch(state)
     }
 

@@ -94,7 +94,8 @@ pub(super) fn schema() -> Schema {
                         },
                         "billing_mode": {
                             "enum": ["PAY_PER_REQUEST", "PROVISIONED"],
-                            "description": "PROVISIONED needs read_capacity and write_capacity.",
+                            "description": "PROVISIONED without read_capacity and write_capacity: something else sets the capacity, \
+                             such as autoscaling.",
                         },
                         "read_capacity": {
                             "type": "integer",
@@ -151,7 +152,12 @@ pub(super) fn schema() -> Schema {
                         "properties": { "billing_mode": { "const": "PROVISIONED" } },
                         "required": ["billing_mode"],
                     },
-                    "then": { "required": ["read_capacity", "write_capacity"] },
+                    "then": {
+                        "dependentRequired": {
+                            "read_capacity": ["write_capacity"],
+                            "write_capacity": ["read_capacity"],
+                        },
+                    },
                     "else": { "properties": { "read_capacity": false, "write_capacity": false } },
                 }),
             ),
@@ -231,6 +237,12 @@ fn plan() -> PlanSchema {
                         "sort_key": { "$ref": "#/$defs/attribute" },
                         "projection": { "$ref": "#/$defs/projection" },
                         "capacity": { "$ref": "#/$defs/capacity" },
+                        "limits": { "$ref": "#/$defs/capacity", "description": "On demand, the most; -1 is no limit." },
+                        "more": {
+                            "type": "array",
+                            "items": { "$ref": "#/$defs/attribute" },
+                            "description": "The key attributes that follow the first of each part, on a live index.",
+                        },
                     },
                     "required": ["partition_key", "projection"],
                 }),
@@ -256,7 +268,7 @@ fn plan() -> PlanSchema {
                         },
                         "billing": {
                             "oneOf": [
-                                { "enum": ["pay_per_request"] },
+                                { "enum": ["pay_per_request", "external"] },
                                 {
                                     "type": "object",
                                     "properties": { "provisioned": { "$ref": "#/$defs/capacity" } },

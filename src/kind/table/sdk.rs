@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder
 use aws_sdk_dynamodb::types as sdk;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table,
-    TableChange, Ttl,
+    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Limits, Projection,
+    Table, TableChange, Ttl,
 };
 use crate::resource::{Facts, Tags};
 
@@ -34,7 +34,11 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     let encryption = description
         .sse_description()
         .filter(|sse| !matches!(sse.status(), Some(sdk::SseStatus::Disabled | sdk::SseStatus::Disabling)))
+        // While it changes from AWS's own key, none is named.
+        .filter(|sse| sse.kms_master_key_arn().is_some() || !is_changing(sse))
         .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
+    let local = description.local_secondary_indexes().iter().flat_map(sdk::LocalSecondaryIndexDescription::key_schema);
+    let local = local.map(|element| attribute(element.attribute_name(), &types));
     Table {
         key: key(description.key_schema(), &types),
         indexes: Some(indexes),
@@ -49,7 +53,15 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
             _ => Class::Standard,
         }),
         tags: None,
+        local: local.collect(),
     }
+}
+
+/// Returns whether the encryption is being changed, which takes about 22 seconds, and for the first of them the key from before is
+/// shown.
+fn is_changing(sse: &sdk::SseDescription) -> bool {
+    use sdk::SseStatus::{Disabling, Enabling, Updating};
+    matches!(sse.status(), Some(Enabling | Disabling | Updating))
 }
 
 /// Reads what is shown of a table and not compared.
@@ -58,7 +70,9 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         arn: description.table_arn().map(str::to_owned),
         id: description.table_id().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
+        changing: description.sse_description().is_some_and(is_changing).then(|| Field::Encryption.to_string()),
         empty: description.item_count() == Some(0),
+        also: super::also::of(description),
         ..Facts::default()
     }
 }
@@ -78,14 +92,20 @@ fn attribute_types(definitions: &[sdk::AttributeDefinition]) -> Types {
     definitions.iter().map(|definition| (definition.attribute_name().to_owned(), kind(definition))).collect()
 }
 
+fn attribute(name: &str, types: &Types) -> Attribute {
+    Attribute { name: name.to_owned(), kind: types.get(name).copied().unwrap_or(AttributeType::S) }
+}
+
 fn key(schema: &[sdk::KeySchemaElement], types: &Types) -> Option<Key> {
     let find = |role: &sdk::KeyType| {
         let element = schema.iter().find(|element| element.key_type() == role)?;
-        let name = element.attribute_name().to_owned();
-        let kind = types.get(&name).copied().unwrap_or(AttributeType::S);
-        Some(Attribute { name, kind })
+        Some(attribute(element.attribute_name(), types))
     };
-    Some(Key { partition: find(&sdk::KeyType::Hash)?, sort: find(&sdk::KeyType::Range) })
+    let (partition, sort) = (find(&sdk::KeyType::Hash)?, find(&sdk::KeyType::Range));
+    let is_first = |name: &str| name == partition.name || sort.as_ref().is_some_and(|sort| sort.name == name);
+    let names = schema.iter().map(sdk::KeySchemaElement::attribute_name).filter(|name| !is_first(name));
+    let more = names.map(|name| attribute(name, types)).collect();
+    Some(Key { partition, sort, more })
 }
 
 fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<(String, Index)> {
@@ -106,7 +126,15 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
         _ => IndexStatus::Active,
     };
     let capacity = found.provisioned_throughput().map(capacity);
-    Some((found.index_name()?.to_owned(), Index { key: key(found.key_schema(), types)?, projection, capacity, status }))
+    let limits = found.on_demand_throughput().map(|limits| Limits {
+        read: limits.max_read_request_units().unwrap_or(-1),
+        write: limits.max_write_request_units().unwrap_or(-1),
+    });
+    let limits = limits.filter(|limits| limits.read > 0 || limits.write > 0);
+    Some((
+        found.index_name()?.to_owned(),
+        Index { key: key(found.key_schema(), types)?, projection, capacity, status, limits },
+    ))
 }
 
 /// Reads what `DescribeTimeToLive` says.
@@ -166,7 +194,8 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
                 .index_name(index_name)
                 .set_key_schema(Some(key_schema(&index.key)?))
                 .projection(projection(&index.projection))
-                .set_provisioned_throughput(index.capacity.map(throughput).transpose()?);
+                .set_provisioned_throughput(index.capacity.map(throughput).transpose()?)
+                .set_on_demand_throughput(index.limits.map(on_demand));
             let definitions = attributes.iter().map(definition).collect::<Result<_, _>>()?;
             request.set_attribute_definitions(Some(definitions)).global_secondary_index_updates(
                 sdk::GlobalSecondaryIndexUpdate::builder().create(create.build()?).build(),
@@ -179,7 +208,7 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
         TableChange::Billing { billing, switches, table, indexes } => {
             let mode = match billing {
                 Billing::PayPerRequest => sdk::BillingMode::PayPerRequest,
-                Billing::Provisioned(_) => sdk::BillingMode::Provisioned,
+                Billing::Provisioned(_) | Billing::External => sdk::BillingMode::Provisioned,
             };
             let mut request = request
                 .set_billing_mode(switches.then_some(mode))
@@ -213,6 +242,12 @@ fn table_class(class: Class) -> sdk::TableClass {
 fn throughput(capacity: Capacity) -> Result<sdk::ProvisionedThroughput, BuildError> {
     let builder = sdk::ProvisionedThroughput::builder();
     builder.read_capacity_units(capacity.read).write_capacity_units(capacity.write).build()
+}
+
+fn on_demand(limits: Limits) -> sdk::OnDemandThroughput {
+    let limit = |units: i64| Some(units).filter(|units| *units > 0);
+    let builder = sdk::OnDemandThroughput::builder().set_max_read_request_units(limit(limits.read));
+    builder.set_max_write_request_units(limit(limits.write)).build()
 }
 
 fn definition(attribute: &Attribute) -> Result<sdk::AttributeDefinition, BuildError> {
@@ -273,14 +308,19 @@ mod tests {
 
     fn layout() -> Table {
         let index = |projection| Index {
-            key: Key { partition: attribute("user", AttributeType::S), sort: Some(attribute("at", AttributeType::N)) },
+            key: Key {
+                partition: attribute("user", AttributeType::S),
+                sort: Some(attribute("at", AttributeType::N)),
+                more: Vec::new(),
+            },
             projection,
             capacity: None,
             status: IndexStatus::Active,
+            limits: None,
         };
         let include = Projection::Include([String::from("b"), String::from("a")].into());
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
             indexes: Some(BTreeMap::from([
                 (String::from("all-index"), index(Projection::All)),
                 (String::from("some-index"), index(include)),
@@ -353,6 +393,24 @@ mod tests {
         // Whose key that is takes another call.
         let named = Table { encryption: Some(Encryption::AwsManaged), ..read };
         assert_eq!(super::super::diff::diff(&wanted, &named), []);
+    }
+
+    #[test]
+    fn every_attribute_of_a_key_is_read() {
+        let element =
+            |name: &str, role| sdk::KeySchemaElement::builder().attribute_name(name).key_type(role).build().unwrap();
+        let (hash, range) = (sdk::KeyType::Hash, sdk::KeyType::Range);
+        let schema = [
+            element("tenant", hash.clone()),
+            element("region", hash),
+            element("day", range.clone()),
+            element("size", range),
+        ];
+        let types = Types::from([(String::from("size"), AttributeType::N)]);
+        let key = key(&schema, &types).unwrap();
+        assert_eq!(key.partition.name, "tenant");
+        assert_eq!(key.sort.map(|sort| sort.name).as_deref(), Some("day"));
+        assert_eq!(key.more, [attribute("region", AttributeType::S), attribute("size", AttributeType::N)]);
     }
 
     #[test]

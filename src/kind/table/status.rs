@@ -22,9 +22,9 @@ impl TableStatus {
         facts.status.as_deref().map(|word| word.parse().unwrap_or_else(|_| Self::Other(word.to_owned())))
     }
 
-    /// Returns whether a table takes its next change.
-    pub(super) fn is_active(facts: &Facts) -> bool {
-        Self::of(facts) == Some(Self::Active)
+    /// Returns whether a table takes its next change: it is ACTIVE, and nothing that this does not tell is being changed.
+    pub(super) fn is_idle(facts: &Facts) -> bool {
+        Self::of(facts) == Some(Self::Active) && facts.changing.is_none()
     }
 }
 
@@ -37,7 +37,8 @@ mod tests {
         for word in ["ACTIVE", "CREATING", "UPDATING", "DELETING", "ARCHIVED", "Active"] {
             let facts = Facts { status: Some(word.to_owned()), ..Facts::default() };
             assert_eq!(TableStatus::of(&facts).unwrap().to_string(), word);
-            assert_eq!(TableStatus::is_active(&facts), word == "ACTIVE");
+            assert_eq!(TableStatus::is_idle(&facts), word == "ACTIVE");
+            assert!(!TableStatus::is_idle(&Facts { changing: Some(String::from("encryption")), ..facts }));
         }
         assert_eq!(TableStatus::of(&Facts::default()), None);
     }

@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Projection, Table, TableStatus,
-    Ttl,
-};
+use super::{Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Table, TableStatus, Ttl};
 use crate::change::{Consent, FieldChange, Protection, Takes};
 use crate::kind::key::DESCRIBE_KEY;
-use crate::kind::{Desired, KindStep};
+use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{
     CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE,
     DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
-use crate::resource::{Facts, Live, Switch, Tags};
+use crate::resource::names::OwnerKey;
+use crate::resource::{Live, Switch, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +50,7 @@ pub enum TableStep {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expects_id: Option<String>,
-        owner_key: String,
+        owner_key: OwnerKey,
     },
     /// Ends the work on the table for now: AWS takes what follows only later.
     Defer {
@@ -178,8 +176,8 @@ impl KindStep for TableStep {
 
     /// Returns how long AWS works on it, as operators have measured on tables of all sizes; AWS promises nothing. What
     /// a wait waits for is counted where it begins.
-    fn time(&self) -> (Duration, Duration) {
-        let (least, most) = match self {
+    fn time(&self) -> StepTime {
+        let (quick, slow) = match self {
             Self::CreateTable { table, .. } => match table.indexes.as_ref().is_none_or(BTreeMap::is_empty) {
                 true => (2, 7),
                 false => (14, 22),
@@ -194,7 +192,7 @@ impl KindStep for TableStep {
             Self::DeleteTable { .. } => (3, 60),
             Self::WaitForTable { .. } | Self::Defer { .. } => (0, 0),
         };
-        (Duration::from_secs(least), Duration::from_secs(most))
+        StepTime { quick: Duration::from_secs(quick), slow: Duration::from_secs(slow) }
     }
 
     /// Returns whether it is one of those that `create` has after `CreateTable`.
@@ -256,6 +254,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         deletion_protection: _,
         class: _,
         tags,
+        local: _,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
@@ -295,7 +294,8 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
-    let busy = TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
+    let busy = live.facts.changing.is_some()
+        || TableStatus::of(&live.facts).is_some_and(|status| status != TableStatus::Active);
     let building = changes.iter().any(|change| change.takes == Takes::Time && change.path.is_of_index());
     if busy || building {
         repair.wait();
@@ -404,10 +404,14 @@ impl Repair<'_> {
             if there.contains_key(name) {
                 continue;
             }
-            let index = Index { capacity, ..index.clone() };
+            // One that is built again keeps what no manifest gives it: limits, and capacity of its own.
+            let before = live.indexes.as_ref().and_then(|indexes| indexes.get(name));
+            let capacity = before.and_then(|before| before.capacity).filter(|_| capacity.is_some()).or(capacity);
+            let limits = before.and_then(|before| before.limits).filter(|_| capacity.is_none());
+            let index = Index { capacity, limits, ..index.clone() };
             there.insert(name.clone(), index.clone());
             let keys = live.key.iter().chain(there.values().map(|index| &index.key));
-            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).cloned().collect();
+            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).chain(&live.local).cloned().collect();
             attributes.sort();
             attributes.dedup();
             self.update(TableChange::CreateIndex { index_name: name.clone(), index, attributes });
@@ -418,10 +422,12 @@ impl Repair<'_> {
     fn billing(&mut self, wanted: Option<Billing>, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
         let (Some(wanted), Some(live)) = (wanted, live) else { return };
         let switches = live.capacity().is_some() != wanted.capacity().is_some();
-        let table = wanted.capacity().filter(|_| wanted != live);
+        // Capacity that something else sets is given with a switch only, which takes some.
+        let wanted_capacity = wanted.capacity().filter(|_| switches || wanted != Billing::External);
+        let table = wanted_capacity.filter(|_| wanted != live);
         // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
         let differing = indexes.iter().filter_map(|(name, index)| {
-            let capacity = wanted.capacity()?;
+            let capacity = wanted_capacity?;
             let differs = switches || index.capacity.is_some_and(|live| live != capacity);
             differs.then(|| (name.clone(), capacity))
         });
@@ -454,48 +460,14 @@ impl Repair<'_> {
     }
 }
 
-/// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
-/// take is known without a look at AWS.
-pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
-    let managed = &desired.managed;
-    let stray = || Attribute { name: String::from("stray"), kind: super::AttributeType::S };
-    let extra = Index {
-        key: Key { partition: stray(), sort: None },
-        projection: Projection::All,
-        capacity: None,
-        status: IndexStatus::Active,
-    };
-    let other_billing = |billing: &Billing| match billing {
-        Billing::PayPerRequest => Billing::Provisioned(Capacity { read: 1, write: 1 }),
-        Billing::Provisioned(_) => Billing::PayPerRequest,
-    };
-    let other_encryption = |encryption: &Encryption| match encryption {
-        Encryption::AwsOwned => Encryption::Kms(String::from("another")),
-        Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
-    };
-    let other_class = |class: &Class| match class {
-        Class::Standard => Class::InfrequentAccess,
-        Class::InfrequentAccess => Class::Standard,
-    };
-    let state = Table {
-        key: managed.key.clone(),
-        indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
-        ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
-        billing: managed.billing.as_ref().map(other_billing),
-        encryption: managed.encryption.as_ref().map(other_encryption),
-        point_in_time_recovery: managed.point_in_time_recovery.map(|on| !on),
-        deletion_protection: managed.deletion_protection.map(|on| !on),
-        class: managed.class.as_ref().map(other_class),
-        tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
-    };
-    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::opposite::opposite;
     use super::*;
+    use crate::kind::table::Projection;
     use crate::kind::table::{AttributeType, changes};
     use crate::kind::{Address, KindId, Presence};
+    use crate::resource::Facts;
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }
@@ -503,16 +475,21 @@ mod tests {
 
     fn index(partition: &str, sort: AttributeType) -> Index {
         Index {
-            key: Key { partition: attribute(partition, AttributeType::S), sort: Some(attribute("created_at", sort)) },
+            key: Key {
+                partition: attribute(partition, AttributeType::S),
+                sort: Some(attribute("created_at", sort)),
+                more: Vec::new(),
+            },
             projection: Projection::All,
             capacity: None,
             status: IndexStatus::Active,
+            limits: None,
         }
     }
 
     fn wanted() -> Desired<Table> {
         let table = Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
             indexes: Some(BTreeMap::from([
                 (String::from("a-index"), index("a", AttributeType::N)),
                 (String::from("b-index"), index("b", AttributeType::N)),
@@ -524,11 +501,12 @@ mod tests {
             deletion_protection: Some(false),
             class: None,
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+            local: Vec::new(),
         };
         Desired {
             address: Address::new(KindId::Table, "t"),
             presence: Presence::Present,
-            ownership: Some(String::from("managed-by")),
+            ownership: Some(OwnerKey::new("managed-by")),
             adopt: false,
             name: String::from("t-1"),
             label: String::from("t"),
@@ -759,9 +737,9 @@ mod tests {
             attributes: Vec::new(),
         });
         let class = update(TableChange::Class { class: Class::Standard });
-        let minutes = |least, most| (Duration::from_mins(least), Duration::from_mins(most));
+        let minutes = |quick, slow| StepTime { quick: Duration::from_mins(quick), slow: Duration::from_mins(slow) };
         assert_eq!((build.builds_index(), build.time()), (true, minutes(8, 17)));
-        assert!(!class.builds_index() && class.time().1 <= Duration::from_mins(1));
+        assert!(!class.builds_index() && class.time().slow <= Duration::from_mins(1));
     }
 
     #[test]

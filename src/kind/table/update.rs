@@ -31,7 +31,7 @@ pub(super) async fn execute(
         if is_made(change, &found) {
             return Ok(StepOutcome::Done);
         }
-        if !TableStatus::is_active(&facts) {
+        if !TableStatus::is_idle(&facts) {
             wait(api, waiting, name).await?;
             continue;
         }
@@ -61,12 +61,12 @@ async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Ta
 /// How often a change that AWS took is looked for.
 const LOOKS: u32 = 8;
 
-/// Waits until a change shows, or the table does not answer ACTIVE any more: a read just after a change can be of before
-/// it, and whoever waits for ACTIVE next would take that for the end.
+/// Waits until a change shows, or that the table is being changed: a read just after a change can be of before it, and whoever
+/// waits next would take that for the end.
 async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
         let (found, facts) = look_at(api, name, change).await?;
-        if is_made(change, &found) || !TableStatus::is_active(&facts) {
+        if is_made(change, &found) || !TableStatus::is_idle(&facts) {
             break;
         }
         api.pacer.sleep(UPDATE_TABLE, Duration::from_millis(250) * look).await?;
@@ -115,6 +115,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                     table.is_none_or(|wanted| wanted == live)
                         && indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
                 }
+                (Billing::External, live) => matches!(live, Some(Billing::Provisioned(_))),
                 (Billing::Provisioned(_), _) => false,
             }
         }

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::{Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl};
+use super::{Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::kind::Line;
 use crate::resource::{Fields, Live, Switch, tag_words};
 
 pub(super) fn encryption(encryption: &Encryption) -> String {
@@ -25,6 +26,7 @@ pub(super) fn billing(billing: Billing) -> String {
     match billing {
         Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
         Billing::Provisioned(units) => format!("PROVISIONED ({})", capacity(units)),
+        Billing::External => String::from("PROVISIONED"),
     }
 }
 
@@ -86,6 +88,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         deletion_protection,
         class,
         tags,
+        local: _,
     } = &live.state;
     let seen = [
         ("status", live.facts.status.clone()),
@@ -109,15 +112,25 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
 }
 
 /// Returns what a table is created with, name by name.
-pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
-    let Table { key, indexes, ttl, billing, encryption, point_in_time_recovery, deletion_protection, class, tags } =
-        layout;
-    let mut lines: Vec<(String, String)> = Vec::new();
+pub(super) fn layout(layout: &Table) -> Vec<Line> {
+    let Table {
+        key,
+        indexes,
+        ttl,
+        billing,
+        encryption,
+        point_in_time_recovery,
+        deletion_protection,
+        class,
+        tags,
+        local: _,
+    } = layout;
+    let mut lines: Vec<Line> = Vec::new();
     let attributes = |key: &Key| {
         let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
         words.collect::<Vec<_>>().join(", ")
     };
-    lines.extend(key.iter().map(|key| (String::from("key"), attributes(key))));
+    lines.extend(key.iter().map(|key| Line::new("key", attributes(key))));
     for (name, index) in indexes.iter().flatten() {
         let projection = match &index.projection {
             Projection::All => String::from("ALL"),
@@ -126,35 +139,38 @@ pub(super) fn layout(layout: &Table) -> Vec<(String, String)> {
                 format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
             }
         };
-        lines.push((format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
+        lines.push(Line::new(format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
     }
     if let Some(Ttl::Enabled(attribute)) = ttl {
-        lines.push((String::from("ttl"), attribute.clone()));
+        lines.push(Line::new("ttl", attribute));
     }
     lines.extend(billing.map(|billing| {
         let words = match billing {
             Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
             Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
+            Billing::External => {
+                format!("PROVISIONED ({} read, {} write to begin with)", FIRST_CAPACITY.read, FIRST_CAPACITY.write)
+            }
         };
-        (String::from("billing_mode"), words)
+        Line::new("billing_mode", words)
     }));
-    lines.extend(encryption.as_ref().map(|own| (String::from("encryption"), self::encryption(own))));
-    let on_off = |flag: bool| Switch::from(flag).word().to_owned();
-    lines.extend(point_in_time_recovery.map(|flag| (String::from("point_in_time_recovery"), on_off(flag))));
-    lines.extend(deletion_protection.map(|flag| (String::from("deletion_protection"), on_off(flag))));
-    lines.extend(class.map(|class| (String::from("table_class"), class.as_str().to_owned())));
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
+    let on_off = |flag: bool| Switch::from(flag).word();
+    lines.extend(point_in_time_recovery.map(|flag| Line::new("point_in_time_recovery", on_off(flag))));
+    lines.extend(deletion_protection.map(|flag| Line::new("deletion_protection", on_off(flag))));
+    lines.extend(class.map(|class| Line::new("table_class", class.as_str())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }
 
 /// Returns a table's keys, indexes and TTL, a line each, for a picture.
-pub(super) fn sketch(table: &Table) -> Vec<(String, String)> {
+pub(super) fn sketch(table: &Table) -> Vec<Line> {
     let attribute = |attribute: &super::Attribute| format!("{} {}", attribute.name, attribute.kind);
     let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
-    let mut lines: Vec<(String, String)> = table.key.iter().map(|own| (String::from("key"), key(own))).collect();
-    lines.extend(table.indexes.iter().flatten().map(|(name, index)| (name.clone(), key(&index.key))));
+    let mut lines: Vec<Line> = table.key.iter().map(|own| Line::new("key", key(own))).collect();
+    lines.extend(table.indexes.iter().flatten().map(|(name, index)| Line::new(name, key(&index.key))));
     if let Some(Ttl::Enabled(attribute)) = &table.ttl {
-        lines.push((String::from("expires"), attribute.clone()));
+        lines.push(Line::new("expires", attribute));
     }
     lines
 }

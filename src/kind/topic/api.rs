@@ -272,8 +272,8 @@ pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
     let found = future::join_all(reads).await;
     for (name, tags) in names.into_iter().zip(found) {
         match tags {
-            Ok(tags) if tags.get(search.ownership).map(String::as_str) == Some(OWNER) => {
-                let ownership = Some(search.ownership.to_owned());
+            Ok(tags) if tags.get(search.ownership.as_str()).map(String::as_str) == Some(OWNER) => {
+                let ownership = Some(search.ownership.clone());
                 let desired = Desired::new(address(&name), name, Topic::default());
                 unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
             }

@@ -9,6 +9,7 @@ use super::steps::{
 };
 use super::{Subscription, SubscriptionAttribute, Topic, TopicAttribute, TopicKey, TopicStep, diff, words};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{OWNER, StepOutcome, Tags};
 
@@ -31,7 +32,7 @@ pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutc
         }
         TopicStep::Subscribe { name, subscription } => subscribe(api, name, subscription).await,
         TopicStep::SetSubscriptionAttribute { subscription, arn, attribute, .. } => {
-            set_subscription_attribute(api, subscription, arn, attribute).await
+            set_subscription_attribute(api, Known { shown: subscription, arn }, attribute).await
         }
         TopicStep::Unsubscribe { arn, .. } => {
             // SNS answers with success for one that is gone already.
@@ -190,10 +191,16 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
     }
 }
 
+/// A subscription that is there.
+struct Known<'a> {
+    /// How it is shown.
+    shown: &'a str,
+    arn: &'a str,
+}
+
 async fn set_subscription_attribute(
     api: &TopicApi,
-    subscription: &str,
-    arn: &str,
+    Known { shown, arn }: Known<'_>,
     attribute: &SubscriptionAttribute,
 ) -> Result<StepOutcome, CallError> {
     let (name, value) = subscription_attribute(attribute);
@@ -204,7 +211,7 @@ async fn set_subscription_attribute(
     match api.pacer.call(SET_SUBSCRIPTION_ATTRIBUTES, &[], call).await {
         Ok(_) => Ok(StepOutcome::Done),
         Err(error) if error.class == Class::NotFound => {
-            Ok(StepOutcome::Conflict(format!("someone else deleted the subscription {subscription} meanwhile")))
+            Ok(StepOutcome::Conflict(format!("someone else deleted the subscription {shown} meanwhile")))
         }
         Err(error) => Err(error),
     }
@@ -225,10 +232,10 @@ async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Re
 }
 
 /// Deletes a topic that still carries the ownership tag: its name can be taken by another since it was found.
-async fn delete(api: &TopicApi, name: &str, owner_key: &str) -> Result<StepOutcome, CallError> {
+async fn delete(api: &TopicApi, name: &str, owner_key: &OwnerKey) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     match read_tags(api, &arn).await {
-        Ok(tags) if tags.get(owner_key).map(String::as_str) == Some(OWNER) => {}
+        Ok(tags) if tags.get(owner_key.as_str()).map(String::as_str) == Some(OWNER) => {}
         Ok(_) => {
             let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));

@@ -70,7 +70,7 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
     // A key that is named by its ID alone is one of the topic's own account and region.
     let whole = match id.starts_with("arn:") || id.starts_with("alias/") {
         true => Some(id.clone()),
-        false => arn_of_key(arn, id),
+        false => home_of_keys(arn).map(|home| format!("{home}key/{id}")),
     };
     let whole = whole.filter(|whole| check_key(whole).is_ok());
     if whole.is_none() {
@@ -89,10 +89,11 @@ pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
     head.map_or_else(|| place.arn("kms", "key/*"), |head| format!("{head}:key/*"))
 }
 
-fn arn_of_key(topic: &str, id: &str) -> Option<String> {
-    let parts: Vec<&str> = topic.splitn(6, ':').collect();
+/// Returns what the ARNs of keys begin with in the account and region of a topic.
+fn home_of_keys(arn: &str) -> Option<String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", partition, "sns", region, account, _] = parts[..] else { return None };
-    Some(format!("arn:{partition}:kms:{region}:{account}:key/{id}"))
+    Some(format!("arn:{partition}:kms:{region}:{account}:"))
 }
 
 /// Returns the policy that SNS gives to a topic: its account may do everything. Source: Amazon SNS Developer Guide, "Example
@@ -231,6 +232,7 @@ mod tests {
     use crate::kind::FoundResources;
     use crate::kind::import::Imported;
     use crate::kind::key::Key;
+    use crate::resource::names::PolicyRoot;
     use crate::resource::{Facts, Live, Tags};
 
     const HEAD: &str = "arn:aws:sns:us-east-1:123456789012";
@@ -244,7 +246,7 @@ mod tests {
         let arn = Some(String::from("arn:aws:kms:us-east-1:123456789012:key/1234"));
         let live = Live { state: Key::default(), facts: Facts { arn, ..Facts::default() }, gaps: Vec::new() };
         let keys = vec![Found { name: String::from("alias/records"), live }];
-        FoundResources { keys, topics, ..FoundResources::default() }.import("/s")
+        FoundResources { keys, topics, ..FoundResources::default() }.import(&PolicyRoot::new("/s"))
     }
 
     fn one(state: Topic) -> Imported {

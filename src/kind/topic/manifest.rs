@@ -316,7 +316,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     let name = name(key, section);
     // AWS takes the suffix for a FIFO topic and for no other.
     let fifo = name.ends_with(FIFO);
-    check_fifo(resolver, key, &name, section);
+    check_fifo(resolver, key, section);
     let kms = section.key.as_ref().and_then(|setting| match setting {
         KeySetting::Off => Some(TopicKey::Off),
         KeySetting::Id(id) => Some(TopicKey::Kms(id.clone())),
@@ -374,7 +374,8 @@ fn checked<T>(
     read.map_err(fault).ok()
 }
 
-fn check_fifo(resolver: &mut Resolver<'_>, key: &str, name: &str, section: &TopicSection) {
+fn check_fifo(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) {
+    let name = &name(key, section);
     let fifo = name.ends_with(FIFO);
     if section.fifo.is_some_and(|wanted| wanted != fifo) {
         let (problem, help) = match fifo {

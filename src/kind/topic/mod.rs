@@ -33,9 +33,11 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, Protection};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
+use crate::kind::Line;
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
@@ -180,6 +182,7 @@ impl Kind for Topic {
         shown: Shown::ByLabel,
         unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
         resource_type: "sns",
+        members: &[],
         listed_by: "aws sns list-topics",
         // Each is a few short calls, paced by their quotas.
         concurrency: 16,
@@ -215,7 +218,7 @@ impl Kind for Topic {
         Some(manifest::name(key, section))
     }
 
-    fn name_of(key: &str, section: &TopicSection, _: &str) -> Result<String, Invalid> {
+    fn name_of(key: &str, section: &TopicSection, _: &PolicyRoot) -> Result<String, Invalid> {
         Ok(manifest::name(key, section))
     }
 
@@ -223,7 +226,7 @@ impl Kind for Topic {
         said::section(desired)
     }
 
-    fn files_of(desired: &Desired<Self>) -> Vec<(String, String)> {
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
         said::files(desired)
     }
 
@@ -231,12 +234,12 @@ impl Kind for Topic {
         self.tags.as_ref()
     }
 
-    fn key_of(name: &str, _: &str) -> Result<String, Invalid> {
+    fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
         rules::check_name(name)?;
         Ok(name.to_owned())
     }
 
-    fn of_arn(resource: &str, policy_root: &str) -> Option<ArnName> {
+    fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName> {
         let key = Self::key_of(resource, policy_root).ok()?;
         Some(ArnName::Name { name: resource.to_owned(), key })
     }
@@ -260,7 +263,7 @@ impl Kind for Topic {
         }
     }
 
-    fn looks_for_more(place: &Place, _: &str, purpose: Purpose) -> Vec<Permission> {
+    fn looks_for_more(place: &Place, _: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
         let mut operations = vec![steps::LIST_TOPIC_TAGS, steps::GET_TOPIC_ATTRIBUTES];
         operations.extend((purpose == Purpose::Write).then_some(steps::DELETE_TOPIC));
         let statement = || String::from("SentinelTopicPrune");
@@ -301,7 +304,7 @@ impl Kind for Topic {
         Ok(discovered)
     }
 
-    fn key_of_live(found: &Found<Self>, _: &str) -> Result<String, String> {
+    fn key_of_live(found: &Found<Self>, _: &PolicyRoot) -> Result<String, String> {
         Ok(live::key(found))
     }
 
@@ -358,11 +361,11 @@ impl Kind for Topic {
         words::shown(state)
     }
 
-    fn layout(state: &Self) -> Vec<(String, String)> {
+    fn layout(state: &Self) -> Vec<Line> {
         words::layout(state)
     }
 
-    fn sketch(state: &Self, _: Option<&str>) -> Vec<(String, String)> {
+    fn sketch(state: &Self, _: Option<&str>) -> Vec<Line> {
         words::sketch(state)
     }
 

@@ -2,6 +2,7 @@
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
 use super::{Protocol, Subscription, Topic, TopicKey};
+use crate::document::GivenFile;
 use crate::kind::Desired;
 use crate::kind::document::PolicyDocument;
 
@@ -45,13 +46,15 @@ pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
 }
 
 /// Returns the files that such a section names.
-pub(super) fn files(desired: &Desired<Topic>) -> Vec<(String, String)> {
+pub(super) fn files(desired: &Desired<Topic>) -> Vec<GivenFile> {
     let Topic { policy, delivery_policy, subscriptions, .. } = &desired.managed;
+    let file = |path: &str, text: String| GivenFile { path: path.to_owned(), text };
     let mut files = Vec::new();
-    files.extend(policy.as_ref().map(|policy| (POLICY.to_owned(), PolicyDocument::to_json(policy))));
-    files.extend(delivery_policy.as_ref().map(|policy| (DELIVERY_POLICY.to_owned(), policy.to_string())));
+    files.extend(policy.as_ref().map(|policy| file(POLICY, PolicyDocument::to_json(policy))));
+    files.extend(delivery_policy.as_ref().map(|policy| file(DELIVERY_POLICY, policy.to_string())));
     let filters = subscriptions.iter().flat_map(|all| all.values().enumerate());
-    files
-        .extend(filters.filter_map(|(place, one)| Some((filter_file(place), one.filter_policy.as_ref()?.to_string()))));
+    files.extend(
+        filters.filter_map(|(place, one)| Some(file(&filter_file(place), one.filter_policy.as_ref()?.to_string()))),
+    );
     files
 }

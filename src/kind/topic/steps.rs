@@ -12,6 +12,7 @@ use crate::kind::document::{PolicyDocument, pretty};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, NewDocument};
 use crate::resource::call::{Operation, operation};
+use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
 
@@ -56,7 +57,7 @@ pub enum TopicStep {
     /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
     AwaitConfirmation { name: String, subscriptions: Vec<String> },
     /// Deletes the topic; expects the ownership tag of this key.
-    DeleteTopic { name: String, owner_key: String },
+    DeleteTopic { name: String, owner_key: OwnerKey },
 }
 
 /// An attribute of a topic that can change.
@@ -247,7 +248,8 @@ fn await_confirmation(name: &str, subscriptions: Vec<String>) -> Option<TopicSte
 
 /// Returns the step that deletes the topic.
 pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
-    let step = |owner_key: &String| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };
+    let step =
+        |owner_key: &OwnerKey| TopicStep::DeleteTopic { name: desired.name.clone(), owner_key: owner_key.clone() };
     desired.ownership.iter().map(step).collect()
 }
 
@@ -284,7 +286,7 @@ pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[Fi
     ];
     steps.extend(settings.into_iter().flatten().map(set));
     steps.extend(tags(desired, live));
-    let (subscriptions, pending) = subscriptions(desired, live, &differs);
+    let Subscribing { steps: subscriptions, pending } = subscriptions(desired, live, &differs);
     steps.extend(subscriptions);
     steps.extend(gives_up.into_iter().map(set_key));
     if !steps.is_empty() {
@@ -307,15 +309,18 @@ fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
     untag.into_iter().chain(tag).collect()
 }
 
-/// Returns the steps for the subscriptions, and which of them are not confirmed, or not known to be.
-fn subscriptions(
-    desired: &Desired<Topic>,
-    live: &Live<Topic>,
-    differs: &impl Fn(Field) -> bool,
-) -> (Vec<TopicStep>, Vec<String>) {
+/// What is to be done of the subscriptions.
+struct Subscribing {
+    steps: Vec<TopicStep>,
+    /// Those that are not confirmed, or not known to be.
+    pending: Vec<String>,
+}
+
+/// Returns the steps for the subscriptions.
+fn subscriptions(desired: &Desired<Topic>, live: &Live<Topic>, differs: &impl Fn(Field) -> bool) -> Subscribing {
     let (mut steps, mut pending) = (Vec::new(), Vec::new());
     let (Some(wanted), Some(found)) = (&desired.managed.subscriptions, &live.state.subscriptions) else {
-        return (steps, pending);
+        return Subscribing { steps, pending };
     };
     let name = || desired.name.clone();
     for (id, wanted) in wanted {
@@ -346,7 +351,7 @@ fn subscriptions(
         };
         steps.extend(found.arn.as_ref().map(gone));
     }
-    (steps, pending)
+    Subscribing { steps, pending }
 }
 
 /// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
@@ -439,7 +444,7 @@ mod tests {
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
         };
         let desired = Desired::new(Address::new(KindId::Topic, "alerts"), "alerts", managed);
-        Desired { ownership: Some(String::from("managed-by")), ..desired }
+        Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
     }
 
     fn said(steps: &[TopicStep]) -> Vec<String> {

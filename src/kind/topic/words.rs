@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Subscription, Topic, TopicKey};
+use crate::kind::Line;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Live, Switch, digest, tag_words};
 
@@ -57,7 +58,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
 }
 
 /// Returns what a topic is created with, setting by setting.
-pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
+pub(super) fn layout(topic: &Topic) -> Vec<Line> {
     let Topic {
         fifo,
         content_based_deduplication,
@@ -68,8 +69,8 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
         subscriptions,
         tags,
     } = topic;
-    let mut lines: Vec<(String, String)> = Vec::new();
-    let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| (name.to_owned(), words)));
+    let mut lines: Vec<Line> = Vec::new();
+    let mut add = |name: &str, words: Option<String>| lines.extend(words.map(|words| Line::new(name, words)));
     add("fifo", fifo.filter(|flag| *flag).map(|flag| Switch::from(flag).word().to_owned()));
     add("content_based_deduplication", content_based_deduplication.map(|flag| Switch::from(flag).word().to_owned()));
     add("display_name", display_name.clone());
@@ -82,7 +83,7 @@ pub(super) fn layout(topic: &Topic) -> Vec<(String, String)> {
             Some(subscription(one, one.filter_policy.as_ref().map(|_| String::from("as below")))),
         );
     }
-    lines.extend(tags.iter().flatten().map(|(key, value)| (format!("tags.{key}"), value.clone())));
+    lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }
 
@@ -108,9 +109,9 @@ impl Subscription {
 }
 
 /// Returns what encrypts a topic and who gets its messages, for a picture.
-pub(super) fn sketch(topic: &Topic) -> Vec<(String, String)> {
-    let encrypted = topic.key.as_ref().map(|kms| (String::from("key"), key(kms).to_owned()));
-    let to = |one: &Subscription| (one.protocol.clone(), without_userinfo(&one.endpoint));
+pub(super) fn sketch(topic: &Topic) -> Vec<Line> {
+    let encrypted = topic.key.as_ref().map(|kms| Line::new("key", key(kms)));
+    let to = |one: &Subscription| Line::new(&one.protocol, without_userinfo(&one.endpoint));
     encrypted.into_iter().chain(topic.subscriptions.iter().flatten().map(|(_, one)| to(one))).collect()
 }
 

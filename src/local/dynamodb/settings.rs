@@ -219,6 +219,12 @@ pub(super) fn change_encryption(
     specification: &Value,
     now: i64,
 ) -> Result<(), Failure> {
+    if state.encryption_changing(region) {
+        return Err(Failure::new(
+            "ResourceInUseException",
+            "Attempt to change a resource which is still in use: The encryption of the table is being updated",
+        ));
+    }
     state.encryption_changes.retain(|at| TableState::within(Some(*at), DAY, now));
     if state.encryption_changes.len() >= 4 {
         return Err(Failure::new(
@@ -226,7 +232,8 @@ pub(super) fn change_encryption(
             "Subscriber limit exceeded: the encryption of a table can be changed four times in 24 hours",
         ));
     }
-    state.encryption = wanted_encryption(region, store, specification)?;
+    let wanted = wanted_encryption(region, store, specification)?;
+    state.encryption_was = std::mem::replace(&mut state.encryption, wanted);
     state.encryption_changes.push(now);
     Ok(())
 }

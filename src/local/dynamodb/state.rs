@@ -39,6 +39,9 @@ pub(super) struct TableState {
     pub(super) encryption: Option<String>,
     #[serde(default)]
     pub(super) encryption_changes: Vec<i64>,
+    /// The key from before the last change of those.
+    #[serde(default)]
+    pub(super) encryption_was: Option<String>,
     #[serde(default)]
     pub(super) recovery_since: Option<i64>,
     #[serde(default)]
@@ -148,10 +151,26 @@ impl TableState {
         }
         if let Some(table) = table.as_object_mut() {
             table.remove("SSEDescription");
-            if let Some(key) = &self.encryption {
-                let shown = json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key });
+            if let Some(shown) = self.shown_encryption(region) {
                 table.insert(String::from("SSEDescription"), shown);
             }
+        }
+    }
+
+    /// Returns whether the encryption is being changed, which the status of the table does not say.
+    pub(super) fn encryption_changing(&self, region: &Region) -> bool {
+        let last = self.encryption_changes.last().copied();
+        Self::within(last, region.rules.encryption_change, region.clock.now())
+    }
+
+    fn shown_encryption(&self, region: &Region) -> Option<Value> {
+        let early = region.rules.encryption_change * 2 / 5;
+        let before = Self::within(self.encryption_changes.last().copied(), early, region.clock.now());
+        let key = if before { &self.encryption_was } else { &self.encryption };
+        let status = if self.encryption_changing(region) { "UPDATING" } else { "ENABLED" };
+        match key {
+            Some(key) => Some(json!({ "Status": status, "SSEType": "KMS", "KMSMasterKeyArn": key })),
+            None => (status == "UPDATING").then(|| json!({ "Status": status })),
         }
     }
 

@@ -121,9 +121,9 @@ fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
     assert!(!world.folder.path().join("other").exists());
 }
 
-/// A manifest says one capacity for a table and all its indexes.
+/// Autoscaling may move the capacity, so that an import does not pin it.
 #[test]
-fn indexes_with_capacities_of_their_own_leave_billing_unmanaged() {
+fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
     let world = World::quick();
     let index = json!([{
         "IndexName": "by-at", "Projection": { "ProjectionType": "ALL" },
@@ -135,11 +135,16 @@ fn indexes_with_capacities_of_their_own_leave_billing_unmanaged() {
     create(&world, "orders", more);
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
     assert!(
-        run.stdout.contains("? orders: billing is not managed: its indexes have capacities of their own"),
+        run.stdout.contains("? orders: its capacity is not managed, as autoscaling may set it: read_capacity = 3 and"),
         "{}",
         run.stdout
     );
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+    let units = json!({ "ReadCapacityUnits": 7, "WriteCapacityUnits": 7 });
+    world.aws("DynamoDB_20120810.UpdateTable", &json!({ "TableName": "orders", "ProvisionedThroughput": units }));
+    world.run(&["apply", "-f", "live/sentinel.toml", "--yes"]).expect(0);
+    let table = world.aws("DynamoDB_20120810.DescribeTable", &json!({ "TableName": "orders" }))["Table"].take();
+    assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 7, "{table}");
 }
 
 #[test]

@@ -45,6 +45,7 @@ encryption = "key/mine"
 [tables.breakglass]
 name = "same"
 billing_mode = "PROVISIONED"
+read_capacity = 1
 
 [tables.sessions.indexes.user-index]
 partition_key = { name = "started_at", type = "S" }

@@ -1,0 +1,151 @@
+//! What DynamoDB tells of a table, member by member.
+
+use crate::kind::members::Handling::{self, LeftAlone, Managed, NotCompared, Shown};
+use crate::kind::members::Members;
+
+/// The members of the answers that describe a table, and of the requests that create and update one.
+pub(super) const ALL: &[Members] = &[
+    Members { of: "TableDescription", members: TABLE },
+    Members { of: "GlobalSecondaryIndexDescription", members: GLOBAL_INDEX },
+    Members { of: "LocalSecondaryIndexDescription", members: LOCAL_INDEX },
+    Members { of: "TimeToLiveDescription", members: TTL },
+    Members { of: "PointInTimeRecoveryDescription", members: RECOVERY },
+    Members { of: "CreateTableInput", members: CREATE },
+    Members { of: "UpdateTableInput", members: UPDATE },
+];
+
+type List = &'static [(&'static str, Handling)];
+
+const TABLE: List = &[
+    ("AttributeDefinitions", Managed),
+    ("TableName", Managed),
+    ("KeySchema", Managed),
+    ("TableStatus", Shown),
+    ("CreationDateTime", NotCompared),
+    ("ProvisionedThroughput", Managed),
+    ("TableSizeBytes", NotCompared),
+    ("ItemCount", Shown),
+    ("TableArn", Shown),
+    ("TableId", Shown),
+    ("BillingModeSummary", Managed),
+    ("LocalSecondaryIndexes", LeftAlone),
+    ("GlobalSecondaryIndexes", Managed),
+    ("StreamSpecification", LeftAlone),
+    ("LatestStreamLabel", NotCompared),
+    ("LatestStreamArn", NotCompared),
+    ("GlobalTableVersion", NotCompared),
+    ("Replicas", LeftAlone),
+    ("GlobalTableWitnesses", LeftAlone),
+    ("GlobalTableSettingsReplicationMode", LeftAlone),
+    ("RestoreSummary", NotCompared),
+    ("SSEDescription", Managed),
+    ("ArchivalSummary", LeftAlone),
+    ("TableClassSummary", Managed),
+    ("DeletionProtectionEnabled", Managed),
+    ("DisassociationProtectionEnabled", LeftAlone),
+    ("OnDemandThroughput", LeftAlone),
+    ("WarmThroughput", LeftAlone),
+    ("MultiRegionConsistency", LeftAlone),
+    ("VectorIndexes", LeftAlone),
+];
+
+const GLOBAL_INDEX: List = &[
+    ("IndexName", Managed),
+    ("KeySchema", Managed),
+    ("Projection", Managed),
+    ("IndexStatus", Shown),
+    ("Backfilling", Shown),
+    ("ProvisionedThroughput", Managed),
+    ("IndexSizeBytes", NotCompared),
+    ("ItemCount", NotCompared),
+    ("IndexArn", NotCompared),
+    ("OnDemandThroughput", LeftAlone),
+    ("WarmThroughput", LeftAlone),
+];
+
+const LOCAL_INDEX: List = &[
+    ("IndexName", LeftAlone),
+    ("KeySchema", LeftAlone),
+    ("Projection", LeftAlone),
+    ("IndexSizeBytes", NotCompared),
+    ("ItemCount", NotCompared),
+    ("IndexArn", NotCompared),
+];
+
+const TTL: List = &[("TimeToLiveStatus", Managed), ("AttributeName", Managed)];
+
+const RECOVERY: List = &[
+    ("PointInTimeRecoveryStatus", Managed),
+    ("RecoveryPeriodInDays", LeftAlone),
+    ("EarliestRestorableDateTime", NotCompared),
+    ("LatestRestorableDateTime", NotCompared),
+];
+
+const CREATE: List = &[
+    ("AttributeDefinitions", Managed),
+    ("TableName", Managed),
+    ("KeySchema", Managed),
+    ("LocalSecondaryIndexes", LeftAlone),
+    ("GlobalSecondaryIndexes", Managed),
+    ("BillingMode", Managed),
+    ("ProvisionedThroughput", Managed),
+    ("StreamSpecification", LeftAlone),
+    ("SSESpecification", Managed),
+    ("Tags", Managed),
+    ("TableClass", Managed),
+    ("DeletionProtectionEnabled", Managed),
+    ("WarmThroughput", LeftAlone),
+    ("ResourcePolicy", LeftAlone),
+    ("OnDemandThroughput", LeftAlone),
+    ("GlobalTableSourceArn", LeftAlone),
+    ("GlobalTableSettingsReplicationMode", LeftAlone),
+    ("VectorIndexes", LeftAlone),
+];
+
+const UPDATE: List = &[
+    ("AttributeDefinitions", Managed),
+    ("TableName", Managed),
+    ("BillingMode", Managed),
+    ("ProvisionedThroughput", Managed),
+    ("GlobalSecondaryIndexUpdates", Managed),
+    ("StreamSpecification", LeftAlone),
+    ("SSESpecification", Managed),
+    ("ReplicaUpdates", LeftAlone),
+    ("TableClass", Managed),
+    ("DeletionProtectionEnabled", Managed),
+    ("MultiRegionConsistency", LeftAlone),
+    ("GlobalTableWitnessUpdates", LeftAlone),
+    ("OnDemandThroughput", LeftAlone),
+    ("WarmThroughput", LeftAlone),
+    ("GlobalTableSettingsReplicationMode", LeftAlone),
+    ("DisassociationProtectionEnabled", LeftAlone),
+    ("VectorIndexUpdates", LeftAlone),
+];
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::operation::create_table::CreateTableInput;
+    use aws_sdk_dynamodb::operation::update_table::UpdateTableInput;
+    use aws_sdk_dynamodb::types as sdk;
+
+    use super::*;
+    use crate::kind::members::{fields_of, listed};
+
+    /// The SDK's types may get fields with each release: the list has to have all of them.
+    #[test]
+    fn every_member_that_the_sdk_knows_is_listed() {
+        let of_the_sdk = [
+            fields_of(&sdk::TableDescription::builder().build()),
+            fields_of(&sdk::GlobalSecondaryIndexDescription::builder().build()),
+            fields_of(&sdk::LocalSecondaryIndexDescription::builder().build()),
+            fields_of(&sdk::TimeToLiveDescription::builder().build()),
+            fields_of(&sdk::PointInTimeRecoveryDescription::builder().build()),
+            fields_of(&CreateTableInput::builder().build().unwrap()),
+            fields_of(&UpdateTableInput::builder().build().unwrap()),
+        ];
+        for (members, fields) in ALL.iter().zip(of_the_sdk) {
+            assert!(fields.len() > 1, "{fields:?}");
+            assert_eq!(listed(members), fields, "{}", members.of);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! A table that differs from a desired one in every way.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl,
+};
+use crate::kind::Desired;
+use crate::resource::{Facts, Live, Tags};
+
+/// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
+/// take is known without a look at AWS.
+pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
+    let managed = &desired.managed;
+    let stray = || Attribute { name: String::from("stray"), kind: AttributeType::S };
+    let extra = Index {
+        key: Key { partition: stray(), sort: None, more: Vec::new() },
+        projection: Projection::All,
+        capacity: None,
+        status: IndexStatus::Active,
+        limits: None,
+    };
+    let other_billing = |billing: &Billing| match billing {
+        Billing::PayPerRequest => Billing::Provisioned(Capacity { read: 1, write: 1 }),
+        Billing::Provisioned(_) | Billing::External => Billing::PayPerRequest,
+    };
+    let other_encryption = |encryption: &Encryption| match encryption {
+        Encryption::AwsOwned => Encryption::Kms(String::from("another")),
+        Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
+    };
+    let other_class = |class: &Class| match class {
+        Class::Standard => Class::InfrequentAccess,
+        Class::InfrequentAccess => Class::Standard,
+    };
+    let state = Table {
+        key: managed.key.clone(),
+        indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
+        ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
+        billing: managed.billing.as_ref().map(other_billing),
+        encryption: managed.encryption.as_ref().map(other_encryption),
+        point_in_time_recovery: managed.point_in_time_recovery.map(|on| !on),
+        deletion_protection: managed.deletion_protection.map(|on| !on),
+        class: managed.class.as_ref().map(other_class),
+        tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+        local: Vec::new(),
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
