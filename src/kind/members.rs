@@ -46,7 +46,7 @@ pub(crate) fn fields_of(value: &impl fmt::Debug) -> Vec<String> {
     let text = format!("{value:?}");
     let inner = text.split_once('{').map_or("", |(_, inner)| inner).trim_end_matches('}');
     let names = inner.split(", ").filter_map(|field| field.split_once(':')).map(|(name, _)| name);
-    names.map(|name| name.trim().replace('_', "").to_lowercase()).collect()
+    names.map(|name| name.trim().trim_start_matches("r#").replace('_', "").to_lowercase()).collect()
 }
 
 /// Returns the names that a list has, as [`fields_of`] writes them.

@@ -5,6 +5,7 @@ mod content;
 mod field;
 mod live;
 mod manifest;
+mod members;
 mod metadata;
 mod names;
 mod schema;
@@ -130,7 +131,7 @@ impl Kind for PolicyParameter {
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
         resource_type: "ssm:parameter",
-        members: &[],
+        members: members::ALL,
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
