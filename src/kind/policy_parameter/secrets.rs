@@ -8,10 +8,10 @@ use crate::kind::permission::{On, Permission, Place};
 use crate::kind::{Address, Desired, DesiredResource, Step};
 use crate::resource::call::{Operation, operation};
 
-/// Parameter Store decrypts for whoever reads a secret. Nothing here calls it, so that its pace says nothing. Source: "How AWS
+/// Parameter Store decrypts on behalf of the reader of a secret. Nothing here calls it, so that its pace says nothing. Source: "How AWS
 /// Systems Manager Parameter Store uses AWS KMS" in the AWS Key Management Service Developer Guide.
 pub(super) const DECRYPT: Operation = operation!("kms", "Decrypt", 1.0, 1.0);
-/// What Parameter Store does with a key for whoever writes a secret: the first in the standard tier, the second in the advanced
+/// What Parameter Store does with a key on behalf of the writer of a secret: the first in the standard tier, the second in the advanced
 /// tier. Source: as above.
 const USES: [Operation; 2] = [operation!("kms", "Encrypt", 1.0, 1.0), operation!("kms", "GenerateDataKey", 1.0, 1.0)];
 
@@ -35,7 +35,7 @@ pub(super) fn on_key(desired: &Desired<PolicyParameter>, place: &Place) -> On {
     On::Those { resources: vec![resource], condition }
 }
 
-/// Returns what IAM has to allow Parameter Store to do with the key for whoever writes a secret.
+/// Returns what IAM has to allow Parameter Store to do with the key on behalf of the writer of a secret.
 pub(super) fn lent(desired: &Desired<PolicyParameter>, place: &Place) -> Vec<Permission> {
     let secret = desired.managed.parameter_type == Some(ParameterType::SecureString);
     let permission = || Permission {
@@ -47,7 +47,7 @@ pub(super) fn lent(desired: &Desired<PolicyParameter>, place: &Place) -> Vec<Per
     secret.then(permission).into_iter().collect()
 }
 
-/// Returns what IAM has to allow whoever reads a policy that is a secret.
+/// Returns what IAM has to allow the reader of a policy that is a secret.
 pub fn decryption(desired: &Desired<PolicyParameter>, place: &Place) -> Option<Permission> {
     let secret = desired.managed.parameter_type == Some(ParameterType::SecureString);
     secret.then(|| Permission {

@@ -48,7 +48,7 @@ impl Encryption {
     }
 }
 
-/// What DynamoDB does with a key for whoever gives it to a table. Source: "Authorizing use of your AWS KMS keys in DynamoDB" in the
+/// What DynamoDB does with a table's key on behalf of the caller that sets it. Source: "Authorizing use of your AWS KMS keys in DynamoDB" in the
 /// Amazon DynamoDB Developer Guide. Nothing here calls it, so that the paces say nothing.
 const USES: [Operation; 6] = [
     operation!("kms", "CreateGrant", 1.0, 1.0),
@@ -59,7 +59,7 @@ const USES: [Operation; 6] = [
     operation!("kms", "ReEncrypt*", 1.0, 1.0),
 ];
 
-/// Returns what IAM has to allow DynamoDB to do with the key for whoever gives it to a table.
+/// Returns what IAM has to allow DynamoDB to do with a table's key on behalf of the caller that sets it.
 pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Place) -> Vec<Permission> {
     let (resource, alias) = match encryption {
         Some(Encryption::Alias(alias)) => (place.arn("kms", "key/*"), Some(alias)),
