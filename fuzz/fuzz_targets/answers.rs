@@ -11,9 +11,11 @@ use libfuzzer_sys::fuzz_target;
 use sentinel::diagnostic::{Faults, Source};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader};
-use sentinel::reconcile::{self, Intent, Scope, Target};
+use sentinel::reconcile::{self, Intent, Scope};
 use sentinel::report::{text, without_colour};
+use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
+use sentinel::resource::names::{PolicyRoot, RegionName};
 use sentinel::resource::pacer::Pace;
 use sentinel::resource::traffic::Traffic;
 use sentinel::review::{Materials, Review};
@@ -47,6 +49,7 @@ impl HttpConnector for Answers {
             "ListTagsOfResource" => 4,
             "ListTagsForResource" => 5,
             "DescribeParameters" => 6,
+            "GetResources" => 7,
             _ => usize::MAX,
         };
         let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,6 +64,10 @@ impl HttpConnector for Answers {
         let Ok(status) = status.try_into() else { unreachable!("these are statuses") };
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body.to_vec()))))
     }
+}
+
+fn region() -> Region {
+    Region { name: RegionName::new("us-east-1"), source: String::from("the fuzzer") }
 }
 
 /// What is the same for every input, as making it takes longer than a pass.
@@ -83,9 +90,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.expect("a runtime");
         let reader = runtime.block_on(Reader::connect(Connection {
-            region: String::from("us-east-1"),
-            aws_profile: None,
-            role_arn: None,
+            destination: Destination::new(region(), PolicyRoot::default()),
             endpoint_url: None,
             embedded: Some(http_client_fn(move |_, _| connector.clone())),
             pace: Pace::Free,
@@ -103,14 +108,7 @@ thread_local! {
 fuzz_target!(|data: &[u8]| WORLD.with(|world| {
     let parts = data.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     *world.answers.0.lock().unwrap_or_else(PoisonError::into_inner) = parts;
-    let target = Target {
-        name: None,
-        region: String::from("us-east-1"),
-        region_source: String::from("the fuzzer"),
-        policy_root: world.loaded.policy_root.clone(),
-        caller: None,
-        local: None,
-    };
+    let target = Destination::new(region(), world.loaded.policy_root.clone());
     let pass = reconcile::plan(&world.reader, target, &world.loaded.desired, Scope::of(Intent::Converge));
     let Ok(pass) = world.runtime.block_on(pass) else { return };
     let shown = without_colour(&text::plan(&pass.plan, &Review::of(&pass.plan, &Materials::default()), Some(100)));

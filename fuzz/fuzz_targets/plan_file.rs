@@ -102,8 +102,8 @@ fn admitted(file: &PlanFile) {
         let target = &saved.plan.target;
         let account = target.caller.as_ref().map(|caller| caller.account.as_str());
         assert!(account.is_some_and(|account| check_account(account).is_ok()));
-        assert!(check_region(&target.region).is_ok() && check_root(&target.policy_root).is_ok());
-        assert!(saved.connection.role_arn.as_ref().is_none_or(|role| check_role(role).is_ok()));
+        assert!(check_region(target.region.name.as_str()).is_ok() && check_root(&target.policy_root).is_ok());
+        assert!(saved.connection.route.role_arn.as_ref().is_none_or(|role| check_role(role).is_ok()));
         for desired in &saved.desired {
             assert_eq!(conform(desired, &target.policy_root), Ok(()));
             let address = desired.address();
