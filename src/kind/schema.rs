@@ -22,7 +22,7 @@ pub type Definition = (&'static str, Value);
 #[derive(Debug)]
 pub struct PlanSchema {
     /// The name of each of its steps.
-    pub steps: &'static [&'static str],
+    pub steps: Vec<&'static str>,
     /// The definition of what a new resource is created with, where a plan shows that.
     pub layout: Option<&'static str>,
     /// What `layout` refers to, and `layout` itself. No other kind may define the same name.

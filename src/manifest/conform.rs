@@ -45,7 +45,7 @@ mod tests {
 
     use super::*;
     use crate::kind::policy_parameter::{ParameterType, PolicyParameter, Tier};
-    use crate::kind::table::{Billing, Capacity, Encryption, Table, Ttl};
+    use crate::kind::table::{Billing, Capacity, DeletionProtection, Encryption, Table, Ttl};
     use crate::kind::{Address, Desired, KindId};
     use crate::manifest::{Overrides, resolve};
     use crate::resource::Tags;
@@ -191,7 +191,7 @@ projection = { include = ["what"] }
             one.managed.encryption = Some(Encryption::Kms(String::from("alias/mine")));
             one.initial.encryption.clone_from(&one.managed.encryption);
         });
-        refused(6, &|one| one.initial.deletion_protection = Some(false));
+        refused(6, &|one| one.initial.settings.deletion_protection = Some(DeletionProtection(false)));
         refused(6, &|one| one.origin = Some(String::from("x")));
         refused(5, &|one| {
             let nothing = Some(Billing::Provisioned(Capacity { read: -1, write: 1 }));

@@ -153,7 +153,9 @@ impl Plan {
 mod tests {
     use super::{Estimate, Layout};
     use crate::kind::policy_parameter::{PolicyParameter, Tier};
-    use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
+    use crate::kind::table::{
+        Attribute, AttributeType, Index, IndexStatus, Key, Projection, Recovery, Table, TableStep, Ttl,
+    };
     use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
     use crate::reconcile::{Intent, Orphans, Plan, Scope, diff};
     use crate::resource::destination::{Destination, Region};
@@ -250,7 +252,7 @@ mod tests {
         let with = |recovery, ttl| {
             let mut plan = creating(0, 1);
             let Some(Layout::Table(layout)) = plan.resources[0].layout.as_deref_mut() else { panic!("no table") };
-            layout.point_in_time_recovery = recovery;
+            layout.settings.point_in_time_recovery = recovery;
             layout.ttl = ttl;
             plan.estimate().calls
         };
@@ -258,7 +260,7 @@ mod tests {
         let least = with(None, None);
         assert_eq!(least, 8, "four for CreateTable, one for the wait, two for TTL, and one look at the end");
         assert_eq!(
-            (with(None, ttl()), with(Some(true), None), with(Some(true), ttl())),
+            (with(None, ttl()), with(Some(Recovery(true)), None), with(Some(Recovery(true)), ttl())),
             (least + 1, least + 1, least + 2)
         );
         // What is only put off takes no call.

@@ -211,7 +211,7 @@ mod tests {
 
     use super::*;
     use crate::kind::policy_parameter::{ParameterType, PolicyParameter};
-    use crate::kind::table::TableStep;
+    use crate::kind::table::{CalledChange, SetRecovery, TableStep};
     use crate::kind::{Desired, ObservedResource, Pair, Presence, Step};
     use crate::reconcile::{Intent, Scope, diff};
     use crate::resource::caller::Caller;
@@ -346,7 +346,10 @@ mod tests {
         // So is what goes beyond a creation, and what is to be lost.
         let resource = &mut plan.resources[10];
         let name = String::from("t");
-        resource.steps.push(Step::Table(TableStep::SetPointInTimeRecovery { name, enabled: false }));
+        resource.steps.push(Step::Table(TableStep::Setting {
+            name,
+            change: CalledChange::Recovery(SetRecovery { enabled: false }),
+        }));
         plan.resources[11].withheld = std::mem::take(&mut plan.resources[11].steps);
         plan.resources[11].action = Action::Refused;
         assert_eq!(Extent::of(&plan), Extent { touched: 6, existing: 17 });

@@ -152,7 +152,7 @@ fn gap() -> Value {
 }
 
 fn step() -> Value {
-    let names: Vec<&str> = KindId::ALL.iter().flat_map(|kind| kind.schema().plan.steps).copied().collect();
+    let names: Vec<&str> = KindId::ALL.iter().flat_map(|kind| kind.schema().plan.steps).collect();
     json!({
         "type": "object",
         "description": "One AWS call that writes, or one wait. Its other fields belong to its kind.",

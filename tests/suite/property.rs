@@ -307,7 +307,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
             Action::Refused => {
                 assert!(before.steps.iter().all(|step| step.protects() || step.writes().is_none()), "{}", context());
                 let done = before.steps.iter().filter_map(|step| match step {
-                    Step::Table(TableStep::SetPointInTimeRecovery { .. }) => Some("point_in_time_recovery"),
+                    Step::Table(TableStep::Setting { .. }) => Some("point_in_time_recovery"),
                     Step::Table(TableStep::UpdateTable { change: TableChange::Encryption { .. }, .. }) => {
                         Some("encryption")
                     }

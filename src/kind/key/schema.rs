@@ -65,7 +65,7 @@ pub(super) fn schema() -> Schema {
 
 fn plan() -> PlanSchema {
     PlanSchema {
-        steps: &["create_key", "set_key_description", "put_key_policy", "set_key_rotation", "tag_key", "untag_key"],
+        steps: vec!["create_key", "set_key_description", "put_key_policy", "set_key_rotation", "tag_key", "untag_key"],
         layout: Some("kms_key"),
         definitions: vec![(
             "kms_key",

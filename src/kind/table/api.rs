@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TimeToLiveSpecification};
+use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_types::SdkConfig;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
@@ -15,8 +15,8 @@ use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, delete,
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
-    CREATE_TABLE, CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
-    LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS, UPDATE_TIME_TO_LIVE,
+    CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
+    LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
@@ -54,8 +54,8 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     let name = desired.name.as_str();
     let managed = &desired.managed;
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(api, name)).into();
-    let recovery: OptionFuture<_> = managed.point_in_time_recovery.map(|_| read_recovery(api, name)).into();
-    let (described, ttl, recovery) = future::join3(describe(api, name), ttl, recovery).await;
+    let settings = managed.settings.look(api, name);
+    let (described, ttl, settings) = future::join3(describe(api, name), ttl, settings).await;
     let (mut state, mut facts) = match described {
         Ok(found) => found,
         Err(error) if error.class == Class::NotFound => return Observed::Absent,
@@ -74,12 +74,8 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         Some(Err(error)) => gaps.push(Gap::new(Some("ttl"), &error)),
         None => {}
     }
-    match recovery {
-        Some(Ok(found)) => state.point_in_time_recovery = Some(found),
-        Some(Err(_)) if creating => state.point_in_time_recovery = Some(false),
-        Some(Err(error)) => gaps.push(Gap::new(Some("point_in_time_recovery"), &error)),
-        None => {}
-    }
+    state.settings.take(settings, creating, &mut gaps);
+    facts.also.extend(state.settings.also(&managed.settings));
     if (managed.tags.is_some() || desired.reads_owner())
         && let Some(arn) = &facts.arn
     {
@@ -214,17 +210,6 @@ async fn read_ttl(api: &TableApi, name: &str) -> Result<Ttl, CallError> {
     Ok(sdk::ttl(answer.time_to_live_description.as_ref()))
 }
 
-async fn read_recovery(api: &TableApi, name: &str) -> Result<bool, CallError> {
-    let call = || api.client.describe_continuous_backups().table_name(name).send();
-    let answer = api.pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
-    // `ContinuousBackupsStatus` is always ENABLED and says nothing; the one beneath it is the switch.
-    let status = answer
-        .continuous_backups_description
-        .and_then(|backups| backups.point_in_time_recovery_description)
-        .and_then(|recovery| recovery.point_in_time_recovery_status);
-    Ok(status == Some(PointInTimeRecoveryStatus::Enabled))
-}
-
 pub(super) async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
     let mut tags = Tags::new();
     // A table has 50 tags, and a page ten.
@@ -251,7 +236,6 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             Ok(StepOutcome::Done)
         }
         TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
-        TableStep::SetPointInTimeRecovery { name, enabled } => set_recovery(api, name, (*enabled).into()).await,
         TableStep::TagTable { arn, tags, .. } => {
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
             let call = || api.client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
@@ -274,6 +258,7 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             delete::delete(api, waiting, table, owner_key).await
         }
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
+        TableStep::Setting { name, change } => change.make(api, waiting, name).await,
     }
 }
 
@@ -388,17 +373,4 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, wanted: Switch) ->
         }
         _ => Err(error),
     }
-}
-
-async fn set_recovery(api: &TableApi, name: &str, wanted: Switch) -> Result<StepOutcome, CallError> {
-    let specification =
-        PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(wanted == Switch::On).build();
-    let specification =
-        specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
-    let call = || {
-        let request = api.client.update_continuous_backups().table_name(name);
-        request.point_in_time_recovery_specification(specification.clone()).send()
-    };
-    api.pacer.call(UPDATE_CONTINUOUS_BACKUPS, SETTLING, call).await?;
-    Ok(StepOutcome::Done)
 }

@@ -33,21 +33,3 @@ pub struct Capacity {
     pub read: i64,
     pub write: i64,
 }
-
-/// What storage costs against what requests cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
-#[serde(rename_all = "snake_case")]
-#[strum(const_into_str)]
-pub enum Class {
-    #[strum(serialize = "STANDARD")]
-    Standard,
-    #[strum(serialize = "STANDARD_INFREQUENT_ACCESS")]
-    InfrequentAccess,
-}
-
-impl Class {
-    /// Returns AWS's word for it.
-    pub const fn as_str(self) -> &'static str {
-        self.into_str()
-    }
-}

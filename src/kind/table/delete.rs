@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::status::TableStatus;
-use super::{Field, Table, TableStep};
+use super::{DeletionProtection, Field, Table, TableStep, protection};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
@@ -28,10 +28,10 @@ fn backup_name(table: &str) -> String {
 /// Returns what deleting a table takes: a backup, unless it is empty, and the deletion. One that is protected is not deleted.
 pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion<Table> {
     let Some(owner_key) = desired.ownership.clone() else { return Deletion::never() };
-    if live.state.deletion_protection == Some(true) {
+    if live.state.settings.deletion_protection == Some(DeletionProtection(true)) {
         let how = "turn deletion protection off first: aws dynamodb update-table --no-deletion-protection-enabled";
         let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
-        let change = FieldChange::new(Field::DeletionProtection, on, off, Takes::NotPossible, how);
+        let change = FieldChange::new(Field::Setting(protection::KEY), on, off, Takes::NotPossible, how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     let (name, expects_id) = (desired.name.clone(), live.facts.id.clone());
@@ -145,7 +145,7 @@ pub(super) async fn delete(
         Some(Ok(found)) => found,
     };
     if found.status != Some(TableStatus::Deleting) {
-        if found.table.deletion_protection == Some(true) {
+        if found.table.settings.deletion_protection == Some(DeletionProtection(true)) {
             let why = "someone else turned deletion protection on; nothing was deleted";
             return Ok(StepOutcome::Conflict(String::from(why)));
         }
@@ -226,8 +226,10 @@ mod tests {
 
     #[test]
     fn a_protected_table_is_not_deleted() {
-        let Deletion { changes, steps } = deletion_of("audit", |live| live.state.deletion_protection = Some(true));
-        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::DeletionProtection);
+        let Deletion { changes, steps } = deletion_of("audit", |live| {
+            live.state.settings.deletion_protection = Some(DeletionProtection(true));
+        });
+        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::Setting(protection::KEY));
     }
 
     #[test]

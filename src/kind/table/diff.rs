@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::setting::in_place;
 use super::{Attribute, Billing, Encryption, Field, Index, Key, Table, Ttl, words};
-use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
-use crate::resource::{Live, Switch, diff_tags};
+use crate::resource::{Live, diff_tags};
 
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
@@ -29,10 +30,8 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         ttl,
         billing,
         encryption,
-        point_in_time_recovery,
-        deletion_protection,
-        class,
         tags,
+        settings,
         local: _,
     } = managed;
     let mut changes = Vec::new();
@@ -54,39 +53,11 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     {
         diff_encryption(before, desired, &mut changes);
     }
-    if let (Some(desired), Some(before)) = (point_in_time_recovery, &live.point_in_time_recovery)
-        && desired != before
-    {
-        let lost = "turned off in place: what could be restored until now is lost";
-        diff_guard(Field::PointInTimeRecovery, (*desired).into(), lost, &mut changes);
-    }
-    if let (Some(desired), Some(before)) = (deletion_protection, &live.deletion_protection)
-        && desired != before
-    {
-        diff_guard(Field::DeletionProtection, (*desired).into(), "turned off in place", &mut changes);
-    }
-    if let (Some(desired), Some(before)) = (class, &live.class)
-        && desired != before
-    {
-        let how = "changed in place; AWS allows 2 such changes in 30 days";
-        changes.push(in_place(Field::TableClass, before.as_str(), desired.as_str(), how));
-    }
+    changes.extend(settings.diff(&live.settings, &Sides { live, desired: managed }));
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
     }
     changes
-}
-
-fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>, how: &str) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
-}
-
-/// A guard against loss: turning it on is safe, turning it off has to be allowed.
-fn diff_guard(field: Field, desired: Switch, lost: &str, changes: &mut Vec<FieldChange<Field>>) {
-    changes.push(match desired {
-        Switch::On => in_place(field, Switch::Off.word(), Switch::On.word(), "turned on in place"),
-        Switch::Off => in_place(field, Switch::On.word(), Switch::Off.word(), lost).needing(Consent::Protection),
-    });
 }
 
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
@@ -228,7 +199,9 @@ fn diff_indexes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::table::{Attribute, AttributeType, Capacity, Class, IndexStatus, Projection};
+    use crate::kind::table::{
+        Attribute, AttributeType, Capacity, Class, DeletionProtection, IndexStatus, Projection, Recovery, Settings,
+    };
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }
@@ -255,10 +228,13 @@ mod tests {
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),
             encryption: Some(Encryption::AwsOwned),
-            point_in_time_recovery: Some(true),
-            deletion_protection: Some(true),
-            class: Some(Class::Standard),
             tags: Some([(String::from("team"), String::from("security"))].into()),
+            settings: Settings {
+                point_in_time_recovery: Some(Recovery(true)),
+                deletion_protection: Some(DeletionProtection(true)),
+                class: Some(Class::Standard),
+                ..Settings::default()
+            },
             local: Vec::new(),
         }
     }
@@ -474,10 +450,10 @@ mod tests {
         check(
             |live| {
                 live.billing = Some(Billing::Provisioned(Capacity { read: 5, write: 2 }));
-                live.class = Some(Class::InfrequentAccess);
+                live.settings.class = Some(Class::InfrequentAccess);
                 live.encryption = Some(Encryption::Kms(String::from("arn:aws:kms:r:1:key/k")));
-                live.point_in_time_recovery = Some(false);
-                live.deletion_protection = Some(false);
+                live.settings.point_in_time_recovery = Some(Recovery(false));
+                live.settings.deletion_protection = Some(DeletionProtection(false));
                 live.tags = Some([(String::from("team"), String::from("web"))].into());
             },
             &[

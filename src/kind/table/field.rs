@@ -22,12 +22,12 @@ pub enum Field {
     IndexCapacity(String),
     BillingMode,
     Encryption,
-    PointInTimeRecovery,
-    DeletionProtection,
     /// The backup that a deletion begins with.
     Backup,
-    TableClass,
     Status,
+    /// One of [`super::Settings`], by its key in a manifest.
+    #[strum(to_string = "{0}")]
+    Setting(&'static str),
     /// A tag by its key.
     #[strum(to_string = "tags.{0}")]
     Tag(String),

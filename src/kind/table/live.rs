@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
-    Billing, BillingMode, Builtin, Class, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
+    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
     TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
@@ -21,10 +21,8 @@ impl TableSection {
             ttl,
             billing,
             encryption,
-            point_in_time_recovery,
-            deletion_protection,
-            class,
             tags,
+            settings,
             local: _,
         } = &desired.managed;
         let capacity = match billing {
@@ -47,10 +45,8 @@ impl TableSection {
             read_capacity: capacity.map(|capacity| capacity.read),
             write_capacity: capacity.map(|capacity| capacity.write),
             encryption: encryption.clone().map(EncryptionSetting::Of),
-            point_in_time_recovery: *point_in_time_recovery,
-            deletion_protection: *deletion_protection,
-            table_class: *class,
             tags: tags.clone(),
+            settings: settings.clone(),
             indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
         }
     }
@@ -91,10 +87,8 @@ impl TableSection {
         });
         Self {
             encryption: encryption.map(EncryptionSetting::Of),
-            point_in_time_recovery: live.point_in_time_recovery.filter(|on| *on),
-            deletion_protection: live.deletion_protection.filter(|on| *on),
-            table_class: live.class.filter(|class| *class != Class::Standard),
             tags: import::tags(live.tags.as_ref()),
+            settings: live.settings.beyond_new(),
             ..Self::default()
         }
     }
@@ -178,7 +172,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
         TableSection::in_full(&found.name, live)
     };
     if creating {
-        (section.ttl_attribute, section.point_in_time_recovery) = (None, None);
+        section.ttl_attribute = None;
     }
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)

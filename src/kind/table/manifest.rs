@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use super::{
-    ALIAS, Attribute, AttributeType, Billing, Builtin, Capacity, Class, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
-    IndexStatus, Key, Projection, Table, Ttl, check_attribute, check_kms_key, check_name,
+    ALIAS, Attribute, AttributeType, Billing, Builtin, Capacity, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
+    IndexStatus, Key, Projection, Settings, Table, Ttl, check_attribute, check_kms_key, check_name,
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
@@ -27,10 +27,8 @@ pub struct TableSection {
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
     pub encryption: Option<EncryptionSetting>,
-    pub point_in_time_recovery: Option<bool>,
-    pub deletion_protection: Option<bool>,
-    pub table_class: Option<Class>,
     pub tags: Option<Tags>,
+    pub settings: Settings,
     pub indexes: Option<IndexMap<String, IndexSection>>,
 }
 
@@ -85,14 +83,8 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
             section.note(&["tables", key, "encryption"], &entry.node.span);
             read_encryption(section.reader, &entry.node)
         }),
-        point_in_time_recovery: fields
-            .get("point_in_time_recovery")
-            .and_then(|entry| section.reader.boolean(&entry.node, "point_in_time_recovery")),
-        deletion_protection: fields
-            .get("deletion_protection")
-            .and_then(|entry| section.reader.boolean(&entry.node, "deletion_protection")),
-        table_class: fields.get("table_class").and_then(|entry| section.reader.variant(&entry.node, "table_class")),
         tags: section.tags(&mut fields),
+        settings: Settings::read(section, key, &mut fields),
         indexes: None,
     };
     if let Some(entry) = fields.get("indexes") {
@@ -288,9 +280,7 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
         EncryptionSetting::Of(Encryption::Kms(name) | Encryption::Alias(name)) => quoted(name),
     });
     line(&mut section, "encryption", encryption);
-    line(&mut section, "point_in_time_recovery", table.point_in_time_recovery.map(|flag| flag.to_string()));
-    line(&mut section, "deletion_protection", table.deletion_protection.map(|flag| flag.to_string()));
-    line(&mut section, "table_class", table.table_class.map(|class| quoted(class.as_str())));
+    table.settings.write(&mut section);
     line(&mut section, "tags", table.tags.as_ref().map(tags));
     match &table.indexes {
         Some(indexes) if indexes.is_empty() => line(&mut section, "indexes", Some(String::from("{}"))),
@@ -347,13 +337,12 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         ttl: section.ttl_attribute.clone().or(layout.ttl),
         billing: billing(section).or(layout.billing),
         encryption: section.encryption.as_ref().and_then(|setting| encryption(resolver, setting)),
-        point_in_time_recovery: section.point_in_time_recovery,
-        deletion_protection: section.deletion_protection,
-        class: section.table_class,
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        settings: section.settings.clone(),
         local: Vec::new(),
     };
     check_table(resolver, key, &managed);
+    managed.settings.check(resolver, key, &managed);
     let initial = Table {
         billing: managed.billing.or(Some(Billing::PayPerRequest)),
         tags: Some(resolver.initial_tags(&["tables", key], section.tags.as_ref())),
@@ -495,11 +484,10 @@ pub(super) mod any {
             (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
-        let class = prop_oneof![Just(Class::Standard), Just(Class::InfrequentAccess)];
-        let rest = (of(encryption), of(any::<bool>()), of(any::<bool>()), of(class), of(tag_sets()), of(indexes()));
+        let rest = (of(encryption), Settings::any(), of(tag_sets()), of(indexes()));
         (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
             let (billing_mode, read_capacity, write_capacity) = billing;
-            let (encryption, point_in_time_recovery, deletion_protection, table_class, tags, indexes) = rest;
+            let (encryption, settings, tags, indexes) = rest;
             TableSection {
                 name: Some(name),
                 partition_key: Some(partition_key),
@@ -509,10 +497,8 @@ pub(super) mod any {
                 read_capacity,
                 write_capacity,
                 encryption,
-                point_in_time_recovery,
-                deletion_protection,
-                table_class,
                 tags,
+                settings,
                 indexes,
             }
         })

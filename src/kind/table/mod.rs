@@ -4,6 +4,7 @@ mod also;
 mod api;
 mod billing;
 mod builtin;
+mod class;
 mod delete;
 mod diff;
 mod encryption;
@@ -13,9 +14,12 @@ mod live;
 mod manifest;
 mod members;
 mod opposite;
+mod protection;
+mod recovery;
 mod rules;
 mod schema;
 mod sdk;
+mod setting;
 mod status;
 mod steps;
 mod update;
@@ -50,15 +54,19 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
 use billing::FIRST_CAPACITY;
-pub use billing::{Billing, Capacity, Class};
+pub use billing::{Billing, Capacity};
 pub use builtin::Builtin;
+pub use class::{Class, SetClass};
 pub use diff::changes;
 pub use encryption::Encryption;
 use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
 pub use index::{Index, IndexStatus, Limits, Projection};
 pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
+pub use protection::{DeletionProtection, SetDeletionProtection};
+pub use recovery::{Recovery, SetRecovery};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute};
+pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
 pub use steps::{TableChange, TableStep};
 
@@ -76,13 +84,9 @@ pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub point_in_time_recovery: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deletion_protection: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub class: Option<Class>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    #[serde(flatten)]
+    pub settings: Settings,
     /// The key attributes of the local indexes of a live table, which no index can have with another type.
     #[serde(skip)]
     pub local: Vec<Attribute>,
@@ -307,8 +311,8 @@ impl Kind for Table {
         // Keys, indexes and the settings beside these are always read.
         Self {
             ttl: Some(Ttl::Disabled),
-            point_in_time_recovery: Some(false),
             tags: Some(Tags::new()),
+            settings: Settings::everything(),
             ..Self::default()
         }
     }
@@ -396,10 +400,10 @@ impl Kind for Table {
         let managed = |layout: &&Self| matches!(layout.encryption, Some(Encryption::AwsManaged));
         let managed = layouts.iter().flatten().any(managed);
         let of_table = |layout: Option<&Self>| {
-            let recovery = layout.is_some_and(|layout| layout.point_in_time_recovery.is_some());
+            let settings = layout.map_or(0, |layout| layout.settings.reads().len());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
-            1 + usize::from(ttl) + usize::from(recovery) + usize::from(alias)
+            1 + usize::from(ttl) + settings + usize::from(alias)
         };
         layouts.iter().copied().map(of_table).sum::<usize>() + usize::from(managed)
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl,
+    Attribute, AttributeType, Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl,
 };
 use crate::kind::Desired;
 use crate::resource::{Facts, Live, Tags};
@@ -28,20 +28,14 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
         Encryption::AwsOwned => Encryption::Kms(String::from("another")),
         Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
     };
-    let other_class = |class: &Class| match class {
-        Class::Standard => Class::InfrequentAccess,
-        Class::InfrequentAccess => Class::Standard,
-    };
     let state = Table {
         key: managed.key.clone(),
         indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
         ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
         billing: managed.billing.as_ref().map(other_billing),
         encryption: managed.encryption.as_ref().map(other_encryption),
-        point_in_time_recovery: managed.point_in_time_recovery.map(|on| !on),
-        deletion_protection: managed.deletion_protection.map(|on| !on),
-        class: managed.class.as_ref().map(other_class),
         tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+        settings: managed.settings.opposite(),
         local: Vec::new(),
     };
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }

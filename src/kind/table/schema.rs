@@ -1,11 +1,35 @@
 //! A table's part of the JSON Schemas.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::Settings;
+use super::steps::step_names;
 use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[tables]`, and of a table in a plan.
 pub(super) fn schema() -> Schema {
+    let mut schema = own();
+    for (name, definition) in &mut schema.definitions {
+        if *name == "table" {
+            add(definition, Settings::schema());
+        }
+    }
+    for (name, definition) in &mut schema.plan.definitions {
+        if *name == "table" {
+            add(definition, Settings::plan_schema());
+        }
+    }
+    schema
+}
+
+/// Adds the settings that have a file of their own.
+fn add(definition: &mut Value, settings: Vec<(&'static str, Value)>) {
+    for (key, setting) in settings {
+        definition["properties"][key] = setting;
+    }
+}
+
+fn own() -> Schema {
     Schema {
         what: "DynamoDB tables",
         sections: json!({
@@ -128,15 +152,6 @@ pub(super) fn schema() -> Schema {
                                 { "type": "string", "pattern": "^arn:[^:]*:kms:[^:]*:[^:]*:key/" },
                             ],
                         },
-                        "point_in_time_recovery": {
-                            "type": "boolean",
-                            "description": "Backups to any second of the last 35 days.",
-                        },
-                        "deletion_protection": { "type": "boolean", "description": "AWS refuses to delete the table." },
-                        "table_class": {
-                            "enum": ["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
-                            "description": "AWS takes two changes in 30 days.",
-                        },
                         "tags": { "$ref": "#/$defs/tags" },
                 "removed": removed(),
                         "indexes": {
@@ -168,19 +183,7 @@ pub(super) fn schema() -> Schema {
 
 fn plan() -> PlanSchema {
     PlanSchema {
-        steps: &[
-            "create_table",
-            "wait_for_table",
-            "update_table",
-            "set_point_in_time_recovery",
-            "tag_table",
-            "untag_table",
-            "enable_time_to_live",
-            "disable_time_to_live",
-            "back_up_table",
-            "delete_table",
-            "defer",
-        ],
+        steps: step_names().collect(),
         layout: Some("table"),
         definitions: vec![
             (
@@ -296,9 +299,6 @@ fn plan() -> PlanSchema {
                                 },
                             ],
                         },
-                        "point_in_time_recovery": { "type": "boolean" },
-                        "deletion_protection": { "type": "boolean" },
-                        "class": { "type": "string" },
                         "tags": { "type": "object", "additionalProperties": { "type": "string" } },
                     },
                 }),

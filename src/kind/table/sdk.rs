@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder
 use aws_sdk_dynamodb::types as sdk;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Limits, Projection,
-    Table, TableChange, Ttl,
+    Attribute, AttributeType, Billing, Capacity, Encryption, Field, Index, IndexStatus, Key, Limits, Projection,
+    Settings, Table, TableChange, Ttl,
 };
 use crate::resource::{Facts, Tags};
 
@@ -45,14 +45,8 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
         ttl: None,
         billing: Some(billing),
         encryption: Some(encryption),
-        point_in_time_recovery: None,
-        deletion_protection: Some(description.deletion_protection_enabled().unwrap_or(false)),
-        // A table that was never changed has no summary.
-        class: Some(match description.table_class_summary().and_then(sdk::TableClassSummary::table_class) {
-            Some(sdk::TableClass::StandardInfrequentAccess) => Class::InfrequentAccess,
-            _ => Class::Standard,
-        }),
         tags: None,
+        settings: Settings::seen(description),
         local: local.collect(),
     }
 }
@@ -177,10 +171,7 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
         None | Some(Encryption::AwsOwned) => request,
         Some(wanted) => request.sse_specification(sse(wanted)),
     };
-    if table.deletion_protection == Some(true) {
-        request = request.deletion_protection_enabled(true);
-    }
-    request = request.set_table_class(table.class.map(table_class));
+    request = table.settings.create(request)?;
     let tags = table.tags.as_ref().map(tags).transpose()?.filter(|tags| !tags.is_empty());
     Ok(request.set_tags(tags))
 }
@@ -223,20 +214,12 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
             request
         }
         TableChange::Encryption { encryption, .. } => request.sse_specification(sse(encryption)),
-        TableChange::DeletionProtection { enabled } => request.deletion_protection_enabled(*enabled),
-        TableChange::Class { class } => request.table_class(table_class(*class)),
+        TableChange::Setting(change) => change.update(request)?,
     })
 }
 
 pub(super) fn tags(tags: &Tags) -> Result<Vec<sdk::Tag>, BuildError> {
     tags.iter().map(|(key, value)| sdk::Tag::builder().key(key).value(value).build()).collect()
-}
-
-fn table_class(class: Class) -> sdk::TableClass {
-    match class {
-        Class::Standard => sdk::TableClass::Standard,
-        Class::InfrequentAccess => sdk::TableClass::StandardInfrequentAccess,
-    }
 }
 
 fn throughput(capacity: Capacity) -> Result<sdk::ProvisionedThroughput, BuildError> {
@@ -301,6 +284,7 @@ fn sse(encryption: &Encryption) -> sdk::SseSpecification {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::table::DeletionProtection;
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
         Attribute { name: name.to_owned(), kind }
@@ -325,8 +309,8 @@ mod tests {
                 (String::from("all-index"), index(Projection::All)),
                 (String::from("some-index"), index(include)),
             ])),
-            deletion_protection: Some(true),
             encryption: Some(Encryption::AwsManaged),
+            settings: Settings { deletion_protection: Some(DeletionProtection(true)), ..Settings::default() },
             ..Table::default()
         }
     }

@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Attribute, Billing, Capacity, Class, Encryption, Field, Index, IndexStatus, Key, Table, TableStatus, Ttl};
-use crate::change::{Consent, FieldChange, Protection, Takes};
+use super::setting::{CALLED_STEPS, Phase};
+use super::{
+    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Key, Settings, Table,
+    TableStatus, Ttl,
+};
+use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{
-    CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_CONTINUOUS_BACKUPS, DESCRIBE_TABLE,
-    DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_CONTINUOUS_BACKUPS,
+    CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE,
+    DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE,
     UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::names::OwnerKey;
-use crate::resource::{Live, Switch, Tags};
+use crate::resource::{Live, Tags};
 
 /// One call that changes a table, or one wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "step", rename_all = "snake_case")]
+#[serde(remote = "Self", tag = "step", rename_all = "snake_case")]
 pub enum TableStep {
     /// Creates the table with all its indexes; expects that there is none of its name.
     CreateTable { name: String, table: Box<Table> },
@@ -27,8 +32,6 @@ pub enum TableStep {
     WaitForTable { name: String },
     /// Changes one thing with `UpdateTable`, which takes no more at once; expects the table ACTIVE.
     UpdateTable { name: String, change: TableChange },
-    /// Turns point-in-time recovery on or off.
-    SetPointInTimeRecovery { name: String, enabled: bool },
     /// Sets these tags and leaves all others.
     TagTable { name: String, arn: String, tags: Tags },
     /// Removes the tags of these keys.
@@ -60,6 +63,51 @@ pub enum TableStep {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u32>,
     },
+    /// Changes a setting that has calls of its own.
+    #[serde(untagged)]
+    Setting {
+        name: String,
+        #[serde(flatten)]
+        change: CalledChange,
+    },
+}
+
+/// The names of the steps above, but for the last.
+const STEPS: &[&str] = &[
+    "create_table",
+    "wait_for_table",
+    "update_table",
+    "tag_table",
+    "untag_table",
+    "enable_time_to_live",
+    "disable_time_to_live",
+    "back_up_table",
+    "delete_table",
+    "defer",
+];
+
+/// Returns the names of all steps in a plan.
+pub(super) fn step_names() -> impl Iterator<Item = &'static str> {
+    STEPS.iter().chain(CALLED_STEPS).copied()
+}
+
+impl Serialize for TableStep {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TableStep {
+    /// Names the steps there are where it is none of them, which an untagged variant does not.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = serde_json::Value::deserialize(deserializer)?;
+        if let Some(step) = saved["step"].as_str().filter(|step| step_names().all(|name| name != *step)) {
+            let names: Vec<String> = step_names().map(|name| format!("`{name}`")).collect();
+            let message = format!("unknown variant `{step}`, expected one of {}", names.join(", "));
+            return Err(D::Error::custom(message));
+        }
+        Self::deserialize(saved).map_err(D::Error::custom)
+    }
 }
 
 /// What one `UpdateTable` changes.
@@ -91,12 +139,8 @@ pub enum TableChange {
         #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
         protection: Protection,
     },
-    DeletionProtection {
-        enabled: bool,
-    },
-    Class {
-        class: Class,
-    },
+    #[serde(untagged)]
+    Setting(CarriedChange),
 }
 
 impl KindStep for TableStep {
@@ -120,7 +164,6 @@ impl KindStep for TableStep {
                 &[UPDATE_TABLE, DESCRIBE_TABLE, DESCRIBE_KEY]
             }
             Self::UpdateTable { .. } => &[UPDATE_TABLE, DESCRIBE_TABLE],
-            Self::SetPointInTimeRecovery { .. } => &[UPDATE_CONTINUOUS_BACKUPS],
             Self::TagTable { .. } => &[TAG_RESOURCE],
             Self::UntagTable { .. } => &[UNTAG_RESOURCE],
             Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => {
@@ -129,18 +172,18 @@ impl KindStep for TableStep {
             Self::BackUpTable { .. } => &[CREATE_BACKUP, DESCRIBE_TABLE, SCAN, DESCRIBE_BACKUP],
             Self::DeleteTable { .. } => &[DELETE_TABLE, LIST_TABLE_TAGS, DESCRIBE_TABLE],
             Self::Defer { .. } => &[],
+            Self::Setting { change, .. } => change.operations(),
         }
     }
 
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::UpdateTable { change, .. } => change.needs(),
-            Self::SetPointInTimeRecovery { enabled: false, .. } => Some(Consent::Protection),
+            Self::Setting { change, .. } => change.own().needs(),
             Self::DeleteTable { .. } => Some(Consent::Table),
             Self::BackUpTable { .. }
             | Self::CreateTable { .. }
             | Self::WaitForTable { .. }
-            | Self::SetPointInTimeRecovery { enabled: true, .. }
             | Self::TagTable { .. }
             | Self::UntagTable { .. }
             | Self::EnableTimeToLive { .. }
@@ -150,7 +193,6 @@ impl KindStep for TableStep {
     }
 
     fn describe(&self) -> String {
-        let on_off = |enabled: bool| if enabled { "enabling" } else { "disabling" };
         match self {
             Self::CreateTable { .. } => String::from("creating"),
             Self::WaitForTable { .. } => String::from("waiting until ACTIVE"),
@@ -160,10 +202,8 @@ impl KindStep for TableStep {
                 TableChange::Billing { switches: true, .. } => String::from("switching billing mode"),
                 TableChange::Billing { .. } => String::from("changing capacity"),
                 TableChange::Encryption { .. } => String::from("changing encryption"),
-                TableChange::DeletionProtection { enabled } => format!("{} deletion protection", on_off(*enabled)),
-                TableChange::Class { .. } => String::from("changing table class"),
+                TableChange::Setting(change) => change.own().describe(),
             },
-            Self::SetPointInTimeRecovery { enabled, .. } => format!("{} point-in-time recovery", on_off(*enabled)),
             Self::TagTable { .. } => String::from("tagging"),
             Self::UntagTable { .. } => String::from("removing tags"),
             Self::EnableTimeToLive { .. } => String::from("enabling TTL"),
@@ -171,6 +211,7 @@ impl KindStep for TableStep {
             Self::BackUpTable { .. } => String::from("backing up, unless it has no items"),
             Self::DeleteTable { .. } => String::from("deleting"),
             Self::Defer { .. } => String::from("leaving the rest for later"),
+            Self::Setting { change, .. } => change.own().describe(),
         }
     }
 
@@ -183,8 +224,9 @@ impl KindStep for TableStep {
                 false => (14, 22),
             },
             Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. } => (8 * 60, 17 * 60),
+            Self::UpdateTable { change: TableChange::Setting(change), .. } => change.own().seconds(),
             Self::UpdateTable { .. } => (5, 60),
-            Self::SetPointInTimeRecovery { .. } => (1, 10),
+            Self::Setting { change, .. } => change.own().seconds(),
             // The tags of a table are locked for about two seconds.
             Self::TagTable { .. } | Self::UntagTable { .. } => (1, 3),
             Self::EnableTimeToLive { .. } | Self::DisableTimeToLive { .. } => (1, 2),
@@ -197,12 +239,11 @@ impl KindStep for TableStep {
 
     /// Returns whether it is one of those that `create` has after `CreateTable`.
     fn follows_creation(&self) -> bool {
-        matches!(
-            self,
-            Self::WaitForTable { .. }
-                | Self::EnableTimeToLive { .. }
-                | Self::SetPointInTimeRecovery { enabled: true, .. }
-        )
+        match self {
+            Self::WaitForTable { .. } | Self::EnableTimeToLive { .. } => true,
+            Self::Setting { change, .. } => change.own().phase() != Phase::GiveUp,
+            _ => false,
+        }
     }
 
     /// Returns whether it builds an index, which takes minutes.
@@ -212,8 +253,8 @@ impl KindStep for TableStep {
 
     fn protects(&self) -> bool {
         match self {
-            Self::SetPointInTimeRecovery { enabled, .. }
-            | Self::UpdateTable { change: TableChange::DeletionProtection { enabled }, .. } => *enabled,
+            Self::UpdateTable { change: TableChange::Setting(change), .. } => change.own().phase() == Phase::Protect,
+            Self::Setting { change, .. } => change.own().phase() == Phase::Protect,
             Self::UpdateTable { change: TableChange::Encryption { protection, .. }, .. } => {
                 *protection == Protection::Added
             }
@@ -231,13 +272,11 @@ impl TableChange {
         match self {
             Self::DeleteIndex { .. } => Some(Consent::Index),
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
-            | Self::Encryption { protection: Protection::GivenUp, .. }
-            | Self::DeletionProtection { enabled: false } => Some(Consent::Protection),
+            | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
+            Self::Setting(change) => change.own().needs(),
             Self::CreateIndex { .. }
             | Self::Billing { .. }
-            | Self::Encryption { .. }
-            | Self::DeletionProtection { enabled: true }
-            | Self::Class { .. } => None,
+            | Self::Encryption { .. } => None,
         }
     }
 }
@@ -250,16 +289,14 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
         ttl,
         billing: _,
         encryption,
-        point_in_time_recovery,
-        deletion_protection: _,
-        class: _,
         tags,
+        settings,
         local: _,
     } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
-    operations.extend(point_in_time_recovery.map(|_| DESCRIBE_CONTINUOUS_BACKUPS));
+    operations.extend(settings.reads());
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
     operations
 }
@@ -272,15 +309,15 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
     if let Some(Ttl::Enabled(attribute)) = &desired.initial.ttl {
         steps.push(TableStep::EnableTimeToLive { name: name(), attribute: attribute.clone() });
     }
-    if desired.initial.point_in_time_recovery == Some(true) {
-        steps.push(TableStep::SetPointInTimeRecovery { name: name(), enabled: true });
-    }
+    let tables = Sides { live: &Table::default(), desired: &desired.initial };
+    let settings = desired.initial.settings.after_creation(&tables);
+    steps.extend(settings.into_iter().map(|change| TableStep::Setting { name: name(), change }));
     steps
 }
 
 /// Returns whether a difference on a table that is being created is only that its creation is not over.
 pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
-    matches!(change.path, Field::Ttl | Field::PointInTimeRecovery) || change.takes == Takes::Time
+    change.path == Field::Ttl || Settings::follows_creation(&change.path) || change.takes == Takes::Time
 }
 
 const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
@@ -291,7 +328,6 @@ const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last
 /// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
 /// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
 pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
-    let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
     let busy = live.facts.changing.is_some()
@@ -300,34 +336,36 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     if busy || building {
         repair.wait();
     }
-    let guards = Guards {
-        recovery: managed.point_in_time_recovery.filter(|_| differs(Field::PointInTimeRecovery)).map(Switch::from),
-        protection: managed.deletion_protection.filter(|_| differs(Field::DeletionProtection)).map(Switch::from),
-    };
-    repair.guards(&guards, Switch::On);
-    repair.tags(desired, live);
-    if let (Some(encryption), Some(before)) = (&managed.encryption, &live.state.encryption)
-        && differs(Field::Encryption)
-    {
-        let protection = before.protection_of(encryption);
-        repair.update(TableChange::Encryption { encryption: encryption.clone(), protection });
-    }
-    if let Some(class) = managed.class.filter(|_| differs(Field::TableClass)) {
-        repair.update(TableChange::Class { class });
-    }
-    let indexes = repair.indexes(managed, &live.state);
-    repair.billing(managed.billing, live.state.billing, &indexes);
-    repair.guards(&guards, Switch::Off);
-    if changes.iter().any(|change| change.path == Field::Ttl) {
-        repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
+    let (carried, called) = managed.settings.repair(&live.state.settings, &Sides { live: &live.state, desired: managed });
+    let mut indexes = BTreeMap::new();
+    for phase in Phase::ALL {
+        match phase {
+            Phase::Tags => repair.tags(desired, live),
+            Phase::Settings => {
+                if let (Some(encryption), Some(before)) = (&managed.encryption, &live.state.encryption)
+                    && changes.iter().any(|change| change.is_in_place(&Field::Encryption))
+                {
+                    let protection = before.protection_of(encryption);
+                    repair.update(TableChange::Encryption { encryption: encryption.clone(), protection });
+                }
+            }
+            Phase::Indexes => indexes = repair.indexes(managed, &live.state),
+            Phase::Capacity => repair.billing(managed.billing, live.state.billing, &indexes),
+            Phase::Late => {
+                if changes.iter().any(|change| change.path == Field::Ttl) {
+                    repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
+                }
+            }
+            Phase::Protect | Phase::GiveUp => {}
+        }
+        for change in carried.iter().filter(|change| change.own().phase() == *phase) {
+            repair.update(TableChange::Setting(change.clone()));
+        }
+        for change in called.iter().filter(|change| change.own().phase() == *phase) {
+            repair.steps.push(TableStep::Setting { name: desired.name.clone(), change: change.clone() });
+        }
     }
     repair.steps
-}
-
-/// What the guards against loss have to be changed to, where they differ.
-struct Guards {
-    recovery: Option<Switch>,
-    protection: Option<Switch>,
 }
 
 struct Repair<'a> {
@@ -348,17 +386,6 @@ impl Repair<'_> {
     fn update(&mut self, change: TableChange) {
         self.steps.push(TableStep::UpdateTable { name: self.name(), change });
         self.wait();
-    }
-
-    /// Sets the guards that are to be changed this way.
-    fn guards(&mut self, guards: &Guards, to: Switch) {
-        let enabled = to == Switch::On;
-        if guards.protection == Some(to) {
-            self.update(TableChange::DeletionProtection { enabled });
-        }
-        if guards.recovery == Some(to) {
-            self.steps.push(TableStep::SetPointInTimeRecovery { name: self.name(), enabled });
-        }
     }
 
     /// All tags that are to be there in one call, since each call locks the table's tags for seconds.
@@ -464,8 +491,9 @@ impl Repair<'_> {
 mod tests {
     use super::super::opposite::opposite;
     use super::*;
-    use crate::kind::table::Projection;
-    use crate::kind::table::{AttributeType, changes};
+    use crate::kind::table::{
+        AttributeType, Class, DeletionProtection, Projection, Recovery, SetClass, SetDeletionProtection, SetRecovery, changes,
+    };
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::Facts;
 
@@ -497,10 +525,12 @@ mod tests {
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),
             encryption: Some(Encryption::AwsOwned),
-            point_in_time_recovery: Some(true),
-            deletion_protection: Some(false),
-            class: None,
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+            settings: Settings {
+                point_in_time_recovery: Some(Recovery(true)),
+                deletion_protection: Some(DeletionProtection(false)),
+                ..Settings::default()
+            },
             local: Vec::new(),
         };
         Desired {
@@ -533,8 +563,8 @@ mod tests {
     #[test]
     fn what_protects_comes_first_and_what_gives_up_protection_late() {
         let done = steps(&wanted(), |live| {
-            live.state.point_in_time_recovery = Some(false);
-            live.state.deletion_protection = Some(true);
+            live.state.settings.point_in_time_recovery = Some(Recovery(false));
+            live.state.settings.deletion_protection = Some(DeletionProtection(true));
             live.state.indexes.as_mut().unwrap().remove("a-index");
             live.state.tags = Some(Tags::from([(String::from("stray"), String::new())]));
             live.state.ttl = Some(Ttl::Disabled);
@@ -664,8 +694,8 @@ mod tests {
         let names = |ttl: bool, recovery: bool, tags: bool, adopt| -> Vec<&str> {
             let managed = Table {
                 ttl: ttl.then_some(Ttl::Disabled),
-                point_in_time_recovery: recovery.then_some(true),
                 tags: tags.then(Tags::new),
+                settings: Settings { point_in_time_recovery: recovery.then_some(Recovery(true)), ..Settings::default() },
                 ..Table::default()
             };
             reads(&Desired { adopt, managed, ..wanted() }).iter().map(|operation| operation.name).collect()
@@ -693,8 +723,11 @@ mod tests {
     #[test]
     fn what_a_step_gives_up_has_to_be_allowed() {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
-        let recovery = |enabled| TableStep::SetPointInTimeRecovery { name: String::from("t"), enabled };
-        let protection = |enabled| update(TableChange::DeletionProtection { enabled });
+        let recovery = |enabled| TableStep::Setting {
+            name: String::from("t"),
+            change: CalledChange::Recovery(SetRecovery { enabled }),
+        };
+        let protection = |enabled| update(TableChange::Setting(CarriedChange::DeletionProtection(SetDeletionProtection { enabled })));
         let encryption = |encryption| update(TableChange::Encryption { encryption, protection: Protection::Unchanged });
         let deletion =
             TableChange::DeleteIndex { index_name: String::from("i"), expects: index("a", AttributeType::N) };
@@ -703,7 +736,8 @@ mod tests {
         assert_eq!([protection(false), protection(true)].map(|step| step.needs()), [Some(Consent::Protection), None]);
         assert_eq!(encryption(Encryption::AwsOwned).needs(), Some(Consent::Protection));
         assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
-        assert_eq!(update(TableChange::Class { class: Class::Standard }).needs(), None);
+        let class = CarriedChange::Class(SetClass { class: Class::Standard });
+        assert_eq!(update(TableChange::Setting(class)).needs(), None);
     }
 
     #[test]
@@ -736,7 +770,7 @@ mod tests {
             index: index("a", AttributeType::N),
             attributes: Vec::new(),
         });
-        let class = update(TableChange::Class { class: Class::Standard });
+        let class = update(TableChange::Setting(CarriedChange::Class(SetClass { class: Class::Standard })));
         let minutes = |quick, slow| StepTime { quick: Duration::from_mins(quick), slow: Duration::from_mins(slow) };
         assert_eq!((build.builds_index(), build.time()), (true, minutes(8, 17)));
         assert!(!class.builds_index() && class.time().slow <= Duration::from_mins(1));
@@ -751,7 +785,7 @@ mod tests {
             TableStep::CreateTable { name, .. }
             | TableStep::WaitForTable { name }
             | TableStep::UpdateTable { name, .. }
-            | TableStep::SetPointInTimeRecovery { name, .. }
+            | TableStep::Setting { name, .. }
             | TableStep::TagTable { name, .. }
             | TableStep::UntagTable { name, .. }
             | TableStep::EnableTimeToLive { name, .. }
@@ -781,7 +815,8 @@ mod tests {
             "UpdateTimeToLive",
         ];
         assert_eq!(operations.into_iter().collect::<Vec<_>>(), expected);
-        let everything = Desired { managed: Table { class: Some(Class::Standard), ..wanted().managed }, ..desired };
+        let settings = Settings { class: Some(Class::Standard), ..wanted().managed.settings };
+        let everything = Desired { managed: Table { settings, ..wanted().managed }, ..desired };
         let live = opposite(&everything);
         let paths: Vec<String> =
             changes(&everything, &live).into_iter().map(|change| change.path.to_string()).collect();

@@ -82,15 +82,18 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
     if look_at(api, name, change).await.is_ok_and(|(found, _)| is_made(change, &found)) {
         return Ok(StepOutcome::Done);
     }
-    // These three AWS takes only so often; the other limits are of a kind that does not pass.
-    let limited =
-        matches!(change, TableChange::Billing { .. } | TableChange::Encryption { .. } | TableChange::Class { .. });
-    if limited && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException")) {
-        let how_often = match change {
-            TableChange::Encryption { .. } => "four changes of encryption in 24 hours",
-            TableChange::Class { .. } => "two changes of table class in 30 days",
-            _ => "one switch to on-demand in 24 hours, and a few decreases of capacity a day",
-        };
+    // Some changes AWS takes only so often; the other limits are of a kind that does not pass.
+    let budget = match change {
+        TableChange::Billing { .. } => {
+            Some("one switch to on-demand in 24 hours, and a few decreases of capacity a day")
+        }
+        TableChange::Encryption { .. } => Some("four changes of encryption in 24 hours"),
+        TableChange::Setting(change) => change.budget(),
+        TableChange::CreateIndex { .. } | TableChange::DeleteIndex { .. } => None,
+    };
+    if let Some(how_often) = budget
+        && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException"))
+    {
         let why = format!("AWS allows {how_often}, and has had them; it says: {}; run again then", error.message);
         return Ok(StepOutcome::Deferred(why));
     }
@@ -120,7 +123,6 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
             }
         }
         TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
-        TableChange::DeletionProtection { enabled } => found.deletion_protection == Some(*enabled),
-        TableChange::Class { class } => found.class == Some(*class),
+        TableChange::Setting(change) => change.is_made(&found.settings),
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexStatus, Key, Projection, Table, Ttl};
 use crate::kind::Line;
-use crate::resource::{Fields, Live, Switch, tag_words};
+use crate::resource::{Fields, Live, tag_words};
 
 pub(super) fn encryption(encryption: &Encryption) -> String {
     match encryption {
@@ -84,10 +84,8 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         ttl: time,
         billing: mode,
         encryption: own,
-        point_in_time_recovery,
-        deletion_protection,
-        class,
         tags,
+        settings,
         local: _,
     } = &live.state;
     let seen = [
@@ -96,9 +94,6 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         ("ttl", time.as_ref().map(ttl)),
         ("billing_mode", mode.map(billing)),
         ("encryption", own.as_ref().map(encryption)),
-        ("point_in_time_recovery", point_in_time_recovery.map(|flag| Switch::from(flag).word().to_owned())),
-        ("deletion_protection", deletion_protection.map(|flag| Switch::from(flag).word().to_owned())),
-        ("table_class", class.map(|class| class.as_str().to_owned())),
         ("tags", tags.as_ref().map(tag_words)),
     ];
     let seen = seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?)));
@@ -108,7 +103,8 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         let words = format!("{}, projecting {}{units}{status}", typed(&found.key), projection(&found.projection));
         (Cow::Owned(format!("index {name}")), words)
     });
-    seen.chain(indexes).collect()
+    let settings = settings.words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
+    seen.chain(settings).chain(indexes).collect()
 }
 
 /// Returns what a table is created with, name by name.
@@ -119,10 +115,8 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
         ttl,
         billing,
         encryption,
-        point_in_time_recovery,
-        deletion_protection,
-        class,
         tags,
+        settings,
         local: _,
     } = layout;
     let mut lines: Vec<Line> = Vec::new();
@@ -155,10 +149,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
         Line::new("billing_mode", words)
     }));
     lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
-    let on_off = |flag: bool| Switch::from(flag).word();
-    lines.extend(point_in_time_recovery.map(|flag| Line::new("point_in_time_recovery", on_off(flag))));
-    lines.extend(deletion_protection.map(|flag| Line::new("deletion_protection", on_off(flag))));
-    lines.extend(class.map(|class| Line::new("table_class", class.as_str())));
+    lines.extend(settings.words());
     lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }

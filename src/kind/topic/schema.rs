@@ -141,7 +141,7 @@ fn topic() -> Value {
 
 fn plan() -> PlanSchema {
     PlanSchema {
-        steps: &[
+        steps: vec![
             "create_topic",
             "set_topic_attribute",
             "tag_topic",
