@@ -21,7 +21,7 @@ mod tagging;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{
@@ -76,6 +76,10 @@ pub struct Rules {
     pub backups_delay: Duration,
     /// How long a table's tags are locked after a change.
     pub tag_lock: Duration,
+    /// How long a replica is CREATING. For the first quarter of that the table does not list it.
+    pub replica_creation: Duration,
+    /// How long a replica is DELETING. For a quarter more its table is there, and not listed.
+    pub replica_deletion: Duration,
 }
 
 impl Default for Rules {
@@ -91,6 +95,8 @@ impl Default for Rules {
             ttl_cooldown: Duration::from_secs(3600),
             backups_delay: Duration::from_millis(300),
             tag_lock: Duration::from_millis(1_600),
+            replica_creation: Duration::from_secs(2),
+            replica_deletion: Duration::from_secs(1),
         }
     }
 }
@@ -117,6 +123,8 @@ struct Region {
     clock: clock::Clock,
     store: store::Store,
     engine: dynoxide::Database,
+    /// The other regions, which a table with replicas has something to do with.
+    others: Weak<Inner>,
 }
 
 impl std::fmt::Debug for Region {
@@ -210,14 +218,14 @@ impl LocalAws {
         if let Some(region) = regions.get(&key) {
             return Ok(Arc::clone(region));
         }
-        let region = Arc::new(Region::open(account, name, inner)?);
+        let region = Arc::new(Region::open(account, name, &self.0)?);
         regions.insert(key, Arc::clone(&region));
         Ok(region)
     }
 }
 
 impl Region {
-    fn open(account: &str, name: &str, inner: &Inner) -> Result<Self, String> {
+    fn open(account: &str, name: &str, inner: &Arc<Inner>) -> Result<Self, String> {
         // The name comes from a request's signature: it must not lead anywhere else.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("{name:?} is not a region"));
@@ -233,7 +241,8 @@ impl Region {
             Some(folder) => Self::open_files(&region_folder(folder, account, name)?)?,
         };
         let (name, account) = (name.to_owned(), account.to_owned());
-        Ok(Self { name, account, rules: inner.rules, clock: inner.clock, store, engine })
+        let others = Arc::downgrade(inner);
+        Ok(Self { name, account, rules: inner.rules, clock: inner.clock, store, engine, others })
     }
 
     fn open_files(folder: &Folder) -> Result<(store::Store, dynoxide::Database), String> {
@@ -253,6 +262,13 @@ impl Region {
         file.check_unchanged()?;
         drop(opening);
         Ok((store, engine))
+    }
+
+    /// Returns another region of the account.
+    fn peer(&self, name: &str) -> Result<Arc<Self>, answer::Failure> {
+        let others = self.others.upgrade().ok_or_else(|| answer::Failure::internal("the embedded AWS has ended"))?;
+        let opened = LocalAws(others, Users::default()).open_region(&self.account, name);
+        opened.map_err(|error| answer::Failure::internal(&error))
     }
 
     /// Returns the ARN of a resource of this region.

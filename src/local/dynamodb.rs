@@ -3,6 +3,7 @@
 mod backups;
 mod engine;
 mod members;
+mod replicas;
 mod settings;
 mod state;
 
@@ -24,6 +25,9 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
         body["TableName"] = json!(name);
     }
     members::check(operation, &body)?;
+    if let Some(answer) = replicas::answer(region, operation, &body)? {
+        return Ok(Answer::json(&answer));
+    }
     let answer = match operation {
         "CreateTable" => create_table(region, body),
         "DescribeTable" => describe_table(region, body),
@@ -31,7 +35,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
         "DeleteTable" => delete_table(region, body),
         "ListTables" => {
             region.store.write(|store| state::settle_all(region, store))?;
-            call(region, operation, body)
+            replicas::list(region, body)
         }
         "UpdateTimeToLive" => settings::update_ttl(region, body),
         "DescribeTimeToLive" => settings::describe_ttl(region, body),
@@ -51,7 +55,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
 /// Returns the tags of all tables, by their ARNs.
 pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     region.store.write(|store| state::settle_all(region, store))?;
-    let mut tagged = Tagged::new();
+    let mut tagged = replicas::tagged(region)?;
     let mut page = json!({});
     loop {
         let listed = call(region, "ListTables", page)?;
@@ -72,7 +76,8 @@ pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
 /// Returns the partition key's attribute of a table, or of one of its indexes; nothing if there is no such thing, or it has
 /// several.
 pub(super) fn key_schema(region: &Region, table: &str, index: Option<&str>) -> Option<String> {
-    let described = call(region, "DescribeTable", json!({ "TableName": table })).ok()?;
+    let home = replicas::home(region, table).ok()?;
+    let described = call(home.as_deref().unwrap_or(region), "DescribeTable", json!({ "TableName": table })).ok()?;
     let table = &described["Table"];
     let schema = match index {
         None => &table["KeySchema"],
@@ -154,6 +159,7 @@ fn delete_table(region: &Region, body: Value) -> Result<Value, Failure> {
         if state.tags_locked(region) {
             return Err(settings::tags_in_use(&name));
         }
+        replicas::check_deletion(region, &state)?;
         state.deleted_at = Some(region.clock.now() + millis(region.rules.table_deletion));
         state.save(store, &name)?;
         state.show(region, &mut answer["Table"]);
@@ -192,9 +198,13 @@ const NO_SUBJECT: &str = "At least one of ProvisionedThroughput, BillingMode, Up
 
 fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
+    if !body["ReplicaUpdates"].is_null() {
+        return replicas::update(region, &region.name, &name, &body);
+    }
     region.store.write(|store| {
         let mut state = active(region, store, &name)?;
         let now = region.clock.now();
+        replicas::check_update(region, &state, &body)?;
         let is_given = |subject: &&&str| match &body[**subject] {
             Value::Null => false,
             Value::Array(items) => !items.is_empty(),
@@ -225,6 +235,9 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
             settings::change_encryption(region, store, &mut state, &encryption, now)?;
         }
         settings::change_billing(&mut state, &mut body, now)?;
+        if let Some(class) = body["TableClass"].as_str() {
+            state.group.set_class(class);
+        }
         // A table stays ACTIVE while its encryption changes.
         if !of_encryption {
             state.updated_at = now + millis(region.rules.table_update);

@@ -251,6 +251,12 @@ fn exact(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failu
     load(region, store, named)
 }
 
+/// Returns the ARN of the key that AWS manages for tables.
+pub(super) fn managed_for_tables(region: &Region) -> String {
+    let of_tables = OF_AWS.iter().find(|(alias, _)| *alias == "alias/aws/dynamodb");
+    region.arn("kms", &format!("key/{}", of_tables.map_or("", |(_, id)| id)))
+}
+
 /// Returns the ARN of the key that another service was told to use.
 pub(super) fn usable(region: &Region, store: &Connection, named: &str) -> Result<String, Failure> {
     // A key that is named by its ID or ARN may be one of another account.

@@ -29,6 +29,7 @@ mod mapping;
 mod members;
 mod options;
 mod property;
+mod replicas;
 mod schema;
 mod secrets;
 mod sources;

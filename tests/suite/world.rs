@@ -122,6 +122,8 @@ impl World {
             ttl_cooldown: ms(0),
             backups_delay: ms(20),
             tag_lock: ms(50),
+            replica_creation: ms(80),
+            replica_deletion: ms(40),
         })
     }
 

@@ -73,7 +73,7 @@ fn unreadable(message: &str) -> Failure {
 }
 
 /// Replaces the head of every string in a value that begins with it.
-fn replaced(value: Value, from: &str, to: &str) -> Value {
+pub(super) fn replaced(value: Value, from: &str, to: &str) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix(from) {
             Some(rest) => Value::String(format!("{to}{rest}")),

@@ -38,11 +38,29 @@ fn is_heeded(operation: &str, path: &str) -> bool {
             Some(("Delete", rest)) => rest == "IndexName",
             _ => false,
         },
+        ("UpdateTable", "MultiRegionConsistency") => true,
+        ("UpdateTable", "ReplicaUpdates") => replica(rest),
+        ("UpdateTable", "GlobalTableWitnessUpdates") => one_of(&["Create.RegionName", "Delete.RegionName"]),
         ("CreateTable" | "TagResource", "Tags") => one_of(&["Key", "Value"]),
         ("UpdateTimeToLive", "TimeToLiveSpecification") => one_of(&["Enabled", "AttributeName"]),
         ("UpdateContinuousBackups", "PointInTimeRecoverySpecification") => {
             one_of(&["PointInTimeRecoveryEnabled", "RecoveryPeriodInDays"])
         }
+        _ => false,
+    }
+}
+
+fn replica(path: &str) -> bool {
+    const OVERRIDES: [&str; 2] =
+        ["ProvisionedThroughputOverride.ReadCapacityUnits", "OnDemandThroughputOverride.MaxReadRequestUnits"];
+    match path.split_once('.') {
+        Some(("Create" | "Update", member)) => match member.strip_prefix("GlobalSecondaryIndexes.") {
+            Some(of_index) => of_index == "IndexName" || OVERRIDES.contains(&of_index),
+            None => {
+                ["RegionName", "KMSMasterKeyId", "TableClassOverride"].contains(&member) || OVERRIDES.contains(&member)
+            }
+        },
+        Some(("Delete", member)) => member == "RegionName",
         _ => false,
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::engine::call;
 use super::state::{self, TableState};
-use super::{active, not_found, table_name};
+use super::{active, not_found, replicas, table_name};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 use crate::local::{Region, kms};
@@ -77,10 +77,6 @@ fn table_not_found(name: &str) -> Failure {
 
 pub(super) fn update_backups(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
-    let wanted = &body["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
-    let wanted = wanted.as_bool().ok_or_else(|| {
-        Failure::validation("PointInTimeRecoverySpecification: PointInTimeRecoveryEnabled is required")
-    })?;
     region.store.write(|store| {
         let state = TableState::settled(region, store, &name)?;
         let mut state = state.ok_or_else(|| table_not_found(&name))?;
@@ -89,40 +85,56 @@ pub(super) fn update_backups(region: &Region, body: Value) -> Result<Value, Fail
             let message = format!("Backups are being enabled for the table: {name}. Please retry later");
             return Err(Failure::new("ContinuousBackupsUnavailableException", message));
         }
-        let days = &body["PointInTimeRecoverySpecification"]["RecoveryPeriodInDays"];
-        if let Some(days) = days.as_i64() {
-            if !(1..=RECOVERY_DAYS).contains(&days) || !wanted {
-                return Err(Failure::validation(format!(
-                    "1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays' \
-                     failed to satisfy constraint: Member must have value between 1 and {RECOVERY_DAYS}"
-                )));
-            }
-            state.recovery_days = Some(days);
-        }
-        if !wanted {
-            state.recovery_days = None;
-        }
-        state.recovery_since = wanted.then(|| state.recovery_since.unwrap_or(now));
+        let wanted = &body["PointInTimeRecoverySpecification"];
+        set_recovery(wanted, &mut state.recovery_since, &mut state.recovery_days, now)?;
         state.save(store, &name)?;
-        Ok(backups(&state))
+        Ok(backups(state.recovery_since, state.recovery_days))
     })
+}
+
+/// Turns point-in-time recovery on or off.
+pub(super) fn set_recovery(
+    specification: &Value,
+    since: &mut Option<i64>,
+    kept: &mut Option<i64>,
+    now: i64,
+) -> Result<(), Failure> {
+    let wanted = specification["PointInTimeRecoveryEnabled"].as_bool().ok_or_else(|| {
+        Failure::validation("PointInTimeRecoverySpecification: PointInTimeRecoveryEnabled is required")
+    })?;
+    if let Some(days) = specification["RecoveryPeriodInDays"].as_i64() {
+        if !(1..=RECOVERY_DAYS).contains(&days) || !wanted {
+            return Err(Failure::validation(format!(
+                "1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays' \
+                 failed to satisfy constraint: Member must have value between 1 and {RECOVERY_DAYS}"
+            )));
+        }
+        *kept = Some(days);
+    }
+    if !wanted {
+        *kept = None;
+    }
+    *since = wanted.then(|| since.unwrap_or(now));
+    Ok(())
 }
 
 pub(super) fn describe_backups(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
     let state = region.store.write(|store| TableState::settled(region, store, &name))?;
     match state {
-        Some(state) if state.status(region.clock.now()) != "CREATING" => Ok(backups(&state)),
+        Some(state) if state.status(region.clock.now()) != "CREATING" => {
+            Ok(backups(state.recovery_since, state.recovery_days))
+        }
         _ => Err(table_not_found(&name)),
     }
 }
 
-fn backups(state: &TableState) -> Value {
+pub(super) fn backups(since: Option<i64>, days: Option<i64>) -> Value {
     let mut recovery = json!({ "PointInTimeRecoveryStatus": "DISABLED" });
-    if let Some(since) = state.recovery_since {
+    if let Some(since) = since {
         recovery = json!({
             "PointInTimeRecoveryStatus": "ENABLED",
-            "RecoveryPeriodInDays": state.recovery_days.unwrap_or(RECOVERY_DAYS),
+            "RecoveryPeriodInDays": days.unwrap_or(RECOVERY_DAYS),
             "EarliestRestorableDateTime": since / 1000,
             "LatestRestorableDateTime": since / 1000,
         });
@@ -171,7 +183,7 @@ pub(super) fn change_tags(region: &Region, operation: &str, body: Value) -> Resu
     })
 }
 
-fn tags_in(list: &Value) -> BTreeMap<String, String> {
+pub(super) fn tags_in(list: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     list.as_array().into_iter().flatten().map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
 }
@@ -233,6 +245,7 @@ pub(super) fn change_encryption(
         ));
     }
     let wanted = wanted_encryption(region, store, specification)?;
+    replicas::follow_encryption(region, state, wanted.as_deref())?;
     state.encryption_was = std::mem::replace(&mut state.encryption, wanted);
     state.encryption_changes.push(now);
     Ok(())

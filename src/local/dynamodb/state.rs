@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::engine::call;
+use super::replicas::Group;
 use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
@@ -53,6 +54,9 @@ pub(super) struct TableState {
     /// What was given by that change; nothing where it took tags away.
     #[serde(default)]
     pub(super) tags_in_flight: Option<BTreeMap<String, String>>,
+    /// The replicas in other regions.
+    #[serde(default)]
+    pub(super) group: Group,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -94,6 +98,7 @@ impl TableState {
             return Ok(None);
         }
         let now = region.clock.now();
+        state.group.settle(now);
         let over: Vec<String> =
             state.deleting.iter().filter(|(_, at)| **at <= now).map(|(index, _)| index.clone()).collect();
         for index in &over {
@@ -149,6 +154,7 @@ impl TableState {
                 index["Backfilling"] = json!(self.updated_at <= now);
             }
         }
+        self.group.show((&region.name, self), &region.name, now, table);
         if let Some(table) = table.as_object_mut() {
             table.remove("SSEDescription");
             if let Some(shown) = self.shown_encryption(region) {

@@ -248,5 +248,39 @@ fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     };
     let tagged = operation == "CreateTable" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
     let actions = std::iter::once(operation).chain(tagged.then_some("TagResource"));
-    actions.map(|action| simple(region, action, &resource)).collect()
+    let own = actions.map(|action| simple(region, action, &resource));
+    own.chain(replicas(region, body)).collect()
+}
+
+/// Returns what a change of replicas takes in their regions. Source: "DynamoDB global tables security" in the Amazon DynamoDB Developer Guide,
+/// and ReplicationGroupUpdate in the Amazon DynamoDB API Reference.
+fn replicas(region: &Region, body: &Value) -> Vec<Ask> {
+    const CREATE: &[&str] = &[
+        "CreateTable",
+        "CreateTableReplica",
+        "Scan",
+        "Query",
+        "UpdateItem",
+        "PutItem",
+        "GetItem",
+        "DeleteItem",
+        "BatchWriteItem",
+    ];
+    let taken: [(&str, &str, &[&str]); 5] = [
+        ("ReplicaUpdates", "Create", CREATE),
+        ("ReplicaUpdates", "Update", &["UpdateTable"]),
+        ("ReplicaUpdates", "Delete", &["DeleteTable", "DeleteTableReplica"]),
+        ("GlobalTableWitnessUpdates", "Create", &["CreateGlobalTableWitness"]),
+        ("GlobalTableWitnessUpdates", "Delete", &["DeleteGlobalTableWitness"]),
+    ];
+    let table = table_of(body["TableName"].as_str().unwrap_or_default());
+    let mut asks = Vec::new();
+    for (list, kind, actions) in taken {
+        for update in body[list].as_array().into_iter().flatten() {
+            let Some(other) = update[kind]["RegionName"].as_str() else { continue };
+            let resource = format!("arn:aws:dynamodb:{other}:{}:table/{table}", region.account);
+            asks.extend(actions.iter().map(|action| ask(other, format!("dynamodb:{action}"), resource.clone())));
+        }
+    }
+    asks
 }

@@ -1,0 +1,228 @@
+//! What a table knows of its replicas.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::local::Region;
+use crate::local::clock::millis;
+use crate::local::dynamodb::state::TableState;
+
+/// The replicas of a table, in the order of their creation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(in crate::local::dynamodb) struct Group {
+    #[serde(default)]
+    pub(in crate::local::dynamodb) strong: bool,
+    #[serde(default)]
+    pub(super) replicas: Vec<Replica>,
+    /// The region of a witness, which has no table.
+    #[serde(default)]
+    pub(super) witness: Option<(String, Life)>,
+}
+
+/// A replica: what is its own, and not the table's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Replica {
+    pub(super) region: String,
+    /// The region from which it was created.
+    pub(super) source: String,
+    pub(super) life: Life,
+    pub(super) id: String,
+    pub(super) updated_at: i64,
+    pub(super) class: Option<String>,
+    /// Read capacity units, in place of the table's.
+    pub(super) reads: Option<i64>,
+    /// The limit of reads, in place of the table's.
+    pub(super) read_limit: Option<i64>,
+    /// The same of each index.
+    pub(super) indexes: BTreeMap<String, (Option<i64>, Option<i64>)>,
+    pub(super) key: Option<String>,
+    pub(super) protected: bool,
+    pub(super) recovery_since: Option<i64>,
+    pub(super) recovery_days: Option<i64>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) tags_changed_at: Option<i64>,
+}
+
+/// When a member of a group comes and goes. Times are milliseconds since 1970.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Life {
+    /// From when on the table lists it.
+    pub(super) listed_at: i64,
+    pub(super) active_at: i64,
+    pub(super) leaving: Option<Leaving>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Leaving {
+    /// Until then it is shown as it was.
+    from: i64,
+    /// Until then the table lists it.
+    until: i64,
+    /// Until then the table of the replica is there.
+    gone_at: i64,
+}
+
+impl Life {
+    pub(super) fn new(region: &Region) -> Self {
+        let (now, creation) = (region.clock.now(), region.rules.replica_creation);
+        Self { listed_at: now + millis(creation / 4), active_at: now + millis(creation), leaving: None }
+    }
+
+    pub(super) fn leave(&mut self, region: &Region) {
+        let (now, deletion) = (region.clock.now(), region.rules.replica_deletion);
+        let from = now + millis(region.rules.table_update);
+        let until = from + millis(deletion);
+        self.leaving = Some(Leaving { from, until, gone_at: until + millis(deletion / 4) });
+    }
+
+    /// Returns the status, as the table lists it.
+    pub(super) fn status(&self, now: i64) -> Option<&'static str> {
+        match self.leaving {
+            Some(leaving) if now >= leaving.until => None,
+            Some(leaving) if now >= leaving.from => Some("DELETING"),
+            _ if now < self.listed_at => None,
+            _ if now < self.active_at => Some("CREATING"),
+            _ => Some("ACTIVE"),
+        }
+    }
+
+    /// Returns whether there is a table in its region.
+    pub(super) fn is_there(&self, now: i64) -> bool {
+        self.leaving.map_or(now >= self.listed_at, |leaving| now < leaving.gone_at)
+    }
+
+    fn is_over(&self, now: i64) -> bool {
+        self.leaving.is_some_and(|leaving| now >= leaving.gone_at)
+    }
+
+    /// Returns whether it is a member, listed or about to be.
+    pub(super) fn is_member(&self, now: i64) -> bool {
+        self.leaving.is_none_or(|leaving| now < leaving.until)
+    }
+
+    fn is_busy(&self, now: i64) -> bool {
+        self.is_member(now) && (now < self.active_at || self.leaving.is_some())
+    }
+}
+
+impl Group {
+    /// Drops what is gone.
+    pub(in crate::local::dynamodb) fn settle(&mut self, now: i64) {
+        self.replicas.retain(|replica| !replica.life.is_over(now));
+        self.witness = self.witness.take().filter(|(_, life)| !life.is_over(now));
+        if !self.has_members(now) {
+            self.strong = false;
+        }
+    }
+
+    pub(super) fn replica(&self, region: &str) -> Option<&Replica> {
+        self.replicas.iter().find(|replica| replica.region == region)
+    }
+
+    pub(super) fn replica_mut(&mut self, region: &str) -> Option<&mut Replica> {
+        self.replicas.iter_mut().find(|replica| replica.region == region)
+    }
+
+    pub(super) fn members(&self, now: i64) -> impl Iterator<Item = &Replica> {
+        self.replicas.iter().filter(move |replica| replica.life.is_member(now))
+    }
+
+    pub(in crate::local::dynamodb) fn has_members(&self, now: i64) -> bool {
+        self.members(now).next().is_some()
+    }
+
+    /// Returns whether a member comes or goes, which the status of the table does not always say.
+    pub(super) fn is_busy(&self, now: i64) -> bool {
+        let lives = self.replicas.iter().map(|replica| &replica.life);
+        lives.chain(self.witness.as_ref().map(|(_, life)| life)).any(|life| life.is_busy(now))
+    }
+
+    /// A change of the table's class is one of each replica's. Source: DDB-TABLE-294.
+    pub(in crate::local::dynamodb) fn set_class(&mut self, class: &str) {
+        for replica in &mut self.replicas {
+            replica.class = Some(class.to_owned());
+        }
+    }
+
+    /// A change of what encrypts the table to or from AWS's own keys is one of each replica's. Source: DDB-TABLE-295.
+    pub(in crate::local::dynamodb) fn set_keys(&mut self, key_in: impl Fn(&str) -> Option<String>) {
+        for replica in &mut self.replicas {
+            replica.key = key_in(&replica.region);
+        }
+    }
+
+    /// Adds to a table's description what it says of its group, as seen from one of its regions.
+    pub(in crate::local::dynamodb) fn show(&self, home: (&str, &TableState), from: &str, now: i64, table: &mut Value) {
+        if !self.has_members(now) {
+            return;
+        }
+        let mode = "ENABLED_WITH_OVERRIDES";
+        let mut listed = Vec::new();
+        if home.0 != from {
+            let mut own =
+                json!({ "RegionName": home.0, "ReplicaStatus": "ACTIVE", "GlobalTableSettingsReplicationMode": mode });
+            if let Some(key) = &home.1.encryption {
+                own["KMSMasterKeyId"] = json!(key);
+            }
+            listed.push(own);
+        }
+        let names: Vec<Value> = table["GlobalSecondaryIndexes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|index| index["IndexName"].clone())
+            .collect();
+        let others = self.replicas.iter().filter(|replica| replica.region != from);
+        listed.extend(others.filter_map(|replica| Some(replica.listed(replica.life.status(now)?, &names, now))));
+        table["GlobalTableVersion"] = json!("2019.11.21");
+        table["GlobalTableSettingsReplicationMode"] = json!(mode);
+        table["Replicas"] = Value::Array(listed);
+        if self.strong {
+            table["MultiRegionConsistency"] = json!("STRONG");
+            let witness = self.witness.as_ref();
+            if let Some((region, status)) = witness.and_then(|(region, life)| Some((region, life.status(now)?))) {
+                table["GlobalTableWitnesses"] = json!([{ "RegionName": region, "WitnessStatus": status }]);
+            }
+        }
+    }
+}
+
+impl Replica {
+    /// Returns its entry in the description of another member. What is as the table's is absent, and so is its ARN. Source: DDB-TABLE-229.
+    fn listed(&self, status: &str, indexes: &[Value], now: i64) -> Value {
+        let status = if status == "ACTIVE" && now < self.updated_at { "UPDATING" } else { status };
+        let mut entry = json!({
+            "RegionName": self.region,
+            "ReplicaStatus": status,
+            "GlobalTableSettingsReplicationMode": "ENABLED_WITH_OVERRIDES",
+        });
+        if let Some(key) = &self.key {
+            entry["KMSMasterKeyId"] = json!(key);
+        }
+        if let Some(class) = &self.class {
+            entry["ReplicaTableClassSummary"] = json!({ "TableClass": class });
+        }
+        overridden(&mut entry, self.reads, self.read_limit);
+        if !indexes.is_empty() {
+            let of = |name: &Value| {
+                let mut index = json!({ "IndexName": name });
+                let own = name.as_str().and_then(|name| self.indexes.get(name)).copied().unwrap_or_default();
+                overridden(&mut index, own.0, own.1);
+                index
+            };
+            entry["GlobalSecondaryIndexes"] = indexes.iter().map(of).collect();
+        }
+        entry
+    }
+}
+
+fn overridden(entry: &mut Value, reads: Option<i64>, limit: Option<i64>) {
+    if let Some(reads) = reads {
+        entry["ProvisionedThroughputOverride"] = json!({ "ReadCapacityUnits": reads });
+    }
+    if let Some(limit) = limit {
+        entry["OnDemandThroughputOverride"] = json!({ "MaxReadRequestUnits": limit });
+    }
+}
