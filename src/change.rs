@@ -76,6 +76,8 @@ impl Takes {
 pub enum Consent {
     /// An index is deleted; what reads through it fails from then on.
     Index,
+    /// The stream of a table is turned off; its readers get nothing from then on.
+    Stream,
     /// A subscription that the manifest does not name is deleted; its endpoint gets nothing from then on.
     Subscription,
     /// A resource that the manifest does not name, or calls removed, is deleted.
@@ -99,6 +101,7 @@ impl Consent {
     pub const fn loss(self) -> &'static str {
         match self {
             Self::Index => "an index is deleted",
+            Self::Stream => "the stream of a table is turned off",
             Self::Subscription => "a subscription is deleted",
             Self::Prune => "it is deleted",
             Self::Table => "the table is deleted with its items",

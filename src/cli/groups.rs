@@ -139,9 +139,9 @@ pub struct TimeArgs {
 /// What a plan may do beside creating and repairing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
-    /// Allow what loses something: index (delete an index), subscription (delete a subscription of a topic), prune (delete what
-    /// the manifest does not name or calls removed), table (of that also tables), protection (turn off deletion protection or
-    /// point-in-time recovery, give up an own encryption key).
+    /// Allow what loses something: index (delete an index), stream (turn the stream of a table off), subscription (delete a
+    /// subscription of a topic), prune (delete what the manifest does not name or calls removed), table (of that also tables),
+    /// protection (turn off deletion protection or point-in-time recovery, give up an own encryption key).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
     pub allow_destructive: Vec<Consent>,
     /// Delete policies under the policy root, topics and tables that sentinel created and the manifest does not name.

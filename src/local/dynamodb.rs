@@ -6,6 +6,7 @@ mod members;
 mod replicas;
 mod settings;
 mod state;
+mod streams;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -120,6 +121,7 @@ fn create_table(region: &Region, body: Value) -> Result<Value, Failure> {
             return Err(if deleting { in_use("deleted", &name) } else { existing });
         }
         settings::check_tags(&body["Tags"])?;
+        streams::check_creation(&body)?;
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
         state.encryption = settings::wanted_encryption(region, store, &body["SSESpecification"])?;
@@ -229,6 +231,7 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
                  class, billing mode and stream can be changed by one UpdateTable",
             ));
         }
+        streams::check_update(region, &name, &body)?;
         change_indexes(region, &name, &mut state, &body, now)?;
         let of_encryption = given == ["SSESpecification"];
         if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {

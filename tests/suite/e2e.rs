@@ -22,6 +22,7 @@ mod roles;
 mod saved;
 mod settings;
 mod status;
+mod tables;
 mod targets;
 mod topics;
 mod validate;

@@ -97,6 +97,7 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
         vec!["", "point_in_time_recovery = true\n", "point_in_time_recovery = false\n"],
         vec!["", "deletion_protection = true\n", "deletion_protection = false\n"],
         vec!["", "table_class = \"STANDARD\"\n", "table_class = \"STANDARD_INFREQUENT_ACCESS\"\n"],
+        vec!["", "stream = false\n", "stream = \"KEYS_ONLY\"\n", "stream = \"NEW_IMAGE\"\n"],
         vec![
             "",
             "tags = {}\n",
@@ -149,7 +150,7 @@ pub struct Case {
 
 pub fn cases() -> impl Strategy<Value = Case> {
     let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
-    let allow = proptest::sample::subsequence(vec![Consent::Index, Consent::Prune, Consent::Protection], 0..=3);
+    let allow = proptest::sample::subsequence(vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection], 0..=4);
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |((tables, live, desired), allow, prune, adopt, secret)| {
             let text = |profiles: Vec<String>, side: fn(&(Table, Table)) -> &Table| {

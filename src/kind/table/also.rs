@@ -12,9 +12,6 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     for index in description.local_secondary_indexes() {
         also.push(format!("local index {}", index.index_name().unwrap_or_default()));
     }
-    if let Some(stream) = description.stream_specification().filter(|stream| stream.stream_enabled()) {
-        also.push(format!("stream {}", stream.stream_view_type().map_or("on", sdk::StreamViewType::as_str)));
-    }
     also.extend(description.replicas().iter().map(|one| format!("replica {}", one.region_name().unwrap_or_default())));
     also.extend(
         description
@@ -76,11 +73,9 @@ mod tests {
         let none = sdk::OnDemandThroughput::builder().max_read_request_units(-1).max_write_request_units(-1).build();
         let warm =
             sdk::TableWarmThroughputDescription::builder().read_units_per_second(12_000).write_units_per_second(4_000);
-        let off = sdk::StreamSpecification::builder().stream_enabled(false).build().unwrap();
         let plain = sdk::TableDescription::builder()
             .on_demand_throughput(none)
             .warm_throughput(warm.build())
-            .stream_specification(off)
             .multi_region_consistency(sdk::MultiRegionConsistency::Eventual)
             .disassociation_protection_enabled(false);
         assert_eq!(of(&plain.build()), [""; 0]);
@@ -88,8 +83,6 @@ mod tests {
 
     #[test]
     fn each_setting_that_no_manifest_has_is_named() {
-        let stream =
-            sdk::StreamSpecification::builder().stream_enabled(true).stream_view_type(sdk::StreamViewType::KeysOnly);
         let limits =
             || sdk::OnDemandThroughput::builder().max_read_request_units(50).max_write_request_units(-1).build();
         let warm =
@@ -98,7 +91,6 @@ mod tests {
             sdk::GlobalSecondaryIndexDescription::builder().index_name("user-index").on_demand_throughput(limits());
         let table = sdk::TableDescription::builder()
             .local_secondary_indexes(sdk::LocalSecondaryIndexDescription::builder().index_name("by-size").build())
-            .stream_specification(stream.build().unwrap())
             .replicas(sdk::ReplicaDescription::builder().region_name("eu-west-1").build())
             .global_table_witnesses(sdk::GlobalTableWitnessDescription::builder().region_name("eu-west-2").build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Strong)
@@ -111,7 +103,6 @@ mod tests {
             of(&table.build()),
             [
                 "local index by-size",
-                "stream KEYS_ONLY",
                 "replica eu-west-1",
                 "witness eu-west-2",
                 "strong consistency between regions",

@@ -22,6 +22,7 @@ mod sdk;
 mod setting;
 mod status;
 mod steps;
+mod stream;
 mod update;
 mod words;
 
@@ -69,6 +70,7 @@ pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute};
 pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
 pub use steps::{TableChange, TableStep};
+pub use stream::{SetStream, Stream};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

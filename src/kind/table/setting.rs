@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::class::Class;
 use super::protection::DeletionProtection;
 use super::recovery::Recovery;
+use super::stream::Stream;
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::line;
@@ -437,6 +438,7 @@ settings! {
     carried {
         deletion_protection: DeletionProtection;
         class: Class;
+        stream: Stream;
     }
 }
 

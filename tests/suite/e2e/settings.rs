@@ -13,8 +13,8 @@ sort_key = { name = "at", type = "N" }
 [tables.orders.indexes.by-user]
 partition_key = { name = "user", type = "S" }
 "#;
-const ALSO: &str = "also has: local index by-size; stream NEW_AND_OLD_IMAGES; on-demand limits of 900 reads and 300 writes; \
-                    on-demand limits of 90 reads of index by-user";
+const ALSO: &str = "also has: local index by-size; on-demand limits of 900 reads and 300 writes; on-demand limits of 90 reads of index \
+                    by-user; stream NEW_AND_OLD_IMAGES";
 
 fn element(name: &str, role: &str) -> Value {
     json!({ "AttributeName": name, "KeyType": role })
@@ -66,7 +66,7 @@ fn what_no_manifest_can_set_is_named_wherever_the_table_is_shown() {
     let plan = world.run(&["plan", "--json"]).expect(0).json();
     assert_eq!(plan["resources"][0]["live"]["also"].as_array().unwrap().len(), 4, "{plan}");
     let status = world.run(&["status", "--json"]).expect(0).json();
-    assert_eq!(status["tables"][0]["also"][1], "stream NEW_AND_OLD_IMAGES", "{status}");
+    assert_eq!(status["tables"][0]["also"][3], "stream NEW_AND_OLD_IMAGES", "{status}");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders", "--json"]).expect(0);
     let why = run.json()["warnings"][0]["why"].as_str().unwrap().to_owned();
     assert!(why.contains(ALSO), "{why}");
