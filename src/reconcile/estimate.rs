@@ -154,7 +154,7 @@ mod tests {
     use super::{Estimate, Layout};
     use crate::kind::policy_parameter::{PolicyParameter, Tier};
     use crate::kind::table::{
-        Attribute, AttributeType, Index, IndexStatus, Key, Projection, Recovery, Table, TableStep, Ttl,
+        Attribute, AttributeType, Index, IndexKey, IndexStatus, Key, Projection, Recovery, Table, TableStep, Ttl,
     };
     use crate::kind::{Address, Desired, KindId, ObservedResource, Pair, Step};
     use crate::reconcile::{Intent, Orphans, Plan, Scope, diff};
@@ -164,14 +164,11 @@ mod tests {
 
     /// Returns the plan that creates so many policies and so many tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
-        let key = |name: &str| Key {
-            partition: Attribute { name: name.to_owned(), kind: AttributeType::S },
-            sort: None,
-            more: Vec::new(),
-        };
+        let attribute = |name: &str| Attribute { name: name.to_owned(), kind: AttributeType::S };
+        let key = |name: &str| Key { partition: attribute(name), sort: None };
         let index = |name: &str| {
             let index = Index {
-                key: key(name),
+                key: IndexKey::new(attribute(name), None),
                 projection: Projection::All,
                 capacity: None,
                 status: IndexStatus::Active,

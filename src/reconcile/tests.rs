@@ -7,7 +7,9 @@ use std::sync::Arc;
 use super::*;
 use crate::change::{Consent, Takes};
 use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, PolicyStep};
-use crate::kind::table::{Attribute, AttributeType, Index, IndexStatus, Key, Projection, Table, TableStep, Ttl};
+use crate::kind::table::{
+    Attribute, AttributeType, Index, IndexKey, IndexStatus, Key, Projection, Table, TableStep, Ttl,
+};
 use crate::kind::{Address, Batch, Desired, KindId, ObservedResource, Pair, Search, Step, Unlisted};
 use crate::resource::call::{CREATE_TABLE, Class, DESCRIBE_TABLE, PUT_PARAMETER};
 use crate::resource::caller::Caller;
@@ -154,11 +156,7 @@ fn policy(name: &str, content: &str) -> DesiredResource {
 
 fn table(name: &str) -> DesiredResource {
     let managed = Table {
-        key: Some(Key {
-            partition: Attribute { name: String::from("id"), kind: AttributeType::S },
-            sort: None,
-            more: Vec::new(),
-        }),
+        key: Some(Key { partition: Attribute { name: String::from("id"), kind: AttributeType::S }, sort: None }),
         ttl: Some(Ttl::Enabled(String::from("expires_at"))),
         ..Table::default()
     };
@@ -371,7 +369,7 @@ async fn what_is_as_desired_as_far_as_it_could_be_read_is_counted_as_unknown() {
 async fn the_indexes_that_are_built_later_are_counted() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
-    let key = desired.managed.key.clone().unwrap();
+    let key = IndexKey::new(desired.managed.key.clone().unwrap().partition, None);
     let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
@@ -391,7 +389,7 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
-    let key = live.state.key.clone().unwrap();
+    let key = IndexKey::new(live.state.key.clone().unwrap().partition, None);
     let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
     live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
     let fake = Fake::default();

@@ -150,7 +150,10 @@ pub struct Case {
 
 pub fn cases() -> impl Strategy<Value = Case> {
     let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
-    let allow = proptest::sample::subsequence(vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection], 0..=4);
+    let allow = proptest::sample::subsequence(
+        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection],
+        0..=4,
+    );
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |((tables, live, desired), allow, prune, adopt, secret)| {
             let text = |profiles: Vec<String>, side: fn(&(Table, Table)) -> &Table| {

@@ -94,7 +94,13 @@ pub(super) fn schema() -> Schema {
             ),
         ],
         plan: PlanSchema {
-            steps: vec!["create_parameter", "overwrite_parameter", "tag_parameter", "untag_parameter", "delete_parameter"],
+            steps: vec![
+                "create_parameter",
+                "overwrite_parameter",
+                "tag_parameter",
+                "untag_parameter",
+                "delete_parameter",
+            ],
             layout: None,
             definitions: Vec::new(),
         },

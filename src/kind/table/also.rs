@@ -2,6 +2,8 @@
 
 use aws_sdk_dynamodb::types as sdk;
 
+use super::Table;
+
 /// What AWS gives each table that nobody warmed: read and write units a second of one that is on demand. Source: "Understanding DynamoDB
 /// warm throughput" in the Amazon DynamoDB Developer Guide.
 const WARM: (i64, i64) = (12_000, 4_000);
@@ -9,9 +11,6 @@ const WARM: (i64, i64) = (12_000, 4_000);
 /// Returns what a table has that no manifest can set, each in a few words.
 pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     let mut also = Vec::new();
-    for index in description.local_secondary_indexes() {
-        also.push(format!("local index {}", index.index_name().unwrap_or_default()));
-    }
     also.extend(description.replicas().iter().map(|one| format!("replica {}", one.region_name().unwrap_or_default())));
     also.extend(
         description
@@ -45,6 +44,15 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
         let warm = warm.and_then(|warm| warmed(warm.read_units_per_second(), warm.write_units_per_second()));
         let of_index = |words| format!("{words} of index {}", index.index_name().unwrap_or_default());
         also.extend(limits(index.on_demand_throughput()).into_iter().chain(warm).map(of_index));
+    }
+    also
+}
+
+/// Returns what a table has that its manifest could set, and does not.
+pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
+    let mut also = live.settings.also(&managed.settings);
+    if managed.local_indexes.is_none() {
+        also.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));
     }
     also
 }
@@ -90,7 +98,6 @@ mod tests {
         let index =
             sdk::GlobalSecondaryIndexDescription::builder().index_name("user-index").on_demand_throughput(limits());
         let table = sdk::TableDescription::builder()
-            .local_secondary_indexes(sdk::LocalSecondaryIndexDescription::builder().index_name("by-size").build())
             .replicas(sdk::ReplicaDescription::builder().region_name("eu-west-1").build())
             .global_table_witnesses(sdk::GlobalTableWitnessDescription::builder().region_name("eu-west-2").build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Strong)
@@ -102,7 +109,6 @@ mod tests {
         assert_eq!(
             of(&table.build()),
             [
-                "local index by-size",
                 "replica eu-west-1",
                 "witness eu-west-2",
                 "strong consistency between regions",

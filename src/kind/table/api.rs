@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::delete::SeenTable;
 use super::status::TableStatus;
-use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, delete, diff, sdk, update};
+use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, also, delete, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
-    CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE,
-    LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_TIME_TO_LIVE,
+    CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE,
+    UNTAG_RESOURCE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
@@ -75,7 +75,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         None => {}
     }
     state.settings.take(settings, creating, &mut gaps);
-    facts.also.extend(state.settings.also(&managed.settings));
+    facts.also.extend(also::unmanaged(&state, managed));
     if (managed.tags.is_some() || desired.reads_owner())
         && let Some(arn) = &facts.arn
     {

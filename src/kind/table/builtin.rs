@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::kind::table::{Attribute, AttributeType, Billing, Index, IndexStatus, Key, Projection, Table, Ttl};
+use crate::kind::table::{
+    Attribute, AttributeType, Billing, Index, IndexKey, IndexStatus, Key, Projection, Table, Ttl,
+};
 
 /// A table whose layout is built in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
@@ -70,18 +72,14 @@ impl Builtin {
         let attribute = |name: &str, kind| Attribute { name: name.to_owned(), kind };
         let (indexes, sort) = self.indexes();
         let index = |(name, partition): (&str, &str)| {
-            let key = Key {
-                partition: attribute(partition, AttributeType::S),
-                sort: Some(attribute(sort, AttributeType::N)),
-                more: Vec::new(),
-            };
+            let key = IndexKey::new(attribute(partition, AttributeType::S), Some(attribute(sort, AttributeType::N)));
             (
                 name.to_owned(),
                 Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None },
             )
         };
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
             indexes: Some(indexes.into_iter().map(index).collect::<BTreeMap<_, _>>()),
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),

@@ -229,7 +229,9 @@ mod tests {
         let Deletion { changes, steps } = deletion_of("audit", |live| {
             live.state.settings.deletion_protection = Some(DeletionProtection(true));
         });
-        assert!(steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::Setting(protection::KEY));
+        assert!(
+            steps.is_empty() && changes[0].takes.is_never_done() && changes[0].path == Field::Setting(protection::KEY)
+        );
     }
 
     #[test]

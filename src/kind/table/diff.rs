@@ -1,9 +1,9 @@
 //! The pure difference between a table and what it should be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::in_place;
-use super::{Attribute, Billing, Encryption, Field, Index, Key, Table, Ttl, words};
+use super::{Attribute, Billing, Encryption, Field, Index, Key, LocalIndex, Table, Ttl, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
@@ -24,16 +24,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
 pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
-    let Table {
-        key,
-        indexes,
-        ttl,
-        billing,
-        encryption,
-        tags,
-        settings,
-        local: _,
-    } = managed;
+    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = managed;
     let mut changes = Vec::new();
     if let (Some(desired), Some(before)) = (key, &live.key) {
         diff_key(before, desired, &mut changes);
@@ -42,7 +33,11 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_ttl(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
-        diff_indexes(before, desired, &live.local, &mut changes);
+        let own: Vec<&Attribute> = live.own_attributes().collect();
+        diff_indexes(before, desired, &own, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (local_indexes, &live.local_indexes) {
+        diff_local_indexes(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
@@ -135,21 +130,42 @@ fn diff_capacities(
     }
 }
 
+/// Local indexes come with their table, and go with it.
+fn diff_local_indexes(
+    live: &BTreeMap<String, LocalIndex>,
+    desired: &BTreeMap<String, LocalIndex>,
+    changes: &mut Vec<FieldChange<Field>>,
+) {
+    let names: BTreeSet<&String> = live.keys().chain(desired.keys()).collect();
+    for name in names {
+        let (before, after) = (live.get(name), desired.get(name));
+        if before == after {
+            continue;
+        }
+        let word = |index: Option<&LocalIndex>, other: Option<&LocalIndex>| {
+            index.map_or(FieldValue::Absent, |index| FieldValue::words(words::local_index(index, other)))
+        };
+        let (before, after) = (word(before, after), word(after, before));
+        let how = format!("a local index comes with its table: {NEW_TABLE}");
+        changes.push(FieldChange::new(Field::LocalIndex(name.clone()), before, after, Takes::NotPossible, &how));
+    }
+}
+
 fn diff_indexes(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
-    local: &[Attribute],
+    own: &[&Attribute],
     changes: &mut Vec<FieldChange<Field>>,
 ) {
     let is_other_type = |own: &Attribute, one: &Attribute| own.name == one.name && own.kind != one.kind;
     for (name, wanted) in desired {
         let field = || Field::Index(name.clone());
-        let clash = wanted.key.attributes().find_map(|one| local.iter().find(|own| is_other_type(own, one)));
+        let clash = wanted.key.attributes().find_map(|one| own.iter().find(|own| is_other_type(own, one)));
         if let Some(own) = clash.filter(|_| live.get(name).is_none_or(|found| !found.is_same(wanted))) {
             let before = live.get(name).map_or(String::from("missing"), words::index);
             let (before, after) = (FieldValue::words(before), FieldValue::words(words::index(wanted)));
             let how = format!(
-                "a local index has {} as {}, and an attribute has one type in all keys of a table",
+                "the key of the table or of a local index has {} as {}, and an attribute has one type in all keys of a table",
                 own.name, own.kind
             );
             changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, &how));
@@ -200,7 +216,8 @@ fn diff_indexes(
 mod tests {
     use super::*;
     use crate::kind::table::{
-        Attribute, AttributeType, Capacity, Class, DeletionProtection, IndexStatus, Projection, Recovery, Settings,
+        Attribute, AttributeType, Capacity, Class, DeletionProtection, IndexKey, IndexStatus, Projection, Recovery,
+        Settings,
     };
 
     fn attribute(name: &str, kind: AttributeType) -> Attribute {
@@ -209,11 +226,7 @@ mod tests {
 
     fn index(partition: &str) -> Index {
         Index {
-            key: Key {
-                partition: attribute(partition, AttributeType::S),
-                sort: Some(attribute("created_at", AttributeType::N)),
-                more: Vec::new(),
-            },
+            key: IndexKey::new(attribute(partition, AttributeType::S), Some(attribute("created_at", AttributeType::N))),
             projection: Projection::All,
             capacity: None,
             status: IndexStatus::Active,
@@ -223,8 +236,9 @@ mod tests {
 
     fn table() -> Table {
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
             indexes: Some(BTreeMap::from([(String::from("user-index"), index("user"))])),
+            local_indexes: None,
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),
             encryption: Some(Encryption::AwsOwned),
@@ -235,7 +249,6 @@ mod tests {
                 class: Some(Class::Standard),
                 ..Settings::default()
             },
-            local: Vec::new(),
         }
     }
 
@@ -267,24 +280,49 @@ mod tests {
     fn an_index_with_more_attributes_in_its_key_is_another_index() {
         check(
             |live| {
-                let more = vec![attribute("region", AttributeType::S)];
-                live.indexes.as_mut().unwrap().get_mut("user-index").unwrap().key.more = more;
+                let key = &mut live.indexes.as_mut().unwrap().get_mut("user-index").unwrap().key;
+                key.sort.0.push(attribute("region", AttributeType::S));
             },
-            &["index user-index: user, created_at, region -> user, created_at [Replacement, needs index]"],
+            &["index user-index: user; created_at, region -> user; created_at [Replacement, needs index]"],
         );
     }
 
     #[test]
     fn an_index_on_an_attribute_that_a_local_index_has_with_another_type_is_refused() {
+        let by_user = || {
+            let index = LocalIndex { sort: attribute("user", AttributeType::N), projection: Projection::All };
+            (String::from("by-user"), index)
+        };
         check(
             |live| {
-                live.local = vec![attribute("id", AttributeType::S), attribute("user", AttributeType::N)];
+                live.local_indexes = Some(BTreeMap::from([by_user()]));
                 live.indexes = Some(BTreeMap::new());
             },
             &["index user-index: missing -> user, created_at [NotPossible]"],
         );
         // As long as nothing is built, there is nothing to refuse.
-        check(|live| live.local = vec![attribute("user", AttributeType::N)], &[]);
+        check(|live| live.local_indexes = Some(BTreeMap::from([by_user()])), &[]);
+    }
+
+    #[test]
+    fn a_local_index_cannot_be_changed() {
+        let index = |sort: &str, projection| LocalIndex { sort: attribute(sort, AttributeType::N), projection };
+        let managed = |name: &str, index| BTreeMap::from([(String::from(name), index)]);
+        let desired =
+            Table { local_indexes: Some(managed("by-size", index("size", Projection::All))), ..Table::default() };
+        let differs = |live: BTreeMap<String, LocalIndex>| {
+            let live = Table { local_indexes: Some(live), ..Table::default() };
+            let changes = diff(&desired, &live);
+            assert!(changes.iter().all(|change| change.takes == Takes::NotPossible));
+            changes.into_iter().map(|change| change.path.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(differs(managed("by-size", index("size", Projection::All))), [""; 0]);
+        assert_eq!(differs(BTreeMap::new()), ["local index by-size"]);
+        assert_eq!(differs(managed("by-size", index("size", Projection::KeysOnly))), ["local index by-size"]);
+        assert_eq!(
+            differs(managed("by-day", index("day", Projection::All))),
+            ["local index by-day", "local index by-size"]
+        );
     }
 
     #[test]
@@ -352,7 +390,7 @@ mod tests {
         check(
             |live| {
                 let found = live.indexes.as_mut().unwrap().get_mut("user-index").unwrap();
-                found.key.sort.as_mut().unwrap().kind = AttributeType::S;
+                found.key.sort.0[0].kind = AttributeType::S;
             },
             &["index user-index: user (S), created_at (S) -> user (S), created_at (N) [Replacement, needs index]"],
         );
@@ -409,10 +447,7 @@ mod tests {
     fn another_type_of_the_sort_key_is_not_possible_and_another_sort_key_is_told_once() {
         let with = |name: &str, kind| {
             let sort = Some(attribute(name, kind));
-            Table {
-                key: Some(Key { partition: attribute("id", AttributeType::S), sort, more: Vec::new() }),
-                ..Table::default()
-            }
+            Table { key: Some(Key { partition: attribute("id", AttributeType::S), sort }), ..Table::default() }
         };
         let paths = |live: &Table| -> Vec<String> {
             diff(&with("at", AttributeType::N), live).into_iter().map(|change| change.path.to_string()).collect()

@@ -20,6 +20,8 @@ pub enum Field {
     IndexStatus(String),
     #[strum(to_string = "index {0} capacity")]
     IndexCapacity(String),
+    #[strum(to_string = "local index {0}")]
+    LocalIndex(String),
     BillingMode,
     Encryption,
     /// The backup that a deletion begins with.

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
-    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, Projection, Table,
-    TableSection, Ttl, check_kms_key,
+    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, LocalIndex, LocalIndexSection,
+    Projection, Table, TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -15,23 +15,19 @@ use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Import
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
     pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
-        let Table {
-            key,
-            indexes,
-            ttl,
-            billing,
-            encryption,
-            tags,
-            settings,
-            local: _,
-        } = &desired.managed;
+        let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = &desired.managed;
         let capacity = match billing {
             Some(Billing::Provisioned(capacity)) => Some(*capacity),
             Some(Billing::PayPerRequest | Billing::External) | None => None,
         };
         let index = |(name, index): (&String, &Index)| {
-            let (partition_key, sort_key) = (index.key.partition.clone(), index.key.sort.clone());
-            (name.clone(), IndexSection { partition_key, sort_key, projection: Some(index.projection.clone()) })
+            let section = IndexSection { projection: Some(index.projection.clone()), ..index_section(index) };
+            (name.clone(), section)
+        };
+        let local_index = |(name, index): (&String, &LocalIndex)| {
+            let section =
+                LocalIndexSection { projection: Some(index.projection.clone()), ..local_index_section(index) };
+            (name.clone(), section)
         };
         Self {
             name: Some(desired.name.clone()),
@@ -48,6 +44,7 @@ impl TableSection {
             tags: tags.clone(),
             settings: settings.clone(),
             indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
+            local_indexes: local_indexes.as_ref().map(|indexes| indexes.iter().map(local_index).collect()),
         }
     }
 
@@ -55,12 +52,16 @@ impl TableSection {
         let indexes = live.indexes.as_ref().map(|indexes| {
             indexes.iter().map(|(name, index)| (name.clone(), index_section(index))).collect::<IndexMap<_, _>>()
         });
+        let local = live.local_indexes.as_ref().map(|indexes| {
+            indexes.iter().map(|(name, index)| (name.clone(), local_index_section(index))).collect::<IndexMap<_, _>>()
+        });
         let section = Self {
             name: Some(name.to_owned()),
             partition_key: live.key.as_ref().map(|key| key.partition.clone()),
             sort_key: live.key.as_ref().and_then(|key| key.sort.clone()),
             ttl_attribute: live.ttl.clone().filter(is_settled),
-            indexes: indexes.filter(|indexes| !indexes.is_empty() && can_be_written(live)),
+            indexes: indexes.filter(|indexes| !indexes.is_empty()),
+            local_indexes: local.filter(|indexes| !indexes.is_empty()),
             ..Self::settings(live)
         };
         section.paid_as(live.billing)
@@ -159,9 +160,6 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
             units.read, units.write
         ));
     }
-    if let Some((name, _)) = live.indexes.iter().flatten().find(|(_, index)| !index.key.more.is_empty()) {
-        importer.warn(format!("its indexes are not managed: a key of index {name} has several attributes"));
-    }
     let creating = TableStatus::of(&found.live.facts) == Some(TableStatus::Creating);
     if creating {
         importer.warn("TTL and point-in-time recovery are not managed: the table is being created");
@@ -189,12 +187,7 @@ fn fits(builtin: Builtin, live: &Table) -> bool {
     let same = |(name, wanted): (&String, &Index)| {
         found(name).is_some_and(|found| found.key == wanted.key && found.projection == wanted.projection)
     };
-    layout.key == live.key && can_be_written(live) && layout.indexes.iter().flatten().all(same)
-}
-
-/// Returns whether a manifest can have all indexes of a table: it cannot have some of them only.
-fn can_be_written(live: &Table) -> bool {
-    live.indexes.iter().flatten().all(|(_, index)| index.key.more.is_empty())
+    layout.key == live.key && layout.indexes.iter().flatten().all(same)
 }
 
 /// What AWS is still turning off cannot be written down.
@@ -206,6 +199,13 @@ fn index_section(index: &Index) -> IndexSection {
     IndexSection {
         partition_key: index.key.partition.clone(),
         sort_key: index.key.sort.clone(),
+        projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),
+    }
+}
+
+fn local_index_section(index: &LocalIndex) -> LocalIndexSection {
+    LocalIndexSection {
+        sort_key: index.sort.clone(),
         projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),
     }
 }

@@ -1,19 +1,20 @@
 //! `[tables.NAME]`: read, written, and turned into desired state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
+use super::index_section::{self, IndexSection, LocalIndexSection, attribute_toml, read_attribute};
 use super::{
-    ALIAS, Attribute, AttributeType, Billing, Builtin, Capacity, Encryption, INCLUDE_LIMIT, INDEX_LIMIT, Index,
-    IndexStatus, Key, Projection, Settings, Table, Ttl, check_attribute, check_kms_key, check_name,
+    ALIAS, Attribute, Billing, Builtin, Capacity, Encryption, Key, Settings, Table, Ttl, check, check_attribute,
+    check_kms_key, check_name,
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
 use crate::kind::references::{self, Named, Reference};
-use crate::kind::section::{Resolver, SectionReader, check_key};
+use crate::kind::section::{Resolver, SectionReader};
 use crate::kind::{Address, Desired, KindId, Presence};
-use crate::resource::{Invalid, Tags};
+use crate::resource::Tags;
 
 /// `[tables.NAME]`: one table. For a built-in name, what is written overrides or adds to its layout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,6 +31,7 @@ pub struct TableSection {
     pub tags: Option<Tags>,
     pub settings: Settings,
     pub indexes: Option<IndexMap<String, IndexSection>>,
+    pub local_indexes: Option<IndexMap<String, LocalIndexSection>>,
 }
 
 /// Whose key encrypts a table, as the manifest says it.
@@ -45,15 +47,6 @@ pub enum EncryptionSetting {
 pub enum BillingMode {
     PayPerRequest,
     Provisioned,
-}
-
-/// `[tables.NAME.indexes.INDEX]`: one global secondary index.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexSection {
-    pub partition_key: Attribute,
-    pub sort_key: Option<Attribute>,
-    /// ALL when left out.
-    pub projection: Option<Projection>,
 }
 
 /// Reads a section.
@@ -86,10 +79,15 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         tags: section.tags(&mut fields),
         settings: Settings::read(section, key, &mut fields),
         indexes: None,
+        local_indexes: None,
     };
     if let Some(entry) = fields.get("indexes") {
         section.note(&["tables", key, "indexes"], &entry.key_span);
-        table.indexes = read_indexes(section, key, &entry.node);
+        table.indexes = index_section::read_indexes(section, key, &entry.node);
+    }
+    if let Some(entry) = fields.get("local_indexes") {
+        section.note(&["tables", key, "local_indexes"], &entry.key_span);
+        table.local_indexes = index_section::read_local_indexes(section, key, &entry.node);
     }
     let removed = section.is_removed();
     let reader = &mut *section.reader;
@@ -125,26 +123,6 @@ fn check_capacity(reader: &mut Reader<'_>, entry: &Entry, section: &TableSection
         let message = format!("`tables.{key}` has a capacity and is not PROVISIONED");
         reader.fault(entry.key_span.clone(), message, "a capacity without effect", help);
     }
-}
-
-fn read_attribute(reader: &mut Reader<'_>, fields: &mut Fields<'_>, what: &'static str) -> Option<Attribute> {
-    let entry = fields.get(what)?;
-    attribute(reader, &entry.node, what)
-}
-
-fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribute> {
-    if !matches!(node.value, Value::Map(_)) {
-        let message = format!("`{what}` must be a name and a type, not {}", node.value.kind());
-        reader.fault(node.span.clone(), message, "expected a table", "write { name = \"id\", type = \"S\" }");
-        return None;
-    }
-    let mut fields = reader.map(node, what)?;
-    let help = "write { name = \"id\", type = \"S\" }, with S for a string, N for a number, B for bytes";
-    let name =
-        fields.required(reader, "name", help).and_then(|entry| reader.checked(&entry.node, "name", check_attribute));
-    let kind = fields.required(reader, "type", help).and_then(|entry| reader.variant(&entry.node, "type"));
-    fields.finish(reader);
-    Some(Attribute { name: name?, kind: kind? })
 }
 
 fn read_ttl(reader: &mut Reader<'_>, node: &Node) -> Option<Ttl> {
@@ -194,66 +172,6 @@ pub(super) fn uses(section: &TableSection) -> Vec<Named> {
     }
 }
 
-fn read_indexes(
-    section: &mut SectionReader<'_, '_>,
-    table_key: &str,
-    node: &Node,
-) -> Option<IndexMap<String, IndexSection>> {
-    let fields = section.reader.map(node, "indexes")?;
-    let mut indexes = IndexMap::new();
-    for entry in fields.all() {
-        section.note(&["tables", table_key, "indexes", &entry.key], &entry.key_span);
-        let reader = &mut *section.reader;
-        check_key(reader, entry, check_name);
-        let what = format!("indexes.{}", entry.key);
-        let Some(mut fields) = reader.map(&entry.node, &what) else { continue };
-        let help = "add partition_key = { name = \"actor\", type = \"S\" }";
-        let partition_key = fields
-            .required(reader, "partition_key", help)
-            .and_then(|entry| attribute(reader, &entry.node, "partition_key"));
-        let sort_key = read_attribute(reader, &mut fields, "sort_key");
-        let projection = fields.get("projection").and_then(|entry| read_projection(reader, &entry.node));
-        fields.finish(reader);
-        if let Some(partition_key) = partition_key {
-            indexes.insert(entry.key.clone(), IndexSection { partition_key, sort_key, projection });
-        }
-    }
-    Some(indexes)
-}
-
-fn read_projection(reader: &mut Reader<'_>, node: &Node) -> Option<Projection> {
-    let words: &[(&str, bool)] = &[("ALL", true), ("KEYS_ONLY", false)];
-    match &node.value {
-        Value::Map(_) => {
-            let mut fields = reader.map(node, "projection")?;
-            let help = "write { include = [\"a\", \"b\"] }";
-            let entry = fields.required(reader, "include", help);
-            fields.finish(reader);
-            let entry = entry?;
-            let items = reader.list(&entry.node, "include")?;
-            if items.is_empty() {
-                let message = "`include` names no attribute";
-                reader.fault(
-                    entry.node.span.clone(),
-                    message,
-                    "empty",
-                    "name some, or write projection = \"KEYS_ONLY\"",
-                );
-                return None;
-            }
-            let names = items.iter().filter_map(|item| reader.checked(item, "include", check_attribute));
-            Some(Projection::Include(names.collect()))
-        }
-        Value::String(_) => {
-            reader.choice(node, "projection", words).map(|all| if all { Projection::All } else { Projection::KeysOnly })
-        }
-        _ => {
-            reader.wrong_type(node, "projection", "\"ALL\", \"KEYS_ONLY\" or { include = [\"a\"] }");
-            None
-        }
-    }
-}
-
 /// Returns a section as TOML.
 pub(super) fn write(name: &str, table: &TableSection) -> String {
     let header = format!("tables.{}", bare(name));
@@ -282,36 +200,8 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
     line(&mut section, "encryption", encryption);
     table.settings.write(&mut section);
     line(&mut section, "tags", table.tags.as_ref().map(tags));
-    match &table.indexes {
-        Some(indexes) if indexes.is_empty() => line(&mut section, "indexes", Some(String::from("{}"))),
-        Some(indexes) => {
-            for (name, index) in indexes {
-                section.push_str(&index_section(&header, name, index));
-            }
-        }
-        None => {}
-    }
+    index_section::write(&mut section, &header, table.indexes.as_ref(), table.local_indexes.as_ref());
     section
-}
-
-fn index_section(header: &str, name: &str, index: &IndexSection) -> String {
-    let mut section = format!("\n[{header}.indexes.{}]\n", bare(name));
-    line(&mut section, "partition_key", Some(attribute_toml(&index.partition_key)));
-    line(&mut section, "sort_key", index.sort_key.as_ref().map(attribute_toml));
-    let projection = index.projection.as_ref().map(|projection| match projection {
-        Projection::All => quoted("ALL"),
-        Projection::KeysOnly => quoted("KEYS_ONLY"),
-        Projection::Include(names) => {
-            let names: Vec<String> = names.iter().map(|name| quoted(name)).collect();
-            format!("{{ include = [{}] }}", names.join(", "))
-        }
-    });
-    line(&mut section, "projection", projection);
-    section
-}
-
-fn attribute_toml(attribute: &Attribute) -> String {
-    format!("{{ name = {}, type = \"{}\" }}", quoted(&attribute.name), attribute.kind)
 }
 
 /// Returns what should be of a section; nothing where it lacks its name.
@@ -322,26 +212,24 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
     let table_key = match (&section.partition_key, &layout.key) {
         (Some(partition), layout) => {
             let sort = section.sort_key.clone().or_else(|| layout.as_ref().and_then(|key| key.sort.clone()));
-            Some(Key { partition: partition.clone(), sort, more: Vec::new() })
+            Some(Key { partition: partition.clone(), sort })
         }
-        (None, Some(layout)) => Some(Key {
-            partition: layout.partition.clone(),
-            sort: section.sort_key.clone().or(layout.sort.clone()),
-            more: Vec::new(),
-        }),
+        (None, Some(layout)) => {
+            Some(Key { partition: layout.partition.clone(), sort: section.sort_key.clone().or(layout.sort.clone()) })
+        }
         (None, None) => None,
     };
     let managed = Table {
         key: table_key,
-        indexes: merged_indexes(section, layout.indexes),
+        indexes: index_section::merged(section.indexes.as_ref(), layout.indexes),
+        local_indexes: section.local_indexes.as_ref().map(index_section::local),
         ttl: section.ttl_attribute.clone().or(layout.ttl),
         billing: billing(section).or(layout.billing),
         encryption: section.encryption.as_ref().and_then(|setting| encryption(resolver, setting)),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
         settings: section.settings.clone(),
-        local: Vec::new(),
     };
-    check_table(resolver, key, &managed);
+    check::check(resolver, key, &managed);
     managed.settings.check(resolver, key, &managed);
     let initial = Table {
         billing: managed.billing.or(Some(Billing::PayPerRequest)),
@@ -374,63 +262,6 @@ fn encryption(resolver: &Resolver<'_>, setting: &EncryptionSetting) -> Option<En
     }
 }
 
-/// Checks what AWS checks of a table as a whole.
-fn check_table(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
-    let indexes = table.indexes.clone().unwrap_or_default();
-    let place = ["tables", key, "indexes"];
-    if indexes.len() > INDEX_LIMIT {
-        let problem = format!("`tables.{key}` has {} indexes", indexes.len());
-        resolver.fault(&place, Invalid::new(problem, "DynamoDB takes 20 on a table"), "too many");
-    }
-    let included = indexes.values().map(|index| match &index.projection {
-        Projection::Include(names) => names.len(),
-        Projection::All | Projection::KeysOnly => 0,
-    });
-    let included: usize = included.sum();
-    if included > INCLUDE_LIMIT {
-        let problem = format!("the indexes of `tables.{key}` include {included} attributes");
-        let help = "DynamoDB takes 100 on a table, all indexes together; project ALL instead";
-        resolver.fault(&place, Invalid::new(problem, help), "too many");
-    }
-    let mut types: BTreeMap<&str, AttributeType> = BTreeMap::new();
-    let parts = table.key.iter().map(|key| (None, key));
-    let parts = parts.chain(indexes.iter().map(|(name, index)| (Some(name), &index.key)));
-    for (index, part) in parts {
-        let place: Vec<&str> = match index {
-            Some(name) => vec!["tables", key, "indexes", name],
-            None => vec!["tables", key],
-        };
-        for Attribute { name, kind } in part.attributes() {
-            let first = *types.entry(name).or_insert(*kind);
-            if first != *kind {
-                let problem = format!("the attribute `{name}` is {first} in one place and {kind} here");
-                let help = "an attribute has one type in a table and all its indexes";
-                resolver.fault(&place, Invalid::new(problem, help), "two types");
-            }
-        }
-        if part.sort.as_ref().is_some_and(|sort| sort.name == part.partition.name) {
-            let problem = format!("`{}` is both partition and sort key", part.partition.name);
-            resolver.fault(
-                &place,
-                Invalid::new(problem, "use two attributes, or leave sort_key out"),
-                "one attribute twice",
-            );
-        }
-    }
-}
-
-fn merged_indexes(section: &TableSection, layout: Option<BTreeMap<String, Index>>) -> Option<BTreeMap<String, Index>> {
-    let Some(own) = &section.indexes else { return layout };
-    let mut indexes = layout.unwrap_or_default();
-    for (name, index) in own {
-        let key = Key { partition: index.partition_key.clone(), sort: index.sort_key.clone(), more: Vec::new() };
-        let projection = index.projection.clone().unwrap_or(Projection::All);
-        indexes
-            .insert(name.clone(), Index { key, projection, capacity: None, status: IndexStatus::Active, limits: None });
-    }
-    Some(indexes)
-}
-
 fn billing(section: &TableSection) -> Option<Billing> {
     match section.billing_mode? {
         BillingMode::PayPerRequest => Some(Billing::PayPerRequest),
@@ -444,28 +275,13 @@ fn billing(section: &TableSection) -> Option<Billing> {
 /// Values for properties.
 #[cfg(test)]
 pub(super) mod any {
-    use proptest::collection::{btree_set, vec};
+    use proptest::collection::vec;
     use proptest::option::of;
     use proptest::prelude::*;
 
+    use super::super::index_section::any::{attributes, indexes, local_indexes};
     use super::*;
     use crate::kind::section::any::tags as tag_sets;
-
-    fn attributes() -> impl Strategy<Value = Attribute> {
-        let kinds = prop_oneof![Just(AttributeType::S), Just(AttributeType::N), Just(AttributeType::B)];
-        ("\\PC{1,20}", kinds).prop_map(|(name, kind)| Attribute { name, kind })
-    }
-
-    fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
-        let projections = prop_oneof![
-            Just(Projection::All),
-            Just(Projection::KeysOnly),
-            btree_set("\\PC{1,12}", 1..4).prop_map(Projection::Include),
-        ];
-        let index = (attributes(), of(attributes()), of(projections))
-            .prop_map(|(partition_key, sort_key, projection)| IndexSection { partition_key, sort_key, projection });
-        vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..4).prop_map(|list| list.into_iter().collect())
-    }
 
     fn tables() -> impl Strategy<Value = TableSection> {
         let ttl = prop_oneof![Just(Ttl::Disabled), "\\PC{1,12}".prop_map(Ttl::Enabled)];
@@ -484,10 +300,11 @@ pub(super) mod any {
             (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
-        let rest = (of(encryption), Settings::any(), of(tag_sets()), of(indexes()));
+        let indexes = (of(indexes()), of(local_indexes()));
+        let rest = (of(encryption), Settings::any(), of(tag_sets()), indexes);
         (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
             let (billing_mode, read_capacity, write_capacity) = billing;
-            let (encryption, settings, tags, indexes) = rest;
+            let (encryption, settings, tags, (indexes, local_indexes)) = rest;
             TableSection {
                 name: Some(name),
                 partition_key: Some(partition_key),
@@ -500,6 +317,7 @@ pub(super) mod any {
                 tags,
                 settings,
                 indexes,
+                local_indexes,
             }
         })
     }

@@ -28,7 +28,7 @@ const TABLE: List = &[
     ("TableArn", Shown),
     ("TableId", Shown),
     ("BillingModeSummary", Managed),
-    ("LocalSecondaryIndexes", LeftAlone),
+    ("LocalSecondaryIndexes", Managed),
     ("GlobalSecondaryIndexes", Managed),
     ("StreamSpecification", Managed),
     ("LatestStreamLabel", NotCompared),
@@ -64,9 +64,9 @@ const GLOBAL_INDEX: List = &[
 ];
 
 const LOCAL_INDEX: List = &[
-    ("IndexName", LeftAlone),
-    ("KeySchema", LeftAlone),
-    ("Projection", LeftAlone),
+    ("IndexName", Managed),
+    ("KeySchema", Managed),
+    ("Projection", Managed),
     ("IndexSizeBytes", NotCompared),
     ("ItemCount", NotCompared),
     ("IndexArn", NotCompared),
@@ -85,7 +85,7 @@ const CREATE: List = &[
     ("AttributeDefinitions", Managed),
     ("TableName", Managed),
     ("KeySchema", Managed),
-    ("LocalSecondaryIndexes", LeftAlone),
+    ("LocalSecondaryIndexes", Managed),
     ("GlobalSecondaryIndexes", Managed),
     ("BillingMode", Managed),
     ("ProvisionedThroughput", Managed),

@@ -4,12 +4,14 @@ mod also;
 mod api;
 mod billing;
 mod builtin;
+mod check;
 mod class;
 mod delete;
 mod diff;
 mod encryption;
 mod field;
 mod index;
+mod index_section;
 mod live;
 mod manifest;
 mod members;
@@ -62,11 +64,12 @@ pub use diff::changes;
 pub use encryption::Encryption;
 use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
-pub use index::{Index, IndexStatus, Limits, Projection};
-pub use manifest::{BillingMode, EncryptionSetting, IndexSection, TableSection};
+pub use index::{Index, IndexKey, IndexStatus, KeyPart, Limits, LocalIndex, Projection};
+pub use index_section::{IndexSection, LocalIndexSection};
+pub use manifest::{BillingMode, EncryptionSetting, TableSection};
 pub use protection::{DeletionProtection, SetDeletionProtection};
 pub use recovery::{Recovery, SetRecovery};
-pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, check_attribute};
+pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, KEY_LIMIT, LOCAL_INDEX_LIMIT, check_attribute};
 pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
 pub use steps::{TableChange, TableStep};
@@ -80,6 +83,8 @@ pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub indexes: Option<BTreeMap<String, Index>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_indexes: Option<BTreeMap<String, LocalIndex>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<Ttl>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub billing: Option<Billing>,
@@ -89,27 +94,29 @@ pub struct Table {
     pub tags: Option<Tags>,
     #[serde(flatten)]
     pub settings: Settings,
-    /// The key attributes of the local indexes of a live table, which no index can have with another type.
-    #[serde(skip)]
-    pub local: Vec<Attribute>,
 }
 
-/// The key of a table or an index.
+impl Table {
+    /// Returns the key attributes of the table and of its local indexes, which no other index can have with another type.
+    pub(super) fn own_attributes(&self) -> impl Iterator<Item = &Attribute> {
+        let local = self.local_indexes.iter().flatten().map(|(_, index)| &index.sort);
+        self.key.iter().flat_map(Key::attributes).chain(local)
+    }
+}
+
+/// The key of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     #[serde(rename = "partition_key")]
     pub partition: Attribute,
     #[serde(rename = "sort_key", skip_serializing_if = "Option::is_none")]
     pub sort: Option<Attribute>,
-    /// The attributes that follow the first of either part, on a live index. No manifest has them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub more: Vec<Attribute>,
 }
 
 impl Key {
     /// Returns the attributes of the key, the partition's first.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
-        std::iter::once(&self.partition).chain(&self.sort).chain(&self.more)
+        std::iter::once(&self.partition).chain(&self.sort)
     }
 }
 
@@ -311,12 +318,7 @@ impl Kind for Table {
 
     fn everything() -> Self {
         // Keys, indexes and the settings beside these are always read.
-        Self {
-            ttl: Some(Ttl::Disabled),
-            tags: Some(Tags::new()),
-            settings: Settings::everything(),
-            ..Self::default()
-        }
+        Self { ttl: Some(Ttl::Disabled), tags: Some(Tags::new()), settings: Settings::everything(), ..Self::default() }
     }
 
     async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
@@ -424,7 +426,7 @@ impl Kind for Table {
     }
 
     fn is_drawn(setting: &str) -> bool {
-        setting == "key" || setting == "ttl" || setting.starts_with("index ")
+        setting == "key" || setting == "ttl" || setting.starts_with("index ") || setting.starts_with("local index ")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Encryption, Index, IndexStatus, Key, Projection, Table, Ttl,
+    Attribute, AttributeType, Billing, Capacity, Encryption, Index, IndexKey, IndexStatus, Projection, Table, Ttl,
 };
 use crate::kind::Desired;
 use crate::resource::{Facts, Live, Tags};
@@ -14,7 +14,7 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
     let managed = &desired.managed;
     let stray = || Attribute { name: String::from("stray"), kind: AttributeType::S };
     let extra = Index {
-        key: Key { partition: stray(), sort: None, more: Vec::new() },
+        key: IndexKey::new(stray(), None),
         projection: Projection::All,
         capacity: None,
         status: IndexStatus::Active,
@@ -31,12 +31,12 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
     let state = Table {
         key: managed.key.clone(),
         indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
+        local_indexes: managed.local_indexes.clone(),
         ttl: managed.ttl.as_ref().map(|_| Ttl::Enabled(String::from("stray"))),
         billing: managed.billing.as_ref().map(other_billing),
         encryption: managed.encryption.as_ref().map(other_encryption),
         tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
         settings: managed.settings.opposite(),
-        local: Vec::new(),
     };
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
 }

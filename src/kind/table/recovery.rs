@@ -10,9 +10,7 @@ use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, Sides};
 use crate::document::{Fields, Reader};
 use crate::kind::{Line, Waiting};
-use crate::resource::call::{
-    CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, Operation, UPDATE_CONTINUOUS_BACKUPS,
-};
+use crate::resource::call::{CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, Operation, UPDATE_CONTINUOUS_BACKUPS};
 use crate::resource::{StepOutcome, Switch};
 
 const KEY: &str = "point_in_time_recovery";

@@ -75,25 +75,53 @@ fn own() -> Schema {
                     "type": "object",
                     "description": "A global secondary index.",
                     "properties": {
-                        "partition_key": { "$ref": "#/$defs/attribute" },
-                        "sort_key": { "$ref": "#/$defs/attribute" },
-                        "projection": {
-                            "description": "What the index holds beside its keys; ALL when left out.",
-                            "oneOf": [
-                                { "enum": ["ALL", "KEYS_ONLY"] },
-                                {
-                                    "type": "object",
-                                    "properties": {
-                                        "include": { "type": "array", "items": { "type": "string" }, "minItems": 1 },
-                                    },
-                                    "required": ["include"],
-                                    "additionalProperties": false,
-                                },
-                            ],
-                        },
+                        "partition_key": { "$ref": "#/$defs/key_part" },
+                        "sort_key": { "$ref": "#/$defs/key_part" },
+                        "projection": { "$ref": "#/$defs/projection" },
                     },
                     "required": ["partition_key"],
                     "additionalProperties": false,
+                }),
+            ),
+            (
+                "local_index",
+                json!({
+                    "type": "object",
+                    "description": "A local secondary index, whose partition key is that of the table. It comes with its table: AWS \
+                     cannot add, change or delete it.",
+                    "properties": {
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "projection": { "$ref": "#/$defs/projection" },
+                    },
+                    "required": ["sort_key"],
+                    "additionalProperties": false,
+                }),
+            ),
+            (
+                "key_part",
+                json!({
+                    "description": "A part of the key of an index: an attribute, or a list of up to four.",
+                    "anyOf": [
+                        { "$ref": "#/$defs/attribute" },
+                        { "type": "array", "items": { "$ref": "#/$defs/attribute" }, "minItems": 1, "maxItems": 4 },
+                    ],
+                }),
+            ),
+            (
+                "projection",
+                json!({
+                    "description": "What the index holds beside its keys; ALL when left out.",
+                    "oneOf": [
+                        { "enum": ["ALL", "KEYS_ONLY"] },
+                        {
+                            "type": "object",
+                            "properties": {
+                                "include": { "type": "array", "items": { "type": "string" }, "minItems": 1 },
+                            },
+                            "required": ["include"],
+                            "additionalProperties": false,
+                        },
+                    ],
                 }),
             ),
             (
@@ -160,6 +188,13 @@ fn own() -> Schema {
                             "propertyNames": { "pattern": "^[a-zA-Z0-9_.-]{3,255}$" },
                             "description": "Global secondary indexes by name; those of a built-in table are added to \
                              its layout.",
+                        },
+                        "local_indexes": {
+                            "type": "object",
+                            "additionalProperties": { "$ref": "#/$defs/local_index" },
+                            "propertyNames": { "pattern": "^[a-zA-Z0-9_.-]{3,255}$" },
+                            "maxProperties": 5,
+                            "description": "Local secondary indexes by name, of a table with a sort key.",
                         },
                     },
                     "additionalProperties": false,
@@ -236,18 +271,35 @@ fn plan() -> PlanSchema {
                     "type": "object",
                     "description": "A global secondary index.",
                     "properties": {
-                        "partition_key": { "$ref": "#/$defs/attribute" },
-                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "partition_key": { "$ref": "#/$defs/key_part" },
+                        "sort_key": { "$ref": "#/$defs/key_part" },
                         "projection": { "$ref": "#/$defs/projection" },
                         "capacity": { "$ref": "#/$defs/capacity" },
                         "limits": { "$ref": "#/$defs/capacity", "description": "On demand, the most; -1 is no limit." },
-                        "more": {
-                            "type": "array",
-                            "items": { "$ref": "#/$defs/attribute" },
-                            "description": "The key attributes that follow the first of each part, on a live index.",
-                        },
                     },
                     "required": ["partition_key", "projection"],
+                }),
+            ),
+            (
+                "key_part",
+                json!({
+                    "description": "A part of the key of an index: an attribute, or several.",
+                    "anyOf": [
+                        { "$ref": "#/$defs/attribute" },
+                        { "type": "array", "items": { "$ref": "#/$defs/attribute" } },
+                    ],
+                }),
+            ),
+            (
+                "local_index",
+                json!({
+                    "type": "object",
+                    "description": "A local secondary index, whose partition key is that of the table.",
+                    "properties": {
+                        "sort_key": { "$ref": "#/$defs/attribute" },
+                        "projection": { "$ref": "#/$defs/projection" },
+                    },
+                    "required": ["sort_key", "projection"],
                 }),
             ),
             (
@@ -258,6 +310,7 @@ fn plan() -> PlanSchema {
                     "properties": {
                         "key": { "$ref": "#/$defs/key" },
                         "indexes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/index" } },
+                        "local_indexes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/local_index" } },
                         "ttl": {
                             "description": "Time to live.",
                             "oneOf": [

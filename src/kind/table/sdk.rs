@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder
 use aws_sdk_dynamodb::types as sdk;
 
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Encryption, Field, Index, IndexStatus, Key, Limits, Projection,
-    Settings, Table, TableChange, Ttl,
+    Attribute, AttributeType, Billing, Capacity, Encryption, Field, Index, IndexKey, IndexStatus, Key, KeyPart, Limits,
+    LocalIndex, Projection, Settings, Table, TableChange, Ttl,
 };
 use crate::resource::{Facts, Tags};
 
@@ -37,17 +37,16 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
         // While it changes from AWS's own key, none is named.
         .filter(|sse| sse.kms_master_key_arn().is_some() || !is_changing(sse))
         .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
-    let local = description.local_secondary_indexes().iter().flat_map(sdk::LocalSecondaryIndexDescription::key_schema);
-    let local = local.map(|element| attribute(element.attribute_name(), &types));
+    let local = description.local_secondary_indexes().iter().filter_map(|found| local_index(found, &types));
     Table {
         key: key(description.key_schema(), &types),
         indexes: Some(indexes),
+        local_indexes: Some(local.collect()),
         ttl: None,
         billing: Some(billing),
         encryption: Some(encryption),
         tags: None,
         settings: Settings::seen(description),
-        local: local.collect(),
     }
 }
 
@@ -91,28 +90,35 @@ fn attribute(name: &str, types: &Types) -> Attribute {
 }
 
 fn key(schema: &[sdk::KeySchemaElement], types: &Types) -> Option<Key> {
-    let find = |role: &sdk::KeyType| {
-        let element = schema.iter().find(|element| element.key_type() == role)?;
-        Some(attribute(element.attribute_name(), types))
+    let IndexKey { partition, sort } = index_key(schema, types);
+    Some(Key { partition: partition.0.into_iter().next()?, sort: sort.0.into_iter().next() })
+}
+
+fn index_key(schema: &[sdk::KeySchemaElement], types: &Types) -> IndexKey {
+    let part = |role: &sdk::KeyType| {
+        let elements = schema.iter().filter(|element| element.key_type() == role);
+        KeyPart(elements.map(|element| attribute(element.attribute_name(), types)).collect())
     };
-    let (partition, sort) = (find(&sdk::KeyType::Hash)?, find(&sdk::KeyType::Range));
-    let is_first = |name: &str| name == partition.name || sort.as_ref().is_some_and(|sort| sort.name == name);
-    let names = schema.iter().map(sdk::KeySchemaElement::attribute_name).filter(|name| !is_first(name));
-    let more = names.map(|name| attribute(name, types)).collect();
-    Some(Key { partition, sort, more })
+    IndexKey { partition: part(&sdk::KeyType::Hash), sort: part(&sdk::KeyType::Range) }
+}
+
+fn local_index(found: &sdk::LocalSecondaryIndexDescription, types: &Types) -> Option<(String, LocalIndex)> {
+    let sort = index_key(found.key_schema(), types).sort.0.into_iter().next()?;
+    Some((found.index_name()?.to_owned(), LocalIndex { sort, projection: projected(found.projection()) }))
+}
+
+fn projected(found: Option<&sdk::Projection>) -> Projection {
+    match found.and_then(sdk::Projection::projection_type) {
+        Some(sdk::ProjectionType::KeysOnly) => Projection::KeysOnly,
+        Some(sdk::ProjectionType::Include) => Projection::Include(
+            found.map(|projection| projection.non_key_attributes().iter().cloned().collect()).unwrap_or_default(),
+        ),
+        _ => Projection::All,
+    }
 }
 
 fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<(String, Index)> {
-    let projection = match found.projection().and_then(sdk::Projection::projection_type) {
-        Some(sdk::ProjectionType::KeysOnly) => Projection::KeysOnly,
-        Some(sdk::ProjectionType::Include) => Projection::Include(
-            found
-                .projection()
-                .map(|projection| projection.non_key_attributes().iter().cloned().collect())
-                .unwrap_or_default(),
-        ),
-        _ => Projection::All,
-    };
+    let projection = projected(found.projection());
     let status = match found.index_status() {
         Some(sdk::IndexStatus::Creating) => IndexStatus::Creating { backfilling: found.backfilling().unwrap_or(false) },
         Some(sdk::IndexStatus::Updating) => IndexStatus::Updating,
@@ -127,7 +133,7 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
     let limits = limits.filter(|limits| limits.read > 0 || limits.write > 0);
     Some((
         found.index_name()?.to_owned(),
-        Index { key: key(found.key_schema(), types)?, projection, capacity, status, limits },
+        Index { key: index_key(found.key_schema(), types), projection, capacity, status, limits },
     ))
 }
 
@@ -148,13 +154,20 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
     let mut request = CreateTableInputBuilder::default().table_name(name);
     let indexes: Vec<(&String, &Index)> = table.indexes.iter().flatten().collect();
     // Exactly the key attributes of the table and its indexes, each once.
-    let attributes: BTreeSet<&Attribute> =
-        table.key.iter().chain(indexes.iter().map(|(_, index)| &index.key)).flat_map(Key::attributes).collect();
+    let of_indexes = indexes.iter().flat_map(|(_, index)| index.key.attributes());
+    let attributes: BTreeSet<&Attribute> = table.own_attributes().chain(of_indexes).collect();
     for attribute in attributes {
         request = request.attribute_definitions(definition(attribute)?);
     }
     if let Some(key) = &table.key {
-        request = request.set_key_schema(Some(key_schema(key)?));
+        request = request.set_key_schema(Some(key_schema([&key.partition], &key.sort)?));
+        for (index_name, index) in table.local_indexes.iter().flatten() {
+            let local = sdk::LocalSecondaryIndex::builder()
+                .index_name(index_name)
+                .set_key_schema(Some(key_schema([&key.partition], [&index.sort])?))
+                .projection(projection(&index.projection));
+            request = request.local_secondary_indexes(local.build()?);
+        }
     }
     let throughput = table.billing.and_then(Billing::capacity).map(throughput).transpose()?;
     let mode = if throughput.is_some() { sdk::BillingMode::Provisioned } else { sdk::BillingMode::PayPerRequest };
@@ -162,7 +175,7 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
     for (index_name, index) in indexes {
         let global = sdk::GlobalSecondaryIndex::builder()
             .index_name(index_name)
-            .set_key_schema(Some(key_schema(&index.key)?))
+            .set_key_schema(Some(key_schema(&index.key.partition.0, &index.key.sort.0)?))
             .projection(projection(&index.projection))
             .set_provisioned_throughput(throughput.clone());
         request = request.global_secondary_indexes(global.build()?);
@@ -183,7 +196,7 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
         TableChange::CreateIndex { index_name, index, attributes } => {
             let create = sdk::CreateGlobalSecondaryIndexAction::builder()
                 .index_name(index_name)
-                .set_key_schema(Some(key_schema(&index.key)?))
+                .set_key_schema(Some(key_schema(&index.key.partition.0, &index.key.sort.0)?))
                 .projection(projection(&index.projection))
                 .set_provisioned_throughput(index.capacity.map(throughput).transpose()?)
                 .set_on_demand_throughput(index.limits.map(on_demand));
@@ -246,15 +259,16 @@ fn scalar(kind: AttributeType) -> sdk::ScalarAttributeType {
     }
 }
 
-fn key_schema(key: &Key) -> Result<Vec<sdk::KeySchemaElement>, BuildError> {
-    let element = |attribute: &Attribute, role| {
+fn key_schema<'a>(
+    partition: impl IntoIterator<Item = &'a Attribute>,
+    sort: impl IntoIterator<Item = &'a Attribute>,
+) -> Result<Vec<sdk::KeySchemaElement>, BuildError> {
+    let partition = partition.into_iter().map(|attribute| (attribute, sdk::KeyType::Hash));
+    let parts = partition.chain(sort.into_iter().map(|attribute| (attribute, sdk::KeyType::Range)));
+    let element = |(attribute, role): (&Attribute, _)| {
         sdk::KeySchemaElement::builder().attribute_name(&attribute.name).key_type(role).build()
     };
-    let mut schema = vec![element(&key.partition, sdk::KeyType::Hash)?];
-    if let Some(sort) = &key.sort {
-        schema.push(element(sort, sdk::KeyType::Range)?);
-    }
-    Ok(schema)
+    parts.map(element).collect()
 }
 
 fn projection(projection: &Projection) -> sdk::Projection {
@@ -292,11 +306,7 @@ mod tests {
 
     fn layout() -> Table {
         let index = |projection| Index {
-            key: Key {
-                partition: attribute("user", AttributeType::S),
-                sort: Some(attribute("at", AttributeType::N)),
-                more: Vec::new(),
-            },
+            key: IndexKey::new(attribute("user", AttributeType::S), Some(attribute("at", AttributeType::N))),
             projection,
             capacity: None,
             status: IndexStatus::Active,
@@ -304,7 +314,7 @@ mod tests {
         };
         let include = Projection::Include([String::from("b"), String::from("a")].into());
         Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
             indexes: Some(BTreeMap::from([
                 (String::from("all-index"), index(Projection::All)),
                 (String::from("some-index"), index(include)),
@@ -391,10 +401,10 @@ mod tests {
             element("size", range),
         ];
         let types = Types::from([(String::from("size"), AttributeType::N)]);
-        let key = key(&schema, &types).unwrap();
-        assert_eq!(key.partition.name, "tenant");
-        assert_eq!(key.sort.map(|sort| sort.name).as_deref(), Some("day"));
-        assert_eq!(key.more, [attribute("region", AttributeType::S), attribute("size", AttributeType::N)]);
+        let key = index_key(&schema, &types);
+        assert_eq!(key.partition.0, ["tenant", "region"].map(|name| attribute(name, AttributeType::S)));
+        assert_eq!(key.sort.0, [attribute("day", AttributeType::S), attribute("size", AttributeType::N)]);
+        assert_eq!(key_schema(&key.partition.0, &key.sort.0).unwrap(), schema);
     }
 
     #[test]

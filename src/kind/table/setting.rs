@@ -159,7 +159,12 @@ pub(super) trait Called: Setting {
 }
 
 /// Returns a difference that AWS closes where it is.
-pub(super) fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>, how: &str) -> FieldChange<Field> {
+pub(super) fn in_place(
+    field: Field,
+    live: impl Into<String>,
+    desired: impl Into<String>,
+    how: &str,
+) -> FieldChange<Field> {
     FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
 }
 

@@ -8,16 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::setting::{CALLED_STEPS, Phase};
 use super::{
-    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Key, Settings, Table,
+    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Settings, Table,
     TableStatus, Ttl,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
 use crate::kind::{Desired, KindStep, StepTime};
 use crate::resource::call::{
-    CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE,
-    DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE,
-    UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
+    CREATE_BACKUP, CREATE_TABLE, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS,
+    Operation, SCAN, TAG_RESOURCE, UNTAG_RESOURCE, UPDATE_TABLE, UPDATE_TIME_TO_LIVE,
 };
 use crate::resource::names::OwnerKey;
 use crate::resource::{Live, Tags};
@@ -115,16 +114,9 @@ impl<'de> Deserialize<'de> for TableStep {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum TableChange {
     /// Builds an index. `attributes` are the key attributes of the table and all its indexes by then.
-    CreateIndex {
-        index_name: String,
-        index: Index,
-        attributes: Vec<Attribute>,
-    },
+    CreateIndex { index_name: String, index: Index, attributes: Vec<Attribute> },
     /// Deletes an index; expects it to be the one that was observed, for a name can be taken by another since.
-    DeleteIndex {
-        index_name: String,
-        expects: Index,
-    },
+    DeleteIndex { index_name: String, expects: Index },
     /// Changes the billing mode, or the capacities that differ.
     Billing {
         billing: Billing,
@@ -274,25 +266,14 @@ impl TableChange {
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
             | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Setting(change) => change.own().needs(),
-            Self::CreateIndex { .. }
-            | Self::Billing { .. }
-            | Self::Encryption { .. } => None,
+            Self::CreateIndex { .. } | Self::Billing { .. } | Self::Encryption { .. } => None,
         }
     }
 }
 
 /// Returns the operations that observing this table calls.
 pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
-    let Table {
-        key: _,
-        indexes: _,
-        ttl,
-        billing: _,
-        encryption,
-        tags,
-        settings,
-        local: _,
-    } = &desired.managed;
+    let Table { key: _, indexes: _, local_indexes: _, ttl, billing: _, encryption, tags, settings } = &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
@@ -336,7 +317,8 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     if busy || building {
         repair.wait();
     }
-    let (carried, called) = managed.settings.repair(&live.state.settings, &Sides { live: &live.state, desired: managed });
+    let (carried, called) =
+        managed.settings.repair(&live.state.settings, &Sides { live: &live.state, desired: managed });
     let mut indexes = BTreeMap::new();
     for phase in Phase::ALL {
         match phase {
@@ -437,8 +419,8 @@ impl Repair<'_> {
             let limits = before.and_then(|before| before.limits).filter(|_| capacity.is_none());
             let index = Index { capacity, limits, ..index.clone() };
             there.insert(name.clone(), index.clone());
-            let keys = live.key.iter().chain(there.values().map(|index| &index.key));
-            let mut attributes: Vec<Attribute> = keys.flat_map(Key::attributes).chain(&live.local).cloned().collect();
+            let of_indexes = there.values().flat_map(|index| index.key.attributes());
+            let mut attributes: Vec<Attribute> = live.own_attributes().chain(of_indexes).cloned().collect();
             attributes.sort();
             attributes.dedup();
             self.update(TableChange::CreateIndex { index_name: name.clone(), index, attributes });
@@ -492,7 +474,8 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        AttributeType, Class, DeletionProtection, Projection, Recovery, SetClass, SetDeletionProtection, SetRecovery, changes,
+        AttributeType, Class, DeletionProtection, IndexKey, Key, Projection, Recovery, SetClass, SetDeletionProtection,
+        SetRecovery, changes,
     };
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::Facts;
@@ -503,11 +486,7 @@ mod tests {
 
     fn index(partition: &str, sort: AttributeType) -> Index {
         Index {
-            key: Key {
-                partition: attribute(partition, AttributeType::S),
-                sort: Some(attribute("created_at", sort)),
-                more: Vec::new(),
-            },
+            key: IndexKey::new(attribute(partition, AttributeType::S), Some(attribute("created_at", sort))),
             projection: Projection::All,
             capacity: None,
             status: IndexStatus::Active,
@@ -517,11 +496,12 @@ mod tests {
 
     fn wanted() -> Desired<Table> {
         let table = Table {
-            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None, more: Vec::new() }),
+            key: Some(Key { partition: attribute("id", AttributeType::S), sort: None }),
             indexes: Some(BTreeMap::from([
                 (String::from("a-index"), index("a", AttributeType::N)),
                 (String::from("b-index"), index("b", AttributeType::N)),
             ])),
+            local_indexes: None,
             ttl: Some(Ttl::Enabled(String::from("expires_at"))),
             billing: Some(Billing::PayPerRequest),
             encryption: Some(Encryption::AwsOwned),
@@ -531,7 +511,6 @@ mod tests {
                 deletion_protection: Some(DeletionProtection(false)),
                 ..Settings::default()
             },
-            local: Vec::new(),
         };
         Desired {
             address: Address::new(KindId::Table, "t"),
@@ -695,7 +674,10 @@ mod tests {
             let managed = Table {
                 ttl: ttl.then_some(Ttl::Disabled),
                 tags: tags.then(Tags::new),
-                settings: Settings { point_in_time_recovery: recovery.then_some(Recovery(true)), ..Settings::default() },
+                settings: Settings {
+                    point_in_time_recovery: recovery.then_some(Recovery(true)),
+                    ..Settings::default()
+                },
                 ..Table::default()
             };
             reads(&Desired { adopt, managed, ..wanted() }).iter().map(|operation| operation.name).collect()
@@ -727,7 +709,9 @@ mod tests {
             name: String::from("t"),
             change: CalledChange::Recovery(SetRecovery { enabled }),
         };
-        let protection = |enabled| update(TableChange::Setting(CarriedChange::DeletionProtection(SetDeletionProtection { enabled })));
+        let protection = |enabled| {
+            update(TableChange::Setting(CarriedChange::DeletionProtection(SetDeletionProtection { enabled })))
+        };
         let encryption = |encryption| update(TableChange::Encryption { encryption, protection: Protection::Unchanged });
         let deletion =
             TableChange::DeleteIndex { index_name: String::from("i"), expects: index("a", AttributeType::N) };

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexStatus, Key, Projection, Table, Ttl};
+use super::{
+    Attribute, Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexKey, IndexStatus, Key, KeyPart, LocalIndex,
+    Projection, Table, Ttl,
+};
 use crate::kind::Line;
 use crate::resource::{Fields, Live, tag_words};
 
@@ -48,22 +51,53 @@ pub(super) const fn passing(status: IndexStatus) -> Option<(&'static str, &'stat
 }
 
 pub(super) fn index(index: &Index) -> String {
-    let keys: Vec<&str> = index.key.attributes().map(|attribute| attribute.name.as_str()).collect();
+    let keys = in_parts(&index.key, |attribute| attribute.name.clone());
     match &index.projection {
-        Projection::All => keys.join(", "),
-        other => format!("{}, projecting {}", keys.join(", "), projection(other)),
+        Projection::All => keys,
+        other => format!("{keys}, projecting {}", projection(other)),
     }
 }
 
-/// Returns a key in words; types are named only where the two sides have the same names.
-pub(super) fn key(key: &Key, other: &Key) -> String {
-    let names = |key: &Key| key.attributes().map(|attribute| attribute.name.clone()).collect::<Vec<_>>();
-    if names(key) == names(other) { typed(key) } else { names(key).join(", ") }
+/// Returns what is between the parts of a key: a semicolon where one of them has several attributes.
+fn between(key: &IndexKey) -> &'static str {
+    if key.partition.0.len() > 1 || key.sort.0.len() > 1 { "; " } else { ", " }
 }
 
-fn typed(key: &Key) -> String {
-    let attributes = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
-    attributes.collect::<Vec<_>>().join(", ")
+/// Returns the attributes of an index key.
+fn in_parts(key: &IndexKey, word: impl Fn(&Attribute) -> String + Copy) -> String {
+    divided(key, between(key), word)
+}
+
+fn divided(key: &IndexKey, between: &str, word: impl Fn(&Attribute) -> String + Copy) -> String {
+    let part = |part: &KeyPart| part.0.iter().map(word).collect::<Vec<_>>().join(", ");
+    let parts = [part(&key.partition), part(&key.sort)];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between)
+}
+
+/// Returns a key in words; types are named only where the two sides have the same names.
+pub(super) fn key(key: &IndexKey, other: &IndexKey) -> String {
+    // Both sides are divided alike.
+    let between = between(key).max(between(other));
+    let names = |key: &IndexKey| divided(key, between, |attribute| attribute.name.clone());
+    if names(key) == names(other) { divided(key, between, typed) } else { names(key) }
+}
+
+/// Returns a local index in words; the type of its key is named only where the other side has another.
+pub(super) fn local_index(index: &LocalIndex, other: Option<&LocalIndex>) -> String {
+    let retyped = other.is_some_and(|other| other.sort.name == index.sort.name && other.sort.kind != index.sort.kind);
+    let sort = if retyped { typed(&index.sort) } else { index.sort.name.clone() };
+    match (&index.projection, other.map(|other| &other.projection)) {
+        (Projection::All, None | Some(Projection::All)) => sort,
+        (own, _) => format!("{sort}, projecting {}", projection(own)),
+    }
+}
+
+fn typed(attribute: &Attribute) -> String {
+    format!("{} ({})", attribute.name, attribute.kind)
+}
+
+fn typed_key(key: &Key) -> String {
+    key.attributes().map(typed).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn projection(projection: &Projection) -> String {
@@ -78,19 +112,10 @@ pub(super) fn projection(projection: &Projection) -> String {
 
 /// Returns what was seen of a table.
 pub(super) fn seen(live: &Live<Table>) -> Fields {
-    let Table {
-        key,
-        indexes,
-        ttl: time,
-        billing: mode,
-        encryption: own,
-        tags,
-        settings,
-        local: _,
-    } = &live.state;
+    let Table { key, indexes, local_indexes, ttl: time, billing: mode, encryption: own, tags, settings } = &live.state;
     let seen = [
         ("status", live.facts.status.clone()),
-        ("key", key.as_ref().map(typed)),
+        ("key", key.as_ref().map(typed_key)),
         ("ttl", time.as_ref().map(ttl)),
         ("billing_mode", mode.map(billing)),
         ("encryption", own.as_ref().map(encryption)),
@@ -100,40 +125,37 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
     let indexes = indexes.iter().flatten().map(|(name, found)| {
         let status = passing(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
-        let words = format!("{}, projecting {}{units}{status}", typed(&found.key), projection(&found.projection));
+        let words =
+            format!("{}, projecting {}{units}{status}", in_parts(&found.key, typed), projection(&found.projection));
         (Cow::Owned(format!("index {name}")), words)
     });
     let settings = settings.words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
-    seen.chain(settings).chain(indexes).collect()
+    let local = local_indexes.iter().flatten().map(|(name, found)| {
+        let words = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
+        (Cow::Owned(format!("local index {name}")), words)
+    });
+    seen.chain(settings).chain(indexes).chain(local).collect()
 }
 
 /// Returns what a table is created with, name by name.
 pub(super) fn layout(layout: &Table) -> Vec<Line> {
-    let Table {
-        key,
-        indexes,
-        ttl,
-        billing,
-        encryption,
-        tags,
-        settings,
-        local: _,
-    } = layout;
+    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = layout;
     let mut lines: Vec<Line> = Vec::new();
-    let attributes = |key: &Key| {
-        let words = key.attributes().map(|attribute| format!("{} ({})", attribute.name, attribute.kind));
-        words.collect::<Vec<_>>().join(", ")
+    lines.extend(key.iter().map(|key| Line::new("key", typed_key(key))));
+    let projects = |projection: &Projection| match projection {
+        Projection::All => String::from("ALL"),
+        Projection::KeysOnly => String::from("KEYS_ONLY"),
+        Projection::Include(names) => {
+            format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
     };
-    lines.extend(key.iter().map(|key| Line::new("key", attributes(key))));
     for (name, index) in indexes.iter().flatten() {
-        let projection = match &index.projection {
-            Projection::All => String::from("ALL"),
-            Projection::KeysOnly => String::from("KEYS_ONLY"),
-            Projection::Include(names) => {
-                format!("keys and {}", names.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-            }
-        };
-        lines.push(Line::new(format!("index {name}"), format!("{}; projects {projection}", attributes(&index.key))));
+        let words = format!("{}; projects {}", in_parts(&index.key, typed), projects(&index.projection));
+        lines.push(Line::new(format!("index {name}"), words));
+    }
+    for (name, index) in local_indexes.iter().flatten() {
+        let words = format!("{}; projects {}", typed(&index.sort), projects(&index.projection));
+        lines.push(Line::new(format!("local index {name}"), words));
     }
     if let Some(Ttl::Enabled(attribute)) = ttl {
         lines.push(Line::new("ttl", attribute));
@@ -156,10 +178,13 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
 
 /// Returns a table's keys, indexes and TTL, a line each, for a picture.
 pub(super) fn sketch(table: &Table) -> Vec<Line> {
-    let attribute = |attribute: &super::Attribute| format!("{} {}", attribute.name, attribute.kind);
+    let attribute = |attribute: &Attribute| format!("{} {}", attribute.name, attribute.kind);
     let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");
     let mut lines: Vec<Line> = table.key.iter().map(|own| Line::new("key", key(own))).collect();
-    lines.extend(table.indexes.iter().flatten().map(|(name, index)| Line::new(name, key(&index.key))));
+    let indexes = table.indexes.iter().flatten();
+    lines.extend(indexes.map(|(name, index)| Line::new(name, in_parts(&index.key, attribute))));
+    let local = table.local_indexes.iter().flatten();
+    lines.extend(local.map(|(name, index)| Line::new(name, attribute(&index.sort))));
     if let Some(Ttl::Enabled(attribute)) = &table.ttl {
         lines.push(Line::new("expires", attribute));
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::engine::call;
+use super::keys;
 use super::replicas::Group;
 use crate::local::Region;
 use crate::local::answer::Failure;
@@ -30,6 +31,12 @@ pub(super) struct TableState {
     /// The on-demand limits of each index, which dynoxide does not keep: units by their name.
     #[serde(default)]
     pub(super) limits: BTreeMap<String, BTreeMap<String, i64>>,
+    /// The keys of the global indexes that have several attributes in a part, by the name of the index.
+    #[serde(default)]
+    pub(super) key_schemas: BTreeMap<String, Value>,
+    /// The types of their attributes.
+    #[serde(default)]
+    pub(super) further_attributes: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) ttl_changed_at: Option<i64>,
     /// The attribute of a TTL that is being turned off.
@@ -155,6 +162,7 @@ impl TableState {
             }
         }
         self.group.show((&region.name, self), &region.name, now, table);
+        keys::show(self, table);
         if let Some(table) = table.as_object_mut() {
             table.remove("SSEDescription");
             if let Some(shown) = self.shown_encryption(region) {

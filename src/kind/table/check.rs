@@ -1,0 +1,72 @@
+//! What AWS checks of a table as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Attribute, AttributeType, INCLUDE_LIMIT, INDEX_LIMIT, LOCAL_INDEX_LIMIT, Table};
+use crate::kind::section::Resolver;
+use crate::resource::Invalid;
+
+/// Checks a table that a section asks for.
+pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
+    let indexes = table.indexes.clone().unwrap_or_default();
+    let local = table.local_indexes.clone().unwrap_or_default();
+    let of_indexes = ["tables", key, "indexes"];
+    let of_local = ["tables", key, "local_indexes"];
+    if indexes.len() > INDEX_LIMIT {
+        let problem = format!("`tables.{key}` has {} indexes", indexes.len());
+        resolver.fault(&of_indexes, Invalid::new(problem, "DynamoDB takes 20 on a table"), "too many");
+    }
+    if local.len() > LOCAL_INDEX_LIMIT {
+        let problem = format!("`tables.{key}` has {} local indexes", local.len());
+        resolver.fault(&of_local, Invalid::new(problem, "DynamoDB takes 5 on a table"), "too many");
+    }
+    if !local.is_empty() && table.key.as_ref().is_some_and(|key| key.sort.is_none()) {
+        let problem = format!("`tables.{key}` has local indexes and no sort key");
+        let help = "add sort_key to the table: a local index sorts what has one partition key in another way";
+        resolver.fault(&of_local, Invalid::new(problem, help), "not possible on this table");
+    }
+    if let Some(name) = local.keys().find(|name| indexes.contains_key(*name)) {
+        let problem = format!("`tables.{key}` has two indexes of the name {name}");
+        let help = "global and local indexes have different names";
+        resolver.fault(&["tables", key, "local_indexes", name], Invalid::new(problem, help), "one name twice");
+    }
+    let named = indexes.values().map(|index| index.projection.named());
+    let included: usize = named.chain(local.values().map(|index| index.projection.named())).sum();
+    if included > INCLUDE_LIMIT {
+        let problem = format!("the indexes of `tables.{key}` include {included} attributes");
+        let help = "DynamoDB takes 100 on a table, all indexes together; project ALL instead";
+        let place = if indexes.is_empty() { of_local } else { of_indexes };
+        resolver.fault(&place, Invalid::new(problem, help), "too many");
+    }
+    let own = table.key.iter().map(|own| (vec!["tables", key], own.attributes().collect::<Vec<_>>(), false));
+    let global = indexes.iter().map(|(name, index)| {
+        let several = index.key.partition.0.len() > 1 || index.key.sort.0.len() > 1;
+        (vec!["tables", key, "indexes", name.as_str()], index.key.attributes().collect::<Vec<_>>(), several)
+    });
+    let local = local.iter().map(|(name, index)| {
+        let partition = table.key.iter().map(|key| &key.partition);
+        (vec!["tables", key, "local_indexes", name.as_str()], partition.chain([&index.sort]).collect(), false)
+    });
+    let mut types: BTreeMap<&str, AttributeType> = BTreeMap::new();
+    for (place, attributes, several) in own.chain(global).chain(local) {
+        for Attribute { name, kind } in &attributes {
+            let first = *types.entry(name).or_insert(*kind);
+            if first != *kind {
+                let problem = format!("the attribute `{name}` is {first} in one place and {kind} here");
+                let help = "an attribute has one type in a table and all its indexes";
+                resolver.fault(&place, Invalid::new(problem, help), "two types");
+            }
+        }
+        let mut names = BTreeSet::new();
+        if let Some(twice) = attributes.iter().find(|attribute| !names.insert(&attribute.name)) {
+            let (problem, help) = match several {
+                false => (
+                    format!("`{}` is both partition and sort key", twice.name),
+                    "use two attributes, or leave sort_key out",
+                ),
+                true => (format!("`{}` is twice in one key", twice.name), "name each attribute of a key once"),
+            };
+            resolver.fault(&place, Invalid::new(problem, help), "one attribute twice");
+        }
+    }
+}
