@@ -345,6 +345,8 @@ pub struct Drawn {
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
     pub limit: Duration,
+    /// Whether to wait until an index is built, which takes minutes.
+    pub for_indexes: bool,
 }
 
 /// Where to look for resources that the manifest does not name.

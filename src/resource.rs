@@ -98,6 +98,12 @@ pub struct Facts {
     /// the DynamoDB API reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
+    /// How many items a table holds, as AWS last counted them. A plan does not have it: it is no part of what was decided.
+    #[serde(skip)]
+    pub items: Option<i64>,
+    /// What AWS is at work on, each in a few words: an index that is being built. A plan does not have it either.
+    #[serde(skip)]
+    pub progress: Vec<String>,
     /// What it has that no manifest can set, each in a few words. Nothing changes it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,

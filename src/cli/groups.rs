@@ -161,6 +161,9 @@ pub struct Going {
     /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
+    /// Begin to build an index, and leave: what comes after it on its table is deferred to another run.
+    #[arg(long, conflicts_with = "wait_timeout")]
+    pub no_wait: bool,
     #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]

@@ -105,7 +105,7 @@ pub(super) async fn carry_out(
 
 async fn perform(context: &Context, planned: Planned, going: &Going) -> Applied {
     // From here on it may write: the reading provider is given up for one that can.
-    let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout });
+    let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout, for_indexes: !going.no_wait });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
     Applied { plan: planned.pass.plan, review: planned.review, report }

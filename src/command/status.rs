@@ -96,7 +96,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
                 .map(|one| ParameterStatus {
                     profile: profile_of(&one.name, &root).to_owned(),
                     name: one.name,
-                    state: State::Present { status: None, also: Vec::new() },
+                    state: State::Present { status: None, also: Vec::new(), items: None, progress: Vec::new() },
                     version: one.live.facts.version,
                     modified: one.live.facts.modified,
                     drift: Vec::new(),
@@ -174,7 +174,9 @@ fn state(resource: &ResourcePlan) -> State {
         Action::Create => State::NotFound,
         Action::Unknown { .. } => State::Unknown { gaps: resource.gaps.clone() },
         Action::Finish | Action::Unchanged | Action::Update | Action::Delete | Action::Drift | Action::Refused => {
-            State::Present { status: resource.facts.status.clone(), also: resource.facts.also.clone() }
+            let facts = &resource.facts;
+            let (status, also) = (facts.status.clone(), facts.also.clone());
+            State::Present { status, also, items: facts.items, progress: facts.progress.clone() }
         }
     }
 }

@@ -375,9 +375,11 @@ fn of_status(title: &str, status: &Status, limit: usize) -> String {
 /// Returns the state of a resource in the words of the text.
 pub(super) fn state_words(state: &State) -> String {
     match state {
-        State::Present { status, also } => {
+        State::Present { status, also, items, progress } => {
             let status = status.clone().unwrap_or_else(|| String::from("exists"));
-            std::iter::once(status).chain(super::sheet::also(also)).collect::<Vec<_>>().join("; ")
+            let items = items.map(|items| format!("about {items} items"));
+            let now = std::iter::once(status).chain(items).chain(progress.iter().cloned());
+            now.chain(super::sheet::also(also)).collect::<Vec<_>>().join("; ")
         }
         State::NotFound => String::from("NOT FOUND"),
         State::Unknown { gaps } => gaps.iter().map(super::sheet::gap_words).collect::<Vec<_>>().join(", "),

@@ -83,6 +83,12 @@ pub enum State {
         /// What it has that no manifest can set.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         also: Vec<String>,
+        /// How many items a table holds, as AWS last counted them: it does so about every six hours.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        items: Option<i64>,
+        /// What AWS is at work on.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        progress: Vec<String>,
     },
     NotFound,
     Unknown {
@@ -182,13 +188,16 @@ fn infrastructure(status: &Status, text: &mut String) {
     text.push_str(&format!("\n{}\n", paint(BOLD, format!("Infrastructure ({}):", escape(&status.region)))));
     for one in all() {
         let words = match &one.state {
-            State::Present { status, also } => {
+            State::Present { status, also, items, progress } => {
                 let status = status.as_deref().unwrap_or("ACTIVE");
                 let style = if status == "ACTIVE" { GREEN } else { YELLOW };
                 let status = paint(style, escape(status));
                 let also = super::sheet::also(also).map(|also| paint(DIM, format!("  {}", escape(&also))));
                 let (drift, gaps) = (drift_words(&one.drift), gap_words(&one.unknown));
-                format!("{status}{drift}{gaps}{}", also.unwrap_or_default())
+                let items = items.map(|items| paint(DIM, format!("  about {items} items"))).unwrap_or_default();
+                let progress: String =
+                    progress.iter().map(|words| paint(YELLOW, format!("  {}", escape(words)))).collect();
+                format!("{status}{items}{progress}{drift}{gaps}{}", also.unwrap_or_default())
             }
             State::NotFound => paint(YELLOW, "NOT FOUND"),
             State::Unknown { gaps } => gaps.iter().map(unknown_words).collect::<Vec<_>>().join(", "),

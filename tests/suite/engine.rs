@@ -79,7 +79,7 @@ async fn pass(client: SharedHttpClient, loaded: &Loaded, limit: Duration) -> (Pl
     let reader = reader(client, &interrupt).await;
     let scope = Scope::of(Intent::Converge);
     let pass = reconcile::plan(&reader, target(loaded), &loaded.desired, scope).await.unwrap();
-    let writer = Writer::new(reader, Waiting { limit });
+    let writer = Writer::new(reader, Waiting { limit, for_indexes: true });
     let report = reconcile::apply(&writer, &pass, &interrupt, &Silent).await;
     (pass.plan, report)
 }

@@ -153,7 +153,7 @@ async fn plan(account: &Account, loaded: &Loaded) -> (Writer, Pass) {
     let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..Scope::of(Intent::Converge) };
     let pass = reconcile::plan(&reader, target(loaded), &loaded.desired, scope).await.unwrap();
     assert_eq!((pass.plan.orphans.resources.len(), &pass.plan.orphans.unknown), (0, &None));
-    (Writer::new(reader, Waiting { limit: Duration::from_secs(3600) }), pass)
+    (Writer::new(reader, Waiting { limit: Duration::from_secs(3600), for_indexes: true }), pass)
 }
 
 async fn apply(account: &Account, loaded: &Loaded) {

@@ -190,7 +190,7 @@ async fn pass(
     let loaded = load(text, folder);
     let reader = reader(client.clone(), &interrupt).await;
     let pass = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await.unwrap();
-    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600) });
+    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600), for_indexes: true });
     let record = Record { cut: cut.map(|cut| (cut, interrupt.clone())), ..Record::default() };
     let report = reconcile::apply(&writer, &pass, &interrupt, &record).await;
     let outcomes = report.resources.into_iter().map(|one| (one.address.to_string(), one.outcome)).collect();

@@ -403,7 +403,7 @@ async fn run(
     let scope = Scope { ownership: loaded.manifest.aws.ownership_key(), ..scope };
     let Ok(pass) = reconcile::plan(&reader, target(&loaded), &loaded.desired, scope).await else { return };
     told.borrow_mut().plan = Some(pass.plan.clone());
-    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600) });
+    let writer = Writer::new(reader, Waiting { limit: Duration::from_secs(24 * 3600), for_indexes: true });
     let record = Cut { steps: RefCell::new(0), at: cut, interrupt: interrupt.clone() };
     let report = reconcile::apply(&writer, &pass, &interrupt, &record).await;
     let mut told = told.borrow_mut();

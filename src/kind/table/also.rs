@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types as sdk;
 
 use super::Table;
+use crate::kind::Kind;
 
 /// What AWS gives each table that nobody warmed: read and write units a second of one that is on demand. Source: "Understanding DynamoDB
 /// warm throughput" in the Amazon DynamoDB Developer Guide.
@@ -36,34 +37,33 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     if description.archival_summary().is_some() {
         also.push(String::from("archived"));
     }
-    also.extend(limits(description.on_demand_throughput()));
     let warm = description.warm_throughput();
     also.extend(warm.and_then(|warm| warmed(warm.read_units_per_second(), warm.write_units_per_second())));
     for index in description.global_secondary_indexes() {
         let warm = index.warm_throughput();
         let warm = warm.and_then(|warm| warmed(warm.read_units_per_second(), warm.write_units_per_second()));
         let of_index = |words| format!("{words} of index {}", index.index_name().unwrap_or_default());
-        also.extend(limits(index.on_demand_throughput()).into_iter().chain(warm).map(of_index));
+        also.extend(warm.map(of_index));
     }
     also
 }
 
 /// Returns what a table has that its manifest could set, and does not.
 pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
+    // An import reads a table of which everything is managed, whatever its indexes are.
+    if *managed == Table::everything() {
+        return Vec::new();
+    }
     let mut also = live.settings.also(&managed.settings);
+    for (name, index) in live.indexes.iter().flatten() {
+        let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
+        let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));
+        also.extend(limits.and_then(|limits| limits.named()).map(|words| format!("{words} of index {name}")));
+    }
     if managed.local_indexes.is_none() {
         also.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));
     }
     also
-}
-
-/// Returns the limits of an on-demand table or index, where it has some; AWS says -1 for none.
-fn limits(found: Option<&sdk::OnDemandThroughput>) -> Option<String> {
-    let found = found?;
-    let one = |units: Option<i64>, what| units.filter(|units| *units > 0).map(|units| format!("{units} {what}"));
-    let both = [one(found.max_read_request_units(), "reads"), one(found.max_write_request_units(), "writes")];
-    let both: Vec<String> = both.into_iter().flatten().collect();
-    (!both.is_empty()).then(|| format!("on-demand limits of {}", both.join(" and ")))
 }
 
 /// Returns the warm throughput, where it is more than AWS gives everyone.
@@ -78,11 +78,9 @@ mod tests {
 
     #[test]
     fn a_table_as_everyone_gets_it_has_nothing_more() {
-        let none = sdk::OnDemandThroughput::builder().max_read_request_units(-1).max_write_request_units(-1).build();
         let warm =
             sdk::TableWarmThroughputDescription::builder().read_units_per_second(12_000).write_units_per_second(4_000);
         let plain = sdk::TableDescription::builder()
-            .on_demand_throughput(none)
             .warm_throughput(warm.build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Eventual)
             .disassociation_protection_enabled(false);
@@ -91,21 +89,15 @@ mod tests {
 
     #[test]
     fn each_setting_that_no_manifest_has_is_named() {
-        let limits =
-            || sdk::OnDemandThroughput::builder().max_read_request_units(50).max_write_request_units(-1).build();
         let warm =
             sdk::TableWarmThroughputDescription::builder().read_units_per_second(20_000).write_units_per_second(4_000);
-        let index =
-            sdk::GlobalSecondaryIndexDescription::builder().index_name("user-index").on_demand_throughput(limits());
         let table = sdk::TableDescription::builder()
             .replicas(sdk::ReplicaDescription::builder().region_name("eu-west-1").build())
             .global_table_witnesses(sdk::GlobalTableWitnessDescription::builder().region_name("eu-west-2").build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Strong)
             .disassociation_protection_enabled(true)
             .archival_summary(sdk::ArchivalSummary::builder().build())
-            .on_demand_throughput(limits())
-            .warm_throughput(warm.build())
-            .global_secondary_indexes(index.build());
+            .warm_throughput(warm.build());
         assert_eq!(
             of(&table.build()),
             [
@@ -114,9 +106,7 @@ mod tests {
                 "strong consistency between regions",
                 "disassociation protection",
                 "archived",
-                "on-demand limits of 50 reads",
                 "warm throughput of 20000 reads and 4000 writes",
-                "on-demand limits of 50 reads of index user-index",
             ]
         );
     }

@@ -231,10 +231,7 @@ pub(super) async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallErr
 pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) -> Result<StepOutcome, CallError> {
     match step {
         TableStep::CreateTable { name, table } => create(api, name, table).await,
-        TableStep::WaitForTable { name } => {
-            wait(api, waiting, name).await?;
-            Ok(StepOutcome::Done)
-        }
+        TableStep::WaitForTable { name } => wait(api, waiting, name).await,
         TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
         TableStep::TagTable { arn, tags, .. } => {
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
@@ -310,7 +307,9 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
 pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 
 /// Waits with short pauses first: a small table is ACTIVE within seconds, one with indexes within half a minute.
-pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<(), CallError> {
+///
+/// Where nobody wants to wait for an index, that is what it ends with once all else is ready.
+pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
     let started = Instant::now();
     let mut pause = Duration::from_millis(400);
     loop {
@@ -321,7 +320,14 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let status = TableStatus::of(&facts);
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
         match (&status, unready) {
-            (Some(TableStatus::Active), None) if facts.changing.is_none() => return Ok(()),
+            (Some(TableStatus::Active), None) if facts.changing.is_none() => return Ok(StepOutcome::Done),
+            (Some(TableStatus::Active), Some((index, found)))
+                if !waiting.for_indexes && matches!(found.status, IndexStatus::Creating { .. }) =>
+            {
+                return Ok(StepOutcome::Deferred(format!(
+                    "AWS goes on building its index {index}; see sentinel status, and run again for the rest"
+                )));
+            }
             (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
             (Some(other), _) => {
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));

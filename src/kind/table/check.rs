@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Attribute, AttributeType, INCLUDE_LIMIT, INDEX_LIMIT, LOCAL_INDEX_LIMIT, Table};
+use super::setting::Setting;
+use super::{Attribute, AttributeType, Billing, INCLUDE_LIMIT, INDEX_LIMIT, LOCAL_INDEX_LIMIT, Table};
 use crate::kind::section::Resolver;
 use crate::resource::Invalid;
 
@@ -29,6 +30,19 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
         let problem = format!("`tables.{key}` has two indexes of the name {name}");
         let help = "global and local indexes have different names";
         resolver.fault(&["tables", key, "local_indexes", name], Invalid::new(problem, help), "one name twice");
+    }
+    for (name, index) in &indexes {
+        let place = ["tables", key, "indexes", name.as_str()];
+        let provisioned = matches!(table.billing, Some(Billing::Provisioned(_) | Billing::External));
+        if index.capacity.is_some() && !provisioned {
+            let problem =
+                format!("the index {name} of `tables.{key}` has a capacity, and the table is not PROVISIONED");
+            let help = "add billing_mode = \"PROVISIONED\" to the table, or leave the capacity of the index out";
+            resolver.fault(&place, Invalid::new(problem, help), "a capacity without effect");
+        }
+        if let Some(Err(invalid)) = index.limits.map(|limits| limits.check(table)) {
+            resolver.fault(&place, invalid, "limits without effect");
+        }
     }
     let named = indexes.values().map(|index| index.projection.named());
     let included: usize = named.chain(local.values().map(|index| index.projection.named())).sum();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::in_place;
-use super::{Attribute, Billing, Encryption, Field, Index, Key, LocalIndex, Table, Ttl, words};
+use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
@@ -35,13 +35,14 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
         let own: Vec<&Attribute> = live.own_attributes().collect();
         diff_indexes(before, desired, &own, &mut changes);
+        diff_index_limits(before, desired, billing.or(live.billing), &mut changes);
     }
     if let (Some(desired), Some(before)) = (local_indexes, &live.local_indexes) {
         diff_local_indexes(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
-        diff_capacities(*before, *desired, live.indexes.as_ref(), &mut changes);
+        diff_capacities(*before, *desired, managed, live, &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
         && before != desired
@@ -118,14 +119,39 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
 fn diff_capacities(
     live: Billing,
     desired: Billing,
-    indexes: Option<&BTreeMap<String, Index>>,
+    managed: &Table,
+    table: &Table,
     changes: &mut Vec<FieldChange<Field>>,
 ) {
-    let (Billing::Provisioned(_), Billing::Provisioned(wanted)) = (live, desired) else { return };
-    for (name, index) in indexes.into_iter().flatten() {
+    if !matches!((live, desired), (Billing::Provisioned(_), Billing::Provisioned(_) | Billing::External)) {
+        return;
+    }
+    for (name, index) in table.indexes.iter().flatten() {
+        let of_table = match desired {
+            Billing::Provisioned(units) => Some(units),
+            Billing::External | Billing::PayPerRequest => None,
+        };
+        let Some(wanted) = managed.capacity_of(name).or(of_table) else { continue };
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
             let (before, after) = (words::capacity(found), words::capacity(wanted));
             changes.push(in_place(Field::IndexCapacity(name.clone()), before, after, "changed in place"));
+        }
+    }
+}
+
+/// The on-demand limits of the indexes that are there.
+fn diff_index_limits(
+    live: &BTreeMap<String, Index>,
+    desired: &BTreeMap<String, Index>,
+    billing: Option<Billing>,
+    changes: &mut Vec<FieldChange<Field>>,
+) {
+    for (name, wanted) in desired {
+        let Some(found) = live.get(name).filter(|found| found.is_same(wanted)) else { continue };
+        if let Some(limits) = wanted.limits {
+            // A table that is provisioned has none.
+            let before = found.limits.unwrap_or(Limits::UNLIMITED);
+            changes.extend(limits.compare(&before, billing, |key| Field::IndexSetting(name.clone(), key)));
         }
     }
 }
@@ -172,11 +198,18 @@ fn diff_indexes(
             continue;
         }
         let Some(found) = live.get(name) else {
-            let how = "built in place, table stays available";
+            let renamed = live.iter().find(|(old, found)| !desired.contains_key(*old) && found.is_same(wanted));
+            let how = match renamed {
+                Some((old, _)) => {
+                    format!("built in place; the same as index {old} under another name: AWS cannot rename one")
+                }
+                None => String::from("built in place, table stays available"),
+            };
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
-            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, how));
+            changes.push(FieldChange::new(field(), before, after, Takes::InPlace, &how));
             continue;
         };
+        // Capacity and limits are compared on their own.
         let Index { key, projection, capacity: _, limits: _, status } = found;
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {

@@ -22,6 +22,9 @@ pub enum Field {
     IndexCapacity(String),
     #[strum(to_string = "local index {0}")]
     LocalIndex(String),
+    /// A setting of an index, by its key in a manifest.
+    #[strum(to_string = "index {0} {1}")]
+    IndexSetting(String, &'static str),
     BillingMode,
     Encryption,
     /// The backup that a deletion begins with.
@@ -38,6 +41,13 @@ pub enum Field {
 impl Field {
     /// Returns whether it is an index, or something of one.
     pub(super) fn is_of_index(&self) -> bool {
-        matches!(self, Self::Index(_) | Self::IndexProjection(_) | Self::IndexStatus(_) | Self::IndexCapacity(_))
+        matches!(
+            self,
+            Self::Index(_)
+                | Self::IndexProjection(_)
+                | Self::IndexStatus(_)
+                | Self::IndexCapacity(_)
+                | Self::IndexSetting(..)
+        )
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Capacity};
+use super::{Attribute, Capacity, Limits};
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,10 +12,10 @@ pub struct Index {
     #[serde(flatten)]
     pub key: IndexKey,
     pub projection: Projection,
-    /// What it has of its own, on a live table that is provisioned; a desired one has the table's.
+    /// What it has on a live table that is provisioned; a desired one without any has the table's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
-    /// The most that it takes on demand, on a live table. No manifest has it, and building the index again keeps it.
+    /// The most that it takes on demand. Building the index again keeps what the manifest does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     #[serde(skip)]
@@ -98,13 +98,6 @@ pub struct LocalIndex {
     #[serde(rename = "sort_key")]
     pub sort: Attribute,
     pub projection: Projection,
-}
-
-/// The most units a second that an on-demand index takes; -1 is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    pub read: i64,
-    pub write: i64,
 }
 
 /// How far an index is.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use indexmap::IndexMap;
 
+use super::setting::Setting;
 use super::{
-    Attribute, Index, IndexKey, IndexStatus, KEY_LIMIT, KeyPart, LocalIndex, Projection, check_attribute, check_name,
+    Attribute, Capacity, Index, IndexKey, IndexStatus, KEY_LIMIT, KeyPart, Limits, LocalIndex, Projection,
+    check_attribute, check_name,
 };
 use crate::document::write::{bare, line, quoted};
 use crate::document::{Fields, Node, Reader, Value};
@@ -19,6 +21,10 @@ pub struct IndexSection {
     pub sort_key: KeyPart,
     /// ALL when left out.
     pub projection: Option<Projection>,
+    /// The table's when left out.
+    pub read_capacity: Option<i64>,
+    pub write_capacity: Option<i64>,
+    pub limits: Option<Limits>,
 }
 
 /// `[tables.NAME.local_indexes.INDEX]`: one local secondary index, whose partition key is that of the table.
@@ -88,11 +94,20 @@ pub(super) fn read_indexes(
             .and_then(|entry| read_part(reader, &entry.node, "partition_key"));
         let sort_key = fields.get("sort_key").map(|entry| read_part(reader, &entry.node, "sort_key"));
         let projection = fields.get("projection").and_then(|entry| read_projection(reader, &entry.node));
+        let mut count = |key: &'static str| fields.get(key).and_then(|entry| reader.count(&entry.node, key));
+        let (read_capacity, write_capacity) = (count("read_capacity"), count("write_capacity"));
+        if read_capacity.is_some() != write_capacity.is_some() {
+            let help = "give both, in units a second, or neither for the capacity of the table";
+            let message = format!("`tables.{table_key}.{what}` has only one of read_capacity and write_capacity");
+            reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
+        }
+        let limits = Limits::read(reader, &mut fields);
         fields.finish(reader);
         // One that cannot be read is a fault already.
         let sort_key = sort_key.map_or(Some(KeyPart::default()), |read| read);
         if let (Some(partition_key), Some(sort_key)) = (partition_key, sort_key) {
-            indexes.insert(entry.key.clone(), IndexSection { partition_key, sort_key, projection });
+            let section = IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits };
+            indexes.insert(entry.key.clone(), section);
         }
     }
     Some(indexes)
@@ -172,6 +187,11 @@ pub(super) fn write(
         line(section, "partition_key", Some(part_toml(&index.partition_key)));
         line(section, "sort_key", Some(&index.sort_key).filter(|part| !part.is_empty()).map(part_toml));
         line(section, "projection", index.projection.as_ref().map(projection_toml));
+        line(section, "read_capacity", index.read_capacity.map(|units| units.to_string()));
+        line(section, "write_capacity", index.write_capacity.map(|units| units.to_string()));
+        for (key, value) in index.limits.iter().flat_map(Setting::write) {
+            line(section, key, Some(value));
+        }
     }
     for (name, index) in local.into_iter().flatten() {
         section.push_str(&format!("\n[{header}.local_indexes.{}]\n", bare(name)));
@@ -213,7 +233,9 @@ pub(super) fn merged(
     for (name, index) in own {
         let key = IndexKey { partition: index.partition_key.clone(), sort: index.sort_key.clone() };
         let projection = index.projection.clone().unwrap_or(Projection::All);
-        let index = Index { key, projection, capacity: None, status: IndexStatus::Active, limits: None };
+        let capacity = index.read_capacity.zip(index.write_capacity);
+        let capacity = capacity.map(|(read, write)| Capacity { read, write });
+        let index = Index { key, projection, capacity, status: IndexStatus::Active, limits: index.limits };
         indexes.insert(name.clone(), index);
     }
     Some(indexes)
@@ -238,7 +260,7 @@ pub(super) mod any {
     use super::super::AttributeType;
     use super::*;
 
-    pub fn attributes() -> impl Strategy<Value = Attribute> {
+    pub(in crate::kind::table) fn attributes() -> impl Strategy<Value = Attribute> {
         let kinds = prop_oneof![Just(AttributeType::S), Just(AttributeType::N), Just(AttributeType::B)];
         ("\\PC{1,20}", kinds).prop_map(|(name, kind)| Attribute { name, kind })
     }
@@ -255,13 +277,17 @@ pub(super) mod any {
         ])
     }
 
-    pub fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
-        let index = (parts(1), parts(0), projections())
-            .prop_map(|(partition_key, sort_key, projection)| IndexSection { partition_key, sort_key, projection });
+    pub(in crate::kind::table) fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
+        let capacity = of((1i64.., 1i64..));
+        let index = (parts(1), parts(0), projections(), capacity, of(<Limits as Setting>::any()));
+        let index = index.prop_map(|(partition_key, sort_key, projection, capacity, limits)| {
+            let (read_capacity, write_capacity) = capacity.unzip();
+            IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits }
+        });
         vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..4).prop_map(|list| list.into_iter().collect())
     }
 
-    pub fn local_indexes() -> impl Strategy<Value = IndexMap<String, LocalIndexSection>> {
+    pub(in crate::kind::table) fn local_indexes() -> impl Strategy<Value = IndexMap<String, LocalIndexSection>> {
         let index =
             (attributes(), projections()).prop_map(|(sort_key, projection)| LocalIndexSection { sort_key, projection });
         vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..3).prop_map(|list| list.into_iter().collect())

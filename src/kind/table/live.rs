@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
-    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, LocalIndex, LocalIndexSection,
-    Projection, Table, TableSection, Ttl, check_kms_key,
+    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, Limits, LocalIndex,
+    LocalIndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -21,7 +21,13 @@ impl TableSection {
             Some(Billing::PayPerRequest | Billing::External) | None => None,
         };
         let index = |(name, index): (&String, &Index)| {
-            let section = IndexSection { projection: Some(index.projection.clone()), ..index_section(index) };
+            let section = IndexSection {
+                projection: Some(index.projection.clone()),
+                read_capacity: index.capacity.map(|capacity| capacity.read),
+                write_capacity: index.capacity.map(|capacity| capacity.write),
+                limits: index.limits,
+                ..index_section(index)
+            };
             (name.clone(), section)
         };
         let local_index = |(name, index): (&String, &LocalIndex)| {
@@ -195,8 +201,12 @@ fn is_settled(ttl: &Ttl) -> bool {
     *ttl != Ttl::Disabling
 }
 
+/// Capacity is left out, as autoscaling may set it.
 fn index_section(index: &Index) -> IndexSection {
     IndexSection {
+        read_capacity: None,
+        write_capacity: None,
+        limits: index.limits.filter(Limits::is_limited),
         partition_key: index.key.partition.clone(),
         sort_key: index.key.sort.clone(),
         projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),

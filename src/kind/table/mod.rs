@@ -12,6 +12,7 @@ mod encryption;
 mod field;
 mod index;
 mod index_section;
+mod limits;
 mod live;
 mod manifest;
 mod members;
@@ -64,8 +65,9 @@ pub use diff::changes;
 pub use encryption::Encryption;
 use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
-pub use index::{Index, IndexKey, IndexStatus, KeyPart, Limits, LocalIndex, Projection};
+pub use index::{Index, IndexKey, IndexStatus, KeyPart, LocalIndex, Projection};
 pub use index_section::{IndexSection, LocalIndexSection};
+pub use limits::{Limits, SetLimits};
 pub use manifest::{BillingMode, EncryptionSetting, TableSection};
 pub use protection::{DeletionProtection, SetDeletionProtection};
 pub use recovery::{Recovery, SetRecovery};
@@ -97,6 +99,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Returns the capacity that an index of its own should have, where the table is provisioned.
+    pub(super) fn capacity_of(&self, index: &str) -> Option<Capacity> {
+        let own = self.indexes.as_ref().and_then(|indexes| indexes.get(index)).and_then(|index| index.capacity);
+        own.filter(|_| matches!(self.billing, Some(Billing::Provisioned(_) | Billing::External)))
+    }
+
     /// Returns the key attributes of the table and of its local indexes, which no other index can have with another type.
     pub(super) fn own_attributes(&self) -> impl Iterator<Item = &Attribute> {
         let local = self.local_indexes.iter().flatten().map(|(_, index)| &index.sort);

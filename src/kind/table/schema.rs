@@ -2,16 +2,19 @@
 
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::setting::Setting;
 use super::steps::step_names;
+use super::{Limits, Settings};
 use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[tables]`, and of a table in a plan.
 pub(super) fn schema() -> Schema {
     let mut schema = own();
     for (name, definition) in &mut schema.definitions {
-        if *name == "table" {
-            add(definition, Settings::schema());
+        match *name {
+            "table" => add(definition, Settings::schema()),
+            "index" => add(definition, Limits::KEYS.iter().copied().zip(Limits::schema()).collect()),
+            _ => {}
         }
     }
     for (name, definition) in &mut schema.plan.definitions {
@@ -78,8 +81,22 @@ fn own() -> Schema {
                         "partition_key": { "$ref": "#/$defs/key_part" },
                         "sort_key": { "$ref": "#/$defs/key_part" },
                         "projection": { "$ref": "#/$defs/projection" },
+                        "read_capacity": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "Read units a second, where not those of the table.",
+                        },
+                        "write_capacity": {
+                            "type": "integer",
+                            "minimum": 1,
+                            "description": "Write units a second, where not those of the table.",
+                        },
                     },
                     "required": ["partition_key"],
+                    "dependentRequired": {
+                        "read_capacity": ["write_capacity"],
+                        "write_capacity": ["read_capacity"],
+                    },
                     "additionalProperties": false,
                 }),
             ),
@@ -275,7 +292,7 @@ fn plan() -> PlanSchema {
                         "sort_key": { "$ref": "#/$defs/key_part" },
                         "projection": { "$ref": "#/$defs/projection" },
                         "capacity": { "$ref": "#/$defs/capacity" },
-                        "limits": { "$ref": "#/$defs/capacity", "description": "On demand, the most; -1 is no limit." },
+                        "limits": Limits::plan_schema(),
                     },
                     "required": ["partition_key", "projection"],
                 }),

@@ -25,10 +25,11 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
         (_, found) => Billing::Provisioned(found.map_or(Capacity { read: 0, write: 0 }, capacity)),
     };
     let mut indexes: BTreeMap<String, Index> = indexes.collect();
-    if billing == Billing::PayPerRequest {
-        // AWS gives zeros there.
-        for index in indexes.values_mut() {
-            index.capacity = None;
+    for index in indexes.values_mut() {
+        // AWS gives zeros for the capacity that there is not, and limits only where there are some.
+        match billing {
+            Billing::PayPerRequest => index.capacity = None,
+            Billing::Provisioned(_) | Billing::External => index.limits = None,
         }
     }
     let encryption = description
@@ -65,8 +66,23 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         status: description.table_status().map(|status| status.as_str().to_owned()),
         changing: description.sse_description().is_some_and(is_changing).then(|| Field::Encryption.to_string()),
         empty: description.item_count() == Some(0),
+        items: description.item_count().filter(|items| *items > 0),
+        progress: description.global_secondary_indexes().iter().filter_map(progress).collect(),
         also: super::also::of(description),
         ..Facts::default()
+    }
+}
+
+/// Returns what AWS is doing with an index, which takes minutes. It does not tell how far it is.
+fn progress(index: &sdk::GlobalSecondaryIndexDescription) -> Option<String> {
+    let name = index.index_name()?;
+    match index.index_status()? {
+        sdk::IndexStatus::Creating if index.backfilling() == Some(true) => {
+            Some(format!("index {name} is being built: AWS copies the items into it"))
+        }
+        sdk::IndexStatus::Creating => Some(format!("index {name} is being built: AWS makes room for it")),
+        sdk::IndexStatus::Deleting => Some(format!("index {name} is being deleted")),
+        _ => None,
     }
 }
 
@@ -126,11 +142,7 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
         _ => IndexStatus::Active,
     };
     let capacity = found.provisioned_throughput().map(capacity);
-    let limits = found.on_demand_throughput().map(|limits| Limits {
-        read: limits.max_read_request_units().unwrap_or(-1),
-        write: limits.max_write_request_units().unwrap_or(-1),
-    });
-    let limits = limits.filter(|limits| limits.read > 0 || limits.write > 0);
+    let limits = Some(Limits::of(found.on_demand_throughput()));
     Some((
         found.index_name()?.to_owned(),
         Index { key: index_key(found.key_schema(), types), projection, capacity, status, limits },
@@ -177,7 +189,11 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
             .index_name(index_name)
             .set_key_schema(Some(key_schema(&index.key.partition.0, &index.key.sort.0)?))
             .projection(projection(&index.projection))
-            .set_provisioned_throughput(throughput.clone());
+            .set_provisioned_throughput(match index.capacity.filter(|_| throughput.is_some()) {
+                Some(own) => Some(self::throughput(own)?),
+                None => throughput.clone(),
+            })
+            .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()));
         request = request.global_secondary_indexes(global.build()?);
     }
     request = match &table.encryption {
@@ -199,7 +215,7 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
                 .set_key_schema(Some(key_schema(&index.key.partition.0, &index.key.sort.0)?))
                 .projection(projection(&index.projection))
                 .set_provisioned_throughput(index.capacity.map(throughput).transpose()?)
-                .set_on_demand_throughput(index.limits.map(on_demand));
+                .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()));
             let definitions = attributes.iter().map(definition).collect::<Result<_, _>>()?;
             request.set_attribute_definitions(Some(definitions)).global_secondary_index_updates(
                 sdk::GlobalSecondaryIndexUpdate::builder().create(create.build()?).build(),
@@ -226,6 +242,11 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
             }
             request
         }
+        TableChange::IndexLimits { index_name, limits } => {
+            let update = sdk::UpdateGlobalSecondaryIndexAction::builder().index_name(index_name);
+            let update = update.on_demand_throughput(limits.on_update()).build()?;
+            request.global_secondary_index_updates(sdk::GlobalSecondaryIndexUpdate::builder().update(update).build())
+        }
         TableChange::Encryption { encryption, .. } => request.sse_specification(sse(encryption)),
         TableChange::Setting(change) => change.update(request)?,
     })
@@ -238,12 +259,6 @@ pub(super) fn tags(tags: &Tags) -> Result<Vec<sdk::Tag>, BuildError> {
 fn throughput(capacity: Capacity) -> Result<sdk::ProvisionedThroughput, BuildError> {
     let builder = sdk::ProvisionedThroughput::builder();
     builder.read_capacity_units(capacity.read).write_capacity_units(capacity.write).build()
-}
-
-fn on_demand(limits: Limits) -> sdk::OnDemandThroughput {
-    let limit = |units: i64| Some(units).filter(|units| *units > 0);
-    let builder = sdk::OnDemandThroughput::builder().set_max_read_request_units(limit(limits.read));
-    builder.set_max_write_request_units(limit(limits.write)).build()
 }
 
 fn definition(attribute: &Attribute) -> Result<sdk::AttributeDefinition, BuildError> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::class::Class;
+use super::limits::Limits;
 use super::protection::DeletionProtection;
 use super::recovery::Recovery;
 use super::stream::Stream;
@@ -442,6 +443,7 @@ settings! {
     }
     carried {
         deletion_protection: DeletionProtection;
+        limits: Limits;
         class: Class;
         stream: Stream;
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::setting::{CALLED_STEPS, Phase};
 use super::{
-    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Settings, Table,
-    TableStatus, Ttl,
+    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Limits, Settings,
+    Table, TableStatus, Ttl,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
@@ -126,6 +126,8 @@ pub enum TableChange {
         table: Option<Capacity>,
         indexes: BTreeMap<String, Capacity>,
     },
+    /// Changes the on-demand limits of an index; what is left out stays.
+    IndexLimits { index_name: String, limits: Limits },
     Encryption {
         encryption: Encryption,
         #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
@@ -193,6 +195,7 @@ impl KindStep for TableStep {
                 TableChange::DeleteIndex { index_name, .. } => format!("deleting index {index_name}"),
                 TableChange::Billing { switches: true, .. } => String::from("switching billing mode"),
                 TableChange::Billing { .. } => String::from("changing capacity"),
+                TableChange::IndexLimits { index_name, .. } => format!("changing the limits of index {index_name}"),
                 TableChange::Encryption { .. } => String::from("changing encryption"),
                 TableChange::Setting(change) => change.own().describe(),
             },
@@ -266,7 +269,9 @@ impl TableChange {
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
             | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Setting(change) => change.own().needs(),
-            Self::CreateIndex { .. } | Self::Billing { .. } | Self::Encryption { .. } => None,
+            Self::CreateIndex { .. } | Self::Billing { .. } | Self::IndexLimits { .. } | Self::Encryption { .. } => {
+                None
+            }
         }
     }
 }
@@ -332,7 +337,10 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                 }
             }
             Phase::Indexes => indexes = repair.indexes(managed, &live.state),
-            Phase::Capacity => repair.billing(managed.billing, live.state.billing, &indexes),
+            Phase::Capacity => {
+                repair.billing(managed, live.state.billing, &indexes);
+                repair.index_limits(managed, &live.state, &indexes);
+            }
             Phase::Late => {
                 if changes.iter().any(|change| change.path == Field::Ttl) {
                     repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
@@ -415,8 +423,10 @@ impl Repair<'_> {
             }
             // One that is built again keeps what no manifest gives it: limits, and capacity of its own.
             let before = live.indexes.as_ref().and_then(|indexes| indexes.get(name));
-            let capacity = before.and_then(|before| before.capacity).filter(|_| capacity.is_some()).or(capacity);
-            let limits = before.and_then(|before| before.limits).filter(|_| capacity.is_none());
+            let kept = index.capacity.or(before.and_then(|before| before.capacity));
+            let capacity = kept.filter(|_| capacity.is_some()).or(capacity);
+            let limits = Limits::or(index.limits, before.and_then(|before| before.limits));
+            let limits = limits.filter(|_| capacity.is_none());
             let index = Index { capacity, limits, ..index.clone() };
             there.insert(name.clone(), index.clone());
             let of_indexes = there.values().flat_map(|index| index.key.attributes());
@@ -428,21 +438,34 @@ impl Repair<'_> {
         there
     }
 
-    fn billing(&mut self, wanted: Option<Billing>, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
-        let (Some(wanted), Some(live)) = (wanted, live) else { return };
+    fn billing(&mut self, managed: &Table, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
+        let (Some(wanted), Some(live)) = (managed.billing, live) else { return };
         let switches = live.capacity().is_some() != wanted.capacity().is_some();
         // Capacity that something else sets is given with a switch only, which takes some.
         let wanted_capacity = wanted.capacity().filter(|_| switches || wanted != Billing::External);
         let table = wanted_capacity.filter(|_| wanted != live);
         // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
         let differing = indexes.iter().filter_map(|(name, index)| {
-            let capacity = wanted_capacity?;
+            let capacity = managed.capacity_of(name).or(wanted_capacity)?;
             let differs = switches || index.capacity.is_some_and(|live| live != capacity);
             differs.then(|| (name.clone(), capacity))
         });
         let indexes: BTreeMap<String, Capacity> = differing.collect();
         if switches || table.is_some() || !indexes.is_empty() {
             self.update(TableChange::Billing { billing: wanted, switches, table, indexes });
+        }
+    }
+
+    /// The limits of the indexes of a table that is on demand by then.
+    fn index_limits(&mut self, managed: &Table, live: &Table, indexes: &BTreeMap<String, Index>) {
+        if !matches!(managed.billing.or(live.billing), Some(Billing::PayPerRequest) | None) {
+            return;
+        }
+        for (name, index) in managed.indexes.iter().flatten() {
+            let there = indexes.get(name).and_then(|index| index.limits).unwrap_or(Limits::UNLIMITED);
+            if let Some(limits) = index.limits.and_then(|limits| limits.beyond(&there)) {
+                self.update(TableChange::IndexLimits { index_name: name.clone(), limits });
+            }
         }
     }
 

@@ -111,7 +111,9 @@ impl Setting for Stream {
             (Self::Off, _) => in_place(Field::Setting(KEY), live.word(), self.word(), "turned on in place"),
             (_, Self::Off) => {
                 let how = format!("turned off; {lost}");
-                in_place(Field::Setting(KEY), live.word(), self.word(), &how).needing(Consent::Stream)
+                let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
+                let change = FieldChange::new(Field::Setting(KEY), before, after, Takes::Deletion, &how);
+                change.needing(Consent::Stream)
             }
             (_, _) => {
                 let how = format!("turned off, and on again as a stream with another ARN; of this one, {lost}");

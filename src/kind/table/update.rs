@@ -32,8 +32,10 @@ pub(super) async fn execute(
             return Ok(StepOutcome::Done);
         }
         if !TableStatus::is_idle(&facts) {
-            wait(api, waiting, name).await?;
-            continue;
+            match wait(api, waiting, name).await? {
+                StepOutcome::Done => continue,
+                ended => return Ok(ended),
+            }
         }
         let Err(error) = api.pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(&api.client)).await else {
             until_seen(api, name, change).await?;
@@ -89,7 +91,7 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
         }
         TableChange::Encryption { .. } => Some("four changes of encryption in 24 hours"),
         TableChange::Setting(change) => change.budget(),
-        TableChange::CreateIndex { .. } | TableChange::DeleteIndex { .. } => None,
+        TableChange::CreateIndex { .. } | TableChange::DeleteIndex { .. } | TableChange::IndexLimits { .. } => None,
     };
     if let Some(how_often) = budget
         && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException"))
@@ -118,9 +120,15 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                     table.is_none_or(|wanted| wanted == live)
                         && indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
                 }
-                (Billing::External, live) => matches!(live, Some(Billing::Provisioned(_))),
+                (Billing::External, Some(Billing::Provisioned(_))) => {
+                    indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
+                }
+                (Billing::External, _) => false,
                 (Billing::Provisioned(_), _) => false,
             }
+        }
+        TableChange::IndexLimits { index_name, limits } => {
+            index(index_name).and_then(|found| found.limits).is_some_and(|live| limits.are(&live))
         }
         TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
         TableChange::Setting(change) => change.is_made(&found.settings),

@@ -125,8 +125,10 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
     let indexes = indexes.iter().flatten().map(|(name, found)| {
         let status = passing(found.status).map(|(words, _)| format!(", {words}")).unwrap_or_default();
         let units = found.capacity.map(|units| format!(", {}", capacity(units))).unwrap_or_default();
-        let words =
-            format!("{}, projecting {}{units}{status}", in_parts(&found.key, typed), projection(&found.projection));
+        let limits =
+            found.limits.and_then(|limits| limits.named()).map(|words| format!(", {words}")).unwrap_or_default();
+        let (key, projected) = (in_parts(&found.key, typed), projection(&found.projection));
+        let words = format!("{key}, projecting {projected}{units}{limits}{status}");
         (Cow::Owned(format!("index {name}")), words)
     });
     let settings = settings.words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
@@ -150,7 +152,10 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
         }
     };
     for (name, index) in indexes.iter().flatten() {
-        let words = format!("{}; projects {}", in_parts(&index.key, typed), projects(&index.projection));
+        let units = index.capacity.map(|units| format!("; {}", capacity(units))).unwrap_or_default();
+        let limits =
+            index.limits.and_then(|limits| limits.named()).map(|words| format!("; {words}")).unwrap_or_default();
+        let words = format!("{}; projects {}{units}{limits}", in_parts(&index.key, typed), projects(&index.projection));
         lines.push(Line::new(format!("index {name}"), words));
     }
     for (name, index) in local_indexes.iter().flatten() {

@@ -1,5 +1,8 @@
-//! Settings of a table: created, drifted, repaired and imported.
+//! Settings and indexes of a table: created, drifted, repaired and imported.
 
+use std::time::Duration;
+
+use sentinel::local::Rules;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -31,7 +34,7 @@ impl World {
         let run = self.run(&["import", "--region", "us-east-1", "-o", name, "--table", "orders", "--json"]).expect(0);
         assert_eq!(run.json()["warnings"], json!([]));
         let config = format!("{name}/sentinel.toml");
-        self.run(&["plan", "--config", &config, "--detailed-exitcode"]).expect(0);
+        self.run(&["plan", "-f", &config, "--detailed-exitcode"]).expect(0);
         std::fs::read_to_string(self.folder.path().join(config)).unwrap()
     }
 }
@@ -52,7 +55,7 @@ fn a_stream_is_created_turned_off_with_consent_and_turned_on() {
 
     world.orders("stream = false");
     let run = world.run(&["apply", "--yes"]).expect(4);
-    has(&run.stdout, "stream NEW_IMAGE -> off (turned off; its readers get nothing from then on");
+    has(&run.stdout, "stream NEW_IMAGE -> off (deletion: turned off; its readers get nothing from then on");
     has(&run.stdout, "--allow-destructive stream");
     world.applied("stream = false", &["--allow-destructive", "stream"]);
     assert_eq!(stream(), Value::Null);
@@ -87,7 +90,7 @@ fn a_stream_with_another_view_is_another_stream() {
         let second = updates == 2 && call.operation == "UpdateTable";
         second.then(|| call.refusal("ValidationException", "by the test"))
     });
-    world.run(&["apply", "--yes", "--allow-destructive", "stream"]).expect(1);
+    world.run(&["apply", "--yes", "--allow-destructive", "stream"]).expect(5);
     assert_eq!(world.table("orders")["StreamSpecification"], Value::Null);
     world.clear_faults();
     world.applied("stream = \"NEW_AND_OLD_IMAGES\"", &[]);
@@ -200,4 +203,153 @@ fn what_aws_would_refuse_of_the_indexes_of_a_table_is_a_fault() {
         assert_ne!(run.code, 0, "{more}");
         has(&format!("{}{}", run.stdout, run.stderr), fault);
     }
+}
+
+#[test]
+fn the_limits_of_a_table_and_an_index_are_set_and_taken_away() {
+    let world = World::quick();
+    let with = |table: &str, index: &str| {
+        format!(
+            "{table}\n[tables.orders.indexes.by-user]\npartition_key = {{ name = \"user\", type = \"S\" }}\n{index}\n"
+        )
+    };
+    world.applied(&with("max_read = 900\nmax_write = false", "max_read = 90"), &[]);
+    let limits = || {
+        let table = world.table("orders");
+        (table["OnDemandThroughput"].clone(), table["GlobalSecondaryIndexes"][0]["OnDemandThroughput"].clone())
+    };
+    assert_eq!(limits(), (json!({ "MaxReadRequestUnits": 900 }), json!({ "MaxReadRequestUnits": 90 })));
+    let manifest = world.imported("live");
+    assert!(manifest.contains("max_read = 900\nmax_write = false"), "{manifest}");
+    assert!(manifest.contains("max_read = 90\nmax_write = false"), "{manifest}");
+
+    // What the manifest does not say of the limits stays.
+    world.applied(&with("max_write = 300", "max_write = 30"), &[]);
+    let both = |read: u32, write: u32| json!({ "MaxReadRequestUnits": read, "MaxWriteRequestUnits": write });
+    assert_eq!(limits(), (both(900, 300), both(90, 30)));
+    world.orders(&with("max_read = false\nmax_write = false", "max_read = false"));
+    let plan = world.run(&["plan"]).expect(0);
+    has(&plan.stdout, "max_read 900 -> none (changed in place)");
+    has(&plan.stdout, "index by-user max_read 90 -> none (changed in place)");
+    world.applied(&with("max_read = false\nmax_write = false", "max_read = false"), &[]);
+    assert_eq!(limits(), (Value::Null, json!({ "MaxWriteRequestUnits": 30 })));
+    let run = world.applied(&with("", ""), &[]);
+    has(&run.stdout, "also has: on-demand limits of 30 writes of index by-user");
+
+    world.orders(&with("billing_mode = \"PROVISIONED\"\nmax_read = 5", ""));
+    let run = world.run(&["validate"]);
+    has(&format!("{}{}", run.stdout, run.stderr), "`max_read` and `max_write` are of tables on demand");
+}
+
+#[test]
+fn an_index_has_the_capacity_of_its_section_or_that_of_the_table() {
+    let world = World::quick();
+    let with = |table: &str, index: &str| {
+        format!(
+            "billing_mode = \"PROVISIONED\"\n{table}\n[tables.orders.indexes.by-day]\npartition_key = {{ name = \"day\", type = \"S\" }}\n\
+             [tables.orders.indexes.by-user]\npartition_key = {{ name = \"user\", type = \"S\" }}\n{index}\n"
+        )
+    };
+    let of_table = "read_capacity = 5\nwrite_capacity = 4";
+    world.applied(&with(of_table, "read_capacity = 2\nwrite_capacity = 1"), &[]);
+    let units = |name: &str| {
+        let table = world.table("orders");
+        let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap().clone();
+        let index = indexes.into_iter().find(|one| one["IndexName"] == name).unwrap();
+        let units = |unit: &str| index["ProvisionedThroughput"][unit].as_i64().unwrap();
+        (units("ReadCapacityUnits"), units("WriteCapacityUnits"))
+    };
+    assert_eq!((units("by-day"), units("by-user")), ((5, 4), (2, 1)));
+    world.applied(&with("read_capacity = 7\nwrite_capacity = 4", "read_capacity = 2\nwrite_capacity = 1"), &[]);
+    assert_eq!((units("by-day"), units("by-user")), ((7, 4), (2, 1)));
+    // Where something else sets the capacity of the table, that of the index can be managed still.
+    world.applied(&with("", "read_capacity = 3\nwrite_capacity = 3"), &[]);
+    assert_eq!((units("by-day"), units("by-user")), ((7, 4), (3, 3)));
+    world.orders(&with("", "read_capacity = 3"));
+    let run = world.run(&["validate"]);
+    has(&format!("{}{}", run.stdout, run.stderr), "has only one of read_capacity and write_capacity");
+}
+
+/// Returns the sections of indexes by one attribute each, with a projection.
+fn indexes(all: &[(&str, &str, &str)]) -> String {
+    let section = |(name, attribute, projection): &(&str, &str, &str)| {
+        format!(
+            "[tables.orders.indexes.{name}]\npartition_key = {{ name = \"{attribute}\", type = \"S\" }}\n\
+             projection = \"{projection}\"\n"
+        )
+    };
+    all.iter().map(section).collect()
+}
+
+fn index_of(table: &Value, name: &str) -> Option<Value> {
+    let indexes = table["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
+    indexes.into_iter().find(|one| one["IndexName"] == name)
+}
+
+#[test]
+fn several_index_changes_are_one_plan_and_leave_the_other_indexes_alone() {
+    let world = World::quick();
+    let before = indexes(&[("by-day", "day", "ALL"), ("by-old", "old", "ALL"), ("by-user", "user", "ALL")]);
+    world.applied(&before, &[]);
+    let untouched = index_of(&world.table("orders"), "by-day");
+    let after = indexes(&[("by-day", "day", "ALL"), ("by-new", "new", "ALL"), ("by-user", "user", "KEYS_ONLY")]);
+    world.orders(&after);
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let steps = plan["resources"][0]["withheld"].as_array().unwrap().clone();
+    let changes: Vec<String> = steps
+        .iter()
+        .filter(|step| step["step"] == "update_table")
+        .map(|step| {
+            format!("{} {}", step["change"]["what"].as_str().unwrap(), step["change"]["index_name"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(changes, ["delete_index by-old", "delete_index by-user", "create_index by-new", "create_index by-user"]);
+
+    // A failure in the middle leaves what is done, and the next run goes on.
+    let mut updates = 0;
+    world.fault(move |call| {
+        updates += usize::from(call.operation == "UpdateTable");
+        (updates == 3 && call.operation == "UpdateTable").then(|| call.refusal("ValidationException", "by the test"))
+    });
+    let run = world.run(&["apply", "--yes", "--allow-destructive", "index"]).expect(5);
+    has(&run.stdout, "by the test");
+    let table = world.table("orders");
+    assert!(index_of(&table, "by-old").is_none() && index_of(&table, "by-new").is_none(), "{table}");
+    world.clear_faults();
+    // Nothing is left to lose.
+    world.applied(&after, &[]);
+    let table = world.table("orders");
+    assert_eq!(index_of(&table, "by-day"), untouched);
+    assert_eq!(index_of(&table, "by-user").unwrap()["Projection"]["ProjectionType"], "KEYS_ONLY");
+    assert!(index_of(&table, "by-new").is_some());
+}
+
+#[test]
+fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
+    let world = World::quick();
+    world.applied(&indexes(&[("by-user", "user", "ALL")]), &[]);
+    world.orders(&indexes(&[("by-customer", "user", "ALL")]));
+    let run = world.run(&["plan"]).expect(0);
+    has(&run.stdout, "index by-customer missing -> user");
+    has(&run.stdout, "the same as index by-user under another name: AWS cannot rename one");
+}
+
+#[test]
+fn apply_without_a_wait_begins_an_index_and_the_next_run_goes_on() {
+    let ms = Duration::from_millis;
+    let rules = Rules { table_creation: ms(50), table_update: ms(20), ttl_settling: ms(0), ..Rules::default() };
+    let world = World::with(Rules { index_backfill: Duration::from_secs(3), ..rules });
+    world.applied("", &[]);
+    let more = indexes(&[("by-day", "day", "ALL"), ("by-user", "user", "ALL")]);
+    world.orders(&format!("ttl_attribute = \"gone\"\n{more}"));
+    let run = world.run(&["apply", "--yes", "--no-wait"]).expect(0);
+    has(&run.stdout, "deferred, AWS goes on building its index by-day");
+    assert!(index_of(&world.table("orders"), "by-user").is_none());
+    let run = world.run(&["status"]).expect(0);
+    has(&run.stdout, "index by-day is being built");
+    let run = world.run(&["apply", "--yes", "--no-wait"]).expect(0);
+    has(&run.stdout, "deferred");
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert!(index_of(&world.table("orders"), "by-user").is_some());
 }
