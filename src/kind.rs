@@ -8,6 +8,7 @@ mod desired;
 pub mod document;
 pub mod import;
 pub mod members;
+pub mod parameter_store;
 mod pattern;
 pub mod permission;
 pub mod references;
@@ -240,6 +241,20 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         None
     }
 
+    /// Returns the variable that the content of a resource comes from, where that is not set.
+    fn unset(_: &Desired<Self>) -> Option<&str> {
+        None
+    }
+
+    /// Gives desired state of a saved plan, which has only the digests of secrets, the texts that these are of, as far as they are
+    /// what the manifest desires now.
+    fn recall(_saved: &mut Desired<Self>, _now: &Desired<Self>) {}
+
+    /// Gives a step of a saved plan the text that it has the digest of, from what is desired; says whether it has all that it writes.
+    fn recall_step(_step: &mut Self::Step, _desired: &Desired<Self>) -> bool {
+        true
+    }
+
     /// Returns any sections of the kind that a manifest may have, for properties.
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
@@ -442,6 +457,7 @@ registry::kinds! {
 
 #[cfg(test)]
 mod tests {
+    use super::parameter_store::{Create, Delete, Write};
     use super::policy_parameter::{PolicyParameter, PolicyStep, Settings, Tier};
     use super::table::{Table, TableStep};
     use super::*;
@@ -482,12 +498,15 @@ mod tests {
     #[test]
     fn a_step_says_what_it_writes_and_what_has_to_be_allowed() {
         let name = || String::from("t");
-        let delete = PolicyStep::DeleteParameter { name: name(), expects_version: 1, owner_key: OwnerKey::new("mark") };
+        let delete = Delete { name: name(), expects_version: 1, owner_key: OwnerKey::new("mark") };
+        let delete = PolicyStep(Write::Delete(delete));
         let create = TableStep::CreateTable { name: name(), table: Box::default() };
         let defer = TableStep::Defer { name: name(), why: String::from("later"), seconds: None };
         let tier = Tier::Standard;
         let (content, settings, tags) = ("x".into(), Settings::default(), Tags::new());
-        let put = PolicyStep::CreateParameter { name: name(), content, tier, settings, tags, content_managed: true };
+        let (name_of, parameter_type) = (name(), None);
+        let put = Create { name: name_of, content, parameter_type, tier, settings, tags, content_managed: true };
+        let put = PolicyStep(Write::Create(put));
         let facts = |step: Step| (step.writes(), step.defers(), step.needs());
         assert_eq!(facts(Step::Policy(put)), (Some(PUT_PARAMETER), false, None));
         assert_eq!(facts(Step::Table(create)), (Some(CREATE_TABLE), false, None));

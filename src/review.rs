@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::change::FieldValue;
 use crate::diagnostic::{Faults, Source};
+use crate::kind::parameter_store::Write;
 use crate::kind::policy_parameter::PolicyStep;
 use crate::kind::{Address, KindId, Step};
 use crate::policy::cases::{self, Expected, judge};
@@ -161,7 +162,7 @@ fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
         return None;
     }
     let created = resource.steps.iter().find_map(|step| match step {
-        Step::Policy(PolicyStep::CreateParameter { content, .. }) => content.shown(),
+        Step::Policy(PolicyStep(Write::Create(create))) => create.content.shown(),
         _ => None,
     });
     if let Some(content) = created {

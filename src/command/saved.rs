@@ -15,7 +15,6 @@ use super::plan;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::error::{Error, Exit};
-use crate::kind::policy_parameter::{self, Unknown};
 use crate::kind::{Address, DesiredResource, Presence};
 use crate::planfile::{PlanFile, SavedTarget};
 use crate::reconcile::guard::{self, Credentials, Refusal};
@@ -56,28 +55,41 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     carry_out(context, "apply", attempts, share(args), &args.going).await
 }
 
-/// Takes the secrets that a plan writes from the policy files: a saved plan has only their digests.
+/// Takes the secrets that a plan writes from where the manifest has them: a saved plan has only their digests.
 fn recall(file: &mut PlanFile, project: Option<&Project>) -> Result<(), Error> {
     let now = project.map_or(&[][..], |project| &project.loaded.desired);
+    let now: HashMap<&Address, &DesiredResource> = now.iter().map(|one| (one.address(), one)).collect();
     for saved in &mut file.targets {
-        let resources = saved.plan.resources.iter_mut();
-        let steps = resources.flat_map(|one| one.steps.iter_mut().chain(&mut one.withheld));
-        policy_parameter::recall(&mut saved.desired, steps, now).map_err(|Unknown { address }| {
-            let hint = match project {
-                Some(_) => "make the plan again: its policy file has changed since",
-                None => "leave --detached out, so that its policy file is read",
-            };
-            Error::Refused(Refusal {
-                code: Code::Foreign,
-                message: format!(
-                    "the plan writes the secret of {address}, and holds only its digest; nothing was changed"
-                ),
-                details: Vec::new(),
-                hint: String::from(hint),
-            })
-        })?;
+        for one in &mut saved.desired {
+            if let Some(now) = now.get(&one.address().clone()) {
+                one.recall(now);
+            }
+        }
+        for (resource, desired) in saved.plan.resources.iter_mut().zip(&saved.desired) {
+            let mut steps = resource.steps.iter_mut().chain(&mut resource.withheld);
+            if !steps.all(|step| desired.recall_step(step)) {
+                return Err(Error::Refused(unknown_secret(desired, project, now.get(desired.address()).copied())));
+            }
+        }
     }
     Ok(())
+}
+
+/// Returns why a secret cannot be written of which a plan has the digest.
+fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Option<&DesiredResource>) -> Refusal {
+    let source = desired.origin().unwrap_or("its source");
+    let hint = match (project, now.and_then(DesiredResource::unset)) {
+        (None, _) => format!("leave --detached out, so that {source} is read"),
+        (Some(_), Some(variable)) => format!("set {variable} to what it was when the plan was made"),
+        (Some(_), None) => format!("make the plan again: {source} has changed since"),
+    };
+    let address = desired.address();
+    Refusal {
+        code: Code::Foreign,
+        message: format!("the plan writes the secret of {address}, and holds only its digest; nothing was changed"),
+        details: Vec::new(),
+        hint,
+    }
 }
 
 /// Refuses a flag that says otherwise than the plan.
@@ -208,9 +220,10 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project) {
     let mut changed: Vec<String> = Vec::new();
     for saved in &file.targets {
         for one in saved.desired.iter().filter(|one| !is_gone(one)) {
-            let same = now.get(one.address()).is_some_and(|now| match saved.plan.scope.adopt {
-                true => (*now).clone().adopted() == *one,
-                false => *now == one,
+            let same = now.get(one.address()).is_some_and(|now| {
+                let now = if saved.plan.scope.adopt { (*now).clone().adopted() } else { (*now).clone() };
+                // What is in a variable that is not set may be anything, and is only looked at where it is written.
+                now.unset().is_some() || now == *one
             });
             let address = one.address().to_string();
             if !same && !changed.contains(&address) {

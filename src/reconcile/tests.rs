@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::change::{Consent, Takes};
+use crate::kind::parameter_store::{Create, Overwrite, Write};
 use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, PolicyStep};
 use crate::kind::table::{
     Attribute, AttributeType, Index, IndexKey, IndexStatus, Key, Projection, Table, TableStep, Ttl,
@@ -96,12 +97,14 @@ impl Observe for Fake {
 impl Execute for Fake {
     async fn execute(&self, step: &Step) -> Result<StepOutcome, CallError> {
         let (name, what) = match step {
-            Step::Policy(PolicyStep::CreateParameter { name, content, .. }) => {
+            Step::Policy(PolicyStep(Write::Create(Create { name, content, .. }))) => {
                 self.policies.borrow_mut().insert(name.clone(), content.clone());
                 (name, "create")
             }
-            Step::Policy(PolicyStep::OverwriteParameter { name, content, .. }) => {
-                self.policies.borrow_mut().insert(name.clone(), content.clone());
+            Step::Policy(PolicyStep(Write::Overwrite(Overwrite { name, content, .. }))) => {
+                if let Some(content) = content {
+                    self.policies.borrow_mut().insert(name.clone(), content.clone());
+                }
                 (name, "overwrite")
             }
             Step::Table(TableStep::CreateTable { name, table }) => {
@@ -432,15 +435,16 @@ async fn a_table_aws_cannot_open_is_refused() {
 #[test]
 fn every_step_names_the_call_that_changes_something_first() {
     let name = String::from("x");
-    let create = PolicyStep::CreateParameter {
+    let create = Create {
         name: name.clone(),
         content: "".into(),
+        parameter_type: None,
         tier: crate::kind::policy_parameter::Tier::Standard,
         settings: crate::kind::policy_parameter::Settings::default(),
         tags: BTreeMap::new(),
         content_managed: true,
     };
-    assert_eq!(Step::Policy(create).operations()[0], PUT_PARAMETER);
+    assert_eq!(Step::Policy(PolicyStep(Write::Create(create))).operations()[0], PUT_PARAMETER);
     let create = TableStep::CreateTable { name, table: Box::default() };
     assert_eq!(Step::Table(create).operations()[0], CREATE_TABLE);
 }

@@ -2,16 +2,18 @@
 
 use futures_util::future;
 
-use super::settings::{ParameterPolicies, TEXT};
 use super::{
-    Content, Found, KeySetting, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Settings, Tier, api,
-    check_profile, metadata, profile_of,
+    Content, Found, KeySetting, ParameterApi, ParameterType, PolicyParameter, ProfileSection, Tier, check_profile,
+    profile_of,
 };
 use crate::diagnostic::{Faults, Source};
 use crate::kind::import::{DiscoverError, Discovered, Importer, Wanted, no_such};
 use crate::kind::key::is_of_aws;
-use crate::kind::{Kind, KindId};
+use crate::kind::parameter_store::settings::imported;
+use crate::kind::parameter_store::{api, labels, metadata};
+use crate::kind::{Address, Kind, KindId, Search, Unlisted};
 use crate::policy;
+use crate::resource::Gap;
 use crate::resource::names::PolicyRoot;
 
 /// Lists the policies below the root, or those that the user names, by the name of the parameter or of the profile.
@@ -29,9 +31,10 @@ pub(super) async fn discover(
     found.retain(|one| wanted.named.is_empty() || wanted.named.iter().any(|name| is(one, name)));
     for one in &mut found {
         if let Some(listed) = listed.remove(&one.name) {
-            metadata::note(&listed, &PolicyParameter::everything(), &mut one.live.state);
+            metadata::note(&listed, &<PolicyParameter as Kind>::everything(), &mut one.live.state);
         }
     }
+    labels::read_found(api, &mut found).await;
     Ok(found.into())
 }
 
@@ -62,11 +65,12 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
     if found.live.state.parameter_type == Some(ParameterType::SecureString) {
         section.parameter_type = Some(ParameterType::SecureString);
         section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
-        section.settings = settings(importer, found.live.state.settings);
+        section.settings = imported(importer, found.live.state.settings, "a policy is text");
         section.key = section.settings.key.take().filter(|key| !is_of_aws(key)).map(|key| {
             let to = importer.address(KindId::Key.section(), &key).cloned();
             to.map_or(KeySetting::Id(key), KeySetting::Reference)
         });
+        section.labels = found.live.state.labels.filter(|labels| !labels.is_empty());
         importer.warn(String::from("its content is not managed: it is a secret, which import does not read"));
         return section;
     }
@@ -76,7 +80,8 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
     if faults.is_empty() {
         // What a new parameter has is left alone.
         section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
-        section.settings = settings(importer, found.live.state.settings);
+        section.settings = imported(importer, found.live.state.settings, "a policy is text");
+        section.labels = found.live.state.labels.clone().filter(|labels| !labels.is_empty());
         section.policy = Some(importer.file(profile, "yaml", content));
     } else {
         let first = faults.into_sorted().into_iter().next().map(|fault| fault.message).unwrap_or_default();
@@ -85,17 +90,31 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
     section
 }
 
-/// Returns the settings that a section has of a live parameter: those that a new one does not have.
-fn settings(importer: &mut Importer<'_>, live: Settings) -> Settings {
-    let Settings { data_type, parameter_policies, .. } = live.without_none();
-    if let Some(other) = data_type.as_ref().filter(|data_type| *data_type != TEXT) {
-        importer.warn(format!("its data type is not managed: it is {other}, and a policy is {TEXT}"));
+/// Looks for parameters under the policy root that the manifest does not name.
+pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
+    let root = search.policy_root;
+    let (found, owned) =
+        future::join(api::discover::<super::Policies>(api, root), metadata::owned(api, Some(root), search.ownership))
+            .await;
+    let mut unlisted = Unlisted { kind: KindId::Policy, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
+    match (found, owned) {
+        (Ok(found), Ok(owned)) => {
+            for one in found.into_iter().filter(|one| !search.names(KindId::Policy, &one.name)) {
+                let address = Address::new(KindId::Policy, profile_of(&one.name, root));
+                if !(search.holds)(&address) {
+                    continue;
+                }
+                if owned.contains(&one.name) {
+                    unlisted.owned.push(api::gone::<super::Policies>(address, one.name, search).into());
+                } else {
+                    unlisted.unmanaged.push(one.name);
+                }
+            }
+        }
+        (found, owned) => {
+            let errors = found.err().into_iter().chain(owned.err());
+            unlisted.gaps.extend(errors.map(|error| Gap::new(Some("parameters not in the manifest"), &error)));
+        }
     }
-    if let Some(ParameterPolicies { others, .. }) = &parameter_policies
-        && !others.is_empty()
-    {
-        importer.warn(format!("its parameter policies are not managed: sentinel does not know {}", others.join(", ")));
-    }
-    let parameter_policies = parameter_policies.filter(|policies| policies.others.is_empty());
-    Settings { data_type: None, parameter_policies, ..live.without_none() }
+    unlisted
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Content, ParameterType, PolicyParameter, Settings, Tier, check_content, check_length, check_profile, secrets,
-    settings,
+    Content, KeySetting, ParameterType, PolicyParameter, Settings, Tier, check_content, check_length, check_profile,
 };
 use crate::diagnostic::Source;
+use crate::document::Entry;
 use crate::document::write::{bare, line, quoted, tags};
-use crate::document::{Entry, Node, Reader};
-use crate::kind::key::check_alias;
-use crate::kind::references::{self, Named, Reference};
+use crate::kind::parameter_store::names::check_tier;
+use crate::kind::parameter_store::settings::TEXT;
+use crate::kind::parameter_store::{key, labels, secrets, settings};
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::policy;
@@ -25,54 +25,16 @@ pub struct ProfileSection {
     pub key: Option<KeySetting>,
     pub tier: Option<Tier>,
     pub settings: Settings,
+    pub labels: Option<BTreeSet<String>>,
     pub tags: Option<Tags>,
 }
 
-/// The key that encrypts a `SecureString`, as it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySetting {
-    /// `key = { key = "records" }`.
-    Reference(Address),
-    /// An alias or an ARN.
-    Id(String),
-}
-
-/// Returns what a section refers to.
-pub(super) fn references(section: &ProfileSection) -> Vec<Reference> {
-    match &section.key {
-        Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
-        Some(KeySetting::Id(_)) | None => Vec::new(),
-    }
-}
-
-/// Returns the names in AWS that a section has in the place of a reference.
-pub(super) fn uses(section: &ProfileSection) -> Vec<Named> {
-    match &section.key {
-        Some(KeySetting::Id(name)) => {
-            vec![Named { setting: vec![String::from("key")], kind: KindId::Key, name: name.clone() }]
-        }
-        Some(KeySetting::Reference(_)) | None => Vec::new(),
-    }
-}
-
-fn read_key(reader: &mut Reader<'_>, node: &Node) -> Option<KeySetting> {
-    if references::is_one(node) {
-        return references::read(reader, node, "key", KindId::Key).map(KeySetting::Reference);
-    }
-    reader.checked(node, "key", check_kms_key).map(KeySetting::Id)
-}
-
-fn check_kms_key(name: &str) -> Result<(), Invalid> {
-    if name.starts_with("alias/") {
-        return check_alias(name);
-    }
-    let parts: Vec<&str> = name.splitn(6, ':').collect();
-    if matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/")) {
+fn check_data_type(text: &str) -> Result<(), Invalid> {
+    if text == TEXT {
         return Ok(());
     }
-    let help = "write { key = \"NAME\" } for [keys.NAME], a key's alias (alias/NAME), or its ARN \
-                (arn:aws:kms:REGION:ACCOUNT:key/ID); without key, a new parameter has the account's alias/aws/ssm";
-    Err(Invalid::new(format!("`key` cannot be \"{name}\""), help))
+    let problem = format!("a policy cannot have the data type \"{text}\"");
+    Err(Invalid::new(problem, "write \"text\": the others are for the IDs of machine images and for integrations"))
 }
 
 /// Reads a section.
@@ -91,19 +53,19 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let key = fields.get("key").and_then(|entry| {
         section.note(&["profiles", name, "key"], &entry.node.span);
         if parameter_type.is_none() {
-            let help = "add type = \"SecureString\", or leave key out";
-            section.reader.fault(entry.node.span.clone(), "a plain string has no key", "encrypts nothing", help);
+            key::without_secret(section.reader, &entry.node);
         }
-        read_key(section.reader, &entry.node)
+        key::read(section.reader, &entry.node)
     });
     let tier = fields.get("tier").and_then(|entry| section.reader.variant(&entry.node, "tier"));
-    let settings = settings::read(section.reader, &mut fields);
+    let settings = settings::read(section.reader, &mut fields, check_data_type);
     if let Some(entry) = fields.get("parameter_policies") {
         section.note(&["profiles", name, "parameter_policies"], &entry.node.span);
     }
+    let labels = labels::read(section.reader, &mut fields);
     let tags = section.tags(&mut fields);
     fields.finish(section.reader);
-    Some(ProfileSection { policy, parameter_type, key, tier, settings, tags })
+    Some(ProfileSection { policy, parameter_type, key, tier, settings, labels, tags })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,13 +79,10 @@ pub(super) fn write(name: &str, profile: &ProfileSection) -> String {
     let mut section = format!("[profiles.{}]\n", bare(name));
     line(&mut section, "policy", profile.policy.as_deref().map(quoted));
     line(&mut section, "type", profile.parameter_type.as_ref().map(|kind| quoted(kind.as_str())));
-    let key = profile.key.as_ref().map(|key| match key {
-        KeySetting::Reference(to) => format!("{{ key = {} }}", quoted(&to.key)),
-        KeySetting::Id(name) => quoted(name),
-    });
-    line(&mut section, "key", key);
+    line(&mut section, "key", profile.key.as_ref().map(KeySetting::written));
     line(&mut section, "tier", profile.tier.map(|tier| quoted(tier.as_str())));
     settings::write(&mut section, &profile.settings);
+    labels::write(&mut section, profile.labels.as_ref());
     line(&mut section, "tags", profile.tags.as_ref().map(tags));
     section
 }
@@ -134,9 +93,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
     if let Err(invalid) = check_length(&name) {
         resolver.fault(&["profiles", key], invalid, "too long");
     }
-    if section.settings.is_advanced() && section.tier.unwrap_or(Tier::Standard) == Tier::Standard {
-        let help = "set tier = \"advanced\" for this profile (AWS charges for it), or leave them out";
-        let invalid = Invalid::new("the standard tier has no parameter policies", help);
+    if let Err(invalid) = check_tier(section.tier, &section.settings, "this profile") {
         resolver.fault(&["profiles", key, "parameter_policies"], invalid, "for the advanced tier");
     }
     let parameter_type = section.parameter_type.clone().unwrap_or(ParameterType::String);
@@ -145,11 +102,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
         _ => Content::Text(text.into()),
     };
     let content = section.policy.as_ref().and_then(|file| policy_file(resolver, key, file, section)).map(of);
-    let kms = section.key.as_ref().and_then(|setting| match setting {
-        // A key that the manifest does not have is a fault already.
-        KeySetting::Reference(to) => resolver.names.get(to).cloned(),
-        KeySetting::Id(name) => Some(name.clone()),
-    });
+    let kms = section.key.as_ref().and_then(|setting| setting.resolved(resolver));
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = PolicyParameter {
         // A policy has to be readable, also one whose content is left alone.
@@ -157,14 +110,18 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
         content: content.clone(),
         tier: section.tier,
         settings: settings.clone(),
+        labels: section.labels.clone(),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        ..PolicyParameter::default()
     };
     let initial = PolicyParameter {
         content: Some(content.unwrap_or_else(|| of(policy::default_deny(key)))),
         parameter_type: Some(parameter_type.clone()),
         tier: Some(section.tier.unwrap_or(Tier::Standard)),
         settings,
+        labels: section.labels.clone(),
         tags: Some(resolver.initial_tags(&["profiles", key], section.tags.as_ref())),
+        ..PolicyParameter::default()
     };
     Desired {
         address: Address::new(KindId::Policy, key),
@@ -228,12 +185,13 @@ pub(super) mod any {
             "[bcd][a-z0-9-]{1,12}".prop_map(|name| KeySetting::Id(format!("alias/{name}"))),
             "\\PC{1,12}".prop_map(|key| KeySetting::Reference(Address::new(KindId::Key, key))),
         ];
-        let profile = (of("\\PC{0,20}"), of(tier), tags, settings::any::settings(), of(key));
-        let profile = profile.prop_map(|(policy, tier, tags, settings, key)| {
+        let labels = of(proptest::collection::btree_set("[b-r][a-z0-9_.-]{0,9}", 0..4));
+        let profile = (of("\\PC{0,20}"), of(tier), tags, settings::any::settings(), of(key), labels);
+        let profile = profile.prop_map(|(policy, tier, tags, settings, key, labels)| {
             // Only that tier has parameter policies.
             let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };
             let parameter_type = key.as_ref().map(|_| ParameterType::SecureString);
-            ProfileSection { policy, parameter_type, key, tier, settings, tags }
+            ProfileSection { policy, parameter_type, key, tier, settings, labels, tags }
         });
         vec(("[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,11}", profile), 0..4).prop_map(|sections| sections.into_iter().collect())
     }

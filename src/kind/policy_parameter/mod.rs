@@ -1,32 +1,24 @@
-//! The SSM parameter that holds one profile's policy: state, names, diff, steps. Its AWS calls are in `api`.
+//! The SSM parameter that holds one profile's policy: its names, and what tells it from another parameter.
 
-mod api;
-mod content;
-mod field;
 mod live;
 mod manifest;
-mod members;
-mod metadata;
 mod names;
 mod schema;
-mod secrets;
-mod settings;
 mod steps;
-mod write;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use aws_types::SdkConfig;
-use serde::{Deserialize, Serialize};
 
 use super::import::{DiscoverError, Discovered, Importer, Wanted};
+use super::parameter_store::{self as store, Role, Stored, Write, api, key, metadata, secrets};
 use super::permission::{On, Permission, Place, Purpose};
 use super::references::{Named, Reference};
 use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
-use super::{About, ArnName, Deletion, Desired, Kind, Presence, Search, Shown, Site, Unlisted, Waiting};
-use crate::change::{FieldChange, FieldValue, Takes};
+use super::{About, ArnName, Deletion, Desired, DesiredResource, Kind, Search, Shown, Site, Unlisted, Waiting};
+use crate::change::{FieldChange, FieldValue, Sides};
 use crate::document::{Entry, GivenFile};
 use crate::kind::Line;
 use crate::resource::call::CallError;
@@ -34,81 +26,63 @@ use crate::resource::call::{
     DELETE_PARAMETERS, DESCRIBE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, LIST_PARAMETER_TAGS, Operation,
 };
 use crate::resource::caller::Identity;
-use crate::resource::names::{OwnerKey, PolicyRoot};
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
-use crate::resource::{Facts, Fields, Invalid, Live, Observed, StepOutcome, Tags, diff_tags, digest, tag_words};
+use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
-pub use api::{ParameterApi, discover, read};
-pub use content::{Content, Secret};
-pub use field::Field;
-pub use manifest::{KeySetting, ProfileSection};
+pub use super::parameter_store::key::KeySetting;
+pub use super::parameter_store::{
+    Content, Create, Delete, Field, Overwrite, ParameterApi, ParameterPolicies, ParameterType, Secret, Settings, Tier,
+    arn,
+};
+pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
-pub use secrets::{Unknown, decryption, recall, reveal};
-use settings::Rewrite;
-pub use settings::{ParameterPolicies, Settings};
 pub use steps::PolicyStep;
 
 /// A policy parameter that was found.
 pub type Found = super::import::Found<PolicyParameter>;
 
-/// A policy parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PolicyParameter {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Content>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameter_type: Option<ParameterType>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tier: Option<Tier>,
-    #[serde(default, skip_serializing_if = "Settings::is_empty")]
-    pub settings: Settings,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tags: Option<Tags>,
-}
+/// A policy parameter, live or desired.
+pub type PolicyParameter = Stored<Policies>;
 
-/// A parameter's type. Policies are strings, plain or secret; the others can only be found, never wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ParameterType {
-    String,
-    SecureString,
-    /// AWS's word for another type: `StringList`.
-    Other(String),
-}
+/// Parameters that hold policies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Policies;
 
-impl ParameterType {
-    fn as_str(&self) -> &str {
-        match self {
-            Self::String => "String",
-            Self::SecureString => "SecureString",
-            Self::Other(name) => name,
-        }
+impl Role for Policies {
+    const STATEMENT: &'static str = "SentinelPolicy";
+    const VALUE: Field = Field::Content;
+    const OTHER_TYPE: &'static str = "no policy can be read from it; delete the parameter, and apply creates it";
+    const SECRET: &'static str = "written as a new version; plan --show-secrets shows the difference";
+    const KEPT: store::Kept = store::Kept::Plain;
+
+    fn sides(values: Sides<&str>) -> Sides<FieldValue> {
+        let document = |text: &str| FieldValue::Document(text.into());
+        Sides { live: document(values.live), desired: document(values.desired) }
     }
 }
 
-/// A parameter's tier, which sets how much it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
-#[serde(rename_all = "snake_case")]
-#[strum(serialize_all = "snake_case", const_into_str)]
-pub enum Tier {
-    Standard,
-    Advanced,
-    /// AWS chooses, and never goes back to the standard tier. Only ever wanted: AWS answers with one of the others.
-    Intelligent,
+/// Reads the content of one parameter, and which version it is.
+pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
+    api::read(api, name).await
 }
 
-impl Tier {
-    /// Returns the most bytes a value may have. Source: AWS Systems Manager User Guide, "Managing parameter tiers".
-    pub fn limit(self) -> usize {
-        match self {
-            Self::Standard => 4096,
-            Self::Advanced | Self::Intelligent => 8192,
-        }
-    }
+/// Lists the parameters under a path, at any depth, in the order of their names.
+pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
+    api::discover(api, root).await
+}
 
-    /// Returns the word for it in the manifest.
-    pub fn as_str(self) -> &'static str {
-        self.into_str()
+/// Returns what IAM has to allow the reader of a policy that is a secret.
+pub fn decryption(desired: &Desired<PolicyParameter>, place: &Place) -> Option<Permission> {
+    secrets::decryption(desired, place)
+}
+
+/// Lets the secrets of policies be shown.
+pub fn reveal(desired: &mut [DesiredResource]) {
+    for one in desired {
+        if let DesiredResource::Policy(policy) = one {
+            secrets::reveal(Arc::make_mut(policy));
+        }
     }
 }
 
@@ -131,7 +105,7 @@ impl Kind for PolicyParameter {
         shown: Shown::ByName,
         unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
         resource_type: "ssm:parameter",
-        members: members::ALL,
+        members: store::MEMBERS,
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
@@ -161,12 +135,13 @@ impl Kind for PolicyParameter {
     }
 
     fn section_of(desired: &Desired<Self>) -> ProfileSection {
-        let PolicyParameter { content, parameter_type, tier, settings, tags } = &desired.managed;
+        let Stored { content, parameter_type, tier, settings, labels, tags, role: _ } = &desired.managed;
         let policy = desired.origin.clone().filter(|_| content.is_some());
         let key = settings.key.clone().map(KeySetting::Id);
         let settings = Settings { key: None, ..settings.clone() };
         let secure = parameter_type.clone().filter(|kind| *kind == ParameterType::SecureString);
-        ProfileSection { policy, parameter_type: secure, key, tier: *tier, settings, tags: tags.clone() }
+        let (labels, tags) = (labels.clone(), tags.clone());
+        ProfileSection { policy, parameter_type: secure, key, tier: *tier, settings, labels, tags }
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
@@ -194,19 +169,15 @@ impl Kind for PolicyParameter {
     }
 
     fn reads(desired: &Desired<Self>) -> Vec<Operation> {
-        reads(desired)
+        store::reads(desired)
     }
 
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
-        match operation {
-            DESCRIBE_PARAMETERS => On::Any,
-            secrets::DECRYPT => secrets::on_key(desired, place),
-            _ => On::Resources(vec![arn(place, &desired.name)]),
-        }
+        store::allowed_on(operation, desired, place)
     }
 
     fn statement(_: &str) -> String {
-        String::from("SentinelPolicy")
+        String::from(Policies::STATEMENT)
     }
 
     fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
@@ -214,11 +185,11 @@ impl Kind for PolicyParameter {
     }
 
     fn references(section: &ProfileSection) -> Vec<Reference> {
-        manifest::references(section)
+        key::references(section.key.as_ref())
     }
 
     fn uses(section: &ProfileSection) -> Vec<Named> {
-        manifest::uses(section)
+        key::uses(section.key.as_ref())
     }
 
     fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
@@ -239,11 +210,11 @@ impl Kind for PolicyParameter {
     }
 
     async fn owned(api: &ParameterApi, search: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        Some(metadata::owned(api, search.policy_root, search.ownership).await)
+        Some(metadata::owned(api, Some(search.policy_root), search.ownership).await)
     }
 
     async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
-        api::unlisted(api, search).await
+        live::unlisted(api, search).await
     }
 
     fn check_name(name: &str) -> Result<(), Invalid> {
@@ -251,17 +222,12 @@ impl Kind for PolicyParameter {
     }
 
     fn everything() -> Self {
-        Self {
-            content: Some("".into()),
-            tier: Some(Tier::Standard),
-            settings: Settings::everything(),
-            tags: Some(Tags::new()),
-            ..Self::default()
-        }
+        Self::everything()
     }
 
     async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
-        live::discover(api, wanted).await
+        // It is one of many that are joined.
+        Box::pin(live::discover(api, wanted)).await
     }
 
     fn key_of_live(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
@@ -273,31 +239,39 @@ impl Kind for PolicyParameter {
     }
 
     async fn execute(api: &ParameterApi, step: &PolicyStep, _: Waiting) -> Result<StepOutcome, CallError> {
-        api::execute(api, step).await
+        api::execute::<Policies>(api, &step.0).await
     }
 
     fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Field>> {
-        changes(desired, live)
+        store::changes(desired, live)
     }
 
     fn create(desired: &Desired<Self>) -> Vec<PolicyStep> {
-        create(desired)
+        wrapped(store::create(desired))
     }
 
     fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Field>]) -> Vec<PolicyStep> {
-        repair(desired, live, changes)
+        wrapped(store::repair(desired, live, changes))
     }
 
     fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self> {
-        Deletion::of(delete(desired, &live.facts))
+        Deletion::of(wrapped(store::delete(desired, &live.facts)))
     }
 
     fn seen(live: &Live<Self>) -> Fields {
-        seen(live)
+        store::seen(live)
     }
 
     fn opposite(desired: &Desired<Self>) -> Live<Self> {
-        opposite(desired)
+        store::opposite(desired)
+    }
+
+    fn recall(saved: &mut Desired<Self>, now: &Desired<Self>) {
+        secrets::recall(saved, now);
+    }
+
+    fn recall_step(step: &mut PolicyStep, desired: &Desired<Self>) -> bool {
+        secrets::recall_step(&mut step.0, desired)
     }
 
     #[cfg(test)]
@@ -314,9 +288,9 @@ impl Kind for PolicyParameter {
     }
 }
 
-/// Returns the ARN of a parameter, whose name has a `/` of its own at its start.
-pub fn arn(place: &Place, name: &str) -> String {
-    place.arn("ssm", &format!("parameter{name}"))
+/// Returns steps as those of a policy.
+fn wrapped(steps: Vec<Write>) -> Vec<PolicyStep> {
+    steps.into_iter().map(PolicyStep).collect()
 }
 
 /// Returns the ARNs of a policy root and of all below it.
@@ -324,172 +298,17 @@ pub fn below(place: &Place, policy_root: &PolicyRoot) -> Vec<String> {
     vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
 }
 
-/// Returns the operations that observing this parameter calls.
-fn reads(desired: &Desired<PolicyParameter>) -> Vec<Operation> {
-    let PolicyParameter { content: _, parameter_type: _, tier: _, settings: _, tags } = &desired.managed;
-    let mut operations = vec![GET_PARAMETERS];
-    operations.extend((api::is_listed(&desired.managed) || desired.adopt).then_some(DESCRIBE_PARAMETERS));
-    operations.extend(secrets::is_compared(desired).then_some(secrets::DECRYPT));
-    let removed = desired.presence == Presence::Removed;
-    operations.extend((tags.is_some() || removed).then_some(LIST_PARAMETER_TAGS));
-    operations
-}
-
-/// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
-/// may take is known without a look at AWS.
-fn opposite(desired: &Desired<PolicyParameter>) -> Live<PolicyParameter> {
-    let PolicyParameter { content, parameter_type, tier, settings, tags } = &desired.managed;
-    let state = PolicyParameter {
-        content: content.as_ref().map(secrets::opposite),
-        parameter_type: parameter_type.clone(),
-        tier: tier.map(|_| Tier::Standard),
-        settings: settings.opposite(),
-        tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
-    };
-    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
-}
-
-/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
-fn changes(desired: &Desired<PolicyParameter>, live: &Live<PolicyParameter>) -> Vec<FieldChange<Field>> {
-    let mut changes = diff(&desired.managed, &live.state);
-    changes.extend(desired.adoption(&live.facts, Field::Tag));
-    changes
-}
-
-/// Returns what differs in the fields that both sides have.
-fn diff(managed: &PolicyParameter, live: &PolicyParameter) -> Vec<FieldChange<Field>> {
-    let PolicyParameter { content, parameter_type, tier, settings, tags } = managed;
-    let mut changes = Vec::new();
-    let mut comparable = true;
-    if let (Some(desired), Some(before)) = (parameter_type, &live.parameter_type)
-        && desired != before
-    {
-        // What is not a plain string reads back as ciphertext or a list: its content says nothing.
-        comparable = false;
-        changes.push(FieldChange::new(
-            Field::Type,
-            FieldValue::words(before.as_str()),
-            FieldValue::words(desired.as_str()),
-            Takes::NewResource,
-            "no policy can be read from it; delete the parameter, and apply creates it",
-        ));
-    }
-    if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
-        && desired != before
-    {
-        let how = "written as a new version";
-        // A live secret may be shown where the desired one may.
-        let (before_value, desired_value, how) = if let (Some(desired), Some(before)) = (desired.shown(), before.text())
-        {
-            (FieldValue::Document(before.into()), FieldValue::Document(desired.into()), how)
-        } else {
-            let how = "written as a new version; plan --show-secrets shows the difference";
-            (FieldValue::words("a secret"), FieldValue::words("another secret"), how)
-        };
-        changes.push(FieldChange::new(Field::Content, before_value, desired_value, Takes::InPlace, how));
-    }
-    // All else is changed by writing the value again, and only a plain string reads back as it was written.
-    let plain = match &live.parameter_type {
-        Some(ParameterType::SecureString) => live.content.is_some() && content.as_ref().is_some_and(Content::is_secret),
-        kind => kind.as_ref().is_none_or(|kind| *kind == ParameterType::String),
-    };
-    if let (Some(desired), Some(before)) = (tier, &live.tier)
-        && desired != before
-        && *desired != Tier::Intelligent
-    {
-        let (takes, how) = match desired {
-            Tier::Advanced if !plain => (Takes::NotPossible, "its value is no plain string, and is not written back"),
-            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place, for good"),
-            Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
-        };
-        let words = |tier: &Tier| FieldValue::words(tier.as_str());
-        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));
-    }
-    let rewrite = if plain { Rewrite::Possible } else { Rewrite::NotPossible };
-    settings::diff(settings, &live.settings, rewrite, &mut changes);
-    if let (Some(desired), Some(before)) = (tags, &live.tags) {
-        diff_tags(before, desired, Field::Tag, &mut changes);
-    }
-    changes
-}
-
-/// Returns the step that creates the parameter.
-fn create(desired: &Desired<PolicyParameter>) -> Vec<PolicyStep> {
-    let initial = &desired.initial;
-    vec![PolicyStep::CreateParameter {
-        name: desired.name.clone(),
-        content: initial.content.clone().unwrap_or_else(|| "".into()),
-        tier: initial.tier.unwrap_or(Tier::Standard),
-        settings: initial.settings.clone(),
-        tags: initial.tags.clone().unwrap_or_default(),
-        content_managed: desired.managed.content.is_some(),
-    }]
-}
-
-/// Returns the step that deletes the parameter.
-fn delete(desired: &Desired<PolicyParameter>, facts: &Facts) -> Vec<PolicyStep> {
-    let step = |owner_key: &OwnerKey| PolicyStep::DeleteParameter {
-        name: desired.name.clone(),
-        expects_version: facts.version.unwrap_or(0),
-        owner_key: owner_key.clone(),
-    };
-    desired.ownership.iter().map(step).collect()
-}
-
-/// Returns what was seen of a parameter.
-fn seen(live: &Live<PolicyParameter>) -> Fields {
-    let PolicyParameter { content, parameter_type, tier, settings, tags } = &live.state;
-    let secret = content.as_ref().is_some_and(Content::is_secret);
-    let seen = [
-        ("version", live.facts.version.map(|version| version.to_string())),
-        // A digest would tell of a secret: the version and the time of the write tell whether it moved.
-        ("content", content.as_ref().filter(|one| !one.is_secret()).and_then(Content::text).map(digest)),
-        ("modified", secret.then_some(live.facts.modified).flatten().map(|at| at.to_string())),
-        ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
-        ("tier", tier.map(|tier| tier.as_str().to_owned())),
-        ("tags", tags.as_ref().map(tag_words)),
-    ];
-    seen.into_iter().chain(settings.seen()).filter_map(|(field, words)| Some((field, words?))).collect()
-}
-
-/// Returns the steps that make the differences go away, as far as AWS can do that in place.
-fn repair(
-    desired: &Desired<PolicyParameter>,
-    live: &Live<PolicyParameter>,
-    changes: &[FieldChange<Field>],
-) -> Vec<PolicyStep> {
-    let name = || desired.name.clone();
-    let written = |change: &FieldChange<Field>| change.takes == Takes::InPlace && !matches!(change.path, Field::Tag(_));
-    let mut steps = Vec::new();
-    let content = desired.managed.content.clone().or_else(|| live.state.content.clone());
-    if let (true, Some(content)) = (changes.iter().any(written), content) {
-        let (tier, settings) = (desired.managed.tier, desired.managed.settings.clone());
-        let expects_version = live.facts.version.unwrap_or(0);
-        steps.push(PolicyStep::OverwriteParameter { name: name(), content, tier, settings, expects_version });
-    }
-    let mut set = desired.owner_tags(&live.facts);
-    let mut gone = Vec::new();
-    if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
-        let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
-        set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
-        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
-    }
-    // A parameter has 50 tags at most: those that go make room for those that come.
-    if !gone.is_empty() {
-        steps.push(PolicyStep::UntagParameter { name: name(), keys: gone });
-    }
-    if !set.is_empty() {
-        steps.push(PolicyStep::TagParameter { name: name(), tags: set });
-    }
-    steps
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::change::Takes;
     use crate::kind::KindStep;
+    use crate::kind::parameter_store::{
+        Delete, Tag, Untag, changes, create, delete, diff, opposite, reads, repair, seen,
+    };
     use crate::kind::{Address, KindId, Presence};
-    use crate::resource::{Facts, OWNER};
+    use crate::resource::names::OwnerKey;
+    use crate::resource::{Facts, OWNER, digest};
 
     fn state(content: &str) -> PolicyParameter {
         PolicyParameter {
@@ -525,14 +344,14 @@ mod tests {
         assert_eq!(changes.len(), 1);
         assert_eq!((&changes[0].path, changes[0].takes), (&Field::Content, Takes::InPlace));
         let steps = repair(&wanted, &found, &changes);
-        let expected = PolicyStep::OverwriteParameter {
+        let expected = Overwrite {
             name: String::from("/s/dev"),
-            content: "new".into(),
+            content: Some("new".into()),
             tier: None,
             settings: Settings::default(),
             expects_version: 4,
         };
-        assert_eq!(steps, [expected]);
+        assert_eq!(steps, [Write::Overwrite(expected)]);
     }
 
     #[test]
@@ -559,7 +378,7 @@ mod tests {
         assert_eq!((&changes[0].sides.live, &changes[0].sides.desired), (&before, &after));
         assert!(matches!(
             repair(&wanted, &found, &changes)[..],
-            [PolicyStep::OverwriteParameter { tier: Some(Tier::Advanced), .. }]
+            [Write::Overwrite(Overwrite { tier: Some(Tier::Advanced), .. })]
         ));
         (wanted.managed.tier, found.state.tier) = (Some(Tier::Standard), Some(Tier::Advanced));
         let changes = diff(&wanted.managed, &found.state);
@@ -593,9 +412,7 @@ mod tests {
         let paths: Vec<String> = changes.iter().map(|change| change.path.to_string()).collect();
         assert_eq!(paths, ["tags.stray", "tags.team"]);
         let steps = repair(&wanted, &found, &changes);
-        assert!(
-            matches!(&steps[..], [PolicyStep::UntagParameter { keys, .. }, PolicyStep::TagParameter { .. }] if keys == &["stray"])
-        );
+        assert!(matches!(&steps[..], [Write::Untag(Untag { keys, .. }), Write::Tag(_)] if keys == &["stray"]));
     }
 
     #[test]
@@ -646,9 +463,9 @@ mod tests {
         let wanted = Desired { ownership: Some(OwnerKey::new("managed-by")), adopt: true, ..desired(managed) };
         let found = opposite(&wanted);
         let steps = repair(&wanted, &found, &changes(&wanted, &found));
-        let said: Vec<String> = steps.iter().map(PolicyStep::describe).collect();
+        let said: Vec<String> = steps.iter().map(Write::describe).collect();
         assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
-        let PolicyStep::TagParameter { tags, .. } = &steps[2] else { panic!("{steps:?}") };
+        let Write::Tag(Tag { tags, .. }) = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
         // One that is not managed differs in nothing but whose it is.
         let bare = Desired { managed: PolicyParameter::default(), ..wanted };
@@ -662,7 +479,8 @@ mod tests {
 
     #[test]
     fn a_step_says_what_it_does_and_calls() {
-        let told = |step: &PolicyStep| {
+        let told = |step: &Write| {
+            let step = PolicyStep(step.clone());
             let names: Vec<&str> = step.operations().iter().map(|operation| operation.name).collect();
             format!("{}: {}", step.describe(), names.join(" "))
         };
@@ -675,7 +493,7 @@ mod tests {
         let gone = delete(&wanted, &Facts { version: Some(4), ..Facts::default() });
         assert_eq!(told(&gone[0]), "deleting: DeleteParameters GetParameters ListTagsForResource");
         assert!(
-            matches!(&gone[..], [PolicyStep::DeleteParameter { expects_version: 4, owner_key, .. }] if owner_key.as_str() == "managed-by")
+            matches!(&gone[..], [Write::Delete(Delete { expects_version: 4, owner_key, .. })] if owner_key.as_str() == "managed-by")
         );
     }
 

@@ -1,24 +1,11 @@
-//! Parameter Store's rules for names and values.
+//! The names of policies: what Parameter Store and the gate take.
 
 use super::Tier;
+use crate::kind::parameter_store::names::{
+    Checked, LEVEL_LIMIT, NAME_LIMIT, check_name, check_value, is_level, is_reserved,
+};
 use crate::resource::Invalid;
 use crate::resource::names::PolicyRoot;
-
-/// The most characters of a name: 1,011 with the ARN before it, of which the longest partition, region and account
-/// take 60. Source: PutParameter in the Systems Manager API reference.
-const NAME_LIMIT: usize = 1011 - 60;
-/// The most levels of a hierarchy.
-const LEVEL_LIMIT: usize = 15;
-
-fn name_char(letter: char) -> bool {
-    letter.is_ascii_alphanumeric() || "_.-".contains(letter)
-}
-
-/// Returns whether a text can be one level of a name. Parameter Store takes `.` and `..` literally; what reads a name as a path does
-/// not, and would take it for another one.
-fn is_level(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(name_char) && text != "." && text != ".."
-}
 
 /// Checks a profile's name: it becomes the last part of a parameter's name.
 pub fn check_profile(profile: &str) -> Result<(), Invalid> {
@@ -51,8 +38,7 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         let help = "between its slashes a path has letters, digits, and . _ -, and no level is . or ..";
         return refuse(format!("the policy root \"{root}\" is not a parameter path"), help);
     }
-    let first = levels[0].to_ascii_lowercase();
-    if first.starts_with("aws") || first.starts_with("ssm") {
+    if is_reserved(levels[0]) {
         let help = "AWS keeps names that begin with aws or ssm for itself; choose another first part";
         return refuse(format!("the policy root \"{root}\" is reserved"), help);
     }
@@ -65,9 +51,9 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
 
 /// Checks the name of a parameter that was found below a root: a manifest can name no deeper one, and it can be deleted.
 pub fn check_below(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
-    let below = name.strip_prefix(root.as_str()).and_then(|rest| rest.strip_prefix('/'));
-    if below.is_some_and(|below| below.split('/').all(is_level)) && name.split('/').count() <= LEVEL_LIMIT + 1 {
-        return check_length(name);
+    let below = name.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    if below && check_name(name).is_ok() {
+        return Ok(());
     }
     Err(Invalid::new(format!("\"{name}\" is no parameter below the policy root \"{root}\""), "name one below it"))
 }
@@ -83,26 +69,12 @@ pub fn check_length(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a value for a tier.
+/// Checks a policy for a tier.
 pub fn check_content(content: &str, tier: Tier) -> Result<(), Invalid> {
-    let size = content.len();
     if content.trim().is_empty() {
         return Err(Invalid::new("the policy is empty", "a parameter's value cannot be empty"));
     }
-    if size > tier.limit() {
-        let help = match tier {
-            Tier::Standard if size <= Tier::Advanced.limit() => {
-                "shorten it, or set tier = \"advanced\" for this profile (8,192 bytes; AWS charges for it)"
-            }
-            _ => "shorten it: 8,192 bytes, in the advanced tier, is the most a parameter holds",
-        };
-        let problem = format!("the policy has {size} bytes; the {} tier holds {}", tier.as_str(), tier.limit());
-        return Err(Invalid::new(problem, help));
-    }
-    if content.contains("{{") {
-        return Err(Invalid::new("the policy contains {{", "AWS refuses values with {{ in them: write it another way"));
-    }
-    Ok(())
+    check_value(Checked { text: content, what: "the policy", whose: "this profile" }, tier)
 }
 
 #[cfg(test)]

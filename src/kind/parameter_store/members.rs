@@ -4,7 +4,7 @@ use crate::kind::members::Handling::{self, Managed, NotCompared, Shown};
 use crate::kind::members::Members;
 
 /// The members of the answers that describe a parameter, and of the request that writes one.
-pub(super) const ALL: &[Members] = &[
+pub(in crate::kind) const ALL: &[Members] = &[
     Members { of: "Parameter", members: PARAMETER },
     Members { of: "ParameterMetadata", members: METADATA },
     Members { of: "PutParameterInput", members: PUT },

@@ -1,5 +1,6 @@
-//! The content of a policy parameter: a text, or a secret that is compared and sent, and never shown, saved or logged.
+//! What a parameter holds: a text, or a secret that is compared and sent, and never shown, saved or logged.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,12 +9,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::ParameterType;
+
 /// What a parameter holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Content {
     Text(Arc<str>),
-    /// That of a `SecureString`.
+    /// That of a `SecureString`, or one whose source is nothing that others read.
     Secret(Secret),
 }
 
@@ -39,8 +42,35 @@ impl Content {
         matches!(self, Self::Secret(_))
     }
 
+    /// Returns whether it is a secret whose text was not at hand: the variable that it comes from is not set.
+    pub(in crate::kind) fn is_unset(&self) -> bool {
+        matches!(self, Self::Secret(Secret { known: Known::Unset(_), .. }))
+    }
+
+    /// Returns whether both are the same text, whether secret or not.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Text(text), Self::Secret(_)) => Self::Secret(Secret::new(&**text)) == *other,
+            (Self::Secret(_), Self::Text(text)) => *self == Self::Secret(Secret::new(&**text)),
+            _ => self == other,
+        }
+    }
+
+    /// Returns it as a secret.
+    pub(super) fn hidden(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Secret(Secret::new(&*text)),
+            secret @ Self::Secret(_) => secret,
+        }
+    }
+
+    /// Returns the type of a parameter that holds it, where no other is said.
+    pub(super) fn usual_type(&self) -> ParameterType {
+        if self.is_secret() { ParameterType::SecureString } else { ParameterType::String }
+    }
+
     /// Returns it as one whose text may be shown.
-    pub(super) fn revealed(self) -> Self {
+    pub(in crate::kind) fn revealed(self) -> Self {
         match self {
             Self::Secret(secret) => Self::Secret(Secret { revealed: true, ..secret }),
             text @ Self::Text(_) => text,
@@ -71,6 +101,8 @@ enum Known {
         salt: Option<String>,
     },
     Digest(Salted),
+    /// The variable of this name has it, and is not set.
+    Unset(String),
 }
 
 /// What is saved of a secret.
@@ -104,10 +136,15 @@ impl Secret {
         Self { known: Known::Text { text: Arc::new(Zeroizing::new(text.into())), salt }, revealed: false }
     }
 
+    /// Returns the secret that a variable has which is not set.
+    pub fn unset(variable: &str) -> Self {
+        Self { known: Known::Unset(variable.to_owned()), revealed: false }
+    }
+
     fn text(&self) -> Option<&str> {
         match &self.known {
             Known::Text { text, .. } => Some(text),
-            Known::Digest(_) => None,
+            Known::Digest(_) | Known::Unset(_) => None,
         }
     }
 }
@@ -120,6 +157,8 @@ impl PartialEq for Secret {
             (Known::Text { text, .. }, Known::Digest(digest)) | (Known::Digest(digest), Known::Text { text, .. }) => {
                 Salted::of(&digest.salt, text) == *digest
             }
+            (Known::Unset(variable), Known::Unset(other)) => variable == other,
+            (Known::Unset(_), _) | (_, Known::Unset(_)) => false,
         }
     }
 }
@@ -137,6 +176,8 @@ impl Serialize for Secret {
         match &self.known {
             Known::Digest(digest) => digest.serialize(serializer),
             Known::Text { text, salt: Some(salt) } => Salted::of(salt, text).serialize(serializer),
+            // Nothing reads it back.
+            Known::Unset(variable) => BTreeMap::from([("variable", variable)]).serialize(serializer),
             Known::Text { salt: None, .. } => Err(ser::Error::custom("the system has no random bytes for a salt")),
         }
     }
@@ -171,5 +212,20 @@ mod tests {
         assert_ne!(saved, serde_json::to_string(&Content::Secret(Secret::new("hush"))).unwrap());
         assert_eq!(secret.revealed().shown(), Some("hush"));
         assert!(serde_json::from_str::<Secret>(r#"{"salt":"","digest":""}"#).is_err());
+    }
+
+    #[test]
+    fn a_secret_that_is_not_at_hand_is_no_other() {
+        let unset = Content::Secret(Secret::unset("TOKEN"));
+        assert!(unset.is_unset() && unset.text().is_none() && unset == unset.clone());
+        assert_ne!(unset, Content::Secret(Secret::new("TOKEN")));
+        assert!(serde_json::from_str::<Content>(&serde_json::to_string(&unset).unwrap()).is_err());
+    }
+
+    #[test]
+    fn a_secret_is_the_same_as_a_text_only_where_that_is_asked() {
+        let (secret, text) = (Content::Secret(Secret::new("x")), Content::from("x"));
+        assert!(secret.is_same(&text) && text.is_same(&secret) && text.clone().hidden() == secret);
+        assert!(secret != text && !secret.is_same(&"y".into()));
     }
 }

@@ -6,13 +6,13 @@ use std::time::Duration;
 use aws_sdk_ssm::operation::put_parameter::builders::PutParameterFluentBuilder;
 use aws_sdk_ssm::types::{ParameterInlinePolicy, ParameterMetadata, ParameterStringFilter, ParameterTier};
 
-use super::api::read;
+use super::api::{Reading, get_parameters};
 use super::settings::ParameterPolicies;
 use super::write::LOOKS;
-use super::{ParameterApi, PolicyParameter, Settings, Tier};
+use super::{ParameterApi, Role, Settings, Stored, Tier};
 use crate::resource::OWNER;
 use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
-use crate::resource::names::{OwnerKey, PolicyRoot};
+use crate::resource::names::OwnerKey;
 use crate::resource::pages::Pages;
 
 /// Reads what is listed of some parameters, by name.
@@ -27,7 +27,10 @@ pub(super) async fn named(
 }
 
 /// Reads what is listed of all parameters under a path, by name.
-pub(super) async fn below(api: &ParameterApi, root: &str) -> Result<HashMap<String, ParameterMetadata>, CallError> {
+pub(in crate::kind) async fn below(
+    api: &ParameterApi,
+    root: &str,
+) -> Result<HashMap<String, ParameterMetadata>, CallError> {
     Ok(by_name(describe(api, vec![filter("Path", "Recursive", vec![root.to_owned()])?]).await?))
 }
 
@@ -35,26 +38,30 @@ fn by_name(found: Vec<ParameterMetadata>) -> HashMap<String, ParameterMetadata> 
     found.into_iter().filter_map(|one| Some((one.name.clone()?, one))).collect()
 }
 
-/// Returns the names under a path that carry the ownership tag of this key.
+/// Returns the names that carry the ownership tag of this key: under a path, or all.
 ///
 /// One call lists fifty of them, where reading the tags of each would be a call for each.
-pub(super) async fn owned(api: &ParameterApi, root: &PolicyRoot, key: &OwnerKey) -> Result<HashSet<String>, CallError> {
-    let filters = vec![
-        filter("Path", "Recursive", vec![root.to_string()])?,
-        filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?,
-    ];
+pub(in crate::kind) async fn owned(
+    api: &ParameterApi,
+    root: Option<&str>,
+    key: &OwnerKey,
+) -> Result<HashSet<String>, CallError> {
+    let mut filters = vec![filter(&format!("tag:{key}"), "Equals", vec![OWNER.to_owned()])?];
+    if let Some(root) = root {
+        filters.push(filter("Path", "Recursive", vec![root.to_owned()])?);
+    }
     let found = describe(api, filters).await?;
     Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
 }
 
 /// Reads what is listed of one parameter; nothing where there is none of this name.
-pub(super) async fn of(api: &ParameterApi, name: &str) -> Result<Option<ParameterMetadata>, CallError> {
+pub(super) async fn of<R: Role>(api: &ParameterApi, name: &str) -> Result<Option<ParameterMetadata>, CallError> {
     // About one read in a hundred does not see a parameter that was just created.
     for look in 1..=LOOKS {
         if let Some(found) = named(api, &[name.to_owned()]).await?.remove(name) {
             return Ok(Some(found));
         }
-        if read(api, name).await?.is_none() {
+        if get_parameters::<R>(api, &[name.to_owned()], Reading::Plain).await?.is_empty() {
             return Ok(None);
         }
         api.pacer.sleep(DESCRIBE_PARAMETERS, Duration::from_millis(300) * look).await?;
@@ -94,7 +101,7 @@ async fn describe(
 }
 
 /// Notes what is listed of a parameter, as far as it is managed.
-pub(super) fn note(metadata: &ParameterMetadata, managed: &PolicyParameter, state: &mut PolicyParameter) {
+pub(in crate::kind) fn note<R: Role>(metadata: &ParameterMetadata, managed: &Stored<R>, state: &mut Stored<R>) {
     state.tier = managed.tier.map(|_| match metadata.tier {
         Some(ParameterTier::Advanced) => Tier::Advanced,
         Some(ParameterTier::IntelligentTiering) => Tier::Intelligent,
@@ -113,9 +120,9 @@ pub(super) fn note(metadata: &ParameterMetadata, managed: &PolicyParameter, stat
 }
 
 /// Returns whether a parameter has a tier and settings.
-pub(super) fn has(metadata: &ParameterMetadata, tier: Option<Tier>, settings: &Settings) -> bool {
-    let managed = PolicyParameter { tier, settings: settings.clone(), ..PolicyParameter::default() };
-    let mut state = PolicyParameter::default();
+pub(super) fn has<R: Role>(metadata: &ParameterMetadata, tier: Option<Tier>, settings: &Settings) -> bool {
+    let managed = Stored::<R> { tier, settings: settings.clone(), ..Stored::default() };
+    let mut state = Stored::default();
     note(metadata, &managed, &mut state);
     super::diff(&managed, &state).is_empty()
 }

@@ -1,10 +1,12 @@
-//! The fields of a policy parameter that are compared.
+//! The fields of a parameter that are compared.
 
-/// A field of a policy parameter, as the diff names it and the repair looks for it.
+/// A field of a parameter, as the diff names it and the repair looks for it.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
+    /// The value of a policy.
     Content,
+    Value,
     Type,
     Tier,
     Description,
@@ -12,6 +14,9 @@ pub enum Field {
     AllowedPattern,
     DataType,
     ParameterPolicies,
+    /// A label of the newest version.
+    #[strum(to_string = "labels.{0}")]
+    Label(String),
     /// A tag by its key.
     #[strum(to_string = "tags.{0}")]
     Tag(String),

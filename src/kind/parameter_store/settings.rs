@@ -1,4 +1,4 @@
-//! What a policy parameter has beside its content, type, tier and tags: its description, the pattern that its values have to
+//! What a parameter has beside its value, type, tier, labels and tags: its description, the pattern that its values have to
 //! fit, and AWS's own policies for it.
 
 use std::fmt;
@@ -11,6 +11,7 @@ use super::Field;
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Node, Reader};
+use crate::kind::import::Importer;
 use crate::resource::Invalid;
 
 /// The most characters of a description, and of a pattern. Source: PutParameter in the Systems Manager API Reference.
@@ -50,8 +51,8 @@ pub struct ParameterPolicies {
     pub others: Vec<String>,
 }
 
-/// The data type of a policy. The others are names of machine images and integrations.
-pub(super) const TEXT: &str = "text";
+/// The data type of what is nothing else.
+pub(in crate::kind) const TEXT: &str = "text";
 
 impl Settings {
     /// Returns whether nothing of it is managed.
@@ -71,7 +72,7 @@ impl Settings {
     }
 
     /// Returns whether the policies that are managed are for the advanced tier.
-    pub(super) fn is_advanced(&self) -> bool {
+    pub(in crate::kind) fn is_advanced(&self) -> bool {
         self.parameter_policies.as_ref().is_some_and(|policies| !policies.is_empty())
     }
 
@@ -104,7 +105,7 @@ impl Settings {
     }
 
     /// Returns them for a new parameter, which has none of what is not sent.
-    pub(super) fn without_none(&self) -> Self {
+    pub(in crate::kind) fn without_none(&self) -> Self {
         let Self { description, key, allowed_pattern, data_type, parameter_policies } = self.clone();
         Self {
             description: description.filter(|text| !text.is_empty()),
@@ -259,14 +260,6 @@ fn check_text(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-fn check_data_type(text: &str) -> Result<(), Invalid> {
-    if text == TEXT {
-        return Ok(());
-    }
-    let problem = format!("a policy cannot have the data type \"{text}\"");
-    Err(Invalid::new(problem, "write \"text\": the others are for the IDs of machine images and for integrations"))
-}
-
 fn check_time(text: &str) -> Result<(), Invalid> {
     if time(text).is_some() {
         return Ok(());
@@ -285,8 +278,12 @@ fn check_period(text: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{text}\" is not a period"), "write a number of days or hours, such as \"15 days\""))
 }
 
-/// Reads the settings of a section.
-pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Settings {
+/// Reads the settings of a section. A rule says which data types there are.
+pub(in crate::kind) fn read(
+    reader: &mut Reader<'_>,
+    fields: &mut Fields<'_>,
+    check_data_type: fn(&str) -> Result<(), Invalid>,
+) -> Settings {
     let mut text = |reader: &mut Reader<'_>, name, rule: fn(&str) -> Result<(), Invalid>| {
         fields.get(name).and_then(|entry| reader.checked(&entry.node, name, rule))
     };
@@ -330,12 +327,30 @@ fn read_policies(reader: &mut Reader<'_>, node: &Node) -> Option<ParameterPolici
 }
 
 /// Adds the settings to a section as TOML.
-pub(super) fn write(section: &mut String, settings: &Settings) {
+pub(in crate::kind) fn write(section: &mut String, settings: &Settings) {
     let Settings { description, key: _, allowed_pattern, data_type, parameter_policies } = settings;
     line(section, "description", description.as_deref().map(quoted));
     line(section, "allowed_pattern", allowed_pattern.as_deref().map(quoted));
     line(section, "data_type", data_type.as_deref().map(quoted));
     line(section, "parameter_policies", parameter_policies.as_ref().map(written));
+}
+
+/// Returns the settings that a section has of a live parameter: those that a new one does not have. `text` says why there is no other
+/// data type, where there is none.
+pub(in crate::kind) fn imported(importer: &mut Importer<'_>, live: Settings, text: &str) -> Settings {
+    let Settings { data_type, parameter_policies, .. } = live.without_none();
+    let data_type = data_type.filter(|data_type| data_type != TEXT);
+    if let Some(other) = data_type.as_ref().filter(|_| !text.is_empty()) {
+        importer.warn(format!("its data type is not managed: it is {other}, and {text}"));
+    }
+    if let Some(ParameterPolicies { others, .. }) = &parameter_policies
+        && !others.is_empty()
+    {
+        importer.warn(format!("its parameter policies are not managed: sentinel does not know {}", others.join(", ")));
+    }
+    let data_type = data_type.filter(|_| text.is_empty());
+    let parameter_policies = parameter_policies.filter(|policies| policies.others.is_empty());
+    Settings { data_type, parameter_policies, ..live.without_none() }
 }
 
 fn written(policies: &ParameterPolicies) -> String {
@@ -383,7 +398,7 @@ mod tests {
 
 /// Values for properties.
 #[cfg(test)]
-pub(super) mod any {
+pub(in crate::kind) mod any {
     use proptest::collection::vec;
     use proptest::option::of;
     use proptest::prelude::*;

@@ -9,14 +9,15 @@ use aws_types::SdkConfig;
 use futures_util::future;
 
 use super::content::Secret;
-use super::write::{Wanted, create, overwrite, see};
-use super::{Content, Found, ParameterType, PolicyParameter, PolicyStep, metadata, profile_of};
-use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
+use super::write::{create, overwrite, see};
+use super::{Content, Delete, ParameterType, Role, Stored, Tag as TagStep, Untag, Write, labels, metadata};
+use crate::kind::import::Found;
+use crate::kind::{Address, Desired, Presence, Search};
 use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
     LIST_PARAMETER_TAGS, Operation, REMOVE_PARAMETER_TAGS,
 };
-use crate::resource::names::{OwnerKey, PolicyRoot};
+use crate::resource::names::PolicyRoot;
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
@@ -39,25 +40,44 @@ impl ParameterApi {
 ///
 /// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
 /// again name by name: what may be read still is.
-pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParameter>]) -> Vec<Observed<PolicyParameter>> {
+pub(in crate::kind) async fn observe<R: Role>(
+    api: &ParameterApi,
+    batch: &[&Desired<Stored<R>>],
+) -> Vec<Observed<Stored<R>>> {
     let reads: Vec<(String, Reading)> = batch.iter().map(|one| (one.name.clone(), reading(&one.managed))).collect();
     let listed: Vec<String> = batch.iter().filter(|one| is_listed(&one.managed)).map(|one| one.name.clone()).collect();
     // Which are to be adopted is told by one list.
-    let reads_tags = |one: &&&Desired<PolicyParameter>| one.managed.tags.is_some() || one.presence == Presence::Removed;
+    let reads_tags = |one: &&&Desired<Stored<R>>| one.managed.tags.is_some() || one.presence == Presence::Removed;
     let tagged: Vec<&String> = batch.iter().filter(reads_tags).map(|one| &one.name).collect();
-    let (contents, metadata, tags) = future::join3(
+    let labeled = batch.iter().map(|one| read_labels(api, one));
+    let (contents, metadata, tags, labels) = future::join4(
         read_contents(api, &reads),
         metadata::named(api, &listed),
         future::join_all(tagged.iter().map(|name| read_tags(api, name))),
+        future::join_all(labeled),
     )
     .await;
     let mut tags: HashMap<&String, Result<Tags, CallError>> = tagged.into_iter().zip(tags).collect();
     let mut observed = Vec::new();
-    for (desired, found) in batch.iter().zip(contents) {
+    for ((desired, found), labels) in batch.iter().zip(contents).zip(labels) {
         observed.push(match found {
             Err(error) => Observed::Unknown(Gap::new(None, &error)),
             Ok(None) => Observed::Absent,
             Ok(Some(mut live)) => {
+                if let Some(content) = &desired.managed.content {
+                    // What comes from a secret is one, also in a parameter that everyone can read.
+                    live.state.content =
+                        live.state.content.map(|live| if content.is_secret() { live.hidden() } else { live });
+                    live.gaps.extend(unset(desired, content));
+                }
+                match labels {
+                    Some(Ok(versions)) => {
+                        let newest = versions.into_iter().filter(|(_, version)| Some(*version) == live.facts.version);
+                        live.state.labels = Some(newest.map(|(label, _)| label).collect());
+                    }
+                    Some(Err(error)) => live.gaps.push(Gap::new(Some("labels"), &error)),
+                    None => {}
+                }
                 if is_listed(&desired.managed) {
                     match &metadata {
                         Ok(all) => {
@@ -83,20 +103,40 @@ pub(super) async fn observe(api: &ParameterApi, batch: &[&Desired<PolicyParamete
     observed
 }
 
+/// Returns the gap that a value is whose variable is not set: nothing tells whether it differs.
+fn unset<R: Role>(desired: &Desired<Stored<R>>, content: &Content) -> Option<Gap> {
+    let origin = desired.origin.as_deref().unwrap_or_default();
+    content.is_unset().then(|| Gap {
+        path: Some(R::VALUE.to_string()),
+        action: GET_PARAMETERS.action(),
+        denied: false,
+        message: format!("not compared: {origin} is not set"),
+    })
+}
+
+/// Reads on which versions the managed labels are.
+async fn read_labels<R: Role>(
+    api: &ParameterApi,
+    desired: &Desired<Stored<R>>,
+) -> Option<Result<HashMap<String, i64>, CallError>> {
+    let labels = desired.managed.labels.as_ref()?;
+    Some(labels::read_live(api, &desired.name, labels).await)
+}
+
 /// Returns whether anything is managed that only DescribeParameters tells.
-pub(super) fn is_listed(managed: &PolicyParameter) -> bool {
+pub(super) fn is_listed<R: Role>(managed: &Stored<R>) -> bool {
     managed.tier.is_some() || !managed.settings.is_empty()
 }
 
 /// Returns what of the managed is not known where DescribeParameters fails.
-fn unread(managed: &PolicyParameter) -> &'static str {
+fn unread<R: Role>(managed: &Stored<R>) -> &'static str {
     if managed.tier.is_some() { "tier" } else { "settings" }
 }
 
-type Read = Result<Option<Live<PolicyParameter>>, CallError>;
+type Read<R> = Result<Option<Live<Stored<R>>>, CallError>;
 
 /// Returns how the content is read: that of a secret takes permission for its key, and is only read where it is compared.
-fn reading(managed: &PolicyParameter) -> Reading {
+fn reading<R: Role>(managed: &Stored<R>) -> Reading {
     match &managed.content {
         Some(content) => Reading::of(content),
         None => Reading::Plain,
@@ -117,7 +157,7 @@ impl Reading {
 }
 
 /// Reads contents in the order asked, with a call for those of each kind.
-async fn read_contents(api: &ParameterApi, reads: &[(String, Reading)]) -> Vec<Read> {
+async fn read_contents<R: Role>(api: &ParameterApi, reads: &[(String, Reading)]) -> Vec<Read<R>> {
     let of = |reading: Reading| -> Vec<String> {
         reads.iter().filter(|one| one.1 == reading).map(|one| one.0.clone()).collect()
     };
@@ -132,7 +172,7 @@ async fn read_contents(api: &ParameterApi, reads: &[(String, Reading)]) -> Vec<R
     reads.iter().filter_map(next).collect()
 }
 
-async fn read_alike(api: &ParameterApi, names: &[String], reading: Reading) -> Vec<Read> {
+async fn read_alike<R: Role>(api: &ParameterApi, names: &[String], reading: Reading) -> Vec<Read<R>> {
     if names.is_empty() {
         return Vec::new();
     }
@@ -150,15 +190,18 @@ async fn read_alike(api: &ParameterApi, names: &[String], reading: Reading) -> V
 }
 
 /// Reads the content of one parameter, and which version it is.
-pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
+pub(in crate::kind) async fn read<R: Role>(
+    api: &ParameterApi,
+    name: &str,
+) -> Result<Option<Live<Stored<R>>>, CallError> {
     Ok(get_parameters(api, &[name.to_owned()], Reading::Decrypted).await?.remove(name))
 }
 
-pub(super) async fn get_parameters(
+pub(super) async fn get_parameters<R: Role>(
     api: &ParameterApi,
     names: &[String],
     reading: Reading,
-) -> Result<HashMap<String, Live<PolicyParameter>>, CallError> {
+) -> Result<HashMap<String, Live<Stored<R>>>, CallError> {
     let call = || {
         let request = api.client.get_parameters().set_names(Some(names.to_vec()));
         // Nothing is asked for where AWS's default does.
@@ -169,9 +212,10 @@ pub(super) async fn get_parameters(
     Ok(parameters.filter_map(|parameter| from_sdk(parameter, reading)).collect())
 }
 
-fn from_sdk(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Option<(String, Live<PolicyParameter>)> {
+fn from_sdk<R: Role>(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Option<(String, Live<Stored<R>>)> {
     let parameter_type = parameter.r#type.map(|kind| match kind {
         SdkType::String => ParameterType::String,
+        SdkType::StringList => ParameterType::StringList,
         SdkType::SecureString => ParameterType::SecureString,
         other => ParameterType::Other(other.as_str().to_owned()),
     });
@@ -183,7 +227,7 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Optio
         }
         _ => parameter.value.map(|text| Content::Text(text.into())),
     };
-    let state = PolicyParameter { content, parameter_type, ..PolicyParameter::default() };
+    let state = Stored { content, parameter_type, ..Stored::default() };
     let facts = Facts {
         arn: parameter.arn,
         version: Some(parameter.version),
@@ -193,7 +237,7 @@ fn from_sdk(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Optio
     Some((parameter.name?, Live { state, facts, gaps: Vec::new() }))
 }
 
-async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
+pub(super) async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
     let call = || {
         api.client.list_tags_for_resource().resource_type(ResourceTypeForTagging::Parameter).resource_id(name).send()
     };
@@ -205,7 +249,10 @@ async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, CallError> {
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.
-pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
+pub(in crate::kind) async fn discover<R: Role>(
+    api: &ParameterApi,
+    root: &PolicyRoot,
+) -> Result<Vec<Found<Stored<R>>>, CallError> {
     let mut found = Vec::new();
     // A region holds 10,000 parameters of the standard tier; some pages may be empty.
     let mut pages = Pages::new(GET_PARAMETERS_BY_PATH, 1200);
@@ -220,7 +267,8 @@ pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found
         let page = answer.parameters.unwrap_or_default().into_iter();
         let page = page.filter_map(|parameter| from_sdk(parameter, Reading::Plain));
         found.extend(page.map(|(name, live)| Found { name, live }));
-        let content = |found: &Found| found.live.state.content.as_ref().and_then(Content::text).map_or(0, str::len);
+        let content =
+            |found: &Found<Stored<R>>| found.live.state.content.as_ref().and_then(Content::text).map_or(0, str::len);
         let bytes = found[before..].iter().map(|found| found.name.len() + content(found)).sum();
         // An empty page with a token is normal: there is more.
         token = answer.next_token.filter(|token| !token.is_empty());
@@ -231,49 +279,24 @@ pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found
     }
 }
 
-/// Looks for parameters under the policy root that the manifest does not name.
-pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
-    let root = search.policy_root;
-    let (found, owned) = future::join(discover(api, root), metadata::owned(api, root, search.ownership)).await;
-    let mut unlisted = Unlisted { kind: KindId::Policy, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
-    match (found, owned) {
-        (Ok(found), Ok(owned)) => {
-            for one in found.into_iter().filter(|one| !search.names(KindId::Policy, &one.name)) {
-                let address = Address::new(KindId::Policy, profile_of(&one.name, root));
-                if !(search.holds)(&address) {
-                    continue;
-                }
-                if owned.contains(&one.name) {
-                    let ownership = Some(search.ownership.clone());
-                    let desired = Desired::new(address, one.name, PolicyParameter::default());
-                    unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
-                } else {
-                    unlisted.unmanaged.push(one.name);
-                }
-            }
-        }
-        (found, owned) => {
-            let errors = found.err().into_iter().chain(owned.err());
-            unlisted.gaps.extend(errors.map(|error| Gap::new(Some("parameters not in the manifest"), &error)));
-        }
-    }
-    unlisted
+/// Returns a parameter that carries the ownership tag and that the manifest does not name, as one that should be gone.
+pub(in crate::kind) fn gone<R: Role>(address: Address, name: String, search: &Search<'_>) -> Desired<Stored<R>> {
+    let ownership = Some(search.ownership.clone());
+    Desired { presence: Presence::Absent, ownership, ..Desired::new(address, name, Stored::default()) }
 }
 
 /// Runs one step.
-pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<StepOutcome, CallError> {
+pub(in crate::kind) async fn execute<R: Role>(api: &ParameterApi, step: &Write) -> Result<StepOutcome, CallError> {
     match step {
-        PolicyStep::CreateParameter { name, content, tier, settings, tags, content_managed } => {
-            let ended = create(api, name, content, *tier, settings, tags).await?;
+        Write::Create(step) => {
+            let ended = create::<R>(api, step).await?;
             // Nothing says what a bare profile holds: that there is one is enough.
             let conflict = matches!(ended, StepOutcome::Conflict(_));
-            Ok(if conflict && !content_managed { StepOutcome::Done } else { ended })
+            Ok(if conflict && !step.content_managed { StepOutcome::Done } else { ended })
         }
-        PolicyStep::OverwriteParameter { name, content, tier, settings, expects_version } => {
-            let wanted = Wanted { name, content, tier: *tier, settings };
-            overwrite(api, &wanted, *expects_version).await
-        }
-        PolicyStep::TagParameter { name, tags } => {
+        Write::Overwrite(step) => overwrite::<R>(api, step).await,
+        Write::Label(step) => labels::give(api, step).await,
+        Write::Tag(TagStep { name, tags }) => {
             let list = sdk_tags(ADD_PARAMETER_TAGS, tags)?;
             let call = || {
                 let request = api.client.add_tags_to_resource().resource_type(ResourceTypeForTagging::Parameter);
@@ -282,7 +305,7 @@ pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<Ste
             api.pacer.call(ADD_PARAMETER_TAGS, &[], call).await?;
             Ok(StepOutcome::Done)
         }
-        PolicyStep::UntagParameter { name, keys } => {
+        Write::Untag(Untag { name, keys }) => {
             let call = || {
                 let request = api.client.remove_tags_from_resource().resource_type(ResourceTypeForTagging::Parameter);
                 request.resource_id(name).set_tag_keys(Some(keys.clone())).send()
@@ -290,24 +313,18 @@ pub(super) async fn execute(api: &ParameterApi, step: &PolicyStep) -> Result<Ste
             api.pacer.call(REMOVE_PARAMETER_TAGS, &[], call).await?;
             Ok(StepOutcome::Done)
         }
-        PolicyStep::DeleteParameter { name, expects_version, owner_key } => {
-            delete(api, name, *expects_version, owner_key).await
-        }
+        Write::Delete(step) => delete::<R>(api, step).await,
     }
 }
 
 /// Deletes a parameter that is still the one that was seen, and still carries the ownership tag: the list it was found
 /// in lags behind, and a name can be taken by another since.
-async fn delete(
-    api: &ParameterApi,
-    name: &str,
-    expects_version: i64,
-    owner_key: &OwnerKey,
-) -> Result<StepOutcome, CallError> {
+async fn delete<R: Role>(api: &ParameterApi, step: &Delete) -> Result<StepOutcome, CallError> {
+    let Delete { name, expects_version, owner_key } = step;
     let tags = read_tags(api, name).await?;
-    let mut found = get_parameters(api, &[name.to_owned()], Reading::Plain).await?;
+    let mut found = get_parameters::<R>(api, &[name.to_owned()], Reading::Plain).await?;
     let Some(live) = found.remove(name) else { return Ok(StepOutcome::Done) };
-    if live.facts.version != Some(expects_version) {
+    if live.facts.version != Some(*expects_version) {
         let now = live.facts.version.unwrap_or(0);
         return Ok(StepOutcome::Conflict(format!(
             "someone else changed it since version {expects_version} was read, and nothing was deleted; it is at version \

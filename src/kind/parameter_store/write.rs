@@ -3,28 +3,23 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use aws_sdk_ssm::types::ParameterType as SdkType;
+use aws_sdk_ssm::types::{ParameterMetadata, ParameterType as SdkType};
 
 use super::api::{Reading, get_parameters, sdk_tags};
-use super::{Content, ParameterApi, Settings, Tier, metadata};
+use super::names::type_of;
+use super::{Content, Create, Overwrite, ParameterApi, ParameterType, Role, Stored, metadata};
 use crate::resource::call::{CallError, Class, GET_PARAMETERS, PUT_PARAMETER};
 use crate::resource::pacer::{Answered, Tried};
-use crate::resource::{StepOutcome, Tags};
+use crate::resource::{Live, StepOutcome};
 
-pub(super) async fn create(
-    api: &ParameterApi,
-    name: &str,
-    content: &Content,
-    tier: Tier,
-    settings: &Settings,
-    tags: &Tags,
-) -> Result<StepOutcome, CallError> {
+pub(super) async fn create<R: Role>(api: &ParameterApi, step: &Create) -> Result<StepOutcome, CallError> {
+    let Create { name, content, parameter_type, tier, settings, tags, content_managed: _ } = step;
     let list = Some(sdk_tags(PUT_PARAMETER, tags)?).filter(|list| !list.is_empty());
-    let (text, kind) = sent(content)?;
+    let (text, kind) = sent(content, parameter_type.as_ref())?;
     let call = || {
         let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone());
         let request = metadata::setting(request, &settings.without_none());
-        request.tier(metadata::sdk_tier(tier)).overwrite(false).set_tags(list.clone()).send()
+        request.tier(metadata::sdk_tier(*tier)).overwrite(false).set_tags(list.clone()).send()
     };
     let error = match api.pacer.call(PUT_PARAMETER, &[], call).await {
         Ok(_) => return Ok(StepOutcome::Done),
@@ -34,10 +29,10 @@ pub(super) async fn create(
     // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
     // one read in a hundred does not see a write just made.
     for look in 1..=LOOKS {
-        let asked = get_parameters(api, &[name.to_owned()], Reading::of(content)).await;
+        let asked = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
         let Ok(mut found) = asked else { return Err(error) };
         match found.remove(name) {
-            Some(live) if live.state.content.as_ref() == Some(content) => return Ok(StepOutcome::Done),
+            Some(live) if is(&live, content) => return Ok(StepOutcome::Done),
             Some(_) => {
                 let why = "someone else created it meanwhile, with other content; nothing was overwritten";
                 return Ok(StepOutcome::Conflict(String::from(why)));
@@ -48,9 +43,14 @@ pub(super) async fn create(
     Err(error)
 }
 
+/// Returns whether a parameter holds a text.
+fn is<R: Role>(live: &Live<Stored<R>>, content: &Content) -> bool {
+    live.state.content.as_ref().is_some_and(|live| live.is_same(content))
+}
+
 /// Returns the text that is sent, and its type.
-fn sent(content: &Content) -> Result<(&str, SdkType), CallError> {
-    let kind = if content.is_secret() { SdkType::SecureString } else { SdkType::String };
+fn sent<'a>(content: &'a Content, kind: Option<&ParameterType>) -> Result<(&'a str, SdkType), CallError> {
+    let kind = SdkType::from(kind.unwrap_or(&content.usual_type()).as_str());
     let text = content.text().ok_or_else(|| {
         let message = "a saved plan holds no secrets; make the plan again, or apply without a saved plan";
         CallError::new(PUT_PARAMETER, Class::Rejected, message)
@@ -69,35 +69,32 @@ enum Seen {
     Changed(Option<i64>),
 }
 
-/// What an overwrite is to end in.
-pub(super) struct Wanted<'a> {
-    pub(super) name: &'a str,
-    pub(super) content: &'a Content,
-    pub(super) tier: Option<Tier>,
-    pub(super) settings: &'a Settings,
-}
-
-pub(super) async fn overwrite(
-    api: &ParameterApi,
-    wanted: &Wanted<'_>,
-    expects_version: i64,
-) -> Result<StepOutcome, CallError> {
-    let Wanted { name, content, tier, settings } = *wanted;
-    let Some(kept) = metadata::of(api, name).await? else {
+pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> Result<StepOutcome, CallError> {
+    let Overwrite { name, content, tier, settings, expects_version } = step;
+    let (tier, expects_version) = (*tier, *expects_version);
+    let Some(kept) = metadata::of::<R>(api, name).await? else {
         return Ok(changed(name, expects_version, None));
     };
+    let own = match content {
+        Some(content) => content.clone(),
+        // The value that it has is sent again, as it has to be.
+        None => match value_at::<R>(api, name, &kept, expects_version).await? {
+            Ok(own) => own,
+            Err(now) => return Ok(changed(name, expects_version, now)),
+        },
+    };
+    let content = &own;
     // Parameter Store has no compare-and-set: a look just before each try keeps the window small, the version returned
     // shows whether someone was in it.
     let look = async |by: Tried| {
-        let live = get_parameters(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
-        let (same, version) =
-            live.map_or((false, None), |live| (live.state.content.as_ref() == Some(content), live.facts.version));
+        let live = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
+        let (same, version) = live.map_or((false, None), |live| (is(&live, content), live.facts.version));
         let Some(version) = version else { return Ok(Some(Seen::Changed(None))) };
         let expected = version == expects_version;
         let right = match expected {
             _ if !same => false,
-            true => metadata::has(&kept, tier, settings),
-            false => metadata::of(api, name).await?.is_some_and(|now| metadata::has(&now, tier, settings)),
+            true => metadata::has::<R>(&kept, tier, settings),
+            false => metadata::of::<R>(api, name).await?.is_some_and(|now| metadata::has::<R>(&now, tier, settings)),
         };
         Ok(match (right, expected) {
             (true, _) => Some(Seen::Written { version, by }),
@@ -105,7 +102,8 @@ pub(super) async fn overwrite(
             (false, false) => Some(Seen::Changed(Some(version))),
         })
     };
-    let (text, kind) = sent(content)?;
+    let own_type = kept.r#type.as_ref().map(|kind| type_of(kind.as_str()));
+    let (text, kind) = sent(content, own_type.as_ref())?;
     let put = || {
         let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone()).overwrite(true);
         metadata::keeping(request, &kept, tier, settings).send()
@@ -115,7 +113,7 @@ pub(super) async fn overwrite(
         Ok(Answered::NotMade(Seen::Written { by: Tried::NotTaken, .. })) => return Ok(StepOutcome::Done),
         Ok(Answered::NotMade(Seen::Written { by: Tried::Open, version })) => version,
         Ok(Answered::NotMade(Seen::Changed(now))) => return Ok(changed(name, expects_version, now)),
-        Err(error) => took_effect(api, name, content, expects_version, error).await?,
+        Err(error) => took_effect::<R>(api, name, content, expects_version, error).await?,
     };
     if written == expects_version + 1 {
         return Ok(StepOutcome::Done);
@@ -146,6 +144,25 @@ pub(super) async fn overwrite(
     )))
 }
 
+/// Returns the value of a parameter at a version; where it is at another one, which that is.
+async fn value_at<R: Role>(
+    api: &ParameterApi,
+    name: &str,
+    kept: &ParameterMetadata,
+    version: i64,
+) -> Result<Result<Content, Option<i64>>, CallError> {
+    let secret = kept.r#type == Some(SdkType::SecureString);
+    let reading = if secret { Reading::Decrypted } else { Reading::Plain };
+    let live = match get_parameters::<R>(api, &[name.to_owned()], reading).await?.remove(name) {
+        Some(live) if live.facts.version == Some(version) => live,
+        other => return Ok(Err(other.and_then(|other| other.facts.version))),
+    };
+    live.state.content.map(Ok).ok_or_else(|| {
+        let message = format!("{name} has no value that could be written again");
+        CallError::new(GET_PARAMETERS, Class::ServerFault, message)
+    })
+}
+
 /// Returns the outcome where a parameter is not at the version that was planned on.
 fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
     let now = match now {
@@ -162,7 +179,7 @@ fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
 /// # Errors
 ///
 /// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
-async fn took_effect(
+async fn took_effect<R: Role>(
     api: &ParameterApi,
     name: &str,
     content: &Content,
@@ -172,9 +189,9 @@ async fn took_effect(
     if !error.open {
         return Err(error);
     }
-    let asked = get_parameters(api, &[name.to_owned()], Reading::of(content)).await;
+    let asked = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
     match asked.map(|mut found| found.remove(name)) {
-        Ok(Some(live)) if live.state.content.as_ref() == Some(content) => {
+        Ok(Some(live)) if is(&live, content) => {
             live.facts.version.filter(|version| *version > expects_version).ok_or(error)
         }
         Ok(_) => Err(error),

@@ -1,0 +1,341 @@
+//! Parameters of SSM Parameter Store: the state, the difference, the steps and the calls that the kinds share whose resources are
+//! parameters. What tells one of these kinds from another is in its [`Role`].
+
+pub(super) mod api;
+mod content;
+mod field;
+pub(super) mod key;
+pub(super) mod labels;
+mod members;
+pub(super) mod metadata;
+pub(super) mod names;
+pub(super) mod schema;
+pub(super) mod secrets;
+pub(super) mod settings;
+mod steps;
+mod write;
+
+use std::any::Any;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Serialize};
+
+use super::permission::{On, Place};
+use super::{Desired, Presence};
+use crate::change::{FieldChange, FieldValue, Sides, Takes};
+use crate::resource::call::{DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_TAGS, Operation};
+use crate::resource::names::OwnerKey;
+use crate::resource::{Facts, Fields, Live, Tags, diff_tags, digest, tag_words};
+
+pub use api::ParameterApi;
+pub use content::{Content, Secret};
+pub use field::Field;
+pub(super) use members::ALL as MEMBERS;
+use settings::Rewrite;
+pub use settings::{ParameterPolicies, Settings};
+pub(super) use steps::steps;
+pub use steps::{Create, Delete, Label, Overwrite, Tag, Untag, Write};
+
+/// What parameters are to their kind.
+pub trait Role: Any + fmt::Debug + Clone + Copy + Default + PartialEq + Eq {
+    /// What the names of its IAM statements begin with.
+    const STATEMENT: &'static str;
+    /// The field that its value is.
+    const VALUE: Field;
+    /// How a value of another type is dealt with, in a few words.
+    const OTHER_TYPE: &'static str;
+    /// How a secret is changed, in a few words.
+    const SECRET: &'static str;
+    /// Which values are sent again where only a setting changes and the manifest does not manage the value.
+    const KEPT: Kept;
+
+    /// Returns values as a difference shows them.
+    fn sides(values: Sides<&str>) -> Sides<FieldValue>;
+}
+
+/// Which values of live parameters are written back as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Those of the type `String`.
+    Plain,
+    All,
+}
+
+/// A parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Stored<R: Role> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter_type: Option<ParameterType>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<Tier>,
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
+    /// The labels of the newest version, as far as they are managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tags: Option<Tags>,
+    #[serde(skip)]
+    pub role: PhantomData<R>,
+}
+
+/// A parameter's type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParameterType {
+    String,
+    StringList,
+    SecureString,
+    /// AWS's word for a type that is not known here.
+    Other(String),
+}
+
+impl ParameterType {
+    /// Returns AWS's word for it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::String => "String",
+            Self::StringList => "StringList",
+            Self::SecureString => "SecureString",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+/// A parameter's tier, which sets how much it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case", const_into_str)]
+pub enum Tier {
+    Standard,
+    Advanced,
+    /// AWS chooses, and never goes back to the standard tier. Only ever wanted: AWS answers with one of the others.
+    Intelligent,
+}
+
+impl Tier {
+    /// Returns the most bytes a value may have. Source: AWS Systems Manager User Guide, "Managing parameter tiers".
+    pub fn limit(self) -> usize {
+        match self {
+            Self::Standard => 4096,
+            Self::Advanced | Self::Intelligent => 8192,
+        }
+    }
+
+    /// Returns the word for it in the manifest.
+    pub fn as_str(self) -> &'static str {
+        self.into_str()
+    }
+}
+
+impl<R: Role> Stored<R> {
+    /// Returns state of which everything is managed that comes with one of the lists.
+    pub(super) fn everything() -> Self {
+        Self {
+            content: Some("".into()),
+            tier: Some(Tier::Standard),
+            settings: Settings::everything(),
+            tags: Some(Tags::new()),
+            ..Self::default()
+        }
+    }
+}
+
+/// Returns the ARN of a parameter. One whose name has no `/` gets one there. Source: "Actions, resources, and condition keys for AWS
+/// Systems Manager" in the Service Authorization Reference.
+pub fn arn(place: &Place, name: &str) -> String {
+    place.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
+}
+
+/// Returns what IAM has to allow an operation of a parameter on.
+pub(super) fn allowed_on<R: Role>(operation: Operation, desired: &Desired<Stored<R>>, place: &Place) -> On {
+    match operation {
+        DESCRIBE_PARAMETERS => On::Any,
+        secrets::DECRYPT => secrets::on_key(desired, place),
+        _ => On::Resources(vec![arn(place, &desired.name)]),
+    }
+}
+
+/// Returns the operations that observing this parameter calls.
+pub(super) fn reads<R: Role>(desired: &Desired<Stored<R>>) -> Vec<Operation> {
+    let Stored { content: _, parameter_type: _, tier: _, settings: _, labels: _, tags, role: _ } = &desired.managed;
+    let mut operations = vec![GET_PARAMETERS];
+    operations.extend((api::is_listed(&desired.managed) || desired.adopt).then_some(DESCRIBE_PARAMETERS));
+    operations.extend(secrets::is_compared(desired).then_some(secrets::DECRYPT));
+    let removed = desired.presence == Presence::Removed;
+    operations.extend((tags.is_some() || removed).then_some(LIST_PARAMETER_TAGS));
+    operations
+}
+
+/// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
+/// may take is known without a look at AWS.
+pub(super) fn opposite<R: Role>(desired: &Desired<Stored<R>>) -> Live<Stored<R>> {
+    let Stored { content, parameter_type, tier, settings, labels, tags, role } = &desired.managed;
+    let state = Stored {
+        content: content.as_ref().map(secrets::opposite),
+        parameter_type: parameter_type.clone(),
+        tier: tier.map(|_| Tier::Standard),
+        settings: settings.opposite(),
+        labels: labels.as_ref().map(|_| BTreeSet::new()),
+        tags: tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+        role: *role,
+    };
+    Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
+}
+
+/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+pub(super) fn changes<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R>>) -> Vec<FieldChange<Field>> {
+    let mut changes = diff(&desired.managed, &live.state);
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
+    changes
+}
+
+/// Returns what differs in the fields that both sides have.
+pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldChange<Field>> {
+    let Stored { content, parameter_type, tier, settings, labels, tags, role: _ } = managed;
+    let mut changes = Vec::new();
+    let mut comparable = true;
+    if let (Some(desired), Some(before)) = (parameter_type, &live.parameter_type)
+        && desired != before
+    {
+        // What is of another type reads back as ciphertext or a list: its content says nothing.
+        comparable = false;
+        let (before, after) = (FieldValue::words(before.as_str()), FieldValue::words(desired.as_str()));
+        changes.push(FieldChange::new(Field::Type, before, after, Takes::NewResource, R::OTHER_TYPE));
+    }
+    if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
+        && desired != before
+        && !desired.is_unset()
+    {
+        // A live secret may be shown where the desired one may.
+        let (sides, how) = if let (Some(desired), Some(live)) = (desired.shown(), before.text()) {
+            (R::sides(Sides { live, desired }), "written as a new version")
+        } else {
+            let (live, desired) = (FieldValue::words("a secret"), FieldValue::words("another secret"));
+            (Sides { live, desired }, R::SECRET)
+        };
+        changes.push(FieldChange::new(R::VALUE, sides.live, sides.desired, Takes::InPlace, how));
+    }
+    let rewrite = rewrite(managed, live);
+    if let (Some(desired), Some(before)) = (tier, &live.tier)
+        && desired != before
+        && *desired != Tier::Intelligent
+    {
+        let (takes, how) = match desired {
+            Tier::Advanced if rewrite == Rewrite::NotPossible => {
+                (Takes::NotPossible, "its value is no plain string, and is not written back")
+            }
+            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place, for good"),
+            Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
+        };
+        let words = |tier: &Tier| FieldValue::words(tier.as_str());
+        changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));
+    }
+    settings::diff(settings, &live.settings, rewrite, &mut changes);
+    if let (Some(desired), Some(before)) = (labels, &live.labels) {
+        labels::diff(desired, before, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (tags, &live.tags) {
+        diff_tags(before, desired, Field::Tag, &mut changes);
+    }
+    changes
+}
+
+/// Returns whether settings can be changed: that is done by writing a value again.
+fn rewrite<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Rewrite {
+    let secret = managed.content.as_ref().is_some_and(Content::is_secret);
+    let possible = match (&live.parameter_type, R::KEPT) {
+        // The manifest has the value, and the variable that it comes from is not set.
+        _ if managed.content.as_ref().is_some_and(Content::is_unset) => false,
+        // Another type is a difference that nothing here repairs.
+        (Some(before), Kept::All) => managed.parameter_type.as_ref().is_none_or(|desired| desired == before),
+        (Some(ParameterType::SecureString), Kept::Plain) => live.content.is_some() && secret,
+        (kind, _) => kind.as_ref().is_none_or(|kind| *kind == ParameterType::String),
+    };
+    if possible { Rewrite::Possible } else { Rewrite::NotPossible }
+}
+
+/// Returns the steps that create the parameter.
+pub(super) fn create<R: Role>(desired: &Desired<Stored<R>>) -> Vec<Write> {
+    let initial = &desired.initial;
+    let content = initial.content.clone().unwrap_or_else(|| "".into());
+    let mut steps = vec![Write::Create(Create {
+        name: desired.name.clone(),
+        parameter_type: initial.parameter_type.clone().filter(|kind| *kind != content.usual_type()),
+        content,
+        tier: initial.tier.unwrap_or(Tier::Standard),
+        settings: initial.settings.clone(),
+        tags: initial.tags.clone().unwrap_or_default(),
+        content_managed: desired.managed.content.is_some(),
+    })];
+    steps.extend(labels::step(&desired.name, initial.labels.clone().unwrap_or_default(), 1));
+    steps
+}
+
+/// Returns the step that deletes the parameter.
+pub(super) fn delete<R: Role>(desired: &Desired<Stored<R>>, facts: &Facts) -> Vec<Write> {
+    let step = |owner_key: &OwnerKey| {
+        Write::Delete(Delete {
+            name: desired.name.clone(),
+            expects_version: facts.version.unwrap_or(0),
+            owner_key: owner_key.clone(),
+        })
+    };
+    desired.ownership.iter().map(step).collect()
+}
+
+/// Returns what was seen of a parameter.
+pub(super) fn seen<R: Role>(live: &Live<Stored<R>>) -> Fields {
+    let Stored { content, parameter_type, tier, settings, labels, tags, role: _ } = &live.state;
+    let secret = content.as_ref().is_some_and(Content::is_secret);
+    let seen = [
+        ("version", live.facts.version.map(|version| version.to_string())),
+        // A digest would tell of a secret: the version and the time of the write tell whether it moved.
+        ("content", content.as_ref().filter(|one| !one.is_secret()).and_then(Content::text).map(digest)),
+        ("modified", secret.then_some(live.facts.modified).flatten().map(|at| at.to_string())),
+        ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
+        ("tier", tier.map(|tier| tier.as_str().to_owned())),
+        ("labels", labels.as_ref().map(labels::words)),
+        ("tags", tags.as_ref().map(tag_words)),
+    ];
+    seen.into_iter().chain(settings.seen()).filter_map(|(field, words)| Some((field, words?))).collect()
+}
+
+/// Returns the steps that make the differences go away, as far as AWS can do that in place.
+pub(super) fn repair<R: Role>(
+    desired: &Desired<Stored<R>>,
+    live: &Live<Stored<R>>,
+    changes: &[FieldChange<Field>],
+) -> Vec<Write> {
+    let name = || desired.name.clone();
+    let beside = |field: &Field| matches!(field, Field::Tag(_) | Field::Label(_));
+    let written = changes.iter().any(|change| change.takes == Takes::InPlace && !beside(&change.path));
+    let version = live.facts.version.unwrap_or(0);
+    let mut steps = Vec::new();
+    if written {
+        let (content, tier) = (desired.managed.content.clone(), desired.managed.tier);
+        let settings = desired.managed.settings.clone();
+        steps.push(Write::Overwrite(Overwrite { name: name(), content, tier, settings, expects_version: version }));
+    }
+    steps.extend(labels::repair(desired, live, version + i64::from(written)));
+    let mut set = desired.owner_tags(&live.facts);
+    let mut gone = Vec::new();
+    if let (Some(wanted), Some(before)) = (&desired.managed.tags, &live.state.tags) {
+        let differs = |(key, value): &(&String, &String)| before.get(*key) != Some(*value);
+        set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
+        gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
+    }
+    // A parameter has 50 tags at most: those that go make room for those that come.
+    if !gone.is_empty() {
+        steps.push(Write::Untag(Untag { name: name(), keys: gone }));
+    }
+    if !set.is_empty() {
+        steps.push(Write::Tag(Tag { name: name(), tags: set }));
+    }
+    steps
+}

@@ -1,0 +1,81 @@
+//! The key that encrypts a `SecureString`, as a manifest has it.
+
+use crate::document::write::quoted;
+use crate::document::{Node, Reader};
+use crate::kind::key::check_alias;
+use crate::kind::references::{self, Named, Reference};
+use crate::kind::section::Resolver;
+use crate::kind::{Address, KindId};
+use crate::resource::Invalid;
+
+/// The key that encrypts a `SecureString`, as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySetting {
+    /// `key = { key = "records" }`.
+    Reference(Address),
+    /// An alias or an ARN.
+    Id(String),
+}
+
+impl KeySetting {
+    /// Returns it as TOML.
+    pub(in crate::kind) fn written(&self) -> String {
+        match self {
+            Self::Reference(to) => format!("{{ key = {} }}", quoted(&to.key)),
+            Self::Id(name) => quoted(name),
+        }
+    }
+
+    /// Returns the name of the key in AWS. A key that the manifest does not have is a fault already.
+    pub(in crate::kind) fn resolved(&self, resolver: &Resolver<'_>) -> Option<String> {
+        match self {
+            Self::Reference(to) => resolver.names.get(to).cloned(),
+            Self::Id(name) => Some(name.clone()),
+        }
+    }
+}
+
+/// Returns what a setting refers to.
+pub(in crate::kind) fn references(key: Option<&KeySetting>) -> Vec<Reference> {
+    match key {
+        Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
+        Some(KeySetting::Id(_)) | None => Vec::new(),
+    }
+}
+
+/// Returns the names in AWS that a setting has in the place of a reference.
+pub(in crate::kind) fn uses(key: Option<&KeySetting>) -> Vec<Named> {
+    match key {
+        Some(KeySetting::Id(name)) => {
+            vec![Named { setting: vec![String::from("key")], kind: KindId::Key, name: name.clone() }]
+        }
+        Some(KeySetting::Reference(_)) | None => Vec::new(),
+    }
+}
+
+/// Reads a setting.
+pub(in crate::kind) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<KeySetting> {
+    if references::is_one(node) {
+        return references::read(reader, node, "key", KindId::Key).map(KeySetting::Reference);
+    }
+    reader.checked(node, "key", check).map(KeySetting::Id)
+}
+
+/// Records that a parameter of another type has a key.
+pub(in crate::kind) fn without_secret(reader: &mut Reader<'_>, node: &Node) {
+    let help = "add type = \"SecureString\", or leave key out";
+    reader.fault(node.span.clone(), "a plain string has no key", "encrypts nothing", help);
+}
+
+fn check(name: &str) -> Result<(), Invalid> {
+    if name.starts_with("alias/") {
+        return check_alias(name);
+    }
+    let parts: Vec<&str> = name.splitn(6, ':').collect();
+    if matches!(parts[..], ["arn", _, "kms", _, _, resource] if resource.starts_with("key/")) {
+        return Ok(());
+    }
+    let help = "write { key = \"NAME\" } for [keys.NAME], a key's alias (alias/NAME), or its ARN \
+                (arn:aws:kms:REGION:ACCOUNT:key/ID); without key, a new parameter has the account's alias/aws/ssm";
+    Err(Invalid::new(format!("`key` cannot be \"{name}\""), help))
+}

@@ -1,0 +1,192 @@
+//! Labels of a parameter's newest version. A label is on one version at most, and moves when another is given it. Source: "Working
+//! with parameter labels in Parameter Store" in the AWS Systems Manager User Guide.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::future;
+use futures_util::stream::{self, StreamExt};
+
+use super::{Field, Label, ParameterApi, Role, Stored, Write};
+use crate::change::{FieldChange, FieldValue, Takes};
+use crate::document::write::{line, quoted};
+use crate::document::{Fields, Reader};
+use crate::kind::Desired;
+use crate::kind::import::Found;
+use crate::resource::call::{CallError, Class, GET_PARAMETERS, Operation, operation};
+use crate::resource::pages::Pages;
+use crate::resource::{Gap, Invalid, Live, StepOutcome};
+
+pub(in crate::kind) const LABEL: Operation = operation!("ssm", "LabelParameterVersion", 3.0, 5.0);
+/// Only imports read the history.
+const HISTORY: Operation = operation!("ssm", "GetParameterHistory", 10.0, 10.0);
+
+/// The most labels of a version. Source: LabelParameterVersion in the Systems Manager API Reference.
+const MOST: usize = 10;
+/// The most parameters `GetParameters` takes in one call.
+const NAMES_IN_A_CALL: usize = 10;
+
+/// Checks a label. Source: as above.
+fn check(label: &str) -> Result<(), Invalid> {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
+    let start = label.to_ascii_lowercase();
+    let reserved = start.starts_with("aws") || start.starts_with("ssm");
+    let digit = label.starts_with(|first: char| first.is_ascii_digit());
+    if (1..=100).contains(&label.len()) && label.chars().all(allowed) && !reserved && !digit {
+        return Ok(());
+    }
+    let help = "use up to 100 letters, digits, and . _ -; it begins with no digit, and not with aws or ssm";
+    Err(Invalid::new(format!("\"{label}\" cannot be a label"), help))
+}
+
+/// Reads the labels of a section.
+pub(in crate::kind) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<BTreeSet<String>> {
+    let entry = fields.get("labels")?;
+    let list = reader.list(&entry.node, "labels")?;
+    let mut labels = BTreeSet::new();
+    for node in list {
+        if let Some(label) = reader.checked(node, "labels", check)
+            && !labels.insert(label)
+        {
+            reader.fault(node.span.clone(), "this label is there twice", "again", "leave one out");
+        }
+    }
+    if list.len() > MOST {
+        let help = format!("Parameter Store takes {MOST} of a version: leave some out");
+        reader.fault(entry.node.span.clone(), format!("{} labels", list.len()), "too many", help);
+    }
+    Some(labels)
+}
+
+/// Adds the labels to a section as TOML.
+pub(in crate::kind) fn write(section: &mut String, labels: Option<&BTreeSet<String>>) {
+    let list = |labels: &BTreeSet<String>| {
+        format!("[{}]", labels.iter().map(|label| quoted(label)).collect::<Vec<_>>().join(", "))
+    };
+    line(section, "labels", labels.map(list));
+}
+
+pub(super) fn words(labels: &BTreeSet<String>) -> String {
+    labels.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// Adds the labels that the newest version lacks. Others that it has are left alone: they may be anyone's.
+pub(super) fn diff(desired: &BTreeSet<String>, live: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
+    for label in desired.difference(live) {
+        let (before, after) = (FieldValue::words("not on the newest version"), FieldValue::words("on it"));
+        changes.push(FieldChange::new(Field::Label(label.clone()), before, after, Takes::InPlace, "moved"));
+    }
+}
+
+/// Returns the step that gives a version labels.
+pub(super) fn step(name: &str, labels: BTreeSet<String>, version: i64) -> Option<Write> {
+    (!labels.is_empty()).then(|| Write::Label(Label { name: name.to_owned(), labels, version }))
+}
+
+/// Returns the step that gives the managed labels to the version that is the newest after all other steps: all of them where that is
+/// another one than now.
+pub(super) fn repair<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R>>, version: i64) -> Option<Write> {
+    let mut labels = desired.managed.labels.clone()?;
+    if live.facts.version.unwrap_or(0) == version {
+        let there = live.state.labels.as_ref()?;
+        labels.retain(|label| !there.contains(label));
+    }
+    step(&desired.name, labels, version)
+}
+
+/// Reads which of the managed labels are on the newest version of a parameter.
+pub(super) async fn read_live(
+    api: &ParameterApi,
+    name: &str,
+    labels: &BTreeSet<String>,
+) -> Result<HashMap<String, i64>, CallError> {
+    let selectors: Vec<String> = labels.iter().map(|label| format!("{name}:{label}")).collect();
+    let calls = selectors.chunks(NAMES_IN_A_CALL).map(|names| {
+        let call = || api.client.get_parameters().set_names(Some(names.to_vec())).send();
+        api.pacer.call(GET_PARAMETERS, &[], call)
+    });
+    let mut versions = HashMap::new();
+    for answer in future::try_join_all(calls).await? {
+        // What no version has is among the invalid ones.
+        for one in answer.parameters.unwrap_or_default() {
+            if let Some(label) = one.selector.as_deref().and_then(|selector| selector.strip_prefix(':')) {
+                versions.insert(label.to_owned(), one.version);
+            }
+        }
+    }
+    Ok(versions)
+}
+
+/// How many histories are read at once.
+const READS: usize = 32;
+
+/// Reads the labels of parameters that were found. Where that fails, they are a gap.
+pub(in crate::kind) async fn read_found<R: Role>(api: &ParameterApi, found: &mut [Found<Stored<R>>]) {
+    let names: Vec<String> = found.iter().map(|found| found.name.clone()).collect();
+    let reads = stream::iter(names.iter().map(|name| read_all(api, name))).buffered(READS);
+    let labels: Vec<Result<BTreeSet<String>, CallError>> = reads.collect().await;
+    for (found, labels) in found.iter_mut().zip(labels) {
+        match labels {
+            Ok(labels) => found.live.state.labels = Some(labels),
+            Err(error) => found.live.gaps.push(Gap::new(Some("labels"), &error)),
+        }
+    }
+}
+
+/// Reads all labels of the newest version.
+async fn read_all(api: &ParameterApi, name: &str) -> Result<BTreeSet<String>, CallError> {
+    // The history keeps 100 versions, and the newest comes last.
+    let mut pages = Pages::new(HISTORY, 20);
+    let mut token: Option<String> = None;
+    let mut newest = BTreeSet::new();
+    loop {
+        let call = || {
+            let request = api.client.get_parameter_history().name(name).max_results(50);
+            pages.timed(request.set_next_token(token.clone()).send())
+        };
+        let answer = match api.pacer.call(HISTORY, &[], call).await {
+            Err(error) if error.class == Class::NotFound => return Ok(newest),
+            answer => answer?,
+        };
+        let page = answer.parameters.unwrap_or_default();
+        if let Some(last) = page.last() {
+            newest = last.labels().iter().cloned().collect();
+        }
+        token = answer.next_token.filter(|token| !token.is_empty());
+        if !pages.next(page.len(), token.as_ref())? {
+            return Ok(newest);
+        }
+    }
+}
+
+/// Gives a version labels.
+pub(super) async fn give(api: &ParameterApi, label: &Label) -> Result<StepOutcome, CallError> {
+    let Label { name, labels, version } = label;
+    let call = || {
+        let request = api.client.label_parameter_version().name(name).parameter_version(*version);
+        request.set_labels(Some(labels.iter().cloned().collect())).send()
+    };
+    let answer = api.pacer.call(LABEL, &[], call).await?;
+    match answer.invalid_labels.unwrap_or_default().as_slice() {
+        [] => Ok(StepOutcome::Done),
+        invalid => {
+            let message = format!("Parameter Store does not take these labels: {}", invalid.join(", "));
+            Err(CallError::new(LABEL, Class::Rejected, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_follow_parameter_stores_rules() {
+        for good in ["live", "a", "Prod.1_x-y"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        let long = "x".repeat(101);
+        for bad in ["", "1st", "aws-live", "SSMx", "a b", "é", "a/b", &long] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

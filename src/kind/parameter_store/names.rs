@@ -1,0 +1,125 @@
+//! Parameter Store's rules for names and values.
+
+use super::{ParameterType, Tier};
+use crate::resource::Invalid;
+
+/// The most characters of a name: 1,011 with the ARN before it, of which the longest partition, region and account
+/// take 60. Source: PutParameter in the Systems Manager API reference.
+pub(in crate::kind) const NAME_LIMIT: usize = 1011 - 60;
+/// The most levels of a hierarchy.
+pub(in crate::kind) const LEVEL_LIMIT: usize = 15;
+
+fn name_char(letter: char) -> bool {
+    letter.is_ascii_alphanumeric() || "_.-".contains(letter)
+}
+
+/// Returns whether a text can be one level of a name. Parameter Store takes `.` and `..` literally; what reads a name as a path does
+/// not, and would take it for another one.
+pub(in crate::kind) fn is_level(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(name_char) && text != "." && text != ".."
+}
+
+/// Returns whether AWS keeps the names for itself that begin with a level.
+pub(in crate::kind) fn is_reserved(first: &str) -> bool {
+    let first = first.to_ascii_lowercase();
+    first.starts_with("aws") || first.starts_with("ssm")
+}
+
+/// Checks a whole name. Source: PutParameter in the Systems Manager API Reference.
+pub(in crate::kind) fn check_name(name: &str) -> Result<(), Invalid> {
+    let refuse = |why: &str, help: &str| Err(Invalid::new(format!("the parameter name \"{name}\" {why}"), help));
+    let example = "write a name such as /app/database/url, of letters, digits, and . _ - between its slashes";
+    let path = name.strip_prefix('/');
+    if path.is_none() && name.contains('/') {
+        return refuse("has levels and does not begin with /", example);
+    }
+    let levels: Vec<&str> = path.unwrap_or(name).split('/').collect();
+    if !levels.iter().all(|level| is_level(level)) {
+        return refuse("is none that Parameter Store has", example);
+    }
+    if is_reserved(levels[0]) {
+        return refuse(
+            "is reserved",
+            "AWS keeps names that begin with aws or ssm for itself; choose another first part",
+        );
+    }
+    if levels.len() > LEVEL_LIMIT {
+        return refuse(&format!("has {} levels", levels.len()), "a parameter's name has at most 15 levels");
+    }
+    if name.len() > NAME_LIMIT {
+        return refuse(&format!("has {} characters", name.len()), "AWS takes 951 at most");
+    }
+    Ok(())
+}
+
+/// A value that is to be checked, and what it is in a message.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::kind) struct Checked<'a> {
+    pub(in crate::kind) text: &'a str,
+    /// `the policy`.
+    pub(in crate::kind) what: &'a str,
+    /// Whose section it is: `this profile`.
+    pub(in crate::kind) whose: &'a str,
+}
+
+/// Checks a value for a tier.
+pub(in crate::kind) fn check_value(value: Checked<'_>, tier: Tier) -> Result<(), Invalid> {
+    let Checked { text, what, whose } = value;
+    let size = text.len();
+    if text.is_empty() {
+        return Err(Invalid::new(format!("{what} is empty"), "a parameter's value cannot be empty"));
+    }
+    if size > tier.limit() {
+        let help = match tier {
+            Tier::Standard if size <= Tier::Advanced.limit() => {
+                format!("shorten it, or set tier = \"advanced\" for {whose} (8,192 bytes; AWS charges for it)")
+            }
+            _ => String::from("shorten it: 8,192 bytes, in the advanced tier, is the most a parameter holds"),
+        };
+        let problem = format!("{what} has {size} bytes; the {} tier holds {}", tier.as_str(), tier.limit());
+        return Err(Invalid::new(problem, help));
+    }
+    if text.contains("{{") {
+        return Err(Invalid::new(
+            format!("{what} contains {{{{"),
+            "AWS refuses values with {{ in them: write it another way",
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the tier that settings take.
+pub(in crate::kind) fn check_tier(tier: Option<Tier>, settings: &super::Settings, whose: &str) -> Result<(), Invalid> {
+    if settings.is_advanced() && tier.unwrap_or(Tier::Standard) == Tier::Standard {
+        let help = format!("set tier = \"advanced\" for {whose} (AWS charges for it), or leave them out");
+        return Err(Invalid::new("the standard tier has no parameter policies", help));
+    }
+    Ok(())
+}
+
+/// Returns the type that a text names.
+pub(in crate::kind) fn type_of(word: &str) -> ParameterType {
+    match word {
+        "String" => ParameterType::String,
+        "StringList" => ParameterType::StringList,
+        "SecureString" => ParameterType::SecureString,
+        other => ParameterType::Other(other.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_name_follows_parameter_stores_rules() {
+        for good in ["/app/db", "plain", "/a", "a.b-c_D", &"/a".repeat(15)] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        let long = format!("/{}", "x".repeat(951));
+        for bad in ["", "/", "a/b", "/a/", "//a", "/a//b", "/a b", "/aws/x", "ssm-x", "/a/..", &"/a".repeat(16), &long]
+        {
+            assert!(check_name(bad).is_err(), "{bad} passed");
+        }
+    }
+}
