@@ -7,6 +7,7 @@ mod folder;
 mod hidden;
 mod plain;
 mod reader;
+mod variables;
 pub mod write;
 
 use std::ops::Range;
@@ -18,10 +19,11 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
-pub use folder::{Folder, GivenFile, cases_file};
+pub use folder::{Folder, GivenFile, What, cases_file};
 pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;
 pub use reader::{Entry, Fields, Reader, closest};
+pub use variables::Variables;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::deadline::Deadline;
 use super::run::Options;
 use crate::diagnostic::{Faults, Source};
-use crate::document::Folder;
+use crate::document::{Folder, Variables};
 use crate::error::Error;
 use crate::files;
 use crate::kind::KindId;
@@ -164,7 +164,9 @@ impl Context {
     }
 
     fn overrides(&self) -> Overrides {
-        Overrides { policy_root: self.global.policy_root.clone() }
+        #[expect(clippy::disallowed_methods, reason = "the value of a parameter is where the manifest says")]
+        let variables = Variables::new(|name| std::env::var(name).ok());
+        Overrides { policy_root: self.global.policy_root.clone(), variables }
     }
 
     /// Reads a manifest from its file.

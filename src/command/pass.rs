@@ -8,6 +8,7 @@ use super::context::{Context, Need, Project, no_region};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
+use crate::diagnostic::Fault;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
@@ -53,6 +54,13 @@ pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -
     };
     check_filters(project, &scope)?;
     Ok(scope)
+}
+
+/// Refuses to plan where the value of a resource is in a variable that is not set.
+pub(super) fn check_variables(project: &Project, scope: &Scope) -> Result<(), Error> {
+    let needed = project.loaded.unset.iter().filter(|one| scope.holds(&one.address));
+    let faults: Vec<Fault> = needed.map(|one| one.fault.clone()).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::Faults(faults)) }
 }
 
 /// Refuses a filter that matches nothing: it is most likely mistyped, and would quietly do less, or more, than meant.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::context::{Context, Project};
-use super::pass::{Attempt, Planned, scope};
+use super::pass::{Attempt, Planned, check_variables, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
@@ -23,6 +23,7 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         policy_parameter::reveal(&mut project.loaded.desired);
     }
     let scope = scope(&project, &args.filter, &args.reach)?;
+    check_variables(&project, &scope)?;
     let attempts = context.plan_all(&project, &args.filter, &scope).await?;
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();

@@ -1,6 +1,7 @@
 //! The manifest's folder, outside which it reads nothing.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,12 +17,30 @@ const INSIDE: &str = "write a path relative to the manifest, inside its folder: 
 const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
 
 /// Checks that the path of a policy does not lead out of the manifest's folder, links aside.
-pub(super) fn check_path(file: &str) -> Result<(), Invalid> {
+pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
     let steps_out = Path::new(file).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     if file.is_empty() || steps_out {
-        return Err(Invalid::new(format!("the policy path \"{file}\" leads out of the manifest's folder"), INSIDE));
+        return Err(Invalid::new(format!("the {what}path \"{file}\" leads out of the manifest's folder"), INSIDE));
     }
     Ok(())
+}
+
+/// What a file is to the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    Policy,
+    /// The value of a parameter.
+    Value,
+}
+
+impl fmt::Display for What {
+    /// Writes the word for it before `file` or `path`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Policy => "policy ",
+            Self::Value => "",
+        })
+    }
 }
 
 /// The manifest's folder, or the texts that stand for it.
@@ -78,16 +97,29 @@ impl Folder {
         root.read_text(&cases_file(Path::new(policy)), files::CASES).ok()
     }
 
-    /// Reads a file that the manifest names.
+    /// Returns the text that was handed in for a path.
+    pub fn text_given(&self, path: &str) -> Option<&str> {
+        match &self.0 {
+            Files::Given(given) => given.get(path).map(String::as_str),
+            Files::Within(_) | Files::Closed(_) => None,
+        }
+    }
+
+    /// Reads a policy that the manifest names.
     pub fn read(&self, file: &str) -> Result<String, Invalid> {
-        check_path(file)?;
+        self.read_what(file, What::Policy)
+    }
+
+    /// Reads a file that the manifest names.
+    pub fn read_what(&self, file: &str, what: What) -> Result<String, Invalid> {
+        check_path(file, what)?;
         let failed = |error: io::Error| {
             if files::leads_out(&error) {
-                return Invalid::new(format!("the policy path \"{file}\" links out of the manifest's folder"), LINKS);
+                return Invalid::new(format!("the {what}path \"{file}\" links out of the manifest's folder"), LINKS);
             }
             let problem = match error.kind() {
-                io::ErrorKind::NotFound => format!("there is no policy file {file}"),
-                _ => format!("the policy file {file} cannot be read: {error}"),
+                io::ErrorKind::NotFound => format!("there is no {what}file {file}"),
+                _ => format!("the {what}file {file} cannot be read: {error}"),
             };
             Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
         };
@@ -102,11 +134,11 @@ impl Folder {
         // Nothing a parameter holds is larger than 8 KiB: a path that names something huge by mistake is not read whole.
         let size = root.size(path).map_err(failed)?;
         if size > files::POLICY.bytes() {
-            let problem = format!("the policy file {file} has {size} bytes");
+            let problem = format!("the {what}file {file} has {size} bytes");
             return Err(Invalid::new(problem, "a parameter holds 4,096 bytes, or 8,192 in the advanced tier"));
         }
         String::from_utf8(root.read(path, files::POLICY).map_err(failed)?)
-            .map_err(|_| Invalid::new(format!("the policy file {file} is not UTF-8 text"), "save it as UTF-8"))
+            .map_err(|_| Invalid::new(format!("the {what}file {file} is not UTF-8 text"), "save it as UTF-8"))
     }
 }
 

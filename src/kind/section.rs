@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::{Address, KindId};
 use crate::diagnostic::{Fault, Faults, Source};
-use crate::document::{Entry, Fields, Folder, Node, Reader};
+use crate::document::{Entry, Fields, Folder, Node, Reader, Variables};
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Invalid, OWNER, Tags, check_tag_key, check_tag_value};
 
@@ -136,6 +136,9 @@ pub struct Resolver<'a> {
     /// Where the files that it names are, as the user would type it.
     pub folder: &'a Path,
     pub files: Folder,
+    pub variables: Variables,
+    /// What takes a variable that is not set, and the fault that it is where the value is needed.
+    pub unset: Vec<Unset>,
     /// The tags that everything is created with.
     pub tags: Option<&'a Tags>,
     /// The key of the ownership tag.
@@ -145,17 +148,35 @@ pub struct Resolver<'a> {
     pub faults: &'a mut Faults,
 }
 
+/// A resource whose value is in a variable that is not set.
+#[derive(Debug, Clone)]
+pub struct Unset {
+    pub address: Address,
+    pub fault: Fault,
+}
+
 impl Resolver<'_> {
     /// Records a fault of a part of the manifest.
     pub fn fault(&mut self, parts: &[&str], invalid: Invalid, label: &str) {
-        self.faults.push(Fault {
+        let fault = self.fault_of(parts, invalid, label);
+        self.faults.push(fault);
+    }
+
+    fn fault_of(&self, parts: &[&str], invalid: Invalid, label: &str) -> Fault {
+        Fault {
             source: Arc::clone(self.source),
             span: self.places.get(parts),
             message: invalid.problem,
             label: label.to_owned(),
             help: Some(invalid.help),
             code: None,
-        });
+        }
+    }
+
+    /// Records that a resource takes a variable that is not set, which is a fault only where the value is needed.
+    pub fn unset(&mut self, address: Address, setting: &str, invalid: Invalid) {
+        let fault = self.fault_of(&[address.kind.section(), &address.key, setting], invalid, "not set");
+        self.unset.push(Unset { address, fault });
     }
 
     /// Returns the tags of `[aws]` with a resource's own added.

@@ -5,16 +5,17 @@ use std::path::Path;
 
 use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::Faults;
-use crate::document::Folder;
-use crate::kind::section::Resolver;
+use crate::document::{Folder, Variables};
+use crate::kind::section::{Resolver, Unset};
 use crate::kind::{Address, DesiredResource};
 use crate::resource::names::PolicyRoot;
 use crate::resource::record_key::Role;
 
-/// What the command line says over the manifest.
+/// What the command line says over the manifest, and what the environment says beside it.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     pub policy_root: Option<PolicyRoot>,
+    pub variables: Variables,
 }
 
 /// A manifest in full: what is desired, and what the pass needs beside it.
@@ -26,6 +27,8 @@ pub struct Loaded {
     /// The line, from 1, on which each resource begins.
     pub lines: BTreeMap<Address, usize>,
     pub local_users: Vec<LocalUser>,
+    /// What takes a variable that is not set.
+    pub unset: Vec<Unset>,
 }
 
 /// A user of the embedded AWS who has only the permissions of these policies.
@@ -66,6 +69,8 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
         places: &places,
         folder,
         files,
+        variables: overrides.variables,
+        unset: Vec::new(),
         tags: manifest.aws.tags.as_ref(),
         ownership: manifest.aws.ownership_key(),
         names: BTreeMap::new(),
@@ -77,9 +82,10 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
         let policies = local_policies(&mut resolver, name, &section.policies);
         local_users.push(LocalUser { name: name.clone(), policies });
     }
+    let unset = std::mem::take(&mut resolver.unset);
     let line = |address: &Address| source.line(places.get(&[address.kind.section(), &address.key]).start);
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
-    Loaded { manifest, policy_root, desired, lines, local_users }
+    Loaded { manifest, policy_root, desired, lines, local_users, unset }
 }
 
 fn local_policies(resolver: &mut Resolver<'_>, user: &str, policies: &[LocalPolicy]) -> Vec<LocalDocument> {
