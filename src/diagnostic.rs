@@ -1,10 +1,11 @@
 //! Faults in what the user wrote: a message, the text it is about, and the place in it.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A text the user wrote, and the name under which messages mention it.
-#[derive(Debug, PartialEq, Eq)]
 pub struct Source {
     /// The path as the user would type it.
     pub path: String,
@@ -12,14 +13,53 @@ pub struct Source {
     pub text: String,
     /// Where its lines end.
     breaks: Vec<usize>,
+    /// The bytes that no message shows.
+    concealed: Mutex<Vec<Range<usize>>>,
 }
+
+impl fmt::Debug for Source {
+    /// Writes no text: it may have secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Source").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.text) == (&other.path, &other.text)
+    }
+}
+
+impl Eq for Source {}
 
 impl Source {
     /// Returns a shared source.
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place).collect();
-        Arc::new(Self { path: path.into(), text, breaks })
+        Arc::new(Self { path: path.into(), text, breaks, concealed: Mutex::default() })
+    }
+
+    /// Keeps a part of the text out of all messages: a secret.
+    pub fn conceal(&self, span: Range<usize>) {
+        self.concealed.lock().unwrap_or_else(PoisonError::into_inner).push(span);
+    }
+
+    /// Returns the text with an asterisk for each byte that no message shows.
+    pub fn shown(&self) -> Cow<'_, str> {
+        let concealed = self.concealed.lock().unwrap_or_else(PoisonError::into_inner);
+        if concealed.is_empty() {
+            return Cow::Borrowed(&self.text);
+        }
+        let mut text = String::with_capacity(self.text.len());
+        for (place, letter) in self.text.char_indices() {
+            if letter != '\n' && concealed.iter().any(|span| span.contains(&place)) {
+                text.extend(std::iter::repeat_n('*', letter.len_utf8()));
+            } else {
+                text.push(letter);
+            }
+        }
+        Cow::Owned(text)
     }
 
     /// Returns the line, from 1, on which the byte offset lies.
@@ -90,6 +130,15 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_concealed_is_shown_as_asterisks_of_the_same_length() {
+        let source = Source::new("x", "a = \"é\n1\"\nb");
+        assert_eq!(source.shown(), source.text);
+        source.conceal(4..10);
+        assert_eq!(source.shown(), "a = ***\n**\nb");
+        assert_eq!(source.shown().len(), source.text.len());
+    }
 
     #[test]
     fn a_line_break_ends_its_own_line() {

@@ -40,6 +40,11 @@ impl<'a> Reader<'a> {
         self.faults.push(Fault { source, span, message: message.into(), label: label.into(), help, code: None });
     }
 
+    /// Keeps a value out of all messages: a secret.
+    pub fn conceal(&mut self, node: &Node) {
+        self.source.conceal(node.span.clone());
+    }
+
     /// Gives the fault that was recorded last a code of its own.
     pub fn coded(&mut self, code: &'static str) {
         self.faults.code_last(code);

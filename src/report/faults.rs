@@ -19,7 +19,7 @@ pub(super) fn marked(source: &Source, finding: &Finding) -> String {
     let help = words(&finding.help);
     let end = finding.span.end.min(source.text.len());
     let span = finding.span.start.min(end)..end;
-    let text = in_place(&source.text);
+    let text = in_place(&source.shown());
     let snippet = Snippet::source(text.as_str()).path(path.as_str()).annotation(AnnotationKind::Primary.span(span));
     let group = Group::with_title(Level::WARNING.primary_title(title.as_str()).id(finding.code.code()))
         .element(snippet)
@@ -35,7 +35,7 @@ pub fn render(faults: &[Fault]) -> String {
         let title = words(&fault.message);
         let label = words(&fault.label);
         // The marks are placed by bytes, so that what is shown must be as long as the text is.
-        let source = without_userinfo_in_place(&in_place(&fault.source.text));
+        let source = without_userinfo_in_place(&in_place(&fault.source.shown()));
         let end = fault.span.end.min(fault.source.text.len());
         let span = fault.span.start.min(end)..end;
         let path = words(&fault.source.path);
