@@ -55,7 +55,9 @@ pub(super) async fn beside<T, E>(
             of_site.map(|about| about.resource_type).collect::<Vec<_>>()
         });
         let [root, region] = &sites;
-        let (root, region) = future::join(provider.tagged(root, key), provider.tagged(region, key)).await;
+        // What the first list has need not be in the second.
+        let region: Vec<&str> = region.iter().copied().filter(|one| !root.contains(one)).collect();
+        let (root, region) = future::join(provider.tagged(root, key), provider.tagged(&region, key)).await;
         vec![root, region]
     });
     match future::select(pin!(reads), lists).await {
