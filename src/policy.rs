@@ -62,6 +62,10 @@ pub struct Rule {
     pub session_table: Option<String>,
     /// Whether a break-glass event counts as an approval; only with [`Effect::RequireApproval`] can it be false.
     pub breakglass: bool,
+    /// How long a credential server may serve one session, in seconds.
+    pub max_server_duration: Option<i64>,
+    /// Whether it asks for a device. Nothing here can tell what device someone is at, so that its effect is a deny.
+    pub device: bool,
 }
 
 /// What a rule that matches says.

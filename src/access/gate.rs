@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
 use super::requests::{Actor, Requests};
+use super::time::later;
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::policy::explain::{WouldAllow, explain};
@@ -66,9 +67,12 @@ impl User {
 pub enum Way<'a> {
     Cli,
     CredentialProcess,
-    /// Through a credential server, whose sessions are recorded in this table; none is the one the policy says.
+    /// Through a credential server.
     Server {
+        /// Where its sessions are recorded; none is the table that the policy says.
         session_table: Option<&'a str>,
+        /// When its session began, unless that is now.
+        started: Option<Timestamp>,
     },
 }
 
@@ -268,8 +272,20 @@ impl Gate<'_> {
         if !decision.allowed() {
             return Ok(Decision { would_allow: explain(&policy, &ask), ..decision });
         }
+        let longest = match way {
+            Way::Server { started, .. } => rule.max_server_duration.map(|most| later(started.unwrap_or(now), most)),
+            Way::Cli | Way::CredentialProcess => None,
+        };
+        if longest.is_some_and(|end| end <= now) {
+            let most = rule.max_server_duration.unwrap_or_default();
+            let why = format!(
+                "rule \"{}\" lets a server serve a session for {most} s, which are over; start another",
+                rule.name
+            );
+            return Ok(decision.refused(None, why));
+        }
         // Access also ends where the policy would no longer give it.
-        let until = [decision.until, holds_until(&policy, rule, &ask)].into_iter().flatten().min();
+        let until = [decision.until, longest, holds_until(&policy, rule, &ask)].into_iter().flatten().min();
         Ok(Decision { until, ..decision })
     }
 
@@ -361,13 +377,17 @@ impl Gate<'_> {
         let name = &rule.name;
         Ok(match (rule.effect, way) {
             (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows it")),
+            (Effect::Deny, _) if rule.device => {
+                let why = format!("rule \"{name}\" asks for a device, which sentinel cannot check, and so denies it");
+                decision.refused(None, why)
+            }
             (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
             (Effect::RequireApproval, _) => self.by_approval(decision, (rule, limits), now).await,
             (Effect::RequireServer | Effect::RequireServerSession, Way::Cli | Way::CredentialProcess) => {
                 let why = format!("rule \"{name}\" gives credentials only through a credential server");
                 decision.refused(Some(Remedy::Server), why)
             }
-            (Effect::RequireServerSession, Way::Server { session_table: Some(given) })
+            (Effect::RequireServerSession, Way::Server { session_table: Some(given), .. })
                 if rule.session_table.as_ref().is_some_and(|wanted| wanted != given) =>
             {
                 let wanted = rule.session_table.clone().unwrap_or_default();

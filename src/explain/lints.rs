@@ -106,6 +106,16 @@ pub(super) fn entry(lint: Lint) -> Entry {
             "users: [\"alice smith\"]   # L015",
             "Write the name that `aws sts get-caller-identity` ends with.",
         ),
+        Lint::Device => (
+            "A rule asks for a device, which is not enforced",
+            "The Go implementation of Sentinel has conditions on the device that credentials are asked from (`device`: disk \
+             encryption, a firewall, management, the operating system). Sentinel reads these, and cannot tell what device \
+             someone is at. To let nobody in by mistake, such a rule denies wherever it would decide, whatever its effect says. \
+             The rules below it are not asked.",
+            "conditions: { device: { require_mdm: true } }   # L016",
+            "Remove `device`, and name who gets in. To leave the check of devices to the Go implementation, keep a policy of its \
+             own for it.",
+        ),
         Lint::AnyCredentials => (
             "A policy does not say which credentials it is for",
             "Who runs `exec` chooses the AWS profile with `--credentials-profile`, and writes `~/.aws/config`. Without \

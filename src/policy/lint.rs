@@ -62,6 +62,9 @@ pub enum Lint {
     /// A user's name that AWS gives nobody.
     #[serde(rename = "L015")]
     ImpossibleUser,
+    /// A rule asks for a device, which nothing here can tell.
+    #[serde(rename = "L016")]
+    Device,
 }
 
 impl Lint {
@@ -86,6 +89,7 @@ impl Lint {
             Self::HiddenText => document::HIDDEN,
             Self::NotPlain => document::NOT_PLAIN,
             Self::ImpossibleUser => "L015",
+            Self::Device => "L016",
         }
     }
 }
@@ -252,6 +256,11 @@ impl Linter<'_> {
         for one in conditions.principals.iter().filter(|one| !seen.insert(*one)) {
             let message = format!("the rule {name} names {} twice under principals", one.as_str());
             self.find(Lint::Twice, self.word(span, one.as_str()), message, "remove one");
+        }
+        if rule.device {
+            let message = format!("the rule {name} asks for a device, which sentinel does not check: it denies");
+            let help = "remove device, and say by users, principals or mode who gets in; whoever it matches is denied";
+            self.find(Lint::Device, self.word(span, "device"), message, help);
         }
         if let Some(window) = &conditions.time
             && window.days.is_empty()

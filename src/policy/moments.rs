@@ -58,7 +58,9 @@ pub fn holds_until(policy: &Policy, rule: &Rule, ask: &Ask<'_>) -> Option<Timest
 fn gives_as_much(later: &Rule, rule: &Rule) -> bool {
     let same =
         (later.effect, later.breakglass, &later.session_table) == (rule.effect, rule.breakglass, &rule.session_table);
-    later.effect == Effect::Allow || same
+    // A server may then serve as long as now.
+    let as_long = later.max_server_duration.unwrap_or(i64::MAX) >= rule.max_server_duration.unwrap_or(i64::MAX);
+    (later.effect == Effect::Allow || same) && as_long
 }
 
 #[cfg(test)]

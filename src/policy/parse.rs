@@ -24,6 +24,9 @@ const DAYS: &[(&str, Weekday)] = &[
     ("sunday", Weekday::Sunday),
 ];
 
+/// The longest session of a server that a rule can name, in seconds.
+const LONGEST: i64 = 24 * 3600;
+
 /// Reads a policy document. What is wrong with it is added to the faults, and then there is no policy: one that is not
 /// wholly understood must not decide anything.
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Option<Policy> {
@@ -121,15 +124,34 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
             }
         }
         let breakglass = fields.get("breakglass").and_then(|entry| read_breakglass(reader, entry, effect));
+        let longest = fields.get("max_server_duration");
+        let longest = longest.and_then(|entry| {
+            let text = reader.checked(&entry.node, "max_server_duration", |text| duration(text).map(drop))?;
+            duration(&text).ok()
+        });
         fields.finish(reader);
         if let (Some(name), Some(effect)) = (name, effect) {
-            let conditions = conditions.unwrap_or_default();
-            let breakglass = breakglass.unwrap_or(true);
-            rules.push(Rule { name, effect, conditions, reason, session_table, breakglass });
+            let (conditions, device) = conditions.unwrap_or_default();
+            let read = Rule {
+                name,
+                effect,
+                conditions,
+                reason,
+                session_table,
+                breakglass: breakglass.unwrap_or(true),
+                max_server_duration: longest,
+                device: device == Device::Asked,
+            };
+            rules.push(if read.device { denying(read) } else { read });
             places.push(rule.span.clone());
         }
     }
     (rules, places)
+}
+
+/// Returns a rule as one that denies: nothing tells whether what it asks for is the case.
+fn denying(rule: Rule) -> Rule {
+    Rule { effect: Effect::Deny, session_table: None, breakglass: true, max_server_duration: None, ..rule }
 }
 
 /// Reads whether break-glass counts as an approval, which only a rule can say that takes one.
@@ -162,8 +184,16 @@ fn read_breakglass_limits(reader: &mut Reader<'_>, node: &Node) -> BreakglassLim
     limits
 }
 
-fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
-    let Some(mut fields) = reader.map(node, "conditions") else { return Conditions::default() };
+/// Whether a rule asks for a device.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Device {
+    #[default]
+    Any,
+    Asked,
+}
+
+fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> (Conditions, Device) {
+    let Some(mut fields) = reader.map(node, "conditions") else { return Default::default() };
     let mut names = |reader: &mut Reader<'_>, key: &'static str| {
         let entry = fields.get(key);
         entry.map(|entry| each(reader, &entry.node, key, |reader, item| reader.checked(item, key, check_identifier)))
@@ -180,8 +210,51 @@ fn read_conditions(reader: &mut Reader<'_>, node: &Node) -> Conditions {
         .map(|entry| each(reader, &entry.node, "mode", |reader, item| reader.variant(item, "mode")))
         .unwrap_or_default();
     let time = fields.get("time").map(|entry| read_time(reader, &entry.node));
+    let device = fields.get("device").map(|entry| read_device(reader, &entry.node));
     fields.finish(reader);
-    Conditions { profiles, users, principals, modes, time }
+    (Conditions { profiles, users, principals, modes, time }, device.unwrap_or_default())
+}
+
+/// Reads what device a rule asks for, as the Go implementation has it: a key that is false, or an empty list, asks for nothing. Source:
+/// `policy/device.go` and `docs/DEVICE_POSTURE.md` of the Go implementation.
+fn read_device(reader: &mut Reader<'_>, node: &Node) -> Device {
+    let Some(mut fields) = reader.map(node, "device") else { return Device::Asked };
+    let mut asked = false;
+    for key in ["require_encryption", "require_mdm", "require_mdm_compliant", "require_firewall"] {
+        if let Some(entry) = fields.get(key) {
+            asked |= reader.boolean(&entry.node, key) != Some(false);
+        }
+    }
+    if let Some(entry) = fields.get("min_os_version") {
+        asked |= reader.string(&entry.node, "min_os_version").is_none_or(|version| !version.is_empty());
+    }
+    if let Some(entry) = fields.get("allowed_os_types") {
+        let types = [("darwin", ()), ("windows", ()), ("linux", ())];
+        each(reader, &entry.node, "allowed_os_types", |reader, item| reader.choice(item, "allowed_os_types", &types));
+        asked |= !matches!(&entry.node.value, Value::List(items) if items.is_empty());
+    }
+    fields.finish(reader);
+    if asked { Device::Asked } else { Device::Any }
+}
+
+/// Reads a duration in seconds, as Go writes it: `1h30m`. Source: `ParseDuration` in the documentation of Go's package `time`.
+fn duration(text: &str) -> Result<i64, Invalid> {
+    let read = || {
+        let (mut total, mut rest) = (0_i64, text);
+        // A larger unit comes before a smaller one.
+        for (unit, seconds) in [("h", 3600), ("m", 60), ("s", 1)] {
+            let Some((number, more)) = rest.split_once(unit) else { continue };
+            let plain = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            let number = number.parse::<i64>().ok().filter(|_| plain)?;
+            total = total.checked_add(number.checked_mul(seconds)?)?;
+            rest = more;
+        }
+        Some(total).filter(|total| rest.is_empty() && (1..=LONGEST).contains(total))
+    };
+    read().ok_or_else(|| {
+        let problem = format!("\"{text}\" is not how long a server may serve");
+        Invalid::new(problem, "write hours, minutes and seconds, such as \"30m\" or \"1h30m\", up to \"24h\"")
+    })
 }
 
 fn read_time(reader: &mut Reader<'_>, node: &Node) -> Window {
@@ -317,6 +390,44 @@ breakglass_limits:
             "7: `events_per_day` must be a whole number from 1 to 24",
             "8: `hours_per_day` must be a whole number from 1 to 24",
             "9: unknown key `minutes_per_day` in `breakglass_limits`",
+        ];
+        assert_eq!(faults(wrong), expected);
+    }
+
+    #[test]
+    fn durations_are_read_as_go_writes_them() {
+        for (text, seconds) in [("30m", 1800), ("1h30m", 5400), ("45s", 45), ("1h0m5s", 3605), ("24h", 86400)] {
+            assert_eq!(duration(text).ok(), Some(seconds), "{text}");
+        }
+        for text in ["", "30", "0s", "m", "1m1h", "-5m", "1.5h", "25h", "1d", "30m ", "99999999999999999999h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_asks_for_a_device_denies() {
+        let read = |device: &str| {
+            let text = format!(
+                "version: \"1\"\nrules:\n  - {{ name: a, effect: require_server_session, session_table: some-table, \
+                 max_server_duration: 30m, conditions: {{ device: {device} }} }}\n"
+            );
+            parse(&Source::new("p.yaml", text), &mut Faults::default()).unwrap().rules.remove(0)
+        };
+        for asks in ["{ require_mdm: true }", "{ min_os_version: \"14.0\" }", "{ allowed_os_types: [linux] }"] {
+            let rule = read(asks);
+            assert!(rule.device && rule.effect == Effect::Deny && rule.session_table.is_none(), "{asks}");
+        }
+        for any in ["{}", "{ require_mdm: false }", "{ allowed_os_types: [] }"] {
+            let rule = read(any);
+            assert!(!rule.device && rule.effect == Effect::RequireServerSession, "{any}");
+            assert_eq!(rule.max_server_duration, Some(1800));
+        }
+        let wrong = "version: \"1\"\nrules:\n  - name: a\n    effect: allow\n    conditions:\n      device:\n        require_mdm: \"yes\"\n        allowed_os_types: [beos]\n        posture: good\n    max_server_duration: 30\n";
+        let expected = [
+            "7: `require_mdm` must be true or false, not a string",
+            "8: `allowed_os_types` cannot be \"beos\"",
+            "9: unknown key `posture` in `device`",
+            "10: `max_server_duration` must be a string, not an integer",
         ];
         assert_eq!(faults(wrong), expected);
     }

@@ -55,7 +55,8 @@ impl Serving {
         let id = access::id().map_err(|error| failed(error.to_string()))?;
         let now = now();
         let asked = &self.asked;
-        let way = Way::Server { session_table: Some(&self.sessions.name) };
+        let (session_table, started) = (Some(self.sessions.name.as_str()), Some(self.record.started_at));
+        let way = Way::Server { session_table, started };
         let gate = asked.gate();
         let sessions = Sessions(asked.site.gateway.records(&self.sessions.name));
         let (seen, decision) =
@@ -151,7 +152,7 @@ fn said(id: &str, over: &Over) -> String {
 pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
     let asked = Asked::new(context, &args.gate).await?;
     let session = random(access::id())?;
-    let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref() }).await?;
+    let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref(), started: None }).await?;
     if !decision.allowed() {
         return Err(asked.refuse(context, &decision, Some(&session)));
     }

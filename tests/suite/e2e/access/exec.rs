@@ -473,3 +473,17 @@ rules:
     let run = world.run_as("alice", &[&args[..], &["The database is down, nobody is awake"]].concat()).expect(1);
     assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
 }
+
+/// As the Go implementation writes it. Nothing here can tell what device someone is at.
+#[test]
+fn a_rule_that_asks_for_a_device_denies_and_is_reported() {
+    let world = provisioned();
+    let policy = "version: \"1\"\nrules:\n  - { name: managed, effect: allow, conditions: { device: { require_mdm: true } } }\n  - { name: rest, effect: allow }\n";
+    put_policy(&world, "dev", policy);
+    let run = world.run_as("alice", &["exec", "--profile", "dev", "--", "true"]).expect(1);
+    assert!(run.stderr.contains("rule \"managed\" asks for a device"), "{}", run.stderr);
+    world.write("policies/device.yaml", policy);
+    let lint = world.run(&["policy", "lint", "policies/device.yaml"]);
+    assert!(lint.stdout.contains("L016") || lint.stderr.contains("L016"), "{}{}", lint.stdout, lint.stderr);
+    assert!(world.run(&["explain", "L016"]).expect(0).stdout.contains("denies"));
+}

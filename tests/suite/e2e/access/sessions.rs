@@ -484,3 +484,28 @@ fn slow_clients_of_a_credential_server_keep_nobody_out() {
     assert_eq!(served.fetch().0, 200);
     served.end();
 }
+
+/// As the Go implementation writes it.
+#[test]
+fn a_session_ends_when_its_policy_lets_a_server_serve_no_longer() {
+    let world = provisioned();
+    let policy = "version: \"1\"\nrules:\n  - { name: short, effect: allow, max_server_duration: 3s }\n";
+    put_policy(&world, "served", policy);
+    let before = super::now();
+    let served = Served::start(&world, "alice", &["--profile", "served"]);
+    let (status, credentials) = served.fetch();
+    assert_eq!(status, 200, "{credentials}");
+    let ends: jiff::Timestamp = credentials["Expiration"].as_str().unwrap().parse().unwrap();
+    assert!((before..=super::now() + 3).contains(&ends.as_second()), "{credentials}");
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let (status, refused) = served.fetch();
+    assert_eq!(status, 403);
+    let why = refused["message"].as_str().unwrap();
+    assert!(why.contains("rule \"short\" lets a server serve a session for 3 s"), "{why}");
+    assert_eq!(served.end(), 7);
+    // Another session is another three seconds; other ways have no such end.
+    let again = Served::start(&world, "alice", &["--profile", "served"]);
+    assert_eq!(again.fetch().0, 200);
+    again.end();
+    world.run_as("alice", &["exec", "--profile", "served", "--", "true"]).expect(0);
+}
