@@ -453,6 +453,7 @@ registry::kinds! {
     tables: Table = table::Table;
     keys: Key = key::Key;
     topics: Topic = topic::Topic;
+    parameters: Parameter = parameter::Parameter;
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod tables;
 mod targets;
 mod topics;
 mod validate;
+mod values;
 mod wizard;
 
 /// A manifest with two profiles and three tables, and the policy it names.

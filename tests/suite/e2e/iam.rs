@@ -20,6 +20,13 @@ policy = "full.yaml"
 tier = "advanced"
 tags = { kind = "x" }
 
+[parameters.url]
+name = "/app/url"
+value = "one"
+description = "where the app is"
+labels = ["live"]
+tags = { kind = "x" }
+
 [tables.approvals]
 
 [tables.sessions]
@@ -92,9 +99,12 @@ fn what_is_derived_is_what_is_called() {
     let tags =
         json!({ "ResourceArn": arn, "Tags": [{ "Key": "kind", "Value": "y" }, { "Key": "stray", "Value": "" }] });
     world.aws("DynamoDB_20120810.TagResource", &tags);
-    let stray = json!({ "ResourceType": "Parameter", "ResourceId": "/sentinel/policies/full", "Tags": [
-        { "Key": "stray", "Value": "1" }, { "Key": "kind", "Value": "y" }] });
-    world.aws("AmazonSSM.AddTagsToResource", &stray);
+    for name in ["/sentinel/policies/full", "/app/url"] {
+        let stray = json!({ "ResourceType": "Parameter", "ResourceId": name, "Tags": [
+            { "Key": "stray", "Value": "1" }, { "Key": "kind", "Value": "y" }] });
+        world.aws("AmazonSSM.AddTagsToResource", &stray);
+    }
+    world.write("sentinel.toml", &MANIFEST.replace("\"one\"", "\"two\""));
     world.write("full.yaml", &POLICY.replace("alice", "eve"));
     std::thread::sleep(std::time::Duration::from_millis(200));
     world.run(&["apply", "--yes"]).expect(0);
@@ -108,6 +118,7 @@ fn pruning_and_adopting_take_what_they_call() {
     world.write(
         "sentinel.toml",
         "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n[topics.old]\n\
+         [parameters.old]\nname = \"/app/old\"\nvalue = \"x\"\n\
          [tables.old]\nname = \"old\"\npartition_key = { name = \"id\", type = \"S\" }\n",
     );
     world.run(&["apply", "--yes"]).expect(0);
@@ -133,7 +144,9 @@ fn pruning_and_adopting_take_what_they_call() {
         let by_name = derived.contains(&(action.clone(), resource.clone()));
         let backups = resource.contains("/backup/").then(|| format!("{tables}*/backup/*"));
         let tables = (tables, backups.unwrap_or_else(|| format!("{tables}*")));
-        let places = [(root, format!("{root}/*")), (topics, format!("{topics}*")), tables];
+        let parameters = "arn:aws:ssm:us-east-1:123456789012:parameter/";
+        let parameters = (parameters, format!("{parameters}*"));
+        let places = [(root, format!("{root}/*")), parameters, (topics, format!("{topics}*")), tables];
         let by_place = places
             .into_iter()
             .any(|(head, place)| resource.starts_with(head) && derived.contains(&(action.clone(), place)));

@@ -168,8 +168,9 @@ fn pruning_and_adopting_list_marks_by_the_page() {
     let count = |name: &str| calls.iter().filter(|call| call.operation == name).count();
     assert_eq!(count("ListTagsForResource"), 0);
     // moto gives 10 whatever is asked for.
-    let pages = if crate::world::moto().is_some() { 26 } else { 6 };
-    assert_eq!(count("DescribeParameters"), pages, "120 names, 50 a page, once to prune and once to adopt");
+    let pages = if crate::world::moto().is_some() { 39 } else { 9 };
+    let why = "120 names, 50 a page: to prune policies, to prune other parameters, and to adopt";
+    assert_eq!(count("DescribeParameters"), pages, "{why}");
 }
 
 #[test]
