@@ -239,6 +239,17 @@ async fn an_update_says_what_to_change_and_nobody_gives_tags_of_aws() {
     }
 }
 
+#[test]
+fn nobody_gives_a_parameter_tags_of_aws() {
+    let aws = aws();
+    let reserved = json!([{ "Key": "aws:x", "Value": "y" }]);
+    let put = json!({ "Name": "/a", "Value": "b", "Type": "String", "Tags": reserved });
+    refused(ssm(&aws, "PutParameter", &put), "ValidationException: The tag aws:x");
+    ssm(&aws, "PutParameter", &json!({ "Name": "/a", "Value": "b", "Type": "String" })).unwrap();
+    let add = json!({ "ResourceType": "Parameter", "ResourceId": "/a", "Tags": reserved });
+    refused(ssm(&aws, "AddTagsToResource", &add), "ValidationException: The tag aws:x");
+}
+
 // DDB-TABLE-103, 440 and 441 of the lab notes of ack-api-quirks.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_tags_locks_them_but_for_a_request_that_holds_it() {

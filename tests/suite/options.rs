@@ -16,10 +16,10 @@ use crate::world::{Run, World, finish};
 type Words = &'static [&'static str];
 
 /// A command of the command line, and arguments with which it runs.
-struct Leaf {
-    name: String,
+pub struct Leaf {
+    pub name: String,
     definition: clap::Command,
-    args: Words,
+    pub args: Words,
     /// Arguments with which it fails in an empty folder, where any do.
     failing: Option<Words>,
 }
@@ -61,7 +61,7 @@ fn arguments(name: &str) -> (Words, Option<Words>) {
     }
 }
 
-fn leaves() -> Vec<Leaf> {
+pub fn leaves() -> Vec<Leaf> {
     fn walk(command: &clap::Command, path: &str, found: &mut Vec<Leaf>) {
         for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
             let name = format!("{path} {}", below.get_name()).trim_start().to_owned();
@@ -81,12 +81,12 @@ fn leaves() -> Vec<Leaf> {
 }
 
 impl Leaf {
-    fn takes(&self, long: &str) -> bool {
+    pub fn takes(&self, long: &str) -> bool {
         self.definition.get_arguments().any(|arg| arg.get_long() == Some(long))
     }
 
     /// Returns a command line with more options, which come before what the command starts with `--`.
-    fn line(&self, options: &[&str], args: &[&str]) -> Vec<String> {
+    pub fn line(&self, options: &[&str], args: &[&str]) -> Vec<String> {
         self.name.split(' ').chain(options.iter().copied()).chain(args.iter().copied()).map(str::to_owned).collect()
     }
 }

@@ -108,3 +108,192 @@ fn the_embedded_aws_answers_no_pages() {
         assert!(answer.contains("AccessDenied") && !answer.contains("GetCallerIdentityResult"), "{answer}");
     }
 }
+
+/// The secrets of a manifest: of a policy, of a file, of a variable, and two that the manifest has itself.
+const CANARIES: [&str; 5] =
+    ["canary-of-a-policy", "canary-of-a-file", "canary-of-a-variable", "canary-of-a-manifest", "canary-at-first"];
+
+const MANIFEST: &str = r#"[aws]
+region = "us-east-1"
+[keys.secrets]
+[profiles.dev]
+policy = "dev.yaml"
+type = "SecureString"
+[parameters.file]
+name = "/app/file"
+file = "token.txt"
+type = "SecureString"
+key = { key = "secrets" }
+[parameters.plain]
+name = "/app/plain"
+env = "CANARY"
+[parameters.secret]
+name = "/app/secret"
+env = "CANARY"
+type = "SecureString"
+[parameters.own]
+name = "/app/own"
+value = "canary-of-a-manifest"
+type = "SecureString"
+[parameters.first]
+name = "/app/first"
+initial = "canary-at-first"
+type = "SecureString"
+[tables.approvals]
+[tables.breakglass]
+[tables.sessions]
+"#;
+
+/// Returns the secret that a text has, plain or in base64 at any offset.
+fn found_in(text: &str) -> Option<&'static str> {
+    let encoded = |canary: &str, offset: usize| {
+        // What is beside it decides on the letters at its ends.
+        let padded = format!("{}{canary}", "x".repeat(offset));
+        let whole = base64(padded.as_bytes());
+        whole[4..whole.len() - 4].to_owned()
+    };
+    CANARIES
+        .into_iter()
+        .find(|canary| text.contains(canary) || (0..3).any(|offset| text.contains(&encoded(canary, offset))))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let three = [chunk[0], *chunk.get(1).unwrap_or(&0), *chunk.get(2).unwrap_or(&0)];
+        let number = u32::from_be_bytes([0, three[0], three[1], three[2]]);
+        for place in 0..4 {
+            text.push(char::from(LETTERS[(number >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    text
+}
+
+#[test]
+fn a_secret_is_found_in_base64_too() {
+    assert_eq!(base64(b"Man"), "TWFu");
+    for offset in 0..3 {
+        let text = base64(format!("{}{}, and more", "x".repeat(offset), CANARIES[1]).as_bytes());
+        assert_eq!(found_in(&text), Some(CANARIES[1]), "{text}");
+    }
+}
+
+/// Every command, with the most that can be asked for, where all is new, and where every secret differs.
+#[test]
+fn no_command_writes_a_secret_of_the_manifest() {
+    let world = World::quick();
+    world.write("sentinel.toml", MANIFEST);
+    let policy = "# canary-of-a-policy\nversion: \"1\"\nrules:\n  - { name: all, effect: allow }\n";
+    world.write("dev.yaml", policy).write("token.txt", "canary-of-a-file");
+    // The port of `local serve` is taken: otherwise it does not end.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = format!("--port={}", taken.local_addr().unwrap().port());
+    let run = |line: &[String]| {
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        let mut command = world.command(&line);
+        command
+            .env("AWS_ENDPOINT_URL", world.url())
+            .env("AWS_REGION", "us-east-1")
+            .env("CANARY", "canary-of-a-variable");
+        command.env("SENTINEL_LOG", "trace").env("RUST_BACKTRACE", "1");
+        command.env("AWS_ACCESS_KEY_ID", "AKIALOCAL:alice");
+        let run = finish(command.spawn().unwrap());
+        for said in [&run.stdout, &run.stderr] {
+            let secret = found_in(said);
+            assert_eq!(
+                secret,
+                None,
+                "{line:?}: {}",
+                said.lines().find(|line| found_in(line).is_some()).unwrap_or_default()
+            );
+        }
+        run
+    };
+    let mut runs = 0;
+    for round in ["new", "live", "changed"] {
+        for leaf in crate::options::leaves() {
+            // What is applied is not new for the commands after it.
+            if round == "new" && (leaf.name == "apply" || leaf.name.starts_with("init ")) {
+                continue;
+            }
+            let path = |kind: &str| format!("--{kind}={round}-{}.{kind}", leaf.name.replace(' ', "-"));
+            let mut options = vec![String::from("-vv")];
+            let outs = ["out-json", "out-html", "out-markdown", "trace-file"];
+            options.extend(outs.iter().filter(|long| leaf.takes(long)).map(|long| path(long)));
+            options.extend((leaf.name == "plan").then(|| format!("--out={round}.plan")));
+            options.extend((leaf.name == "local serve").then(|| port.clone()));
+            let options: Vec<&str> = options.iter().map(String::as_str).collect();
+            let mut args: Vec<String> = leaf.args.iter().map(|&word| word.to_owned()).collect();
+            if leaf.name == "show" {
+                args = vec![format!("{round}.plan")];
+            }
+            if ["import", "init wizard"].contains(&leaf.name.as_str()) {
+                for word in args.iter_mut().filter(|word| *word == "new") {
+                    *word = format!("{round}-{}", leaf.name.replace(' ', "-"));
+                }
+            }
+            let args: Vec<&str> = args.iter().map(String::as_str).collect();
+            run(&leaf.line(&options, &args));
+            run(&leaf.line(&[&options[..], &["--json"]].concat(), &args));
+            runs += 2;
+        }
+        if round == "new" {
+            let plan = [String::from("apply"), String::from("new.plan"), String::from("--yes"), String::from("-vv")];
+            assert_eq!(run(&plan).code, 0);
+            for name in ["/sentinel/policies/dev", "/app/file", "/app/plain", "/app/secret", "/app/own", "/app/first"] {
+                let read = serde_json::json!({ "Name": name, "WithDecryption": true });
+                let value = world.aws("AmazonSSM.GetParameter", &read)["Parameter"]["Value"].clone();
+                assert!(found_in(value.as_str().unwrap()).is_some(), "{name}");
+            }
+        }
+        if round == "live" {
+            for name in ["/sentinel/policies/dev", "/app/file", "/app/plain", "/app/secret", "/app/own"] {
+                let other = serde_json::json!({ "Name": name, "Value": "canary-of-a-variable-2", "Overwrite": true });
+                world.aws("AmazonSSM.PutParameter", &other);
+            }
+        }
+    }
+    assert!(runs > 100, "{runs}");
+    let mut written = Vec::new();
+    files(world.folder.path(), &mut written);
+    let own = ["sentinel.toml", "dev.yaml", "token.txt"].map(|name| world.folder.path().join(name));
+    for path in written.iter().filter(|path| !own.contains(path)) {
+        let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+        // Nothing in AWS tells that the value of a parameter that everyone can read came from a variable.
+        let plain =
+            |line: &&str| !(path.ends_with("sentinel.toml") && line.starts_with("value = \"canary-of-a-variable"));
+        let text: String = text.split_inclusive('\n').filter(plain).collect();
+        assert_eq!(found_in(&text), None, "{}", path.display());
+    }
+    for name in ["new.plan", "changed.plan", "new-plan.trace-file", "live-import/sentinel.toml"] {
+        assert!(written.iter().any(|path| path.ends_with(name)), "{name} is not in {written:?}");
+    }
+}
+
+/// A panic may print whatever it has at hand.
+#[test]
+fn what_a_panic_could_print_has_no_secret() {
+    use sentinel::diagnostic::{Faults, Source};
+    use sentinel::document::Variables;
+    use sentinel::manifest::{Overrides, parse, resolve};
+    let folder = tempfile::tempdir().unwrap();
+    let policy = "# canary-of-a-policy\nversion: \"1\"\nrules:\n  - { name: all, effect: allow }\n";
+    std::fs::write(folder.path().join("dev.yaml"), policy).unwrap();
+    std::fs::write(folder.path().join("token.txt"), "canary-of-a-file").unwrap();
+    let mut faults = Faults::default();
+    let variables = Variables::new(|_| Some(String::from("canary-of-a-variable")));
+    let overrides = Overrides { variables, ..Overrides::default() };
+    let parsed = parse(&Source::new("sentinel.toml", MANIFEST), &mut faults);
+    let mut printed = format!("{parsed:?}");
+    let loaded = resolve(parsed, folder.path(), &overrides, &mut faults);
+    assert!(faults.is_empty(), "{faults:?}");
+    printed.push_str(&format!("{loaded:?}"));
+    for one in &loaded.desired {
+        printed.push_str(&format!("{one:?} {:?} {:?}", one.create(), one.said()));
+        for step in one.repair_everything() {
+            printed.push_str(&format!("{step:?}"));
+        }
+    }
+    assert_eq!(found_in(&printed), None, "{printed}");
+}
