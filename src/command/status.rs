@@ -63,6 +63,14 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
     status
 }
 
+/// Returns where the document lists the resources of a kind: under its section, unless the policies are listed there.
+fn listed_under(kind: KindId) -> &'static str {
+    match kind.section() {
+        "parameters" => "ssm_parameters",
+        section => section,
+    }
+}
+
 pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result<Exit, Error> {
     let mut manifest = Manifest { policy_root: context.global.policy_root.clone(), ..Manifest::default() };
     manifest.aws.region = context.global.region.clone();
@@ -131,10 +139,10 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
     let listed = |site: Site| there.clone().filter(move |resource| resource.address.kind.about().site == site);
     let in_region = KindId::ALL.iter().filter(|kind| kind.about().site == Site::Region);
     let mut resources: IndexMap<&'static str, Vec<ResourceStatus>> =
-        in_region.map(|kind| (kind.section(), Vec::new())).collect();
+        in_region.map(|kind| (listed_under(*kind), Vec::new())).collect();
     for resource in listed(Site::Region) {
         let kind = resource.address.kind;
-        resources.entry(kind.section()).or_default().push(ResourceStatus {
+        resources.entry(listed_under(kind)).or_default().push(ResourceStatus {
             kind,
             name: resource.name.clone(),
             key: resource.address.key.clone(),

@@ -111,6 +111,8 @@ fn every_source_and_setting_is_created_and_then_in_sync() {
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0).stdout;
     assert!(plan.contains("= /app/url (exists, v1)"), "{plan}");
     world.run(&["status", "--detailed-exitcode"]).expect(0);
+    let status = world.run(&["status", "--json"]).expect(0).json();
+    assert_eq!((&status["parameters"], status["ssm_parameters"].as_array().unwrap().len()), (&json!([]), 6));
     world.run(&["graph"]).expect(0);
     assert!(world.run(&["iam"]).expect(0).stdout.contains("parameter/app/hosts"));
 }
