@@ -1,11 +1,12 @@
-//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS, DynamoDB and what of them carries a tag, in this process,
-//! on SQLite files.
+//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
+//! a tag, in this process, on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
 //! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
 //! that take time, one change of TTL an hour, one index an update). It knows nothing of the reconcile engine.
 
 mod answer;
+mod autoscaling;
 mod clock;
 mod dynamodb;
 mod folder;
@@ -80,6 +81,14 @@ pub struct Rules {
     pub replica_creation: Duration,
     /// How long a replica is DELETING. For a quarter more its table is there, and not listed.
     pub replica_deletion: Duration,
+    /// How long contributor insights are ENABLING or DISABLING.
+    pub insights_settling: Duration,
+    /// How long a Kinesis destination is ENABLING, DISABLING or UPDATING.
+    pub kinesis_settling: Duration,
+    /// How long a read shows a resource policy from before its change, which nothing else can change meanwhile.
+    pub policy_lag: Duration,
+    /// How long after a change of a resource policy the next one is refused.
+    pub policy_cooldown: Duration,
 }
 
 impl Default for Rules {
@@ -97,6 +106,10 @@ impl Default for Rules {
             tag_lock: Duration::from_millis(1_600),
             replica_creation: Duration::from_secs(2),
             replica_deletion: Duration::from_secs(1),
+            insights_settling: Duration::from_secs(1),
+            kinesis_settling: Duration::from_secs(1),
+            policy_lag: Duration::from_millis(300),
+            policy_cooldown: Duration::from_secs(2),
         }
     }
 }
@@ -185,6 +198,7 @@ impl LocalAws {
                 match service {
                     "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                     "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
+                    "AnyScaleFrontendService" => autoscaling::answer(&region, operation, &request.body),
                     "TrentService" => kms::answer(&region, operation, &request.body),
                     "ResourceGroupsTaggingAPI_20170126" => tagging::answer(&region, operation, &request.body),
                     other => Err(answer::Failure::unsupported(&format!("the service {other}"))),

@@ -92,6 +92,7 @@ pub(super) fn authorize(
     let asks = match service {
         "AmazonSSM" => request::of_ssm(region, operation, &body),
         "DynamoDB_20120810" => request::of_dynamodb(region, operation, &body),
+        "AnyScaleFrontendService" => request::of_autoscaling(region, operation),
         "TrentService" => request::of_kms(region, operation, &body),
         "ResourceGroupsTaggingAPI_20170126" => request::of_tagging(region, operation),
         // The service is not there either, and says so.

@@ -33,6 +33,7 @@ mod replicas;
 mod schema;
 mod secrets;
 mod sources;
+mod subresources;
 mod tools;
 mod weather;
 mod world;

@@ -183,7 +183,7 @@ fn what_is_not_here_of_a_request_is_refused() {
     let unknown = "UnknownOperationException: the embedded AWS does not have ";
     for (member, value) in [
         ("WarmThroughput", json!({ "ReadUnitsPerSecond": 13000 })),
-        ("ResourcePolicy", json!("{}")),
+        ("VectorIndexes", json!("none")),
         ("Colour", json!("red")),
     ] {
         refused(dynamodb(&aws, "CreateTable", &table(&json!({ member: value }))), &format!("{unknown}{member}"));

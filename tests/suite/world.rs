@@ -124,6 +124,10 @@ impl World {
             tag_lock: ms(50),
             replica_creation: ms(80),
             replica_deletion: ms(40),
+            insights_settling: ms(50),
+            kinesis_settling: ms(50),
+            policy_lag: ms(50),
+            policy_cooldown: ms(100),
         })
     }
 

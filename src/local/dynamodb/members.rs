@@ -46,6 +46,22 @@ fn is_heeded(operation: &str, path: &str) -> bool {
         ("UpdateContinuousBackups", "PointInTimeRecoverySpecification") => {
             one_of(&["PointInTimeRecoveryEnabled", "RecoveryPeriodInDays"])
         }
+        ("CreateTable", "ResourcePolicy")
+        | ("PutResourcePolicy", "Policy" | "ConfirmRemoveSelfResourceAccess")
+        | ("PutResourcePolicy" | "DeleteResourcePolicy", "ExpectedRevisionId")
+        | ("UpdateContributorInsights" | "DescribeContributorInsights", "IndexName")
+        | ("UpdateContributorInsights", "ContributorInsightsAction" | "ContributorInsightsMode")
+        | ("ListContributorInsights", "MaxResults")
+        | (
+            "EnableKinesisStreamingDestination"
+            | "DisableKinesisStreamingDestination"
+            | "UpdateKinesisStreamingDestination",
+            "StreamArn",
+        ) => rest.is_empty(),
+        ("EnableKinesisStreamingDestination", "EnableKinesisStreamingConfiguration")
+        | ("UpdateKinesisStreamingDestination", "UpdateKinesisStreamingConfiguration") => {
+            one_of(&["ApproximateCreationDateTimePrecision"])
+        }
         _ => false,
     }
 }
@@ -77,7 +93,7 @@ fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 /// The operations on tables, whose members are all looked at. Those on items are dynoxide's own.
-const OPERATIONS: [&str; 12] = [
+const OPERATIONS: [&str; 22] = [
     "CreateTable",
     "DescribeTable",
     "UpdateTable",
@@ -90,6 +106,16 @@ const OPERATIONS: [&str; 12] = [
     "TagResource",
     "UntagResource",
     "ListTagsOfResource",
+    "UpdateContributorInsights",
+    "DescribeContributorInsights",
+    "ListContributorInsights",
+    "EnableKinesisStreamingDestination",
+    "DisableKinesisStreamingDestination",
+    "UpdateKinesisStreamingDestination",
+    "DescribeKinesisStreamingDestination",
+    "PutResourcePolicy",
+    "GetResourcePolicy",
+    "DeleteResourcePolicy",
 ];
 
 /// Refuses a request with a member that would be dropped.

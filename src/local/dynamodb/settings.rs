@@ -103,7 +103,11 @@ pub(super) fn set_recovery(
         Failure::validation("PointInTimeRecoverySpecification: PointInTimeRecoveryEnabled is required")
     })?;
     if let Some(days) = specification["RecoveryPeriodInDays"].as_i64() {
-        if !(1..=RECOVERY_DAYS).contains(&days) || !wanted {
+        if !wanted {
+            let message = "Invalid Request: Cannot specify RecoveryPeriodInDays when disabling point-in-time recovery.";
+            return Err(Failure::validation(message));
+        }
+        if !(1..=RECOVERY_DAYS).contains(&days) {
             return Err(Failure::validation(format!(
                 "1 validation error detected: Value '{days}' at 'pointInTimeRecoverySpecification.recoveryPeriodInDays' \
                  failed to satisfy constraint: Member must have value between 1 and {RECOVERY_DAYS}"

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::engine::call;
-use super::keys;
+use super::kinesis::Destination;
 use super::replicas::Group;
+use super::{insights, keys, policies};
 use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
@@ -64,6 +65,12 @@ pub(super) struct TableState {
     /// The replicas in other regions.
     #[serde(default)]
     pub(super) group: Group,
+    #[serde(default)]
+    pub(super) insights: insights::All,
+    #[serde(default)]
+    pub(super) kinesis: Vec<Destination>,
+    #[serde(default)]
+    pub(super) policies: policies::All,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -123,6 +130,11 @@ impl TableState {
     /// Returns whether the time has come for something that is on its way out.
     fn is_due(&self, now: i64) -> bool {
         self.deleted_at.is_some_and(|at| at <= now) || self.deleting.values().any(|at| *at <= now)
+    }
+
+    /// Returns whether an index that was added later is not ACTIVE yet.
+    pub(super) fn is_building(&self, index: &str, now: i64) -> bool {
+        self.indexes.get(index).is_some_and(|index| index.active_at > now)
     }
 
     pub(super) fn status(&self, now: i64) -> &'static str {

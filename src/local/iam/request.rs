@@ -83,6 +83,16 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
         .collect()
 }
 
+/// Returns what a request to Application Auto Scaling takes: IAM knows no resource for what is read, and the scalable target for the
+/// rest. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Application Auto Scaling".
+pub(super) fn of_autoscaling(region: &Region, operation: &str) -> Vec<Ask> {
+    let resource = match operation.starts_with("Describe") {
+        true => String::from("*"),
+        false => region.arn("application-autoscaling", "scalable-target/new"),
+    };
+    vec![ask(&region.name, format!("application-autoscaling:{operation}"), resource)]
+}
+
 /// Returns what a request to the Resource Groups Tagging API takes: IAM knows no resource for it.
 pub(super) fn of_tagging(region: &Region, operation: &str) -> Vec<Ask> {
     vec![ask(&region.name, format!("tag:{operation}"), String::from("*"))]
@@ -246,6 +256,9 @@ fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
         (None, Some(arn)) => arn.to_owned(),
         (None, None) => String::from("*"),
     };
+    // The insights of an index are asked for on the index.
+    let of_index = operation.ends_with("ContributorInsights").then(|| body["IndexName"].as_str()).flatten();
+    let resource = of_index.map_or(resource.clone(), |index| format!("{resource}/index/{index}"));
     let tagged = operation == "CreateTable" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
     let actions = std::iter::once(operation).chain(tagged.then_some("TagResource"));
     let own = actions.map(|action| simple(region, action, &resource));
