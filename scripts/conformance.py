@@ -18,7 +18,7 @@ import botocore.session
 # By the head of a target, or by the version that a form names.
 SERVICES = {
     "AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns",
-    "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi",
+    "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi", "AnyScaleFrontendService": "application-autoscaling",
 }
 
 
@@ -123,7 +123,7 @@ def settings(page):
     """Finds each member of the shapes that the page lists in it, and no other."""
     loader = botocore.session.get_session().get_component("data_loader")
     shapes = {}
-    for service in ("dynamodb", "ssm"):
+    for service in ("application-autoscaling", "dynamodb", "ssm"):
         shapes |= loader.load_service_model(service, "service-2")["shapes"]
     listed, of = {}, None
     for line in open(page, encoding="utf-8"):

@@ -257,7 +257,7 @@ mod tests {
         let least = with(None, None);
         assert_eq!(least, 8, "four for CreateTable, one for the wait, two for TTL, and one look at the end");
         assert_eq!(
-            (with(None, ttl()), with(Some(Recovery(true)), None), with(Some(Recovery(true)), ttl())),
+            (with(None, ttl()), with(Some(Recovery::On), None), with(Some(Recovery::On), ttl())),
             (least + 1, least + 1, least + 2)
         );
         // What is only put off takes no call.

@@ -348,7 +348,7 @@ mod tests {
         let name = String::from("t");
         resource.steps.push(Step::Table(TableStep::Setting {
             name,
-            change: CalledChange::Recovery(SetRecovery { enabled: false }),
+            change: CalledChange::Recovery(SetRecovery { enabled: false, days: None, loses: true }),
         }));
         plan.resources[11].withheld = std::mem::take(&mut plan.resources[11].steps);
         plan.resources[11].action = Action::Refused;

@@ -256,6 +256,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         "ParameterNotFound"
         | "TableNotFoundException"
         | "BackupNotFoundException"
+        | "PolicyNotFoundException"
+        | "ObjectNotFoundException"
         | "ResourceNotFoundException"
         | "InvalidResourceId"
         | "NotFoundException"
@@ -277,7 +279,11 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         "ResourceInUseException"
         | "ContinuousBackupsUnavailableException"
         | "BackupInUseException"
-        | "TableInUseException" => Class::Busy,
+        | "TableInUseException"
+        // Of Application Auto Scaling.
+        | "ConcurrentUpdateException" => Class::Busy,
+        // Of deletion protection and resource policies, 15 seconds after the last change of them: the pace is not at fault.
+        "ThrottlingException" if message.contains("modified within the previous") => Class::Busy,
         "InternalServerError"
         | "InternalFailure"
         | "ServiceUnavailable"
@@ -320,6 +326,8 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "RequestTimeTooSkewed"
         | "RequestExpired"
         | "IncompleteSignature" => Class::Credentials,
+        // Not of AWS: an emulator that does not know the operation.
+        "" if status == 404 => Class::NotFound,
         _ if status >= 500 => Class::ServerFault,
         _ => Class::Rejected,
     }
@@ -371,6 +379,16 @@ mod tests {
                 Class::Busy,
             ),
             ("ConditionalCheckFailedException", String::new(), 400, Class::ConditionFailed),
+            ("PolicyNotFoundException", String::new(), 400, Class::NotFound),
+            ("ObjectNotFoundException", "No scalable target found".into(), 400, Class::NotFound),
+            ("ConcurrentUpdateException", String::new(), 400, Class::Busy),
+            ("", String::new(), 404, Class::NotFound),
+            (
+                "ThrottlingException",
+                "Resource-based policy for table t modified within the previous 15000 milliseconds. Please try again after".into(),
+                400,
+                Class::Busy,
+            ),
             ("TooManyUpdates", String::new(), 400, Class::Throttled),
             ("ThrottlingException", "Rate exceeded".into(), 400, Class::Throttled),
             ("ProvisionedThroughputExceededException", String::new(), 400, Class::Throttled),

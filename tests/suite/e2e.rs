@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod calls;
 mod errors;
 mod iam;
 mod import;

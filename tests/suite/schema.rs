@@ -162,6 +162,12 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
         (format!("[tables.audit]\nname = \"audit\"\n{key}\n"), true),
         ("[tables.approvals]\nread_capacity = 1\n".to_owned(), false),
         ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\n".to_owned(), true),
+        ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\ncapacity = \"external\"\n".to_owned(), true),
+        ("[tables.approvals]\ncapacity = \"external\"\n".to_owned(), false),
+        ("[tables.approvals]\nrecovery_days = 36\n".to_owned(), false),
+        ("[tables.approvals]\nkinesis = { stream = \"x\" }\n".to_owned(), false),
+        ("[tables.approvals]\ncontributor_insights = true\n".to_owned(), false),
+        ("[tables.approvals]\nautoscaling = { read = { min = 1 } }\n".to_owned(), false),
         ("[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\n".to_owned(), false),
         (
             "[tables.approvals]\nbilling_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 0\n".to_owned(),

@@ -48,13 +48,14 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     also
 }
 
-/// Returns what a table has that its manifest could set, and does not.
+/// Returns what a table has that its manifest could set, and does not, and what was read of it that no manifest can set.
 pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
     // An import reads a table of which everything is managed, whatever its indexes are.
+    let mut also = live.settings.more();
     if *managed == Table::everything() {
-        return Vec::new();
+        return also;
     }
-    let mut also = live.settings.also(&managed.settings);
+    also.extend(live.settings.also(&managed.settings));
     for (name, index) in live.indexes.iter().flatten() {
         let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
         let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));

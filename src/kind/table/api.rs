@@ -27,6 +27,8 @@ use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Switch, Ta
 #[derive(Debug, Clone)]
 pub struct TableApi {
     pub(super) client: Client,
+    /// For autoscaling.
+    pub(super) scaling: aws_sdk_applicationautoscaling::Client,
     pub(super) pacer: Arc<Pacer>,
     /// For aliases: a table says which key it has by the key's ARN.
     keys: KeyApi,
@@ -39,11 +41,12 @@ impl TableApi {
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let (pacer, keys) = (Arc::clone(pacer), KeyApi::new(config, pacer));
-        Self { client: Client::new(config), pacer, keys, identity: Arc::clone(identity), region }
+        let scaling = aws_sdk_applicationautoscaling::Client::new(config);
+        Self { client: Client::new(config), scaling, pacer, keys, identity: Arc::clone(identity), region }
     }
 
     /// Returns the ARN of a table of the caller's account.
-    async fn arn(&self, name: &str) -> Result<String, CallError> {
+    pub(super) async fn arn(&self, name: &str) -> Result<String, CallError> {
         let caller = self.identity.known().await?;
         Ok(format!("arn:{}:dynamodb:{}:{}:table/{name}", caller.partition(), self.region, caller.account))
     }

@@ -277,7 +277,7 @@ mod tests {
             encryption: Some(Encryption::AwsOwned),
             tags: Some([(String::from("team"), String::from("security"))].into()),
             settings: Settings {
-                point_in_time_recovery: Some(Recovery(true)),
+                point_in_time_recovery: Some(Recovery::On),
                 deletion_protection: Some(DeletionProtection(true)),
                 class: Some(Class::Standard),
                 ..Settings::default()
@@ -520,7 +520,7 @@ mod tests {
                 live.billing = Some(Billing::Provisioned(Capacity { read: 5, write: 2 }));
                 live.settings.class = Some(Class::InfrequentAccess);
                 live.encryption = Some(Encryption::Kms(String::from("arn:aws:kms:r:1:key/k")));
-                live.settings.point_in_time_recovery = Some(Recovery(false));
+                live.settings.point_in_time_recovery = Some(Recovery::Off);
                 live.settings.deletion_protection = Some(DeletionProtection(false));
                 live.tags = Some([(String::from("team"), String::from("web"))].into());
             },

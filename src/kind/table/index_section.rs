@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use super::setting::Setting;
 use super::{
-    Attribute, Capacity, Index, IndexKey, IndexStatus, KEY_LIMIT, KeyPart, Limits, LocalIndex, Projection,
-    check_attribute, check_name,
+    Attribute, Capacity, Index, IndexKey, IndexSettings, IndexStatus, KEY_LIMIT, KeyPart, Limits, LocalIndex,
+    Projection, check_attribute, check_name,
 };
 use crate::document::write::{bare, line, quoted};
 use crate::document::{Fields, Node, Reader, Value};
@@ -25,6 +25,7 @@ pub struct IndexSection {
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
     pub limits: Option<Limits>,
+    pub settings: IndexSettings,
 }
 
 /// `[tables.NAME.local_indexes.INDEX]`: one local secondary index, whose partition key is that of the table.
@@ -102,11 +103,13 @@ pub(super) fn read_indexes(
             reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
         }
         let limits = Limits::read(reader, &mut fields);
+        let settings = IndexSettings::read(reader, &mut fields);
         fields.finish(reader);
         // One that cannot be read is a fault already.
         let sort_key = sort_key.map_or(Some(KeyPart::default()), |read| read);
         if let (Some(partition_key), Some(sort_key)) = (partition_key, sort_key) {
-            let section = IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits };
+            let section =
+                IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits, settings };
             indexes.insert(entry.key.clone(), section);
         }
     }
@@ -192,6 +195,7 @@ pub(super) fn write(
         for (key, value) in index.limits.iter().flat_map(Setting::write) {
             line(section, key, Some(value));
         }
+        index.settings.write(section);
     }
     for (name, index) in local.into_iter().flatten() {
         section.push_str(&format!("\n[{header}.local_indexes.{}]\n", bare(name)));
@@ -279,10 +283,10 @@ pub(super) mod any {
 
     pub(in crate::kind::table) fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
         let capacity = of((1i64.., 1i64..));
-        let index = (parts(1), parts(0), projections(), capacity, of(<Limits as Setting>::any()));
-        let index = index.prop_map(|(partition_key, sort_key, projection, capacity, limits)| {
+        let index = (parts(1), parts(0), projections(), capacity, of(<Limits as Setting>::any()), IndexSettings::any());
+        let index = index.prop_map(|(partition_key, sort_key, projection, capacity, limits, settings)| {
             let (read_capacity, write_capacity) = capacity.unzip();
-            IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits }
+            IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits, settings }
         });
         vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..4).prop_map(|list| list.into_iter().collect())
     }

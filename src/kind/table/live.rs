@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
-    Billing, BillingMode, Builtin, Encryption, EncryptionSetting, Index, IndexSection, Limits, LocalIndex,
-    LocalIndexSection, Projection, Table, TableSection, Ttl, check_kms_key,
+    Billing, BillingMode, Builtin, CapacityOwner, Encryption, EncryptionSetting, Index, IndexSection, IndexSettings,
+    Limits, LocalIndex, LocalIndexSection, Projection, Settings, Table, TableSection, Ttl, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -21,11 +21,13 @@ impl TableSection {
             Some(Billing::PayPerRequest | Billing::External) | None => None,
         };
         let index = |(name, index): (&String, &Index)| {
+            let settings = IndexSettings::of(settings, name);
             let section = IndexSection {
                 projection: Some(index.projection.clone()),
                 read_capacity: index.capacity.map(|capacity| capacity.read),
                 write_capacity: index.capacity.map(|capacity| capacity.write),
                 limits: index.limits,
+                settings,
                 ..index_section(index)
             };
             (name.clone(), section)
@@ -44,11 +46,14 @@ impl TableSection {
                 Billing::PayPerRequest => BillingMode::PayPerRequest,
                 Billing::Provisioned(_) | Billing::External => BillingMode::Provisioned,
             }),
+            capacity: billing
+                .filter(|billing| *billing == Billing::External && !is_scaled(settings))
+                .map(|_| CapacityOwner::External),
             read_capacity: capacity.map(|capacity| capacity.read),
             write_capacity: capacity.map(|capacity| capacity.write),
             encryption: encryption.clone().map(EncryptionSetting::Of),
             tags: tags.clone(),
-            settings: settings.clone(),
+            settings: IndexSettings::split(settings.clone()),
             indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
             local_indexes: local_indexes.as_ref().map(|indexes| indexes.iter().map(local_index).collect()),
         }
@@ -95,7 +100,6 @@ impl TableSection {
         Self {
             encryption: encryption.map(EncryptionSetting::Of),
             tags: import::tags(live.tags.as_ref()),
-            settings: live.settings.beyond_new(),
             ..Self::default()
         }
     }
@@ -103,8 +107,11 @@ impl TableSection {
     fn paid_as(mut self, billing: Option<Billing>) -> Self {
         match billing {
             Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
-            // Autoscaling may set the capacity, which AWS does not say of a table.
-            Some(Billing::Provisioned(_) | Billing::External) => self.billing_mode = Some(BillingMode::Provisioned),
+            // Something else than autoscaling may set the capacity.
+            Some(Billing::Provisioned(_) | Billing::External) => {
+                self.billing_mode = Some(BillingMode::Provisioned);
+                self.capacity = Some(CapacityOwner::External);
+            }
             None => {}
         }
         self
@@ -160,9 +167,9 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
     if !found.live.facts.also.is_empty() {
         importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
     }
-    if let Some(Billing::Provisioned(units)) = live.billing {
+    if let Some(Billing::Provisioned(units)) = live.billing.filter(|_| !is_scaled(&live.settings)) {
         importer.warn(format!(
-            "its capacity is not managed, as autoscaling may set it: read_capacity = {} and write_capacity = {} would manage it",
+            "its capacity is not managed, as something else may set it: read_capacity = {} and write_capacity = {} in place of capacity = \"external\" would manage it",
             units.read, units.write
         ));
     }
@@ -178,12 +185,28 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
     if creating {
         section.ttl_attribute = None;
     }
+    let settings = live.settings.clone().imported(importer, key);
+    for (name, index) in live.indexes.iter().flatten() {
+        let own = IndexSettings::of(&settings, name);
+        if own != IndexSettings::default() {
+            // An index of a built-in layout is written out for its settings alone.
+            let indexes = section.indexes.get_or_insert_with(IndexMap::new);
+            indexes.entry(name.clone()).or_insert_with(|| index_section(index)).settings = own;
+        }
+    }
+    section.settings = IndexSettings::split(settings);
+    section.capacity = section.capacity.filter(|_| !is_scaled(&section.settings));
     if let Some(EncryptionSetting::Of(Encryption::Kms(arn))) = &section.encryption
         && let Some(address) = importer.address("keys", arn)
     {
         section.encryption = Some(EncryptionSetting::Key(address.key.clone()));
     }
     section
+}
+
+/// Returns whether autoscaling moves the capacity of a table.
+fn is_scaled(settings: &Settings) -> bool {
+    settings.autoscaling.as_ref().is_some_and(|scaling| scaling.table.is_on())
 }
 
 /// Returns whether a live table has what a built-in layout says it must: a section can add to that, and not take away.
@@ -210,6 +233,7 @@ fn index_section(index: &Index) -> IndexSection {
         partition_key: index.key.partition.clone(),
         sort_key: index.key.sort.clone(),
         projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),
+        settings: IndexSettings::default(),
     }
 }
 

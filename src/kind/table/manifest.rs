@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use super::index_section::{self, IndexSection, LocalIndexSection, attribute_toml, read_attribute};
 use super::{
-    ALIAS, Attribute, Billing, Builtin, Capacity, Encryption, Key, Settings, Table, Ttl, check, check_attribute,
-    check_kms_key, check_name,
+    ALIAS, Attribute, Billing, Builtin, Capacity, Encryption, FIRST_CAPACITY, Key, Settings, Table, Ttl, check,
+    check_attribute, check_kms_key, check_name,
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
@@ -15,6 +15,13 @@ use crate::kind::references::{self, Named, Reference};
 use crate::kind::section::{Resolver, SectionReader};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::Tags;
+
+/// Who sets the capacity of a provisioned table, where the manifest does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CapacityOwner {
+    /// Something else than Sentinel and the autoscaling of its manifest.
+    External,
+}
 
 /// `[tables.NAME]`: one table. For a built-in name, what is written overrides or adds to its layout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub struct TableSection {
     /// `ttl_attribute = false` wants TTL off.
     pub ttl_attribute: Option<Ttl>,
     pub billing_mode: Option<BillingMode>,
+    /// `capacity = "external"`. A provisioned table for which it says no capacity is the same.
+    pub capacity: Option<CapacityOwner>,
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
     pub encryption: Option<EncryptionSetting>,
@@ -68,6 +77,9 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         billing_mode: fields
             .get("billing_mode")
             .and_then(|entry| section.reader.choice(&entry.node, "billing_mode", MODES)),
+        capacity: fields
+            .get("capacity")
+            .and_then(|entry| section.reader.choice(&entry.node, "capacity", &[("external", CapacityOwner::External)])),
         read_capacity: fields.get("read_capacity").and_then(|entry| section.reader.count(&entry.node, "read_capacity")),
         write_capacity: fields
             .get("write_capacity")
@@ -113,10 +125,15 @@ fn check_capacity(reader: &mut Reader<'_>, entry: &Entry, section: &TableSection
     let given = [section.read_capacity.is_some(), section.write_capacity.is_some()];
     let key = &entry.key;
     if provisioned && given[0] != given[1] {
-        let help =
-            "give both, in units a second, or neither where something else sets the capacity, such as autoscaling";
+        let help = "give both, in units a second, or neither and capacity = \"external\" where something else sets it";
         let message = format!("`tables.{key}` has only one of read_capacity and write_capacity");
         reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
+    }
+    if section.capacity.is_some() && (!provisioned || given.contains(&true)) {
+        let help = "write it with billing_mode = \"PROVISIONED\" and without read_capacity and write_capacity";
+        let message = format!("`tables.{key}` has `capacity = \"external\"` where nothing else sets its capacity");
+        reader.fault(entry.key_span.clone(), message, "not external", help);
+        return;
     }
     if !provisioned && given.contains(&true) {
         let help = "add billing_mode = \"PROVISIONED\", or leave read_capacity and write_capacity out";
@@ -189,6 +206,8 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
         BillingMode::Provisioned => quoted("PROVISIONED"),
     });
     line(&mut section, "billing_mode", mode);
+    let capacity = table.capacity.map(|CapacityOwner::External| quoted("external"));
+    line(&mut section, "capacity", capacity);
     line(&mut section, "read_capacity", table.read_capacity.map(|units| units.to_string()));
     line(&mut section, "write_capacity", table.write_capacity.map(|units| units.to_string()));
     let encryption = table.encryption.as_ref().map(|encryption| match encryption {
@@ -227,12 +246,12 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         billing: billing(section).or(layout.billing),
         encryption: section.encryption.as_ref().and_then(|setting| encryption(resolver, setting)),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
-        settings: section.settings.clone(),
+        settings: settings(resolver, key, section),
     };
     check::check(resolver, key, &managed);
     managed.settings.check(resolver, key, &managed);
     let initial = Table {
-        billing: managed.billing.or(Some(Billing::PayPerRequest)),
+        billing: first_billing(&managed),
         tags: Some(resolver.initial_tags(&["tables", key], section.tags.as_ref())),
         ..managed.clone()
     };
@@ -260,6 +279,27 @@ fn encryption(resolver: &Resolver<'_>, setting: &EncryptionSetting) -> Option<En
             resolver.names.get(&Address::new(KindId::Key, key)).cloned().map(Encryption::Alias)
         }
     }
+}
+
+/// Returns how a new table is paid for. One whose capacity is scaled begins with the least that it is to have.
+fn first_billing(managed: &Table) -> Option<Billing> {
+    let scaled = managed.settings.autoscaling.as_ref().map(|scaling| scaling.least(None));
+    match (managed.billing, scaled) {
+        (Some(Billing::External), Some((read, write))) if read.or(write).is_some() => {
+            let (read, write) = (read.unwrap_or(FIRST_CAPACITY.read), write.unwrap_or(FIRST_CAPACITY.write));
+            Some(Billing::Provisioned(Capacity { read, write }))
+        }
+        (billing, _) => billing.or(Some(Billing::PayPerRequest)),
+    }
+}
+
+/// Returns the settings of a section, with those of its indexes.
+fn settings(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Settings {
+    let mut settings = section.settings.clone().resolved(resolver, key);
+    for (name, index) in section.indexes.iter().flatten() {
+        index.settings.add_to(&mut settings, name);
+    }
+    settings
 }
 
 fn billing(section: &TableSection) -> Option<Billing> {
@@ -294,16 +334,17 @@ pub(super) mod any {
         let encryption =
             prop_oneof![encryption.prop_map(EncryptionSetting::Of), "\\PC{1,12}".prop_map(EncryptionSetting::Key)];
         let billing = prop_oneof![
-            Just((None, None, None)),
-            Just((Some(BillingMode::PayPerRequest), None, None)),
-            Just((Some(BillingMode::Provisioned), None, None)),
-            (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), Some(read), Some(write))),
+            Just((None, None, None, None)),
+            Just((Some(BillingMode::PayPerRequest), None, None, None)),
+            Just((Some(BillingMode::Provisioned), None, None, None)),
+            Just((Some(BillingMode::Provisioned), Some(CapacityOwner::External), None, None)),
+            (1i64.., 1i64..).prop_map(|(read, write)| (Some(BillingMode::Provisioned), None, Some(read), Some(write))),
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
         let indexes = (of(indexes()), of(local_indexes()));
         let rest = (of(encryption), Settings::any(), of(tag_sets()), indexes);
         (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
-            let (billing_mode, read_capacity, write_capacity) = billing;
+            let (billing_mode, capacity, read_capacity, write_capacity) = billing;
             let (encryption, settings, tags, (indexes, local_indexes)) = rest;
             TableSection {
                 name: Some(name),
@@ -311,6 +352,7 @@ pub(super) mod any {
                 sort_key,
                 ttl_attribute,
                 billing_mode,
+                capacity,
                 read_capacity,
                 write_capacity,
                 encryption,

@@ -10,6 +10,12 @@ pub(super) const ALL: &[Members] = &[
     Members { of: "LocalSecondaryIndexDescription", members: LOCAL_INDEX },
     Members { of: "TimeToLiveDescription", members: TTL },
     Members { of: "PointInTimeRecoveryDescription", members: RECOVERY },
+    Members { of: "DescribeContributorInsightsOutput", members: INSIGHTS },
+    Members { of: "KinesisDataStreamDestination", members: KINESIS },
+    Members { of: "GetResourcePolicyOutput", members: POLICY },
+    Members { of: "ScalableTarget", members: SCALABLE_TARGET },
+    Members { of: "ScalingPolicy", members: SCALING_POLICY },
+    Members { of: "TargetTrackingScalingPolicyConfiguration", members: TRACKING },
     Members { of: "CreateTableInput", members: CREATE },
     Members { of: "UpdateTableInput", members: UPDATE },
 ];
@@ -76,9 +82,64 @@ const TTL: List = &[("TimeToLiveStatus", Managed), ("AttributeName", Managed)];
 
 const RECOVERY: List = &[
     ("PointInTimeRecoveryStatus", Managed),
-    ("RecoveryPeriodInDays", LeftAlone),
+    ("RecoveryPeriodInDays", Managed),
     ("EarliestRestorableDateTime", NotCompared),
     ("LatestRestorableDateTime", NotCompared),
+];
+
+const INSIGHTS: List = &[
+    ("TableName", Shown),
+    ("IndexName", Shown),
+    ("ContributorInsightsRuleList", NotCompared),
+    ("ContributorInsightsStatus", Managed),
+    ("LastUpdateDateTime", NotCompared),
+    ("FailureException", Shown),
+    ("ContributorInsightsMode", Managed),
+];
+
+const KINESIS: List = &[
+    ("StreamArn", Managed),
+    ("DestinationStatus", Managed),
+    ("DestinationStatusDescription", Shown),
+    ("ApproximateCreationDateTimePrecision", Managed),
+];
+
+const POLICY: List = &[("Policy", Managed), ("RevisionId", Shown)];
+
+const SCALABLE_TARGET: List = &[
+    ("ServiceNamespace", Shown),
+    ("ResourceId", Shown),
+    ("ScalableDimension", Managed),
+    ("MinCapacity", Managed),
+    ("MaxCapacity", Managed),
+    ("PredictedCapacity", NotCompared),
+    ("RoleARN", NotCompared),
+    ("CreationTime", NotCompared),
+    ("SuspendedState", LeftAlone),
+    ("ScalableTargetARN", NotCompared),
+];
+
+const SCALING_POLICY: List = &[
+    ("PolicyARN", NotCompared),
+    ("PolicyName", Shown),
+    ("ServiceNamespace", Shown),
+    ("ResourceId", Shown),
+    ("ScalableDimension", Managed),
+    ("PolicyType", Shown),
+    ("StepScalingPolicyConfiguration", LeftAlone),
+    ("TargetTrackingScalingPolicyConfiguration", Managed),
+    ("PredictiveScalingPolicyConfiguration", LeftAlone),
+    ("Alarms", NotCompared),
+    ("CreationTime", NotCompared),
+];
+
+const TRACKING: List = &[
+    ("TargetValue", Managed),
+    ("PredefinedMetricSpecification", Shown),
+    ("CustomizedMetricSpecification", LeftAlone),
+    ("ScaleOutCooldown", LeftAlone),
+    ("ScaleInCooldown", LeftAlone),
+    ("DisableScaleIn", LeftAlone),
 ];
 
 const CREATE: List = &[
@@ -95,7 +156,7 @@ const CREATE: List = &[
     ("TableClass", Managed),
     ("DeletionProtectionEnabled", Managed),
     ("WarmThroughput", LeftAlone),
-    ("ResourcePolicy", LeftAlone),
+    ("ResourcePolicy", Managed),
     ("OnDemandThroughput", Managed),
     ("GlobalTableSourceArn", LeftAlone),
     ("GlobalTableSettingsReplicationMode", LeftAlone),
@@ -124,12 +185,36 @@ const UPDATE: List = &[
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_applicationautoscaling::types as scaling;
     use aws_sdk_dynamodb::operation::create_table::CreateTableInput;
+    use aws_sdk_dynamodb::operation::describe_contributor_insights::DescribeContributorInsightsOutput;
+    use aws_sdk_dynamodb::operation::get_resource_policy::GetResourcePolicyOutput;
     use aws_sdk_dynamodb::operation::update_table::UpdateTableInput;
+    use aws_sdk_dynamodb::primitives::DateTime;
     use aws_sdk_dynamodb::types as sdk;
 
     use super::*;
     use crate::kind::members::{fields_of, listed};
+
+    // These three have fields that cannot be empty.
+    fn target() -> scaling::ScalableTarget {
+        let builder = scaling::ScalableTarget::builder().service_namespace(scaling::ServiceNamespace::Dynamodb);
+        let builder = builder.resource_id("").min_capacity(1).max_capacity(1).role_arn("");
+        let builder = builder.scalable_dimension(scaling::ScalableDimension::DynamoDbTableReadCapacityUnits);
+        builder.creation_time(DateTime::from_secs(0)).build().unwrap()
+    }
+
+    fn policy() -> scaling::ScalingPolicy {
+        let builder = scaling::ScalingPolicy::builder().service_namespace(scaling::ServiceNamespace::Dynamodb);
+        let builder = builder.resource_id("").policy_arn("").policy_name("");
+        let builder = builder.policy_type(scaling::PolicyType::TargetTrackingScaling);
+        let builder = builder.scalable_dimension(scaling::ScalableDimension::DynamoDbTableReadCapacityUnits);
+        builder.creation_time(DateTime::from_secs(0)).build().unwrap()
+    }
+
+    fn tracking() -> scaling::TargetTrackingScalingPolicyConfiguration {
+        scaling::TargetTrackingScalingPolicyConfiguration::builder().target_value(70.0).build().unwrap()
+    }
 
     /// The SDK's types may get fields with each release: the list has to have all of them.
     #[test]
@@ -140,10 +225,19 @@ mod tests {
             fields_of(&sdk::LocalSecondaryIndexDescription::builder().build()),
             fields_of(&sdk::TimeToLiveDescription::builder().build()),
             fields_of(&sdk::PointInTimeRecoveryDescription::builder().build()),
+            fields_of(&DescribeContributorInsightsOutput::builder().build()),
+            fields_of(&sdk::KinesisDataStreamDestination::builder().build()),
+            fields_of(&GetResourcePolicyOutput::builder().build()),
+            fields_of(&target()),
+            fields_of(&policy()),
+            fields_of(&tracking()),
             fields_of(&CreateTableInput::builder().build().unwrap()),
             fields_of(&UpdateTableInput::builder().build().unwrap()),
         ];
         for (members, fields) in ALL.iter().zip(of_the_sdk) {
+            // An answer has the ID of its request, and a time has parts.
+            let own = |field: &String| !["requestid", "seconds", "subsecondnanos"].contains(&field.as_str());
+            let fields: Vec<String> = fields.into_iter().filter(own).collect();
             assert!(fields.len() > 1, "{fields:?}");
             assert_eq!(listed(members), fields, "{}", members.of);
         }

@@ -2,6 +2,7 @@
 
 mod also;
 mod api;
+mod autoscaling;
 mod billing;
 mod builtin;
 mod check;
@@ -12,20 +13,29 @@ mod encryption;
 mod field;
 mod index;
 mod index_section;
+mod index_settings;
+mod insights;
+mod kinesis;
 mod limits;
 mod live;
 mod manifest;
 mod members;
 mod opposite;
+mod patience;
+mod permissions;
 mod protection;
 mod recovery;
+mod resource_policy;
 mod rules;
+mod scales;
+mod scaling_calls;
 mod schema;
 mod sdk;
 mod setting;
 mod status;
 mod steps;
 mod stream;
+mod traits;
 mod update;
 mod words;
 
@@ -44,7 +54,7 @@ use super::schema::Schema;
 use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
-use crate::document::Entry;
+use crate::document::{Entry, GivenFile};
 use crate::kind::Line;
 use crate::resource::call::{
     CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
@@ -57,6 +67,7 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use crate::resource::check_table_name as check_name;
 pub use api::TableApi;
+pub use autoscaling::{Autoscaling, Kept, SetScale};
 use billing::FIRST_CAPACITY;
 pub use billing::{Billing, Capacity};
 pub use builtin::Builtin;
@@ -67,11 +78,16 @@ use encryption::{ALIAS, AWS_MANAGED, check_kms_key};
 pub use field::Field;
 pub use index::{Index, IndexKey, IndexStatus, KeyPart, LocalIndex, Projection};
 pub use index_section::{IndexSection, LocalIndexSection};
+pub use index_settings::IndexSettings;
+pub use insights::{Insights, SetInsights, Tracking};
+pub use kinesis::{Kinesis, KinesisChange, Precision, SetKinesis};
 pub use limits::{Limits, SetLimits};
-pub use manifest::{BillingMode, EncryptionSetting, TableSection};
+pub use manifest::{BillingMode, CapacityOwner, EncryptionSetting, TableSection};
 pub use protection::{DeletionProtection, SetDeletionProtection};
 pub use recovery::{Recovery, SetRecovery};
+pub use resource_policy::{Holder, OfStream, OfTable, ResourcePolicy, SetPolicy, StreamPolicy, TablePolicy};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, KEY_LIMIT, LOCAL_INDEX_LIMIT, check_attribute};
+pub use scales::{Bounds, Scale, Scales, Target, Units};
 pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
 pub use steps::{TableChange, TableStep};
@@ -244,6 +260,10 @@ impl Kind for Table {
         TableSection::of_managed(desired)
     }
 
+    fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
+        desired.managed.settings.files()
+    }
+
     fn tags(&self) -> Option<&Tags> {
         self.tags.as_ref()
     }
@@ -273,13 +293,16 @@ impl Kind for Table {
             ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
-            _ => On::Resources(vec![arn(place, &desired.name)]),
+            _ => permissions::allowed_on(operation, desired, place)
+                .unwrap_or_else(|| On::Resources(vec![arn(place, &desired.name)])),
         }
     }
 
     fn lent(desired: &Desired<Self>, place: &Place) -> Vec<Permission> {
         let statement = Self::statement(&desired.address.key);
-        encryption::lent(desired.managed.encryption.as_ref(), &statement, place)
+        let mut lent = encryption::lent(desired.managed.encryption.as_ref(), &statement, place);
+        lent.extend(permissions::lent(desired, &statement, place));
+        lent
     }
 
     fn statement(key: &str) -> String {
@@ -412,7 +435,7 @@ impl Kind for Table {
         let managed = |layout: &&Self| matches!(layout.encryption, Some(Encryption::AwsManaged));
         let managed = layouts.iter().flatten().any(managed);
         let of_table = |layout: Option<&Self>| {
-            let settings = layout.map_or(0, |layout| layout.settings.reads().len());
+            let settings = layout.map_or(0, |layout| layout.settings.calls());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
             1 + usize::from(ttl) + settings + usize::from(alias)

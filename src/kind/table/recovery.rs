@@ -1,90 +1,241 @@
-//! Point-in-time recovery: backups to any second of the last 35 days.
+//! Point-in-time recovery: backups to any second of the last days.
 
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
-use super::setting::{Called, Phase, Setting, SettingChange, diff_guard};
+use super::setting::{Called, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, Sides};
-use crate::document::{Fields, Reader};
+use crate::document::{self, Fields, Node, Reader};
 use crate::kind::{Line, Waiting};
+use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, Operation, UPDATE_CONTINUOUS_BACKUPS};
-use crate::resource::{StepOutcome, Switch};
 
 const KEY: &str = "point_in_time_recovery";
+const DAYS: &str = "recovery_days";
 
-/// Whether the table can be restored to any second of the last 35 days.
+/// How many days a table can be restored to where nobody says another number, and the most that AWS takes. Source:
+/// PointInTimeRecoverySpecification in the Amazon DynamoDB API Reference.
+const MOST_DAYS: u8 = 35;
+
+/// Whether the table can be restored to any second of the last days, and of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Recovery(pub bool);
+#[serde(from = "Written", into = "Written")]
+pub enum Recovery {
+    Off,
+    /// However many. Only ever wanted: AWS answers with the days.
+    On,
+    Days(u8),
+}
+
+/// Point-in-time recovery as a plan has it.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Switch(bool),
+    Days { days: u8 },
+}
+
+impl From<Written> for Recovery {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Switch(false) => Self::Off,
+            Written::Switch(true) => Self::On,
+            Written::Days { days } => Self::Days(days),
+        }
+    }
+}
+
+impl From<Recovery> for Written {
+    fn from(recovery: Recovery) -> Self {
+        match recovery {
+            Recovery::Off => Self::Switch(false),
+            Recovery::On => Self::Switch(true),
+            Recovery::Days(days) => Self::Days { days },
+        }
+    }
+}
 
 /// A change of point-in-time recovery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRecovery {
     pub enabled: bool,
+    /// Nothing leaves the number to AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u8>,
+    /// Whether what could be restored until now cannot be any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loses: bool,
+}
+
+impl Recovery {
+    fn days(self) -> u8 {
+        match self {
+            Self::Off => 0,
+            Self::On => MOST_DAYS,
+            Self::Days(days) => days,
+        }
+    }
+
+    /// Returns whether a live one is as this one wants it.
+    fn fits(self, live: Self) -> bool {
+        match (self, live) {
+            (Self::Off, Self::Off) => true,
+            (Self::On, live) => live != Self::Off,
+            (Self::Days(days), live) => days == live.days(),
+            (Self::Off, _) => false,
+        }
+    }
+
+    fn word(self) -> String {
+        match self {
+            Self::Off => String::from("off"),
+            Self::On | Self::Days(MOST_DAYS) => String::from("on"),
+            Self::Days(days) => format!("on, {days} days"),
+        }
+    }
+}
+
+fn read_days(reader: &mut Reader<'_>, node: &Node) -> Option<u8> {
+    let document::Value::Integer(number) = node.value else {
+        reader.wrong_type(node, DAYS, "a whole number of days");
+        return None;
+    };
+    let days = u8::try_from(number).ok().filter(|days| (1..=MOST_DAYS).contains(days));
+    if days.is_none() {
+        let message = format!("`{DAYS}` cannot be {number}");
+        reader.fault(node.span.clone(), message, "out of range", "DynamoDB takes 1 to 35 days");
+    }
+    days
 }
 
 impl Setting for Recovery {
     type Change = SetRecovery;
 
-    const KEYS: &'static [&'static str] = &[KEY];
+    const KEYS: &'static [&'static str] = &[KEY, DAYS];
 
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
-        fields.get(KEY).and_then(|entry| reader.boolean(&entry.node, KEY)).map(Self)
+        let (switch, days) = (fields.get(KEY), fields.get(DAYS));
+        let on = switch.map(|entry| reader.boolean(&entry.node, KEY));
+        let Some(days) = days else {
+            return on?.map(|on| if on { Self::On } else { Self::Off });
+        };
+        let number = read_days(reader, &days.node);
+        if on != Some(Some(true)) {
+            let help = "add point_in_time_recovery = true, or leave recovery_days out";
+            let message = "`recovery_days` is given without `point_in_time_recovery = true`";
+            reader.fault(days.key_span.clone(), message, "days without effect", help);
+            return None;
+        }
+        number.map(Self::Days)
     }
 
     fn write(&self) -> Vec<(&'static str, String)> {
-        vec![(KEY, self.0.to_string())]
+        let switch = (KEY, (*self != Self::Off).to_string());
+        match self {
+            Self::Off | Self::On => vec![switch],
+            Self::Days(days) => vec![switch, (DAYS, days.to_string())],
+        }
     }
 
     fn schema() -> Vec<Value> {
-        vec![json!({ "type": "boolean", "description": "Backups to any second of the last 35 days." })]
+        vec![
+            json!({ "type": "boolean", "description": "Backups to any second of the last days, 35 unless recovery_days says another number." }),
+            json!({
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MOST_DAYS,
+                "description": "How many days back the table can be restored.",
+            }),
+        ]
     }
 
     fn plan_schema() -> Value {
-        json!({ "type": "boolean" })
+        json!({ "oneOf": [
+            { "type": "boolean" },
+            { "type": "object", "properties": { "days": { "type": "integer" } }, "required": ["days"] },
+        ] })
     }
 
     fn words(&self) -> Vec<Line> {
-        vec![Line::new(KEY, Switch::from(self.0).word())]
+        vec![Line::new(KEY, self.word())]
     }
 
     fn when_new() -> Self {
-        Self(false)
+        Self::Off
+    }
+
+    fn beyond_new(self) -> Option<Self> {
+        match self {
+            Self::Off => None,
+            Self::On | Self::Days(MOST_DAYS) => Some(Self::On),
+            Self::Days(days) => Some(Self::Days(days)),
+        }
     }
 
     fn diff(&self, live: &Self, _: &Sides<&Table>) -> Vec<FieldChange<Field>> {
-        let lost = "turned off in place: what could be restored until now is lost";
-        diff_guard(KEY, live.0.into(), self.0.into(), lost)
+        if self.fits(*live) {
+            return Vec::new();
+        }
+        let change = |key, before: String, after: String, how: &str| in_place(Field::Setting(key), before, after, how);
+        let days = |one: Self| one.days().to_string();
+        vec![match (*live, *self) {
+            (Self::Off, after) => change(KEY, live.word(), after.word(), "turned on in place"),
+            (_, Self::Off) => {
+                let how = "turned off in place: what could be restored until now is lost";
+                // How many days there were is not what changes.
+                change(KEY, Self::On.word(), self.word(), how).needing(Consent::Protection)
+            }
+            (before, after) if after.days() < before.days() => {
+                let how = "changed in place: what could be restored of the days before is lost";
+                change(DAYS, days(before), days(after), how).needing(Consent::Protection)
+            }
+            (before, after) => change(DAYS, days(before), days(after), "changed in place"),
+        }]
     }
 
     fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetRecovery> {
-        (self != live).then_some(SetRecovery { enabled: self.0 }).into_iter().collect()
+        if self.fits(*live) {
+            return Vec::new();
+        }
+        let days = match self {
+            Self::Off | Self::On => None,
+            Self::Days(days) => Some(*days),
+        };
+        vec![SetRecovery { enabled: *self != Self::Off, days, loses: self.days() < live.days() }]
     }
 
     fn opposite(&self) -> Self {
-        Self(!self.0)
+        match self {
+            Self::Off => Self::Days(MOST_DAYS),
+            Self::On | Self::Days(_) => Self::Off,
+        }
     }
 
     #[cfg(test)]
     fn any() -> proptest::strategy::BoxedStrategy<Self> {
-        use proptest::strategy::Strategy;
-        proptest::bool::ANY.prop_map(Self).boxed()
+        use proptest::prelude::*;
+        prop_oneof![Just(Self::Off), Just(Self::On), (1..=MOST_DAYS).prop_map(Self::Days)].boxed()
     }
 }
 
 impl SettingChange for SetRecovery {
     fn phase(&self) -> Phase {
-        if self.enabled { Phase::Protect } else { Phase::GiveUp }
+        if self.loses { Phase::GiveUp } else { Phase::Protect }
     }
 
     fn describe(&self) -> String {
-        format!("{} point-in-time recovery", if self.enabled { "enabling" } else { "disabling" })
+        match (self.enabled, self.days) {
+            (true, Some(days)) => format!("enabling point-in-time recovery of {days} days"),
+            (true, None) => String::from("enabling point-in-time recovery"),
+            (false, _) => String::from("disabling point-in-time recovery"),
+        }
     }
 
     fn needs(&self) -> Option<Consent> {
-        (!self.enabled).then_some(Consent::Protection)
+        self.loses.then_some(Consent::Protection)
     }
 
     fn seconds(&self) -> (u64, u64) {
@@ -93,17 +244,21 @@ impl SettingChange for SetRecovery {
 }
 
 impl Called for Recovery {
-    const READ: Operation = DESCRIBE_CONTINUOUS_BACKUPS;
+    const READS: &'static [Operation] = &[DESCRIBE_CONTINUOUS_BACKUPS];
 
-    async fn look(api: &TableApi, name: &str) -> Result<Self, CallError> {
+    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         let call = || api.client.describe_continuous_backups().table_name(name).send();
         let answer = api.pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
         // `ContinuousBackupsStatus` is always ENABLED and says nothing; the one beneath it is the switch.
-        let status = answer
-            .continuous_backups_description
-            .and_then(|backups| backups.point_in_time_recovery_description)
-            .and_then(|recovery| recovery.point_in_time_recovery_status);
-        Ok(Self(status == Some(PointInTimeRecoveryStatus::Enabled)))
+        let recovery =
+            answer.continuous_backups_description.and_then(|backups| backups.point_in_time_recovery_description);
+        let is_on = recovery.as_ref().and_then(|recovery| recovery.point_in_time_recovery_status())
+            == Some(&PointInTimeRecoveryStatus::Enabled);
+        let days = recovery.and_then(|recovery| recovery.recovery_period_in_days);
+        Ok(match is_on {
+            true => Self::Days(days.and_then(|days| u8::try_from(days).ok()).unwrap_or(MOST_DAYS)),
+            false => Self::Off,
+        })
     }
 
     fn operations(_: &SetRecovery) -> &'static [Operation] {
@@ -111,8 +266,10 @@ impl Called for Recovery {
     }
 
     async fn make(change: &SetRecovery, api: &TableApi, _: Waiting, name: &str) -> Result<StepOutcome, CallError> {
-        let specification =
-            PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(change.enabled).build();
+        let specification = PointInTimeRecoverySpecification::builder()
+            .point_in_time_recovery_enabled(change.enabled)
+            .set_recovery_period_in_days(change.days.map(i32::from))
+            .build();
         let specification =
             specification.map_err(|error| failed(UPDATE_CONTINUOUS_BACKUPS, Class::Rejected, error.to_string()))?;
         let call = || {
@@ -121,5 +278,36 @@ impl Called for Recovery {
         };
         api.pacer.call(UPDATE_CONTINUOUS_BACKUPS, SETTLING, call).await?;
         Ok(StepOutcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(desired: Recovery, live: Recovery) -> Option<(String, Option<Consent>, SetRecovery)> {
+        let tables = Sides { live: &Table::default(), desired: &Table::default() };
+        let changes = desired.diff(&live, &tables);
+        let repair = desired.repair(&live, &tables);
+        assert_eq!(changes.len(), repair.len());
+        let change = changes.into_iter().next()?;
+        assert_eq!(change.needs, repair[0].needs());
+        Some((change.path.to_string(), change.needs, repair[0]))
+    }
+
+    #[test]
+    fn fewer_days_take_consent_and_more_do_not() {
+        let set = |enabled, days, loses| SetRecovery { enabled, days, loses };
+        let protection = Some(Consent::Protection);
+        let days = |number| Recovery::Days(number);
+        for same in [(Recovery::On, days(7)), (days(35), Recovery::On), (Recovery::Off, Recovery::Off)] {
+            assert_eq!(changed(same.0, same.1), None);
+        }
+        let of = |desired, live| changed(desired, live).unwrap();
+        assert_eq!(of(days(5), days(7)), (String::from(DAYS), protection, set(true, Some(5), true)));
+        assert_eq!(of(days(9), days(7)), (String::from(DAYS), None, set(true, Some(9), false)));
+        assert_eq!(of(days(9), Recovery::Off), (String::from(KEY), None, set(true, Some(9), false)));
+        assert_eq!(of(Recovery::On, Recovery::Off), (String::from(KEY), None, set(true, None, false)));
+        assert_eq!(of(Recovery::Off, days(7)), (String::from(KEY), protection, set(false, None, true)));
     }
 }

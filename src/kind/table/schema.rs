@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::setting::Setting;
 use super::steps::step_names;
-use super::{Limits, Settings};
+use super::{IndexSettings, Limits, Settings};
 use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[tables]`, and of a table in a plan.
@@ -13,7 +13,10 @@ pub(super) fn schema() -> Schema {
     for (name, definition) in &mut schema.definitions {
         match *name {
             "table" => add(definition, Settings::schema()),
-            "index" => add(definition, Limits::KEYS.iter().copied().zip(Limits::schema()).collect()),
+            "index" => {
+                add(definition, Limits::KEYS.iter().copied().zip(Limits::schema()).collect());
+                add(definition, IndexSettings::schema().into());
+            }
             _ => {}
         }
     }
@@ -163,8 +166,12 @@ fn own() -> Schema {
                         },
                         "billing_mode": {
                             "enum": ["PAY_PER_REQUEST", "PROVISIONED"],
-                            "description": "PROVISIONED without read_capacity and write_capacity: something else sets the capacity, \
-                             such as autoscaling.",
+                            "description": "PROVISIONED is paid for by capacity: that of read_capacity and write_capacity, that which \
+                             autoscaling sets, or another with capacity = \"external\".",
+                        },
+                        "capacity": {
+                            "const": "external",
+                            "description": "Something else than Sentinel sets the capacity: it is not compared.",
                         },
                         "read_capacity": {
                             "type": "integer",
@@ -225,7 +232,7 @@ fn own() -> Schema {
                             "write_capacity": ["read_capacity"],
                         },
                     },
-                    "else": { "properties": { "read_capacity": false, "write_capacity": false } },
+                    "else": { "properties": { "capacity": false, "read_capacity": false, "write_capacity": false } },
                 }),
             ),
         ],

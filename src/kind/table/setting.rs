@@ -12,173 +12,29 @@ use futures_util::future::OptionFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::autoscaling::Autoscaling;
 use super::class::Class;
+use super::insights::Insights;
+use super::kinesis::Kinesis;
 use super::limits::Limits;
 use super::protection::DeletionProtection;
 use super::recovery::Recovery;
+use super::resource_policy::{StreamPolicy, TablePolicy};
 use super::stream::Stream;
+pub(super) use super::traits::{Called, Carried, Phase, Setting, SettingChange, diff_guard, in_place};
 use super::{Field, Table, TableApi};
-use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
+use crate::change::{FieldChange, Sides};
 use crate::document::write::line;
-use crate::document::{Fields, Reader};
+use crate::document::{Fields, GivenFile};
+use crate::kind::import::Importer;
 use crate::kind::section::{Resolver, SectionReader};
 use crate::kind::{Line, Waiting};
-use crate::resource::call::{CallError, Operation};
-use crate::resource::{Gap, Invalid, StepOutcome, Switch};
+use crate::resource::call::{CallError, Class as Failure, Operation};
+use crate::resource::{Gap, Invalid, StepOutcome};
 
-/// When a change is made, in this order: an end in the middle leaves the table at least as safe as it was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
-pub enum Phase {
-    /// It protects, and gives up nothing.
-    Protect,
-    Tags,
-    Settings,
-    Indexes,
-    /// Capacity, of indexes that were just built too.
-    Capacity,
-    /// It gives up protection, or loses something.
-    GiveUp,
-    /// AWS may put it off.
-    Late,
-}
-
-impl Phase {
-    /// Every phase, in the order in which they are.
-    pub(super) const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
-}
-
-/// A setting of a table: its values, live and desired alike.
-pub trait Setting: Sized + Clone + PartialEq {
-    /// What one call changes of it, as a plan has it.
-    type Change: SettingChange;
-
-    /// Its keys in a manifest. A difference has one of them as its path.
-    const KEYS: &'static [&'static str];
-
-    /// Reads it from a section; nothing where the section does not manage it.
-    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
-
-    /// Returns its values as TOML, by their keys.
-    fn write(&self) -> Vec<(&'static str, String)>;
-
-    /// Returns the JSON Schema of each of its keys, in their order.
-    fn schema() -> Vec<Value>;
-
-    /// Returns the JSON Schema of its value in a plan.
-    fn plan_schema() -> Value;
-
-    /// Returns its values for people, by their keys.
-    fn words(&self) -> Vec<Line>;
-
-    /// Returns what a table has that was created without it: an import leaves that out.
-    fn when_new() -> Self;
-
-    /// Checks it against the table that it is of.
-    ///
-    /// # Errors
-    ///
-    /// Says what AWS would refuse.
-    fn check(&self, _: &Table) -> Result<(), Invalid> {
-        Ok(())
-    }
-
-    /// Returns how the live value differs from this one.
-    fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>>;
-
-    /// Returns the changes that make the live value this one, as far as AWS makes them, in the order in which AWS takes them.
-    fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<Self::Change>;
-
-    /// Returns a live value that differs in every way that can be repaired.
-    fn opposite(&self) -> Self;
-
-    /// Returns a few words for a live value that the manifest does not manage, where people have to know of it.
-    fn also(&self) -> Option<String> {
-        None
-    }
-
-    /// Returns any value, for properties.
-    #[cfg(test)]
-    fn any() -> proptest::strategy::BoxedStrategy<Self>;
-}
-
-/// A change of a setting: one call.
-pub trait SettingChange {
-    fn phase(&self) -> Phase;
-
-    /// Returns what it does, in a few words: `enabling deletion protection`.
-    fn describe(&self) -> String;
-
-    /// Returns what has to be allowed first.
-    fn needs(&self) -> Option<Consent> {
-        None
-    }
-
-    /// Returns how many seconds AWS works on it: when it is quick, and when it takes its time.
-    fn seconds(&self) -> (u64, u64) {
-        (5, 60)
-    }
-}
-
-/// A setting that `CreateTable`, `UpdateTable` and `DescribeTable` carry. A table takes one change at a time: each is waited for.
-pub(super) trait Carried: Setting {
-    /// Returns what `DescribeTable` says of it.
-    fn seen(description: &sdk::TableDescription) -> Self;
-
-    /// Adds it to the request that creates the table.
-    fn create(&self, request: CreateTableInputBuilder) -> Result<CreateTableInputBuilder, BuildError>;
-
-    /// Adds a change to the request that updates the table.
-    fn update(change: &Self::Change, request: UpdateTableInputBuilder) -> Result<UpdateTableInputBuilder, BuildError>;
-
-    /// Returns whether a live value is as the change leaves it.
-    fn is_made(change: &Self::Change, live: &Self) -> bool;
-
-    /// Returns how often AWS takes such a change, where it limits that.
-    fn budget(_: &Self::Change) -> Option<&'static str> {
-        None
-    }
-}
-
-/// A setting with calls of its own. It is read only where the manifest manages it, and follows the creation of a table.
-pub(super) trait Called: Setting {
-    /// The call that reads it.
-    const READ: Operation;
-
-    /// Reads it.
-    fn look(api: &TableApi, name: &str) -> impl Future<Output = Result<Self, CallError>>;
-
-    /// Returns the operations that a change calls; the first changes something.
-    fn operations(change: &Self::Change) -> &'static [Operation];
-
-    /// Makes a change.
-    fn make(
-        change: &Self::Change,
-        api: &TableApi,
-        waiting: Waiting,
-        name: &str,
-    ) -> impl Future<Output = Result<StepOutcome, CallError>>;
-}
-
-/// Returns a difference that AWS closes where it is.
-pub(super) fn in_place(
-    field: Field,
-    live: impl Into<String>,
-    desired: impl Into<String>,
-    how: &str,
-) -> FieldChange<Field> {
-    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
-}
-
-/// Returns how a guard against loss differs: turning it on is safe, turning it off has to be allowed.
-pub(super) fn diff_guard(key: &'static str, live: Switch, desired: Switch, lost: &str) -> Vec<FieldChange<Field>> {
-    if live == desired {
-        return Vec::new();
-    }
-    let field = Field::Setting(key);
-    vec![match desired {
-        Switch::On => in_place(field, live.word(), desired.word(), "turned on in place"),
-        Switch::Off => in_place(field, live.word(), desired.word(), lost).needing(Consent::Protection),
-    }]
+/// Returns whether AWS does not know what was asked of a table that is there.
+fn is_unknown(error: &CallError) -> bool {
+    error.class == Failure::NotFound || error.code.as_deref() == Some("UnknownOperationException")
 }
 
 macro_rules! settings {
@@ -226,6 +82,22 @@ macro_rules! settings {
                 }
             }
 
+            /// Adds what the section only names to each of its settings.
+            pub(super) fn resolved(self, resolver: &mut Resolver<'_>, key: &str) -> Self {
+                Self {
+                    $($call: self.$call.map(|own| own.resolved(resolver, &["tables", key, <$Call as Setting>::KEYS[0]])),)*
+                    $($own: self.$own.map(|own| own.resolved(resolver, &["tables", key, <$Own as Setting>::KEYS[0]])),)*
+                }
+            }
+
+            /// Returns the files that the section names.
+            pub(super) fn files(&self) -> Vec<GivenFile> {
+                let mut files = Vec::new();
+                $(files.extend(self.$call.as_ref().and_then(Setting::given));)*
+                $(files.extend(self.$own.as_ref().and_then(Setting::given));)*
+                files
+            }
+
             /// Adds all settings to a section.
             pub(super) fn write(&self, section: &mut String) {
                 let mut lines = Vec::new();
@@ -271,11 +143,11 @@ macro_rules! settings {
                 lines
             }
 
-            /// Returns what is at another value than on a table that was created without it.
-            pub(super) fn beyond_new(&self) -> Self {
+            /// Returns what is at another value than on a table that was created without it, as a section has it.
+            pub(super) fn imported(self, importer: &mut Importer<'_>, key: &str) -> Self {
                 Self {
-                    $($call: self.$call.clone().filter(|own| *own != Setting::when_new()),)*
-                    $($own: self.$own.clone().filter(|own| *own != Setting::when_new()),)*
+                    $($call: self.$call.and_then(|own| own.imported(importer, key)),)*
+                    $($own: self.$own.and_then(|own| own.imported(importer, key)),)*
                 }
             }
 
@@ -290,9 +162,16 @@ macro_rules! settings {
             /// Returns settings of which each is managed.
             pub(super) fn everything() -> Self {
                 Self {
-                    $($call: Some(Setting::when_new()),)*
-                    $($own: Some(Setting::when_new()),)*
+                    $($call: Some(Setting::everything()),)*
+                    $($own: Some(Setting::everything()),)*
                 }
+            }
+
+            /// Returns the words for what is live and no manifest can set.
+            pub(super) fn more(&self) -> Vec<String> {
+                let mut more = Vec::new();
+                $(more.extend(self.$call.iter().flat_map(Setting::more));)*
+                more
             }
 
             /// Returns the words for what is live and not managed.
@@ -308,27 +187,38 @@ macro_rules! settings {
                 Self { $($call: None,)* $($own: Some(Carried::seen(description)),)* }
             }
 
-            /// Returns the calls that read what is managed, beside `DescribeTable`.
+            /// Returns the operations that read what is managed, beside `DescribeTable`, each once.
             pub(super) fn reads(&self) -> Vec<Operation> {
-                let mut reads = Vec::new();
-                $(reads.extend(self.$call.as_ref().map(|_| <$Call as Called>::READ));)*
+                let mut reads: Vec<Operation> = Vec::new();
+                $(for operation in self.$call.iter().flat_map(|_| <$Call as Called>::READS) {
+                    if !reads.contains(operation) {
+                        reads.push(*operation);
+                    }
+                })*
                 reads
+            }
+
+            /// Returns how many calls that takes.
+            pub(super) fn calls(&self) -> usize {
+                let mut calls = 0;
+                $(calls += self.$call.as_ref().map_or(0, Called::calls);)*
+                calls
             }
 
             /// Makes the calls that read what is managed.
             pub(super) async fn look(&self, api: &TableApi, name: &str) -> Looked {
-                $(let $call: OptionFuture<_> = self.$call.as_ref().map(|_| <$Call as Called>::look(api, name)).into();)*
+                $(let $call: OptionFuture<_> = self.$call.as_ref().map(|own| own.look(api, name)).into();)*
                 let ($($call,)*) = tokio::join!($($call,)*);
                 Looked { $($call,)* }
             }
 
             /// Adds to the live settings what the calls found. While a table is being created they fail in one of several ways; all is
-            /// as on a new table then.
+            /// as on a new table then. The same holds in a region, or a partition, that does not have a setting.
             pub(super) fn take(&mut self, looked: Looked, creating: bool, gaps: &mut Vec<Gap>) {
                 $(self.$call = match looked.$call {
                     None => None,
                     Some(Ok(found)) => Some(found),
-                    Some(Err(_)) if creating => Some(Setting::when_new()),
+                    Some(Err(error)) if creating || is_unknown(&error) => Some(Setting::when_new()),
                     Some(Err(error)) => {
                         gaps.push(Gap::new(Some(stringify!($call)), &error));
                         None
@@ -373,7 +263,11 @@ macro_rules! settings {
 
             /// Returns whether a difference is of a setting that follows the creation of a table.
             pub(super) fn follows_creation(field: &Field) -> bool {
-                [$(<$Call as Setting>::KEYS,)*].iter().copied().flatten().any(|key| *field == Field::Setting(key))
+                let key = match field {
+                    Field::Setting(key) | Field::IndexSetting(_, key) => key,
+                    _ => return false,
+                };
+                [$(<$Call as Setting>::KEYS,)*].iter().copied().flatten().any(|own| own == key)
             }
 
             /// Returns any settings, for properties.
@@ -440,6 +334,11 @@ macro_rules! settings {
 settings! {
     called {
         point_in_time_recovery: Recovery, "set_point_in_time_recovery";
+        contributor_insights: Insights, "set_contributor_insights";
+        kinesis: Kinesis, "set_kinesis_destination";
+        policy: TablePolicy, "set_table_policy";
+        stream_policy: StreamPolicy, "set_stream_policy";
+        autoscaling: Autoscaling, "set_autoscaling";
     }
     carried {
         deletion_protection: DeletionProtection;
@@ -459,7 +358,7 @@ mod tests {
     #[test]
     fn a_change_is_saved_as_the_step_that_it_is() {
         let name = || String::from("audit");
-        let recovery = CalledChange::Recovery(SetRecovery { enabled: true });
+        let recovery = CalledChange::Recovery(SetRecovery { enabled: true, days: None, loses: false });
         let class = TableChange::Setting(CarriedChange::Class(SetClass { class: Class::InfrequentAccess }));
         for (step, saved) in [
             (

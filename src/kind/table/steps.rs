@@ -346,7 +346,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                     repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
                 }
             }
-            Phase::Protect | Phase::GiveUp => {}
+            Phase::Protect | Phase::Follow | Phase::GiveUp => {}
         }
         for change in carried.iter().filter(|change| change.own().phase() == *phase) {
             repair.update(TableChange::Setting(change.clone()));
@@ -530,7 +530,7 @@ mod tests {
             encryption: Some(Encryption::AwsOwned),
             tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
             settings: Settings {
-                point_in_time_recovery: Some(Recovery(true)),
+                point_in_time_recovery: Some(Recovery::On),
                 deletion_protection: Some(DeletionProtection(false)),
                 ..Settings::default()
             },
@@ -565,7 +565,7 @@ mod tests {
     #[test]
     fn what_protects_comes_first_and_what_gives_up_protection_late() {
         let done = steps(&wanted(), |live| {
-            live.state.settings.point_in_time_recovery = Some(Recovery(false));
+            live.state.settings.point_in_time_recovery = Some(Recovery::Off);
             live.state.settings.deletion_protection = Some(DeletionProtection(true));
             live.state.indexes.as_mut().unwrap().remove("a-index");
             live.state.tags = Some(Tags::from([(String::from("stray"), String::new())]));
@@ -697,10 +697,7 @@ mod tests {
             let managed = Table {
                 ttl: ttl.then_some(Ttl::Disabled),
                 tags: tags.then(Tags::new),
-                settings: Settings {
-                    point_in_time_recovery: recovery.then_some(Recovery(true)),
-                    ..Settings::default()
-                },
+                settings: Settings { point_in_time_recovery: recovery.then_some(Recovery::On), ..Settings::default() },
                 ..Table::default()
             };
             reads(&Desired { adopt, managed, ..wanted() }).iter().map(|operation| operation.name).collect()
@@ -730,7 +727,7 @@ mod tests {
         let update = |change| TableStep::UpdateTable { name: String::from("t"), change };
         let recovery = |enabled| TableStep::Setting {
             name: String::from("t"),
-            change: CalledChange::Recovery(SetRecovery { enabled }),
+            change: CalledChange::Recovery(SetRecovery { enabled, days: None, loses: !enabled }),
         };
         let protection = |enabled| {
             update(TableChange::Setting(CarriedChange::DeletionProtection(SetDeletionProtection { enabled })))

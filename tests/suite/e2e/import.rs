@@ -135,7 +135,8 @@ fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
     create(&world, "orders", more);
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
     assert!(
-        run.stdout.contains("? orders: its capacity is not managed, as autoscaling may set it: read_capacity = 3 and"),
+        run.stdout
+            .contains("? orders: its capacity is not managed, as something else may set it: read_capacity = 3 and"),
         "{}",
         run.stdout
     );

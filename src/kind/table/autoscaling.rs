@@ -1,0 +1,331 @@
+//! Autoscaling: Application Auto Scaling moves the capacity of a table, or of an index, between two bounds. Source of the rules: "Managing
+//! throughput capacity automatically with DynamoDB auto scaling" in the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-189 to
+//! 198, 237 to 243 and 314 to 323 in the lab notes of ack-api-quirks.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::scales::{Bounds, DEFAULT_TARGET, Scale, Scales, TARGETS, Units};
+use super::scaling_calls::{self, DEREGISTER_TARGET, DESCRIBE_POLICIES, DESCRIBE_TARGETS, PUT_POLICY, REGISTER_TARGET};
+use super::setting::{Called, Phase, Setting, SettingChange, in_place};
+use super::{Billing, Field, Table, TableApi};
+use crate::change::{FieldChange, Sides};
+use crate::document::{Fields, Reader};
+use crate::kind::{Line, Waiting};
+use crate::resource::call::{CallError, Operation};
+use crate::resource::{Invalid, StepOutcome};
+
+pub(super) const KEY: &str = "autoscaling";
+
+/// What a live policy has that no manifest can set. A change of the policy keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The name of the policy, by which AWS knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_in_cooldown: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale_out_cooldown: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disable_scale_in: Option<bool>,
+}
+
+/// What is scaled: the units of the table, or of an index.
+pub(super) type Dimension = (Option<String>, Units);
+
+/// The autoscaling of a table and of its indexes: what is managed, or was read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Autoscaling {
+    #[serde(default)]
+    pub table: Scales,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indexes: BTreeMap<String, Scales>,
+    /// Whether that of all indexes is read, whatever they are called.
+    #[serde(skip)]
+    pub whole: bool,
+    #[serde(skip)]
+    pub(super) kept: BTreeMap<Dimension, Kept>,
+    /// What it has that no manifest can set, in words.
+    #[serde(skip)]
+    pub(super) more: Vec<String>,
+}
+
+impl Autoscaling {
+    /// Returns all of it, that of the table first, which has no name.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Dimension, Scale)> {
+        let table = self.table.all().map(|(units, scale)| ((None, units), scale));
+        let indexes = self
+            .indexes
+            .iter()
+            .flat_map(|(index, scales)| scales.all().map(move |(units, scale)| ((Some(index.clone()), units), scale)));
+        table.chain(indexes)
+    }
+
+    /// Returns that of the table or of an index; what was not read is off.
+    fn of(&self, (index, units): &Dimension) -> Scale {
+        let scales = match index {
+            None => Some(self.table),
+            Some(index) => self.indexes.get(index).copied(),
+        };
+        scales.and_then(|scales| scales.of(*units)).unwrap_or(Scale::Off)
+    }
+
+    /// Returns the capacity that a new table, or a new index, begins with: the least that autoscaling would leave it with.
+    pub(super) fn least(&self, index: Option<&str>) -> (Option<i64>, Option<i64>) {
+        let scales = match index {
+            None => self.table,
+            Some(index) => self.indexes.get(index).copied().unwrap_or_default(),
+        };
+        let least = |units| scales.bounds(units).map(|bounds| bounds.min);
+        (least(Units::Read), least(Units::Write))
+    }
+}
+
+/// A change of autoscaling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetScale {
+    /// The index, or nothing for the table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_name: Option<String>,
+    pub units: Units,
+    pub scale: Scale,
+    #[serde(default)]
+    pub kept: Kept,
+}
+
+/// Returns the field that the autoscaling of the table or of an index is.
+fn field((index, _): &Dimension) -> Field {
+    index.as_ref().map_or(Field::Setting(KEY), |index| Field::IndexSetting(index.clone(), KEY))
+}
+
+fn words(units: Units, scale: Scale) -> String {
+    match scale {
+        Scale::Off => format!("{units} off"),
+        Scale::Within(Bounds { min, max, target }) => {
+            let target = target.map_or_else(|| String::from("without a policy"), |at| format!("at {} %", at.percent()));
+            format!("{units} {min} to {max} {target}")
+        }
+    }
+}
+
+impl Setting for Autoscaling {
+    type Change = SetScale;
+
+    const KEYS: &'static [&'static str] = &[KEY];
+
+    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
+        let table = fields.get(KEY).and_then(|entry| Scales::read(reader, &entry.node))?;
+        Some(Self { table, ..Self::default() })
+    }
+
+    fn write(&self) -> Vec<(&'static str, String)> {
+        let is_managed = self.table != Scales::default();
+        is_managed.then(|| (KEY, self.table.write())).into_iter().collect()
+    }
+
+    fn schema() -> Vec<Value> {
+        vec![Scales::schema()]
+    }
+
+    fn plan_schema() -> Value {
+        let bounds = json!({
+            "type": "object",
+            "properties": {
+                "min": { "type": "integer" },
+                "max": { "type": "integer" },
+                "target": { "type": "integer", "description": "In thousandths of a percent." },
+            },
+            "required": ["min", "max"],
+        });
+        let within = json!({ "type": "object", "properties": { "within": bounds }, "required": ["within"] });
+        let scale = json!({ "oneOf": [{ "const": "off" }, within] });
+        let scales = json!({ "type": "object", "properties": { "read": scale, "write": scale } });
+        json!({
+            "type": "object",
+            "properties": { "table": scales, "indexes": { "type": "object", "additionalProperties": scales } },
+        })
+    }
+
+    fn words(&self) -> Vec<Line> {
+        self.all().map(|(one, scale)| Line::new(field(&one).to_string(), words(one.1, scale))).collect()
+    }
+
+    fn when_new() -> Self {
+        let off = Scales { read: Some(Scale::Off), write: Some(Scale::Off) };
+        Self { table: off, ..Self::default() }
+    }
+
+    fn everything() -> Self {
+        Self { whole: true, ..Self::when_new() }
+    }
+
+    fn beyond_new(self) -> Option<Self> {
+        // What no manifest can say is left unmanaged.
+        let is_plain = |scale: &Scale| match scale {
+            Scale::Within(Bounds { target: Some(target), .. }) => {
+                target.0 % 1000 == 0 && TARGETS.contains(&i64::from(target.0 / 1000))
+            }
+            Scale::Within(_) | Scale::Off => false,
+        };
+        let plain =
+            |scales: Scales| Scales { read: scales.read.filter(is_plain), write: scales.write.filter(is_plain) };
+        let table = plain(self.table);
+        let indexes = self.indexes.into_iter().map(|(index, scales)| (index, plain(scales)));
+        let indexes: BTreeMap<_, _> = indexes.filter(|(_, scales)| scales.is_on()).collect();
+        (table.is_on() || !indexes.is_empty()).then_some(Self { table, indexes, ..Self::default() })
+    }
+
+    fn check(&self, table: &Table) -> Result<(), Invalid> {
+        let is_on = self.all().any(|(_, scale)| scale != Scale::Off);
+        match table.billing {
+            Some(Billing::PayPerRequest) if is_on => Err(Invalid::new(
+                "an on-demand table has no capacity that is scaled",
+                "add billing_mode = \"PROVISIONED\", or leave autoscaling out",
+            )),
+            Some(Billing::Provisioned(_)) if self.table.is_on() => Err(Invalid::new(
+                "the table has both a capacity and autoscaling",
+                "leave out read_capacity and write_capacity: autoscaling moves them",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn diff(&self, live: &Self, _: &Sides<&Table>) -> Vec<FieldChange<Field>> {
+        let change = |(one, wanted): (Dimension, Scale)| {
+            let found = live.of(&one);
+            let how = match (found, wanted) {
+                (_, Scale::Off) => "turned off in place; the capacity stays as it is",
+                (Scale::Off, _) => "turned on in place",
+                _ => "changed in place",
+            };
+            (found != wanted).then(|| in_place(field(&one), words(one.1, found), words(one.1, wanted), how))
+        };
+        self.all().filter_map(change).collect()
+    }
+
+    fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetScale> {
+        let differs = self.all().filter(|(one, wanted)| live.of(one) != *wanted);
+        let change = |(one, scale): (Dimension, Scale)| {
+            let kept = live.kept.get(&one).cloned().unwrap_or_default();
+            SetScale { index_name: one.0, units: one.1, scale, kept }
+        };
+        differs.map(change).collect()
+    }
+
+    fn opposite(&self) -> Self {
+        let other = |scale: Scale| match scale {
+            Scale::Off => Scale::Within(Bounds { min: 1, max: 10, target: Some(DEFAULT_TARGET) }),
+            Scale::Within(_) => Scale::Off,
+        };
+        let indexes = self.indexes.iter().map(|(name, scales)| (name.clone(), scales.map(other))).collect();
+        Self { table: self.table.map(other), indexes, ..Self::default() }
+    }
+
+    fn more(&self) -> Vec<String> {
+        self.more.clone()
+    }
+
+    #[cfg(test)]
+    fn any() -> proptest::strategy::BoxedStrategy<Self> {
+        use proptest::strategy::Strategy;
+        Scales::any().prop_map(|table| Self { table, ..Self::default() }).boxed()
+    }
+}
+
+impl SettingChange for SetScale {
+    fn phase(&self) -> Phase {
+        Phase::Follow
+    }
+
+    fn describe(&self) -> String {
+        let of = self.index_name.as_ref().map(|index| format!(" of index {index}")).unwrap_or_default();
+        let units = self.units;
+        match self.scale {
+            Scale::Off => format!("disabling autoscaling of {units} capacity{of}"),
+            Scale::Within(Bounds { min, max, .. }) => format!("scaling {units} capacity{of} between {min} and {max}"),
+        }
+    }
+
+    fn seconds(&self) -> (u64, u64) {
+        (1, 5)
+    }
+}
+
+impl Called for Autoscaling {
+    const READS: &'static [Operation] = &[DESCRIBE_TARGETS, DESCRIBE_POLICIES];
+
+    fn calls(&self) -> usize {
+        // The targets in one call, and the policies of the table and of each index.
+        2 + self.indexes.len()
+    }
+
+    async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
+        scaling_calls::look(self, api, name).await
+    }
+
+    fn operations(change: &SetScale) -> &'static [Operation] {
+        match change.scale {
+            Scale::Off => &[DEREGISTER_TARGET],
+            Scale::Within(_) => &[REGISTER_TARGET, PUT_POLICY],
+        }
+    }
+
+    async fn make(change: &SetScale, api: &TableApi, _: Waiting, name: &str) -> Result<StepOutcome, CallError> {
+        scaling_calls::make(change, api, name).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::table::Target;
+
+    fn within(min: i64, max: i64, percent: Option<u32>) -> Scale {
+        Scale::Within(Bounds { min, max, target: percent.map(|percent| Target(percent * 1000)) })
+    }
+
+    fn table(read: Option<Scale>, write: Option<Scale>) -> Autoscaling {
+        Autoscaling { table: Scales { read, write }, ..Autoscaling::default() }
+    }
+
+    #[test]
+    fn each_dimension_that_differs_is_one_change_that_keeps_what_no_manifest_has() {
+        let tables = Sides { live: &Table::default(), desired: &Table::default() };
+        let desired = table(Some(within(1, 10, Some(70))), Some(Scale::Off));
+        let mut live = table(Some(within(1, 10, Some(60))), Some(within(1, 5, None)));
+        let kept = Kept { name: Some(String::from("mine")), scale_in_cooldown: Some(60), ..Kept::default() };
+        live.kept.insert((None, Units::Read), kept.clone());
+        let changes = desired.repair(&live, &tables);
+        assert_eq!(changes.len(), desired.diff(&live, &tables).len());
+        assert_eq!(changes.iter().map(|change| change.units).collect::<Vec<_>>(), [Units::Read, Units::Write]);
+        assert_eq!((&changes[0].kept, changes[1].scale), (&kept, Scale::Off));
+        // Reads alone are managed.
+        assert!(table(Some(within(1, 10, Some(60))), None).repair(&live, &tables).is_empty());
+        // What was not read of an index is off.
+        let index =
+            Autoscaling { indexes: BTreeMap::from([(String::from("i"), desired.table)]), ..Autoscaling::default() };
+        assert_eq!(index.repair(&Autoscaling::default(), &tables).len(), 1);
+    }
+
+    #[test]
+    fn autoscaling_needs_capacity_that_the_manifest_does_not_set() {
+        let scaled = table(Some(within(1, 10, Some(70))), None);
+        let paid = |billing| scaled.check(&Table { billing: Some(billing), ..Table::default() });
+        assert!(paid(Billing::PayPerRequest).unwrap_err().problem.contains("on-demand"));
+        let units = crate::kind::table::Capacity { read: 1, write: 1 };
+        assert!(paid(Billing::Provisioned(units)).unwrap_err().problem.contains("both"));
+        assert_eq!(paid(Billing::External), Ok(()));
+        assert_eq!(scaled.least(None), (Some(1), None));
+    }
+
+    #[test]
+    fn an_import_leaves_out_what_no_manifest_can_say() {
+        let live = table(Some(within(1, 10, None)), Some(within(1, 10, Some(70))));
+        assert_eq!(live.beyond_new(), Some(table(None, Some(within(1, 10, Some(70))))));
+        let odd = Scale::Within(Bounds { min: 1, max: 2, target: Some(Target::of_percent(70.5)) });
+        assert_eq!(table(Some(odd), Some(Scale::Off)).beyond_new(), None);
+    }
+}

@@ -1,0 +1,40 @@
+//! Waiting until AWS has made a change that takes its time.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::TableApi;
+use super::api::failed;
+use crate::kind::Waiting;
+use crate::resource::call::{CallError, Class, Operation};
+
+/// A wait: with short pauses first, since most changes take seconds.
+pub(super) struct Patience {
+    waiting: Waiting,
+    /// What is asked whether the change is made.
+    asked: Operation,
+    started: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(waiting: Waiting, asked: Operation) -> Self {
+        Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(300) }
+    }
+
+    /// Pauses before the next look, or says that it took too long.
+    pub(super) async fn pause(&mut self, api: &TableApi, what: &str) -> Result<(), CallError> {
+        let left = self.waiting.limit.saturating_sub(self.started.elapsed());
+        if left.is_zero() {
+            let message = format!(
+                "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
+                self.waiting.limit.as_secs()
+            );
+            return Err(failed(self.asked, Class::Busy, message));
+        }
+        api.pacer.sleep(self.asked, self.pause.min(left)).await?;
+        self.pause = self.pause.mul_f64(1.5).min(Duration::from_secs(5));
+        Ok(())
+    }
+}
