@@ -12,6 +12,7 @@ mod replicas;
 mod settings;
 mod state;
 mod streams;
+mod warm;
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -148,6 +149,7 @@ fn create_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
             settings::note_limits(&mut state, index);
         }
         keys::keep(&mut state, &mut body, &[])?;
+        warm::keep(&mut state, &mut body, None)?;
         // dynoxide refuses an empty list as AWS does, and keeps everything else of the request.
         let answer = call(region, "CreateTable", body)?;
         let mut table = answer["TableDescription"].clone();
@@ -223,7 +225,8 @@ fn seen(region: &Region, name: &str) -> Result<TableState, Failure> {
 }
 
 /// What `UpdateTable` can change, each on its own call.
-const SUBJECTS: [&str; 8] = [
+const SUBJECTS: [&str; 9] = [
+    "WarmThroughput",
     "GlobalSecondaryIndexUpdates",
     "SSESpecification",
     "DeletionProtectionEnabled",
@@ -279,6 +282,7 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         let known = described["Table"]["AttributeDefinitions"].as_array().into_iter().flatten();
         let known: Vec<String> = known.filter_map(|one| one["AttributeName"].as_str().map(str::to_owned)).collect();
         keys::keep(&mut state, &mut body, &known)?;
+        warm::keep(&mut state, &mut body, Some(&described["Table"]))?;
         let of_encryption = given == ["SSESpecification"];
         if let Some(encryption) = body.as_object_mut().and_then(|body| body.remove("SSESpecification")) {
             settings::change_encryption(region, store, &mut state, &encryption, now)?;
@@ -351,6 +355,7 @@ fn delete_index(region: &Region, name: &str, state: &mut TableState, index: &str
     state.capacities.remove(index);
     state.limits.remove(index);
     state.insights.remove(index);
+    state.warm_indexes.remove(index);
     state.deleting.insert(index.to_owned(), now + millis(region.rules.index_deletion));
     Ok(())
 }

@@ -173,6 +173,7 @@ mod tests {
                 capacity: None,
                 status: IndexStatus::Active,
                 limits: None,
+                warm: None,
             };
             (format!("{name}-index"), index)
         };

@@ -373,7 +373,14 @@ async fn the_indexes_that_are_built_later_are_counted() {
     let mut wanted = table("t-1");
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     let key = IndexKey::new(desired.managed.key.clone().unwrap().partition, None);
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
+    let index = Index {
+        key,
+        projection: Projection::All,
+        capacity: None,
+        status: IndexStatus::Active,
+        limits: None,
+        warm: None,
+    };
     let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
     let mut live = live_table("ACTIVE", Ttl::Disabled);
@@ -393,7 +400,14 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
     let key = IndexKey::new(live.state.key.clone().unwrap().partition, None);
-    let index = Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None };
+    let index = Index {
+        key,
+        projection: Projection::All,
+        capacity: None,
+        status: IndexStatus::Active,
+        limits: None,
+        warm: None,
+    };
     live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
     let fake = Fake::default();
     fake.tables.borrow_mut().insert(String::from("t-1"), live);

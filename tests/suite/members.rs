@@ -181,11 +181,9 @@ fn table(more: &Value) -> Value {
 fn what_is_not_here_of_a_request_is_refused() {
     let aws = aws();
     let unknown = "UnknownOperationException: the embedded AWS does not have ";
-    for (member, value) in [
-        ("WarmThroughput", json!({ "ReadUnitsPerSecond": 13000 })),
-        ("VectorIndexes", json!("none")),
-        ("Colour", json!("red")),
-    ] {
+    for (member, value) in
+        [("GlobalTableSourceArn", json!("arn")), ("VectorIndexes", json!("none")), ("Colour", json!("red"))]
+    {
         refused(dynamodb(&aws, "CreateTable", &table(&json!({ member: value }))), &format!("{unknown}{member}"));
     }
     let parameter = json!({ "Name": "a", "Value": "b", "Type": "String", "Colour": "red" });

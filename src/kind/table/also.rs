@@ -5,10 +5,6 @@ use aws_sdk_dynamodb::types as sdk;
 use super::Table;
 use crate::kind::Kind;
 
-/// What AWS gives each table that nobody warmed: read and write units a second of one that is on demand. Source: "Understanding DynamoDB
-/// warm throughput" in the Amazon DynamoDB Developer Guide.
-const WARM: (i64, i64) = (12_000, 4_000);
-
 /// Returns what a table has that no manifest can set, each in a few words.
 pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     let mut also = Vec::new();
@@ -37,14 +33,6 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     if description.archival_summary().is_some() {
         also.push(String::from("archived"));
     }
-    let warm = description.warm_throughput();
-    also.extend(warm.and_then(|warm| warmed(warm.read_units_per_second(), warm.write_units_per_second())));
-    for index in description.global_secondary_indexes() {
-        let warm = index.warm_throughput();
-        let warm = warm.and_then(|warm| warmed(warm.read_units_per_second(), warm.write_units_per_second()));
-        let of_index = |words| format!("{words} of index {}", index.index_name().unwrap_or_default());
-        also.extend(warm.map(of_index));
-    }
     also
 }
 
@@ -59,18 +47,14 @@ pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
     for (name, index) in live.indexes.iter().flatten() {
         let wanted = managed.indexes.as_ref().and_then(|indexes| indexes.get(name));
         let limits = index.limits.filter(|_| wanted.is_none_or(|wanted| wanted.limits.is_none()));
-        also.extend(limits.and_then(|limits| limits.named()).map(|words| format!("{words} of index {name}")));
+        let warm = index.warm.filter(|_| wanted.is_none_or(|wanted| wanted.warm.is_none()));
+        let words = limits.and_then(|limits| limits.named()).into_iter().chain(warm.and_then(|warm| warm.named()));
+        also.extend(words.map(|words| format!("{words} of index {name}")));
     }
     if managed.local_indexes.is_none() {
         also.extend(live.local_indexes.iter().flatten().map(|(name, _)| format!("local index {name}")));
     }
     also
-}
-
-/// Returns the warm throughput, where it is more than AWS gives everyone.
-fn warmed(read: Option<i64>, write: Option<i64>) -> Option<String> {
-    let (read, write) = (read.unwrap_or(0), write.unwrap_or(0));
-    (read > WARM.0 || write > WARM.1).then(|| format!("warm throughput of {read} reads and {write} writes"))
 }
 
 #[cfg(test)]
@@ -79,10 +63,7 @@ mod tests {
 
     #[test]
     fn a_table_as_everyone_gets_it_has_nothing_more() {
-        let warm =
-            sdk::TableWarmThroughputDescription::builder().read_units_per_second(12_000).write_units_per_second(4_000);
         let plain = sdk::TableDescription::builder()
-            .warm_throughput(warm.build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Eventual)
             .disassociation_protection_enabled(false);
         assert_eq!(of(&plain.build()), [""; 0]);
@@ -90,15 +71,12 @@ mod tests {
 
     #[test]
     fn each_setting_that_no_manifest_has_is_named() {
-        let warm =
-            sdk::TableWarmThroughputDescription::builder().read_units_per_second(20_000).write_units_per_second(4_000);
         let table = sdk::TableDescription::builder()
             .replicas(sdk::ReplicaDescription::builder().region_name("eu-west-1").build())
             .global_table_witnesses(sdk::GlobalTableWitnessDescription::builder().region_name("eu-west-2").build())
             .multi_region_consistency(sdk::MultiRegionConsistency::Strong)
             .disassociation_protection_enabled(true)
-            .archival_summary(sdk::ArchivalSummary::builder().build())
-            .warm_throughput(warm.build());
+            .archival_summary(sdk::ArchivalSummary::builder().build());
         assert_eq!(
             of(&table.build()),
             [
@@ -107,7 +85,6 @@ mod tests {
                 "strong consistency between regions",
                 "disassociation protection",
                 "archived",
-                "warm throughput of 20000 reads and 4000 writes",
             ]
         );
     }

@@ -10,8 +10,9 @@ use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
 use super::delete::SeenTable;
+use super::setting::Setting;
 use super::status::TableStatus;
-use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, also, delete, diff, sdk, update};
+use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, Warm, also, delete, diff, sdk, update};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
@@ -306,6 +307,10 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
     )))
 }
 
+fn is_warm(changing: &str) -> bool {
+    Warm::KEYS.contains(&changing)
+}
+
 /// What passes by itself on a table that is known to be there: busy with another change, or not yet seen everywhere.
 pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 
@@ -324,6 +329,12 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
         let unready = indexes.iter().find(|(_, index)| index.status != IndexStatus::Active);
         match (&status, unready) {
             (Some(TableStatus::Active), None) if facts.changing.is_none() => return Ok(StepOutcome::Done),
+            (Some(TableStatus::Active), None)
+                if !waiting.for_indexes && facts.changing.as_deref().is_some_and(is_warm) =>
+            {
+                let why = "AWS goes on raising its warm throughput; run again for the rest";
+                return Ok(StepOutcome::Deferred(String::from(why)));
+            }
             (Some(TableStatus::Active), Some((index, found)))
                 if !waiting.for_indexes && matches!(found.status, IndexStatus::Creating { .. }) =>
             {

@@ -75,7 +75,14 @@ impl Builtin {
             let key = IndexKey::new(attribute(partition, AttributeType::S), Some(attribute(sort, AttributeType::N)));
             (
                 name.to_owned(),
-                Index { key, projection: Projection::All, capacity: None, status: IndexStatus::Active, limits: None },
+                Index {
+                    key,
+                    projection: Projection::All,
+                    capacity: None,
+                    status: IndexStatus::Active,
+                    limits: None,
+                    warm: None,
+                },
             )
         };
         Table {

@@ -43,6 +43,9 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
         if let Some(Err(invalid)) = index.limits.map(|limits| limits.check(table)) {
             resolver.fault(&place, invalid, "limits without effect");
         }
+        if let Some(Err(invalid)) = index.warm.map(|warm| warm.check(table)) {
+            resolver.fault(&place, invalid, "less than there is");
+        }
     }
     let named = indexes.values().map(|index| index.projection.named());
     let included: usize = named.chain(local.values().map(|index| index.projection.named())).sum();

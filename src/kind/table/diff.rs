@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::setting::in_place;
-use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, words};
+use super::setting::{Setting, in_place};
+use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, Warm, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
@@ -11,10 +11,10 @@ use crate::resource::{Live, diff_tags};
 /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
-    if live.facts.changing.is_some() {
-        for change in changes.iter_mut().filter(|change| change.path == Field::Encryption) {
+    if let Some(changing) = &live.facts.changing {
+        for change in changes.iter_mut().filter(|change| change.path.is_changing(changing)) {
             (change.takes, change.needs) = (Takes::Time, None);
-            change.how = String::from("AWS is changing it, and may show the key from before meanwhile");
+            change.how = String::from("AWS is changing it, and may show what was before meanwhile");
         }
     }
     changes.extend(desired.adoption(&live.facts, Field::Tag));
@@ -35,7 +35,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
         let own: Vec<&Attribute> = live.own_attributes().collect();
         diff_indexes(before, desired, &own, &mut changes);
-        diff_index_limits(before, desired, billing.or(live.billing), &mut changes);
+        diff_index_settings(before, desired, billing.or(live.billing), &mut changes);
     }
     if let (Some(desired), Some(before)) = (local_indexes, &live.local_indexes) {
         diff_local_indexes(before, desired, &mut changes);
@@ -139,8 +139,8 @@ fn diff_capacities(
     }
 }
 
-/// The on-demand limits of the indexes that are there.
-fn diff_index_limits(
+/// The on-demand limits and warm throughput of the indexes that are there.
+fn diff_index_settings(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
     billing: Option<Billing>,
@@ -152,6 +152,10 @@ fn diff_index_limits(
             // A table that is provisioned has none.
             let before = found.limits.unwrap_or(Limits::UNLIMITED);
             changes.extend(limits.compare(&before, billing, |key| Field::IndexSetting(name.clone(), key)));
+        }
+        if let Some(warm) = wanted.warm {
+            let before = found.warm.unwrap_or_else(Warm::when_new);
+            changes.extend(warm.compare(&before, |key| Field::IndexSetting(name.clone(), key)));
         }
     }
 }
@@ -210,7 +214,7 @@ fn diff_indexes(
             continue;
         };
         // Capacity and limits are compared on their own.
-        let Index { key, projection, capacity: _, limits: _, status } = found;
+        let Index { key, projection, capacity: _, limits: _, warm: _, status } = found;
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {
             let how = "deleted and built again; until then what reads through it fails";
@@ -264,6 +268,7 @@ mod tests {
             capacity: None,
             status: IndexStatus::Active,
             limits: None,
+            warm: None,
         }
     }
 

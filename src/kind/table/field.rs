@@ -1,5 +1,8 @@
 //! The fields of a table that are compared.
 
+use super::Warm;
+use super::setting::Setting;
+
 /// A field of a table, as the diff names it and the repair looks for it.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
@@ -39,6 +42,16 @@ pub enum Field {
 }
 
 impl Field {
+    /// Returns whether it is what AWS is at work on, by the name in the facts of a table.
+    pub(super) fn is_changing(&self, changing: &str) -> bool {
+        match self {
+            Self::Setting(key) | Self::IndexSetting(_, key) if Warm::KEYS.contains(key) => {
+                Warm::KEYS.contains(&changing)
+            }
+            other => other.to_string() == changing,
+        }
+    }
+
     /// Returns whether it is an index, or something of one.
     pub(super) fn is_of_index(&self) -> bool {
         matches!(

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Capacity, Limits};
+use super::{Attribute, Capacity, Limits, Warm};
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Index {
     /// The most that it takes on demand. Building the index again keeps what the manifest does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// How much it takes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Warm>,
     #[serde(skip)]
     pub status: IndexStatus,
 }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use super::setting::Setting;
 use super::{
     Attribute, Capacity, Index, IndexKey, IndexSettings, IndexStatus, KEY_LIMIT, KeyPart, Limits, LocalIndex,
-    Projection, check_attribute, check_name,
+    Projection, Warm, check_attribute, check_name,
 };
 use crate::document::write::{bare, line, quoted};
 use crate::document::{Fields, Node, Reader, Value};
@@ -26,6 +26,7 @@ pub struct IndexSection {
     pub write_capacity: Option<i64>,
     pub limits: Option<Limits>,
     pub settings: IndexSettings,
+    pub warm: Option<Warm>,
 }
 
 /// `[tables.NAME.local_indexes.INDEX]`: one local secondary index, whose partition key is that of the table.
@@ -104,12 +105,21 @@ pub(super) fn read_indexes(
         }
         let limits = Limits::read(reader, &mut fields);
         let settings = IndexSettings::read(reader, &mut fields);
+        let warm = Warm::read(reader, &mut fields);
         fields.finish(reader);
         // One that cannot be read is a fault already.
         let sort_key = sort_key.map_or(Some(KeyPart::default()), |read| read);
         if let (Some(partition_key), Some(sort_key)) = (partition_key, sort_key) {
-            let section =
-                IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits, settings };
+            let section = IndexSection {
+                partition_key,
+                sort_key,
+                projection,
+                read_capacity,
+                write_capacity,
+                limits,
+                settings,
+                warm,
+            };
             indexes.insert(entry.key.clone(), section);
         }
     }
@@ -192,7 +202,8 @@ pub(super) fn write(
         line(section, "projection", index.projection.as_ref().map(projection_toml));
         line(section, "read_capacity", index.read_capacity.map(|units| units.to_string()));
         line(section, "write_capacity", index.write_capacity.map(|units| units.to_string()));
-        for (key, value) in index.limits.iter().flat_map(Setting::write) {
+        let limits = index.limits.iter().flat_map(Setting::write);
+        for (key, value) in limits.chain(index.warm.iter().flat_map(Setting::write)) {
             line(section, key, Some(value));
         }
         index.settings.write(section);
@@ -239,7 +250,8 @@ pub(super) fn merged(
         let projection = index.projection.clone().unwrap_or(Projection::All);
         let capacity = index.read_capacity.zip(index.write_capacity);
         let capacity = capacity.map(|(read, write)| Capacity { read, write });
-        let index = Index { key, projection, capacity, status: IndexStatus::Active, limits: index.limits };
+        let index =
+            Index { key, projection, capacity, status: IndexStatus::Active, limits: index.limits, warm: index.warm };
         indexes.insert(name.clone(), index);
     }
     Some(indexes)
@@ -283,10 +295,11 @@ pub(super) mod any {
 
     pub(in crate::kind::table) fn indexes() -> impl Strategy<Value = IndexMap<String, IndexSection>> {
         let capacity = of((1i64.., 1i64..));
-        let index = (parts(1), parts(0), projections(), capacity, of(<Limits as Setting>::any()), IndexSettings::any());
-        let index = index.prop_map(|(partition_key, sort_key, projection, capacity, limits, settings)| {
+        let units = (of(<Limits as Setting>::any()), of(<Warm as Setting>::any()));
+        let index = (parts(1), parts(0), projections(), capacity, units, IndexSettings::any());
+        let index = index.prop_map(|(partition_key, sort_key, projection, capacity, (limits, warm), settings)| {
             let (read_capacity, write_capacity) = capacity.unzip();
-            IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits, settings }
+            IndexSection { partition_key, sort_key, projection, read_capacity, write_capacity, limits, settings, warm }
         });
         vec(("[a-zA-Z0-9_.-]{3,12}", index), 0..4).prop_map(|list| list.into_iter().collect())
     }

@@ -7,7 +7,7 @@ use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
     Billing, BillingMode, Builtin, CapacityOwner, Encryption, EncryptionSetting, Index, IndexSection, IndexSettings,
-    Limits, LocalIndex, LocalIndexSection, Projection, Settings, Table, TableSection, Ttl, check_kms_key,
+    Limits, LocalIndex, LocalIndexSection, Projection, Settings, Table, TableSection, Ttl, Warm, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -28,6 +28,7 @@ impl TableSection {
                 write_capacity: index.capacity.map(|capacity| capacity.write),
                 limits: index.limits,
                 settings,
+                warm: index.warm,
                 ..index_section(index)
             };
             (name.clone(), section)
@@ -230,6 +231,7 @@ fn index_section(index: &Index) -> IndexSection {
         read_capacity: None,
         write_capacity: None,
         limits: index.limits.filter(Limits::is_limited),
+        warm: index.warm.filter(Warm::is_warmed),
         partition_key: index.key.partition.clone(),
         sort_key: index.key.sort.clone(),
         projection: Some(index.projection.clone()).filter(|projection| *projection != Projection::All),

@@ -50,7 +50,7 @@ const TABLE: List = &[
     ("DeletionProtectionEnabled", Managed),
     ("DisassociationProtectionEnabled", LeftAlone),
     ("OnDemandThroughput", Managed),
-    ("WarmThroughput", LeftAlone),
+    ("WarmThroughput", Managed),
     ("MultiRegionConsistency", LeftAlone),
     ("VectorIndexes", LeftAlone),
 ];
@@ -66,7 +66,7 @@ const GLOBAL_INDEX: List = &[
     ("ItemCount", NotCompared),
     ("IndexArn", NotCompared),
     ("OnDemandThroughput", Managed),
-    ("WarmThroughput", LeftAlone),
+    ("WarmThroughput", Managed),
 ];
 
 const LOCAL_INDEX: List = &[
@@ -155,7 +155,7 @@ const CREATE: List = &[
     ("Tags", Managed),
     ("TableClass", Managed),
     ("DeletionProtectionEnabled", Managed),
-    ("WarmThroughput", LeftAlone),
+    ("WarmThroughput", Managed),
     ("ResourcePolicy", Managed),
     ("OnDemandThroughput", Managed),
     ("GlobalTableSourceArn", LeftAlone),
@@ -177,7 +177,7 @@ const UPDATE: List = &[
     ("MultiRegionConsistency", LeftAlone),
     ("GlobalTableWitnessUpdates", LeftAlone),
     ("OnDemandThroughput", Managed),
-    ("WarmThroughput", LeftAlone),
+    ("WarmThroughput", Managed),
     ("GlobalTableSettingsReplicationMode", LeftAlone),
     ("DisassociationProtectionEnabled", LeftAlone),
     ("VectorIndexUpdates", LeftAlone),

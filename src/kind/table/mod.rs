@@ -27,6 +27,7 @@ mod protection;
 mod recovery;
 mod resource_policy;
 mod rules;
+mod saved;
 mod scales;
 mod scaling_calls;
 mod schema;
@@ -37,6 +38,7 @@ mod steps;
 mod stream;
 mod traits;
 mod update;
+mod warm;
 mod words;
 
 use std::collections::{BTreeMap, HashSet};
@@ -92,6 +94,7 @@ pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
 pub use steps::{TableChange, TableStep};
 pub use stream::{SetStream, Stream};
+pub use warm::{SetWarm, Warm};
 
 /// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

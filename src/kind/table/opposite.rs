@@ -19,6 +19,7 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
         capacity: None,
         status: IndexStatus::Active,
         limits: None,
+        warm: None,
     };
     let other_billing = |billing: &Billing| match billing {
         Billing::PayPerRequest => Billing::Provisioned(Capacity { read: 1, write: 1 }),

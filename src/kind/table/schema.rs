@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::saved::step_names;
 use super::setting::Setting;
-use super::steps::step_names;
-use super::{IndexSettings, Limits, Settings};
+use super::{IndexSettings, Limits, Settings, Warm};
 use crate::kind::schema::{PlanSchema, Schema, removed};
 
 /// Returns the schema of `[tables]`, and of a table in a plan.
@@ -15,6 +15,7 @@ pub(super) fn schema() -> Schema {
             "table" => add(definition, Settings::schema()),
             "index" => {
                 add(definition, Limits::KEYS.iter().copied().zip(Limits::schema()).collect());
+                add(definition, Warm::KEYS.iter().copied().zip(Warm::schema()).collect());
                 add(definition, IndexSettings::schema().into());
             }
             _ => {}
@@ -300,6 +301,7 @@ fn plan() -> PlanSchema {
                         "projection": { "$ref": "#/$defs/projection" },
                         "capacity": { "$ref": "#/$defs/capacity" },
                         "limits": Limits::plan_schema(),
+                        "warm": Warm::plan_schema(),
                     },
                     "required": ["partition_key", "projection"],
                 }),

@@ -7,9 +7,10 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder;
 use aws_sdk_dynamodb::types as sdk;
 
+use super::setting::Setting;
 use super::{
     Attribute, AttributeType, Billing, Capacity, Encryption, Field, Index, IndexKey, IndexStatus, Key, KeyPart, Limits,
-    LocalIndex, Projection, Settings, Table, TableChange, Ttl,
+    LocalIndex, Projection, Settings, Table, TableChange, Ttl, Warm,
 };
 use crate::resource::{Facts, Tags};
 
@@ -64,13 +65,26 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         arn: description.table_arn().map(str::to_owned),
         id: description.table_id().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
-        changing: description.sse_description().is_some_and(is_changing).then(|| Field::Encryption.to_string()),
+        changing: changing(description).map(|field| field.to_string()),
         empty: description.item_count() == Some(0),
         items: description.item_count().filter(|items| *items > 0),
         progress: description.global_secondary_indexes().iter().filter_map(progress).collect(),
         also: super::also::of(description),
         ..Facts::default()
     }
+}
+
+/// Returns what AWS is still changing though the table is ACTIVE. Source of the status: TableWarmThroughputDescription in the Amazon
+/// DynamoDB API Reference.
+fn changing(description: &sdk::TableDescription) -> Option<Field> {
+    if description.sse_description().is_some_and(is_changing) {
+        return Some(Field::Encryption);
+    }
+    let table = description.warm_throughput().and_then(sdk::TableWarmThroughputDescription::status);
+    let indexes = description.global_secondary_indexes().iter().filter_map(|index| index.warm_throughput()?.status());
+    let is_warming =
+        table == Some(&sdk::TableStatus::Updating) || indexes.into_iter().any(|one| *one == sdk::IndexStatus::Updating);
+    is_warming.then_some(Field::Setting(Warm::KEYS[0]))
 }
 
 /// Returns what AWS is doing with an index, which takes minutes. It does not tell how far it is.
@@ -143,9 +157,11 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
     };
     let capacity = found.provisioned_throughput().map(capacity);
     let limits = Some(Limits::of(found.on_demand_throughput()));
+    let warm =
+        found.warm_throughput().map(|warm| Warm::of(warm.read_units_per_second(), warm.write_units_per_second()));
     Some((
         found.index_name()?.to_owned(),
-        Index { key: index_key(found.key_schema(), types), projection, capacity, status, limits },
+        Index { key: index_key(found.key_schema(), types), projection, capacity, status, limits, warm },
     ))
 }
 
@@ -193,7 +209,8 @@ pub(super) fn create_table(name: &str, table: &Table) -> Result<CreateTableInput
                 Some(own) => Some(self::throughput(own)?),
                 None => throughput.clone(),
             })
-            .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()));
+            .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()))
+            .set_warm_throughput(index.warm.map(|warm| warm.request()));
         request = request.global_secondary_indexes(global.build()?);
     }
     request = match &table.encryption {
@@ -215,7 +232,8 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
                 .set_key_schema(Some(key_schema(&index.key.partition.0, &index.key.sort.0)?))
                 .projection(projection(&index.projection))
                 .set_provisioned_throughput(index.capacity.map(throughput).transpose()?)
-                .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()));
+                .set_on_demand_throughput(index.limits.and_then(|limits| limits.on_creation()))
+                .set_warm_throughput(index.warm.map(|warm| warm.request()));
             let definitions = attributes.iter().map(definition).collect::<Result<_, _>>()?;
             request.set_attribute_definitions(Some(definitions)).global_secondary_index_updates(
                 sdk::GlobalSecondaryIndexUpdate::builder().create(create.build()?).build(),
@@ -245,6 +263,11 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
         TableChange::IndexLimits { index_name, limits } => {
             let update = sdk::UpdateGlobalSecondaryIndexAction::builder().index_name(index_name);
             let update = update.on_demand_throughput(limits.on_update()).build()?;
+            request.global_secondary_index_updates(sdk::GlobalSecondaryIndexUpdate::builder().update(update).build())
+        }
+        TableChange::IndexWarm { index_name, warm } => {
+            let update = sdk::UpdateGlobalSecondaryIndexAction::builder().index_name(index_name);
+            let update = update.warm_throughput(warm.request()).build()?;
             request.global_secondary_index_updates(sdk::GlobalSecondaryIndexUpdate::builder().update(update).build())
         }
         TableChange::Encryption { encryption, .. } => request.sse_specification(sse(encryption)),
@@ -326,6 +349,7 @@ mod tests {
             capacity: None,
             status: IndexStatus::Active,
             limits: None,
+            warm: None,
         };
         let include = Projection::Include([String::from("b"), String::from("a")].into());
         Table {

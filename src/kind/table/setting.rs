@@ -22,6 +22,7 @@ use super::recovery::Recovery;
 use super::resource_policy::{StreamPolicy, TablePolicy};
 use super::stream::Stream;
 pub(super) use super::traits::{Called, Carried, Phase, Setting, SettingChange, diff_guard, in_place};
+use super::warm::Warm;
 use super::{Field, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::line;
@@ -140,6 +141,14 @@ macro_rules! settings {
                 let mut lines = Vec::new();
                 $(lines.extend(self.$call.iter().flat_map(Setting::words));)*
                 $(lines.extend(self.$own.iter().flat_map(Setting::words));)*
+                lines
+            }
+
+            /// Returns the settings that AWS does not change by itself, for people, by their keys.
+            pub(super) fn still_words(&self) -> Vec<Line> {
+                let mut lines = Vec::new();
+                $(if !<$Call as Setting>::MOVES { lines.extend(self.$call.iter().flat_map(Setting::words)); })*
+                $(if !<$Own as Setting>::MOVES { lines.extend(self.$own.iter().flat_map(Setting::words)); })*
                 lines
             }
 
@@ -345,6 +354,7 @@ settings! {
         limits: Limits;
         class: Class;
         stream: Stream;
+        warm: Warm;
     }
 }
 

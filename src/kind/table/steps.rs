@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-use super::setting::{CALLED_STEPS, Phase};
+use super::setting::{Phase, Setting, SettingChange};
 use super::{
-    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Limits, Settings,
-    Table, TableStatus, Ttl,
+    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Limits, SetWarm,
+    Settings, Table, TableStatus, Ttl, Warm,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
@@ -71,44 +70,6 @@ pub enum TableStep {
     },
 }
 
-/// The names of the steps above, but for the last.
-const STEPS: &[&str] = &[
-    "create_table",
-    "wait_for_table",
-    "update_table",
-    "tag_table",
-    "untag_table",
-    "enable_time_to_live",
-    "disable_time_to_live",
-    "back_up_table",
-    "delete_table",
-    "defer",
-];
-
-/// Returns the names of all steps in a plan.
-pub(super) fn step_names() -> impl Iterator<Item = &'static str> {
-    STEPS.iter().chain(CALLED_STEPS).copied()
-}
-
-impl Serialize for TableStep {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Self::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for TableStep {
-    /// Names the steps there are where it is none of them, which an untagged variant does not.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let saved = serde_json::Value::deserialize(deserializer)?;
-        if let Some(step) = saved["step"].as_str().filter(|step| step_names().all(|name| name != *step)) {
-            let names: Vec<String> = step_names().map(|name| format!("`{name}`")).collect();
-            let message = format!("unknown variant `{step}`, expected one of {}", names.join(", "));
-            return Err(D::Error::custom(message));
-        }
-        Self::deserialize(saved).map_err(D::Error::custom)
-    }
-}
-
 /// What one `UpdateTable` changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -128,6 +89,8 @@ pub enum TableChange {
     },
     /// Changes the on-demand limits of an index; what is left out stays.
     IndexLimits { index_name: String, limits: Limits },
+    /// Raises the warm throughput of an index; what is left out stays.
+    IndexWarm { index_name: String, warm: Warm },
     Encryption {
         encryption: Encryption,
         #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
@@ -196,6 +159,9 @@ impl KindStep for TableStep {
                 TableChange::Billing { switches: true, .. } => String::from("switching billing mode"),
                 TableChange::Billing { .. } => String::from("changing capacity"),
                 TableChange::IndexLimits { index_name, .. } => format!("changing the limits of index {index_name}"),
+                TableChange::IndexWarm { index_name, .. } => {
+                    format!("raising the warm throughput of index {index_name}")
+                }
                 TableChange::Encryption { .. } => String::from("changing encryption"),
                 TableChange::Setting(change) => change.own().describe(),
             },
@@ -219,6 +185,7 @@ impl KindStep for TableStep {
                 false => (14, 22),
             },
             Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. } => (8 * 60, 17 * 60),
+            Self::UpdateTable { change: TableChange::IndexWarm { warm, .. }, .. } => SetWarm { warm: *warm }.seconds(),
             Self::UpdateTable { change: TableChange::Setting(change), .. } => change.own().seconds(),
             Self::UpdateTable { .. } => (5, 60),
             Self::Setting { change, .. } => change.own().seconds(),
@@ -269,9 +236,11 @@ impl TableChange {
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
             | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Setting(change) => change.own().needs(),
-            Self::CreateIndex { .. } | Self::Billing { .. } | Self::IndexLimits { .. } | Self::Encryption { .. } => {
-                None
-            }
+            Self::CreateIndex { .. }
+            | Self::Billing { .. }
+            | Self::IndexLimits { .. }
+            | Self::IndexWarm { .. }
+            | Self::Encryption { .. } => None,
         }
     }
 }
@@ -342,6 +311,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                 repair.index_limits(managed, &live.state, &indexes);
             }
             Phase::Late => {
+                repair.index_warm(managed, &indexes);
                 if changes.iter().any(|change| change.path == Field::Ttl) {
                     repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
                 }
@@ -427,7 +397,8 @@ impl Repair<'_> {
             let capacity = kept.filter(|_| capacity.is_some()).or(capacity);
             let limits = Limits::or(index.limits, before.and_then(|before| before.limits));
             let limits = limits.filter(|_| capacity.is_none());
-            let index = Index { capacity, limits, ..index.clone() };
+            let warm = index.warm.or(before.and_then(|before| before.warm).filter(Warm::is_warmed));
+            let index = Index { capacity, limits, warm, ..index.clone() };
             there.insert(name.clone(), index.clone());
             let of_indexes = there.values().flat_map(|index| index.key.attributes());
             let mut attributes: Vec<Attribute> = live.own_attributes().chain(of_indexes).cloned().collect();
@@ -465,6 +436,15 @@ impl Repair<'_> {
             let there = indexes.get(name).and_then(|index| index.limits).unwrap_or(Limits::UNLIMITED);
             if let Some(limits) = index.limits.and_then(|limits| limits.beyond(&there)) {
                 self.update(TableChange::IndexLimits { index_name: name.clone(), limits });
+            }
+        }
+    }
+
+    fn index_warm(&mut self, managed: &Table, indexes: &BTreeMap<String, Index>) {
+        for (name, index) in managed.indexes.iter().flatten() {
+            let there = indexes.get(name).and_then(|index| index.warm).unwrap_or_else(Warm::when_new);
+            if let Some(warm) = index.warm.and_then(|warm| warm.beyond(&there)) {
+                self.update(TableChange::IndexWarm { index_name: name.clone(), warm });
             }
         }
     }
@@ -514,6 +494,7 @@ mod tests {
             capacity: None,
             status: IndexStatus::Active,
             limits: None,
+            warm: None,
         }
     }
 

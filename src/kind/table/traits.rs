@@ -46,6 +46,9 @@ pub trait Setting: Sized + Clone + PartialEq {
     /// Its keys in a manifest. A difference has one of them as its path.
     const KEYS: &'static [&'static str];
 
+    /// Whether AWS changes the live value by itself, so that a saved plan does not hold on to it.
+    const MOVES: bool = false;
+
     /// Reads it from a section; nothing where the section does not manage it.
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
 
@@ -75,6 +78,11 @@ pub trait Setting: Sized + Clone + PartialEq {
     /// Returns what a table has that was created without it: an import leaves that out.
     fn when_new() -> Self;
 
+    /// Returns whether a live value is no more than what a table has that was created without it.
+    fn is_as_new(&self) -> bool {
+        *self == Self::when_new()
+    }
+
     /// Returns what is managed where all of it is.
     fn everything() -> Self {
         Self::when_new()
@@ -87,7 +95,7 @@ pub trait Setting: Sized + Clone + PartialEq {
 
     /// The same, of what takes no file.
     fn beyond_new(self) -> Option<Self> {
-        Some(self).filter(|own| *own != Self::when_new())
+        Some(self).filter(|own| !own.is_as_new())
     }
 
     /// Checks it against the table that it is of.

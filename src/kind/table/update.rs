@@ -91,7 +91,10 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
         }
         TableChange::Encryption { .. } => Some("four changes of encryption in 24 hours"),
         TableChange::Setting(change) => change.budget(),
-        TableChange::CreateIndex { .. } | TableChange::DeleteIndex { .. } | TableChange::IndexLimits { .. } => None,
+        TableChange::CreateIndex { .. }
+        | TableChange::DeleteIndex { .. }
+        | TableChange::IndexLimits { .. }
+        | TableChange::IndexWarm { .. } => None,
     };
     if let Some(how_often) = budget
         && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException"))
@@ -129,6 +132,9 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
         }
         TableChange::IndexLimits { index_name, limits } => {
             index(index_name).and_then(|found| found.limits).is_some_and(|live| limits.are(&live))
+        }
+        TableChange::IndexWarm { index_name, warm } => {
+            index(index_name).and_then(|found| found.warm).is_some_and(|live| warm.beyond(&live).is_none())
         }
         TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
         TableChange::Setting(change) => change.is_made(&found.settings),

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::setting::Setting;
 use super::{
     Attribute, Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexKey, IndexStatus, Key, KeyPart, LocalIndex,
-    Projection, Table, Ttl,
+    Projection, Table, Ttl, Warm,
 };
 use crate::kind::Line;
 use crate::resource::{Fields, Live, tag_words};
@@ -92,6 +93,11 @@ pub(super) fn local_index(index: &LocalIndex, other: Option<&LocalIndex>) -> Str
     }
 }
 
+fn warm_words(warm: Warm) -> String {
+    let lines = warm.words().into_iter().map(|line| format!("{} {}", line.name, line.words));
+    lines.collect::<Vec<_>>().join(", ")
+}
+
 fn typed(attribute: &Attribute) -> String {
     format!("{} ({})", attribute.name, attribute.kind)
 }
@@ -131,7 +137,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         let words = format!("{key}, projecting {projected}{units}{limits}{status}");
         (Cow::Owned(format!("index {name}")), words)
     });
-    let settings = settings.words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
+    let settings = settings.still_words().into_iter().map(|line| (Cow::Owned(line.name), line.words));
     let local = local_indexes.iter().flatten().map(|(name, found)| {
         let words = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
         (Cow::Owned(format!("local index {name}")), words)
@@ -155,7 +161,9 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
         let units = index.capacity.map(|units| format!("; {}", capacity(units))).unwrap_or_default();
         let limits =
             index.limits.and_then(|limits| limits.named()).map(|words| format!("; {words}")).unwrap_or_default();
-        let words = format!("{}; projects {}{units}{limits}", in_parts(&index.key, typed), projects(&index.projection));
+        let warm = index.warm.map(|warm| format!("; {}", warm_words(warm))).unwrap_or_default();
+        let words =
+            format!("{}; projects {}{units}{limits}{warm}", in_parts(&index.key, typed), projects(&index.projection));
         lines.push(Line::new(format!("index {name}"), words));
     }
     for (name, index) in local_indexes.iter().flatten() {

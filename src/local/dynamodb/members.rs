@@ -8,6 +8,7 @@ use crate::local::answer::Failure;
 const KEYS: [&str; 4] =
     ["KeySchema.AttributeName", "KeySchema.KeyType", "Projection.ProjectionType", "Projection.NonKeyAttributes"];
 const THROUGHPUT: [&str; 2] = ["ReadCapacityUnits", "WriteCapacityUnits"];
+const WARM: [&str; 2] = ["ReadUnitsPerSecond", "WriteUnitsPerSecond"];
 const LIMITS: [&str; 2] = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
 
 /// Returns whether a member of a request is heeded.
@@ -17,6 +18,7 @@ fn is_heeded(operation: &str, path: &str) -> bool {
     let index = |rest: &str| match rest.split_once('.') {
         Some(("ProvisionedThroughput", rest)) => THROUGHPUT.contains(&rest),
         Some(("OnDemandThroughput", rest)) => LIMITS.contains(&rest),
+        Some(("WarmThroughput", rest)) => WARM.contains(&rest),
         _ => rest == "IndexName" || KEYS.contains(&rest),
     };
     match (operation, first) {
@@ -28,6 +30,7 @@ fn is_heeded(operation: &str, path: &str) -> bool {
         ("CreateTable" | "UpdateTable", "AttributeDefinitions") => one_of(&["AttributeName", "AttributeType"]),
         ("CreateTable" | "UpdateTable", "ProvisionedThroughput") => one_of(&THROUGHPUT),
         ("CreateTable" | "UpdateTable", "OnDemandThroughput") => one_of(&LIMITS),
+        ("CreateTable" | "UpdateTable", "WarmThroughput") => one_of(&WARM),
         ("CreateTable" | "UpdateTable", "StreamSpecification") => one_of(&["StreamEnabled", "StreamViewType"]),
         ("CreateTable" | "UpdateTable", "SSESpecification") => one_of(&["Enabled", "SSEType", "KMSMasterKeyId"]),
         ("CreateTable", "KeySchema") => one_of(&["AttributeName", "KeyType"]),

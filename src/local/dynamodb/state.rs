@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::engine::call;
 use super::kinesis::Destination;
 use super::replicas::Group;
+use super::warm::{self, Warm};
 use super::{insights, keys, policies};
 use crate::local::Region;
 use crate::local::answer::Failure;
@@ -38,6 +39,11 @@ pub(super) struct TableState {
     /// The types of their attributes.
     #[serde(default)]
     pub(super) further_attributes: BTreeMap<String, String>,
+    /// What the table takes at once where it was warmed, and each index of it by its name.
+    #[serde(default)]
+    pub(super) warm: Option<Warm>,
+    #[serde(default)]
+    pub(super) warm_indexes: BTreeMap<String, Warm>,
     #[serde(default)]
     pub(super) ttl_changed_at: Option<i64>,
     /// The attribute of a TTL that is being turned off.
@@ -175,6 +181,7 @@ impl TableState {
         }
         self.group.show((&region.name, self), &region.name, now, table);
         keys::show(self, table);
+        warm::show(self, table);
         if let Some(table) = table.as_object_mut() {
             table.remove("SSEDescription");
             if let Some(shown) = self.shown_encryption(region) {

@@ -353,3 +353,36 @@ fn apply_without_a_wait_begins_an_index_and_the_next_run_goes_on() {
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert!(index_of(&world.table("orders"), "by-user").is_some());
 }
+
+#[test]
+fn warm_throughput_is_raised_and_never_lowered() {
+    let world = World::quick();
+    let with = |table: &str, index: &str| {
+        format!(
+            "{table}\n[tables.orders.indexes.by-user]\npartition_key = {{ name = \"user\", type = \"S\" }}\n{index}\n"
+        )
+    };
+    world.applied(&with("warm_read = 13000", ""), &[]);
+    let warm = || {
+        let table = world.table("orders");
+        let units = |found: &Value| found["WarmThroughput"]["ReadUnitsPerSecond"].as_i64();
+        (units(&table), units(&table["GlobalSecondaryIndexes"][0]))
+    };
+    assert_eq!(warm(), (Some(13_000), None));
+    world.orders(&with("warm_read = 14000", "warm_read = 15000"));
+    let plan = world.run(&["plan"]).expect(0);
+    has(&plan.stdout, "warm_read 13000 -> 14000 (raised in place, which AWS charges for once");
+    has(&plan.stdout, "index by-user warm_read 12000 -> 15000");
+    world.applied(&with("warm_read = 14000", "warm_read = 15000"), &[]);
+    assert_eq!(warm(), (Some(14_000), Some(15_000)));
+    // More than the manifest says is in sync, and stays.
+    world.applied(&with("warm_read = 12000", "warm_write = 4000"), &[]);
+    assert_eq!(warm(), (Some(14_000), Some(15_000)));
+    let manifest = world.imported("live");
+    assert!(manifest.contains("warm_read = 14000") && manifest.contains("warm_read = 15000"), "{manifest}");
+    let run = world.applied(&with("", ""), &[]);
+    has(&run.stdout, "also has: warm throughput of 14000 reads and 4000 writes");
+    world.orders(&with("warm_read = 5", ""));
+    let run = world.run(&["validate"]);
+    has(&format!("{}{}", run.stdout, run.stderr), "`warm_read` is 5, and AWS gives each table on demand 12000");
+}

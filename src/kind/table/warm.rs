@@ -1,0 +1,208 @@
+//! Warm throughput: how many units a second a table or an index takes at once.
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
+use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableInputBuilder;
+use aws_sdk_dynamodb::types as sdk;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::setting::{Carried, Phase, Setting, SettingChange, in_place};
+use super::{Billing, Field, Table};
+use crate::change::{FieldChange, Sides};
+use crate::document::{Fields, Reader};
+use crate::kind::Line;
+use crate::resource::Invalid;
+
+const READ: &str = "warm_read";
+const WRITE: &str = "warm_write";
+
+/// What AWS gives each table on demand. Source: "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
+const FIRST: (i64, i64) = (12_000, 4_000);
+
+/// The units a second that a table or an index takes at once. A desired one is a lower bound, for AWS raises the live one by itself and
+/// never lowers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warm {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub write: Option<i64>,
+}
+
+impl Warm {
+    fn by_key(&self) -> [(&'static str, Option<i64>); 2] {
+        [(READ, self.read), (WRITE, self.write)]
+    }
+
+    /// Returns what AWS says, where it does.
+    pub(super) fn of(read: Option<i64>, write: Option<i64>) -> Self {
+        Self { read: read.or(Some(FIRST.0)), write: write.or(Some(FIRST.1)) }
+    }
+
+    /// Returns whether it is more than AWS gives everyone.
+    pub(super) fn is_warmed(&self) -> bool {
+        self.read.is_some_and(|read| read > FIRST.0) || self.write.is_some_and(|write| write > FIRST.1)
+    }
+
+    pub(super) fn request(&self) -> sdk::WarmThroughput {
+        let builder = sdk::WarmThroughput::builder().set_read_units_per_second(self.read);
+        builder.set_write_units_per_second(self.write).build()
+    }
+
+    /// Returns what has to be raised.
+    pub(super) fn beyond(&self, live: &Self) -> Option<Self> {
+        let more = |own: Option<i64>, live: Option<i64>| own.filter(|own| live.is_none_or(|live| live < *own));
+        let (read, write) = (more(self.read, live.read), more(self.write, live.write));
+        (read.is_some() || write.is_some()).then_some(Self { read, write })
+    }
+
+    /// Returns how the live throughput falls short.
+    pub(super) fn compare(&self, live: &Self, field: impl Fn(&'static str) -> Field) -> Vec<FieldChange<Field>> {
+        let Some(beyond) = self.beyond(live) else { return Vec::new() };
+        let how = "raised in place, which AWS charges for once, takes minutes for, and never takes back";
+        let pairs = beyond.by_key().into_iter().zip(live.by_key());
+        let change = |((key, own), (_, live)): ((&'static str, Option<i64>), (_, Option<i64>))| {
+            let before = live.map_or_else(|| String::from("none"), |live| live.to_string());
+            Some(in_place(field(key), before, own?.to_string(), how))
+        };
+        pairs.filter_map(change).collect()
+    }
+
+    /// Returns it in a few words, for what the manifest does not manage.
+    pub(super) fn named(&self) -> Option<String> {
+        let (read, write) = (self.read.unwrap_or(0), self.write.unwrap_or(0));
+        self.is_warmed().then(|| format!("warm throughput of {read} reads and {write} writes"))
+    }
+}
+
+/// A change of the warm throughput; what is left out stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetWarm {
+    #[serde(flatten)]
+    pub warm: Warm,
+}
+
+impl Setting for Warm {
+    type Change = SetWarm;
+
+    const KEYS: &'static [&'static str] = &[READ, WRITE];
+    const MOVES: bool = true;
+
+    fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
+        let mut one = |key: &'static str| fields.get(key).and_then(|entry| reader.count(&entry.node, key));
+        let (read, write) = (one(READ), one(WRITE));
+        (read.is_some() || write.is_some()).then_some(Self { read, write })
+    }
+
+    fn write(&self) -> Vec<(&'static str, String)> {
+        self.by_key().into_iter().filter_map(|(key, units)| Some((key, units?.to_string()))).collect()
+    }
+
+    fn schema() -> Vec<Value> {
+        let schema = |what: &str| {
+            json!({
+                "type": "integer",
+                "minimum": 1,
+                "description": format!(
+                    "The {what} units a second that it takes at once, at the least: AWS raises them by itself, and never lowers them."
+                ),
+            })
+        };
+        vec![schema("read"), schema("write")]
+    }
+
+    fn plan_schema() -> Value {
+        json!({
+            "type": "object",
+            "description": "The units a second that it takes at once, at the least.",
+            "properties": { "read": { "type": "integer" }, "write": { "type": "integer" } },
+        })
+    }
+
+    fn words(&self) -> Vec<Line> {
+        self.by_key().into_iter().filter_map(|(key, units)| Some(Line::new(key, units?.to_string()))).collect()
+    }
+
+    fn when_new() -> Self {
+        Self { read: Some(FIRST.0), write: Some(FIRST.1) }
+    }
+
+    fn is_as_new(&self) -> bool {
+        !self.is_warmed()
+    }
+
+    // Source: DDB-TABLE-442 of the lab notes of ack-api-quirks.
+    fn check(&self, table: &Table) -> Result<(), Invalid> {
+        let on_demand = matches!(table.billing, Some(Billing::PayPerRequest) | None);
+        for (key, own, first) in [(READ, self.read, FIRST.0), (WRITE, self.write, FIRST.1)] {
+            if let Some(own) = own.filter(|own| on_demand && *own < first) {
+                let problem = format!("`{key}` is {own}, and AWS gives each table on demand {first}");
+                return Err(Invalid::new(problem, format!("leave it out, or give at least {first}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn diff(&self, live: &Self, _: &Sides<&Table>) -> Vec<FieldChange<Field>> {
+        self.compare(live, Field::Setting)
+    }
+
+    fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetWarm> {
+        self.beyond(live).map(|warm| SetWarm { warm }).into_iter().collect()
+    }
+
+    fn opposite(&self) -> Self {
+        Self { read: Some(0), write: Some(0) }
+    }
+
+    fn also(&self) -> Option<String> {
+        self.named()
+    }
+
+    #[cfg(test)]
+    fn any() -> proptest::strategy::BoxedStrategy<Self> {
+        use proptest::option::of;
+        use proptest::prelude::*;
+        let both = (of(FIRST.0..20_000), FIRST.1..20_000).prop_map(|(read, write)| Self { read, write: Some(write) });
+        both.boxed()
+    }
+}
+
+impl SettingChange for SetWarm {
+    // AWS takes minutes for it.
+    fn phase(&self) -> Phase {
+        Phase::Late
+    }
+
+    fn describe(&self) -> String {
+        String::from("raising warm throughput")
+    }
+
+    // Source: "Timing you should expect" in the streams and encryption page of the lab notes of ack-api-quirks.
+    fn seconds(&self) -> (u64, u64) {
+        (440, 520)
+    }
+}
+
+impl Carried for Warm {
+    fn seen(description: &sdk::TableDescription) -> Self {
+        let warm = description.warm_throughput();
+        Self::of(
+            warm.and_then(sdk::TableWarmThroughputDescription::read_units_per_second),
+            warm.and_then(sdk::TableWarmThroughputDescription::write_units_per_second),
+        )
+    }
+
+    fn create(&self, request: CreateTableInputBuilder) -> Result<CreateTableInputBuilder, BuildError> {
+        Ok(request.warm_throughput(self.request()))
+    }
+
+    fn update(change: &SetWarm, request: UpdateTableInputBuilder) -> Result<UpdateTableInputBuilder, BuildError> {
+        Ok(request.warm_throughput(change.warm.request()))
+    }
+
+    fn is_made(change: &SetWarm, live: &Self) -> bool {
+        change.warm.beyond(live).is_none()
+    }
+}

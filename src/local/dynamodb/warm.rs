@@ -1,0 +1,88 @@
+//! Warm throughput, of which dynoxide has none. What AWS takes minutes for is there at once.
+//!
+//! Source of the rules: DDB-TABLE-442 of the lab notes of ack-api-quirks.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::state::TableState;
+use crate::local::answer::Failure;
+
+const UNITS: [&str; 2] = ["ReadUnitsPerSecond", "WriteUnitsPerSecond"];
+/// What a table on demand begins with.
+const FIRST: [i64; 2] = [12_000, 4_000];
+
+/// Read and write units a second.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Warm([i64; 2]);
+
+impl Warm {
+    /// Returns what a request makes of it; nothing where the request says nothing of it.
+    fn raised(now: Option<Self>, given: &Value, of: &str, is_new: bool) -> Result<Option<Self>, Failure> {
+        let Some(given) = given.as_object() else { return Ok(now) };
+        if given.is_empty() {
+            return Err(Failure::internal("WarmThroughput is empty"));
+        }
+        let mut units = now.map_or(FIRST, |Self(units)| units);
+        for (unit, name) in units.iter_mut().zip(UNITS) {
+            let Some(wanted) = given.get(name).and_then(Value::as_i64) else { continue };
+            if wanted < *unit {
+                let than = match is_new {
+                    true => "initial throughput for OnDemand",
+                    false => "current WarmThroughput, decreasing WarmThroughput is not supported",
+                };
+                return Err(Failure::validation(format!(
+                    "One or more parameter values were invalid: Requested {name} for WarmThroughput for {of} is lower than {than}"
+                )));
+            }
+            *unit = wanted;
+        }
+        Ok(Some(Self(units)))
+    }
+
+    fn shown(self) -> Value {
+        let Self([read, write]) = self;
+        json!({ "ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE" })
+    }
+}
+
+/// Keeps the warm throughput in a request, and takes that of the table out of it. `table` is what there is, where the table is not new.
+pub(super) fn keep(state: &mut TableState, body: &mut Value, table: Option<&Value>) -> Result<(), Failure> {
+    let billing = table.map_or(&body["BillingMode"], |table| &table["BillingModeSummary"]["BillingMode"]);
+    // A provisioned table begins with its capacity, which is less.
+    let least = (*billing != json!("PAY_PER_REQUEST")).then_some(Warm([0, 0]));
+    state.warm = Warm::raised(
+        state.warm.or(least.filter(|_| !body["WarmThroughput"].is_null())),
+        &body["WarmThroughput"],
+        "table",
+        table.is_none(),
+    )?;
+    let created = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+    let updates = body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten();
+    let updates = updates.flat_map(|update| [(&update["Create"], true), (&update["Update"], false)]);
+    for (index, is_new) in created.map(|index| (index, true)).chain(updates) {
+        let (Some(name), given) = (index["IndexName"].as_str(), &index["WarmThroughput"]) else { continue };
+        if !given.is_null() {
+            let now = state.warm_indexes.get(name).copied().or(least);
+            if let Some(raised) = Warm::raised(now, given, &format!("index {name}"), is_new)? {
+                state.warm_indexes.insert(name.to_owned(), raised);
+            }
+        }
+    }
+    if let Some(body) = body.as_object_mut() {
+        body.remove("WarmThroughput");
+    }
+    Ok(())
+}
+
+/// Lays the warm throughput over dynoxide's description of the table.
+pub(super) fn show(state: &TableState, table: &mut Value) {
+    if let Some(warm) = state.warm {
+        table["WarmThroughput"] = warm.shown();
+    }
+    for index in table["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {
+        if let Some(warm) = index["IndexName"].as_str().and_then(|name| state.warm_indexes.get(name)) {
+            index["WarmThroughput"] = warm.shown();
+        }
+    }
+}
