@@ -80,6 +80,8 @@ pub enum Consent {
     Stream,
     /// A subscription that the manifest does not name is deleted; its endpoint gets nothing from then on.
     Subscription,
+    /// A replica of a table is deleted; what reads or writes in its region fails from then on.
+    Replica,
     /// A resource that the manifest does not name, or calls removed, is deleted.
     Prune,
     /// A table is deleted with its items.
@@ -103,6 +105,7 @@ impl Consent {
             Self::Index => "an index is deleted",
             Self::Stream => "the stream of a table is turned off",
             Self::Subscription => "a subscription is deleted",
+            Self::Replica => "a replica is deleted",
             Self::Prune => "it is deleted",
             Self::Table => "the table is deleted with its items",
             Self::Protection => "protection is given up",

@@ -20,9 +20,10 @@ use crate::resource::record_key::Role;
 pub use crate::document::cases_file;
 pub use crate::kind::policy_parameter::ProfileSection;
 pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
+pub use crate::resource::check_region;
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
-pub use parse::{Parsed, check_account, check_region, check_role, check_target, parse};
+pub use parse::{Parsed, check_account, check_role, check_target, parse};
 pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, resolve};
 pub use schema::schema;
 

@@ -206,6 +206,21 @@ pub fn tag_words(tags: &Tags) -> String {
     own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Checks that a text could be the name of a region; which regions there are is AWS's to say.
+pub fn check_region(region: &str) -> Result<(), Invalid> {
+    let letters = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = region.split('-').collect();
+    let fits = match &parts[..] {
+        [head @ .., last] => head.len() >= 2 && head.iter().all(|part| letters(part)) && digits(last),
+        [] => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Invalid::new(format!("\"{region}\" is not the name of a region"), "write one such as us-east-1"))
+}
+
 /// Checks the name of a DynamoDB table or index.
 pub fn check_table_name(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);

@@ -11,7 +11,7 @@ use crate::kind::policy_parameter;
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
 use crate::resource::destination::Route;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
-use crate::resource::{Invalid, check_tag_key};
+use crate::resource::{Invalid, check_region, check_tag_key};
 
 /// A manifest that was read, and where its parts stand.
 #[derive(Debug)]
@@ -149,21 +149,6 @@ pub fn check_role(arn: &str) -> Result<(), Invalid> {
     }
     let problem = format!("\"{arn}\" is not the ARN of a role");
     Err(Invalid::new(problem, "write one such as arn:aws:iam::123456789012:role/sentinel"))
-}
-
-/// Checks that a text could be the name of a region; which regions there are is AWS's to say.
-pub fn check_region(region: &str) -> Result<(), Invalid> {
-    let letters = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = region.split('-').collect();
-    let fits = match &parts[..] {
-        [head @ .., last] => head.len() >= 2 && head.iter().all(|part| letters(part)) && digits(last),
-        [] => false,
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(Invalid::new(format!("\"{region}\" is not the name of a region"), "write one such as us-east-1"))
 }
 
 /// Checks an account id.

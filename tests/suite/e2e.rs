@@ -19,6 +19,7 @@ mod policy;
 mod prune;
 mod removal;
 mod repair;
+mod replicas;
 mod roles;
 mod saved;
 mod settings;

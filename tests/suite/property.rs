@@ -79,6 +79,17 @@ impl Table {
     }
 }
 
+/// AWS takes replicas of tables on demand only, keys for all of them or none, and no table without a stream.
+fn possible(settings: String) -> String {
+    if !settings.contains("eu-west-1") {
+        return settings;
+    }
+    let other = ["billing_mode", "read_capacity", "write_capacity", "encryption", "stream = false"];
+    let rest = settings.lines().filter(|line| !other.iter().any(|head| line.starts_with(head)));
+    let rest: String = rest.map(|line| format!("{line}\n")).collect();
+    format!("billing_mode = \"PAY_PER_REQUEST\"\nencryption = \"aws-owned\"\n{rest}")
+}
+
 fn tables(live: bool) -> impl Strategy<Value = Table> {
     let settings = [
         vec!["", "ttl_attribute = \"expires_at\"\n", "ttl_attribute = \"other\"\n", "ttl_attribute = false\n"],
@@ -93,6 +104,15 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
             "encryption = \"aws-owned\"\n",
             "encryption = \"aws-managed\"\n",
             "encryption = \"arn:aws:kms:us-east-1:123456789012:key/k\"\n",
+        ],
+        vec![
+            "",
+            "",
+            "replicas = {}\n",
+            "replicas = { eu-west-1 = {} }\n",
+            "replicas = { ap-northeast-1 = { tags = { a = \"1\" } }, eu-west-1 = { deletion_protection = true } }\n",
+            "replicas = { eu-west-1 = { deletion_protection = false, point_in_time_recovery = true, \
+             table_class = \"STANDARD_INFREQUENT_ACCESS\", tags = { a = \"2\", b = \"\" } } }\n",
         ],
         vec!["", "point_in_time_recovery = true\n", "point_in_time_recovery = false\n"],
         vec!["", "deletion_protection = true\n", "deletion_protection = false\n"],
@@ -120,8 +140,9 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
     });
     // Most tables have the key that is wanted: nothing else can be repaired in the others.
     let key = prop_oneof![9 => Just((0, Some(1))), 1 => Just((0, None)), 1 => Just((1, None))];
-    (key, settings, indexes, prop::bool::weighted(if live { 0.3 } else { 0.0 }))
-        .prop_map(|(key, settings, indexes, flipped)| Table { key, settings: settings.concat(), indexes, flipped })
+    (key, settings, indexes, prop::bool::weighted(if live { 0.3 } else { 0.0 })).prop_map(
+        |(key, settings, indexes, flipped)| Table { key, settings: possible(settings.concat()), indexes, flipped },
+    )
 }
 
 /// A policy: which text, in which tier, with which tags; or none.
@@ -151,8 +172,8 @@ pub struct Case {
 pub fn cases() -> impl Strategy<Value = Case> {
     let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
     let allow = proptest::sample::subsequence(
-        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection],
-        0..=4,
+        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection, Consent::Replica],
+        0..=5,
     );
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |((tables, live, desired), allow, prune, adopt, secret)| {

@@ -23,6 +23,8 @@ pub struct Call {
     pub body: Value,
     /// The service it was signed for, such as `ssm`.
     pub service: String,
+    /// The region it was signed for.
+    pub region: String,
 }
 
 impl Call {
@@ -254,13 +256,19 @@ impl World {
     /// Makes one call behind the binary's back.
     #[track_caller]
     pub fn aws(&self, target: &str, body: &Value) -> Value {
+        self.aws_in("us-east-1", target, body)
+    }
+
+    /// Makes one call in a region behind the binary's back.
+    #[track_caller]
+    pub fn aws_in(&self, region: &str, target: &str, body: &Value) -> Value {
         let service = match target.split('.').next() {
             Some("AmazonSSM") => "ssm",
             Some("TrentService") => "kms",
             Some("ResourceGroupsTaggingAPI_20170126") => "tagging",
             _ => "dynamodb",
         };
-        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/{region}/{service}/aws4_request");
         let headers =
             [("x-amz-target", target), ("authorization", &scope), ("content-type", "application/x-amz-json-1.1")];
         let started = std::time::Instant::now();
@@ -429,7 +437,7 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
         let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
             form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
         });
-        let call = Call { operation, body, service: request.service.clone() };
+        let call = Call { operation, body, service: request.service.clone(), region: request.region.clone() };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let local = local.with_users(shared.users.clone());
         shared.calls.push(call.clone());

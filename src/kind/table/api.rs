@@ -6,13 +6,17 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_types::SdkConfig;
+use aws_types::region::Region;
 use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
 use super::delete::SeenTable;
 use super::setting::Setting;
 use super::status::TableStatus;
-use super::{AWS_MANAGED, Encryption, IndexStatus, Table, TableStep, Ttl, Warm, also, delete, diff, sdk, update};
+use super::{
+    AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, also, delete, diff, replicas, sdk,
+    update,
+};
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
 use crate::resource::call::{
@@ -35,6 +39,8 @@ pub struct TableApi {
     keys: KeyApi,
     identity: Arc<Identity>,
     region: String,
+    /// For the regions of replicas.
+    config: SdkConfig,
 }
 
 impl TableApi {
@@ -43,7 +49,19 @@ impl TableApi {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let (pacer, keys) = (Arc::clone(pacer), KeyApi::new(config, pacer));
         let scaling = aws_sdk_applicationautoscaling::Client::new(config);
-        Self { client: Client::new(config), scaling, pacer, keys, identity: Arc::clone(identity), region }
+        let config = config.clone();
+        Self { client: Client::new(&config), scaling, pacer, keys, identity: Arc::clone(identity), region, config }
+    }
+
+    /// Returns what makes calls in another region of the account.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Self::new(&config, &self.pacer, &self.identity)
+    }
+
+    /// Returns the ARN of a table; one that was created since it was looked at was planned without.
+    async fn arn_or(&self, known: &str, name: &str) -> Result<String, CallError> {
+        if known.is_empty() { self.arn(name).await } else { Ok(known.to_owned()) }
     }
 
     /// Returns the ARN of a table of the caller's account.
@@ -80,6 +98,14 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     }
     state.settings.take(settings, creating, &mut gaps);
     facts.also.extend(also::unmanaged(&state, managed));
+    if let Some(live) = &mut state.replicas {
+        // A table is deleted after its replicas.
+        let goes = (!desired.presence.is_present()).then(Replicas::default);
+        match managed.replicas.as_ref().or(goes.as_ref()) {
+            Some(managed) => replicas::calls::look(api, name, managed, live, &mut gaps).await,
+            None => facts.also.extend(live.also()),
+        }
+    }
     if (managed.tags.is_some() || desired.reads_owner())
         && let Some(arn) = &facts.arn
     {
@@ -237,13 +263,15 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
         TableStep::CreateTable { name, table } => create(api, name, table).await,
         TableStep::WaitForTable { name } => wait(api, waiting, name).await,
         TableStep::UpdateTable { name, change } => update::execute(api, waiting, name, change).await,
-        TableStep::TagTable { arn, tags, .. } => {
+        TableStep::TagTable { name, arn, tags } => {
+            let arn = &api.arn_or(arn, name).await?;
             let tags = sdk::tags(tags).map_err(|error| failed(TAG_RESOURCE, Class::Rejected, error.to_string()))?;
             let call = || api.client.tag_resource().resource_arn(arn).set_tags(Some(tags.clone())).send();
             api.pacer.call(TAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
         }
-        TableStep::UntagTable { arn, keys, .. } => {
+        TableStep::UntagTable { name, arn, keys } => {
+            let arn = &api.arn_or(arn, name).await?;
             let call = || api.client.untag_resource().resource_arn(arn).set_tag_keys(Some(keys.clone())).send();
             api.pacer.call(UNTAG_RESOURCE, SETTLING, call).await?;
             Ok(StepOutcome::Done)
@@ -259,6 +287,13 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
             delete::delete(api, waiting, table, owner_key).await
         }
         TableStep::Defer { why, seconds, .. } => Ok(StepOutcome::Deferred(later(why, *seconds))),
+        TableStep::InRegion { region, step, .. } => {
+            let replica = api.in_region(region);
+            Box::pin(execute(&replica, waiting, step)).await.map_err(|mut error| {
+                error.message = format!("in {region}: {}", error.message);
+                error
+            })
+        }
         TableStep::Setting { name, change } => change.make(api, waiting, name).await,
     }
 }
@@ -292,7 +327,8 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
     if TableStatus::of(&facts) == Some(TableStatus::Deleting) {
         return Err(error);
     }
-    let mut layout = found;
+    // Replicas follow the creation.
+    let mut layout = Table { replicas: None, ..found };
     if name_key(api, &mut layout, table.encryption.as_ref()).await.is_err() {
         return Err(error);
     }

@@ -33,7 +33,7 @@ impl Class {
         self.into_str()
     }
 
-    fn of_sdk(self) -> sdk::TableClass {
+    pub(super) fn of_sdk(self) -> sdk::TableClass {
         match self {
             Self::Standard => sdk::TableClass::Standard,
             Self::InfrequentAccess => sdk::TableClass::StandardInfrequentAccess,
@@ -51,6 +51,7 @@ impl Setting for Class {
     type Change = SetClass;
 
     const KEYS: &'static [&'static str] = &[KEY];
+    const REGIONAL: bool = true;
 
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
         fields.get(KEY).and_then(|entry| reader.variant(&entry.node, KEY))

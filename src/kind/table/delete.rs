@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::status::TableStatus;
-use super::{DeletionProtection, Field, Table, TableStep, protection};
+use super::{DeletionProtection, Field, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
@@ -39,11 +39,18 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     if TableStatus::of(&live.facts) == Some(TableStatus::Deleting) {
         return Deletion { changes: Vec::new(), steps: vec![delete] };
     }
+    // AWS keeps a table for as long as it has replicas. Source: DDB-TABLE-266 in the lab notes of ack-api-quirks.
+    let (mut changes, mut steps) = replicas::plan::farewell(&name, live);
+    if changes.iter().any(|change| change.takes.is_never_done()) {
+        return Deletion { changes, steps: Vec::new() };
+    }
     let backup_name = backup_name(&name);
     let how = "taken before the deletion, unless the table has no items";
     let backup = FieldValue::words(&backup_name);
     let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, Takes::InPlace, how);
-    Deletion { changes: vec![change], steps: vec![TableStep::BackUpTable { name, expects_id, backup_name }, delete] }
+    changes.push(change);
+    steps.extend([TableStep::BackUpTable { name, expects_id, backup_name }, delete]);
+    Deletion { changes, steps }
 }
 
 /// Returns the table's status if it is the one that was seen, or why nothing is done; nothing where it is gone.

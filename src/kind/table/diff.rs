@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::{Setting, in_place};
-use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, Warm, words};
+use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, Warm, replicas, words};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
@@ -24,7 +24,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
 /// Returns what differs in the fields that both sides have, in the order in which people read a table.
 pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
-    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = managed;
+    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } = managed;
     let mut changes = Vec::new();
     if let (Some(desired), Some(before)) = (key, &live.key) {
         diff_key(before, desired, &mut changes);
@@ -48,10 +48,21 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         && before != desired
     {
         diff_encryption(before, desired, &mut changes);
+        // Each replica has a key of its own, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
+        let mixes = before.is_of_customer() != desired.is_of_customer();
+        if let Some(change) = changes.last_mut().filter(|_| mixes && live.has_replicas()) {
+            (change.takes, change.needs) = (Takes::NotPossible, None);
+            change.how = String::from(
+                "a table and its replicas all have keys of their own, or none has: remove the replicas first",
+            );
+        }
     }
     changes.extend(settings.diff(&live.settings, &Sides { live, desired: managed }));
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
         diff_tags(before, desired, Field::Tag, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (replicas, &live.replicas) {
+        replicas::diff::diff(before, desired, &mut changes);
     }
     changes
 }
@@ -287,6 +298,7 @@ mod tests {
                 class: Some(Class::Standard),
                 ..Settings::default()
             },
+            replicas: None,
         }
     }
 

@@ -32,6 +32,14 @@ impl Encryption {
         }
     }
 
+    /// Returns whether the key is one that the account made.
+    pub(super) fn is_of_customer(&self) -> bool {
+        match self {
+            Self::Kms(_) | Self::Alias(_) => true,
+            Self::AwsOwned | Self::AwsManaged => false,
+        }
+    }
+
     /// Returns what another encryption in the place of this one does to the protection of a table. A key of one's own can be
     /// revoked and its use is logged; the one that AWS owns has neither.
     pub(super) fn protection_of(&self, after: &Self) -> Protection {

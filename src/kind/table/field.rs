@@ -28,6 +28,14 @@ pub enum Field {
     /// A setting of an index, by its key in a manifest.
     #[strum(to_string = "index {0} {1}")]
     IndexSetting(String, &'static str),
+    /// A replica by its region: whether it is there.
+    #[strum(to_string = "replica {0}")]
+    Replica(String),
+    #[strum(to_string = "replica {0} status")]
+    ReplicaStatus(String),
+    /// Something that a replica has of its own.
+    #[strum(to_string = "replica {0} {1}")]
+    InReplica(String, Box<Field>),
     BillingMode,
     Encryption,
     /// The backup that a deletion begins with.
@@ -50,6 +58,11 @@ impl Field {
             }
             other => other.to_string() == changing,
         }
+    }
+
+    /// Returns whether it is a replica, or something of one.
+    pub(super) fn is_of_replica(&self) -> bool {
+        matches!(self, Self::Replica(_) | Self::ReplicaStatus(_) | Self::InReplica(..))
     }
 
     /// Returns whether it is an index, or something of one.

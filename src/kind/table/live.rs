@@ -7,7 +7,8 @@ use super::api::{self, TableApi};
 use super::status::TableStatus;
 use super::{
     Billing, BillingMode, Builtin, CapacityOwner, Encryption, EncryptionSetting, Index, IndexSection, IndexSettings,
-    Limits, LocalIndex, LocalIndexSection, Projection, Settings, Table, TableSection, Ttl, Warm, check_kms_key,
+    Limits, LocalIndex, LocalIndexSection, Projection, ReplicasSection, Settings, Table, TableSection, Ttl, Warm,
+    check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -15,7 +16,8 @@ use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Import
 impl TableSection {
     /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
     pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
-        let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = &desired.managed;
+        let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } =
+            &desired.managed;
         let capacity = match billing {
             Some(Billing::Provisioned(capacity)) => Some(*capacity),
             Some(Billing::PayPerRequest | Billing::External) | None => None,
@@ -54,6 +56,7 @@ impl TableSection {
             write_capacity: capacity.map(|capacity| capacity.write),
             encryption: encryption.clone().map(EncryptionSetting::Of),
             tags: tags.clone(),
+            replicas: replicas.as_ref().map(ReplicasSection::of).unwrap_or_default(),
             settings: IndexSettings::split(settings.clone()),
             indexes: indexes.as_ref().map(|indexes| indexes.iter().map(index).collect()),
             local_indexes: local_indexes.as_ref().map(|indexes| indexes.iter().map(local_index).collect()),
@@ -101,6 +104,7 @@ impl TableSection {
         Self {
             encryption: encryption.map(EncryptionSetting::Of),
             tags: import::tags(live.tags.as_ref()),
+            replicas: live.replicas.as_ref().map(ReplicasSection::of_live).unwrap_or_default(),
             ..Self::default()
         }
     }

@@ -6,8 +6,8 @@ use indexmap::IndexMap;
 
 use super::index_section::{self, IndexSection, LocalIndexSection, attribute_toml, read_attribute};
 use super::{
-    ALIAS, Attribute, Billing, Builtin, Capacity, Encryption, FIRST_CAPACITY, Key, Settings, Table, Ttl, check,
-    check_attribute, check_kms_key, check_name,
+    ALIAS, Attribute, Billing, Builtin, Capacity, Encryption, FIRST_CAPACITY, Key, ReplicasSection, Settings, Table,
+    Ttl, check, check_attribute, check_kms_key, check_name, replicas,
 };
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Entry, Fields, Node, Reader, Value};
@@ -38,6 +38,7 @@ pub struct TableSection {
     pub write_capacity: Option<i64>,
     pub encryption: Option<EncryptionSetting>,
     pub tags: Option<Tags>,
+    pub replicas: ReplicasSection,
     pub settings: Settings,
     pub indexes: Option<IndexMap<String, IndexSection>>,
     pub local_indexes: Option<IndexMap<String, LocalIndexSection>>,
@@ -89,6 +90,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
             read_encryption(section.reader, &entry.node)
         }),
         tags: section.tags(&mut fields),
+        replicas: replicas::manifest::read(section, key, &mut fields),
         settings: Settings::read(section, key, &mut fields),
         indexes: None,
         local_indexes: None,
@@ -219,7 +221,9 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
     line(&mut section, "encryption", encryption);
     table.settings.write(&mut section);
     line(&mut section, "tags", table.tags.as_ref().map(tags));
+    replicas::manifest::write(&mut section, &table.replicas);
     index_section::write(&mut section, &header, table.indexes.as_ref(), table.local_indexes.as_ref());
+    replicas::manifest::write_regions(&mut section, &header, &table.replicas);
     section
 }
 
@@ -246,10 +250,12 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
         billing: billing(section).or(layout.billing),
         encryption: section.encryption.as_ref().and_then(|setting| encryption(resolver, setting)),
         tags: section.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        replicas: replicas::manifest::resolve(resolver, key, &section.replicas),
         settings: settings(resolver, key, section),
     };
     check::check(resolver, key, &managed);
     managed.settings.check(resolver, key, &managed);
+    replicas::manifest::check(resolver, key, &managed);
     let initial = Table {
         billing: first_billing(&managed),
         tags: Some(resolver.initial_tags(&["tables", key], section.tags.as_ref())),
@@ -342,10 +348,10 @@ pub(super) mod any {
         ];
         let keys = ("[a-zA-Z0-9_.-]{3,20}", attributes(), of(attributes()), of(ttl), billing);
         let indexes = (of(indexes()), of(local_indexes()));
-        let rest = (of(encryption), Settings::any(), of(tag_sets()), indexes);
+        let rest = (of(encryption), Settings::any(), of(tag_sets()), indexes, replicas::manifest::any::section());
         (keys, rest).prop_map(|((name, partition_key, sort_key, ttl_attribute, billing), rest)| {
             let (billing_mode, capacity, read_capacity, write_capacity) = billing;
-            let (encryption, settings, tags, (indexes, local_indexes)) = rest;
+            let (encryption, settings, tags, (indexes, local_indexes), replicas) = rest;
             TableSection {
                 name: Some(name),
                 partition_key: Some(partition_key),
@@ -357,6 +363,7 @@ pub(super) mod any {
                 write_capacity,
                 encryption,
                 tags,
+                replicas,
                 settings,
                 indexes,
                 local_indexes,

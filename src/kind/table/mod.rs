@@ -5,6 +5,7 @@ mod api;
 mod autoscaling;
 mod billing;
 mod builtin;
+mod change;
 mod check;
 mod class;
 mod delete;
@@ -25,6 +26,7 @@ mod patience;
 mod permissions;
 mod protection;
 mod recovery;
+mod replicas;
 mod resource_policy;
 mod rules;
 mod saved;
@@ -73,6 +75,7 @@ pub use autoscaling::{Autoscaling, Kept, SetScale};
 use billing::FIRST_CAPACITY;
 pub use billing::{Billing, Capacity};
 pub use builtin::Builtin;
+pub use change::TableChange;
 pub use class::{Class, SetClass};
 pub use diff::changes;
 pub use encryption::Encryption;
@@ -87,12 +90,13 @@ pub use limits::{Limits, SetLimits};
 pub use manifest::{BillingMode, CapacityOwner, EncryptionSetting, TableSection};
 pub use protection::{DeletionProtection, SetDeletionProtection};
 pub use recovery::{Recovery, SetRecovery};
+pub use replicas::{Consistency, NewReplica, ReplicaSection, ReplicaStatus, Replicas, ReplicasSection};
 pub use resource_policy::{Holder, OfStream, OfTable, ResourcePolicy, SetPolicy, StreamPolicy, TablePolicy};
 pub use rules::{INCLUDE_LIMIT, INDEX_LIMIT, KEY_LIMIT, LOCAL_INDEX_LIMIT, check_attribute};
 pub use scales::{Bounds, Scale, Scales, Target, Units};
 pub use setting::{CalledChange, CarriedChange, Settings};
 use status::TableStatus;
-pub use steps::{TableChange, TableStep};
+pub use steps::TableStep;
 pub use stream::{SetStream, Stream};
 pub use warm::{SetWarm, Warm};
 
@@ -113,6 +117,8 @@ pub struct Table {
     pub encryption: Option<Encryption>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<Replicas>,
     #[serde(flatten)]
     pub settings: Settings,
 }
@@ -128,6 +134,11 @@ impl Table {
     pub(super) fn own_attributes(&self) -> impl Iterator<Item = &Attribute> {
         let local = self.local_indexes.iter().flatten().map(|(_, index)| &index.sort);
         self.key.iter().flat_map(Key::attributes).chain(local)
+    }
+
+    /// Returns whether it has replicas.
+    fn has_replicas(&self) -> bool {
+        self.replicas.as_ref().is_some_and(|replicas| !replicas.regions.is_empty())
     }
 }
 
@@ -297,7 +308,7 @@ impl Kind for Table {
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
             _ => permissions::allowed_on(operation, desired, place)
-                .unwrap_or_else(|| On::Resources(vec![arn(place, &desired.name)])),
+                .unwrap_or_else(|| On::Resources(replicas::permission::arns(desired, place))),
         }
     }
 
@@ -305,6 +316,7 @@ impl Kind for Table {
         let statement = Self::statement(&desired.address.key);
         let mut lent = encryption::lent(desired.managed.encryption.as_ref(), &statement, place);
         lent.extend(permissions::lent(desired, &statement, place));
+        lent.extend(replicas::permission::lent(desired, &statement, place));
         lent
     }
 
@@ -352,7 +364,13 @@ impl Kind for Table {
 
     fn everything() -> Self {
         // Keys, indexes and the settings beside these are always read.
-        Self { ttl: Some(Ttl::Disabled), tags: Some(Tags::new()), settings: Settings::everything(), ..Self::default() }
+        Self {
+            ttl: Some(Ttl::Disabled),
+            tags: Some(Tags::new()),
+            replicas: Some(Replicas::everything()),
+            settings: Settings::everything(),
+            ..Self::default()
+        }
     }
 
     async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
@@ -441,7 +459,8 @@ impl Kind for Table {
             let settings = layout.map_or(0, |layout| layout.settings.calls());
             let alias = layout.is_some_and(|layout| matches!(layout.encryption, Some(Encryption::Alias(_))));
             let ttl = layout.is_none_or(|layout| layout.ttl.is_some());
-            1 + usize::from(ttl) + settings + usize::from(alias)
+            let replicas = layout.and_then(|layout| layout.replicas.as_ref()).map_or(0, Replicas::calls_to_observe);
+            1 + usize::from(ttl) + settings + usize::from(alias) + replicas
         };
         layouts.iter().copied().map(of_table).sum::<usize>() + usize::from(managed)
     }

@@ -37,6 +37,13 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
         billing: managed.billing.as_ref().map(other_billing),
         encryption: managed.encryption.as_ref().map(other_encryption),
         tags: managed.tags.as_ref().map(|_| Tags::from([(String::from("stray"), String::new())])),
+        replicas: managed.replicas.as_ref().map(|replicas| {
+            let of_replica = |table: &Table| {
+                let desired = Desired::new(desired.address.clone(), &desired.name, table.clone());
+                opposite(&desired).state
+            };
+            replicas.opposite(of_replica)
+        }),
         settings: managed.settings.opposite(),
     };
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }

@@ -31,6 +31,7 @@ impl Setting for DeletionProtection {
     type Change = SetDeletionProtection;
 
     const KEYS: &'static [&'static str] = &[KEY];
+    const REGIONAL: bool = true;
 
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
         fields.get(KEY).and_then(|entry| reader.boolean(&entry.node, KEY)).map(Self)

@@ -115,6 +115,7 @@ impl Setting for Recovery {
     type Change = SetRecovery;
 
     const KEYS: &'static [&'static str] = &[KEY, DAYS];
+    const REGIONAL: bool = true;
 
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self> {
         let (switch, days) = (fields.get(KEY), fields.get(DAYS));

@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     "disable_time_to_live",
     "back_up_table",
     "delete_table",
+    "in_region",
     "defer",
 ];
 

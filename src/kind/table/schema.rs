@@ -18,6 +18,7 @@ pub(super) fn schema() -> Schema {
                 add(definition, Warm::KEYS.iter().copied().zip(Warm::schema()).collect());
                 add(definition, IndexSettings::schema().into());
             }
+            "replica" => add(definition, Settings::regional_schema()),
             _ => {}
         }
     }
@@ -146,6 +147,24 @@ fn own() -> Schema {
                 }),
             ),
             (
+                "replica",
+                json!({
+                    "type": "object",
+                    "description": "A replica of a table. What is left out is not managed.",
+                    "properties": {
+                        "key": {
+                            "description": "The key that encrypts it, by its alias in the replica's region or by its ARN.",
+                            "anyOf": [
+                                { "type": "string", "pattern": "^alias/(?!aws/)[a-zA-Z0-9/_-]+$", "maxLength": 256 },
+                                { "type": "string", "pattern": "^arn:[^:]*:kms:[^:]*:[^:]*:key/" },
+                            ],
+                        },
+                        "tags": { "$ref": "#/$defs/tags" },
+                    },
+                    "additionalProperties": false,
+                }),
+            ),
+            (
                 "table",
                 json!({
                     "type": "object",
@@ -206,6 +225,22 @@ fn own() -> Schema {
                             ],
                         },
                         "tags": { "$ref": "#/$defs/tags" },
+                        "replicas": {
+                            "type": "object",
+                            "additionalProperties": { "$ref": "#/$defs/replica" },
+                            "propertyNames": { "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$" },
+                            "description": "The replicas of the table in other regions, by region: all of them. {} wants none.",
+                        },
+                        "consistency": {
+                            "enum": ["EVENTUAL", "STRONG"],
+                            "description": "How the regions agree, chosen with the first replica. STRONG takes three regions: two replicas, \
+                             or one and a witness.",
+                        },
+                        "witness": {
+                            "type": "string",
+                            "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
+                            "description": "The region of a witness, which has no table.",
+                        },
                 "removed": removed(),
                         "indexes": {
                             "type": "object",
@@ -379,6 +414,20 @@ fn plan() -> PlanSchema {
                             ],
                         },
                         "tags": { "type": "object", "additionalProperties": { "type": "string" } },
+                        "replicas": {
+                            "type": "object",
+                            "description": "The replicas in other regions.",
+                            "properties": {
+                                "consistency": { "enum": ["eventual", "strong"] },
+                                "witness": { "type": "string" },
+                                "regions": {
+                                    "type": "object",
+                                    "description": "What each replica has of its own, by region.",
+                                    "additionalProperties": { "$ref": "#/$defs/table" },
+                                },
+                            },
+                            "required": ["regions"],
+                        },
                     },
                 }),
             ),

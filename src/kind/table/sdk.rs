@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types as sdk;
 use super::setting::Setting;
 use super::{
     Attribute, AttributeType, Billing, Capacity, Encryption, Field, Index, IndexKey, IndexStatus, Key, KeyPart, Limits,
-    LocalIndex, Projection, Settings, Table, TableChange, Ttl, Warm,
+    LocalIndex, Projection, Replicas, Settings, Table, TableChange, Ttl, Warm, replicas,
 };
 use crate::resource::{Facts, Tags};
 
@@ -48,6 +48,7 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
         billing: Some(billing),
         encryption: Some(encryption),
         tags: None,
+        replicas: Some(Replicas::seen(description)),
         settings: Settings::seen(description),
     }
 }
@@ -65,7 +66,7 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
         arn: description.table_arn().map(str::to_owned),
         id: description.table_id().map(str::to_owned),
         status: description.table_status().map(|status| status.as_str().to_owned()),
-        changing: changing(description).map(|field| field.to_string()),
+        changing: changing(description).map(|field| field.to_string()).or_else(|| Replicas::changing(description)),
         empty: description.item_count() == Some(0),
         items: description.item_count().filter(|items| *items > 0),
         progress: description.global_secondary_indexes().iter().filter_map(progress).collect(),
@@ -269,6 +270,12 @@ pub(super) fn update_table(name: &str, change: &TableChange) -> Result<UpdateTab
             let update = sdk::UpdateGlobalSecondaryIndexAction::builder().index_name(index_name);
             let update = update.warm_throughput(warm.request()).build()?;
             request.global_secondary_index_updates(sdk::GlobalSecondaryIndexUpdate::builder().update(update).build())
+        }
+        TableChange::AddReplicas { replicas, consistency, witness } => {
+            replicas::calls::add(request, replicas, *consistency, witness.as_ref())?
+        }
+        TableChange::RemoveReplicas { regions, witness } => {
+            replicas::calls::remove(request, regions, witness.as_ref())?
         }
         TableChange::Encryption { encryption, .. } => request.sse_specification(sse(encryption)),
         TableChange::Setting(change) => change.update(request)?,

@@ -26,7 +26,7 @@ use super::warm::Warm;
 use super::{Field, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::line;
-use crate::document::{Fields, GivenFile};
+use crate::document::{Fields, GivenFile, Reader};
 use crate::kind::import::Importer;
 use crate::kind::section::{Resolver, SectionReader};
 use crate::kind::{Line, Waiting};
@@ -97,6 +97,42 @@ macro_rules! settings {
                 $(files.extend(self.$call.as_ref().and_then(Setting::given));)*
                 $(files.extend(self.$own.as_ref().and_then(Setting::given));)*
                 files
+            }
+
+            /// Reads the settings of a replica.
+            pub(super) fn read_regional(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Self {
+                Self {
+                    $($call: if <$Call as Setting>::REGIONAL { <$Call as Setting>::read(reader, fields) } else { None },)*
+                    $($own: if <$Own as Setting>::REGIONAL { <$Own as Setting>::read(reader, fields) } else { None },)*
+                }
+            }
+
+            /// Returns what is at another value than on a table that was created without it.
+            pub(super) fn beyond_new(self) -> Self {
+                Self {
+                    $($call: self.$call.and_then(Setting::beyond_new),)*
+                    $($own: self.$own.and_then(Setting::beyond_new),)*
+                }
+            }
+
+            /// Returns those that each replica of a table has for itself.
+            pub(super) fn regional(self) -> Self {
+                Self {
+                    $($call: self.$call.filter(|_| <$Call as Setting>::REGIONAL),)*
+                    $($own: self.$own.filter(|_| <$Own as Setting>::REGIONAL),)*
+                }
+            }
+
+            /// Returns the JSON Schema of each key of a replica's section.
+            pub(super) fn regional_schema() -> Vec<(&'static str, Value)> {
+                let mut keys = Vec::new();
+                $(if <$Call as Setting>::REGIONAL {
+                    keys.extend(<$Call as Setting>::KEYS.iter().copied().zip(<$Call as Setting>::schema()));
+                })*
+                $(if <$Own as Setting>::REGIONAL {
+                    keys.extend(<$Own as Setting>::KEYS.iter().copied().zip(<$Own as Setting>::schema()));
+                })*
+                keys
             }
 
             /// Adds all settings to a section.

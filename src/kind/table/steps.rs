@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::setting::{Phase, Setting, SettingChange};
+use super::setting::{Phase, Setting};
 use super::{
-    Attribute, Billing, CalledChange, Capacity, CarriedChange, Encryption, Field, Index, IndexStatus, Limits, SetWarm,
-    Settings, Table, TableStatus, Ttl, Warm,
+    Attribute, Billing, CalledChange, Capacity, Encryption, Field, Index, IndexStatus, Limits, Replicas, Settings,
+    Table, TableChange, TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
@@ -53,6 +53,13 @@ pub enum TableStep {
         expects_id: Option<String>,
         owner_key: OwnerKey,
     },
+    /// Carries out a step on the replica in a region.
+    InRegion {
+        name: String,
+        region: String,
+        #[serde(rename = "does")]
+        step: Box<TableStep>,
+    },
     /// Ends the work on the table for now: AWS takes what follows only later.
     Defer {
         name: String,
@@ -68,36 +75,6 @@ pub enum TableStep {
         #[serde(flatten)]
         change: CalledChange,
     },
-}
-
-/// What one `UpdateTable` changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "snake_case")]
-pub enum TableChange {
-    /// Builds an index. `attributes` are the key attributes of the table and all its indexes by then.
-    CreateIndex { index_name: String, index: Index, attributes: Vec<Attribute> },
-    /// Deletes an index; expects it to be the one that was observed, for a name can be taken by another since.
-    DeleteIndex { index_name: String, expects: Index },
-    /// Changes the billing mode, or the capacities that differ.
-    Billing {
-        billing: Billing,
-        /// Whether the mode changes, and not only capacities.
-        switches: bool,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        table: Option<Capacity>,
-        indexes: BTreeMap<String, Capacity>,
-    },
-    /// Changes the on-demand limits of an index; what is left out stays.
-    IndexLimits { index_name: String, limits: Limits },
-    /// Raises the warm throughput of an index; what is left out stays.
-    IndexWarm { index_name: String, warm: Warm },
-    Encryption {
-        encryption: Encryption,
-        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
-        protection: Protection,
-    },
-    #[serde(untagged)]
-    Setting(CarriedChange),
 }
 
 impl KindStep for TableStep {
@@ -128,6 +105,7 @@ impl KindStep for TableStep {
             }
             Self::BackUpTable { .. } => &[CREATE_BACKUP, DESCRIBE_TABLE, SCAN, DESCRIBE_BACKUP],
             Self::DeleteTable { .. } => &[DELETE_TABLE, LIST_TABLE_TAGS, DESCRIBE_TABLE],
+            Self::InRegion { step, .. } => step.operations(),
             Self::Defer { .. } => &[],
             Self::Setting { change, .. } => change.operations(),
         }
@@ -136,6 +114,7 @@ impl KindStep for TableStep {
     fn needs(&self) -> Option<Consent> {
         match self {
             Self::UpdateTable { change, .. } => change.needs(),
+            Self::InRegion { step, .. } => step.needs(),
             Self::Setting { change, .. } => change.own().needs(),
             Self::DeleteTable { .. } => Some(Consent::Table),
             Self::BackUpTable { .. }
@@ -153,24 +132,14 @@ impl KindStep for TableStep {
         match self {
             Self::CreateTable { .. } => String::from("creating"),
             Self::WaitForTable { .. } => String::from("waiting until ACTIVE"),
-            Self::UpdateTable { change, .. } => match change {
-                TableChange::CreateIndex { index_name, .. } => format!("building index {index_name}"),
-                TableChange::DeleteIndex { index_name, .. } => format!("deleting index {index_name}"),
-                TableChange::Billing { switches: true, .. } => String::from("switching billing mode"),
-                TableChange::Billing { .. } => String::from("changing capacity"),
-                TableChange::IndexLimits { index_name, .. } => format!("changing the limits of index {index_name}"),
-                TableChange::IndexWarm { index_name, .. } => {
-                    format!("raising the warm throughput of index {index_name}")
-                }
-                TableChange::Encryption { .. } => String::from("changing encryption"),
-                TableChange::Setting(change) => change.own().describe(),
-            },
+            Self::UpdateTable { change, .. } => change.describe(),
             Self::TagTable { .. } => String::from("tagging"),
             Self::UntagTable { .. } => String::from("removing tags"),
             Self::EnableTimeToLive { .. } => String::from("enabling TTL"),
             Self::DisableTimeToLive { .. } => String::from("disabling TTL"),
             Self::BackUpTable { .. } => String::from("backing up, unless it has no items"),
             Self::DeleteTable { .. } => String::from("deleting"),
+            Self::InRegion { region, step, .. } => format!("{} in {region}", step.describe()),
             Self::Defer { .. } => String::from("leaving the rest for later"),
             Self::Setting { change, .. } => change.own().describe(),
         }
@@ -184,10 +153,8 @@ impl KindStep for TableStep {
                 true => (2, 7),
                 false => (14, 22),
             },
-            Self::UpdateTable { change: TableChange::CreateIndex { .. }, .. } => (8 * 60, 17 * 60),
-            Self::UpdateTable { change: TableChange::IndexWarm { warm, .. }, .. } => SetWarm { warm: *warm }.seconds(),
-            Self::UpdateTable { change: TableChange::Setting(change), .. } => change.own().seconds(),
-            Self::UpdateTable { .. } => (5, 60),
+            Self::UpdateTable { change, .. } => change.seconds(),
+            Self::InRegion { step, .. } => return step.time(),
             Self::Setting { change, .. } => change.own().seconds(),
             // The tags of a table are locked for about two seconds.
             Self::TagTable { .. } | Self::UntagTable { .. } => (1, 3),
@@ -202,7 +169,10 @@ impl KindStep for TableStep {
     /// Returns whether it is one of those that `create` has after `CreateTable`.
     fn follows_creation(&self) -> bool {
         match self {
-            Self::WaitForTable { .. } | Self::EnableTimeToLive { .. } => true,
+            Self::WaitForTable { .. }
+            | Self::EnableTimeToLive { .. }
+            | Self::UpdateTable { change: TableChange::AddReplicas { .. }, .. } => true,
+            Self::InRegion { step, .. } => step.needs().is_none(),
             Self::Setting { change, .. } => change.own().phase() != Phase::GiveUp,
             _ => false,
         }
@@ -229,30 +199,20 @@ impl KindStep for TableStep {
     }
 }
 
-impl TableChange {
-    fn needs(&self) -> Option<Consent> {
-        match self {
-            Self::DeleteIndex { .. } => Some(Consent::Index),
-            Self::Encryption { encryption: Encryption::AwsOwned, .. }
-            | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
-            Self::Setting(change) => change.own().needs(),
-            Self::CreateIndex { .. }
-            | Self::Billing { .. }
-            | Self::IndexLimits { .. }
-            | Self::IndexWarm { .. }
-            | Self::Encryption { .. } => None,
-        }
-    }
-}
-
 /// Returns the operations that observing this table calls.
 pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
-    let Table { key: _, indexes: _, local_indexes: _, ttl, billing: _, encryption, tags, settings } = &desired.managed;
+    let Table { key: _, indexes: _, local_indexes: _, ttl, billing: _, encryption, tags, replicas, settings } =
+        &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(settings.reads());
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
+    for operation in replicas.iter().flat_map(Replicas::reads) {
+        if !operations.contains(&operation) {
+            operations.push(operation);
+        }
+    }
     operations
 }
 
@@ -267,12 +227,19 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
     let tables = Sides { live: &Table::default(), desired: &desired.initial };
     let settings = desired.initial.settings.after_creation(&tables);
     steps.extend(settings.into_iter().map(|change| TableStep::Setting { name: name(), change }));
+    if let Some(replicas) = &desired.initial.replicas {
+        let of = replicas::plan::Of { name: &desired.name, arn: None, class: None };
+        steps.extend(replicas::plan::additions(&of, &Replicas::default(), replicas));
+    }
     steps
 }
 
 /// Returns whether a difference on a table that is being created is only that its creation is not over.
 pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
-    change.path == Field::Ttl || Settings::follows_creation(&change.path) || change.takes == Takes::Time
+    change.path.is_of_replica()
+        || change.path == Field::Ttl
+        || Settings::follows_creation(&change.path)
+        || change.takes == Takes::Time
 }
 
 const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
@@ -296,7 +263,13 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
     let mut indexes = BTreeMap::new();
     for phase in Phase::ALL {
         match phase {
-            Phase::Tags => repair.tags(desired, live),
+            Phase::Tags => {
+                repair.tags(desired, live);
+                // While a table has replicas, its stream cannot be changed. Source: DDB-TABLE-222.
+                if let (Some(before), Some(wanted)) = (&live.state.replicas, &managed.replicas) {
+                    replicas::plan::removals(before, wanted).into_iter().for_each(|change| repair.update(change));
+                }
+            }
             Phase::Settings => {
                 if let (Some(encryption), Some(before)) = (&managed.encryption, &live.state.encryption)
                     && changes.iter().any(|change| change.is_in_place(&Field::Encryption))
@@ -312,6 +285,11 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
             }
             Phase::Late => {
                 repair.index_warm(managed, &indexes);
+                if let (Some(before), Some(wanted)) = (&live.state.replicas, &managed.replicas) {
+                    let class = managed.settings.class.filter(|class| live.state.settings.class != Some(*class));
+                    let of = replicas::plan::Of { name: &desired.name, arn: live.facts.arn.as_deref(), class };
+                    repair.steps.extend(replicas::plan::additions(&of, before, wanted));
+                }
                 if changes.iter().any(|change| change.path == Field::Ttl) {
                     repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
                 }
@@ -477,8 +455,8 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        AttributeType, Class, DeletionProtection, IndexKey, Key, Projection, Recovery, SetClass, SetDeletionProtection,
-        SetRecovery, changes,
+        AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, Key, Projection, Recovery, SetClass,
+        SetDeletionProtection, SetRecovery, changes,
     };
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::Facts;
@@ -515,6 +493,7 @@ mod tests {
                 deletion_protection: Some(DeletionProtection(false)),
                 ..Settings::default()
             },
+            replicas: None,
         };
         Desired {
             address: Address::new(KindId::Table, "t"),
@@ -769,6 +748,7 @@ mod tests {
         let of = |step: &TableStep| match step {
             TableStep::CreateTable { name, .. }
             | TableStep::WaitForTable { name }
+            | TableStep::InRegion { name, .. }
             | TableStep::UpdateTable { name, .. }
             | TableStep::Setting { name, .. }
             | TableStep::TagTable { name, .. }

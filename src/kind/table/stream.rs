@@ -13,6 +13,7 @@ use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
 use crate::kind::Line;
+use crate::resource::Invalid;
 
 const KEY: &str = "stream";
 
@@ -103,11 +104,25 @@ impl Setting for Stream {
         Self::Off
     }
 
-    fn diff(&self, live: &Self, _: &Sides<&Table>) -> Vec<FieldChange<Field>> {
+    fn check(&self, table: &Table) -> Result<(), Invalid> {
+        if *self == Self::Off && table.has_replicas() {
+            let help = "leave the stream out, or name what it holds: AWS replicates a table through its stream";
+            return Err(Invalid::new("`stream` is off, and the table has replicas", help));
+        }
+        Ok(())
+    }
+
+    fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>> {
         // Source of the 24 hours: "Change data capture for DynamoDB Streams" in the Amazon DynamoDB Developer Guide.
         let lost = "its readers get nothing from then on, and have 24 hours for what is in it";
         let change = match (live, self) {
             (before, after) if before == after => return Vec::new(),
+            // Source: DDB-TABLE-222 in the lab notes of ack-api-quirks.
+            _ if tables.live.has_replicas() => {
+                let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
+                let how = "a table with replicas keeps its stream: remove them first";
+                FieldChange::new(Field::Setting(KEY), before, after, Takes::NotPossible, how)
+            }
             (Self::Off, _) => in_place(Field::Setting(KEY), live.word(), self.word(), "turned on in place"),
             (_, Self::Off) => {
                 let how = format!("turned off; {lost}");
@@ -126,10 +141,11 @@ impl Setting for Stream {
     }
 
     // The view of a stream cannot change. Source: DDB-TABLE-050 of the lab notes of ack-api-quirks.
-    fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetStream> {
+    fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetStream> {
         let set = |view, again| SetStream { view, again };
         match (live, self) {
             (before, after) if before == after => Vec::new(),
+            _ if tables.live.has_replicas() => Vec::new(),
             (Self::Off, view) => vec![set(*view, false)],
             (_, Self::Off) => vec![set(Self::Off, false)],
             (_, view) => vec![set(Self::Off, false), set(*view, true)],

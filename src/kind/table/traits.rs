@@ -49,6 +49,9 @@ pub trait Setting: Sized + Clone + PartialEq {
     /// Whether AWS changes the live value by itself, so that a saved plan does not hold on to it.
     const MOVES: bool = false;
 
+    /// Whether each replica of a table has its own.
+    const REGIONAL: bool = false;
+
     /// Reads it from a section; nothing where the section does not manage it.
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
 

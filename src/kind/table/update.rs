@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::api::{TableApi, describe, failed, name_key, wait};
 use super::status::TableStatus;
-use super::{Billing, Capacity, IndexStatus, Table, TableChange, sdk};
+use super::{Billing, Capacity, IndexStatus, Table, TableChange, replicas, sdk};
 use crate::kind::Waiting;
 use crate::resource::Facts;
 use crate::resource::StepOutcome;
@@ -37,11 +37,18 @@ pub(super) async fn execute(
                 ended => return Ok(ended),
             }
         }
-        let Err(error) = api.pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(&api.client)).await else {
+        let Err(mut error) = api.pacer.call(UPDATE_TABLE, &[], || request.clone().send_with(&api.client)).await else {
             until_seen(api, name, change).await?;
             return Ok(StepOutcome::Done);
         };
+        let passes = match change {
+            TableChange::AddReplicas { replicas, .. } => {
+                replicas::calls::is_passing(api, name, replicas, &mut error).await
+            }
+            _ => false,
+        };
         match error.class {
+            _ if passes && started.elapsed() < waiting.limit => {}
             // Another change is under way: someone else's, or our own whose answer was lost.
             Class::Busy if started.elapsed() < waiting.limit => {}
             _ => return ended(api, name, change, error).await,
@@ -94,7 +101,9 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
         TableChange::CreateIndex { .. }
         | TableChange::DeleteIndex { .. }
         | TableChange::IndexLimits { .. }
-        | TableChange::IndexWarm { .. } => None,
+        | TableChange::IndexWarm { .. }
+        | TableChange::AddReplicas { .. }
+        | TableChange::RemoveReplicas { .. } => None,
     };
     if let Some(how_often) = budget
         && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException"))
@@ -136,6 +145,8 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
         TableChange::IndexWarm { index_name, warm } => {
             index(index_name).and_then(|found| found.warm).is_some_and(|live| warm.beyond(&live).is_none())
         }
+        TableChange::AddReplicas { replicas, .. } => replicas::calls::are_added(found, replicas),
+        TableChange::RemoveReplicas { regions, .. } => replicas::calls::are_removed(found, regions),
         TableChange::Encryption { encryption, .. } => found.encryption.as_ref() == Some(encryption),
         TableChange::Setting(change) => change.is_made(&found.settings),
     }

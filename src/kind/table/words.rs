@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::setting::Setting;
 use super::{
     Attribute, Billing, Capacity, Encryption, FIRST_CAPACITY, Index, IndexKey, IndexStatus, Key, KeyPart, LocalIndex,
-    Projection, Table, Ttl, Warm,
+    Projection, Replicas, Table, Ttl, Warm,
 };
 use crate::kind::Line;
 use crate::resource::{Fields, Live, tag_words};
@@ -118,7 +118,8 @@ pub(super) fn projection(projection: &Projection) -> String {
 
 /// Returns what was seen of a table.
 pub(super) fn seen(live: &Live<Table>) -> Fields {
-    let Table { key, indexes, local_indexes, ttl: time, billing: mode, encryption: own, tags, settings } = &live.state;
+    let Table { key, indexes, local_indexes, ttl: time, billing: mode, encryption: own, tags, replicas, settings } =
+        &live.state;
     let seen = [
         ("status", live.facts.status.clone()),
         ("key", key.as_ref().map(typed_key)),
@@ -142,12 +143,13 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
         let words = format!("{}, projecting {}", typed(&found.sort), projection(&found.projection));
         (Cow::Owned(format!("local index {name}")), words)
     });
-    seen.chain(settings).chain(indexes).chain(local).collect()
+    let replicas = replicas.iter().flat_map(Replicas::words).map(|line| (Cow::Owned(line.name), line.words));
+    seen.chain(settings).chain(indexes).chain(local).chain(replicas).collect()
 }
 
 /// Returns what a table is created with, name by name.
 pub(super) fn layout(layout: &Table) -> Vec<Line> {
-    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, settings } = layout;
+    let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } = layout;
     let mut lines: Vec<Line> = Vec::new();
     lines.extend(key.iter().map(|key| Line::new("key", typed_key(key))));
     let projects = |projection: &Projection| match projection {
@@ -185,6 +187,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     }));
     lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
     lines.extend(settings.words());
+    lines.extend(replicas.iter().flat_map(Replicas::words));
     lines.extend(tags.iter().flatten().map(|(key, value)| Line::new(format!("tags.{key}"), value)));
     lines
 }

@@ -151,6 +151,15 @@ pub(super) fn check_deletion(region: &Region, state: &TableState) -> Result<(), 
     }
 }
 
+/// Refuses TTL in a group with strong consistency. That it is refused is documented ("How DynamoDB global tables work" in the Amazon DynamoDB
+/// Developer Guide); the text is ours.
+pub(super) fn check_ttl(state: &TableState) -> Result<(), Failure> {
+    match state.group.strong {
+        true => Err(Failure::validation(NO_TTL)),
+        false => Ok(()),
+    }
+}
+
 /// Refuses what `UpdateTable` cannot change of a table with replicas, or not now.
 pub(super) fn check_update(region: &Region, state: &TableState, body: &Value) -> Result<(), Failure> {
     let now = region.clock.now();
@@ -193,6 +202,7 @@ pub(super) fn follow_encryption(region: &Region, state: &mut TableState, key: Op
     Ok(())
 }
 
+const NO_TTL: &str = "Time to live is not supported for global tables with MultiRegionConsistency set to STRONG.";
 const ONE_OF_STRONG: &str =
     "Deletion of only one table replica is not supported for global tables with MultiRegionConsistency set to STRONG.";
 const SOURCE: &str = "Replica cannot be deleted because it has acted as a source region for new replica(s) being added to the table in \

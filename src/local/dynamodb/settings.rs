@@ -22,6 +22,7 @@ pub(super) fn update_ttl(region: &Region, body: Value) -> Result<Value, Failure>
     let name = table_name(&body)?;
     region.store.write(|store| {
         let mut state = active(region, store, &name)?;
+        replicas::check_ttl(&state)?;
         let now = region.clock.now();
         let before = call(region, "DescribeTimeToLive", json!({ "TableName": name }))?;
         let before = &before["TimeToLiveDescription"];

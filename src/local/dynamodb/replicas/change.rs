@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::group::{Life, Replica};
-use super::{MARKER, Marker, ONE_OF_STRONG, SOURCE, busy};
+use super::{MARKER, Marker, NO_TTL, ONE_OF_STRONG, SOURCE, busy};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 use crate::local::dynamodb::engine::call;
@@ -317,6 +317,15 @@ fn check_consistency(
             "Unsupported Region(s) specified for global tables with MultiRegionConsistency set to STRONG: [{}].",
             others.join(", ")
         )));
+    }
+    let ttl = call(home, "DescribeTimeToLive", json!({ "TableName": described["TableName"] }))?;
+    if ttl["TimeToLiveDescription"]["TimeToLiveStatus"] == json!("ENABLED") {
+        return refused(NO_TTL);
+    }
+    if described["LocalSecondaryIndexes"].as_array().is_some_and(|indexes| !indexes.is_empty()) {
+        return refused(
+            "Local secondary indexes are not supported for global tables with MultiRegionConsistency set to STRONG.",
+        );
     }
     // That it has to be empty is documented ("How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide); the text is ours.
     if !is_empty(home, described["TableName"].as_str().unwrap_or_default())? {

@@ -1,0 +1,107 @@
+//! What one `UpdateTable` changes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::setting::SettingChange;
+use super::{
+    Attribute, Billing, Capacity, CarriedChange, Consistency, Encryption, Index, Limits, NewReplica, SetWarm, Warm,
+};
+use crate::change::{Consent, Protection};
+
+/// What one `UpdateTable` changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum TableChange {
+    /// Builds an index. `attributes` are the key attributes of the table and all its indexes by then.
+    CreateIndex { index_name: String, index: Index, attributes: Vec<Attribute> },
+    /// Deletes an index; expects it to be the one that was observed, for a name can be taken by another since.
+    DeleteIndex { index_name: String, expects: Index },
+    /// Adds replicas: one, or all of a group with strong consistency.
+    AddReplicas {
+        replicas: BTreeMap<String, NewReplica>,
+        consistency: Consistency,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        witness: Option<String>,
+    },
+    /// Removes replicas: one, or all of a group with strong consistency.
+    RemoveReplicas {
+        regions: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        witness: Option<String>,
+    },
+    /// Changes the billing mode, or the capacities that differ.
+    Billing {
+        billing: Billing,
+        /// Whether the mode changes, and not only capacities.
+        switches: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        table: Option<Capacity>,
+        indexes: BTreeMap<String, Capacity>,
+    },
+    /// Changes the on-demand limits of an index; what is left out stays.
+    IndexLimits { index_name: String, limits: Limits },
+    /// Raises the warm throughput of an index; what is left out stays.
+    IndexWarm { index_name: String, warm: Warm },
+    Encryption {
+        encryption: Encryption,
+        #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
+        protection: Protection,
+    },
+    #[serde(untagged)]
+    Setting(CarriedChange),
+}
+
+impl TableChange {
+    /// Returns what it does, in a few words.
+    pub(super) fn describe(&self) -> String {
+        match self {
+            Self::CreateIndex { index_name, .. } => format!("building index {index_name}"),
+            Self::DeleteIndex { index_name, .. } => format!("deleting index {index_name}"),
+            Self::AddReplicas { replicas, .. } => {
+                format!("adding a replica in {}", replicas.keys().map(String::as_str).collect::<Vec<_>>().join(" and "))
+            }
+            Self::RemoveReplicas { regions, .. } => {
+                format!("removing the replica in {}", regions.join(" and "))
+            }
+            Self::Billing { switches: true, .. } => String::from("switching billing mode"),
+            Self::Billing { .. } => String::from("changing capacity"),
+            Self::IndexLimits { index_name, .. } => format!("changing the limits of index {index_name}"),
+            Self::IndexWarm { index_name, .. } => format!("raising the warm throughput of index {index_name}"),
+            Self::Encryption { .. } => String::from("changing encryption"),
+            Self::Setting(change) => change.own().describe(),
+        }
+    }
+
+    /// Returns how many seconds AWS works on it: when it is quick, and when it takes its time.
+    pub(super) fn seconds(&self) -> (u64, u64) {
+        match self {
+            Self::CreateIndex { .. } => (8 * 60, 17 * 60),
+            // Source: DDB-TABLE-226, 265 and 308 in the lab notes of ack-api-quirks; one with items takes longer.
+            Self::AddReplicas { .. } => (20, 11 * 60),
+            Self::RemoveReplicas { .. } => (90, 250),
+            Self::IndexWarm { warm, .. } => SetWarm { warm: *warm }.seconds(),
+            Self::Setting(change) => change.own().seconds(),
+            Self::DeleteIndex { .. } | Self::Billing { .. } | Self::IndexLimits { .. } | Self::Encryption { .. } => {
+                (5, 60)
+            }
+        }
+    }
+
+    pub(super) fn needs(&self) -> Option<Consent> {
+        match self {
+            Self::DeleteIndex { .. } => Some(Consent::Index),
+            Self::RemoveReplicas { .. } => Some(Consent::Replica),
+            Self::Encryption { encryption: Encryption::AwsOwned, .. }
+            | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
+            Self::Setting(change) => change.own().needs(),
+            Self::CreateIndex { .. }
+            | Self::AddReplicas { .. }
+            | Self::Billing { .. }
+            | Self::IndexLimits { .. }
+            | Self::IndexWarm { .. }
+            | Self::Encryption { .. } => None,
+        }
+    }
+}

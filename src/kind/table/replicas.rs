@@ -1,0 +1,191 @@
+//! The replicas of a table in other regions: global tables, version 2019.11.21.
+//!
+//! A replica is a table of its own region, with the items, keys, indexes, TTL and capacity of the group, and settings of its own. So it is
+//! a [`Table`] here as well, in which only these are managed: it is observed, compared and repaired as any table, by a client of its
+//! region. Source of what is the replica's own: findings DDB-TABLE-229, 230 and 294 to 297 in the lab notes of ack-api-quirks.
+
+pub(super) mod calls;
+pub(super) mod diff;
+pub(super) mod manifest;
+pub(super) mod permission;
+pub(super) mod plan;
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types as sdk;
+use serde::{Deserialize, Serialize};
+
+use super::{Encryption, Settings, Table, words};
+use crate::kind::Line;
+use crate::kind::key::DESCRIBE_KEY;
+use crate::resource::call::{LIST_TABLE_TAGS, Operation};
+use crate::resource::{Tags, tag_words};
+
+pub use manifest::{ReplicaSection, ReplicasSection};
+pub use plan::NewReplica;
+
+/// How the regions of a group agree on an item.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE", const_into_str)]
+pub enum Consistency {
+    #[default]
+    Eventual,
+    Strong,
+}
+
+impl Consistency {
+    /// Returns AWS's word for it.
+    pub const fn as_str(self) -> &'static str {
+        self.into_str()
+    }
+}
+
+/// The replicas of a table: all of them, where they are managed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicas {
+    /// Nothing where the manifest does not say; AWS takes EVENTUAL then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistency: Option<Consistency>,
+    /// The region of a witness, which has no table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub witness: Option<String>,
+    /// What each replica has of its own, by region.
+    pub regions: BTreeMap<String, Table>,
+    /// The status of each live replica.
+    #[serde(skip)]
+    pub statuses: BTreeMap<String, ReplicaStatus>,
+    /// Whether the settings of all live replicas are to be read.
+    #[serde(skip)]
+    pub(super) whole: bool,
+}
+
+/// The status of a replica. Source: ReplicaStatus in the Amazon DynamoDB API Reference.
+#[derive(Debug, Clone, PartialEq, Eq, strum::Display, strum::EnumString)]
+#[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
+pub enum ReplicaStatus {
+    Active,
+    Creating,
+    Updating,
+    Deleting,
+    /// One that is left to people, such as `INACCESSIBLE_ENCRYPTION_CREDENTIALS` or `REPLICATION_NOT_AUTHORIZED`.
+    #[strum(default, to_string = "{0}")]
+    Other(String),
+}
+
+impl Replicas {
+    /// Returns what all live replicas are read with.
+    pub(super) fn everything() -> Self {
+        Self { whole: true, ..Self::default() }
+    }
+
+    /// Reads what `DescribeTable` says in the region of the table.
+    pub(super) fn seen(description: &sdk::TableDescription) -> Self {
+        let mut found = Self::default();
+        for replica in description.replicas() {
+            let Some(region) = replica.region_name() else { continue };
+            let status = replica.replica_status().map_or("ACTIVE", sdk::ReplicaStatus::as_str);
+            let status = status.parse().unwrap_or_else(|_| ReplicaStatus::Other(status.to_owned()));
+            let key = replica.kms_master_key_id().map_or(Encryption::AwsOwned, |key| Encryption::Kms(key.to_owned()));
+            found.statuses.insert(region.to_owned(), status);
+            found.regions.insert(region.to_owned(), Table { encryption: Some(key), ..Table::default() });
+        }
+        let strong = description.multi_region_consistency() == Some(&sdk::MultiRegionConsistency::Strong);
+        if !found.regions.is_empty() {
+            found.consistency = Some(if strong { Consistency::Strong } else { Consistency::Eventual });
+        }
+        let witness = description.global_table_witnesses().first();
+        found.witness = witness.and_then(|witness| witness.region_name().map(str::to_owned));
+        found
+    }
+
+    /// Returns a replica that AWS is creating, changing or deleting, which the status of the table does not always tell. Source:
+    /// DDB-TABLE-204 and 226.
+    pub(super) fn changing(description: &sdk::TableDescription) -> Option<String> {
+        use ReplicaStatus::{Creating, Deleting, Updating};
+        let found = Self::seen(description);
+        let passes = |status: &ReplicaStatus| matches!(status, Creating | Deleting | Updating);
+        found.statuses.into_iter().find(|(_, status)| passes(status)).map(|(region, _)| format!("replica {region}"))
+    }
+
+    /// Returns the words for live replicas that the manifest does not manage.
+    pub(super) fn also(&self) -> Vec<String> {
+        let mut also: Vec<String> = self.regions.keys().map(|region| format!("replica {region}")).collect();
+        also.extend(self.witness.iter().map(|region| format!("witness {region}")));
+        if self.consistency == Some(Consistency::Strong) {
+            also.push(String::from("strong consistency between regions"));
+        }
+        also
+    }
+
+    /// Returns the replicas for people, a line each.
+    pub(super) fn words(&self) -> Vec<Line> {
+        let mut lines = Vec::new();
+        if self.consistency == Some(Consistency::Strong) {
+            lines.push(Line::new("consistency", Consistency::Strong.as_str()));
+        }
+        lines.extend(self.witness.iter().map(|region| Line::new("witness", region)));
+        lines.extend(self.regions.iter().map(|(region, table)| {
+            let status = self.statuses.get(region).map(ToString::to_string);
+            let own = own_words(table);
+            let all: Vec<String> = status.into_iter().chain(own).collect();
+            let words = if all.is_empty() { String::from("with AWS's defaults") } else { all.join(", ") };
+            Line::new(format!("replica {region}"), words)
+        }));
+        lines
+    }
+
+    /// Returns how many calls reading the replicas takes, beside that for their table.
+    pub(super) fn calls_to_observe(&self) -> usize {
+        let of_replica = |table: &Table| {
+            let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
+            1 + table.settings.reads().len() + usize::from(table.tags.is_some()) + usize::from(alias)
+        };
+        self.regions.values().filter(|table| Self::is_read(table)).map(of_replica).sum()
+    }
+
+    /// Returns the operations that reading the replicas calls, beside those for their table.
+    pub(super) fn reads(&self) -> Vec<Operation> {
+        let mut reads = Vec::new();
+        for table in self.regions.values() {
+            reads.extend(table.settings.reads());
+            reads.extend(table.tags.as_ref().map(|_| LIST_TABLE_TAGS));
+            reads.extend(table.encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
+        }
+        reads
+    }
+
+    /// Returns whether anything is managed of a replica beside that it is there.
+    pub(super) fn is_read(table: &Table) -> bool {
+        *table != Table::default()
+    }
+
+    /// Returns replicas that differ from these in every way that can be repaired.
+    pub(super) fn opposite(&self, of: impl Fn(&Table) -> Table) -> Self {
+        let mut live = self.clone();
+        live.regions = self.regions.iter().map(|(region, table)| (region.clone(), of(table))).collect();
+        if self.consistency != Some(Consistency::Strong) {
+            live.regions.insert(String::from("stray"), Table::default());
+        }
+        live.statuses = live.regions.keys().map(|region| (region.clone(), ReplicaStatus::Active)).collect();
+        live
+    }
+}
+
+/// Returns what a replica has of its own, in words.
+fn own_words(table: &Table) -> Vec<String> {
+    let mut own = Vec::new();
+    own.extend(table.encryption.as_ref().filter(|key| **key != Encryption::AwsOwned).map(words::encryption));
+    own.extend(table.settings.words().into_iter().map(|line| format!("{} {}", line.name, line.words)));
+    own.extend(table.tags.as_ref().filter(|tags| !tags.is_empty()).map(|tags| format!("tags {}", tag_words(tags))));
+    own
+}
+
+/// Returns a replica as AWS creates it: with the key and class that its creation gives, and nothing more. Source: DDB-TABLE-230.
+fn as_created(wanted: &Table) -> Table {
+    let mut settings = Settings::everything().regional();
+    settings.class = wanted.settings.class.or(settings.class);
+    Table { encryption: wanted.encryption.clone(), tags: Some(Tags::new()), settings, ..Table::default() }
+}

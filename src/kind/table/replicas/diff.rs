@@ -1,0 +1,197 @@
+//! How the replicas of a table differ from what they should be.
+
+use super::{Consistency, ReplicaStatus, Replicas, own_words};
+use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
+
+const FROZEN: &str =
+    "a group with strong consistency takes and gives up no single region: remove all replicas, then add them again";
+
+/// Adds what differs.
+pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
+    let frozen = live.is_frozen();
+    let change = |field: Field, before: FieldValue, after: FieldValue, takes: Takes, how: &str| {
+        FieldChange::new(field, before, after, takes, how)
+    };
+    for (region, wanted) in &desired.regions {
+        let status = |word: &ReplicaStatus, takes, how| {
+            let (before, after) = (FieldValue::words(word.to_string()), FieldValue::words("ACTIVE"));
+            change(Field::ReplicaStatus(region.clone()), before, after, takes, how)
+        };
+        match live.statuses.get(region) {
+            None => {
+                let after = FieldValue::words(words(wanted));
+                let (takes, how) = match frozen {
+                    true => (Takes::NotPossible, FROZEN),
+                    false => (Takes::InPlace, "added in place; AWS copies the items, in minutes to hours"),
+                };
+                changes.push(change(Field::Replica(region.clone()), FieldValue::words("missing"), after, takes, how));
+            }
+            Some(word @ ReplicaStatus::Creating) => {
+                changes.push(status(word, Takes::Time, "AWS is copying the items, in minutes to hours"));
+            }
+            Some(word @ ReplicaStatus::Deleting) => {
+                changes.push(status(word, Takes::Time, "AWS is deleting it; it can be added again once it is gone"));
+            }
+            Some(word @ ReplicaStatus::Other(_)) => {
+                changes.push(status(word, Takes::NotPossible, "see the replica in the AWS console"));
+            }
+            Some(ReplicaStatus::Active | ReplicaStatus::Updating) => {
+                let found = live.regions.get(region).cloned().unwrap_or_default();
+                changes.extend(tables::diff(wanted, &found).into_iter().map(|one| FieldChange {
+                    path: Field::InReplica(region.clone(), Box::new(one.path)),
+                    sides: one.sides,
+                    takes: one.takes,
+                    how: one.how,
+                    needs: one.needs,
+                }));
+            }
+        }
+    }
+    for (region, found) in live.strays(desired) {
+        let field = Field::Replica(region.clone());
+        let before = FieldValue::words(words(found));
+        changes.push(match live.statuses.get(region) {
+            Some(ReplicaStatus::Deleting) => {
+                change(field, before, FieldValue::Absent, Takes::Time, "AWS is deleting it")
+            }
+            _ if frozen && !desired.regions.is_empty() => {
+                change(field, before, FieldValue::Absent, Takes::NotPossible, FROZEN)
+            }
+            _ if is_protected(found) => {
+                let how = format!(
+                    "turn its deletion protection off first: aws dynamodb update-table --region {region} --no-deletion-protection-enabled"
+                );
+                change(field, before, FieldValue::Absent, Takes::NotPossible, &how)
+            }
+            _ => {
+                let how = "not in the manifest; its table is deleted, and what reads or writes in that region fails";
+                change(field, before, FieldValue::Absent, Takes::Deletion, how).needing(Consent::Replica)
+            }
+        });
+    }
+    diff_mode(live, desired, changes);
+}
+
+/// The mode is chosen with the first replica. Source: "How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide.
+fn diff_mode(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
+    if live.regions.is_empty() || desired.regions.is_empty() {
+        return;
+    }
+    let mut compare = |key, before: &str, after: &str| {
+        if before != after {
+            let (before, after) = (FieldValue::words(before), FieldValue::words(after));
+            let how = "chosen with the first replica: remove all replicas, then add them again";
+            changes.push(FieldChange::new(Field::Setting(key), before, after, Takes::NotPossible, how));
+        }
+    };
+    if let Some(wanted) = desired.consistency {
+        compare("consistency", live.consistency.unwrap_or_default().as_str(), wanted.as_str());
+    }
+    if desired.consistency == Some(Consistency::Strong) {
+        let word = |witness: &Option<String>| witness.clone().unwrap_or_else(|| String::from("none"));
+        compare("witness", &word(&live.witness), &word(&desired.witness));
+    }
+}
+
+/// Returns whether AWS refuses to remove a replica. Source: DDB-TABLE-297.
+pub(super) fn is_protected(replica: &Table) -> bool {
+    replica.settings.deletion_protection == Some(DeletionProtection(true))
+}
+
+fn words(table: &Table) -> String {
+    let own = own_words(table);
+    if own.is_empty() { String::from("present") } else { own.join(", ") }
+}
+
+impl Replicas {
+    /// Returns whether no single region can be added or taken away.
+    pub(super) fn is_frozen(&self) -> bool {
+        !self.regions.is_empty() && self.consistency == Some(Consistency::Strong)
+    }
+
+    /// Returns the live replicas that are not desired.
+    pub(super) fn strays<'a>(&'a self, desired: &'a Self) -> impl Iterator<Item = (&'a String, &'a Table)> {
+        self.regions.iter().filter(|(region, _)| !desired.regions.contains_key(*region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::table::{Class, Settings};
+
+    fn group(regions: &[(&str, &str)]) -> Replicas {
+        let name = |region: &str| region.to_owned();
+        Replicas {
+            consistency: (!regions.is_empty()).then_some(Consistency::Eventual),
+            regions: regions.iter().map(|(region, _)| (name(region), Table::default())).collect(),
+            statuses: regions.iter().map(|(region, status)| (name(region), status.parse().unwrap())).collect(),
+            ..Replicas::default()
+        }
+    }
+
+    /// Returns each change as `path [takes]`.
+    fn lines(live: &Replicas, desired: &Replicas) -> Vec<String> {
+        let mut changes = Vec::new();
+        diff(live, desired, &mut changes);
+        let needs = |needs: Option<Consent>| needs.map(|needs| format!(", needs {needs}")).unwrap_or_default();
+        changes.iter().map(|change| format!("{} [{:?}{}]", change.path, change.takes, needs(change.needs))).collect()
+    }
+
+    #[test]
+    fn replicas_are_compared_by_region_and_status() {
+        let wanted = |regions: &[&str]| {
+            let regions: Vec<(&str, &str)> = regions.iter().map(|region| (*region, "ACTIVE")).collect();
+            Replicas { consistency: None, ..group(&regions) }
+        };
+        let one = wanted(&["eu-west-1"]);
+        assert_eq!(lines(&group(&[("eu-west-1", "ACTIVE")]), &one), [""; 0]);
+        assert_eq!(lines(&group(&[]), &one), ["replica eu-west-1 [InPlace]"]);
+        assert_eq!(lines(&group(&[("eu-west-1", "CREATING")]), &one), ["replica eu-west-1 status [Time]"]);
+        assert_eq!(lines(&group(&[("eu-west-1", "DELETING")]), &one), ["replica eu-west-1 status [Time]"]);
+        let broken = group(&[("eu-west-1", "INACCESSIBLE_ENCRYPTION_CREDENTIALS")]);
+        assert_eq!(lines(&broken, &one), ["replica eu-west-1 status [NotPossible]"]);
+        let two = group(&[("eu-west-1", "ACTIVE"), ("us-west-2", "ACTIVE")]);
+        assert_eq!(lines(&two, &one), ["replica us-west-2 [Deletion, needs replica]"]);
+        let going = group(&[("eu-west-1", "ACTIVE"), ("us-west-2", "DELETING")]);
+        assert_eq!(lines(&going, &one), ["replica us-west-2 [Time]"]);
+    }
+
+    #[test]
+    fn a_protected_replica_is_not_removed() {
+        let mut live = group(&[("eu-west-1", "ACTIVE")]);
+        let protected = Settings { deletion_protection: Some(DeletionProtection(true)), ..Settings::default() };
+        live.regions.insert(String::from("eu-west-1"), Table { settings: protected, ..Table::default() });
+        assert_eq!(lines(&live, &Replicas::default()), ["replica eu-west-1 [NotPossible]"]);
+    }
+
+    #[test]
+    fn what_a_replica_has_of_its_own_is_compared_as_that_of_a_table() {
+        let class =
+            |class| Table { settings: Settings { class: Some(class), ..Settings::default() }, ..Table::default() };
+        let of = |class| {
+            let mut all = group(&[("eu-west-1", "ACTIVE")]);
+            all.regions.insert(String::from("eu-west-1"), class);
+            all
+        };
+        let (live, wanted) = (of(class(Class::Standard)), of(class(Class::InfrequentAccess)));
+        assert_eq!(lines(&live, &wanted), ["replica eu-west-1 table_class [InPlace]"]);
+    }
+
+    #[test]
+    fn a_group_with_strong_consistency_is_whole_or_none() {
+        let strong = |regions: &[(&str, &str)], witness: Option<&str>| Replicas {
+            consistency: Some(Consistency::Strong),
+            witness: witness.map(str::to_owned),
+            ..group(regions)
+        };
+        let live = strong(&[("us-east-2", "ACTIVE")], Some("us-west-2"));
+        assert_eq!(lines(&live, &live), [""; 0]);
+        assert_eq!(lines(&live, &Replicas::default()), ["replica us-east-2 [Deletion, needs replica]"]);
+        let other = strong(&[("us-east-2", "ACTIVE"), ("us-west-2", "ACTIVE")], None);
+        assert_eq!(lines(&live, &other), ["replica us-west-2 [NotPossible]", "witness [NotPossible]"]);
+        let eventual = group(&[("us-east-2", "ACTIVE")]);
+        assert_eq!(lines(&live, &eventual), ["consistency [NotPossible]"]);
+    }
+}

@@ -1,0 +1,290 @@
+//! `consistency`, `witness` and `[tables.NAME.replicas.REGION]`.
+
+use indexmap::IndexMap;
+
+use super::{Consistency, Replicas};
+use crate::document::write::{bare, line, quoted, tags};
+use crate::document::{Fields, Node, Reader};
+use crate::kind::import;
+use crate::kind::section::{Resolver, SectionReader, check_key};
+use crate::kind::table::{AWS_MANAGED, Billing, Encryption, Settings, Table, Ttl, check_kms_key};
+use crate::resource::{Invalid, Tags, check_region};
+
+/// What a section says of replicas.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicasSection {
+    pub consistency: Option<Consistency>,
+    pub witness: Option<String>,
+    /// Nothing where replicas are not managed.
+    pub regions: Option<IndexMap<String, ReplicaSection>>,
+}
+
+/// `[tables.NAME.replicas.REGION]`: one replica.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReplicaSection {
+    /// The key that encrypts it, by its alias in the replica's region or by its ARN.
+    pub key: Option<Encryption>,
+    pub tags: Option<Tags>,
+    pub settings: Settings,
+}
+
+impl ReplicasSection {
+    /// Returns the section that says what is managed, with nothing left out that is at a default.
+    pub(in crate::kind::table) fn of(managed: &Replicas) -> Self {
+        let replica = |table: &Table| ReplicaSection {
+            key: table.encryption.clone(),
+            tags: table.tags.clone(),
+            settings: table.settings.clone(),
+        };
+        let regions = managed.regions.iter().map(|(region, table)| (region.clone(), replica(table)));
+        Self { consistency: managed.consistency, witness: managed.witness.clone(), regions: Some(regions.collect()) }
+    }
+
+    /// Returns the section that describes live replicas; nothing where there are none.
+    pub(in crate::kind::table) fn of_live(live: &Replicas) -> Self {
+        if live.regions.is_empty() {
+            return Self::default();
+        }
+        let replica = |table: &Table| ReplicaSection {
+            key: table.encryption.clone().filter(|key| match key {
+                Encryption::Kms(arn) | Encryption::Alias(arn) => check_replica_key(arn).is_ok(),
+                Encryption::AwsOwned | Encryption::AwsManaged => false,
+            }),
+            tags: import::tags(table.tags.as_ref()),
+            settings: table.settings.clone().beyond_new(),
+        };
+        let regions = live.regions.iter().map(|(region, table)| (region.clone(), replica(table)));
+        Self {
+            consistency: live.consistency.filter(|mode| *mode == Consistency::Strong),
+            witness: live.witness.clone(),
+            regions: Some(regions.collect()),
+        }
+    }
+}
+
+/// Checks the key of a replica.
+fn check_replica_key(key: &str) -> Result<(), Invalid> {
+    if key == AWS_MANAGED {
+        let help = "leave it out: a replica of a table with encryption = \"aws-managed\" has that key of its region";
+        return Err(Invalid::new(format!("`key` cannot be \"{key}\""), help));
+    }
+    check_kms_key(key).map_err(|_| {
+        let help = "write the alias of a key in the replica's region (alias/NAME), or its ARN (arn:aws:kms:REGION:ACCOUNT:key/ID)";
+        Invalid::new(format!("`key` cannot be \"{key}\""), help)
+    })
+}
+
+pub(in crate::kind::table) fn read(
+    section: &mut SectionReader<'_, '_>,
+    key: &str,
+    fields: &mut Fields<'_>,
+) -> ReplicasSection {
+    let consistency = fields.get("consistency").and_then(|entry| {
+        section.note(&["tables", key, "consistency"], &entry.node.span);
+        section.reader.variant(&entry.node, "consistency")
+    });
+    let witness = fields.get("witness").and_then(|entry| {
+        section.note(&["tables", key, "witness"], &entry.node.span);
+        section.reader.checked(&entry.node, "witness", check_region)
+    });
+    let regions = fields.get("replicas").and_then(|entry| {
+        section.note(&["tables", key, "replicas"], &entry.key_span);
+        read_regions(section, key, &entry.node)
+    });
+    ReplicasSection { consistency, witness, regions }
+}
+
+fn read_regions(
+    section: &mut SectionReader<'_, '_>,
+    table: &str,
+    node: &Node,
+) -> Option<IndexMap<String, ReplicaSection>> {
+    let fields = section.reader.map(node, "replicas")?;
+    let mut regions = IndexMap::new();
+    for entry in fields.all() {
+        section.note(&["tables", table, "replicas", &entry.key], &entry.key_span);
+        check_key(section.reader, entry, check_region);
+        let Some(mut fields) = section.reader.map(&entry.node, &format!("replicas.{}", entry.key)) else { continue };
+        let key = fields.get("key").and_then(|entry| read_key(section.reader, &entry.node));
+        let tags = section.tags(&mut fields);
+        let settings = Settings::read_regional(section.reader, &mut fields);
+        fields.finish(section.reader);
+        regions.insert(entry.key.clone(), ReplicaSection { key, tags, settings });
+    }
+    Some(regions)
+}
+
+fn read_key(reader: &mut Reader<'_>, node: &Node) -> Option<Encryption> {
+    let named = reader.checked(node, "key", check_replica_key)?;
+    Some(if named.starts_with("arn:") { Encryption::Kms(named) } else { Encryption::Alias(named) })
+}
+
+/// Adds the lines of a table's own section.
+pub(in crate::kind::table) fn write(section: &mut String, replicas: &ReplicasSection) {
+    line(section, "consistency", replicas.consistency.map(|mode| quoted(mode.as_str())));
+    line(section, "witness", replicas.witness.as_deref().map(quoted));
+    if replicas.regions.as_ref().is_some_and(IndexMap::is_empty) {
+        line(section, "replicas", Some(String::from("{}")));
+    }
+}
+
+/// Adds a section for each replica.
+pub(in crate::kind::table) fn write_regions(section: &mut String, header: &str, replicas: &ReplicasSection) {
+    for (region, replica) in replicas.regions.iter().flatten() {
+        section.push_str(&format!("\n[{header}.replicas.{}]\n", bare(region)));
+        let key = match &replica.key {
+            Some(Encryption::Kms(name) | Encryption::Alias(name)) => Some(quoted(name)),
+            Some(Encryption::AwsOwned | Encryption::AwsManaged) | None => None,
+        };
+        line(section, "key", key);
+        replica.settings.write(section);
+        line(section, "tags", replica.tags.as_ref().map(tags));
+    }
+}
+
+/// Returns what should be of a table's replicas; nothing where they are not managed.
+pub(in crate::kind::table) fn resolve(
+    resolver: &mut Resolver<'_>,
+    key: &str,
+    section: &ReplicasSection,
+) -> Option<Replicas> {
+    let Some(regions) = &section.regions else {
+        let alone = [("consistency", section.consistency.is_some()), ("witness", section.witness.is_some())];
+        for (setting, _) in alone.into_iter().filter(|(_, given)| *given) {
+            let problem = format!("`tables.{key}` has `{setting}` and no `replicas`");
+            let help = "add replicas = { eu-west-1 = {} }, or leave it out";
+            resolver.fault(&["tables", key, setting], Invalid::new(problem, help), "without replicas");
+        }
+        return None;
+    };
+    let table = |replica: &ReplicaSection| Table {
+        encryption: replica.key.clone(),
+        tags: replica.tags.as_ref().map(|own| resolver.tags(Some(own))),
+        settings: replica.settings.clone(),
+        ..Table::default()
+    };
+    let regions = regions.iter().map(|(region, replica)| (region.clone(), table(replica))).collect();
+    Some(Replicas {
+        consistency: section.consistency,
+        witness: section.witness.clone(),
+        regions,
+        ..Replicas::default()
+    })
+}
+
+/// Checks replicas against the table that they are of.
+pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
+    let Some(replicas) = table.replicas.as_ref().filter(|replicas| !replicas.regions.is_empty()) else { return };
+    let mut fault = |place: &[&str], problem: String, help: &str, label: &str| {
+        resolver.fault(&[&["tables", key], place].concat(), Invalid::new(problem, help), label);
+    };
+    if let Some(Billing::Provisioned(_)) = table.billing {
+        let help = "leave read_capacity and write_capacity out and let autoscaling set them, or write billing_mode = \
+                    \"PAY_PER_REQUEST\": AWS replicates writes to all regions";
+        fault(&["replicas"], format!("`tables.{key}` has replicas and a fixed capacity"), help, "AWS takes no replica");
+    }
+    for (region, replica) in &replicas.regions {
+        let place = ["replicas", region.as_str()];
+        match (table.encryption.as_ref().map(Encryption::is_of_customer), &replica.encryption) {
+            (Some(true), None) => {
+                let help = "add key = \"alias/NAME\", with a key of that region: AWS wants one for each replica of such a table";
+                fault(
+                    &place,
+                    format!("the replica in {region} lacks `key`, and `tables.{key}` has a key of its own"),
+                    help,
+                    "no key",
+                );
+            }
+            (Some(false), Some(_)) => {
+                let help =
+                    "leave the key out, or give the table one with `encryption`: AWS takes one for all or for none";
+                fault(
+                    &place,
+                    format!("the replica in {region} has a key, and `tables.{key}` has none of its own"),
+                    help,
+                    "a key",
+                );
+            }
+            _ => {}
+        }
+    }
+    let strong = replicas.consistency == Some(Consistency::Strong);
+    match &replicas.witness {
+        Some(witness) if !strong => {
+            let problem = format!("`tables.{key}` has a witness in {witness} without strong consistency");
+            fault(&["witness"], problem, "add consistency = \"STRONG\", or leave the witness out", "a witness");
+        }
+        Some(witness) if replicas.regions.contains_key(witness) => {
+            let problem = format!("`tables.{key}` has a witness and a replica in {witness}");
+            fault(&["witness"], problem, "a witness is in a region of its own", "one region twice");
+        }
+        _ => {}
+    }
+    // Source: "How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide.
+    if strong && matches!(table.ttl, Some(Ttl::Enabled(_))) {
+        let problem = format!("`tables.{key}` has TTL and strong consistency");
+        fault(
+            &["consistency"],
+            problem,
+            "AWS has no TTL in such a group: leave ttl_attribute out, or write EVENTUAL",
+            "with TTL",
+        );
+    }
+    if strong && table.local_indexes.as_ref().is_some_and(|indexes| !indexes.is_empty()) {
+        let problem = format!("`tables.{key}` has local indexes and strong consistency");
+        let help = "AWS has no local indexes in such a group: leave them out, or write EVENTUAL";
+        fault(&["consistency"], problem, help, "with local indexes");
+    }
+    if strong && replicas.regions.len() + usize::from(replicas.witness.is_some()) != 2 {
+        let problem = format!("`tables.{key}` has strong consistency and not three regions");
+        let help = "a group with strong consistency is the table with two replicas, or with one replica and a witness";
+        fault(&["consistency"], problem, help, "not three regions");
+    }
+}
+
+/// Values for properties.
+#[cfg(test)]
+pub(in crate::kind::table) mod any {
+    use proptest::collection::btree_map;
+    use proptest::option::of;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kind::section::any::tags as tag_sets;
+
+    pub(in crate::kind::table) fn section() -> impl Strategy<Value = ReplicasSection> {
+        let region = prop_oneof![Just("eu-west-1"), Just("eu-central-1"), Just("us-gov-east-1")];
+        let key = prop_oneof![
+            "[a-z0-9-]{1,12}".prop_map(|id| Encryption::Kms(format!("arn:aws:kms:eu-west-1:123456789012:key/{id}"))),
+            "[bcd][a-z0-9-]{1,12}".prop_map(|name| Encryption::Alias(format!("alias/{name}"))),
+        ];
+        let replica = (of(key), of(tag_sets()), Settings::any()).prop_map(|(key, tags, settings)| ReplicaSection {
+            key,
+            tags,
+            settings: settings.regional(),
+        });
+        let regions = btree_map(region.prop_map(str::to_owned), replica, 0..3);
+        let mode = prop_oneof![Just(Consistency::Eventual), Just(Consistency::Strong)];
+        let witness = of(Just(String::from("us-west-2")));
+        (of(mode), witness, of(regions)).prop_map(|(consistency, witness, regions)| ReplicasSection {
+            consistency,
+            witness,
+            regions: regions.map(|regions| regions.into_iter().collect()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_replica_is_an_alias_or_an_arn() {
+        for good in ["alias/app", "arn:aws:kms:eu-west-1:111111111111:key/1"] {
+            assert!(check_replica_key(good).is_ok(), "{good} refused");
+        }
+        for bad in ["", "alias/aws/dynamodb", "aws-managed", "1234"] {
+            assert!(check_replica_key(bad).is_err(), "{bad} passed");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! What IAM has to allow for replicas.
+//!
+//! Source: "DynamoDB global tables security" in the Amazon DynamoDB Developer Guide, and ReplicationGroupUpdate in the Amazon DynamoDB API
+//! Reference.
+
+use serde_json::json;
+
+use super::{Consistency, Replicas};
+use crate::kind::Desired;
+use crate::kind::permission::{On, Permission, Place};
+use crate::kind::table::{Table, arn};
+use crate::resource::call::{Operation, operation};
+use crate::resource::names::RegionName;
+
+/// What DynamoDB does in the region of a replica on behalf of the caller that adds or removes it. Nothing here calls these, so that the
+/// paces say nothing.
+const OF_REPLICA: [Operation; 11] = [
+    operation!("dynamodb", "BatchWriteItem", 1.0, 1.0),
+    operation!("dynamodb", "CreateTable", 1.0, 1.0),
+    operation!("dynamodb", "CreateTableReplica", 1.0, 1.0),
+    operation!("dynamodb", "DeleteItem", 1.0, 1.0),
+    operation!("dynamodb", "DeleteTable", 1.0, 1.0),
+    operation!("dynamodb", "DeleteTableReplica", 1.0, 1.0),
+    operation!("dynamodb", "GetItem", 1.0, 1.0),
+    operation!("dynamodb", "PutItem", 1.0, 1.0),
+    operation!("dynamodb", "Query", 1.0, 1.0),
+    operation!("dynamodb", "Scan", 1.0, 1.0),
+    operation!("dynamodb", "UpdateItem", 1.0, 1.0),
+];
+const OF_WITNESS: [Operation; 2] = [
+    operation!("dynamodb", "CreateGlobalTableWitness", 1.0, 1.0),
+    operation!("dynamodb", "DeleteGlobalTableWitness", 1.0, 1.0),
+];
+const OF_ROLE: Operation = operation!("iam", "CreateServiceLinkedRole", 1.0, 1.0);
+const REPLICATION: &str = "replication.dynamodb.amazonaws.com";
+
+fn elsewhere(place: &Place, region: &str) -> Place {
+    Place { region: Some(RegionName::new(region)), account: place.account.clone() }
+}
+
+fn managed(desired: &Desired<Table>) -> Option<&Replicas> {
+    desired.managed.replicas.as_ref().filter(|replicas| !replicas.regions.is_empty())
+}
+
+/// Returns the ARNs of a table: its own, and that of each of its replicas.
+pub(in crate::kind::table) fn arns(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+    let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
+    let own = arn(place, &desired.name);
+    std::iter::once(own).chain(regions.map(|region| arn(&elsewhere(place, region), &desired.name))).collect()
+}
+
+/// Returns what IAM has to allow DynamoDB to do in the other regions on behalf of the caller.
+pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
+    let Some(replicas) = managed(desired) else { return Vec::new() };
+    let of = |name: &str, operations: Vec<Operation>, on| Permission {
+        statement: format!("{statement}{name}"),
+        shared: false,
+        operations,
+        on,
+    };
+    let in_regions = arns(desired, place).into_iter().skip(1).collect();
+    let mut lent = vec![of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions))];
+    if let (Some(Consistency::Strong), Some(witness)) = (replicas.consistency, &replicas.witness) {
+        let on = On::Resources(vec![arn(&elsewhere(place, witness), &desired.name)]);
+        lent.push(of("Witness", OF_WITNESS.to_vec(), on));
+    }
+    // DynamoDB makes the role with the first replica of an account.
+    let anywhere = Place { region: Some(RegionName::new("")), account: place.account.clone() };
+    let role = format!("role/aws-service-role/{REPLICATION}/AWSServiceRoleForDynamoDBReplication");
+    let resources = vec![anywhere.arn("iam", &role)];
+    let condition = json!({ "StringEquals": { "iam:AWSServiceName": REPLICATION } });
+    lent.push(of("ReplicationRole", vec![OF_ROLE], On::Those { resources, condition }));
+    lent
+}
