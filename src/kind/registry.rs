@@ -359,6 +359,7 @@ macro_rules! kinds {
         /// What a resource of any kind is created with.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
+        #[allow(clippy::large_enum_variant, reason = "a plan has it in a box")]
         pub enum Layout {
             $($variant($module::$state),)+
         }

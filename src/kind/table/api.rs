@@ -11,7 +11,7 @@ use futures_util::future::{self, OptionFuture};
 use tokio::time::Instant;
 
 use super::delete::SeenTable;
-use super::setting::Setting;
+use super::setting::{Looked, Setting};
 use super::status::TableStatus;
 use super::{
     AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, also, delete, diff, replicas, sdk,
@@ -76,7 +76,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     let name = desired.name.as_str();
     let managed = &desired.managed;
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(api, name)).into();
-    let settings = managed.settings.look(api, name);
+    let settings = Looked::of(&managed.settings, api, name);
     let (described, ttl, settings) = future::join3(describe(api, name), ttl, settings).await;
     let (mut state, mut facts) = match described {
         Ok(found) => found,

@@ -50,7 +50,7 @@ impl Limits {
     pub(super) fn or(own: Option<Self>, other: Option<Self>) -> Option<Self> {
         let (own, other) = (own.unwrap_or(Self { read: None, write: None }), other.unwrap_or(Self::UNLIMITED));
         let both = Self { read: own.read.or(other.read), write: own.write.or(other.write) };
-        Some(both).filter(|both| both.is_limited())
+        Some(both).filter(Self::is_limited)
     }
 
     /// Returns whether there is a limit.

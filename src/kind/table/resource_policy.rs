@@ -2,6 +2,7 @@
 //! DynamoDB Developer Guide, GetResourcePolicy and PutResourcePolicy in the API Reference, and the findings DDB-TABLE-205 to 214, 244 to
 //! 248 and 346 to 356 in the lab notes of ack-api-quirks.
 
+use aws_sdk_dynamodb::types::StreamSpecification;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -318,22 +319,19 @@ impl<H: Holder> Called for ResourcePolicy<H> {
             };
         };
         let expected = change.expects_revision.as_deref().unwrap_or(NO_POLICY);
-        let result = match &change.policy {
-            Some(policy) => {
-                let text = policy.to_json();
-                let call = || {
-                    let request = api.client.put_resource_policy().resource_arn(&arn).policy(&text);
-                    request.expected_revision_id(expected).send()
-                };
-                api.pacer.call(PUT_POLICY, SETTLING_POLICY, call).await.map(drop)
-            }
-            None => {
-                let call = || {
-                    let request = api.client.delete_resource_policy().resource_arn(&arn);
-                    request.expected_revision_id(expected).send()
-                };
-                api.pacer.call(DELETE_POLICY, SETTLING_POLICY, call).await.map(drop)
-            }
+        let result = if let Some(policy) = &change.policy {
+            let text = policy.to_json();
+            let call = || {
+                let request = api.client.put_resource_policy().resource_arn(&arn).policy(&text);
+                request.expected_revision_id(expected).send()
+            };
+            api.pacer.call(PUT_POLICY, SETTLING_POLICY, call).await.map(drop)
+        } else {
+            let call = || {
+                let request = api.client.delete_resource_policy().resource_arn(&arn);
+                request.expected_revision_id(expected).send()
+            };
+            api.pacer.call(DELETE_POLICY, SETTLING_POLICY, call).await.map(drop)
         };
         let wanted = change.policy.as_ref();
         if let Err(error) = result {
@@ -372,8 +370,8 @@ async fn arn<H: Holder>(api: &TableApi, name: &str) -> Result<Option<String>, Ca
     }
     let call = || api.client.describe_table().table_name(name).send();
     let table = api.pacer.call(DESCRIBE_TABLE, &[], call).await?.table;
-    let is_on =
-        table.as_ref().and_then(|table| table.stream_specification()).is_some_and(|stream| stream.stream_enabled());
+    let stream = table.as_ref().and_then(|table| table.stream_specification());
+    let is_on = stream.is_some_and(StreamSpecification::stream_enabled);
     // The ARN of the last stream stays when it is turned off.
     Ok(table.and_then(|table| table.latest_stream_arn).filter(|_| is_on))
 }

@@ -250,13 +250,6 @@ macro_rules! settings {
                 calls
             }
 
-            /// Makes the calls that read what is managed.
-            pub(super) async fn look(&self, api: &TableApi, name: &str) -> Looked {
-                $(let $call: OptionFuture<_> = self.$call.as_ref().map(|own| own.look(api, name)).into();)*
-                let ($($call,)*) = tokio::join!($($call,)*);
-                Looked { $($call,)* }
-            }
-
             /// Adds to the live settings what the calls found. While a table is being created they fail in one of several ways; all is
             /// as on a new table then. The same holds in a region, or a partition, that does not have a setting.
             pub(super) fn take(&mut self, looked: Looked, creating: bool, gaps: &mut Vec<Gap>) {
@@ -308,10 +301,7 @@ macro_rules! settings {
 
             /// Returns whether a difference is of a setting that follows the creation of a table.
             pub(super) fn follows_creation(field: &Field) -> bool {
-                let key = match field {
-                    Field::Setting(key) | Field::IndexSetting(_, key) => key,
-                    _ => return false,
-                };
+                let (Field::Setting(key) | Field::IndexSetting(_, key)) = field else { return false };
                 [$(<$Call as Setting>::KEYS,)*].iter().copied().flatten().any(|own| own == key)
             }
 
@@ -330,6 +320,15 @@ macro_rules! settings {
         /// What the calls of the settings answered; nothing of one that is not managed.
         pub(super) struct Looked {
             $($call: Option<Result<$Call, CallError>>,)*
+        }
+
+        impl Looked {
+            /// Makes the calls that read what is managed.
+            pub(super) async fn of(managed: &Settings, api: &TableApi, name: &str) -> Self {
+                $(let $call: OptionFuture<_> = managed.$call.as_ref().map(|own| own.look(api, name)).into();)*
+                let ($($call,)*) = tokio::join!($($call,)*);
+                Self { $($call,)* }
+            }
         }
 
         impl CarriedChange {

@@ -267,7 +267,9 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                 repair.tags(desired, live);
                 // While a table has replicas, its stream cannot be changed. Source: DDB-TABLE-222.
                 if let (Some(before), Some(wanted)) = (&live.state.replicas, &managed.replicas) {
-                    replicas::plan::removals(before, wanted).into_iter().for_each(|change| repair.update(change));
+                    for change in replicas::plan::removals(before, wanted) {
+                        repair.update(change);
+                    }
                 }
             }
             Phase::Settings => {

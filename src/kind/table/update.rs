@@ -135,8 +135,7 @@ fn is_made(change: &TableChange, found: &Table) -> bool {
                 (Billing::External, Some(Billing::Provisioned(_))) => {
                     indexes.iter().all(|(name, wanted)| has(index(name).and_then(|one| one.capacity), *wanted))
                 }
-                (Billing::External, _) => false,
-                (Billing::Provisioned(_), _) => false,
+                (Billing::External | Billing::Provisioned(_), _) => false,
             }
         }
         TableChange::IndexLimits { index_name, limits } => {

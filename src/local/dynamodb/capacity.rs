@@ -40,12 +40,11 @@ pub(in crate::local) fn move_capacity(
     }
     region.store.write(|store| {
         let Some(mut state) = TableState::settled(region, store, table)? else { return Ok(()) };
-        match index {
-            Some(index) => drop(state.capacities.insert(index.to_owned(), moved)),
-            None => {
-                let units: Value = json!({ "ReadCapacityUnits": moved.0, "WriteCapacityUnits": moved.1 });
-                call(region, "UpdateTable", json!({ "TableName": table, "ProvisionedThroughput": units }))?;
-            }
+        if let Some(index) = index {
+            state.capacities.insert(index.to_owned(), moved);
+        } else {
+            let units: Value = json!({ "ReadCapacityUnits": moved.0, "WriteCapacityUnits": moved.1 });
+            call(region, "UpdateTable", json!({ "TableName": table, "ProvisionedThroughput": units }))?;
         }
         state.updated_at = state.updated_at.max(region.clock.now() + millis(region.rules.table_update));
         state.save(store, table)

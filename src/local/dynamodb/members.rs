@@ -26,6 +26,7 @@ fn is_heeded(operation: &str, path: &str) -> bool {
         | ("CreateTable" | "UpdateTable", "BillingMode" | "TableClass" | "DeletionProtectionEnabled")
         | ("UntagResource", "TagKeys")
         | ("ListTagsOfResource", "NextToken")
+        | ("UpdateTable", "MultiRegionConsistency")
         | ("ListTables", "ExclusiveStartTableName" | "Limit") => true,
         ("CreateTable" | "UpdateTable", "AttributeDefinitions") => one_of(&["AttributeName", "AttributeType"]),
         ("CreateTable" | "UpdateTable", "ProvisionedThroughput") => one_of(&THROUGHPUT),
@@ -41,7 +42,6 @@ fn is_heeded(operation: &str, path: &str) -> bool {
             Some(("Delete", rest)) => rest == "IndexName",
             _ => false,
         },
-        ("UpdateTable", "MultiRegionConsistency") => true,
         ("UpdateTable", "ReplicaUpdates") => replica(rest),
         ("UpdateTable", "GlobalTableWitnessUpdates") => one_of(&["Create.RegionName", "Delete.RegionName"]),
         ("CreateTable" | "TagResource", "Tags") => one_of(&["Key", "Value"]),

@@ -23,7 +23,7 @@ pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &
     // Source of what a replica answers while it is created: DDB-TABLE-298.
     match (operation, status) {
         ("DescribeTable", _) => Ok(json!({ "Table": described(region, own)? })),
-        ("CreateTable", "DELETING") => Err(in_use("deleted", name)),
+        ("CreateTable" | "UpdateTable", "DELETING") => Err(in_use("deleted", name)),
         ("CreateTable", _) => Err(Failure::new("ResourceInUseException", format!("Table already exists: {name}"))),
         ("DeleteTable", "CREATING") => Err(Failure::new(
             "ResourceInUseException",
@@ -34,7 +34,6 @@ pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &
         }
         (_, "CREATING") => Err(not_found(name)),
         ("DeleteTable", _) => delete(region, own),
-        ("UpdateTable", "DELETING") => Err(in_use("deleted", name)),
         ("UpdateTable", _) => update(region, own, body),
         // TTL is one setting of the whole group. Source: DDB-TABLE-230.
         ("UpdateTimeToLive", _) => settings::update_ttl(home, body.clone()),
