@@ -25,6 +25,14 @@ SERVICES = {
 # Requests ------------------------------------------------------------------------------------------------------------
 
 
+def translated(pattern):
+    """Returns a pattern of the model, which is Java's, as one of Python's."""
+    for theirs, ours in (("\\p{L}", "\\w"), ("\\p{Z}", "\\s"), ("\\p{N}", "\\d"), ("\\p{Print}", "[ -~]")):
+        pattern = pattern.replace(theirs, ours)
+    # All letters beyond the first 65,536, which Java writes as pairs: "\\ud800\\udc00-\\udbff\\udfff", in capitals or not.
+    return re.sub(r"(?i)\\ud800\\udc00-\\udbff\\udfff", lambda _: "\U00010000-\U0010ffff", pattern)
+
+
 def check(shapes, name, value, path, errors):
     """Holds a value against a shape: types, required members, lengths, ranges, patterns, enums."""
     shape = shapes[name]
@@ -44,7 +52,7 @@ def check(shapes, name, value, path, errors):
         if "enum" in shape and value not in shape["enum"]:
             errors.append(f"{path}: {value!r} is not one of {shape['enum']}")
         pattern = shape.get("pattern")
-        if pattern and not re.fullmatch(pattern.replace("\\p{L}", "\\w").replace("\\p{Z}", "\\s").replace("\\p{N}", "\\d"), value):
+        if pattern and not re.fullmatch(translated(pattern), value):
             errors.append(f"{path}: {value!r} does not match {pattern}")
     elif kind == "list":
         for place, item in enumerate(value):
