@@ -8,6 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use sentinel::cli::Format;
 use sentinel::error::Error;
+use sentinel::kind::KindId;
 use sentinel::manifest::{check_account, check_region, check_role, conform};
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::report::output::{Body, Part, Shown};
@@ -33,7 +34,9 @@ fuzz_target!(|input: &str| {
     let Ok(written) = file.to_text() else { return };
     match PlanFile::read(&written) {
         Ok(read) => {
-            assert_eq!(read, file);
+            // What is worked out of the rest as a file is read, such as a layout, is there from then on.
+            let again = read.to_text().ok().and_then(|text| PlanFile::read(&text).ok());
+            assert_eq!(again.as_ref(), Some(&read));
             admitted(&read);
         }
         Err(why) => refused(&why),
@@ -108,7 +111,7 @@ fn admitted(file: &PlanFile) {
             assert_eq!(conform(desired, &target.policy_root), Ok(()));
             let address = desired.address();
             let name = desired.name();
-            assert!(desired.of::<sentinel::kind::table::Table>().is_some() || name == format!("{}/{}", target.policy_root, address.key));
+            assert!(address.kind != KindId::Policy || name == format!("{}/{}", target.policy_root, address.key));
         }
     }
 }
