@@ -259,7 +259,7 @@ impl Linter<'_> {
         }
         if rule.device {
             let message = format!("the rule {name} asks for a device, which sentinel does not check: it denies");
-            let help = "remove device, and say by users, principals or mode who gets in; whoever it matches is denied";
+            let help = "remove device, and say by users, principals or mode who gets in; until then the rule denies";
             self.find(Lint::Device, self.word(span, "device"), message, help);
         }
         if let Some(window) = &conditions.time
