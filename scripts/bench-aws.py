@@ -1,6 +1,8 @@
 """moto in AWS's weather on a good day: latency, and the quotas that AWS documents.
 
-Usage: bench-aws.py PORT PLAIN_PORT LATENCY_MS
+Usage: bench-aws.py PORT PLAIN_PORT LATENCY_MS [unlimited]
+
+With `unlimited`, as on an account with higher throughput, nothing is throttled.
 
 moto is called in this process, since its own server takes longer for a request than its answer does, and by moods: what is measured are
 the tools. PLAIN_PORT is moto without the weather. Counts what it is asked on PORT; GET /counts on PLAIN_PORT
@@ -34,13 +36,14 @@ QUOTAS = {
 THROTTLED = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
 
 port, plain_port, latency = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]) / 1000
+unlimited = sys.argv[4:] == ["unlimited"]
 buckets, counts = {}, {}
 moto = DomainDispatcherApplication(create_backend_app)
 
 
 def admitted(operation):
     quota = SHARED.get(operation, operation)
-    if quota not in QUOTAS:
+    if unlimited or quota not in QUOTAS:
         return True
     rate, burst = QUOTAS[quota]
     now = time.monotonic()

@@ -6,6 +6,7 @@ pub mod destination;
 mod fields;
 pub mod interrupt;
 pub mod names;
+mod pace;
 pub mod pacer;
 pub mod pages;
 pub mod record;

@@ -16,6 +16,7 @@ use tracing::Instrument;
 
 use super::call::{CallError, Class, Operation};
 use super::interrupt::Interrupt;
+use super::pace::{Account, Bucket, Turn, Waited};
 use super::traffic::Traffic;
 use crate::code::Code;
 
@@ -24,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
 /// seen everywhere.
 const FAULT_PATIENCE: Duration = Duration::from_secs(52);
-/// How long a refusal is held to tell of the account, and not of a moment.
-const MEMORY: Duration = Duration::from_secs(20);
 /// How often an AWS that never answered is tried.
 const KNOCKS: u32 = 3;
 /// The first pause before a call is made again, and the longest.
@@ -36,9 +35,8 @@ const AGAIN: (usize, usize) = (1000, 2);
 
 /// Paces every call by its quota, and makes those again whose failure passes.
 ///
-/// An AWS that throttles makes a pass slower and never makes it fail. The pace starts as AWS documents it and finds what
-/// the account has: each refusal lowers it by a third, each answer raises it a little, faster below the pace that was
-/// last refused than above it.
+/// An AWS that throttles makes a pass slower and never makes it fail. What the account takes is searched for until AWS refuses a
+/// call, see [`Bucket`]; a run that was told to slow down for one operation does not search with the others either.
 #[derive(Debug)]
 pub struct Pacer {
     pace: Pace,
@@ -85,53 +83,31 @@ pub enum Pace {
 #[derive(Debug, Default)]
 struct State {
     buckets: HashMap<&'static str, Bucket>,
+    throttled: bool,
     answered: usize,
     again: usize,
 }
 
-#[derive(Debug)]
-struct Bucket {
-    tokens: f64,
-    rate: f64,
-    filled: Instant,
-    /// The pace that was last refused.
-    refused: Option<f64>,
-    /// When the pace was last lowered.
-    slowed: Option<Instant>,
-    /// Whether the last one to take a token had to wait for it.
-    pressed: bool,
-    /// Whether the user has been told that it is slow.
-    told: bool,
-    /// Who is next.
-    turn: Arc<tokio::sync::Mutex<()>>,
+impl State {
+    fn bucket(&mut self, operation: Operation) -> &mut Bucket {
+        self.buckets.entry(operation.quota.name).or_insert_with(|| Bucket::new(operation.quota))
+    }
 }
 
-impl Bucket {
-    fn new(operation: Operation) -> Self {
-        Self {
-            tokens: operation.quota.burst,
-            rate: operation.quota.rate,
-            filled: Instant::now(),
-            refused: None,
-            slowed: None,
-            pressed: false,
-            told: false,
-            turn: Arc::default(),
-        }
-    }
+/// A call's turn. It ends when this is dropped, so that a call that is given up leaves its place to the next.
+#[derive(Debug)]
+struct Place<'a> {
+    pacer: &'a Pacer,
+    operation: Operation,
+    turn: Turn,
+    queued: Duration,
+}
 
-    /// Takes a token, or returns how long it takes until there is one.
-    fn take(&mut self, operation: Operation) -> Option<Duration> {
-        let now = Instant::now();
-        let earned = now.duration_since(self.filled).as_secs_f64() * self.rate;
-        self.tokens = (self.tokens + earned).min(operation.quota.burst);
-        self.filled = now;
-        // Sums of small parts are never quite whole.
-        if self.tokens > 1.0 - 1e-6 {
-            self.tokens -= 1.0;
-            return None;
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.turn == Turn::Beyond {
+            self.pacer.with_bucket(self.operation, |bucket| bucket.end(Turn::Beyond));
         }
-        Some(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
     }
 }
 
@@ -245,15 +221,16 @@ impl Pacer {
         // A try that may have taken effect: whoever is interrupted after it has to say so.
         let mut open: Option<CallError> = None;
         loop {
-            match self.take(operation).await {
-                Ok(waited) => queued += waited,
+            let place = match self.take(operation).await {
+                Ok(place) => place,
                 Err(over) => return Err(open.unwrap_or(over)),
-            }
+            };
+            queued += place.queued;
             let earlier = if open.is_some() { Tried::Open } else { Tried::NotTaken };
             match look(earlier).await {
                 Ok(None) => {}
                 Ok(Some(seen)) => {
-                    self.give_back(operation);
+                    self.with_bucket(operation, |bucket| bucket.give_back(place.turn));
                     return Ok(Answered::NotMade(seen));
                 }
                 Err(error) => return Err(open.unwrap_or(error)),
@@ -264,7 +241,7 @@ impl Pacer {
             // them: on their own, they are there only while a request is under way.
             let answer = Box::pin(attempt());
             let sent = Instant::now();
-            let error = match self.attempt(operation, answer, tries).instrument(span).await {
+            let error = match self.attempt(place, answer, tries).instrument(span).await {
                 Ok(answer) => return Ok(Answered::Made(answer)),
                 Err(error) => error,
             };
@@ -301,7 +278,7 @@ impl Pacer {
     /// Makes a request, and notes what came of it.
     async fn attempt<T, E>(
         &self,
-        operation: Operation,
+        place: Place<'_>,
         answer: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         number: u32,
     ) -> Result<T, CallError>
@@ -309,6 +286,7 @@ impl Pacer {
         T: RequestId,
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
+        let Place { operation, turn, .. } = place;
         let sent = Instant::now();
         let result = tokio::select! {
             result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
@@ -329,14 +307,19 @@ impl Pacer {
             Ok(answer) => {
                 let request_id = answer.request_id();
                 tracing::debug!(milliseconds, request_id, "answered");
-                self.with_state(|state| state.answered += 1);
-                self.speed_up(operation);
+                self.with_state(|state| {
+                    state.answered += 1;
+                    state.bucket(operation).answered(turn);
+                });
             }
             Err(error) => {
                 let request_id = error.request_id.as_deref();
                 tracing::debug!(milliseconds, request_id, class = ?error.class, said = error.message, "failed");
                 if error.class == Class::Throttled {
-                    self.slow_down(operation, sent);
+                    self.with_state(|state| {
+                        state.throttled = true;
+                        state.bucket(operation).refused(sent);
+                    });
                 }
             }
         }
@@ -370,84 +353,56 @@ impl Pacer {
         })
     }
 
-    /// Waits until the operation's pace allows one more call. Returns for how long.
-    async fn take(&self, operation: Operation) -> Result<Duration, CallError> {
+    /// Waits until the operation's pace allows one more call.
+    async fn take(&self, operation: Operation) -> Result<Place<'_>, CallError> {
+        let place = |turn, queued| Place { pacer: self, operation, turn, queued };
         if self.pace == Pace::Free {
             self.wait(operation, Duration::ZERO).await?;
-            return Ok(Duration::ZERO);
+            return Ok(place(Turn::Paced, Duration::ZERO));
         }
         let started = Instant::now();
-        let turn = self.with_bucket(operation, |bucket| Arc::clone(&bucket.turn));
+        let (turn, opened) =
+            self.with_bucket(operation, |bucket| (Arc::clone(&bucket.turn), Arc::clone(&bucket.opened)));
         let taken = async {
             // One waits for the pace and the others for their turn, so that a pace that changes changes for all.
             let _turn = tokio::select! {
                 turn = turn.lock() => turn,
-                () = self.interrupt.wait() => return self.wait(operation, Duration::ZERO).await,
+                () = self.interrupt.wait() => {
+                    self.wait(operation, Duration::ZERO).await?;
+                    turn.lock().await
+                }
             };
-            let mut waited = false;
+            let mut waited = Waited::No;
             loop {
-                let missing = self.with_bucket(operation, |bucket| {
-                    let missing = bucket.take(operation);
-                    if missing.is_none() {
-                        bucket.pressed = waited;
-                    }
-                    missing
-                });
-                let Some(missing) = missing else { break };
-                waited = true;
-                self.wait(operation, missing).await?;
+                let missing = match self.take_now(operation, waited) {
+                    Ok(turn) => break Ok(place(turn, Duration::ZERO)),
+                    Err(missing) => missing,
+                };
+                waited = Waited::Yes;
+                tokio::select! {
+                    waited = self.wait(operation, missing) => waited?,
+                    () = opened.notified() => {}
+                }
             }
-            self.wait(operation, Duration::ZERO).await
         };
-        let taken = taken.await;
+        let taken: Result<Place<'_>, CallError> = taken.await;
         let waited = started.elapsed();
         self.traffic.note(operation, |tally| tally.queueing += waited);
-        taken.map(|()| waited)
+        let mut taken = taken?;
+        taken.queued = waited;
+        self.wait(operation, Duration::ZERO).await?;
+        Ok(taken)
     }
 
-    /// Gives back the turn of a call that was not made.
-    fn give_back(&self, operation: Operation) {
-        self.with_bucket(operation, |bucket| bucket.tokens = (bucket.tokens + 1.0).min(operation.quota.burst));
-    }
-
-    /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
-    ///
-    /// Calls that were under way when it was lowered say nothing of the lower one.
-    fn slow_down(&self, operation: Operation, sent: Instant) {
-        self.with_bucket(operation, |bucket| {
-            bucket.tokens = bucket.tokens.min(0.0);
-            // What comes at once, unpaced, says nothing of the pace.
-            if bucket.pressed && bucket.slowed.is_none_or(|at| sent > at) {
-                bucket.slowed = Some(Instant::now());
-                bucket.refused = Some(bucket.rate);
-                bucket.rate = (bucket.rate * 0.7).max(0.5);
-            }
-        });
-    }
-
-    /// Raises the pace with an answer to a call that had to wait for its turn.
-    fn speed_up(&self, operation: Operation) {
-        let start = operation.quota.rate;
-        self.with_bucket(operation, |bucket| {
-            // Who is not held back learns nothing of how much more there is.
-            if bucket.pressed {
-                let lately = |at: Instant| at.elapsed() < MEMORY;
-                let more = match bucket.refused.filter(|_| bucket.slowed.is_some_and(lately)) {
-                    // Nobody has said no, or it may have been a passing storm.
-                    None => start * 0.01,
-                    // Back quickly to just below what was refused; beyond, a hundredth a second at the most.
-                    Some(refused) if bucket.rate < refused * 0.9 => refused * 0.05,
-                    Some(refused) => refused * (0.01 / bucket.rate).min(0.003),
-                };
-                bucket.rate = (bucket.rate + more).min(start * 20.0);
-            }
-        });
+    fn take_now(&self, operation: Operation, waited: Waited) -> Result<Turn, Duration> {
+        self.with_state(|state| {
+            let account = if state.throttled { Account::Throttled } else { Account::Generous };
+            state.bucket(operation).take(account, waited)
+        })
     }
 
     fn with_bucket<R>(&self, operation: Operation, work: impl FnOnce(&mut Bucket) -> R) -> R {
-        self.with_state(|state| {
-            work(state.buckets.entry(operation.quota.name).or_insert_with(|| Bucket::new(operation)))
-        })
+        self.with_state(|state| work(state.bucket(operation)))
     }
 
     fn with_state<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
@@ -486,23 +441,31 @@ mod tests {
         Pacer::new(Pace::Aws, interrupt.clone(), Traffic::default())
     }
 
+    /// A pacer whose run was told to slow down.
+    fn throttled(interrupt: &Interrupt) -> Pacer {
+        let pacer = pacer(interrupt);
+        pacer.with_state(|state| state.throttled = true);
+        pacer
+    }
+
     /// An account with a quota of its own, whatever the documentation says.
     struct Account {
         rate: f64,
+        burst: f64,
         bucket: RefCell<(f64, Instant)>,
         taken: Cell<usize>,
     }
 
     impl Account {
-        fn new(rate: f64) -> Self {
-            Self { rate, bucket: RefCell::new((20.0, Instant::now())), taken: Cell::new(0) }
+        fn new(rate: f64, burst: f64) -> Self {
+            Self { rate, burst, bucket: RefCell::new((burst, Instant::now())), taken: Cell::new(0) }
         }
 
         async fn answer(&self) -> Answer {
             tokio::time::sleep(Duration::from_millis(50)).await;
             let mut bucket = self.bucket.borrow_mut();
             let now = Instant::now();
-            bucket.0 = (bucket.0 + now.duration_since(bucket.1).as_secs_f64() * self.rate).min(20.0);
+            bucket.0 = (bucket.0 + now.duration_since(bucket.1).as_secs_f64() * self.rate).min(self.burst);
             bucket.1 = now;
             if bucket.0 < 1.0 {
                 return refused("ThrottlingException");
@@ -513,11 +476,8 @@ mod tests {
         }
     }
 
-    /// Returns how much longer so many calls take than the account allows, and which part of the requests was refused.
-    async fn work_off(operation: Operation, rate: f64, calls: u32) -> (f64, f64) {
-        let pacer = pacer(&Interrupt::default());
-        let account = Account::new(rate);
-        let started = Instant::now();
+    /// Makes so many calls with 16 callers, and returns when the last one was answered.
+    async fn work(pacer: &Pacer, account: &Account, operation: Operation, calls: u32) -> Instant {
         let left = Cell::new(calls);
         let worker = || async {
             while left.get() > 0 {
@@ -526,8 +486,17 @@ mod tests {
             }
         };
         join_all((0..16).map(|_| worker())).await;
+        Instant::now()
+    }
+
+    /// Returns how much longer so many calls take than the account allows, and which part of the requests was refused.
+    async fn work_off(operation: Operation, (rate, burst): (f64, f64), calls: u32) -> (f64, f64) {
+        let pacer = pacer(&Interrupt::default());
+        let account = Account::new(rate, burst);
+        let started = Instant::now();
+        work(&pacer, &account, operation, calls).await;
         assert_eq!(account.taken.get(), calls as usize);
-        let floor = (f64::from(calls) - 20.0) / rate;
+        let floor = (f64::from(calls) - burst) / rate;
         let total = pacer.traffic.total();
         #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
         let refused = total.failed as f64 / total.requests as f64;
@@ -537,24 +506,48 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_pace_finds_what_the_account_has() {
         let accounts = [
-            (PUT_PARAMETER, 1.0, 200),
-            (PUT_PARAMETER, 3.0, 1000),
-            (PUT_PARAMETER, 10.0, 2000),
-            (GET_PARAMETERS, 20.0, 2000),
-            (GET_PARAMETERS, 40.0, 2000),
-            (GET_PARAMETERS, 100.0, 10_000),
+            (PUT_PARAMETER, (1.0, 20.0), 200),
+            // As documented, for a first apply of some policies and of many.
+            (PUT_PARAMETER, (3.0, 15.0), 100),
+            (PUT_PARAMETER, (3.0, 15.0), 1000),
+            (PUT_PARAMETER, (3.0, 40.0), 200),
+            (PUT_PARAMETER, (10.0, 20.0), 2000),
+            (GET_PARAMETERS, (20.0, 20.0), 2000),
+            (GET_PARAMETERS, (40.0, 40.0), 160),
+            (GET_PARAMETERS, (40.0, 20.0), 2000),
+            (GET_PARAMETERS, (100.0, 20.0), 10_000),
+            (GET_PARAMETERS, (100.0, 400.0), 10_000),
         ];
-        for (seed, (operation, rate, calls)) in (0..3).flat_map(|seed| accounts.map(|account| (seed, account))) {
+        for (seed, (operation, quota, calls)) in (0..3).flat_map(|seed| accounts.map(|account| (seed, account))) {
             fastrand::seed(seed);
-            let (times, refused) = work_off(operation, rate, calls).await;
-            assert!(times < 1.2, "{calls} of {} at {rate} a second took {times} times the floor", operation.name);
-            assert!(refused < 0.1, "{refused} of {} were refused at {rate} a second", operation.name);
+            let (times, refused) = work_off(operation, quota, calls).await;
+            assert!(times < 1.2, "{calls} of {} at {quota:?} a second took {times} times the floor", operation.name);
+            assert!(refused < 0.1, "{refused} of {} were refused at {quota:?} a second", operation.name);
         }
+    }
+
+    /// Two runs on one account, the second of which comes when the first has found its pace: neither starves.
+    #[tokio::test(start_paused = true)]
+    async fn two_runs_share_an_account() {
+        fastrand::seed(1);
+        let account = Account::new(3.0, 15.0);
+        let (first, second) = (pacer(&Interrupt::default()), pacer(&Interrupt::default()));
+        let late = async {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            work(&second, &account, PUT_PARAMETER, 200).await
+        };
+        let started = Instant::now();
+        let ended = futures_util::future::join(work(&first, &account, PUT_PARAMETER, 300), late).await;
+        let (first, second) = (ended.0 - started, ended.1 - started);
+        // 500 calls at 3 a second, less the burst.
+        let least = Duration::from_secs((500 - 15) / 3);
+        assert!(first.max(second) < least.mul_f64(1.2), "{first:?} and {second:?}");
+        assert!(first.min(second) > least.mul_f64(0.6), "{first:?} and {second:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn calls_over_the_burst_wait_their_turn() {
-        let pacer = pacer(&Interrupt::default());
+        let pacer = throttled(&Interrupt::default());
         let started = Instant::now();
         for _ in 0..15 {
             pacer.take(PUT_PARAMETER).await.unwrap();
@@ -569,7 +562,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn operations_of_one_quota_share_their_pace() {
-        let pacer = pacer(&Interrupt::default());
+        let pacer = throttled(&Interrupt::default());
         let started = Instant::now();
         for _ in 0..40 {
             pacer.take(GET_PARAMETERS).await.unwrap();
@@ -582,22 +575,82 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn calls_refused_together_lower_the_pace_once() {
-        let pacer = pacer(&Interrupt::default());
+        let pacer = throttled(&Interrupt::default());
         for _ in 0..16 {
             pacer.take(PUT_PARAMETER).await.unwrap();
         }
         let sent = Instant::now();
         for _ in 0..8 {
-            pacer.slow_down(PUT_PARAMETER, sent);
+            pacer.with_bucket(PUT_PARAMETER, |bucket| bucket.refused(sent));
         }
-        let rate = pacer.with_bucket(PUT_PARAMETER, |bucket| bucket.rate);
+        let rate = pacer.with_bucket(PUT_PARAMETER, |bucket| bucket.rate());
         assert!((rate - 2.1).abs() < 0.01, "{rate}");
+    }
+
+    /// Returns how many round trips so many calls take on an account that refuses none, with so many callers.
+    async fn trips(pacer: &Pacer, operation: Operation, calls: u32, callers: usize) -> f64 {
+        let started = Instant::now();
+        let left = Cell::new(calls);
+        let trip = Duration::from_millis(20);
+        let worker = || async {
+            while left.get() > 0 {
+                left.set(left.get() - 1);
+                let answer = || async {
+                    tokio::time::sleep(trip).await;
+                    Answer::Ok(response(200))
+                };
+                pacer.call(operation, &[], answer).await.unwrap();
+            }
+        };
+        join_all((0..callers).map(|_| worker())).await;
+        started.elapsed().as_secs_f64() / trip.as_secs_f64()
+    }
+
+    /// After the burst, one call, two, four, and so on, until there are as many at once as there are callers.
+    #[tokio::test(start_paused = true)]
+    async fn where_aws_refuses_nothing_the_callers_are_what_bounds_the_pace() {
+        for (operation, calls, callers) in
+            [(PUT_PARAMETER, 1000, 16), (PUT_PARAMETER, 100, 16), (GET_PARAMETERS, 100, 32)]
+        {
+            let took = trips(&pacer(&Interrupt::default()), operation, calls, callers).await;
+            let least = f64::from(calls) / f64::from(u32::try_from(callers).unwrap());
+            assert!(
+                took <= least.ceil() + 6.0,
+                "{calls} of {} took {took} round trips, and {least} is the least",
+                operation.name
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_was_told_to_slow_down_keeps_to_the_documented_pace_of_all_operations() {
+        let pacer = pacer(&Interrupt::default());
+        let answers = RefCell::new([refused("ThrottlingException"), Ok(response(200))].into_iter());
+        let answer = || std::future::ready(answers.borrow_mut().next().unwrap());
+        pacer.call(DESCRIBE_TABLE, &[], answer).await.unwrap();
+        let trips = trips(&pacer, PUT_PARAMETER, 45, 16).await;
+        // 15 at once, and then 3 a second, a hundredth of that more with each.
+        assert!((400.0..510.0).contains(&trips), "{trips}");
+    }
+
+    /// A run that is interrupted in a call beyond the documented pace leaves its place to the next.
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_given_up_leaves_its_place() {
+        let pacer = pacer(&Interrupt::default());
+        for _ in 0..15 {
+            pacer.take(PUT_PARAMETER).await.unwrap();
+        }
+        let hanging = pacer.call(PUT_PARAMETER, &[], std::future::pending::<Answer>);
+        assert!(tokio::time::timeout(Duration::from_millis(1), hanging).await.is_err());
+        let started = Instant::now();
+        pacer.take(PUT_PARAMETER).await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_interrupt_ends_the_wait_for_a_turn() {
         let interrupt = Interrupt::default();
-        let pacer = pacer(&interrupt);
+        let pacer = throttled(&interrupt);
         for _ in 0..15 {
             pacer.take(PUT_PARAMETER).await.unwrap();
         }
