@@ -159,7 +159,10 @@ pub struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// Returns the entry of this name, if it is there.
     pub fn get(&mut self, name: &'static str) -> Option<&'n Entry> {
-        self.asked.push(name);
+        // Several readers may look for the same key.
+        if !self.asked.contains(&name) {
+            self.asked.push(name);
+        }
         self.entries.iter().find(|entry| entry.key == name)
     }
 
