@@ -17,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::change::Consent;
 use crate::kind::import::Named;
 use crate::kind::{AddressPattern, KindId, policy_parameter, table};
+use crate::manifest::{Shard, TargetPattern};
 use crate::resource::Invalid;
 
 pub use access::*;
@@ -166,7 +167,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// A plan saved by `sentinel plan --out`: exactly that is done, or nothing if what it read has changed.
-    #[arg(value_name = "PLANFILE", conflicts_with_all = ["only", "exclude", "targets", "prune", "adopt"])]
+    #[arg(value_name = "PLANFILE", conflicts_with_all = ["only", "exclude", "targets", "shard", "prune", "adopt"])]
     pub plan_file: Option<PathBuf>,
     /// The manifest; with PLANFILE, the one that the plan must be for [default: sentinel.toml; with PLANFILE, the one that it
     /// names, if that is below the current folder].
@@ -338,6 +339,14 @@ fn consent(value: &str) -> Result<Consent, String> {
 }
 
 fn address_pattern(value: &str) -> Result<AddressPattern, String> {
+    value.parse().map_err(|invalid: Invalid| invalid.to_string())
+}
+
+fn target_pattern(value: &str) -> Result<TargetPattern, String> {
+    value.parse().map_err(|invalid: Invalid| invalid.to_string())
+}
+
+fn shard(value: &str) -> Result<Shard, String> {
     value.parse().map_err(|invalid: Invalid| invalid.to_string())
 }
 

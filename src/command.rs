@@ -19,6 +19,7 @@ mod policy;
 mod run;
 mod saved;
 mod status;
+mod targets;
 mod tools;
 mod trace;
 mod validate;

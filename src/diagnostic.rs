@@ -95,6 +95,18 @@ impl Faults {
         self.0.push(fault);
     }
 
+    /// Records those of other faults that are not recorded yet.
+    pub fn absorb(&mut self, others: Self) {
+        for fault in others.0 {
+            let same = |known: &Fault| {
+                (&known.source.path, &known.span, &known.message) == (&fault.source.path, &fault.span, &fault.message)
+            };
+            if !self.0.iter().any(same) {
+                self.0.push(fault);
+            }
+        }
+    }
+
     /// Gives the fault that was recorded last a code of its own.
     pub fn code_last(&mut self, code: &'static str) {
         if let Some(last) = self.0.last_mut() {

@@ -26,14 +26,21 @@ pub use reader::{Entry, Fields, Reader, closest};
 pub use variables::Variables;
 
 /// A value and where it stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Eq)]
 pub struct Node {
     pub span: Range<usize>,
     pub value: Value,
 }
 
+impl PartialEq for Node {
+    /// Compares what is written, wherever it is.
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
 /// What a value can be, in either language.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Null,
     Bool(bool),

@@ -18,7 +18,7 @@ pub mod section;
 mod step;
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -308,6 +308,8 @@ pub struct About {
     pub batch: usize,
     /// Whether a plan holds what a new resource is created with.
     pub shows_layout: bool,
+    /// The settings that are names in AWS or paths of files: they may have placeholders for what differs by target.
+    pub templates: &'static [&'static str],
 }
 
 /// Where the resources of a kind are.

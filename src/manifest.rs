@@ -4,16 +4,17 @@
 
 mod conform;
 mod parse;
+mod pick;
 mod resolve;
 mod schema;
+mod targets;
+mod vary;
 mod write;
 
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
 use crate::resource::Tags;
-use crate::resource::caller::account_of;
-use crate::resource::destination::{Destination, Route};
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
 use crate::resource::record_key::Role;
 
@@ -24,8 +25,11 @@ pub use crate::resource::check_region;
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
 pub use parse::{Parsed, check_account, check_role, check_target, parse};
-pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, resolve};
+pub use pick::{Shard, TargetPattern};
+pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, Wanted, resolve};
 pub use schema::schema;
+pub use targets::{Discovered, TargetSection, folder_of};
+pub use vary::Override;
 
 /// A whole manifest, as written: what it leaves out is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -82,46 +86,6 @@ impl AwsSection {
             None => Some(OwnerKey::default()),
             Some(OwnershipTag::Key(key)) => Some(key.clone()),
             Some(OwnershipTag::Off) => None,
-        }
-    }
-
-    /// Returns the destination that it says by itself.
-    pub fn destination(&self, policy_root: &PolicyRoot) -> Destination<Option<RegionName>> {
-        let route = Route { aws_profile: self.profile.clone(), role_arn: None, account_id: self.account_id.clone() };
-        Destination { route, ..Destination::new(self.region.clone(), policy_root.clone()) }
-    }
-}
-
-/// `[targets.NAME]`: one account and region, as written. Laid over `[aws]` it is a [`Destination`].
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TargetSection {
-    pub region: Option<RegionName>,
-    pub route: Route,
-}
-
-impl TargetSection {
-    /// Returns where a target is: what `[aws]` says, with what its own section says over that.
-    fn over(&self, name: &str, aws: Destination<Option<RegionName>>) -> Destination<Option<RegionName>> {
-        let own = self.route.clone();
-        // An ARN of a role names its account.
-        let of_role = own.role_arn.as_deref().and_then(account_of).map(AccountId::new);
-        let route = Route {
-            aws_profile: own.aws_profile.or(aws.route.aws_profile),
-            account_id: own.account_id.or(of_role).or(aws.route.account_id),
-            role_arn: own.role_arn,
-        };
-        Destination { name: Some(name.to_owned()), region: self.region.clone().or(aws.region), route, ..aws }
-    }
-}
-
-impl Manifest {
-    /// Returns where the manifest's passes go, as far as it says so: one destination for each of its targets, or the one of `[aws]`
-    /// where it has none.
-    pub fn destinations(&self, policy_root: &PolicyRoot) -> Vec<Destination<Option<RegionName>>> {
-        let aws = self.aws.destination(policy_root);
-        match self.targets.is_empty() {
-            true => vec![aws],
-            false => self.targets.iter().map(|(name, own)| own.over(name, aws.clone())).collect(),
         }
     }
 }

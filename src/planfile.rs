@@ -5,6 +5,7 @@
 
 mod verify;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -100,6 +101,9 @@ pub struct SavedTarget {
     /// What there was to say of it, for whoever looks at it later.
     #[serde(default)]
     pub review: Review,
+    /// What its review is made of, where that differs from other targets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub materials: Option<SavedMaterials>,
 }
 
 /// With whose credentials a target is reached.
@@ -134,7 +138,13 @@ impl SavedTarget {
     /// Returns a pass as it is saved.
     pub fn new(pass: &Pass, review: &Review) -> Self {
         let connection = SavedConnection::of(&pass.plan.target);
-        Self { connection, plan: pass.plan.clone(), desired: pass.desired.clone(), review: review.clone() }
+        Self {
+            connection,
+            plan: pass.plan.clone(),
+            desired: pass.desired.clone(),
+            review: review.clone(),
+            materials: None,
+        }
     }
 }
 
@@ -173,7 +183,16 @@ impl PlanFile {
 
     /// Returns what the reviews are made of.
     pub fn materials(&self) -> Materials {
-        let SavedMaterials { resources, cases, tables } = &self.materials;
+        self.materials_of(&self.materials)
+    }
+
+    /// Returns what the review of a target is made of; `shared` are the materials of all.
+    pub fn materials_at<'a>(&self, target: &SavedTarget, shared: &'a Materials) -> Cow<'a, Materials> {
+        target.materials.as_ref().map_or(Cow::Borrowed(shared), |own| Cow::Owned(self.materials_of(own)))
+    }
+
+    fn materials_of(&self, saved: &SavedMaterials) -> Materials {
+        let SavedMaterials { resources, cases, tables } = saved;
         let folder = Path::new(&self.manifest.path).parent().unwrap_or(Path::new(""));
         let path: std::sync::Arc<str> = self.manifest.path.as_str().into();
         let of = resources.iter().map(|(address, saved)| {
@@ -264,7 +283,7 @@ mod tests {
             orphans: crate::reconcile::Orphans::default(),
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
-        let target = SavedTarget { connection, plan, desired: Vec::new(), review };
+        let target = SavedTarget { connection, plan, desired: Vec::new(), review, materials: None };
         let origin = Origin { path: String::from("sentinel.toml"), digest: digest("x") };
         PlanFile::new(origin, SavedMaterials::default(), vec![target])
     }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{address_pattern, consent, duration, policy_root, region, url};
+use super::{address_pattern, consent, duration, policy_root, region, shard, target_pattern, url};
 use crate::change::Consent;
 use crate::kind::AddressPattern;
+use crate::manifest::{Shard, TargetPattern};
 
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -123,9 +124,12 @@ pub struct FilterArgs {
     /// Leave out addresses that match; can be given more than once.
     #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
     pub exclude: Vec<AddressPattern>,
-    /// Only these of the manifest's [targets].
-    #[arg(long = "target", value_name = "NAME", num_args = 1..)]
-    pub targets: Vec<String>,
+    /// Only these of the manifest's targets: a name, a section of [targets], or a pattern such as 'prod/*/eu-*'.
+    #[arg(long = "target", value_name = "NAME", num_args = 1.., value_parser = target_pattern)]
+    pub targets: Vec<TargetPattern>,
+    /// Only one of N parts of these targets, such as 3/16; which part a target is in follows from its name.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
 }
 
 /// How long a command may take.

@@ -5,7 +5,7 @@ use std::path::Path;
 use futures_util::stream::{self, StreamExt};
 
 use super::context::Context;
-use super::pass::{Attempt, Planned, TARGETS, check_variables, scope};
+use super::pass::{Attempt, Planned, TARGETS, Values, check_variables, scope};
 use super::{plan, saved};
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
@@ -25,7 +25,7 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     let project = context.project(file)?;
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
-    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed).await?;
     carry_out(context, "apply", attempts, share(args), &args.going).await
 }
 

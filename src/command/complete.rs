@@ -13,7 +13,8 @@ use crate::cli::Cli;
 use crate::diagnostic::{Faults, Source};
 use crate::files;
 use crate::kind::{Address, KindId};
-use crate::manifest::{self, Builtin, Manifest};
+use crate::manifest::{self, Builtin, Discovered, Manifest};
+use crate::resource::names::PolicyRoot;
 use crate::{explain, provider};
 
 /// Answers a shell that asks for completions. Returns whether one did.
@@ -39,7 +40,7 @@ fn with_candidates(command: clap::Command) -> clap::Command {
             "aws-profile" | "credentials-profile" => aws_profiles,
             "profile" => || manifest().sections.profiles.keys().cloned().collect(),
             "only" | "exclude" => addresses,
-            "target" => || manifest().targets.keys().cloned().collect(),
+            "target" => targets,
             "table" | "request-table" | "breakglass-table" | "session-table" if !new => tables,
             "code" => || explain::entries().iter().map(|entry| entry.code.to_owned()).collect(),
             _ => return arg,
@@ -64,6 +65,16 @@ fn manifest() -> Manifest {
     let path = named.map_or_else(|| PathBuf::from("sentinel.toml"), PathBuf::from);
     let Ok(text) = files::read_text(&path, files::MANIFEST) else { return Manifest::default() };
     manifest::parse(&Source::new(path.display().to_string(), text), &mut Faults::default()).manifest
+}
+
+/// Returns the sections of `[targets]`, and the targets that they stand for.
+fn targets() -> Vec<String> {
+    let manifest = manifest();
+    let expanded = manifest.destinations(&PolicyRoot::default(), &Discovered::default());
+    let mut names: Vec<String> = manifest.targets.keys().cloned().collect();
+    names.extend(expanded.into_iter().filter_map(|one| one.name));
+    names.dedup();
+    names
 }
 
 fn addresses() -> Vec<String> {

@@ -1,5 +1,7 @@
 //! What the commands share: the options that several take, the manifest, the connection, the prompt.
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,8 +12,9 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::error::Error;
 use crate::files;
-use crate::kind::KindId;
+use crate::kind::section::Unset;
 use crate::kind::table::Table;
+use crate::kind::{Address, DesiredResource, KindId, Sections, policy_parameter};
 use crate::manifest::{self, Loaded, Manifest, Overrides};
 use crate::provider::known_region;
 use crate::report::{LiveProgress, Terminal};
@@ -58,6 +61,24 @@ pub(super) struct Project {
     pub(super) folder: PathBuf,
     pub(super) source: Arc<Source>,
     pub(super) medium: Medium,
+    pub(super) secrets: Secrets,
+}
+
+/// Whether plans show the contents of secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    Hidden,
+    Shown,
+}
+
+/// What a manifest wants at one target.
+#[derive(Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) desired: Cow<'a, [DesiredResource]>,
+    /// What takes a variable that is not set.
+    pub(super) unset: Cow<'a, [Unset]>,
+    /// The sections of the manifest at this target, and what of them differs from other targets.
+    own: Option<(Sections, BTreeSet<Address>)>,
 }
 
 impl Project {
@@ -67,17 +88,57 @@ impl Project {
         path.strip_prefix(".").map(Path::to_owned).unwrap_or(path)
     }
 
+    /// Returns what the manifest wants at one target.
+    pub(super) fn wanted(&self, destination: &Destination) -> Result<Wanted<'_>, Error> {
+        let mut faults = Faults::default();
+        let Some(mut own) = self.loaded.wanted(destination, &mut faults) else {
+            let (desired, unset) = (Cow::Borrowed(&*self.loaded.desired), Cow::Borrowed(&*self.loaded.unset));
+            return Ok(Wanted { desired, unset, own: None });
+        };
+        if !faults.is_empty() {
+            return Err(Error::Faults(faults.into_sorted()));
+        }
+        if self.secrets == Secrets::Shown {
+            policy_parameter::reveal(&mut own.desired);
+        }
+        let sections = Some((own.sections, own.varied));
+        Ok(Wanted { desired: Cow::Owned(own.desired), unset: Cow::Owned(own.unset), own: sections })
+    }
+
     /// Returns what the files say beside the manifest itself.
     pub(super) fn materials(&self) -> Materials {
-        let manifest = &self.loaded.manifest;
+        self.materials_in(&self.loaded.manifest.sections, &self.loaded.desired, |_| true)
+    }
+
+    /// Returns what the files say of one target; `shared` is what they say of those that do not differ.
+    pub(super) fn materials_of(&self, wanted: &Wanted<'_>, shared: &Arc<Materials>) -> Arc<Materials> {
+        let Some((sections, varied)) = &wanted.own else { return Arc::clone(shared) };
+        let mut own = self.materials_in(sections, &wanted.desired, |address| varied.contains(address));
+        let others = shared.of.iter().filter(|(address, _)| !varied.contains(address));
+        own.of.extend(others.map(|(address, material)| (address.clone(), material.clone())));
+        Arc::new(own)
+    }
+
+    /// Returns the policy files of the profiles at a target, as the manifest has them.
+    pub(super) fn policies(&self, wanted: Option<&Wanted<'_>>) -> BTreeMap<String, String> {
+        let own = wanted.and_then(|wanted| wanted.own.as_ref()).map(|(sections, _)| sections);
+        let profiles = own.unwrap_or(&self.loaded.manifest.sections).profiles.iter();
+        profiles.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect()
+    }
+
+    fn materials_in(
+        &self,
+        sections: &Sections,
+        desired: &[DesiredResource],
+        wanted: impl Fn(&Address) -> bool,
+    ) -> Materials {
         let path: Arc<str> = self.source.path.as_str().into();
         let folder = Folder::new(&self.folder);
-        let of = self.loaded.desired.iter().map(|desired| {
+        let of = desired.iter().filter(|desired| wanted(desired.address())).map(|desired| {
             let address = desired.address();
             let line = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
             let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
-            let section = manifest
-                .sections
+            let section = sections
                 .profiles
                 .get(&address.key)
                 .filter(|_| address.kind == KindId::Policy && desired.presence().is_present());
@@ -89,10 +150,10 @@ impl Project {
             let policy = policy.map(|path| path.display().to_string());
             (address.clone(), Material { place, policy, cases })
         });
-        let tables = self.loaded.desired.iter().filter_map(|one| one.of::<Table>());
+        let tables = desired.iter().filter_map(|one| one.of::<Table>());
         Materials {
             of: of.collect(),
-            profiles: manifest.sections.profiles.keys().cloned().collect(),
+            profiles: sections.profiles.keys().cloned().collect(),
             tables: tables.flat_map(|table| [table.address.key.clone(), table.name.clone()]).collect(),
         }
     }
@@ -196,7 +257,7 @@ impl Context {
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: Arc::clone(source), medium })
+            Ok(Project { loaded, folder, source: Arc::clone(source), medium, secrets: Secrets::Hidden })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }

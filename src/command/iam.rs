@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::context::Context;
+use super::context::{Context, Need, no_region};
 use super::pass::scope;
 use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
 use crate::kind::DesiredResource;
 use crate::report::json;
-use crate::resource::destination::Destination;
+use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
 use crate::resource::record_key::Role;
 
@@ -33,8 +33,6 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
     let project = context.project(&args.manifest.file)?;
     let reach = ReachArgs { prune: args.prune, adopt: args.adopt, ..ReachArgs::default() };
     let scope = scope(&project, &args.filter, &reach)?;
-    let chosen = project.loaded.desired.iter().filter(|one| scope.holds(one.address())).cloned();
-    let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
     if args.purpose == Purpose::Runtime {
         context.terminal.note(
             "One policy for all users would let each of them write every record, their own approvals too. Printed are \
@@ -44,8 +42,17 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
     }
     let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some() };
     let mut policies = Vec::new();
-    for target in context.chosen(&project, &args.filter.targets)? {
+    for target in context.chosen(&project, (&args.filter).into())? {
         let place = place(context, &target).await;
+        let wanted = match (&place.region, project.loaded.varies()) {
+            (None, true) => return Err(no_region(Need::Anything)),
+            (region, _) => {
+                let name = region.clone().unwrap_or_else(|| RegionName::new(""));
+                project.wanted(&target.clone().with_region(Region { name, source: String::new() }))?
+            }
+        };
+        let chosen = wanted.desired.iter().filter(|one| scope.holds(one.address())).cloned();
+        let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
         let root = &project.loaded.policy_root;
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, beyond);

@@ -19,9 +19,10 @@ pub(super) use users::Users;
 #[cfg(feature = "local")]
 pub(super) fn open(folder: &Path, destination: &Destination, users: &Users) -> Result<SharedHttpClient, Error> {
     use crate::local::{LocalAws, Rules, store_of};
-    let name = destination.name.as_deref().filter(|name| folder.file_name().is_some_and(|last| last == *name));
+    let name = destination.name.as_deref().map(crate::manifest::folder_of);
+    let name = name.filter(|name| folder.file_name().is_some_and(|last| last == name.as_str()));
     let local = match (store_of(folder), name) {
-        (Some(store), Some(name)) => LocalAws::open_target(store, name, Rules::default()),
+        (Some(store), Some(name)) => LocalAws::open_target(store, &name, Rules::default()),
         _ => LocalAws::open(folder, Rules::default()),
     };
     let local = local.map_err(Error::local)?;

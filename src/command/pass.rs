@@ -1,10 +1,13 @@
 //! From a manifest to its passes: one for each target, side by side.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::context::{Context, Need, Project, no_region};
+use super::context::{Context, Project};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
@@ -12,7 +15,7 @@ use crate::diagnostic::Fault;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
-use crate::kind::table::Table;
+use crate::kind::section::Unset;
 use crate::provider::{Connection, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
@@ -56,9 +59,22 @@ pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -
     Ok(scope)
 }
 
+/// Whether the values of all resources have to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Values {
+    Needed,
+    /// Of one that is in a variable that is not set, everything else is compared.
+    AsFarAsSet,
+}
+
 /// Refuses to plan where the value of a resource is in a variable that is not set.
 pub(super) fn check_variables(project: &Project, scope: &Scope) -> Result<(), Error> {
-    let needed = project.loaded.unset.iter().filter(|one| scope.holds(&one.address));
+    // What is set may differ by target.
+    if project.loaded.varies() { Ok(()) } else { check_unset(&project.loaded.unset, scope) }
+}
+
+fn check_unset(unset: &[Unset], scope: &Scope) -> Result<(), Error> {
+    let needed = unset.iter().filter(|one| scope.holds(&one.address));
     let faults: Vec<Fault> = needed.map(|one| one.fault.clone()).collect();
     if faults.is_empty() { Ok(()) } else { Err(Error::Faults(faults)) }
 }
@@ -85,63 +101,6 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
 }
 
 impl Context {
-    /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
-    pub(super) fn chosen(
-        &self,
-        project: &Project,
-        picked: &[String],
-    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
-        let manifest = &project.loaded.manifest;
-        let targets = &manifest.targets;
-        if let Some(unknown) = picked.iter().find(|name| !targets.contains_key(*name)) {
-            let names: Vec<&str> = targets.keys().map(String::as_str).collect();
-            let hint = match (names.is_empty(), closest(unknown, &names)) {
-                (true, _) => String::from("the manifest has no [targets.NAME] section: leave --target out"),
-                (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", names.join(", ")),
-                (false, None) => format!("its targets are: {}", names.join(", ")),
-            };
-            return Err(Error::usage(format!("the manifest has no target {unknown}"), hint));
-        }
-        let mut chosen = manifest.destinations(&project.loaded.policy_root);
-        chosen.retain(|one| picked.is_empty() || one.name.as_ref().is_none_or(|name| picked.contains(name)));
-        // One profile can assume the roles of all; otherwise it would send all of them to one account.
-        let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
-        if chosen.len() > 1 && (self.global.region.is_some() || profile) {
-            let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
-            let message =
-                format!("one --region or --aws-profile cannot be that of several targets: {}", names.join(", "));
-            return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
-        }
-        Ok(chosen)
-    }
-
-    /// Returns where the manifest's passes go.
-    pub(super) async fn destinations(&self, project: &Project, picked: &[String]) -> Result<Vec<Destination>, Error> {
-        let mut destinations = Vec::new();
-        for chosen in self.chosen(project, picked)? {
-            let Some(mut destination) = self.located(chosen, &project.folder).await else {
-                let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
-                return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
-            };
-            // Each target is an account of its own, so each has a store of its own.
-            if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
-                *folder = folder.join("targets").join(name);
-            }
-            destinations.push(destination);
-        }
-        Ok(destinations)
-    }
-
-    /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
-    /// region. The store of an embedded AWS is in a folder beside the manifest.
-    pub(super) async fn located(&self, chosen: Destination<Option<RegionName>>, beside: &Path) -> Option<Destination> {
-        let region = self.region(&chosen).await?;
-        let mut destination = chosen.with_region(region);
-        destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
-        destination.local = self.local_folder(beside);
-        Some(destination)
-    }
-
     /// Connects for reading. Makes no AWS call, but for assuming a role.
     pub(super) async fn connect(&self, destination: &Destination, users: &Users) -> Result<Reader, Error> {
         Ok(Reader::connect(self.connection(destination, users)?).await)
@@ -184,15 +143,22 @@ impl Context {
         project: &Project,
         filter: &FilterArgs,
         scope: &Scope,
+        values: Values,
     ) -> Result<Vec<Attempt>, Error> {
-        let destinations = self.destinations(project, &filter.targets).await?;
-        let materials = &project.materials();
+        let destinations = self.destinations(project, filter.into()).await?;
+        let materials = &Arc::new(project.materials());
         let users = &if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         let plans = destinations.into_iter().map(|destination| async move {
-            let mut planned = self.plan(destination.clone(), users, &project.loaded.desired, scope.clone()).await;
-            if let Ok(planned) = &mut planned {
-                planned.review = Review::of(&planned.pass.plan, materials);
-            }
+            let planned = async {
+                let wanted = project.wanted(&destination)?;
+                if values == Values::Needed {
+                    check_unset(&wanted.unset, scope)?;
+                }
+                let mut planned = self.plan(destination.clone(), users, &wanted.desired, scope.clone()).await?;
+                planned.review = Review::of(&planned.pass.plan, &project.materials_of(&wanted, materials));
+                Ok(planned)
+            };
+            let planned = planned.await;
             (destination, planned)
         });
         let mut attempts: Vec<Attempt> = stream::iter(plans).buffered(TARGETS).collect().await;
@@ -317,25 +283,23 @@ fn region_meant(name: &str) -> Option<&'static str> {
 
 /// Refuses a target that is the same account and region as another: two passes would work against each other.
 fn refuse_twins(attempts: &mut [Attempt]) {
-    struct Seen {
-        target: String,
-        account: String,
-        region: RegionName,
-    }
-    let mut seen: Vec<Seen> = Vec::new();
+    let mut seen: HashMap<(String, RegionName), String> = HashMap::new();
     for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
         let Ok(planned) = attempt else { continue };
         let target = &planned.pass.plan.target;
         let name = destination.name.clone().unwrap_or_default();
         let account = target.account().map(ToString::to_string).unwrap_or_default();
-        let twin = seen.iter().find(|one| one.account == account && one.region == target.region.name);
-        if let Some(Seen { target: twin, .. }) = twin {
-            let message =
-                format!("targets {twin} and {name} are the same: account {account}, region {}", target.region.name);
-            let hint = String::from("give each its own region, profile or role_arn, or take one out");
-            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
-        } else {
-            seen.push(Seen { target: name, account, region: target.region.name.clone() });
+        match seen.entry((account, target.region.name.clone())) {
+            Entry::Vacant(entry) => {
+                entry.insert(name);
+            }
+            Entry::Occupied(entry) => {
+                let ((account, region), twin) = (entry.key(), entry.get());
+                let message = format!("targets {twin} and {name} are the same: account {account}, region {region}");
+                let hint = String::from("give each its own region, profile or role_arn, or take one out");
+                *attempt =
+                    Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
+            }
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `sentinel plan` and `sentinel show`.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::context::{Context, Project};
-use super::pass::{Attempt, Planned, check_variables, scope};
+use super::context::{Context, Project, Secrets};
+use super::pass::{Attempt, Planned, Values, check_variables, scope};
 use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
@@ -21,10 +21,11 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
     let mut project = context.project(&args.manifest.file)?;
     if args.show_secrets {
         policy_parameter::reveal(&mut project.loaded.desired);
+        project.secrets = Secrets::Shown;
     }
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
-    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed).await?;
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
         // A part of a plan is none to review.
@@ -116,13 +117,20 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
         _ => {}
     }
-    let saved = planned.iter().map(|planned| SavedTarget::new(&planned.pass, &planned.review));
+    let shared = Arc::new(project.materials());
+    let mut saved = Vec::new();
+    for planned in planned {
+        let mut target = SavedTarget::new(&planned.pass, &planned.review);
+        if project.loaded.varies() {
+            let wanted = project.wanted(&planned.pass.plan.target)?;
+            let materials = project.materials_of(&wanted, &shared);
+            target.materials = Some(SavedMaterials::new(&materials, &project.policies(Some(&wanted))));
+        }
+        saved.push(target);
+    }
     let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
-    let policies = project.loaded.manifest.sections.profiles.iter();
-    let policies: BTreeMap<String, String> =
-        policies.filter_map(|(key, section)| Some((key.clone(), section.policy.clone()?))).collect();
-    let materials = SavedMaterials::new(&project.materials(), &policies);
-    let file = PlanFile::new(origin, materials, saved.collect());
+    let materials = SavedMaterials::new(&shared, &project.policies(None));
+    let file = PlanFile::new(origin, materials, saved);
     let text = file.to_text().map_err(Error::unwritable)?;
     let most = files::PLAN.bytes();
     if text.len() as u64 > most {

@@ -1,17 +1,19 @@
 //! `sentinel apply PLANFILE`: a saved plan is untrusted input, and is carried out only if it is for the manifest at hand and follows from
 //! what it desires and what AWS holds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt};
 
 use super::access::find_manifest;
 use super::apply::{carry_out, share};
-use super::context::{Context, Project};
+use super::context::{Context, Project, Wanted};
 use super::local::Users;
 use super::pass::{Planned, TARGETS, explained};
 use super::plan;
+use super::targets::Picked;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
 use crate::error::{Error, Exit};
@@ -21,7 +23,7 @@ use crate::reconcile::guard::{self, Credentials, Refusal};
 use crate::reconcile::{self, Pass, Plan};
 use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::digest;
-use crate::resource::names::AccountId;
+use crate::resource::names::{AccountId, RegionName};
 use crate::review::{Materials, Review};
 
 /// Carries out a saved plan: AWS is read again, and if any of what the plan was made on has changed, nothing at all is done.
@@ -34,16 +36,20 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         true => None,
         false => Some(at_hand(context, &file, args.file.as_deref())?),
     };
-    let materials = match &project {
+    let (wanted, materials) = match &project {
         Some(project) => {
-            check(context, &file, project).await?;
-            tell_changes(context, &file, project);
-            project.materials()
+            let wanted = check(context, &file, project).await?;
+            tell_changes(context, &file, project, &wanted);
+            (wanted, Arc::new(project.materials()))
         }
-        None => file.materials(),
+        None => (Vec::new(), Arc::new(file.materials())),
     };
-    recall(&mut file, project.as_ref())?;
-    let looks = file.targets.iter().map(|saved| look_again(context, saved, &materials));
+    recall(&mut file, project.as_ref(), &wanted)?;
+    let materials = file.targets.iter().enumerate().map(|(index, saved)| match (&project, wanted.get(index)) {
+        (Some(project), Some(wanted)) => project.materials_of(wanted, &materials),
+        _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
+    });
+    let looks = file.targets.iter().zip(materials).map(|(saved, materials)| look_again(context, saved, materials));
     let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(TARGETS).collect().await;
     let mut attempts = Vec::new();
     for planned in looked {
@@ -56,10 +62,10 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
 }
 
 /// Takes the secrets that a plan writes from where the manifest has them: a saved plan has only their digests.
-fn recall(file: &mut PlanFile, project: Option<&Project>) -> Result<(), Error> {
-    let now = project.map_or(&[][..], |project| &project.loaded.desired);
-    let now: HashMap<&Address, &DesiredResource> = now.iter().map(|one| (one.address(), one)).collect();
-    for saved in &mut file.targets {
+fn recall(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>]) -> Result<(), Error> {
+    for (index, saved) in file.targets.iter_mut().enumerate() {
+        let now = wanted.get(index).map_or(&[][..], |wanted| &wanted.desired);
+        let now: HashMap<&Address, &DesiredResource> = now.iter().map(|one| (one.address(), one)).collect();
         for one in &mut saved.desired {
             if let Some(now) = now.get(&one.address().clone()) {
                 one.recall(now);
@@ -128,7 +134,9 @@ fn at_hand(context: &Context, file: &PlanFile, named: Option<&Path>) -> Result<P
 const MOST: u64 = 16 << 20;
 
 /// Refuses a plan that goes elsewhere than the manifest says, or with other credentials, or deletes what the manifest names.
-async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<(), Error> {
+///
+/// Returns what the manifest wants at each target of the plan.
+async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> Result<Vec<Wanted<'p>>, Error> {
     let refused = |why: String| {
         Error::Refused(Refusal {
             code: Code::Foreign,
@@ -141,19 +149,23 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
         })
     };
     let manifest = &project.loaded.manifest;
-    let names: Vec<String> = file.targets.iter().filter_map(|saved| saved.plan.target.name.clone()).collect();
-    if let Some(unknown) = names.iter().find(|name| !manifest.targets.contains_key(*name)) {
+    let names: BTreeSet<String> = file.targets.iter().filter_map(|saved| saved.plan.target.name.clone()).collect();
+    if let Some(unknown) = names.iter().next().filter(|_| manifest.targets.is_empty()) {
         return Err(refused(format!("the manifest has no target {unknown}")));
     }
     if names.is_empty() != manifest.targets.is_empty() {
         return Err(refused(String::from("the manifest has targets, and the plan names none of them")));
     }
-    let chosen = context.chosen(project, &names)?;
+    let chosen = context.chosen(project, Picked::Named(&names))?;
+    let chosen: HashMap<Option<&str>, &Destination<Option<RegionName>>> =
+        chosen.iter().map(|one| (one.name.as_deref(), one)).collect();
+    let mut all = Vec::new();
     for saved in &file.targets {
         let SavedTarget { connection, plan, desired, .. } = saved;
         let target = &plan.target;
-        let Some(expected) = chosen.iter().find(|one| one.name == target.name) else {
-            return Err(refused(String::from("the manifest has no such target")));
+        let Some(expected) = chosen.get(&target.name.as_deref()) else {
+            let name = target.name.as_deref().unwrap_or_default();
+            return Err(refused(format!("the manifest has no target {name}")));
         };
         let words = |value: Option<&str>, none: &str| value.unwrap_or(none).to_owned();
         if target.policy_root != project.loaded.policy_root {
@@ -196,16 +208,19 @@ async fn check(context: &Context, file: &PlanFile, project: &Project) -> Result<
             let key = words(plan.scope.ownership.as_deref(), "none");
             return Err(refused(format!("its ownership tag is {key}, the manifest's is {said}")));
         }
-        let named = |one: &&DesiredResource| project.loaded.desired.iter().any(|other| other.name() == one.name());
+        let wanted = project.wanted(&Destination::clone(expected).with_region(target.region.clone()))?;
+        let known: HashSet<&str> = wanted.desired.iter().map(DesiredResource::name).collect();
+        let named = |one: &&DesiredResource| known.contains(one.name());
         if let Some(one) = desired.iter().filter(|one| is_gone(one)).find(named) {
             return Err(refused(format!("it deletes {}, which the manifest names", one.name())));
         }
         let removed = |one: &&DesiredResource| one.presence() == Presence::Removed;
-        if let Some(one) = desired.iter().filter(removed).find(|one| !project.loaded.desired.contains(one)) {
+        if let Some(one) = desired.iter().filter(removed).find(|one| !wanted.desired.contains(one)) {
             return Err(refused(format!("it deletes {}, which the manifest does not call removed", one.name())));
         }
+        all.push(wanted);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Returns whether a resource should be gone.
@@ -214,11 +229,10 @@ fn is_gone(one: &DesiredResource) -> bool {
 }
 
 /// Says which resources the manifest wants otherwise than the plan, which does what was saved.
-fn tell_changes(context: &Context, file: &PlanFile, project: &Project) {
-    let now: HashMap<&Address, &DesiredResource> =
-        project.loaded.desired.iter().map(|one| (one.address(), one)).collect();
+fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &[Wanted<'_>]) {
     let mut changed: Vec<String> = Vec::new();
-    for saved in &file.targets {
+    for (saved, wanted) in file.targets.iter().zip(wanted) {
+        let now: HashMap<&Address, &DesiredResource> = wanted.desired.iter().map(|one| (one.address(), one)).collect();
         for one in saved.desired.iter().filter(|one| !is_gone(one)) {
             let same = now.get(one.address()).is_some_and(|now| {
                 let now = if saved.plan.scope.adopt { (*now).clone().adopted() } else { (*now).clone() };
@@ -244,7 +258,7 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project) {
 }
 
 /// Observes again what a saved plan was made on, and returns the saved plan if nothing of it has changed.
-async fn look_again(context: &Context, saved: &SavedTarget, materials: &Materials) -> Result<Planned, Error> {
+async fn look_again(context: &Context, saved: &SavedTarget, materials: Arc<Materials>) -> Result<Planned, Error> {
     let SavedTarget { connection, plan, desired, .. } = saved;
     let target = &plan.target;
     let source = String::from("the plan");
@@ -288,7 +302,7 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: &Material
             resource.gaps = gaps;
         }
     }
-    let review = Review::of(&pass.plan, materials);
+    let review = Review::of(&pass.plan, &materials);
     Ok(Planned { reader, pass, review })
 }
 

@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 
 use super::context::{Context, Need, no_region};
 use super::local::Users;
-use super::pass::{Planned, scope};
+use super::pass::{Planned, Values, scope};
 use super::plan;
+use super::targets::Picked;
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::profile_of;
@@ -20,7 +21,7 @@ use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
-    let attempts = context.plan_all(&project, &args.filter, &scope).await?;
+    let attempts = context.plan_all(&project, &args.filter, &scope, Values::AsFarAsSet).await?;
     let exits = attempts.iter().map(|(_, attempt)| match attempt {
         Ok(planned) if args.detailed_exitcode => plan::detailed_exit(&planned.pass.plan),
         Ok(planned) => plan::exit(&planned.pass.plan),
@@ -83,7 +84,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     if context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
         return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
     }
-    let Some(destination) = context.destinations(&project, &[]).await?.pop() else {
+    let Some(destination) = context.destinations(&project, Picked::ALL).await?.pop() else {
         return Err(Error::internal("a manifest without targets has no destination"));
     };
     let root = project.loaded.policy_root.clone();

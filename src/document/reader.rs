@@ -7,11 +7,18 @@ use super::{Node, Value};
 use crate::diagnostic::{Fault, Faults, Source};
 
 /// A key, its value, and where each stands.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Eq)]
 pub struct Entry {
     pub key: String,
     pub key_span: Range<usize>,
     pub node: Node,
+}
+
+impl PartialEq for Entry {
+    /// Compares what is written, wherever it is.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.key, &self.node) == (&other.key, &other.node)
+    }
 }
 
 /// Decodes nodes of one text; what does not fit becomes a fault and reads as `None`.
@@ -157,6 +164,11 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
+    /// Returns the fields of these entries.
+    pub fn of(entries: &'n [Entry]) -> Self {
+        Self { what: String::new(), span: 0..0, entries, asked: Vec::new() }
+    }
+
     /// Returns the entry of this name, if it is there.
     pub fn get(&mut self, name: &'static str) -> Option<&'n Entry> {
         // Several readers may look for the same key.

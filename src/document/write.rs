@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use toml_writer::{ToTomlKey, ToTomlValue, TomlKeyBuilder, TomlStringBuilder};
 
-use super::is_hidden;
+use super::{Node, Value, is_hidden};
 use crate::resource::Tags;
 
 /// Adds a setting to a section, if it has a value.
@@ -22,6 +22,27 @@ pub fn tags(tags: &Tags) -> String {
     }
     let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{} = {}", bare(key), quoted(value))).collect();
     format!("{{ {} }}", pairs.join(", "))
+}
+
+/// Returns texts as a list.
+pub fn list<T: AsRef<str>>(texts: &[T]) -> String {
+    format!("[{}]", texts.iter().map(|text| quoted(text.as_ref())).collect::<Vec<_>>().join(", "))
+}
+
+/// Returns a value as it is written on one line. What no manifest takes is left empty.
+pub fn inline(node: &Node) -> String {
+    match &node.value {
+        Value::Null | Value::Other(_) => String::from("\"\""),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Integer(number) => number.to_string(),
+        Value::String(text) => quoted(text),
+        Value::List(items) => format!("[{}]", items.iter().map(inline).collect::<Vec<_>>().join(", ")),
+        Value::Map(entries) if entries.is_empty() => String::from("{}"),
+        Value::Map(entries) => {
+            let pairs = entries.iter().map(|entry| format!("{} = {}", bare(&entry.key), inline(&entry.node)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 /// Returns a text as a TOML string.

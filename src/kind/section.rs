@@ -16,11 +16,24 @@ const TAG_LIMIT: usize = 50;
 
 /// Where the parts of a manifest are, by path: `["tables", "audit", "name"]`.
 #[derive(Debug, Default)]
-pub struct Places(HashMap<String, Range<usize>>);
+pub struct Places {
+    own: HashMap<String, Range<usize>>,
+    /// Where those parts are that are not here.
+    base: Option<Arc<Self>>,
+}
 
 impl Places {
     /// The parts of a path are joined by a character that no TOML key needs.
     const SEPARATOR: char = '\u{1f}';
+
+    /// Returns places that begin as others.
+    pub fn over(base: Arc<Self>) -> Self {
+        Self { own: HashMap::new(), base: Some(base) }
+    }
+
+    fn find(&self, path: &str) -> Option<&Range<usize>> {
+        self.own.get(path).or_else(|| self.base.as_ref()?.find(path))
+    }
 
     fn path(parts: &[&str]) -> String {
         parts.join(&Self::SEPARATOR.to_string())
@@ -28,7 +41,7 @@ impl Places {
 
     /// Notes where a part is.
     pub fn insert(&mut self, parts: &[&str], span: Range<usize>) {
-        self.0.insert(Self::path(parts), span);
+        self.own.insert(Self::path(parts), span);
     }
 
     /// Returns where a part is, or its nearest parent that was written.
@@ -36,7 +49,7 @@ impl Places {
         let path = Self::path(parts);
         let mut path = path.as_str();
         loop {
-            if let Some(span) = self.0.get(path) {
+            if let Some(span) = self.find(path) {
                 return span.clone();
             }
             match path.rfind(Self::SEPARATOR) {
@@ -135,7 +148,7 @@ pub struct Resolver<'a> {
     pub places: &'a Places,
     /// Where the files that it names are, as the user would type it.
     pub folder: &'a Path,
-    pub files: Folder,
+    pub files: Arc<Folder>,
     pub variables: Variables,
     /// What takes a variable that is not set, and the fault that it is where the value is needed.
     pub unset: Vec<Unset>,

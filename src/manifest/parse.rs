@@ -1,16 +1,17 @@
 //! Reads a manifest's text; every fault is reported, with its place.
 
 mod local;
+mod targets;
 
 use std::sync::Arc;
 
-use super::{AwsSection, Manifest, OwnershipTag, TargetSection};
+use super::vary::{self, Values, Variants};
+use super::{AwsSection, Discovered, Manifest, OwnershipTag};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Entry, Node, Reader, Value};
-use crate::kind::policy_parameter;
+use crate::document::{self, Node, Reader, Value};
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
-use crate::resource::destination::Route;
-use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
+use crate::kind::{KindId, policy_parameter};
+use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
 use crate::resource::{Invalid, check_region, check_tag_key};
 
 /// A manifest that was read, and where its parts stand.
@@ -18,7 +19,9 @@ use crate::resource::{Invalid, check_region, check_tag_key};
 pub struct Parsed {
     pub manifest: Manifest,
     pub source: Arc<Source>,
-    pub(super) places: Places,
+    pub(super) places: Arc<Places>,
+    /// What differs by target.
+    pub(super) variants: Variants,
 }
 
 /// Reads a manifest. What could be read is returned whatever the faults.
@@ -26,11 +29,11 @@ pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
     let root = document::from_toml(source, faults);
     let mut reader = Reader::new(source, faults);
     let mut places = Places::default();
-    let manifest = read_manifest(&mut reader, &mut places, &root).unwrap_or_default();
-    Parsed { manifest, source: Arc::clone(source), places }
+    let (manifest, variants) = read_manifest(&mut reader, &mut places, &root).unwrap_or_default();
+    Parsed { manifest, source: Arc::clone(source), places: Arc::new(places), variants }
 }
 
-fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> Option<Manifest> {
+fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> Option<(Manifest, Variants)> {
     let mut fields = reader.map(root, "sentinel.toml")?;
     let mut manifest = Manifest::default();
     if let Some(entry) = fields.get("aws") {
@@ -38,11 +41,11 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     }
     let ownership = manifest.aws.ownership_key();
     if let Some(entry) = fields.get("targets")
-        && let Some(targets) = reader.map(&entry.node, "targets")
+        && let Some(named) = reader.map(&entry.node, "targets")
     {
-        for entry in targets.all() {
-            check_key(reader, entry, check_target);
-            if let Some(target) = read_target(reader, entry) {
+        for entry in named.all() {
+            check_key(reader, entry, check_target_section);
+            if let Some(target) = targets::read_target(reader, &manifest.aws, entry) {
                 manifest.targets.insert(entry.key.clone(), target);
             }
         }
@@ -56,8 +59,17 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         }
         policies.finish(reader);
     }
+    vary::check(reader, root, &manifest);
+    // The root is no matter here.
+    let first = manifest.destinations(&PolicyRoot::default(), &Discovered::default()).into_iter().next();
+    let values = first.map(|first| Values::assumed(&first)).unwrap_or_default();
+    let (variants, filled) = Variants::find(reader, root, &manifest, &values);
+    for kind in KindId::ALL {
+        fields.get(kind.section());
+    }
+    let mut kinds = reader.map(&filled, "sentinel.toml")?;
     let mut section = SectionReader::new(reader, places, ownership.as_deref());
-    manifest.sections.read(&mut section, &mut fields);
+    manifest.sections.read(&mut section, &mut kinds);
     if let Some(entry) = fields.get("local")
         && let Some(mut local) = reader.map(&entry.node, "local")
     {
@@ -67,7 +79,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
         local.finish(reader);
     }
     fields.finish(reader);
-    Some(manifest)
+    Some((manifest, variants))
 }
 
 fn read_aws(reader: &mut Reader<'_>, node: &Node) -> Option<AwsSection> {
@@ -104,37 +116,24 @@ fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> 
     }
 }
 
-fn read_target(reader: &mut Reader<'_>, entry: &Entry) -> Option<TargetSection> {
-    let mut fields = reader.map(&entry.node, &format!("targets.{}", entry.key))?;
-    let region =
-        fields.get("region").and_then(|entry| reader.checked(&entry.node, "region", check_region)).map(RegionName::new);
-    let route = Route {
-        aws_profile: fields.get("profile").and_then(|entry| reader.string(&entry.node, "profile")).map(AwsProfile::new),
-        role_arn: fields
-            .get("role_arn")
-            .and_then(|entry| reader.checked(&entry.node, "role_arn", check_role))
-            .map(RoleArn::new),
-        account_id: fields
-            .get("account_id")
-            .and_then(|entry| reader.checked(&entry.node, "account_id", check_account))
-            .map(AccountId::new),
-    };
-    if route.aws_profile.is_some() && route.role_arn.is_some() {
-        let message = format!("`targets.{}` has both `profile` and `role_arn`", entry.key);
-        let help = "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile";
-        reader.fault(entry.key_span.clone(), message, "one too many", help);
-    }
-    fields.finish(reader);
-    Some(TargetSection { region, route })
-}
-
-/// Checks the name of a target: it is written on command lines, and is a folder of the embedded AWS.
-pub fn check_target(name: &str) -> Result<(), Invalid> {
+/// Checks the name of a section of `[targets]`: it is written on command lines, and is a folder of the embedded AWS.
+fn check_target_section(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
     if !name.is_empty() && name.chars().all(allowed) {
         return Ok(());
     }
     Err(Invalid::new(format!("\"{name}\" cannot be the name of a target"), "use letters, digits, and _ -"))
+}
+
+/// Checks the name of a target: that of its section, or `SECTION/ACCOUNT/REGION`.
+pub fn check_target(name: &str) -> Result<(), Invalid> {
+    match name.split('/').collect::<Vec<_>>()[..] {
+        [section] => check_target_section(section),
+        [section, account, region] => {
+            check_target_section(section).and_then(|()| check_account(account)).and_then(|()| check_region(region))
+        }
+        _ => check_target_section(name),
+    }
 }
 
 /// Checks the ARN of a role.

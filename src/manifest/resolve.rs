@@ -1,13 +1,17 @@
 //! From a manifest to desired state.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::{LocalPolicy, Manifest, Parsed};
-use crate::diagnostic::Faults;
+use super::targets::section_of;
+use super::vary::{Values, Variant, Variants};
+use super::{Discovered, LocalPolicy, Manifest, Parsed};
+use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
-use crate::kind::section::{Resolver, Unset};
-use crate::kind::{Address, DesiredResource};
+use crate::kind::section::{Places, Resolver, Unset};
+use crate::kind::{Address, DesiredResource, Sections};
+use crate::resource::destination::Destination;
 use crate::resource::names::PolicyRoot;
 use crate::resource::record_key::Role;
 
@@ -29,6 +33,29 @@ pub struct Loaded {
     pub local_users: Vec<LocalUser>,
     /// What takes a variable that is not set.
     pub unset: Vec<Unset>,
+    texts: Texts,
+}
+
+/// What a manifest is resolved from.
+#[derive(Debug)]
+struct Texts {
+    source: Arc<Source>,
+    places: Arc<Places>,
+    variants: Variants,
+    folder: PathBuf,
+    files: Arc<Folder>,
+    variables: Variables,
+}
+
+/// What is desired at one target, where that differs from what is desired at others.
+#[derive(Debug)]
+pub struct Wanted {
+    pub sections: Sections,
+    pub desired: Vec<DesiredResource>,
+    /// What takes a variable that is not set.
+    pub unset: Vec<Unset>,
+    /// What differs by target.
+    pub varied: BTreeSet<Address>,
 }
 
 /// A user of the embedded AWS who has only the permissions of these policies.
@@ -60,32 +87,101 @@ pub(super) fn resolve_given(parsed: Parsed, files: Folder, faults: &mut Faults) 
 }
 
 fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Overrides, faults: &mut Faults) -> Loaded {
-    let Parsed { manifest, source, places } = parsed;
+    let Parsed { manifest, source, places, variants } = parsed;
     let root = overrides.policy_root.clone().or_else(|| manifest.policy_root.clone());
     let policy_root = root.unwrap_or_default();
-    let mut resolver = Resolver {
-        policy_root: &policy_root,
-        source: &source,
-        places: &places,
-        folder,
-        files,
-        variables: overrides.variables,
-        unset: Vec::new(),
-        tags: manifest.aws.tags.as_ref(),
-        ownership: manifest.aws.ownership_key(),
-        names: BTreeMap::new(),
-        faults,
-    };
-    let desired = manifest.sections.resolve(&mut resolver);
+    let (folder, files, variables) = (folder.to_owned(), Arc::new(files), overrides.variables);
+    let texts = Texts { source, places, variants, folder, files, variables };
+    let mut resolver = texts.resolver(&manifest, &policy_root, &texts.places, faults);
+    let desired = manifest.sections.resolve(&mut resolver, &HashMap::new());
     let mut local_users = Vec::new();
     for (name, section) in &manifest.local_users {
         let policies = local_policies(&mut resolver, name, &section.policies);
         local_users.push(LocalUser { name: name.clone(), policies });
     }
     let unset = std::mem::take(&mut resolver.unset);
-    let line = |address: &Address| source.line(places.get(&[address.kind.section(), &address.key]).start);
+    let line = |address: &Address| texts.source.line(texts.places.get(&[address.kind.section(), &address.key]).start);
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
-    Loaded { manifest, policy_root, desired, lines, local_users, unset }
+    let loaded = Loaded { manifest, policy_root, desired, lines, local_users, unset, texts };
+    loaded.check_variants(faults);
+    loaded
+}
+
+impl Texts {
+    fn resolver<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        policy_root: &'a PolicyRoot,
+        places: &'a Places,
+        faults: &'a mut Faults,
+    ) -> Resolver<'a> {
+        Resolver {
+            policy_root,
+            source: &self.source,
+            places,
+            folder: &self.folder,
+            files: Arc::clone(&self.files),
+            variables: self.variables,
+            unset: Vec::new(),
+            tags: manifest.aws.tags.as_ref(),
+            ownership: manifest.aws.ownership_key(),
+            names: BTreeMap::new(),
+            faults,
+        }
+    }
+}
+
+impl Loaded {
+    /// Returns whether what is desired differs by target.
+    pub fn varies(&self) -> bool {
+        !self.texts.variants.is_empty()
+    }
+
+    /// Returns what is desired at a target, where that differs from what is desired at others. What cannot be resolved is a fault.
+    pub fn wanted(&self, destination: &Destination, faults: &mut Faults) -> Option<Wanted> {
+        self.varies().then(|| self.variant(destination.name.as_deref(), &Values::at(destination), faults))
+    }
+
+    fn variant(&self, target: Option<&str>, values: &Values, faults: &mut Faults) -> Wanted {
+        let Texts { source, places, variants, .. } = &self.texts;
+        let ownership = self.manifest.aws.ownership_key();
+        let base = (&self.manifest, places);
+        let Variant { sections, places, varied } =
+            variants.of(source, base, (target, values), ownership.as_ref(), faults);
+        // What refers to one that differs, or to another than elsewhere, differs too.
+        let (references, others) = (sections.references(), self.manifest.sections.references());
+        let same = |address: &Address| {
+            let to_varied = references.get(address).into_iter().flatten().any(|one| varied.contains(&one.to));
+            !varied.contains(address) && !to_varied && references.get(address) == others.get(address)
+        };
+        let known = self.desired.iter().map(|one| (one.address(), one)).filter(|(address, _)| same(address)).collect();
+        let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &places, faults);
+        let desired = sections.resolve(&mut resolver, &known);
+        let mut unset = std::mem::take(&mut resolver.unset);
+        unset.extend(self.unset.iter().filter(|one| known.contains_key(&one.address)).cloned());
+        Wanted { sections, desired, unset, varied }
+    }
+
+    /// Resolves the manifest for each of its targets, so that every fault is known before anything is done. Of the targets of one
+    /// section, the first with faults is enough.
+    fn check_variants(&self, faults: &mut Faults) {
+        if !self.varies() {
+            return;
+        }
+        let mut faulty: Option<String> = None;
+        for destination in self.manifest.destinations(&self.policy_root, &Discovered::default()) {
+            let section = destination.name.as_deref().map(section_of);
+            if faulty.is_some() && faulty.as_deref() == section {
+                continue;
+            }
+            let mut own = Faults::default();
+            self.variant(destination.name.as_deref(), &Values::assumed(&destination), &mut own);
+            if !own.is_empty() {
+                faulty = section.map(str::to_owned);
+                faults.absorb(own);
+            }
+        }
+    }
 }
 
 fn local_policies(resolver: &mut Resolver<'_>, user: &str, policies: &[LocalPolicy]) -> Vec<LocalDocument> {

@@ -15,6 +15,16 @@ pub fn schema() -> Value {
         properties.push((section, kind.sections));
         definitions.extend(kind.definitions);
     }
+    for kind in KindId::ALL {
+        let sections = properties.iter().find(|(section, _)| *section == kind.section());
+        let definition = sections.and_then(|(_, schema)| schema["additionalProperties"]["$ref"].as_str());
+        let definition = definition.and_then(|path| path.strip_prefix("#/$defs/")).map(str::to_owned);
+        let found = definitions.iter_mut().find(|(name, _)| definition.as_deref() == Some(*name));
+        if let Some((_, definition)) = found {
+            let settings = kind.about().templates.iter();
+            settings.for_each(|setting| with_placeholders(definition.pointer_mut(&format!("/properties/{setting}"))));
+        }
+    }
     properties.push(("local", local()));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -25,6 +35,18 @@ pub fn schema() -> Value {
         "properties": object(properties),
         "$defs": object(definitions),
     })
+}
+
+/// Lets a setting also be a text with placeholders for what differs by target.
+fn with_placeholders(setting: Option<&mut Value>) {
+    let Some(setting) = setting else { return };
+    if setting["pattern"].is_string() || setting["maxLength"].is_u64() {
+        let filled = json!({ "type": "string", "pattern": "\\{(account|region|target)\\}" });
+        let description = setting["description"].take();
+        let mut own = setting.take();
+        own.as_object_mut().map(|own| own.remove("description"));
+        *setting = json!({ "description": description, "anyOf": [own, filled] });
+    }
 }
 
 /// Returns `A, B, and C`.
@@ -76,7 +98,7 @@ fn targets() -> Value {
         "additionalProperties": { "$ref": "#/$defs/target" },
         "propertyNames": { "pattern": "^[A-Za-z0-9_-]+$" },
         "description": "The accounts and regions the manifest is for, by name; without any it is for the one that \
-         [aws] and the flags say.",
+         [aws] and the flags say. With accounts or regions, a section stands for a target NAME/ACCOUNT/REGION for each of them.",
     })
 }
 
@@ -143,29 +165,59 @@ fn tags() -> Value {
 }
 
 fn target() -> Value {
+    let one = json!({ "type": "object", "additionalProperties": { "type": "object" } });
+    let overrides = KindId::ALL.iter().map(|kind| (kind.section(), one.clone())).collect();
     json!({
         "type": "object",
-        "description": "One account and region the manifest is for.",
+        "description": "One account and region the manifest is for, or every combination of several.",
         "properties": {
             "region": {
                 "type": "string",
                 "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
                 "description": "Wins over [aws] region.",
             },
-            "profile": { "type": "string", "description": "The AWS credentials profile." },
+            "profile": {
+                "type": "string",
+                "description": "The AWS credentials profile; with accounts, {account} in it is replaced.",
+            },
             "role_arn": {
                 "type": "string",
-                "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+",
-                "description": "A role that is assumed with the credentials at hand; not together with profile.",
+                "pattern": "^arn:aws[a-z-]*:iam::([0-9]{12}|\\{account\\}):role/.+",
+                "description": "A role that is assumed with the credentials at hand; not together with profile. With accounts, \
+                 {account} in it is replaced.",
             },
             "account_id": {
                 "type": "string",
                 "pattern": "^[0-9]{12}$",
                 "description": "Refuse any other account.",
             },
+            "accounts": {
+                "type": "array",
+                "items": { "type": "string", "pattern": "^[0-9]{12}$" },
+                "minItems": 1,
+                "uniqueItems": true,
+                "description": "The accounts that the section is for; each refuses any other account.",
+            },
+            "regions": {
+                "type": "array",
+                "items": { "type": "string", "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$" },
+                "minItems": 1,
+                "uniqueItems": true,
+                "description": "The regions that the section is for, in each of its accounts.",
+            },
+            "override": {
+                "type": "object",
+                "properties": object(overrides),
+                "additionalProperties": false,
+                "description": "What resources have at these targets alone: each key replaces that of the resource's own section.",
+            },
         },
         "additionalProperties": false,
-        "not": { "required": ["profile", "role_arn"] },
+        "allOf": [
+            { "not": { "required": ["profile", "role_arn"] } },
+            { "not": { "required": ["account_id", "accounts"] } },
+            { "not": { "required": ["region", "regions"] } },
+        ],
     })
 }
 

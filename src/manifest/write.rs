@@ -1,7 +1,7 @@
 //! Writes a manifest as the text a person would: sections in a fixed order, keys and projections inline.
 
 use super::{LocalPolicy, Manifest, OwnershipTag};
-use crate::document::write::{bare, line, quoted, tags};
+use crate::document::write::{bare, inline, line, list, quoted, tags};
 
 impl Manifest {
     /// Returns the manifest as TOML, which reads back as the same manifest.
@@ -13,7 +13,17 @@ impl Manifest {
             line(&mut section, "profile", target.route.aws_profile.as_deref().map(quoted));
             line(&mut section, "role_arn", target.route.role_arn.as_deref().map(quoted));
             line(&mut section, "account_id", target.route.account_id.as_deref().map(quoted));
+            line(&mut section, "accounts", target.accounts.as_deref().map(list));
+            line(&mut section, "regions", target.regions.as_deref().map(list));
             sections.push(section);
+            for one in &target.overrides {
+                let (kind, key) = (one.address.kind.section(), bare(&one.address.key));
+                let mut section = format!("[targets.{}.override.{kind}.{key}]\n", bare(name));
+                for setting in one.settings() {
+                    line(&mut section, &bare(&setting.key), Some(inline(&setting.node)));
+                }
+                sections.push(section);
+            }
         }
         if let Some(root) = &self.policy_root {
             sections.push(format!("[policies]\nroot = {}\n", quoted(root)));
@@ -81,9 +91,18 @@ mod tests {
                 let aws_profile = profile.filter(|_| role_arn.is_none()).map(AwsProfile::new);
                 let role_arn = role_arn.map(RoleArn::new);
                 let (region, account_id) = (region.map(RegionName::new), account_id.map(AccountId::new));
-                TargetSection { region, route: Route { aws_profile, role_arn, account_id } }
+                TargetSection { region, route: Route { aws_profile, role_arn, account_id }, ..TargetSection::default() }
             },
         );
+        let accounts = proptest::collection::btree_set("[0-9]{12}", 1..4);
+        let regions = proptest::collection::btree_set(region, 1..4);
+        let matrix = (accounts, regions).prop_map(|(accounts, regions)| TargetSection {
+            route: Route { role_arn: Some(RoleArn::new("arn:aws:iam::{account}:role/sentinel")), ..Route::default() },
+            accounts: Some(accounts.into_iter().map(AccountId::new).collect()),
+            regions: Some(regions.into_iter().map(RegionName::new).collect()),
+            ..TargetSection::default()
+        });
+        let target = prop_oneof![3 => target, 1 => matrix];
         let targets = vec(("[a-z0-9_-]{1,9}", target), 0..3);
         let local_policy = prop_oneof![
             proptest::sample::select(Role::ALL.to_vec()).prop_map(LocalPolicy::Role),

@@ -37,7 +37,8 @@ impl PlanFile {
             place(&target.plan.target, &target.connection)?;
             scope(&target.plan)?;
             resources(target)?;
-            review(target, &self.materials, &materials)?;
+            let saved = target.materials.as_ref().unwrap_or(&self.materials);
+            review(target, saved, &self.materials_at(target, &materials))?;
         }
         Ok(())
     }
@@ -52,6 +53,13 @@ fn place(target: &Destination, connection: &SavedConnection) -> Result<(), Strin
     let SavedConnection { route: Route { aws_profile, role_arn, .. }, local } = connection;
     if let Some(name) = &target.name {
         refused(check_target(name))?;
+        // A name that says the account and region says the truth.
+        if let [_, account, region] = name.split('/').collect::<Vec<_>>()[..] {
+            let other = local.is_none() && target.account().is_none_or(|own| *own != *account);
+            if other || target.region.name != *region {
+                return Err(format!("the target {name} is of another account or region"));
+            }
+        }
     }
     refused(check_region(&target.region.name))?;
     refused(check_root(&target.policy_root))?;

@@ -144,6 +144,8 @@ fn every_example_is_valid_under_the_schema_and_has_a_description_for_each_key() 
     }
 }
 
+const MATRIX: &str = "[targets.a]\naccounts = [\"111111111111\"]\nrole_arn = \"arn:aws:iam::{account}:role/r\"\n";
+
 const MAIL: &str = "protocol = \"email\"\nendpoint = \"ops@example.com\"\n";
 
 #[test]
@@ -205,6 +207,19 @@ fn what_the_schema_refuses_the_parser_refuses_and_the_other_way() {
         ("[targets.a]\nprofile = \"p\"\nrole_arn = \"arn:aws:iam::123456789012:role/r\"\n".to_owned(), false),
         ("[targets.\"a b\"]\n".to_owned(), false),
         ("[targets.a]\nregion = \"eu-central-1\"\n".to_owned(), true),
+        (format!("{MATRIX}regions = [\"us-east-1\"]\n"), true),
+        (format!("{MATRIX}region = \"us-east-1\"\n"), true),
+        (format!("{MATRIX}regions = []\n"), false),
+        (format!("{MATRIX}regions = [\"us-east-1\", \"us-east-1\"]\n"), false),
+        (format!("{MATRIX}region = \"us-east-1\"\nregions = [\"us-east-1\"]\n"), false),
+        (format!("{MATRIX}region = \"us-east-1\"\naccount_id = \"111111111111\"\n"), false),
+        (format!("{MATRIX}region = \"us-east-1\"\n[targets.a.override.x]\n"), false),
+        (
+            format!(
+                "{MATRIX}region = \"us-east-1\"\n[targets.a.override.tables.t]\nname = \"t-{{account}}\"\n[tables.t]\nname = \"tt-{{region}}\"\n{key}\n"
+            ),
+            true,
+        ),
         ("[topics.t]\nname = \"a.b\"\n".to_owned(), false),
         ("[topics.t]\nname = \"a.fifo\"\n".to_owned(), true),
         ("[topics.t]\nkey = \"records\"\n".to_owned(), false),

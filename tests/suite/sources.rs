@@ -273,7 +273,7 @@ fn each_library_has_its_place() {
         ("indicatif", &["report"]),
         ("annotate_snippets", &["report"]),
         ("granit_parser", &["document"]),
-        ("glob::", &["kind"]),
+        ("glob::", &["kind", "manifest"]),
         ("cap_std", &["files"]),
         ("shlex", &["command", "provider"]),
         ("toml_writer", &["document"]),

@@ -178,16 +178,15 @@ pub(super) mod any {
         let rotation = prop_oneof![Just(Rotation::Off), Just(Rotation::On), ROTATION_DAYS.prop_map(Rotation::Days)];
         let tags = of(crate::kind::section::any::tags());
         let alias = "[bcd][a-zA-Z0-9/_-]{0,12}".prop_map(|name| format!("{ALIAS}{name}"));
-        let key = (of(alias), of("\\PC{0,20}"), of("\\PC{0,20}"), of(rotation), of(any::<bool>()), tags).prop_map(
-            |(alias, description, policy, rotation, multi_region, tags)| KeySection {
+        let key = (of(alias), of("[^\\pC{}]{0,20}"), of("[^\\pC{}]{0,20}"), of(rotation), of(any::<bool>()), tags)
+            .prop_map(|(alias, description, policy, rotation, multi_region, tags)| KeySection {
                 alias,
                 description,
                 policy,
                 rotation,
                 multi_region,
                 tags,
-            },
-        );
+            });
         vec(("[bcd][a-zA-Z0-9_-]{0,12}", key), 0..4).prop_map(|sections| sections.into_iter().collect())
     }
 }

@@ -148,6 +148,7 @@ impl Kind for Key {
         concurrency: 16,
         batch: 1,
         shows_layout: true,
+        templates: &["alias", "policy"],
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<KeySection> {

@@ -218,7 +218,7 @@ pub(super) mod any {
         prop_oneof![
             text().prop_map(Source::Value),
             text().prop_map(Source::Initial),
-            "\\PC{0,12}".prop_map(Source::File),
+            "[^\\pC{}]{0,12}".prop_map(Source::File),
             "[A-Z_][A-Z0-9_]{0,8}".prop_map(Source::Env),
         ]
     }

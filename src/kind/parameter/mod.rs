@@ -83,6 +83,7 @@ impl Kind for Parameter {
         // What `GetParameters` takes in one call.
         batch: 10,
         shows_layout: false,
+        templates: &["name", "file"],
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ParameterSection> {

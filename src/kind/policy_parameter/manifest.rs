@@ -186,7 +186,7 @@ pub(super) mod any {
             "\\PC{1,12}".prop_map(|key| KeySetting::Reference(Address::new(KindId::Key, key))),
         ];
         let labels = of(proptest::collection::btree_set("[b-r][a-z0-9_.-]{0,9}", 0..4));
-        let profile = (of("\\PC{0,20}"), of(tier), tags, settings::any::settings(), of(key), labels);
+        let profile = (of("[^\\pC{}]{0,20}"), of(tier), tags, settings::any::settings(), of(key), labels);
         let profile = profile.prop_map(|(policy, tier, tags, settings, key, labels)| {
             // Only that tier has parameter policies.
             let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };

@@ -112,6 +112,7 @@ impl Kind for PolicyParameter {
         // What `GetParameters` takes in one call.
         batch: 10,
         shows_layout: false,
+        templates: &["policy"],
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ProfileSection> {

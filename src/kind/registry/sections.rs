@@ -47,8 +47,12 @@ macro_rules! sections {
                 sections
             }
 
-            /// Returns what should be of every section.
-            pub fn resolve(&self, resolver: &mut Resolver<'_>) -> Vec<DesiredResource> {
+            /// Returns what should be of every section. `known` is what was resolved already and is the same here.
+            pub fn resolve(
+                &self,
+                resolver: &mut Resolver<'_>,
+                known: &HashMap<&Address, &DesiredResource>,
+            ) -> Vec<DesiredResource> {
                 let references = self.references();
                 references::check(resolver, &self.addresses(), &references);
                 references::check_removed(resolver, &self.removed, &references);
@@ -57,18 +61,22 @@ macro_rules! sections {
                 $(
                     let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
                         let address = Address::new(KindId::$variant, key);
+                        if let Some(known) = known.get(&address) {
+                            return Some((*known).clone());
+                        }
                         if self.removed.contains(&address) {
-                            return desired::removed::<$module::$state>(resolver, address, section);
+                            return desired::removed::<$module::$state>(resolver, address, section)
+                                .map(DesiredResource::from);
                         }
                         let mut one = <$module::$state as Kind>::resolve(resolver, key, section)?;
                         let refers_to = references.get(&one.address).into_iter().flatten();
                         one.depends_on.extend(refers_to.map(|reference| reference.to.clone()));
-                        Some(one)
+                        Some(DesiredResource::from(one))
                     };
-                    let resolved: Vec<_> = self.$section.iter().filter_map(resolve).collect();
-                    let names = resolved.iter().map(|one| (&one.address, one.name.as_str()));
+                    let resolved: Vec<DesiredResource> = self.$section.iter().filter_map(resolve).collect();
+                    let names = resolved.iter().map(|one| (one.address(), one.name()));
                     resolver.check_names(KindId::$variant, names);
-                    desired.extend(resolved.into_iter().map(DesiredResource::from));
+                    desired.extend(resolved);
                 )+
                 desired
             }

@@ -239,6 +239,7 @@ impl Kind for Table {
         concurrency: 200,
         batch: 1,
         shows_layout: true,
+        templates: &["name", "policy", "stream_policy"],
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {

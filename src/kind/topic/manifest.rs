@@ -521,7 +521,7 @@ pub(super) mod any {
             "[a-z0-9-]{1,12}".prop_map(|id| KeySetting::Id(format!("arn:aws:kms:us-east-1:123456789012:key/{id}"))),
         ];
         let settings = (of("[a-zA-Z0-9_-]{1,20}"), of(any::<bool>()), of(any::<bool>()), of("\\PC{0,20}"), of(key));
-        let rest = (of("\\PC{1,12}"), of("\\PC{1,12}"), of(tag_sets()), of(all_subscriptions()));
+        let rest = (of("[^\\pC{}]{1,12}"), of("[^\\pC{}]{1,12}"), of(tag_sets()), of(all_subscriptions()));
         let topic = (settings, rest).prop_map(|(settings, rest)| {
             let (name, fifo, content_based_deduplication, display_name, key) = settings;
             let (policy, delivery_policy, tags, subscriptions) = rest;

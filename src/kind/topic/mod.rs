@@ -188,6 +188,7 @@ impl Kind for Topic {
         concurrency: 16,
         batch: 1,
         shows_layout: true,
+        templates: &["name", "policy", "delivery_policy"],
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TopicSection> {

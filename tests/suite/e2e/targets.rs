@@ -117,6 +117,116 @@ fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
     assert_eq!(world.writes(), [""; 0]);
 }
 
+const MATRIX: &str = r#"[targets.prod]
+accounts = ["111111111111", "222222222222"]
+regions = ["us-east-1", "eu-west-1"]
+role_arn = "arn:aws:iam::{account}:role/deploy"
+
+[targets.prod.override.tables.sessions]
+name = "acme-{target}-{account}"
+deletion_protection = true
+
+[targets.other]
+region = "us-east-1"
+
+[profiles.dev]
+policy = "policies/{target}.yaml"
+
+[tables.sessions]
+name = "acme-sessions"
+[tables.sessions.indexes.actor-index]
+partition_key = { name = "actor", type = "S" }
+"#;
+
+/// Returns a world with the targets of a matrix and one other, whose policies differ.
+fn matrix() -> World {
+    let world = World::quick();
+    world.write("sentinel.toml", MATRIX).write("policies/prod.yaml", crate::e2e::POLICY);
+    world.write("policies/other.yaml", &crate::e2e::POLICY.replace("bob", "eve"));
+    world
+}
+
+fn names(document: &Value) -> Vec<&str> {
+    document["targets"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_section_stands_for_every_combination_of_its_accounts_and_regions() {
+    let world = matrix();
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let prod = [
+        "prod/111111111111/us-east-1",
+        "prod/111111111111/eu-west-1",
+        "prod/222222222222/us-east-1",
+        "prod/222222222222/eu-west-1",
+    ];
+    assert_eq!(names(&plan), [&prod[..], &["other"]].concat());
+    let target = &plan["targets"][1]["target"];
+    assert_eq!((&target["region"], &target["caller"]["account"]), (&json!("eu-west-1"), &json!("111111111111")));
+    for (pattern, expected) in [
+        ("prod/*/eu-*", vec![prod[1], prod[3]]),
+        ("prod", prod.to_vec()),
+        ("prod/111111111111/*", vec![prod[0], prod[1]]),
+        ("*", vec!["other"]),
+    ] {
+        let plan = world.run(&["plan", "--json", "--target", pattern]).expect(0).json();
+        assert_eq!(names(&plan), expected, "{pattern}");
+    }
+    let run = world.run(&["plan", "--target", "prod/*/us-west-9"]).expect(1);
+    assert!(run.stderr.contains("the manifest has no target prod/*/us-west-9"), "{}", run.stderr);
+    let run = world.run(&["plan", "--target", "prd"]).expect(1);
+    assert!(run.stderr.contains("did you mean prod?"), "{}", run.stderr);
+}
+
+#[test]
+fn values_differ_by_target_in_names_files_and_overrides() {
+    let world = matrix();
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let table = |target: usize| &plan["targets"][target]["resources"][1];
+    assert_eq!(table(2)["name"], "acme-prod-222222222222");
+    assert_eq!(table(4)["name"], "acme-sessions");
+    // An override replaces what it names, and leaves the rest.
+    let create = &table(2)["steps"][0]["table"];
+    assert_eq!(create["deletion_protection"], true, "{create:#}");
+    assert!(create["indexes"]["actor-index"].is_object(), "{create:#}");
+    let policy = |target: usize| plan["targets"][target]["resources"][0]["origin"].as_str().unwrap();
+    assert_eq!((policy(0), policy(4)), ("policies/prod.yaml", "policies/other.yaml"));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    // A saved plan of targets that differ is checked against what each of them wants.
+    world.write("policies/prod.yaml", &crate::e2e::POLICY.replace("bob", "carol"));
+    world.run(&["plan", "--out", "p.json"]).expect(0);
+    world.run(&["show", "p.json"]).expect(0);
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(0);
+    assert!(!run.stderr.contains("says otherwise"), "{}", run.stderr);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+}
+
+#[test]
+fn faults_of_targets_are_shown_where_they_are_written() {
+    let world = matrix();
+    let fault = |manifest: &str, line: usize, words: &str| {
+        world.write("sentinel.toml", manifest);
+        let run = world.run(&["validate"]).expect(1);
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+        assert!(run.stderr.contains(&format!("sentinel.toml:{line}:")), "{line}: {}", run.stderr);
+        assert_eq!(run.stderr.matches(words).count(), 1, "{}", run.stderr);
+    };
+    let with = |from: &str, to: &str| MATRIX.replacen(from, to, 1);
+    fault(&with("override.tables.sessions", "override.tables.sesions"), 6, "there is no [tables.sesions] to override");
+    fault(&with("override.tables", "override.table"), 6, "`table` cannot be overridden");
+    fault(&with("deletion_protection", "deletion_protect"), 8, "unknown key `deletion_protect`");
+    fault(&with("acme-{target}-{account}", "acme {account}"), 7, "is not a name DynamoDB takes");
+    fault(&with("{target}.yaml", "{taget}.yaml"), 14, "has the unknown placeholder {taget}");
+    fault(&with("{target}.yaml", "{account}.yaml"), 14, "{account} of the target other is not known");
+    fault(&with("policies/{target}", "policies/x-{target}"), 14, "there is no policy file policies/x-prod.yaml");
+    fault(&with("{account}:role", "111111111111:role"), 4, "the role of `targets.prod` is not of account 222222222222");
+    fault(&with("role_arn = \"arn:aws:iam::{account}:role/deploy\"", ""), 2, "neither `role_arn` nor `profile`");
+    fault(&with("\"222222222222\"", "\"111111111111\""), 2, "111111111111 is listed twice");
+    fault(&with("\"222222222222\"", "\"2\""), 2, "\"2\" is not an account id");
+    fault(&with("iam::{account}", "iam::{acount}"), 4, "has a placeholder that is unknown here");
+}
+
 #[test]
 fn each_target_has_an_embedded_aws_of_its_own() {
     let world = World::new();

@@ -1,0 +1,135 @@
+//! Where a command works: the targets of a manifest that it is for, and what the options say of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::context::{Context, Need, Project, no_region};
+use crate::cli::FilterArgs;
+use crate::document::closest;
+use crate::error::Error;
+use crate::kind::table::Table;
+use crate::manifest::{Discovered, Shard, TargetPattern, folder_of};
+use crate::resource::destination::Destination;
+use crate::resource::names::RegionName;
+
+/// How many names an error lists.
+const LISTED: usize = 20;
+
+/// Which targets of a manifest a command is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Picked<'a> {
+    /// Those that match a pattern, or all where there is none; and of these only those of a shard.
+    Matching(&'a [TargetPattern], Option<Shard>),
+    /// Exactly these.
+    Named(&'a BTreeSet<String>),
+}
+
+impl Picked<'_> {
+    /// Every target.
+    pub(super) const ALL: Self = Self::Matching(&[], None);
+
+    fn holds(&self, name: &str) -> bool {
+        match self {
+            Self::Matching(patterns, shard) => {
+                let matches = patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name));
+                matches && shard.is_none_or(|shard| shard.holds(name))
+            }
+            Self::Named(names) => names.contains(name),
+        }
+    }
+}
+
+impl<'a> From<&'a FilterArgs> for Picked<'a> {
+    fn from(filter: &'a FilterArgs) -> Self {
+        Self::Matching(&filter.targets, filter.shard)
+    }
+}
+
+/// Returns names as a message lists them.
+fn listed(names: &[&str]) -> String {
+    match names.len().checked_sub(LISTED) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{}, and {more} more", names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+impl Context {
+    /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
+    pub(super) fn chosen(
+        &self,
+        project: &Project,
+        picked: Picked<'_>,
+    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
+        let manifest = &project.loaded.manifest;
+        let mut chosen = manifest.destinations(&project.loaded.policy_root, &Discovered::default());
+        if let Picked::Matching(patterns, shard) = picked {
+            check_patterns(patterns, &chosen)?;
+            if shard.is_some() && manifest.targets.is_empty() {
+                let hint = "leave --shard out: it divides the targets of a manifest";
+                return Err(Error::usage("the manifest has no [targets.NAME] section to divide", hint));
+            }
+        }
+        chosen.retain(|one| one.name.as_ref().is_none_or(|name| picked.holds(name)));
+        // One profile can assume the roles of all; otherwise it would send all of them to one account.
+        let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
+        if chosen.len() > 1 && (self.global.region.is_some() || profile) {
+            let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
+            let message =
+                format!("one --region or --aws-profile cannot be that of several targets: {}", listed(&names));
+            return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
+        }
+        Ok(chosen)
+    }
+
+    /// Returns where the manifest's passes go.
+    pub(super) async fn destinations(&self, project: &Project, picked: Picked<'_>) -> Result<Vec<Destination>, Error> {
+        let mut destinations = Vec::new();
+        for chosen in self.chosen(project, picked)? {
+            let Some(mut destination) = self.located(chosen, &project.folder).await else {
+                let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
+                return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
+            };
+            self.own_store(&mut destination);
+            destinations.push(destination);
+        }
+        Ok(destinations)
+    }
+
+    /// Gives a target of an embedded AWS a store of its own: each is an account of its own.
+    pub(super) fn own_store(&self, destination: &mut Destination) {
+        if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
+            *folder = folder.join("targets").join(folder_of(name));
+        }
+    }
+
+    /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
+    /// region. The store of an embedded AWS is in a folder beside the manifest.
+    pub(super) async fn located(&self, chosen: Destination<Option<RegionName>>, beside: &Path) -> Option<Destination> {
+        let region = self.region(&chosen).await?;
+        let mut destination = chosen.with_region(region);
+        destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
+        destination.local = self.local_folder(beside);
+        Some(destination)
+    }
+}
+
+/// Refuses a pattern that matches no target: it is most likely mistyped.
+pub(super) fn check_patterns(
+    patterns: &[TargetPattern],
+    targets: &[Destination<Option<RegionName>>],
+) -> Result<(), Error> {
+    let names = || targets.iter().filter_map(|one| one.name.as_deref());
+    let Some(unknown) = patterns.iter().find(|pattern| !names().any(|name| pattern.matches(name))) else {
+        return Ok(());
+    };
+    let names: Vec<&str> = names().collect();
+    // Those of a section are called by it too.
+    let mut known: Vec<&str> = names.iter().flat_map(|name| [*name, name.split('/').next().unwrap_or(name)]).collect();
+    known.dedup();
+    let hint = match (names.is_empty(), closest(unknown.as_str(), &known)) {
+        (true, _) => String::from("the manifest has no [targets.NAME] section: leave --target out"),
+        (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", listed(&names)),
+        (false, None) => format!("its targets are: {}", listed(&names)),
+    };
+    Err(Error::usage(format!("the manifest has no target {unknown}"), hint))
+}

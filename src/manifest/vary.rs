@@ -1,0 +1,323 @@
+//! What differs by target: `[targets.NAME.override]`, and placeholders in names and paths of files.
+//!
+//! Both change the tree that a manifest is read into, before a section is read from it. A section for one target is therefore read
+//! and checked as any other, and its faults are shown where the override or the placeholder is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::Manifest;
+use super::targets::section_of;
+use crate::diagnostic::{Faults, Source};
+use crate::document::{Entry, Fields, Node, Reader, Value, closest};
+use crate::kind::section::{Places, SectionReader};
+use crate::kind::{Address, KindId, Sections};
+use crate::resource::Invalid;
+use crate::resource::destination::{Destination, Region};
+use crate::resource::names::{OwnerKey, RegionName};
+
+/// `[targets.NAME.override.SECTION.KEY]`: what one resource has at the targets of a section of `[targets]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Override {
+    pub address: Address,
+    /// Its settings, as written. They replace those of the resource key by key.
+    pub(super) entry: Entry,
+}
+
+impl fmt::Debug for Override {
+    /// Writes no settings: they may be secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Override").field(&self.address).finish()
+    }
+}
+
+impl Override {
+    /// Returns the settings.
+    pub(super) fn settings(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.entry.node.value { entries } else { &[] }
+    }
+}
+
+/// Reads `override`. Whether the manifest has the resources that it names is checked by [`check`].
+pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
+    let mut overrides = Vec::new();
+    let Some(sections) = reader.map(node, "override") else { return overrides };
+    for section in sections.all() {
+        let Some(kind) = KindId::ALL.iter().copied().find(|kind| kind.section() == section.key) else {
+            let known: Vec<&str> = KindId::ALL.iter().map(|kind| kind.section()).collect();
+            let message = format!("`{}` cannot be overridden", section.key);
+            reader.fault(section.key_span.clone(), message, "not a kind of resource", meant(&section.key, &known));
+            continue;
+        };
+        let Some(named) = reader.map(&section.node, kind.section()) else { continue };
+        for entry in named.all() {
+            if reader.map(&entry.node, &format!("override.{}.{}", kind.section(), entry.key)).is_some() {
+                overrides.push(Override { address: Address::new(kind, &entry.key), entry: entry.clone() });
+            }
+        }
+    }
+    overrides
+}
+
+fn meant(written: &str, known: &[&str]) -> String {
+    let list = known.join(", ");
+    match (closest(written, known), known.is_empty()) {
+        (Some(name), _) => format!("did you mean `{name}`? There are: {list}"),
+        (None, false) => format!("there are: {list}"),
+        (None, true) => String::from("add the section first: an override changes what is there for every target"),
+    }
+}
+
+/// Checks that the manifest has what is overridden.
+pub(super) fn check(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest) {
+    for one in manifest.targets.values().flat_map(|target| &target.overrides) {
+        let section = one.address.kind.section();
+        let known: Vec<&str> = resources(root, one.address.kind).map(|entry| entry.key.as_str()).collect();
+        if !known.contains(&one.entry.key.as_str()) {
+            let message = format!("there is no [{section}.{}] to override", one.entry.key);
+            reader.fault(one.entry.key_span.clone(), message, "not in the manifest", meant(&one.entry.key, &known));
+        }
+    }
+}
+
+/// Returns the resources of a kind that a manifest lists.
+fn resources(root: &Node, kind: KindId) -> impl Iterator<Item = &Entry> {
+    let section = entries(root).iter().find(|entry| entry.key == kind.section());
+    section.map(|section| entries(&section.node)).unwrap_or_default().iter()
+}
+
+fn entries(node: &Node) -> &[Entry] {
+    if let Value::Map(entries) = &node.value { entries } else { &[] }
+}
+
+/// What the placeholders of a target stand for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Values {
+    /// The name of its section: `prod`.
+    target: Option<String>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+impl Values {
+    /// Returns what they stand for at a destination. A region that only the environment tells is any.
+    pub(super) fn assumed(destination: &Destination<Option<RegionName>>) -> Self {
+        let region = destination.region.as_deref().unwrap_or("us-east-1");
+        Self::of(destination, region)
+    }
+
+    /// Returns what they stand for at a destination.
+    pub(super) fn at(destination: &Destination<Region>) -> Self {
+        Self::of(destination, &destination.region.name)
+    }
+
+    fn of<R>(destination: &Destination<R>, region: &str) -> Self {
+        Self {
+            target: destination.name.as_deref().map(section_of).map(str::to_owned),
+            account: destination.route.account_id.as_deref().map(str::to_owned),
+            region: Some(region.to_owned()),
+        }
+    }
+
+    /// Returns a text with each placeholder replaced.
+    fn fill(&self, text: &str) -> Result<String, Invalid> {
+        const KNOWN: [&str; 3] = ["account", "region", "target"];
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let (name, after) = after.split_once('}').ok_or_else(|| {
+                Invalid::new(
+                    format!("\"{text}\" has a placeholder without an end"),
+                    "write {account}, {region} or {target}",
+                )
+            })?;
+            let (value, help) = match name {
+                "account" => (&self.account, "add account_id, accounts or a role_arn to the target"),
+                "region" => (&self.region, "add a region to the target"),
+                "target" => (&self.target, "it is the name of a section of [targets], and the manifest has none"),
+                _ => {
+                    let problem = format!("\"{text}\" has the unknown placeholder {{{name}}}");
+                    let help =
+                        closest(name, &KNOWN).map(|name| format!("did you mean {{{name}}}? ")).unwrap_or_default();
+                    return Err(Invalid::new(
+                        problem,
+                        format!("{help}There are {{account}}, {{region}} and {{target}}"),
+                    ));
+                }
+            };
+            let value = value.as_ref().ok_or_else(|| {
+                let of = self.target.as_ref().map(|target| format!(" of the target {target}")).unwrap_or_default();
+                Invalid::new(format!("{{{name}}}{of} is not known"), help)
+            })?;
+            filled.push_str(value);
+            rest = after;
+        }
+        filled.push_str(rest);
+        Ok(filled)
+    }
+}
+
+/// Returns whether a setting of a resource has a placeholder.
+fn is_template(kind: KindId, setting: &Entry) -> bool {
+    kind.about().templates.contains(&setting.key.as_str())
+        && matches!(&setting.node.value, Value::String(text) if text.contains('{'))
+}
+
+/// Returns a resource's tree with its placeholders replaced. What cannot be replaced is a fault, and left out.
+fn filled(reader: &mut Reader<'_>, kind: KindId, entry: &Entry, values: &Values) -> Entry {
+    let mut entry = entry.clone();
+    if let Value::Map(settings) = &mut entry.node.value {
+        for setting in settings.iter_mut().filter(|setting| is_template(kind, setting)) {
+            if let Value::String(text) = &mut setting.node.value {
+                match values.fill(text) {
+                    Ok(replaced) => *text = replaced,
+                    Err(invalid) => {
+                        reader.fault(setting.node.span.clone(), invalid.problem, "not known here", invalid.help);
+                        *text = String::from("placeholder");
+                    }
+                }
+            }
+        }
+    }
+    entry
+}
+
+/// Returns a tree with another one laid over it, key by key.
+fn laid_over(under: &Node, over: &Node) -> Node {
+    let (Value::Map(below), Value::Map(above)) = (&under.value, &over.value) else { return over.clone() };
+    let mut entries = below.clone();
+    for entry in above {
+        match entries.iter_mut().find(|below| below.key == entry.key) {
+            Some(below) => *below = Entry { node: laid_over(&below.node, &entry.node), ..entry.clone() },
+            None => entries.push(entry.clone()),
+        }
+    }
+    Node { span: under.span.clone(), value: Value::Map(entries) }
+}
+
+/// The resources of a manifest that differ by target, as they are written for all of them.
+#[derive(Default)]
+pub(super) struct Variants(BTreeMap<Address, Entry>);
+
+impl fmt::Debug for Variants {
+    /// Writes no settings: they may be secrets.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What one target has of its own.
+#[derive(Debug)]
+pub(super) struct Variant {
+    /// All sections of the manifest, as they are for the target.
+    pub(super) sections: Sections,
+    /// Where the parts of those that differ are.
+    pub(super) places: Places,
+    /// Those that differ.
+    pub(super) varied: BTreeSet<Address>,
+}
+
+impl Variants {
+    /// Finds them, and returns the tree that the sections for no particular target are read from: its placeholders are those of the
+    /// first target.
+    pub(super) fn find(reader: &mut Reader<'_>, root: &Node, manifest: &Manifest, values: &Values) -> (Self, Node) {
+        let overridden: BTreeSet<&Address> =
+            manifest.targets.values().flat_map(|target| &target.overrides).map(|one| &one.address).collect();
+        let mut found = BTreeMap::new();
+        let mut root = root.clone();
+        if let Value::Map(sections) = &mut root.value {
+            for section in sections {
+                let Some(kind) = KindId::ALL.iter().copied().find(|kind| kind.section() == section.key) else {
+                    continue;
+                };
+                let Value::Map(resources) = &mut section.node.value else { continue };
+                for entry in resources {
+                    let address = Address::new(kind, &entry.key);
+                    let has_placeholder = entries(&entry.node).iter().any(|setting| is_template(kind, setting));
+                    if has_placeholder || overridden.contains(&address) {
+                        found.insert(address, entry.clone());
+                        *entry = filled(reader, kind, entry, values);
+                    }
+                }
+            }
+        }
+        (Self(found), root)
+    }
+
+    /// Returns whether every target is like the others.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the sections of one target. `base` are those that are read for no particular one.
+    pub(super) fn of(
+        &self,
+        source: &Arc<Source>,
+        base: (&Manifest, &Arc<Places>),
+        (target, values): (Option<&str>, &Values),
+        ownership: Option<&OwnerKey>,
+        faults: &mut Faults,
+    ) -> Variant {
+        let (manifest, places) = base;
+        let section = target.map(section_of).and_then(|name| manifest.targets.get(name));
+        let overrides: BTreeMap<&Address, &Entry> =
+            section.into_iter().flat_map(|section| &section.overrides).map(|one| (&one.address, &one.entry)).collect();
+        let mut reader = Reader::new(source, faults);
+        let mut trees: Vec<Entry> = Vec::new();
+        for (address, entry) in &self.0 {
+            let name = address.kind.section();
+            let laid = overrides.get(address).map(|over| laid_over(&entry.node, &over.node));
+            let laid = Entry { node: laid.unwrap_or_else(|| entry.node.clone()), ..entry.clone() };
+            let filled = filled(&mut reader, address.kind, &laid, values);
+            match trees.iter_mut().find(|tree| tree.key == name) {
+                Some(Entry { node: Node { value: Value::Map(entries), .. }, .. }) => entries.push(filled),
+                _ => {
+                    let node = Node { span: entry.node.span.clone(), value: Value::Map(vec![filled]) };
+                    trees.push(Entry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
+                }
+            }
+        }
+        let mut places = Places::over(Arc::clone(places));
+        let mut sections = manifest.sections.clone();
+        sections.removed.retain(|address| !self.0.contains_key(address));
+        let mut section = SectionReader::new(&mut reader, &mut places, ownership.map(OwnerKey::as_str));
+        sections.read(&mut section, &mut Fields::of(&trees));
+        Variant { sections, places, varied: self.0.keys().cloned().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values() -> Values {
+        let some = |text: &str| Some(text.to_owned());
+        Values { target: some("prod"), account: some("123456789012"), region: some("us-east-1") }
+    }
+
+    #[test]
+    fn placeholders_are_replaced_and_unknown_ones_refused() {
+        let fill = |text: &str| values().fill(text).map_err(|invalid| invalid.problem);
+        assert_eq!(fill("acme-{target}-{account}-{region}").as_deref(), Ok("acme-prod-123456789012-us-east-1"));
+        assert_eq!(fill("plain").as_deref(), Ok("plain"));
+        assert_eq!(fill("{acount}").unwrap_err(), "\"{acount}\" has the unknown placeholder {acount}");
+        assert!(values().fill("{acount}").unwrap_err().help.starts_with("did you mean {account}?"));
+        assert!(fill("{account").unwrap_err().contains("without an end"));
+        assert!(fill("{}").is_err());
+        // A value is not filled again.
+        let odd = Values { target: Some(String::from("{region}")), ..values() };
+        assert_eq!(odd.fill("{target}").unwrap(), "{region}");
+        let unknown = Values { account: None, ..values() };
+        assert_eq!(unknown.fill("{account}").unwrap_err().problem, "{account} of the target prod is not known");
+    }
+
+    #[test]
+    fn an_override_is_laid_over_key_by_key() {
+        let node = |text: &str| crate::document::from_toml(&Source::new("m", text), &mut Faults::default());
+        let under = node("a = 1\nb = { x = 1, y = 2 }\nc = [1, 2]\n");
+        let over = node("b = { y = 3, z = 4 }\nc = [3]\nd = true\n");
+        assert_eq!(laid_over(&under, &over), node("a = 1\nb = { x = 1, y = 3, z = 4 }\nc = [3]\nd = true\n"));
+    }
+}
