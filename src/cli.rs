@@ -172,7 +172,7 @@ pub struct ApplyArgs {
     /// The manifest; with PLANFILE, the one that the plan must be for [default: sentinel.toml; with PLANFILE, the one that it
     /// names, if that is below the current folder].
     #[arg(short, long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub file: Vec<PathBuf>,
     /// Carry out PLANFILE without comparing it with a manifest: the account, region, role and AWS profile that it names are used.
     #[arg(long, requires = "plan_file", conflicts_with = "file")]
     pub detached: bool,

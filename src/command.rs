@@ -6,6 +6,7 @@ mod complete;
 mod context;
 mod deadline;
 mod depth;
+mod gather;
 mod iam;
 mod import;
 mod init;

@@ -15,6 +15,8 @@ pub struct Source {
     breaks: Vec<usize>,
     /// The bytes that no message shows.
     concealed: Mutex<Vec<Range<usize>>>,
+    /// The texts that it is made of, where it is made of several, and where each begins.
+    parts: Vec<(usize, Arc<Self>)>,
 }
 
 impl fmt::Debug for Source {
@@ -37,11 +39,51 @@ impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
         let text = text.into();
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(place, _)| place).collect();
-        Arc::new(Self { path: path.into(), text, breaks, concealed: Mutex::default() })
+        Arc::new(Self { path: path.into(), text, breaks, concealed: Mutex::default(), parts: Vec::new() })
+    }
+
+    /// Returns several texts as one, which goes by the path of the first. A place in it is shown as the place in the text that it is in.
+    pub fn joined(texts: Vec<Arc<Self>>) -> Arc<Self> {
+        let Some(path) = texts.first().map(|first| first.path.clone()) else { return Self::new("", "") };
+        let mut texts = texts;
+        if texts.len() == 1 {
+            return texts.swap_remove(0);
+        }
+        let mut text = String::new();
+        let mut parts = Vec::new();
+        for one in texts {
+            parts.push((text.len(), Arc::clone(&one)));
+            text.push_str(&one.text);
+            // So that no place is in two of them.
+            text.push('\n');
+        }
+        Arc::new(Self { path, text, breaks: Vec::new(), concealed: Mutex::default(), parts })
+    }
+
+    /// Returns the texts that it is made of, and where each begins.
+    pub fn parts(self: &Arc<Self>) -> Vec<(usize, Arc<Self>)> {
+        if self.parts.is_empty() { vec![(0, Arc::clone(self))] } else { self.parts.clone() }
+    }
+
+    /// Returns the text that a place is in, and where that begins, if this is made of several.
+    fn part(&self, offset: usize) -> Option<(usize, &Arc<Self>)> {
+        let index = self.parts.partition_point(|(begins, _)| *begins <= offset).checked_sub(1)?;
+        self.parts.get(index).map(|(begins, text)| (*begins, text))
+    }
+
+    /// Returns the path and the line of a byte offset.
+    pub fn place(&self, offset: usize) -> (&str, usize) {
+        match self.part(offset) {
+            Some((begins, text)) => (&text.path, text.line(offset - begins)),
+            None => (&self.path, self.line(offset)),
+        }
     }
 
     /// Keeps a part of the text out of all messages: a secret.
     pub fn conceal(&self, span: Range<usize>) {
+        if let Some((begins, text)) = self.part(span.start) {
+            return text.conceal(span.start - begins..span.end - begins);
+        }
         self.concealed.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 
@@ -64,7 +106,10 @@ impl Source {
 
     /// Returns the line, from 1, on which the byte offset lies.
     pub fn line(&self, offset: usize) -> usize {
-        self.breaks.partition_point(|place| *place < offset) + 1
+        match self.part(offset) {
+            Some((begins, text)) => text.line(offset - begins),
+            None => self.breaks.partition_point(|place| *place < offset) + 1,
+        }
     }
 }
 
@@ -83,6 +128,24 @@ pub struct Fault {
     pub help: Option<String>,
     /// The code that says more, where it has one of its own.
     pub code: Option<&'static str>,
+    /// Another place that it is about.
+    pub also: Option<Box<Mark>>,
+}
+
+/// A place that a fault is about beside its own.
+#[derive(Debug, Clone)]
+pub struct Mark {
+    pub source: Arc<Source>,
+    pub span: Range<usize>,
+    pub label: String,
+}
+
+/// Returns a place in a text as the place in the part of it that it is in.
+fn within(source: &Arc<Source>, span: Range<usize>) -> (Arc<Source>, Range<usize>) {
+    match source.part(span.start) {
+        Some((begins, part)) => (Arc::clone(part), span.start - begins..span.end.saturating_sub(begins)),
+        None => (Arc::clone(source), span),
+    }
 }
 
 /// Collects every fault of a run over the user's texts.
@@ -91,7 +154,11 @@ pub struct Faults(Vec<Fault>);
 
 impl Faults {
     /// Records a fault.
-    pub fn push(&mut self, fault: Fault) {
+    pub fn push(&mut self, mut fault: Fault) {
+        (fault.source, fault.span) = within(&fault.source, fault.span);
+        if let Some(also) = &mut fault.also {
+            (also.source, also.span) = within(&also.source, also.span.clone());
+        }
         self.0.push(fault);
     }
 

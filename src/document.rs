@@ -5,6 +5,7 @@
 
 mod folder;
 mod hidden;
+mod include;
 mod plain;
 mod reader;
 mod variables;
@@ -69,6 +70,11 @@ impl Value {
 
 /// Reads TOML; every syntax error and every hidden character becomes a fault, and what could be read is returned.
 pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
+    from_toml_at(0, source, faults)
+}
+
+/// The same for a text that is a part of another one: `begins` is where, and what spans count from.
+pub fn from_toml_at(begins: usize, source: &Arc<Source>, faults: &mut Faults) -> Node {
     let before = faults.len();
     hidden::check(source, faults);
     let (table, errors) = toml::de::DeTable::parse_recoverable(&source.text);
@@ -82,22 +88,26 @@ pub fn from_toml(source: &Arc<Source>, faults: &mut Faults) -> Node {
             label: String::from("here"),
             help: None,
             code: None,
+            also: None,
         });
     }
-    let span = table.span();
-    Node { span, value: toml_map(table.get_ref()) }
+    Node { span: moved(table.span(), begins), value: toml_map(table.get_ref(), begins) }
 }
 
-fn toml_map(table: &toml::de::DeTable<'_>) -> Value {
+fn moved(span: Range<usize>, by: usize) -> Range<usize> {
+    span.start + by..span.end + by
+}
+
+fn toml_map(table: &toml::de::DeTable<'_>, begins: usize) -> Value {
     let entries = table.iter().map(|(key, value)| Entry {
         key: key.get_ref().to_string(),
-        key_span: key.span(),
-        node: Node { span: value.span(), value: toml_value(value.get_ref()) },
+        key_span: moved(key.span(), begins),
+        node: Node { span: moved(value.span(), begins), value: toml_value(value.get_ref(), begins) },
     });
     Value::Map(entries.collect())
 }
 
-fn toml_value(value: &toml::de::DeValue<'_>) -> Value {
+fn toml_value(value: &toml::de::DeValue<'_>, begins: usize) -> Value {
     use toml::de::DeValue;
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
@@ -107,9 +117,12 @@ fn toml_value(value: &toml::de::DeValue<'_>) -> Value {
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(items) => Value::List(
-            items.iter().map(|item| Node { span: item.span(), value: toml_value(item.get_ref()) }).collect(),
+            items
+                .iter()
+                .map(|item| Node { span: moved(item.span(), begins), value: toml_value(item.get_ref(), begins) })
+                .collect(),
         ),
-        DeValue::Table(table) => toml_map(table),
+        DeValue::Table(table) => toml_map(table, begins),
     }
 }
 
@@ -157,6 +170,7 @@ fn decode(source: &Arc<Source>, faults: &mut Faults, before: usize) -> Option<No
                 label: String::from("here"),
                 help: None,
                 code: None,
+                also: None,
             });
             None
         }

@@ -113,6 +113,22 @@ impl Root {
         text(self.read(path, limit)?)
     }
 
+    /// Returns the names of what is in a folder, in order. Those that are not UTF-8 are left out.
+    pub(crate) fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let mut names = Vec::new();
+        for entry in self.0.read_dir(folder)? {
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Returns whether a path is a folder.
+    pub(crate) fn is_folder(&self, path: &Path) -> bool {
+        self.0.metadata(path).is_ok_and(|found| found.is_dir())
+    }
+
     /// Makes a folder, where there is none.
     pub(crate) fn create_folder(&self, path: &Path) -> io::Result<()> {
         self.0.create_dir_all(path)
@@ -139,6 +155,16 @@ pub(crate) fn read_beginning(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
     let mut read = Vec::new();
     file.take(bytes).read_to_end(&mut read)?;
     Ok(read)
+}
+
+/// Reads a text from a stream to its end.
+pub(crate) fn read_stream(from: &mut impl Read, limit: Limit) -> io::Result<String> {
+    let mut read = Vec::new();
+    from.take(limit.bytes + 1).read_to_end(&mut read)?;
+    if read.len() as u64 > limit.bytes {
+        return Err(too_large(limit, None));
+    }
+    text(read)
 }
 
 /// Reads a line, without its end.

@@ -3,6 +3,7 @@
 //! One type, read from a file, built in memory by `init`, and written back as text that reads as the same value.
 
 mod conform;
+mod join;
 mod parse;
 mod pick;
 mod resolve;
@@ -24,6 +25,7 @@ pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
 pub use crate::resource::check_region;
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
+pub use join::{Include, includes};
 pub use parse::{Parsed, check_account, check_role, check_target, parse};
 pub use pick::{Shard, TargetPattern};
 pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, Wanted, resolve};

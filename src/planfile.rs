@@ -47,6 +47,9 @@ pub struct PlanFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub path: String,
+    /// The files that were named beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<String>,
     /// `sha256:…` of its text.
     pub digest: String,
 }
@@ -69,6 +72,9 @@ pub struct SavedMaterials {
 pub struct SavedMaterial {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
+    /// The file that the line is in, where that is not the manifest itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
     /// As the manifest has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
@@ -76,10 +82,12 @@ pub struct SavedMaterial {
 
 impl SavedMaterials {
     /// Returns what is saved of the materials; `policies` are the policy files as the manifest has them.
-    pub fn new(materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
+    pub fn new(manifest: &str, materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
         let of = materials.of.iter().map(|(address, material)| {
             let policy = policies.get(&address.key).filter(|_| address.kind == KindId::Policy).cloned();
-            (address.clone(), SavedMaterial { line: material.place.as_ref().map(|place| place.line), policy })
+            let place = material.place.as_ref();
+            let file = place.filter(|place| *place.path != *manifest).map(|place| place.path.to_string());
+            (address.clone(), SavedMaterial { line: place.map(|place| place.line), file, policy })
         });
         let cases = materials.of.values().filter_map(|material| material.cases.as_ref());
         Self {
@@ -196,7 +204,8 @@ impl PlanFile {
         let folder = Path::new(&self.manifest.path).parent().unwrap_or(Path::new(""));
         let path: std::sync::Arc<str> = self.manifest.path.as_str().into();
         let of = resources.iter().map(|(address, saved)| {
-            let place = saved.line.map(|line| Place { path: std::sync::Arc::clone(&path), line });
+            let file = saved.file.as_deref().map_or_else(|| std::sync::Arc::clone(&path), Into::into);
+            let place = saved.line.map(|line| Place { path: file, line });
             let policy = saved.policy.as_ref().map(|policy| folder.join(policy));
             let policy = policy.map(|path| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path));
             let beside = policy.as_deref().map(|policy| cases_file(policy).display().to_string());
@@ -284,7 +293,7 @@ mod tests {
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
         let target = SavedTarget { connection, plan, desired: Vec::new(), review, materials: None };
-        let origin = Origin { path: String::from("sentinel.toml"), digest: digest("x") };
+        let origin = Origin { path: String::from("sentinel.toml"), also: Vec::new(), digest: digest("x") };
         PlanFile::new(origin, SavedMaterials::default(), vec![target])
     }
 

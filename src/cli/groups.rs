@@ -110,9 +110,16 @@ pub struct ProgressArgs {
 /// Which manifest.
 #[derive(Debug, Clone, Args)]
 pub struct ManifestArgs {
-    /// The manifest.
+    /// The manifest, or - for standard input; several files are read as one.
     #[arg(short, long, value_name = "FILE", default_value = "sentinel.toml")]
-    pub file: PathBuf,
+    pub file: Vec<PathBuf>,
+}
+
+impl ManifestArgs {
+    /// Returns the files as they are named on a command line.
+    pub fn flags(&self) -> Vec<String> {
+        self.file.iter().flat_map(|file| [String::from("-f"), file.display().to_string()]).collect()
+    }
 }
 
 /// Which part of the manifest, and which of its targets.

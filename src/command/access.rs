@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::context::{Context, Need, no_region};
+use super::gather::gather;
 use super::local::Users;
 use super::output::no_random;
 use super::pass::explained;
@@ -26,10 +27,9 @@ use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::access::locks::{LockTable, LockTableSource};
 use crate::code::Code;
-use crate::diagnostic::{Faults, Source};
+use crate::diagnostic::Faults;
 use crate::document::closest;
 use crate::error::Error;
-use crate::files;
 use crate::kind::{KindId, table};
 use crate::manifest::{self, Builtin, Manifest};
 use crate::provider::Gateway;
@@ -305,10 +305,10 @@ pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
 
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
-    let shown = path.display().to_string();
-    let text = files::read_text(path, files::MANIFEST).map_err(|error| Error::io(path, error))?;
+    let gathered = gather(&[path.to_owned()])?;
+    gathered.included.iter().try_for_each(|path| trust::check(path))?;
     let mut faults = Faults::default();
-    let parsed = manifest::parse(&Source::new(shown, text), &mut faults);
+    let parsed = manifest::parse(&gathered.source, &mut faults);
     if faults.is_empty() { Ok(parsed.manifest) } else { Err(Error::Faults(faults.into_sorted())) }
 }
 

@@ -1,6 +1,6 @@
 //! `sentinel apply`, and the carrying out that `init` and saved plans share with it.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -21,8 +21,8 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     if let Some(path) = &args.plan_file {
         return saved::run(context, path, args).await;
     }
-    let file = args.file.as_deref().unwrap_or(Path::new("sentinel.toml"));
-    let project = context.project(file)?;
+    let usual = [PathBuf::from("sentinel.toml")];
+    let project = context.project(if args.file.is_empty() { &usual } else { &args.file })?;
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
     let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed).await?;

@@ -8,10 +8,10 @@ use clap::CommandFactory;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
+use super::gather::gather;
 use super::tools::COMPLETE;
 use crate::cli::Cli;
-use crate::diagnostic::{Faults, Source};
-use crate::files;
+use crate::diagnostic::Faults;
 use crate::kind::{Address, KindId};
 use crate::manifest::{self, Builtin, Discovered, Manifest};
 use crate::resource::names::PolicyRoot;
@@ -58,13 +58,16 @@ fn starting_with(word: &OsStr, values: Vec<String>) -> Vec<CompletionCandidate> 
 /// Returns the manifest that the line being written is about, as far as it can be read.
 fn manifest() -> Manifest {
     let words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
-    let named = words.iter().enumerate().find_map(|(place, word)| match word.as_str() {
+    let named = words.iter().enumerate().filter_map(|(place, word)| match word.as_str() {
         "-f" | "--file" => words.get(place + 1).cloned(),
         word => word.strip_prefix("--file=").map(str::to_owned),
     });
-    let path = named.map_or_else(|| PathBuf::from("sentinel.toml"), PathBuf::from);
-    let Ok(text) = files::read_text(&path, files::MANIFEST) else { return Manifest::default() };
-    manifest::parse(&Source::new(path.display().to_string(), text), &mut Faults::default()).manifest
+    // What is typed is no manifest.
+    let mut paths: Vec<PathBuf> = named.filter(|path| path != "-").map(PathBuf::from).collect();
+    if paths.is_empty() {
+        paths.push(PathBuf::from("sentinel.toml"));
+    }
+    gather(&paths).map(|found| manifest::parse(&found.source, &mut Faults::default()).manifest).unwrap_or_default()
 }
 
 /// Returns the sections of `[targets]`, and the targets that they stand for.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::deadline::Deadline;
+use super::gather::gather;
 use super::run::Options;
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
@@ -62,6 +63,8 @@ pub(super) struct Project {
     pub(super) source: Arc<Source>,
     pub(super) medium: Medium,
     pub(super) secrets: Secrets,
+    /// The files that were named.
+    pub(super) paths: Vec<PathBuf>,
 }
 
 /// Whether plans show the contents of secrets.
@@ -132,12 +135,11 @@ impl Project {
         desired: &[DesiredResource],
         wanted: impl Fn(&Address) -> bool,
     ) -> Materials {
-        let path: Arc<str> = self.source.path.as_str().into();
         let folder = Folder::new(&self.folder);
         let of = desired.iter().filter(|desired| wanted(desired.address())).map(|desired| {
             let address = desired.address();
-            let line = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
-            let place = line.map(|line| Place { path: Arc::clone(&path), line: *line });
+            let place = self.loaded.lines.get(address).filter(|_| self.medium == Medium::File);
+            let place = place.map(|(path, line)| Place { path: Arc::clone(path), line: *line });
             let section = sections
                 .profiles
                 .get(&address.key)
@@ -230,17 +232,11 @@ impl Context {
         Overrides { policy_root: self.global.policy_root.clone(), variables }
     }
 
-    /// Reads a manifest from its file.
-    pub(super) fn project(&self, file: &Path) -> Result<Project, Error> {
-        let shown = file.display().to_string();
-        let text = files::read_text(file, files::MANIFEST).map_err(|error| {
-            Error::read(file, error, "there is no such manifest").with_hint(
-                "name one with -f FILE, or start one with: sentinel init bootstrap --profile dev --all \
-                 --write-manifest sentinel.toml",
-            )
-        })?;
-        let folder = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        self.resolve(&Source::new(shown, text), folder.to_owned(), Medium::File)
+    /// Reads a manifest from its files.
+    pub(super) fn project(&self, paths: &[PathBuf]) -> Result<Project, Error> {
+        let gathered = gather(paths)?;
+        let project = self.resolve(&gathered.source, gathered.folder, Medium::File)?;
+        Ok(Project { paths: paths.to_vec(), ..project })
     }
 
     /// Takes a manifest built in memory through the same reading as one from a file.
@@ -257,7 +253,14 @@ impl Context {
         let parsed = manifest::parse(source, &mut faults);
         let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
-            Ok(Project { loaded, folder, source: Arc::clone(source), medium, secrets: Secrets::Hidden })
+            Ok(Project {
+                loaded,
+                folder,
+                source: Arc::clone(source),
+                medium,
+                secrets: Secrets::Hidden,
+                paths: Vec::new(),
+            })
         } else {
             Err(Error::Faults(faults.into_sorted()))
         }

@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
-    let project = context.project(&args.out.join("sentinel.toml"))?;
+    let project = context.project(&[args.out.join("sentinel.toml")])?;
     let scope = Scope::of(Intent::Converge);
     let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
     let plan = context.reading(work).await?.plan;

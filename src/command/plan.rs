@@ -124,12 +124,15 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
         if project.loaded.varies() {
             let wanted = project.wanted(&planned.pass.plan.target)?;
             let materials = project.materials_of(&wanted, &shared);
-            target.materials = Some(SavedMaterials::new(&materials, &project.policies(Some(&wanted))));
+            target.materials =
+                Some(SavedMaterials::new(&project.source.path, &materials, &project.policies(Some(&wanted))));
         }
         saved.push(target);
     }
-    let origin = Origin { path: project.source.path.clone(), digest: digest(&project.source.text) };
-    let materials = SavedMaterials::new(&shared, &project.policies(None));
+    let manifest = project.source.path.clone();
+    let also = project.paths.iter().skip(1).map(|path| path.display().to_string()).collect();
+    let origin = Origin { path: manifest.clone(), also, digest: digest(&project.source.text) };
+    let materials = SavedMaterials::new(&manifest, &shared, &project.policies(None));
     let file = PlanFile::new(origin, materials, saved);
     let text = file.to_text().map_err(Error::unwritable)?;
     let most = files::PLAN.bytes();

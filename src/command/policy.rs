@@ -76,7 +76,8 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
 
 pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Error> {
     // Without a manifest a policy is looked at by itself.
-    let manifest = match args.manifest.file.is_file() || args.policies.is_empty() {
+    let is_there = args.manifest.file.iter().any(|file| file.is_file());
+    let manifest = match is_there || args.policies.is_empty() {
         true => Some(context.project(&args.manifest.file)?),
         false => None,
     };
@@ -122,7 +123,7 @@ fn whole(path: &Path) -> PathBuf {
 }
 
 /// Returns the policies of the manifest that have cases, each once, and what reads them.
-fn of_manifest(context: &Context, manifest: &Path) -> Result<(Vec<PathBuf>, Reader), Error> {
+fn of_manifest(context: &Context, manifest: &[PathBuf]) -> Result<(Vec<PathBuf>, Reader), Error> {
     let project = context.project(manifest)?;
     let reader = Reader::within(&project)?;
     let named = project.loaded.manifest.sections.profiles.values().filter_map(|profile| profile.policy.as_ref());
@@ -135,7 +136,9 @@ fn of_manifest(context: &Context, manifest: &Path) -> Result<(Vec<PathBuf>, Read
     }
     if found.is_empty() {
         let hint = "the cases of policies/dev.yaml are in policies/dev.test.yaml";
-        return Err(Error::file(manifest, "no policy that it names has cases beside it").with_hint(hint));
+        return Err(
+            Error::file(Path::new(&project.source.path), "no policy that it names has cases beside it").with_hint(hint)
+        );
     }
     Ok((found, reader))
 }

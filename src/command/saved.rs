@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
     }
     let project = match args.detached {
         true => None,
-        false => Some(at_hand(context, &file, args.file.as_deref())?),
+        false => Some(at_hand(context, &file, &args.file)?),
     };
     let (wanted, materials) = match &project {
         Some(project) => {
@@ -113,15 +113,16 @@ fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
 
 /// Returns the manifest that a plan has to be for: the one that is named, or else the one that the plan names. That one has to be below
 /// the current folder: whoever changed the plan could name any file.
-fn at_hand(context: &Context, file: &PlanFile, named: Option<&Path>) -> Result<Project, Error> {
-    if let Some(named) = named {
+fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Project, Error> {
+    if !named.is_empty() {
         return context.project(named);
     }
-    let path = Path::new(&file.manifest.path);
-    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
-    if is_file && is_below(path, Path::new(".")) {
-        return context.project(path);
-    }
+    let paths: Vec<PathBuf> = [&file.manifest.path].into_iter().chain(&file.manifest.also).map(PathBuf::from).collect();
+    let is_ours = |path: &PathBuf| {
+        let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= MOST);
+        is_file && is_below(path, Path::new("."))
+    };
+    let Some(path) = paths.iter().find(|path| !is_ours(path)) else { return context.project(&paths) };
     Err(Error::Refused(Refusal {
         code: Code::Foreign,
         message: format!("the plan was made from {}, which is no file in this folder", path.display()),

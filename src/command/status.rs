@@ -49,8 +49,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
 fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
     let mut status = from_plan(context, plan);
     if plan.has_differences() {
-        let mut words =
-            ["sentinel", "apply", "-f", &args.manifest.file.display().to_string()].map(str::to_owned).to_vec();
+        let mut words = ["sentinel", "apply"].map(str::to_owned).to_vec();
+        words.extend(args.manifest.flags());
         let mut flag = |name: &str, value: &dyn ToString| words.extend([name.to_owned(), value.to_string()]);
         args.filter.only.iter().for_each(|pattern| flag("--only", pattern));
         args.filter.exclude.iter().for_each(|pattern| flag("--exclude", pattern));

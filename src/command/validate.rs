@@ -10,6 +10,7 @@ use crate::diagnostic::{Faults, Source};
 use crate::error::{Error, Exit};
 use crate::kind::KindId;
 use crate::kind::policy_parameter::PolicyParameter;
+use crate::manifest::Discovered;
 use crate::policy::{cases, parse};
 use crate::report::json;
 
@@ -37,7 +38,11 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
     check_cases(&project)?;
     let desired = &project.loaded.desired;
     let plural = |count: usize, one: &str| format!("{count} {one}{}", if count == 1 { "" } else { "s" });
-    let targets = project.loaded.manifest.targets.len();
+    let manifest = &project.loaded.manifest;
+    let targets = match manifest.targets.is_empty() {
+        true => 0,
+        false => manifest.destinations(&project.loaded.policy_root, &Discovered::default()).len(),
+    };
     let counts: Vec<(KindId, usize)> = KindId::ALL
         .iter()
         .map(|kind| (*kind, desired.iter().filter(|one| one.address().kind == *kind).count()))
@@ -50,7 +55,7 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
         words.push_str(&format!(", for {}", plural(targets, "target")));
     }
     context.terminal.either(
-        || format!("{} is valid: {words}.\n", args.file.display()),
+        || format!("{} is valid: {words}.\n", project.source.path),
         || {
             let mut body = json!({ "valid": true, "targets": targets });
             for (kind, count) in &counts {

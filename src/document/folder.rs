@@ -105,6 +105,35 @@ impl Folder {
         }
     }
 
+    /// Returns the names of what is in a folder of it, in order.
+    pub(super) fn names(&self, folder: &Path) -> io::Result<Vec<String>> {
+        match &self.0 {
+            Files::Within(root) => root.names(folder),
+            Files::Closed(kind) => Err((*kind).into()),
+            Files::Given(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns whether a path is a folder in it.
+    pub(super) fn is_folder(&self, path: &Path) -> bool {
+        matches!(&self.0, Files::Within(root) if root.is_folder(path))
+    }
+
+    /// Reads a part of the manifest.
+    pub fn read_manifest(&self, file: &Path) -> Result<String, Invalid> {
+        let text = match &self.0 {
+            Files::Within(root) => root.read_text(file, files::MANIFEST),
+            Files::Closed(kind) => Err((*kind).into()),
+            Files::Given(_) => Err(io::ErrorKind::NotFound.into()),
+        };
+        text.map_err(|error| match files::leads_out(&error) {
+            true => Invalid::new(format!("\"{}\" links out of the manifest's folder", file.display()), LINKS),
+            false => {
+                Invalid::new(format!("{} cannot be read: {error}", file.display()), "create it, or correct the path")
+            }
+        })
+    }
+
     /// Reads a policy that the manifest names.
     pub fn read(&self, file: &str) -> Result<String, Invalid> {
         self.read_what(file, What::Policy)

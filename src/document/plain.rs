@@ -32,7 +32,15 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> 
                 }
                 let message = format!("invalid YAML: {}", error.info());
                 let label = String::from("here");
-                return Some(Fault { source: Arc::clone(source), span: at, message, label, help: None, code: None });
+                return Some(Fault {
+                    source: Arc::clone(source),
+                    span: at,
+                    message,
+                    label,
+                    help: None,
+                    code: None,
+                    also: None,
+                });
             }
         }
     }
@@ -111,6 +119,7 @@ impl Pass<'_> {
             label: String::from("not allowed here"),
             help: Some(help.to_owned()),
             code: Some(CODE),
+            also: None,
         });
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use strum::VariantArray;
 
 use super::{Node, Value};
-use crate::diagnostic::{Fault, Faults, Source};
+use crate::diagnostic::{Fault, Faults, Mark, Source};
 
 /// A key, its value, and where each stands.
 #[derive(Debug, Clone, Eq)]
@@ -44,7 +44,30 @@ impl<'a> Reader<'a> {
     ) {
         let help = Some(help.into()).filter(|help| !help.is_empty());
         let source = Arc::clone(&self.source);
-        self.faults.push(Fault { source, span, message: message.into(), label: label.into(), help, code: None });
+        self.faults.push(Fault {
+            source,
+            span,
+            message: message.into(),
+            label: label.into(),
+            help,
+            code: None,
+            also: None,
+        });
+    }
+
+    /// Records a fault that is about two places.
+    pub fn twice(&mut self, first: Range<usize>, again: Range<usize>, message: String, help: &str) {
+        let source = Arc::clone(&self.source);
+        let also = Box::new(Mark { source: Arc::clone(&source), span: first, label: String::from("first here") });
+        self.faults.push(Fault {
+            source,
+            span: again,
+            message,
+            label: String::from("again here"),
+            help: Some(help.to_owned()),
+            code: None,
+            also: Some(also),
+        });
     }
 
     /// Keeps a value out of all messages: a secret.

@@ -68,7 +68,11 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
             .iter()
             .map(|address| {
                 let span = resolver.places.get(&[address.kind.section(), &address.key]);
-                format!("{address} (line {})", resolver.source.line(span.start))
+                let (path, line) = resolver.source.place(span.start);
+                match path == resolver.source.path {
+                    true => format!("{address} (line {line})"),
+                    false => format!("{address} ({path}:{line})"),
+                }
             })
             .collect();
         let first = cycle[0];
@@ -122,6 +126,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
         label: String::from("refers to nothing"),
         help: Some(help),
         code: None,
+        also: None,
     });
 }
 

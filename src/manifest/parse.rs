@@ -5,10 +5,11 @@ mod targets;
 
 use std::sync::Arc;
 
+use super::join;
 use super::vary::{self, Values, Variants};
 use super::{AwsSection, Discovered, Manifest, OwnershipTag};
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Node, Reader, Value};
+use crate::document::{Node, Reader, Value};
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
 use crate::kind::{KindId, policy_parameter};
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
@@ -26,7 +27,7 @@ pub struct Parsed {
 
 /// Reads a manifest. What could be read is returned whatever the faults.
 pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
-    let root = document::from_toml(source, faults);
+    let root = join::read(source, faults);
     let mut reader = Reader::new(source, faults);
     let mut places = Places::default();
     let (manifest, variants) = read_manifest(&mut reader, &mut places, &root).unwrap_or_default();
@@ -36,6 +37,9 @@ pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
 fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> Option<(Manifest, Variants)> {
     let mut fields = reader.map(root, "sentinel.toml")?;
     let mut manifest = Manifest::default();
+    if let Some(entry) = fields.get("include") {
+        join::check(reader, &entry.node);
+    }
     if let Some(entry) = fields.get("aws") {
         manifest.aws = read_aws(reader, &entry.node).unwrap_or_default();
     }

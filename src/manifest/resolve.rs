@@ -28,8 +28,8 @@ pub struct Loaded {
     pub manifest: Manifest,
     pub policy_root: PolicyRoot,
     pub desired: Vec<DesiredResource>,
-    /// The line, from 1, on which each resource begins.
-    pub lines: BTreeMap<Address, usize>,
+    /// The file and the line, from 1, in which each resource begins.
+    pub lines: BTreeMap<Address, (Arc<str>, usize)>,
     pub local_users: Vec<LocalUser>,
     /// What takes a variable that is not set.
     pub unset: Vec<Unset>,
@@ -100,7 +100,12 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
         local_users.push(LocalUser { name: name.clone(), policies });
     }
     let unset = std::mem::take(&mut resolver.unset);
-    let line = |address: &Address| texts.source.line(texts.places.get(&[address.kind.section(), &address.key]).start);
+    let mut paths: HashMap<String, Arc<str>> = HashMap::new();
+    let mut line = |address: &Address| {
+        let (path, line) = texts.source.place(texts.places.get(&[address.kind.section(), &address.key]).start);
+        let path = paths.entry(path.to_owned()).or_insert_with(|| path.into());
+        (Arc::clone(path), line)
+    };
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
     let loaded = Loaded { manifest, policy_root, desired, lines, local_users, unset, texts };
     loaded.check_variants(faults);

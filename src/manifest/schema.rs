@@ -9,7 +9,7 @@ use crate::resource::record_key::Role;
 pub fn schema() -> Value {
     let kinds: Vec<_> = KindId::ALL.iter().map(|kind| (kind.section(), kind.schema())).collect();
     let what: Vec<&str> = kinds.iter().map(|(_, kind)| kind.what).collect();
-    let mut properties = vec![("aws", aws()), ("targets", targets()), ("policies", policies())];
+    let mut properties = vec![("include", include()), ("aws", aws()), ("targets", targets()), ("policies", policies())];
     let mut definitions = vec![("localUser", local_user()), ("tags", tags()), ("target", target())];
     for (section, kind) in kinds {
         properties.push((section, kind.sections));
@@ -89,6 +89,15 @@ fn aws() -> Value {
             },
         },
         "additionalProperties": false,
+    })
+}
+
+fn include() -> Value {
+    json!({
+        "type": "array",
+        "items": { "type": "string" },
+        "description": "Other files of this manifest, such as teams/*.toml: paths relative to the manifest and inside its folder. All \
+         paths in them start at the manifest's folder too.",
     })
 }
 

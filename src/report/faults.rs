@@ -45,7 +45,16 @@ pub fn render(faults: &[Fault]) -> String {
         let help = fault.help.as_ref().map(|help| words(help));
         let title = Level::ERROR.primary_title(title.as_str());
         let title = if let Some(code) = fault.code { title.id(code) } else { title };
+        let other = fault.also.as_ref().map(|also| {
+            let source = without_userinfo_in_place(&in_place(&also.source.shown()));
+            let end = also.span.end.min(also.source.text.len());
+            (source, also.span.start.min(end)..end, words(&also.source.path), words(&also.label))
+        });
         let mut group = Group::with_title(title).element(snippet);
+        if let Some((source, span, path, label)) = &other {
+            let mark = AnnotationKind::Context.span(span.clone()).label(label.as_str());
+            group = group.element(Snippet::source(source.as_str()).path(path.as_str()).annotation(mark));
+        }
         if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }

@@ -6,6 +6,7 @@ mod calls;
 mod errors;
 mod iam;
 mod import;
+mod includes;
 mod init;
 mod keys;
 mod kill;

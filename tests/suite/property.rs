@@ -284,10 +284,13 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let context = || format!("{case:#?}\n{:#?}\n{outcomes:#?}", first.plan);
 
     // And a plan in a file is that plan.
-    let origin = Origin { path: String::from("sentinel.toml"), digest: String::new() };
+    let origin = Origin { path: String::from("sentinel.toml"), also: Vec::new(), digest: String::new() };
     let material = |one: &DesiredResource| {
         let named = one.of::<PolicyParameter>().filter(|policy| policy.managed.content.is_some());
-        (one.address().clone(), SavedMaterial { line: None, policy: named.and_then(|policy| policy.origin.clone()) })
+        (
+            one.address().clone(),
+            SavedMaterial { line: None, file: None, policy: named.and_then(|policy| policy.origin.clone()) },
+        )
     };
     let materials = SavedMaterials { resources: first.desired.iter().map(material).collect(), ..Default::default() };
     let mut file = PlanFile::new(origin, materials, Vec::new());

@@ -48,7 +48,7 @@ impl Users {
         if read_manifest(file)?.local_users.is_empty() {
             return Ok(Self::default());
         }
-        Ok(Self::of(&context.project(file)?))
+        Ok(Self::of(&context.project(&[file.to_owned()])?))
     }
 
     /// Returns their names.
