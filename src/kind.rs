@@ -16,6 +16,7 @@ mod registry;
 pub mod schema;
 pub mod section;
 mod step;
+mod unlisted;
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};

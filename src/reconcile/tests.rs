@@ -368,19 +368,23 @@ async fn what_is_as_desired_as_far_as_it_could_be_read_is_counted_as_unknown() {
     assert_eq!(counted(vec![gap]).await, Summary { unknown: 1, ..Summary::default() });
 }
 
-#[tokio::test]
-async fn the_indexes_that_are_built_later_are_counted() {
-    let mut wanted = table("t-1");
-    let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
-    let key = IndexKey::new(desired.managed.key.clone().unwrap().partition, None);
-    let index = Index {
-        key,
+/// Returns an index by the partition key of its table.
+fn index(table: &Table) -> Index {
+    Index {
+        key: IndexKey::new(table.key.clone().unwrap().partition, None),
         projection: Projection::All,
         capacity: None,
         status: IndexStatus::Active,
         limits: None,
         warm: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn the_indexes_that_are_built_later_are_counted() {
+    let mut wanted = table("t-1");
+    let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
+    let index = index(&desired.managed);
     let indexes = ["a-index", "b-index"].map(|name| (name.to_owned(), index.clone()));
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::from(indexes));
     let mut live = live_table("ACTIVE", Ttl::Disabled);
@@ -399,15 +403,7 @@ async fn what_would_lose_something_is_withheld_with_what_it_needs() {
     let DesiredResource::Table(desired) = &mut wanted else { panic!("not a table") };
     Arc::make_mut(desired).managed.indexes = Some(BTreeMap::new());
     let mut live = live_table("ACTIVE", Ttl::Enabled(String::from("expires_at")));
-    let key = IndexKey::new(live.state.key.clone().unwrap().partition, None);
-    let index = Index {
-        key,
-        projection: Projection::All,
-        capacity: None,
-        status: IndexStatus::Active,
-        limits: None,
-        warm: None,
-    };
+    let index = index(&live.state);
     live.state.indexes = Some(BTreeMap::from([(String::from("more-index"), index)]));
     let fake = Fake::default();
     fake.tables.borrow_mut().insert(String::from("t-1"), live);

@@ -18,7 +18,8 @@ use super::{
     update,
 };
 use crate::kind::key::{KeyApi, resolve_alias};
-use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted, Waiting};
+use crate::kind::unlisted::{self, Sought};
+use crate::kind::{Desired, KindId, Search, Unlisted, Waiting};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE,
     UNTAG_RESOURCE, UPDATE_TIME_TO_LIVE,
@@ -26,7 +27,7 @@ use crate::resource::call::{
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
-use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Switch, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, Observed, StepOutcome, Switch, Tags, take_owner};
 
 /// Makes the calls for tables.
 #[derive(Debug, Clone)]
@@ -136,57 +137,11 @@ pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&
     Ok(())
 }
 
-/// The most tables whose tags are read to find out who created them: DynamoDB has no list of tagged tables, so that each takes a
-/// call, of which AWS allows few a second.
-const TAGS_READ: usize = 100;
-
-/// Looks for tables that the manifest does not name.
-///
-/// All tables are listed, a hundred with a call, and the tags are read of those that the manifest does not name and the scope holds. Where
-/// these are too many, the rest counts as not created by this tool, and a gap says so.
+/// Looks for tables that the manifest does not name. All tables are listed, a hundred with a call.
 pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
-    let mut unlisted = Unlisted { kind: KindId::Table, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
-    let what = Some("tables not in the manifest");
-    let names = match names(api).await {
-        Ok(names) => names,
-        Err(error) => {
-            unlisted.gaps.push(Gap::new(what, &error));
-            return unlisted;
-        }
-    };
-    let address = |name: &str| Address::new(KindId::Table, name);
-    let within = |name: &String| !search.names(KindId::Table, name) && (search.holds)(&address(name));
-    let mut names: Vec<String> = names.into_iter().filter(within).collect();
-    let rest = names.split_off(names.len().min(TAGS_READ));
-    if !rest.is_empty() {
-        let message = format!(
-            "the tags of {TAGS_READ} tables were read, and those of {} more were not: narrow the search with --only tables.NAME",
-            rest.len()
-        );
-        unlisted.gaps.push(Gap::new(what, &failed(LIST_TABLE_TAGS, Class::Rejected, message)));
-    }
-    let reads = names.iter().map(|name| async move { read_tags(api, &api.arn(name).await?).await });
-    let found = future::join_all(reads).await;
-    for (name, tags) in names.into_iter().zip(found) {
-        match tags {
-            Ok(tags) if tags.get(search.ownership.as_str()).map(String::as_str) == Some(OWNER) => {
-                let ownership = Some(search.ownership.clone());
-                let desired = Desired::new(address(&name), name, Table::default());
-                unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
-            }
-            Ok(_) => unlisted.unmanaged.push(name),
-            Err(error) if error.class == Class::NotFound => {}
-            Err(error) => {
-                // One line for all that fail in one way.
-                let gap = Gap::new(what, &error);
-                let known = unlisted.gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
-                unlisted.gaps.extend((!known).then_some(gap));
-                unlisted.unmanaged.push(name);
-            }
-        }
-    }
-    unlisted.unmanaged.extend(rest);
-    unlisted
+    let sought = Sought { kind: KindId::Table, plural: "tables", tags: LIST_TABLE_TAGS };
+    let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
+    unlisted::by_tags::<Table>(&sought, names(api).await, search, tags).await
 }
 
 /// Returns the names of all tables, in the order of their names.

@@ -14,12 +14,13 @@ use super::steps::{
 use super::{FilterScope, Subscription, Topic, TopicKey};
 use crate::kind::document::{PolicyDocument, parse_json};
 use crate::kind::key::{KeyApi, same_key};
-use crate::kind::{Address, Desired, KindId, Presence, Search, Unlisted};
+use crate::kind::unlisted::{self, Sought};
+use crate::kind::{Desired, KindId, Search, Unlisted};
 use crate::resource::call::{CallError, Class};
 use crate::resource::caller::Identity;
 use crate::resource::pacer::Pacer;
 use crate::resource::secret::without_userinfo;
-use crate::resource::{Facts, Gap, Live, OWNER, Observed, Tags, take_owner};
+use crate::resource::{Facts, Gap, Live, Observed, Tags, take_owner};
 
 /// Makes the calls for topics.
 #[derive(Debug, Clone)]
@@ -239,57 +240,11 @@ fn add_attributes(found: &mut Subscription, attributes: &Attributes) {
     found.role = Some(get("SubscriptionRoleArn").unwrap_or_default().to_owned());
 }
 
-/// The most topics whose tags are read to find out who created them: SNS has no list of tagged topics, so that each takes a
-/// call, of which AWS allows ten a second.
-const TAGS_READ: usize = 100;
-
-/// Looks for topics that the manifest does not name.
-///
-/// All topics are listed, a hundred with a call, and the tags are read of those that the manifest does not name and the scope
-/// holds. Where these are too many, the rest counts as not created by this tool, and a gap says so.
+/// Looks for topics that the manifest does not name. All topics are listed, a hundred with a call.
 pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
-    let mut unlisted = Unlisted { kind: KindId::Topic, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
-    let what = Some("topics not in the manifest");
-    let names = match names(api).await {
-        Ok(names) => names,
-        Err(error) => {
-            unlisted.gaps.push(Gap::new(what, &error));
-            return unlisted;
-        }
-    };
-    let address = |name: &str| Address::new(KindId::Topic, name);
-    let within = |name: &String| !search.names(KindId::Topic, name) && (search.holds)(&address(name));
-    let mut names: Vec<String> = names.into_iter().filter(within).collect();
-    let rest = names.split_off(names.len().min(TAGS_READ));
-    if !rest.is_empty() {
-        let message = format!("the tags of {TAGS_READ} topics were read, and those of {} more were not", rest.len());
-        unlisted.gaps.push(Gap::new(what, &CallError::new(LIST_TOPIC_TAGS, Class::Rejected, message)));
-    }
-    let reads = names.iter().map(|name| async move {
-        let arn = api.arn(name).await?;
-        read_tags(api, &arn).await
-    });
-    let found = future::join_all(reads).await;
-    for (name, tags) in names.into_iter().zip(found) {
-        match tags {
-            Ok(tags) if tags.get(search.ownership.as_str()).map(String::as_str) == Some(OWNER) => {
-                let ownership = Some(search.ownership.clone());
-                let desired = Desired::new(address(&name), name, Topic::default());
-                unlisted.owned.push(Desired { presence: Presence::Absent, ownership, ..desired }.into());
-            }
-            Ok(_) => unlisted.unmanaged.push(name),
-            Err(error) if error.class == Class::NotFound => {}
-            Err(error) => {
-                // One line for all that fail in one way.
-                let gap = Gap::new(what, &error);
-                let known = unlisted.gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
-                unlisted.gaps.extend((!known).then_some(gap));
-                unlisted.unmanaged.push(name);
-            }
-        }
-    }
-    unlisted.unmanaged.extend(rest);
-    unlisted
+    let sought = Sought { kind: KindId::Topic, plural: "topics", tags: LIST_TOPIC_TAGS };
+    let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
+    unlisted::by_tags::<Topic>(&sought, names(api).await, search, tags).await
 }
 
 /// Returns the names of all topics, in the order of their names.
