@@ -5,6 +5,7 @@ mod apply;
 mod complete;
 mod context;
 mod deadline;
+mod defect;
 mod depth;
 mod gather;
 mod iam;
@@ -26,20 +27,31 @@ mod trace;
 mod validate;
 mod wizard;
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use tokio::runtime::Builder;
 
-use crate::cli::{CommonArgs, Format, LogFormat};
+use crate::cli::{Color, CommonArgs, Format, LogFormat};
 use crate::error::{Error, Exit};
 use crate::report::{self, Results, Terminal, json};
 use context::Context;
+pub use defect::{caught, report_panics};
 use parse::Rejected;
 use run::{Options, Run, Signals};
 
 /// Reads the command line, runs the command, and tells how it ended.
 pub fn main() -> Exit {
+    report_panics();
+    caught(begin).unwrap_or_else(|error| {
+        let json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+        document(
+            Terminal::new(Color::Never, if json { Results::Json } else { Results::Text }, LogFormat::Text),
+            "",
+            &error,
+        );
+        error.exit()
+    })
+}
+
+fn begin() -> Exit {
     if complete::answered() {
         return Exit::Done;
     }
@@ -56,17 +68,18 @@ pub fn main() -> Exit {
     }
 }
 
-/// Runs a command, and reports what kept it from doing what it was asked.
 /// Returns how the global options say that results are wanted.
 fn results(common: &CommonArgs) -> Results {
     if common.json { Results::Json } else { Results::Text }
 }
 
+/// Runs a command, and reports what kept it from doing what it was asked.
 fn perform(command: &dyn Run, options: Options) -> Exit {
     let common = &options.common;
     let results = if options.output.format == Some(Format::Json) { Results::Json } else { results(common) };
     let terminal = Terminal::new(common.color, results, common.log_format);
     let terminal = if options.progress.quiet { terminal.quiet() } else { terminal };
+    defect::report_on(terminal);
     let (name, output) = (options.name.clone(), options.output.clone());
     let ready = log::begin(common, options.service.trace_file.as_deref(), terminal);
     tracing::debug!(version = env!("CARGO_PKG_VERSION"), "sentinel {name}");
@@ -83,17 +96,11 @@ fn finish(command: &dyn Run, options: Options, terminal: Terminal) -> Result<Exi
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Error::system("the program cannot start", Some("is the machine out of resources?"), error))?;
-    // A panic is a bug. It is reported like any other error, so that a program that reads the JSON learns of it.
-    let ended = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(command, options, terminal))));
+    // A program that reads the JSON learns of a panic too.
+    let ended = caught(|| runtime.block_on(run(command, options, terminal)));
     // A prompt nobody answered may still be waiting for a line: it is not waited for.
     runtime.shutdown_background();
-    ended.unwrap_or_else(|panic| Err(Error::internal(message_of(&*panic))))
-}
-
-/// Returns what a panic says.
-fn message_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("a panic without a message").to_owned()
+    ended.and_then(|ended| ended)
 }
 
 async fn run(command: &dyn Run, options: Options, terminal: Terminal) -> Result<Exit, Error> {
@@ -138,7 +145,10 @@ fn complain(terminal: Terminal, command: &str, error: &Error) {
     if let Error::Faults(faults) = error {
         terminal.note(&report::render_faults(faults));
     }
-    terminal.note(&report::text::error(error));
+    // A panic has been reported when it happened.
+    if !matches!(error, Error::Panicked(_)) {
+        terminal.note(&report::text::error(error));
+    }
     for cause in error.causes() {
         tracing::debug!("caused by: {cause}");
     }
@@ -150,5 +160,39 @@ fn document(terminal: Terminal, command: &str, error: &Error) {
     // It is made of texts only.
     if terminal.json() {
         let _ = terminal.either(String::new, || json::error(command, error));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::run::Running;
+    use super::*;
+    use crate::cli::Cli;
+
+    struct Panics;
+
+    impl Run for Panics {
+        fn signals(&self) -> Signals {
+            Signals::Command
+        }
+
+        fn run<'a>(&'a self, _: &'a Context) -> Running<'a> {
+            Box::pin(async { panic!("{}", String::from("canary-in-a-panic")) })
+        }
+    }
+
+    #[test]
+    fn a_command_that_panics_ends_as_an_internal_error_in_json_too() {
+        let definition = Cli::command();
+        let matches = definition.clone().try_get_matches_from(["sentinel", "validate", "--json"]).unwrap();
+        let options = Options::of(&definition, &matches).unwrap();
+        let error = finish(&Panics, options, Terminal::new(Color::Never, Results::Json, LogFormat::Text)).unwrap_err();
+        assert_eq!(error.exit(), Exit::Error);
+        let document = json::error("validate", &error).unwrap();
+        assert_eq!(document["error"]["code"], "E010");
+        assert!(document["error"]["hint"].as_str().unwrap().starts_with("this is a bug: report it"), "{document}");
+        assert!(!document.to_string().contains("canary"), "{document}");
     }
 }

@@ -78,6 +78,9 @@ pub enum Error {
     /// Something happened that must not: a bug.
     #[error("internal error: {message}")]
     Internal { message: String, source: Option<Source> },
+    /// The program panicked, which is a bug too. It has been reported, without what it held.
+    #[error("internal error: {0}")]
+    Panicked(String),
     /// The operating system refused something.
     #[error("{message}: {source}")]
     System { message: String, hint: Option<String>, source: Source },
@@ -233,7 +236,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Self::Usage { .. } => Code::Usage,
-            Self::Internal { .. } => Code::Internal,
+            Self::Internal { .. } | Self::Panicked(_) => Code::Internal,
             Self::System { .. } => Code::System,
             Self::Faults(_) | Self::LocalUsers(_) => Code::Faults,
             Self::File { .. } => Code::File,
@@ -293,6 +296,7 @@ impl Error {
             Self::LocalUsers(_) => Some(String::from("correct the policy document")),
             Self::Faults(_) | Self::Interrupted | Self::NotStarted { .. } => None,
             Self::Internal { .. }
+            | Self::Panicked(_)
             | Self::NoUser(_)
             | Self::Nested(_)
             | Self::TimedOut(_)

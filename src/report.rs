@@ -121,6 +121,17 @@ impl Terminal {
         let _ = stream.write_all(text.as_bytes()).and_then(|()| stream.flush());
     }
 
+    /// Writes what is not a result without the log, in the form of the log.
+    pub fn note_directly(self, text: &str) {
+        if self.log == LogFormat::Text {
+            self.note(text);
+            return;
+        }
+        let event =
+            serde_json::json!({ "level": "ERROR", "message": without_colour(text).trim(), "target": "sentinel" });
+        let _ = std::io::stderr().write_all(format!("{}\n", escape_json(&event.to_string())).as_bytes());
+    }
+
     /// Writes a text result, or the JSON one when that is wanted.
     ///
     /// # Errors

@@ -297,3 +297,49 @@ fn what_a_panic_could_print_has_no_secret() {
     }
     assert_eq!(found_in(&printed), None, "{printed}");
 }
+
+/// Only in a process of its own: the hook is that of the whole process.
+const IN_A_CHILD: &str = "SENTINEL_TEST_PANIC";
+
+/// What the hook writes is looked at by the next test, which starts this one.
+#[test]
+fn panics_as_they_are_reported() {
+    use sentinel::command::{caught, report_panics};
+    if std::env::var_os(IN_A_CHILD).is_none() {
+        return;
+    }
+    report_panics();
+    let held = String::from("canary-of-a-variable");
+    let none: Option<&str> = None;
+    let failed: Result<(), String> = Err(held.clone());
+    let panics: [Box<dyn FnOnce()>; 5] = [
+        Box::new(|| panic!("{held} is not a number")),
+        Box::new(|| assert!(none.expect("a text of the program").is_empty())),
+        Box::new(|| failed.unwrap()),
+        Box::new(|| std::panic::panic_any(vec![String::from("canary-of-a-file")])),
+        Box::new(|| panic!("a fixed text")),
+    ];
+    for panics in panics {
+        let error = caught(panics).unwrap_err();
+        assert_eq!(found_in(&format!("{error} {error:?}")), None);
+    }
+    let other = std::thread::spawn(|| panic!("{}", String::from("canary-of-a-policy")));
+    assert!(other.join().is_err());
+}
+
+#[test]
+fn a_panic_is_reported_by_its_place_and_without_what_was_held() {
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "secrets::panics_as_they_are_reported", "--nocapture"])
+        .env(IN_A_CHILD, "1")
+        .env("RUST_BACKTRACE", "1")
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
+    assert!(run.status.success(), "{said}");
+    assert_eq!(found_in(&said), None, "{said}");
+    let head = "error[E010]: internal error: a panic at tests/suite/secrets.rs:";
+    assert_eq!(said.matches(head).count(), 6, "{said}");
+    assert!(said.contains(": a fixed text\n"), "{said}");
+    assert_eq!(said.matches("hint: this is a bug: report it with the command and this message").count(), 6, "{said}");
+}
