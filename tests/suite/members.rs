@@ -276,6 +276,26 @@ async fn a_change_of_tags_locks_them_but_for_a_request_that_holds_it() {
     dynamodb(&aws, "DeleteTable", &json!({ "TableName": "orders" })).unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_encryption_that_aws_does_not_have_is_refused() {
+    let aws = aws();
+    let encrypted = |specification: Value| json!({ "SSESpecification": specification });
+    let other = json!({ "Enabled": true, "SSEType": "AES256" });
+    let none = json!({ "Enabled": false, "KMSMasterKeyId": "alias/aws/dynamodb" });
+    for specification in [&other, &none] {
+        let created = dynamodb(&aws, "CreateTable", &table(&encrypted(specification.clone())));
+        refused(created, "ValidationException: One or more parameter values were invalid");
+    }
+    dynamodb(&aws, "CreateTable", &table(&json!({}))).unwrap();
+    advance(Duration::from_secs(60)).await;
+    for specification in [other, none] {
+        let mut body = encrypted(specification);
+        body["TableName"] = json!("orders");
+        let updated = dynamodb(&aws, "UpdateTable", &body);
+        refused(updated, "ValidationException: One or more parameter values were invalid");
+    }
+}
+
 #[test]
 fn other_services_are_refused_in_words_that_their_clients_read() {
     let aws = aws();

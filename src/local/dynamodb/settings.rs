@@ -219,7 +219,16 @@ pub(super) fn wanted_encryption(
     store: &Connection,
     specification: &Value,
 ) -> Result<Option<String>, Failure> {
+    // Source: SSESpecification in the Amazon DynamoDB API Reference.
+    if let Some(kind) = specification["SSEType"].as_str().filter(|kind| *kind != "KMS") {
+        let message = format!("One or more parameter values were invalid: SSEType {kind} is not supported, use KMS");
+        return Err(Failure::validation(message));
+    }
     if specification["Enabled"] != json!(true) {
+        if !specification["KMSMasterKeyId"].is_null() {
+            let message = "One or more parameter values were invalid: KMSMasterKeyId is given and SSE is not enabled";
+            return Err(Failure::validation(message));
+        }
         return Ok(None);
     }
     match specification["KMSMasterKeyId"].as_str() {
