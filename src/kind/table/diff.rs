@@ -123,7 +123,7 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
         (Billing::Provisioned(_) | Billing::External, Billing::Provisioned(_)) => "changed in place",
         (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
-    changes.push(in_place(Field::BillingMode, words::billing(live), words::billing(desired), how));
+    changes.push(in_place(Field::BillingMode, words::billing(live), words::begun(desired), how));
 }
 
 /// The capacity of each index, where the table stays provisioned; a switch sets all of them anyway.

@@ -197,8 +197,13 @@ impl Setting for Insights {
         self.all().filter_map(change).collect()
     }
 
-    fn repair(&self, live: &Self, _: &Sides<&Table>) -> Vec<SetInsights> {
-        let differs = self.all().filter(|(index, wanted)| live.of(*index) != *wanted);
+    fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetInsights> {
+        // Those of an index go with it, and one that is built again has none.
+        let there = |index: Option<&str>| match index {
+            Some(name) if tables.desired.rebuilds(tables.live, name) => Tracking::Off,
+            _ => live.of(index),
+        };
+        let differs = self.all().filter(|(index, wanted)| there(*index) != *wanted);
         differs.map(|(index, tracking)| SetInsights { index_name: index.map(str::to_owned), tracking }).collect()
     }
 

@@ -130,6 +130,12 @@ impl Table {
         own.filter(|_| matches!(self.billing, Some(Billing::Provisioned(_) | Billing::External)))
     }
 
+    /// Returns whether an index of a live table is deleted and built again to be as it is here.
+    pub(super) fn rebuilds(&self, live: &Self, index: &str) -> bool {
+        let of = |table: &Self| table.indexes.as_ref().and_then(|indexes| indexes.get(index)).cloned();
+        of(self).zip(of(live)).is_some_and(|(wanted, found)| !found.is_same(&wanted))
+    }
+
     /// Returns the key attributes of the table and of its local indexes, which no other index can have with another type.
     pub(super) fn own_attributes(&self) -> impl Iterator<Item = &Attribute> {
         let local = self.local_indexes.iter().flatten().map(|(_, index)| &index.sort);

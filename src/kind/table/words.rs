@@ -34,6 +34,14 @@ pub(super) fn billing(billing: Billing) -> String {
     }
 }
 
+/// Returns the words for how a new table is paid for, or one whose billing mode is switched.
+pub(super) fn begun(billing: Billing) -> String {
+    match billing {
+        Billing::External => format!("PROVISIONED ({} to begin with)", capacity(FIRST_CAPACITY)),
+        other => self::billing(other),
+    }
+}
+
 pub(super) fn capacity(capacity: Capacity) -> String {
     format!("{} read, {} write", capacity.read, capacity.write)
 }
@@ -175,16 +183,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     if let Some(Ttl::Enabled(attribute)) = ttl {
         lines.push(Line::new("ttl", attribute));
     }
-    lines.extend(billing.map(|billing| {
-        let words = match billing {
-            Billing::PayPerRequest => String::from("PAY_PER_REQUEST"),
-            Billing::Provisioned(units) => format!("PROVISIONED ({} read, {} write)", units.read, units.write),
-            Billing::External => {
-                format!("PROVISIONED ({} read, {} write to begin with)", FIRST_CAPACITY.read, FIRST_CAPACITY.write)
-            }
-        };
-        Line::new("billing_mode", words)
-    }));
+    lines.extend(billing.map(|billing| Line::new("billing_mode", begun(billing))));
     lines.extend(encryption.as_ref().map(|own| Line::new("encryption", self::encryption(own))));
     lines.extend(settings.words());
     lines.extend(replicas.iter().flat_map(Replicas::words));
