@@ -404,6 +404,51 @@ async fn a_write_whose_answer_never_comes_is_looked_at() {
     }
 }
 
+/// An AWS that is some way off.
+#[derive(Debug, Clone)]
+struct Remote(LocalAws);
+
+impl HttpConnector for Remote {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let local = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            local.call(request).await
+        })
+    }
+}
+
+/// Parameter Store has no compare-and-set, so that this is no certainty for each of them.
+#[tokio::test(start_paused = true)]
+async fn two_applies_at_the_same_moment_write_most_policies_once() {
+    const COUNT: usize = 12;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |rule: &str| {
+        let policy = format!("version: \"1\"\nrules:\n  - {{ name: {rule}, effect: deny }}\n");
+        std::fs::write(folder.path().join("dev.yaml"), policy).unwrap();
+    };
+    let manifest: String = (0..COUNT).map(|number| format!("[profiles.p{number}]\npolicy = \"dev.yaml\"\n")).collect();
+    let local = LocalAws::memory(Rules::default());
+    let connector = SharedHttpConnector::new(Remote(local.clone()));
+    let client = http_client_fn(move |_, _| connector.clone());
+    write("first");
+    pass(client.clone(), &load(&manifest, folder.path()), HOUR).await;
+    write("second");
+    let loaded = load(&manifest, folder.path());
+    let ((_, one), (_, other)) = tokio::join!(pass(client.clone(), &loaded, HOUR), pass(client, &loaded, HOUR));
+    for report in [one, other] {
+        assert_eq!(report.verification, Verification::AsDesired);
+    }
+    let version = |number: usize| {
+        let name = json!({ "Name": format!("/sentinel/policies/p{number}") });
+        let found = call_in(&local, "us-east-1", "AmazonSSM.GetParameter", name).unwrap();
+        found["Parameter"]["Version"].as_u64().unwrap()
+    };
+    let versions: Vec<u64> = (0..COUNT).map(version).collect();
+    assert!(versions.iter().all(|version| (2..=3).contains(version)), "{versions:?}");
+    assert!(versions.iter().filter(|version| **version == 3).count() < COUNT * 2 / 3, "{versions:?}");
+}
+
 /// A creation whose answer never comes is looked for: it may well be there.
 #[tokio::test(start_paused = true)]
 async fn a_creation_whose_answer_never_comes_is_looked_for() {

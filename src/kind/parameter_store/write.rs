@@ -69,6 +69,10 @@ enum Seen {
     Changed(Option<i64>),
 }
 
+/// The longest time by which the look before an overwrite is put off. Two applies of one manifest that begin at the same moment would
+/// otherwise look at the same moment too, and each would find what is to be written over.
+const APART: Duration = Duration::from_millis(200);
+
 pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> Result<StepOutcome, CallError> {
     let Overwrite { name, content, tier, settings, expects_version } = step;
     let (tier, expects_version) = (*tier, *expects_version);
@@ -104,6 +108,7 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     };
     let own_type = kept.r#type.as_ref().map(|kind| type_of(kind.as_str()));
     let (text, kind) = sent(content, own_type.as_ref())?;
+    tokio::time::sleep(APART.mul_f64(fastrand::f64())).await;
     let put = || {
         let request = api.client.put_parameter().name(name).value(text).r#type(kind.clone()).overwrite(true);
         metadata::keeping(request, &kept, tier, settings).send()
