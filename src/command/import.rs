@@ -6,6 +6,7 @@ use super::context::{Context, Need, no_region};
 use super::init::write_by;
 use super::local::Users;
 use super::status::{Carry, command_line};
+use crate::change::Takes;
 use crate::cli::ImportArgs;
 use crate::error::{Error, Exit};
 use crate::files::{self, Root};
@@ -13,7 +14,7 @@ use crate::kind::KindId;
 use crate::kind::import::{DiscoverError, ImportedFile, Named, Request};
 use crate::manifest::Manifest;
 use crate::provider::Observe;
-use crate::reconcile::{self, Action, Intent, Scope};
+use crate::reconcile::{self, Action, Intent, ResourcePlan, Scope};
 use crate::report::import::{Imported, render};
 use crate::report::json;
 use crate::resource::Invalid;
@@ -60,11 +61,14 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     let scope = Scope::of(Intent::Converge);
     let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
     let plan = context.reading(work).await?.plan;
-    let differs = plan.resources.iter().filter(|resource| resource.action != Action::Unchanged);
+    let (settling, differs): (Vec<&ResourcePlan>, Vec<&ResourcePlan>) =
+        plan.resources.iter().filter(|resource| resource.action != Action::Unchanged).partition(|one| settles(one));
+    let addresses = |all: Vec<&ResourcePlan>| all.into_iter().map(|one| one.address.to_string()).collect();
     let imported = Imported {
         region: destination.region.name.to_string(),
         account: caller.account.into(),
-        differs: differs.map(|resource| resource.address.to_string()).collect(),
+        differs: addresses(differs),
+        settling: addresses(settling),
         next: next(context, &destination, &args.out),
         resources: found.resources.into_iter().map(Into::into).collect(),
         warnings: found.warnings,
@@ -72,6 +76,12 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     };
     context.terminal.either(|| render(&imported), || json::document("import", &imported))?;
     Ok(if imported.differs.is_empty() { Exit::Done } else { Exit::Error })
+}
+
+/// Returns whether a resource is as the manifest says it once AWS is done with what it is doing.
+fn settles(resource: &ResourcePlan) -> bool {
+    let passes = !resource.changes.is_empty() && resource.changes.iter().all(|change| change.takes == Takes::Time);
+    resource.action == Action::Finish || passes
 }
 
 /// Returns the command that plans what was imported.

@@ -18,6 +18,9 @@ pub struct Imported {
     pub warnings: Vec<Warning>,
     /// Addresses in which a plan on the manifest would not be empty.
     pub differs: Vec<String>,
+    /// Addresses of what AWS is still at work on, in which a plan is not empty until that is over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settling: Vec<String>,
     /// The command that looks.
     pub next: String,
 }
@@ -63,9 +66,13 @@ pub fn render(imported: &Imported) -> String {
     let plural = if count == 1 { "" } else { "s" };
     let wrote = format!("{} {} and {count} policy file{plural}.", paint(BOLD, "Wrote:"), escape(manifest));
     text.push_str(&format!("\n{wrote}\n"));
-    match imported.differs.as_slice() {
-        [] => text.push_str("Verified: a plan on it is empty.\n"),
-        differs => text.push_str(&format!("Verified: a plan on it is not empty in {}.\n", differs.join(", "))),
+    match (imported.differs.as_slice(), imported.settling.as_slice()) {
+        ([], []) => text.push_str("Verified: a plan on it is empty.\n"),
+        ([], settling) => {
+            let settling = settling.join(", ");
+            text.push_str(&format!("Verified: a plan on it is empty once AWS is done with {settling}.\n"));
+        }
+        (differs, _) => text.push_str(&format!("Verified: a plan on it is not empty in {}.\n", differs.join(", "))),
     }
     text.push_str(&format!("Next: {}\n", imported.next));
     text

@@ -7,6 +7,7 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::types::{ParameterType as SdkType, ResourceTypeForTagging, Tag};
 use aws_types::SdkConfig;
 use futures_util::future;
+use futures_util::stream::{self, StreamExt};
 
 use super::content::Secret;
 use super::write::{create, overwrite, see};
@@ -17,7 +18,7 @@ use crate::resource::call::{
     ADD_PARAMETER_TAGS, CallError, Class, DELETE_PARAMETERS, GET_PARAMETERS, GET_PARAMETERS_BY_PATH,
     LIST_PARAMETER_TAGS, Operation, REMOVE_PARAMETER_TAGS,
 };
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
@@ -245,6 +246,29 @@ pub(super) async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, Ca
         Ok(answer) => Ok(answer.tag_list.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect()),
         Err(error) if error.class == Class::NotFound => Ok(Tags::new()),
         Err(error) => Err(error),
+    }
+}
+
+/// How many lists of tags are read at once.
+const READS: usize = 32;
+
+/// Reads the tags of parameters that were found. Where that fails, they are a gap.
+pub(in crate::kind) async fn read_found_tags<R: Role>(
+    api: &ParameterApi,
+    found: &mut [Found<Stored<R>>],
+    ownership: &OwnerKey,
+) {
+    let names: Vec<String> = found.iter().map(|found| found.name.clone()).collect();
+    let reads = stream::iter(names.iter().map(|name| read_tags(api, name))).buffered(READS);
+    let tags: Vec<Result<Tags, CallError>> = reads.collect().await;
+    for (found, tags) in found.iter_mut().zip(tags) {
+        match tags {
+            Ok(mut tags) => {
+                take_owner(&mut tags, Some(ownership.as_str()), &mut found.live.facts);
+                found.live.state.tags = Some(tags);
+            }
+            Err(error) => found.live.gaps.push(Gap::new(Some("tags"), &error)),
+        }
     }
 }
 

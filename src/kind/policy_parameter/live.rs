@@ -7,7 +7,7 @@ use super::{
     profile_of,
 };
 use crate::diagnostic::{Faults, Source};
-use crate::kind::import::{DiscoverError, Discovered, Importer, Wanted, no_such};
+use crate::kind::import::{self, DiscoverError, Discovered, Importer, Wanted, no_such};
 use crate::kind::key::is_of_aws;
 use crate::kind::parameter_store::settings::imported;
 use crate::kind::parameter_store::{api, labels, metadata};
@@ -35,6 +35,7 @@ pub(super) async fn discover(
         }
     }
     labels::read_found(api, &mut found).await;
+    api::read_found_tags(api, &mut found, wanted.ownership).await;
     Ok(found.into())
 }
 
@@ -58,30 +59,30 @@ pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, Str
     }
 }
 
-/// Returns the section that describes a live policy, with its content in a file. Its tags are left unmanaged: reading them
-/// would take a call for each policy.
+/// Returns the section that describes a live policy, with its content in a file.
 pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) -> ProfileSection {
-    let mut section = ProfileSection::default();
-    if found.live.state.parameter_type == Some(ParameterType::SecureString) {
+    let PolicyParameter { content, parameter_type, tier, settings, labels, tags, role: _ } = found.live.state;
+    // What a new parameter has is left alone.
+    let mut section = ProfileSection {
+        tier: tier.filter(|tier| *tier != Tier::Standard),
+        settings: imported(importer, settings, "a policy is text"),
+        labels: labels.filter(|labels| !labels.is_empty()),
+        tags: import::tags(tags.as_ref()),
+        ..ProfileSection::default()
+    };
+    if parameter_type == Some(ParameterType::SecureString) {
         section.parameter_type = Some(ParameterType::SecureString);
-        section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
-        section.settings = imported(importer, found.live.state.settings, "a policy is text");
         section.key = section.settings.key.take().filter(|key| !is_of_aws(key)).map(|key| {
             let to = importer.address(KindId::Key.section(), &key).cloned();
             to.map_or(KeySetting::Id(key), KeySetting::Reference)
         });
-        section.labels = found.live.state.labels.filter(|labels| !labels.is_empty());
         importer.warn(String::from("its content is not managed: it is a secret, which import does not read"));
         return section;
     }
-    let content = found.live.state.content.as_ref().and_then(Content::text).unwrap_or_default();
+    let content = content.as_ref().and_then(Content::text).unwrap_or_default();
     let mut faults = Faults::default();
     policy::check(&Source::new(found.name.clone(), content), &mut faults);
     if faults.is_empty() {
-        // What a new parameter has is left alone.
-        section.tier = found.live.state.tier.filter(|tier| *tier != Tier::Standard);
-        section.settings = imported(importer, found.live.state.settings, "a policy is text");
-        section.labels = found.live.state.labels.clone().filter(|labels| !labels.is_empty());
         section.policy = Some(importer.file(profile, "yaml", content));
     } else {
         let first = faults.into_sorted().into_iter().next().map(|fault| fault.message).unwrap_or_default();

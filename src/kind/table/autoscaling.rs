@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::scales::{Bounds, DEFAULT_TARGET, Scale, Scales, TARGETS, Units};
+use super::scales::{Bounds, DEFAULT_TARGET, Scale, Scales, Units};
 use super::scaling_calls::{self, DEREGISTER_TARGET, DESCRIBE_POLICIES, DESCRIBE_TARGETS, PUT_POLICY, REGISTER_TARGET};
 use super::setting::{Called, Phase, Setting, SettingChange, in_place};
 use super::{Billing, Field, Table, TableApi};
@@ -165,9 +165,7 @@ impl Setting for Autoscaling {
     fn beyond_new(self) -> Option<Self> {
         // What no manifest can say is left unmanaged.
         let is_plain = |scale: &Scale| match scale {
-            Scale::Within(Bounds { target: Some(target), .. }) => {
-                target.0 % 1000 == 0 && TARGETS.contains(&i64::from(target.0 / 1000))
-            }
+            Scale::Within(Bounds { target: Some(target), .. }) => target.is_plain(),
             Scale::Within(_) | Scale::Off => false,
         };
         let plain =

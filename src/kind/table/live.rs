@@ -4,11 +4,12 @@ use futures_util::future;
 use indexmap::IndexMap;
 
 use super::api::{self, TableApi};
+use super::scales::Units;
 use super::status::TableStatus;
 use super::{
-    Billing, BillingMode, Builtin, CapacityOwner, Encryption, EncryptionSetting, Index, IndexSection, IndexSettings,
-    Limits, LocalIndex, LocalIndexSection, Projection, ReplicasSection, Settings, Table, TableSection, Ttl, Warm,
-    check_kms_key,
+    Billing, BillingMode, Builtin, Capacity, CapacityOwner, Encryption, EncryptionSetting, Index, IndexSection,
+    IndexSettings, Limits, LocalIndex, LocalIndexSection, Projection, ReplicasSection, Settings, Table, TableSection,
+    Ttl, Warm, check_kms_key,
 };
 use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
@@ -164,19 +165,16 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 
 /// Returns the section that describes a live table as it is.
 ///
-/// A built-in table's section says what differs from its layout, any other one describes the table in full. What is at AWS's
-/// default (encryption, protection, backups, class) and tags that are not there are left unmanaged. A key that is imported too
-/// becomes a reference.
+/// A built-in table's section says what differs from its layout, any other one all that a section can, but for the capacity, which
+/// something else may set. What is at AWS's default (encryption, protection, backups, class) and tags that are not there are left
+/// unmanaged. A key that is imported too becomes a reference.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let live = &found.live.state;
     if !found.live.facts.also.is_empty() {
         importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
     }
-    if let Some(Billing::Provisioned(units)) = live.billing.filter(|_| !is_scaled(&live.settings)) {
-        importer.warn(format!(
-            "its capacity is not managed, as something else may set it: read_capacity = {} and write_capacity = {} in place of capacity = \"external\" would manage it",
-            units.read, units.write
-        ));
+    for why in unmanaged_capacity(live) {
+        importer.warn(why);
     }
     let creating = TableStatus::of(&found.live.facts) == Some(TableStatus::Creating);
     if creating {
@@ -207,6 +205,41 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
         section.encryption = Some(EncryptionSetting::Key(address.key.clone()));
     }
     section
+}
+
+/// Returns what a section does not have of the capacity of a table and its indexes, in words.
+fn unmanaged_capacity(live: &Table) -> Vec<String> {
+    let Some(Billing::Provisioned(units)) = live.billing else { return Vec::new() };
+    let scaling = live.settings.autoscaling.clone().unwrap_or_default();
+    let moves = |index: Option<&str>, units| {
+        let scales = index.map_or(Some(scaling.table), |name| scaling.indexes.get(name).copied());
+        scales.is_some_and(|scales| scales.bounds(units).is_some())
+    };
+    let indexes = live.indexes.iter().flatten().filter_map(|(name, index)| Some((Some(name.as_str()), index.capacity?)));
+    let all = std::iter::once((None, units)).chain(indexes);
+    let words = all.filter_map(|(index, own)| {
+        let Capacity { read, write } = own;
+        let of = index.map(|name| format!(" of index {name}")).unwrap_or_default();
+        let (one, units) = match (moves(index, Units::Read), moves(index, Units::Write), index) {
+            (true, true, _) => return None,
+            (true, false, _) => ("write", write),
+            (false, true, _) => ("read", read),
+            (false, false, None) => {
+                return Some(format!(
+                    "its capacity is not managed, as something else may set it: read_capacity = {read} and write_capacity = {write} in place of capacity = \"external\" would manage it"
+                ));
+            }
+            // What would manage that of the table manages an equal one of an index too.
+            (false, false, Some(_)) if own == units && !is_scaled(&live.settings) => return None,
+            (false, false, Some(name)) => {
+                return Some(format!(
+                    "the capacity of index {name} is not managed: read_capacity = {read} and write_capacity = {write} in its section would manage it"
+                ));
+            }
+        };
+        Some(format!("its {one} capacity{of} of {units} is not managed: autoscaling moves the other, and a manifest has both or none"))
+    });
+    words.collect()
 }
 
 /// Returns whether autoscaling moves the capacity of a table.

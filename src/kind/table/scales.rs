@@ -28,6 +28,11 @@ pub struct Target(pub u32);
 
 impl Target {
     /// Returns it in percent, as AWS has it.
+    /// Returns whether a manifest can say it.
+    pub(super) fn is_plain(self) -> bool {
+        self.0 % 1000 == 0 && TARGETS.contains(&i64::from(self.0 / 1000))
+    }
+
     pub(super) fn percent(self) -> f64 {
         f64::from(self.0) / 1000.0
     }

@@ -123,8 +123,12 @@ fn add<'a>(
     });
     live.more.extend(suspended.then(|| format!("autoscaling of {units} capacity{of} suspended")));
     let bounds = Bounds { min: target.min_capacity.into(), max: target.max_capacity.into(), target: tracked };
-    if tracked.is_none() {
-        live.more.push(format!("scalable target of {units} capacity{of} without a policy"));
+    match tracked {
+        None => live.more.push(format!("scalable target of {units} capacity{of} without a policy")),
+        Some(target) if !target.is_plain() => {
+            live.more.push(format!("autoscaling of {units} capacity{of} at {} %", target.percent()));
+        }
+        Some(_) => {}
     }
     let scales = match &one.0 {
         None => &mut live.table,

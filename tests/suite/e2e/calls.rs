@@ -112,6 +112,20 @@ fn contributor_insights_are_set_for_the_table_and_an_index() {
     assert_eq!((live(None).0, live(Some("by-user")).0), (json!("DISABLED"), json!("DISABLED")));
 }
 
+/// AWS deletes the insights of an index with it.
+#[test]
+fn the_insights_of_an_index_that_is_built_again_are_turned_on_again() {
+    let world = World::quick();
+    let insights = "contributor_insights = \"THROTTLED_KEYS\"";
+    apply(&world, &manifest("", insights), &[]);
+    let other = manifest("", &format!("{insights}\nprojection = \"KEYS_ONLY\""));
+    world.calls();
+    apply(&world, &other, &["--allow-destructive", "index"]);
+    let found =
+        dynamodb(&world, "DescribeContributorInsights", &json!({ "TableName": "orders", "IndexName": "by-user" }));
+    assert_eq!(found["ContributorInsightsMode"], "THROTTLED_KEYS");
+}
+
 #[test]
 fn insights_that_fail_are_an_error_with_the_reason() {
     let world = World::quick();
@@ -246,6 +260,39 @@ fn the_stream_of_a_table_has_a_policy_of_its_own() {
     world.write("sentinel.toml", &manifest("stream = false\nstream_policy = \"stream.json\"", ""));
     let run = world.run(&["validate"]).expect(1);
     assert!(run.stderr.contains("a stream that is off has no policy"), "{}", run.stderr);
+}
+
+#[test]
+fn an_import_names_the_capacity_and_the_target_that_it_does_not_have() {
+    let world = World::quick();
+    apply(&world, &manifest("billing_mode = \"PROVISIONED\"\nautoscaling = { read = { min = 8, max = 80 } }", ""), &[]);
+    let own = json!({
+        "PolicyName": "mine", "ServiceNamespace": "dynamodb", "ResourceId": "table/orders/index/by-user",
+        "ScalableDimension": "dynamodb:index:WriteCapacityUnits",
+    });
+    let with = |more: Value| {
+        let mut body = own.clone();
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        body
+    };
+    let mut target = with(json!({ "MinCapacity": 5, "MaxCapacity": 50 }));
+    drop(target.as_object_mut().unwrap().remove("PolicyName"));
+    world.aws("AnyScaleFrontendService.RegisterScalableTarget", &target);
+    let tracking = json!({
+        "TargetValue": 62.5,
+        "PredefinedMetricSpecification": { "PredefinedMetricType": "DynamoDBWriteCapacityUtilization" },
+    });
+    let policy = json!({ "PolicyType": "TargetTrackingScaling", "TargetTrackingScalingPolicyConfiguration": tracking });
+    world.aws("AnyScaleFrontendService.PutScalingPolicy", &with(policy));
+    let (imported, warnings) = import(&world);
+    let warnings = warnings.to_string();
+    for words in [
+        "its write capacity of 5 is not managed: autoscaling moves the other",
+        "its read capacity of index by-user of 8 is not managed",
+        "autoscaling of write capacity of index by-user at 62.5 %",
+    ] {
+        assert!(warnings.contains(words), "{words} is not in {warnings}\n{imported}");
+    }
 }
 
 #[test]

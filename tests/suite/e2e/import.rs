@@ -140,12 +140,49 @@ fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
         "{}",
         run.stdout
     );
+    let of_index = "? orders: the capacity of index by-at is not managed: read_capacity = 9 and write_capacity = 9";
+    assert!(run.stdout.contains(of_index), "{}", run.stdout);
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
     let units = json!({ "ReadCapacityUnits": 7, "WriteCapacityUnits": 7 });
     world.aws("DynamoDB_20120810.UpdateTable", &json!({ "TableName": "orders", "ProvisionedThroughput": units }));
     world.run(&["apply", "-f", "live/sentinel.toml", "--yes"]).expect(0);
     let table = world.aws("DynamoDB_20120810.DescribeTable", &json!({ "TableName": "orders" }))["Table"].take();
     assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 7, "{table}");
+}
+
+/// Nothing tells yet whether TTL and backups are off.
+#[test]
+fn a_table_that_is_being_created_is_imported_with_what_is_known_of_it() {
+    let ms = std::time::Duration::from_millis;
+    let rules = sentinel::local::Rules { table_creation: ms(20_000), ..sentinel::local::Rules::default() };
+    let world = World::with(rules);
+    let body = json!({
+        "TableName": "orders", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": [{ "AttributeName": "pk", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "pk", "AttributeType": "S" }],
+    });
+    world.aws("DynamoDB_20120810.CreateTable", &body);
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--all-tables"]).expect(0);
+    assert!(run.stdout.contains("? orders: TTL and point-in-time recovery are not managed"), "{}", run.stdout);
+    assert!(run.stdout.contains("a plan on it is empty once AWS is done with tables.orders."), "{}", run.stdout);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert!(!manifest.contains("ttl_attribute") && !manifest.contains("point_in_time_recovery"), "{manifest}");
+}
+
+#[test]
+fn the_tags_of_a_policy_are_imported() {
+    let world = by_hand();
+    let tags = json!([{ "Key": "team", "Value": "security" }, { "Key": "managed-by", "Value": "sentinel" }]);
+    let body = json!({ "ResourceType": "Parameter", "ResourceId": "/sentinel/policies/dev", "Tags": tags });
+    world.aws("AmazonSSM.AddTagsToResource", &body);
+    world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
+    let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
+    assert_eq!(manifest.matches("tags = { team = \"security\" }\n").count(), 1, "{manifest}");
+    world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
+    world.fail("ListTagsForResource", "AccessDeniedException", "policies/dev");
+    let run = world.run(&["import", "--region", "us-east-1", "-o", "denied"]).expect(0);
+    let why = "? /sentinel/policies/dev: tags is not managed: it could not be read (ssm:ListTagsForResource)";
+    assert!(run.stdout.contains(why), "{}", run.stdout);
 }
 
 #[test]
