@@ -519,7 +519,127 @@ def other_clients(url):
     assert "acme-requests" in cli("dynamodb", "list-tables")["TableNames"]
     print("  the aws CLI reads a policy, the caller, and tables")
 
+    untouched(url)
     getting_in(url)
+
+
+def described(options):
+    """Returns all that AWS answers of the table, by the operation and what it is of."""
+    dynamodb, scaling = boto3.client("dynamodb", **options), boto3.client("application-autoscaling", **options)
+    table = dynamodb.describe_table(TableName="shop-orders")["Table"]
+    named = {"TableName": "shop-orders"}
+    indexes = {index["IndexName"]: index for index in table["GlobalSecondaryIndexes"]}
+    answers = {
+        "table": {**table, "GlobalSecondaryIndexes": indexes},
+        "ttl": dynamodb.describe_time_to_live(**named)["TimeToLiveDescription"],
+        "backups": dynamodb.describe_continuous_backups(**named)["ContinuousBackupsDescription"],
+        "tags": sorted(dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"], key=lambda tag: tag["Key"]),
+        "policy": dynamodb.get_resource_policy(ResourceArn=table["TableArn"]),
+        "stream policy": dynamodb.get_resource_policy(ResourceArn=table["LatestStreamArn"]),
+        "insights": dynamodb.describe_contributor_insights(**named),
+        "insights of by-user": dynamodb.describe_contributor_insights(**named, IndexName="by-user"),
+        "kinesis": dynamodb.describe_kinesis_streaming_destination(**named),
+        "targets": scaling.describe_scalable_targets(ServiceNamespace="dynamodb"),
+        "policies": scaling.describe_scaling_policies(ServiceNamespace="dynamodb"),
+    }
+    for answer in answers.values():
+        if isinstance(answer, dict):
+            answer.pop("ResponseMetadata", None)
+    return json.loads(json.dumps(answers, default=str, sort_keys=True))
+
+
+def untouched(url):
+    """A table that boto3 made with all settings on: what a small manifest changes of it, and nothing else, differs then."""
+    options = dict(endpoint_url=url, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
+    dynamodb, scaling = boto3.client("dynamodb", **options), boto3.client("application-autoscaling", **options)
+    kms = boto3.client("kms", **options)
+    attribute = lambda name, kind="S": {"AttributeName": name, "AttributeType": kind}
+    element = lambda name, role="HASH": {"AttributeName": name, "KeyType": role}
+    units = lambda read, write: {"ReadCapacityUnits": read, "WriteCapacityUnits": write}
+    index = lambda name, by, capacity: {
+        "IndexName": name, "KeySchema": [element(by)], "Projection": {"ProjectionType": "ALL"}, "ProvisionedThroughput": capacity}
+    named = {"TableName": "shop-orders"}
+    table = dynamodb.create_table(
+        **named, BillingMode="PROVISIONED", ProvisionedThroughput=units(8, 7),
+        AttributeDefinitions=[attribute("id"), attribute("at", "N"), attribute("user"), attribute("day"), attribute("size", "N")],
+        KeySchema=[element("id"), element("at", "RANGE")],
+        GlobalSecondaryIndexes=[index("by-user", "user", units(6, 5)), index("by-day", "day", units(4, 3))],
+        LocalSecondaryIndexes=[{"IndexName": "by-size", "KeySchema": [element("id"), element("size", "RANGE")],
+                                "Projection": {"ProjectionType": "KEYS_ONLY"}}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        SSESpecification={"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": kms.create_key()["KeyMetadata"]["Arn"]},
+        DeletionProtectionEnabled=True, TableClass="STANDARD_INFREQUENT_ACCESS", Tags=[{"Key": "team", "Value": "shop"}],
+    )["TableDescription"]
+    dynamodb.get_waiter("table_exists").wait(**named, WaiterConfig={"Delay": 1})
+    time.sleep(2)
+    dynamodb.update_time_to_live(**named, TimeToLiveSpecification={"Enabled": True, "AttributeName": "gone"})
+    dynamodb.update_continuous_backups(
+        **named, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 14})
+    throttled = dict(ContributorInsightsAction="ENABLE", ContributorInsightsMode="THROTTLED_KEYS")
+    dynamodb.update_contributor_insights(**named, **throttled)
+    dynamodb.update_contributor_insights(**named, IndexName="by-user", **throttled)
+    dynamodb.enable_kinesis_streaming_destination(**named, StreamArn="arn:aws:kinesis:us-east-1:123456789012:stream/changes")
+    stream = dynamodb.describe_table(**named)["Table"]["LatestStreamArn"]
+    for arn, action in ((table["TableArn"], "dynamodb:GetItem"), (stream, "dynamodb:GetRecords")):
+        statement = {"Effect": "Allow", "Principal": {"AWS": "210987654321"}, "Action": action, "Resource": arn}
+        dynamodb.put_resource_policy(ResourceArn=arn, Policy=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    target = dict(ServiceNamespace="dynamodb", ResourceId="table/shop-orders", ScalableDimension="dynamodb:table:ReadCapacityUnits")
+    scaling.register_scalable_target(**target, MinCapacity=5, MaxCapacity=50)
+    scaling.put_scaling_policy(
+        **target, PolicyName="by-hand", PolicyType="TargetTrackingScaling", TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 62.5, "PredefinedMetricSpecification": {"PredefinedMetricType": "DynamoDBReadCapacityUtilization"}})
+    time.sleep(3)
+
+    def sentinel(folder, *words):
+        environment = {**os.environ, "AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+                       "AWS_REGION": "us-east-1", "AWS_EC2_METADATA_DISABLED": "true"}
+        done = subprocess.run([os.environ["SENTINEL"], *words], cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    repairs = {
+        "tags": ('tags = { team = "shop", tier = "1" }', "", ["tags"]),
+        "one index": ("", "[tables.orders.indexes.by-note]\npartition_key = { name = \"note\", type = \"S\" }\n", ["table"]),
+        "protection": ("deletion_protection = false", "", ["table"]),
+        "backups": ("point_in_time_recovery = true\nrecovery_days = 20", "", ["backups"]),
+        "insights": ('contributor_insights = "ACCESSED_AND_THROTTLED_KEYS"', "", ["insights"]),
+        "billing": ('billing_mode = "PAY_PER_REQUEST"', "", ["table"]),
+    }
+    # What of the description of the table is the one thing that changes.
+    of_table = {
+        "one index": ["AttributeDefinitions"], "protection": ["DeletionProtectionEnabled"],
+        "billing": ["BillingModeSummary", "ProvisionedThroughput"],
+    }
+    more = ""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, (lines, section, changed) in repairs.items():
+            more += section
+            with open(os.path.join(folder, "sentinel.toml"), "w", encoding="utf-8") as file:
+                file.write(
+                    f'[tables.orders]\nname = "shop-orders"\npartition_key = {{ name = "id", type = "S" }}\n'
+                    f'sort_key = {{ name = "at", type = "N" }}\n{lines}\n'
+                    '[tables.orders.indexes.by-user]\npartition_key = { name = "user", type = "S" }\n'
+                    f'[tables.orders.indexes.by-day]\npartition_key = {{ name = "day", type = "S" }}\n{more}')
+            before = described(options)
+            consent = ["--allow-destructive", "protection"] if name == "protection" else []
+            sentinel(folder, "apply", "--yes", *consent)
+            after = described(options)
+            assert before != after, name
+            for answers in (before, after):
+                for part in set(changed) - {"table"}:
+                    del answers[part]
+                for part in of_table.get(name, []):
+                    answers["table"].pop(part, None)
+                answers["table"]["GlobalSecondaryIndexes"].pop("by-note", None) if name == "one index" else None
+                if name == "billing":
+                    for one in answers["table"]["GlobalSecondaryIndexes"].values():
+                        del one["ProvisionedThroughput"]
+            assert before == after, (name, before, after)
+        imported = sentinel(folder, "import", "-o", "live", "--table", "shop-orders")
+        for words in ("autoscaling of read capacity at 62.5 %",):
+            assert words in imported, imported
+        sentinel(folder, "plan", "-f", "live/sentinel.toml", "--detailed-exitcode")
+    print(f"  a table of boto3 with all settings on: {len(repairs)} repairs, each of which leaves the others as they were")
 
 
 CHILD = """

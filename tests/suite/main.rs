@@ -16,6 +16,7 @@
 
 mod action;
 mod docs;
+mod drift;
 mod e2e;
 mod embedded;
 mod endless;
@@ -35,5 +36,6 @@ mod secrets;
 mod sources;
 mod subresources;
 mod tools;
+mod untouched;
 mod weather;
 mod world;
