@@ -69,6 +69,7 @@ fn plan(loaded: &Loaded) -> Plan {
             pace: Pace::Free,
             interrupt: Interrupt::default(),
             traffic: Traffic::default(),
+            sessions: sentinel::provider::Sessions::default(),
         });
         let pass = reconcile::plan(&reader.await, target, &loaded.desired, Scope::of(Intent::Converge)).await;
         pass.expect("the embedded AWS answers").plan
@@ -106,6 +107,6 @@ fn write_a_plan_of_1000(bencher: Bencher<'_, '_>, format: Format) {
     let review = Review::of(&plan, &Materials::default());
     bencher.bench_local(|| {
         let part = Part { name: None, body: Ok(Body::Plan(&plan, &review)) };
-        Shown { command: "plan", preface: None, parts: vec![part] }.render(format, Some(100))
+        Shown { command: "plan", preface: None, extra: None, parts: vec![part] }.render(format, Some(100))
     });
 }

@@ -6,6 +6,7 @@ mod groups;
 mod init;
 mod output;
 mod policy;
+mod sessions;
 mod tools;
 mod values;
 
@@ -26,6 +27,7 @@ pub use groups::*;
 pub use init::*;
 pub use output::*;
 pub use policy::*;
+pub use sessions::*;
 pub use tools::*;
 
 const ABOUT: &str = "Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist";
@@ -209,6 +211,12 @@ pub struct StatusArgs {
     /// Exit with 2 when there are changes to make, with 3 when something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Exit with 0 only if everything was read and is in sync, and say so; otherwise as with --detailed-exitcode.
+    #[arg(long)]
+    pub expect_in_sync: bool,
+    /// Compare which resources have drifted with the fingerprint in this file, say whether that changed, and keep the new one there.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]

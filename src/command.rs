@@ -2,11 +2,13 @@
 
 mod access;
 mod apply;
+mod baseline;
 mod complete;
 mod context;
 mod deadline;
 mod defect;
 mod depth;
+mod fleet;
 mod gather;
 mod iam;
 mod import;

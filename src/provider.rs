@@ -5,6 +5,7 @@ mod aws;
 mod bounded;
 mod gateway;
 mod profiles;
+mod session;
 mod shared;
 
 use std::collections::HashSet;
@@ -18,6 +19,7 @@ use crate::resource::tagging::TaggedPage;
 pub use aws::{Connection, Reader, Writer, known_region};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
 pub use profiles::{NoCredentials, aws_profiles};
+pub use session::Sessions;
 
 /// Reads what is live.
 pub trait Observe {

@@ -19,6 +19,7 @@ pub mod schema;
 mod sheet;
 pub mod status;
 pub mod text;
+mod total;
 pub mod traffic;
 
 use std::io::{IsTerminal, Write};

@@ -96,6 +96,7 @@ impl World {
             pace: Pace::Free,
             interrupt: Interrupt::default(),
             traffic: Traffic::default(),
+            sessions: sentinel::provider::Sessions::default(),
         }));
         Self { answers, runtime, reader, loaded }
     }

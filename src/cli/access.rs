@@ -7,8 +7,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{lasting, mfa_code, subject, text_of, words};
-use super::{AwsArgs, RootArgs, profile_name, table_name};
-use crate::access::{breakglass, requests, sessions};
+use super::{
+    AwsArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs, profile_name, table_name,
+};
+use crate::access::{breakglass, requests};
 use crate::resource::secret::Secret;
 
 #[derive(Debug, Subcommand)]
@@ -91,6 +93,8 @@ pub struct ShellInitArgs {
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
+    pub at: TargetArgs,
+    #[command(flatten)]
     pub root: RootArgs,
 }
 
@@ -142,6 +146,8 @@ pub struct ExecArgs {
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
+    pub at: TargetArgs,
+    #[command(flatten)]
     pub root: RootArgs,
 }
 
@@ -151,6 +157,8 @@ pub struct CredentialsArgs {
     pub gate: GateArgs,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
     #[command(flatten)]
     pub root: RootArgs,
 }
@@ -167,13 +175,6 @@ pub struct BreakglassTable {
     /// The table of break-glass events [default: SENTINEL_BREAKGLASS_TABLE, the manifest's, or sentinel-breakglass].
     #[arg(long, value_name = "NAME", value_parser = table_name)]
     pub breakglass_table: Option<String>,
-}
-
-#[derive(Debug, Clone, Args)]
-pub struct SessionTable {
-    /// The table of sessions [default: SENTINEL_SESSION_TABLE, the manifest's, or sentinel-sessions].
-    #[arg(long, value_name = "NAME", value_parser = table_name)]
-    pub session_table: Option<String>,
 }
 
 /// How much to list.
@@ -210,6 +211,8 @@ pub struct RequestArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +232,8 @@ pub struct ListArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +244,8 @@ pub struct RequestIdArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +259,8 @@ pub struct AnswerArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -289,6 +298,8 @@ pub struct RevokeArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +317,8 @@ pub struct LockArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -320,6 +333,8 @@ pub struct UnlockArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -331,6 +346,8 @@ pub struct LocksArgs {
     pub table: RequestTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 /// What an emergency is.
@@ -381,6 +398,8 @@ pub struct BreakglassArgs {
     #[command(flatten)]
     pub aws: AwsArgs,
     #[command(flatten)]
+    pub at: TargetArgs,
+    #[command(flatten)]
     pub root: RootArgs,
 }
 
@@ -401,6 +420,8 @@ pub struct BreakglassListArgs {
     pub table: BreakglassTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -411,6 +432,8 @@ pub struct BreakglassIdArgs {
     pub table: BreakglassTable,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -424,46 +447,6 @@ pub struct BreakglassCloseArgs {
     pub table: BreakglassTable,
     #[command(flatten)]
     pub aws: AwsArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct SessionListArgs {
-    /// Those of this user.
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
-    /// Those that stand here.
-    #[arg(long, value_name = "STATUS", value_parser = words(sessions::Status::ALL, sessions::Status::word))]
-    pub status: Option<sessions::Status>,
-    /// Those of this server.
-    #[arg(long, value_name = "ID")]
-    pub server_instance: Option<String>,
     #[command(flatten)]
-    pub limit: LimitArgs,
-    #[command(flatten)]
-    pub table: SessionTable,
-    #[command(flatten)]
-    pub aws: AwsArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct SessionIdArgs {
-    /// The session's id.
-    pub id: String,
-    #[command(flatten)]
-    pub table: SessionTable,
-    #[command(flatten)]
-    pub aws: AwsArgs,
-}
-
-#[derive(Debug, Args)]
-pub struct SessionRevokeArgs {
-    /// The session's id.
-    pub id: String,
-    /// Why it is revoked.
-    #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
-    pub reason: String,
-    #[command(flatten)]
-    pub table: SessionTable,
-    #[command(flatten)]
-    pub aws: AwsArgs,
+    pub at: TargetArgs,
 }

@@ -90,6 +90,15 @@ pub struct AwsArgs {
     pub service: ServiceArgs,
 }
 
+/// At which target of the manifest a command works that is for one.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct TargetArgs {
+    /// Work at this target of the manifest: its account, region and names.
+    #[arg(long, value_name = "NAME", value_parser = target_pattern)]
+    pub target: Option<TargetPattern>,
+}
+
 /// Where policies are.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AwsArgs, Going, OutputArgs, RootArgs, TimeArgs};
+use super::{AwsArgs, Going, OutputArgs, RootArgs, TargetArgs, TimeArgs};
 use crate::manifest::Builtin;
 
 #[derive(Debug, Subcommand)]
@@ -205,6 +205,8 @@ pub struct InitStatusArgs {
     pub output: OutputArgs,
     #[command(flatten)]
     pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
     #[command(flatten)]
     pub root: RootArgs,
 }

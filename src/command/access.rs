@@ -23,6 +23,7 @@ use super::local::Users;
 use super::output::no_random;
 use super::pass::explained;
 use super::status::{Carry, command_line};
+use super::targets::one_target;
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
 use crate::access::locks::{LockTable, LockTableSource};
@@ -31,7 +32,7 @@ use crate::diagnostic::Faults;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::{KindId, table};
-use crate::manifest::{self, Builtin, Manifest};
+use crate::manifest::{self, Builtin, Manifest, Parsed};
 use crate::provider::Gateway;
 use crate::reconcile::guard::{self, Credentials};
 use crate::report::access::Listing;
@@ -88,10 +89,30 @@ impl Site {
     pub(super) async fn new(context: &Context) -> Result<Self, Error> {
         let found = find_manifest()?;
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
-        let manifest = found.as_deref().map(read_manifest).transpose()?.unwrap_or_default();
-        let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone());
-        let aws = manifest.aws.destination(&root.unwrap_or_default());
-        let Some(destination) = context.located(aws, &folder).await else { return Err(no_region(Need::Anything)) };
+        let parsed = found.as_deref().map(read).transpose()?;
+        let manifest = parsed.as_ref().map(|parsed| parsed.manifest.clone()).unwrap_or_default();
+        let root = context.global.policy_root.clone().or_else(|| manifest.policy_root.clone()).unwrap_or_default();
+        let chosen = match &context.global.target {
+            Some(target) => {
+                let mut chosen = one_target(&manifest, &root, target)?;
+                // The role of a target is for provisioning. Those who use it call as who they are.
+                chosen.route.role_arn = None;
+                chosen
+            }
+            None if parsed.as_ref().is_some_and(Parsed::tables_vary) => {
+                let message = "the tables of the manifest differ by target";
+                return Err(Error::usage(message, "say at which to work, with --target NAME"));
+            }
+            None => manifest.aws.destination(&root),
+        };
+        let Some(mut destination) = context.located(chosen, &folder).await else {
+            return Err(no_region(Need::Anything));
+        };
+        context.own_store(&mut destination);
+        let manifest = match &parsed {
+            Some(parsed) if destination.name.is_some() => at_target(parsed, &destination)?,
+            _ => manifest,
+        };
         let users = match found.as_deref().filter(|_| destination.local.is_some()) {
             Some(file) => Users::of_file(context, file)?,
             None => Users::default(),
@@ -101,7 +122,7 @@ impl Site {
             hint: String::from("check its name; aws configure list-profiles shows those that are there"),
             source: Box::new(none),
         })?;
-        let profile_from_manifest = context.global.aws_profile.is_none() && manifest.aws.profile.is_some();
+        let profile_from_manifest = context.global.aws_profile.is_none() && destination.route.aws_profile.is_some();
         Ok(Self { destination, manifest, profile_from_manifest, gateway })
     }
 
@@ -305,11 +326,23 @@ pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
 
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
+    read(path).map(|parsed| parsed.manifest)
+}
+
+/// Returns a manifest as it is at a target.
+pub(super) fn at_target(parsed: &Parsed, destination: &Destination) -> Result<Manifest, Error> {
+    let mut faults = Faults::default();
+    let manifest = parsed.at(destination, &mut faults);
+    if faults.is_empty() { Ok(manifest) } else { Err(Error::Faults(faults.into_sorted())) }
+}
+
+/// The same with where its parts are.
+pub(super) fn read(path: &Path) -> Result<Parsed, Error> {
     let gathered = gather(&[path.to_owned()])?;
     gathered.included.iter().try_for_each(|path| trust::check(path))?;
     let mut faults = Faults::default();
     let parsed = manifest::parse(&gathered.source, &mut faults);
-    if faults.is_empty() { Ok(parsed.manifest) } else { Err(Error::Faults(faults.into_sorted())) }
+    if faults.is_empty() { Ok(parsed) } else { Err(Error::Faults(faults.into_sorted())) }
 }
 
 /// Shows records: what they are and what they were narrowed to, each with the word before it.

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use futures_util::stream::{self, StreamExt};
-
 use super::context::Context;
-use super::pass::{Attempt, Planned, TARGETS, Values, check_variables, scope};
+use super::fleet::{account_of, side_by_side};
+use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
 use super::{plan, saved};
 use crate::cli::{ApplyArgs, Going};
 use crate::error::{Error, Exit};
@@ -25,7 +24,8 @@ pub(super) async fn run(context: &Context, args: &ApplyArgs) -> Result<Exit, Err
     let project = context.project(if args.file.is_empty() { &usual } else { &args.file })?;
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
-    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed).await?;
+    let keep = if context.terminal.json() { Keep::All } else { Keep::Count };
+    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
     carry_out(context, "apply", attempts, share(args), &args.going).await
 }
 
@@ -39,6 +39,8 @@ type Ended = (Destination, Result<Applied, Error>);
 
 /// A plan that was carried out.
 struct Applied {
+    /// How many resources it has, where all were in sync.
+    settled: Option<usize>,
     plan: Plan,
     review: Review,
     report: ApplyReport,
@@ -53,7 +55,7 @@ pub(super) async fn carry_out(
     going: &Going,
 ) -> Result<Exit, Error> {
     let terminal = context.terminal;
-    let mut attempts = match plan::only(attempts) {
+    let attempts = match plan::only(attempts) {
         Ok(planned) => {
             let planned = planned?;
             if !terminal.json() {
@@ -64,8 +66,7 @@ pub(super) async fn carry_out(
         }
         Err(mut attempts) => {
             if !terminal.json() {
-                let body = |planned: &Planned| text::plan(&planned.pass.plan, &planned.review, terminal.width());
-                terminal.result(&plan::grouped(&attempts, body));
+                terminal.result(&plan::text(command, &attempts, terminal.width())?);
             }
             for (_, attempt) in &mut attempts {
                 let refused = attempt.as_ref().ok().and_then(|one| guard::extent(&one.pass.plan, share).err());
@@ -83,13 +84,14 @@ pub(super) async fn carry_out(
         }
         context.listen_for_termination();
     }
-    let work = attempts.drain(..).map(|(destination, attempt)| async move {
-        match attempt {
-            Ok(planned) => (destination, Ok(perform(context, planned, going).await)),
-            Err(error) => (destination, Err(error)),
-        }
-    });
-    let ended: Vec<Ended> = stream::iter(work).buffered(TARGETS).collect().await;
+    let work = |(destination, attempt): Attempt| async move {
+        let ended = match attempt {
+            Ok(planned) => Box::pin(perform(context, &destination, planned, going)).await,
+            Err(error) => Err(error),
+        };
+        (destination, ended)
+    };
+    let ended: Vec<Ended> = side_by_side(attempts, |(destination, _)| account_of(destination), work).await;
     show_ended(context, command, &ended)?;
     let did = |report: &ApplyReport| report.resources.iter().any(|one| one.steps_done > 0);
     let any_done = ended.iter().any(|(_, ended)| ended.as_ref().is_ok_and(|one| did(&one.report)));
@@ -104,12 +106,21 @@ pub(super) async fn carry_out(
     })
 }
 
-async fn perform(context: &Context, planned: Planned, going: &Going) -> Applied {
+async fn perform(
+    context: &Context,
+    destination: &Destination,
+    planned: Planned,
+    going: &Going,
+) -> Result<Applied, Error> {
+    let reader = match planned.reader {
+        Some(reader) => reader,
+        None => context.connect(destination, &planned.users).await?,
+    };
     // From here on it may write: the reading provider is given up for one that can.
-    let writer = Writer::new(planned.reader, Waiting { limit: going.wait_timeout, for_indexes: !going.no_wait });
+    let writer = Writer::new(reader, Waiting { limit: going.wait_timeout, for_indexes: !going.no_wait });
     let progress = context.progress.of_target(planned.pass.plan.target.name.as_deref());
     let report = reconcile::apply(&writer, &planned.pass, &context.interrupt, &progress).await;
-    Applied { plan: planned.pass.plan, review: planned.review, report }
+    Ok(Applied { settled: planned.settled, plan: planned.pass.plan, review: planned.review, report })
 }
 
 fn show_ended(context: &Context, command: &str, ended: &[Ended]) -> Result<(), Error> {
@@ -117,12 +128,44 @@ fn show_ended(context: &Context, command: &str, ended: &[Ended]) -> Result<(), E
         true => text::applied(&one.plan, &one.report),
         false => text::idle(&one.plan),
     };
-    let part = |Applied { plan, review, report }: &Applied| json::applied_part(plan, review, report);
+    let part = |Applied { plan, review, report, .. }: &Applied| json::applied_part(plan, review, report);
     if let [(Destination { name: None, .. }, Ok(one))] = ended {
         return context.terminal.either(|| words(one), || json::applied(command, part(one)));
     }
-    let text = || plan::grouped(ended, words);
+    let text = || {
+        let mut text = String::new();
+        for (destination, one) in ended {
+            let name = destination.name.as_deref().unwrap_or_default();
+            let settled = one.as_ref().ok().and_then(|one| one.settled);
+            text.push_str(&match (settled.filter(|_| ended.len() > 1), one) {
+                (Some(_), _) => text::in_one_line(name, "nothing to do"),
+                (None, Ok(one)) => text::grouped(name, &words(one)),
+                (None, Err(error)) => text::grouped(name, &text::error(error)),
+            });
+        }
+        text + &sums(ended)
+    };
     context.terminal.either(text, || json::targets(command, plan::listed(ended, part)))
+}
+
+/// Returns what became of all targets together, where there are several.
+fn sums(ended: &[Ended]) -> String {
+    if ended.len() < 2 {
+        return String::new();
+    }
+    let (mut applied, mut idle) = (0, 0);
+    let mut failed: Vec<&str> = Vec::new();
+    for (destination, one) in ended {
+        match one {
+            Ok(one) if !matches!(exit(&one.plan, &one.report), Exit::Done) => {
+                failed.extend(destination.name.as_deref());
+            }
+            Ok(one) if one.report.resources.iter().any(|one| one.steps_done > 0) => applied += 1,
+            Ok(_) => idle += 1,
+            Err(_) => failed.extend(destination.name.as_deref()),
+        }
+    }
+    text::applied_total(ended.len(), applied, idle, &failed)
 }
 
 /// Returns how an apply ends.

@@ -16,8 +16,8 @@ use crate::files;
 use crate::kind::section::Unset;
 use crate::kind::table::Table;
 use crate::kind::{Address, DesiredResource, KindId, Sections, policy_parameter};
-use crate::manifest::{self, Loaded, Manifest, Overrides};
-use crate::provider::known_region;
+use crate::manifest::{self, Loaded, Manifest, Overrides, TargetPattern};
+use crate::provider::{Sessions, known_region};
 use crate::report::{LiveProgress, Terminal};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::{Cause, Interrupt};
@@ -34,6 +34,8 @@ pub(super) struct Global {
     pub(super) local: Option<OsString>,
     pub(super) endpoint_url: Option<String>,
     pub(super) verbose: u8,
+    /// The target of the manifest to work at, for a command that works at one.
+    pub(super) target: Option<TargetPattern>,
 }
 
 /// What every command has at hand.
@@ -45,6 +47,7 @@ pub(super) struct Context {
     pub(super) traffic: Traffic,
     pub(super) deadline: Deadline,
     pub(super) progress: LiveProgress,
+    pub(super) sessions: Sessions,
 }
 
 /// Where a manifest is.
@@ -170,9 +173,11 @@ impl Context {
             local: options.local.local,
             endpoint_url: options.service.endpoint_url,
             verbose: options.common.verbose,
+            target: options.at.target,
         };
         let (interrupt, traffic) = (Interrupt::default(), Traffic::default());
-        Self { global, terminal, interrupt, traffic, deadline: Deadline::default(), progress: terminal.progress() }
+        let (progress, sessions) = (terminal.progress(), Sessions::default());
+        Self { global, terminal, interrupt, traffic, deadline: Deadline::default(), progress, sessions }
     }
 
     /// Turns the first Ctrl-C into a request to finish, and the second into an end.

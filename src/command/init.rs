@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::apply::carry_out;
 use super::context::Context;
-use super::pass::Values;
+use super::pass::{Keep, Values};
 use super::plan;
 use crate::cli::{BootstrapArgs, FilterArgs, InitArgs, OutputArgs, TableArgs};
 use crate::error::{Error, Exit};
@@ -98,7 +98,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
         return Ok(Exit::Done);
     }
     let scope = Scope { ownership: manifest.aws.ownership_key(), ..Scope::of(Intent::CreateOnly) };
-    let attempts = context.plan_all(&project, &FilterArgs::default(), &scope, Values::Needed).await?;
+    let attempts = context.plan_all(&project, &FilterArgs::default(), &scope, Values::Needed, Keep::All).await?;
     if request.init.plan {
         let exits: Vec<Exit> =
             attempts.iter().filter_map(|(_, one)| one.as_ref().ok()).map(|one| plan::exit(&one.pass.plan)).collect();

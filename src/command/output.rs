@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Component, Path};
 
 use super::context::Context;
+use super::pass::Keep;
 use crate::cli::{Format, OutputArgs};
 use crate::error::Error;
 use crate::files;
@@ -11,6 +12,12 @@ use crate::report::output::{Part, Shown};
 use crate::report::{Terminal, for_file};
 
 impl Context {
+    /// Returns what has to be kept of targets that are in sync, to show them in the formats that are asked for.
+    pub(super) fn keep(&self, args: &OutputArgs) -> Keep {
+        let json = args.files().iter().any(|(format, _)| *format == Format::Json) || args.format == Some(Format::Json);
+        if json || self.terminal.json() { Keep::All } else { Keep::Count }
+    }
+
     /// Shows it: first to the files that are asked for, then on stdout.
     pub(super) fn show(&self, args: &OutputArgs, shown: &Shown<'_>) -> Result<(), Error> {
         for (format, path) in args.files() {
@@ -34,7 +41,7 @@ impl Context {
 /// Tells in every format that is asked for that a command came to nothing. What it says on stderr says so already, so
 /// that what cannot be written here is no error of its own.
 pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
-    let shown = Shown { command, preface: None, parts: vec![Part { name: None, body: Err(error) }] };
+    let shown = Shown { command, preface: None, extra: None, parts: vec![Part { name: None, body: Err(error) }] };
     for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
         if let Ok(text) = written(&shown, format) {
             let _ = files::write(path, text.as_bytes(), files::SHARED);

@@ -5,9 +5,8 @@ use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt};
-
 use super::context::{Context, Project};
+use super::fleet::{account_of, side_by_side};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
@@ -16,7 +15,7 @@ use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
 use crate::kind::section::Unset;
-use crate::provider::{Connection, Reader};
+use crate::provider::{Connection, Observe, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
@@ -24,16 +23,30 @@ use crate::resource::names::{AwsProfile, RegionName};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
-/// How many targets are worked on at once.
-pub(super) const TARGETS: usize = 16;
-
 /// One target's pass, with the connection that it was made on.
 #[derive(Debug)]
 pub(super) struct Planned {
-    pub(super) reader: Reader,
+    /// Of one of many targets it is not kept: its clients are the most that a target takes.
+    pub(super) reader: Option<Reader>,
+    pub(super) users: Users,
+    /// How many resources it has, where all are in sync and nothing else is kept of the plan.
+    pub(super) settled: Option<usize>,
     pub(super) pass: Pass,
     /// What there is to say of the plan.
     pub(super) review: Review,
+}
+
+impl Planned {
+    /// Lets go of what is not needed of one of many targets.
+    fn slim(&mut self, keep: Keep) {
+        self.reader = None;
+        if keep == Keep::Count && self.pass.plan.is_settled() {
+            self.settled = Some(self.pass.plan.resources.len());
+            self.pass.plan.resources = Vec::new();
+            self.pass.desired = Vec::new();
+            self.review = Review::default();
+        }
+    }
 }
 
 /// One target, and how planning it ended.
@@ -57,6 +70,14 @@ pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -
     };
     check_filters(project, &scope)?;
     Ok(scope)
+}
+
+/// What is kept of the plan of a target that is in sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    All,
+    /// How many resources it has: of one of many targets, no more is shown.
+    Count,
 }
 
 /// Whether the values of all resources have to be known.
@@ -117,6 +138,7 @@ impl Context {
             embedded,
             interrupt: self.interrupt.clone(),
             traffic: self.traffic.clone(),
+            sessions: self.sessions.clone(),
         })
     }
 
@@ -129,12 +151,18 @@ impl Context {
         scope: Scope,
     ) -> Result<Planned, Error> {
         let reader = self.connect(&destination, users).await?;
+        if destination.name.is_some() && destination.local.is_none() {
+            // Regions share the answer: an account that denies or does not answer is asked once, and no region of it is read.
+            let known = self.reading(async { Ok(reader.identify().await?) });
+            known.await.map_err(|error| explained(error, &destination))?;
+        }
         let work = async { Ok(reconcile::plan(&reader, destination.clone(), desired, scope).await?) };
         let pass = self.reading(work).await.map_err(|error| explained(error, &destination))?;
         let who =
             destination.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
         guard::account(&pass.plan, &who, destination.route.account_id.as_ref()).map_err(Error::Refused)?;
-        Ok(Planned { reader, pass, review: Review::default() })
+        let (reader, users) = (Some(reader), users.clone());
+        Ok(Planned { reader, users, settled: None, pass, review: Review::default() })
     }
 
     /// Plans every target that is picked, side by side. One that fails leaves the others alone.
@@ -144,11 +172,13 @@ impl Context {
         filter: &FilterArgs,
         scope: &Scope,
         values: Values,
+        keep: Keep,
     ) -> Result<Vec<Attempt>, Error> {
         let destinations = self.destinations(project, filter.into()).await?;
         let materials = &Arc::new(project.materials());
         let users = &if self.global.local.is_some() { Users::of(project) } else { Users::default() };
-        let plans = destinations.into_iter().map(|destination| async move {
+        let many = destinations.len() > 1;
+        let plan = |destination: Destination| async move {
             let planned = async {
                 let wanted = project.wanted(&destination)?;
                 if values == Values::Needed {
@@ -156,12 +186,16 @@ impl Context {
                 }
                 let mut planned = self.plan(destination.clone(), users, &wanted.desired, scope.clone()).await?;
                 planned.review = Review::of(&planned.pass.plan, &project.materials_of(&wanted, materials));
+                if many {
+                    planned.slim(keep);
+                }
                 Ok(planned)
             };
-            let planned = planned.await;
+            // On the heap: many are under way at once.
+            let planned = Box::pin(planned).await;
             (destination, planned)
-        });
-        let mut attempts: Vec<Attempt> = stream::iter(plans).buffered(TARGETS).collect().await;
+        };
+        let mut attempts: Vec<Attempt> = side_by_side(destinations, account_of, plan).await;
         if self.interrupt.raised() {
             return Err(self.cut_short());
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::context::{Context, Project, Secrets};
-use super::pass::{Attempt, Planned, Values, check_variables, scope};
-use crate::cli::{OutputArgs, PlanArgs, ShowArgs};
+use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
+use crate::cli::{Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::kind::policy_parameter;
@@ -25,7 +25,8 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
     }
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
-    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed).await?;
+    let keep = if args.out.is_some() { Keep::All } else { context.keep(&args.output) };
+    let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
         // A part of a plan is none to review.
@@ -36,19 +37,14 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
             context.terminal.note(&format!("Not saved to {}: not every target could be planned.\n", path.display()));
         }
     }
-    let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) if args.detailed_exitcode => detailed_exit(&planned.pass.plan),
-        Ok(planned) => exit(&planned.pass.plan),
-        Err(error) => error.exit(),
-    });
-    let exit = Exit::worst(exits);
+    let exit = exit_of(&attempts, if args.detailed_exitcode { Codes::Detailed } else { Codes::Usual });
     show(context, "plan", &args.output, attempts)?;
     Ok(exit)
 }
 
 /// Shows the plans: one as it is, several by target.
 pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attempts: Vec<Attempt>) -> Result<(), Error> {
-    let shown = |parts| Shown { command, preface: None, parts };
+    let shown = |parts| Shown { command, preface: None, extra: None, parts };
     match only(attempts) {
         Ok(planned) => {
             let planned = planned?;
@@ -59,7 +55,10 @@ pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attemp
 }
 
 fn body(planned: &Planned) -> Body<'_> {
-    Body::Plan(&planned.pass.plan, &planned.review)
+    match planned.settled {
+        Some(count) => Body::Settled(count),
+        None => Body::Plan(&planned.pass.plan, &planned.review),
+    }
 }
 
 /// Returns what there is to show of several targets.
@@ -74,19 +73,12 @@ pub(super) fn parts<'a, T>(
     targets.iter().map(part).collect()
 }
 
-/// Returns what there is to say of several targets, under their names.
-pub(super) fn grouped<T>(targets: &[(Destination, Result<T, Error>)], body: impl Fn(&T) -> String) -> String {
-    let group = |(destination, attempt): &(Destination, Result<T, Error>)| {
-        let body = match attempt {
-            Ok(done) => body(done),
-            Err(error) => text::error(error),
-        };
-        text::grouped(destination.name.as_deref().unwrap_or_default(), &body)
-    };
-    targets.iter().map(group).collect()
+/// Returns the plans of several targets as text.
+pub(super) fn text(command: &str, attempts: &[Attempt], width: Option<usize>) -> Result<String, Error> {
+    Shown { command, preface: None, extra: None, parts: parts(attempts, body) }.render(Format::Text, width)
 }
 
-/// Returns the same as a list for a document.
+/// Returns what there is to say of several targets, as a list for a document.
 pub(super) fn listed<T>(
     targets: &[(Destination, Result<T, Error>)],
     part: impl Fn(&T) -> json::Document,
@@ -169,12 +161,33 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
         name: target.plan.target.name.as_deref(),
         body: Ok(Body::Plan(&target.plan, &target.review)),
     });
-    let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), parts: parts.collect() };
+    let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), extra: None, parts: parts.collect() };
     context.show(&args.output, &shown)?;
     Ok(Exit::Done)
 }
 
-/// Returns how a command that only reads ends.
+/// What an exit code is to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codes {
+    /// Whether something failed.
+    Usual,
+    /// Whether there are differences, too.
+    Detailed,
+}
+
+/// Returns how a command that only reads ends. Where it is to say whether there are differences, a target that could not be read
+/// among others that were is something that could not be read.
+pub(super) fn exit_of(attempts: &[Attempt], codes: Codes) -> Exit {
+    let some = attempts.iter().any(|(_, attempt)| attempt.is_ok());
+    Exit::worst(attempts.iter().map(|(_, attempt)| match (attempt, codes) {
+        (Ok(planned), Codes::Detailed) => detailed_exit(&planned.pass.plan),
+        (Ok(planned), Codes::Usual) => exit(&planned.pass.plan),
+        (Err(error), Codes::Detailed) if some && error.exit() == Exit::Error => Exit::Incomplete,
+        (Err(error), _) => error.exit(),
+    }))
+}
+
+/// Returns how a plan that was only read ends.
 pub(super) fn exit(plan: &Plan) -> Exit {
     // A missing permission is a state; a call that failed in another way is an error, though the rest was read.
     if plan.gaps().any(|gap| !gap.denied) { Exit::Error } else { Exit::Done }

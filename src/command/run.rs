@@ -10,7 +10,7 @@ use super::context::Context;
 use super::{access, apply, iam, import, init, local, plan, policy, status, tools, validate, wizard};
 use crate::cli::{
     AccessCommand, Command, CommonArgs, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs, PolicyCommand,
-    ProgressArgs, RootArgs, ServiceArgs, ShellCommand, TimeArgs,
+    ProgressArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
@@ -159,6 +159,7 @@ pub(super) struct Options {
     pub(super) local: LocalArgs,
     pub(super) service: ServiceArgs,
     pub(super) root: RootArgs,
+    pub(super) at: TargetArgs,
     pub(super) progress: ProgressArgs,
     pub(super) time: TimeArgs,
     pub(super) output: OutputArgs,
@@ -181,6 +182,7 @@ impl Options {
             local: given(definition, matches)?,
             service: given(definition, matches)?,
             root: given(definition, matches)?,
+            at: given(definition, matches)?,
             progress: given(definition, matches)?,
             time: given(definition, matches)?,
             output: given(definition, matches)?,

@@ -10,8 +10,9 @@ use futures_util::stream::{self, StreamExt};
 use super::access::find_manifest;
 use super::apply::{carry_out, share};
 use super::context::{Context, Project, Wanted};
+use super::fleet::AT_ONCE;
 use super::local::Users;
-use super::pass::{Planned, TARGETS, explained};
+use super::pass::{Planned, explained};
 use super::plan;
 use super::targets::Picked;
 use crate::cli::ApplyArgs;
@@ -50,7 +51,7 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
     });
     let looks = file.targets.iter().zip(materials).map(|(saved, materials)| look_again(context, saved, materials));
-    let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(TARGETS).collect().await;
+    let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
     let mut attempts = Vec::new();
     for planned in looked {
         let mut planned = planned?;
@@ -304,7 +305,7 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: Arc<Mater
         }
     }
     let review = Review::of(&pass.plan, &materials);
-    Ok(Planned { reader, pass, review })
+    Ok(Planned { reader: Some(reader), users, settled: None, pass, review })
 }
 
 /// Returns a folder as it is shown: relative where it is below the current one.

@@ -1,35 +1,49 @@
 //! `sentinel status` and `sentinel init status`.
 
-use indexmap::IndexMap;
+use std::path::{Path, PathBuf};
 
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::access::{self, find_manifest, read};
+use super::baseline;
 use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::pass::{Planned, Values, scope};
-use super::plan;
-use super::targets::Picked;
+use super::plan::{self, Codes};
+use super::targets::{Picked, one_target};
 use crate::cli::{InitStatusArgs, ReachArgs, StatusArgs};
 use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::profile_of;
 use crate::kind::{KindId, Site};
-use crate::manifest::{Builtin, Manifest, TableSection};
+use crate::manifest::{Builtin, Manifest, TableSection, TargetPattern};
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion};
 use crate::resource::Gap;
+use crate::resource::destination::{Destination, Region};
 use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
-    let attempts = context.plan_all(&project, &args.filter, &scope, Values::AsFarAsSet).await?;
-    let exits = attempts.iter().map(|(_, attempt)| match attempt {
-        Ok(planned) if args.detailed_exitcode => plan::detailed_exit(&planned.pass.plan),
-        Ok(planned) => plan::exit(&planned.pass.plan),
-        Err(error) => error.exit(),
-    });
-    let exit = Exit::worst(exits);
+    let attempts =
+        context.plan_all(&project, &args.filter, &scope, Values::AsFarAsSet, context.keep(&args.output)).await?;
+    let detailed = args.detailed_exitcode || args.expect_in_sync;
+    let exit = plan::exit_of(&attempts, if detailed { Codes::Detailed } else { Codes::Usual });
+    let compared = args.baseline.as_deref().map(|path| baseline::compare(path, &attempts)).transpose()?;
+    if let (Some(compared), Some(path)) = (&compared, &args.baseline) {
+        context.terminal.note(&compared.words(path));
+    }
+    if args.expect_in_sync {
+        context.terminal.note(match exit {
+            Exit::Done => "In sync: live is what the manifest says.\n",
+            _ => "Not in sync, or not known to be: see above.\n",
+        });
+    }
+    let extra = compared.map(|compared| ("baseline", json!(compared)));
     let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
-    let shown = |parts| Shown { command: "status", preface: None, parts };
+    let shown = |parts| Shown { command: "status", preface: None, extra: extra.clone(), parts };
     match plan::only(attempts) {
         Ok(planned) => {
             let status = status(&planned?);
@@ -37,9 +51,13 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
             context.show(&args.output, &shown(vec![Part { name: None, body }]))?;
         }
         Err(attempts) => {
-            let found = attempts.into_iter().map(|(at, attempt)| (at, attempt.map(|planned| status(&planned))));
-            let found: Vec<_> = found.collect();
-            context.show(&args.output, &shown(plan::parts(&found, Body::Status)))?;
+            let of = |planned: Planned| planned.settled.map_or_else(|| Err(status(&planned)), Ok);
+            let found: Vec<_> = attempts.into_iter().map(|(at, attempt)| (at, attempt.map(of))).collect();
+            let body = |found| match found {
+                &Ok(count) => Body::Settled(count),
+                Err(status) => Body::Status(status),
+            };
+            context.show(&args.output, &shown(plan::parts(&found, body)))?;
         }
     }
     Ok(exit)
@@ -80,12 +98,24 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         let tables = Builtin::ALL.iter().map(|builtin| (builtin.key().to_owned(), TableSection::default()));
         manifest.sections.tables.extend(tables);
     }
+    let target = at_target(context, &mut manifest)?;
     let project = context.project_in_memory(&manifest)?;
-    if context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
+    if target.is_none() && context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
         return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
     }
-    let Some(destination) = context.destinations(&project, Picked::ALL).await?.pop() else {
-        return Err(Error::internal("a manifest without targets has no destination"));
+    let destination = match target {
+        Some((target, folder)) => {
+            let Some(mut located) = context.located(target, &folder).await else {
+                return Err(no_region(Need::Anything));
+            };
+            context.own_store(&mut located);
+            located
+        }
+        None => context
+            .destinations(&project, Picked::ALL)
+            .await?
+            .pop()
+            .ok_or_else(|| Error::internal("a manifest without targets has no destination"))?,
     };
     let root = project.loaded.policy_root.clone();
     let reader = context.connect(&destination, &Users::of(&project)).await?;
@@ -122,8 +152,37 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     status.suggestions = suggestions(context, &status);
     status.shell = shell_hint(context);
     let parts = vec![Part { name: None, body: Ok(Body::Status(&status)) }];
-    context.show(&args.output, &Shown { command: "init status", preface: None, parts })?;
+    context.show(&args.output, &Shown { command: "init status", preface: None, extra: None, parts })?;
     Ok(if failed { Exit::Error } else { Exit::Done })
+}
+
+/// Returns the target that `--target` names, and the folder of the manifest that has it. The tables are those of that manifest there.
+fn at_target(
+    context: &Context,
+    manifest: &mut Manifest,
+) -> Result<Option<(Destination<Option<RegionName>>, PathBuf)>, Error> {
+    let Some(pattern) = &context.global.target else { return Ok(None) };
+    let Some(file) = find_manifest()? else {
+        return Err(Error::usage(
+            "there is no sentinel.toml that has targets",
+            "leave --target out, or run it beside one",
+        ));
+    };
+    let parsed = read(&file)?;
+    let root = context.global.policy_root.clone().or_else(|| parsed.manifest.policy_root.clone()).unwrap_or_default();
+    let target = one_target(&parsed.manifest, &root, pattern)?;
+    // Where none names a region, that is said when it is looked for.
+    let region = target.region.clone().unwrap_or_else(|| RegionName::new("us-east-1"));
+    let there =
+        access::at_target(&parsed, &target.clone().with_region(Region { name: region, source: String::new() }))?;
+    manifest.policy_root = Some(root);
+    for builtin in Builtin::ALL {
+        let named = there.sections.tables.get(builtin.key()).and_then(|section| section.name.clone());
+        if let (Some(name), Some(section)) = (named, manifest.sections.tables.get_mut(builtin.key())) {
+            section.name = Some(name);
+        }
+    }
+    Ok(Some((target, file.parent().unwrap_or(Path::new("")).to_owned())))
 }
 
 /// Returns what a plan tells of live AWS.
@@ -259,7 +318,12 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
     flag("--region", carry.region.as_deref().or(global.region.as_deref()));
     flag("--policy-root", carry.policy_root.as_deref());
     flag("--aws-profile", global.aws_profile.as_deref().filter(|_| carry.aws_profile));
-    flag("--endpoint-url", global.endpoint_url.as_deref());
+    // `init` works at a region.
+    if words.get(1).is_none_or(|command| command != "init") {
+        let target = global.target.as_ref().map(TargetPattern::as_str);
+        words.extend(target.into_iter().flat_map(|target| [String::from("--target"), target.to_owned()]));
+    }
+    words.extend(global.endpoint_url.iter().flat_map(|url| [String::from("--endpoint-url"), url.clone()]));
     let mut command = quoted(&words);
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {
         let folder = folder.to_string_lossy();

@@ -8,9 +8,9 @@ use crate::cli::FilterArgs;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::table::Table;
-use crate::manifest::{Discovered, Shard, TargetPattern, folder_of};
+use crate::manifest::{Discovered, Manifest, Shard, TargetPattern, folder_of};
 use crate::resource::destination::Destination;
-use crate::resource::names::RegionName;
+use crate::resource::names::{PolicyRoot, RegionName};
 
 /// How many names an error lists.
 const LISTED: usize = 20;
@@ -111,6 +111,23 @@ impl Context {
         destination.local = self.local_folder(beside);
         Some(destination)
     }
+}
+
+/// Returns the one target that a pattern matches.
+pub(super) fn one_target(
+    manifest: &Manifest,
+    policy_root: &PolicyRoot,
+    pattern: &TargetPattern,
+) -> Result<Destination<Option<RegionName>>, Error> {
+    let mut all = manifest.destinations(policy_root, &Discovered::default());
+    check_patterns(std::slice::from_ref(pattern), &all)?;
+    all.retain(|one| one.name.as_deref().is_some_and(|name| pattern.matches(name)));
+    let names: Vec<&str> = all.iter().filter_map(|one| one.name.as_deref()).collect();
+    if names.len() > 1 {
+        let message = format!("{pattern} is {} targets, and this works at one: {}", names.len(), listed(&names));
+        return Err(Error::usage(message, "name one of them with --target"));
+    }
+    all.pop().ok_or_else(|| Error::internal("a pattern that matches no target was not refused"))
 }
 
 /// Refuses a pattern that matches no target: it is most likely mistyped.

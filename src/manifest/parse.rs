@@ -12,6 +12,7 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{Node, Reader, Value};
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
 use crate::kind::{KindId, policy_parameter};
+use crate::resource::destination::Destination;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
 use crate::resource::{Invalid, check_region, check_tag_key};
 
@@ -23,6 +24,22 @@ pub struct Parsed {
     pub(super) places: Arc<Places>,
     /// What differs by target.
     pub(super) variants: Variants,
+}
+
+impl Parsed {
+    /// Returns whether the names of tables differ by target, or other settings of them.
+    pub fn tables_vary(&self) -> bool {
+        self.variants.addresses().any(|address| address.kind == KindId::Table)
+    }
+
+    /// Returns the manifest as it is at a target.
+    pub fn at(&self, destination: &Destination, faults: &mut Faults) -> Manifest {
+        let at = (destination.name.as_deref(), &Values::at(destination));
+        let ownership = self.manifest.aws.ownership_key();
+        let base = (&self.manifest, &self.places);
+        let variant = self.variants.of(&self.source, base, at, ownership.as_ref(), faults);
+        Manifest { sections: variant.sections, ..self.manifest.clone() }
+    }
 }
 
 /// Reads a manifest. What could be read is returned whatever the faults.

@@ -246,6 +246,11 @@ impl Variants {
         (Self(found), root)
     }
 
+    /// Returns which resources differ.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
+        self.0.keys()
+    }
+
     /// Returns whether every target is like the others.
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()

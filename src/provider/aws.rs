@@ -16,14 +16,15 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::session::Sessions;
 use super::shared::Shared;
-use super::{Execute, Observe, bounded};
+use super::{Execute, Observe};
 use crate::kind::import::{DiscoverError, Request};
 use crate::kind::policy_parameter::{self, Found};
 use crate::kind::{Aws, Batch, FoundResources, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
-use crate::resource::caller::{Caller, Identity};
+use crate::resource::caller::{Caller, Identity, Reuse};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::Interrupt;
 use crate::resource::names::{PolicyRoot, RegionName};
@@ -63,10 +64,21 @@ pub struct Connection {
     pub pace: Pace,
     pub interrupt: Interrupt,
     pub traffic: Traffic,
+    /// The sessions of the run.
+    pub sessions: Sessions,
+}
+
+/// Returns credentials and settings. Those of AWS are loaded once for each session; an embedded AWS has its own client.
+pub(super) async fn settings(connection: Connection) -> SdkConfig {
+    if connection.embedded.is_some() {
+        return loaded(connection).await;
+    }
+    let sessions = connection.sessions.clone();
+    sessions.settings(connection).await
 }
 
 /// Loads credentials and settings; makes no AWS call.
-pub(super) async fn settings(connection: Connection) -> SdkConfig {
+pub(super) async fn loaded(connection: Connection) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))
         .read_timeout(Duration::from_secs(20))
@@ -86,7 +98,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     if let Some(client) = connection.embedded {
         loader = loader.http_client(client).credentials_provider(embedded_user(route.aws_profile.as_deref()));
     } else {
-        let client = bounded::client();
+        let client = connection.sessions.http();
         loader = loader.http_client(client.clone());
         if let Some(profile) = route.aws_profile {
             // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
@@ -108,7 +120,7 @@ pub(super) async fn settings(connection: Connection) -> SdkConfig {
     };
     let config = config.into_builder().retry_config(RetryConfig::disabled());
     match assumed {
-        Some(assumed) => config.credentials_provider(Shared::wrap(SharedCredentialsProvider::new(assumed))),
+        Some(assumed) => config.credentials_provider(Shared::of_role(SharedCredentialsProvider::new(assumed))),
         None => config,
     }
     .build()
@@ -143,8 +155,13 @@ impl Reader {
     pub async fn connect(connection: Connection) -> Self {
         let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
         let pacer = Arc::new(pacer);
+        let shared =
+            connection.embedded.is_none().then(|| (connection.sessions.clone(), connection.destination.route.clone()));
         let config = Box::pin(settings(connection)).await;
-        let identity = Arc::new(Identity::new(&config, &pacer));
+        let identity = match shared {
+            Some((sessions, route)) => sessions.identity(&route, &config, &pacer),
+            None => Arc::new(Identity::new(&config, &pacer, Reuse::Never)),
+        };
         let tagging = TaggingApi::new(&config, &pacer);
         Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity, tagging }
     }

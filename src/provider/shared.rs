@@ -14,8 +14,14 @@ use aws_credential_types::provider::{ProvideCredentials, Result, SharedCredentia
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long an answer is good for others.
+/// How long a failure is good for others.
 const GOOD: Duration = Duration::from_secs(5);
+/// The same for a role of a run over several targets: it is asked for once, and not again for each region of its account.
+const GOOD_OF_ROLE: Duration = Duration::from_secs(10 * 60);
+/// How long credentials that do not say when they expire are used, as in the SDK's own cache.
+const NO_EXPIRY: Duration = Duration::from_secs(15 * 60);
+/// How long before they expire credentials are asked for again.
+const BEFORE: Duration = Duration::from_secs(5 * 60);
 
 type Answer = std::result::Result<Credentials, Arc<CredentialsError>>;
 
@@ -23,25 +29,42 @@ type Answer = std::result::Result<Credentials, Arc<CredentialsError>>;
 #[derive(Debug)]
 pub(super) struct Shared {
     provider: SharedCredentialsProvider,
+    /// How long a failure is good for others.
+    failure: Duration,
+    /// The last answer, and until when it is good for others.
     last: Mutex<Option<(Instant, Answer)>>,
 }
 
 impl Shared {
     pub(super) fn wrap(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, last: Mutex::default() })
+        SharedCredentialsProvider::new(Self { provider, failure: GOOD, last: Mutex::default() })
+    }
+
+    /// The same for a role that is assumed for targets.
+    pub(super) fn of_role(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { provider, failure: GOOD_OF_ROLE, last: Mutex::default() })
     }
 
     async fn provide(&self) -> Result {
         let mut last = self.last.lock().await;
-        if let Some((at, answer)) = last.as_ref()
-            && at.elapsed() < GOOD
+        if let Some((until, answer)) = last.as_ref()
+            && Instant::now() < *until
         {
             return answer.clone().map_err(|error| again(&error));
         }
         let answer = self.provider.provide_credentials().await.map_err(Arc::new);
-        *last = Some((Instant::now(), answer.clone()));
+        let good = answer.as_ref().map_or(self.failure, |credentials| left(credentials).max(GOOD));
+        *last = Some((Instant::now() + good, answer.clone()));
         answer.map_err(|error| again(&error))
     }
+}
+
+/// Returns how long credentials are used before others are asked for. Those that are short-lived are used for half of their time.
+#[expect(clippy::disallowed_methods, reason = "credentials say by the clock when they expire")]
+fn left(credentials: &Credentials) -> Duration {
+    let Some(expiry) = credentials.expiry() else { return NO_EXPIRY };
+    let left = expiry.duration_since(std::time::SystemTime::now()).unwrap_or_default();
+    left.saturating_sub(BEFORE).max(left / 2)
 }
 
 impl ProvideCredentials for Shared {
@@ -116,6 +139,28 @@ mod tests {
         }
     }
 
+    /// Credentials that expire are used until five minutes before, or for half of a short life; of a role a failure is kept.
+    #[tokio::test(start_paused = true)]
+    async fn credentials_are_kept_until_shortly_before_they_expire() {
+        let expiring = |seconds: u64| {
+            let at = std::time::SystemTime::now() + Duration::from_secs(seconds);
+            Credentials::new("AKIA", "secret", None, Some(at), "test")
+        };
+        let close = |one: Duration, seconds: u64| one.abs_diff(Duration::from_secs(seconds)) < Duration::from_secs(5);
+        assert!(close(left(&expiring(3_600)), 3_300));
+        assert!(close(left(&expiring(400)), 200));
+        assert_eq!(left(&expiring(0)), Duration::ZERO);
+        assert_eq!(left(&Credentials::new("AKIA", "secret", None, None, "test")), NO_EXPIRY);
+        let questions = Arc::<AtomicUsize>::default();
+        let counting = Counting { questions: Arc::clone(&questions), fails: true };
+        let shared = Shared::of_role(SharedCredentialsProvider::new(counting));
+        for _ in 0..20 {
+            assert!(shared.provide_credentials().await.is_err());
+            tokio::time::sleep(GOOD).await;
+        }
+        assert_eq!(questions.load(Ordering::SeqCst), 1);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn those_who_ask_together_are_one_question() {
         for fails in [false, true] {
@@ -130,7 +175,7 @@ mod tests {
                 assert_eq!(full_message(error), full_message(&first));
                 assert!(matches!(error, CredentialsError::CredentialsNotLoaded(_)));
             }
-            tokio::time::sleep(GOOD).await;
+            tokio::time::sleep(if fails { GOOD } else { NO_EXPIRY }).await;
             let _ = shared.provide_credentials().await;
             assert_eq!(questions.load(Ordering::SeqCst), 2);
         }

@@ -246,6 +246,15 @@ impl Plan {
         !self.resources.iter().all(same)
     }
 
+    /// Returns whether everything was read and is as the manifest says, and nothing else was found.
+    pub fn is_settled(&self) -> bool {
+        let same = |one: &ResourcePlan| one.action == Action::Unchanged && one.gaps.is_empty() && one.steps.is_empty();
+        self.resources.iter().all(same)
+            && self.unmanaged.is_empty()
+            && self.unlisted.is_empty()
+            && self.orphans.is_empty()
+    }
+
     /// Returns all that could not be read.
     pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
         self.resources.iter().flat_map(|resource| &resource.gaps).chain(&self.unlisted)

@@ -4,6 +4,7 @@ use super::escape;
 use super::listed::Listed;
 use super::sheet::{Entry, Kindled, Sheet, Tone};
 use super::status::Status;
+use super::total::Total;
 use crate::error::Error;
 use crate::reconcile::{Orphans, Plan};
 use crate::review::{Place, Review};
@@ -69,6 +70,14 @@ pub(super) fn plans(parts: &[super::markdown::Part<'_>]) -> String {
         }
     }
     lines(all)
+}
+
+/// Returns the sums over all targets.
+pub(super) fn total(total: &Total) -> String {
+    let mut message = total.words();
+    total.lines().iter().for_each(|line| message.push_str(&format!("; {line}")));
+    let level = if total.failed > 0 { Level::Error } else { Level::Notice };
+    Annotation { level, place: None, title: String::from("total"), message }.line()
 }
 
 /// Returns what kept a plan from being made: each fault at its own line.

@@ -9,6 +9,7 @@ use super::markdown::{Part, html, state_words};
 use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
+use super::total::Total;
 use crate::error::Error;
 use crate::kind::{Drawn, Layout, Line};
 use crate::policy::Direction;
@@ -29,7 +30,7 @@ fn page(title: &str, body: &str) -> String {
 }
 
 /// Returns the page for plans, one part for each target.
-pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
+pub(super) fn plans(command: &str, parts: &[Part<'_>], sums: &str) -> String {
     let mut body = String::new();
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
@@ -39,7 +40,22 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
             Err(error) => body.push_str(&failed(error)),
         }
     }
+    body.push_str(sums);
     page(&format!("sentinel {command}"), &body)
+}
+
+/// Returns the sums over all targets, and those that are in sync, a line each.
+pub(super) fn total(total: &Total, in_sync: &[(&str, usize)]) -> String {
+    let lines = |lines: Vec<String>| lines.iter().map(|line| format!("<li>{line}</li>\n")).collect::<String>();
+    let same =
+        in_sync.iter().map(|(name, count)| format!("<code>{}</code>: {}", html(name), super::total::in_sync(*count)));
+    let others = total.lines().iter().map(|line| html(line)).collect();
+    format!(
+        "<h1>Total</h1>\n<p class=\"summary\">{}</p>\n<ul>\n{}</ul>\n<ul>\n{}</ul>\n",
+        html(&total.words()),
+        lines(others),
+        lines(same.collect())
+    )
 }
 
 fn failed(error: &Error) -> String {
@@ -216,7 +232,7 @@ fn diff_line(line: &str) -> String {
 }
 
 /// Returns the page for a status.
-pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> String {
+pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)], sums: &str) -> String {
     let mut body = String::new();
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
@@ -226,6 +242,7 @@ pub(super) fn status(parts: &[(Option<&str>, Result<&Status, &Error>)]) -> Strin
             Err(error) => body.push_str(&failed(error)),
         }
     }
+    body.push_str(sums);
     page("sentinel status", &body)
 }
 

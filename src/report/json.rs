@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::contents::unified;
 use super::sheet::Sheet;
+use super::total::Total;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
@@ -118,6 +119,15 @@ pub fn applied(command: &str, part: Document) -> Document {
 pub fn targets(command: &str, targets: impl IntoIterator<Item = Document>) -> Document {
     let targets: Vec<Value> = targets.into_iter().collect::<Result<_, _>>()?;
     document(command, json!({ "targets": targets }))
+}
+
+/// Returns such a document with the sums over all targets.
+///
+/// # Errors
+///
+/// Fails when there is no such document.
+pub(super) fn with_total(document: Document, total: &Total) -> Document {
+    merged(document?, json!({ "total": value(total)? }))
 }
 
 /// Returns one target's plan and what became of it.

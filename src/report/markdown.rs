@@ -9,6 +9,7 @@ use super::contents::{Text, added, diff_lines};
 use super::listed::{Listed, orphan_notes, orphans};
 use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
+use super::total::Total;
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::kind::Line;
@@ -91,6 +92,26 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
     }
     if left > 0 {
         let _ = writeln!(text, "**Shortened:** {left} more targets are not shown here.");
+    }
+    text
+}
+
+/// Returns the sums over all targets, and those that are in sync, a line each.
+pub(super) fn total(total: &Total, in_sync: &[(&str, usize)]) -> String {
+    let mut text = format!("**Total:** {}.\n", total.words());
+    let lines: Vec<String> = total.lines().iter().map(|line| format!("- {}\n", code(&brief(line)))).collect();
+    if !lines.is_empty() {
+        text.push('\n');
+        fill_list(&mut text, LIMIT / 20, &lines, 0);
+    }
+    if !in_sync.is_empty() {
+        text.push_str("\n<details><summary>In sync</summary>\n\n");
+        let shown = in_sync.iter().take(ROWS);
+        let lines: Vec<String> = shown
+            .map(|(name, count)| format!("- {}: {}\n", code(&brief(name)), super::total::in_sync(*count)))
+            .collect();
+        fill_list(&mut text, LIMIT / 15, &lines, in_sync.len().saturating_sub(ROWS));
+        text.push_str("\n</details>\n");
     }
     text
 }

@@ -26,6 +26,7 @@ const OWN: &[Own] = &[
     ("resource", resource),
     ("attention", attention),
     ("plan", one_plan),
+    ("total", listed::total),
     ("fault", fault),
     ("error", error),
 ];
@@ -64,6 +65,7 @@ pub fn plan() -> Value {
                             "oneOf": [{ "$ref": "#/$defs/plan" }, { "$ref": "#/$defs/error" }],
                         },
                     },
+                    "total": { "$ref": "#/$defs/total" },
                 },
                 "required": ["targets"],
             },

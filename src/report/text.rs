@@ -3,6 +3,7 @@
 use super::contents::{Text, Written, added, diff_lines};
 use super::listed::Listed;
 use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
+use super::total::Total;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
 use crate::error::Error;
@@ -247,6 +248,34 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
 /// Returns one target's part of an output for several.
 pub fn grouped(name: &str, body: &str) -> String {
     format!("{}\n{body}\n", paint(BOLD, format!("── Target {} ──", escape(name))))
+}
+
+/// Returns what there is to say of a target, in one line.
+pub fn in_one_line(name: &str, words: &str) -> String {
+    format!("{} {}\n", paint(BOLD, format!("── Target {}:", escape(name))), escape(words))
+}
+
+/// Returns the sums over all targets.
+pub(super) fn total(total: &Total) -> String {
+    let lines: String = total.lines().iter().map(|line| format!("  {}\n", escape(line))).collect();
+    format!("\n{} {}.\n{lines}", paint(BOLD, "Total:"), total.words())
+}
+
+/// Returns what became of several targets together.
+pub fn applied_total(targets: usize, applied: usize, idle: usize, failed: &[&str]) -> String {
+    const LISTED: usize = 20;
+    let mut text = format!(
+        "\n{} {targets} targets: {applied} changed, {idle} with nothing to do, {} not done in full.\n",
+        paint(BOLD, "Total:"),
+        failed.len()
+    );
+    if !failed.is_empty() {
+        let names: Vec<String> = failed.iter().take(LISTED).map(|name| escape(name)).collect();
+        let more = failed.len().saturating_sub(LISTED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        text.push_str(&format!("  Not done in full: {}{more}\n", names.join(", ")));
+    }
+    text
 }
 
 /// Returns the lines that say what a saved plan was made from.

@@ -4,9 +4,11 @@ pub use aws_sdk_sts::Client;
 use serde::{Deserialize, Serialize};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_types::SdkConfig;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
 use crate::resource::call::{CallError, Class, GET_CALLER_IDENTITY};
 use crate::resource::names::{AccountId, UserId};
@@ -83,12 +85,28 @@ pub struct Identity {
     client: Client,
     pacer: Arc<Pacer>,
     known: OnceCell<Caller>,
+    reuse: Reuse,
+    last: Mutex<Option<(Instant, Result<Caller, CallError>)>>,
 }
+
+/// How long an answer is good for others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reuse {
+    /// For those who ask before there is one.
+    Never,
+    /// For the regions of an account, which a run reads one after another. A failure is good for as long: an account that denies or
+    /// does not answer is asked once.
+    ForAWhile,
+}
+
+/// How long a while is. Credentials last 15 minutes at least.
+const WHILE: Duration = Duration::from_secs(5 * 60);
 
 impl Identity {
     /// Returns the identity behind a connection. Makes no call.
-    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
-        Self { client: Client::new(config), pacer: Arc::clone(pacer), known: OnceCell::new() }
+    pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, reuse: Reuse) -> Self {
+        let (client, pacer) = (Client::new(config), Arc::clone(pacer));
+        Self { client, pacer, known: OnceCell::new(), reuse, last: Mutex::default() }
     }
 
     /// Returns who is calling; asks only where that is not known.
@@ -98,6 +116,24 @@ impl Identity {
 
     /// Returns who is calling; asks, for credentials expire. The first question is shared with [`Identity::known`].
     pub async fn ask(&self) -> Result<Caller, CallError> {
+        if self.reuse == Reuse::Never {
+            return self.ask_now().await;
+        }
+        let mut last = self.last.lock().await;
+        if let Some((at, answer)) = last.as_ref()
+            && at.elapsed() < WHILE
+        {
+            return answer.clone();
+        }
+        let answer = self.ask_now().await;
+        // What was given up says nothing.
+        if !matches!(&answer, Err(error) if error.class == Class::Interrupted) {
+            *last = Some((Instant::now(), answer.clone()));
+        }
+        answer
+    }
+
+    async fn ask_now(&self) -> Result<Caller, CallError> {
         if self.known.initialized() {
             return identify(&self.client, &self.pacer).await;
         }

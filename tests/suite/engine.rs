@@ -59,6 +59,7 @@ pub async fn reader(client: SharedHttpClient, interrupt: &Interrupt) -> Reader {
         pace: Pace::Aws,
         interrupt: interrupt.clone(),
         traffic: Traffic::default(),
+        sessions: sentinel::provider::Sessions::default(),
     })
     .await
 }

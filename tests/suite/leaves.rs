@@ -185,7 +185,8 @@ fn hold(document: Value, what: &str) {
                 name: target.plan.target.name.as_deref(),
                 body: Ok(Body::Plan(&target.plan, &target.review)),
             });
-            let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), parts: parts.collect() };
+            let shown =
+                Shown { command: "show", preface: Some(text::plan_file(&file)), extra: None, parts: parts.collect() };
             hold_all(&shown, what);
             for target in &file.targets {
                 let plan = &target.plan;
@@ -220,7 +221,7 @@ fn refused(why: &Unusable, what: &str) {
     hold_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
     let parts = vec![Part { name: None, body: Err(&error) }];
-    hold_all(&Shown { command: "apply", preface: None, parts }, what);
+    hold_all(&Shown { command: "apply", preface: None, extra: None, parts }, what);
 }
 
 #[test]

@@ -40,3 +40,23 @@ pub(super) fn orphans() -> Value {
         },
     })
 }
+
+/// Returns the schema of the sums over several targets.
+pub(super) fn total() -> Value {
+    let count = |words: &str| json!({ "type": "integer", "minimum": 0, "description": words });
+    json!({
+        "type": "object",
+        "description": "The sums over all targets.",
+        "properties": {
+            "targets": count("How many targets there are."),
+            "in_sync": count("Of these, those that are as the manifest says."),
+            "differ": count("Those that differ."),
+            "incomplete": count("Those that could not be read in full."),
+            "failed": count("Those that came to nothing."),
+            "resources": count("The resources of the targets that were read."),
+            "resources_in_sync": count("Of these, those that are as the manifest says."),
+        },
+        "required": ["targets", "in_sync", "differ", "incomplete", "failed", "resources", "resources_in_sync"],
+        "additionalProperties": false,
+    })
+}

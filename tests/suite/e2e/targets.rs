@@ -227,6 +227,125 @@ fn faults_of_targets_are_shown_where_they_are_written() {
     fault(&with("iam::{account}", "iam::{acount}"), 4, "has a placeholder that is unknown here");
 }
 
+/// One session for each account and role, whatever the number of regions.
+#[test]
+fn a_role_is_assumed_once_for_all_regions_of_its_account() {
+    let world = matrix();
+    let regions = r#"regions = ["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2"]"#;
+    world.write("sentinel.toml", &MATRIX.replace(r#"regions = ["us-east-1", "eu-west-1"]"#, regions));
+    world.run(&["plan", "--target", "prod"]).expect(0);
+    let calls = world.calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    assert_eq!((count("AssumeRole"), count("GetCallerIdentity")), (2, 2));
+}
+
+#[test]
+fn an_account_that_denies_leaves_the_others_alone_and_is_named() {
+    let world = matrix();
+    world.run(&["apply", "--yes"]).expect(0);
+    let denied = "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied\
+        </Code><Message>User is not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>";
+    let mut asked = 0;
+    world.fault(move |call| {
+        // The second account of the two is the one that is asked for last.
+        if call.operation != "AssumeRole" {
+            return None;
+        }
+        asked += 1;
+        let answer =
+            || sentinel::local::Answer { status: 403, content_type: "text/xml", body: denied.as_bytes().to_vec() };
+        (asked == 1).then(answer)
+    });
+    let run = world.run(&["plan", "--detailed-exitcode"]).expect(3);
+    assert_eq!(run.stdout.matches(": in sync (2 resources)").count(), 3, "{}", run.stdout);
+    let total = "Total: 5 targets: 3 in sync, 2 failed; 6 of 6 resources in sync.\n  Failed: prod/";
+    assert!(run.stdout.contains(total), "{}", run.stdout);
+    world.clear_faults();
+    let document = world.run(&["plan", "--json"]).expect(0).json();
+    assert_eq!(document["total"]["in_sync"], 5, "{document:#}");
+    for format in ["markdown", "html", "github"] {
+        let run = world.run(&["plan", "--format", format]).expect(0);
+        assert!(run.stdout.contains("5 targets: 5 in sync; 10 of 10 resources in sync"), "{format}: {}", run.stdout);
+    }
+    let run = world.run(&["apply", "--yes"]).expect(0);
+    assert!(
+        run.stdout.ends_with("Total: 5 targets: 0 changed, 5 with nothing to do, 0 not done in full.\n"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn shards_have_each_target_once() {
+    let world = matrix();
+    let mut all: Vec<String> = Vec::new();
+    for shard in ["1/3", "2/3", "3/3"] {
+        let plan = world.run(&["plan", "--json", "--shard", shard]).expect(0).json();
+        all.extend(names(&plan).into_iter().map(str::to_owned));
+    }
+    all.sort();
+    let mut expected: Vec<String> =
+        names(&world.run(&["plan", "--json"]).expect(0).json()).into_iter().map(str::to_owned).collect();
+    expected.sort();
+    assert_eq!(all, expected);
+    let run = world.run(&["plan", "--shard", "4/3"]).expect(1);
+    assert!(run.stderr.contains("is no shard"), "{}", run.stderr);
+}
+
+#[test]
+fn status_judges_whether_all_is_in_sync_and_whether_that_changed() {
+    let world = matrix();
+    let status =
+        |code: i32| world.run(&["status", "--expect-in-sync", "--baseline", "b", "--out-json", "s.json"]).expect(code);
+    let changed = || {
+        let text = std::fs::read_to_string(world.folder.path().join("s.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["baseline"]["changed"].clone()
+    };
+    let run = status(2);
+    assert!(run.stderr.contains("Not in sync"), "{}", run.stderr);
+    assert_eq!(changed(), true);
+    status(2);
+    assert_eq!(changed(), false);
+    world.run(&["apply", "--yes"]).expect(0);
+    let run = status(0);
+    assert!(run.stderr.contains("In sync: live is what the manifest says"), "{}", run.stderr);
+    assert!(run.stderr.contains("Baseline b: nothing has drifted; not the same as before"), "{}", run.stderr);
+    assert_eq!(changed(), true);
+    status(0);
+    assert_eq!(changed(), false);
+    world.write("b", "mine\n");
+    let run = world.run(&["status", "--baseline", "b"]).expect(1);
+    assert!(run.stderr.contains("this is no baseline"), "{}", run.stderr);
+}
+
+#[test]
+fn those_who_use_what_is_provisioned_name_one_target() {
+    let world = World::quick();
+    let manifest = r#"[targets.one]
+accounts = ["123456789012"]
+regions = ["us-east-1", "eu-west-1"]
+[targets.far]
+region = "us-east-1"
+account_id = "999999999999"
+[profiles.dev]
+[tables.approvals]
+name = "acme-requests-{region}"
+"#;
+    world.write("sentinel.toml", manifest);
+    world.run(&["apply", "--yes", "--target", "one"]).expect(0);
+    let list = |target: &[&str], code: i32| world.run(&[&["list"], target].concat()).expect(code);
+    let run = list(&["--target", "one/*/eu-west-1"], 0);
+    assert_eq!(run.json()["table"], "acme-requests-eu-west-1");
+    let run = list(&[], 1);
+    assert!(run.stderr.contains("the tables of the manifest differ by target"), "{}", run.stderr);
+    let run = list(&["--target", "one"], 1);
+    assert!(run.stderr.contains("one is 2 targets, and this works at one"), "{}", run.stderr);
+    let run = list(&["--target", "far"], 4);
+    assert!(run.stderr.contains("999999999999"), "{}", run.stderr);
+    let run = world.run(&["init", "status", "--target", "one/*/us-east-1", "--json"]).expect(0).json();
+    assert_eq!(run["tables"][0]["name"], "acme-requests-us-east-1", "{run:#}");
+}
+
 #[test]
 fn each_target_has_an_embedded_aws_of_its_own() {
     let world = World::new();
