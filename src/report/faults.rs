@@ -51,14 +51,17 @@ pub fn render(faults: &[Fault]) -> String {
             (source, also.span.start.min(end)..end, words(&also.source.path), words(&also.label))
         });
         let mut group = Group::with_title(title).element(snippet);
-        if let Some((source, span, path, label)) = &other {
-            let mark = AnnotationKind::Context.span(span.clone()).label(label.as_str());
-            group = group.element(Snippet::source(source.as_str()).path(path.as_str()).annotation(mark));
-        }
         if let Some(help) = &help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        text.push_str(&renderer.render(&[group]));
+        let mut groups = vec![group];
+        // In one group, the second place would begin with a mark that a workflow's runner takes for its own.
+        if let Some((source, span, path, label)) = &other {
+            let mark = AnnotationKind::Primary.span(span.clone());
+            let snippet = Snippet::source(source.as_str()).path(path.as_str()).annotation(mark);
+            groups.push(Group::with_title(Level::NOTE.secondary_title(label.as_str())).element(snippet));
+        }
+        text.push_str(&renderer.render(&groups));
         text.push_str("\n\n");
     }
     text
@@ -71,7 +74,7 @@ mod tests {
     use super::super::escape::is_hidden;
     use super::super::without_colour;
     use super::*;
-    use crate::diagnostic::Faults;
+    use crate::diagnostic::{Faults, Mark};
     use crate::{manifest, policy};
 
     /// Text that looks enough like a manifest or a policy to get past the first line.
@@ -102,6 +105,25 @@ mod tests {
         manifest::parse(&source, &mut faults);
         let rendered = without_colour(&render(&faults.into_sorted()));
         assert!(!rendered.contains('\t') && rendered.contains("\\t\\teas"), "{rendered}");
+    }
+
+    /// Each of two places begins with an arrow, which is no mark of a workflow's runner and is not escaped.
+    #[test]
+    fn a_fault_of_two_places_shows_both() {
+        let source = |path: &str| Source::new(path, "[tables.x]\n".to_owned());
+        let mark = Mark { source: source("second.toml"), span: 1..9, label: "first here".to_owned() };
+        let fault = Fault {
+            source: source("first.toml"),
+            span: 1..9,
+            message: "`tables.x` is there twice".to_owned(),
+            label: "again here".to_owned(),
+            help: None,
+            code: None,
+            also: Some(Box::new(mark)),
+        };
+        let shown = escape_lines(&without_colour(&render(&[fault])));
+        assert!(shown.contains("--> first.toml:1:2") && shown.contains("--> second.toml:1:2"), "{shown}");
+        assert!(shown.contains("note: first here") && !shown.contains('\\'), "{shown}");
     }
 
     proptest! {
