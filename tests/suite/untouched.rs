@@ -1,5 +1,5 @@
-//! No repair alters what is not in the manifest: tables with every setting that AWS has, made by hand, and manifests that manage one
-//! thing each. All that AWS answers of the table is the same before and after, but for that one thing.
+//! No repair alters what is not in the manifest: resources with every setting that AWS has, made by hand, and manifests that manage one
+//! thing each. All that AWS answers of a resource is the same before and after, but for that one thing.
 
 use std::time::Duration;
 
@@ -381,6 +381,141 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_provisioned_table_alone() {
                 ],
                 ..table("stream = \"KEYS_ONLY\"", &[])
             },
+        ],
+    );
+}
+
+/// Applies each manifest in turn. The parts that it changes are named by their lines, such as `key.Description`.
+#[track_caller]
+fn check_lines(world: &World, read: impl Fn(&World) -> String, repairs: &[(&str, &[&str])]) {
+    let mut wrong = Vec::new();
+    for (manifest, changes) in repairs {
+        world.write("sentinel.toml", &format!("[aws]\nregion = \"us-east-1\"\n{manifest}\n"));
+        let of = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !changes.iter().any(|change| line.trim_start().starts_with(change)));
+            lines.map(str::to_owned).collect()
+        };
+        let before = read(world);
+        let run = world.run(&["apply", "--yes"]);
+        let plan = world.run(&["plan", "--detailed-exitcode"]);
+        let after = read(world);
+        if run.code != 0 || plan.code != 0 {
+            wrong.push(format!("{manifest}\n{}{}{}", run.stdout, run.stderr, plan.stdout));
+        } else if changes.is_empty() != (before == after) || of(&before) != of(&after) {
+            let diff = similar::TextDiff::from_lines(&before, &after);
+            wrong.push(format!("{manifest}\n{}", diff.unified_diff().context_radius(1)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Returns the members of an answer, a line each.
+fn lines(of: &str, answer: &Value) -> String {
+    match answer.as_object() {
+        Some(members) => members.iter().map(|(name, value)| format!("{of}.{name} {value}\n")).collect(),
+        None => format!("{of} {answer}\n"),
+    }
+}
+
+#[test]
+fn a_repair_of_one_setting_leaves_all_others_of_a_parameter_alone() {
+    const NAME: &str = "/app/url";
+    let world = World::quick();
+    let after = |days: &str| json!([{ "Type": "NoChangeNotification", "Version": "1.0", "Attributes": { "After": days, "Unit": "Days" } }]);
+    let put = json!({
+        "Name": NAME, "Value": "one", "Type": "String", "Tier": "Advanced", "Description": "by hand", "AllowedPattern": "[a-z]+",
+        "DataType": "text", "Policies": after("20").to_string(), "Tags": [{ "Key": "team", "Value": "shop" }],
+    });
+    world.aws("AmazonSSM.PutParameter", &put);
+    let label = json!({ "Name": NAME, "ParameterVersion": 1, "Labels": ["stable"] });
+    world.aws("AmazonSSM.LabelParameterVersion", &label);
+    let read = |world: &World| {
+        let filter = json!({ "ParameterFilters": [{ "Key": "Name", "Values": [NAME] }] });
+        let listed = world.aws("AmazonSSM.DescribeParameters", &filter)["Parameters"][0].take();
+        let found = world.aws("AmazonSSM.GetParameter", &json!({ "Name": NAME }))["Parameter"].take();
+        let labeled =
+            world.aws("AmazonSSM.GetParameter", &json!({ "Name": format!("{NAME}:stable") }))["Parameter"].take();
+        let tags =
+            world.aws("AmazonSSM.ListTagsForResource", &json!({ "ResourceType": "Parameter", "ResourceId": NAME }));
+        lines("listed", &listed)
+            + &lines("found", &found)
+            + &lines("labeled", &labeled)
+            + &lines("tags", &tags["TagList"])
+    };
+    let moves = ["listed.Version", "listed.LastModified", "found.Version", "found.LastModified"];
+    let with = |part: &'static str| [&moves[..], &[part]].concat();
+    let section = |line: &str| format!("[parameters.url]\nname = \"{NAME}\"\n{line}");
+    check_lines(
+        &world,
+        read,
+        &[
+            (&section("initial = \"one\""), &[]),
+            (&section("value = \"two\""), &with("found.Value")),
+            (&section("initial = \"one\"\ndescription = \"another\""), &with("listed.Description")),
+            (&section("initial = \"one\"\nallowed_pattern = \".*\""), &with("listed.AllowedPattern")),
+            (
+                &section(
+                    "initial = \"one\"\ntier = \"advanced\"\nparameter_policies = { no_change_notifications = [\"30 days\"] }",
+                ),
+                &with("listed.Policies"),
+            ),
+            (&section("initial = \"one\"\ntags = { team = \"web\" }"), &["tags"]),
+        ],
+    );
+}
+
+#[test]
+fn a_repair_of_one_setting_leaves_all_others_of_a_key_and_a_topic_alone() {
+    const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
+    let world = World::quick();
+    let body = json!({ "Description": "by hand", "Tags": [{ "TagKey": "team", "TagValue": "shop" }] });
+    let id = world.aws("TrentService.CreateKey", &body)["KeyMetadata"]["KeyId"].take();
+    world.aws("TrentService.CreateAlias", &json!({ "AliasName": "alias/records", "TargetKeyId": id }));
+    world.aws("TrentService.EnableKeyRotation", &json!({ "KeyId": id, "RotationPeriodInDays": 180 }));
+    key(&world, HOME, "alias/second");
+    let delivery = json!({ "http": { "defaultHealthyRetryPolicy": { "numRetries": 5 } } }).to_string();
+    world.sns("CreateTopic", &[("Name", "alerts"), ("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "shop")]);
+    for (name, value) in [
+        ("DisplayName", "By hand"),
+        ("KmsMasterKeyId", "alias/records"),
+        ("DeliveryPolicy", &delivery),
+        ("Policy", &policy(TOPIC, "SNS:Publish")),
+    ] {
+        world.sns("SetTopicAttributes", &[("TopicArn", TOPIC), ("AttributeName", name), ("AttributeValue", value)]);
+    }
+    let queue = "arn:aws:sqs:us-east-1:123456789012:alerts";
+    world.sns("Subscribe", &[("TopicArn", TOPIC), ("Protocol", "sqs"), ("Endpoint", queue)]);
+    let read = |world: &World| {
+        let key = |operation: &str, more: Value| {
+            world.aws(&format!("TrentService.{operation}"), &with(json!({ "KeyId": id }), &more))
+        };
+        let mut all = lines("key", &key("DescribeKey", json!({}))["KeyMetadata"]);
+        all.push_str(&lines("rotation", &key("GetKeyRotationStatus", json!({}))));
+        all.push_str(&lines("policy", &key("GetKeyPolicy", json!({ "PolicyName": "default" }))));
+        all.push_str(&lines("tags", &key("ListResourceTags", json!({}))));
+        for answer in [
+            world.sns("GetTopicAttributes", &[("TopicArn", TOPIC)]),
+            world.sns("ListSubscriptionsByTopic", &[("TopicArn", TOPIC)]),
+            world.sns("ListTagsForResource", &[("ResourceArn", TOPIC)]),
+        ] {
+            // Each attribute on a line, by its name.
+            for entry in answer.replace("<entry>", "\n").replace("<member>", "\n").lines() {
+                all.push_str(&format!("{}\n", entry.replace("<key>", "topic.").replace("</key>", " ")));
+            }
+        }
+        all
+    };
+    check_lines(
+        &world,
+        read,
+        &[
+            ("[keys.records]\n[topics.alerts]", &[]),
+            ("[keys.records]\ndescription = \"another\"", &["key.Description"]),
+            ("[keys.records]\nrotation_days = 365", &["rotation."]),
+            ("[keys.records]\ntags = { team = \"web\" }", &["tags"]),
+            ("[topics.alerts]\ndisplay_name = \"Another\"", &["topic.DisplayName"]),
+            ("[topics.alerts]\nkey = \"alias/second\"", &["topic.KmsMasterKeyId"]),
+            ("[topics.alerts]\ntags = { team = \"web\" }", &["<Key>team"]),
         ],
     );
 }

@@ -30,7 +30,7 @@ impl Target {
     /// Returns it in percent, as AWS has it.
     /// Returns whether a manifest can say it.
     pub(super) fn is_plain(self) -> bool {
-        self.0 % 1000 == 0 && TARGETS.contains(&i64::from(self.0 / 1000))
+        self.0.is_multiple_of(1000) && TARGETS.contains(&i64::from(self.0 / 1000))
     }
 
     pub(super) fn percent(self) -> f64 {

@@ -160,7 +160,7 @@ pub(super) fn case() -> Case {
                 kms("alias/records", "TagResource", tags("extra")),
             ),
             Drift::new("a key of several regions", &["key.multi_region"], &["keys.records multi_region"], |world| {
-                exchange_key(world, true)
+                exchange_key(world, true);
             })
             .refused(|world| exchange_key(world, false)),
             Drift::new("no alias", &["key.alias"], &["keys.turned missing"], |world| {
