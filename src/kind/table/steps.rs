@@ -371,8 +371,11 @@ impl Repair<'_> {
             if there.contains_key(name) {
                 continue;
             }
-            // One that is built again keeps what no manifest gives it: limits, and capacity of its own.
-            let before = live.indexes.as_ref().and_then(|indexes| indexes.get(name));
+            // One that is built again, or under another name, keeps what no manifest gives it: limits, and capacity of its own.
+            let renamed = |(old, found): &(&String, &Index)| !wanted.contains_key(*old) && found.is_same(index);
+            let indexes = || live.indexes.iter().flatten();
+            let same = indexes().find(|(old, _)| *old == name).or_else(|| indexes().find(renamed));
+            let before = same.map(|(_, found)| found);
             let kept = index.capacity.or(before.and_then(|before| before.capacity));
             let capacity = kept.filter(|_| capacity.is_some()).or(capacity);
             let limits = Limits::or(index.limits, before.and_then(|before| before.limits));

@@ -332,6 +332,15 @@ fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
     let run = world.run(&["plan"]).expect(0);
     has(&run.stdout, "index by-customer missing -> user");
     has(&run.stdout, "the same as index by-user under another name: AWS cannot rename one");
+    // The limits that someone gave it go along.
+    let limits = json!({ "IndexName": "by-user", "OnDemandThroughput": { "MaxReadRequestUnits": 90 } });
+    let update = json!({ "TableName": "orders", "GlobalSecondaryIndexUpdates": [{ "Update": limits }] });
+    world.aws("DynamoDB_20120810.UpdateTable", &update);
+    std::thread::sleep(Duration::from_millis(80));
+    world.applied(&indexes(&[("by-customer", "user", "ALL")]), &["--allow-destructive", "index"]);
+    let table = world.table("orders");
+    assert!(index_of(&table, "by-user").is_none(), "{table}");
+    assert_eq!(index_of(&table, "by-customer").unwrap()["OnDemandThroughput"]["MaxReadRequestUnits"], 90, "{table}");
 }
 
 #[test]
