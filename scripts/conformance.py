@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -476,6 +477,43 @@ def differential(ours, moto):
         sys.exit(f"{faults} differences that are not listed; listed and no difference any more: {sorted(stale)}")
 
 
+# A manifest for moto -------------------------------------------------------------------------------------------------
+
+# The keys and sections of a manifest that moto does not have, and why.
+LACKS = {
+    "contributor_insights": "moto answers with a fault of the server",
+    "kinesis": "moto has no destinations",
+    "max_read": "moto describes no limits of a table on demand",
+    "max_write": "moto describes no limits of a table on demand",
+    "stream_policy": "moto has one policy for a table and its stream",
+    "parameter_policies": "moto lists them in a form that is not AWS's",
+    "labels": "moto does not say by which label a parameter was found",
+    "rotation_days": "moto has a year always",
+    "[tables.audit.replicas": "moto has no replicas",
+    "[tables.ledger": "moto has no replicas",
+}
+
+
+def reduced(source, target, moto):
+    """Writes a manifest without what moto lacks beside the files that it names, and empties moto."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    lines, left_out, unused = [], False, set(LACKS)
+    for line in open(os.path.join(source, "sentinel.toml"), encoding="utf-8"):
+        key = line.split("=")[0].strip()
+        if line.startswith("["):
+            key = next((name for name in LACKS if name.startswith("[") and line.startswith(name)), "")
+            left_out = bool(key)
+        unused.discard(key)
+        if not left_out and key not in LACKS:
+            lines.append(line)
+    if unused:
+        sys.exit(f"the manifest does not have what moto lacks: {sorted(unused)}")
+    with open(os.path.join(target, "sentinel.toml"), "w", encoding="utf-8") as file:
+        file.writelines(lines)
+    urllib.request.urlopen(urllib.request.Request(moto + "/moto-api/reset", method="POST")).read()
+    print(f"  {len(LACKS)} keys and sections are left out: {', '.join(LACKS)}")
+
+
 # Other clients -------------------------------------------------------------------------------------------------------
 
 
@@ -700,4 +738,4 @@ def getting_in(url):
 
 
 if __name__ == "__main__":
-    {"requests": lambda *logs: requests(logs), "settings": settings, "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])
+    {"requests": lambda *logs: requests(logs), "settings": settings, "reduced": reduced, "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])
