@@ -1,16 +1,15 @@
 //! The DynamoDB calls.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::TimeToLiveSpecification;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use futures_util::future::{self, OptionFuture};
-use tokio::time::Instant;
 
 use super::delete::SeenTable;
+use super::patience::Patience;
 use super::setting::{Looked, Setting};
 use super::status::TableStatus;
 use super::{
@@ -309,8 +308,7 @@ pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 ///
 /// Where nobody wants to wait for an index, that is what it ends with once all else is ready.
 pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(400);
+    let mut patience = Patience::new(waiting, DESCRIBE_TABLE);
     loop {
         let call = || api.client.describe_table().table_name(name).send();
         let answer = api.pacer.call(DESCRIBE_TABLE, SETTLING, call).await?;
@@ -341,21 +339,12 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no status of the table"));
             }
         }
-        let left = waiting.limit.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            let what = match (&status, unready, &facts.changing) {
-                (Some(TableStatus::Active), Some((index, _)), _) => format!("its index {index} is not yet built"),
-                (Some(TableStatus::Active), None, Some(field)) => format!("its {field} is still being changed"),
-                _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
-            };
-            let message = format!(
-                "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
-                waiting.limit.as_secs()
-            );
-            return Err(failed(DESCRIBE_TABLE, Class::Busy, message));
-        }
-        api.pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
-        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+        let what = match (&status, unready, &facts.changing) {
+            (Some(TableStatus::Active), Some((index, _)), _) => format!("its index {index} is not yet built"),
+            (Some(TableStatus::Active), None, Some(field)) => format!("its {field} is still being changed"),
+            _ => format!("the table is still {}", facts.status.as_deref().unwrap_or_default()),
+        };
+        patience.pause(api, &what).await?;
     }
 }
 

@@ -1,11 +1,9 @@
 //! The deletion of a table: its steps, and their calls.
 
-use std::time::Duration;
-
 use aws_sdk_dynamodb::types::BackupStatus;
-use tokio::time::Instant;
 
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
+use super::patience::Patience;
 use super::status::TableStatus;
 use super::{DeletionProtection, Field, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
@@ -111,8 +109,7 @@ pub(super) async fn back_up(
     let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
     let arn = answer.backup_details.map(|details| details.backup_arn);
     let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer holds no backup"))?;
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(400);
+    let mut patience = Patience::new(waiting, DESCRIBE_BACKUP).or_else("the table was not deleted;");
     loop {
         let call = || api.client.describe_backup().backup_arn(&arn).send();
         let answer = api.pacer.call(DESCRIBE_BACKUP, SETTLING, call).await?;
@@ -126,16 +123,7 @@ pub(super) async fn back_up(
                 return Err(failed(DESCRIBE_BACKUP, Class::Rejected, message));
             }
         }
-        let left = waiting.limit.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            let message = format!(
-                "the backup {backup_name} is still CREATING after {} s; the table was not deleted; --wait-timeout sets how long to wait",
-                waiting.limit.as_secs()
-            );
-            return Err(failed(DESCRIBE_BACKUP, Class::Busy, message));
-        }
-        api.pacer.sleep(DESCRIBE_BACKUP, pause.min(left)).await?;
-        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+        patience.pause(api, &format!("the backup {backup_name} is still CREATING")).await?;
     }
 }
 
@@ -174,19 +162,9 @@ pub(super) async fn delete(
             Err(error) => return Err(error),
         }
     }
-    let started = Instant::now();
-    let mut pause = Duration::from_millis(400);
+    let mut patience = Patience::new(waiting, DESCRIBE_TABLE);
     while matches!(expected(api, table).await?, Some(Ok(_))) {
-        let left = waiting.limit.saturating_sub(started.elapsed());
-        if left.is_zero() {
-            let message = format!(
-                "the table is still DELETING after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
-                waiting.limit.as_secs()
-            );
-            return Err(failed(DESCRIBE_TABLE, Class::Busy, message));
-        }
-        api.pacer.sleep(DESCRIBE_TABLE, pause.min(left)).await?;
-        pause = pause.mul_f64(1.5).min(Duration::from_secs(5));
+        patience.pause(api, "the table is still DELETING").await?;
     }
     Ok(StepOutcome::Done)
 }

@@ -16,11 +16,19 @@ pub(super) struct Patience {
     asked: Operation,
     started: Instant,
     pause: Duration,
+    /// What it means that the change took too long.
+    outlook: &'static str,
 }
 
 impl Patience {
     pub(super) fn new(waiting: Waiting, asked: Operation) -> Self {
-        Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(300) }
+        let outlook = "running again goes on from here, and";
+        Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(400), outlook }
+    }
+
+    /// Says what it means that the change took too long.
+    pub(super) fn or_else(self, outlook: &'static str) -> Self {
+        Self { outlook, ..self }
     }
 
     /// Pauses before the next look, or says that it took too long.
@@ -28,8 +36,9 @@ impl Patience {
         let left = self.waiting.limit.saturating_sub(self.started.elapsed());
         if left.is_zero() {
             let message = format!(
-                "{what} after {} s; running again goes on from here, and --wait-timeout sets how long to wait",
-                self.waiting.limit.as_secs()
+                "{what} after {} s; {} --wait-timeout sets how long to wait",
+                self.waiting.limit.as_secs(),
+                self.outlook
             );
             return Err(failed(self.asked, Class::Busy, message));
         }
