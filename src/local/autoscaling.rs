@@ -3,6 +3,7 @@
 
 mod rules;
 
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -53,6 +54,58 @@ struct Policy {
 /// Returns the name that what belongs to a dimension of a resource is stored under.
 fn id(resource: &str, dimension: Dimension) -> String {
     format!("{resource}|{}", dimension.name())
+}
+
+/// Returns the ID of a table, or of an index of it, with the dimension of its writes.
+fn writes(table: &str, index: Option<&str>) -> (String, Dimension) {
+    match index {
+        None => (format!("table/{table}"), Dimension::TableWrites),
+        Some(index) => (format!("table/{table}/index/{index}"), Dimension::IndexWrites),
+    }
+}
+
+/// Returns whether the writes of a table, or of an index of it, are scaled by a policy.
+pub(super) fn scales_writes(store: &Connection, table: &str, index: Option<&str>) -> Result<bool, Failure> {
+    let (resource, dimension) = writes(table, index);
+    let policy: Option<Policy> = object(store, POLICY, &id(&resource, dimension))?;
+    Ok(policy.is_some())
+}
+
+/// Scales the writes of an index as DynamoDB does by itself, unless they are.
+pub(super) fn scale_writes(region: &Region, table: &str, index: &str) -> Result<(), Failure> {
+    let (resource, dimension) = writes(table, Some(index));
+    let (created, suspended) = (region.clock.now(), json!({}));
+    let target = Target { resource: resource.clone(), dimension, min: 1, max: 10, suspended, created };
+    let configuration = json!({
+        "TargetValue": 70.0,
+        "PredefinedMetricSpecification": { "PredefinedMetricType": "DynamoDBWriteCapacityUtilization" },
+    });
+    let name = format!("DynamoDBWriteCapacityUtilization:{resource}");
+    let id = id(&resource, dimension);
+    let policy = Policy { name, resource, dimension, configuration, created };
+    region.store.write(|store| match object::<Policy>(store, POLICY, &id)? {
+        Some(_) => Ok(()),
+        None => keep(store, TARGET, &id, &target).and_then(|()| keep(store, POLICY, &id, &policy)),
+    })
+}
+
+/// Scales the writes of a table in another region as in this one.
+pub(super) fn copy_writes(from: &Region, to: &Region, table: &str) -> Result<(), Failure> {
+    let own = format!("table/{table}");
+    let is_copied = |resource: &str, dimension: Dimension| {
+        !dimension.reads() && resource.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let targets: Vec<(String, Target)> = from.store.read(|store| objects(store, TARGET))?;
+    let policies: Vec<(String, Policy)> = from.store.read(|store| objects(store, POLICY))?;
+    to.store.write(|store| {
+        for (id, target) in targets.iter().filter(|(_, one)| is_copied(&one.resource, one.dimension)) {
+            keep(store, TARGET, id, target)?;
+        }
+        for (id, policy) in policies.iter().filter(|(_, one)| is_copied(&one.resource, one.dimension)) {
+            keep(store, POLICY, id, policy)?;
+        }
+        Ok(())
+    })
 }
 
 #[derive(Debug, Deserialize)]

@@ -243,15 +243,21 @@ const NO_SUBJECT: &str = "At least one of ProvisionedThroughput, BillingMode, Up
                           MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or \
                           TableClass is required";
 
-fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
+fn update_table(region: &Region, body: Value) -> Result<Value, Failure> {
     let name = table_name(&body)?;
     if !body["ReplicaUpdates"].is_null() {
         return replicas::update(region, &region.name, &name, &body);
     }
+    let answer = change_table(region, &name, body.clone())?;
+    replicas::of_new_index(region, &name, &body)?;
+    Ok(answer)
+}
+
+fn change_table(region: &Region, name: &str, mut body: Value) -> Result<Value, Failure> {
     region.store.write(|store| {
-        let mut state = active(region, store, &name)?;
+        let mut state = active(region, store, name)?;
         let now = region.clock.now();
-        replicas::check_update(region, &state, &body)?;
+        replicas::check_update(region, store, &state, &body)?;
         let is_given = |subject: &&&str| match &body[**subject] {
             Value::Null => false,
             Value::Array(items) => !items.is_empty(),
@@ -276,8 +282,8 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
                  class, billing mode and stream can be changed by one UpdateTable",
             ));
         }
-        streams::check_update(region, &name, &body)?;
-        change_indexes(region, &name, &mut state, &body, now)?;
+        streams::check_update(region, name, &body)?;
+        change_indexes(region, name, &mut state, &body, now)?;
         let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
         let known = described["Table"]["AttributeDefinitions"].as_array().into_iter().flatten();
         let known: Vec<String> = known.filter_map(|one| one["AttributeName"].as_str().map(str::to_owned)).collect();
@@ -302,7 +308,7 @@ fn update_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         } else {
             call(region, "DescribeTable", json!({ "TableName": name }))?["Table"].take()
         };
-        state.save(store, &name)?;
+        state.save(store, name)?;
         state.show(region, &mut table);
         Ok(json!({ "TableDescription": table }))
     })

@@ -138,3 +138,41 @@ fn faults_of_a_request_are_refused() {
     let scheduled = json!({ "ScheduledActionName": "night" });
     refused(scaling(&aws, "PutScheduledAction", "table/orders", READS, scheduled), "UnknownOperationException");
 }
+
+/// Source: the findings DDB-TABLE-292 and 323 in the lab notes of ack-api-quirks.
+#[tokio::test(start_paused = true)]
+async fn a_deleted_index_or_table_leaves_its_targets_and_policies() {
+    let aws = aws();
+    for (resource, dimension) in [("table/orders", READS), ("table/orders/index/by-user", INDEX_WRITES)] {
+        let bounds = json!({ "MinCapacity": 1, "MaxCapacity": 20 });
+        scaling(&aws, "RegisterScalableTarget", resource, dimension, bounds).unwrap();
+    }
+    scaling(&aws, "PutScalingPolicy", "table/orders", READS, tracking("p", "DynamoDBReadCapacityUtilization", 70.0))
+        .unwrap();
+    let body = json!({ "ServiceNamespace": "dynamodb" });
+    let count = |operation: &str, list: &str| {
+        let found = call(&aws, &format!("AnyScaleFrontendService.{operation}"), &body).unwrap();
+        found[list].as_array().unwrap().len()
+    };
+    let update = json!([{ "Delete": { "IndexName": "by-user" } }]);
+    call(
+        &aws,
+        "DynamoDB_20120810.UpdateTable",
+        &json!({ "TableName": "orders", "GlobalSecondaryIndexUpdates": update }),
+    )
+    .unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    call(&aws, "DynamoDB_20120810.DeleteTable", &json!({ "TableName": "orders" })).unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(5)).await;
+    assert_eq!(
+        (count("DescribeScalableTargets", "ScalableTargets"), count("DescribeScalingPolicies", "ScalingPolicies")),
+        (2, 1)
+    );
+    // They can be deregistered still.
+    scaling(&aws, "DeregisterScalableTarget", "table/orders", READS, json!({})).unwrap();
+    scaling(&aws, "DeregisterScalableTarget", "table/orders/index/by-user", INDEX_WRITES, json!({})).unwrap();
+    assert_eq!(
+        (count("DescribeScalableTargets", "ScalableTargets"), count("DescribeScalingPolicies", "ScalingPolicies")),
+        (0, 0)
+    );
+}

@@ -3,13 +3,17 @@
 use serde_json::{Value, json};
 
 use super::engine::call;
+use super::replicas;
 use super::state::TableState;
 use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 
 /// Returns the read and write units of a table or of one of its indexes, if it is there; zeros where it is on demand.
+/// A replica has that of its table.
 pub(in crate::local) fn capacity(region: &Region, table: &str, index: Option<&str>) -> Option<(i64, i64)> {
+    let home = replicas::home(region, table).ok()?;
+    let region = home.as_deref().unwrap_or(region);
     let state = super::state::look(region, table).ok()?.unwrap_or_default();
     let described = call(region, "DescribeTable", json!({ "TableName": table })).ok()?;
     let described = &described["Table"];
@@ -25,13 +29,18 @@ pub(in crate::local) fn capacity(region: &Region, table: &str, index: Option<&st
     }
 }
 
-/// Moves the read or write units into bounds, where the table is provisioned.
+/// Moves the read or write units into bounds, where the table is provisioned. The reads of a replica are its own, and not moved here.
 pub(in crate::local) fn move_capacity(
     region: &Region,
     (table, index): (&str, Option<&str>),
     reads: bool,
     (min, max): (i64, i64),
 ) -> Result<(), Failure> {
+    let home = replicas::home(region, table)?;
+    if home.is_some() && reads {
+        return Ok(());
+    }
+    let region = home.as_deref().unwrap_or(region);
     let Some((read, write)) = capacity(region, table, index) else { return Ok(()) };
     let is_provisioned = capacity(region, table, None).is_some_and(|(read, write)| read > 0 && write > 0);
     let moved = if reads { (read.clamp(min, max), write) } else { (read, write.clamp(min, max)) };

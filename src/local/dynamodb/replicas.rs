@@ -8,9 +8,11 @@
 mod change;
 mod group;
 mod regional;
+mod scaling;
 
 use std::sync::Arc;
 
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ use crate::local::{Region, kms};
 
 pub(super) use change::update;
 pub(super) use group::Group;
+pub(super) use scaling::of_new_index;
 
 /// The objects that say where a replica's table has its home, by the table's name.
 const MARKER: &str = "dynamodb replica";
@@ -161,10 +164,21 @@ pub(super) fn check_ttl(state: &TableState) -> Result<(), Failure> {
 }
 
 /// Refuses what `UpdateTable` cannot change of a table with replicas, or not now.
-pub(super) fn check_update(region: &Region, state: &TableState, body: &Value) -> Result<(), Failure> {
+pub(super) fn check_update(
+    region: &Region,
+    store: &Connection,
+    state: &TableState,
+    body: &Value,
+) -> Result<(), Failure> {
     let now = region.clock.now();
     if !state.group.has_members(now) {
         return Ok(());
+    }
+    let mut updates = body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten();
+    if updates.any(|update| !update["Create"].is_null()) {
+        let name = body["TableName"].as_str().unwrap_or_default();
+        let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
+        scaling::check(store, name, &described["Table"])?;
     }
     let stream = &body["StreamSpecification"];
     if !stream.is_null() {

@@ -40,6 +40,12 @@ impl Warm {
         Ok(Some(Self(units)))
     }
 
+    fn at_least(&mut self, least: [i64; 2]) {
+        for (unit, least) in self.0.iter_mut().zip(least) {
+            *unit = (*unit).max(least);
+        }
+    }
+
     fn shown(self) -> Value {
         let Self([read, write]) = self;
         json!({ "ReadUnitsPerSecond": read, "WriteUnitsPerSecond": write, "Status": "ACTIVE" })
@@ -47,32 +53,47 @@ impl Warm {
 }
 
 /// Keeps the warm throughput in a request, and takes that of the table out of it. `table` is what there is, where the table is not new.
+///
+/// What is not kept is that of a table on demand. One that is provisioned begins with its capacity, and none ever has less than it had.
+/// Source: "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
 pub(super) fn keep(state: &mut TableState, body: &mut Value, table: Option<&Value>) -> Result<(), Failure> {
-    let billing = table.map_or(&body["BillingMode"], |table| &table["BillingModeSummary"]["BillingMode"]);
-    // A provisioned table begins with its capacity, which is less.
-    let least = (*billing != json!("PAY_PER_REQUEST")).then_some(Warm([0, 0]));
-    state.warm = Warm::raised(
-        state.warm.or(least.filter(|_| !body["WarmThroughput"].is_null())),
-        &body["WarmThroughput"],
-        "table",
-        table.is_none(),
-    )?;
+    let mode = |of: &Value| of["BillingMode"].as_str().map(|mode| mode == "PAY_PER_REQUEST");
+    let was_on_demand = table.map_or(Some(false), |table| mode(&table["BillingModeSummary"])).unwrap_or(false);
+    // A table that is created without a mode is provisioned.
+    let on_demand = mode(body).unwrap_or(was_on_demand);
+    if on_demand && !was_on_demand {
+        for warm in state.warm.iter_mut().chain(state.warm_indexes.values_mut()) {
+            warm.at_least(FIRST);
+        }
+    }
+    state.warm = begun(state.warm, &body["ProvisionedThroughput"], table.is_none() && !on_demand);
+    state.warm = Warm::raised(state.warm, &body["WarmThroughput"], "table", table.is_none())?;
     let created = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
     let updates = body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten();
     let updates = updates.flat_map(|update| [(&update["Create"], true), (&update["Update"], false)]);
     for (index, is_new) in created.map(|index| (index, true)).chain(updates) {
-        let (Some(name), given) = (index["IndexName"].as_str(), &index["WarmThroughput"]) else { continue };
-        if !given.is_null() {
-            let now = state.warm_indexes.get(name).copied().or(least);
-            if let Some(raised) = Warm::raised(now, given, &format!("index {name}"), is_new)? {
-                state.warm_indexes.insert(name.to_owned(), raised);
-            }
+        let Some(name) = index["IndexName"].as_str() else { continue };
+        let now = state.warm_indexes.get(name).copied();
+        let now = begun(now, &index["ProvisionedThroughput"], is_new && !on_demand);
+        match Warm::raised(now, &index["WarmThroughput"], &format!("index {name}"), is_new)? {
+            Some(raised) => drop(state.warm_indexes.insert(name.to_owned(), raised)),
+            None => drop(state.warm_indexes.remove(name)),
         }
     }
     if let Some(body) = body.as_object_mut() {
         body.remove("WarmThroughput");
     }
     Ok(())
+}
+
+/// Returns what there is with a capacity: what there was, and at least the capacity.
+fn begun(now: Option<Warm>, capacity: &Value, is_new: bool) -> Option<Warm> {
+    let units = ["ReadCapacityUnits", "WriteCapacityUnits"].map(|units| capacity[units].as_i64().unwrap_or(0));
+    let mut now = now.or(is_new.then_some(Warm([0, 0])));
+    if let Some(warm) = &mut now {
+        warm.at_least(units);
+    }
+    now
 }
 
 /// Lays the warm throughput over dynoxide's description of the table.

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::group::{Life, Replica};
-use super::{MARKER, Marker, NO_TTL, ONE_OF_STRONG, SOURCE, busy};
+use super::{MARKER, Marker, NO_TTL, ONE_OF_STRONG, SOURCE, busy, scaling};
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 use crate::local::dynamodb::engine::call;
 use crate::local::dynamodb::state::TableState;
 use crate::local::dynamodb::{in_use, not_found};
 use crate::local::store::keep;
-use crate::local::{Region, kms};
+use crate::local::{Region, autoscaling, kms};
 
 /// The regions that a replica can be in. Source: "AWS service endpoints" in the AWS General Reference, without those of other partitions.
 const REGIONS: [&str; 34] = [
@@ -189,6 +189,9 @@ pub(in crate::local::dynamodb) fn update(
         }
         let described = call(home, "DescribeTable", json!({ "TableName": name }))?["Table"].take();
         check_consistency(&state, &wanted, &described, (home, endpoint), now)?;
+        if !wanted.creates.is_empty() {
+            scaling::check(store, name, &described)?;
+        }
         for (create, key) in wanted.creates.iter().zip(&keys) {
             add(home, &mut state, (create, key.as_ref()), (endpoint, &described))?;
         }
@@ -208,6 +211,10 @@ pub(in crate::local::dynamodb) fn update(
         state.show(home, &mut table);
         Ok(table)
     })?;
+    for create in &wanted.creates {
+        // No store is opened while another is. Source of what a new replica is scaled by: DDB-TABLE-288.
+        autoscaling::copy_writes(home, &*home.peer(region_of(create))?, name)?;
+    }
     Ok(json!({ "TableDescription": table }))
 }
 
@@ -344,7 +351,6 @@ fn add(
     (create, key): (&Value, Option<&String>),
     (endpoint, described): (&str, &Value),
 ) -> Result<(), Failure> {
-    check_capacity(home, described)?;
     let region = region_of(create);
     let peer = home.peer(region)?;
     let of_customer = is_of_customer(home, state.encryption.as_deref());
@@ -380,15 +386,7 @@ fn add(
     Ok(())
 }
 
-/// Each write has to arrive everywhere: provisioned capacity has to be autoscaled. Source: DDB-TABLE-188 and 288.
-fn check_capacity(_: &Region, described: &Value) -> Result<(), Failure> {
-    if is_on_demand(described) {
-        return Ok(());
-    }
-    Err(Failure::validation("Table write capacity should either be Pay-Per-Request or AutoScaled."))
-}
-
-fn is_on_demand(described: &Value) -> bool {
+pub(super) fn is_on_demand(described: &Value) -> bool {
     described["BillingModeSummary"]["BillingMode"] == json!("PAY_PER_REQUEST")
 }
 
