@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
 /// seen everywhere.
 const FAULT_PATIENCE: Duration = Duration::from_secs(52);
+/// The same for what a run can do without: enough for three or four tries.
+const BRIEF_PATIENCE: Duration = Duration::from_secs(3);
 /// How often an AWS that never answered is tried.
 const KNOCKS: u32 = 3;
 /// The first pause before a call is made again, and the longest.
@@ -40,9 +42,11 @@ const AGAIN: (usize, usize) = (1000, 2);
 #[derive(Debug)]
 pub struct Pacer {
     pace: Pace,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     interrupt: Interrupt,
     traffic: Traffic,
+    /// How long a call is tried again after faults that may never pass.
+    faults: Duration,
 }
 
 /// After which failures a call is made again.
@@ -114,7 +118,13 @@ impl Drop for Place<'_> {
 impl Pacer {
     /// Returns a pacer whose waits end when the interrupt is raised.
     pub fn new(pace: Pace, interrupt: Interrupt, traffic: Traffic) -> Self {
-        Self { pace, state: Mutex::default(), interrupt, traffic }
+        Self { pace, state: Arc::default(), interrupt, traffic, faults: FAULT_PATIENCE }
+    }
+
+    /// Returns one of the same paces that soon gives up on faults, for what a run can do without.
+    pub fn brief(&self) -> Self {
+        let (state, interrupt, traffic) = (Arc::clone(&self.state), self.interrupt.clone(), self.traffic.clone());
+        Self { pace: self.pace, state, interrupt, traffic, faults: BRIEF_PATIENCE }
     }
 
     /// Waits for AWS to get on with something, unless the pass is ended.
@@ -331,14 +341,14 @@ impl Pacer {
         let Again::Passing(passes) = again else { return (error.class == Class::Throttled).then_some(PATIENCE) };
         match error.class {
             Class::Throttled => Some(PATIENCE),
-            Class::ServerFault => Some(FAULT_PATIENCE),
+            Class::ServerFault => Some(self.faults),
             Class::Unreachable if matches!(error.trouble(), Code::Certificate | Code::Proxy) => None,
             // An AWS that has answered is likely to answer again.
             Class::Unreachable => {
-                (tries < KNOCKS || self.with_state(|state| state.answered > 0)).then_some(FAULT_PATIENCE)
+                (tries < KNOCKS || self.with_state(|state| state.answered > 0)).then_some(self.faults)
             }
             class if !passes.contains(&class) => None,
-            Class::NotFound => Some(FAULT_PATIENCE),
+            Class::NotFound => Some(self.faults),
             _ => Some(PATIENCE),
         }
     }
