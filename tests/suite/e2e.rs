@@ -23,6 +23,7 @@ mod repair;
 mod replicas;
 mod roles;
 mod saved;
+mod scaling;
 mod settings;
 mod status;
 mod tables;

@@ -327,6 +327,12 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
             asked.insert(sns_permission(call));
             continue;
         }
+        if service == "application-autoscaling" {
+            let targets = String::from("arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/*");
+            let resource = if call.writes() { targets } else { String::from("*") };
+            asked.insert((format!("{service}:{}", call.operation), resource));
+            continue;
+        }
         if call.operation == "DescribeKey" {
             // A policy allows it on any key: which one an alias leads to is only known once it is asked.
             let keys = String::from("arn:aws:kms:us-east-1:123456789012:key/*");

@@ -23,7 +23,28 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     if description.archival_summary().is_some() {
         also.push(String::from("archived"));
     }
+    also.extend(description.replicas().iter().flat_map(of_replica));
     also
+}
+
+/// Returns what a replica has in place of its table's, and no manifest can set.
+fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
+    let capacity = |own: Option<&sdk::ProvisionedThroughputOverride>| {
+        own.and_then(|own| own.read_capacity_units).map(|units| format!("a read capacity of {units}"))
+    };
+    let limit = |own: Option<&sdk::OnDemandThroughputOverride>| {
+        let units = own.and_then(|own| own.max_read_request_units).filter(|units| *units > 0);
+        units.map(|units| format!("an on-demand limit of {units} reads"))
+    };
+    let own = [capacity(replica.provisioned_throughput_override()), limit(replica.on_demand_throughput_override())];
+    let of_indexes = replica.global_secondary_indexes().iter().flat_map(|index| {
+        let own = [capacity(index.provisioned_throughput_override()), limit(index.on_demand_throughput_override())];
+        let name = index.index_name().unwrap_or_default();
+        own.into_iter().flatten().map(move |words| format!("{words} of index {name}"))
+    });
+    let region = replica.region_name().unwrap_or_default();
+    let all = own.into_iter().flatten().chain(of_indexes);
+    all.map(|words| format!("{words} in replica {region}")).collect()
 }
 
 /// Returns what a table has that its manifest could set, and does not, and what was read of it that no manifest can set.
@@ -57,6 +78,23 @@ mod tests {
             .multi_region_consistency(sdk::MultiRegionConsistency::Eventual)
             .disassociation_protection_enabled(false);
         assert_eq!(of(&plain.build()), [""; 0]);
+    }
+
+    #[test]
+    fn what_a_replica_has_in_place_of_its_table_s_is_named() {
+        let capacity = || sdk::ProvisionedThroughputOverride::builder().read_capacity_units(7).build();
+        let limit = sdk::OnDemandThroughputOverride::builder().max_read_request_units(90).build();
+        let index = sdk::ReplicaGlobalSecondaryIndexDescription::builder().index_name("by-user");
+        let replica = sdk::ReplicaDescription::builder().region_name("eu-west-1");
+        let replica = replica.provisioned_throughput_override(capacity()).on_demand_throughput_override(limit);
+        let replica = replica.global_secondary_indexes(index.provisioned_throughput_override(capacity()).build());
+        let table = sdk::TableDescription::builder().replicas(replica.build());
+        let expected = [
+            "a read capacity of 7 in replica eu-west-1",
+            "an on-demand limit of 90 reads in replica eu-west-1",
+            "a read capacity of 7 of index by-user in replica eu-west-1",
+        ];
+        assert_eq!(of(&table.build()), expected);
     }
 
     #[test]

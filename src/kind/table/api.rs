@@ -13,12 +13,12 @@ use super::patience::Patience;
 use super::setting::{Looked, Setting};
 use super::status::TableStatus;
 use super::{
-    AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, also, delete, diff, replicas, sdk,
-    update,
+    AWS_MANAGED, Encryption, IndexStatus, Replicas, Table, TableStep, Ttl, Warm, also, delete, diff, replicas,
+    scaling_calls, sdk, update,
 };
 use crate::kind::key::{KeyApi, resolve_alias};
 use crate::kind::unlisted::{self, Sought};
-use crate::kind::{Desired, KindId, Search, Unlisted, Waiting};
+use crate::kind::{Desired, Kind, KindId, Search, Unlisted, Waiting};
 use crate::resource::call::{
     CREATE_TABLE, CallError, Class, DESCRIBE_TABLE, DESCRIBE_TIME_TO_LIVE, LIST_TABLE_TAGS, LIST_TABLES, TAG_RESOURCE,
     UNTAG_RESOURCE, UPDATE_TIME_TO_LIVE,
@@ -59,6 +59,11 @@ impl TableApi {
         Self::new(&config, &self.pacer, &self.identity)
     }
 
+    /// Returns what makes the same calls, and soon gives up where the service has faults.
+    fn brief(&self) -> Self {
+        Self { pacer: Arc::new(self.pacer.brief()), ..self.clone() }
+    }
+
     /// Returns the ARN of a table; one that was created since it was looked at was planned without.
     async fn arn_or(&self, known: &str, name: &str) -> Result<String, CallError> {
         if known.is_empty() { self.arn(name).await } else { Ok(known.to_owned()) }
@@ -75,8 +80,11 @@ impl TableApi {
 pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observed<Table> {
     let name = desired.name.as_str();
     let managed = &desired.managed;
-    let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(api, name)).into();
-    let settings = Looked::of(&managed.settings, api, name);
+    // An import can leave out what cannot be read, and says so.
+    let brief = (*managed == Table::everything()).then(|| api.brief());
+    let looking = brief.as_ref().unwrap_or(api);
+    let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(looking, name)).into();
+    let settings = Looked::of(&managed.settings, looking, name);
     let (described, ttl, settings) = future::join3(describe(api, name), ttl, settings).await;
     let (mut state, mut facts) = match described {
         Ok(found) => found,
@@ -88,6 +96,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         gaps.push(Gap::new(Some("encryption"), &error));
         state.encryption = None;
     }
+    name_aws_key(api, &mut state, managed).await;
     // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
     let creating = TableStatus::of(&facts) == Some(TableStatus::Creating);
     match ttl {
@@ -98,6 +107,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     }
     state.settings.take(settings, creating, &mut gaps);
     facts.also.extend(also::unmanaged(&state, managed));
+    scaling_calls::look_at_parting(api, desired, &mut state, &mut gaps).await;
     if let Some(live) = &mut state.replicas {
         // A table is deleted after its replicas.
         let goes = (!desired.presence.is_present()).then(Replicas::default);
@@ -134,6 +144,22 @@ pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&
         found.encryption = Some(wanted.clone());
     }
     Ok(())
+}
+
+/// Tells the key that AWS manages from one of the customer, where that decides whether AWS takes a change: a table with replicas does not
+/// change between the two. Where it cannot be looked up, AWS tells.
+async fn name_aws_key(api: &TableApi, found: &mut Table, managed: &Table) {
+    let own = managed.replicas.iter().flat_map(|replicas| replicas.regions.values());
+    let mut wanted = std::iter::once(managed).chain(own).filter_map(|table| table.encryption.as_ref());
+    if !found.has_replicas() || !wanted.any(Encryption::is_of_customer) {
+        return;
+    }
+    if let Some(Encryption::Kms(arn)) = &found.encryption
+        && managed.encryption.as_ref() != found.encryption.as_ref()
+        && matches!(resolve_alias(&api.keys, AWS_MANAGED).await, Ok(Some(key)) if key == *arn)
+    {
+        found.encryption = Some(Encryption::AwsManaged);
+    }
 }
 
 /// Looks for tables that the manifest does not name. All tables are listed, a hundred with a call.

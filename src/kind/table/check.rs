@@ -40,6 +40,11 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
             let help = "add billing_mode = \"PROVISIONED\" to the table, or leave the capacity of the index out";
             resolver.fault(&place, Invalid::new(problem, help), "a capacity without effect");
         }
+        if index.capacity.is_some() && table.settings.autoscaling.as_ref().is_some_and(|all| all.moves(name)) {
+            let problem = format!("the index {name} of `tables.{key}` has both a capacity and autoscaling");
+            let help = "leave out its read_capacity and write_capacity: autoscaling moves them";
+            resolver.fault(&place, Invalid::new(problem, help), "both");
+        }
         if let Some(Err(invalid)) = index.limits.map(|limits| limits.check(table)) {
             resolver.fault(&place, invalid, "limits without effect");
         }

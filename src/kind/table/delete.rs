@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::BackupStatus;
 use super::api::{SETTLING, TableApi, describe, failed, read_tags};
 use super::patience::Patience;
 use super::status::TableStatus;
-use super::{DeletionProtection, Field, Table, TableStep, protection, replicas};
+use super::{Autoscaling, CalledChange, DeletionProtection, Field, Table, TableStep, protection, replicas};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::kind::{Deletion, Desired, Waiting};
 use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, SCAN};
@@ -47,7 +47,12 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     let backup = FieldValue::words(&backup_name);
     let change = FieldChange::new(Field::Backup, FieldValue::Absent, backup, Takes::InPlace, how);
     changes.push(change);
-    steps.extend([TableStep::BackUpTable { name, expects_id, backup_name }, delete]);
+    steps.push(TableStep::BackUpTable { name: name.clone(), expects_id, backup_name });
+    for (change, step) in live.state.settings.autoscaling.iter().flat_map(Autoscaling::farewell) {
+        changes.push(change);
+        steps.push(TableStep::Setting { name: name.clone(), change: CalledChange::Autoscaling(step) });
+    }
+    steps.push(delete);
     Deletion { changes, steps }
 }
 

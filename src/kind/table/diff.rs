@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::{Setting, in_place};
-use super::{Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Table, Ttl, Warm, replicas, words};
+use super::{
+    Attribute, Billing, Encryption, Field, Index, Key, Limits, LocalIndex, Replicas, Table, Ttl, Warm, replicas, words,
+};
 use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
@@ -48,13 +50,10 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         && before != desired
     {
         diff_encryption(before, desired, &mut changes);
-        // Each replica has a key of its own, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
         let mixes = before.is_of_customer() != desired.is_of_customer();
         if let Some(change) = changes.last_mut().filter(|_| mixes && live.has_replicas()) {
             (change.takes, change.needs) = (Takes::NotPossible, None);
-            change.how = String::from(
-                "a table and its replicas all have keys of their own, or none has: remove the replicas first",
-            );
+            change.how = String::from(MIXED_KEYS);
         }
     }
     changes.extend(settings.diff(&live.settings, &Sides { live, desired: managed }));
@@ -62,9 +61,27 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_tags(before, desired, Field::Tag, &mut changes);
     }
     if let (Some(desired), Some(before)) = (replicas, &live.replicas) {
+        let first = changes.len();
         replicas::diff::diff(before, desired, &mut changes);
+        refuse_mixed_keys(live.encryption.as_ref(), desired, &mut changes[first..]);
     }
     changes
+}
+
+const MIXED_KEYS: &str = "a table and its replicas all have keys of their own, or none has: remove the replicas first";
+
+/// Each replica has a key of its own, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
+fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut [FieldChange<Field>]) {
+    let is_of_customer = own.is_some_and(Encryption::is_of_customer);
+    for change in changes {
+        let Field::InReplica(region, field) = &change.path else { continue };
+        let wanted = desired.regions.get(region).and_then(|table| table.encryption.as_ref());
+        let mixes = wanted.is_some_and(|wanted| wanted.is_of_customer() != is_of_customer);
+        if **field == Field::Encryption && mixes {
+            (change.takes, change.needs) = (Takes::NotPossible, None);
+            change.how = String::from(MIXED_KEYS);
+        }
+    }
 }
 
 fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<FieldChange<Field>>) {
@@ -142,7 +159,7 @@ fn diff_capacities(
             Billing::Provisioned(units) => Some(units),
             Billing::External | Billing::PayPerRequest => None,
         };
-        let Some(wanted) = managed.capacity_of(name).or(of_table) else { continue };
+        let Some(wanted) = managed.compared_capacity(name, of_table) else { continue };
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
             let (before, after) = (words::capacity(found), words::capacity(wanted));
             changes.push(in_place(Field::IndexCapacity(name.clone()), before, after, "changed in place"));
@@ -157,8 +174,16 @@ fn diff_index_settings(
     billing: Option<Billing>,
     changes: &mut Vec<FieldChange<Field>>,
 ) {
+    let is_provisioned = matches!(billing, Some(Billing::Provisioned(_) | Billing::External));
     for (name, wanted) in desired {
-        let Some(found) = live.get(name).filter(|found| found.is_same(wanted)) else { continue };
+        let Some(found) = live.get(name).filter(|found| found.is_same(wanted)) else {
+            // One that is built has its limits from the beginning, where the table takes any.
+            if let Some(limits) = wanted.limits.filter(|_| is_provisioned) {
+                changes
+                    .extend(limits.compare(&Limits::UNLIMITED, billing, |key| Field::IndexSetting(name.clone(), key)));
+            }
+            continue;
+        };
         if let Some(limits) = wanted.limits {
             // A table that is provisioned has none.
             let before = found.limits.unwrap_or(Limits::UNLIMITED);
@@ -433,6 +458,20 @@ mod tests {
             |live| *live.indexes.as_mut().unwrap().get_mut("user-index").unwrap() = index("owner"),
             &["index user-index: owner, created_at -> user, created_at [Replacement, needs index]"],
         );
+    }
+
+    #[test]
+    fn the_limits_of_an_index_that_is_built_are_not_possible_on_a_provisioned_table() {
+        let limited = Index { limits: Some(Limits { read: Some(40), write: None }), ..index("user") };
+        let managed =
+            Table { indexes: Some(BTreeMap::from([(String::from("user-index"), limited)])), ..Table::default() };
+        let takes = |billing| {
+            let live = Table { indexes: Some(BTreeMap::new()), billing: Some(billing), ..Table::default() };
+            diff(&managed, &live).iter().map(|change| change.takes).collect::<Vec<_>>()
+        };
+        assert_eq!(takes(Billing::PayPerRequest), [Takes::InPlace]);
+        let units = Capacity { read: 1, write: 1 };
+        assert_eq!(takes(Billing::Provisioned(units)), [Takes::InPlace, Takes::NotPossible]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribute, Capacity, Limits, Warm};
+use super::{Attribute, Capacity, Limits, Table, Warm};
+use crate::change::Sides;
 
 /// A global secondary index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,16 @@ impl Index {
     /// Returns whether the other is the same index, however far it is built and whatever its capacity.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.key == other.key && self.projection == other.projection
+    }
+
+    /// Returns whether making the live table the desired one builds an index, be it again.
+    pub(super) fn is_built(name: &str, tables: &Sides<&Table>) -> bool {
+        let of = |table: &Table| table.indexes.as_ref().and_then(|indexes| indexes.get(name)).cloned();
+        match (of(tables.live), of(tables.desired)) {
+            (Some(live), Some(wanted)) => !live.is_same(&wanted) || live.status == IndexStatus::Deleting,
+            (None, wanted) => wanted.is_some(),
+            (Some(_), None) => false,
+        }
     }
 }
 

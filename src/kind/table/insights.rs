@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::api::{SETTLING, failed};
 use super::patience::Patience;
 use super::setting::{Called, Phase, Setting, SettingChange, in_place};
-use super::{Field, Table, TableApi};
+use super::{Field, Index, Table, TableApi};
 use crate::change::{FieldChange, Sides};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Node, Reader};
@@ -198,12 +198,12 @@ impl Setting for Insights {
     }
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetInsights> {
-        // Those of an index go with it, and one that is built again has none.
-        let there = |index: Option<&str>| match index {
-            Some(name) if tables.desired.rebuilds(tables.live, name) => Tracking::Off,
-            _ => live.of(index),
+        // An index that is built again has none.
+        let found = |index: Option<&str>| match index.is_some_and(|index| Index::is_built(index, tables)) {
+            true => Tracking::Off,
+            false => live.of(index),
         };
-        let differs = self.all().filter(|(index, wanted)| there(*index) != *wanted);
+        let differs = self.all().filter(|(index, wanted)| found(*index) != *wanted);
         differs.map(|(index, tracking)| SetInsights { index_name: index.map(str::to_owned), tracking }).collect()
     }
 

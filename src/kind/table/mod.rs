@@ -130,10 +130,11 @@ impl Table {
         own.filter(|_| matches!(self.billing, Some(Billing::Provisioned(_) | Billing::External)))
     }
 
-    /// Returns whether an index of a live table is deleted and built again to be as it is here.
-    pub(super) fn rebuilds(&self, live: &Self, index: &str) -> bool {
-        let of = |table: &Self| table.indexes.as_ref().and_then(|indexes| indexes.get(index)).cloned();
-        of(self).zip(of(live)).is_some_and(|(wanted, found)| !found.is_same(&wanted))
+    /// Returns the capacity that a live index of a provisioned table should have: its own, or else that of the table, unless
+    /// autoscaling moves it.
+    pub(super) fn compared_capacity(&self, index: &str, of_table: Option<Capacity>) -> Option<Capacity> {
+        let moves = self.settings.autoscaling.as_ref().is_some_and(|all| all.moves(index));
+        self.capacity_of(index).or(of_table).filter(|_| !moves)
     }
 
     /// Returns the key attributes of the table and of its local indexes, which no other index can have with another type.
@@ -314,6 +315,7 @@ impl Kind for Table {
             ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
+            _ if operation == DESCRIBE_TABLE => On::Resources(replicas::permission::described(desired, place)),
             _ => permissions::allowed_on(operation, desired, place)
                 .unwrap_or_else(|| On::Resources(replicas::permission::arns(desired, place))),
         }
@@ -344,12 +346,15 @@ impl Kind for Table {
         let of = |operations, on| Permission { statement: statement(), shared: false, operations, on };
         let mut operations = vec![DESCRIBE_TABLE, LIST_TABLE_TAGS];
         let list = Permission { statement: statement(), shared: true, operations: vec![LIST_TABLES], on: On::Any };
+        let scaling = permissions::of_pruned_scaling(place, &statement(), purpose);
         if purpose == Purpose::Read {
-            return vec![of(operations, On::Resources(vec![arn(place, "*")])), list];
+            let own = [of(operations, On::Resources(vec![arn(place, "*")])), list];
+            return own.into_iter().chain(scaling).collect();
         }
         operations.extend([SCAN, CREATE_BACKUP, DELETE_TABLE]);
         let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![backups(place, "*")]));
-        vec![of(operations, On::Resources(vec![arn(place, "*")])), backups, list]
+        let own = [of(operations, On::Resources(vec![arn(place, "*")])), backups, list];
+        own.into_iter().chain(scaling).collect()
     }
 
     async fn observe(api: &TableApi, batch: &[&Desired<Self>]) -> Vec<Observed<Self>> {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::setting::Setting;
 use super::{
-    Attribute, AttributeType, Billing, Capacity, Encryption, Index, IndexKey, IndexStatus, Projection, Table, Ttl,
+    Attribute, AttributeType, Autoscaling, Billing, Capacity, Encryption, Index, IndexKey, IndexStatus, Projection, Table, Ttl,
 };
 use crate::kind::Desired;
 use crate::resource::{Facts, Live, Tags};
@@ -29,7 +30,7 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
         Encryption::AwsOwned => Encryption::Kms(String::from("another")),
         Encryption::AwsManaged | Encryption::Kms(_) | Encryption::Alias(_) => Encryption::AwsOwned,
     };
-    let state = Table {
+    let mut state = Table {
         key: managed.key.clone(),
         indexes: managed.indexes.as_ref().map(|_| BTreeMap::from([(String::from("stray"), extra)])),
         local_indexes: managed.local_indexes.clone(),
@@ -46,5 +47,8 @@ pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
         }),
         settings: managed.settings.opposite(),
     };
+    if !desired.presence.is_present() {
+        state.settings.autoscaling = Some(Autoscaling::when_new().opposite());
+    }
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
 }

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::{Table, arn};
+use super::scaling_calls::DEREGISTER_TARGET;
+use super::setting::Called;
+use super::{Autoscaling, Table, arn};
 use crate::kind::Desired;
-use crate::kind::permission::{On, Permission, Place};
+use crate::kind::permission::{On, Permission, Place, Purpose};
 use crate::resource::call::{Operation, operation};
 
 /// Returns what an operation of a setting has to be allowed on, where that is not the table alone. Source: Service Authorization
@@ -14,6 +16,13 @@ pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, place: 
     let table = arn(place, &desired.name);
     if operation.service == "application-autoscaling" {
         return Some(match operation.writes() {
+            // What scales a replica is in the region of the replica.
+            true if desired.managed.replicas.is_some() => {
+                let anywhere = Place { region: None, account: place.account.clone() };
+                let partition = place.arn("", "").split(':').nth(1).unwrap_or("aws").to_owned();
+                let target = anywhere.arn("application-autoscaling", "scalable-target/*");
+                On::Resources(vec![target.replacen("arn:aws:", &format!("arn:{partition}:"), 1)])
+            }
             true => On::Resources(vec![place.arn("application-autoscaling", "scalable-target/*")]),
             false => On::Any,
         });
@@ -30,8 +39,9 @@ pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, place: 
 }
 
 /// What AWS calls on behalf of the caller. Nothing here calls it, so that the paces say nothing.
+const DELETE_ALARMS: Operation = operation!("cloudwatch", "DeleteAlarms", 1.0, 1.0);
 const ALARMS: [Operation; 3] = [
-    operation!("cloudwatch", "DeleteAlarms", 1.0, 1.0),
+    DELETE_ALARMS,
     operation!("cloudwatch", "DescribeAlarms", 1.0, 1.0),
     operation!("cloudwatch", "PutMetricAlarm", 1.0, 1.0),
 ];
@@ -41,6 +51,19 @@ const KINESIS: [Operation; 3] = [
     operation!("kinesis", "PutRecord", 1.0, 1.0),
     operation!("kinesis", "PutRecords", 1.0, 1.0),
 ];
+
+/// Returns what IAM has to allow for what scales the tables that pruning deletes.
+pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose) -> Vec<Permission> {
+    let of = |name: &str, shared, operations, on| Permission { statement: format!("{statement}{name}"), shared, operations, on };
+    let mut permissions = vec![of("Scaling", true, Autoscaling::READS.to_vec(), On::Any)];
+    if purpose == Purpose::Write {
+        let targets = On::Resources(vec![place.arn("application-autoscaling", "scalable-target/*")]);
+        permissions.push(of("Scaling", false, vec![DEREGISTER_TARGET], targets));
+        let alarms = On::Resources(vec![place.arn("cloudwatch", "alarm:TargetTracking-table/*")]);
+        permissions.push(of("Alarms", false, vec![DELETE_ALARMS], alarms));
+    }
+    permissions
+}
 
 /// Returns what AWS calls on behalf of the caller that sets the settings. Sources: "Application Auto Scaling identity-based policy
 /// examples" in the Application Auto Scaling User Guide; "Using IAM to manage Contributor Insights for DynamoDB" and "Using IAM policies
@@ -63,6 +86,10 @@ pub(super) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> 
     if let Some(super::Kinesis::To { stream, .. }) = &settings.kinesis {
         add("Kinesis", KINESIS.to_vec(), On::Resources(vec![stream.clone()]));
         add("KinesisRole", vec![CREATE_ROLE], role("kinesisreplication.dynamodb.amazonaws.com"));
+    }
+    if !desired.presence.is_present() {
+        let alarms = place.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));
+        add("Alarms", vec![DELETE_ALARMS], On::Resources(vec![alarms]));
     }
     if settings.autoscaling.is_some() {
         let alarms = place.arn("cloudwatch", &format!("alarm:TargetTracking-table/{}*", desired.name));

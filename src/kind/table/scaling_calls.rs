@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use aws_sdk_applicationautoscaling::types as sdk;
 use futures_util::future;
 
-use super::TableApi;
 use super::api::{describe, failed};
-use super::autoscaling::{Autoscaling, Dimension, Kept, SetScale};
+use super::autoscaling::{Autoscaling, Dimension, KEY, Kept, SetScale};
 use super::scales::{Bounds, Scale, Scales, Target, Units};
-use crate::resource::StepOutcome;
+use super::setting::is_unknown;
+use super::{Table, TableApi};
+use crate::kind::Desired;
+use crate::resource::{Gap, StepOutcome};
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::pages::Pages;
 
@@ -64,13 +66,22 @@ pub(super) async fn look(managed: &Autoscaling, api: &TableApi, name: &str) -> R
         true => describe(api, name).await?.0.indexes.into_iter().flatten().map(|(index, _)| index).collect(),
         false => managed.indexes.keys().cloned().collect(),
     };
-    let resources: Vec<String> = std::iter::once(None)
-        .chain(indexes.iter().map(Some))
-        .map(|one| resource(name, one.map(String::as_str)))
-        .collect();
+    let of: Vec<Option<String>> = std::iter::once(None).chain(indexes.into_iter().map(Some)).collect();
+    let resources: Vec<String> = of.iter().map(|one| resource(name, one.as_deref())).collect();
+    let mut live = read(api, name, &of).await?;
+    if managed.whole {
+        live.more.extend(scheduled(api, name, &resources).await?);
+    }
+    Ok(live)
+}
+
+/// Reads the scalable targets of a table, where there is no name, and of indexes, with their policies.
+async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autoscaling, CallError> {
+    let resources: Vec<String> = of.iter().map(|one| resource(name, one.as_deref())).collect();
     let targets = targets(api, &resources).await?;
     let scaled: BTreeSet<&str> = targets.iter().map(|target| target.resource_id.as_str()).collect();
     let policies = future::try_join_all(scaled.iter().map(|resource| policies(api, resource))).await?;
+    let indexes: Vec<String> = of.iter().flatten().cloned().collect();
     let mut live = Autoscaling::when_read(&indexes);
     for target in &targets {
         let Some(units) = units_of(&target.scalable_dimension) else { continue };
@@ -81,10 +92,40 @@ pub(super) async fn look(managed: &Autoscaling, api: &TableApi, name: &str) -> R
         });
         add(&mut live, &one, target, own);
     }
-    if managed.whole {
-        live.more.extend(scheduled(api, name, &resources).await?);
-    }
     Ok(live)
+}
+
+/// Reads what scales the parts of a table that are to be deleted, because AWS keeps it when they are gone: that of the indexes that the
+/// manifest does not name, where it manages autoscaling, and all of it where the table goes. Source: DDB-TABLE-292 and 323 in the lab
+/// notes of ack-api-quirks.
+pub(super) async fn look_at_parting(
+    api: &TableApi,
+    desired: &Desired<Table>,
+    live: &mut Table,
+    gaps: &mut Vec<Gap>,
+) {
+    let managed = &desired.managed;
+    let goes = !desired.presence.is_present();
+    let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));
+    let parting = live.indexes.iter().flatten().map(|(index, _)| index).filter(|index| goes || !is_kept(index));
+    let of: Vec<Option<String>> = goes.then_some(None).into_iter().chain(parting.cloned().map(Some)).collect();
+    // Where it could not be read of the other indexes, that is said already.
+    if of.is_empty() || !(goes || live.settings.autoscaling.is_some()) {
+        return;
+    }
+    match read(api, &desired.name, &of).await {
+        Ok(found) => {
+            let all = live.settings.autoscaling.get_or_insert_default();
+            if goes {
+                all.table = found.table;
+            }
+            all.indexes.extend(found.indexes);
+            all.kept.extend(found.kept);
+        }
+        // A region, or a partition, that does not have it.
+        Err(error) if is_unknown(&error) => {}
+        Err(error) => gaps.push(Gap::new(Some(KEY), &error)),
+    }
 }
 
 /// Adds a target and its policies.

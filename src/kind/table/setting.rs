@@ -34,7 +34,7 @@ use crate::resource::call::{CallError, Class as Failure, Operation};
 use crate::resource::{Gap, Invalid, StepOutcome};
 
 /// Returns whether AWS does not know what was asked of a table that is there.
-fn is_unknown(error: &CallError) -> bool {
+pub(super) fn is_unknown(error: &CallError) -> bool {
     error.class == Failure::NotFound || error.code.as_deref() == Some("UnknownOperationException")
 }
 

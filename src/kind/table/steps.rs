@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::setting::{Phase, Setting};
+use super::setting::{Called, Phase, Setting};
 use super::{
-    Attribute, Billing, CalledChange, Capacity, Encryption, Field, Index, IndexStatus, Limits, Replicas, Settings,
+    Attribute, Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, IndexStatus, Limits, Replicas, Settings,
     Table, TableChange, TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
@@ -207,6 +207,9 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(settings.reads());
+    if !desired.presence.is_present() {
+        operations.extend(Autoscaling::READS);
+    }
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
     for operation in replicas.iter().flat_map(Replicas::reads) {
         if !operations.contains(&operation) {
@@ -268,6 +271,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                 // While a table has replicas, its stream cannot be changed. Source: DDB-TABLE-222.
                 if let (Some(before), Some(wanted)) = (&live.state.replicas, &managed.replicas) {
                     for change in replicas::plan::removals(before, wanted) {
+                        repair.steps.extend(replicas::plan::unscaled(&desired.name, &live.state, &change));
                         repair.update(change);
                     }
                 }
@@ -292,9 +296,6 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
                     let of = replicas::plan::Of { name: &desired.name, arn: live.facts.arn.as_deref(), class };
                     repair.steps.extend(replicas::plan::additions(&of, before, wanted));
                 }
-                if changes.iter().any(|change| change.path == Field::Ttl) {
-                    repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
-                }
             }
             Phase::Protect | Phase::Follow | Phase::GiveUp => {}
         }
@@ -304,6 +305,10 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
         for change in called.iter().filter(|change| change.own().phase() == *phase) {
             repair.steps.push(TableStep::Setting { name: desired.name.clone(), change: change.clone() });
         }
+    }
+    // It may end the work on the table for an hour, which holds up nothing else here.
+    if changes.iter().any(|change| change.path == Field::Ttl) {
+        repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
     }
     repair.steps
 }
@@ -400,9 +405,11 @@ impl Repair<'_> {
         let table = wanted_capacity.filter(|_| wanted != live);
         // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
         let differing = indexes.iter().filter_map(|(name, index)| {
-            let capacity = managed.capacity_of(name).or(wanted_capacity)?;
-            let differs = switches || index.capacity.is_some_and(|live| live != capacity);
-            differs.then(|| (name.clone(), capacity))
+            if switches {
+                return Some((name.clone(), managed.capacity_of(name).or(wanted_capacity)?));
+            }
+            let capacity = managed.compared_capacity(name, wanted_capacity)?;
+            index.capacity.is_some_and(|live| live != capacity).then(|| (name.clone(), capacity))
         });
         let indexes: BTreeMap<String, Capacity> = differing.collect();
         if switches || table.is_some() || !indexes.is_empty() {
@@ -610,6 +617,25 @@ mod tests {
         assert_eq!(done, ["disabling TTL"]);
         let done = steps(&off, |live| live.state.ttl = Some(Ttl::Disabling));
         assert_eq!(done, ["leaving the rest for later"]);
+    }
+
+    #[test]
+    fn a_deferred_ttl_holds_up_no_other_change() {
+        let mut desired = wanted();
+        desired.managed.settings.warm = Some(Warm { read: Some(20_000), write: None });
+        let mut live = Live { state: desired.managed.clone(), facts: Facts::default(), gaps: Vec::new() };
+        live.state.settings.warm = Some(Warm::when_new());
+        live.state.ttl = Some(Ttl::Enabled(String::from("ttl")));
+        let steps = repair(&desired, &live, &changes(&desired, &live));
+        let steps: Vec<String> = steps.iter().map(TableStep::describe).collect();
+        let expected = [
+            "raising warm throughput",
+            "waiting until ACTIVE",
+            "disabling TTL",
+            "leaving the rest for later",
+            "enabling TTL",
+        ];
+        assert_eq!(steps, expected);
     }
 
     #[test]

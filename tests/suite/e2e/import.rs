@@ -211,3 +211,20 @@ fn a_resource_that_is_named_and_cannot_be_imported_fails_the_import() {
     import("tables=a b", 1, "is not a name DynamoDB takes");
     assert!(!world.folder.path().join("live").exists());
 }
+
+#[test]
+fn an_import_soon_gives_up_on_a_setting_that_the_service_cannot_read() {
+    let world = World::quick();
+    create(&world, "orders", json!({}));
+    for operation in ["ListContributorInsights", "DescribeContributorInsights"] {
+        world.fault(move |call| {
+            (call.operation == operation).then(|| crate::world::Answer::error(500, "InternalError", "by the test"))
+        });
+    }
+    let started = std::time::Instant::now();
+    let args = ["import", "--region", "us-east-1", "-o", "live", "--table", "orders", "--json"];
+    let imported = world.run(&args).expect(0).json();
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+    let why = "contributor_insights is not managed: it could not be read (dynamodb:ListContributorInsights)";
+    assert_eq!(imported["warnings"], json!([{ "name": "orders", "why": why }]));
+}

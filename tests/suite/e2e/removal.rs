@@ -246,5 +246,8 @@ fn iam_derives_what_a_removal_calls() {
     for action in ["CreateBackup", "DeleteTable", "DescribeBackup", "DescribeTable", "ListTagsOfResource", "Scan"] {
         assert!(text.contains(&format!("dynamodb:{action}")), "{action}: {text}");
     }
+    for action in ["DescribeScalableTargets", "DescribeScalingPolicies", "DeregisterScalableTarget"] {
+        assert!(text.contains(&format!("application-autoscaling:{action}")), "{action}: {text}");
+    }
     assert!(!text.contains("CreateTable"), "{text}");
 }

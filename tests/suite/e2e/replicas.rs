@@ -291,3 +291,117 @@ fn the_derived_permissions_are_enough_for_replicas() {
     world.run_as("writer", &["apply", "--yes"]).expect(0);
     world.run_as("reader", &["plan", "--detailed-exitcode"]).expect(0);
 }
+
+#[test]
+fn a_replica_that_the_manifest_no_longer_names_is_removed_with_the_derived_permissions() {
+    let world = applied();
+    world.write("sentinel.toml", &format!("{TABLE}replicas = {{ eu-west-1 = {{ deletion_protection = false }} }}\n"));
+    let documents = |purpose: &str| -> Vec<String> {
+        let run = world.run(&["iam", "--for", purpose]).expect(0);
+        match serde_json::from_str(&run.stdout).unwrap() {
+            Value::Array(all) => all.iter().map(Value::to_string).collect(),
+            one => vec![one.to_string()],
+        }
+    };
+    let restrict = |user: &str, documents: &[String]| {
+        world.restrict(user, &documents.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    restrict("writer", &documents("apply"));
+    restrict("reader", &documents("plan"));
+    world.run_as("reader", &["plan"]).expect(0);
+    let allowed = ["apply", "--yes", "--allow-destructive", "replica,protection"];
+    world.run_as("writer", &allowed).expect(0);
+    assert_eq!(describe(&world, "us-east-1")["Replicas"].as_array().unwrap().len(), 1);
+    world.write("sentinel.toml", &format!("{TABLE}replicas = {{}}\n"));
+    restrict("remover", &documents("apply"));
+    world.run_as("remover", &allowed).expect(0);
+    assert_eq!(describe(&world, "us-east-1")["Replicas"], Value::Null);
+}
+
+#[test]
+fn a_table_with_replicas_changes_between_keys_of_aws_and_of_the_customer_only_without_them() {
+    let world = World::quick();
+    for region in ["us-east-1", EU] {
+        let key = world.aws_in(region, "TrentService.CreateKey", &json!({}))["KeyMetadata"].take();
+        let alias = json!({ "AliasName": "alias/app", "TargetKeyId": key["KeyId"] });
+        world.aws_in(region, "TrentService.CreateAlias", &alias);
+    }
+    let managed = TABLE.replace("ttl_attribute", "encryption = \"aws-managed\"\nttl_attribute");
+    world.write("sentinel.toml", &format!("{managed}replicas = {{ eu-west-1 = {{}} }}\n"));
+    world.run(&["apply", "--yes"]).expect(0);
+    let replicas = "replicas = { eu-west-1 = { key = \"alias/app\" } }\n";
+    for table in [TABLE.to_owned(), managed.replace("aws-managed", "alias/app")] {
+        world.write("sentinel.toml", &format!("{table}{replicas}"));
+        world.calls();
+        let run = world.run(&["apply", "--yes"]).expect(4);
+        assert!(run.stdout.contains("remove the replicas first"), "{}", run.stdout);
+        assert_eq!(writes(&world), [""; 0]);
+    }
+}
+
+const SCALED: &str = r#"billing_mode = "PROVISIONED"
+autoscaling = { read = { min = 1, max = 9 }, write = { min = 2, max = 9 } }
+"#;
+const SCALED_INDEX: &str = r#"
+[tables.orders.indexes.by-user]
+partition_key = { name = "user", type = "S" }
+autoscaling = { write = { min = 2, max = 8 } }
+"#;
+
+/// Returns what is scaled in a region.
+fn scaled(world: &World, region: &str) -> Vec<String> {
+    let body = json!({ "ServiceNamespace": "dynamodb" });
+    let found = world.aws_in(region, "AnyScaleFrontendService.DescribeScalableTargets", &body);
+    let name = |target: &Value| format!("{} {}", target["ResourceId"], target["ScalableDimension"]).replace('"', "");
+    found["ScalableTargets"].as_array().unwrap().iter().map(name).collect()
+}
+
+#[test]
+fn a_table_whose_writes_are_scaled_has_replicas_and_leaves_no_scalable_target_with_them() {
+    let world = with(&format!("{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}"));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let writes = [
+        "table/orders/index/by-user dynamodb:index:WriteCapacityUnits",
+        "table/orders dynamodb:table:WriteCapacityUnits",
+    ];
+    assert_eq!(scaled(&world, EU), writes);
+    // An index that is added later is scaled in each region by AWS, and then as the manifest says.
+    let more = SCALED_INDEX.replace("user", "day");
+    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{SCALED_INDEX}{more}"));
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert_eq!(scaled(&world, EU).len(), 3);
+
+    world.write("sentinel.toml", &format!("{TABLE}{SCALED}replicas = {{}}\n{SCALED_INDEX}{more}"));
+    world.run(&["apply", "--yes", "--allow-destructive", "replica"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    assert_eq!(scaled(&world, EU), [""; 0]);
+    assert_eq!(scaled(&world, "us-east-1").len(), 4);
+}
+
+#[test]
+fn replicas_of_a_table_whose_writes_are_not_scaled_are_refused() {
+    let off = SCALED.replace("write = { min = 2, max = 9 }", "write = false");
+    let read = SCALED_INDEX.replace("write", "read");
+    for (more, words) in [
+        (format!("{off}replicas = {{ eu-west-1 = {{}} }}\n"), "its write capacity is not scaled"),
+        (
+            format!("{SCALED}replicas = {{ eu-west-1 = {{}} }}\n{read}"),
+            "the write capacity of its index by-user is not scaled",
+        ),
+    ] {
+        let run = with(&more).run(&["validate"]).expect(1);
+        assert!(run.stderr.contains(words), "{more}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_a_replica_has_in_place_of_its_table_s_is_named() {
+    let world = applied();
+    let own = json!({ "RegionName": EU, "OnDemandThroughputOverride": { "MaxReadRequestUnits": 90 } });
+    update(&world, "us-east-1", &json!({ "ReplicaUpdates": [{ "Update": own }] }));
+    let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let text = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("an on-demand limit of 90 reads in replica eu-west-1"), "{text}");
+}

@@ -7,7 +7,7 @@ use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Fields, Node, Reader};
 use crate::kind::import;
 use crate::kind::section::{Resolver, SectionReader, check_key};
-use crate::kind::table::{AWS_MANAGED, Billing, Encryption, Settings, Table, Ttl, check_kms_key};
+use crate::kind::table::{AWS_MANAGED, Billing, Encryption, Scale, Scales, Settings, Table, Ttl, check_kms_key};
 use crate::resource::{Invalid, Tags, check_region};
 
 /// What a section says of replicas.
@@ -182,6 +182,27 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
         let help = "leave read_capacity and write_capacity out and let autoscaling set them, or write billing_mode = \
                     \"PAY_PER_REQUEST\": AWS replicates writes to all regions";
         fault(&["replicas"], format!("`tables.{key}` has replicas and a fixed capacity"), help, "AWS takes no replica");
+    }
+    // Source: DDB-TABLE-288.
+    if let (Some(Billing::External), Some(scaling)) = (table.billing, &table.settings.autoscaling) {
+        let is_off = |scales: Scales| matches!(scales.write, Some(Scale::Off));
+        let is_scaled = matches!(scaling.table.write, Some(Scale::Within(_)));
+        let lacking = table.indexes.iter().flatten().map(|(index, _)| index).find(|index| {
+            scaling.indexes.get(*index).map_or(is_scaled, |own| is_off(*own) || (is_scaled && own.write.is_none()))
+        });
+        let help = "add write = { min = 1, max = 10 } to its autoscaling, or write billing_mode = \"PAY_PER_REQUEST\": AWS replicates \
+                    writes to all regions";
+        match lacking {
+            _ if is_off(scaling.table) => {
+                let problem = format!("`tables.{key}` has replicas, and its write capacity is not scaled");
+                fault(&["autoscaling"], problem, help, "AWS takes no replica");
+            }
+            Some(index) => {
+                let problem = format!("`tables.{key}` has replicas, and the write capacity of its index {index} is not scaled");
+                fault(&["indexes", index], problem, help, "AWS takes no replica");
+            }
+            None => {}
+        }
     }
     for (region, replica) in &replicas.regions {
         let place = ["replicas", region.as_str()];

@@ -27,6 +27,9 @@ const OF_REPLICA: [Operation; 11] = [
     operation!("dynamodb", "Scan", 1.0, 1.0),
     operation!("dynamodb", "UpdateItem", 1.0, 1.0),
 ];
+/// The same for one that is removed.
+const OF_REMOVAL: [Operation; 2] =
+    [operation!("dynamodb", "DeleteTable", 1.0, 1.0), operation!("dynamodb", "DeleteTableReplica", 1.0, 1.0)];
 const OF_WITNESS: [Operation; 2] = [
     operation!("dynamodb", "CreateGlobalTableWitness", 1.0, 1.0),
     operation!("dynamodb", "DeleteGlobalTableWitness", 1.0, 1.0),
@@ -49,17 +52,34 @@ pub(in crate::kind::table) fn arns(desired: &Desired<Table>, place: &Place) -> V
     std::iter::once(own).chain(regions.map(|region| arn(&elsewhere(place, region), &desired.name))).collect()
 }
 
+/// Returns the ARN of a table in any region: a replica that is to be removed is in one that the manifest does not name.
+fn anywhere(desired: &Desired<Table>, place: &Place) -> String {
+    arn(place, &desired.name).replacen(&format!(":{}:", place.region.as_deref().unwrap_or("*")), ":*:", 1)
+}
+
+/// Returns what describing a table has to be allowed on: the table, and any replica of it, where replicas are managed.
+pub(in crate::kind::table) fn described(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+    match desired.managed.replicas.is_some() || !desired.presence.is_present() {
+        true => vec![anywhere(desired, place)],
+        false => vec![arn(place, &desired.name)],
+    }
+}
+
 /// Returns what IAM has to allow DynamoDB to do in the other regions on behalf of the caller.
 pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
-    let Some(replicas) = managed(desired) else { return Vec::new() };
     let of = |name: &str, operations: Vec<Operation>, on| Permission {
         statement: format!("{statement}{name}"),
         shared: false,
         operations,
         on,
     };
+    let mut lent = Vec::new();
+    if desired.managed.replicas.is_some() || !desired.presence.is_present() {
+        lent.push(of("ReplicaRemoval", OF_REMOVAL.to_vec(), On::Resources(vec![anywhere(desired, place)])));
+    }
+    let Some(replicas) = managed(desired) else { return lent };
     let in_regions = arns(desired, place).into_iter().skip(1).collect();
-    let mut lent = vec![of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions))];
+    lent.push(of("Replicas", OF_REPLICA.to_vec(), On::Resources(in_regions)));
     if let (Some(Consistency::Strong), Some(witness)) = (replicas.consistency, &replicas.witness) {
         let on = On::Resources(vec![arn(&elsewhere(place, witness), &desired.name)]);
         lent.push(of("Witness", OF_WITNESS.to_vec(), on));

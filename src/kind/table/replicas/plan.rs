@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::diff::is_protected;
 use super::{Consistency, ReplicaStatus, Replicas, as_created};
 use crate::change::FieldChange;
-use crate::kind::table::TableChange;
+use crate::kind::table::{Autoscaling, CalledChange, TableChange};
 use crate::kind::table::steps::{TableStep, repair};
 use crate::kind::table::{Class, Encryption, Field, Table, diff as tables};
 use crate::kind::{Address, Desired, KindId};
@@ -51,6 +51,19 @@ pub(in crate::kind::table) fn removals(live: &Replicas, desired: &Replicas) -> V
             strays.into_iter().map(one).collect()
         }
     }
+}
+
+/// Returns the steps that deregister what scales the writes of replicas that are taken away: AWS scales those of each replica as those of
+/// its table, and keeps that in a region that is left. Source: DDB-TABLE-288 and 292.
+pub(in crate::kind::table) fn unscaled(name: &str, live: &Table, change: &TableChange) -> Vec<TableStep> {
+    let TableChange::RemoveReplicas { regions, .. } = change else { return Vec::new() };
+    let off = |region: &String| {
+        let scaled = live.settings.autoscaling.iter().flat_map(Autoscaling::off_writes);
+        let steps = scaled.map(|off| TableStep::Setting { name: name.to_owned(), change: CalledChange::Autoscaling(off) });
+        let within = |step| TableStep::InRegion { name: name.to_owned(), region: region.clone(), step: Box::new(step) };
+        steps.map(within).collect::<Vec<_>>()
+    };
+    regions.iter().flat_map(off).collect()
 }
 
 /// Returns the steps that add the replicas that are missing, and make of each what it should be.
@@ -121,6 +134,7 @@ pub(in crate::kind::table) fn farewell(name: &str, live: &Live<Table>) -> (Vec<F
     }
     super::diff::diff(found, &Replicas::default(), &mut changes);
     for change in removals(found, &Replicas::default()) {
+        steps.extend(unscaled(name, &live.state, &change));
         steps.extend([TableStep::UpdateTable { name: name.to_owned(), change }, wait()]);
     }
     (changes, steps)
