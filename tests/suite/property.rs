@@ -49,10 +49,57 @@ impl Progress for Record {
 #[derive(Debug, Clone)]
 struct Table {
     key: (usize, Option<usize>),
+    /// How it is paid for, with what depends on that.
+    paid: &'static str,
     settings: String,
-    indexes: Vec<(u8, usize, Option<usize>, &'static str)>,
+    indexes: Vec<Index>,
+    /// The local indexes, where they are managed: name, sort key and projection.
+    local: Option<Vec<(u8, usize, &'static str)>>,
     /// Whether the attributes of indexes have other types than usual.
     flipped: bool,
+}
+
+/// A global index.
+#[derive(Debug, Clone)]
+struct Index {
+    name: u8,
+    partition: usize,
+    sort: Option<usize>,
+    projection: &'static str,
+    /// Which of the capacities or limits it has that are possible on its table.
+    units: usize,
+}
+
+const ON_DEMAND: &str = "billing_mode = \"PAY_PER_REQUEST\"\n";
+
+/// How a table is paid for, with the capacity, limits and autoscaling that go with it.
+const PAID: &[&str] = &[
+    "",
+    "",
+    ON_DEMAND,
+    "billing_mode = \"PAY_PER_REQUEST\"\nmax_read = 100\nmax_write = false\n",
+    "max_write = 50\n",
+    "billing_mode = \"PROVISIONED\"\nread_capacity = 3\nwrite_capacity = 2\n",
+    "billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\nautoscaling = false\n",
+    "billing_mode = \"PROVISIONED\"\ncapacity = \"external\"\n",
+    "billing_mode = \"PROVISIONED\"\nautoscaling = { read = { min = 2, max = 9 }, write = { min = 2, max = 5, target = 50 } }\n",
+    "billing_mode = \"PROVISIONED\"\nautoscaling = { read = false, write = { min = 4, max = 9 } }\n",
+];
+
+/// What an index of such a table may have of its own.
+fn units(paid: &str, choice: usize) -> &'static str {
+    let all = match paid.contains("PROVISIONED") {
+        true => [
+            "",
+            "read_capacity = 4\nwrite_capacity = 1\n",
+            "autoscaling = { read = { min = 4, max = 9 }, write = { min = 3, max = 9, target = 40 } }\n",
+            "autoscaling = false\n",
+        ],
+        false => {
+            ["", "max_read = 40\n", "max_read = false\nmax_write = 30\n", "warm_read = 14000\nwarm_write = 5000\n"]
+        }
+    };
+    all[choice % all.len()]
 }
 
 /// Returns an attribute; the first two are the ones tables have as keys.
@@ -70,35 +117,43 @@ fn key(partition: usize, sort: Option<usize>, flipped: bool) -> String {
 impl Table {
     fn manifest(&self, number: usize) -> String {
         let mut text = format!("[tables.t{number}]\nname = \"table-{number}\"\n{}", key(self.key.0, self.key.1, false));
+        text.push_str(self.paid);
         text.push_str(&self.settings);
-        for (name, partition, sort, projection) in &self.indexes {
+        if self.local.as_ref().is_some_and(Vec::is_empty) {
+            text.push_str("local_indexes = {}\n");
+        }
+        for Index { name, partition, sort, projection, units: choice } in &self.indexes {
             let key = key(*partition, *sort, self.flipped);
-            text.push_str(&format!("[tables.t{number}.indexes.index-{name}]\n{key}{projection}"));
+            let units = units(self.paid, *choice);
+            text.push_str(&format!("[tables.t{number}.indexes.index-{name}]\n{key}{projection}{units}"));
+        }
+        for (name, sort, projection) in self.local.iter().flatten() {
+            let sort = attribute(*sort, self.flipped);
+            text.push_str(&format!("[tables.t{number}.local_indexes.local-{name}]\nsort_key = {sort}\n{projection}"));
         }
         text
     }
-}
 
-/// AWS takes replicas of tables on demand only, keys for all of them or none, and no table without a stream.
-fn possible(settings: String) -> String {
-    if !settings.contains("eu-west-1") {
-        return settings;
+    /// AWS takes replicas of tables on demand only, keys for all of them or none, no table without a stream, and local indexes of
+    /// tables with a sort key.
+    fn possible(mut self) -> Self {
+        if self.key.1.is_none() {
+            self.local = None;
+        }
+        if self.settings.contains("eu-west-1") {
+            let other = ["encryption", "stream = false"];
+            let rest = self.settings.lines().filter(|line| !other.iter().any(|head| line.starts_with(head)));
+            let rest: String = rest.map(|line| format!("{line}\n")).collect();
+            self.settings = format!("encryption = \"aws-owned\"\n{rest}");
+            self.paid = ON_DEMAND;
+        }
+        self
     }
-    let other = ["billing_mode", "read_capacity", "write_capacity", "encryption", "stream = false"];
-    let rest = settings.lines().filter(|line| !other.iter().any(|head| line.starts_with(head)));
-    let rest: String = rest.map(|line| format!("{line}\n")).collect();
-    format!("billing_mode = \"PAY_PER_REQUEST\"\nencryption = \"aws-owned\"\n{rest}")
 }
 
 fn tables(live: bool) -> impl Strategy<Value = Table> {
     let settings = [
         vec!["", "ttl_attribute = \"expires_at\"\n", "ttl_attribute = \"other\"\n", "ttl_attribute = false\n"],
-        vec![
-            "",
-            "billing_mode = \"PAY_PER_REQUEST\"\n",
-            "billing_mode = \"PROVISIONED\"\nread_capacity = 3\nwrite_capacity = 2\n",
-            "billing_mode = \"PROVISIONED\"\nread_capacity = 1\nwrite_capacity = 1\n",
-        ],
         vec![
             "",
             "encryption = \"aws-owned\"\n",
@@ -117,6 +172,8 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
         vec!["", "point_in_time_recovery = true\n", "point_in_time_recovery = false\n"],
         vec!["", "deletion_protection = true\n", "deletion_protection = false\n"],
         vec!["", "table_class = \"STANDARD\"\n", "table_class = \"STANDARD_INFREQUENT_ACCESS\"\n"],
+        vec!["", "", "warm_read = 13000\n", "warm_read = 12000\nwarm_write = 6000\n"],
+        vec!["", "", "contributor_insights = \"THROTTLED_KEYS\"\n", "contributor_insights = false\n"],
         vec!["", "stream = false\n", "stream = \"KEYS_ONLY\"\n", "stream = \"NEW_IMAGE\"\n"],
         vec![
             "",
@@ -126,23 +183,55 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
         ],
     ];
     let settings: Vec<_> = settings.into_iter().map(proptest::sample::select).collect();
-    let projection = proptest::sample::select(vec![
-        "",
-        "projection = \"KEYS_ONLY\"\n",
-        "projection = { include = [\"x\", \"y\"] }\n",
-    ]);
+    let projection = || {
+        proptest::sample::select(vec![
+            "",
+            "projection = \"KEYS_ONLY\"\n",
+            "projection = { include = [\"x\", \"y\"] }\n",
+        ])
+    };
     // Few names, so that the same index is often on both sides, with the same keys or others.
-    let index = (0..4u8, 2..5usize, prop::option::of(Just(1usize)), projection);
+    let index = (0..4u8, 2..5usize, prop::option::of(Just(1usize)), projection(), 0..4usize)
+        .prop_map(|(name, partition, sort, projection, units)| Index { name, partition, sort, projection, units });
     let indexes = prop::collection::vec(index, 0..4).prop_map(|mut indexes| {
         let mut names = BTreeSet::new();
-        indexes.retain(|(name, ..)| names.insert(*name));
+        indexes.retain(|index| names.insert(index.name));
         indexes
     });
+    // Most tables agree on their local indexes: nothing else can be repaired in the others.
+    let local = (Just(0u8), 2..4usize, prop_oneof![4 => Just(""), 1 => projection()]).prop_map(|one| vec![one]);
+    let local = prop_oneof![5 => Just(None), 1 => Just(Some(Vec::new())), 2 => local.prop_map(Some)];
     // Most tables have the key that is wanted: nothing else can be repaired in the others.
     let key = prop_oneof![9 => Just((0, Some(1))), 1 => Just((0, None)), 1 => Just((1, None))];
-    (key, settings, indexes, prop::bool::weighted(if live { 0.3 } else { 0.0 })).prop_map(
-        |(key, settings, indexes, flipped)| Table { key, settings: possible(settings.concat()), indexes, flipped },
-    )
+    let paid = proptest::sample::select(PAID);
+    let flipped = prop::bool::weighted(if live { 0.3 } else { 0.0 });
+    (key, paid, settings, indexes, local, flipped).prop_map(|(key, paid, settings, indexes, local, flipped)| {
+        Table { key, paid, settings: settings.concat(), indexes, local, flipped }.possible()
+    })
+}
+
+/// Any SSM parameters.
+fn parameters() -> impl Strategy<Value = Vec<String>> {
+    let parameter = (
+        proptest::sample::select(vec![
+            "value = \"one\"\n",
+            "value = \"two\"\n",
+            "value = [\"one\", \"two\"]\n",
+            "initial = \"one\"\n",
+            "value = \"one\"\ntype = \"SecureString\"\n",
+        ]),
+        proptest::sample::select(vec!["", "", "tier = \"standard\"\n", "tier = \"advanced\"\n"]),
+        proptest::sample::select(vec!["", "description = \"what it is\"\n", "allowed_pattern = \"[a-z,]+\"\n"]),
+        proptest::sample::select(vec!["", "labels = [\"live\"]\n"]),
+        proptest::sample::select(vec!["", "tags = {}\n", "tags = { a = \"1\" }\n"]),
+    );
+    prop::collection::vec(parameter, 0..3).prop_map(|parameters| {
+        let section = |(number, one): (usize, &(&str, &str, &str, &str, &str))| {
+            let (value, tier, more, labels, tags) = one;
+            format!("[parameters.q{number}]\nname = \"/app/q{number}\"\n{value}{tier}{more}{labels}{tags}")
+        };
+        parameters.iter().enumerate().map(section).collect()
+    })
 }
 
 /// A policy: which text, in which tier, with which tags; or none.
@@ -170,16 +259,21 @@ pub struct Case {
 }
 
 pub fn cases() -> impl Strategy<Value = Case> {
-    let both = (prop::collection::vec((tables(true), tables(false)), 0..4), profiles(), profiles());
+    // Most tables are on both sides.
+    let side = |live| prop::option::weighted(0.9, tables(live));
+    let tables = prop::collection::vec((side(true), side(false)), 0..4);
+    let both = (tables, (profiles(), parameters()), (profiles(), parameters()));
     let allow = proptest::sample::subsequence(
-        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection, Consent::Replica],
-        0..=5,
+        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection, Consent::Replica, Consent::Table],
+        0..=6,
     );
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |((tables, live, desired), allow, prune, adopt, secret)| {
-            let text = |profiles: Vec<String>, side: fn(&(Table, Table)) -> &Table| {
-                let tables = tables.iter().enumerate().map(|(number, both)| side(both).manifest(number));
-                profiles.into_iter().chain(tables).collect::<String>()
+            type Sides = (Option<Table>, Option<Table>);
+            let text = |(profiles, parameters): (Vec<String>, Vec<String>), side: fn(&Sides) -> &Option<Table>| {
+                let section = |(number, both)| side(both).as_ref().map(|table| table.manifest(number));
+                let tables = tables.iter().enumerate().filter_map(section);
+                profiles.into_iter().chain(parameters).chain(tables).collect::<String>()
             };
             let scope = Scope {
                 prune,

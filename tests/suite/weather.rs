@@ -20,8 +20,8 @@ use aws_smithy_types::body::SdkBody;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sentinel::change::FieldValue;
-use sentinel::kind::Step;
-use sentinel::kind::Waiting;
+use sentinel::kind::table::{Billing, Table};
+use sentinel::kind::{Step, Waiting};
 use sentinel::local::{Answer, LocalAws, Request, Rules};
 use sentinel::provider::Writer;
 use sentinel::reconcile::{self, Action, Intent, Outcome, Plan, Progress, ResourcePlan, Scope};
@@ -130,6 +130,24 @@ impl Reported {
     }
 }
 
+/// A table whose warm throughput AWS may raise by itself.
+#[derive(Debug, Clone)]
+struct Moving {
+    name: String,
+    /// Whether something else sets its capacity, too.
+    external: bool,
+}
+
+/// How far AWS, or something else, has moved the units of a table.
+#[derive(Debug, Default, Clone)]
+struct Moved {
+    /// The table, which may be deleted and created again.
+    id: Value,
+    warm: i64,
+    /// The capacity that was set last.
+    capacity: Option<(i64, i64)>,
+}
+
 #[derive(Debug)]
 struct Sky {
     random: fastrand::Rng,
@@ -144,6 +162,10 @@ struct Sky {
     prey: Vec<String>,
     foreign_left: usize,
     foreign: Vec<ForeignWrite>,
+    /// Tables whose units something else may move.
+    moving: Vec<Moving>,
+    /// What became of that, by the name of the table.
+    moved: BTreeMap<String, Moved>,
     /// The number of the run under way.
     run: usize,
     /// Whether there is any weather.
@@ -159,7 +181,7 @@ struct Weather {
 }
 
 impl Weather {
-    fn new(local: LocalAws, seed: u64, prey: Vec<String>) -> Self {
+    fn new(local: LocalAws, seed: u64, prey: Vec<String>, moving: Vec<Moving>) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let foreign_left = random.usize(0..3);
         let sky = Sky {
@@ -172,6 +194,8 @@ impl Weather {
             prey,
             foreign_left,
             foreign: Vec::new(),
+            moving,
+            moved: BTreeMap::new(),
             run: 0,
             calm: false,
             tally: Tally::default(),
@@ -212,6 +236,33 @@ impl Weather {
         }
     }
 
+    /// AWS raises the warm throughput of a table, or something else sets its capacity.
+    fn move_units(&self) {
+        let mut sky = self.sky();
+        if sky.calm || sky.moving.is_empty() || sky.random.u16(..1000) >= 15 {
+            return;
+        }
+        let many = sky.moving.len();
+        let place = sky.random.usize(..many);
+        let Moving { name, external } = sky.moving[place].clone();
+        let table = described(&self.local, &name);
+        let mut moved = sky.moved.get(&name).filter(|moved| moved.id == table["TableId"]).cloned().unwrap_or_default();
+        moved.id = table["TableId"].clone();
+        let mut update = json!({ "TableName": name });
+        if external && table["BillingModeSummary"]["BillingMode"] != "PAY_PER_REQUEST" && sky.random.bool() {
+            let units = (sky.random.i64(2..9), sky.random.i64(2..9));
+            moved.capacity = Some(units);
+            update["ProvisionedThroughput"] = json!({ "ReadCapacityUnits": units.0, "WriteCapacityUnits": units.1 });
+        } else {
+            moved.warm = table["WarmThroughput"]["ReadUnitsPerSecond"].as_i64().unwrap_or(12_000) + 500;
+            update["WarmThroughput"] = json!({ "ReadUnitsPerSecond": moved.warm });
+        }
+        if dynamodb(&self.local, "UpdateTable", &update).status == 200 {
+            sky.moved.insert(name, moved);
+            sky.tally.meet("units moved");
+        }
+    }
+
     /// Returns whether a parameter has the content that somebody else wrote.
     fn is_live(local: &LocalAws, write: &ForeignWrite) -> bool {
         let live = local.answer(&request("GetParameter", &json!({ "Name": write.name })));
@@ -227,6 +278,7 @@ impl Weather {
         let reset = || Err(ConnectorError::io("connection reset by peer".into()));
         let effect = || {
             self.meddle();
+            self.move_units();
             let answer = self.local.answer(&request);
             self.sky().note(&request, &operation, &answer);
             answer
@@ -259,6 +311,26 @@ impl Weather {
 
 fn request(operation: &str, body: &Value) -> Request {
     Request::new(format!("AmazonSSM.{operation}"), "", body.to_string().into_bytes())
+}
+
+fn dynamodb(local: &LocalAws, operation: &str, body: &Value) -> Answer {
+    local.answer(&Request::new(format!("DynamoDB_20120810.{operation}"), "", body.to_string().into_bytes()))
+}
+
+/// Returns the description of a table, or nothing.
+fn described(local: &LocalAws, name: &str) -> Value {
+    let answer = dynamodb(local, "DescribeTable", &json!({ "TableName": name }));
+    let mut answer: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    answer["Table"].take()
+}
+
+/// Returns the resources of Application Auto Scaling that have a scalable target.
+fn scaled(local: &LocalAws) -> Vec<String> {
+    let body = json!({ "ServiceNamespace": "dynamodb" }).to_string().into_bytes();
+    let target = String::from("AnyScaleFrontendService.DescribeScalableTargets");
+    let answer: Value = serde_json::from_slice(&local.answer(&Request::new(target, "", body)).body).unwrap_or_default();
+    let targets = answer["ScalableTargets"].as_array().cloned().unwrap_or_default();
+    targets.iter().filter_map(|target| target["ResourceId"].as_str().map(str::to_owned)).collect()
 }
 
 /// Returns an error in the protocol of the service.
@@ -477,7 +549,7 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     let day = Duration::from_secs(25 * 3600);
 
     // How it would go on a good day: where it ends, and with how many writes.
-    let calm = Weather::new(world(case, folder.path(), rules).await, seed, Vec::new());
+    let calm = Weather::new(world(case, folder.path(), rules).await, seed, Vec::new(), Vec::new());
     calm.sky().calm = true;
     let mut good = None;
     for _ in 0..8 {
@@ -504,7 +576,12 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     // What is refused is left as it is, whoever writes to it.
     let refused = |name: &String| good.resources.iter().any(|one| one.name == *name && one.action == Action::Refused);
     let prey = named.map(|one| one.name.clone()).filter(|name| !refused(name)).collect();
-    let weather = Weather::new(local.clone(), seed, prey);
+    let tables = || loaded.desired.iter().filter_map(|one| one.of::<Table>());
+    let moving = tables().filter(|table| !refused(&table.name)).map(|table| Moving {
+        name: table.name.clone(),
+        external: table.managed.billing == Some(Billing::External) && table.managed.settings.autoscaling.is_none(),
+    });
+    let weather = Weather::new(local.clone(), seed, prey, moving.collect());
     let mut reported = Reported::default();
     let mut done = false;
     let mut diary = String::new();
@@ -601,8 +678,36 @@ async fn live(case: &Case, seed: u64) -> Result<Tally, String> {
     for write in sky.foreign.iter().filter(|write| !Weather::is_live(&local, write) && !reported.accounts_for(write)) {
         let _ = writeln!(wrong, "the write of someone else was lost and not reported: {write:?}");
     }
-    // Each lost answer can make one write be made twice, and each write of someone else's is written over again.
-    let most = least + sky.tally.of("lost answer") + 2 * sky.foreign.len();
+    for (name, moved) in &sky.moved {
+        let table = described(&local, name);
+        let units = |what: &str| table["ProvisionedThroughput"][what].as_i64().unwrap_or_default();
+        let is_lowered = table["WarmThroughput"]["ReadUnitsPerSecond"].as_i64().unwrap_or_default() < moved.warm;
+        let is_moved = |set: (i64, i64)| (units("ReadCapacityUnits"), units("WriteCapacityUnits")) != set;
+        if table["TableId"] == moved.id && (is_lowered || moved.capacity.is_some_and(is_moved)) {
+            let _ = writeln!(wrong, "what something else set of {name} was changed: {moved:?}\n{table:#}");
+        }
+    }
+    // Where autoscaling is managed, nothing is scaled that is gone.
+    for resource in scaled(&local) {
+        let mut parts = resource.split('/').skip(1);
+        let (name, index) = (parts.next().unwrap_or_default(), parts.nth(1));
+        let managed =
+            tables().find(|table| table.name == name).map(|table| table.managed.settings.autoscaling.is_some());
+        let table = described(&local, name);
+        let is_index = |index: &str| {
+            table["GlobalSecondaryIndexes"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one["IndexName"] == *index))
+        };
+        let is_there = !table.is_null() && index.is_none_or(is_index);
+        if !is_there && (managed == Some(true) || table.is_null()) {
+            let _ = writeln!(wrong, "{resource} is gone, and its scalable target is not");
+        }
+    }
+    // Each lost answer can make one write be made twice, and each write of someone else's is written over again. Autoscaling is two
+    // writes, of which a run that ends between them has made one.
+    let halves = if case.desired.contains("autoscaling") { sky.tally.runs * tables().count() } else { 0 };
+    let most = least + sky.tally.of("lost answer") + 2 * sky.foreign.len() + halves;
     if sky.tally.writes > most {
         let _ = writeln!(wrong, "{} writes, where {least} are needed and {most} could be", sky.tally.writes);
     }
