@@ -356,7 +356,11 @@ fn a_repair_of_one_setting_leaves_all_others_of_a_provisioned_table_alone() {
             Repair {
                 table: "billing_mode = \"PROVISIONED\"",
                 by_day: "read_capacity = 9\nwrite_capacity = 3",
-                changes: &["/us-east-1/table/GlobalSecondaryIndexes/by-day/ProvisionedThroughput"],
+                // AWS raises the warm throughput with the capacity.
+                changes: &[
+                    "/us-east-1/table/GlobalSecondaryIndexes/by-day/ProvisionedThroughput",
+                    "/us-east-1/table/GlobalSecondaryIndexes/by-day/WarmThroughput",
+                ],
                 ..NOTHING
             },
             table("table_class = \"STANDARD\"", &["/us-east-1/table/TableClassSummary"]),
