@@ -737,5 +737,106 @@ def getting_in(url):
         print(run(*server, "--", *child, **files), end="")
 
 
+# Exports -------------------------------------------------------------------------------------------------------------
+
+# Every setting that moto's CloudFormation carries: it leaves out TTL, backups, table classes, limits, insights, Kinesis and resource
+# policies, and has no subscriptions, topic policies, global tables or autoscaling.
+EXPORTED = """
+[aws]
+region = "eu-west-1"
+tags = { team = "security" }
+[profiles.dev]
+[parameters.host]
+name = "/app/host"
+value = "${db}.example.com"
+description = "the host"
+allowed_pattern = ".*"
+tier = "advanced"
+data_type = "text"
+[parameters.hosts]
+name = "/app/hosts"
+value = ["a", "b"]
+[tables.sessions]
+name = "acme-sessions"
+ttl_attribute = false
+deletion_protection = true
+stream = "NEW_AND_OLD_IMAGES"
+encryption = { key = "records" }
+[tables.audit]
+name = "acme-audit"
+partition_key = { name = "id", type = "S" }
+sort_key = { name = "at", type = "N" }
+billing_mode = "PROVISIONED"
+read_capacity = 3
+write_capacity = 2
+tags = { data = "audit" }
+[tables.audit.indexes.actor-index]
+partition_key = { name = "actor", type = "S" }
+projection = { include = ["action"] }
+[tables.audit.local_indexes.size-index]
+sort_key = { name = "size", type = "N" }
+projection = "KEYS_ONLY"
+[keys.records]
+description = "Records"
+rotation = true
+policy = "key.json"
+[topics.alerts]
+name = "alerts"
+display_name = "Alerts"
+key = { key = "records" }
+"""
+
+KEY_POLICY = {"Version": "2012-10-17", "Statement": [
+    {"Sid": "All", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "kms:*", "Resource": "*"}]}
+
+
+def for_moto(template):
+    """Writes what moto reads in the words of the APIs, and CloudFormation in its own."""
+    for resource in template["Resources"].values():
+        properties, kind = resource["Properties"], resource["Type"]
+        if kind == "AWS::SSM::Parameter" and "Tags" in properties:
+            properties["Tags"] = [{"Key": key, "Value": value} for key, value in properties["Tags"].items()]
+        if kind == "AWS::KMS::Key":
+            properties["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in properties["Tags"]]
+            properties["KeyPolicy"] = json.dumps(properties["KeyPolicy"])
+        if "SSESpecification" in properties:
+            properties["SSESpecification"]["Enabled"] = properties["SSESpecification"]["SSEEnabled"]
+    return template
+
+
+def exports(moto):
+    """A template creates on moto what the manifest describes: a plan on it is empty, and what is live is found to import."""
+    urllib.request.urlopen(urllib.request.Request(f"{moto}/moto-api/reset", method="POST")).read()
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_EC2_METADATA_DISABLED": "true"}
+
+    def run(*words):
+        command = [os.environ["SENTINEL"], *words, "-f", manifest, "--endpoint-url", moto]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, (done.stdout, done.stderr)
+        return done.stdout
+
+    with tempfile.TemporaryDirectory() as folder:
+        manifest, out = os.path.join(folder, "sentinel.toml"), os.path.join(folder, "out")
+        with open(manifest, "w", encoding="utf-8") as file:
+            file.write(EXPORTED)
+        with open(os.path.join(folder, "key.json"), "w", encoding="utf-8") as file:
+            json.dump(KEY_POLICY, file)
+        run("export", "cloudformation", "-o", out)
+        with open(os.path.join(out, "sentinel.template.json"), encoding="utf-8") as file:
+            template = json.load(file)
+        client = boto3.client(
+            "cloudformation", endpoint_url=moto, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+        client.create_stack(StackName="sentinel", TemplateBody=json.dumps(for_moto(template)))
+        assert client.describe_stacks(StackName="sentinel")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+        print("  moto's CloudFormation creates", len(template["Resources"]), "resources; sentinel:", run("plan", "--detailed-exitcode").splitlines()[-1])
+        run("export", "cloudformation", "-o", out, "--live")
+        with open(os.path.join(out, "sentinel.resources-to-import.json"), encoding="utf-8") as file:
+            assert len(json.load(file)) == len(template["Resources"])
+
+
 if __name__ == "__main__":
-    {"requests": lambda *logs: requests(logs), "settings": settings, "reduced": reduced, "differential": differential, "clients": other_clients}[sys.argv[1]](*sys.argv[2:])
+    checks = {
+        "requests": lambda *logs: requests(logs), "settings": settings, "reduced": reduced, "differential": differential,
+        "clients": other_clients, "exports": exports,
+    }
+    checks[sys.argv[1]](*sys.argv[2:])

@@ -2,6 +2,7 @@
 
 mod access;
 mod early;
+mod export;
 mod groups;
 mod init;
 mod output;
@@ -23,6 +24,7 @@ use crate::resource::Invalid;
 
 pub use access::*;
 pub use early::command_first;
+pub use export::*;
 pub use groups::*;
 pub use init::*;
 pub use output::*;
@@ -104,6 +106,11 @@ pub enum Command {
     /// AWS call. What does not fit a managed policy's 6,144 characters is printed as several, in a list. The policies for
     /// requester, approver, operator and server differ in which records they let their users write, by the records' keys.
     Iam(IamArgs),
+    /// Write what the manifest describes for CloudFormation or Terraform.
+    ///
+    /// Made from the manifest alone, unless --live is given.
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Check the manifest and its policies, offline.
     ///
     /// Every fault is shown in one go, with its line: of the manifest, its policies, and the cases kept beside these. No AWS

@@ -49,6 +49,8 @@ codes! {
     Internal = "E010",
     /// The operating system refused something that sentinel needs.
     System = "E011",
+    /// Another engine cannot do what the manifest describes.
+    NotExported = "E012",
     /// No credentials were found.
     NoCredentials = "E101",
     /// An SSO session is over, or was never begun.

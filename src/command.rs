@@ -8,6 +8,7 @@ mod context;
 mod deadline;
 mod defect;
 mod depth;
+mod export;
 mod fleet;
 mod gather;
 mod iam;

@@ -114,6 +114,9 @@ pub enum Error {
     /// A table, or another resource that the command works on, is not there.
     #[error("{message}")]
     NoResource { message: String, hint: String },
+    /// Another engine cannot take over what the manifest describes.
+    #[error("{message}")]
+    NotExported { message: String, hint: String },
     /// A resource could not be read that the command cannot go on without.
     #[error("{message}")]
     Unread { denied: bool, message: String, hint: String },
@@ -247,6 +250,7 @@ impl Error {
             Self::NoUser(_) => Code::NoUser,
             Self::Nested(_) => Code::Circular,
             Self::NoResource { .. } => Code::NoResource,
+            Self::NotExported { .. } => Code::NotExported,
             Self::Unread { denied: true, .. } => Code::Denied,
             Self::Unread { denied: false, .. } => Code::Unread,
             Self::TimedOut(_) => Code::TimedOut,
@@ -288,6 +292,7 @@ impl Error {
             | Self::Explained { hint, .. }
             | Self::NoCredentials { hint, .. }
             | Self::NoResource { hint, .. }
+            | Self::NotExported { hint, .. }
             | Self::Unread { hint, .. }
             | Self::NoRecord { hint, .. } => Some(hint.clone()),
             Self::Refused(refusal) => Some(refusal.hint.clone()),

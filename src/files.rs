@@ -48,6 +48,8 @@ pub(crate) const LINE: Limit = Limit::new("a line", 4 << 10);
 pub(crate) const PRIVATE: u32 = 0o600;
 /// The mode of a file that the umask decides on.
 pub(crate) const SHARED: u32 = 0o666;
+/// The same of a program.
+pub(crate) const PROGRAM: u32 = 0o777;
 
 /// Reads a file. Links are followed.
 pub(crate) fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
@@ -128,6 +130,21 @@ impl Root {
     /// Returns whether a path is a folder.
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         self.0.metadata(path).is_ok_and(|found| found.is_dir())
+    }
+
+    /// Returns whether there is a file of that name. What is there and is no file, such as a link, is an error.
+    pub(crate) fn is_plain(&self, path: &Path) -> io::Result<bool> {
+        match self.0.symlink_metadata(path) {
+            Ok(found) if found.is_file() => Ok(true),
+            Ok(found) => Err(invalid(if found.is_symlink() { LINK } else { UNREADABLE })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a file.
+    pub(crate) fn remove(&self, path: &Path) -> io::Result<()> {
+        self.0.remove_file(path)
     }
 
     /// Makes a folder, where there is none.

@@ -6,6 +6,7 @@ mod arn;
 mod deletion;
 mod desired;
 pub mod document;
+pub mod export;
 pub mod import;
 pub mod members;
 pub mod parameter_store;
@@ -42,6 +43,8 @@ use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome,
 pub use arn::ArnName;
 pub use deletion::Deletion;
 pub use desired::{Address, Desired, Pair, Presence, Said};
+use export::cloudformation::Stack;
+use export::terraform::Module;
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 use members::Members;
 pub use pattern::AddressPattern;
@@ -259,6 +262,12 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Returns any sections of the kind that a manifest may have, for properties.
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
+
+    /// Adds what CloudFormation has for it to a stack. What is live is given where that was read.
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack);
+
+    /// Adds what Terraform has for it to a module. What is live is given where that was read.
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module);
 
     /// Returns what a new resource is created with, setting by setting, for people.
     fn layout(state: &Self) -> Vec<Line>;

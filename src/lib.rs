@@ -22,6 +22,7 @@ pub mod diagnostic;
 pub mod document;
 pub mod error;
 pub mod explain;
+pub mod export;
 mod files;
 pub mod iam;
 pub mod kind;

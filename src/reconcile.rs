@@ -11,6 +11,7 @@ mod plan;
 
 pub use apply::{ApplyReport, Outcome, Progress, ResourceReport, Verification};
 pub use estimate::Estimate;
+pub use observe::observe;
 pub use orphans::Orphans;
 pub use plan::{Action, Intent, Plan, ResourcePlan, Scope, Seen, Summary, Unmanaged};
 
@@ -76,7 +77,7 @@ pub async fn look(
     desired: Vec<DesiredResource>,
     scope: Scope,
 ) -> Result<Pass, CallError> {
-    let (caller, observed) = observe::observe(provider, &target.policy_root, &desired).await?;
+    let (caller, observed) = observe(provider, &target.policy_root, &desired).await?;
     // Each is let go once its difference is known: of ten thousand, two descriptions are not held at once.
     let resources = observed.into_iter().map(|resource| diff::resource(&resource, scope.intent)).collect();
     let allowed = scope.allow.clone();

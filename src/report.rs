@@ -4,6 +4,7 @@ pub mod access;
 mod contents;
 mod escape;
 pub mod explained;
+pub mod export;
 mod faults;
 mod github;
 mod html;

@@ -7,17 +7,18 @@ use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
 
 use super::context::Context;
-use super::{access, apply, iam, import, init, local, plan, policy, status, tools, validate, wizard};
+use super::{access, apply, export, iam, import, init, local, plan, policy, status, tools, validate, wizard};
 use crate::cli::{
-    AccessCommand, Command, CommonArgs, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs, PolicyCommand,
-    ProgressArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
+    AccessCommand, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs,
+    PolicyCommand, ProgressArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
-    BreakglassListArgs, CancelArgs, CheckArgs, CompletionsArgs, CredentialsArgs, DenyArgs, EventsArgs, ExecArgs,
-    ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs, ManArgs, PlanArgs,
-    PolicyLintArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, SessionIdArgs, SessionListArgs,
-    SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, UnlockArgs, ValidateArgs, WizardArgs,
+    BreakglassListArgs, CancelArgs, CheckArgs, CloudFormationArgs, CompletionsArgs, CredentialsArgs, DenyArgs,
+    EventsArgs, ExecArgs, ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs,
+    ManArgs, PlanArgs, PolicyLintArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, SessionIdArgs,
+    SessionListArgs, SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, UnlockArgs,
+    ValidateArgs, WizardArgs,
 };
 use crate::error::{Error, Exit};
 
@@ -65,6 +66,8 @@ commands! {
     StatusArgs: Run, |args, context| status::run(context, args).await;
     ImportArgs: Run, |args, context| import::run(context, args).await;
     IamArgs: Run, |args, context| iam::run(context, args).await;
+    CloudFormationArgs: Run, |args, context| export::cloudformation(context, args).await;
+    TerraformArgs: Run, |args, context| export::terraform(context, args).await;
     ValidateArgs: Run, |args, context| validate::run(context, &args.manifest);
     ApprovalsArgs: Run, |args, context| init::approvals(context, &args.table).await;
     EventsArgs: Run, |args, context| init::breakglass(context, &args.table).await;
@@ -111,6 +114,8 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Status(args) => args,
         Command::Import(args) => args,
         Command::Iam(args) => args,
+        Command::Export(ExportCommand::Cloudformation(args)) => args,
+        Command::Export(ExportCommand::Terraform(args)) => args,
         Command::Validate(args) => args,
         Command::Init(InitCommand::Approvals(args)) => args,
         Command::Init(InitCommand::Breakglass(args)) => args,

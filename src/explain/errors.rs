@@ -53,6 +53,15 @@ pub(super) fn entry(code: Code) -> Entry {
             "Choose another folder with --local=PATH, or delete this one to begin anew. If it came with a checkout, look at \
              who put it there: a link in it would have had sentinel write to another file.",
         ),
+        Code::NotExported => (
+            "The manifest cannot be exported as it is",
+            "The manifest describes something that CloudFormation or Terraform cannot do, or that does not fit a template. Each \
+             resource and setting is named. Nothing was written.",
+            "error[E012]: cloudformation cannot do all of the manifest; nothing was written: parameters.db-password: \
+             CloudFormation creates no SecureString",
+            "Change the manifest, or leave the resource to sentinel with --exclude. --allow-gaps writes the rest, and lists what is left \
+             out.",
+        ),
         Code::Interrupted => (
             "The run was interrupted",
             "Ctrl-C ends a run after the calls under way, and so does SIGTERM, by which jobs are cancelled, once changes are made. What was done stays done.",

@@ -3,6 +3,7 @@
 
 pub(super) mod api;
 mod content;
+pub(super) mod export;
 mod field;
 pub(super) mod key;
 pub(super) mod labels;

@@ -312,6 +312,17 @@ macro_rules! kinds {
         }
 
         impl ObservedResource<'_> {
+            /// Returns why nothing is known of it, or of a part of it that is live.
+            pub fn gap(&self) -> Option<&Gap> {
+                match self {
+                    $(Self::$variant(pair) => match &pair.observed {
+                        Observed::Unknown(gap) => Some(gap),
+                        Observed::Present(live) => live.gaps.first(),
+                        Observed::Absent => None,
+                    },)+
+                }
+            }
+
             /// Notes whether it carries the ownership tag, by the list of the resources of its kind that do.
             pub fn mark_owned(&mut self, kind: KindId, owned: &Result<HashSet<String>, CallError>) {
                 match self {

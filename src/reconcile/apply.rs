@@ -231,7 +231,7 @@ pub(super) async fn verify(
     let settled: Vec<&Address> =
         reports.iter().filter(|report| report.outcome == Outcome::Applied).map(|report| &report.address).collect();
     for look in 1.. {
-        let observed = match observe::observe(provider, &plan.target.policy_root, desired).await {
+        let observed = match observe(provider, &plan.target.policy_root, desired).await {
             Ok((_, observed)) => observed,
             Err(error) => return Verification::Failed { why: error.to_string() },
         };

@@ -19,7 +19,11 @@ use crate::resource::names::{OwnerKey, PolicyRoot};
 const READS: usize = 32;
 
 /// Reads who is calling and all that is desired, in the manifest's order.
-pub(super) async fn observe<'a>(
+///
+/// # Errors
+///
+/// Fails when AWS does not tell who is calling.
+pub async fn observe<'a>(
     provider: &impl Observe,
     root: &PolicyRoot,
     desired: &'a [DesiredResource],

@@ -4,6 +4,7 @@ mod access;
 mod apply;
 mod calls;
 mod errors;
+mod export;
 mod iam;
 mod import;
 mod includes;

@@ -4,6 +4,7 @@
 mod api;
 mod create;
 mod diff;
+mod export;
 mod field;
 mod live;
 mod manifest;
@@ -21,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::document::PolicyDocument;
+use super::export::cloudformation::Stack;
+use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::permission::{On, Permission, Place, Purpose};
 use super::schema::Schema;
@@ -36,6 +39,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags, digest, tag_words};
 
 pub use api::{KeyApi, resolve_alias};
+pub(super) use export::ALIAS as ALIAS_PREFIX;
 pub use field::Field;
 pub use manifest::KeySection;
 pub use name::{is_of_aws, same_key};
@@ -331,6 +335,14 @@ impl Kind for Key {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, KeySection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
+        export::cloudformation(desired, live, stack);
+    }
+
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module) {
+        export::terraform(desired, live, module);
     }
 
     fn layout(state: &Self) -> Vec<Line> {

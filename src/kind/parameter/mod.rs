@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 
+use super::export::cloudformation::Stack;
+use super::export::terraform::Module;
 use super::import::{DiscoverError, Discovered, Found, Importer, Wanted};
 use super::parameter_store::{
     self as store, Field, ParameterApi, Role, Stored, Write, api, key, metadata, names, secrets,
@@ -248,6 +250,14 @@ impl Kind for Parameter {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, ParameterSection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
+        store::export::cloudformation(desired, live, stack);
+    }
+
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module) {
+        store::export::terraform(desired, live, module);
     }
 
     fn layout(_: &Self) -> Vec<Line> {

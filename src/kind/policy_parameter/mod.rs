@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 use aws_types::SdkConfig;
 
+use super::export::cloudformation::Stack;
+use super::export::terraform::Module;
 use super::import::{DiscoverError, Discovered, Importer, Wanted};
 use super::parameter_store::{self as store, Role, Stored, Write, api, key, metadata, secrets};
 use super::permission::{On, Permission, Place, Purpose};
@@ -278,6 +280,14 @@ impl Kind for PolicyParameter {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, ProfileSection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
+        store::export::cloudformation(desired, live, stack);
+    }
+
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module) {
+        store::export::terraform(desired, live, module);
     }
 
     fn layout(_: &Self) -> Vec<Line> {

@@ -49,7 +49,7 @@ impl Tracking {
         (Self::ThrottledKeys.as_str(), Self::ThrottledKeys),
     ];
 
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         self.into_str()
     }
 
@@ -108,7 +108,7 @@ pub struct Insights {
 
 impl Insights {
     /// Returns all of them, those of the table first, which have no name.
-    fn all(&self) -> impl Iterator<Item = (Option<&str>, Tracking)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (Option<&str>, Tracking)> {
         let table = self.table.iter().map(|one| (None, *one));
         table.chain(self.indexes.iter().map(|(name, one)| (Some(name.as_str()), *one)))
     }

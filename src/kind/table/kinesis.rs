@@ -40,7 +40,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    const fn as_str(self) -> &'static str {
+    pub(super) const fn as_str(self) -> &'static str {
         self.into_str()
     }
 
@@ -266,6 +266,14 @@ impl Setting for Kinesis {
 }
 
 impl Kinesis {
+    /// Returns where the changes are to go.
+    pub(super) fn destination(&self) -> Option<(&str, Option<Precision>)> {
+        match self {
+            Self::Off | Self::Failed { .. } => None,
+            Self::To { stream, precision } => Some((stream, *precision)),
+        }
+    }
+
     /// Returns whether a live destination is as this one wants it.
     fn fits(&self, live: &Self) -> bool {
         match (self, live) {

@@ -11,6 +11,7 @@ mod class;
 mod delete;
 mod diff;
 mod encryption;
+mod export;
 mod field;
 mod index;
 mod index_section;
@@ -50,6 +51,8 @@ use std::sync::Arc;
 use aws_types::SdkConfig;
 use serde::{Deserialize, Serialize};
 
+use super::export::cloudformation::Stack;
+use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Missing, Wanted};
 use super::key::on_alias;
 use super::permission::{On, Permission, Place, Purpose};
@@ -88,6 +91,7 @@ pub use insights::{Insights, SetInsights, Tracking};
 pub use kinesis::{Kinesis, KinesisChange, Precision, SetKinesis};
 pub use limits::{Limits, SetLimits};
 pub use manifest::{BillingMode, CapacityOwner, EncryptionSetting, TableSection};
+pub use permissions::arn;
 pub use protection::{DeletionProtection, SetDeletionProtection};
 pub use recovery::{Recovery, SetRecovery};
 pub use replicas::{Consistency, NewReplica, ReplicaSection, ReplicaStatus, Replicas, ReplicasSection};
@@ -210,16 +214,6 @@ pub enum Ttl {
     Enabled(String),
 }
 
-/// Returns the ARN of a table.
-pub fn arn(place: &Place, name: &str) -> String {
-    place.arn("dynamodb", &format!("table/{name}"))
-}
-
-/// Returns the ARN of all backups of a table.
-fn backups(place: &Place, name: &str) -> String {
-    place.arn("dynamodb", &format!("table/{name}/backup/*"))
-}
-
 impl Kind for Table {
     type Section = TableSection;
     type Step = TableStep;
@@ -314,7 +308,7 @@ impl Kind for Table {
             // Whether a condition on the alias holds for a key of AWS before it is first used, AWS does not say.
             ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
-            _ if operation == DESCRIBE_BACKUP => On::Resources(vec![backups(place, &desired.name)]),
+            _ if operation == DESCRIBE_BACKUP => On::Resources(vec![permissions::backups(place, &desired.name)]),
             _ if operation == DESCRIBE_TABLE => On::Resources(replicas::permission::described(desired, place)),
             _ => permissions::allowed_on(operation, desired, place)
                 .unwrap_or_else(|| On::Resources(replicas::permission::arns(desired, place))),
@@ -352,7 +346,7 @@ impl Kind for Table {
             return own.into_iter().chain(scaling).collect();
         }
         operations.extend([SCAN, CREATE_BACKUP, DELETE_TABLE]);
-        let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![backups(place, "*")]));
+        let backups = of(vec![DESCRIBE_BACKUP], On::Resources(vec![permissions::backups(place, "*")]));
         let own = [of(operations, On::Resources(vec![arn(place, "*")])), backups, list];
         own.into_iter().chain(scaling).collect()
     }
@@ -480,6 +474,14 @@ impl Kind for Table {
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<indexmap::IndexMap<String, TableSection>> {
         proptest::strategy::Strategy::boxed(manifest::any::sections())
+    }
+
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
+        export::cloudformation::add(desired, live, stack);
+    }
+
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module) {
+        export::terraform::add(desired, live, module);
     }
 
     fn layout(state: &Self) -> Vec<Line> {

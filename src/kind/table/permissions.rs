@@ -4,10 +4,20 @@ use serde_json::json;
 
 use super::scaling_calls::DEREGISTER_TARGET;
 use super::setting::Called;
-use super::{Autoscaling, Table, arn};
+use super::{Autoscaling, Table};
 use crate::kind::Desired;
 use crate::kind::permission::{On, Permission, Place, Purpose};
 use crate::resource::call::{Operation, operation};
+
+/// Returns the ARN of a table.
+pub fn arn(place: &Place, name: &str) -> String {
+    place.arn("dynamodb", &format!("table/{name}"))
+}
+
+/// Returns the ARN of all backups of a table.
+pub(super) fn backups(place: &Place, name: &str) -> String {
+    place.arn("dynamodb", &format!("table/{name}/backup/*"))
+}
 
 /// Returns what an operation of a setting has to be allowed on, where that is not the table alone. Source: Service Authorization
 /// Reference, "Actions, resources, and condition keys for Amazon DynamoDB" and "… for AWS Application Auto Scaling".
@@ -54,7 +64,12 @@ const KINESIS: [Operation; 3] = [
 
 /// Returns what IAM has to allow for what scales the tables that pruning deletes.
 pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose) -> Vec<Permission> {
-    let of = |name: &str, shared, operations, on| Permission { statement: format!("{statement}{name}"), shared, operations, on };
+    let of = |name: &str, shared, operations, on| Permission {
+        statement: format!("{statement}{name}"),
+        shared,
+        operations,
+        on,
+    };
     let mut permissions = vec![of("Scaling", true, Autoscaling::READS.to_vec(), On::Any)];
     if purpose == Purpose::Write {
         let targets = On::Resources(vec![place.arn("application-autoscaling", "scalable-target/*")]);

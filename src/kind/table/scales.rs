@@ -27,6 +27,9 @@ pub enum Units {
 pub struct Target(pub u32);
 
 impl Target {
+    /// What is aimed at where nobody says.
+    pub(super) const DEFAULT: Self = DEFAULT_TARGET;
+
     /// Returns it in percent, as AWS has it.
     /// Returns whether a manifest can say it.
     pub(super) fn is_plain(self) -> bool {

@@ -38,7 +38,7 @@ const VIEWS: &[(&str, Stream)] = &[
 
 impl Stream {
     /// Returns AWS's word for what it holds; nothing where it is off.
-    fn view(self) -> Option<&'static str> {
+    pub(super) fn view(self) -> Option<&'static str> {
         VIEWS.iter().find(|(_, stream)| *stream == self).map(|(word, _)| *word)
     }
 

@@ -7,6 +7,7 @@
 mod api;
 mod calls;
 mod diff;
+mod export;
 mod field;
 mod filter;
 mod live;
@@ -25,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::document::PolicyDocument;
+use super::export::cloudformation::Stack;
+use super::export::terraform::Module;
 use super::import::{self, DiscoverError, Discovered, Found, Importer, Wanted};
 use super::key::{DESCRIBE_KEY, is_of_aws};
 use super::permission::{On, Permission, Place, Purpose};
@@ -360,6 +363,14 @@ impl Kind for Topic {
 
     fn shown(state: &Self) -> Option<Self> {
         words::shown(state)
+    }
+
+    fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack) {
+        export::cloudformation(desired, live, stack);
+    }
+
+    fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module) {
+        export::terraform(desired, live, module);
     }
 
     fn layout(state: &Self) -> Vec<Line> {

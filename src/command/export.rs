@@ -1,0 +1,190 @@
+//! `sentinel export`: the files by which another engine takes over.
+
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::Path;
+
+use super::context::{Context, Project};
+use super::fleet;
+use super::local::Users;
+use super::pass::scope;
+use crate::cli::{CloudFormationArgs, ExportArgs, ProviderVersion, ReachArgs, TerraformArgs};
+use crate::error::{Error, Exit};
+use crate::export::cloudformation::{self, Delivery, Failure};
+use crate::export::{Exported, Target, terraform};
+use crate::kind::DesiredResource;
+use crate::kind::export::terraform::Version;
+use crate::provider::Observe;
+use crate::reconcile::{self, guard};
+use crate::report::export::{LeftOut, Summary, render};
+use crate::report::json;
+use crate::resource::destination::Destination;
+use crate::resource::names::{AccountId, RoleArn};
+
+pub(super) async fn cloudformation(context: &Context, args: &CloudFormationArgs) -> Result<Exit, Error> {
+    let export = &args.export;
+    let delivery = if args.from_s3 { Delivery::Bucket } else { Delivery::Inline };
+    let project = context.project(&export.manifest.file)?;
+    let wanted = wanted(context, &project, export).await?;
+    let targets = targets(context, &project, &wanted, export).await?;
+    let exported = match args.stack_set {
+        true => cloudformation::export_stack_set(&targets, delivery),
+        false => cloudformation::export(&targets, delivery),
+    };
+    let exported = exported.map_err(|failure| failed(failure, delivery))?;
+    finish(context, "cloudformation", export, exported)
+}
+
+pub(super) async fn terraform(context: &Context, args: &TerraformArgs) -> Result<Exit, Error> {
+    let export = &args.export;
+    let project = context.project(&export.manifest.file)?;
+    let wanted = wanted(context, &project, export).await?;
+    let targets = targets(context, &project, &wanted, export).await?;
+    let version = match args.provider {
+        ProviderVersion::Five => Version::V5,
+        ProviderVersion::Six => Version::V6,
+    };
+    finish(context, "terraform", export, terraform::export(&targets, version))
+}
+
+/// A target, and what of the manifest is exported for it.
+type Wanted = (Destination, Vec<DesiredResource>);
+
+/// Returns what is exported: values may differ from target to target.
+async fn wanted(context: &Context, project: &Project, args: &ExportArgs) -> Result<Vec<Wanted>, Error> {
+    let scope = scope(project, &args.filter, &ReachArgs::default())?;
+    let mut all = Vec::new();
+    for destination in context.destinations(project, (&args.filter).into()).await? {
+        let wanted = project.wanted(&destination)?;
+        let chosen = wanted.desired.iter().filter(|one| scope.holds(one.address()));
+        let desired = chosen.filter(|one| one.presence().is_present()).cloned().collect();
+        all.push((destination, desired));
+    }
+    Ok(all)
+}
+
+/// Returns the targets, each with what is live where that is wanted.
+async fn targets<'a>(
+    context: &Context,
+    project: &Project,
+    wanted: &'a [Wanted],
+    args: &ExportArgs,
+) -> Result<Vec<Target<'a>>, Error> {
+    if args.live {
+        let account = |(destination, _): &&'a Wanted| fleet::account_of(destination);
+        let read = |one: &'a Wanted| observed(context, project, one);
+        return fleet::side_by_side(wanted, account, read).await.into_iter().collect();
+    }
+    let pure = |(destination, desired): &'a Wanted| {
+        let account = destination.route.account_id.clone();
+        let account = account.or_else(|| account_of(destination.route.role_arn.as_ref()?));
+        let resources = desired.iter().map(|one| (one, one.without_live(None))).collect();
+        target(destination, account, resources)
+    };
+    Ok(wanted.iter().map(pure).collect())
+}
+
+fn target<'a>(
+    destination: &Destination,
+    account: Option<AccountId>,
+    resources: Vec<(&'a DesiredResource, crate::kind::ObservedResource<'a>)>,
+) -> Target<'a> {
+    let Destination { name, region, route, .. } = destination.clone();
+    Target { name, region: region.name, account, role: route.role_arn, profile: route.aws_profile, resources }
+}
+
+/// Returns a target with what is live.
+async fn observed<'a>(
+    context: &Context,
+    project: &Project,
+    (destination, desired): &'a Wanted,
+) -> Result<Target<'a>, Error> {
+    let users = if context.global.local.is_some() { Users::of(project) } else { Users::default() };
+    let reader = context.connect(destination, &users).await?;
+    let read = async {
+        let caller = reader.identify().await?;
+        if let Some(expected) = &destination.route.account_id
+            && *expected != caller.account
+            && destination.local.is_none()
+        {
+            let credentials = guard::Credentials { account: &caller.account, arn: &caller.arn };
+            return Err(Error::Refused(guard::wrong_account("the manifest", expected, credentials)));
+        }
+        Ok(reconcile::observe(&reader, &destination.policy_root, desired).await?)
+    };
+    let (caller, observed) = context.reading(read).await?;
+    let resources: Vec<_> = desired.iter().zip(observed).collect();
+    for (one, observed) in &resources {
+        if let Some(gap) = observed.gap() {
+            let message = format!("{} could not be read: {}", one.address(), gap.message);
+            let hint = String::from(
+                "what is not known to be there cannot be imported; export without --live, or allow the call",
+            );
+            return Err(Error::Unread { denied: gap.denied, message, hint });
+        }
+    }
+    Ok(target(destination, Some(caller.account), resources))
+}
+
+/// Returns the account of a role.
+fn account_of(role: &RoleArn) -> Option<AccountId> {
+    role.split(':').nth(4).filter(|account| !account.is_empty()).map(AccountId::new)
+}
+
+/// Writes the files and says what there is.
+fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported) -> Result<Exit, Error> {
+    let Exported { files, stacks, unsupported, notes } = exported;
+    let left_out: Vec<LeftOut> = unsupported.iter().map(LeftOut::of).collect();
+    if !args.allow_gaps && !left_out.is_empty() {
+        let each: Vec<String> =
+            left_out.iter().map(|one| format!("{}: {} ({})", one.what, one.why, one.help)).collect();
+        let message = format!("{engine} cannot do all of the manifest; nothing was written: {}", each.join("; "));
+        return Err(Error::NotExported {
+            message,
+            hint: String::from(
+                "change the manifest, leave resources out with --exclude, or add --allow-gaps to leave these out",
+            ),
+        });
+    }
+    let written = write::write(Path::new(&args.out), engine, &files)?;
+    let notes = notes.iter().map(|note| format!("{}: {}", note.address, note.text)).collect();
+    let folder = args.out.display().to_string();
+    let summary = Summary { engine: engine.to_owned(), folder, written, stacks, left_out, notes };
+    context.terminal.either(|| render(&summary), || json::document("export", &summary))?;
+    Ok(Exit::Done)
+}
+
+/// Returns the error for an export that cannot be made.
+fn failed(failure: Failure, delivery: Delivery) -> Error {
+    let target = |name: Option<String>| name.unwrap_or_else(|| String::from("the manifest"));
+    let (message, hint) = match failure {
+        Failure::TooLarge { address, bytes, resources, parameters } => {
+            let hint = match delivery {
+                Delivery::Inline => {
+                    "a template of 51,200 bytes goes with a request, and one of 1 MB by way of a bucket: add --from-s3"
+                }
+                Delivery::Bucket => "divide it in the manifest, or leave it out with --exclude",
+            };
+            let message = format!(
+                "{address} does not fit a template: {resources} resources, {bytes} bytes, {parameters} parameters"
+            );
+            (message, hint)
+        }
+        Failure::Differs(differs) => {
+            let [one, other] = differs.targets.map(target);
+            let what = differs.property.map_or_else(String::new, |property| format!(" ({property})"));
+            let message = format!("{}{what} is another thing in {one} than in {other}", differs.address);
+            (
+                message,
+                "one template has parameters for values that differ, and for nothing else: export without --stack-set",
+            )
+        }
+        Failure::NoAccount(name) => {
+            let message = format!("the account of {} is not known, and a stack set names its accounts", target(name));
+            (message, "add account_id to it in the manifest")
+        }
+    };
+    Error::NotExported { message, hint: hint.to_owned() }
+}

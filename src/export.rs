@@ -1,0 +1,162 @@
+//! The files by which CloudFormation or Terraform take over what a manifest describes. Pure: from desired state, and from what is live
+//! where that was read.
+
+pub mod cloudformation;
+mod script;
+mod stackset;
+mod syntax;
+pub mod terraform;
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::kind::export::cloudformation::Stack;
+use crate::kind::export::terraform::Module;
+use crate::kind::export::{Note, Unsupported};
+use crate::kind::{DesiredResource, Kind, Layout, ObservedResource, Pair, Step, Visitor};
+use crate::resource::names::{AccountId, AwsProfile, RegionName, RoleArn};
+use crate::resource::{Live, Observed};
+
+pub use stackset::Differs;
+
+/// One target of a manifest: an account and a region, and what is desired there.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// Its name in the manifest, where that has several.
+    pub name: Option<String>,
+    pub region: RegionName,
+    /// Nothing where neither the manifest nor AWS told.
+    pub account: Option<AccountId>,
+    pub role: Option<RoleArn>,
+    pub profile: Option<AwsProfile>,
+    /// What is desired, with what is live where that was read.
+    pub resources: Vec<(&'a DesiredResource, ObservedResource<'a>)>,
+}
+
+impl Target<'_> {
+    /// Returns a name for its files and stacks, of letters, digits and hyphens.
+    pub fn slug(&self) -> String {
+        self.name.as_deref().map_or_else(|| String::from("sentinel"), slug)
+    }
+}
+
+/// The file with the commands, which is a program.
+pub const SCRIPT: &str = "deploy.sh";
+
+/// A file to write, by its name in the folder of the export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub name: String,
+    pub text: String,
+}
+
+/// What an export consists of.
+#[derive(Debug, Default)]
+pub struct Exported {
+    pub files: Vec<File>,
+    pub stacks: Vec<StackSummary>,
+    pub unsupported: Vec<Unsupported>,
+    pub notes: Vec<Note>,
+}
+
+/// What there is to say of one template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StackSummary {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    pub file: String,
+    pub resources: usize,
+    pub bytes: usize,
+    /// How many of its resources are there already and imported.
+    pub imports: usize,
+    /// The templates that come before it, in this order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+}
+
+/// Makes the stack of a target: each resource of every kind adds what it is.
+struct Visit<'a>(&'a mut Stack);
+
+impl Visitor for Visit<'_> {
+    type Output = ();
+
+    fn visit<K: Kind>(self, pair: &Pair<'_, K>)
+    where
+        Step: From<K::Step>,
+        Layout: From<K>,
+    {
+        K::cloudformation(pair.desired, live(&pair.observed), self.0);
+    }
+}
+
+/// Makes the module of a target.
+struct Tf<'a>(&'a mut Module);
+
+impl Visitor for Tf<'_> {
+    type Output = ();
+
+    fn visit<K: Kind>(self, pair: &Pair<'_, K>)
+    where
+        Step: From<K::Step>,
+        Layout: From<K>,
+    {
+        K::terraform(pair.desired, live(&pair.observed), self.0);
+    }
+}
+
+fn live<T>(observed: &Observed<T>) -> Option<&Live<T>> {
+    match observed {
+        Observed::Present(live) => Some(live),
+        Observed::Absent | Observed::Unknown(_) => None,
+    }
+}
+
+/// Returns a name of letters, digits and hyphens. What cannot be read back from it gets a digest, so that two names never become one.
+pub fn slug(name: &str) -> String {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    let fits =
+        name.len() <= 60 && name.chars().all(allowed) && name.starts_with(|first: char| first.is_ascii_alphabetic());
+    if fits && !name.contains("--") {
+        return name.to_owned();
+    }
+    let plain: String = name.chars().take(60).map(|letter| if allowed(letter) { letter } else { '-' }).collect();
+    let plain = if plain.starts_with(|first: char| first.is_ascii_alphabetic()) { plain } else { format!("t{plain}") };
+    format!("{plain}--{}", crate::kind::export::mark(name))
+}
+
+/// Adds what was said of one target to what was said of those before; of several targets the same is said once.
+fn gather<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+    for one in more {
+        if !all.contains(&one) {
+            all.push(one);
+        }
+    }
+}
+
+/// Returns the stack of a target, without what should not be there.
+fn stack_of(target: &Target<'_>) -> Stack {
+    let mut stack = Stack::default();
+    let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
+    stack.export.addresses = present().map(|(desired, _)| desired.address().clone()).collect::<BTreeSet<_>>();
+    for (_, observed) in present() {
+        observed.visit(Visit(&mut stack));
+    }
+    stack
+}
+
+#[cfg(test)]
+mod names {
+    use std::collections::BTreeSet;
+
+    use super::slug;
+
+    #[test]
+    fn the_name_of_a_file_is_no_path_and_tells_targets_apart() {
+        let names = ["prod", "../x", "a/b", "a-b", "a--b", "", "é", "1", "CON", "prod/123/eu-west-1"];
+        let slugs: BTreeSet<String> = names.iter().map(|name| slug(name)).collect();
+        assert_eq!(slugs.len(), names.len());
+        assert!(slugs.iter().all(|slug| slug.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')));
+        assert_eq!(slug("prod"), "prod");
+    }
+}

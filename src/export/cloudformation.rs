@@ -1,0 +1,321 @@
+//! Templates, and what is beside them: what imports the resources that are there already, and the commands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::stackset::{self, Differs};
+use super::{Exported, File, SCRIPT, StackSummary, Target, gather, script, stack_of};
+use crate::kind::Address;
+use crate::kind::export::cloudformation::{Parameter, Properties, Resource, Stack, resolved};
+
+/// The most resources of a template. Source of the limits: "Understand CloudFormation quotas" in the AWS CloudFormation User Guide.
+const RESOURCES: usize = 500;
+/// The most parameters of a template.
+const PARAMETERS: usize = 200;
+
+/// How a template is handed to CloudFormation, which says how large it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// With the request.
+    Inline,
+    /// From a bucket.
+    Bucket,
+}
+
+impl Delivery {
+    pub(super) fn limit(self) -> usize {
+        match self {
+            Self::Inline => 51_200,
+            Self::Bucket => 1_048_576,
+        }
+    }
+}
+
+/// Why there is no export.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A resource with all that belongs to it does not fit a template.
+    TooLarge { address: Address, bytes: usize, resources: usize, parameters: usize },
+    /// The targets have templates of different shapes.
+    Differs(Differs),
+    /// The account of a target is not known, and a stack set needs it.
+    NoAccount(Option<String>),
+}
+
+/// What one template holds.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) resources: Vec<Resource>,
+    pub(super) parameters: Vec<Parameter>,
+    /// Parameters whose values differ from target to target, with their definitions.
+    pub(super) varying: Map<String, Value>,
+}
+
+/// Returns the files of all targets: templates for each.
+///
+/// # Errors
+///
+/// Fails where a resource does not fit a template.
+pub fn export(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
+    let mut exported = Exported::default();
+    let mut blocks = Vec::new();
+    for target in targets {
+        let stack = stack_of(target);
+        let slug = target.slug();
+        let parts = divide(stack.resources, &stack.parameters, &Map::new(), delivery)?;
+        gather(&mut exported.unsupported, stack.export.unsupported);
+        gather(&mut exported.notes, stack.export.notes);
+        let mut stacks = Vec::new();
+        for (number, part) in parts.iter().enumerate() {
+            let name = if parts.len() == 1 { slug.clone() } else { format!("{slug}-{:02}", number + 1) };
+            stacks.push(write(target, &name, part, &mut exported));
+        }
+        blocks.push(script::Block { target, stacks });
+    }
+    exported.files.push(File { name: String::from(SCRIPT), text: script::stacks(&blocks, delivery) });
+    Ok(exported)
+}
+
+/// Returns the files of a stack set that has all targets.
+///
+/// # Errors
+///
+/// Fails where the targets have templates of different shapes, or an account is not known.
+pub fn export_stack_set(targets: &[Target<'_>], delivery: Delivery) -> Result<Exported, Failure> {
+    let mut exported = Exported::default();
+    let mut stacks: Vec<Stack> = targets.iter().map(stack_of).collect();
+    for stack in &mut stacks {
+        gather(&mut exported.unsupported, std::mem::take(&mut stack.export.unsupported));
+        gather(&mut exported.notes, std::mem::take(&mut stack.export.notes));
+    }
+    let merged = stackset::merge(targets, stacks)?;
+    let parts = divide(merged.resources, &merged.parameters, &merged.varying, delivery)?;
+    let instances = stackset::instances(targets, &merged.values)?;
+    let mut sets = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let name = if parts.len() == 1 { String::from("sentinel") } else { format!("sentinel-{:02}", number + 1) };
+        let text =
+            template("every target of the stack set", part, &part.resources, |resource| Some(&resource.properties));
+        let file = format!("{name}.template.json");
+        exported.stacks.push(StackSummary {
+            target: None,
+            file: file.clone(),
+            resources: part.resources.len(),
+            bytes: text.len(),
+            imports: 0,
+            before: Vec::new(),
+        });
+        exported.files.push(File { name: file.clone(), text });
+        let used: BTreeSet<&String> = part.varying.keys().collect();
+        let document = stackset::document(&name, &file, &instances, &used);
+        exported.files.push(File { name: format!("{name}.stackset.json"), text: format!("{document:#}\n") });
+        sets.push(script::Set { name, file, document, parameters: part.parameters.clone() });
+    }
+    exported.files.push(File { name: String::from(SCRIPT), text: script::stack_sets(&sets, delivery) });
+    Ok(exported)
+}
+
+/// Writes the files of one stack, and returns what the commands need of it.
+fn write(target: &Target<'_>, name: &str, part: &Part, exported: &mut Exported) -> script::Stack {
+    let about = target.name.as_ref().map_or_else(|| String::from("the manifest"), |name| format!("target {name}"));
+    let updates = part.resources.iter().map(|resource| resource.earlier.len()).max().unwrap_or(0);
+    let state = |resource: &Resource, number: usize| -> Option<Properties> {
+        let last = || Some(resource.properties.clone());
+        resource.earlier.get(number).cloned().unwrap_or_else(last)
+    };
+    let mut before = Vec::new();
+    // Before the first update, the resources that are there are imported as they are.
+    let existing: Vec<Resource> = part.resources.iter().filter(|one| one.existing.is_some()).cloned().collect();
+    let mut import = None;
+    if !existing.is_empty() {
+        let text = template(&about, part, &existing, |resource| {
+            resource.earlier.first().map_or(Some(&resource.properties), Option::as_ref)
+        });
+        let file = format!("{name}.import.template.json");
+        let list: Vec<Value> = existing.iter().map(to_import).collect();
+        let resources = format!("{name}.resources-to-import.json");
+        exported.files.push(File { name: file.clone(), text });
+        exported.files.push(File { name: resources.clone(), text: format!("{:#}\n", Value::from(list)) });
+        before.push(file.clone());
+        import = Some(script::Import { template: file, resources });
+    }
+    let mut series = Vec::new();
+    for number in 0..updates {
+        // The first of them is what was imported, with what else is new; without an import it is what is live.
+        let states: Vec<Option<Properties>> = part.resources.iter().map(|one| state(one, number)).collect();
+        let resources: Vec<Resource> = part
+            .resources
+            .iter()
+            .zip(states)
+            .filter_map(|(one, properties)| Some(Resource { properties: properties?, ..one.clone() }))
+            .collect();
+        let text = template(&about, part, &resources, |resource| Some(&resource.properties));
+        let file = format!("{name}.update-{number:02}.template.json");
+        exported.files.push(File { name: file.clone(), text });
+        series.push(file);
+    }
+    before.extend(series.iter().cloned());
+    let text = template(&about, part, &part.resources, |resource| Some(&resource.properties));
+    let file = format!("{name}.template.json");
+    exported.stacks.push(StackSummary {
+        target: target.name.clone(),
+        file: file.clone(),
+        resources: part.resources.len(),
+        bytes: text.len(),
+        imports: existing.len(),
+        before,
+    });
+    exported.files.push(File { name: file.clone(), text });
+    series.push(file);
+    let is_whole = existing.len() == part.resources.len() && updates == 0;
+    script::Stack { name: name.to_owned(), import, templates: series, parameters: part.parameters.clone(), is_whole }
+}
+
+fn to_import(resource: &Resource) -> Value {
+    json!({
+        "ResourceType": resource.type_name,
+        "LogicalResourceId": resource.id,
+        "ResourceIdentifier": resource.existing,
+    })
+}
+
+/// Returns a template. Of a resource there are the properties that are chosen, or it is left out.
+fn template<'a>(
+    about: &str,
+    part: &Part,
+    resources: &'a [Resource],
+    chosen: impl Fn(&'a Resource) -> Option<&'a Properties>,
+) -> String {
+    let ids = resources.iter().map(|one| one.id.clone()).collect();
+    template_beside(about, part, resources, &ids, chosen)
+}
+
+/// Returns a template that refers to resources with these logical IDs as those of its own.
+fn template_beside<'a>(
+    about: &str,
+    part: &Part,
+    resources: &'a [Resource],
+    ids: &BTreeSet<String>,
+    chosen: impl Fn(&'a Resource) -> Option<&'a Properties>,
+) -> String {
+    let mut all = Map::new();
+    for resource in resources {
+        let Some(properties) = chosen(resource) else { continue };
+        let properties: Map<String, Value> =
+            properties.iter().map(|(name, value)| (name.clone(), resolved(value, &|id| ids.contains(id)))).collect();
+        let mut one = json!({
+            "Type": resource.type_name,
+            "DeletionPolicy": "Retain",
+            "UpdateReplacePolicy": "Retain",
+            "Properties": properties,
+        });
+        let after: Vec<&String> = resource.depends_on.iter().filter(|id| ids.contains(id.as_str())).collect();
+        if !after.is_empty() {
+            one["DependsOn"] = json!(after);
+        }
+        all.insert(resource.id.clone(), one);
+    }
+    let mut template = Map::new();
+    template.insert(String::from("AWSTemplateFormatVersion"), json!("2010-09-09"));
+    template.insert(String::from("Description"), json!(format!("Exported by sentinel for {about}.")));
+    let text = Value::from(all.clone()).to_string();
+    let mut parameters: Map<String, Value> = part
+        .varying
+        .iter()
+        .filter(|(name, _)| refers(&text, name))
+        .map(|(name, one)| (name.clone(), one.clone()))
+        .collect();
+    for parameter in part.parameters.iter().filter(|one| refers(&text, &one.id)) {
+        let one = json!({ "Type": "String", "NoEcho": true, "Description": parameter.description });
+        parameters.insert(parameter.id.clone(), one);
+    }
+    if !parameters.is_empty() {
+        template.insert(String::from("Parameters"), parameters.into());
+    }
+    template.insert(String::from("Resources"), all.into());
+    format!("{:#}\n", Value::from(template))
+}
+
+fn refers(text: &str, parameter: &str) -> bool {
+    text.contains(&json!({ "Ref": parameter }).to_string())
+}
+
+/// Divides resources into templates. All that one address becomes stays together, and what others refer to is in the first.
+fn divide(
+    resources: Vec<Resource>,
+    parameters: &[Parameter],
+    varying: &Map<String, Value>,
+    delivery: Delivery,
+) -> Result<Vec<Part>, Failure> {
+    let ids: BTreeSet<String> = resources.iter().map(|one| one.id.clone()).collect();
+    let mut groups: BTreeMap<(u8, usize), Vec<Resource>> = BTreeMap::new();
+    let mut places: BTreeMap<Address, usize> = BTreeMap::new();
+    for resource in resources {
+        let next = places.len();
+        let place = *places.entry(resource.address.clone()).or_insert(next);
+        let rank = u8::from(!resource.first);
+        groups.entry((rank, place)).or_default().push(resource);
+    }
+    let part_of = |resources: &[Resource]| {
+        let addresses: BTreeSet<&Address> = resources.iter().map(|one| &one.address).collect();
+        let text: String = resources.iter().map(|one| json!([one.properties, one.earlier]).to_string()).collect();
+        Part {
+            resources: resources.to_vec(),
+            parameters: parameters.iter().filter(|one| addresses.contains(&one.address)).cloned().collect(),
+            varying: varying
+                .iter()
+                .filter(|(name, _)| refers(&text, name))
+                .map(|(name, one)| (name.clone(), one.clone()))
+                .collect(),
+        }
+    };
+    let size = |part: &Part| {
+        // The templates before the last hold no more, and what is said of a part is part of its length.
+        let longest = |one: &Resource| {
+            let earlier = one.earlier.iter().flatten().map(|one| Value::from(one.clone()).to_string().len());
+            earlier.max().unwrap_or(0).saturating_sub(Value::from(one.properties.clone()).to_string().len())
+        };
+        // What is referred to may be in the same template or in another one: the first takes more.
+        let text = template_beside(&"x".repeat(80), part, &part.resources, &ids, |resource| Some(&resource.properties));
+        text.len() + 2 * part.resources.iter().map(longest).sum::<usize>()
+    };
+    let fits = |part: &Part| {
+        part.resources.len() <= RESOURCES
+            && part.parameters.len() + part.varying.len() <= PARAMETERS
+            && size(part) <= delivery.limit()
+    };
+    let mut parts: Vec<Part> = Vec::new();
+    let mut sizes: Vec<usize> = Vec::new();
+    let empty = size(&Part::default());
+    for ((_, _), group) in groups {
+        let own = part_of(&group);
+        let own_size = size(&own);
+        if !fits(&own) {
+            let (address, resources) = (group[0].address.clone(), group.len());
+            let parameters = own.parameters.len() + own.varying.len();
+            return Err(Failure::TooLarge { address, bytes: own_size, resources, parameters });
+        }
+        // Sizes add up, but for the frame that each part has: an upper bound, so that ten thousand resources are not written ten
+        // thousand times.
+        let more = own_size.saturating_sub(empty) + 8;
+        match (parts.last_mut(), sizes.last_mut()) {
+            (Some(last), Some(total))
+                if last.resources.len() + group.len() <= RESOURCES
+                    && last.parameters.len() + own.parameters.len() + last.varying.len() + own.varying.len()
+                        <= PARAMETERS
+                    && *total + more <= delivery.limit() =>
+            {
+                *total += more;
+                last.resources.extend(own.resources);
+                last.parameters.extend(own.parameters);
+                last.varying.extend(own.varying);
+            }
+            _ => {
+                sizes.push(own_size + 8);
+                parts.push(own);
+            }
+        }
+    }
+    Ok(parts)
+}

@@ -1,0 +1,216 @@
+//! The commands that carry an export out, as a script for a POSIX shell.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::Target;
+use super::cloudformation::Delivery;
+use crate::kind::export::cloudformation::Parameter;
+
+/// The stacks of one target.
+pub(super) struct Block<'a> {
+    pub(super) target: &'a Target<'a>,
+    pub(super) stacks: Vec<Stack>,
+}
+
+/// One stack.
+pub(super) struct Stack {
+    pub(super) name: String,
+    pub(super) import: Option<Import>,
+    /// In their order.
+    pub(super) templates: Vec<String>,
+    pub(super) parameters: Vec<Parameter>,
+    /// Whether an import leaves nothing to create.
+    pub(super) is_whole: bool,
+}
+
+/// What imports resources into a stack.
+pub(super) struct Import {
+    pub(super) template: String,
+    pub(super) resources: String,
+}
+
+/// One stack set.
+pub(super) struct Set {
+    pub(super) name: String,
+    pub(super) file: String,
+    pub(super) document: Value,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+const HEAD: &str = r#"#!/bin/sh
+# Written by sentinel export cloudformation.
+set -eu
+cd "$(dirname "$0")"
+
+# Writes a value as it is between the quotes of the short form of an option.
+value() { printf '%s' "$1" | sed 's/[\\"]/\\&/g'; }
+"#;
+
+const STACKS: &str = r#"
+# Usage: ./deploy.sh [--import] [TARGET ...]
+# --import first imports the resources that were there when sentinel exported with --live.
+# Each change set is shown, and carried out once you confirm it; YES=1 confirms all.
+# Run it with credentials of the target's account.
+import=
+case "${1-}" in --import) import=1; shift ;; esac
+targets=" $* "
+wanted() { case "$targets" in "  " | *" $1 "*) return 0 ;; *) return 1 ;; esac; }
+
+# change_set REGION STACK TYPE TEMPLATE [OPTION ...]
+change_set() {
+    region=$1 stack=$2 type=$3 template=$4
+    shift 4
+    if [ "$type" = CHANGE ]; then
+        type=UPDATE
+        aws cloudformation describe-stacks --region "$region" --stack-name "$stack" >/dev/null 2>&1 || type=CREATE
+        set -- --import-existing-resources "$@"
+    fi
+    name="sentinel-$(date -u +%Y%m%dT%H%M%S)-$$"
+    aws cloudformation create-change-set --region "$region" --stack-name "$stack" --change-set-name "$name" \
+        --change-set-type "$type" $(body "$template") "$@" >/dev/null
+    if ! aws cloudformation wait change-set-create-complete --region "$region" --stack-name "$stack" \
+        --change-set-name "$name"; then
+        reason=$(aws cloudformation describe-change-set --region "$region" --stack-name "$stack" \
+            --change-set-name "$name" --query StatusReason --output text)
+        case "$reason" in
+            *"didn't contain changes"* | *"No updates are to be performed"*) echo "$stack: $template changes nothing"; return ;;
+            *) echo "$stack: $reason" >&2; exit 1 ;;
+        esac
+    fi
+    aws cloudformation describe-change-set --region "$region" --stack-name "$stack" --change-set-name "$name" \
+        --query 'Changes[].ResourceChange.[Action,LogicalResourceId,ResourceType,Replacement]' --output table
+    if [ "${YES-}" != 1 ]; then
+        printf '%s in %s: carry out this change set? [y/N] ' "$stack" "$region"
+        read -r answer
+        case "$answer" in y | yes) ;; *) echo "left as it is"; exit 1 ;; esac
+    fi
+    aws cloudformation execute-change-set --region "$region" --stack-name "$stack" --change-set-name "$name"
+    case "$type" in
+        CREATE) aws cloudformation wait stack-create-complete --region "$region" --stack-name "$stack" ;;
+        UPDATE) aws cloudformation wait stack-update-complete --region "$region" --stack-name "$stack" ;;
+        IMPORT) aws cloudformation wait stack-import-complete --region "$region" --stack-name "$stack" ;;
+    esac
+}
+"#;
+
+const SETS: &str = r#"
+# Usage: ./deploy.sh
+# Run it with credentials of the administrator account of the stack sets.
+# The stacks of a stack set are created in accounts that trust it: see "Grant self-managed permissions" in the AWS CloudFormation
+# User Guide. For an organization with service-managed permissions, add --permission-model SERVICE_MANAGED and --auto-deployment, and
+# name organizational units with --deployment-targets in the place of --accounts.
+"#;
+
+/// Returns how a template is named: a file, or an object below `$TEMPLATES`.
+fn body(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Inline => "\nbody() { printf -- '--template-body file://%s' \"$1\"; }\n",
+        Delivery::Bucket => {
+            "\n# The templates are larger than a request takes. Copy them to a bucket, and name it:\n#   aws s3 cp . s3://BUCKET/PREFIX \
+             --recursive --exclude '*' --include '*.template.json'\n#   TEMPLATES=https://BUCKET.s3.REGION.amazonaws.com/PREFIX \
+             ./deploy.sh\n: \"${TEMPLATES:?name the address of the templates}\"\nbody() { printf -- '--template-url %s/%s' \
+             \"$TEMPLATES\" \"$1\"; }\n"
+        }
+    }
+}
+
+/// Returns the script for templates of targets.
+pub(super) fn stacks(blocks: &[Block<'_>], delivery: Delivery) -> String {
+    let mut script = [HEAD, STACKS, body(delivery)].concat();
+    for Block { target, stacks } in blocks {
+        let slug = target.slug();
+        let account = target.account.as_ref().map_or_else(|| String::from("of the caller"), ToString::to_string);
+        script.push_str(&format!("\n# Account {}, {}.", comment(&account), comment(&target.region)));
+        if let Some(role) = &target.role {
+            script.push_str(&format!(" Role: {}", comment(role)));
+        }
+        script.push_str(&format!("\nif wanted {slug}; then\n"));
+        let region = quoted(&target.region);
+        for stack in stacks {
+            let name = stack_name(&stack.name);
+            let values = values(&stack.parameters);
+            if let Some(Import { template, resources }) = &stack.import {
+                script.push_str(&format!(
+                    "    if [ -n \"$import\" ]; then\n        change_set {region} {name} IMPORT {template} --resources-to-import \
+                     file://{resources}{values}\n    fi\n"
+                ));
+            }
+            let whole = if stack.is_whole { "    # After an import nothing is left to change.\n" } else { "" };
+            script.push_str(whole);
+            for template in &stack.templates {
+                script.push_str(&format!("    change_set {region} {name} CHANGE {template}{values}\n"));
+            }
+        }
+        script.push_str("fi\n");
+    }
+    script
+}
+
+/// Returns the script for stack sets.
+pub(super) fn stack_sets(sets: &[Set], delivery: Delivery) -> String {
+    let mut script = [HEAD, SETS, body(delivery)].concat();
+    for Set { name, file, document, parameters } in sets {
+        let values = values(parameters);
+        script.push_str(&format!(
+            "\nif aws cloudformation describe-stack-set --stack-set-name {name} >/dev/null 2>&1; then\n    aws cloudformation \
+             update-stack-set --stack-set-name {name} $(body {file}) --operation-preferences '{}'{values}\nelse\n    aws \
+             cloudformation create-stack-set --stack-set-name {name} $(body {file}){values}\nfi\n",
+            preferences(document["Instances"].as_array().into_iter().flatten().next())
+        ));
+        script.push_str("# Stacks that are there already are left as they are by this.\n");
+        for group in document["Instances"].as_array().into_iter().flatten() {
+            let list = |field: &str| {
+                let all = group[field].as_array().into_iter().flatten().filter_map(Value::as_str);
+                all.map(quoted).collect::<Vec<_>>().join(" ")
+            };
+            let overrides = &group["ParameterOverrides"];
+            let overrides = match overrides.as_array().is_some_and(|all| !all.is_empty()) {
+                true => format!(" \\\n    --parameter-overrides {}", quoted(&overrides.to_string())),
+                false => String::new(),
+            };
+            script.push_str(&format!(
+                "aws cloudformation create-stack-instances --stack-set-name {name} \\\n    --accounts {} \\\n    --regions {} \\\n    \
+                 --operation-preferences '{}'{overrides}\n",
+                list("Accounts"),
+                list("Regions"),
+                preferences(Some(group))
+            ));
+        }
+    }
+    script
+}
+
+/// Returns operation preferences as JSON, which has numbers and words of ours only.
+fn preferences(group: Option<&Value>) -> String {
+    group.map(|group| group["OperationPreferences"].to_string()).unwrap_or_default()
+}
+
+/// Returns the options that give the values that no file has, from the environment of the script.
+fn values(parameters: &[Parameter]) -> String {
+    if parameters.is_empty() {
+        return String::new();
+    }
+    let one = |parameter: &Parameter| {
+        let (id, variable) = (&parameter.id, parameter.variable.as_deref().unwrap_or(&parameter.id));
+        format!(
+            " \\\n        \"ParameterKey={id},ParameterValue=\\\"$(value \"${{{variable}:?the value of {id}}}\")\\\"\""
+        )
+    };
+    format!(" \\\n        --parameters{}", parameters.iter().map(one).collect::<String>())
+}
+
+fn stack_name(name: &str) -> String {
+    if name.starts_with("sentinel") { name.to_owned() } else { format!("sentinel-{name}") }
+}
+
+fn quoted(text: &str) -> Cow<'_, str> {
+    // A text with a zero byte, which no shell takes, is nowhere in a manifest.
+    shlex::try_quote(text).unwrap_or(Cow::Borrowed("''"))
+}
+
+/// Returns a text as a part of a comment: on one line.
+fn comment(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).collect()
+}

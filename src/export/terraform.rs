@@ -1,0 +1,234 @@
+//! Configurations for Terraform and OpenTofu: `resource` blocks, plain `import` blocks, and one provider for each account.
+
+use std::collections::BTreeMap;
+
+use super::syntax::block;
+use super::{Exported, File, Target, Tf, gather};
+use crate::kind::export::Export;
+use crate::kind::export::terraform::{BlockType, Body, Expression, Item, Kept, Module, Resource, Variable, Version};
+
+/// The provider configurations, by what tells them apart.
+#[derive(Debug, Default)]
+struct Providers {
+    /// The alias of each; nothing for the only one.
+    aliases: BTreeMap<Key, Option<String>>,
+}
+
+/// With whose credentials a provider works; with provider 5 also in which region.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    account: Option<String>,
+    role: Option<String>,
+    profile: Option<String>,
+    region: Option<String>,
+}
+
+impl Key {
+    fn of(target: &Target<'_>, version: Version, region: &str) -> Self {
+        Self {
+            account: target.account.as_ref().map(ToString::to_string),
+            role: target.role.as_ref().map(ToString::to_string),
+            profile: target.profile.as_ref().map(ToString::to_string),
+            region: (version == Version::V5).then(|| region.to_owned()),
+        }
+    }
+}
+
+/// Returns the files of all targets, which are one root module.
+pub fn export(targets: &[Target<'_>], version: Version) -> Exported {
+    let mut exported = Exported::default();
+    let modules: Vec<Module> = targets.iter().map(|target| module_of(target, version)).collect();
+    let providers = Providers::of(targets, &modules, version);
+    let mut variables = Vec::new();
+    let mut secrets = false;
+    for (target, module) in targets.iter().zip(modules) {
+        let Module { export: Export { unsupported, notes, .. }, blocks, variables: own, region, .. } = module;
+        gather(&mut exported.unsupported, unsupported);
+        gather(&mut exported.notes, notes);
+        secrets |= !own.is_empty();
+        gather(&mut variables, own);
+        let (mut resources, mut imports) = (String::new(), String::new());
+        for one in &blocks {
+            let place = Place { target, version, home: &region, providers: &providers };
+            place.write(&mut resources, one);
+            place.write_import(&mut imports, one);
+        }
+        exported.files.push(File { name: format!("{}.tf", target.slug()), text: format!("{HEAD}\n{resources}") });
+        if !imports.is_empty() {
+            let name = format!("{}-imports.tf", target.slug());
+            exported.files.push(File { name, text: format!("{HEAD}\n{imports}") });
+        }
+    }
+    let head = head(targets, &providers, version, if secrets { Secrets::Some } else { Secrets::None });
+    exported.files.push(File { name: String::from("providers.tf"), text: format!("{HEAD}\n{head}") });
+    if !variables.is_empty() {
+        exported
+            .files
+            .push(File { name: String::from("variables.tf"), text: format!("{HEAD}\n{}", declared(&variables)) });
+    }
+    exported
+}
+
+const HEAD: &str = "# Written by sentinel export terraform.\n";
+
+fn module_of(target: &Target<'_>, version: Version) -> Module {
+    let present = || target.resources.iter().filter(|(desired, _)| desired.presence().is_present());
+    let export =
+        Export { addresses: present().map(|(desired, _)| desired.address().clone()).collect(), ..Export::default() };
+    // The name of a target has no underscore here, so that the first one ends it.
+    let prefix = target.name.as_ref().map(|_| format!("{}_", target.slug())).unwrap_or_default();
+    let (region, account) = (target.region.clone(), target.account.clone());
+    let mut module = Module { export, version, region, account, prefix, blocks: Vec::new(), variables: Vec::new() };
+    for (_, observed) in present() {
+        observed.visit(Tf(&mut module));
+    }
+    module
+}
+
+/// Whether there are values that no file has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    None,
+    Some,
+}
+
+impl Providers {
+    fn of(targets: &[Target<'_>], modules: &[Module], version: Version) -> Self {
+        let mut aliases = BTreeMap::new();
+        for (target, module) in targets.iter().zip(modules) {
+            let regions = module.blocks.iter().filter_map(|one| one.region.as_deref());
+            for region in std::iter::once(&*target.region).chain(regions) {
+                let key = Key::of(target, version, region);
+                let name = match (&key.account, &key.region) {
+                    (Some(account), Some(region)) => format!("account_{account}_{region}"),
+                    (Some(account), None) => format!("account_{account}"),
+                    (None, Some(region)) => format!("{}_{region}", target.slug()),
+                    (None, None) => target.slug(),
+                };
+                aliases.entry(key).or_insert(Some(name));
+            }
+        }
+        let mut names: BTreeMap<String, usize> = BTreeMap::new();
+        // One account that is reached in several ways has several providers.
+        for alias in aliases.values_mut().flatten() {
+            let count = names.entry(alias.clone()).or_default();
+            *count += 1;
+            if *count > 1 {
+                *alias = format!("{alias}_{count}");
+            }
+        }
+        if aliases.len() == 1 {
+            for alias in aliases.values_mut() {
+                *alias = None;
+            }
+        }
+        Self { aliases }
+    }
+}
+
+/// Where the blocks of a target are.
+struct Place<'a> {
+    target: &'a Target<'a>,
+    version: Version,
+    home: &'a str,
+    providers: &'a Providers,
+}
+
+impl Place<'_> {
+    fn region<'b>(&'b self, one: &'b Resource) -> &'b str {
+        one.region.as_deref().unwrap_or(self.home)
+    }
+
+    fn provider(&self, one: &Resource) -> Option<Expression> {
+        let key = Key::of(self.target, self.version, self.region(one));
+        let alias = self.providers.aliases.get(&key)?.as_ref()?;
+        Some(Expression::Reference(format!("aws.{alias}")))
+    }
+
+    fn write(&self, text: &mut String, one: &Resource) {
+        let mut body = Body::new();
+        body.maybe("provider", self.provider(one));
+        body.maybe("region", (self.version == Version::V6).then(|| self.region(one).to_owned()));
+        body.0.extend(one.body.0.iter().cloned());
+        let list = |names: Vec<String>| Expression::List(names.into_iter().map(Expression::Reference).collect());
+        body.maybe("depends_on", (!one.depends_on.is_empty()).then(|| list(one.depends_on.clone())));
+        let mut lifecycle = Body::new();
+        lifecycle.maybe("prevent_destroy", (one.kept == Kept::Yes).then_some(true));
+        let ignored: Vec<String> = one.ignored.iter().map(|name| (*name).to_owned()).collect();
+        lifecycle.maybe("ignore_changes", (!ignored.is_empty()).then(|| list(ignored)));
+        if !lifecycle.0.is_empty() {
+            body.block("lifecycle", lifecycle);
+        }
+        let keyword = match one.block {
+            BlockType::Resource => "resource",
+            BlockType::Data => "data",
+        };
+        block(text, keyword, &[one.type_name, &one.name], &body);
+    }
+
+    fn write_import(&self, text: &mut String, one: &Resource) {
+        let Some(id) = &one.existing else { return };
+        let mut body = Body::new();
+        body.maybe("provider", self.provider(one));
+        body.set("to", Expression::Reference(format!("{}.{}", one.type_name, one.name)));
+        // The region of the block that is imported to does not count. Source: "Enhanced Region Support" in the provider's guides.
+        let id = match self.version {
+            Version::V5 => id.clone(),
+            Version::V6 => format!("{id}@{}", self.region(one)),
+        };
+        body.set("id", id);
+        block(text, "import", &[], &body);
+    }
+}
+
+/// Returns the requirements and the provider configurations.
+fn head(targets: &[Target<'_>], providers: &Providers, version: Version, secrets: Secrets) -> String {
+    let mut text = String::new();
+    let mut aws = Body::new();
+    let versions = match version {
+        Version::V5 => "~> 5.100",
+        Version::V6 => "~> 6.0",
+    };
+    let source = vec![
+        (String::from("source"), Expression::from("hashicorp/aws")),
+        (String::from("version"), Expression::from(versions)),
+    ];
+    aws.0.push((String::from("aws"), Item::Argument(Expression::Map(source))));
+    let mut terraform = Body::new();
+    // Blocks for import came with 1.5, arguments that no state keeps with 1.11; both numbers hold for OpenTofu too.
+    terraform.set("required_version", if secrets == Secrets::Some { ">= 1.11" } else { ">= 1.5" });
+    terraform.block("required_providers", aws);
+    block(&mut text, "terraform", &[], &terraform);
+    for (key, alias) in &providers.aliases {
+        let mut body = Body::new();
+        body.maybe("alias", alias.as_ref());
+        let first = targets.iter().find(|target| {
+            Key { region: None, ..Key::of(target, Version::V6, &target.region) } == Key { region: None, ..key.clone() }
+        });
+        let region = key.region.clone().or_else(|| first.map(|target| target.region.to_string()));
+        body.maybe("region", region);
+        body.maybe("profile", key.profile.as_ref());
+        let account = key.account.as_ref().map(|account| Expression::List(vec![account.into()]));
+        body.maybe("allowed_account_ids", account);
+        if let Some(role) = &key.role {
+            let mut assume = Body::new();
+            assume.set("role_arn", role);
+            body.block("assume_role", assume);
+        }
+        block(&mut text, "provider", &["aws"], &body);
+    }
+    text
+}
+
+/// Returns the declarations of variables.
+fn declared(variables: &[Variable]) -> String {
+    let mut text = String::new();
+    for Variable { name, description } in variables {
+        let mut body = Body::new();
+        body.set("description", description);
+        body.set("type", Expression::Reference(String::from("string")));
+        body.set("sensitive", true);
+        block(&mut text, "variable", &[name], &body);
+    }
+    text
+}

@@ -1,0 +1,61 @@
+//! What an export wrote.
+
+use serde::Serialize;
+
+use super::escape::escape;
+use crate::export::StackSummary;
+use crate::kind::export::Unsupported;
+
+/// What an export wrote.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    pub engine: String,
+    pub folder: String,
+    pub written: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stacks: Vec<StackSummary>,
+    pub left_out: Vec<LeftOut>,
+    pub notes: Vec<String>,
+}
+
+/// What the engine cannot do.
+#[derive(Debug, Serialize)]
+pub struct LeftOut {
+    pub what: String,
+    pub why: String,
+    pub help: String,
+}
+
+impl LeftOut {
+    /// Returns it of what a kind recorded.
+    pub fn of(unsupported: &Unsupported) -> Self {
+        Self { what: unsupported.what(), why: unsupported.why.clone(), help: unsupported.help.clone() }
+    }
+}
+
+/// Returns it for people.
+pub fn render(summary: &Summary) -> String {
+    let files = summary.written.len();
+    let mut text = format!("Wrote {files} files to {}.\n", escape(&summary.folder));
+    for stack in &summary.stacks {
+        let StackSummary { target, file, resources, bytes, imports, before } = stack;
+        let of = target.as_ref().map(|name| format!("{}: ", escape(name))).unwrap_or_default();
+        let mut words = vec![format!("{resources} resources"), format!("{bytes} bytes")];
+        words.extend((*imports > 0).then(|| format!("{imports} to import")));
+        words.extend((!before.is_empty()).then(|| format!("after {}", before.join(", "))));
+        text.push_str(&format!("  {of}{file}: {}\n", words.join(", ")));
+    }
+    if !summary.left_out.is_empty() {
+        text.push_str("\nLeft out:\n");
+        for one in &summary.left_out {
+            text.push_str(&format!("  {}: {}\n", escape(&one.what), escape(&one.why)));
+        }
+    }
+    if !summary.notes.is_empty() {
+        text.push_str("\nNotes:\n");
+        for note in &summary.notes {
+            text.push_str(&format!("  {}\n", escape(note)));
+        }
+    }
+    text
+}

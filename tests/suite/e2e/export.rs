@@ -1,0 +1,158 @@
+//! `export`: what becomes of a manifest for CloudFormation and Terraform.
+
+use serde_json::Value;
+
+use super::{MANIFEST, POLICY};
+use crate::snapshot;
+use crate::world::World;
+
+fn project() -> World {
+    let world = World::quick();
+    world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
+    world
+}
+
+fn read(world: &World, path: &str) -> String {
+    std::fs::read_to_string(world.folder.path().join(path)).unwrap()
+}
+
+fn json(world: &World, path: &str) -> Value {
+    serde_json::from_str(&read(world, path)).unwrap()
+}
+
+#[test]
+fn an_export_makes_no_call_and_is_made_again_over_itself() {
+    let world = project();
+    for engine in ["cloudformation", "terraform"] {
+        let out = format!("out-{engine}");
+        let args = ["export", engine, "-o", &out];
+        let first = world.run(&args).expect(0).stdout;
+        assert!(first.starts_with("Wrote "), "{first}");
+        assert_eq!(world.run(&args).expect(0).stdout, first);
+    }
+    assert_eq!(world.calls().len(), 0);
+    world.run(&["export", "cloudformation", "-o", "large", "--from-s3"]).expect(0);
+    assert!(read(&world, "large/deploy.sh").contains("--template-url %s/%s"));
+    let template = json(&world, "out-cloudformation/sentinel.template.json");
+    assert_eq!(template["Resources"]["TableSessions"]["Properties"]["TableName"], "acme-sessions");
+    assert_eq!(template["Resources"]["TableSessions"]["DeletionPolicy"], "Retain");
+    assert!(read(&world, "out-terraform/sentinel.tf").contains("resource \"aws_dynamodb_table\" \"table_sessions\" {"));
+    // What was edited since is left as it is.
+    world.write("out-terraform/sentinel.tf", "mine\n");
+    let refused = world.run(&["export", "terraform", "-o", "out-terraform"]).expect(1).stderr;
+    assert!(refused.contains("out-terraform/sentinel.tf: not written by an earlier export"), "{refused}");
+    assert_eq!(read(&world, "out-terraform/sentinel.tf"), "mine\n");
+}
+
+/// Every setting of every kind.
+#[test]
+fn everything_is_exported_for_each_engine() {
+    let world = World::quick();
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/everything/sentinel.toml");
+    let run = |engine: &str, out: &str, more: &[&str]| {
+        let args = [&["export", engine, "-f", manifest, "-o", out, "--allow-gaps"], more].concat();
+        world.run(&args).expect(0).stdout
+    };
+    let said = [
+        run("cloudformation", "cf", &[]),
+        run("terraform", "six", &[]),
+        run("terraform", "five", &["--provider", "5"]),
+    ];
+    snapshot!(said.join("\n"));
+    snapshot!(read(&world, "cf/sentinel.template.json"));
+    snapshot!(read(&world, "cf/deploy.sh"));
+    snapshot!(read(&world, "six/sentinel.tf"));
+    snapshot!(read(&world, "six/providers.tf") + &read(&world, "six/variables.tf"));
+}
+
+#[test]
+fn what_an_engine_cannot_do_is_named_and_left_out_only_where_that_is_allowed() {
+    let world = World::quick();
+    let parameters = "[aws]\nregion = \"us-east-1\"\n[parameters.host]\nname = \"/h\"\nvalue = \"x\"\nlabels = [\"live\"]\n\
+        [parameters.password]\nname = \"/p\"\nenv = \"PASSWORD\"\ntype = \"SecureString\"\n";
+    world.write("sentinel.toml", parameters);
+    let run = |args: &[&str]| {
+        let mut command = world.command(args);
+        crate::world::finish(command.env("PASSWORD", "swordfish").spawn().unwrap())
+    };
+    let refused = run(&["export", "cloudformation", "-o", "out"]).expect(1).stderr;
+    for words in
+        ["error[E012]", "parameters.host labels", "parameters.password: CloudFormation creates no SecureString"]
+    {
+        assert!(refused.contains(words), "{words} in {refused}");
+    }
+    assert!(!world.folder.path().join("out").exists());
+    let document = run(&["export", "cloudformation", "-o", "out", "--allow-gaps", "--json"]).expect(0).json();
+    assert_eq!(document["left_out"].as_array().unwrap().len(), 2);
+    let template = json(&world, "out/sentinel.template.json");
+    assert_eq!(template["Resources"].as_object().unwrap().keys().collect::<Vec<_>>(), ["ParameterHost"]);
+    run(&["export", "terraform", "-o", "tf", "--exclude", "parameters.host"]).expect(0);
+    let configuration = read(&world, "tf/sentinel.tf");
+    assert!(configuration.contains("value_wo         = var.parameter_password_value"), "{configuration}");
+    for folder in ["out", "tf"] {
+        for entry in std::fs::read_dir(world.folder.path().join(folder)).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            assert!(!text.contains("swordfish"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_is_live_is_imported_and_each_update_has_one_index_more() {
+    let world = project();
+    world.run(&["apply", "--yes", "--only", "tables.audit", "--only", "profiles.dev"]).expect(0);
+    let more: String = ["one", "two"]
+        .iter()
+        .map(|name| {
+            format!("[tables.audit.indexes.{name}-index]\npartition_key = {{ name = \"{name}\", type = \"S\" }}\n")
+        })
+        .collect();
+    world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
+    let before = world.calls().len();
+    world.run(&["export", "cloudformation", "-o", "cf", "--live"]).expect(0);
+    assert!(world.calls().iter().skip(before).all(|call| !call.writes()));
+    let indexes = |file: &str| {
+        let template = json(&world, &format!("cf/{file}"));
+        let audit = &template["Resources"]["TableAudit"]["Properties"];
+        let names = audit["GlobalSecondaryIndexes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["IndexName"].as_str().unwrap().to_owned());
+        (names.collect::<Vec<_>>(), template["Resources"].as_object().unwrap().len())
+    };
+    assert_eq!(indexes("sentinel.import.template.json"), (vec!["actor-index".into()], 2));
+    assert_eq!(indexes("sentinel.update-00.template.json"), (vec!["actor-index".into()], 5));
+    assert_eq!(indexes("sentinel.update-01.template.json").0, ["actor-index", "one-index"]);
+    assert_eq!(indexes("sentinel.template.json").0, ["actor-index", "one-index", "two-index"]);
+    let imports = json(&world, "cf/sentinel.resources-to-import.json");
+    let ids: Vec<&str> =
+        imports.as_array().unwrap().iter().filter_map(|one| one["LogicalResourceId"].as_str()).collect();
+    assert_eq!(ids, ["PolicyParameterDev", "TableAudit"]);
+    world.run(&["export", "terraform", "-o", "tf", "--live"]).expect(0);
+    let imports = read(&world, "tf/sentinel-imports.tf");
+    assert!(imports.contains("to = aws_dynamodb_table.table_audit\n  id = \"acme-audit@us-east-1\""), "{imports}");
+    assert_eq!(imports.matches("import {").count(), 2);
+}
+
+#[test]
+fn one_root_module_has_all_targets_and_a_provider_for_each_account() {
+    let world = World::quick();
+    let manifest = "[targets.one]\nregion = \"eu-west-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/s\"\naccount_id = \"111111111111\"\n\
+        [targets.two]\nregion = \"us-east-1\"\nrole_arn = \"arn:aws:iam::111111111111:role/s\"\naccount_id = \"111111111111\"\n\
+        [targets.three]\nregion = \"us-east-1\"\naccount_id = \"333333333333\"\n[topics.alerts]\nname = \"alerts\"\n";
+    world.write("sentinel.toml", manifest);
+    world.run(&["export", "terraform", "-o", "six"]).expect(0);
+    let providers = read(&world, "six/providers.tf");
+    assert_eq!(providers.matches("provider \"aws\"").count(), 2, "{providers}");
+    let two = read(&world, "six/two.tf");
+    assert!(two.contains("resource \"aws_sns_topic\" \"two_topic_alerts\""), "{two}");
+    assert!(two.contains("provider = aws.account_111111111111\n  region   = \"us-east-1\""), "{two}");
+    world.run(&["export", "terraform", "-o", "five", "--provider", "5"]).expect(0);
+    assert_eq!(read(&world, "five/providers.tf").matches("provider \"aws\"").count(), 3);
+    assert!(!read(&world, "five/two.tf").contains("region "));
+    world.run(&["export", "cloudformation", "-o", "set", "--stack-set"]).expect(0);
+    let set = json(&world, "set/sentinel.stackset.json");
+    assert_eq!(set["Instances"].as_array().unwrap().len(), 2);
+    assert_eq!(set["Instances"][0]["OperationPreferences"]["ConcurrencyMode"], "SOFT_FAILURE_TOLERANCE");
+}
