@@ -472,6 +472,7 @@ fn forward(url: &str, request: &Request) -> Answer {
         Some("AmazonSSM") => ("ssm", "application/x-amz-json-1.1"),
         Some("DynamoDB_20120810") => ("dynamodb", "application/x-amz-json-1.0"),
         Some("TrentService") => ("kms", "application/x-amz-json-1.1"),
+        Some("AnyScaleFrontendService") => ("application-autoscaling", "application/x-amz-json-1.1"),
         Some("ResourceGroupsTaggingAPI_20170126") => ("tagging", "application/x-amz-json-1.1"),
         _ if request.service == "sns" => ("sns", "application/x-www-form-urlencoded"),
         _ => ("sts", "application/x-www-form-urlencoded"),
