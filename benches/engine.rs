@@ -106,7 +106,7 @@ fn write_a_plan_of_1000(bencher: Bencher<'_, '_>, format: Format) {
     let plan = plan(&load(&text(1000)));
     let review = Review::of(&plan, &Materials::default());
     bencher.bench_local(|| {
-        let part = Part { name: None, body: Ok(Body::Plan(&plan, &review)) };
-        Shown { command: "plan", preface: None, extra: None, parts: vec![part] }.render(format, Some(100))
+        let part = Part { name: None, index: None, body: Ok(Body::Plan(&plan, &review)) };
+        Shown { command: "plan", preface: None, extra: Vec::new(), parts: vec![part] }.render(format, Some(100))
     });
 }

@@ -130,6 +130,9 @@ pub enum Command {
     /// The embedded AWS that --local works on.
     #[command(subcommand)]
     Local(LocalCommand),
+    /// Reports of several runs as one.
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Draw what the manifest names: policies, tables, indexes, and what leads from one to the other.
     Graph(GraphArgs),
     /// Say what a code of an error or a lint means, and the way out.

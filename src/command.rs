@@ -21,6 +21,7 @@ mod parse;
 mod pass;
 mod plan;
 mod policy;
+mod reports;
 mod run;
 mod saved;
 mod status;

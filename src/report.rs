@@ -12,6 +12,7 @@ pub mod import;
 pub mod json;
 mod listed;
 mod markdown;
+pub mod merge;
 pub mod output;
 pub mod picture;
 pub mod policy;

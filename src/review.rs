@@ -83,6 +83,12 @@ pub struct CaseChange {
 }
 
 impl Review {
+    /// Returns the review that says this of resources.
+    pub fn from_remarks(mut remarks: BTreeMap<Address, Remarks>) -> Self {
+        remarks.retain(|_, remarks| *remarks != Remarks::default());
+        Self(remarks)
+    }
+
     /// Returns what there is to say of a resource.
     pub fn remarks(&self, address: &Address) -> Option<&Remarks> {
         self.0.get(address)

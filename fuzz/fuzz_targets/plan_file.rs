@@ -28,8 +28,8 @@ fuzz_target!(|input: &str| {
     };
     for target in &file.targets {
         let part =
-            Part { name: target.plan.target.name.as_deref(), body: Ok(Body::Plan(&target.plan, &target.review)) };
-        show(&Shown { command: "show", preface: Some(text::plan_file(&file)), extra: None, parts: vec![part] });
+            Part { name: target.plan.target.name.as_deref(), index: None, body: Ok(Body::Plan(&target.plan, &target.review)) };
+        show(&Shown { command: "show", preface: Some(text::plan_file(&file)), extra: Vec::new(), parts: vec![part] });
     }
     let Ok(written) = file.to_text() else { return };
     match PlanFile::read(&written) {
@@ -119,7 +119,7 @@ fn admitted(file: &PlanFile) {
 fn refused(why: &Unusable) {
     let error = Error::unusable_plan("p.json", why);
     plain(&without_colour(&text::error(&error)));
-    show(&Shown { command: "show", preface: None, extra: None, parts: vec![Part { name: None, body: Err(&error) }] });
+    show(&Shown { command: "show", preface: None, extra: Vec::new(), parts: vec![Part { name: None, index: None, body: Err(&error) }] });
 }
 
 fn show(shown: &Shown<'_>) {

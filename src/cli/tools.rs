@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ManifestArgs, RootArgs};
+use super::{ManifestArgs, OutputArgs, RootArgs};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -26,6 +26,24 @@ pub struct ManArgs {
     /// The folder to write into, such as ~/.local/share/man/man1; it is made if it is not there.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReportCommand {
+    /// Join the JSON documents of the shards of a plan or status into one report.
+    ///
+    /// Reads every file in a folder that ends in .json, and shows them as if one run had made them all. A shard that is not there, or a
+    /// target that is in two of them, is an error.
+    Merge(ReportMergeArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ReportMergeArgs {
+    /// The folder with the documents.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(Debug, Args)]

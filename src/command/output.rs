@@ -41,7 +41,12 @@ impl Context {
 /// Tells in every format that is asked for that a command came to nothing. What it says on stderr says so already, so
 /// that what cannot be written here is no error of its own.
 pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error: &Error) {
-    let shown = Shown { command, preface: None, extra: None, parts: vec![Part { name: None, body: Err(error) }] };
+    let shown = Shown {
+        command,
+        preface: None,
+        extra: Vec::new(),
+        parts: vec![Part { name: None, index: None, body: Err(error) }],
+    };
     for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
         if let Ok(text) = written(&shown, format) {
             let _ = files::write(path, text.as_bytes(), files::SHARED);

@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::context::{Context, Project, Secrets};
 use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
-use crate::cli::{Format, OutputArgs, PlanArgs, ShowArgs};
+use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::kind::policy_parameter;
@@ -38,17 +40,32 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         }
     }
     let exit = exit_of(&attempts, if args.detailed_exitcode { Codes::Detailed } else { Codes::Usual });
-    show(context, "plan", &args.output, attempts)?;
+    show_parts(context, "plan", &args.output, shard(&args.filter), attempts)?;
     Ok(exit)
+}
+
+/// Returns what a document says of the shard that it is of.
+pub(super) fn shard(filter: &FilterArgs) -> Vec<(&'static str, Value)> {
+    filter.shard.iter().map(|shard| ("shard", Value::String(shard.to_string()))).collect()
 }
 
 /// Shows the plans: one as it is, several by target.
 pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attempts: Vec<Attempt>) -> Result<(), Error> {
-    let shown = |parts| Shown { command, preface: None, extra: None, parts };
+    show_parts(context, command, output, Vec::new(), attempts)
+}
+
+fn show_parts(
+    context: &Context,
+    command: &str,
+    output: &OutputArgs,
+    extra: Vec<(&'static str, Value)>,
+    attempts: Vec<Attempt>,
+) -> Result<(), Error> {
+    let shown = |parts| Shown { command, preface: None, extra: extra.clone(), parts };
     match only(attempts) {
         Ok(planned) => {
             let planned = planned?;
-            context.show(output, &shown(vec![Part { name: None, body: Ok(body(&planned)) }]))
+            context.show(output, &shown(vec![Part { name: None, index: None, body: Ok(body(&planned)) }]))
         }
         Err(attempts) => context.show(output, &shown(parts(&attempts, body))),
     }
@@ -68,6 +85,7 @@ pub(super) fn parts<'a, T>(
 ) -> Vec<Part<'a>> {
     let part = |(destination, attempt): &'a (Destination, Result<T, Error>)| Part {
         name: Some(destination.name.as_deref().unwrap_or_default()),
+        index: Some(destination.position),
         body: attempt.as_ref().map(&body),
     };
     targets.iter().map(part).collect()
@@ -75,7 +93,7 @@ pub(super) fn parts<'a, T>(
 
 /// Returns the plans of several targets as text.
 pub(super) fn text(command: &str, attempts: &[Attempt], width: Option<usize>) -> Result<String, Error> {
-    Shown { command, preface: None, extra: None, parts: parts(attempts, body) }.render(Format::Text, width)
+    Shown { command, preface: None, extra: Vec::new(), parts: parts(attempts, body) }.render(Format::Text, width)
 }
 
 /// Returns what there is to say of several targets, as a list for a document.
@@ -159,9 +177,11 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
     let file = load(&args.plan_file)?;
     let parts = file.targets.iter().map(|target| Part {
         name: target.plan.target.name.as_deref(),
+        index: None,
         body: Ok(Body::Plan(&target.plan, &target.review)),
     });
-    let shown = Shown { command: "show", preface: Some(text::plan_file(&file)), extra: None, parts: parts.collect() };
+    let shown =
+        Shown { command: "show", preface: Some(text::plan_file(&file)), extra: Vec::new(), parts: parts.collect() };
     context.show(&args.output, &shown)?;
     Ok(Exit::Done)
 }

@@ -7,10 +7,12 @@ use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
 
 use super::context::Context;
-use super::{access, apply, export, iam, import, init, local, plan, policy, status, tools, validate, wizard};
+use super::{
+    access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard,
+};
 use crate::cli::{
     AccessCommand, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs,
-    PolicyCommand, ProgressArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
+    PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
@@ -77,6 +79,7 @@ commands! {
     WizardArgs: Run, |args, context| wizard::run(context, args).await;
     PolicyTestArgs: Run, |args, context| policy::test(context, args);
     PolicyLintArgs: Run, |args, context| policy::lint(context, args);
+    ReportMergeArgs: Run, |args, context| reports::run(context, args);
     GraphArgs: Run, |args, context| tools::graph(context, args);
     ExplainArgs: Run, |args, context| tools::explain(context, args);
     SchemaArgs: Run, |args, context| Ok(tools::schema(context, args));
@@ -146,6 +149,7 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Access(AccessCommand::ServerRevoke(args)) => args,
         Command::Access(AccessCommand::Shell(ShellCommand::Init(args))) => args,
         Command::Local(LocalCommand::Serve(args)) => args,
+        Command::Report(ReportCommand::Merge(args)) => args,
         Command::Graph(args) => args,
         Command::Explain(args) => args,
         Command::Schema(args) => args,

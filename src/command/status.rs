@@ -19,7 +19,7 @@ use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection, TargetPattern};
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen};
 use crate::report::output::{Body, Part, Shown};
-use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion};
+use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion, listed_under};
 use crate::resource::Gap;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
@@ -41,14 +41,15 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
             _ => "Not in sync, or not known to be: see above.\n",
         });
     }
-    let extra = compared.map(|compared| ("baseline", json!(compared)));
+    let mut extra = plan::shard(&args.filter);
+    extra.extend(compared.map(|compared| ("baseline", json!(compared))));
     let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
     let shown = |parts| Shown { command: "status", preface: None, extra: extra.clone(), parts };
     match plan::only(attempts) {
         Ok(planned) => {
             let status = status(&planned?);
             let body = Ok(Body::Status(&status));
-            context.show(&args.output, &shown(vec![Part { name: None, body }]))?;
+            context.show(&args.output, &shown(vec![Part { name: None, index: None, body }]))?;
         }
         Err(attempts) => {
             let of = |planned: Planned| planned.settled.map_or_else(|| Err(status(&planned)), Ok);
@@ -80,14 +81,6 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
         });
     }
     status
-}
-
-/// Returns where the document lists the resources of a kind: under its section, unless the policies are listed there.
-fn listed_under(kind: KindId) -> &'static str {
-    match kind.section() {
-        "parameters" => "ssm_parameters",
-        section => section,
-    }
 }
 
 pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result<Exit, Error> {
@@ -151,8 +144,8 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     }
     status.suggestions = suggestions(context, &status);
     status.shell = shell_hint(context);
-    let parts = vec![Part { name: None, body: Ok(Body::Status(&status)) }];
-    context.show(&args.output, &Shown { command: "init status", preface: None, extra: None, parts })?;
+    let parts = vec![Part { name: None, index: None, body: Ok(Body::Status(&status)) }];
+    context.show(&args.output, &Shown { command: "init status", preface: None, extra: Vec::new(), parts })?;
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 

@@ -69,6 +69,7 @@ impl Context {
                 return Err(Error::usage("the manifest has no [targets.NAME] section to divide", hint));
             }
         }
+        chosen.iter_mut().enumerate().for_each(|(position, one)| one.position = position);
         chosen.retain(|one| one.name.as_ref().is_none_or(|name| picked.holds(name)));
         // One profile can assume the roles of all; otherwise it would send all of them to one account.
         let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());

@@ -382,6 +382,13 @@ macro_rules! kinds {
         })+
 
         impl Layout {
+            /// Reads what a resource of a kind is created with, as a document has it.
+            pub fn read(kind: KindId, value: serde_json::Value) -> serde_json::Result<Self> {
+                match kind {
+                    $(KindId::$variant => serde_json::from_value(value).map(Self::$variant),)+
+                }
+            }
+
             /// Returns it as it may be shown, where it has something that may not.
             pub fn shown(&self) -> Option<Self> {
                 match self {

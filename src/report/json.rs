@@ -148,6 +148,18 @@ pub fn named(name: Option<&str>, body: Document) -> Document {
     merged(json!({ "name": name }), body?)
 }
 
+/// The same with where the target is among all of its manifest.
+///
+/// # Errors
+///
+/// Fails when there is no such part.
+pub fn target(name: Option<&str>, index: Option<usize>, body: Document) -> Document {
+    match index {
+        Some(index) => merged(json!({ "name": name, "index": index }), body?),
+        None => named(name, body),
+    }
+}
+
 /// Returns one fault.
 pub fn fault(fault: &Fault) -> Value {
     json!({

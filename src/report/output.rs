@@ -15,8 +15,8 @@ pub struct Shown<'a> {
     pub command: &'a str,
     /// A line before it all, for people who read text.
     pub preface: Option<String>,
-    /// What a document has beside the parts, under its name.
-    pub extra: Option<(&'static str, serde_json::Value)>,
+    /// What a document has beside the parts, each under its name.
+    pub extra: Vec<(&'static str, serde_json::Value)>,
     pub parts: Vec<Part<'a>>,
 }
 
@@ -24,6 +24,8 @@ pub struct Shown<'a> {
 #[derive(Debug)]
 pub struct Part<'a> {
     pub name: Option<&'a str>,
+    /// Where the target is among all of its manifest, if that is known.
+    pub index: Option<usize>,
     pub body: Result<Body<'a>, &'a Error>,
 }
 
@@ -126,7 +128,7 @@ impl Shown<'_> {
 
     fn json(&self) -> json::Document {
         let mut document = self.body()?;
-        if let Some((name, value)) = &self.extra {
+        for (name, value) in &self.extra {
             document[*name] = value.clone();
         }
         Ok(document)
@@ -143,7 +145,7 @@ impl Shown<'_> {
         match self.parts.as_slice() {
             [part] if part.name.is_none() => json::document(self.command, body(part)?),
             parts => {
-                let targets = parts.iter().map(|part| json::named(part.name, body(part)));
+                let targets = parts.iter().map(|part| json::target(part.name, part.index, body(part)));
                 json::with_total(json::targets(self.command, targets), &Total::of(parts))
             }
         }

@@ -60,7 +60,7 @@ pub fn plan() -> Value {
                         "type": "array",
                         "items": {
                             "type": "object",
-                            "properties": { "name": { "type": "string" } },
+                            "properties": { "name": { "type": "string" }, "index": { "type": "integer", "minimum": 0 } },
                             "required": ["name"],
                             "oneOf": [{ "$ref": "#/$defs/plan" }, { "$ref": "#/$defs/error" }],
                         },

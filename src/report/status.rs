@@ -1,10 +1,11 @@
 //! What is live, as text and as JSON.
 
 use indexmap::IndexMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{BOLD, DIM, GREEN, RED, YELLOW, escape, paint};
-use crate::kind::{AddressPattern, KindId};
+use crate::kind::{AddressPattern, KindId, Site};
 use crate::reconcile::Orphans;
 use crate::resource::Gap;
 
@@ -38,7 +39,7 @@ pub struct Status {
 }
 
 /// One parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterStatus {
     pub name: String,
     /// The part of the name below the root.
@@ -57,9 +58,9 @@ pub struct ParameterStatus {
 }
 
 /// One resource of another kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceStatus {
-    #[serde(skip)]
+    #[serde(skip, default = "any_kind")]
     pub kind: KindId,
     pub name: String,
     /// Its name in the manifest.
@@ -73,7 +74,7 @@ pub struct ResourceStatus {
 }
 
 /// What is known of a resource.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// It is there, with the status AWS gives if it gives one.
@@ -81,19 +82,96 @@ pub enum State {
         #[serde(skip_serializing_if = "Option::is_none")]
         status: Option<String>,
         /// What it has that no manifest can set.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         also: Vec<String>,
         /// How many items a table holds, as AWS last counted them: it does so about every six hours.
         #[serde(skip_serializing_if = "Option::is_none")]
         items: Option<i64>,
         /// What AWS is at work on.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         progress: Vec<String>,
     },
     NotFound,
     Unknown {
         gaps: Vec<Gap>,
     },
+}
+
+/// The section says which kind it is.
+fn any_kind() -> KindId {
+    KindId::Policy
+}
+
+/// The parts of a status that are read as they are written.
+#[derive(Deserialize)]
+struct Parts {
+    region: String,
+    region_source: String,
+    account: Option<String>,
+    policy_root: String,
+    #[serde(default)]
+    only: Vec<AddressPattern>,
+    #[serde(default)]
+    exclude: Vec<AddressPattern>,
+    parameters: Vec<ParameterStatus>,
+    parameters_unknown: Option<Gap>,
+    #[serde(default)]
+    orphans: Orphans,
+    suggestions: Vec<Suggested>,
+}
+
+#[derive(Deserialize)]
+struct Suggested {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+    command: String,
+}
+
+impl Status {
+    /// Reads a status from a document that has it.
+    pub(super) fn read(document: &Value) -> Result<Self, serde_json::Error> {
+        let Parts { region, region_source, account, policy_root, only, exclude, parameters, .. } =
+            Parts::deserialize(document)?;
+        let Parts { parameters_unknown, orphans, suggestions, .. } = Parts::deserialize(document)?;
+        let mut resources = IndexMap::new();
+        for kind in KindId::ALL.iter().copied().filter(|kind| kind.about().site == Site::Region) {
+            let section = listed_under(kind);
+            if let Some(list) = document.get(section) {
+                let mut list: Vec<ResourceStatus> = Vec::deserialize(list)?;
+                list.iter_mut().for_each(|one| one.kind = kind);
+                resources.insert(section, list);
+            }
+        }
+        let known = ["apply", "bootstrap", "table"];
+        let suggestions = suggestions.into_iter().filter_map(|one| {
+            let kind = known.iter().find(|known| **known == one.kind)?;
+            Some(Suggestion { kind, message: one.message, command: one.command })
+        });
+        let suggestions = suggestions.collect();
+        Ok(Self {
+            region,
+            region_source,
+            account,
+            policy_root,
+            only,
+            exclude,
+            parameters,
+            parameters_unknown,
+            resources,
+            orphans,
+            suggestions,
+            shell: None,
+        })
+    }
+}
+
+/// Returns where a document lists the resources of a kind: under its section, unless the policies are listed there.
+pub fn listed_under(kind: KindId) -> &'static str {
+    match kind.section() {
+        "parameters" => "ssm_parameters",
+        section => section,
+    }
 }
 
 /// Something to do next.

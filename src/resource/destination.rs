@@ -51,19 +51,22 @@ pub struct Destination<R = Region> {
     /// A plan does not show it, and a saved plan holds it next to this.
     #[serde(skip)]
     pub route: Route,
+    /// Where it is among all targets of its manifest, from 0.
+    #[serde(skip)]
+    pub position: usize,
 }
 
 impl<R> Destination<R> {
     /// Returns a destination of which no more is known than its region and policy root.
     pub fn new(region: R, policy_root: PolicyRoot) -> Self {
         let route = Route::default();
-        Self { name: None, region, policy_root, caller: None, local: None, route }
+        Self { name: None, region, policy_root, caller: None, local: None, route, position: 0 }
     }
 
     /// Returns the same destination with another region.
     pub fn with_region<S>(self, region: S) -> Destination<S> {
-        let Self { name, region: _, policy_root, caller, local, route } = self;
-        Destination { name, region, policy_root, caller, local, route }
+        let Self { name, region: _, policy_root, caller, local, route, position } = self;
+        Destination { name, region, policy_root, caller, local, route, position }
     }
 
     /// Returns the account that the credentials are of, once AWS has told.

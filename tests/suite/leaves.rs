@@ -183,10 +183,15 @@ fn hold(document: Value, what: &str) {
         Ok(file) => {
             let parts = file.targets.iter().map(|target| Part {
                 name: target.plan.target.name.as_deref(),
+                index: None,
                 body: Ok(Body::Plan(&target.plan, &target.review)),
             });
-            let shown =
-                Shown { command: "show", preface: Some(text::plan_file(&file)), extra: None, parts: parts.collect() };
+            let shown = Shown {
+                command: "show",
+                preface: Some(text::plan_file(&file)),
+                extra: Vec::new(),
+                parts: parts.collect(),
+            };
             hold_all(&shown, what);
             for target in &file.targets {
                 let plan = &target.plan;
@@ -220,8 +225,8 @@ fn refused(why: &Unusable, what: &str) {
     let output = without_colour(&text::error(&error));
     hold_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
-    let parts = vec![Part { name: None, body: Err(&error) }];
-    hold_all(&Shown { command: "apply", preface: None, extra: None, parts }, what);
+    let parts = vec![Part { name: None, index: None, body: Err(&error) }];
+    hold_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts }, what);
 }
 
 #[test]

@@ -346,6 +346,45 @@ name = "acme-requests-{region}"
     assert_eq!(run["tables"][0]["name"], "acme-requests-us-east-1", "{run:#}");
 }
 
+/// In every format, what the shards of a run come to is what the run comes to.
+#[test]
+fn the_merged_report_of_shards_is_that_of_the_whole() {
+    let world = matrix();
+    world.run(&["apply", "--yes", "--target", "prod/*/us-*"]).expect(0);
+    world.write("policies/other.yaml", &crate::e2e::POLICY.replace("bob", "mallory"));
+    let formats = ["text", "json", "markdown", "html", "github"];
+    let files = |folder: &str| formats.map(|format| format!("--out-{format}={folder}/{format}"));
+    for command in ["plan", "status"] {
+        let folder = |name: &str| {
+            let name = format!("{command}-{name}");
+            std::fs::create_dir_all(world.folder.path().join(&name)).unwrap();
+            name
+        };
+        let (whole, parts, merged) = (folder("whole"), folder("parts"), folder("merged"));
+        let run = |words: &[&str], files: &[String]| {
+            let words: Vec<&str> = words.iter().copied().chain(files.iter().map(String::as_str)).collect();
+            world.run(&words).expect(0)
+        };
+        run(&[command], &files(&whole));
+        for shard in 1..=4 {
+            run(&[command, &format!("--shard={shard}/4")], &[format!("--out-json={parts}/{shard}.json")]);
+        }
+        run(&["report", "merge", &parts], &files(&merged));
+        for format in formats {
+            let read = |folder: &str| std::fs::read_to_string(world.folder.path().join(folder).join(format)).unwrap();
+            similar_asserted(&read(&whole), &read(&merged), &format!("{command} {format}"));
+        }
+        std::fs::remove_file(world.folder.path().join(&parts).join("2.json")).unwrap();
+        let run = world.run(&["report", "merge", &parts]).expect(1);
+        assert!(run.stderr.contains("missing 2"), "{}", run.stderr);
+    }
+}
+
+fn similar_asserted(whole: &str, merged: &str, what: &str) {
+    let diff = similar::TextDiff::from_lines(whole, merged);
+    assert!(whole == merged, "{what}:\n{}", diff.unified_diff());
+}
+
 #[test]
 fn each_target_has_an_embedded_aws_of_its_own() {
     let world = World::new();
