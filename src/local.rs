@@ -12,6 +12,7 @@ mod dynamodb;
 mod folder;
 mod iam;
 mod kms;
+mod organizations;
 mod server;
 mod sns;
 mod ssm;
@@ -38,6 +39,7 @@ use folder::Folder;
 
 pub use answer::{Answer, Request};
 pub use iam::Users;
+pub use organizations::Organization;
 pub use server::{Handler, Server};
 
 /// The account that the embedded AWS answers for, unless a role of another is assumed.
@@ -193,6 +195,8 @@ impl LocalAws {
             None if request.service == "sns" => Ok(self.sns(request)),
             None if request.is_for_sts() => Ok(sts::answer(request, self.0.clock, &self.1)),
             None => Ok(request.stranger()),
+            // One service for all regions.
+            Some(("AWSOrganizationsV20161128", operation)) => Organization::default().result(operation, &request.body),
             Some((service, operation)) => self.region(request).and_then(|region| {
                 iam::authorize(&self.1, &region, (service, operation), request)?;
                 match service {

@@ -16,7 +16,7 @@ use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::tagging::TaggedPage;
 
-pub use aws::{Connection, Reader, Writer, known_region};
+pub use aws::{Connection, Reader, Writer, accounts, known_region};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
 pub use profiles::{NoCredentials, aws_profiles};
 pub use session::Sessions;

@@ -6,6 +6,7 @@ pub mod destination;
 mod fields;
 pub mod interrupt;
 pub mod names;
+pub mod organization;
 mod pace;
 pub mod pacer;
 pub mod pages;

@@ -158,7 +158,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
     if names.is_empty() != manifest.targets.is_empty() {
         return Err(refused(String::from("the manifest has targets, and the plan names none of them")));
     }
-    let chosen = context.chosen(project, Picked::Named(&names))?;
+    let chosen = context.chosen(project, Picked::Named(&names)).await?;
     let chosen: HashMap<Option<&str>, &Destination<Option<RegionName>>> =
         chosen.iter().map(|one| (one.name.as_deref(), one)).collect();
     let mut all = Vec::new();

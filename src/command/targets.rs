@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::context::{Context, Need, Project, no_region};
+use super::local::Users;
+use super::pass::explained;
 use crate::cli::FilterArgs;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::table::Table;
-use crate::manifest::{Discovered, Manifest, Shard, TargetPattern, folder_of};
-use crate::resource::destination::Destination;
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::manifest::{Discovered, Manifest, Shard, TargetPattern, check_account, folder_of};
+use crate::provider::accounts;
+use crate::resource::destination::{Destination, Region};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 
 /// How many names an error lists.
 const LISTED: usize = 20;
@@ -27,6 +30,16 @@ pub(super) enum Picked<'a> {
 impl Picked<'_> {
     /// Every target.
     pub(super) const ALL: Self = Self::Matching(&[], None);
+
+    /// Returns whether a target of a section may be one of them.
+    fn may_hold(&self, section: &str) -> bool {
+        match self {
+            Self::Matching(patterns, _) => {
+                patterns.is_empty() || patterns.iter().any(|pattern| pattern.may_match(section))
+            }
+            Self::Named(names) => names.iter().any(|name| name.split('/').next() == Some(section)),
+        }
+    }
 
     fn holds(&self, name: &str) -> bool {
         match self {
@@ -54,14 +67,41 @@ fn listed(names: &[&str]) -> String {
 }
 
 impl Context {
+    /// Asks AWS Organizations for the accounts of the sections that look for them, as far as these may be picked.
+    async fn discovered(&self, project: &Project, picked: Picked<'_>) -> Result<Discovered, Error> {
+        let mut found = Discovered::new();
+        let manifest = &project.loaded.manifest;
+        for (name, search) in manifest.searches().filter(|(name, _)| picked.may_hold(name)) {
+            let aws = manifest.aws.destination(&project.loaded.policy_root);
+            // Any region: there is one service for all.
+            let region = self.region(&aws).await;
+            let region = region.unwrap_or_else(|| Region { name: RegionName::new("us-east-1"), source: String::new() });
+            let mut destination = aws.with_region(region);
+            destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
+            destination.local = self.local_folder(&project.folder);
+            let connection = self.connection(&destination, &Users::default())?;
+            let search = async { Ok(accounts(connection, search).await?) };
+            let accounts = self.reading(search).await.map_err(|error| explained(error, &destination))?;
+            if !accounts.left_out.is_empty() {
+                let ids: Vec<String> = accounts.left_out.iter().map(|(id, state)| format!("{id} ({state})")).collect();
+                let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+                let words = format!("targets.{name}: left out {} accounts: {}", ids.len(), listed(&ids));
+                self.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+            }
+            found.insert(name.to_owned(), accounts.accounts);
+        }
+        Ok(found)
+    }
+
     /// Returns the manifest's targets that are picked, or the one that `[aws]` says where it has none.
-    pub(super) fn chosen(
+    pub(super) async fn chosen(
         &self,
         project: &Project,
         picked: Picked<'_>,
     ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
         let manifest = &project.loaded.manifest;
-        let mut chosen = manifest.destinations(&project.loaded.policy_root, &Discovered::default());
+        let discovered = self.discovered(project, picked).await?;
+        let mut chosen = manifest.destinations(&project.loaded.policy_root, &discovered);
         if let Picked::Matching(patterns, shard) = picked {
             check_patterns(patterns, &chosen)?;
             if shard.is_some() && manifest.targets.is_empty() {
@@ -85,7 +125,7 @@ impl Context {
     /// Returns where the manifest's passes go.
     pub(super) async fn destinations(&self, project: &Project, picked: Picked<'_>) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
-        for chosen in self.chosen(project, picked)? {
+        for chosen in self.chosen(project, picked).await? {
             let Some(mut destination) = self.located(chosen, &project.folder).await else {
                 let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
                 return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
@@ -120,7 +160,15 @@ pub(super) fn one_target(
     policy_root: &PolicyRoot,
     pattern: &TargetPattern,
 ) -> Result<Destination<Option<RegionName>>, Error> {
-    let mut all = manifest.destinations(policy_root, &Discovered::default());
+    // A name says the account, and nobody is asked for it: it is compared with the caller's own.
+    let mut named = Discovered::new();
+    if let [section, account, _] = pattern.as_str().split('/').collect::<Vec<_>>()[..]
+        && check_account(account).is_ok()
+    {
+        let of_it = manifest.searches().filter(|(name, _)| *name == section);
+        named.extend(of_it.map(|(name, _)| (name.to_owned(), vec![AccountId::new(account)])));
+    }
+    let mut all = manifest.destinations(policy_root, &named);
     check_patterns(std::slice::from_ref(pattern), &all)?;
     all.retain(|one| one.name.as_deref().is_some_and(|name| pattern.matches(name)));
     let names: Vec<&str> = all.iter().filter_map(|one| one.name.as_deref()).collect();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::join;
 use super::vary::{self, Values, Variants};
-use super::{AwsSection, Discovered, Manifest, OwnershipTag};
+use super::{AwsSection, Manifest, OwnershipTag};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Node, Reader, Value};
 use crate::kind::section::{Places, SectionReader, check_key, read_tags};
@@ -82,7 +82,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     }
     vary::check(reader, root, &manifest);
     // The root is no matter here.
-    let first = manifest.destinations(&PolicyRoot::default(), &Discovered::default()).into_iter().next();
+    let first = manifest.destinations(&PolicyRoot::default(), &manifest.sample()).into_iter().next();
     let values = first.map(|first| Values::assumed(&first)).unwrap_or_default();
     let (variants, filled) = Variants::find(reader, root, &manifest, &values);
     for kind in KindId::ALL {

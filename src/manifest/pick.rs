@@ -21,6 +21,13 @@ impl TargetPattern {
         self.0.matches_with(name, options) || self.as_str() == section_of(name)
     }
 
+    /// Returns whether it may match the name of a target of a section.
+    pub fn may_match(&self, section: &str) -> bool {
+        let first = self.as_str().split('/').next().unwrap_or_default();
+        // What is no pattern by itself, such as a set with a `/` in it, may match anything.
+        Pattern::new(first).map_or(true, |first| first.matches(section))
+    }
+
     /// Returns its text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

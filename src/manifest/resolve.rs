@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::targets::section_of;
 use super::vary::{Values, Variant, Variants};
-use super::{Discovered, LocalPolicy, Manifest, Parsed};
+use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::kind::section::{Places, Resolver, Unset};
@@ -174,7 +174,7 @@ impl Loaded {
             return;
         }
         let mut faulty: Option<String> = None;
-        for destination in self.manifest.destinations(&self.policy_root, &Discovered::default()) {
+        for destination in self.manifest.destinations(&self.policy_root, &self.manifest.sample()) {
             let section = destination.name.as_deref().map(section_of);
             if faulty.is_some() && faulty.as_deref() == section {
                 continue;

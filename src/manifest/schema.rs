@@ -214,6 +214,30 @@ fn target() -> Value {
                 "uniqueItems": true,
                 "description": "The regions that the section is for, in each of its accounts.",
             },
+            "organization": {
+                "type": "object",
+                "properties": {
+                    "ou": {
+                        "type": "string",
+                        "pattern": "^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32})$",
+                        "description": "The ID of the organizational unit whose accounts the section is for, or of the root.",
+                    },
+                    "recursive": { "type": "boolean", "description": "Whether the units below it count too (false)." },
+                    "exclude": {
+                        "type": "array",
+                        "items": {
+                            "type": "string",
+                            "pattern": "^([0-9]{12}|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32})$",
+                        },
+                        "minItems": 1,
+                        "uniqueItems": true,
+                        "description": "IDs of accounts and units that are left out.",
+                    },
+                },
+                "required": ["ou"],
+                "additionalProperties": false,
+                "description": "Asks AWS Organizations which accounts the section is for; suspended ones are left out.",
+            },
             "override": {
                 "type": "object",
                 "properties": object(overrides),
@@ -225,6 +249,8 @@ fn target() -> Value {
         "allOf": [
             { "not": { "required": ["profile", "role_arn"] } },
             { "not": { "required": ["account_id", "accounts"] } },
+            { "not": { "required": ["account_id", "organization"] } },
+            { "not": { "required": ["accounts", "organization"] } },
             { "not": { "required": ["region", "regions"] } },
         ],
     })

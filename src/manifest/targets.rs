@@ -6,6 +6,7 @@ use super::{AwsSection, Manifest, Override};
 use crate::resource::caller::account_of;
 use crate::resource::destination::{Destination, Route};
 use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
+use crate::resource::organization::Search;
 
 /// What stands for the account of a target in the ARN of its role.
 pub(super) const ACCOUNT: &str = "{account}";
@@ -18,6 +19,8 @@ pub struct TargetSection {
     pub route: Route,
     pub accounts: Option<Vec<AccountId>>,
     pub regions: Option<Vec<RegionName>>,
+    /// Where the accounts are looked for.
+    pub organization: Option<Search>,
     pub overrides: Vec<Override>,
 }
 
@@ -38,9 +41,9 @@ impl TargetSection {
         self.is_several_accounts() || self.regions.is_some()
     }
 
-    /// Returns whether it says which accounts it is for by a list.
+    /// Returns whether it says which accounts it is for by a list, or by where to look for them.
     pub(super) fn is_several_accounts(&self) -> bool {
-        self.accounts.is_some()
+        self.accounts.is_some() || self.organization.is_some()
     }
 
     /// Returns where a target is: what `[aws]` says, with what its own section says over that.
@@ -76,7 +79,7 @@ impl TargetSection {
         let one = || self.own_account().or_else(|| aws.route.account_id.clone()).into_iter().collect();
         let accounts: Vec<AccountId> = match &self.accounts {
             Some(accounts) => accounts.clone(),
-            None if found.is_empty() => one(),
+            None if self.organization.is_none() => one(),
             None => found.to_vec(),
         };
         let one = || self.region.clone().or_else(|| aws.region.clone()).into_iter().collect();
@@ -114,6 +117,18 @@ impl Manifest {
             section.destinations(name, &aws, discovered.get(name).map_or(&[][..], Vec::as_slice))
         };
         self.targets.iter().flat_map(of).collect()
+    }
+}
+
+impl Manifest {
+    /// Returns the sections of targets whose accounts are looked for, and where.
+    pub fn searches(&self) -> impl Iterator<Item = (&str, &Search)> {
+        self.targets.iter().filter_map(|(name, section)| Some((name.as_str(), section.organization.as_ref()?)))
+    }
+
+    /// Returns an account for each section whose accounts are looked for: what is written for any of them can be checked with it.
+    pub(super) fn sample(&self) -> Discovered {
+        self.searches().map(|(name, _)| (name.to_owned(), vec![AccountId::new("000000000000")])).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{LocalPolicy, Manifest, OwnershipTag};
 use crate::document::write::{bare, inline, line, list, quoted, tags};
+use crate::resource::organization::{Depth, Search};
 
 impl Manifest {
     /// Returns the manifest as TOML, which reads back as the same manifest.
@@ -15,6 +16,7 @@ impl Manifest {
             line(&mut section, "account_id", target.route.account_id.as_deref().map(quoted));
             line(&mut section, "accounts", target.accounts.as_deref().map(list));
             line(&mut section, "regions", target.regions.as_deref().map(list));
+            line(&mut section, "organization", target.organization.as_ref().map(search));
             sections.push(section);
             for one in &target.overrides {
                 let (kind, key) = (one.address.kind.section(), bare(&one.address.key));
@@ -54,6 +56,17 @@ impl Manifest {
         line(&mut section, "ownership_tag", ownership);
         if section.is_empty() { section } else { format!("[aws]\n{section}") }
     }
+}
+
+/// Returns where accounts are looked for, as it is written.
+fn search(search: &Search) -> String {
+    let Search { unit, depth, exclude } = search;
+    let recursive = if *depth == Depth::Below { ", recursive = true" } else { "" };
+    let exclude = match exclude.is_empty() {
+        true => String::new(),
+        false => format!(", exclude = {}", list(&exclude.iter().collect::<Vec<_>>())),
+    };
+    format!("{{ ou = {}{recursive}{exclude} }}", quoted(unit))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::session::Sessions;
 use super::shared::Shared;
 use super::{Execute, Observe};
 use crate::kind::import::{DiscoverError, Request};
-use crate::kind::policy_parameter::{self, Found};
+use crate::kind::policy_parameter;
 use crate::kind::{Aws, Batch, FoundResources, KindId, ObservedResource, Search, Step, Unlisted, Waiting};
 use crate::resource::StepOutcome;
 use crate::resource::call::CallError;
@@ -28,6 +28,7 @@ use crate::resource::caller::{Caller, Identity, Reuse};
 use crate::resource::destination::{Destination, Region};
 use crate::resource::interrupt::Interrupt;
 use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::organization::{self, Found};
 use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::tagging::{TaggedPage, TaggingApi};
 use crate::resource::traffic::Traffic;
@@ -142,6 +143,13 @@ fn embedded_user(aws_profile: Option<&str>) -> Credentials {
     Credentials::new(format!("AKIALOCAL:{name}"), "local", None, None, "embedded")
 }
 
+/// Asks an organization for its accounts, with the credentials of a connection.
+pub async fn accounts(connection: Connection, search: &organization::Search) -> Result<Found, CallError> {
+    let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
+    let config = Box::pin(settings(connection)).await;
+    organization::discover(&config, &pacer, search).await
+}
+
 /// Reads AWS. It cannot write.
 #[derive(Debug)]
 pub struct Reader {
@@ -176,7 +184,7 @@ impl Reader {
     }
 
     /// Lists the policy parameters under a path.
-    pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
+    pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<policy_parameter::Found>, CallError> {
         policy_parameter::discover(self.aws.policy_parameter(), root).await
     }
 }

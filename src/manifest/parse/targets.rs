@@ -9,6 +9,7 @@ use crate::manifest::{AwsSection, vary};
 use crate::resource::caller::account_of;
 use crate::resource::destination::Route;
 use crate::resource::names::{AccountId, AwsProfile, RegionName, RoleArn};
+use crate::resource::organization::{Depth, Search, check_unit};
 use crate::resource::{Invalid, check_region};
 
 /// The most accounts or regions of a section: far more than any organization has, and no manifest by mistake.
@@ -23,7 +24,8 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
     let role = fields.get("role_arn");
     let account = fields.get("account_id");
     let (accounts, regions) = (fields.get("accounts"), fields.get("regions"));
-    let several = accounts.is_some();
+    let organization = fields.get("organization");
+    let several = accounts.is_some() || organization.is_some();
     let route = Route {
         aws_profile: profile
             .and_then(|entry| {
@@ -44,6 +46,7 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
         route,
         accounts: accounts.and_then(|entry| read_list(reader, &entry.node, "accounts", check_account, AccountId::new)),
         regions: regions.and_then(|entry| read_list(reader, &entry.node, "regions", check_region, RegionName::new)),
+        organization: organization.and_then(|entry| read_search(reader, &entry.node)),
         overrides: fields.get("override").map(|entry| vary::read(reader, &entry.node)).unwrap_or_default(),
     };
     let mut both = |one: &Option<&Entry>, other: &Option<&Entry>, help: &str| {
@@ -54,12 +57,14 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
         }
     };
     both(&profile, &role, "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile");
+    both(&accounts, &organization, "leave one out: the organization is asked which accounts there are");
+    both(&account, &organization, "leave account_id out: each target refuses every account but its own");
     both(&account, &accounts, "leave account_id out: each target refuses every account but its own");
     let region_entry = fields.get("region");
     both(&region_entry, &regions, "leave one out");
     fields.finish(reader);
-    check_accounts(reader, aws, (entry, &target), accounts, (profile, role));
-    if target.regions.is_none() && target.accounts.is_some() && target.region.is_none() && aws.region.is_none() {
+    check_accounts(reader, aws, (entry, &target), accounts.or(organization), (profile, role));
+    if target.regions.is_none() && target.is_several_accounts() && target.region.is_none() && aws.region.is_none() {
         let message = format!("`targets.{name}` has accounts and no region");
         let help =
             "add regions = [\"us-east-1\"], or region, or region under [aws]: the region is part of each target's name";
@@ -107,7 +112,7 @@ fn check_accounts(
                 reader.fault(by.node.span.clone(), message, "of one account", format!("write {ACCOUNT} in it"));
             }
         }
-        None if known.len() > 1 || target.accounts.is_none() => {
+        None if known.len() > 1 || target.organization.is_some() => {
             let help =
                 format!("add role_arn = \"arn:aws:iam::{ACCOUNT}:role/sentinel\", or a profile with {ACCOUNT} in it");
             let (span, message) = (
@@ -120,12 +125,29 @@ fn check_accounts(
     }
 }
 
+/// Reads `organization`.
+fn read_search(reader: &mut Reader<'_>, node: &Node) -> Option<Search> {
+    let mut fields = reader.map(node, "organization")?;
+    let unit = fields.required(reader, "ou", "add ou = \"ou-ab12-11111111\", or the ID of the root for all accounts");
+    let unit = unit.and_then(|entry| reader.checked(&entry.node, "ou", check_unit));
+    let recursive = fields.get("recursive").and_then(|entry| reader.boolean(&entry.node, "recursive"));
+    let excluded = |text: &str| check_account(text).or_else(|_| check_unit(text));
+    let exclude =
+        fields.get("exclude").and_then(|entry| read_list(reader, &entry.node, "exclude", excluded, String::from));
+    fields.finish(reader);
+    Some(Search {
+        unit: unit?,
+        depth: if recursive == Some(true) { Depth::Below } else { Depth::Unit },
+        exclude: exclude.unwrap_or_default().into_iter().collect(),
+    })
+}
+
 /// Reads a list of texts without repetition.
 fn read_list<T>(
     reader: &mut Reader<'_>,
     node: &Node,
     what: &str,
-    rule: fn(&str) -> Result<(), Invalid>,
+    rule: impl Fn(&str) -> Result<(), Invalid>,
     of: fn(String) -> T,
 ) -> Option<Vec<T>> {
     let items = reader.list(node, what)?;
@@ -136,7 +158,7 @@ fn read_list<T>(
     let mut seen: HashSet<String> = HashSet::new();
     let mut read = Vec::new();
     for item in items {
-        let Some(text) = reader.checked(item, what, rule) else { continue };
+        let Some(text) = reader.checked(item, what, &rule) else { continue };
         if !seen.insert(text.clone()) {
             reader.fault(item.span.clone(), format!("{text} is listed twice"), "again", "leave one out");
         }

@@ -385,6 +385,64 @@ fn similar_asserted(whole: &str, merged: &str, what: &str) {
     assert!(whole == merged, "{what}:\n{}", diff.unified_diff());
 }
 
+/// Nested units, 300 accounts in pages, suspended ones, exclusions.
+#[test]
+fn accounts_of_an_organization_are_discovered() {
+    let world = World::quick();
+    let mut organization = sentinel::local::Organization::default()
+        .with_unit("ou-ab12-11111111", "r-ab12")
+        .with_unit("ou-ab12-22222222", "ou-ab12-11111111")
+        .with_unit("ou-ab12-33333333", "ou-ab12-22222222")
+        .with_unit("ou-ab12-44444444", "ou-ab12-11111111");
+    let id = |number: usize| format!("{:012}", 100_000_000_000 + number);
+    for number in 0..300 {
+        let unit = ["ou-ab12-11111111", "ou-ab12-22222222", "ou-ab12-33333333"][number % 3];
+        let state = if number < 3 { "SUSPENDED" } else { "ACTIVE" };
+        organization = organization.with_account(&id(number), unit, state);
+    }
+    organization =
+        organization.with_account(&id(900), "ou-ab12-44444444", "ACTIVE").with_account(&id(901), "r-ab12", "ACTIVE");
+    let manifest = "[targets.all]\norganization = { ou = \"ou-ab12-11111111\", recursive = true, exclude = [\"100000000007\", \
+        \"ou-ab12-44444444\"] }\nregions = [\"us-east-1\"]\nrole_arn = \"arn:aws:iam::{account}:role/deploy\"\n[profiles.dev]\n";
+    world.write("sentinel.toml", manifest);
+    world.fault(move |call| {
+        let is_ours = call.service == "organizations";
+        is_ours.then(|| organization.answer(&call.operation, call.body.to_string().as_bytes()))
+    });
+    let run = world.run(&["plan", "--json", "--target", "all/1000000002*/*"]).expect(0);
+    let plan = run.json();
+    let expected: Vec<String> = (200..300).map(|number| format!("all/{}/us-east-1", id(number))).collect();
+    assert_eq!(names(&plan), expected);
+    let words = "targets.all: left out 3 accounts: 100000000000 (suspended), 100000000001 (suspended), 100000000002 (suspended)";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    let calls = world.calls();
+    let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
+    // Three units of 100 accounts in pages of 20, and the units below each.
+    assert_eq!((count("ListAccountsForParent"), count("ListOrganizationalUnitsForParent")), (15, 3));
+    // The role is of the account that it is for.
+    assert_eq!(plan["targets"][5]["target"]["caller"]["account"], id(205));
+    // Of one unit alone, and never with an account that is none.
+    let one = manifest.replace(", recursive = true", "");
+    world.write("sentinel.toml", &one);
+    let plan = world.run(&["plan", "--json", "--target", "all/10000000000*/*"]).expect(0).json();
+    assert_eq!(
+        names(&plan),
+        ["all/100000000003/us-east-1", "all/100000000006/us-east-1", "all/100000000009/us-east-1"]
+    );
+    world.run(&["validate"]).expect(0);
+    world.clear_faults();
+    world.fault(|call| {
+        let body = json!({ "Accounts": [{ "Id": "../../x", "State": "ACTIVE" }] }).to_string().into_bytes();
+        let answer = || sentinel::local::Answer { status: 200, content_type: "application/x-amz-json-1.1", body };
+        (call.operation == "ListAccountsForParent").then(answer)
+    });
+    let run = world.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("which is no account id"), "{}", run.stderr);
+    world.clear_faults();
+    let run = world.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("not a member of an organization"), "{}", run.stderr);
+}
+
 #[test]
 fn each_target_has_an_embedded_aws_of_its_own() {
     let world = World::new();
