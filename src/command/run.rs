@@ -7,12 +7,11 @@ use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
 
 use super::context::Context;
-use super::{
-    access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard,
-};
+use super::{access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard};
 use crate::cli::{
     AccessCommand, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs,
-    PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
+    PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs,
+    TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,

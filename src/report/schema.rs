@@ -66,6 +66,7 @@ pub fn plan() -> Value {
                         },
                     },
                     "total": { "$ref": "#/$defs/total" },
+                    "shard": { "type": "string", "description": "The part of the targets that it is about: 3/16." },
                 },
                 "required": ["targets"],
             },

@@ -474,6 +474,7 @@ fn forward(url: &str, request: &Request) -> Answer {
         Some("TrentService") => ("kms", "application/x-amz-json-1.1"),
         Some("AnyScaleFrontendService") => ("application-autoscaling", "application/x-amz-json-1.1"),
         Some("ResourceGroupsTaggingAPI_20170126") => ("tagging", "application/x-amz-json-1.1"),
+        Some("AWSOrganizationsV20161128") => ("organizations", "application/x-amz-json-1.1"),
         _ if request.service == "sns" => ("sns", "application/x-www-form-urlencoded"),
         _ => ("sts", "application/x-www-form-urlencoded"),
     };

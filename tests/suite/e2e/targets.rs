@@ -443,6 +443,51 @@ fn accounts_of_an_organization_are_discovered() {
     assert!(run.stderr.contains("not a member of an organization"), "{}", run.stderr);
 }
 
+/// On moto, whose Organizations nobody here wrote: nested units, 300 accounts, closed ones.
+#[test]
+fn the_organization_of_moto_is_discovered() {
+    let Some(url) = crate::world::moto() else { return };
+    let world = World::quick();
+    let call = |operation: &str, body: &Value| -> Value {
+        let target = format!("AWSOrganizationsV20161128.{operation}");
+        let credential = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/organizations/aws4_request, Signature=x";
+        let headers = [
+            ("X-Amz-Target", target.as_str()),
+            ("Content-Type", "application/x-amz-json-1.1"),
+            ("Authorization", credential),
+        ];
+        let answer = crate::world::http(&url, "POST /", &headers, body.to_string().as_bytes());
+        serde_json::from_slice(&answer.1).unwrap_or_default()
+    };
+    call("CreateOrganization", &json!({ "FeatureSet": "ALL" }));
+    let root = call("ListRoots", &json!({}))["Roots"][0]["Id"].as_str().unwrap().to_owned();
+    let unit = |parent: &str, name: &str| {
+        let made = call("CreateOrganizationalUnit", &json!({ "ParentId": parent, "Name": name }));
+        made["OrganizationalUnit"]["Id"].as_str().unwrap().to_owned()
+    };
+    let outer = unit(&root, "outer");
+    let units = [outer.clone(), unit(&outer, "inner"), unit(&outer, "other")];
+    for number in 0..300 {
+        let body = json!({ "AccountName": format!("a{number}"), "Email": format!("a{number}@example.com") });
+        let made = call("CreateAccount", &body);
+        let id = made["CreateAccountStatus"]["AccountId"].as_str().unwrap().to_owned();
+        let to = &units[number % 3];
+        call("MoveAccount", &json!({ "AccountId": id, "SourceParentId": root, "DestinationParentId": to }));
+        if number < 3 {
+            call("CloseAccount", &json!({ "AccountId": id }));
+        }
+    }
+    let manifest = format!(
+        "[targets.all]\norganization = {{ ou = \"{outer}\", recursive = true }}\nregions = [\"us-east-1\"]\nrole_arn = \
+         \"arn:aws:iam::{{account}}:role/deploy\"\n[profiles.dev]\n"
+    );
+    world.write("sentinel.toml", &manifest);
+    let run = world.run(&["plan", "--target", "nothing/*/*", "--target", "all"]).expect(1);
+    // 20 of the names are listed.
+    assert!(run.stderr.contains(", and 277 more"), "{}", run.stderr);
+    assert!(run.stderr.contains("targets.all: left out 3 accounts"), "{}", run.stderr);
+}
+
 #[test]
 fn each_target_has_an_embedded_aws_of_its_own() {
     let world = World::new();
