@@ -139,6 +139,8 @@ fn create_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         }
         settings::check_tags(&body["Tags"])?;
         streams::check_creation(&body)?;
+        let global = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+        keys::check_names(global, &body["LocalSecondaryIndexes"])?;
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
         state.encryption = settings::wanted_encryption(region, store, &body["SSESpecification"])?;
@@ -372,6 +374,8 @@ fn check_attributes(region: &Region, name: &str, state: &TableState, body: &Valu
     let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
     let mut described = described["Table"].clone();
     keys::show(state, &mut described);
+    let updates = body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten();
+    keys::check_names(updates.map(|update| &update["Create"]), &described["LocalSecondaryIndexes"])?;
     let known = described["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
     let differs = |wanted: &Value| {
         let same = known.iter().find(|known| known["AttributeName"] == wanted["AttributeName"]);

@@ -277,6 +277,34 @@ async fn a_change_of_tags_locks_them_but_for_a_request_that_holds_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_global_index_does_not_get_the_name_of_a_local_one() {
+    let aws = aws();
+    let element = |name: &str, role: &str| json!({ "AttributeName": name, "KeyType": role });
+    let attribute = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let all = json!({ "ProjectionType": "ALL" });
+    let local = json!({ "IndexName": "by-at", "KeySchema": [element("id", "HASH"), element("day", "RANGE")], "Projection": all });
+    let global = json!({ "IndexName": "by-at", "KeySchema": [element("day", "HASH")], "Projection": all });
+    let attributes = json!([attribute("id"), attribute("at"), attribute("day")]);
+    let more = json!({
+        "KeySchema": [element("id", "HASH"), element("at", "RANGE")], "AttributeDefinitions": attributes,
+        "LocalSecondaryIndexes": [local],
+    });
+    let mut both = more.clone();
+    both["GlobalSecondaryIndexes"] = json!([global]);
+    refused(
+        dynamodb(&aws, "CreateTable", &table(&both)),
+        "ValidationException: One or more parameter values were invalid",
+    );
+    dynamodb(&aws, "CreateTable", &table(&more)).unwrap();
+    advance(Duration::from_secs(60)).await;
+    let updates = json!([{ "Create": global }]);
+    let body =
+        json!({ "TableName": "orders", "AttributeDefinitions": attributes, "GlobalSecondaryIndexUpdates": updates });
+    let duplicate = "ValidationException: One or more parameter values were invalid: Duplicate index name: by-at";
+    refused(dynamodb(&aws, "UpdateTable", &body), duplicate);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_encryption_that_aws_does_not_have_is_refused() {
     let aws = aws();
     let encrypted = |specification: Value| json!({ "SSESpecification": specification });

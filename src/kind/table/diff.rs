@@ -35,8 +35,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_ttl(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
-        let own: Vec<&Attribute> = live.own_attributes().collect();
-        diff_indexes(before, desired, &own, &mut changes);
+        diff_indexes(before, desired, live, &mut changes);
         diff_index_settings(before, desired, billing.or(live.billing), &mut changes);
     }
     if let (Some(desired), Some(before)) = (local_indexes, &live.local_indexes) {
@@ -220,12 +219,19 @@ fn diff_local_indexes(
 fn diff_indexes(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
-    own: &[&Attribute],
+    table: &Table,
     changes: &mut Vec<FieldChange<Field>>,
 ) {
+    let own: Vec<&Attribute> = table.own_attributes().collect();
     let is_other_type = |own: &Attribute, one: &Attribute| own.name == one.name && own.kind != one.kind;
     for (name, wanted) in desired {
         let field = || Field::Index(name.clone());
+        if table.local_indexes.iter().flatten().any(|(local, _)| local == name) {
+            let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
+            let how = "a local index of the table has this name, and no two of its indexes have one name";
+            changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, how));
+            continue;
+        }
         let clash = wanted.key.attributes().find_map(|one| own.iter().find(|own| is_other_type(own, one)));
         if let Some(own) = clash.filter(|_| live.get(name).is_none_or(|found| !found.is_same(wanted))) {
             let before = live.get(name).map_or(String::from("missing"), words::index);

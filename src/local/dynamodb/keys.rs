@@ -20,6 +20,16 @@ fn names(schema: &Value) -> impl Iterator<Item = &str> {
     schema.as_array().into_iter().flatten().filter_map(|element| element["AttributeName"].as_str())
 }
 
+/// Refuses a global index with the name of a local one. Source: CreateGlobalSecondaryIndexAction in the Amazon DynamoDB API Reference,
+/// by which the name of an index is unique among all of its table.
+pub(super) fn check_names<'a>(mut global: impl Iterator<Item = &'a Value>, local: &Value) -> Result<(), Failure> {
+    let is_local = |name: &str| local.as_array().into_iter().flatten().any(|index| index["IndexName"] == name);
+    match global.find_map(|index| index["IndexName"].as_str().filter(|name| is_local(name))) {
+        None => Ok(()),
+        Some(name) => Err(invalid(&format!("Duplicate index name: {name}"))),
+    }
+}
+
 /// Keeps what dynoxide does not take of the keys in a request, and takes it out of the request. `known` are the attributes that
 /// dynoxide has already.
 pub(super) fn keep(state: &mut TableState, body: &mut Value, known: &[String]) -> Result<(), Failure> {
