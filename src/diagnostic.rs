@@ -89,13 +89,20 @@ impl Source {
 
     /// Returns the text with an asterisk for each byte that no message shows.
     pub fn shown(&self) -> Cow<'_, str> {
-        let concealed = self.concealed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut concealed = self.concealed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if concealed.is_empty() {
             return Cow::Borrowed(&self.text);
         }
+        concealed.sort_unstable_by_key(|span| span.start);
+        let mut concealed = concealed.into_iter().peekable();
+        // Up to where the spans that have begun reach.
+        let mut end = 0;
         let mut text = String::with_capacity(self.text.len());
         for (place, letter) in self.text.char_indices() {
-            if letter != '\n' && concealed.iter().any(|span| span.contains(&place)) {
+            while let Some(span) = concealed.next_if(|span| span.start <= place) {
+                end = end.max(span.end);
+            }
+            if letter != '\n' && place < end {
                 text.extend(std::iter::repeat_n('*', letter.len_utf8()));
             } else {
                 text.push(letter);

@@ -3,6 +3,7 @@
 //! Decoding by hand over one tree, instead of through `serde`, is what lets every fault of a text be reported in one
 //! go: `serde` stops at the first.
 
+mod conceal;
 mod folder;
 mod hidden;
 mod include;
@@ -20,6 +21,7 @@ use serde_saphyr::Spanned;
 
 use crate::diagnostic::{Fault, Faults, Source};
 
+pub use conceal::conceal;
 pub use folder::{Folder, GivenFile, What, cases_file};
 pub use hidden::{CODE as HIDDEN, check_identifier, check_label, is_hidden};
 pub use plain::CODE as NOT_PLAIN;

@@ -4,7 +4,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::diagnostic::{Faults, Source};
-use crate::document::{self, Entry, Node, Reader, Value};
+use crate::document::{self, Entry, Node, Reader, Value, closest};
+use crate::kind::{KindId, parameter};
 
 /// The tables in which each name is a section of its own. All others are one section.
 fn has_named_sections(table: &str) -> bool {
@@ -43,6 +44,9 @@ pub(super) fn check(reader: &mut Reader<'_>, node: &Node) {
 
 /// Reads a text, or the texts that it is made of as one. A section that is in two of them is a fault.
 pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
+    for (_, part) in source.parts() {
+        document::conceal(&part, may_be_secret);
+    }
     let mut parts = source
         .parts()
         .into_iter()
@@ -61,6 +65,17 @@ pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
         }
     }
     root
+}
+
+/// Returns whether the value at a path of keys may be that of a parameter: it is below `parameters`, or what seems to be meant by it, and
+/// is not one of the settings that are known to be no secret.
+fn may_be_secret(path: &[String]) -> bool {
+    let means = |key: &str, word: &'static str| closest(key, &[word]).is_some();
+    let overrides = path.first().is_some_and(|first| means(first, "targets"));
+    let mut keys = path.iter().enumerate();
+    let section =
+        keys.find(|(at, key)| (*at == 0 || (overrides && *at >= 2)) && means(key, KindId::Parameter.section()));
+    section.is_some_and(|(at, _)| path.get(at + 2).is_none_or(|setting| !parameter::is_shown(setting)))
 }
 
 /// Adds the sections of a table to those of the same table in another file.
@@ -118,6 +133,34 @@ mod tests {
         assert_eq!(faults, ["1.toml:3 `tables.a` is there twice 0.toml:2", "2.toml:2 `aws` is there twice 0.toml:1"]);
         let (_, faults) = joined(&["[local.users.u]\n", "[local.users.v]\n[local.users.u]\n"]);
         assert_eq!(faults, ["1.toml:2 `users.u` is there twice 0.toml:1"]);
+    }
+
+    #[test]
+    fn no_message_shows_what_may_be_the_value_of_a_parameter() {
+        for text in [
+            "[parameters.s]\ntype = \"SecureString\"\nvalue = \"A-SECRET\" \nvalue = \"SECRET\"\n",
+            "[parameters.s]\nvalues = \"SECRET\"\nvalu = 'SECRET'\n\"valu\\u0065\" = 'SECRET'",
+            "[parameters]\nvalue = \"SECRET\"\ns = { value = \"SECRET\", value = \"SECRET\", initial = [\"SECRET\", 1] }\n",
+            "parameters.q.value = \"SECRET\"\nparameters.q.value = \"SECRET\"\n",
+            "parameters = { q = { tags = { a = \"b\" }, value = \"SECRET\" }, r.value = \"SECRET\" }\n",
+            "[targets.prod.override.parameters.s]\nvalue = \"A\"\nvalue = \"SECRET\"\n",
+            "[targets.prod]\noverride.parameters.q.value = \"SECRET\"\noverride.parameters.q.value = \"SECRET\"\n",
+            "[targets.prod]\noverride = { parameters = { q = { value = \"A\", value = \"SECRET\" } } }\n",
+            "[targets.prod.overide.parameters.s]\nvalue = \"SECRET\"\n[parameter.s]\nvalue = \"SECRET\"\n",
+            "[parameters.s]\nvalue = \"SECRET\n",
+            "[parameters.s]\nvalue = SECRET\nvalue \"SECRET\"\nvalue = \"a\" \"SECRET\"\nvalue: SECRET\n",
+            "[parameters.s\nvalue = \"SECRET\"\n",
+            "[parameters.s]\nvalue = \"\"\"\nfirst\nSECRET\"\"\"\nvalue = [\n  \"SECRET\",\n  \"SECRET\",\n",
+        ] {
+            let source = Source::new("m.toml", text);
+            read(&source, &mut Faults::default());
+            assert!(!source.shown().contains("SECRET"), "{}", source.shown());
+        }
+        let plain = "[parameters.s]\ntype = \"String\"\ndescription = \"shown\"\ntags = { a = \"b\" }\n[tables.parameters]\nname = \"x\"\n\
+                     [targets.parameters]\nregion = \"r\"\n";
+        let source = Source::new("m.toml", plain);
+        read(&source, &mut Faults::default());
+        assert_eq!(source.shown(), plain);
     }
 
     #[test]

@@ -280,6 +280,7 @@ fn each_library_has_its_place() {
         ("glob::", &["document", "kind", "manifest"]),
         ("cap_std", &["files"]),
         ("shlex", &["command", "export", "provider"]),
+        ("toml_parser", &["document"]),
         ("toml_writer", &["document"]),
         ("rusqlite", &["local"]),
         ("dynoxide", &["local"]),

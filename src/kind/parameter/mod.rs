@@ -35,7 +35,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use manifest::ParameterSection;
-pub use source::{Source, Text};
+pub use source::{Source, Text, is_shown};
 pub use steps::ParameterStep;
 
 /// A parameter, live or desired.

@@ -14,6 +14,28 @@ use crate::resource::Invalid;
 /// The settings that say where a value comes from.
 pub(super) const SETTINGS: [&str; 4] = ["value", "file", "env", "initial"];
 
+/// The settings that messages may show. Any other may be a value, or one whose setting is mistyped.
+const SHOWN: [&str; 13] = [
+    "name",
+    "file",
+    "env",
+    "type",
+    "data_type",
+    "removed",
+    "key",
+    "tier",
+    "description",
+    "allowed_pattern",
+    "parameter_policies",
+    "labels",
+    "tags",
+];
+
+/// Returns whether messages may show a setting.
+pub fn is_shown(setting: &str) -> bool {
+    SHOWN.contains(&setting)
+}
+
 /// Where a value comes from. `Debug` shows none.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Source {
