@@ -127,6 +127,15 @@ impl Root {
         Ok(names)
     }
 
+    /// Returns whether there is something of that name. A link is, wherever it leads.
+    pub(crate) fn is_there(&self, path: &Path) -> io::Result<bool> {
+        match self.0.symlink_metadata(path) {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Returns whether a path is a folder.
     pub(crate) fn is_folder(&self, path: &Path) -> bool {
         self.0.metadata(path).is_ok_and(|found| found.is_dir())

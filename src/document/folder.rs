@@ -14,7 +14,7 @@ pub fn cases_file(policy: &Path) -> PathBuf {
 }
 
 const INSIDE: &str = "write a path relative to the manifest, inside its folder: policies/dev.yaml";
-const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
+pub(super) const LINKS: &str = "replace the link with a file, or with a relative link to one inside the folder";
 
 /// Checks that the path of a policy does not lead out of the manifest's folder, links aside.
 pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
@@ -111,6 +111,15 @@ impl Folder {
             Files::Within(root) => root.names(folder),
             Files::Closed(kind) => Err((*kind).into()),
             Files::Given(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Returns whether it has such a path. A link is one wherever it leads, and what is not known is an error.
+    pub(super) fn is_there(&self, path: &Path) -> io::Result<bool> {
+        match &self.0 {
+            Files::Within(root) => root.is_there(path),
+            Files::Closed(kind) => Err((*kind).into()),
+            Files::Given(_) => Ok(false),
         }
     }
 

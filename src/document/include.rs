@@ -1,10 +1,13 @@
 //! The files that a pattern names in a folder.
 
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
 use super::Folder;
+use super::folder::LINKS;
+use crate::files;
 use crate::resource::Invalid;
 
 /// The most files that one pattern may match.
@@ -22,10 +25,22 @@ impl Folder {
         }
         let options =
             MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+        let is_pattern = |part: &str| part.contains(['*', '?', '[']);
         let mut found = vec![PathBuf::new()];
+        // Whether a pattern came before: it says which folders there may be, and not that each has such a file.
+        let mut patterned = false;
         for part in path.components().filter_map(|part| part.as_os_str().to_str()).filter(|part| *part != ".") {
-            if !part.contains(['*', '?', '[']) {
-                found.iter_mut().for_each(|path| path.push(part));
+            let mut below = Vec::new();
+            if !is_pattern(part) {
+                for folder in found {
+                    let path = folder.join(part);
+                    if !patterned || self.is_there(&path).map_err(|error| unreadable(&folder, &error))? {
+                        below.push(path);
+                    } else if let Err(error) = self.listed(&folder) {
+                        return Err(unreadable(&folder, &error));
+                    }
+                }
+                found = below;
                 continue;
             }
             let invalid = |why: String| Invalid::new(format!("\"{pattern}\" is no pattern: {why}"), HELP);
@@ -33,23 +48,45 @@ impl Folder {
                 return Err(invalid(String::from("** is not supported")));
             }
             let part = Pattern::new(part).map_err(|error| invalid(error.to_string()))?;
-            let mut below = Vec::new();
             for folder in &found {
-                let names = self.names(folder).unwrap_or_default();
+                // What cannot be listed may have files of the manifest: without them, their resources would seem to be removed from it.
+                let names = match self.listed(folder) {
+                    Ok(names) => names,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound && !patterned => Vec::new(),
+                    Err(error) => return Err(unreadable(folder, &error)),
+                };
                 below.extend(
                     names.into_iter().filter(|name| part.matches_with(name, options)).map(|name| folder.join(name)),
                 );
             }
             found = below;
+            patterned = true;
         }
-        let is_pattern = pattern.contains(['*', '?', '[']);
-        found.retain(|path| !is_pattern || !self.is_folder(path));
+        found.retain(|path| !patterned || !self.is_folder(path));
         match found.len() {
-            0 => Err(Invalid::new(format!("no file is called \"{pattern}\""), HELP)),
+            0 => Err(Invalid::new(format!("no file matches \"{pattern}\""), HELP)),
             1..=MOST => Ok(found),
             count => Err(Invalid::new(format!("\"{pattern}\" matches {count} files"), "name fewer: 10,000 at most")),
         }
     }
+
+    /// Returns the names of what is in a folder. A file has nothing in it.
+    fn listed(&self, folder: &Path) -> io::Result<Vec<String>> {
+        match self.names(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Vec::new()),
+            names => names,
+        }
+    }
+}
+
+/// Returns the fault for a folder that cannot be looked into.
+fn unreadable(path: &Path, error: &io::Error) -> Invalid {
+    let path = path.display();
+    if files::leads_out(error) {
+        return Invalid::new(format!("\"{path}\" links out of the manifest's folder"), LINKS);
+    }
+    let help = "make it readable, correct the link, or write a pattern that does not match it";
+    Invalid::new(format!("\"{path}\" cannot be read: {error}"), help)
 }
 
 #[cfg(test)]
@@ -72,8 +109,40 @@ mod tests {
         assert_eq!(matching("./*/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
         assert_eq!(matching("x.toml").unwrap(), ["x.toml"]);
         assert_eq!(matching("*").unwrap(), ["x.toml"]);
+        // Neither a file beside the folders nor a folder without such a file is a fault.
+        std::fs::create_dir(folder.path().join("teams/empty")).unwrap();
+        assert_eq!(matching("teams/*/e.toml").unwrap(), ["teams/deep/e.toml"]);
+        assert_eq!(matching("*/*/*.toml").unwrap(), ["teams/deep/e.toml"]);
+        assert_eq!(matching("teams/*/none.toml").unwrap_err(), "no file matches \"teams/*/none.toml\"");
+        assert_eq!(matching("none/*.toml").unwrap_err(), "no file matches \"none/*.toml\"");
         for bad in ["", "../x.toml", "/etc/*", "teams/*.json", "teams/[", "**/a.toml", "teams/../x.toml"] {
             assert!(matching(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_listed_is_a_fault() {
+        use std::os::unix::fs::symlink;
+
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir_all(folder.path().join("teams/a")).unwrap();
+        std::fs::write(folder.path().join("teams/a/t.toml"), "").unwrap();
+        std::fs::write(outside.path().join("t.toml"), "").unwrap();
+        let matching = |pattern: &str| {
+            let found = Folder::new(folder.path()).matching(pattern).map_err(|invalid| invalid.problem)?;
+            Ok::<_, String>(found.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        };
+        symlink("a", folder.path().join("teams/same")).unwrap();
+        assert_eq!(matching("teams/*/*.toml").unwrap(), ["teams/a/t.toml", "teams/same/t.toml"]);
+        symlink(outside.path(), folder.path().join("teams/out")).unwrap();
+        for pattern in ["teams/*/*.toml", "teams/*/t.toml", "teams/out/*.toml"] {
+            assert_eq!(matching(pattern).unwrap_err(), "\"teams/out\" links out of the manifest's folder", "{pattern}");
+        }
+        std::fs::remove_file(folder.path().join("teams/out")).unwrap();
+        symlink("nowhere", folder.path().join("teams/out")).unwrap();
+        for pattern in ["teams/*/*.toml", "teams/*/t.toml"] {
+            assert!(matching(pattern).unwrap_err().starts_with("\"teams/out\" cannot be read: "), "{pattern}");
         }
     }
 }

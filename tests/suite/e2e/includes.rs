@@ -62,7 +62,7 @@ fn what_is_included_is_in_the_folder_and_includes_nothing() {
     };
     refused("../*.toml", "leads out of the manifest's folder");
     refused("/etc/passwd", "leads out of the manifest's folder");
-    refused("teams/*.yaml", "no file is called");
+    refused("teams/*.yaml", "no file matches");
     refused("teams/none.toml", "cannot be read");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("x.toml"), "[profiles.x]\n").unwrap();
