@@ -99,8 +99,8 @@ impl Site {
                 chosen.route.role_arn = None;
                 chosen
             }
-            None if parsed.as_ref().is_some_and(Parsed::tables_vary) => {
-                let message = "the tables of the manifest differ by target";
+            None if parsed.as_ref().is_some_and(Parsed::table_names_vary) => {
+                let message = "the names of the tables differ by target";
                 return Err(Error::usage(message, "say at which to work, with --target NAME"));
             }
             None => manifest.aws.destination(&root),

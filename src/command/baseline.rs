@@ -1,19 +1,83 @@
 //! `--baseline FILE`: a fingerprint of what drifted, kept by the caller, so that a scheduled run says something only when that changes.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::output;
 use super::pass::Attempt;
+use crate::cli::{OutputArgs, StatusArgs};
 use crate::error::Error;
 use crate::files;
 use crate::reconcile::Action;
 use crate::resource::digest;
 
 /// The first line of such a file. One that does not begin with it is left as it is.
-const HEAD: &str = "sentinel baseline 1";
+const HEAD: &str = "sentinel baseline 2";
+
+/// What begins each digest.
+const DIGEST: &str = "sha256:";
+
+/// A baseline: what had drifted, and what was looked at. It has digests only, so that it can be kept anywhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Kept {
+    fingerprint: String,
+    /// Which manifest, and which part of it.
+    selection: String,
+    /// Of each target, by the digest of its name, the digest of its account and region.
+    targets: BTreeMap<String, String>,
+}
+
+impl Kept {
+    fn text(&self) -> String {
+        let mut text = format!("{HEAD}\n{}\n{}\n", self.fingerprint, self.selection);
+        for (name, at) in &self.targets {
+            text.push_str(&format!("{name} {at}\n"));
+        }
+        text
+    }
+
+    /// Returns what a file has, if it is a baseline.
+    fn read(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        if lines.next() != Some(HEAD) {
+            return None;
+        }
+        let fingerprint = lines.next().filter(|line| is_digest(line))?.to_owned();
+        let selection = lines.next().filter(|line| is_digest(line))?.to_owned();
+        let target = |line: &str| {
+            let (name, at) = line.split_once(' ').filter(|(name, at)| is_short(name) && is_short(at))?;
+            Some((name.to_owned(), at.to_owned()))
+        };
+        let targets = lines.map(target).collect::<Option<_>>()?;
+        Some(Self { fingerprint, selection, targets })
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn is_digest(text: &str) -> bool {
+    text.strip_prefix(DIGEST).is_some_and(|hex| hex.len() == 64 && is_hex(hex))
+}
+
+/// How many digits of a digest tell targets apart.
+const SHORT: usize = 32;
+
+fn is_short(text: &str) -> bool {
+    text.len() == SHORT && is_hex(text)
+}
+
+fn short(text: &str) -> String {
+    digest(text).chars().skip(DIGEST.len()).take(SHORT).collect()
+}
+
+/// Returns whether a file is a baseline: nothing else is written over it.
+pub(super) fn is_one(path: &Path) -> bool {
+    files::read_beginning(path, HEAD.len() as u64).is_ok_and(|begin| begin == HEAD.as_bytes())
+}
 
 /// A comparison with what had drifted before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -70,27 +134,145 @@ fn drifted(attempts: &[Attempt]) -> BTreeSet<String> {
     found
 }
 
-/// Compares what drifted with what is in a file, and writes it there.
-pub(super) fn compare(path: &Path, attempts: &[Attempt]) -> Result<Compared, Error> {
-    let before = match files::read_text(path, files::BASELINE) {
-        Ok(text) => match text.lines().collect::<Vec<_>>()[..] {
-            [HEAD, fingerprint] => Some(fingerprint.to_owned()),
-            _ => {
+/// Returns whether anything was read, if there was anything to read: a shard can have no target.
+fn any_read(attempts: &[Attempt]) -> bool {
+    attempts.is_empty()
+        || attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).any(|planned| {
+            let resources = &planned.pass.plan.resources;
+            resources.is_empty() || resources.iter().any(|one| !matches!(one.action, Action::Unknown { .. }))
+        })
+}
+
+/// Returns the digests of the targets that were read: of their names, and of where each is.
+fn targets(attempts: &[Attempt]) -> BTreeMap<String, (String, String)> {
+    let read = attempts.iter().filter(|(_, attempt)| attempt.is_ok());
+    let target = |(destination, attempt): &Attempt| {
+        let target = attempt.as_ref().map_or(destination, |planned| &planned.pass.plan.target);
+        let name = destination.name.clone().unwrap_or_default();
+        let account = target.account().map_or("", |account| account);
+        (short(&name), (short(&format!("{name}\t{account}\t{}", target.region.name)), name))
+    };
+    read.map(target).collect()
+}
+
+/// Returns the digest of what a command line says of the manifest and of its part.
+fn selection(args: &StatusArgs) -> String {
+    let filter = &args.filter;
+    let mut words: Vec<String> = args.manifest.file.iter().map(|path| format!("file {}", path.display())).collect();
+    words.extend(filter.only.iter().map(|one| format!("only {one}")));
+    words.extend(filter.exclude.iter().map(|one| format!("exclude {one}")));
+    words.extend(filter.targets.iter().map(|one| format!("target {one}")));
+    words.extend(filter.shard.iter().map(|one| format!("shard {one}")));
+    words.extend(args.root.policy_root.iter().map(|root| format!("root {root}")));
+    digest(&words.join("\n"))
+}
+
+/// The file that `--baseline` names.
+#[derive(Debug)]
+pub(super) struct Baseline {
+    path: PathBuf,
+    selection: String,
+    before: Option<Kept>,
+    after: Option<Kept>,
+}
+
+impl Baseline {
+    /// Reads the file, and refuses what cannot become this run's, before anything is asked of AWS.
+    pub(super) fn open(path: &Path, args: &StatusArgs) -> Result<Self, Error> {
+        output::check(path)?;
+        check_reports(path, &args.output)?;
+        let selection = selection(args);
+        let before = match files::read_text(path, files::BASELINE) {
+            Ok(text) => Some(Kept::read(&text).ok_or_else(|| {
                 let error = Error::file(path, "this is no baseline, and it was left as it is");
-                return Err(error.with_hint("name another file with --baseline; it is made if it is not there"));
+                error.with_hint("name another file with --baseline; it is made if it is not there")
+            })?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(Error::io(path, error)),
+        };
+        if before.as_ref().is_some_and(|before| before.selection != selection) {
+            return Err(of_another(path, "another manifest, or of other targets or filters"));
+        }
+        Ok(Self { path: path.to_owned(), selection, before, after: None })
+    }
+
+    /// Compares what drifted with the file. Nothing is compared where nothing could be read.
+    pub(super) fn compare(&mut self, attempts: &[Attempt]) -> Result<Option<Compared>, Error> {
+        if !any_read(attempts) {
+            return Ok(None);
+        }
+        let known = self.before.as_ref().map(|before| &before.targets);
+        let read = targets(attempts);
+        for (digest, (at, name)) in &read {
+            if known.and_then(|known| known.get(digest)).is_some_and(|known| known != at) {
+                let of = if name.is_empty() { String::new() } else { format!(" for the target {name}") };
+                return Err(of_another(&self.path, &format!("another account or region{of}")));
             }
-        },
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(Error::io(path, error)),
-    };
-    output::check(path)?;
-    let drifted = drifted(attempts);
-    let fingerprint = digest(&drifted.iter().map(String::as_str).collect::<Vec<_>>().join("\n"));
-    let changed = match &before {
-        Some(before) => *before != fingerprint,
-        None => !drifted.is_empty(),
-    };
-    let text = format!("{HEAD}\n{fingerprint}\n");
-    files::write(path, text.as_bytes(), files::SHARED).map_err(|error| Error::io(path, error))?;
-    Ok(Compared { changed, fingerprint, before, drifted: drifted.len() })
+        }
+        if !read.is_empty()
+            && known.is_some_and(|known| !known.is_empty() && !read.keys().any(|digest| known.contains_key(digest)))
+        {
+            return Err(of_another(&self.path, "other targets"));
+        }
+        let drifted = drifted(attempts);
+        let fingerprint = digest(&drifted.iter().map(String::as_str).collect::<Vec<_>>().join("\n"));
+        let before = self.before.as_ref().map(|before| before.fingerprint.clone());
+        let changed = before.as_ref().map_or(!drifted.is_empty(), |before| *before != fingerprint);
+        // Of a target that could not be read it is known from before.
+        let names = attempts.iter().map(|(destination, _)| short(destination.name.as_deref().unwrap_or_default()));
+        let at = |name: String| {
+            let at = read.get(&name).map(|(at, _)| at).or_else(|| known.and_then(|known| known.get(&name)))?;
+            Some((name, at.clone()))
+        };
+        let targets = names.filter_map(at).collect();
+        self.after = Some(Kept { fingerprint: fingerprint.clone(), selection: self.selection.clone(), targets });
+        Ok(Some(Compared { changed, fingerprint, before, drifted: drifted.len() }))
+    }
+
+    /// Writes what was compared to the file, if anything was.
+    pub(super) fn keep(&self) -> Result<(), Error> {
+        let Some(kept) = &self.after else { return Ok(()) };
+        files::write(&self.path, kept.text().as_bytes(), files::SHARED).map_err(|error| Error::io(&self.path, error))
+    }
+}
+
+fn of_another(path: &Path, what: &str) -> Error {
+    let error = Error::file(path, format!("this is the baseline of {what}, and it was left as it is"));
+    error.with_hint("name a file of its own with --baseline, or delete this one to start over")
+}
+
+/// Refuses a baseline in a file that a report is written to.
+fn check_reports(path: &Path, output: &OutputArgs) -> Result<(), Error> {
+    if output.files().iter().any(|(_, report)| output::is_same(path, report)) {
+        return Err(output::same(path));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_baseline_is_read() {
+        let kept = Kept {
+            fingerprint: digest("a"),
+            selection: digest("b"),
+            targets: [(short("prod"), short("there")), (short("dev"), short("here"))].into(),
+        };
+        let text = kept.text();
+        assert!(!text.contains("prod"), "{text}");
+        assert_eq!(Kept::read(&text), Some(kept));
+        for bad in [
+            String::new(),
+            format!("{HEAD}\n"),
+            format!("{HEAD}\nmine\n{}\n", digest("b")),
+            format!("{HEAD}\n{}\nmine\n", digest("a")),
+            format!("{text}mine\n"),
+            text.replace("sha256:", "sha256:0"),
+            text.replace(HEAD, "sentinel baseline 1"),
+        ] {
+            assert_eq!(Kept::read(&bad), None, "{bad}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Component, Path};
 
+use super::baseline;
 use super::context::Context;
 use super::pass::Keep;
 use crate::cli::{Format, OutputArgs};
@@ -47,7 +48,7 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
         extra: Vec::new(),
         parts: vec![Part { name: None, index: None, body: Err(error) }],
     };
-    for (format, path) in args.files().into_iter().filter(|(_, path)| check(path).is_ok()) {
+    for (format, path) in args.files().into_iter().filter(|(_, path)| check_report(path).is_ok()) {
         if let Ok(text) = written(&shown, format) {
             let _ = files::write(path, text.as_bytes(), files::SHARED);
         }
@@ -70,12 +71,47 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
 
 /// Refuses files that cannot be written, before anything is asked of AWS for them.
 pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
-    args.files().into_iter().try_for_each(|(_, path)| check(path))
+    let files = args.files();
+    for (index, (_, path)) in files.iter().enumerate() {
+        check_report(path)?;
+        if files.iter().take(index).any(|(_, other)| is_same(path, other)) {
+            return Err(same(path));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to write a report over a baseline, too.
+fn check_report(path: &Path) -> Result<(), Error> {
+    check(path)?;
+    if baseline::is_one(path) {
+        return Err(Error::file(path, "this is a baseline, and it was left as it is").with_hint("name another file"));
+    }
+    Ok(())
+}
+
+/// Returns whether two paths are one file, there or not.
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(path.file_name().unwrap_or_default())
+    };
+    place(one) == place(other)
+}
+
+/// Returns the error for one file that two options name.
+pub(super) fn same(path: &Path) -> Error {
+    let message = format!("two options name the file {}", path.display());
+    Error::usage(message, "give each a file of its own")
 }
 
 /// Refuses to write over what is most likely a manifest or a policy, named here by mistake.
 pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::file(path, what);
+    if path == Path::new("-") {
+        let hint = "name a file; --format chooses what is written to standard output";
+        return Err(Error::usage("- is no file to write to", hint));
+    }
     if is_link(path) {
         return Err(refused(files::LINK));
     }

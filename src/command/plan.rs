@@ -202,7 +202,9 @@ pub(super) fn exit_of(attempts: &[Attempt], codes: Codes) -> Exit {
     Exit::worst(attempts.iter().map(|(_, attempt)| match (attempt, codes) {
         (Ok(planned), Codes::Detailed) => detailed_exit(&planned.pass.plan),
         (Ok(planned), Codes::Usual) => exit(&planned.pass.plan),
-        (Err(error), Codes::Detailed) if some && error.exit() == Exit::Error => Exit::Incomplete,
+        (Err(error), Codes::Detailed) if some && matches!(error.exit(), Exit::Error | Exit::Refused) => {
+            Exit::Incomplete
+        }
         (Err(error), _) => error.exit(),
     }))
 }

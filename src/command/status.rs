@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::access::{self, find_manifest, read};
-use super::baseline;
+use super::baseline::Baseline;
 use super::context::{Context, Need, no_region};
 use super::local::Users;
 use super::pass::{Planned, Values, scope};
@@ -27,13 +27,26 @@ use crate::resource::names::{AwsProfile, PolicyRoot, RegionName};
 pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
+    if args.expect_in_sync && project.loaded.desired.is_empty() {
+        let hint = "check which manifest -f names, or leave --expect-in-sync out";
+        return Err(Error::usage("the manifest has no resource that could be in sync", hint));
+    }
+    let mut baseline = args.baseline.as_deref().map(|path| Baseline::open(path, args)).transpose()?;
     let attempts =
         context.plan_all(&project, &args.filter, &scope, Values::AsFarAsSet, context.keep(&args.output)).await?;
+    if args.expect_in_sync && attempts.is_empty() {
+        let hint = "choose fewer parts with --shard, or leave --expect-in-sync out";
+        return Err(Error::usage("no target is in this part, so nothing was compared", hint));
+    }
     let detailed = args.detailed_exitcode || args.expect_in_sync;
     let exit = plan::exit_of(&attempts, if detailed { Codes::Detailed } else { Codes::Usual });
-    let compared = args.baseline.as_deref().map(|path| baseline::compare(path, &attempts)).transpose()?;
-    if let (Some(compared), Some(path)) = (&compared, &args.baseline) {
-        context.terminal.note(&compared.words(path));
+    // The report is shown whatever became of the comparison.
+    let compared = baseline.as_mut().map_or(Ok(None), |baseline| baseline.compare(&attempts));
+    if let (Ok(compared), Some(path)) = (&compared, &args.baseline) {
+        context.terminal.note(&match compared {
+            Some(compared) => compared.words(path),
+            None => format!("Baseline {}: nothing could be read; it was left as it is.\n", path.display()),
+        });
     }
     if args.expect_in_sync {
         context.terminal.note(match exit {
@@ -42,7 +55,7 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
         });
     }
     let mut extra = plan::shard(&args.filter);
-    extra.extend(compared.map(|compared| ("baseline", json!(compared))));
+    extra.extend(compared.iter().flatten().map(|compared| ("baseline", json!(compared))));
     let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
     let shown = |parts| Shown { command: "status", preface: None, extra: extra.clone(), parts };
     match plan::only(attempts) {
@@ -61,6 +74,9 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
             context.show(&args.output, &shown(plan::parts(&found, body)))?;
         }
     }
+    compared?;
+    // Kept last: what is not shown would be the same as before in the next run.
+    baseline.map_or(Ok(()), |baseline| baseline.keep())?;
     Ok(exit)
 }
 

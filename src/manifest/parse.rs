@@ -27,9 +27,13 @@ pub struct Parsed {
 }
 
 impl Parsed {
-    /// Returns whether the names of tables differ by target, or other settings of them.
-    pub fn tables_vary(&self) -> bool {
-        self.variants.addresses().any(|address| address.kind == KindId::Table)
+    /// Returns whether the names of tables differ by target.
+    pub fn table_names_vary(&self) -> bool {
+        let overrides = self.manifest.targets.values().flat_map(|target| &target.overrides);
+        let overridden = overrides
+            .filter(|one| one.address.kind == KindId::Table)
+            .any(|one| one.settings().iter().any(|setting| setting.key == "name"));
+        overridden || self.variants.have_placeholder(KindId::Table, "name")
     }
 
     /// Returns the manifest as it is at a target.

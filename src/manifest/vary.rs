@@ -246,9 +246,10 @@ impl Variants {
         (Self(found), root)
     }
 
-    /// Returns which resources differ.
-    pub(super) fn addresses(&self) -> impl Iterator<Item = &Address> {
-        self.0.keys()
+    /// Returns whether a setting of a resource of a kind has a placeholder.
+    pub(super) fn have_placeholder(&self, kind: KindId, name: &str) -> bool {
+        let of = self.0.iter().filter(|(address, _)| address.kind == kind);
+        of.flat_map(|(_, entry)| entries(&entry.node)).any(|setting| setting.key == name && is_template(kind, setting))
     }
 
     /// Returns whether every target is like the others.

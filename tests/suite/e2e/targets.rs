@@ -319,6 +319,90 @@ fn status_judges_whether_all_is_in_sync_and_whether_that_changed() {
 }
 
 #[test]
+fn a_baseline_is_for_one_manifest_and_its_targets() {
+    let world = matrix();
+    let read = || std::fs::read_to_string(world.folder.path().join("b")).unwrap();
+    let status = |more: &[&str], code: i32| world.run(&[&["status", "--baseline", "b"], more].concat()).expect(code);
+    status(&["--target", "prod"], 0);
+    let before = read();
+    world.write("copy.toml", MATRIX);
+    world.calls();
+    for more in [&["--target", "other"][..], &[], &["--target", "prod", "-f", "copy.toml"]] {
+        let run = status(more, 1);
+        assert!(run.stderr.contains("this is the baseline of another manifest"), "{}", run.stderr);
+    }
+    assert_eq!(world.calls().len(), 0, "nothing is asked of AWS");
+    assert_eq!(read(), before);
+    // Then the report is shown, and the baseline is as it was.
+    world.write("sentinel.toml", &MATRIX.replace("us-east-1", "us-west-1").replace("eu-west-1", "eu-west-2"));
+    let run = status(&["--target", "prod"], 1);
+    assert!(run.stderr.contains("this is the baseline of other targets"), "{}", run.stderr);
+    assert!(run.stdout.contains("us-west-1"), "{}", run.stdout);
+    assert_eq!(read(), before);
+}
+
+#[test]
+fn a_baseline_stays_as_it_was_where_nothing_could_be_read() {
+    let world = matrix();
+    let read = || std::fs::read_to_string(world.folder.path().join("b")).unwrap();
+    world.run(&["status", "--baseline", "b"]).expect(0);
+    let before = read();
+    world.fail("GetCallerIdentity", "ExpiredToken", "");
+    let run = world.run(&["status", "--baseline", "b"]).expect(1);
+    assert!(run.stderr.contains("nothing could be read; it was left as it is"), "{}", run.stderr);
+    assert_eq!(read(), before);
+}
+
+#[test]
+fn two_options_cannot_name_one_file() {
+    let world = matrix();
+    world.run(&["status", "--baseline", "b"]).expect(0);
+    let before = std::fs::read_to_string(world.folder.path().join("b")).unwrap();
+    for (options, expected) in [
+        (&["--baseline", "b", "--out-json", "./b"][..], "this is a baseline"),
+        (&["--baseline", "new", "--out-json", "./new"], "two options name the file new"),
+        (&["--out-text", "x", "--out-json", "x"], "two options name the file x"),
+        (&["--baseline", "-"], "- is no file to write to"),
+    ] {
+        let run = world.run(&[&["status"], options].concat()).expect(1);
+        assert!(run.stderr.contains(expected), "{options:?} {}", run.stderr);
+    }
+    assert_eq!(std::fs::read_to_string(world.folder.path().join("b")).unwrap(), before);
+    assert!(!world.folder.path().join("-").exists());
+}
+
+#[test]
+fn nothing_is_not_in_sync() {
+    let world = matrix();
+    world.write("empty.toml", "");
+    let run = world.run(&["status", "-f", "empty.toml", "--expect-in-sync"]).expect(1);
+    assert!(run.stderr.contains("no resource that could be in sync"), "{}", run.stderr);
+    let run = world.run(&["status", "--expect-in-sync", "--target", "other", "--shard", "1/9999"]).expect(1);
+    assert!(run.stderr.contains("no target is in this part"), "{}", run.stderr);
+}
+
+#[test]
+fn a_target_of_another_account_is_one_that_could_not_be_read() {
+    let world = World::quick();
+    let far = "[targets.far]\nregion = \"us-east-1\"\naccount_id = \"999999999999\"\n";
+    world.write("sentinel.toml", &format!("[targets.one]\nregion = \"eu-west-1\"\n{far}[profiles.dev]\n"));
+    world.run(&["status", "--expect-in-sync"]).expect(3);
+}
+
+#[test]
+fn an_override_of_a_table_asks_for_no_target_unless_its_name_differs() {
+    let world = World::quick();
+    let manifest = "[targets.one]\nregion = \"us-east-1\"\n[targets.one.override.tables.approvals]\ndeletion_protection = true\n\
+                    [tables.approvals]\n";
+    world.write("sentinel.toml", manifest);
+    world.run(&["apply", "--yes"]).expect(0);
+    world.run(&["list"]).expect(0);
+    world.write("sentinel.toml", &manifest.replace("deletion_protection = true", "name = \"acme\""));
+    let run = world.run(&["list"]).expect(1);
+    assert!(run.stderr.contains("the names of the tables differ by target"), "{}", run.stderr);
+}
+
+#[test]
 fn those_who_use_what_is_provisioned_name_one_target() {
     let world = World::quick();
     let manifest = r#"[targets.one]
@@ -337,7 +421,7 @@ name = "acme-requests-{region}"
     let run = list(&["--target", "one/*/eu-west-1"], 0);
     assert_eq!(run.json()["table"], "acme-requests-eu-west-1");
     let run = list(&[], 1);
-    assert!(run.stderr.contains("the tables of the manifest differ by target"), "{}", run.stderr);
+    assert!(run.stderr.contains("the names of the tables differ by target"), "{}", run.stderr);
     let run = list(&["--target", "one"], 1);
     assert!(run.stderr.contains("one is 2 targets, and this works at one"), "{}", run.stderr);
     let run = list(&["--target", "far"], 4);
