@@ -74,6 +74,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
                 manifest.targets.insert(entry.key.clone(), target);
             }
         }
+        targets::check_twins(reader, &manifest, named.all());
     }
     if let Some(entry) = fields.get("policies")
         && let Some(mut policies) = reader.map(&entry.node, "policies")

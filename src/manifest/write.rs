@@ -71,6 +71,7 @@ fn search(search: &Search) -> String {
 
 #[cfg(test)]
 mod tests {
+    use indexmap::IndexMap;
     use proptest::collection::vec;
     use proptest::option::of;
     use proptest::prelude::*;
@@ -103,7 +104,9 @@ mod tests {
             |(region, profile, role_arn, account_id)| {
                 let aws_profile = profile.filter(|_| role_arn.is_none()).map(AwsProfile::new);
                 let role_arn = role_arn.map(RoleArn::new);
-                let (region, account_id) = (region.map(RegionName::new), account_id.map(AccountId::new));
+                // An ARN of a role names its account.
+                let account_id = account_id.filter(|_| role_arn.is_none()).map(AccountId::new);
+                let region = region.map(RegionName::new);
                 TargetSection { region, route: Route { aws_profile, role_arn, account_id }, ..TargetSection::default() }
             },
         );
@@ -126,7 +129,17 @@ mod tests {
         let parts =
             ((aws, targets), of("(/[bcd][a-z]{1,5}){1,3}".prop_map(PolicyRoot::new)), Sections::any(), local_users);
         parts.prop_map(|((aws, targets), policy_root, sections, local_users)| {
-            let (targets, local_users) = (targets.into_iter().collect(), local_users.into_iter().collect());
+            let (mut targets, local_users): (IndexMap<String, TargetSection>, _) =
+                (targets.into_iter().collect(), local_users.into_iter().collect());
+            // No two are of one account and region.
+            let mut seen = Vec::new();
+            targets.retain(|_, target| {
+                let place =
+                    (target.region.clone().or(aws.region.clone()), target.own_account().or(aws.account_id.clone()));
+                let is_new = !seen.contains(&place);
+                seen.push(place);
+                is_new
+            });
             Manifest { aws, targets, policy_root, sections, local_users }
         })
     }

@@ -1,14 +1,14 @@
 //! Reads `[targets.NAME]`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{check_account, check_role};
 use crate::document::{Entry, Node, Reader};
-use crate::manifest::targets::{ACCOUNT, TargetSection};
-use crate::manifest::{AwsSection, vary};
+use crate::manifest::targets::{ACCOUNT, TargetSection, section_of};
+use crate::manifest::{AwsSection, Discovered, Manifest, vary};
 use crate::resource::caller::account_of;
 use crate::resource::destination::Route;
-use crate::resource::names::{AccountId, AwsProfile, RegionName, RoleArn};
+use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
 use crate::resource::organization::{Depth, Search, check_unit};
 use crate::resource::{Invalid, check_region};
 
@@ -85,11 +85,23 @@ fn check_accounts(
     let by = role.zip(target.route.role_arn.as_deref()).or(profile.zip(target.route.aws_profile.as_deref()));
     let filled = by.is_some_and(|(_, text)| text.contains(ACCOUNT));
     if !target.is_several_accounts() {
-        let role = role.filter(|_| filled && (target.regions.is_none() || target.own_account().is_none()));
-        if let Some(by) = role {
+        // A section with regions takes the account of [aws] too, and fills it in.
+        let is_filled = |by: &Entry| {
+            let of_aws = aws.account_id.is_some() && by.key != "role_arn";
+            target.regions.is_some() && (target.own_account().is_some() || of_aws)
+        };
+        if let Some((by, _)) = by.filter(|(by, _)| filled && !is_filled(by)) {
             let message =
-                format!("`role_arn` of `targets.{name}` contains {ACCOUNT}, and the section lists no accounts");
+                format!("`{}` of `targets.{name}` contains {ACCOUNT}, and the section lists no accounts", by.key);
             reader.fault(by.node.span.clone(), message, "no accounts", "add accounts = [\"123456789012\"]");
+        }
+        let of_role = target.route.role_arn.as_deref().and_then(account_of).filter(|account| *account != ACCOUNT);
+        if let (Some(by), Some(other), Some(own)) = (role, of_role, &target.route.account_id)
+            && other != own.as_str()
+        {
+            let message = format!("the role of `targets.{name}` is of account {other}, and account_id is {own}");
+            let help = "name a role of that account, or leave account_id out: it is that of the role";
+            reader.fault(by.node.span.clone(), message, "of another account", help);
         }
         if target.regions.is_some() && target.own_account().is_none() && aws.account_id.is_none() {
             let message = format!("`targets.{name}` has regions and no account");
@@ -142,6 +154,32 @@ fn read_search(reader: &mut Reader<'_>, node: &Node) -> Option<Search> {
     })
 }
 
+/// Refuses two sections with the same account and region, as far as the manifest says which they are: their passes would work against
+/// each other.
+pub(super) fn check_twins(reader: &mut Reader<'_>, manifest: &Manifest, sections: &[Entry]) {
+    let mut seen: HashMap<(AccountId, RegionName), String> = HashMap::new();
+    let mut told: HashSet<(String, String)> = HashSet::new();
+    for target in manifest.destinations(&PolicyRoot::default(), &Discovered::default()) {
+        let (Some(name), Some(account), Some(region)) = (target.name, target.route.account_id, target.region) else {
+            continue;
+        };
+        let place = (account, region);
+        let Some(twin) = seen.get(&place) else {
+            seen.insert(place, name);
+            continue;
+        };
+        let pair = (section_of(twin).to_owned(), section_of(&name).to_owned());
+        let span =
+            |section: &str| sections.iter().find(|entry| entry.key == section).map(|entry| entry.key_span.clone());
+        let spans = span(&pair.0).zip(span(&pair.1));
+        if let Some((first, again)) = spans.filter(|_| told.insert(pair)) {
+            let (account, region) = place;
+            let message = format!("targets {twin} and {name} are the same: account {account}, region {region}");
+            reader.twice(first, again, message, "give each its own account or region, or remove one");
+        }
+    }
+}
+
 /// Reads a list of texts without repetition.
 fn read_list<T>(
     reader: &mut Reader<'_>,
@@ -189,4 +227,38 @@ fn check_placeholders(text: &str) -> Result<(), Invalid> {
         return Err(Invalid::new(problem, format!("the one there is: {ACCOUNT}")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::diagnostic::{Faults, Source};
+
+    fn faults(manifest: &str) -> Vec<String> {
+        let mut faults = Faults::default();
+        crate::manifest::parse(&Source::new("sentinel.toml", manifest), &mut faults);
+        faults.into_sorted().into_iter().map(|fault| fault.message).collect()
+    }
+
+    #[test]
+    fn a_role_of_another_account_is_refused() {
+        let of = |account: &str| {
+            let role = "role_arn = \"arn:aws:iam::111111111111:role/s\"";
+            faults(&format!("[targets.b]\nregion = \"us-east-1\"\naccount_id = \"{account}\"\n{role}\n"))
+        };
+        assert_eq!(of("111111111111"), [""; 0]);
+        assert_eq!(
+            of("222222222222"),
+            ["the role of `targets.b` is of account 111111111111, and account_id is 222222222222"]
+        );
+    }
+
+    #[test]
+    fn an_account_is_filled_in_only_where_a_section_has_several_targets() {
+        let of = |more: &str| faults(&format!("[targets.b]\nprofile = \"x-{{account}}\"\n{more}"));
+        let refused = ["`profile` of `targets.b` contains {account}, and the section lists no accounts"];
+        assert_eq!(of("region = \"us-east-1\"\naccount_id = \"222222222222\"\n"), refused);
+        assert_eq!(of("region = \"us-east-1\"\n"), refused);
+        assert_eq!(of("regions = [\"us-east-1\"]\naccount_id = \"222222222222\"\n"), [""; 0]);
+        assert_eq!(of("regions = [\"us-east-1\"]\n[aws]\naccount_id = \"222222222222\"\n"), [""; 0]);
+    }
 }
