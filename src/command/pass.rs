@@ -1,7 +1,6 @@
 //! From a manifest to its passes: one for each target, side by side.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -15,11 +14,12 @@ use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
 use crate::kind::section::Unset;
+use crate::manifest::Discovered;
 use crate::provider::{Connection, Observe, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
-use crate::resource::names::{AwsProfile, RegionName};
+use crate::resource::names::{AccountId, AwsProfile, RegionName};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
 
@@ -199,7 +199,12 @@ impl Context {
         if self.interrupt.raised() {
             return Err(self.cut_short());
         }
-        refuse_twins(&mut attempts);
+        let manifest = &project.loaded.manifest;
+        let mut others = manifest.destinations(&project.loaded.policy_root, &Discovered::default());
+        let picked: HashSet<&str> =
+            attempts.iter().filter_map(|(destination, _)| destination.name.as_deref()).collect();
+        others.retain(|one| one.name.as_deref().is_some_and(|name| !picked.contains(name)));
+        refuse_twins(&mut attempts, &others);
         Ok(attempts)
     }
 }
@@ -315,25 +320,40 @@ fn region_meant(name: &str) -> Option<&'static str> {
     if REGIONS.contains(&name) { None } else { closest(name, REGIONS) }
 }
 
-/// Refuses a target that is the same account and region as another: two passes would work against each other.
-fn refuse_twins(attempts: &mut [Attempt]) {
-    let mut seen: HashMap<(String, RegionName), String> = HashMap::new();
-    for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| destination.local.is_none()) {
-        let Ok(planned) = attempt else { continue };
+/// Refuses targets that are the same account and region: two passes would work against each other. `others` are those of the
+/// manifest that were not picked; an order in which they are picked one by one must not decide which of them is in effect.
+fn refuse_twins(attempts: &mut [Attempt], others: &[Destination<Option<RegionName>>]) {
+    type Place = (AccountId, RegionName);
+    let is_aws = |destination: &Destination| destination.local.is_none();
+    if !attempts.iter().any(|(destination, _)| is_aws(destination)) {
+        return;
+    }
+    let mut names: HashMap<Place, Vec<String>> = HashMap::new();
+    let place = |planned: &Planned| {
         let target = &planned.pass.plan.target;
-        let name = destination.name.clone().unwrap_or_default();
-        let account = target.account().map(ToString::to_string).unwrap_or_default();
-        match seen.entry((account, target.region.name.clone())) {
-            Entry::Vacant(entry) => {
-                entry.insert(name);
-            }
-            Entry::Occupied(entry) => {
-                let ((account, region), twin) = (entry.key(), entry.get());
-                let message = format!("targets {twin} and {name} are the same: account {account}, region {region}");
-                let hint = String::from("give each its own region, profile or role_arn, or take one out");
-                *attempt =
-                    Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
-            }
+        Some((target.account()?.clone(), target.region.name.clone()))
+    };
+    for (destination, attempt) in attempts.iter().filter(|(destination, _)| is_aws(destination)) {
+        if let (Some(name), Some(place)) = (&destination.name, attempt.as_ref().ok().and_then(place)) {
+            names.entry(place).or_default().push(name.clone());
+        }
+    }
+    for other in others {
+        if let (Some(name), Some(account), Some(region)) = (&other.name, &other.route.account_id, &other.region)
+            && let Some(names) = names.get_mut(&(account.clone(), region.clone()))
+        {
+            names.push(name.clone());
+        }
+    }
+    for (destination, attempt) in attempts.iter_mut().filter(|(destination, _)| is_aws(destination)) {
+        let Some(place) = attempt.as_ref().ok().and_then(place) else { continue };
+        if let Some(twins) = names.get(&place).filter(|names| names.len() > 1) {
+            let own = destination.name.as_deref().unwrap_or_default();
+            let twin = twins.iter().map(String::as_str).find(|name| *name != own).unwrap_or_default();
+            let (account, region) = place;
+            let message = format!("targets {own} and {twin} are the same: account {account}, region {region}");
+            let hint = String::from("give each its own region, profile or role_arn, or take one out");
+            *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         }
     }
 }
