@@ -146,9 +146,6 @@ fn reject(rejected: &Rejected) -> Exit {
 
 /// Says what went wrong: for people on stderr, and with `--json` for programs on stdout.
 fn complain(terminal: Terminal, command: &str, error: &Error) {
-    if let Error::Faults(faults) = error {
-        terminal.note(&report::render_faults(faults));
-    }
     // A panic has been reported when it happened.
     if !matches!(error, Error::Panicked(_)) {
         terminal.note(&report::text::error(error));

@@ -390,7 +390,11 @@ pub fn error(error: &Error) -> String {
         Error::Denied { message, .. } => escape_lines(message),
         other => escape(&other.to_string()),
     };
-    let mut text = format!("{head} {message}\n");
+    let mut text = match error {
+        Error::Faults(faults) => super::render_faults(faults),
+        _ => String::new(),
+    };
+    text.push_str(&format!("{head} {message}\n"));
     if let Some(hint) = error.hint() {
         text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape(&hint)));
     }
