@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Site;
+use super::{Site, find_manifest};
 use crate::access::shell::{Format, Function, Way, functions, script};
 use crate::cli::{ShellFormat, ShellInitArgs};
 use crate::command::context::Context;
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 struct Known {
     region: String,
     root: String,
+    /// The target of the manifest that was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
     profiles: Vec<String>,
 }
 
@@ -80,6 +83,7 @@ async fn ask(context: &Context) -> Result<Known, Error> {
     Ok(Known {
         region: site.region().to_string(),
         root: site.destination.policy_root.to_string(),
+        target: site.destination.name.clone(),
         profiles: found.iter().map(|found| profile_of(&found.name, &site.destination.policy_root).to_owned()).collect(),
     })
 }
@@ -88,6 +92,8 @@ async fn ask(context: &Context) -> Result<Known, Error> {
 fn words(context: &Context, known: &Known, profile: &str) -> Vec<String> {
     let global = &context.global;
     let mut words = vec![format!("--region={}", known.region), format!("--policy-root={}", known.root)];
+    // The account and the tables are those of the target.
+    words.extend(known.target.iter().map(|name| format!("--target={name}")));
     if let Some(name) = &global.aws_profile {
         words.push(format!("--aws-profile={name}"));
         // The AWS profile that reads the policies is not to lend its credentials to another profile.
@@ -127,14 +133,21 @@ fn cache_file(context: &Context) -> Option<PathBuf> {
     let variables = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"].map(std::env::var_os);
     let local = context.local_folder(Path::new("")).map(|folder| std::path::absolute(&folder).unwrap_or(folder));
     let flags = (&global.region, &global.aws_profile, &global.policy_root, &global.endpoint_url);
-    let digest = Sha256::digest(format!("{flags:?} {local:?} {variables:?}"));
+    // A target is one of the manifest that is found here.
+    let target = global.target.as_ref().map(|target| (target.as_str(), manifest_here()));
+    let digest = Sha256::digest(format!("{flags:?} {local:?} {variables:?} {target:?}"));
     Some(folder.join("sentinel").join(format!("profiles-{}.json", hex::encode(&digest[..8]))))
+}
+
+fn manifest_here() -> Option<PathBuf> {
+    find_manifest().ok().flatten()?.canonicalize().ok()
 }
 
 fn recall(cache: &Path) -> Option<Known> {
     let known: Known = serde_json::from_slice(&files::read(cache, files::CACHE).ok()?).ok()?;
     let valid = crate::manifest::check_region(&known.region).is_ok()
-        && crate::kind::policy_parameter::check_root(&known.root).is_ok();
+        && crate::kind::policy_parameter::check_root(&known.root).is_ok()
+        && known.target.as_deref().is_none_or(|name| crate::manifest::check_target(name).is_ok());
     valid.then_some(known)
 }
 
