@@ -22,7 +22,7 @@ use super::gather::gather;
 use super::local::Users;
 use super::output::no_random;
 use super::pass::explained;
-use super::status::{Carry, command_line};
+use super::status::{Carry, apply_at_target, command_line};
 use super::targets::one_target;
 use crate::access::Listed;
 use crate::access::gate::{Stopped, User};
@@ -105,7 +105,7 @@ impl Site {
             }
             None => manifest.aws.destination(&root),
         };
-        let Some(mut destination) = context.located(chosen, &folder).await else {
+        let Some(mut destination) = context.located(chosen, &folder).await? else {
             return Err(no_region(Need::Anything));
         };
         context.own_store(&mut destination);
@@ -223,7 +223,7 @@ impl Site {
         let Table { builtin, name, source, .. } = table;
         if error.class == Class::NotFound {
             let message = format!("there is no table {name} ({source}) in {}", self.region());
-            let hint = format!("create it with: {}", self.create_table(context, table));
+            let hint = self.create_table(context, table);
             return Error::Explained { code: Code::NoResource, message, hint, source: Box::new(error) };
         }
         if error.trouble() == Code::NoIndex {
@@ -253,13 +253,27 @@ impl Site {
         command_line(context, words, &Carry { region, policy_root: None, aws_profile: false, local: true })
     }
 
-    /// Returns the command that creates a table.
+    /// Returns how to create a table. A target's tables are those of its manifest: `init` has no `--target`, and would create the
+    /// table with other credentials or in another store.
     fn create_table(&self, context: &Context, table: &Table) -> String {
+        let key = table.builtin.key();
+        if self.destination.name.is_some() {
+            let listed =
+                self.manifest.sections.tables.contains_key(key) && self.known_table(table.builtin) == table.name;
+            let command = apply_at_target(context, Some(key));
+            return match listed {
+                true => format!("create it with: {command}"),
+                false => format!(
+                    "give [tables.{key}] of the manifest the name {}, then create it with: {command}",
+                    table.name
+                ),
+            };
+        }
         let mut words = ["sentinel", "init", table.builtin.key()].map(str::to_owned).to_vec();
         if table.name != table.builtin.default_name() {
             words.extend([String::from("--table"), table.name.clone()]);
         }
-        self.command(context, words, None)
+        format!("create it with: {}", self.command(context, words, None))
     }
 
     /// Returns a command with the flags that make it work where this one does.

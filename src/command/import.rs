@@ -30,7 +30,7 @@ pub(super) struct Import {
 
 pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Error> {
     let root = context.global.policy_root.clone().unwrap_or_default();
-    let Some(destination) = context.located(Destination::new(None, root.clone()), Path::new("")).await else {
+    let Some(destination) = context.located(Destination::new(None, root.clone()), Path::new("")).await? else {
         return Err(no_region(Need::Anything));
     };
     let reader = context.connect(&destination, &Users::default()).await?;

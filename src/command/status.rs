@@ -17,7 +17,7 @@ use crate::error::{Error, Exit};
 use crate::kind::policy_parameter::profile_of;
 use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection, TargetPattern};
-use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen};
+use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen, guard};
 use crate::report::output::{Body, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion, listed_under};
 use crate::resource::Gap;
@@ -107,14 +107,15 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
         let tables = Builtin::ALL.iter().map(|builtin| (builtin.key().to_owned(), TableSection::default()));
         manifest.sections.tables.extend(tables);
     }
-    let target = at_target(context, &mut manifest)?;
+    let mut listed = Vec::new();
+    let target = at_target(context, &mut manifest, &mut listed)?;
     let project = context.project_in_memory(&manifest)?;
     if target.is_none() && context.region(&manifest.aws.destination(&project.loaded.policy_root)).await.is_none() {
         return Err(no_region(if args.check_tables == Some(true) { Need::Tables } else { Need::Anything }));
     }
     let destination = match target {
         Some((target, folder)) => {
-            let Some(mut located) = context.located(target, &folder).await else {
+            let Some(mut located) = context.located(target, &folder).await? else {
                 return Err(no_region(Need::Anything));
             };
             context.own_store(&mut located);
@@ -129,13 +130,17 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     let root = project.loaded.policy_root.clone();
     let reader = context.connect(&destination, &Users::of(&project)).await?;
     let scope = Scope::of(Intent::CreateOnly);
+    let account = destination.route.account_id.clone();
     let work = async {
         let plan = reconcile::plan(&reader, destination, &project.loaded.desired, scope);
         let (pass, found) = futures_util::future::join(plan, reader.discover(&root)).await;
         Ok((pass?.plan, found))
     };
     let (plan, found) = context.reading(work).await?;
-    let mut status = from_plan(context, &plan);
+    if let Some(name) = &plan.target.name {
+        guard::account(&plan, &format!("target {name}"), account.as_ref()).map_err(Error::Refused)?;
+    }
+    let mut status = Status { target: plan.target.name.clone(), ..from_plan(context, &plan) };
     let mut failed = plan.gaps().any(|gap| !gap.denied);
     match found {
         Ok(found) => {
@@ -158,17 +163,22 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
             status.parameters_unknown = Some(gap);
         }
     }
-    status.suggestions = suggestions(context, &status);
+    status.suggestions = match status.target {
+        Some(_) => suggestions_at_target(context, &status, &listed),
+        None => suggestions(context, &status),
+    };
     status.shell = shell_hint(context);
     let parts = vec![Part { name: None, index: None, body: Ok(Body::Status(&status)) }];
     context.show(&args.output, &Shown { command: "init status", preface: None, extra: Vec::new(), parts })?;
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
-/// Returns the target that `--target` names, and the folder of the manifest that has it. The tables are those of that manifest there.
+/// Returns the target that `--target` names, and the folder of the manifest that has it. The tables are those of that manifest there;
+/// `listed` takes the keys of those that it has.
 fn at_target(
     context: &Context,
     manifest: &mut Manifest,
+    listed: &mut Vec<String>,
 ) -> Result<Option<(Destination<Option<RegionName>>, PathBuf)>, Error> {
     let Some(pattern) = &context.global.target else { return Ok(None) };
     let Some(file) = find_manifest()? else {
@@ -185,6 +195,7 @@ fn at_target(
     let there =
         access::at_target(&parsed, &target.clone().with_region(Region { name: region, source: String::new() }))?;
     manifest.policy_root = Some(root);
+    listed.extend(there.sections.tables.keys().cloned());
     for builtin in Builtin::ALL {
         let named = there.sections.tables.get(builtin.key()).and_then(|section| section.name.clone());
         if let (Some(name), Some(section)) = (named, manifest.sections.tables.get_mut(builtin.key())) {
@@ -221,6 +232,7 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         });
     }
     Status {
+        target: None,
         region: plan.target.region.name.to_string(),
         region_source: plan.target.region.source.clone(),
         account: plan.target.caller.as_ref().map(|caller| caller.account.to_string()),
@@ -280,6 +292,16 @@ impl Carry {
     }
 }
 
+/// Returns the command that applies the manifest at the target that was named: all of it, or one of its tables.
+pub(super) fn apply_at_target(context: &Context, table: Option<&str>) -> String {
+    let mut words = ["sentinel", "apply"].map(str::to_owned).to_vec();
+    // `apply` looks for the manifest in the current folder only.
+    let file = find_manifest().ok().flatten().filter(|file| file != Path::new("sentinel.toml"));
+    words.extend(file.into_iter().flat_map(|file| [String::from("-f"), file.display().to_string()]));
+    words.extend(table.into_iter().flat_map(|key| [String::from("--only"), format!("tables.{key}")]));
+    command_line(context, words, &Carry::of(context))
+}
+
 fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
     let region = Some(status.region.clone());
     let mut suggestions = Vec::new();
@@ -313,6 +335,27 @@ fn suggestions(context: &Context, status: &Status) -> Vec<Suggestion> {
                     local: true,
                 },
             ),
+        });
+    }
+    suggestions
+}
+
+/// `init` has no `--target`: what a target lacks is created by applying the manifest there.
+fn suggestions_at_target(context: &Context, status: &Status, listed: &[String]) -> Vec<Suggestion> {
+    let mut suggestions = Vec::new();
+    if status.parameters.is_empty() && status.parameters_unknown.is_none() {
+        suggestions.push(Suggestion {
+            kind: "apply",
+            message: format!("there is no policy under {}", status.policy_root),
+            command: apply_at_target(context, None),
+        });
+    }
+    let tables = status.resources.values().flatten();
+    for table in tables.filter(|table| table.state == State::NotFound && listed.contains(&table.key)) {
+        suggestions.push(Suggestion {
+            kind: "table",
+            message: format!("there is no table {}", table.name),
+            command: apply_at_target(context, Some(&table.key)),
         });
     }
     suggestions

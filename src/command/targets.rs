@@ -119,6 +119,7 @@ impl Context {
                 format!("one --region or --aws-profile cannot be that of several targets: {}", listed(&names));
             return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
         }
+        chosen.iter().try_for_each(|one| self.check_region_flag(one))?;
         Ok(chosen)
     }
 
@@ -126,7 +127,7 @@ impl Context {
     pub(super) async fn destinations(&self, project: &Project, picked: Picked<'_>) -> Result<Vec<Destination>, Error> {
         let mut destinations = Vec::new();
         for chosen in self.chosen(project, picked).await? {
-            let Some(mut destination) = self.located(chosen, &project.folder).await else {
+            let Some(mut destination) = self.located(chosen, &project.folder).await? else {
                 let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
                 return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
             };
@@ -145,12 +146,29 @@ impl Context {
 
     /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
     /// region. The store of an embedded AWS is in a folder beside the manifest.
-    pub(super) async fn located(&self, chosen: Destination<Option<RegionName>>, beside: &Path) -> Option<Destination> {
-        let region = self.region(&chosen).await?;
+    pub(super) async fn located(
+        &self,
+        chosen: Destination<Option<RegionName>>,
+        beside: &Path,
+    ) -> Result<Option<Destination>, Error> {
+        self.check_region_flag(&chosen)?;
+        let Some(region) = self.region(&chosen).await else { return Ok(None) };
         let mut destination = chosen.with_region(region);
         destination.route.aws_profile = self.global.aws_profile.clone().or(destination.route.aws_profile);
         destination.local = self.local_folder(beside);
-        Some(destination)
+        Ok(Some(destination))
+    }
+
+    /// Refuses `--region` where the target's name contains another region: the name would be that of another place.
+    fn check_region_flag(&self, chosen: &Destination<Option<RegionName>>) -> Result<(), Error> {
+        let (Some(region), Some(name)) = (&self.global.region, &chosen.name) else { return Ok(()) };
+        match name.rsplit_once('/') {
+            Some((_, own)) if own != region.as_str() => {
+                let message = format!("the target {name} is in {own}, and --region says {region}");
+                Err(Error::usage(message, "leave --region out, or pick the target of that region with --target"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,9 @@ use crate::resource::Gap;
 /// What is live.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Status {
+    /// The target of the manifest, where one was named with `--target`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
     pub region: String,
     pub region_source: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,6 +153,7 @@ impl Status {
         });
         let suggestions = suggestions.collect();
         Ok(Self {
+            target: None,
             region,
             region_source,
             account,
@@ -192,9 +196,15 @@ pub struct ShellHint {
 
 /// Returns the lines that say where the status is of, and what it is reduced to.
 pub(super) fn place(status: &Status) -> Vec<String> {
+    let target = status.target.as_ref().map(|name| format!("Target {name}"));
     let account = status.account.as_ref().map(|account| format!("Account {account}"));
     let region = format!("Region {} (from {})", status.region, status.region_source);
-    account.into_iter().chain([region]).chain(super::sheet::filters(&status.only, &status.exclude)).collect()
+    target
+        .into_iter()
+        .chain(account)
+        .chain([region])
+        .chain(super::sheet::filters(&status.only, &status.exclude))
+        .collect()
 }
 
 /// Returns the status as text.

@@ -609,3 +609,98 @@ fn credentials_that_do_not_work_are_named() {
     assert!(run.stdout.contains(&format!("the role {role} gives no credentials")), "{}", run.stdout);
     assert!(run.stdout.contains("not authorized to perform: sts:AssumeRole"), "{}", run.stdout);
 }
+
+/// The name of a target of a matrix contains its region: with another one, it would be the name of another place.
+#[test]
+fn a_region_flag_is_refused_for_a_target_whose_name_has_another_region() {
+    let world = matrix();
+    let target = ["--target", "prod/222222222222/us-east-1"];
+    for command in ["plan", "status", "list"] {
+        let args = [&[command][..], &target, &["--region", "eu-west-1"]].concat();
+        let run = world.run(&args).expect(1);
+        let words = "the target prod/222222222222/us-east-1 is in us-east-1, and --region says eu-west-1";
+        assert!(run.stderr.contains("error[E001]") && run.stderr.contains(words), "{command}: {}", run.stderr);
+    }
+    let run = world.run(&[&["init", "status"][..], &target, &["--region", "eu-west-1"]].concat()).expect(1);
+    assert!(run.stderr.contains("error[E001]"), "{}", run.stderr);
+    world.run(&[&["plan"][..], &target, &["--region", "us-east-1"]].concat()).expect(0);
+    // The name of a section says nothing of a region.
+    world.run(&["plan", "--target", "other", "--region", "eu-west-1"]).expect(0);
+}
+
+#[test]
+fn init_status_refuses_the_account_of_another_target() {
+    let world = World::quick();
+    let manifest = "[targets.near]\nregion = \"us-east-1\"\n[targets.far]\nregion = \"us-east-1\"\n\
+        account_id = \"999999999999\"\n[tables.approvals]\nname = \"acme-requests\"\n";
+    world.write("sentinel.toml", manifest);
+    let run = world.run(&["init", "status", "--target", "far"]).expect(4);
+    assert!(run.stderr.contains("error[E401]: wrong account: target far is for 999999999999"), "{}", run.stderr);
+    let run = world.run(&["init", "status", "--target", "near"]).expect(0);
+    assert!(run.stdout.contains("Target near\n"), "{}", run.stdout);
+    assert_eq!(world.run(&["init", "status", "--target", "near", "--json"]).expect(0).json()["target"], "near");
+    // `init` has no --target.
+    let apply = "sentinel apply --only tables.approvals --target near";
+    assert!(run.stdout.contains(&format!("Run: {apply} ")), "{}", run.stdout);
+    // Only what the manifest has can be applied.
+    assert!(!run.stdout.contains("sentinel init") && !run.stdout.contains("tables.breakglass"), "{}", run.stdout);
+    let run = world.run(&["list", "--target", "near"]).expect(1);
+    assert!(run.stderr.contains(&format!("create it with: {apply} ")), "{}", run.stderr);
+}
+
+#[test]
+fn the_functions_of_a_shell_work_at_the_target_that_was_named() {
+    let world = World::quick();
+    let manifest = "[targets.one]\nregion = \"us-east-1\"\n[targets.two]\nregion = \"eu-west-1\"\n[profiles.dev]\n";
+    world.write("sentinel.toml", manifest);
+    world.run(&["apply", "--yes"]).expect(0);
+    let init =
+        |target: &[&str]| world.run(&[&["shell", "init", "--format", "bash", "--json"], target].concat()).expect(0);
+    for name in ["one", "two", "one"] {
+        let script = init(&["--target", name]).json()["script"].as_str().unwrap().to_owned();
+        assert!(script.contains(&format!("--target={name}")), "{name}: {script}");
+    }
+    // Where AWS does not answer, the profiles that are recalled are those of the same target.
+    world.fault(|_| {
+        let body = b"{\"__type\":\"AccessDeniedException\",\"message\":\"no\"}".to_vec();
+        Some(sentinel::local::Answer { status: 400, content_type: "application/x-amz-json-1.1", body })
+    });
+    let recalled = init(&["--target", "two"]).json();
+    assert_eq!(recalled["fresh"], false);
+    let script = recalled["script"].as_str().unwrap();
+    assert!(script.contains("--target=two") && script.contains("eu-west-1"), "{script}");
+}
+
+#[test]
+fn a_fault_of_one_target_is_shown_with_its_line() {
+    let world = World::quick();
+    let manifest = "[targets.b]\n[profiles.dev]\n[tables.one]\nname = \"acme-eu-west-1\"\n\
+        partition_key = { name = \"id\", type = \"S\" }\n[tables.two]\nname = \"acme-{region}\"\n\
+        partition_key = { name = \"id\", type = \"S\" }\n";
+    world.write("sentinel.toml", manifest);
+    // Only the environment tells the region, and in this one two names are the same.
+    let mut command = world.command(&["plan", "--endpoint-url", world.url()]);
+    command.env("AWS_REGION", "eu-west-1");
+    let run = crate::world::finish(command.spawn().unwrap()).expect(1);
+    assert!(run.stdout.contains("sentinel.toml:") && run.stdout.contains("error[E003]"), "{}", run.stdout);
+}
+
+#[test]
+fn two_targets_of_one_account_and_region_are_a_fault_of_the_manifest() {
+    let world = World::quick();
+    let of = |name: &str| format!("[targets.{name}]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n");
+    world.write("sentinel.toml", &format!("{}{}[profiles.dev]\n", of("a"), of("b")));
+    let run = world.run(&["validate"]).expect(1);
+    let words = "targets a and b are the same: account 123456789012, region us-east-1";
+    assert!(run.stderr.contains(words), "{}", run.stderr);
+    assert!(run.stderr.contains("sentinel.toml:4:") && run.stderr.contains("sentinel.toml:1:"), "{}", run.stderr);
+    // One whose account only AWS tells, where the other was not picked.
+    world.write("sentinel.toml", &format!("[targets.a]\nregion = \"us-east-1\"\n{}[profiles.dev]\n", of("b")));
+    for picked in ["a", "*"] {
+        let run = world.run(&["apply", "--yes", "--target", picked]).expect(4);
+        assert!(run.stdout.contains("targets a and b are the same"), "{}", run.stdout);
+    }
+    // Neither of the two is done.
+    let writes: Vec<String> = world.writes();
+    assert!(writes.is_empty(), "{writes:?}");
+}
