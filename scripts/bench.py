@@ -17,7 +17,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SENTINEL = ROOT / "target/release/sentinel"
+SENTINEL = ROOT / "target/dist/sentinel"
 BIN = pathlib.Path(sys.executable).parent
 LATENCY_MS = 20
 PAGE = ROOT / "docs/performance.md"
