@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
             return
         if account in throttled and operation != "GetCallerIdentity":
             turns[account] = turns.get(account, 0) + 1
-            if turns[account] % 10:
+            if turns[account] % 2:
                 counts["throttled"] = counts.get("throttled", 0) + 1
                 return self.later(400, '{"__type":"ThrottlingException","message":"Rate exceeded"}')
         self.later(*(of_sts(account, form) if form else (200, of_json(account, region, operation, rest))))
