@@ -108,7 +108,7 @@ impl Site {
         let Some(mut destination) = context.located(chosen, &folder).await? else {
             return Err(no_region(Need::Anything));
         };
-        context.own_store(&mut destination);
+        Context::own_store(&mut destination);
         let manifest = match &parsed {
             Some(parsed) if destination.name.is_some() => at_target(parsed, &destination)?,
             _ => manifest,

@@ -97,7 +97,7 @@ commands! {
     LockArgs: Run, |args, context| context.reading(access::locks::lock(context, args)).await;
     UnlockArgs: Run, |args, context| context.reading(access::locks::unlock(context, args)).await;
     LocksArgs: Run, |args, context| context.reading(access::locks::list(context, args)).await;
-    BreakglassArgs: Run, |args, context| context.reading(access::breakglass::open(context, args)).await;
+    BreakglassArgs: Run, |args, context| context.reading(Box::pin(access::breakglass::open(context, args))).await;
     BreakglassListArgs: Run, |args, context| context.reading(access::breakglass::list(context, args)).await;
     BreakglassIdArgs: Run, |args, context| context.reading(access::breakglass::check(context, args)).await;
     BreakglassCloseArgs: Run, |args, context| context.reading(access::breakglass::close(context, args)).await;

@@ -65,12 +65,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
             context.show(&args.output, &shown(vec![Part { name: None, index: None, body }]))?;
         }
         Err(attempts) => {
-            let of = |planned: Planned| planned.settled.map_or_else(|| Err(status(&planned)), Ok);
+            let of = |planned: Planned| planned.settled.map_or_else(|| Err(Box::new(status(&planned))), Ok);
             let found: Vec<_> = attempts.into_iter().map(|(at, attempt)| (at, attempt.map(of))).collect();
-            let body = |found| match found {
-                &Ok(count) => Body::Settled(count),
-                Err(status) => Body::Status(status),
-            };
             context.show(&args.output, &shown(plan::parts(&found, body)))?;
         }
     }
@@ -78,6 +74,14 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     // Kept last: what is not shown would be the same as before in the next run.
     baseline.map_or(Ok(()), |baseline| baseline.keep())?;
     Ok(exit)
+}
+
+/// Returns what is shown of a target: how many resources are in sync, or the status of one that is not.
+fn body(found: &Result<usize, Box<Status>>) -> Body<'_> {
+    match found {
+        &Ok(count) => Body::Settled(count),
+        Err(status) => Body::Status(status),
+    }
 }
 
 /// Returns what a plan tells, with the command that closes the difference.
@@ -118,7 +122,7 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
             let Some(mut located) = context.located(target, &folder).await? else {
                 return Err(no_region(Need::Anything));
             };
-            context.own_store(&mut located);
+            Context::own_store(&mut located);
             located
         }
         None => context
@@ -173,13 +177,12 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 
+/// A target that is named, and the folder of the manifest that has it.
+type Named = (Destination<Option<RegionName>>, PathBuf);
+
 /// Returns the target that `--target` names, and the folder of the manifest that has it. The tables are those of that manifest there;
 /// `listed` takes the keys of those that it has.
-fn at_target(
-    context: &Context,
-    manifest: &mut Manifest,
-    listed: &mut Vec<String>,
-) -> Result<Option<(Destination<Option<RegionName>>, PathBuf)>, Error> {
+fn at_target(context: &Context, manifest: &mut Manifest, listed: &mut Vec<String>) -> Result<Option<Named>, Error> {
     let Some(pattern) = &context.global.target else { return Ok(None) };
     let Some(file) = find_manifest()? else {
         return Err(Error::usage(

@@ -131,14 +131,14 @@ impl Context {
                 let tables = project.loaded.desired.iter().any(|one| one.of::<Table>().is_some());
                 return Err(no_region(if tables { Need::Tables } else { Need::Anything }));
             };
-            self.own_store(&mut destination);
+            Self::own_store(&mut destination);
             destinations.push(destination);
         }
         Ok(destinations)
     }
 
     /// Gives a target of an embedded AWS a store of its own: each is an account of its own.
-    pub(super) fn own_store(&self, destination: &mut Destination) {
+    pub(super) fn own_store(destination: &mut Destination) {
         if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
             *folder = folder.join("targets").join(folder_of(name));
         }

@@ -277,12 +277,12 @@ impl Variants {
             let laid = overrides.get(address).map(|over| laid_over(&entry.node, &over.node));
             let laid = Entry { node: laid.unwrap_or_else(|| entry.node.clone()), ..entry.clone() };
             let filled = filled(&mut reader, address.kind, &laid, values);
-            match trees.iter_mut().find(|tree| tree.key == name) {
-                Some(Entry { node: Node { value: Value::Map(entries), .. }, .. }) => entries.push(filled),
-                _ => {
-                    let node = Node { span: entry.node.span.clone(), value: Value::Map(vec![filled]) };
-                    trees.push(Entry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
-                }
+            let tree = trees.iter_mut().find(|tree| tree.key == name);
+            if let Some(Entry { node: Node { value: Value::Map(entries), .. }, .. }) = tree {
+                entries.push(filled);
+            } else {
+                let node = Node { span: entry.node.span.clone(), value: Value::Map(vec![filled]) };
+                trees.push(Entry { key: name.to_owned(), key_span: entry.key_span.clone(), node });
             }
         }
         let mut places = Places::over(Arc::clone(places));

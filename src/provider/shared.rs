@@ -141,6 +141,7 @@ mod tests {
 
     /// Credentials that expire are used until five minutes before, or for half of a short life; of a role a failure is kept.
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "credentials say by the clock when they expire")]
     async fn credentials_are_kept_until_shortly_before_they_expire() {
         let expiring = |seconds: u64| {
             let at = std::time::SystemTime::now() + Duration::from_secs(seconds);

@@ -52,10 +52,10 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
         if command.get_or_insert_with(|| of.to_owned()) != of {
             return Err(format!("{file}: this is of the command {of}, and others are of another"));
         }
-        if let Some((index, count)) = document["shard"].as_str().and_then(|shard| shard.split_once('/')) {
-            if !shards.entry(count.to_owned()).or_default().insert(index.to_owned()) {
-                return Err(format!("{file}: the shard {index}/{count} is there twice"));
-            }
+        if let Some((index, count)) = document["shard"].as_str().and_then(|shard| shard.split_once('/'))
+            && !shards.entry(count.to_owned()).or_default().insert(index.to_owned())
+        {
+            return Err(format!("{file}: the shard {index}/{count} is there twice"));
         }
         let targets = document["targets"].as_array();
         let targets = targets.ok_or_else(|| format!("{file}: it is not about targets, and nothing is to be merged"))?;
@@ -111,10 +111,12 @@ fn failure(error: &Value) -> Error {
 impl Merged {
     /// Returns it as it is shown.
     pub fn shown(&self) -> Shown<'_> {
-        let body = |read| match read {
-            &Read::Plan(ref plan, ref review) => Body::Plan(plan, review),
-            Read::Status(status) => Body::Status(status),
-        };
+        fn body(read: &Read) -> Body<'_> {
+            match read {
+                Read::Plan(plan, review) => Body::Plan(plan, review),
+                Read::Status(status) => Body::Status(status),
+            }
+        }
         let parts = self.parts.iter().map(|of| Part {
             name: Some(&of.name),
             index: Some(of.index),

@@ -142,7 +142,9 @@ impl Status {
             let section = listed_under(kind);
             if let Some(list) = document.get(section) {
                 let mut list: Vec<ResourceStatus> = Vec::deserialize(list)?;
-                list.iter_mut().for_each(|one| one.kind = kind);
+                for one in &mut list {
+                    one.kind = kind;
+                }
                 resources.insert(section, list);
             }
         }

@@ -122,6 +122,7 @@ impl Pacer {
     }
 
     /// Returns one of the same paces that soon gives up on faults, for what a run can do without.
+    #[must_use]
     pub fn brief(&self) -> Self {
         let (state, interrupt, traffic) = (Arc::clone(&self.state), self.interrupt.clone(), self.traffic.clone());
         Self { pace: self.pace, state, interrupt, traffic, faults: BRIEF_PATIENCE }

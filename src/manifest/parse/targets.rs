@@ -49,19 +49,19 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
         organization: organization.and_then(|entry| read_search(reader, &entry.node)),
         overrides: fields.get("override").map(|entry| vary::read(reader, &entry.node)).unwrap_or_default(),
     };
-    let mut both = |one: &Option<&Entry>, other: &Option<&Entry>, help: &str| {
+    let mut both = |one: Option<&Entry>, other: Option<&Entry>, help: &str| {
         if let (Some(one), Some(other)) = (one, other) {
             let message = format!("`targets.{name}` has both `{}` and `{}`", one.key, other.key);
             let later = if one.key_span.start > other.key_span.start { one } else { other };
             reader.fault(later.key_span.clone(), message, "one too many", help);
         }
     };
-    both(&profile, &role, "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile");
-    both(&accounts, &organization, "leave one out: the organization is asked which accounts there are");
-    both(&account, &organization, "leave account_id out: each target refuses every account but its own");
-    both(&account, &accounts, "leave account_id out: each target refuses every account but its own");
+    both(profile, role, "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile");
+    both(accounts, organization, "leave one out: the organization is asked which accounts there are");
+    both(account, organization, "leave account_id out: each target refuses every account but its own");
+    both(account, accounts, "leave account_id out: each target refuses every account but its own");
     let region_entry = fields.get("region");
-    both(&region_entry, &regions, "leave one out");
+    both(region_entry, regions, "leave one out");
     fields.finish(reader);
     check_accounts(reader, aws, (entry, &target), accounts.or(organization), (profile, role));
     if target.regions.is_none() && target.is_several_accounts() && target.region.is_none() && aws.region.is_none() {

@@ -53,7 +53,7 @@ fn an_index_that_is_deleted_leaves_no_scalable_target() {
     let world = World::quick();
     world.converged(&format!("{TABLE}{}", index("by-user", "")), &[]);
     assert_eq!(world.scaled(), [OF_INDEX, OF_TABLE[0], OF_TABLE[1]]);
-    let without = format!("{}indexes = {{}}\n", TABLE);
+    let without = format!("{TABLE}indexes = {{}}\n");
     world.write("sentinel.toml", &format!("{AWS}{without}"));
     let plan = world.run(&["plan"]).expect(0);
     let text = plan.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
