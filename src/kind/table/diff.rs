@@ -35,7 +35,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
         diff_ttl(before, desired, &mut changes);
     }
     if let (Some(desired), Some(before)) = (indexes, &live.indexes) {
-        diff_indexes(before, desired, live, &mut changes);
+        diff_indexes(before, desired, live, *billing, &mut changes);
         diff_index_settings(before, desired, billing.or(live.billing), &mut changes);
     }
     if let (Some(desired), Some(before)) = (local_indexes, &live.local_indexes) {
@@ -195,6 +195,19 @@ fn diff_index_settings(
     }
 }
 
+/// Returns what a run would lose that ends between the deletion of an index and its building, as a sentence goes on: what the
+/// index has and the manifest does not say.
+fn at_risk(live: &Index, desired: &Index, billing: Option<Billing>) -> String {
+    let stays = matches!(billing, None | Some(Billing::External)) && desired.capacity.is_none();
+    let capacity = live.capacity.filter(|_| stays).map(words::capacity);
+    let limits = live.limits.filter(|limits| limits.is_limited() && desired.limits.is_none());
+    let lost: Vec<String> = capacity.into_iter().chain(limits.and_then(|limits| limits.named())).collect();
+    match lost.is_empty() {
+        true => String::new(),
+        false => format!("; a run that ends before that loses what the manifest does not have: {}", lost.join(", ")),
+    }
+}
+
 /// Local indexes come with their table, and go with it.
 fn diff_local_indexes(
     live: &BTreeMap<String, LocalIndex>,
@@ -220,6 +233,7 @@ fn diff_indexes(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
     table: &Table,
+    billing: Option<Billing>,
     changes: &mut Vec<FieldChange<Field>>,
 ) {
     let own: Vec<&Attribute> = table.own_attributes().collect();
@@ -259,9 +273,10 @@ fn diff_indexes(
         let Index { key, projection, capacity: _, limits: _, warm: _, status } = found;
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {
-            let how = "deleted and built again; until then what reads through it fails";
+            let lost = at_risk(found, wanted, billing);
+            let how = format!("deleted and built again; until then what reads through it fails{lost}");
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            let change = FieldChange::new(field, before, after, Takes::Replacement, how);
+            let change = FieldChange::new(field, before, after, Takes::Replacement, &how);
             changes.push(change.needing(Consent::Index));
         };
         if *key != wanted.key {
@@ -492,6 +507,24 @@ mod tests {
     }
 
     #[test]
+    fn an_index_that_is_built_again_names_what_an_end_in_between_would_lose() {
+        let how = |own: Option<Capacity>, billing: Option<Billing>| {
+            let table = |index: Index, billing| Table {
+                indexes: Some(BTreeMap::from([(String::from("i"), index)])),
+                billing,
+                ..Table::default()
+            };
+            let live = Index { capacity: Some(Capacity { read: 21, write: 22 }), ..index("a") };
+            let live = table(live, Some(Billing::Provisioned(Capacity { read: 1, write: 2 })));
+            let desired = table(Index { capacity: own, ..index("b") }, billing);
+            diff(&desired, &live)[0].how.contains("21 read, 22 write")
+        };
+        let units = Capacity { read: 1, write: 2 };
+        assert!(how(None, None) && how(None, Some(Billing::External)));
+        assert!(!how(Some(units), Some(Billing::External)) && !how(None, Some(Billing::Provisioned(units))));
+    }
+
+    #[test]
     fn another_projection_is_replacement() {
         check(
             |live| {
@@ -552,6 +585,28 @@ mod tests {
         assert_eq!(paths(&with("day", AttributeType::S)), ["sort_key"]);
     }
 
+    fn without_capacity(indexes: BTreeMap<String, Index>) -> BTreeMap<String, Index> {
+        indexes.into_iter().map(|(name, index)| (name, Index { capacity: None, ..index })).collect()
+    }
+
+    #[test]
+    fn an_index_that_the_manifest_does_not_have_keeps_its_capacity() {
+        let units = |read, write| Capacity { read, write };
+        let live = Table {
+            billing: Some(Billing::Provisioned(units(2, 2))),
+            indexes: Some(BTreeMap::from([(
+                String::from("idx"),
+                Index { capacity: Some(units(33, 40)), ..index("x") },
+            )])),
+            ..Table::default()
+        };
+        let managed = Table { billing: live.billing, ..Table::default() };
+        assert_eq!(diff(&managed, &live), []);
+        let of_manifest = Table { indexes: live.indexes.clone().map(without_capacity), ..managed };
+        let paths: Vec<String> = diff(&of_manifest, &live).iter().map(|change| change.path.to_string()).collect();
+        assert_eq!(paths, ["index idx capacity"]);
+    }
+
     #[test]
     fn a_way_of_paying_is_told_with_what_its_change_takes() {
         let units = |read| Billing::Provisioned(Capacity { read, write: 1 });
@@ -559,8 +614,9 @@ mod tests {
             let index = |read| Index { capacity: Some(Capacity { read, write: 1 }), ..index("x") };
             let indexes =
                 BTreeMap::from([(String::from("five-index"), index(5)), (String::from("six-index"), index(6))]);
+            let desired = Table { billing: Some(desired), indexes: Some(indexes.clone()), ..Table::default() };
+            let desired = Table { indexes: desired.indexes.map(without_capacity), ..desired };
             let live = Table { billing: Some(live), indexes: Some(indexes), ..Table::default() };
-            let desired = Table { billing: Some(desired), ..Table::default() };
             diff(&desired, &live).iter().map(|change| format!("{}: {}", change.path, change.how)).collect()
         };
         assert_eq!(

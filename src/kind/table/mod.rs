@@ -26,6 +26,7 @@ mod opposite;
 mod patience;
 mod permissions;
 mod protection;
+mod rebuild;
 mod recovery;
 mod replicas;
 mod resource_policy;
@@ -135,8 +136,9 @@ impl Table {
     }
 
     /// Returns the capacity that a live index of a provisioned table should have: its own, or else that of the table, unless
-    /// autoscaling moves it.
+    /// autoscaling moves it. An index that the manifest does not have keeps its capacity.
     pub(super) fn compared_capacity(&self, index: &str, of_table: Option<Capacity>) -> Option<Capacity> {
+        self.indexes.as_ref().filter(|indexes| indexes.contains_key(index))?;
         let moves = self.settings.autoscaling.as_ref().is_some_and(|all| all.moves(index));
         self.capacity_of(index).or(of_table).filter(|_| !moves)
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rebuild;
 use super::setting::{Called, Phase, Setting};
 use super::{
-    Attribute, Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, IndexStatus, Limits, Replicas, Settings,
-    Table, TableChange, TableStatus, Ttl, Warm, replicas,
+    Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table, TableChange,
+    TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
@@ -250,8 +251,7 @@ const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last
 /// Returns the steps that make the differences go away.
 ///
 /// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
-/// as safe as it was. Indexes are deleted before others are built: an attribute can only change its type when no index
-/// uses the old one. What AWS may put off comes at the end, where it holds up nothing.
+/// as safe as it was. What AWS may put off comes at the end, where it holds up nothing.
 pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
@@ -353,46 +353,11 @@ impl Repair<'_> {
         }
     }
 
-    /// Deletes what is too much or different, then builds what is missing. Returns the indexes there are by then.
+    /// Brings the indexes to what they should be. Returns the indexes there are by then.
     fn indexes(&mut self, managed: &Table, live: &Table) -> BTreeMap<String, Index> {
-        let mut there = live.indexes.clone().unwrap_or_default();
-        let Some(wanted) = &managed.indexes else { return there };
-        let as_wanted = |name: &String, found: &Index| wanted.get(name).is_some_and(|index| index.is_same(found));
-        there.retain(|name, found| {
-            // One that is on its way out has been waited for.
-            let deleting = found.status == IndexStatus::Deleting;
-            if as_wanted(name, found) && !deleting {
-                return true;
-            }
-            if !deleting {
-                let expects = Index { status: IndexStatus::Active, ..found.clone() };
-                self.update(TableChange::DeleteIndex { index_name: name.clone(), expects });
-            }
-            false
-        });
-        // The mode and capacity are still the live ones when an index is built: their change comes after.
-        let capacity = live.billing.and_then(Billing::capacity);
-        for (name, index) in wanted {
-            if there.contains_key(name) {
-                continue;
-            }
-            // One that is built again, or under another name, keeps what no manifest gives it: limits, and capacity of its own.
-            let renamed = |(old, found): &(&String, &Index)| !wanted.contains_key(*old) && found.is_same(index);
-            let indexes = || live.indexes.iter().flatten();
-            let same = indexes().find(|(old, _)| *old == name).or_else(|| indexes().find(renamed));
-            let before = same.map(|(_, found)| found);
-            let kept = index.capacity.or(before.and_then(|before| before.capacity));
-            let capacity = kept.filter(|_| capacity.is_some()).or(capacity);
-            let limits = Limits::or(index.limits, before.and_then(|before| before.limits));
-            let limits = limits.filter(|_| capacity.is_none());
-            let warm = index.warm.or(before.and_then(|before| before.warm).filter(Warm::is_warmed));
-            let index = Index { capacity, limits, warm, ..index.clone() };
-            there.insert(name.clone(), index.clone());
-            let of_indexes = there.values().flat_map(|index| index.key.attributes());
-            let mut attributes: Vec<Attribute> = live.own_attributes().chain(of_indexes).cloned().collect();
-            attributes.sort();
-            attributes.dedup();
-            self.update(TableChange::CreateIndex { index_name: name.clone(), index, attributes });
+        let (changes, there) = rebuild::repair(managed, live);
+        for change in changes {
+            self.update(change);
         }
         there
     }
@@ -467,7 +432,7 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, Key, Projection, Recovery, SetClass,
+        Attribute, AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection, Recovery, SetClass,
         SetDeletionProtection, SetRecovery, changes,
     };
     use crate::kind::{Address, KindId, Presence};
@@ -556,9 +521,9 @@ mod tests {
         assert_eq!(done, expected);
     }
 
-    /// An attribute's type can only change when no index uses the old one, so all deletions come before all creations.
+    /// An attribute's type can only change when no index uses the old one.
     #[test]
-    fn indexes_are_deleted_before_any_is_built() {
+    fn indexes_with_another_type_of_an_attribute_are_deleted_before_any_is_built() {
         let done = steps(&wanted(), |live| {
             let others = ["a", "b"].map(|name| (format!("{name}-index"), index(name, AttributeType::S)));
             live.state.indexes = Some(BTreeMap::from(others));
