@@ -159,12 +159,14 @@ pub struct TimeArgs {
 /// What a plan may do beside creating and repairing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
-    /// Allow what loses something: index (delete an index), stream (turn the stream of a table off), subscription (delete a
-    /// subscription of a topic), prune (delete what the manifest does not name or calls removed), table (of that also tables),
-    /// protection (turn off deletion protection or point-in-time recovery, give up an own encryption key).
+    /// Allow what loses something: index (delete an index), stream (turn the stream or the Kinesis destination of a table off),
+    /// subscription (delete a subscription of a topic), replica (delete a replica of a table), capacity (switch a table on demand to
+    /// a capacity that the manifest does not say), prune (delete what the manifest does not name or calls removed), table (of that
+    /// also tables), protection (turn off deletion protection, point-in-time recovery or the rotation of a key, keep backups for
+    /// fewer days, remove a resource policy, give up an own encryption key).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
     pub allow_destructive: Vec<Consent>,
-    /// Delete policies under the policy root, topics and tables that sentinel created and the manifest does not name.
+    /// Delete policies under the policy root, parameters, topics and tables that sentinel created and the manifest does not name.
     #[arg(long)]
     pub prune: bool,
     /// Put the ownership tag on what the manifest names and someone else created.

@@ -209,6 +209,12 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
         let (before, after) = (FieldValue::words(before.as_str()), FieldValue::words(desired.as_str()));
         changes.push(FieldChange::new(Field::Type, before, after, Takes::NewResource, R::OTHER_TYPE));
     }
+    if is_secret_by_accident(managed, live) {
+        comparable = false;
+        let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("not in the manifest"));
+        let how = "the live value is a secret, and is compared only where the manifest says so: write type = \"SecureString\"";
+        changes.push(FieldChange::new(Field::Type, before, after, Takes::NotPossible, how));
+    }
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
         && desired != before
         && !desired.is_unset()
@@ -247,12 +253,19 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     changes
 }
 
+/// Returns whether a live parameter is a secret, and the manifest has a value for it and no type.
+fn is_secret_by_accident<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> bool {
+    let secret = live.parameter_type == Some(ParameterType::SecureString);
+    secret && managed.parameter_type.is_none() && managed.content.is_some()
+}
+
 /// Returns whether settings can be changed: that is done by writing a value again.
 fn rewrite<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Rewrite {
     let secret = managed.content.as_ref().is_some_and(Content::is_secret);
     let possible = match (&live.parameter_type, R::KEPT) {
         // The manifest has the value, and the variable that it comes from is not set.
         _ if managed.content.as_ref().is_some_and(Content::is_unset) => false,
+        _ if R::KEPT == Kept::All && is_secret_by_accident(managed, live) => false,
         // Another type is a difference that nothing here repairs.
         (Some(before), Kept::All) => managed.parameter_type.as_ref().is_none_or(|desired| desired == before),
         (Some(ParameterType::SecureString), Kept::Plain) => live.content.is_some() && secret,
@@ -339,4 +352,35 @@ pub(super) fn repair<R: Role>(
         steps.push(Write::Tag(Tag { name: name(), tags: set }));
     }
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::parameter::{Parameter, Values};
+
+    #[test]
+    fn a_type_that_is_left_out_is_not_compared_and_never_that_of_a_secret() {
+        let live = |kind, content: &str| Parameter {
+            parameter_type: Some(kind),
+            content: Some(content.into()),
+            ..Parameter::default()
+        };
+        let managed = Parameter { content: Some("a,b".into()), ..Parameter::default() };
+        assert_eq!(diff::<Values>(&managed, &live(ParameterType::StringList, "a,b")), []);
+        let secret = Parameter { content: None, ..live(ParameterType::SecureString, "") };
+        for content in [Content::from("a,b"), Content::Secret(Secret::new("a,b"))] {
+            let settings = Settings { description: Some(String::from("new")), ..Settings::default() };
+            let managed = Parameter { content: Some(content), settings, ..Parameter::default() };
+            let settings = Settings { description: Some(String::from("old")), ..Settings::default() };
+            let changes = diff::<Values>(&managed, &Parameter { settings, ..secret.clone() });
+            assert_eq!(changes[0].path, Field::Type);
+            assert!(
+                changes.len() == 2 && changes.iter().all(|change| change.takes == Takes::NotPossible),
+                "{changes:?}"
+            );
+        }
+        // A value that is not managed may be a secret.
+        assert_eq!(diff::<Values>(&Parameter::default(), &secret), []);
+    }
 }

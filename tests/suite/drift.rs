@@ -125,7 +125,8 @@ impl Drift {
         let checked = self.observed(world);
         if checked.is_err() {
             // The next one begins with all in sync.
-            let all = ["apply", "--yes", "--allow-destructive", "index,stream,protection,replica,subscription"];
+            let all =
+                ["apply", "--yes", "--allow-destructive", "index,stream,protection,replica,subscription,capacity"];
             drop(world.run(&all));
             drop(world.run(&all));
         }

@@ -153,7 +153,11 @@ pub(super) fn resolve(
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = Parameter {
         content: content.clone().filter(|_| !matches!(source, Source::Initial(_))),
-        parameter_type: Some(parameter_type.clone()),
+        // A type that is left out is that of a new parameter, and says nothing about a live one.
+        parameter_type: section
+            .parameter_type
+            .clone()
+            .or_else(|| source.is_list().then_some(ParameterType::StringList)),
         tier: section.tier,
         settings: settings.clone(),
         labels: section.labels.clone(),
@@ -189,11 +193,10 @@ pub(super) fn said(desired: &Desired<Parameter>) -> ParameterSection {
     let source = source::said(desired);
     // A list says its type.
     let listed = source.as_ref().is_some_and(Source::is_list);
-    let plain = *parameter_type == Some(ParameterType::String);
     ParameterSection {
         name: Some(desired.name.clone()).filter(|name| *name != desired.address.key),
         source,
-        parameter_type: parameter_type.clone().filter(|_| !listed && !plain),
+        parameter_type: parameter_type.clone().filter(|_| !listed),
         key: settings.key.clone().map(KeySetting::Id),
         tier: *tier,
         settings: Settings { key: None, ..settings.clone() },

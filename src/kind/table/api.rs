@@ -96,6 +96,10 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         gaps.push(Gap::new(Some("encryption"), &error));
         state.encryption = None;
     }
+    if brief.is_some() {
+        // An import writes no key of this account where the manifest has a name for it. What cannot be looked up stays an ARN.
+        let _ = name_key(looking, &mut state, Some(&Encryption::AwsManaged)).await;
+    }
     name_aws_key(api, &mut state, managed).await;
     // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
     let creating = TableStatus::of(&facts) == Some(TableStatus::Creating);

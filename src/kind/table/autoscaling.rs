@@ -249,9 +249,8 @@ impl Setting for Autoscaling {
         let is_new = |one: &Dimension| one.0.as_ref().is_some_and(|index| Index::is_built(index, tables));
         // What is left of an index from before it was built again is registered again: AWS moves nothing by it until then. Source:
         // DDB-TABLE-292 in the lab notes of ack-api-quirks.
-        let differs = |(one, wanted): &(Dimension, Scale)| {
-            live.of(one) != *wanted || (is_new(one) && *wanted != Scale::Off)
-        };
+        let differs =
+            |(one, wanted): &(Dimension, Scale)| live.of(one) != *wanted || (is_new(one) && *wanted != Scale::Off);
         let change = |(one, scale): (Dimension, Scale)| {
             let kept = live.kept.get(&one).cloned().unwrap_or_default();
             SetScale { index_name: one.0, units: one.1, scale, kept }
@@ -362,7 +361,8 @@ mod tests {
     #[test]
     fn each_part_of_a_table_has_one_line_in_what_was_seen_of_it() {
         let scales = Scales { read: Some(within(1, 10, Some(70))), write: Some(Scale::Off) };
-        let all = Autoscaling { table: scales, indexes: [(String::from("i"), scales)].into(), ..Autoscaling::default() };
+        let all =
+            Autoscaling { table: scales, indexes: [(String::from("i"), scales)].into(), ..Autoscaling::default() };
         let lines: Vec<String> = all.words().into_iter().map(|line| format!("{}: {}", line.name, line.words)).collect();
         let expected = "read 1 to 10 at 70 %, write off";
         assert_eq!(lines, [format!("autoscaling: {expected}"), format!("index i autoscaling: {expected}")]);

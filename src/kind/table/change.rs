@@ -93,6 +93,7 @@ impl TableChange {
         match self {
             Self::DeleteIndex { .. } => Some(Consent::Index),
             Self::RemoveReplicas { .. } => Some(Consent::Replica),
+            Self::Billing { billing: Billing::External, switches: true, .. } => Some(Consent::Capacity),
             Self::Encryption { encryption: Encryption::AwsOwned, .. }
             | Self::Encryption { protection: Protection::GivenUp, .. } => Some(Consent::Protection),
             Self::Setting(change) => change.own().needs(),

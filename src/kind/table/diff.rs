@@ -137,9 +137,14 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
             "switched in place, at most once in 24 hours"
         }
         (Billing::Provisioned(_) | Billing::External, Billing::Provisioned(_)) => "changed in place",
+        (Billing::PayPerRequest, Billing::External) => {
+            "switched in place; requests beyond that are throttled until something raises it"
+        }
         (Billing::PayPerRequest, _) | (Billing::External, Billing::External) => "switched in place",
     };
-    changes.push(in_place(Field::BillingMode, words::billing(live), words::begun(desired), how));
+    let change = in_place(Field::BillingMode, words::billing(live), words::begun(desired), how);
+    let unsaid = (live, desired) == (Billing::PayPerRequest, Billing::External);
+    changes.push(if unsaid { change.needing(Consent::Capacity) } else { change });
 }
 
 /// The capacity of each index, where the table stays provisioned; a switch sets all of them anyway.
@@ -428,7 +433,8 @@ mod tests {
             let live = Table { billing: Some(Billing::Provisioned(Capacity { read: units, write: units })), ..table() };
             assert_eq!(diff(&managed, &live), []);
         }
-        assert_eq!(diff(&managed, &table()).len(), 1);
+        let switch = diff(&managed, &table());
+        assert_eq!((switch.len(), switch[0].needs), (1, Some(Consent::Capacity)));
     }
 
     #[test]

@@ -215,7 +215,8 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
         let scales = index.map_or(Some(scaling.table), |name| scaling.indexes.get(name).copied());
         scales.is_some_and(|scales| scales.bounds(units).is_some())
     };
-    let indexes = live.indexes.iter().flatten().filter_map(|(name, index)| Some((Some(name.as_str()), index.capacity?)));
+    let indexes =
+        live.indexes.iter().flatten().filter_map(|(name, index)| Some((Some(name.as_str()), index.capacity?)));
     let all = std::iter::once((None, units)).chain(indexes);
     let words = all.filter_map(|(index, own)| {
         let Capacity { read, write } = own;

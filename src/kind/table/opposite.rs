@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::setting::Setting;
 use super::{
-    Attribute, AttributeType, Autoscaling, Billing, Capacity, Encryption, Index, IndexKey, IndexStatus, Projection, Table, Ttl,
+    Attribute, AttributeType, Autoscaling, Billing, Capacity, Encryption, Index, IndexKey, IndexStatus, Projection,
+    Table, Ttl,
 };
 use crate::kind::Desired;
 use crate::resource::{Facts, Live, Tags};

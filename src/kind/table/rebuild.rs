@@ -83,7 +83,8 @@ impl Work<'_> {
 
     /// Returns how many attributes the indexes of the table include.
     fn included(&self) -> usize {
-        let local = self.live.local_indexes.iter().flat_map(BTreeMap::values).map(|LocalIndex { projection, .. }| projection);
+        let local =
+            self.live.local_indexes.iter().flat_map(BTreeMap::values).map(|LocalIndex { projection, .. }| projection);
         self.there.values().map(|index| &index.projection).chain(local).map(super::Projection::named).sum()
     }
 }
@@ -123,7 +124,8 @@ mod tests {
         use AttributeType::{N, S};
         let managed = table([("aaa", index("a", N)), ("bbb", index("b", N))]);
         let managed = Table { billing: None, ..managed };
-        let live = table([("aaa", sized(index("a", S), 11)), ("bbb", sized(index("b", S), 21)), ("old", index("c", S))]);
+        let live =
+            table([("aaa", sized(index("a", S), 11)), ("bbb", sized(index("b", S), 21)), ("old", index("c", S))]);
         let (changes, there) = repair(&managed, &live);
         let expected = [
             "deleting index old",

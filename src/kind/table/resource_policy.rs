@@ -12,7 +12,7 @@ use super::api::{SETTLING, failed};
 use super::patience::Patience;
 use super::setting::{Called, Phase, Setting, SettingChange};
 use super::{Field, Stream, Table, TableApi};
-use crate::change::{FieldChange, FieldValue, Sides, Takes};
+use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, GivenFile, Reader};
 use crate::kind::document::PolicyDocument;
@@ -239,8 +239,9 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
             (None, _) => FieldValue::Absent,
         };
         let (before, after) = (live.document.as_ref(), self.document.as_ref());
-        let how = if after.is_some() { "changed in place" } else { "removed" };
-        vec![FieldChange::new(field(), shown(before, after), shown(after, None), Takes::InPlace, how)]
+        let how = if after.is_some() { "changed in place" } else { "removed; what it allows and denies ends" };
+        let change = FieldChange::new(field(), shown(before, after), shown(after, None), Takes::InPlace, how);
+        vec![if after.is_some() { change } else { change.needing(Consent::Protection) }]
     }
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetPolicy<H>> {
@@ -278,6 +279,10 @@ impl<H: Holder> SettingChange for SetPolicy<H> {
 
     fn describe(&self) -> String {
         format!("{} the {}", if self.policy.is_some() { "setting" } else { "removing" }, H::WORDS)
+    }
+
+    fn needs(&self) -> Option<Consent> {
+        self.policy.is_none().then_some(Consent::Protection)
     }
 
     /// A read shows a change after a second or three, and AWS takes the next change after 15 seconds.
@@ -428,6 +433,20 @@ mod tests {
         assert_eq!(expected(&TablePolicy::default()), [None]);
         let gone = TablePolicy::default().repair(&live("dynamodb:Scan", "7"), &tables);
         assert_eq!((gone[0].policy.clone(), gone[0].describe()), (None, String::from("removing the policy")));
+    }
+
+    #[test]
+    fn the_removal_of_a_policy_needs_consent() {
+        let tables = Sides { live: &Table::default(), desired: &Table::default() };
+        let needs = |desired: &TablePolicy, live: &TablePolicy| {
+            let (change, step) = (desired.diff(live, &tables).remove(0), desired.repair(live, &tables).remove(0));
+            assert_eq!(change.needs, step.needs());
+            change.needs
+        };
+        let (none, one) = (TablePolicy::default(), live("dynamodb:Query", "7"));
+        assert_eq!(needs(&none, &one), Some(Consent::Protection));
+        assert_eq!(needs(&one, &none), None);
+        assert_eq!(needs(&live("dynamodb:Scan", "7"), &one), None);
     }
 
     #[test]

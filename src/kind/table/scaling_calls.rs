@@ -11,9 +11,9 @@ use super::scales::{Bounds, Scale, Scales, Target, Units};
 use super::setting::is_unknown;
 use super::{Table, TableApi};
 use crate::kind::Desired;
-use crate::resource::{Gap, StepOutcome};
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::pages::Pages;
+use crate::resource::{Gap, StepOutcome};
 
 // Source: "Quotas for Application Auto Scaling" in its User Guide says nothing of calls a second: the paces are guesses.
 pub(super) const DESCRIBE_TARGETS: Operation =
@@ -98,12 +98,7 @@ async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autos
 /// Reads what scales the parts of a table that are to be deleted, because AWS keeps it when they are gone: that of the indexes that the
 /// manifest does not name, where it manages autoscaling, and all of it where the table goes. Source: DDB-TABLE-292 and 323 in the lab
 /// notes of ack-api-quirks.
-pub(super) async fn look_at_parting(
-    api: &TableApi,
-    desired: &Desired<Table>,
-    live: &mut Table,
-    gaps: &mut Vec<Gap>,
-) {
+pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
     let managed = &desired.managed;
     let goes = !desired.presence.is_present();
     let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));

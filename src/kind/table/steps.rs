@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::rebuild;
 use super::setting::{Called, Phase, Setting};
 use super::{
-    Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table, TableChange,
-    TableStatus, Ttl, Warm, replicas,
+    Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table,
+    TableChange, TableStatus, Ttl, Warm, replicas,
 };
 use crate::change::{Consent, FieldChange, Protection, Sides, Takes};
 use crate::kind::key::DESCRIBE_KEY;
@@ -432,8 +432,8 @@ mod tests {
     use super::super::opposite::opposite;
     use super::*;
     use crate::kind::table::{
-        Attribute, AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection, Recovery, SetClass,
-        SetDeletionProtection, SetRecovery, changes,
+        Attribute, AttributeType, CarriedChange, Class, DeletionProtection, IndexKey, IndexStatus, Key, Projection,
+        Recovery, SetClass, SetDeletionProtection, SetRecovery, changes,
     };
     use crate::kind::{Address, KindId, Presence};
     use crate::resource::Facts;
@@ -698,6 +698,10 @@ mod tests {
         assert_eq!(encryption(Encryption::AwsManaged).needs(), None);
         let class = CarriedChange::Class(SetClass { class: Class::Standard });
         assert_eq!(update(TableChange::Setting(class)).needs(), None);
+        let switch =
+            |billing| update(TableChange::Billing { billing, switches: true, table: None, indexes: BTreeMap::new() });
+        assert_eq!(switch(Billing::External).needs(), Some(Consent::Capacity));
+        assert_eq!(switch(Billing::Provisioned(Capacity { read: 1, write: 1 })).needs(), None);
     }
 
     #[test]

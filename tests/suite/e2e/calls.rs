@@ -217,7 +217,10 @@ fn a_resource_policy_is_set_diffed_and_removed() {
     assert!(imported.contains("policy = \"policies/orders.json\""), "{imported}");
     assert_eq!(warnings, json!([]));
     std::thread::sleep(std::time::Duration::from_millis(100));
-    apply(&world, &manifest("policy = false", ""), &[]);
+    world.write("sentinel.toml", &manifest("policy = false", ""));
+    let run = world.run(&["plan"]).expect(0);
+    assert!(run.stdout.contains("To allow it: --allow-destructive protection"), "{}", run.stdout);
+    apply(&world, &manifest("policy = false", ""), &["--allow-destructive", "protection"]);
     let open = json!({ "Version": "2012-10-17", "Statement": [
         { "Effect": "Allow", "Principal": "*", "Action": "dynamodb:*", "Resource": "*" },
     ] });

@@ -198,7 +198,8 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
                 fault(&["autoscaling"], problem, help, "AWS takes no replica");
             }
             Some(index) => {
-                let problem = format!("`tables.{key}` has replicas, and the write capacity of its index {index} is not scaled");
+                let problem =
+                    format!("`tables.{key}` has replicas, and the write capacity of its index {index} is not scaled");
                 fault(&["indexes", index], problem, help, "AWS takes no replica");
             }
             None => {}
