@@ -156,9 +156,18 @@ pub struct Resolver<'a> {
     pub tags: Option<&'a Tags>,
     /// The key of the ownership tag.
     pub ownership: Option<OwnerKey>,
+    /// The account and region that the manifest names.
+    pub home: Home,
     /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
     pub names: BTreeMap<Address, String>,
     pub faults: &'a mut Faults,
+}
+
+/// The account and region that a manifest names for its resources; what it does not name, the options or the environment tell later.
+#[derive(Debug, Clone, Default)]
+pub struct Home {
+    pub account: Option<String>,
+    pub region: Option<String>,
 }
 
 /// A resource whose value is in a variable that is not set.

@@ -9,7 +9,7 @@ use super::vary::{Values, Variant, Variants};
 use super::{LocalPolicy, Manifest, Parsed};
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
-use crate::kind::section::{Places, Resolver, Unset};
+use crate::kind::section::{Home, Places, Resolver, Unset};
 use crate::kind::{Address, DesiredResource, Sections};
 use crate::resource::destination::Destination;
 use crate::resource::names::PolicyRoot;
@@ -130,10 +130,20 @@ impl Texts {
             unset: Vec::new(),
             tags: manifest.aws.tags.as_ref(),
             ownership: manifest.aws.ownership_key(),
+            home: home(manifest),
             names: BTreeMap::new(),
             faults,
         }
     }
+}
+
+/// Returns where the resources of a manifest are. With targets, they are in several places.
+fn home(manifest: &Manifest) -> Home {
+    if !manifest.targets.is_empty() {
+        return Home::default();
+    }
+    let (account, region) = (&manifest.aws.account_id, &manifest.aws.region);
+    Home { account: account.as_deref().map(str::to_owned), region: region.as_deref().map(str::to_owned) }
 }
 
 impl Loaded {
@@ -144,10 +154,16 @@ impl Loaded {
 
     /// Returns what is desired at a target, where that differs from what is desired at others. What cannot be resolved is a fault.
     pub fn wanted(&self, destination: &Destination, faults: &mut Faults) -> Option<Wanted> {
-        self.varies().then(|| self.variant(destination.name.as_deref(), &Values::at(destination), faults))
+        self.varies().then(|| {
+            let home = Home {
+                account: destination.route.account_id.as_ref().map(ToString::to_string),
+                region: Some(destination.region.name.to_string()),
+            };
+            self.variant((destination.name.as_deref(), home), &Values::at(destination), faults)
+        })
     }
 
-    fn variant(&self, target: Option<&str>, values: &Values, faults: &mut Faults) -> Wanted {
+    fn variant(&self, (target, home): (Option<&str>, Home), values: &Values, faults: &mut Faults) -> Wanted {
         let Texts { source, places, variants, .. } = &self.texts;
         let ownership = self.manifest.aws.ownership_key();
         let base = (&self.manifest, places);
@@ -161,6 +177,7 @@ impl Loaded {
         };
         let known = self.desired.iter().map(|one| (one.address(), one)).filter(|(address, _)| same(address)).collect();
         let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &places, faults);
+        resolver.home = home;
         let desired = sections.resolve(&mut resolver, &known);
         let mut unset = std::mem::take(&mut resolver.unset);
         unset.extend(self.unset.iter().filter(|one| known.contains_key(&one.address)).cloned());
@@ -180,7 +197,11 @@ impl Loaded {
                 continue;
             }
             let mut own = Faults::default();
-            self.variant(destination.name.as_deref(), &Values::assumed(&destination), &mut own);
+            let home = Home {
+                account: destination.route.account_id.as_ref().map(ToString::to_string),
+                region: destination.region.as_ref().map(ToString::to_string),
+            };
+            self.variant((destination.name.as_deref(), home), &Values::assumed(&destination), &mut own);
             if !own.is_empty() {
                 faulty = section.map(str::to_owned);
                 faults.absorb(own);

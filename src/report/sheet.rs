@@ -238,7 +238,8 @@ fn notes(plan: &Plan) -> Vec<String> {
         .copied()
         .collect();
     if !lacking.is_empty() {
-        let words: Vec<&str> = lacking.iter().map(|consent| consent.word()).collect();
+        // The option is given once, with all that it is to allow.
+        let words: Vec<&str> = lacking.union(&plan.scope.allow).map(|consent| consent.word()).collect();
         notes.push(format!("Refused: something would be lost. To allow it: --allow-destructive {}", words.join(",")));
     }
     notes.extend(orphan_notes(&plan.orphans));
@@ -458,7 +459,7 @@ fn planned(resource: &ResourcePlan) -> Head {
 }
 
 /// Returns why a resource should be gone.
-fn why_gone(resource: &ResourcePlan) -> &'static str {
+pub(super) fn why_gone(resource: &ResourcePlan) -> &'static str {
     match resource.presence {
         Presence::Removed => "removed = true",
         Presence::Absent | Presence::Present => "not in the manifest",

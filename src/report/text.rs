@@ -301,6 +301,7 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
             Action::Delete => (RED, '-', String::from(" (deleted)")),
             _ => (GREEN, '~', format!(" (updated: {})", escape(&drift_words(resource)))),
         },
+        Outcome::Unchanged if resource.is_removal() => (DIM, '=', format!(" (gone: {})", sheet::why_gone(resource))),
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
         Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", escape(&drift_words(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),

@@ -86,6 +86,7 @@ pub(super) fn key(found: &Found<Parameter>, policy_root: &PolicyRoot) -> Result<
 /// Returns the section that describes a live parameter.
 pub(super) fn section(importer: &mut Importer<'_>, found: Found<Parameter>) -> ParameterSection {
     let Parameter { content, parameter_type, tier, settings, labels, tags, role: _ } = found.live.state;
+    labels::warn_of_older(importer, &found.live.facts);
     let kind = parameter_type.unwrap_or(ParameterType::String);
     let mut settings = imported(importer, settings, "");
     let key = settings.key.take().filter(|key| !is_of_aws(key)).map(|key| {

@@ -149,6 +149,9 @@ pub(super) fn resolve(
     let parameter_type = section.parameter_type();
     let how = As { key, parameter_type: &parameter_type, tier: section.tier.unwrap_or(Tier::Standard) };
     let content = source::resolve(resolver, source, &how);
+    if let Err(invalid) = settings::check_fits(content.as_ref(), &section.settings) {
+        resolver.fault(&["parameters", key, source.setting()], invalid, "this value");
+    }
     let kms = section.key.as_ref().and_then(|setting| setting.resolved(resolver));
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = Parameter {

@@ -11,10 +11,10 @@ use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Reader};
 use crate::kind::Desired;
-use crate::kind::import::Found;
+use crate::kind::import::{Found, Importer};
 use crate::resource::call::{CallError, Class, GET_PARAMETERS, Operation, operation};
 use crate::resource::pages::Pages;
-use crate::resource::{Gap, Invalid, Live, StepOutcome};
+use crate::resource::{Facts, Gap, Invalid, Live, StepOutcome};
 
 pub(in crate::kind) const LABEL: Operation = operation!("ssm", "LabelParameterVersion", 3.0, 5.0);
 /// Only imports read the history.
@@ -123,38 +123,63 @@ const READS: usize = 32;
 pub(in crate::kind) async fn read_found<R: Role>(api: &ParameterApi, found: &mut [Found<Stored<R>>]) {
     let names: Vec<String> = found.iter().map(|found| found.name.clone()).collect();
     let reads = stream::iter(names.iter().map(|name| read_all(api, name))).buffered(READS);
-    let labels: Vec<Result<BTreeSet<String>, CallError>> = reads.collect().await;
+    let labels: Vec<Result<Labels, CallError>> = reads.collect().await;
     for (found, labels) in found.iter_mut().zip(labels) {
         match labels {
-            Ok(labels) => found.live.state.labels = Some(labels),
+            Ok(Labels { newest, older }) => {
+                found.live.state.labels = Some(newest);
+                found.live.facts.also.extend(older);
+            }
             Err(error) => found.live.gaps.push(Gap::new(Some("labels"), &error)),
         }
     }
 }
 
-/// Reads all labels of the newest version.
-async fn read_all(api: &ParameterApi, name: &str) -> Result<BTreeSet<String>, CallError> {
+/// Labels of a parameter, by the versions that they are on.
+#[derive(Debug, Default)]
+struct Labels {
+    newest: BTreeSet<String>,
+    /// In words, with the version that each is on.
+    older: Vec<String>,
+}
+
+/// Reads all labels of a parameter.
+async fn read_all(api: &ParameterApi, name: &str) -> Result<Labels, CallError> {
     // The history keeps 100 versions, and the newest comes last.
     let mut pages = Pages::new(HISTORY, 20);
     let mut token: Option<String> = None;
-    let mut newest = BTreeSet::new();
+    let mut versions: Vec<(i64, BTreeSet<String>)> = Vec::new();
     loop {
         let call = || {
             let request = api.client.get_parameter_history().name(name).max_results(50);
             pages.timed(request.set_next_token(token.clone()).send())
         };
         let answer = match api.pacer.call(HISTORY, &[], call).await {
-            Err(error) if error.class == Class::NotFound => return Ok(newest),
+            Err(error) if error.class == Class::NotFound => return Ok(by_version(versions)),
             answer => answer?,
         };
         let page = answer.parameters.unwrap_or_default();
-        if let Some(last) = page.last() {
-            newest = last.labels().iter().cloned().collect();
-        }
+        versions.extend(page.iter().map(|one| (one.version, one.labels().iter().cloned().collect())));
         token = answer.next_token.filter(|token| !token.is_empty());
         if !pages.next(page.len(), token.as_ref())? {
-            return Ok(newest);
+            return Ok(by_version(versions));
         }
+    }
+}
+
+fn by_version(mut versions: Vec<(i64, BTreeSet<String>)>) -> Labels {
+    let newest = versions.pop().map(|(_, labels)| labels).unwrap_or_default();
+    let words = |(version, labels): (i64, BTreeSet<String>)| {
+        labels.into_iter().map(move |label| format!("the label {label} on version {version}"))
+    };
+    Labels { newest, older: versions.into_iter().flat_map(words).collect() }
+}
+
+/// Warns of what a parameter has that its section cannot say.
+pub(in crate::kind) fn warn_of_older(importer: &mut Importer<'_>, facts: &Facts) {
+    if !facts.also.is_empty() {
+        importer
+            .warn(format!("also has: {}; a manifest sets labels of the newest version only", facts.also.join(", ")));
     }
 }
 
@@ -178,6 +203,13 @@ pub(super) async fn give(api: &ParameterApi, label: &Label) -> Result<StepOutcom
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_of_older_versions_are_named_apart() {
+        let labels = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<BTreeSet<_>>();
+        let found = by_version(vec![(1, labels(&["old"])), (2, labels(&[])), (3, labels(&["live"]))]);
+        assert_eq!((found.newest, found.older), (labels(&["live"]), vec![String::from("the label old on version 1")]));
+    }
 
     #[test]
     fn labels_follow_parameter_stores_rules() {

@@ -4,10 +4,11 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use regex_lite::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Field;
+use super::{Content, Field};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Node, Reader};
@@ -260,6 +261,40 @@ fn check_text(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
+/// Returns the expression that a value has to fit as a whole; nothing where it uses what only Java's expressions have, or what means
+/// something else there.
+fn expression(pattern: &str) -> Option<Result<Regex, regex_lite::Error>> {
+    let special = ["(?", "\\", "++", "*+", "?+", "}+", "&&"].iter().any(|part| pattern.contains(part));
+    // A class in a class is a union in Java.
+    let nested = pattern.split('[').skip(1).any(|class| !class.contains(']')) || pattern.contains("[[");
+    (!special && !nested).then(|| Regex::new(&format!("^(?:{pattern})$")))
+}
+
+fn check_pattern(pattern: &str) -> Result<(), Invalid> {
+    check_text(pattern)?;
+    match expression(pattern) {
+        Some(Err(_)) => {
+            let help = "write an expression that a value has to fit as a whole, such as \"[0-9]+\"";
+            Err(Invalid::new(format!("\"{pattern}\" is not a regular expression"), help))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks that a value fits the pattern that the same section has. Names no value: it may be a secret.
+pub(in crate::kind) fn check_fits(content: Option<&Content>, settings: &Settings) -> Result<(), Invalid> {
+    let (Some(text), Some(pattern)) = (content.and_then(Content::text), &settings.allowed_pattern) else {
+        return Ok(());
+    };
+    match expression(pattern) {
+        Some(Ok(expression)) if !pattern.is_empty() && !expression.is_match(text) => {
+            let help = "change one of the two: Parameter Store refuses a value that does not fit as a whole";
+            Err(Invalid::new(format!("the value does not fit allowed_pattern = \"{pattern}\""), help))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn check_time(text: &str) -> Result<(), Invalid> {
     if time(text).is_some() {
         return Ok(());
@@ -291,7 +326,7 @@ pub(in crate::kind) fn read(
         description: text(reader, "description", check_text),
         // It may be a reference, which the section has.
         key: None,
-        allowed_pattern: text(reader, "allowed_pattern", check_text),
+        allowed_pattern: text(reader, "allowed_pattern", check_pattern),
         data_type: text(reader, "data_type", check_data_type),
         parameter_policies: fields.get("parameter_policies").and_then(|entry| read_policies(reader, &entry.node)),
     }
@@ -370,6 +405,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn values_are_checked_against_the_pattern_where_java_and_rust_agree_on_it() {
+        let fits = |value: &str, pattern: &str| {
+            let settings = Settings { allowed_pattern: Some(pattern.to_owned()), ..Settings::default() };
+            check_fits(Some(&value.into()), &settings).is_ok()
+        };
+        assert!(fits("123", "[0-9]+") && !fits("abc", "[0-9]+") && !fits("12a", "[0-9]+"));
+        assert!(fits("abc", "") && fits("abc", "(?=x)abc") && fits("abc", "\\d+") && fits("abc", "[a-z&&[^x]]+"));
+        assert!(check_pattern("[0-9").is_ok(), "it may be of Java's classes in classes");
+        assert!(check_pattern("(a").is_err() && check_pattern("a{2,1}").is_err() && check_pattern("*").is_err());
+    }
+
+    #[test]
     fn policies_are_read_back_as_they_are_sent() {
         let policies = ParameterPolicies {
             expiration: Some(String::from("2031-01-01T00:00:00Z")),
@@ -416,7 +463,7 @@ pub(in crate::kind) mod any {
             ParameterPolicies { expiration, expiration_notifications, no_change_notifications: after, others }.sorted()
         });
         let data_type = of(Just(String::from(TEXT)));
-        (of("\\PC{0,20}"), of("[a-z.*]{0,6}"), data_type, of(policies)).prop_map(
+        (of("\\PC{0,20}"), of("([(][?]s[)][a-z.]{1,6})?"), data_type, of(policies)).prop_map(
             |(description, allowed_pattern, data_type, parameter_policies)| Settings {
                 description,
                 key: None,

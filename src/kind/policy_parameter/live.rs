@@ -62,6 +62,7 @@ pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, Str
 /// Returns the section that describes a live policy, with its content in a file.
 pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) -> ProfileSection {
     let PolicyParameter { content, parameter_type, tier, settings, labels, tags, role: _ } = found.live.state;
+    labels::warn_of_older(importer, &found.live.facts);
     // What a new parameter has is left alone.
     let mut section = ProfileSection {
         tier: tier.filter(|tier| *tier != Tier::Standard),

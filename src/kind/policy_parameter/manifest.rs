@@ -102,6 +102,9 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
         _ => Content::Text(text.into()),
     };
     let content = section.policy.as_ref().and_then(|file| policy_file(resolver, key, file, section)).map(of);
+    if let Err(invalid) = settings::check_fits(content.as_ref(), &section.settings) {
+        resolver.fault(&["profiles", key, "allowed_pattern"], invalid, "not this policy");
+    }
     let kms = section.key.as_ref().and_then(|setting| setting.resolved(resolver));
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = PolicyParameter {

@@ -27,9 +27,12 @@ fn backup_name(table: &str) -> String {
 pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion<Table> {
     let Some(owner_key) = desired.ownership.clone() else { return Deletion::never() };
     if live.state.settings.deletion_protection == Some(DeletionProtection(true)) {
-        let how = "turn deletion protection off first: aws dynamodb update-table --no-deletion-protection-enabled";
+        let how = format!(
+            "turn deletion protection off first: aws dynamodb update-table --table-name {} --no-deletion-protection-enabled",
+            desired.name
+        );
         let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
-        let change = FieldChange::new(Field::Setting(protection::KEY), on, off, Takes::NotPossible, how);
+        let change = FieldChange::new(Field::Setting(protection::KEY), on, off, Takes::NotPossible, &how);
         return Deletion { changes: vec![change], steps: Vec::new() };
     }
     let (name, expects_id) = (desired.name.clone(), live.facts.id.clone());

@@ -12,6 +12,7 @@ use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
+use crate::kind::section::{Home, Resolver};
 use crate::kind::{Line, Waiting};
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::{Invalid, StepOutcome};
@@ -101,6 +102,20 @@ fn check_stream(arn: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("`stream` cannot be \"{arn}\""), help))
 }
 
+/// Checks that a stream is in the account and region of its table, as far as these are known. Source: "Using Kinesis Data Streams to
+/// capture changes to DynamoDB" in the Amazon DynamoDB Developer Guide.
+fn check_home(stream: &str, home: &Home) -> Result<(), Invalid> {
+    let mut parts = stream.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    for (what, own, of_table) in [("region", region, &home.region), ("account", account, &home.account)] {
+        if let Some(of_table) = of_table.as_deref().filter(|of_table| *of_table != own) {
+            let problem = format!("the Kinesis stream is in {what} {own}, and the table in {of_table}");
+            return Err(Invalid::new(problem, format!("name a stream in {what} {of_table}: DynamoDB takes no other")));
+        }
+    }
+    Ok(())
+}
+
 impl Setting for Kinesis {
     type Change = SetKinesis;
 
@@ -175,6 +190,16 @@ impl Setting for Kinesis {
             { "type": "object", "properties": { "to": to }, "required": ["to"] },
             { "type": "object", "properties": { "failed": failed }, "required": ["failed"] },
         ] })
+    }
+
+    /// Checks that the stream is in the account and region of the table.
+    fn resolved(self, resolver: &mut Resolver<'_>, place: &[&str]) -> Self {
+        if let Self::To { stream, .. } = &self
+            && let Err(invalid) = check_home(stream, &resolver.home)
+        {
+            resolver.fault(place, invalid, "not where the table is");
+        }
+        self
     }
 
     fn words(&self) -> Vec<Line> {
@@ -498,6 +523,17 @@ mod tests {
         let changes = desired.repair(live, &tables);
         assert_eq!(changes.is_empty(), desired.diff(live, &tables).is_empty());
         changes.iter().map(|change| change.what).collect()
+    }
+
+    #[test]
+    fn a_stream_is_in_the_account_and_region_of_its_table() {
+        let stream = "arn:aws:kinesis:eu-west-1:111111111111:stream/s";
+        let check = |account: Option<&str>, region: Option<&str>| {
+            check_home(stream, &Home { account: account.map(str::to_owned), region: region.map(str::to_owned) })
+        };
+        assert!(check(None, None).is_ok() && check(Some("111111111111"), Some("eu-west-1")).is_ok());
+        assert!(check(None, Some("us-east-1")).unwrap_err().problem.contains("region eu-west-1"));
+        assert!(check(Some("222222222222"), None).unwrap_err().problem.contains("account 111111111111"));
     }
 
     #[test]

@@ -60,7 +60,7 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
             }
             _ if is_protected(found) => {
                 let how = format!(
-                    "turn its deletion protection off first: aws dynamodb update-table --region {region} --no-deletion-protection-enabled"
+                    "turn its deletion protection off first: aws dynamodb update-table --region {region} --table-name TABLE --no-deletion-protection-enabled"
                 );
                 change(field, before, FieldValue::Absent, Takes::NotPossible, &how)
             }
