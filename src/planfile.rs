@@ -89,7 +89,8 @@ impl SavedMaterials {
             let file = place.filter(|place| *place.path != *manifest).map(|place| place.path.to_string());
             (address.clone(), SavedMaterial { line: place.map(|place| place.line), file, policy })
         });
-        let cases = materials.of.values().filter_map(|material| material.cases.as_ref());
+        let open = materials.of.values().filter(|material| !material.secret);
+        let cases = open.filter_map(|material| material.cases.as_ref());
         Self {
             resources: of.collect(),
             cases: cases.map(|source| (source.path.clone(), source.text.clone())).collect(),
@@ -210,7 +211,8 @@ impl PlanFile {
             let policy = policy.map(|path| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path));
             let beside = policy.as_deref().map(|policy| cases_file(policy).display().to_string());
             let cases = beside.and_then(|path| Some(Source::new(path.clone(), cases.get(&path)?.clone())));
-            (address.clone(), Material { place, policy: policy.map(|path| path.display().to_string()), cases })
+            let policy = policy.map(|path| path.display().to_string());
+            (address.clone(), Material { place, policy, cases, secret: false })
         });
         let of: BTreeMap<Address, Material> = of.collect();
         let profiles = of.keys().filter(|address| address.kind == KindId::Policy);

@@ -34,6 +34,8 @@ pub struct Material {
     pub policy: Option<String>,
     /// The file of cases beside its policy.
     pub cases: Option<Arc<Source>>,
+    /// Whether the policy is a secret: then no file holds its cases, which tell of it.
+    pub secret: bool,
 }
 
 /// What the files say beside the manifest itself.

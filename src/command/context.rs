@@ -153,7 +153,9 @@ impl Project {
                 Some(Source::new(manifest::cases_file(policy).display().to_string(), folder.read_cases(named)?))
             });
             let policy = policy.map(|path| path.display().to_string());
-            (address.clone(), Material { place, policy, cases })
+            let secret = section
+                .is_some_and(|section| section.parameter_type == Some(policy_parameter::ParameterType::SecureString));
+            (address.clone(), Material { place, policy, cases, secret })
         });
         let tables = desired.iter().filter_map(|one| one.of::<Table>());
         Materials {

@@ -85,10 +85,14 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
     let mut paths = args.policies.clone();
     // The profiles of each file, however its path is written.
     let mut owners: HashMap<PathBuf, BTreeSet<String>> = HashMap::new();
-    for (address, policy) in materials.of.iter().filter_map(|(address, one)| Some((address, one.policy.as_ref()?))) {
+    let mut listed = BTreeSet::new();
+    let of_manifest =
+        materials.of.iter().filter_map(|(address, one)| Some((address, one.policy.as_ref()?, one.secret)));
+    for (address, policy, secret) in of_manifest {
         let path = PathBuf::from(policy);
         let of_file = owners.entry(whole(&path)).or_default();
-        if args.policies.is_empty() && of_file.is_empty() {
+        // Findings show lines of a policy: those of a secret one only where its file is named.
+        if args.policies.is_empty() && !secret && listed.insert(whole(&path)) {
             paths.push(path);
         }
         of_file.insert(address.key.clone());

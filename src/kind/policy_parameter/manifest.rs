@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     Content, KeySetting, ParameterType, PolicyParameter, Settings, Tier, check_content, check_length, check_profile,
 };
-use crate::diagnostic::Source;
+use crate::diagnostic::{Faults, Source};
 use crate::document::Entry;
 use crate::document::write::{bare, line, quoted, tags};
 use crate::kind::parameter_store::names::check_tier;
@@ -160,7 +160,11 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
     // As a path from where the user is, so that it can be opened from there.
     let shown = resolver.folder.join(file);
     let shown = shown.strip_prefix(".").unwrap_or(&shown).display().to_string();
-    policy::check(&Source::new(shown, text.clone()), resolver.faults);
+    if section.parameter_type.is_some() {
+        check_secret(resolver, &place, &shown, &text);
+    } else {
+        policy::check(&Source::new(shown, text.clone()), resolver.faults);
+    }
     // An empty policy is reported as one already.
     if !text.trim().is_empty()
         && let Err(invalid) = check_content(&text, section.tier.unwrap_or(Tier::Standard))
@@ -168,6 +172,20 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
         resolver.fault(&place, invalid, "this policy");
     }
     Some(text)
+}
+
+/// Checks a policy that is a secret. The fault names the lines that are wrong, and shows nothing of them.
+fn check_secret(resolver: &mut Resolver<'_>, place: &[&str], path: &str, text: &str) {
+    let mut own = Faults::default();
+    policy::check(&Source::new(path, text), &mut own);
+    let lines: BTreeSet<usize> =
+        own.into_sorted().iter().map(|fault| fault.source.line(fault.span.start)).collect();
+    if lines.is_empty() {
+        return;
+    }
+    let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let problem = format!("the secret policy {path} is not valid: see line {lines}");
+    resolver.fault(place, Invalid::new(problem, format!("see what is wrong with: sentinel policy lint {path}")), "this file");
 }
 
 /// Values for properties.

@@ -197,6 +197,14 @@ fn policy(action: &str) -> String {
 }
 
 #[test]
+fn import_writes_the_key_that_aws_manages_by_its_name() {
+    let world = World::quick();
+    apply(&world, &manifest("encryption = \"aws-managed\"", ""), &[]);
+    let (imported, _) = import(&world);
+    assert!(imported.contains("encryption = \"aws-managed\"\n"), "{imported}");
+}
+
+#[test]
 fn a_resource_policy_is_set_diffed_and_removed() {
     let world = World::quick();
     world.write("orders.json", &policy("dynamodb:GetItem"));

@@ -276,6 +276,24 @@ fn a_secret_policy_is_created_compared_and_never_shown() {
 }
 
 #[test]
+fn the_cases_and_faults_of_a_secret_policy_show_nothing_of_it() {
+    let world = with_secret();
+    let case = format!("cases:\n  - {{ name: {CANARY}, user: alice, profile: dev, expect: allow }}\n");
+    world.write("dev.test.yaml", &case);
+    world.run(&["plan", "--out", "new.plan"]).expect(0);
+    let plan = std::fs::read_to_string(world.folder.path().join("new.plan")).unwrap();
+    assert!(!plan.contains(CANARY) && !plan.contains("alice"), "{plan}");
+    let lint = world.run(&["policy", "lint"]);
+    assert!(!format!("{}{}", lint.stdout, lint.stderr).contains(CANARY));
+    world.write("dev.yaml", &format!("{}\n{CANARY}: 1\n", POLICY.replace("developers", CANARY)));
+    for args in [&["validate"][..], &["plan"], &["policy", "lint"]] {
+        let run = world.run(args).expect(1);
+        assert!(run.stderr.contains("the secret policy dev.yaml is not valid: see line"), "{}", run.stderr);
+        assert!(!format!("{}{}", run.stdout, run.stderr).contains(CANARY), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn a_secret_difference_is_shown_on_the_terminal_on_request_only() {
     let world = with_secret();
     world.run(&["apply", "--yes"]).expect(0);

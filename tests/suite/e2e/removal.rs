@@ -99,7 +99,7 @@ fn a_protected_table_and_one_of_someone_else_stay() {
     });
     world.aws("DynamoDB_20120810.CreateTable", &theirs);
     let run = world.run(&ALLOWED).expect(4);
-    assert!(run.stdout.contains("deletion_protection: turn deletion protection off first"), "{}", run.stdout);
+    assert!(run.stdout.contains("update-table --table-name acme-audit --no-deletion-protection-enabled"), "{}", run.stdout);
     assert!(run.stdout.contains("Unmanaged tables") && run.stdout.contains("    theirs\n"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
     let off = json!({ "TableName": "acme-audit", "DeletionProtectionEnabled": false });
@@ -161,7 +161,8 @@ fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
     snapshot!(plan.stdout);
     world.calls();
     world.run(&["apply", "--yes"]).expect(4);
-    world.run(&["apply", "--allow-destructive", "prune", "--yes", "--only", "tables.*"]).expect(4);
+    let refused = world.run(&["apply", "--allow-destructive", "prune", "--yes", "--only", "tables.*"]).expect(4);
+    assert!(refused.stdout.contains("To allow it: --allow-destructive prune,table\n"), "{}", refused.stdout);
     assert_eq!(world.writes(), [""; 0]);
     let run = world.run(&["apply", "--allow-destructive", "prune,table", "--yes"]).expect(0);
     assert!(run.stdout.contains("3 deleted") && run.stdout.contains("Verified"), "{}", run.stdout);
@@ -170,6 +171,8 @@ fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
     assert_eq!(writes, ["DeleteParameters", "DeleteTable", "DeleteTopic"]);
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
     assert!(plan.stdout.contains("= old topic: old (gone: removed = true)"), "{}", plan.stdout);
+    let again = world.run(&["apply", "--yes", "-v"]).expect(0);
+    assert!(!again.stdout.contains("old topic: old (exists"), "{}", again.stdout);
     let status = world.run(&["status", "--detailed-exitcode"]).expect(0);
     assert!(status.stdout.contains("Total: 1 policy parameter\n"), "{}", status.stdout);
     assert!(!status.stdout.contains("acme-audit"), "{}", status.stdout);
