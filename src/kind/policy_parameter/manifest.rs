@@ -178,14 +178,17 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
 fn check_secret(resolver: &mut Resolver<'_>, place: &[&str], path: &str, text: &str) {
     let mut own = Faults::default();
     policy::check(&Source::new(path, text), &mut own);
-    let lines: BTreeSet<usize> =
-        own.into_sorted().iter().map(|fault| fault.source.line(fault.span.start)).collect();
+    let lines: BTreeSet<usize> = own.into_sorted().iter().map(|fault| fault.source.line(fault.span.start)).collect();
     if lines.is_empty() {
         return;
     }
     let lines = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let problem = format!("the secret policy {path} is not valid: see line {lines}");
-    resolver.fault(place, Invalid::new(problem, format!("see what is wrong with: sentinel policy lint {path}")), "this file");
+    resolver.fault(
+        place,
+        Invalid::new(problem, format!("see what is wrong with: sentinel policy lint {path}")),
+        "this file",
+    );
 }
 
 /// Values for properties.

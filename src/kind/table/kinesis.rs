@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::api::{SETTLING, failed};
 use super::patience::Patience;
+use super::rules::check_home;
 use super::setting::{Called, Phase, Setting, SettingChange, in_place};
 use super::{Field, Table, TableApi};
 use crate::change::{Consent, FieldChange, FieldValue, Sides, Takes};
 use crate::document::write::quoted;
 use crate::document::{self, Fields, Reader};
-use crate::kind::section::{Home, Resolver};
+use crate::kind::section::Resolver;
 use crate::kind::{Line, Waiting};
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::{Invalid, StepOutcome};
@@ -100,20 +101,6 @@ fn check_stream(arn: &str) -> Result<(), Invalid> {
     }
     let help = "write the ARN of a Kinesis data stream: arn:aws:kinesis:REGION:ACCOUNT:stream/NAME";
     Err(Invalid::new(format!("`stream` cannot be \"{arn}\""), help))
-}
-
-/// Checks that a stream is in the account and region of its table, as far as these are known. Source: "Using Kinesis Data Streams to
-/// capture changes to DynamoDB" in the Amazon DynamoDB Developer Guide.
-fn check_home(stream: &str, home: &Home) -> Result<(), Invalid> {
-    let mut parts = stream.split(':').skip(3);
-    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    for (what, own, of_table) in [("region", region, &home.region), ("account", account, &home.account)] {
-        if let Some(of_table) = of_table.as_deref().filter(|of_table| *of_table != own) {
-            let problem = format!("the Kinesis stream is in {what} {own}, and the table in {of_table}");
-            return Err(Invalid::new(problem, format!("name a stream in {what} {of_table}: DynamoDB takes no other")));
-        }
-    }
-    Ok(())
 }
 
 impl Setting for Kinesis {
@@ -513,6 +500,7 @@ async fn settled(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::section::Home;
 
     fn to(stream: &str, precision: Option<Precision>) -> Kinesis {
         Kinesis::To { stream: stream.to_owned(), precision }

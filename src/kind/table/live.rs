@@ -99,7 +99,8 @@ impl TableSection {
 
     fn settings(live: &Table) -> Self {
         let encryption = live.encryption.clone().filter(|encryption| match encryption {
-            Encryption::AwsOwned | Encryption::AwsManaged => false,
+            Encryption::AwsOwned => false,
+            Encryption::AwsManaged => true,
             Encryption::Kms(arn) | Encryption::Alias(arn) => check_kms_key(arn).is_ok(),
         });
         Self {

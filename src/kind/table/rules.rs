@@ -22,3 +22,17 @@ pub fn check_attribute(name: &str) -> Result<(), Invalid> {
     }
     Ok(())
 }
+
+/// Checks that a stream is in the account and region of its table, as far as these are known. Source: "Using Kinesis Data Streams to
+/// capture changes to DynamoDB" in the Amazon DynamoDB Developer Guide.
+pub(super) fn check_home(stream: &str, home: &Home) -> Result<(), Invalid> {
+    let mut parts = stream.split(':').skip(3);
+    let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    for (what, own, of_table) in [("region", region, &home.region), ("account", account, &home.account)] {
+        if let Some(of_table) = of_table.as_deref().filter(|of_table| *of_table != own) {
+            let problem = format!("the Kinesis stream is in {what} {own}, and the table in {of_table}");
+            return Err(Invalid::new(problem, format!("name a stream in {what} {of_table}: DynamoDB takes no other")));
+        }
+    }
+    Ok(())
+}

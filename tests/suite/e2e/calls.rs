@@ -179,13 +179,16 @@ fn a_kinesis_destination_is_turned_on_changed_and_replaced() {
     assert_eq!(live().unwrap().0, other);
     apply(&world, &manifest("kinesis = false", ""), &["--allow-destructive", "stream"]);
     assert_eq!(live(), None);
-    // AWS notices later that there is no such stream.
+    // AWS notices later that there is no such stream; Sentinel notices where the manifest names the region.
     let nowhere = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes";
     world.write("sentinel.toml", &to(nowhere, "MILLISECOND"));
-    let run = world.run(&["apply", "--yes"]).expect(1);
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("stream is in region eu-west-1, and the table in us-east-1"), "{}", run.stderr);
+    world.write("sentinel.toml", &to(nowhere, "MILLISECOND").replace("region = \"us-east-1\"", ""));
+    let run = world.run(&["apply", "--yes", "--region", "us-east-1"]).expect(1);
     let said = format!("{}{}", run.stdout, run.stderr);
     assert!(said.contains("User does not have a permission to use kinesis stream"), "{said}");
-    let plan = world.run(&["plan"]).expect(0);
+    let plan = world.run(&["plan", "--region", "us-east-1"]).expect(0);
     assert!(plan.stdout.contains("(failed)"), "{}", plan.stdout);
 }
 

@@ -99,7 +99,11 @@ fn a_protected_table_and_one_of_someone_else_stay() {
     });
     world.aws("DynamoDB_20120810.CreateTable", &theirs);
     let run = world.run(&ALLOWED).expect(4);
-    assert!(run.stdout.contains("update-table --table-name acme-audit --no-deletion-protection-enabled"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("update-table --table-name acme-audit --no-deletion-protection-enabled"),
+        "{}",
+        run.stdout
+    );
     assert!(run.stdout.contains("Unmanaged tables") && run.stdout.contains("    theirs\n"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
     let off = json!({ "TableName": "acme-audit", "DeletionProtectionEnabled": false });

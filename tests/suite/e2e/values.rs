@@ -360,11 +360,18 @@ fn a_parameter_is_adopted_and_pruned_and_removed_with_consent() {
 
 #[test]
 fn the_type_of_a_parameter_is_never_changed() {
-    let world = world("[parameters.x]\nname = \"/app/x\"\nvalue = \"a\"\n");
+    let world = world("[parameters.x]\nname = \"/app/x\"\nvalue = \"a\"\ntype = \"String\"\n");
     put(&world, "/app/x", &json!({ "Value": "a", "Type": "SecureString" }));
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
     assert!(plan.contains("SecureString -> String") && plan.contains("never changes"), "{plan}");
     world.run(&["apply", "--yes"]).expect(4);
+    // A type that is left out is not String where the live value is a secret.
+    world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[parameters.x]\nname = \"/app/x\"\nvalue = \"b\"\n");
+    world.calls();
+    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
+    assert!(plan.contains("write type = \"SecureString\""), "{plan}");
+    world.run(&["apply", "--yes"]).expect(4);
+    assert_eq!(world.writes(), [""; 0]);
 }
 
 /// A label is moved with each version that is written, and others are left alone.
