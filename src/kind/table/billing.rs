@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Table;
+
 /// How a table is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -32,4 +34,20 @@ impl Billing {
 pub struct Capacity {
     pub read: i64,
     pub write: i64,
+}
+
+impl Table {
+    /// Returns the capacity that an index of its own should have, where the table is provisioned.
+    pub(super) fn capacity_of(&self, index: &str) -> Option<Capacity> {
+        let own = self.indexes.as_ref().and_then(|indexes| indexes.get(index)).and_then(|index| index.capacity);
+        own.filter(|_| matches!(self.billing, Some(Billing::Provisioned(_) | Billing::External)))
+    }
+
+    /// Returns the capacity that a live index of a provisioned table should have: its own, or else that of the table, unless
+    /// autoscaling moves it. An index that the manifest does not have keeps its capacity.
+    pub(super) fn compared_capacity(&self, index: &str, of_table: Option<Capacity>) -> Option<Capacity> {
+        self.indexes.as_ref().filter(|indexes| indexes.contains_key(index))?;
+        let moves = self.settings.autoscaling.as_ref().is_some_and(|all| all.moves(index));
+        self.capacity_of(index).or(of_table).filter(|_| !moves)
+    }
 }

@@ -1,5 +1,6 @@
 //! DynamoDB's rules for attributes and indexes.
 
+use crate::kind::section::Home;
 use crate::resource::Invalid;
 
 /// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
