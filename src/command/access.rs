@@ -339,6 +339,7 @@ pub(super) fn find_manifest() -> Result<Option<PathBuf>, Error> {
 }
 
 /// Reads a manifest for what it says of places and names; the policies it names are not looked at.
+#[cfg(feature = "local")]
 pub(super) fn read_manifest(path: &Path) -> Result<Manifest, Error> {
     read(path).map(|parsed| parsed.manifest)
 }

@@ -186,7 +186,7 @@ fn exit(plan: &Plan, report: &ApplyReport) -> Exit {
     let done = report.resources.iter().any(|one| one.steps_done > 0);
     let refused = any(|outcome| *outcome == Outcome::Refused) && plan.scope.intent == Intent::Converge;
     let gaps = plan.resources.iter().any(|one| !one.gaps.is_empty() && !matches!(one.action, Action::Unknown { .. }));
-    let unread = gaps || !plan.unlisted.is_empty();
+    let unread = gaps || !plan.unlisted.is_empty() || report.verification == Verification::Incomplete;
     match (failed, done, refused) {
         (true, true, _) => Exit::Partial,
         (true, false, _) => Exit::Error,

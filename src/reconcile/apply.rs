@@ -237,8 +237,15 @@ pub(super) async fn verify(
         };
         let found: Vec<ResourcePlan> =
             observed.iter().map(|resource| diff::resource(resource, plan.scope.intent)).collect();
-        let incomplete = found.iter().any(|resource| !resource.gaps.is_empty());
-        let differs = |resource: &&ResourcePlan| resource.action != Action::Unchanged;
+        let unread = |resource: &&ResourcePlan| matches!(resource.action, Action::Unknown { .. });
+        // Where nothing of what was done can be read again, it is not known whether it took.
+        let done: Vec<_> = found.iter().filter(|resource| applied.contains(&&resource.address)).collect();
+        if !done.is_empty() && done.iter().all(unread) {
+            let why = done.iter().flat_map(|resource| &resource.gaps).map(|gap| gap.message.clone()).next();
+            return Verification::Failed { why: why.unwrap_or_else(|| String::from("it could not be read again")) };
+        }
+        let incomplete = found.iter().any(|resource| !resource.gaps.is_empty() || unread(&resource));
+        let differs = |resource: &&ResourcePlan| resource.action != Action::Unchanged && !unread(resource);
         let differing: Vec<Address> = found.iter().filter(differs).map(|resource| resource.address.clone()).collect();
         match (differing.is_empty(), incomplete) {
             (true, false) => return Verification::AsDesired,

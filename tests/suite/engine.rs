@@ -265,6 +265,7 @@ async fn every_example_is_applied_and_then_as_desired() {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         // All passes here are in one region, and a table's changes go to a stream of its own region only.
         let text = text.replace("arn:aws:kinesis:eu-west-1", "arn:aws:kinesis:us-east-1");
+        let text = text.replace("\nregion = \"eu-west-1\"\n", "\nregion = \"us-east-1\"\n");
         let loaded = load(&text, path.parent().unwrap());
         let client = SharedHttpClient::new(LocalAws::memory(Rules::default()));
         let (_, report) = pass(client.clone(), &loaded, HOUR).await;

@@ -35,6 +35,7 @@ fn arguments(name: &str) -> (Words, Option<Words>) {
         "apply" | "init approvals" | "init breakglass" | "init sessions" => both(&["--yes"]),
         "show" => both(&["none.json"]),
         "import" => both(&["--out", "new"]),
+        "report merge" => both(&["shards"]),
         "export cloudformation" | "export terraform" => both(&["--out", "new", "--live"]),
         "init bootstrap" => both(&["--profile", "dev", "--yes"]),
         "init wizard" => (

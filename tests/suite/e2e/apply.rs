@@ -139,11 +139,12 @@ fn what_cannot_be_read_is_left_alone() {
 fn what_cannot_be_verified_is_not_called_done() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n");
-    let mut looks = 0;
+    let mut written = false;
     world.fault(move |call| {
-        looks += usize::from(call.operation == "GetCallerIdentity");
         let expired = || sentinel::local::Answer::error(403, "ExpiredToken", "The security token is expired");
-        (looks > 1).then(expired)
+        let refused = written.then(expired);
+        written |= call.operation == "PutParameter";
+        refused
     });
     let run = world.run(&["apply", "--yes"]).expect(5);
     assert!(run.stdout.contains("+ /sentinel/policies/a (created)"), "{}", run.stdout);

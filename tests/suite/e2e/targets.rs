@@ -493,9 +493,9 @@ fn accounts_of_an_organization_are_discovered() {
         let is_ours = call.service == "organizations";
         is_ours.then(|| organization.answer(&call.operation, call.body.to_string().as_bytes()))
     });
-    let run = world.run(&["plan", "--json", "--target", "all/1000000002*/*"]).expect(0);
+    let run = world.run(&["plan", "--json", "--target", "all/10000000020*/*"]).expect(0);
     let plan = run.json();
-    let expected: Vec<String> = (200..300).map(|number| format!("all/{}/us-east-1", id(number))).collect();
+    let expected: Vec<String> = (200..210).map(|number| format!("all/{}/us-east-1", id(number))).collect();
     assert_eq!(names(&plan), expected);
     let words = "targets.all: left out 3 accounts: 100000000000 (suspended), 100000000001 (suspended), 100000000002 (suspended)";
     assert!(run.stderr.contains(words), "{}", run.stderr);
