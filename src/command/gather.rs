@@ -11,7 +11,7 @@ use crate::files;
 use crate::manifest;
 use crate::resource::Invalid;
 
-/// What stands for standard input.
+/// The path that means standard input.
 const STDIN: &str = "-";
 
 /// A manifest's texts as one.

@@ -8,7 +8,7 @@ use crate::resource::destination::{Destination, Route};
 use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName, RoleArn};
 use crate::resource::organization::Search;
 
-/// What stands for the account of a target in the ARN of its role.
+/// The placeholder for the account of a target in the ARN of its role.
 pub(super) const ACCOUNT: &str = "{account}";
 
 /// `[targets.NAME]`, as written. It is one account and region, or every combination of several.

@@ -142,7 +142,7 @@ async fn accounts(
 /// Returns the state of an account. `Status` is what `State` replaces (Account in the API Reference).
 fn state(account: &aws_sdk_organizations::types::Account) -> String {
     let state = account.state.as_ref().map(|state| state.as_str().to_owned());
-    #[allow(deprecated, reason = "what stands in for AWS may have no other")]
+    #[allow(deprecated, reason = "an emulator of AWS may have no other")]
     let status = account.status.as_ref().map(|status| status.as_str().to_owned());
     state.or(status).unwrap_or_else(|| String::from("unknown"))
 }
