@@ -218,20 +218,23 @@ impl Plan {
         self.resources.iter().filter(move |resource| resource.address.kind == kind)
     }
 
-    /// Returns in words what a resource depends on and cannot count on: what cannot be used, and, where the resource is
-    /// created, what the filter leaves out.
-    pub fn doubts(&self, resource: &ResourcePlan) -> Vec<String> {
+    /// Returns what tells of a resource, in words, what it depends on and cannot count on: what cannot be used, and, where the
+    /// resource is created, what the filter leaves out.
+    pub fn doubts(&self) -> impl Fn(&ResourcePlan) -> Vec<String> {
+        // Made once: a map for each of thousands of resources would take seconds.
         let known: HashMap<&Address, &ResourcePlan> = self.resources.iter().map(|one| (&one.address, one)).collect();
-        let doubt = |on: &Address| match known.get(on).map(|other| &other.unusable) {
-            Some(Some(why)) => Some(format!("it will be skipped: it depends on {on}, which cannot be used: {why}")),
-            None if resource.action == Action::Create => Some(format!(
-                "it refers to {on}, which --only or --exclude leaves out: apply that first if it is not there"
-            )),
-            Some(None) | None => None,
-        };
-        match resource.steps.is_empty() || resource.action == Action::Delete {
-            true => Vec::new(),
-            false => resource.depends_on.iter().filter_map(doubt).collect(),
+        move |resource| {
+            let doubt = |on: &Address| match known.get(on).map(|other| &other.unusable) {
+                Some(Some(why)) => Some(format!("it will be skipped: it depends on {on}, which cannot be used: {why}")),
+                None if resource.action == Action::Create => Some(format!(
+                    "it refers to {on}, which --only or --exclude leaves out: apply that first if it is not there"
+                )),
+                Some(None) | None => None,
+            };
+            match resource.steps.is_empty() || resource.action == Action::Delete {
+                true => Vec::new(),
+                false => resource.depends_on.iter().filter_map(doubt).collect(),
+            }
         }
     }
 

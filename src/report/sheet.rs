@@ -272,6 +272,7 @@ fn estimate_words(plan: &Plan, estimate: Estimate) -> String {
 /// Returns what must not be missed: what is refused first, then what is lost, then what is not known.
 fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
     let mut found = Vec::new();
+    let doubts = plan.doubts();
     for entry in sections.iter().flat_map(|section| &section.entries) {
         let resource = entry.resource;
         let about = || Some(resource.address.to_string());
@@ -284,7 +285,7 @@ fn attention(plan: &Plan, sections: &[Section<'_>]) -> Vec<Attention> {
         } else if !lost.is_empty() {
             push(Kindled::Destructive, format!("{} ({})", lost.join(", "), resource.name));
         }
-        for words in plan.doubts(resource) {
+        for words in doubts(resource) {
             push(Kindled::Dependency, words);
         }
         for gap in &entry.gaps {
