@@ -19,6 +19,7 @@ import botocore.session
 # By the head of a target, or by the version that a form names.
 SERVICES = {
     "AmazonSSM": "ssm", "DynamoDB_20120810": "dynamodb", "TrentService": "kms", "2010-03-31": "sns",
+    "2010-05-08": "iam",
     "ResourceGroupsTaggingAPI_20170126": "resourcegroupstaggingapi", "AnyScaleFrontendService": "application-autoscaling",
 }
 
@@ -187,6 +188,25 @@ KNOWN = {
     "change a key that is to be deleted": "moto changes it",
     "a key that is kept": "moto had changed it while it was to be deleted",
     "the same capacity again": "moto takes it; AWS refuses an update of capacity that changes nothing",
+    "create a role of the same name in other letters": "moto tells names of roles apart by case",
+    "create a role for a role that is not there": "moto looks for no principal of a trust policy",
+    "create a role for a name that is no principal": "moto looks at no principal of a trust policy",
+    "create a role with a session too short": "moto takes any duration",
+    "create a role with a path that is none": "moto takes any path",
+    "create a role with a boundary that is not there": "moto looks for no boundary",
+    "a trust policy too long": "moto has no limit of its length",
+    "create a role with a resource in its trust policy": "moto looks at a trust policy only when it is changed",
+    "create a role with no JSON": "moto looks at a trust policy only when it is changed",
+    "create a role with a name too long": "moto takes any name",
+    "put an inline policy with a principal": "moto takes a principal in the policy of an identity",
+    "describe a changed role": "moto forgot the description that an update left out",
+    "put inline policies that are too long": "moto has no limit of their length",
+    "attach an eleventh policy": "moto attaches any number",
+    "tag a role in other letters": "moto tells the keys of tags apart by case where they are set again",
+    "tags of a role": "moto tells the keys of tags apart by case where they are set again",
+    "change a role of a service": "moto changes it",
+    "assume a role that trusts somebody else": "moto evaluates no trust policy",
+    "assume a role for too long": "moto does not look at the longest session",
 }
 
 
@@ -377,6 +397,7 @@ def cases(url):
     time.sleep(1)
     yield "table gone", outcome(lambda: dynamodb.describe_table(**table))
     yield from key_cases(url)
+    yield from role_cases(url)
 
 
 def key_cases(url):
@@ -455,6 +476,118 @@ def key_cases(url):
     yield "change a key that is to be deleted", outcome(lambda: kms.update_key_description(KeyId=key, Description="f"))
     outcome(lambda: kms.cancel_key_deletion(KeyId=key))
     yield "a key that is kept", metadata(outcome(lambda: kms.describe_key(KeyId=key)))
+
+
+def role_cases(url):
+    """The same for IAM and the roles that it has. Unique IDs and times are left out."""
+    iam, sts = boto3.client("iam", **options(url)), boto3.client("sts", **options(url))
+    shown = ("Path", "RoleName", "Arn", "AssumeRolePolicyDocument", "Description", "MaxSessionDuration", "Tags")
+    boundary = lambda found: found.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    role = lambda answer: {
+        **{key: answer["Role"].get(key) for key in shown}, "boundary": boundary(answer["Role"])} if "Role" in answer else answer
+    trust = lambda principal, **more: json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", **more}]})
+    service = trust({"Service": "ecs-tasks.amazonaws.com"})
+    create = lambda name, document=service, **more: outcome(
+        lambda: iam.create_role(RoleName=name, AssumeRolePolicyDocument=document, **more))
+    admin, mine = "arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::123456789012:policy/none"
+    yield "create a role", role(create(
+        "r-one", Path="/team/", Description="d", MaxSessionDuration=7200, PermissionsBoundary=admin, Tags=[{"Key": "Team", "Value": "x"}]))
+    yield "create a role again", create("r-one")
+    yield "create a role of the same name in other letters", {"error": create("R-ONE").get("error")}
+    yield "create a role for a role that is not there", {"error": create("r-two", trust({"AWS": mine.replace("policy", "role")})).get("error")}
+    yield "create a role for a name that is no principal", {"error": create("r-three", trust({"AWS": "alice"})).get("error")}
+    yield "create a role with a session too short", {"error": create("r-four", MaxSessionDuration=60).get("error")}
+    yield "create a role with a path that is none", {"error": create("r-five", Path="team").get("error")}
+    yield "create a role with a boundary that is not there", {"error": create("r-six", PermissionsBoundary=mine).get("error")}
+    yield "create a role with a resource in its trust policy", {"error": create("r-seven", trust("*", Resource="*")).get("error")}
+    yield "create a role with no JSON", {"error": create("r-nil", "x").get("error")}
+    yield "create a role with a name too long", {"error": create("r" * 65).get("error")}
+    yield "a trust policy too long", {"error": create("r-eight", trust({"Service": "ec2.amazonaws.com"}, Sid="x" * 2100)).get("error")}
+    yield "a trust policy of every action of STS", {"error": create("r-nine", trust({"Service": "ec2.amazonaws.com"}, Action="sts:*")).get("error")}
+    named = dict(RoleName="r-one")
+    yield "describe a role", role(outcome(lambda: iam.get_role(**named)))
+    yield "describe a role that is not there", outcome(lambda: iam.get_role(RoleName="r-none"))
+    yield "update a role", outcome(lambda: iam.update_role(Description="e", MaxSessionDuration=3600, **named))
+    yield "leave out the longest session", {"seconds": (
+        outcome(lambda: iam.update_role(**named)), iam.get_role(**named)["Role"].get("MaxSessionDuration"))[1]}
+    yield "describe a changed role", role(outcome(lambda: iam.get_role(**named)))
+    outcome(lambda: iam.update_role(Description="e", MaxSessionDuration=3600, **named))
+    yield "update a trust policy", outcome(lambda: iam.update_assume_role_policy(PolicyDocument=trust({"Service": "lambda.amazonaws.com"}), **named))
+    yield "update a trust policy with no JSON", outcome(lambda: iam.update_assume_role_policy(PolicyDocument="x", **named))
+    yield "the other trust policy", role(outcome(lambda: iam.get_role(**named)))
+    yield "take a boundary away", outcome(lambda: iam.delete_role_permissions_boundary(**named))
+    yield "put a boundary", outcome(lambda: iam.put_role_permissions_boundary(PermissionsBoundary=admin, **named))
+    yield "put a boundary that is no ARN", outcome(lambda: iam.put_role_permissions_boundary(PermissionsBoundary="x" * 20, **named))
+    policy = lambda resource="*": json.dumps(
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ssm:GetParameter", "Resource": resource}]})
+    inline = lambda name, document: outcome(lambda: iam.put_role_policy(PolicyName=name, PolicyDocument=document, **named))
+    yield "put an inline policy", inline("read", policy())
+    yield "put no policy", inline("bad", "{}")
+    yield "put an inline policy with a principal", inline("odd", policy()[:-3] + ', "Principal": "*"}]}')
+    outcome(lambda: iam.delete_role_policy(PolicyName="odd", **named))
+    yield "put inline policies that are too long", {"error": inline("long", policy("arn:aws:ssm:*:*:parameter/" + "x" * 10240)).get("error")}
+    outcome(lambda: iam.delete_role_policy(PolicyName="long", **named))
+    yield "an inline policy", {"PolicyDocument": outcome(lambda: iam.get_role_policy(PolicyName="read", **named)).get("PolicyDocument")}
+    yield "an inline policy that is not there", outcome(lambda: iam.get_role_policy(PolicyName="none", **named))
+    yield "inline policies", outcome(lambda: iam.list_role_policies(**named))
+    attach = lambda arn: outcome(lambda: iam.attach_role_policy(PolicyArn=arn, **named))
+    detach = lambda arn: outcome(lambda: iam.detach_role_policy(PolicyArn=arn, **named))
+    own = [outcome(lambda: iam.create_policy(PolicyName=f"own-{n}", PolicyDocument=policy()))["Policy"]["Arn"] for n in range(11)]
+    yield "attach a policy", attach(own[0])
+    yield "attach a policy again", attach(own[0])
+    yield "attach a policy that is not there", attach(mine)
+    yield "attached policies", outcome(lambda: iam.list_attached_role_policies(**named))
+    yield "detach a policy that is not attached", detach(own[1])
+    for arn in own[1:10]:
+        attach(arn)
+    yield "attach an eleventh policy", attach(own[10])
+    for arn in own[1:]:
+        detach(arn)
+    tag = lambda key, value: outcome(lambda: iam.tag_role(Tags=[{"Key": key, "Value": value}], **named))
+    yield "tag a role", tag("unit", "y")
+    yield "tag a role twice at once", outcome(lambda: iam.tag_role(Tags=[{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}], **named))
+    yield "tag a role in other letters", (tag("UNIT", "z"), {"Tags": outcome(lambda: iam.list_role_tags(**named)).get("Tags")})[1]
+    yield "tags of a role", outcome(lambda: iam.list_role_tags(**named))
+    yield "untag a role", outcome(lambda: iam.untag_role(TagKeys=["unit", "Team"], **named))
+    listed = lambda **more: {"Roles": [one["Arn"] for one in outcome(lambda: iam.list_roles(**more)).get("Roles", [])]}
+    yield "roles below a path", listed(PathPrefix="/team/")
+    yield "create an instance profile", {"error": outcome(lambda: iam.create_instance_profile(InstanceProfileName="p")).get("error")}
+    yield "add a role to an instance profile", outcome(lambda: iam.add_role_to_instance_profile(InstanceProfileName="p", **named))
+    yield "delete a role in an instance profile", outcome(lambda: iam.delete_role(**named))
+    yield "the instance profiles of a role", {"Names": [
+        one["InstanceProfileName"] for one in iam.list_instance_profiles_for_role(**named)["InstanceProfiles"]]}
+    yield "take a role out of an instance profile", outcome(lambda: iam.remove_role_from_instance_profile(InstanceProfileName="p", **named))
+    yield "delete a role with attached policies", outcome(lambda: iam.delete_role(**named))
+    yield "detach a policy", detach(own[0])
+    yield "delete a policy", outcome(lambda: iam.delete_policy(PolicyArn=own[0]))
+    yield "delete a role with inline policies", outcome(lambda: iam.delete_role(**named))
+    yield "delete an inline policy", outcome(lambda: iam.delete_role_policy(PolicyName="read", **named))
+    yield "delete an inline policy again", outcome(lambda: iam.delete_role_policy(PolicyName="read", **named))
+    outcome(lambda: create("r-twelve", trust({"AWS": "arn:aws:iam::123456789012:user/nobody"})))
+    assume = lambda name, **more: {"error": outcome(lambda: sts.assume_role(
+        RoleArn=f"arn:aws:iam::123456789012:role/{name}", RoleSessionName="session", **more)).get("error")}
+    create("r-ten", trust({"AWS": "123456789012"}))
+    create("r-eleven", trust({"Service": "ec2.amazonaws.com"}))
+    yield "assume a role", assume("r-ten")
+    yield "assume a role that trusts somebody else", assume("r-eleven")
+    yield "assume a role for too long", assume("r-ten", DurationSeconds=7200)
+    yield "delete a role", outcome(lambda: iam.delete_role(**named))
+    yield "delete a role again", outcome(lambda: iam.delete_role(**named))
+    linked = outcome(lambda: iam.create_service_linked_role(AWSServiceName="lex.amazonaws.com")).get("Role", {}).get("RoleName")
+    yield "change a role of a service", {"error": outcome(lambda: iam.update_role(RoleName=linked, Description="x")).get("error")}
+    made = outcome(lambda: iam.create_policy(PolicyName="p-one", PolicyDocument=policy()))
+    yield "create a policy", {"Arn": made.get("Policy", {}).get("Arn")}
+    yield "create a policy again", outcome(lambda: iam.create_policy(PolicyName="p-one", PolicyDocument=policy()))
+    yield "a policy that is not there", outcome(lambda: iam.get_policy(PolicyArn=mine))
+    url_of = dict(Url="https://token.actions.githubusercontent.com", ClientIDList=["sts.amazonaws.com"])
+    yield "create a provider", outcome(lambda: iam.create_open_id_connect_provider(**url_of))
+    yield "create a provider again", outcome(lambda: iam.create_open_id_connect_provider(**url_of))
+    arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+    provider = outcome(lambda: iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn))
+    yield "a provider", {key: provider.get(key) for key in ("Url", "ClientIDList", "error")}
+    yield "a provider that is not there", outcome(lambda: iam.get_open_id_connect_provider(OpenIDConnectProviderArn=arn + "x"))
+    yield "providers", outcome(iam.list_open_id_connect_providers)
 
 
 def differential(ours, moto):

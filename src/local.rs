@@ -1,4 +1,4 @@
-//! The embedded AWS behind `--local`: STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
+//! The embedded AWS behind `--local`: IAM, STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
 //! a tag, in this process, on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
@@ -193,12 +193,13 @@ impl LocalAws {
     pub fn answer(&self, request: &Request) -> Answer {
         let result = match request.target.split_once('.') {
             None if request.service == "sns" => Ok(self.sns(request)),
-            None if request.is_for_sts() => Ok(sts::answer(request, self.0.clock, &self.1)),
+            None if request.service == "iam" => Ok(iam::answer(self, request)),
+            None if request.is_for_sts() => Ok(sts::answer(self, request)),
             None => Ok(request.stranger()),
             // One service for all regions.
             Some(("AWSOrganizationsV20161128", operation)) => Organization::default().result(operation, &request.body),
             Some((service, operation)) => self.region(request).and_then(|region| {
-                iam::authorize(&self.1, &region, (service, operation), request)?;
+                iam::authorize(self, &region, (service, operation), request)?;
                 match service {
                     "AmazonSSM" => ssm::answer(&region, operation, &request.body),
                     "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
@@ -216,7 +217,7 @@ impl LocalAws {
     fn sns(&self, request: &Request) -> Answer {
         let region = self.open_region(request.account(), &request.region);
         let region = region.as_deref().map_err(|error| answer::Refusal::internal(error));
-        let allowed = region.and_then(|region| iam::authorize_sns(&self.1, region, request).map(|()| region));
+        let allowed = region.and_then(|region| iam::authorize_sns(self, region, request).map(|()| region));
         sns::answer(allowed, request)
     }
 
@@ -313,7 +314,8 @@ impl HttpConnector for LocalAws {
             let error = ConnectorError::user("the embedded AWS takes no streamed bodies".into());
             return HttpConnectorFuture::ready(Err(error));
         };
-        let answer = self.answer(&Request::new(header("x-amz-target"), &header("authorization"), body));
+        let request = Request::new(header("x-amz-target"), &header("authorization"), body);
+        let answer = self.answer(&request.with_token(header("x-amz-security-token")));
         let status = match StatusCode::try_from(answer.status) {
             Ok(status) => status,
             Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::other(error.into(), None))),

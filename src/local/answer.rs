@@ -9,7 +9,7 @@ use super::sts::Identity;
 /// A request, reduced to what decides its answer.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS and SNS, which speak the Query protocol.
+    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS, SNS and IAM, which speak the Query protocol.
     pub target: String,
     /// The service the request was signed for, such as `sns`; empty where it was not signed.
     pub service: String,
@@ -17,6 +17,8 @@ pub struct Request {
     pub region: String,
     /// The access key it was signed with.
     pub key: String,
+    /// The session token that it came with; empty where there was none.
+    pub token: String,
     pub body: Vec<u8>,
 }
 
@@ -28,7 +30,13 @@ impl Request {
         let key = scope.next().unwrap_or_default().to_owned();
         let region = scope.nth(1).unwrap_or("us-east-1").to_owned();
         let service = scope.next().unwrap_or_default().to_owned();
-        Self { target, service, region, key, body }
+        Self { target, service, region, key, token: String::new(), body }
+    }
+
+    /// Returns the request with the session token that came with it, in `x-amz-security-token`.
+    #[must_use]
+    pub fn with_token(self, token: String) -> Self {
+        Self { token, ..self }
     }
 
     /// Returns the account it is for: that of the role whose credentials it was signed with, or the default one.

@@ -1,23 +1,37 @@
-//! IAM for the users of the embedded AWS: identity-based policies, evaluated for every request of a user who has some.
+//! IAM: its API, and the evaluation of policies for every request of a caller who has some: a listed user, or the session of a role
+//! that was created.
 //!
 //! What is not understood denies: an operator, condition key or policy variable that is unknown here never lets an
 //! `Allow` apply, and always lets a `Deny` apply. The published crates were not used: they skip or guess what they do
 //! not know, which is the wrong side for this.
 
+mod api;
 mod document;
 mod evaluate;
+mod managed;
+mod party;
 mod pattern;
+mod permissions;
 mod request;
+mod role;
+mod trust;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::Region;
-use super::answer::{Failure, Refusal, Request};
-use super::sts::Identity;
+use super::answer::{Failure, Refusal, Request, element};
+use super::sts::RoleSession;
+use super::{LocalAws, Region};
 use document::Document;
-use evaluate::{Ask, Caller, Verdict, decide};
+use evaluate::{Ask, CallerKind, Context};
+use party::Unknown;
+use permissions::Granted;
+use role::{HOME, Role};
+use trust::{Named, Trust};
+
+pub(super) use api::answer;
+pub(super) use party::Party;
 
 /// The users who have only the permissions of their policies. Every other user has all permissions.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +40,7 @@ pub struct Users(Arc<Vec<User>>);
 #[derive(Debug, Clone)]
 struct User {
     name: String,
-    policies: Vec<Document>,
+    policies: Arc<Vec<Document>>,
 }
 
 impl Users {
@@ -37,57 +51,216 @@ impl Users {
     /// Fails when a document is not a policy, or the user is there already. AWS does not tell user names apart by case
     /// (IAM User Guide, "IAM and AWS STS quotas").
     pub fn add(&mut self, name: &str, documents: &[&str]) -> Result<(), String> {
-        if self.find(name).is_some() {
+        if self.policies(name).is_some() {
             return Err(format!("the user {name} is there twice"));
         }
         let parsed = documents.iter().map(|text| document::parse(text));
-        let policies = parsed.collect::<Result<_, _>>().map_err(|error| format!("a policy of {name}: {error}"))?;
-        Arc::make_mut(&mut self.0).push(User { name: name.to_owned(), policies });
+        let policies: Vec<Document> =
+            parsed.collect::<Result<_, _>>().map_err(|error| format!("a policy of {name}: {error}"))?;
+        Arc::make_mut(&mut self.0).push(User { name: name.to_owned(), policies: policies.into() });
         Ok(())
     }
 
-    fn find(&self, name: &str) -> Option<&User> {
-        self.0.iter().find(|user| user.name.eq_ignore_ascii_case(name))
-    }
-
-    /// Returns the policies of the user who signs with a key, or nothing for one who has all permissions.
-    fn of<'a>(&'a self, identity: &Identity<'a>) -> Option<(Caller<'a>, &'a [Document])> {
-        let name = identity.user_name()?;
-        let user = self.find(name)?;
-        let caller = Caller { name, arn: identity.arn(), user_id: identity.user_id(), account: identity.account };
-        Some((caller, &user.policies))
+    /// Returns the policies of a user, or nothing for one who has all permissions.
+    fn policies(&self, name: &str) -> Option<Arc<Vec<Document>>> {
+        self.0.iter().find(|user| user.name.eq_ignore_ascii_case(name)).map(|user| Arc::clone(&user.policies))
     }
 }
 
-/// Why a request is refused.
-struct Denial {
-    message: String,
+/// A role that is to be assumed.
+#[derive(Debug, Clone)]
+pub(super) struct Assumption<'a> {
+    pub(super) account: &'a str,
+    pub(super) name: &'a str,
+    pub(super) arn: &'a str,
+    pub(super) session: &'a str,
+    pub(super) external_id: Option<String>,
+    /// Whether a code of an MFA device is given with the request.
+    pub(super) mfa: bool,
 }
 
-/// Checks each permission that a request takes.
-fn check(caller: &Caller<'_>, policies: &[Document], asks: &[Ask]) -> Result<(), Denial> {
-    for ask in asks {
-        let why = match decide(policies, caller, ask) {
-            Verdict::Allowed => continue,
-            Verdict::Explicit => String::from("with an explicit deny in an identity-based policy"),
-            Verdict::Implicit => format!("because no identity-based policy allows the {} action", ask.action),
+/// The role that a caller may assume.
+#[derive(Debug, Clone)]
+pub(super) struct Assumable {
+    pub(super) id: String,
+    /// In seconds.
+    pub(super) longest: i64,
+}
+
+impl Party {
+    /// Finds out who makes a request to a service that speaks the Query protocol.
+    pub(super) fn of_query(aws: &LocalAws, request: &Request) -> Result<Self, Refusal> {
+        Self::of(aws, request).map_err(|unknown| {
+            let code = match &unknown {
+                Unknown::Invalid => "InvalidClientTokenId",
+                Unknown::Expired => "ExpiredToken",
+                Unknown::Failed(what) => return Refusal::internal(what),
+            };
+            Refusal::new(code, unknown.message()).with_status(403)
+        })
+    }
+
+    fn of_json(aws: &LocalAws, request: &Request) -> Result<Self, Failure> {
+        Self::of(aws, request).map_err(|unknown| match &unknown {
+            Unknown::Invalid => Failure::new("UnrecognizedClientException", unknown.message()),
+            Unknown::Expired => Failure::new("ExpiredTokenException", unknown.message()),
+            Unknown::Failed(what) => Failure::internal(what),
+        })
+    }
+
+    /// Returns what STS tells a caller of who it is.
+    pub(super) fn identity(&self) -> Result<String, Refusal> {
+        let caller = &self.caller;
+        if caller.kind == CallerKind::Service {
+            return Err(denied("a service of AWS only assumes roles here"));
+        }
+        let parts =
+            [element("Arn", &caller.arn), element("UserId", &caller.user_id), element("Account", &caller.account)];
+        Ok(parts.concat())
+    }
+
+    pub(super) fn session(&self) -> Option<&RoleSession> {
+        self.session.as_ref()
+    }
+
+    /// Checks that a text is an identity-based policy.
+    pub(super) fn check_document(text: &str) -> Result<(), Refusal> {
+        let parsed = document::parse(text).map(drop);
+        parsed.map_err(|error| Refusal::new("MalformedPolicyDocument", format!("Syntax errors in policy: {error}")))
+    }
+
+    /// Checks each permission that a request takes.
+    fn check(&self, asks: &[Ask]) -> Result<(), String> {
+        for ask in asks {
+            self.permissions
+                .check(&self.caller, ask, Granted::Nothing)
+                .map_err(|why| format!("{} {why}", self.unauthorized(ask)))?;
+        }
+        Ok(())
+    }
+
+    fn unauthorized(&self, ask: &Ask) -> String {
+        let (arn, Ask { action, resource, .. }) = (&self.caller.arn, ask);
+        format!("User: {arn} is not authorized to perform: {action} on resource: {resource}")
+    }
+
+    /// Checks that the caller may assume a role: by the role's trust policy, and by the caller's own policies unless the trust policy
+    /// names the caller and not its account. A role that was never created takes a permission of the caller only.
+    pub(super) fn assume(
+        &self,
+        aws: &LocalAws,
+        region: &str,
+        wanted: &Assumption<'_>,
+        stamped: &RoleSession,
+    ) -> Result<Option<Assumable>, Refusal> {
+        let home = aws.open_region(wanted.account, HOME).map_err(|error| Refusal::internal(&error))?;
+        let role = Role::find(&home, wanted.name)?;
+        let context = context_of(wanted, stamped, role.as_ref());
+        let ask = |action: &str| Ask {
+            context: context.clone(),
+            ..request::ask(region, format!("sts:{action}"), wanted.arn.to_owned())
         };
-        let Ask { action, resource, .. } = ask;
-        let message =
-            format!("User: {} is not authorized to perform: {action} on resource: {resource} {why}", caller.arn);
-        return Err(Denial { message });
+        let refused = |ask: &Ask, why: &str| Err(denied(&format!("{} {why}", self.unauthorized(ask))));
+        let mut actions = vec!["AssumeRole"];
+        let Some(role) = role else {
+            let ask = ask("AssumeRole");
+            return match self.permissions.check(&self.caller, &ask, Granted::Nothing) {
+                Ok(()) => Ok(None),
+                Err(why) => refused(&ask, &why),
+            };
+        };
+        actions.extend(stamped.source_identity.is_some().then_some("SetSourceIdentity"));
+        actions.extend((!stamped.tags.is_empty()).then_some("TagSession"));
+        let policy = document::parse_trust(&role.trust);
+        let policy =
+            policy.map_err(|error| Refusal::internal(&format!("a stored trust policy cannot be read: {error}")))?;
+        let mut caller = self.caller.clone();
+        if wanted.mfa {
+            caller.mfa = Some(true);
+        }
+        for action in actions {
+            let ask = ask(action);
+            if role.arn() != wanted.arn {
+                return refused(&ask, &format!("because no role trust policy allows the {} action", ask.action));
+            }
+            let named = match trust::decide(&policy, &role.trusted_ids, &caller, &ask) {
+                Trust::Granted(named) => named,
+                Trust::Explicit => return refused(&ask, "with an explicit deny in the role trust policy"),
+                Trust::Implicit => {
+                    return refused(&ask, &format!("because no role trust policy allows the {} action", ask.action));
+                }
+            };
+            // Another account's principal always takes a permission of its own.
+            let granted = match named {
+                _ if caller.kind == CallerKind::Service => Granted::Everything,
+                _ if caller.account != role.account => Granted::Nothing,
+                Named::ByAccount => Granted::Nothing,
+                Named::ByRole => Granted::WithoutIdentity,
+                Named::Directly => Granted::Everything,
+            };
+            if let Err(why) = self.permissions.check(&caller, &ask, granted) {
+                return refused(&ask, &why);
+            }
+        }
+        Ok(Some(Assumable { id: role.id, longest: role.longest_session }))
     }
-    Ok(())
+}
+
+/// Returns the condition keys of a request to assume a role.
+fn context_of(wanted: &Assumption<'_>, stamped: &RoleSession, role: Option<&Role>) -> Context {
+    let mut context = Context::of(&[
+        "sts:externalid",
+        "sts:rolesessionname",
+        "sts:sourceidentity",
+        "sts:transitivetagkeys",
+        "aws:requesttag/",
+        "aws:resourcetag/",
+        "aws:tagkeys",
+    ]);
+    context.set("sts:RoleSessionName", vec![wanted.session.to_owned()]);
+    if let Some(id) = &wanted.external_id {
+        context.set("sts:ExternalId", vec![id.clone()]);
+    }
+    if let Some(source) = &stamped.source_identity {
+        context.set("sts:SourceIdentity", vec![source.clone()]);
+    }
+    if !stamped.tags.is_empty() {
+        context.set("aws:TagKeys", stamped.tags.keys().cloned().collect());
+    }
+    if !stamped.transitive.is_empty() {
+        context.set("sts:TransitiveTagKeys", stamped.transitive.clone());
+    }
+    for (key, value) in &stamped.tags {
+        context.set(&format!("aws:RequestTag/{key}"), vec![value.clone()]);
+    }
+    for (key, value) in role.into_iter().flat_map(|role| role.tags.values()) {
+        context.set(&format!("aws:ResourceTag/{key}"), vec![value.clone()]);
+    }
+    context
+}
+
+/// Returns the document of a managed policy of an account.
+pub(super) fn managed_document(aws: &LocalAws, account: &str, arn: &str) -> Result<String, Refusal> {
+    let home = aws.open_region(account, HOME).map_err(|error| Refusal::internal(&error))?;
+    let found = home.store.read(|store| managed::document(store, arn))?;
+    found.ok_or_else(|| Refusal::new("ValidationError", format!("The embedded AWS does not have the policy {arn}")))
+}
+
+fn denied(message: &str) -> Refusal {
+    Refusal::new("AccessDenied", message).with_status(403)
 }
 
 /// Refuses a request to one of the JSON services that the caller's policies do not allow.
 pub(super) fn authorize(
-    users: &Users,
+    aws: &LocalAws,
     region: &Region,
     (service, operation): (&str, &str),
     request: &Request,
 ) -> Result<(), Failure> {
-    let Some((caller, policies)) = users.of(&Identity::of(&request.key)) else { return Ok(()) };
+    let party = Party::of_json(aws, request)?;
+    if party.has_all_permissions() {
+        return Ok(());
+    }
     let body: Value = super::answer::parse(&request.body)?;
     let asks = match service {
         "AmazonSSM" => request::of_ssm(region, operation, &body),
@@ -98,22 +271,17 @@ pub(super) fn authorize(
         // The service is not there either, and says so.
         _ => return Ok(()),
     };
-    check(&caller, policies, &asks).map_err(|denial| Failure::new("AccessDeniedException", denial.message))
+    party.check(&asks).map_err(|message| Failure::new("AccessDeniedException", message))
 }
 
 /// Refuses a request to SNS that the caller's policies do not allow.
-pub(super) fn authorize_sns(users: &Users, region: &Region, request: &Request) -> Result<(), Refusal> {
-    let Some((caller, policies)) = users.of(&Identity::of(&request.key)) else { return Ok(()) };
+pub(super) fn authorize_sns(aws: &LocalAws, region: &Region, request: &Request) -> Result<(), Refusal> {
+    let party = Party::of_query(aws, request)?;
+    if party.has_all_permissions() {
+        return Ok(());
+    }
     let asks = request::of_sns(region, &request.operation(), &request.form());
-    check(&caller, policies, &asks)
-        .map_err(|denial| Refusal::new("AuthorizationError", denial.message).with_status(403))
-}
-
-/// Refuses a request to STS that the caller's policies do not allow. The error is its code and message.
-pub(super) fn authorize_sts(users: &Users, request: &Request) -> Result<(), String> {
-    let Some((caller, policies)) = users.of(&Identity::of(&request.key)) else { return Ok(()) };
-    let asks = request::of_sts(&request.operation(), request.field("RoleArn").as_deref(), &request.region);
-    check(&caller, policies, &asks).map_err(|denial| denial.message)
+    party.check(&asks).map_err(|message| Refusal::new("AuthorizationError", message).with_status(403))
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ async fn respond(
 ) -> hyper::Response<Full<Bytes>> {
     let header =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let (target, authorization) = (header("x-amz-target"), header("authorization"));
+    let (target, authorization, token) =
+        (header("x-amz-target"), header("authorization"), header("x-amz-security-token"));
     if let Some(why) = stranger(&header("host"), &header("origin")) {
         return response(Answer::error(403, "AccessDeniedException", why));
     }
@@ -91,7 +92,7 @@ async fn respond(
         Ok(body) => body,
         Err(unread) => return response(Answer::error(unread.status().as_u16(), "RequestNotRead", unread.message())),
     };
-    let request = Request::new(target, &authorization, body.to_vec());
+    let request = Request::new(target, &authorization, body.to_vec()).with_token(token);
     let logged = log.map(|log| (log, request.clone()));
     let answer = handler(request).await;
     if let Some((log, request)) = logged {

@@ -1,14 +1,20 @@
-//! STS: who is calling, and roles, which anyone may take on.
+//! STS: who is calling, and sessions of roles and users.
+
+mod assume;
+mod token;
 
 use sha2::{Digest, Sha256};
 
-use super::ACCOUNT;
-use super::answer::{Answer, Request};
-use super::clock::Clock;
-use super::iam::{self, Users};
+use super::answer::{Answer, Refusal, Request, element, query};
+use super::iam::Party;
+use super::{ACCOUNT, LocalAws};
+
+pub(super) use token::{RoleSession, Token};
 
 /// What the keys of a user begin with; the user's name follows.
 const USER: &str = "AKIALOCAL:";
+/// What the keys begin with that a service of AWS signs with to assume a role; the service's name follows.
+const SERVICE: &str = "AKIASERVICE:";
 /// What temporary keys begin with. Account, role and session follow, or the name of a user who exchanged permanent keys.
 const TEMPORARY: &str = "ASIALOCAL:";
 
@@ -16,13 +22,18 @@ const TEMPORARY: &str = "ASIALOCAL:";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity<'a> {
     pub(super) account: &'a str,
-    who: Who<'a>,
+    pub(super) who: Who<'a>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who<'a> {
+pub(super) enum Who<'a> {
     User(&'a str),
-    Session { role: &'a str, session: &'a str },
+    /// Such as `ecs-tasks.amazonaws.com`.
+    Service(&'a str),
+    Session {
+        role: &'a str,
+        session: &'a str,
+    },
 }
 
 impl<'a> Identity<'a> {
@@ -31,6 +42,9 @@ impl<'a> Identity<'a> {
         let anyone = Self { account: ACCOUNT, who: Who::User("local") };
         if let Some(user) = key.strip_prefix(USER).filter(|user| is_name(user)) {
             return Self { account: ACCOUNT, who: Who::User(user) };
+        }
+        if let Some(service) = key.strip_prefix(SERVICE).filter(|service| is_name(service)) {
+            return Self { account: ACCOUNT, who: Who::Service(service) };
         }
         let Some(rest) = key.strip_prefix(TEMPORARY) else { return anyone };
         match rest.split(':').collect::<Vec<_>>()[..] {
@@ -51,15 +65,8 @@ impl<'a> Identity<'a> {
         };
         match self.who {
             Who::User(user) => unique("AIDA", user),
+            Who::Service(service) => service.to_owned(),
             Who::Session { role, session } => format!("{}:{session}", unique("AROA", role)),
-        }
-    }
-
-    /// Returns the name of a user; the session of a role has none.
-    pub(super) fn user_name(&self) -> Option<&'a str> {
-        match self.who {
-            Who::User(user) => Some(user),
-            Who::Session { .. } => None,
         }
     }
 
@@ -67,6 +74,7 @@ impl<'a> Identity<'a> {
         let account = self.account;
         match self.who {
             Who::User(user) => format!("arn:aws:iam::{account}:user/{user}"),
+            Who::Service(service) => service.to_owned(),
             Who::Session { role, session } => format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
         }
     }
@@ -82,101 +90,77 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(plain)
 }
 
-pub(super) fn answer(request: &Request, clock: Clock, users: &Users) -> Answer {
-    // The session of a role has all permissions here, so that a user must be allowed to assume one.
-    let allowed = iam::authorize_sts(users, request).map_err(|message| ("AccessDenied", message));
-    let result = allowed.and_then(|()| match request.operation().as_str() {
-        "GetCallerIdentity" => Ok(identity(&Identity::of(&request.key))),
-        "AssumeRole" => assume(request, clock),
-        "GetSessionToken" => exchange(request, clock),
-        other => Err(("InvalidAction", format!("the embedded AWS does not have the action {other}"))),
+/// Returns whether keys are temporary ones.
+pub(super) fn is_temporary(key: &str) -> bool {
+    key.starts_with(TEMPORARY)
+}
+
+pub(super) fn answer(aws: &LocalAws, request: &Request) -> Answer {
+    let operation = request.operation();
+    let result = Party::of_query(aws, request).and_then(|party| match operation.as_str() {
+        "GetCallerIdentity" => party.identity(),
+        "AssumeRole" => assume::assume(aws, request, &party),
+        "GetSessionToken" => exchange(aws, request),
+        other => Err(Refusal::new("InvalidAction", format!("the embedded AWS does not have the action {other}"))),
     });
-    let name = request.operation();
-    let space = "https://sts.amazonaws.com/doc/2011-06-15/";
-    let (status, body) = match result {
-        Ok(result) => (
-            200,
-            format!(
-                "<{name}Response xmlns=\"{space}\"><{name}Result>{result}</{name}Result><ResponseMetadata>\
-                 <RequestId>local</RequestId></ResponseMetadata></{name}Response>"
-            ),
-        ),
-        Err((code, message)) => (
-            if code == "AccessDenied" { 403 } else { 400 },
-            format!(
-                "<ErrorResponse xmlns=\"{space}\"><Error><Type>Sender</Type><Code>{code}</Code>\
-                 <Message>{}</Message></Error><RequestId>local</RequestId></ErrorResponse>",
-                message.replace('&', "&amp;").replace('<', "&lt;")
-            ),
-        ),
-    };
-    Answer { status, content_type: "text/xml", body: body.into_bytes() }
+    query(&operation, "https://sts.amazonaws.com/doc/2011-06-15/", result, true)
 }
 
-fn identity(identity: &Identity<'_>) -> String {
-    let (arn, user_id, account) = (identity.arn(), identity.user_id(), identity.account);
-    format!("<Arn>{arn}</Arn><UserId>{user_id}</UserId><Account>{account}</Account>")
+/// Returns a refusal of what a request says.
+fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new("ValidationError", message)
 }
 
-fn assume(request: &Request, clock: Clock) -> Result<String, (&'static str, String)> {
-    let invalid = |what: &str, value: &str| {
-        let rule = "must have length between 2 and 64, and satisfy regular expression pattern: [\\w+=,.@-]*";
-        ("ValidationError", format!("1 validation error detected: Value '{value}' at '{what}' {rule}"))
-    };
-    let role_arn = request.field("RoleArn").unwrap_or_default();
-    let mut parts = role_arn.split(':').skip(4);
-    let (account, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    let role = path.strip_prefix("role/").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
-    if !is_account(account) || !is_name(role) {
-        return Err(("ValidationError", format!("{role_arn} is invalid")));
+/// Returns how long credentials are to last, in seconds.
+fn seconds(request: &Request, default: i64, longest: i64) -> Result<i64, Refusal> {
+    let seconds = request.field("DurationSeconds").map_or(Ok(default), |text| text.parse::<i64>().map_err(|_| text));
+    match seconds {
+        Ok(seconds) if (900..=longest).contains(&seconds) => Ok(seconds),
+        Ok(seconds) => Err(invalid(format!("Value '{seconds}' at 'durationSeconds' must be from 900 to {longest}"))),
+        Err(text) => Err(invalid(format!("Value '{text}' at 'durationSeconds' must be a number"))),
     }
-    let fits = |name: &str| is_name(name) && (2..=64).contains(&name.len());
-    let session = request.field("RoleSessionName").unwrap_or_default();
-    if !fits(&session) {
-        return Err(invalid("roleSessionName", &session));
+}
+
+/// Returns whether a code of an MFA device is given. Which code a device shows nobody knows here; any six digits are taken.
+fn mfa(request: &Request) -> Result<bool, Refusal> {
+    match (request.field("SerialNumber"), request.field("TokenCode")) {
+        (None, None) => Ok(false),
+        (Some(_), Some(code)) if code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()) => Ok(true),
+        (Some(_), Some(code)) => Err(invalid(format!("Value '{code}' at 'tokenCode' must be six digits"))),
+        _ => Err(invalid("SerialNumber and TokenCode must be given together")),
     }
-    let source = request.field("SourceIdentity");
-    if let Some(source) = source.as_deref().filter(|source| !fits(source)) {
-        return Err(invalid("sourceIdentity", source));
-    }
-    let seconds = request.field("DurationSeconds").and_then(|text| text.parse::<i64>().ok()).unwrap_or(3600);
-    if !(900..=43200).contains(&seconds) {
-        return Err(("ValidationError", format!("Value '{seconds}' at 'durationSeconds' must be from 900 to 43200")));
-    }
-    let expiration = jiff::Timestamp::from_second(clock.now() / 1000 + seconds).unwrap_or(jiff::Timestamp::MAX);
-    let assumed_id = Identity { account, who: Who::Session { role, session: &session } }.user_id();
-    let source = source.map(|source| format!("<SourceIdentity>{source}</SourceIdentity>")).unwrap_or_default();
-    Ok(format!(
-        "{source}<AssumedRoleUser><Arn>arn:aws:sts::{account}:assumed-role/{role}/{session}</Arn>\
-         <AssumedRoleId>{assumed_id}</AssumedRoleId></AssumedRoleUser><Credentials>\
-         <AccessKeyId>{TEMPORARY}{account}:{role}:{session}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
-         <SessionToken>local</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
-    ))
+}
+
+/// Returns credentials as they are answered.
+fn credentials(token: &Token) -> String {
+    let expiration = jiff::Timestamp::from_second(token.expires / 1000).unwrap_or(jiff::Timestamp::MAX);
+    let parts = [
+        element("AccessKeyId", &token.key),
+        element("SecretAccessKey", "local"),
+        element("SessionToken", &token.write()),
+        element("Expiration", &expiration.to_string()),
+    ];
+    format!("<Credentials>{}</Credentials>", parts.concat())
 }
 
 /// Exchanges a user's permanent keys for temporary ones of the same user.
-fn exchange(request: &Request, clock: Clock) -> Result<String, (&'static str, String)> {
-    let identity = Identity::of(&request.key);
-    let Who::User(user) = identity.who else {
-        return Err(("AccessDenied", String::from("Cannot call GetSessionToken with session credentials")));
+fn exchange(aws: &LocalAws, request: &Request) -> Result<String, Refusal> {
+    let user = match Identity::of(&request.key).who {
+        Who::User(user) if !is_temporary(&request.key) => user,
+        _ => {
+            let message = "Cannot call GetSessionToken with session credentials";
+            return Err(Refusal::new("AccessDenied", message).with_status(403));
+        }
     };
-    if request.key.starts_with(TEMPORARY) {
-        return Err(("AccessDenied", String::from("Cannot call GetSessionToken with session credentials")));
-    }
-    let seconds = request.field("DurationSeconds").and_then(|text| text.parse::<i64>().ok()).unwrap_or(43200);
-    if !(900..=129_600).contains(&seconds) {
-        return Err(("ValidationError", format!("Value '{seconds}' at 'durationSeconds' must be from 900 to 129600")));
-    }
-    let expiration = jiff::Timestamp::from_second(clock.now() / 1000 + seconds).unwrap_or(jiff::Timestamp::MAX);
-    Ok(format!(
-        "<Credentials><AccessKeyId>{TEMPORARY}{user}</AccessKeyId><SecretAccessKey>local</SecretAccessKey>\
-         <SessionToken>local</SessionToken><Expiration>{expiration}</Expiration></Credentials>"
-    ))
+    let expires = (aws.0.clock.now() / 1000 + seconds(request, 43_200, 129_600)?) * 1000;
+    let token = Token { key: format!("{TEMPORARY}{user}"), expires, mfa: mfa(request)?, role: None };
+    Ok(credentials(&token))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::local::Rules;
 
     #[test]
     fn a_key_says_who_signs() {
@@ -186,6 +170,7 @@ mod tests {
         assert_eq!(arn("ASIALOCAL:111111111111:admin:bob"), "arn:aws:sts::111111111111:assumed-role/admin/bob");
         assert_eq!(arn("ASIALOCAL:../..:admin:bob"), "arn:aws:iam::123456789012:user/local");
         assert_eq!(arn("ASIALOCAL:alice"), "arn:aws:iam::123456789012:user/alice");
+        assert_eq!(arn("AKIASERVICE:ecs-tasks.amazonaws.com"), "ecs-tasks.amazonaws.com");
     }
 
     #[test]
@@ -204,7 +189,7 @@ mod tests {
         let ask = |key: &str, form: &str| {
             let authorization = format!("AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/sts/aws4_request");
             let request = Request::new(String::new(), &authorization, form.as_bytes().to_vec());
-            let answer = answer(&request, Clock::start(), &Users::default());
+            let answer = answer(&LocalAws::memory(Rules::default()), &request);
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         let (status, body) = ask("AKIALOCAL:alice", "Action=GetSessionToken&DurationSeconds=900");
@@ -223,7 +208,7 @@ mod tests {
     fn a_role_is_taken_on_under_names_that_aws_takes() {
         let ask = |form: &str| {
             let request = Request::new(String::new(), "", form.as_bytes().to_vec());
-            let answer = answer(&request, Clock::start(), &Users::default());
+            let answer = answer(&LocalAws::memory(Rules::default()), &request);
             (answer.status, String::from_utf8(answer.body).unwrap())
         };
         let role = "Action=AssumeRole&RoleArn=arn%3Aaws%3Aiam%3A%3A111111111111%3Arole%2Fpath%2Fadmin&RoleSessionName";

@@ -30,7 +30,7 @@ pub struct Call {
 impl Call {
     /// Returns a refusal in the form that the service has.
     pub fn refusal(&self, code: &str, message: &str) -> Answer {
-        if self.service != "sns" {
+        if !["sns", "iam"].contains(&self.service.as_str()) {
             return Answer::error(400, code, message);
         }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>");
@@ -291,9 +291,20 @@ impl World {
     /// Makes one call of SNS behind the binary's back, and returns the XML of its answer.
     #[track_caller]
     pub fn sns(&self, action: &str, fields: &[(&str, &str)]) -> String {
-        let scope = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sns/aws4_request";
-        let headers = [("authorization", scope), ("content-type", "application/x-www-form-urlencoded")];
-        let fields = [&[("Action", action), ("Version", "2010-03-31")], fields].concat();
+        self.query("sns", "2010-03-31", action, fields)
+    }
+
+    /// Makes one call of IAM behind the binary's back, and returns the XML of its answer.
+    #[track_caller]
+    pub fn iam(&self, action: &str, fields: &[(&str, &str)]) -> String {
+        self.query("iam", "2010-05-08", action, fields)
+    }
+
+    #[track_caller]
+    fn query(&self, service: &str, version: &str, action: &str, fields: &[(&str, &str)]) -> String {
+        let scope = format!("AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request");
+        let headers = [("authorization", scope.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        let fields = [&[("Action", action), ("Version", version)], fields].concat();
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let (status, answer) = http(&self.url, "POST /", &headers, body.as_bytes());
         self.shared().calls.pop();
@@ -420,29 +431,9 @@ fn handler(shared: Arc<Mutex<Shared>>, rules: Rules) -> Handler {
     let local = LocalAws::memory(rules);
     Arc::new(move |request: Request| {
         let operation = request.operation();
-        // Of the forms of STS and SNS, the fields that a test may want to see.
-        let form = || {
-            [
-                "RoleArn",
-                "RoleSessionName",
-                "SourceIdentity",
-                "ExternalId",
-                "DurationSeconds",
-                "SerialNumber",
-                "TokenCode",
-                "Name",
-                "TopicArn",
-                "ResourceArn",
-                "SubscriptionArn",
-                "Protocol",
-                "Endpoint",
-                "AttributeName",
-                "AttributeValue",
-            ]
-        };
-        let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| {
-            form().into_iter().filter_map(|field| Some((field.to_owned(), json!(request.field(field)?)))).collect()
-        });
+        let form =
+            || form_urlencoded::parse(&request.body).map(|(key, value)| (key.into_owned(), json!(value))).collect();
+        let body = serde_json::from_slice(&request.body).unwrap_or_else(|_| Value::Object(form()));
         let call = Call { operation, body, service: request.service.clone(), region: request.region.clone() };
         let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let local = local.with_users(shared.users.clone());
@@ -476,6 +467,7 @@ fn forward(url: &str, request: &Request) -> Answer {
         Some("ResourceGroupsTaggingAPI_20170126") => ("tagging", "application/x-amz-json-1.1"),
         Some("AWSOrganizationsV20161128") => ("organizations", "application/x-amz-json-1.1"),
         _ if request.service == "sns" => ("sns", "application/x-www-form-urlencoded"),
+        _ if request.service == "iam" => ("iam", "application/x-www-form-urlencoded"),
         _ => ("sts", "application/x-www-form-urlencoded"),
     };
     let scope = format!(
@@ -487,7 +479,7 @@ fn forward(url: &str, request: &Request) -> Answer {
     let (status, body) = http(url, "POST /", &headers, &request.body);
     Answer {
         status,
-        content_type: if ["sts", "sns"].contains(&service) { "text/xml" } else { "application/x-amz-json-1.1" },
+        content_type: if ["sts", "sns", "iam"].contains(&service) { "text/xml" } else { "application/x-amz-json-1.1" },
         body,
     }
 }

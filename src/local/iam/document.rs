@@ -1,4 +1,4 @@
-//! Policy documents: what a JSON text says, and the errors of one that is no identity-based policy.
+//! Policy documents: what a JSON text says, and the errors of one that is no policy.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -37,11 +37,34 @@ pub(super) enum Of {
     AllBut(Vec<String>),
 }
 
+/// Whom a statement is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// `*`, alone or as an `AWS` principal.
+    Everyone,
+    /// The ARN of a user, a role or a session of one, an account or its root, or a unique ID.
+    Aws(String),
+    /// Such as `ecs-tasks.amazonaws.com`.
+    Service(String),
+    /// An identity provider, whose identities make no signed requests here.
+    Federated(String),
+}
+
+/// The principals that a statement names, or the ones that it leaves out.
+#[derive(Debug, Clone)]
+pub(super) enum Principals {
+    These(Vec<Principal>),
+    AllBut(Vec<Principal>),
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) effect: Effect,
+    /// Nothing in an identity-based policy.
+    pub(super) principals: Option<Principals>,
     pub(super) action: Of,
-    pub(super) resource: Of,
+    /// Nothing in a trust policy, which is about its role.
+    pub(super) resource: Option<Of>,
     pub(super) conditions: Vec<Condition>,
 }
 
@@ -53,10 +76,28 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
 }
 
-/// Reads a document. Elements that this reader does not know are errors, as is whatever is there twice.
+/// What a policy is attached to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// To an identity: it names resources.
+    Identity,
+    /// To a role, as its trust policy: it names principals.
+    Trust,
+}
+
+/// Reads an identity-based policy. Elements that this reader does not know are errors, as is whatever is there twice.
 pub(super) fn parse(text: &str) -> Result<Document, String> {
+    read(text, Form::Identity)
+}
+
+/// Reads the trust policy of a role.
+pub(super) fn parse_trust(text: &str) -> Result<Document, String> {
+    read(text, Form::Trust)
+}
+
+fn read(text: &str, form: Form) -> Result<Document, String> {
     let raw: RawDocument = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let statements = raw.statement.0.into_iter().map(statement).collect::<Result<_, _>>()?;
+    let statements = raw.statement.0.into_iter().map(|raw| statement(raw, form)).collect::<Result<_, _>>()?;
     Ok(Document { version: raw.version, statements })
 }
 
@@ -85,10 +126,14 @@ struct RawStatement {
     #[serde(default)]
     not_resource: Option<OneOrMany<String>>,
     #[serde(default)]
+    principal: Option<RawPrincipals>,
+    #[serde(default)]
+    not_principal: Option<RawPrincipals>,
+    #[serde(default)]
     condition: Option<Pairs<Pairs<OneOrMany<Scalar>>>>,
 }
 
-fn statement(raw: RawStatement) -> Result<Statement, String> {
+fn statement(raw: RawStatement, form: Form) -> Result<Statement, String> {
     let name = if raw.sid.is_empty() { String::from("a statement") } else { format!("the statement {}", raw.sid) };
     let of = |what: &str, these: Option<OneOrMany<String>>, but: Option<OneOrMany<String>>| match (these, but) {
         (Some(these), None) if !these.0.is_empty() => Ok(Of::These(these.0)),
@@ -100,7 +145,16 @@ fn statement(raw: RawStatement) -> Result<Statement, String> {
     if let Some(bad) = actions.iter().find(|action| *action != "*" && !action.contains(':')) {
         return Err(format!("{name} has the action `{bad}`, which is not SERVICE:ACTION or `*`"));
     }
-    let resource = of("Resource", raw.resource, raw.not_resource)?;
+    let (resource, principals) = match form {
+        Form::Identity if raw.principal.is_some() || raw.not_principal.is_some() => {
+            return Err(format!("{name} names a principal, which the policy of an identity does not"));
+        }
+        Form::Identity => (Some(of("Resource", raw.resource, raw.not_resource)?), None),
+        Form::Trust if raw.resource.is_some() || raw.not_resource.is_some() => {
+            return Err(String::from("Has prohibited field Resource"));
+        }
+        Form::Trust => (None, Some(principals(raw.effect, raw.principal, raw.not_principal)?)),
+    };
     let conditions = raw.condition.into_iter().flat_map(|block| block.0).flat_map(|(operator, keys)| {
         let of = move |(key, values): (String, OneOrMany<Scalar>)| Condition {
             operator: operator.clone(),
@@ -109,7 +163,71 @@ fn statement(raw: RawStatement) -> Result<Statement, String> {
         };
         keys.0.into_iter().map(of)
     });
-    Ok(Statement { effect: raw.effect, action, resource, conditions: conditions.collect() })
+    let conditions = conditions.collect();
+    Ok(Statement { effect: raw.effect, principals, action, resource, conditions })
+}
+
+fn principals(effect: Effect, these: Option<RawPrincipals>, but: Option<RawPrincipals>) -> Result<Principals, String> {
+    match (these, but) {
+        (Some(these), None) => Ok(Principals::These(these.read()?)),
+        // IAM User Guide, "AWS JSON policy elements: NotPrincipal": only a denial may have it.
+        (None, Some(but)) if effect == Effect::Deny => Ok(Principals::AllBut(but.read()?)),
+        (None, Some(_)) => Err(String::from("AssumeRolePolicy contained an Allow with NotPrincipal")),
+        (None, None) => Err(String::from("Missing required field Principal")),
+        (Some(_), Some(_)) => Err(String::from("A statement has either Principal or NotPrincipal")),
+    }
+}
+
+/// Principals as they are written: `*`, or lists by their type.
+enum RawPrincipals {
+    Everyone,
+    Typed(Pairs<OneOrMany<String>>),
+}
+
+impl RawPrincipals {
+    fn read(self) -> Result<Vec<Principal>, String> {
+        let Self::Typed(pairs) = self else { return Ok(vec![Principal::Everyone]) };
+        let mut found = Vec::new();
+        for (kind, values) in pairs.0 {
+            for value in values.0 {
+                found.push(match kind.as_str() {
+                    "AWS" if value == "*" => Principal::Everyone,
+                    "AWS" => Principal::Aws(value),
+                    "Service" => Principal::Service(value),
+                    "Federated" => Principal::Federated(value),
+                    _ => return Err(format!("Invalid principal in policy: \"{kind}\":\"{value}\"")),
+                });
+            }
+        }
+        if found.is_empty() {
+            Err(String::from("Missing required field Principal cannot be empty!"))
+        } else {
+            Ok(found)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RawPrincipals {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = RawPrincipals;
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("`*` or principals by their type")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<RawPrincipals, E> {
+                if text == "*" {
+                    Ok(RawPrincipals::Everyone)
+                } else {
+                    Err(E::custom(format!("`{text}` is no principal")))
+                }
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawPrincipals, A::Error> {
+                Pairs::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(RawPrincipals::Typed)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
 }
 
 /// A value, or a list of values.
@@ -193,7 +311,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
                     pairs.push((key, value));
                 }
                 if pairs.is_empty() {
-                    return Err(Error::custom("a condition without an operator or key"));
+                    return Err(Error::custom("an object without an entry"));
                 }
                 Ok(Pairs(pairs))
             }

@@ -3,16 +3,38 @@
 //! Source: IAM User Guide, "Policy evaluation logic", "Condition operators" and "Condition operators for multivalued
 //! context keys".
 
+use std::collections::BTreeMap;
+
 use super::document::{Condition, Document, Effect, Of, Statement, Version};
 use super::pattern::{self, expanded, literal, matches_arn};
 
 /// Who asks.
 #[derive(Debug, Clone)]
-pub(super) struct Caller<'a> {
-    pub(super) name: &'a str,
+pub(super) struct Caller {
+    pub(super) kind: CallerKind,
+    pub(super) account: String,
+    /// As AWS tells who calls: a user's, or a session's.
     pub(super) arn: String,
+    /// `aws:PrincipalArn`: a user's, or that of the role whose session it is.
+    pub(super) principal: String,
+    /// `aws:userid`: a unique ID, for a session with the session's name.
     pub(super) user_id: String,
-    pub(super) account: &'a str,
+    /// A user's name; nothing else has one.
+    pub(super) name: Option<String>,
+    pub(super) source_identity: Option<String>,
+    /// `aws:PrincipalTag`, by their keys.
+    pub(super) tags: BTreeMap<String, String>,
+    /// Whether a code of an MFA device was given for these keys; permanent keys do not say.
+    pub(super) mfa: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallerKind {
+    User,
+    /// A session of a role.
+    Session,
+    /// A service of AWS, which assumes a role for what it runs.
+    Service,
 }
 
 /// One permission that a request takes.
@@ -28,6 +50,33 @@ pub(super) struct Ask {
     pub(super) key_aliases: Known,
     /// `dynamodb:EnclosingOperation`: the transaction that this is a part of.
     pub(super) enclosing: Option<&'static str>,
+    pub(super) context: Context,
+}
+
+/// Further condition keys of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Context {
+    /// By their names in lower case.
+    values: BTreeMap<String, Vec<String>>,
+    /// The keys, in lower case, that are absent where they are not in `values`: one that ends with `/` is all that begin with it, an
+    /// empty one is all. Any other key is unknown.
+    complete: &'static [&'static str],
+}
+
+impl Context {
+    /// Returns a context without values, in which none of these keys is unknown.
+    pub(super) fn of(complete: &'static [&'static str]) -> Self {
+        Self { values: BTreeMap::new(), complete }
+    }
+
+    pub(super) fn set(&mut self, key: &str, values: Vec<String>) {
+        self.values.insert(key.to_lowercase(), values);
+    }
+
+    fn unlisted(&self, key: &str) -> Known {
+        let is_complete = |one: &&str| one.is_empty() || *one == key || one.ends_with('/') && key.starts_with(*one);
+        if self.complete.iter().any(is_complete) { Known::Absent } else { Known::Unknown }
+    }
 }
 
 /// What is known of a condition key.
@@ -95,7 +144,7 @@ pub(super) enum Verdict {
 }
 
 /// Decides on one permission. Where it is not known whether a statement applies, an allow does not and a deny does.
-pub(super) fn decide(policies: &[Document], caller: &Caller<'_>, ask: &Ask) -> Verdict {
+pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, caller: &Caller, ask: &Ask) -> Verdict {
     let mut verdict = Verdict::Implicit;
     for policy in policies {
         for statement in &policy.statements {
@@ -109,7 +158,8 @@ pub(super) fn decide(policies: &[Document], caller: &Caller<'_>, ask: &Ask) -> V
     verdict
 }
 
-fn applies(statement: &Statement, version: Version, caller: &Caller<'_>, ask: &Ask) -> Truth {
+/// Returns whether a statement is about what is asked; whom it names is not looked at.
+pub(super) fn applies(statement: &Statement, version: Version, caller: &Caller, ask: &Ask) -> Truth {
     let action = |action: &String| {
         let parts = pattern::plain(&action.to_ascii_lowercase());
         Truth::from(pattern::matches(&parts, &ask.action.to_ascii_lowercase()))
@@ -119,8 +169,8 @@ fn applies(statement: &Statement, version: Version, caller: &Caller<'_>, ask: &A
         parts.and_then(|parts| matches_arn(&parts, &ask.resource)).map_or(Truth::Unknown, Truth::from)
     };
     let conditions = statement.conditions.iter().map(|condition| holds(condition, version, caller, ask));
-    let what = among(&statement.action, action).and(among(&statement.resource, resource));
-    what.and(Truth::all(conditions))
+    let on = statement.resource.as_ref().map_or(Truth::Yes, |of| among(of, resource));
+    among(&statement.action, action).and(on).and(Truth::all(conditions))
 }
 
 fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
@@ -131,23 +181,47 @@ fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
 }
 
 /// Returns what is known of a condition key, whose name may be written in any case.
-pub(super) fn lookup(key: &str, caller: &Caller<'_>, ask: &Ask) -> Known {
+pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
     let one = |value: &str| Known::Values(vec![value.to_owned()]);
-    match key.to_ascii_lowercase().as_str() {
+    let maybe = |value: Option<&str>| value.map_or(Known::Absent, one);
+    let key = key.to_lowercase();
+    if let Some(values) = ask.context.values.get(&key) {
+        return Known::Values(values.clone());
+    }
+    if let Some(tag) = key.strip_prefix("aws:principaltag/") {
+        // Keys of tags are not told apart by case (IAM User Guide, "Tags for AWS Identity and Access Management resources").
+        let found = caller.tags.iter().find(|(name, _)| name.to_lowercase() == tag);
+        return maybe(found.map(|(_, value)| value.as_str()));
+    }
+    // A service is known by its name only.
+    let of_a_service = caller.kind == CallerKind::Service;
+    match key.as_str() {
+        "aws:userid" | "aws:principalarn" | "aws:principalaccount" | "aws:principaltype" if of_a_service => {
+            Known::Unknown
+        }
         "dynamodb:leadingkeys" => ask.leading_keys.clone(),
         "kms:resourcealiases" => ask.key_aliases.clone(),
-        "dynamodb:enclosingoperation" => ask.enclosing.map_or(Known::Absent, one),
+        "dynamodb:enclosingoperation" => maybe(ask.enclosing),
         "aws:userid" => one(&caller.user_id),
-        "aws:username" => one(caller.name),
-        "aws:principalarn" => one(&caller.arn),
-        "aws:principalaccount" => one(caller.account),
-        "aws:principaltype" => one("User"),
+        "aws:username" => maybe(caller.name.as_deref()),
+        "aws:principalarn" => one(&caller.principal),
+        "aws:principalaccount" => one(&caller.account),
+        "aws:principaltype" => one(if caller.kind == CallerKind::User { "User" } else { "AssumedRole" }),
         "aws:requestedregion" => one(&ask.region),
-        "aws:viaawsservice" | "aws:principalisawsservice" => one("false"),
-        // Keys of a user carry neither, and what a service does for its caller with a key is not asked for here.
-        "aws:sourceidentity" | "aws:multifactorauthpresent" | "kms:viaservice" => Known::Absent,
-        _ => Known::Unknown,
+        "aws:viaawsservice" => one("false"),
+        "aws:principalisawsservice" => one(if of_a_service { "true" } else { "false" }),
+        "aws:sourceidentity" => maybe(caller.source_identity.as_deref()),
+        // Permanent keys of a user do not have it.
+        "aws:multifactorauthpresent" => maybe(caller.mfa.map(|given| if given { "true" } else { "false" })),
+        // What a service does for its caller with a key is not asked for here.
+        "kms:viaservice" => Known::Absent,
+        _ => ask.context.unlisted(&key),
     }
+}
+
+/// Returns the condition keys that a document looks at.
+pub(super) fn condition_keys(document: &Document) -> impl Iterator<Item = String> {
+    document.statements.iter().flat_map(|statement| &statement.conditions).map(|condition| condition.key.clone())
 }
 
 /// How many of a key's values have to pass.
@@ -185,7 +259,7 @@ fn comparison(operator: &str) -> Option<(Compare, bool)> {
     })
 }
 
-fn holds(condition: &Condition, version: Version, caller: &Caller<'_>, ask: &Ask) -> Truth {
+fn holds(condition: &Condition, version: Version, caller: &Caller, ask: &Ask) -> Truth {
     let known = lookup(&condition.key, caller, ask);
     if condition.operator == "Null" {
         return is_null(&known, &condition.values);
@@ -241,7 +315,7 @@ fn is_null(known: &Known, wanted: &[String]) -> Truth {
     }
 }
 
-fn compared(compare: Compare, wanted: &str, value: &str, of: (Version, &Caller<'_>, &Ask)) -> Truth {
+fn compared(compare: Compare, wanted: &str, value: &str, of: (Version, &Caller, &Ask)) -> Truth {
     let (version, caller, ask) = of;
     let Some(parts) = expanded(wanted, version, caller, ask) else { return Truth::Unknown };
     match compare {

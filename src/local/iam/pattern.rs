@@ -29,7 +29,7 @@ fn wild(letter: char) -> Part {
 /// Returns the parts of a text with its variables replaced, or nothing if one of them is not known. What a variable
 /// stands for is taken as it is: a `*` in it is no wildcard. Source: IAM User Guide, "IAM policy elements: Variables and
 /// tags", which also has `${*}`, `${?}` and `${$}`, and that older versions of the language have no variables.
-pub(super) fn expanded(text: &str, version: Version, caller: &Caller<'_>, ask: &Ask) -> Option<Vec<Part>> {
+pub(super) fn expanded(text: &str, version: Version, caller: &Caller, ask: &Ask) -> Option<Vec<Part>> {
     if version == Version::V2008 {
         return Some(plain(text));
     }

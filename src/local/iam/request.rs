@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 
-use super::evaluate::{Ask, Known};
+use super::evaluate::{Ask, Context, Known};
 use crate::local::Region;
 use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
 use crate::local::kms;
 
 /// Returns a permission without condition keys of its own.
-fn ask(region: &str, action: String, resource: String) -> Ask {
+pub(super) fn ask(region: &str, action: String, resource: String) -> Ask {
     Ask {
         action,
         resource,
@@ -20,14 +20,7 @@ fn ask(region: &str, action: String, resource: String) -> Ask {
         leading_keys: Known::Absent,
         key_aliases: Known::Absent,
         enclosing: None,
-    }
-}
-
-/// Returns what a request to STS takes. Everybody may ask who they are, and for a session of their own keys.
-pub(super) fn of_sts(operation: &str, role: Option<&str>, region: &str) -> Vec<Ask> {
-    match operation {
-        "GetCallerIdentity" | "GetSessionToken" => Vec::new(),
-        _ => vec![ask(region, format!("sts:{operation}"), role.unwrap_or("*").to_owned())],
+        context: Context::default(),
     }
 }
 

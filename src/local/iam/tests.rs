@@ -1,27 +1,37 @@
+mod trust;
+
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::document::{self, Document};
-use super::evaluate::{Ask, Caller, Known, Verdict, decide};
-use super::*;
+use super::evaluate::{Ask, Caller, CallerKind, Known, Verdict, decide};
+use super::permissions::{Granted, Layers, Permissions};
+use super::{Users, request};
 
-fn caller() -> Caller<'static> {
+fn caller() -> Caller {
     Caller {
-        name: "alice",
+        kind: CallerKind::User,
+        account: String::from("123456789012"),
         arn: String::from("arn:aws:iam::123456789012:user/alice"),
+        principal: String::from("arn:aws:iam::123456789012:user/alice"),
         user_id: String::from("AIDAALICE"),
-        account: "123456789012",
+        name: Some(String::from("alice")),
+        source_identity: None,
+        tags: BTreeMap::new(),
+        mfa: None,
     }
 }
 
 fn ask(keys: Known) -> Ask {
     Ask {
-        action: String::from("dynamodb:PutItem"),
-        resource: String::from("arn:aws:dynamodb:us-east-1:123456789012:table/requests"),
-        region: String::from("us-east-1"),
         leading_keys: keys,
-        key_aliases: Known::Absent,
-        enclosing: None,
+        ..request::ask(
+            "us-east-1",
+            String::from("dynamodb:PutItem"),
+            String::from("arn:aws:dynamodb:us-east-1:123456789012:table/requests"),
+        )
     }
 }
 
@@ -255,8 +265,68 @@ fn users_are_found_whatever_the_case_of_their_names() {
     let mut users = Users::default();
     users.add("alice", &[]).unwrap();
     assert!(users.add("Alice", &[]).is_err());
-    assert!(users.of(&Identity::of("AKIALOCAL:ALICE")).is_some());
-    assert!(users.of(&Identity::of("AKIALOCAL:bob")).is_none());
-    assert!(users.of(&Identity::of("ASIALOCAL:123456789012:role:alice")).is_none());
+    assert!(users.policies("ALICE").is_some());
+    assert!(users.policies("bob").is_none());
     assert!(users.add("carol", &["{}"]).unwrap_err().contains("a policy of carol"));
+}
+
+#[test]
+fn tags_of_the_caller_and_the_source_identity_are_known() {
+    let mut session = Caller { kind: CallerKind::Session, name: None, ..caller() };
+    session.tags = BTreeMap::from([(String::from("Team"), String::from("a"))]);
+    session.source_identity = Some(String::from("alice"));
+    session.mfa = Some(false);
+    let holds = |condition: Value| {
+        let one = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition });
+        decide(&[document(&one)], &session, &ask(Known::Absent)) == Verdict::Allowed
+    };
+    assert!(holds(json!({ "StringEquals": { "aws:PrincipalTag/team": "a", "aws:SourceIdentity": "alice" } })));
+    assert!(holds(json!({ "StringEquals": { "aws:PrincipalType": "AssumedRole" } })));
+    assert!(holds(json!({ "Bool": { "aws:MultiFactorAuthPresent": "false" } })));
+    assert!(holds(json!({ "Null": { "aws:username": "true", "aws:PrincipalTag/other": "true" } })));
+    assert!(!holds(json!({ "StringEquals": { "aws:PrincipalTag/team": "b" } })));
+}
+
+#[test]
+fn a_boundary_and_a_session_policy_limit_what_identity_policies_allow() {
+    let of = |actions: Value| json!({ "Effect": "Allow", "Action": actions, "Resource": "*" });
+    let deny = json!({ "Effect": "Deny", "Action": "*", "Resource": "*" });
+    let put = || document(&of(json!("dynamodb:Put*")));
+    let get = || document(&of(json!("dynamodb:Get*")));
+    let check = |layers: Layers, granted: Granted| {
+        Permissions::Only(layers).check(&caller(), &ask(Known::Absent), granted).err().unwrap_or_default()
+    };
+    let layers = |identity: Vec<Document>, boundary: Option<Vec<Document>>, session: Option<Vec<Document>>| Layers {
+        identity: identity.into(),
+        boundary,
+        session,
+        unknown: None,
+    };
+    let nobody = Granted::Nothing;
+    assert_eq!(check(layers(vec![put()], None, None), nobody), "");
+    assert_eq!(check(layers(vec![put()], Some(vec![put()]), Some(vec![put()])), nobody), "");
+    for (found, why) in [
+        (layers(vec![get()], None, None), "because no identity-based policy allows the dynamodb:PutItem action"),
+        (
+            layers(vec![put()], Some(vec![get()]), None),
+            "because no permissions boundary allows the dynamodb:PutItem action",
+        ),
+        (layers(vec![put()], None, Some(vec![get()])), "because no session policy allows the dynamodb:PutItem action"),
+        (layers(vec![put(), document(&deny)], None, None), "with an explicit deny in an identity-based policy"),
+        (
+            layers(vec![put()], Some(vec![put(), document(&deny)]), None),
+            "with an explicit deny in a permissions boundary",
+        ),
+        (layers(vec![put()], None, Some(vec![document(&deny)])), "with an explicit deny in a session policy"),
+    ] {
+        assert_eq!(check(found, nobody), why);
+    }
+    // What a trust policy grants to a role stays within the boundary; what it grants directly does not.
+    assert_eq!(check(layers(vec![], None, None), Granted::WithoutIdentity), "");
+    assert!(check(layers(vec![], Some(vec![get()]), None), Granted::WithoutIdentity).contains("boundary"));
+    assert_eq!(check(layers(vec![], Some(vec![get()]), None), Granted::Everything), "");
+    assert!(check(layers(vec![document(&deny)], None, None), Granted::Everything).contains("explicit deny"));
+    let unknown =
+        Layers { unknown: Some(String::from("arn:aws:iam::aws:policy/Odd")), ..layers(vec![put()], None, None) };
+    assert!(check(unknown, Granted::Everything).contains("arn:aws:iam::aws:policy/Odd"));
 }

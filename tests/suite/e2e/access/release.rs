@@ -188,10 +188,8 @@ fn permanent_keys_are_exchanged_and_never_released() {
     for credentials in ["base", "keys"] {
         let run = exec(&world, "dev", credentials).expect(0);
         let seen = seen(&run);
-        assert_eq!(
-            (seen["AWS_ACCESS_KEY_ID"].as_str(), seen["AWS_SESSION_TOKEN"].as_str()),
-            ("ASIALOCAL:alice", "local")
-        );
+        assert_eq!(seen["AWS_ACCESS_KEY_ID"], "ASIALOCAL:alice");
+        assert!(seen["AWS_SESSION_TOKEN"].starts_with("local."), "{}", seen["AWS_SESSION_TOKEN"]);
         let expires = seconds(&json!(seen["AWS_CREDENTIAL_EXPIRATION"]));
         assert!((expires - now() - 3_600).abs() < 60, "{expires}");
     }

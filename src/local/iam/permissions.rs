@@ -1,0 +1,82 @@
+//! What a caller may do: identity-based policies, within a permissions boundary and the policies of a session.
+//!
+//! Source: IAM User Guide, "Policy evaluation for requests within a single account", and for the texts "Troubleshoot access denied
+//! error messages".
+
+use std::sync::Arc;
+
+use super::document::Document;
+use super::evaluate::{Ask, Caller, Verdict, decide};
+
+/// What a caller may do.
+#[derive(Debug, Clone)]
+pub(super) enum Permissions {
+    All,
+    Only(Layers),
+    /// What others grant, and nothing by itself.
+    Nothing,
+}
+
+/// The policies of a caller. All layers that are there have to allow what is asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Layers {
+    pub(super) identity: Arc<Vec<Document>>,
+    pub(super) boundary: Option<Vec<Document>>,
+    pub(super) session: Option<Vec<Document>>,
+    /// A policy whose document is not here, and which may therefore deny anything.
+    pub(super) unknown: Option<String>,
+}
+
+/// What a trust policy grants beyond the policies of the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Granted {
+    Nothing,
+    /// No identity-based policy has to allow it.
+    WithoutIdentity,
+    /// No policy of the caller has to allow it; none may deny it.
+    Everything,
+}
+
+impl Layers {
+    pub(super) fn documents(&self) -> impl Iterator<Item = &Document> {
+        let more = [&self.boundary, &self.session].into_iter().flatten().flatten();
+        self.identity.iter().chain(more)
+    }
+
+    /// Returns whether a statement of any of them denies a permission.
+    pub(super) fn denies(&self, caller: &Caller, ask: &Ask) -> bool {
+        decide(self.documents(), caller, ask) == Verdict::Explicit
+    }
+}
+
+impl Permissions {
+    /// Checks one permission. What is wrong continues the sentence that names the action and the resource.
+    pub(super) fn check(&self, caller: &Caller, ask: &Ask, granted: Granted) -> Result<(), String> {
+        let layers = match self {
+            Self::All => return Ok(()),
+            Self::Nothing if granted == Granted::Everything => return Ok(()),
+            Self::Nothing => return Err(implicit("identity-based policy", ask)),
+            Self::Only(layers) => layers,
+        };
+        if let Some(policy) = &layers.unknown {
+            return Err(format!("because the embedded AWS does not have the document of {policy}, which may deny it"));
+        }
+        let decided = |documents: &[Document]| decide(documents, caller, ask);
+        let checks = [
+            ("an identity-based policy", Some(decided(&layers.identity)), granted == Granted::Nothing),
+            ("a permissions boundary", layers.boundary.as_deref().map(decided), granted != Granted::Everything),
+            ("a session policy", layers.session.as_deref().map(decided), granted != Granted::Everything),
+        ];
+        if let Some((kind, ..)) = checks.iter().find(|(_, verdict, _)| *verdict == Some(Verdict::Explicit)) {
+            return Err(format!("with an explicit deny in {kind}"));
+        }
+        match checks.iter().find(|(_, verdict, needed)| *needed && *verdict == Some(Verdict::Implicit)) {
+            Some((kind, ..)) => Err(implicit(kind.split_once(' ').map_or(kind, |(_, kind)| kind), ask)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn implicit(kind: &str, ask: &Ask) -> String {
+    format!("because no {kind} allows the {} action", ask.action)
+}

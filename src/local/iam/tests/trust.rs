@@ -1,0 +1,363 @@
+//! Trust policies against a second evaluation, which is written for what the random policies are made of and shares nothing with the
+//! first one.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use super::super::document::parse_trust;
+use super::super::evaluate::{Ask, Caller, CallerKind, Context};
+use super::super::request;
+use super::super::trust::{Named, Trust, decide};
+
+const ACCOUNT: &str = "111111111111";
+const OTHER: &str = "222222222222";
+
+/// Somebody who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Someone {
+    User { account: &'static str, name: &'static str },
+    Session { account: &'static str, role: &'static str, session: &'static str },
+    Service(&'static str),
+}
+
+const UNIVERSE: [Someone; 8] = [
+    Someone::User { account: ACCOUNT, name: "alice" },
+    Someone::User { account: ACCOUNT, name: "bob" },
+    Someone::User { account: OTHER, name: "alice" },
+    Someone::Session { account: ACCOUNT, role: "broker", session: "one" },
+    Someone::Session { account: ACCOUNT, role: "broker", session: "two" },
+    Someone::Session { account: OTHER, role: "broker", session: "one" },
+    Someone::Service("ecs-tasks.amazonaws.com"),
+    Someone::Service("lambda.amazonaws.com"),
+];
+
+/// The names that statements have: their types and texts.
+const NAMES: [(&str, &str); 14] = [
+    ("AWS", "*"),
+    ("AWS", "111111111111"),
+    ("AWS", "arn:aws:iam::111111111111:root"),
+    ("AWS", "arn:aws:iam::222222222222:root"),
+    ("AWS", "arn:aws:iam::111111111111:user/alice"),
+    ("AWS", "arn:aws:iam::222222222222:user/alice"),
+    ("AWS", "arn:aws:iam::111111111111:role/broker"),
+    ("AWS", "arn:aws:sts::111111111111:assumed-role/broker/one"),
+    ("AWS", "arn:aws:iam::222222222222:role/broker"),
+    ("AWS", "arn:aws:iam::111111111111:role/other"),
+    ("Service", "ecs-tasks.amazonaws.com"),
+    ("Service", "lambda.amazonaws.com"),
+    ("Federated", "arn:aws:iam::111111111111:oidc-provider/token.example.com"),
+    ("AWS", "AROABROKER"),
+];
+
+/// What a request says beyond who makes it.
+#[derive(Debug, Clone)]
+struct Said {
+    action: &'static str,
+    external_id: Option<&'static str>,
+    source: Option<&'static str>,
+    session: &'static str,
+    tag: Option<&'static str>,
+    mfa: Option<bool>,
+}
+
+/// A condition that both evaluations know.
+#[derive(Debug, Clone, Copy)]
+enum If {
+    ExternalId(&'static str),
+    NotExternalId(&'static str),
+    Source(&'static str),
+    SessionLike(&'static str),
+    Tag(&'static str),
+    Mfa(bool),
+    OwnAccount,
+    Unheard,
+}
+
+const CONDITIONS: [If; 10] = [
+    If::ExternalId("x"),
+    If::NotExternalId("x"),
+    If::Source("alice"),
+    If::SessionLike("o*"),
+    If::Tag("a"),
+    If::Mfa(true),
+    If::Mfa(false),
+    If::OwnAccount,
+    If::ExternalId("y"),
+    If::Unheard,
+];
+
+#[derive(Debug, Clone)]
+struct Line {
+    allow: bool,
+    names: Vec<(&'static str, &'static str)>,
+    all_but: bool,
+    actions: Vec<&'static str>,
+    conditions: Vec<If>,
+}
+
+fn written(line: &Line) -> Value {
+    let mut principals = serde_json::Map::new();
+    for (kind, text) in &line.names {
+        let list = principals.entry(*kind).or_insert_with(|| json!([]));
+        list.as_array_mut().unwrap().push(json!(text));
+    }
+    let mut conditions: BTreeMap<&str, serde_json::Map<String, Value>> = BTreeMap::new();
+    for condition in &line.conditions {
+        let (operator, key, value) = match condition {
+            If::ExternalId(id) => ("StringEquals", "sts:ExternalId", *id),
+            If::NotExternalId(id) => ("StringNotEquals", "sts:ExternalId", *id),
+            If::Source(name) => ("StringLike", "sts:SourceIdentity", *name),
+            If::SessionLike(name) => ("StringLike", "sts:RoleSessionName", *name),
+            If::Tag(value) => ("StringEquals", "aws:RequestTag/Team", *value),
+            If::Mfa(true) => ("Bool", "aws:MultiFactorAuthPresent", "true"),
+            If::Mfa(false) => ("BoolIfExists", "aws:MultiFactorAuthPresent", "false"),
+            If::OwnAccount => ("StringEquals", "aws:PrincipalAccount", ACCOUNT),
+            If::Unheard => ("StringEquals", "aws:SourceVpc", "vpc-1"),
+        };
+        conditions.entry(operator).or_default().insert(key.to_owned(), json!(value));
+    }
+    let mut statement = json!({ "Effect": if line.allow { "Allow" } else { "Deny" }, "Action": line.actions });
+    statement[if line.all_but { "NotPrincipal" } else { "Principal" }] = Value::Object(principals);
+    if !conditions.is_empty() {
+        statement["Condition"] = json!(conditions);
+    }
+    statement
+}
+
+fn caller(someone: Someone, said: &Said) -> Caller {
+    let (kind, account, arn, principal, id) = match someone {
+        Someone::User { account, name } => {
+            let arn = format!("arn:aws:iam::{account}:user/{name}");
+            (CallerKind::User, account, arn.clone(), arn, format!("AIDA{account}{name}"))
+        }
+        Someone::Session { account, role, session } => {
+            let principal = format!("arn:aws:iam::{account}:role/{role}");
+            let id = if account == ACCOUNT { "AROABROKER" } else { "AROAOTHER" };
+            let arn = format!("arn:aws:sts::{account}:assumed-role/{role}/{session}");
+            (CallerKind::Session, account, arn, principal, format!("{id}:{session}"))
+        }
+        Someone::Service(name) => (CallerKind::Service, ACCOUNT, name.to_owned(), name.to_owned(), name.to_owned()),
+    };
+    let (account, name) = (account.to_owned(), None);
+    Caller {
+        kind,
+        account,
+        arn,
+        principal,
+        user_id: id,
+        name,
+        source_identity: None,
+        tags: BTreeMap::new(),
+        mfa: said.mfa,
+    }
+}
+
+fn asked(said: &Said) -> Ask {
+    let mut context =
+        Context::of(&["sts:externalid", "sts:rolesessionname", "sts:sourceidentity", "aws:requesttag/", "aws:tagkeys"]);
+    let one = |value: &str| vec![value.to_owned()];
+    context.set("sts:RoleSessionName", one(said.session));
+    for (key, value) in
+        [("sts:ExternalId", said.external_id), ("sts:SourceIdentity", said.source), ("aws:RequestTag/team", said.tag)]
+    {
+        if let Some(value) = value {
+            context.set(key, one(value));
+        }
+    }
+    let action = format!("sts:{}", said.action);
+    Ask { context, ..request::ask("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod")) }
+}
+
+/// How a list of names has somebody, by looking at each pair by itself: 0 for not at all, 1 by the account, 2 by the role, 3 directly.
+fn has(names: &[(&str, &str)], someone: Someone) -> u8 {
+    let one = |&(kind, text): &(&str, &str)| match (someone, kind, text) {
+        (Someone::Service(name), "Service", text) => {
+            if name == text {
+                3
+            } else {
+                0
+            }
+        }
+        (Someone::Service(_), ..) | (_, "Service" | "Federated", _) => 0,
+        (_, _, "*") => 3,
+        (Someone::User { account, name }, _, text) => match text.strip_prefix("arn:aws:iam::") {
+            Some(rest) if rest == format!("{account}:root") => 1,
+            Some(rest) if rest == format!("{account}:user/{name}") => 3,
+            _ => u8::from(text == account),
+        },
+        (Someone::Session { account, role, session }, _, text) => {
+            let is_mine = text == "AROABROKER" && account == ACCOUNT;
+            if is_mine || text == format!("arn:aws:iam::{account}:role/{role}") {
+                2
+            } else if text == format!("arn:aws:sts::{account}:assumed-role/{role}/{session}") {
+                3
+            } else {
+                u8::from(text == account || text == format!("arn:aws:iam::{account}:root"))
+            }
+        }
+    };
+    names.iter().map(one).max().unwrap_or(0)
+}
+
+/// Whether a condition holds; nothing where nobody can tell.
+fn holds(condition: If, someone: Someone, said: &Said) -> Option<bool> {
+    Some(match condition {
+        If::ExternalId(id) => said.external_id == Some(id),
+        If::NotExternalId(id) => said.external_id != Some(id),
+        If::Source(name) => said.source == Some(name),
+        If::SessionLike(pattern) => said.session.starts_with(pattern.trim_end_matches('*')),
+        If::Tag(value) => said.tag == Some(value),
+        If::Mfa(true) => said.mfa == Some(true),
+        If::Mfa(false) => said.mfa != Some(true),
+        If::OwnAccount => match someone {
+            Someone::User { account, .. } | Someone::Session { account, .. } => account == ACCOUNT,
+            Someone::Service(_) => return None,
+        },
+        If::Unheard => return None,
+    })
+}
+
+/// The second evaluation.
+fn naive(lines: &[Line], someone: Someone, said: &Said) -> Trust {
+    let mut best = 0;
+    for line in lines {
+        let about = line.actions.iter().any(|action| {
+            let action = action.trim_start_matches("sts:");
+            action == said.action || action == "*"
+        });
+        let held: Vec<Option<bool>> = line.conditions.iter().map(|one| holds(*one, someone, said)).collect();
+        let (certain, possible) = (held.iter().all(|one| *one == Some(true)), !held.contains(&Some(false)));
+        let exempt = || {
+            let whole = |text: String| line.names.iter().any(|(kind, name)| *kind == "AWS" && *name == text);
+            let root = |account: &str| whole(account.to_owned()) || whole(format!("arn:aws:iam::{account}:root"));
+            let everyone = line.names.contains(&("AWS", "*"));
+            everyone
+                || match someone {
+                    Someone::User { account, name } => {
+                        root(account) && whole(format!("arn:aws:iam::{account}:user/{name}"))
+                    }
+                    Someone::Session { account, role, session } => {
+                        root(account)
+                            && whole(format!("arn:aws:iam::{account}:role/{role}"))
+                            && whole(format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"))
+                    }
+                    Someone::Service(name) => line.names.contains(&("Service", name)),
+                }
+        };
+        let denied = || line.names.contains(&("AWS", "*")) || has(&line.names, someone) > 0;
+        if !line.allow && about && possible && if line.all_but { !exempt() } else { denied() } {
+            return Trust::Explicit;
+        }
+        if line.allow && about && certain {
+            best = best.max(has(&line.names, someone));
+        }
+    }
+    match best {
+        0 => Trust::Implicit,
+        1 => Trust::Granted(Named::ByAccount),
+        2 => Trust::Granted(Named::ByRole),
+        _ => Trust::Granted(Named::Directly),
+    }
+}
+
+fn lines() -> impl Strategy<Value = Vec<Line>> {
+    let actions = subsequence(vec!["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession", "sts:*"], 1..=3);
+    let line = (
+        prop::bool::weighted(0.75),
+        subsequence(NAMES.to_vec(), 1..=5),
+        prop::bool::weighted(0.3),
+        actions,
+        subsequence(CONDITIONS.to_vec(), 0..=2),
+    );
+    // Two conditions on the same key and operator would be one list of values.
+    let fits = |conditions: &[If]| !matches!(conditions, [If::ExternalId(_), If::ExternalId(_)]);
+    let line = line.prop_filter("one condition a key", move |(.., conditions)| fits(conditions));
+    let line = line.prop_map(|(allow, names, but, actions, conditions)| Line {
+        allow,
+        names,
+        // An allow has no NotPrincipal.
+        all_but: but && !allow,
+        actions,
+        conditions,
+    });
+    prop::collection::vec(line, 0..5)
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    (
+        select(vec!["AssumeRole", "SetSourceIdentity", "TagSession"]),
+        select(vec![None, Some("x"), Some("y")]),
+        select(vec![None, Some("alice"), Some("bob")]),
+        select(vec!["one", "two"]),
+        select(vec![None, Some("a"), Some("b")]),
+        select(vec![None, Some(true), Some(false)]),
+    )
+        .prop_map(|(action, external_id, source, session, tag, mfa)| Said {
+            action,
+            external_id,
+            source,
+            session,
+            tag,
+            mfa,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn trust_policies_decide_as_the_naive_evaluation(lines in lines(), said in said()) {
+        let statements: Vec<Value> = lines.iter().map(written).collect();
+        let text = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
+        let policy = parse_trust(&text).unwrap();
+        for someone in UNIVERSE {
+            let decided = decide(&policy, &BTreeMap::new(), &caller(someone, &said), &asked(&said));
+            prop_assert_eq!(decided, naive(&lines, someone, &said), "{:?} {}", someone, text);
+        }
+    }
+}
+
+#[test]
+fn a_role_that_is_created_again_is_another_principal() {
+    let arn = "arn:aws:iam::111111111111:role/broker";
+    let text = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Principal": { "AWS": arn },
+        "Action": "sts:AssumeRole" } });
+    let policy = parse_trust(&text.to_string()).unwrap();
+    let said = Said { action: "AssumeRole", external_id: None, source: None, session: "one", tag: None, mfa: None };
+    let broker = caller(UNIVERSE[3], &said);
+    for (id, trust) in [("AROABROKER", Trust::Granted(Named::ByRole)), ("AROAOLD", Trust::Implicit)] {
+        let ids = BTreeMap::from([(arn.to_owned(), id.to_owned())]);
+        assert_eq!(decide(&policy, &ids, &broker, &asked(&said)), trust, "{id}");
+    }
+}
+
+#[test]
+fn what_is_no_trust_policy_is_an_error() {
+    let allow = json!({ "Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole" });
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut statement = allow.clone();
+        change(&mut statement);
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    assert!(parse_trust(&changed(&|_| {})).is_ok());
+    for bad in [
+        changed(&|one| one["Resource"] = json!("*")),
+        changed(&|one| one["Principal"] = json!("alice")),
+        changed(&|one| one["Principal"] = json!({})),
+        changed(&|one| one["Principal"] = json!({ "AWS": [] })),
+        changed(&|one| one["Principal"] = json!({ "Nobody": "x" })),
+        changed(&|one| one["Principal"] = json!(["*"])),
+        changed(&|one| {
+            one.as_object_mut().unwrap().remove("Principal");
+        }),
+        changed(&|one| one["NotPrincipal"] = json!({ "AWS": "*" })),
+        changed(&|one| {
+            let principal = one.as_object_mut().unwrap().remove("Principal").unwrap();
+            one["NotPrincipal"] = principal;
+        }),
+    ] {
+        assert!(parse_trust(&bad).is_err(), "{bad}");
+    }
+}

@@ -1,0 +1,163 @@
+//! AssumeRole. A role that was created is assumed as its trust policy and the caller's own policies say; one that was never created
+//! is there for everyone whose policies allow it.
+
+use std::collections::BTreeMap;
+
+use super::{Identity, RoleSession, TEMPORARY, Token, Who, credentials, invalid, is_account, is_name, mfa, seconds};
+use crate::local::LocalAws;
+use crate::local::answer::{Form, Refusal, Request, element};
+use crate::local::iam::{Assumption, Party, managed_document};
+
+/// The longest session of any role, in seconds (STS API Reference, "AssumeRole").
+const LONGEST: i64 = 43_200;
+/// The longest session of a role that is assumed by the session of another.
+const LONGEST_CHAINED: i64 = 3_600;
+/// The most characters of the policies of a session together, and the most policies that it names.
+const POLICY_LENGTH: usize = 2_048;
+const POLICIES: usize = 10;
+const TAGS: usize = 50;
+
+pub(super) fn assume(aws: &LocalAws, request: &Request, party: &Party) -> Result<String, Refusal> {
+    let form = request.form();
+    let role_arn = form.get("RoleArn").cloned().unwrap_or_default();
+    let mut parts = role_arn.split(':').skip(4);
+    let (account, path) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let role = path.strip_prefix("role/").and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    if !role_arn.starts_with("arn:") || !is_account(account) || !is_name(role) {
+        return Err(invalid(format!("{role_arn} is invalid")));
+    }
+    let session = name(&form, "RoleSessionName")?.unwrap_or_default();
+    if session.is_empty() {
+        return Err(out_of_pattern("roleSessionName", &session));
+    }
+    let asked = name(&form, "SourceIdentity")?;
+    let duration = seconds(request, 3_600, LONGEST)?;
+    let mfa = mfa(request)?;
+    let tags = tags(&form)?;
+    let transitive: Vec<String> = members(&form, "TransitiveTagKeys.member").cloned().collect();
+    if let Some(key) = transitive.iter().find(|key| !tags.contains_key(*key)) {
+        return Err(invalid(format!("The transitive tag key {key} is not one of the tags")));
+    }
+    let mut stamped = RoleSession { id: None, source_identity: asked, tags, transitive, policies: None };
+    if let Some(before) = party.session() {
+        inherit(&mut stamped, before)?;
+    }
+    let external_id = form.get("ExternalId").cloned();
+    let assumption = Assumption { account, name: role, arn: &role_arn, session: &session, external_id, mfa };
+    let allowed = party.assume(aws, &request.region, &assumption, &stamped)?;
+    if let Some(allowed) = &allowed {
+        let chained = matches!(Identity::of(&request.key).who, Who::Session { .. });
+        if duration > allowed.longest {
+            let message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.";
+            return Err(invalid(message));
+        }
+        if chained && duration > LONGEST_CHAINED {
+            let message =
+                "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.";
+            return Err(invalid(message));
+        }
+        stamped.id = Some(allowed.id.clone());
+    }
+    stamped.policies = policies(aws, account, &form)?;
+    let known = Identity { account, who: Who::Session { role, session: &session } };
+    let id = match &allowed {
+        Some(allowed) => format!("{}:{session}", allowed.id),
+        None => known.user_id(),
+    };
+    let source = stamped.source_identity.as_deref().map(|source| element("SourceIdentity", source));
+    let expires = (aws.0.clock.now() / 1000 + duration) * 1000;
+    let key = format!("{TEMPORARY}{account}:{role}:{session}");
+    let user = format!("{}{}", element("Arn", &known.arn()), element("AssumedRoleId", &id));
+    Ok(format!(
+        "{}<AssumedRoleUser>{user}</AssumedRoleUser>{}",
+        source.unwrap_or_default(),
+        credentials(&Token { key, expires, mfa, role: Some(stamped) })
+    ))
+}
+
+fn out_of_pattern(what: &str, value: &str) -> Refusal {
+    let rule = "must have length between 2 and 64, and satisfy regular expression pattern: [\\w+=,.@-]*";
+    invalid(format!("1 validation error detected: Value '{value}' at '{what}' {rule}"))
+}
+
+/// Returns a field that is a name of a session.
+fn name(form: &Form, field: &str) -> Result<Option<String>, Refusal> {
+    match form.get(field) {
+        Some(text) if is_name(text) && (2..=64).contains(&text.len()) => Ok(Some(text.clone())),
+        Some(text) => Err(out_of_pattern(&format!("{}{}", field[..1].to_lowercase(), &field[1..]), text)),
+        None => Ok(None),
+    }
+}
+
+fn members<'a>(form: &'a Form, list: &'static str) -> impl Iterator<Item = &'a String> {
+    (1..).map_while(move |number| form.get(&format!("{list}.{number}")))
+}
+
+/// Returns the tags of the session, whose keys are told apart whatever their case.
+fn tags(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
+    let mut tags = BTreeMap::new();
+    for number in 1.. {
+        let Some(key) = form.get(&format!("Tags.member.{number}.Key")) else { break };
+        let value = form.get(&format!("Tags.member.{number}.Value")).cloned().unwrap_or_default();
+        if key.is_empty() || key.chars().count() > 128 || value.chars().count() > 256 {
+            return Err(invalid("A tag has a key of 1 to 128 characters and a value of at most 256"));
+        }
+        if tags.keys().any(|known: &String| known.eq_ignore_ascii_case(key)) {
+            let message = "Duplicate tag keys found. Please note that Tag keys are case insensitive.";
+            return Err(Refusal::new("InvalidParameterValue", message));
+        }
+        tags.insert(key.clone(), value);
+    }
+    if tags.len() > TAGS {
+        return Err(invalid("Tags must have length less than or equal to 50"));
+    }
+    Ok(tags)
+}
+
+/// Adds what goes on from the session that assumes the role. Source: IAM User Guide, "Pass session tags in AWS STS" and "Monitor and
+/// control actions taken with assumed roles".
+fn inherit(stamped: &mut RoleSession, before: &RoleSession) -> Result<(), Refusal> {
+    if let Some(source) = &before.source_identity {
+        if stamped.source_identity.as_ref().is_some_and(|asked| asked != source) {
+            let message = "The source identity of a session cannot be changed";
+            return Err(Refusal::new("AccessDenied", message).with_status(403));
+        }
+        stamped.source_identity = Some(source.clone());
+    }
+    for key in &before.transitive {
+        if stamped.tags.keys().any(|own| own.eq_ignore_ascii_case(key)) {
+            let message = "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key from \
+                           the calling session.";
+            return Err(Refusal::new("InvalidParameterValue", message));
+        }
+        let Some(value) = before.tags.get(key) else { continue };
+        stamped.tags.insert(key.clone(), value.clone());
+        stamped.transitive.push(key.clone());
+    }
+    Ok(())
+}
+
+/// Returns the documents of the policies that the session is limited to.
+fn policies(aws: &LocalAws, account: &str, form: &Form) -> Result<Option<Vec<String>>, Refusal> {
+    let mut found = Vec::new();
+    if let Some(text) = form.get("Policy") {
+        if text.chars().count() > POLICY_LENGTH {
+            let limit = format!("Member must have length less than or equal to {POLICY_LENGTH}");
+            return Err(invalid(format!(
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: {limit}"
+            )));
+        }
+        found.push(text.clone());
+    }
+    let arns: Vec<&String> = (1..).map_while(|number| form.get(&format!("PolicyArns.member.{number}.arn"))).collect();
+    if arns.len() > POLICIES {
+        return Err(invalid(format!("PolicyArns must have length less than or equal to {POLICIES}")));
+    }
+    for arn in &arns {
+        found.push(managed_document(aws, account, arn)?);
+    }
+    for text in &found {
+        Party::check_document(text)?;
+    }
+    Ok(Some(found).filter(|found| !found.is_empty()))
+}
