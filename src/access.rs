@@ -6,6 +6,7 @@
 
 mod approval;
 pub mod breakglass;
+pub mod desk;
 pub mod emergency;
 pub mod gate;
 mod listing;

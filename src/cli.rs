@@ -1,6 +1,7 @@
 //! The command line: types only.
 
 mod access;
+mod broker;
 mod early;
 mod export;
 mod groups;
@@ -23,6 +24,7 @@ use crate::manifest::{Shard, TargetPattern};
 use crate::resource::Invalid;
 
 pub use access::*;
+pub use broker::*;
 pub use early::command_first;
 pub use export::*;
 pub use groups::*;
@@ -127,6 +129,12 @@ pub enum Command {
     Policy(PolicyCommand),
     #[command(flatten)]
     Access(AccessCommand),
+    /// Serve those who use access: decide, hold the roles, and keep the records.
+    ///
+    /// It alone needs permissions on the roles of the profiles, the policies and the tables. Each user shows who they are by a
+    /// request to STS that they sign. What it does is in [broker] of the manifest. Ends with SIGTERM or Ctrl-C, when the requests
+    /// under way are answered.
+    Broker(ServeBrokerArgs),
     /// The embedded AWS that --local works on.
     #[command(subcommand)]
     Local(LocalCommand),
@@ -366,6 +374,10 @@ fn target_pattern(value: &str) -> Result<TargetPattern, String> {
 
 fn shard(value: &str) -> Result<Shard, String> {
     value.parse().map_err(|invalid: Invalid| invalid.to_string())
+}
+
+fn broker(value: &str) -> Result<BrokerChoice, String> {
+    BrokerChoice::new(value).map_err(|invalid| invalid.to_string())
 }
 
 fn url(value: &str) -> Result<String, String> {

@@ -16,6 +16,11 @@ macro_rules! codes {
             /// Every code, in order.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
+            /// Returns the one with this text.
+            pub fn from_text(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             /// Returns its text.
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -127,6 +132,8 @@ codes! {
     NotStarted = "E502",
     /// There is no record with that ID.
     NoRecord = "E503",
+    /// The broker could not be asked, or did not answer as it should.
+    Broker = "E601",
 }
 
 impl fmt::Display for Code {

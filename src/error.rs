@@ -128,6 +128,9 @@ pub enum Error {
     /// A policy, or the state of a record, says no.
     #[error("{message}")]
     Denied { message: String, hint: Option<String> },
+    /// A broker did not do what it was asked.
+    #[error("{message}")]
+    Broker { code: Code, message: String, hint: String },
     /// There is no such record.
     #[error("{message}")]
     NoRecord { message: String, hint: String },
@@ -245,7 +248,7 @@ impl Error {
             Self::File { .. } => Code::File,
             Self::NoRegion { .. } => Code::NoRegion,
             Self::Aws(error) => error.trouble(),
-            Self::Explained { code, .. } => *code,
+            Self::Explained { code, .. } | Self::Broker { code, .. } => *code,
             Self::NoCredentials { source, .. } => source.code(),
             Self::NoUser(_) => Code::NoUser,
             Self::Nested(_) => Code::Circular,
@@ -290,6 +293,7 @@ impl Error {
             | Self::Denied { hint, .. } => hint.clone(),
             Self::NoRegion { hint, .. }
             | Self::Explained { hint, .. }
+            | Self::Broker { hint, .. }
             | Self::NoCredentials { hint, .. }
             | Self::NoResource { hint, .. }
             | Self::NotExported { hint, .. }

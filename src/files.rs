@@ -40,6 +40,7 @@ pub(crate) const CASES: Limit = Limit::new("a file of test cases", 1 << 20);
 /// A plan of 10,000 new policies has about 50 MiB.
 pub(crate) const PLAN: Limit = Limit::new("a saved plan", 128 << 20);
 pub(crate) const CACHE: Limit = Limit::new("the list of profiles", 4 << 20);
+pub(crate) const PEM: Limit = Limit::new("a certificate or key", 1 << 20);
 pub(crate) const BASELINE: Limit = Limit::new("a baseline", 4 << 20);
 /// A line that somebody types.
 pub(crate) const LINE: Limit = Limit::new("a line", 4 << 10);

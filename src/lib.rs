@@ -14,6 +14,7 @@
 //! Read [`reconcile`] first: the pass on one screen. `docs/ARCHITECTURE.md` says why it is laid out like this.
 
 pub mod access;
+pub mod broker;
 pub mod change;
 pub mod cli;
 pub mod code;

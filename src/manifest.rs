@@ -15,9 +15,11 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
+use crate::policy::Principal;
 use crate::resource::Tags;
-use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
 use crate::resource::record_key::Role;
+use crate::resource::signed_identity::BrokerUrl;
 
 pub use crate::document::cases_file;
 pub use crate::kind::policy_parameter::ProfileSection;
@@ -43,8 +45,27 @@ pub struct Manifest {
     pub policy_root: Option<PolicyRoot>,
     /// The sections of each kind of resource.
     pub sections: Sections,
+    /// `[broker]`: who gives out credentials, and to whom.
+    pub broker: BrokerSection,
     /// `[local.users.NAME]`: the users of the embedded AWS who have only the permissions of their policies.
     pub local_users: IndexMap<String, LocalUserSection>,
+}
+
+/// `[broker]`: the broker that alone may assume the roles of the profiles.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerSection {
+    /// Where it is. The commands that use access ask it instead of AWS.
+    pub url: Option<BrokerUrl>,
+    /// The accounts whose users may ask.
+    pub accounts: Option<Vec<AccountId>>,
+    /// Who of these may ask; everyone where it is left out.
+    pub principals: Option<Vec<Principal>>,
+    /// Who may answer requests; nobody where it is left out.
+    pub approvers: Option<Vec<Principal>>,
+    /// Who may use break-glass, revoke, and lock users; nobody where it is left out.
+    pub operators: Option<Vec<Principal>>,
+    /// The roles that it assumes, by profile.
+    pub roles: IndexMap<String, RoleArn>,
 }
 
 /// `[local.users.NAME]`: one user of the embedded AWS.

@@ -4,9 +4,12 @@
 mod aws;
 mod bounded;
 mod gateway;
+mod policies;
+mod post;
 mod profiles;
 mod session;
 mod shared;
+mod signing;
 
 use std::collections::HashSet;
 
@@ -18,8 +21,10 @@ use crate::resource::tagging::TaggedPage;
 
 pub use aws::{Connection, Reader, Writer, accounts, known_region};
 pub use gateway::{Gateway, Issued, Named, Origin, Stamp};
+pub use post::{Poster, Undelivered};
 pub use profiles::{NoCredentials, aws_profiles};
 pub use session::Sessions;
+pub use signing::Unsigned;
 
 /// Reads what is live.
 pub trait Observe {

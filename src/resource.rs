@@ -14,6 +14,7 @@ pub mod record;
 pub mod record_key;
 pub mod role;
 pub mod secret;
+pub mod signed_identity;
 pub mod tagging;
 pub mod traffic;
 pub mod trouble;

@@ -1,8 +1,8 @@
-//! The accept loop that the HTTP servers on loopback share, with bounds on what clients can make this process hold.
+//! The accept loop that the HTTP servers share, with bounds on what clients can make this process hold.
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -16,7 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
@@ -92,6 +92,29 @@ impl Unread {
     }
 }
 
+/// What a server does with a connection before it reads requests from it.
+pub(crate) trait Handshake: Clone + Send + Sync + 'static {
+    /// What requests are read from.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    fn shake(self, stream: TcpStream) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// Nothing: HTTP without TLS.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plain;
+
+impl Handshake for Plain {
+    type Stream = TcpStream;
+
+    async fn shake(self, stream: TcpStream) -> io::Result<TcpStream> {
+        Ok(stream)
+    }
+}
+
+/// How long requests that are being answered may take when a server ends.
+const LAST: Duration = Duration::from_secs(25);
+
 /// Answers requests until it is dropped, which ends the connections too.
 pub(crate) async fn serve<A>(
     listener: &TcpListener,
@@ -100,10 +123,28 @@ pub(crate) async fn serve<A>(
 ) where
     A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
 {
+    serve_until(std::future::pending(), (listener, Plain), bounds, answer).await;
+}
+
+/// The same until something else ends: then no connection is accepted any more, and requests under way are answered.
+pub(crate) async fn serve_until<A>(
+    end: impl Future<Output = ()>,
+    (listener, handshake): (&TcpListener, impl Handshake),
+    bounds: Bounds,
+    answer: impl Fn(Request<Result<Bytes, Unread>>) -> A + Clone + Send + Sync + 'static,
+) where
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let mut connections = Connections::default();
+    let (ending, ended) = watch::channel(());
+    let mut end = pin!(end);
     let held = Arc::new(Semaphore::new(bounds.held_bytes));
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = end.as_mut() => break,
+        };
+        let Ok((stream, _)) = accepted else {
             // The process has no file descriptor left: accepting at once would only spin.
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
@@ -129,16 +170,28 @@ pub(crate) async fn serve<A>(
                 Ok::<_, Infallible>(response)
             }
         });
+        let (handshake, mut ended) = (handshake.clone(), ended.clone());
         let task = tokio::spawn(async move {
+            let shaken = tokio::time::timeout(bounds.head, handshake.shake(stream)).await;
+            let Ok(Ok(stream)) = shaken else { return };
             let stream = TokioIo::new(Unstalled { stream, limit: bounds.stall, stalled: None });
             let mut connection = hyper::server::conn::http1::Builder::new();
             connection.timer(TokioTimer::new()).header_read_timeout(bounds.head);
             connection.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
             // A client that goes away, or takes too long, is no fault of the server's.
-            let _ = connection.serve_connection(stream, service).await;
+            let mut connection = pin!(connection.serve_connection(stream, service));
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                _ = ended.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
         });
         connections.0.push((task.abort_handle(), busy));
     }
+    let _ = ending.send(());
+    let _ = tokio::time::timeout(LAST, connections.all_end()).await;
 }
 
 /// Connections in the order they were accepted, and whether a request is being answered on each.
@@ -156,6 +209,15 @@ impl Connections {
         let Some(waiting) = self.0.iter().position(|(_, busy)| !busy.load(Ordering::Relaxed)) else { return false };
         self.0.remove(waiting).0.abort();
         true
+    }
+}
+
+impl Connections {
+    /// Waits until all have ended.
+    async fn all_end(&self) {
+        while !self.0.iter().all(|(task, _)| task.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -202,13 +264,13 @@ async fn collect(
 
 /// A connection that fails when its client reads nothing for too long.
 #[derive(Debug)]
-struct Unstalled {
-    stream: TcpStream,
+struct Unstalled<S> {
+    stream: S,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Unstalled {
+impl<S> Unstalled<S> {
     fn progress<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -220,7 +282,7 @@ impl Unstalled {
     }
 }
 
-impl AsyncRead for Unstalled {
+impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -230,7 +292,7 @@ impl AsyncRead for Unstalled {
     }
 }
 
-impl AsyncWrite for Unstalled {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.progress(context, written)

@@ -4,10 +4,13 @@
 //! anyone could have written, and what does not agree with the other records, or with the rules below, gives no access.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::is_id;
-use super::time::{CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, later, precise, read, text, whole};
+use super::time::{
+    CLOCK_DIFFERENCE as CLOCKS, as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text,
+    whole,
+};
 use crate::resource::caller::{account_of, folded, name_of};
 use crate::resource::record::{ID, Item, Value};
 use crate::resource::record_key::Prefix;
@@ -20,7 +23,7 @@ pub const LONGEST: i64 = 8 * 3600;
 const JUSTIFIED: usize = 500;
 
 /// The state of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
@@ -171,7 +174,8 @@ impl Asked {
 }
 
 /// What someone decides on a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Approve,
     Deny,
@@ -294,7 +298,7 @@ impl Revoked {
 }
 
 /// A request, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     pub id: String,
     pub requester: String,
@@ -304,29 +308,39 @@ pub struct Request {
     /// How long the access lasts once it is approved, in seconds.
     pub duration: i64,
     pub status: Status,
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub created_at: Timestamp,
     /// Until when it can be answered; once it is approved, until when the access lasts.
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by_arn: Option<String>,
-    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        serialize_with = "as_seconds_if",
+        deserialize_with = "from_seconds_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub decided_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by_arn: Option<String>,
-    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        serialize_with = "as_seconds_if",
+        deserialize_with = "from_seconds_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub revoked_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
     /// Why its decision does not count.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 

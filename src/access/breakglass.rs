@@ -8,12 +8,14 @@ mod usage;
 
 use futures_util::future;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::gate::User;
 use super::is_id;
 use super::listing::{self, Ask, Listed};
-use super::time::{CLOCK_DIFFERENCE, as_seconds, as_seconds_if, later, precise, read, text, whole};
+use super::time::{
+    CLOCK_DIFFERENCE, as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text, whole,
+};
 use super::transition::is_ours;
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
@@ -32,7 +34,7 @@ const CLOSURE_KEPT: i64 = 30 * 24 * 3600;
 const ATTEMPTS: u32 = 3;
 
 /// The state of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Status {
@@ -54,7 +56,7 @@ impl Status {
 }
 
 /// Why a record is not honored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {
     /// Its key has no prefix, so that IAM could not restrict who wrote it.
@@ -85,31 +87,36 @@ impl Problem {
 }
 
 /// An event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     pub id: String,
     pub invoker: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoker_arn: Option<String>,
     pub profile: String,
     pub reason_code: String,
     pub justification: String,
     pub status: Status,
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub created_at: Timestamp,
     /// The end of the access, which is never more than [`LONGEST`] after the creation.
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_by_arn: Option<String>,
-    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        serialize_with = "as_seconds_if",
+        deserialize_with = "from_seconds_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub closed_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_reason: Option<String>,
     /// Why the record is not honored, if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<Problem>,
 }
 
@@ -124,7 +131,8 @@ pub enum Opened {
 }
 
 /// How closing an event ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Closed {
     Done(Event),
     Unknown,

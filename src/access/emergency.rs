@@ -3,7 +3,7 @@
 
 use futures_util::future;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::breakglass::{Event, Events};
 use super::gate::{Decision, Gate, Remedy, Stopped, User, Verdict};
@@ -13,18 +13,18 @@ use crate::policy::{Ask, BreakglassLimits, Effect, Mode, Policy, Rule, evaluate}
 use crate::resource::call::CallError;
 
 /// The part that a break-glass event had in a decision, as it is logged.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Breakglass {
     pub action: Action,
     pub reason_code: String,
     pub justification: String,
     /// The end of the access.
-    #[serde(serialize_with = "as_text")]
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub expires_at: Timestamp,
 }
 
 /// What was done with the event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     Opened,
@@ -36,6 +36,10 @@ pub enum Action {
 
 fn as_text<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(at)
+}
+
+fn from_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl Breakglass {

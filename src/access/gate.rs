@@ -1,11 +1,15 @@
 //! The decision whether someone gets a profile's credentials.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use futures_util::future;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::emergency::{Action, Breakglass, Emergency};
 use super::locks::{self, LockTable, Unknown};
+use super::log::Unwritten;
 use super::requests::{Actor, Requests};
 use super::time::later;
 use crate::diagnostic::{Fault, Faults, Source};
@@ -164,7 +168,8 @@ pub enum Verdict {
 }
 
 /// What whoever was refused can do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Remedy {
     /// Write a policy.
     Policy,
@@ -185,6 +190,16 @@ pub enum Stopped {
     NoUser(String),
     /// Credentials of another account than the one that is meant.
     WrongAccount(User),
+    /// The user does not have the right, and why.
+    NoRight(String),
+    /// The decision cannot be written to this file, and is not carried out.
+    Unlogged(PathBuf, Arc<std::io::Error>),
+}
+
+impl From<Unwritten> for Stopped {
+    fn from((path, error): Unwritten) -> Self {
+        Self::Unlogged(path, Arc::new(error))
+    }
 }
 
 impl From<CallError> for Stopped {

@@ -3,6 +3,7 @@
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::time::text;
 use crate::resource::call::{CallError, QUERY};
@@ -11,7 +12,7 @@ use crate::resource::record::{self, ID, Item, PAGES, Query, Records, Start, Test
 use crate::resource::record_key::Prefix;
 
 /// Records, newest first.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Listed<T> {
     pub records: Vec<T>,
     /// Whether there are more than were asked for.

@@ -117,7 +117,8 @@ pub struct LockSubject<'a> {
 }
 
 /// How changing a lock ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Changed {
     Done(Lock),
     /// It is locked already.

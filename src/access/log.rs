@@ -16,6 +16,7 @@ use crate::provider::Issued;
 pub struct Log {
     file: Option<(File, PathBuf)>,
     stderr: bool,
+    stdout: bool,
 }
 
 /// A record that cannot be written, and where.
@@ -94,13 +95,19 @@ impl Log {
             let opened = files::append(path, files::PRIVATE);
             opened.map(|file| (file, path.to_owned())).map_err(|error| (path.to_owned(), error))
         };
-        Ok(Self { file: file.map(open).transpose()?, stderr: false })
+        Ok(Self { file: file.map(open).transpose()?, ..Self::default() })
     }
 
     /// Returns a log that writes its records to stderr too.
     #[must_use]
     pub fn and_stderr(self) -> Self {
         Self { stderr: true, ..self }
+    }
+
+    /// Returns a log that writes its records to stdout too.
+    #[must_use]
+    pub fn and_stdout(self) -> Self {
+        Self { stdout: true, ..self }
     }
 
     /// Writes a decision and what follows it.
@@ -114,9 +121,17 @@ impl Log {
             Outcome::Released(issued) => (None, Some(Released::new(issued))),
             Outcome::Failed(error) => (Some(error), None),
         };
-        let record = Record { decision, outcome: outcome.word(), error, session_id, released };
+        self.append(&Record { decision, outcome: outcome.word(), error, session_id, released })
+    }
+
+    /// Writes a record.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::write`].
+    pub fn append(&self, record: &impl Serialize) -> Result<(), Unwritten> {
         let name = self.file.as_ref().map_or_else(|| PathBuf::from("stderr"), |(_, path)| path.clone());
-        let line = line(&record).map_err(|error| (name, error))?;
+        let line = line(record).map_err(|error| (name, error))?;
         // In one call on a file opened for appending, so that the records of several processes do not mix.
         if let Some((file, path)) = &self.file {
             let mut file: &File = file;
@@ -124,6 +139,11 @@ impl Log {
         }
         if self.stderr {
             std::io::stderr().write_all(line.as_bytes()).map_err(|error| (PathBuf::from("stderr"), error))?;
+        }
+        if self.stdout {
+            let mut stdout = std::io::stdout().lock();
+            let written = stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush());
+            written.map_err(|error| (PathBuf::from("stdout"), error))?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures_util::future;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use super::approval::{Actor, LONGEST, Request, Status, Verdict, WAITS};
@@ -38,7 +39,8 @@ pub struct Wish<'a> {
 }
 
 /// What is there by an ID.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Known {
     Request(Box<Request>),
     /// Nothing.
@@ -52,7 +54,8 @@ pub enum Known {
 }
 
 /// How acting on a request ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Answered {
     Done(Box<Request>),
     /// There is no such request that could be acted on.

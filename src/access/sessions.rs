@@ -5,12 +5,12 @@
 
 use futures_util::future;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::gate::User;
 use super::is_id;
 use super::listing::{self, Ask, Listed};
-use super::time::{as_seconds, as_seconds_if, later, precise, read, text, whole};
+use super::time::{as_seconds, as_seconds_if, from_seconds, from_seconds_if, later, precise, read, text, whole};
 use super::transition::{create, is_ours};
 use crate::resource::call::{CallError, Class};
 use crate::resource::record::{ID, Item, Records, Test, Value, Write};
@@ -21,7 +21,16 @@ pub const REMEMBERED: i64 = 24 * 3600;
 
 /// The state of a session.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantArray, strum::EnumString,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+    strum::EnumString,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
@@ -45,40 +54,46 @@ impl Status {
 }
 
 /// A session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Session {
     pub id: String,
     pub user: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_arn: Option<String>,
     pub profile: String,
     pub status: Status,
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub started_at: Timestamp,
     /// When it last asked for credentials.
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub last_seen_at: Timestamp,
-    #[serde(serialize_with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds", deserialize_with = "from_seconds")]
     pub expires_at: Timestamp,
     /// The process that serves it.
     pub server_instance_id: String,
     /// What its roles' sessions are stamped with.
     pub source_identity: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_by_arn: Option<String>,
-    #[serde(serialize_with = "as_seconds_if", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        serialize_with = "as_seconds_if",
+        deserialize_with = "from_seconds_if",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub revoked_at: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_reason: Option<String>,
     /// Whether an older version of sentinel wrote the record, whose sessions cannot be revoked by this one.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub old_form: bool,
 }
 
 /// How revoking a session ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Revoked {
     Done(Session),
     /// The revocation is recorded, and no session with this ID can be read.

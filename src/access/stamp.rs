@@ -1,11 +1,15 @@
 //! The source identity that is stamped on a role's session. AWS takes 64 characters, and a user's name alone may be that
 //! long.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::gate::User;
+use super::gate::{Decision, User};
 use super::is_id;
-use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter};
+use crate::provider::Stamp;
+use crate::resource::role::{NAME_LENGTH as LONGEST, is_name, is_name_letter, session_name};
 
 /// How many characters a decision's id has.
 const ID: usize = 16;
@@ -18,6 +22,24 @@ const START: usize = LONGEST - ID - DIGEST - 2;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no ID of a request, an event, a session or a decision, and nothing is stamped with it")]
 pub struct BadId(String);
+
+/// Returns what is put on credentials that a decision opens.
+///
+/// # Errors
+///
+/// As [`source_identity`].
+pub fn stamp(decision: &Decision, id: &str, duration: Option<Duration>, now: Timestamp) -> Result<Stamp, BadId> {
+    let user = &decision.user;
+    Ok(Stamp {
+        mfa_code: None,
+        source_identity: source_identity(user, id)?,
+        session_name: session_name(&user.name),
+        duration,
+        user_arn: user.arn.clone(),
+        now: now.as_second(),
+        until: decision.until.map(Timestamp::as_second),
+    })
+}
 
 /// Returns the source identity: `USER=ID`, where the id is that of the request, the break-glass event, the session or the
 /// decision, always 16 characters long. Read from its end it is never ambiguous, and a trust policy can demand a user with
@@ -97,7 +119,7 @@ mod tests {
             for user in users.into_iter().chain(long) {
                 let stamp = source_identity(&user, SOME_ID);
                 prop_assert!((2..=64).contains(&stamp.len()) && is_name(&stamp), "{}", stamp);
-                let name = crate::resource::role::session_name(&user);
+                let name = session_name(&user);
                 prop_assert!((2..=64).contains(&name.len()) && is_name(&name), "{}", name);
                 if let Some(other) = seen.insert(stamp.clone(), user.clone()) {
                     prop_assert_eq!(other, user, "both are {}", stamp);

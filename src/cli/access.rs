@@ -8,7 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{lasting, mfa_code, subject, text_of, words};
 use super::{
-    AwsArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs, profile_name, table_name,
+    AwsArgs, BrokerArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs, profile_name,
+    table_name,
 };
 use crate::access::{breakglass, requests};
 use crate::resource::secret::Secret;
@@ -148,6 +149,8 @@ pub struct ExecArgs {
     #[command(flatten)]
     pub at: TargetArgs,
     #[command(flatten)]
+    pub by: BrokerArgs,
+    #[command(flatten)]
     pub root: RootArgs,
 }
 
@@ -159,6 +162,8 @@ pub struct CredentialsArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
     #[command(flatten)]
     pub root: RootArgs,
 }
@@ -213,6 +218,8 @@ pub struct RequestArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -234,6 +241,8 @@ pub struct ListArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -246,6 +255,8 @@ pub struct RequestIdArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -261,6 +272,8 @@ pub struct AnswerArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -300,6 +313,8 @@ pub struct RevokeArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -319,6 +334,8 @@ pub struct LockArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -335,6 +352,8 @@ pub struct UnlockArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -348,6 +367,8 @@ pub struct LocksArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 /// What an emergency is.
@@ -400,6 +421,8 @@ pub struct BreakglassArgs {
     #[command(flatten)]
     pub at: TargetArgs,
     #[command(flatten)]
+    pub by: BrokerArgs,
+    #[command(flatten)]
     pub root: RootArgs,
 }
 
@@ -422,6 +445,8 @@ pub struct BreakglassListArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -434,6 +459,8 @@ pub struct BreakglassIdArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -449,4 +476,6 @@ pub struct BreakglassCloseArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::{address_pattern, consent, duration, policy_root, region, shard, target_pattern, url};
+use super::{address_pattern, broker, consent, duration, policy_root, region, shard, target_pattern, url};
 use crate::change::Consent;
 use crate::kind::AddressPattern;
 use crate::manifest::{Shard, TargetPattern};
+use crate::resource::Invalid;
+use crate::resource::signed_identity::BrokerUrl;
 
 /// What every command takes.
 #[derive(Debug, Clone, Default, Args)]
@@ -97,6 +99,37 @@ pub struct TargetArgs {
     /// Work at this target of the manifest: its account, region and names.
     #[arg(long, value_name = "NAME", value_parser = target_pattern)]
     pub target: Option<TargetPattern>,
+}
+
+/// Who decides, and holds the credentials.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
+pub struct BrokerArgs {
+    /// Ask the broker at this address instead of AWS, or no broker with `none` [default: SENTINEL_BROKER, or the manifest's].
+    #[arg(long, value_name = "URL", value_parser = broker)]
+    pub broker: Option<BrokerChoice>,
+}
+
+/// Which broker is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerChoice {
+    NoBroker,
+    Broker(BrokerUrl),
+}
+
+impl BrokerChoice {
+    /// Reads the address of a broker, or `none`.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        if text == "none" { Ok(Self::NoBroker) } else { BrokerUrl::new(text).map(Self::Broker) }
+    }
+
+    /// Returns it as it is written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::NoBroker => "none",
+            Self::Broker(url) => url.as_str(),
+        }
+    }
 }
 
 /// Where policies are.

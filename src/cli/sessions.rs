@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::values::{text_of, words};
-use super::{AwsArgs, LimitArgs, TargetArgs, table_name};
+use super::{AwsArgs, BrokerArgs, LimitArgs, TargetArgs, table_name};
 use crate::access::sessions;
 
 #[derive(Debug, Clone, Args)]
@@ -32,6 +32,8 @@ pub struct SessionListArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -44,6 +46,8 @@ pub struct SessionIdArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }
 
 #[derive(Debug, Args)]
@@ -59,4 +63,6 @@ pub struct SessionRevokeArgs {
     pub aws: AwsArgs,
     #[command(flatten)]
     pub at: TargetArgs,
+    #[command(flatten)]
+    pub by: BrokerArgs,
 }

@@ -1,6 +1,9 @@
 //! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
 
+mod asking;
 pub(super) mod breakglass;
+pub(super) mod broker;
+mod brokered;
 mod child;
 pub(super) mod exec;
 mod held;
@@ -25,8 +28,10 @@ use super::pass::explained;
 use super::status::{Carry, apply_at_target, command_line};
 use super::targets::one_target;
 use crate::access::Listed;
-use crate::access::gate::{Stopped, User};
+use crate::access::desk::{Desk, Operation, Rights, Tables};
+use crate::access::gate::Stopped;
 use crate::access::locks::{LockTable, LockTableSource};
+use crate::access::log::Log;
 use crate::code::Code;
 use crate::diagnostic::Faults;
 use crate::document::closest;
@@ -40,7 +45,9 @@ use crate::report::json;
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
 use crate::resource::names::{AccountId, PolicyRoot, RegionName};
+use crate::resource::pacer::Pace;
 
+use asking::Asking;
 pub(super) use held::internal;
 
 /// Where such a command works.
@@ -51,6 +58,17 @@ pub(super) struct Site {
     /// Whether the AWS profile is one that the manifest names.
     profile_from_manifest: bool,
     gateway: Gateway,
+    /// The broker that is asked instead of AWS.
+    broker: Option<Asking>,
+}
+
+/// Whom a site is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serves {
+    /// Whoever runs the command.
+    Caller,
+    /// All who ask a broker.
+    Many,
 }
 
 /// A table, and where its name comes from, in words.
@@ -87,7 +105,16 @@ impl Site {
 
     /// Finds the manifest from the working directory upwards, and connects. Makes no AWS call.
     pub(super) async fn new(context: &Context) -> Result<Self, Error> {
-        let found = find_manifest()?;
+        let mut site = Self::of(context, find_manifest()?, Serves::Caller).await?;
+        site.broker = asking::chosen(context, &site.manifest)?.map(Asking::new);
+        if site.broker.is_some() && context.global.policy_root.is_some() {
+            return Err(not_with_broker("--policy-root"));
+        }
+        Ok(site)
+    }
+
+    /// Connects to where a manifest says.
+    async fn of(context: &Context, found: Option<PathBuf>, serves: Serves) -> Result<Self, Error> {
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
         let parsed = found.as_deref().map(read).transpose()?;
         let manifest = parsed.as_ref().map(|parsed| parsed.manifest.clone()).unwrap_or_default();
@@ -117,13 +144,61 @@ impl Site {
             Some(file) => Users::of_file(context, file)?,
             None => Users::default(),
         };
-        let gateway = Gateway::connect(context.connection(&destination, &users)?).await;
+        let mut connection = context.connection(&destination, &users)?;
+        if serves == Serves::Many {
+            // How much is asked at once is bounded by what is served at once; a call that is throttled is made again.
+            connection.pace = Pace::Free;
+        }
+        let gateway = Gateway::connect(connection).await;
         gateway.check_profile(destination.route.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
             hint: String::from("check its name; aws configure list-profiles shows those that are there"),
             source: Box::new(none),
         })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && destination.route.aws_profile.is_some();
-        Ok(Self { destination, manifest, profile_from_manifest, gateway })
+        Ok(Self { destination, manifest, profile_from_manifest, gateway, broker: None })
+    }
+
+    /// Does what a user does with records: by the broker, or with the user's own permissions.
+    pub(super) async fn perform<O: Operation>(
+        &self,
+        context: &Context,
+        table: &Table,
+        operation: &O,
+    ) -> Result<O::Answer, Error> {
+        let mut tables = Tables::default();
+        *match table.builtin {
+            Builtin::Approvals => &mut tables.approvals,
+            Builtin::BreakGlass => &mut tables.breakglass,
+            Builtin::Sessions => &mut tables.sessions,
+        } = table.name.clone();
+        self.perform_on(context, (table, &tables), &Log::default(), operation).await
+    }
+
+    /// The same on several tables, and with a log. An error of one is explained as of `table`.
+    pub(super) async fn perform_on<O: Operation>(
+        &self,
+        context: &Context,
+        (table, tables): (&Table, &Tables),
+        log: &Log,
+        operation: &O,
+    ) -> Result<O::Answer, Error> {
+        if let Some(broker) = &self.broker {
+            return broker.ask(&self.gateway, operation).await;
+        }
+        let desk = Desk {
+            gateway: &self.gateway,
+            account: self.account(),
+            known: None,
+            rights: &Rights::Aws,
+            tables,
+            policy_root: &self.destination.policy_root,
+            log,
+            now: now(),
+        };
+        operation.perform(&desk).await.map_err(|stopped| match stopped {
+            Stopped::Call(error) => self.of_table(context, table, error),
+            other => self.stopped(other),
+        })
     }
 
     fn region(&self) -> &RegionName {
@@ -152,16 +227,14 @@ impl Site {
         self.destination.route.account_id.as_ref().filter(|_| self.destination.local.is_none())
     }
 
-    /// Asks STS who is calling.
-    async fn user(&self) -> Result<User, Error> {
-        let caller = self.gateway.identify().await.map_err(|error| self.failed(error))?;
-        User::of(caller, self.account()).map_err(|stopped| self.stopped(stopped))
-    }
-
     fn stopped(&self, stopped: Stopped) -> Error {
         match stopped {
             Stopped::Call(error) => self.failed(error),
             Stopped::NoUser(why) => Error::NoUser(why),
+            Stopped::NoRight(why) => denied(why, ""),
+            Stopped::Unlogged(path, error) => {
+                exec::unlogged((path, std::io::Error::new(error.kind(), error.to_string())))
+            }
             Stopped::WrongAccount(user) => {
                 let credentials = Credentials { account: &user.account, arn: &user.arn };
                 let expected = self.account().unwrap_or(&user.account);
@@ -176,6 +249,14 @@ impl Site {
 
     /// Returns which table to use: the flag's, the environment's, the manifest's, or the one of the default name.
     fn table(&self, builtin: Builtin, flag: Option<&str>) -> Result<Table, Error> {
+        if let Some(broker) = &self.broker {
+            if flag.is_some() {
+                return Err(not_with_broker(&format!("--{}", flag_of(builtin))));
+            }
+            // It is not for its users to know how the broker calls it.
+            let source = format!("of the broker {}", broker.url());
+            return Ok(Table { builtin, name: builtin.default_name().to_owned(), source, named: false });
+        }
         let of = |name: &str, source: String| Table { builtin, name: name.to_owned(), source, named: true };
         if let Some(name) = flag {
             return Ok(of(name, format!("from --{}", flag_of(builtin))));
@@ -386,6 +467,12 @@ fn now() -> Timestamp {
 /// Returns an id, or says that there is none to be had.
 fn random<T>(made: Result<T, getrandom::Error>) -> Result<T, Error> {
     made.map_err(no_random)
+}
+
+/// Returns the error for an option that has no meaning where a broker decides.
+fn not_with_broker(option: &str) -> Error {
+    let message = format!("{option} cannot be given where a broker is asked");
+    Error::usage(message, "the broker decides that; leave the option out, or ask AWS itself with --broker none")
 }
 
 /// Returns a refusal that a record's state, or who asks, gives reason to. It is one line, whatever a record holds.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::deadline::Deadline;
 use super::gather::gather;
 use super::run::Options;
+use crate::cli::BrokerChoice;
 use crate::diagnostic::{Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::error::Error;
@@ -36,6 +37,8 @@ pub(super) struct Global {
     pub(super) verbose: u8,
     /// The target of the manifest to work at, for a command that works at one.
     pub(super) target: Option<TargetPattern>,
+    /// The broker that is asked, if the option says so.
+    pub(super) broker: Option<BrokerChoice>,
 }
 
 /// What every command has at hand.
@@ -176,6 +179,7 @@ impl Context {
             endpoint_url: options.service.endpoint_url,
             verbose: options.common.verbose,
             target: options.at.target,
+            broker: options.by.broker,
         };
         let (interrupt, traffic) = (Interrupt::default(), Traffic::default());
         let (progress, sessions) = (terminal.progress(), Sessions::default());

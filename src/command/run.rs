@@ -9,17 +9,17 @@ use futures_util::future::LocalBoxFuture;
 use super::context::Context;
 use super::{access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard};
 use crate::cli::{
-    AccessCommand, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs, PlaceArgs,
-    PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand, TargetArgs,
-    TimeArgs,
+    AccessCommand, BrokerArgs, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs,
+    PlaceArgs, PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand,
+    TargetArgs, TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
     BreakglassListArgs, CancelArgs, CheckArgs, CloudFormationArgs, CompletionsArgs, CredentialsArgs, DenyArgs,
     EventsArgs, ExecArgs, ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs,
-    ManArgs, PlanArgs, PolicyLintArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, SessionIdArgs,
-    SessionListArgs, SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, UnlockArgs,
-    ValidateArgs, WizardArgs,
+    ManArgs, PlanArgs, PolicyLintArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs,
+    SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs,
+    TerraformArgs, UnlockArgs, ValidateArgs, WizardArgs,
 };
 use crate::error::{Error, Exit};
 
@@ -85,7 +85,8 @@ commands! {
     CompletionsArgs: Run, |args, context| tools::completions(context, args);
     ManArgs: Run, |args, context| tools::man(context, args);
     ServeArgs: Command, |args, context| local::serve(context, args).await;
-    ExecArgs: Command, |args, context| access::exec::run(context, args).await;
+    ServeBrokerArgs: Command, |args, context| access::broker::run(context, args).await;
+    ExecArgs: Command, |args, context| Box::pin(access::exec::run(context, args)).await;
     CredentialsArgs: Run, |args, context| context.reading(Box::pin(access::exec::credentials(context, args))).await;
     RequestArgs: Run, |args, context| context.reading(access::requests::create(context, args)).await;
     ListArgs: Run, |args, context| context.reading(access::requests::list(context, args)).await;
@@ -147,6 +148,7 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Access(AccessCommand::ServerSession(args)) => args,
         Command::Access(AccessCommand::ServerRevoke(args)) => args,
         Command::Access(AccessCommand::Shell(ShellCommand::Init(args))) => args,
+        Command::Broker(args) => args,
         Command::Local(LocalCommand::Serve(args)) => args,
         Command::Report(ReportCommand::Merge(args)) => args,
         Command::Graph(args) => args,
@@ -168,6 +170,7 @@ pub(super) struct Options {
     pub(super) service: ServiceArgs,
     pub(super) root: RootArgs,
     pub(super) at: TargetArgs,
+    pub(super) by: BrokerArgs,
     pub(super) progress: ProgressArgs,
     pub(super) time: TimeArgs,
     pub(super) output: OutputArgs,
@@ -191,6 +194,7 @@ impl Options {
             service: given(definition, matches)?,
             root: given(definition, matches)?,
             at: given(definition, matches)?,
+            by: given(definition, matches)?,
             progress: given(definition, matches)?,
             time: given(definition, matches)?,
             output: given(definition, matches)?,

@@ -378,6 +378,10 @@ pub(super) fn command_line(context: &Context, mut words: Vec<String>, carry: &Ca
         let target = global.target.as_ref().map(TargetPattern::as_str);
         words.extend(target.into_iter().flat_map(|target| [String::from("--target"), target.to_owned()]));
     }
+    let of_engine = |command: &String| ["init", "apply", "plan", "validate"].contains(&command.as_str());
+    if let Some(broker) = global.broker.as_ref().filter(|_| !words.get(1).is_some_and(of_engine)) {
+        words.extend([String::from("--broker"), broker.as_str().to_owned()]);
+    }
     words.extend(global.endpoint_url.iter().flat_map(|url| [String::from("--endpoint-url"), url.clone()]));
     let mut command = quoted(&words);
     if let Some(folder) = global.local.as_ref().filter(|_| carry.local) {

@@ -357,6 +357,14 @@ pub(super) fn entry(code: Code) -> Entry {
             "error[E502]: trraform: there is no such command",
             "Correct the command after `--`.",
         ),
+        Code::Broker => (
+            "The broker could not be asked",
+            "Nothing answers at the address of the broker, what answers is no broker or one of another version, or the broker \
+             cannot do its work: it cannot write its log, for one.",
+            "error[E601]: the broker https://broker.example.com cannot be asked: dns error",
+            "Check the address: --broker, SENTINEL_BROKER, or `url` of [broker] in the manifest. A private certificate authority is \
+             trusted by SSL_CERT_FILE=FILE. `curl URL/readyz` says whether the broker is ready; its log says why it is not.",
+        ),
         Code::NoRecord => (
             "There is no such record",
             "No request, break-glass event or session has this ID in the table that was read.",

@@ -1,5 +1,6 @@
 //! Reads a manifest's text; every fault is reported, with its place.
 
+mod broker;
 mod local;
 mod targets;
 
@@ -96,6 +97,9 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     let mut kinds = reader.map(&filled, "sentinel.toml")?;
     let mut section = SectionReader::new(reader, places, ownership.as_deref());
     manifest.sections.read(&mut section, &mut kinds);
+    if let Some(entry) = fields.get("broker") {
+        manifest.broker = broker::read_broker(reader, &entry.node).unwrap_or_default();
+    }
     if let Some(entry) = fields.get("local")
         && let Some(mut local) = reader.map(&entry.node, "local")
     {

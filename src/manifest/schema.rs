@@ -25,6 +25,7 @@ pub fn schema() -> Value {
             settings.for_each(|setting| with_placeholders(definition.pointer_mut(&format!("/properties/{setting}"))));
         }
     }
+    properties.push(("broker", broker()));
     properties.push(("local", local()));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -121,6 +122,47 @@ fn policies() -> Value {
                 "pattern": "^/",
                 "description": "The path under which policies stand in Parameter Store (/sentinel/policies when \
                  left out); --policy-root wins over it.",
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+fn broker() -> Value {
+    let patterns = |what: &str| {
+        json!({
+            "type": "array",
+            "items": { "type": "string", "pattern": "^arn:" },
+            "uniqueItems": true,
+            "description": format!(
+                "{what} Each entry is a caller's ARN as STS gives it, such as arn:aws:sts::123456789012:assumed-role/ROLE/*; \
+                 * stands for any characters but a colon."
+            ),
+        })
+    };
+    json!({
+        "type": "object",
+        "description": "The broker that alone may assume the roles of the profiles: `sentinel broker`.",
+        "properties": {
+            "url": {
+                "type": "string",
+                "pattern": "^https?://",
+                "description": "The address of the broker. The commands that use access ask it; --broker and SENTINEL_BROKER win \
+                 over it.",
+            },
+            "accounts": {
+                "type": "array",
+                "items": { "type": "string", "pattern": "^[0-9]{12}$" },
+                "uniqueItems": true,
+                "description": "The accounts whose users may ask; the broker's own when left out.",
+            },
+            "principals": patterns("Who of these accounts may ask; everyone when left out."),
+            "approvers": patterns("Who may answer requests and revoke them; nobody when left out."),
+            "operators": patterns("Who may use break-glass, revoke, and lock users; nobody when left out."),
+            "roles": {
+                "type": "object",
+                "additionalProperties": { "type": "string", "pattern": "^arn:[^:]+:iam::[0-9]{12}:role/." },
+                "description": "The ARN of the role that the broker assumes, by profile.",
             },
         },
         "additionalProperties": false,

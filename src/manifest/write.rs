@@ -1,7 +1,8 @@
 //! Writes a manifest as the text a person would: sections in a fixed order, keys and projections inline.
 
-use super::{LocalPolicy, Manifest, OwnershipTag};
+use super::{BrokerSection, LocalPolicy, Manifest, OwnershipTag};
 use crate::document::write::{bare, inline, line, list, quoted, tags};
+use crate::policy::Principal;
 use crate::resource::organization::{Depth, Search};
 
 impl Manifest {
@@ -31,6 +32,7 @@ impl Manifest {
             sections.push(format!("[policies]\nroot = {}\n", quoted(root)));
         }
         sections.extend(self.sections.write());
+        sections.extend(self.broker_sections());
         for (name, user) in &self.local_users {
             let policies = user.policies.iter().map(|policy| match policy {
                 LocalPolicy::Role(role) => quoted(role.word()),
@@ -41,6 +43,23 @@ impl Manifest {
         }
         sections.retain(|section| !section.is_empty());
         sections.join("\n")
+    }
+
+    fn broker_sections(&self) -> [String; 2] {
+        let BrokerSection { url, accounts, principals, approvers, operators, roles } = &self.broker;
+        let mut section = String::new();
+        let patterns = |patterns: &Vec<Principal>| list(&patterns.iter().map(Principal::as_str).collect::<Vec<_>>());
+        line(&mut section, "url", url.as_ref().map(|url| quoted(url.as_str())));
+        line(&mut section, "accounts", accounts.as_deref().map(list));
+        line(&mut section, "principals", principals.as_ref().map(patterns));
+        line(&mut section, "approvers", approvers.as_ref().map(patterns));
+        line(&mut section, "operators", operators.as_ref().map(patterns));
+        let mut of_roles = String::new();
+        for (profile, role) in roles {
+            line(&mut of_roles, &bare(profile), Some(quoted(role)));
+        }
+        let titled = |title: &str, text: String| if text.is_empty() { text } else { format!("[{title}]\n{text}") };
+        [titled("broker", section), titled("broker.roles", of_roles)]
     }
 
     fn aws_section(&self) -> String {
@@ -84,6 +103,29 @@ mod tests {
     use crate::resource::destination::Route;
     use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
     use crate::resource::record_key::Role;
+    use crate::resource::signed_identity::BrokerUrl;
+
+    fn brokers() -> impl Strategy<Value = BrokerSection> {
+        let url = "https://[a-z]{1,9}\\.example\\.com".prop_map(|url| BrokerUrl::new(&url).unwrap());
+        let accounts = proptest::collection::btree_set("[0-9]{12}", 0..3)
+            .prop_map(|all| all.into_iter().map(AccountId::new).collect::<Vec<_>>());
+        let patterns = || {
+            let all = proptest::collection::btree_set("arn:aws:iam::[0-9]{12}:user/[a-z*]{1,9}", 0..3);
+            of(all.prop_map(|all| all.iter().map(|one| Principal::new(one).unwrap()).collect::<Vec<_>>()))
+        };
+        let roles = vec(("[a-z]{1,9}", "arn:aws:iam::[0-9]{12}:role/[a-z]{1,9}"), 0..3);
+        let roles = roles.prop_map(|all| all.into_iter().map(|(name, role)| (name, RoleArn::new(role))).collect());
+        (of(url), of(accounts), patterns(), patterns(), patterns(), roles).prop_map(
+            |(url, accounts, principals, approvers, operators, roles)| BrokerSection {
+                url,
+                accounts,
+                principals,
+                approvers,
+                operators,
+                roles,
+            },
+        )
+    }
 
     fn manifests() -> impl Strategy<Value = Manifest> {
         let region = "[a-z]{2}-[a-z]{4,9}-[0-9]";
@@ -126,9 +168,13 @@ mod tests {
         ];
         let local_user = vec(local_policy, 0..3).prop_map(|policies| LocalUserSection { policies });
         let local_users = vec(("[a-z0-9_+=,.@-]{1,12}", local_user), 0..3);
-        let parts =
-            ((aws, targets), of("(/[bcd][a-z]{1,5}){1,3}".prop_map(PolicyRoot::new)), Sections::any(), local_users);
-        parts.prop_map(|((aws, targets), policy_root, sections, local_users)| {
+        let parts = (
+            (aws, targets),
+            of("(/[bcd][a-z]{1,5}){1,3}".prop_map(PolicyRoot::new)),
+            Sections::any(),
+            (brokers(), local_users),
+        );
+        parts.prop_map(|((aws, targets), policy_root, sections, (broker, local_users))| {
             let (mut targets, local_users): (IndexMap<String, TargetSection>, _) =
                 (targets.into_iter().collect(), local_users.into_iter().collect());
             // No two are of one account and region.
@@ -140,7 +186,7 @@ mod tests {
                 seen.push(place);
                 is_new
             });
-            Manifest { aws, targets, policy_root, sections, local_users }
+            Manifest { aws, targets, policy_root, sections, broker, local_users }
         })
     }
 

@@ -1,6 +1,6 @@
 //! What those who use the policies and tables need of AWS: policies, records, and credentials to release.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -10,16 +10,18 @@ use aws_credential_types::provider::error::CredentialsError;
 use tokio::sync::OnceCell;
 
 use super::aws::{Connection, settings};
+use super::policies::Policies;
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
 use super::shared::Shared;
+use super::signing::client_of_nobody;
 use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{PolicyRoot, RoleArn};
 use crate::resource::pacer::Pacer;
 use crate::resource::record::{self, Records};
-use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST};
+use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST, SessionTag};
 use crate::resource::secret::Secret;
 
 /// Whose credentials are released.
@@ -113,6 +115,10 @@ pub struct Gateway {
     profiles: OnceCell<ProfileSet>,
     /// The AWS profile that asks, if one does.
     asking: Option<String>,
+    /// Sends what others have signed.
+    nobody: OnceLock<caller::Client>,
+    /// The policies that were read last, where they are read for many.
+    policies: Option<Policies>,
 }
 
 impl Gateway {
@@ -146,6 +152,8 @@ impl Gateway {
             pacer,
             profiles,
             asking,
+            nobody: OnceLock::new(),
+            policies: None,
         }
     }
 
@@ -173,7 +181,33 @@ impl Gateway {
 
     /// Reads the parameter of a policy.
     pub async fn policy(&self, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
-        policy_parameter::read(&self.parameters, name).await
+        match &self.policies {
+            Some(policies) => policies.get(name, || policy_parameter::read(&self.parameters, name)).await,
+            None => policy_parameter::read(&self.parameters, name).await,
+        }
+    }
+
+    /// Returns the same connection, for which a policy that was read is good for others who ask within this time.
+    #[must_use]
+    pub fn sharing_policies(self, good: Duration) -> Self {
+        Self { policies: Some(Policies::new(good)), ..self }
+    }
+
+    /// Returns where all services answer, if that is not at AWS's own addresses.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.config.endpoint_url()
+    }
+
+    pub(super) fn config(&self) -> &SdkConfig {
+        &self.config
+    }
+
+    pub(super) fn pacer(&self) -> &Pacer {
+        &self.pacer
+    }
+
+    pub(super) fn nobody(&self) -> &caller::Client {
+        self.nobody.get_or_init(|| client_of_nobody(&self.config))
     }
 
     /// Lists the parameters under a path.
@@ -240,6 +274,28 @@ impl Gateway {
             Origin::Profile(name) => self.of_profile(name, stamp).await?,
         };
         issued.aws_profile = origin.aws_profile().map(str::to_owned);
+        if let Some(until) = stamp.until {
+            let expires = &mut issued.credentials.expires;
+            *expires = Some(expires.map_or(until, |at| at.min(until)));
+        }
+        Ok(issued)
+    }
+
+    /// Assumes a role with the gateway's own credentials, for the user of a stamp. The session ends when access does, also where
+    /// that is before the shortest time that STS gives.
+    pub async fn assume_for(
+        &self,
+        role: &RoleArn,
+        stamp: &Stamp,
+        tags: Vec<SessionTag>,
+    ) -> Result<Issued, NoCredentials> {
+        let Some(left) = stamp.until.map_or(Some(i64::MAX), |until| Some(until - stamp.now).filter(|left| *left > 0))
+        else {
+            return Err(NoCredentials::Ended);
+        };
+        let ends = stamp.until.filter(|_| left < SHORTEST);
+        let assumption = Assumption { tags, ends, ..assumption(role.to_string(), None, stamp) };
+        let mut issued = self.assume(&self.sts, assumption).await?;
         if let Some(until) = stamp.until {
             let expires = &mut issued.credentials.expires;
             *expires = Some(expires.map_or(until, |at| at.min(until)));
@@ -336,6 +392,8 @@ fn assumption(role_arn: String, chain: Option<&Chain<'_>>, stamp: &Stamp) -> Ass
         external_id: own("external_id"),
         mfa: own("mfa_serial").zip(stamp.mfa_code.clone()).map(|(serial, code)| role::Mfa { serial, code }),
         duration: stamp.seconds(chain.and_then(Chain::duration)),
+        tags: Vec::new(),
+        ends: None,
     }
 }
 

@@ -229,6 +229,8 @@ impl NamedRole {
             external_id: self.external_id.clone(),
             mfa: None,
             duration: self.duration,
+            tags: Vec::new(),
+            ends: None,
         };
         let assumed = role::assume(&sts, &pacer, &assumption).await.map_err(CredentialsError::provider_error)?;
         Ok(assumed.credentials)

@@ -1,6 +1,7 @@
 //! Who is calling: the account and identity behind the credentials.
 
 pub use aws_sdk_sts::Client;
+pub use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput as Answer;
 use serde::{Deserialize, Serialize};
 
 use std::sync::Arc;
@@ -26,6 +27,17 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Returns the caller that STS answered.
+    pub fn answered(answer: Answer) -> Result<Self, CallError> {
+        match (answer.account, answer.arn) {
+            (Some(account), Some(arn)) => {
+                let user_id = UserId::new(answer.user_id.unwrap_or_default());
+                Ok(Self { account: AccountId::new(account), arn, user_id })
+            }
+            _ => Err(CallError::new(GET_CALLER_IDENTITY, Class::Rejected, String::from("the answer names no account"))),
+        }
+    }
+
     /// Returns the partition that the account is in, such as `aws` or `aws-cn`.
     pub fn partition(&self) -> &str {
         self.arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
@@ -144,14 +156,7 @@ impl Identity {
 /// Asks STS who is calling. No permission is needed for it.
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
-    match (answer.account, answer.arn) {
-        (Some(account), Some(arn)) => Ok(Caller {
-            account: AccountId::new(account),
-            arn,
-            user_id: UserId::new(answer.user_id.unwrap_or_default()),
-        }),
-        _ => Err(CallError::new(GET_CALLER_IDENTITY, Class::Rejected, String::from("the answer names no account"))),
-    }
+    Caller::answered(answer)
 }
 
 #[cfg(test)]

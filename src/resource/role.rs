@@ -3,6 +3,7 @@
 use std::fmt;
 
 pub use aws_sdk_sts::Client;
+use aws_sdk_sts::types::Tag;
 
 use sha2::{Digest, Sha256};
 
@@ -77,6 +78,33 @@ pub struct Assumption {
     pub mfa: Option<Mfa>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
+    /// What policies know as `aws:PrincipalTag`. Setting any takes `sts:TagSession`, in the caller's permissions and in the
+    /// role's trust policy (IAM User Guide, "Pass session tags in AWS STS").
+    pub tags: Vec<SessionTag>,
+    /// When the session may do nothing any more, in seconds since 1970, where that is before its credentials expire.
+    pub ends: Option<i64>,
+}
+
+/// A tag of a role's session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionTag {
+    pub key: &'static str,
+    pub value: String,
+}
+
+impl Assumption {
+    /// Returns the session policy that ends the session before its credentials expire: a session has the permissions that both
+    /// the role's policies and this one allow (IAM User Guide, "Session policies").
+    fn policy(&self) -> Option<String> {
+        let ends = jiff::Timestamp::from_second(self.ends?).ok()?.to_string();
+        let statement = serde_json::json!({
+            "Effect": "Allow",
+            "Action": "*",
+            "Resource": "*",
+            "Condition": { "DateLessThan": { "aws:CurrentTime": ends } },
+        });
+        Some(serde_json::json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string())
+    }
 }
 
 /// A role's session, as STS answered.
@@ -97,6 +125,11 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
         let mfa = assumption.mfa.as_ref();
         let request = request.set_serial_number(mfa.map(|mfa| mfa.serial.clone()));
         let request = request.set_token_code(mfa.map(|mfa| mfa.code.reveal().to_owned()));
+        let tag = |tag: &SessionTag| Tag::builder().key(tag.key).value(&tag.value).build();
+        let tags: Result<Vec<Tag>, _> = assumption.tags.iter().map(tag).collect();
+        // Key and value are given.
+        let tags = tags.unwrap_or_default();
+        let request = request.set_tags(Some(tags).filter(|tags| !tags.is_empty())).set_policy(assumption.policy());
         request.set_duration_seconds(assumption.duration).send()
     };
     let rejected = |what: String| CallError::new(ASSUME_ROLE, Class::Rejected, what);

@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod broker;
 mod calls;
 mod errors;
 mod export;

@@ -61,6 +61,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("reconcile", &["provider", "kind", "resource", "change", "code"]),
     // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
     ("access", &["diagnostic", "files", "kind", "policy", "provider", "resource", "serving"]),
+    // A server for many users of what is provisioned.
+    ("broker", &["access", "files", "policy", "provider", "resource", "serving"]),
     ("review", &["change", "diagnostic", "kind", "policy", "reconcile", "resource"]),
     ("planfile", &["diagnostic", "kind", "manifest", "reconcile", "resource", "review"]),
     ("iam", &["kind", "manifest", "resource"]),
@@ -93,6 +95,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "command",
         &[
             "access",
+            "broker",
             "change",
             "cli",
             "code",
@@ -285,9 +288,11 @@ fn each_library_has_its_place() {
         ("rusqlite", &["local"]),
         ("dynoxide", &["local"]),
         ("clap", &["cli", "command"]),
-        ("hyper", &["access", "local", "serving"]),
+        ("axum", &["broker"]),
+        ("tower::", &["broker"]),
+        ("hyper", &["access", "broker", "local", "serving"]),
         // Failed TLS connections are told by its error type.
-        ("rustls", &["provider", "resource"]),
+        ("rustls", &["broker", "provider", "resource"]),
         ("rustix", &["command", "files", "local"]),
         // The salt of a secret policy.
         ("getrandom", &["access", "command", "kind"]),

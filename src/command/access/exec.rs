@@ -8,7 +8,9 @@ use serde_json::json;
 
 use super::child::{Surroundings, command, not_started};
 use super::held::Dumps;
-use super::{Site, Table, denied, denied_in_lines, now, random};
+use super::{Site, Table, brokered, denied, denied_in_lines, not_with_broker, now, random};
+use crate::access::desk::credentials::OpenedBy;
+use crate::access::desk::{Refused, Tables};
 use crate::access::gate::{Consulted, Decision, Gate, Remedy, Way};
 use crate::access::locks::{LockSubject, LockTable};
 use crate::access::log::{Log, Outcome, Unwritten};
@@ -18,10 +20,11 @@ use crate::code::Code;
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
 use crate::manifest::Builtin;
+use crate::policy::Mode;
 use crate::provider::{Issued, Named, NoCredentials, Origin, Stamp};
 use crate::report::{escape, json};
 use crate::resource::call::Class;
-use crate::resource::role::session_name;
+use crate::resource::role::Credentials;
 use crate::resource::secret::Secret;
 
 /// A gate that is ready to be asked.
@@ -42,6 +45,9 @@ impl Asked {
         let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
         let log = if args.log_stderr { log.and_stderr() } else { log };
         let site = Site::new(context).await?;
+        if site.broker.is_some() {
+            brokered::check_options(args)?;
+        }
         site.gateway.check_asking().await.map_err(without)?;
         let parameter = site.parameter(&args.profile)?;
         let requests = site.table(Builtin::Approvals, args.request_table.request_table.as_deref())?;
@@ -50,10 +56,23 @@ impl Asked {
         Ok(Self { site, profile: args.profile.clone(), parameter, requests, breakglass, locks, log, dumps })
     }
 
+    /// Returns the tables that the gate reads, for an operation on them.
+    pub(super) fn tables(&self) -> Tables {
+        Tables {
+            approvals: self.requests.name.clone(),
+            breakglass: self.breakglass.name.clone(),
+            sessions: String::new(),
+            locks: self.locks.clone(),
+        }
+    }
+
     /// Returns the gate of a profile for which someone opens a break-glass event.
     pub(super) async fn for_breakglass(context: &Context, args: &BreakglassArgs, log: Log) -> Result<Self, Error> {
         let dumps = Dumps::off()?;
         let site = Site::new(context).await?;
+        if site.broker.is_some() && (args.log_file.is_some() || args.log_stderr) {
+            return Err(not_with_broker(if args.log_file.is_some() { "--log-file" } else { "--log-stderr" }));
+        }
         let parameter = site.parameter(&args.profile)?;
         let requests = site.table(Builtin::Approvals, None)?;
         let breakglass = site.table(Builtin::BreakGlass, args.table.breakglass_table.as_deref())?;
@@ -97,21 +116,21 @@ impl Asked {
 
     /// Returns the refusal that a decision is, with what would help.
     fn refusal(&self, context: &Context, decision: &Decision) -> Error {
-        self.refused(context, decision, "gets no credentials of")
+        self.refused(context, &Refused::of(decision), "gets no credentials of")
     }
 
     /// Returns the refusal that a decision is, with what the user does not get, in words.
-    pub(super) fn refused(&self, context: &Context, decision: &Decision, what: &str) -> Error {
+    pub(super) fn refused(&self, context: &Context, refused: &Refused, what: &str) -> Error {
         // What a policy says must not pass for a line of ours.
-        let why = escape(&decision.why);
-        let mut message = format!("{} {what} {}: {why}", decision.user.name, self.profile);
-        if let Some(reason) = &decision.reason {
+        let why = escape(&refused.why);
+        let mut message = format!("{} {what} {}: {why}", escape(&refused.user), self.profile);
+        if let Some(reason) = &refused.reason {
             message.push_str(&format!("\nreason: {}", escape(reason)));
         }
-        for would in &decision.would_allow {
-            message.push_str(&format!("\n{}", escape(&would.words)));
+        for words in &refused.would_allow {
+            message.push_str(&format!("\n{}", escape(words)));
         }
-        for (consulted, error) in &decision.unread {
+        for (consulted, error) in &refused.unread {
             let table = match consulted {
                 Consulted::Requests => self.requests.clone(),
                 Consulted::BreakGlass => self.breakglass.clone(),
@@ -124,7 +143,7 @@ impl Asked {
         let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let root = context.global.policy_root.clone();
         let command = |words: Vec<String>, root| self.site.command(context, words, root);
-        let hint = match &decision.remedy {
+        let hint = match &refused.remedy {
             None => String::new(),
             Some(Remedy::Policy) => {
                 let words = words(&["sentinel", "init", "bootstrap", "--profile", &self.profile]);
@@ -246,17 +265,7 @@ pub(super) fn stamped(
     duration: Option<Duration>,
     now: Timestamp,
 ) -> Result<Stamp, Error> {
-    let user = &decision.user;
-    let source_identity = stamp::source_identity(user, id);
-    Ok(Stamp {
-        mfa_code: None,
-        source_identity: source_identity.map_err(|error| denied(error.to_string(), ""))?,
-        session_name: session_name(&user.name),
-        duration,
-        user_arn: user.arn.clone(),
-        now: now.as_second(),
-        until: decision.until.map(Timestamp::as_second),
-    })
+    stamp::stamp(decision, id, duration, now).map_err(|error| denied(error.to_string(), ""))
 }
 
 /// Credentials that may be released.
@@ -267,8 +276,7 @@ struct Obtained {
 }
 
 /// Decides, obtains the credentials, and logs both.
-async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<Obtained, Error> {
-    let asked = Asked::new(context, args).await?;
+async fn obtain(context: &Context, args: &GateArgs, asked: Asked, way: Way<'_>) -> Result<Obtained, Error> {
     let decision = asked.decide(way).await?;
     if !decision.allowed() {
         return Err(asked.refuse(context, &decision, None));
@@ -296,13 +304,21 @@ async fn obtain(context: &Context, args: &GateArgs, way: Way<'_>) -> Result<Obta
         return Err(asked.refuse(context, &decision.withheld(why), None));
     }
     asked.log.write(&decision, None, Outcome::Released(&issued)).map_err(unlogged)?;
-    super::breakglass::announce(context, &decision);
+    super::breakglass::announce(context, &OpenedBy::of(&decision));
     Ok(Obtained { asked, origin, issued })
 }
 
 pub(in crate::command) async fn credentials(context: &Context, args: &CredentialsArgs) -> Result<Exit, Error> {
-    let Obtained { issued: Issued { credentials, .. }, .. } =
-        obtain(context, &args.gate, Way::CredentialProcess).await?;
+    let asked = Asked::new(context, &args.gate).await?;
+    let credentials = match asked.site.broker {
+        Some(_) => brokered::obtain(context, &args.gate, &asked, Mode::CredentialProcess).await?.credentials.into(),
+        None => obtain(context, &args.gate, asked, Way::CredentialProcess).await?.issued.credentials,
+    };
+    print_for_process(context, credentials)
+}
+
+/// Prints credentials as SDKs read them from a process.
+fn print_for_process(context: &Context, credentials: Credentials) -> Result<Exit, Error> {
     let expiration = credentials.expires.and_then(|at| Timestamp::from_second(at).ok());
     let mut body = json!({
         "Version": 1,
@@ -323,16 +339,44 @@ pub(in crate::command) async fn credentials(context: &Context, args: &Credential
 }
 
 pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
-    if args.server {
-        return super::serve::run(context, args).await;
+    let asked = Asked::new(context, &args.gate).await?;
+    match (args.server, asked.site.broker.is_some()) {
+        (true, true) => Box::pin(brokered::serve(context, args, asked)).await,
+        (true, false) => Box::pin(super::serve::run(context, args, asked)).await,
+        (false, true) => {
+            let grant = brokered::obtain(context, &args.gate, &asked, Mode::Cli).await?;
+            let region = asked.site.region().to_string();
+            let place = Place { region, account: Some(grant.account.clone()).filter(|account| !account.is_empty()) };
+            give_way(context, args, &asked, place, &grant.credentials.into())
+        }
+        (false, false) => {
+            let Obtained { asked, origin, issued } = obtain(context, &args.gate, asked, Way::Cli).await?;
+            let region = asked.child_region(&origin).await?;
+            let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty()).map(str::to_owned);
+            give_way(context, args, &asked, Place { region, account }, &issued.credentials)
+        }
     }
-    let Obtained { asked, origin, issued } = obtain(context, &args.gate, Way::Cli).await?;
-    let region = asked.child_region(&origin).await?;
+}
+
+/// Where a command works.
+struct Place {
+    region: String,
+    account: Option<String>,
+}
+
+/// Runs the command with credentials. It takes this process's place: its signals, its terminal and its exit code are its own.
+fn give_way(
+    context: &Context,
+    args: &ExecArgs,
+    asked: &Asked,
+    place: Place,
+    credentials: &Credentials,
+) -> Result<Exit, Error> {
     let mut command = command(&args.command);
-    let account = issued.arn.split(':').nth(4).filter(|account| !account.is_empty());
+    let Place { region, account } = place;
     let endpoint = context.global.endpoint_url.as_deref();
-    Surroundings { profile: &asked.profile, region: &region, account, endpoint }.apply(&mut command);
-    let credentials = &issued.credentials;
+    Surroundings { profile: &asked.profile, region: &region, account: account.as_deref(), endpoint }
+        .apply(&mut command);
     command.env("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
     command.env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.reveal());
     if let Some(token) = &credentials.session_token {
@@ -344,6 +388,5 @@ pub(in crate::command) async fn run(context: &Context, args: &ExecArgs) -> Resul
     // What there is to say is said before there is nobody to say it.
     context.sum_up();
     asked.dumps.restore();
-    // The command takes this process's place: its signals, its terminal and its exit code are its own.
     Err(not_started(&args.command, command.exec()))
 }

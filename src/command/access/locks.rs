@@ -2,10 +2,9 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random};
-use crate::access::gate::User;
-use crate::access::locks::{self, Changed, Lock, LockSubject, Locks, Unknown};
-use crate::access::{self};
+use super::{Site, Table, denied};
+use crate::access::desk::locks::{List, Lock, Outcome, Unlock};
+use crate::access::locks::{self as records, Changed, LockSubject};
 use crate::cli::{LockArgs, LocksArgs, UnlockArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -13,13 +12,25 @@ use crate::manifest::Builtin;
 use crate::report::access::{LockListing, lock as rendered, locks as table_of};
 use crate::report::{escape, json};
 
-fn unknown(site: &Site, context: &Context, table: &Table, unknown: Unknown) -> Error {
-    match unknown {
-        Unknown::Call(error) => site.of_table(context, table, error),
-        Unknown::Unreadable(why) => denied(
+/// A command, and the user whom it is for.
+#[derive(Debug, Clone, Copy)]
+struct OnUser<'a> {
+    user: &'a str,
+    command: &'static str,
+}
+
+/// Returns how an operation ended, or the error for what kept it from being done.
+fn ended<T>(outcome: Outcome<T>, table: &Table, OnUser { user, command }: OnUser<'_>) -> Result<T, Error> {
+    match outcome {
+        Outcome::Ended(ended) => Ok(ended),
+        Outcome::Own(arn) => Err(denied(
+            format!("{user} is you ({arn}): nobody {command}s themselves"),
+            "ask someone else who has an operator's permissions",
+        )),
+        Outcome::Unreadable(why) => Err(denied(
             format!("{} in the table {}", escape(&why), table.name),
             "nobody gets credentials of the profile until someone puts the record in order or deletes it",
-        ),
+        )),
     }
 }
 
@@ -35,7 +46,7 @@ pub(super) fn ended_by(
     format!("someone else, with an operator's permissions, ends it with: {}", site.command_of_another(context, words))
 }
 
-fn document(command: &str, lock: &Lock) -> json::Document {
+fn document(command: &str, lock: &records::Lock) -> json::Document {
     json::document(command, json!({ "lock": lock }))
 }
 
@@ -45,23 +56,12 @@ async fn site(context: &Context, flag: Option<&str>) -> Result<(Site, Table), Er
     Ok((site, table))
 }
 
-fn others(command: &str, subject: &str, user: &User) -> Result<(), Error> {
-    if locks::is_own(subject, user.actor()) {
-        let message = format!("{subject} is you ({}): nobody {command}s themselves", user.arn);
-        return Err(denied(message, "ask someone else who has an operator's permissions"));
-    }
-    Ok(())
-}
-
 pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
-    let user = site.user().await?;
-    others("lock", &args.user, &user)?;
-    let mark = random(access::id())?;
-    let locks = Locks(site.gateway.records(&table.name));
     let of = LockSubject { user: &args.user, profile: &args.profile };
-    let changed = locks.lock(of, args.reason.as_deref(), user.actor(), &mark, now()).await;
-    match changed.map_err(|why| unknown(&site, context, &table, why))? {
+    let lock = Lock { user: args.user.clone(), profile: args.profile.clone(), reason: args.reason.clone() };
+    let on = OnUser { user: &args.user, command: "lock" };
+    match ended(site.perform(context, &table, &lock).await?, &table, on)? {
         Changed::Done(lock) => {
             context.terminal.records(|| rendered(&lock), || document("lock", &lock))?;
             Ok(Exit::Done)
@@ -75,13 +75,9 @@ pub(in crate::command) async fn lock(context: &Context, args: &LockArgs) -> Resu
 
 pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
-    let user = site.user().await?;
-    others("unlock", &args.user, &user)?;
-    let mark = random(access::id())?;
-    let locks = Locks(site.gateway.records(&table.name));
-    let changed =
-        locks.unlock(LockSubject { user: &args.user, profile: &args.profile }, user.actor(), &mark, now()).await;
-    match changed.map_err(|why| unknown(&site, context, &table, why))? {
+    let unlock = Unlock { user: args.user.clone(), profile: args.profile.clone() };
+    let on = OnUser { user: &args.user, command: "unlock" };
+    match ended(site.perform(context, &table, &unlock).await?, &table, on)? {
         Changed::Done(lock) => {
             context.terminal.records(|| rendered(&lock), || document("unlock", &lock))?;
             Ok(Exit::Done)
@@ -95,8 +91,8 @@ pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> 
 
 pub(in crate::command) async fn list(context: &Context, args: &LocksArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, args.table.request_table.as_deref()).await?;
-    let read = Locks(site.gateway.records(&table.name)).of(&args.profile).await;
-    let mut found = read.map_err(|why| unknown(&site, context, &table, why))?;
+    let listed = site.perform(context, &table, &List { profile: args.profile.clone() }).await?;
+    let mut found = ended(listed, &table, OnUser { user: "", command: "lock" })?;
     found.sort_by_key(|lock| (!lock.in_force(), std::cmp::Reverse(lock.locked_at)));
     context.terminal.records(
         || table_of(LockListing { profile: &args.profile, table: &table.name, locks: &found }),

@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{By, OnRecord, Site, Table, denied, now, random, show_list};
-use crate::access::requests::{Answer, Answered, Known, Request, Requests, Status, Verdict, Wish};
-use crate::access::{self, RequestFilter};
+use super::{By, OnRecord, Site, Table, denied, show_list};
+use crate::access::desk::requests::{Approve, Cancel, Check, Create, Deny, List, Revoke, Settled};
+use crate::access::desk::{ListOf, Operation};
+use crate::access::requests::{Answered, Known, Request, Status};
 use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable, RevokeArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -21,16 +22,12 @@ async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), 
 pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
     site.check_profile(&args.profile)?;
-    let user = site.user().await?;
-    let wish = Wish {
-        by: user.actor(),
-        profile: &args.profile,
-        justification: &args.justification,
+    let wish = Create {
+        profile: args.profile.clone(),
+        justification: args.justification.clone(),
         duration: i64::try_from(args.duration.as_secs()).unwrap_or(i64::MAX),
     };
-    let requests = Requests(site.gateway.records(&table.name));
-    let created = requests.create(&random(access::id())?, wish, now()).await;
-    let request = created.map_err(|error| site.of_table(context, &table, error))?;
+    let request = site.perform(context, &table, &wish).await?;
     let next = format!(
         "Someone else approves it with: {}\n",
         site.on_record(context, &OnRecord { command: "approve", id: &request.id, by: By::Another }, &table)
@@ -45,24 +42,21 @@ fn document(command: &str, request: &Request) -> json::Document {
 
 pub(in crate::command) async fn list(context: &Context, args: &ListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let mut requester = args.requester.clone();
-    if requester.is_none() && args.profile.is_none() && args.status.is_none() {
-        requester = Some(site.user().await?.name);
-    }
-    let filter =
-        RequestFilter { requester: requester.as_deref(), profile: args.profile.as_deref(), status: args.status };
-    let requests = Requests(site.gateway.records(&table.name));
-    let listed = requests.list(&filter, args.limit.most(), now()).await;
-    let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
-    let words = [("by", filter.requester), ("for", filter.profile), ("that are", filter.status.map(Status::word))];
+    let wanted = List {
+        requester: args.requester.clone(),
+        profile: args.profile.clone(),
+        status: args.status,
+        limit: args.limit.most() as u64,
+    };
+    let ListOf { listed, of } = site.perform(context, &table, &wanted).await?;
+    let words = [("by", of.as_deref()), ("for", args.profile.as_deref()), ("that are", args.status.map(Status::word))];
     show_list(context, &table, ("list", "requests"), ("Requests", &words), &listed, table_of)?;
     Ok(Exit::Done)
 }
 
 pub(in crate::command) async fn check(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let found = Requests(site.gateway.records(&table.name)).get(&args.id, now()).await;
-    match found.map_err(|error| site.of_table(context, &table, error))? {
+    match site.perform(context, &table, &Check { id: args.id.clone() }).await? {
         Known::Request(request) => {
             context.terminal.records(|| rendered(&request), || document("check", &request))?;
             Ok(Exit::Done)
@@ -97,43 +91,33 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
 }
 
 pub(in crate::command) async fn approve(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
-    let act = Act::Decide(Answer { verdict: Verdict::Approve, comment: args.comment.as_deref() });
-    settle(context, "approve", act, &args.id, &args.table).await
+    let approve = Approve { id: args.id.clone(), comment: args.comment.clone() };
+    settle(context, &approve, &args.id, &args.table).await
 }
 
 pub(in crate::command) async fn deny(context: &Context, args: &AnswerArgs) -> Result<Exit, Error> {
-    let act = Act::Decide(Answer { verdict: Verdict::Deny, comment: args.comment.as_deref() });
-    settle(context, "deny", act, &args.id, &args.table).await
+    let deny = Deny { id: args.id.clone(), comment: args.comment.clone() };
+    settle(context, &deny, &args.id, &args.table).await
 }
 
 pub(in crate::command) async fn cancel(context: &Context, args: &RequestIdArgs) -> Result<Exit, Error> {
-    settle(context, "cancel", Act::Cancel, &args.id, &args.table).await
+    settle(context, &Cancel { id: args.id.clone() }, &args.id, &args.table).await
 }
 
 pub(in crate::command) async fn revoke(context: &Context, args: &RevokeArgs) -> Result<Exit, Error> {
-    settle(context, "revoke", Act::Revoke { reason: args.reason.as_deref() }, &args.id, &args.table).await
+    let revoke = Revoke { id: args.id.clone(), reason: args.reason.clone() };
+    settle(context, &revoke, &args.id, &args.table).await
 }
 
-/// What is done to a request.
-#[derive(Debug, Clone, Copy)]
-enum Act<'a> {
-    Decide(Answer<'a>),
-    Cancel,
-    Revoke { reason: Option<&'a str> },
-}
-
-async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table: &RequestTable) -> Result<Exit, Error> {
+async fn settle<O: Operation<Answer = Settled>>(
+    context: &Context,
+    act: &O,
+    id: &str,
+    table: &RequestTable,
+) -> Result<Exit, Error> {
     let (site, table) = site(context, table).await?;
-    let user = site.user().await?;
-    let mark = random(access::id())?;
-    let requests = Requests(site.gateway.records(&table.name));
-    let (by, now) = (user.actor(), now());
-    let answered = match act {
-        Act::Decide(answer) => requests.decide(id, answer, by, &mark, now).await,
-        Act::Cancel => requests.cancel(id, by, &mark, now).await,
-        Act::Revoke { reason } => requests.revoke(id, reason, by, &mark, now).await,
-    };
-    let request = match answered.map_err(|error| site.of_table(context, &table, error))? {
+    let Settled { answered, user_arn } = site.perform(context, &table, act).await?;
+    let request = match answered {
         Answered::Done(request) => request,
         Answered::Not(known) => return Err(without(context, (&site, &table), id, &known)),
         Answered::Own(request) => {
@@ -152,7 +136,7 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
                 format!(
                     "request {id} is by {}, and you are {}: only an identity of the same account decides",
                     escape(&request.requester_arn),
-                    escape(&user.arn)
+                    escape(&user_arn)
                 ),
                 "use credentials of that account (--aws-profile)",
             ));
@@ -168,8 +152,8 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
             ));
         }
         Answered::Over(request) => {
-            let hint = match (act, request.status) {
-                (Act::Cancel, Status::Approved) => {
+            let hint = match (O::NAME, request.status) {
+                (Cancel::NAME, Status::Approved) => {
                     format!(
                         "an approver ends it with: {}",
                         site.on_record(context, &OnRecord { command: "revoke", id, by: By::Another }, &table)
@@ -180,7 +164,7 @@ async fn settle(context: &Context, command: &str, act: Act<'_>, id: &str, table:
             return Err(denied(format!("request {id} is {} already", standing(&request)), hint));
         }
     };
-    context.terminal.records(|| rendered(&request), || document(command, &request))?;
+    context.terminal.records(|| rendered(&request), || document(O::NAME, &request))?;
     Ok(Exit::Done)
 }
 

@@ -1,5 +1,6 @@
 //! `sentinel exec --server`: the policy decides at every fetch, until the command ends or the session is revoked.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::child::{Surroundings, supervise};
 use super::exec::{Asked, mfa_code, stamped, unlogged, without};
 use super::held::bound_to_server;
 use super::{Stopped, Table, now, random};
+use crate::access::desk::credentials::OpenedBy;
 use crate::access::gate::{Decision, User, Verdict, Way};
 use crate::access::log::Outcome;
 use crate::access::server::{Answer, Refusal, Server};
@@ -65,12 +67,13 @@ impl Serving {
         let seen = seen.map_err(|error| failed(format!("the session cannot be looked at: {error}")))?;
         let mut decision = decision.map_err(|stopped| match stopped {
             Stopped::Call(error) => failed(error.to_string()),
-            Stopped::NoUser(why) => Refusal::Denied(why),
             Stopped::WrongAccount(user) => Refusal::Denied(format!("wrong account {}", user.account)),
+            Stopped::NoUser(why) | Stopped::NoRight(why) => Refusal::Denied(why),
+            Stopped::Unlogged(path, error) => failed(format!("{}: {error}", path.display())),
         })?;
         if let Err(over) = seen {
             decision.decision = Verdict::Deny;
-            decision.why = said(&self.session, &over);
+            decision.why = over.words(&self.session);
             if matches!(&over, Over::Session(session) if session.status == Status::Revoked) {
                 let _ = self.revoked.set(decision.why.clone());
             }
@@ -137,20 +140,24 @@ fn stamp_of(decision: &Decision, session: &str, now: Timestamp) -> Result<Stamp,
     stamped(decision, id, Some(SERVED), now)
 }
 
-/// Says why a session gets no credentials.
-fn said(id: &str, over: &Over) -> String {
-    let session = match over {
-        Over::Session(session) => session,
-        Over::Missing => return format!("session {id} is not there any more"),
-        Over::Changed => return format!("the record of session {id} is not the one that its server wrote"),
-    };
-    let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    let why = session.revoked_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    format!("session {id} is {}{by}{why}", session.status.word())
+/// Returns a server that is bound to a free port.
+pub(super) async fn bound() -> Result<Server, Error> {
+    Server::bind(random(access::token())?).await.map_err(|error| {
+        Error::system("the credential server cannot listen on 127.0.0.1", Some("is loopback up?"), error)
+    })
 }
 
-pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Error> {
-    let asked = Asked::new(context, &args.gate).await?;
+/// Lets a command find its credentials at a server, and nowhere else.
+pub(super) fn point_at(server: &Server, command: &mut Command, session: &str) {
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url());
+    command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token().reveal());
+    // A default profile in the shared files would go before the server, and an instance's role would come after it when
+    // it refuses: neither is what the policy decides on.
+    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
+    command.env("AWS_EC2_METADATA_DISABLED", "true").env("SENTINEL_SESSION_ID", session);
+}
+
+pub(super) async fn run(context: &Context, args: &ExecArgs, asked: Asked) -> Result<Exit, Error> {
     let session = random(access::id())?;
     let decision = asked.decide(Way::Server { session_table: args.session_table.as_deref(), started: None }).await?;
     if !decision.allowed() {
@@ -168,7 +175,7 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
         return Err(asked.refuse(context, &decision.withheld(why), Some(&session)));
     }
     asked.log.write(&decision, Some(&session), Outcome::Started).map_err(unlogged)?;
-    super::breakglass::announce(context, &decision);
+    super::breakglass::announce(context, &OpenedBy::of(&decision));
     let user = decision.user.clone();
     let code = mfa_code(context, &args.gate, &asked, &origin).await?;
     let mut stamp = match stamp_of(&decision, &session, now()) {
@@ -203,20 +210,12 @@ pub(super) async fn run(context: &Context, args: &ExecArgs) -> Result<Exit, Erro
         let taken = serving.asked.site.gateway.credentials(&serving.origin, &stamp).await;
         *serving.last.lock().await = Some(Last { source_identity, issued: taken.map_err(without)? });
     }
-    let server = Server::bind(random(access::token())?).await;
-    let server = server.map_err(|error| {
-        Error::system("the credential server cannot listen on 127.0.0.1", Some("is loopback up?"), error)
-    })?;
+    let server = bound().await?;
     let mut command = bound_to_server(&args.command, &serving.asked.dumps)?;
     let region = serving.asked.child_region(&serving.origin).await?;
     let endpoint = context.global.endpoint_url.as_deref();
     Surroundings { profile: &serving.asked.profile, region: &region, account: None, endpoint }.apply(&mut command);
-    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", server.url());
-    command.env("AWS_CONTAINER_AUTHORIZATION_TOKEN", server.token().reveal());
-    // A default profile in the shared files would go before the server, and an instance's role would come after it when
-    // it refuses: neither is what the policy decides on.
-    command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-    command.env("AWS_EC2_METADATA_DISABLED", "true").env("SENTINEL_SESSION_ID", &serving.session);
+    point_at(&server, &mut command, &serving.session);
     let site = &serving.asked.site;
     let records = Sessions(site.gateway.records(&serving.sessions.name));
     let started = records.start(&serving.record).await;

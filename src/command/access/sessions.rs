@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
-use super::{Site, Table, denied, now, random, show_list};
-use crate::access;
-use crate::access::sessions::{Filter, Revoked, Session, Sessions, Status};
+use super::{Site, Table, denied, show_list};
+use crate::access::desk::ListOf;
+use crate::access::desk::sessions::{Check, List, Revoke};
+use crate::access::sessions::{Revoked, Session, Status};
 use crate::cli::{SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionTable};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
@@ -27,22 +28,22 @@ fn document(command: &str, session: &Session) -> json::Document {
 
 pub(in crate::command) async fn list(context: &Context, args: &SessionListArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let mut user = args.user.clone();
-    if user.is_none() && args.server_instance.is_none() && args.status.is_none() {
-        user = Some(site.user().await?.name);
-    }
-    let filter = Filter { user: user.as_deref(), instance: args.server_instance.as_deref(), status: args.status };
-    let listed = Sessions(site.gateway.records(&table.name)).list(&filter, args.limit.most(), now()).await;
-    let listed = listed.map_err(|error| site.of_table(context, &table, error))?;
-    let words = [("of", filter.user), ("of server", filter.instance), ("that are", filter.status.map(Status::word))];
+    let wanted = List {
+        user: args.user.clone(),
+        instance: args.server_instance.clone(),
+        status: args.status,
+        limit: args.limit.most() as u64,
+    };
+    let ListOf { listed, of } = site.perform(context, &table, &wanted).await?;
+    let server = args.server_instance.as_deref();
+    let words = [("of", of.as_deref()), ("of server", server), ("that are", args.status.map(Status::word))];
     show_list(context, &table, ("server-sessions", "sessions"), ("Sessions", &words), &listed, table_of)?;
     Ok(Exit::Done)
 }
 
 pub(in crate::command) async fn check(context: &Context, args: &SessionIdArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let found = Sessions(site.gateway.records(&table.name)).get(&args.id, now()).await;
-    let Some(session) = found.map_err(|error| site.of_table(context, &table, error))? else {
+    let Some(session) = site.perform(context, &table, &Check { id: args.id.clone() }).await? else {
         return Err(table.lacks("session", &args.id, "server-sessions"));
     };
     if session.old_form {
@@ -54,11 +55,8 @@ pub(in crate::command) async fn check(context: &Context, args: &SessionIdArgs) -
 
 pub(in crate::command) async fn revoke(context: &Context, args: &SessionRevokeArgs) -> Result<Exit, Error> {
     let (site, table) = site(context, &args.table).await?;
-    let user = site.user().await?;
-    let mark = random(access::id())?;
-    let sessions = Sessions(site.gateway.records(&table.name));
-    let revoked = sessions.revoke(&args.id, (&user, &args.reason), &mark, now()).await;
-    let session = match revoked.map_err(|error| site.of_table(context, &table, error))? {
+    let revoke = Revoke { id: args.id.clone(), reason: args.reason.clone() };
+    let session = match site.perform(context, &table, &revoke).await? {
         Revoked::Done(session) => session,
         Revoked::Unknown => return Err(table.lacks("session", &args.id, "server-sessions")),
         Revoked::Unseen => {

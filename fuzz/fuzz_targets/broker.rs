@@ -1,0 +1,45 @@
+//! Whatever is sent to a broker: it is refused with one of the problems that there are, or it is an operation that can be written and
+//! read back, with an identity that goes to STS and nowhere else.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sentinel::access::desk::{Operation, breakglass, credentials, locks, requests, sessions};
+use sentinel::broker::{Recipient, open};
+use sentinel::resource::signed_identity::BrokerUrl;
+
+fuzz_target!(|body: &[u8]| {
+    let url = BrokerUrl::new("https://broker.example.com").expect("it is an address");
+    // The seeds were signed at this time.
+    let recipient = Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().expect("it is a time") };
+    take::<credentials::Obtain>(body, &recipient);
+    take::<credentials::StartSession>(body, &recipient);
+    take::<requests::Create>(body, &recipient);
+    take::<requests::List>(body, &recipient);
+    take::<requests::Approve>(body, &recipient);
+    take::<requests::Revoke>(body, &recipient);
+    take::<locks::Lock>(body, &recipient);
+    take::<breakglass::Open>(body, &recipient);
+    take::<breakglass::List>(body, &recipient);
+    take::<sessions::List>(body, &recipient);
+    take::<sessions::Revoke>(body, &recipient);
+});
+
+fn take<O: Operation>(body: &[u8], recipient: &Recipient<'_>) {
+    // The text alone, as if it were signed.
+    if let Ok(operation) = serde_json::from_slice::<O>(body)
+        && operation.check().is_ok()
+    {
+        let written = serde_json::to_string(&operation).expect("it can be written");
+        let read: O = serde_json::from_str(&written).expect("it is read back");
+        assert_eq!(serde_json::to_string(&read).expect("it can be written"), written);
+    }
+    match open::<O>(body, recipient) {
+        Ok(opened) => {
+            let host = opened.identity.url.strip_prefix("https://").and_then(|rest| rest.strip_suffix('/'));
+            let host = host.expect("it goes by TLS to the root of a host");
+            assert!(host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn"), "{host}");
+            assert!(host.starts_with("sts") && !host.contains(['/', '@', ':', '?', '#']), "{host}");
+        }
+        Err(problem) => assert!(!problem.message().is_empty()),
+    }
+}

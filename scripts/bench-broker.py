@@ -1,0 +1,207 @@
+"""The load generator of scripts/bench-broker: questions that a client signed, sent again and again while they are valid."""
+
+import argparse
+import asyncio
+import http.server
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+MANIFEST = """[aws]
+region = "us-east-1"
+[profiles.dev]
+policy = "policy.yaml"
+[tables.approvals]
+[tables.breakglass]
+[tables.sessions]
+[broker.roles]
+dev = "arn:aws:iam::123456789012:role/dev"
+"""
+POLICY = """version: "1"
+rules:
+  - name: developers
+    effect: allow
+    conditions: { profiles: [dev], users: [alice] }
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Recorder(http.server.BaseHTTPRequestHandler):
+    """Takes a question from a client, and answers nothing that it could use."""
+
+    body = b""
+
+    def do_POST(self):
+        Recorder.body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(503)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Bench:
+    def __init__(self, sentinel, folder):
+        self.sentinel, self.folder = sentinel, folder
+        (folder / "sentinel.toml").write_text(MANIFEST)
+        (folder / "policy.yaml").write_text(POLICY)
+        self.environment = {"HOME": str(folder), "PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"}
+        self.run("apply", "--yes", "--local=aws")
+        self.port, self.named = free_port(), free_port()
+        recorder = http.server.ThreadingHTTPServer(("127.0.0.1", self.named), Recorder)
+        threading.Thread(target=recorder.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{self.named}"
+        broker = [sentinel, "broker", "--local=aws", "--listen", f"127.0.0.1:{self.port}", "--url", url]
+        broker += ["--log-file", "broker.log", "--rate", "1000000"]
+        self.broker = subprocess.Popen(broker, cwd=folder, env=self.environment, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        self.signed_at = 0.0
+
+    def run(self, *args):
+        return subprocess.run([self.sentinel, *args], cwd=self.folder, env=self.environment, capture_output=True, check=False)
+
+    def question(self):
+        """Returns a request whose identity is valid for some time yet."""
+        if time.monotonic() - self.signed_at > 40:
+            url = f"http://127.0.0.1:{self.named}"
+            self.run("credentials", "--profile", "dev", "--aws-profile", "alice", "--local=aws", "--broker", url)
+            self.signed_at = time.monotonic()
+        body = Recorder.body
+        head = f"POST /v1/credentials HTTP/1.1\r\nhost: broker\r\ncontent-length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    def memory(self):
+        """Returns the resident memory of the broker in MB: now, and the most so far."""
+        status = pathlib.Path(f"/proc/{self.broker.pid}/status").read_text()
+        kilobytes = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if line.startswith("Vm")}
+        return int(kilobytes["VmRSS"]) / 1024, int(kilobytes["VmHWM"]) / 1024
+
+    def processor(self):
+        """Returns the processor time of the broker so far, in seconds."""
+        fields = pathlib.Path(f"/proc/{self.broker.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def close(self):
+        self.broker.terminate()
+        self.broker.wait()
+
+
+async def ask(reader, writer, request):
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    body = await reader.readexactly(int(length.split(b":")[1]))
+    return head.startswith(b"HTTP/1.1 200") and b'"released"' in body
+
+
+async def load(bench, rate, seconds, connections):
+    """Sends so many requests a second over open connections. A request that is late is measured from when it was due."""
+    request = bench.question()
+    times, failed = [], 0
+    began = time.perf_counter()
+    count = int(rate * seconds)
+    due = iter(range(count))
+
+    async def client():
+        nonlocal failed
+        reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+        for number in due:
+            at = began + number / rate
+            wait = at - time.perf_counter()
+            if wait > 0:
+                await asyncio.sleep(wait)
+            if not await ask(reader, writer, request):
+                failed += 1
+            times.append(time.perf_counter() - at)
+        writer.close()
+
+    await asyncio.gather(*(client() for _ in range(connections)))
+    return sorted(times), failed, time.perf_counter() - began
+
+
+async def flood(bench, connections, stop):
+    """Opens connections that send a byte a second, some that send nothing, and some that send half a request."""
+    request = bench.question()
+
+    async def slow(number):
+        while not stop.is_set():
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+                if number % 3 == 0:
+                    writer.write(request[: len(request) // 2])
+                for at in range(60):
+                    if number % 3 == 1:
+                        writer.write(request[at : at + 1])
+                    await asyncio.sleep(1)
+                    if stop.is_set() or reader.at_eof():
+                        break
+                writer.close()
+            except OSError:
+                await asyncio.sleep(0.1)
+
+    await asyncio.gather(*(slow(number) for number in range(connections)))
+
+
+def shown(times):
+    at = lambda part: times[min(len(times) - 1, int(len(times) * part))] * 1000
+    return f"p50 {at(0.5):.1f} ms, p99 {at(0.99):.1f} ms, longest {times[-1] * 1000:.1f} ms"
+
+
+async def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("sentinel", type=lambda path: str(pathlib.Path(path).resolve()))
+    parser.add_argument("--rate", type=int, default=1000)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--flood", type=int, default=2000)
+    args = parser.parse_args()
+    # In memory, so that no disk is measured.
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    folder = pathlib.Path(tempfile.mkdtemp(dir=memory))
+    bench = Bench(args.sentinel, folder)
+    try:
+        await load(bench, 50, 1, 4)
+        before = bench.processor()
+        times, failed, took = await load(bench, args.rate, args.seconds, args.connections)
+        used = bench.processor() - before
+        now, most = bench.memory()
+        print(f"{args.rate} decisions a second for {args.seconds} s: {len(times) / took:.0f} a second, {failed} not released")
+        print(f"  {shown(times)}")
+        print(f"  the broker used {used / took * 100:.0f}% of a core, and {now:.0f} MB of memory ({most:.0f} at most)")
+        alone, failed, _ = await load(bench, 20, 15, 1)
+        print(f"a good client alone: {shown(alone)}, {failed} not released")
+        stop = asyncio.Event()
+        flooding = asyncio.create_task(flood(bench, args.flood, stop))
+        await asyncio.sleep(3)
+        bench.signed_at = 0.0
+        amid, failed, _ = await load(bench, 20, 15, 1)
+        print(f"the same amid {args.flood} slow connections: {shown(amid)}, {failed} not released; {bench.memory()[1]:.0f} MB at most")
+        stop.set()
+        await flooding
+    finally:
+        bench.close()
+        shutil.rmtree(folder)
+
+
+if sys.platform == "linux":
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+asyncio.run(main())

@@ -1,0 +1,210 @@
+//! Break-glass: open an event, list, show, end.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Desk, Effect, ListOf, Narrowed, Operation, Refused, Right, Unfit, check_duration, check_id, check_name_if,
+    check_profile, check_profile_if, check_text, new_id,
+};
+use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, LONGEST, Opened, Status};
+use crate::access::emergency::{Action, Breakglass};
+use crate::access::gate::{Remedy, Stopped};
+use crate::access::log::Outcome;
+use crate::access::time::later;
+
+fn events<'a>(desk: &'a Desk<'_>) -> Events<'a> {
+    Events(desk.gateway.records(&desk.tables.breakglass))
+}
+
+/// The reasons that an event may be opened for.
+const REASONS: [&str; 5] = ["incident", "maintenance", "security", "recovery", "other"];
+
+/// Opens an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Open {
+    pub profile: String,
+    pub reason_code: String,
+    pub justification: String,
+    /// In seconds.
+    pub duration: i64,
+}
+
+/// How opening an event ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Opening {
+    Opened {
+        event: Box<Event>,
+        breakglass: Breakglass,
+    },
+    /// The user has another one that is active.
+    Another(Box<Event>),
+    /// Someone else opens one of the same user and profile, again and again.
+    Taken(Box<Event>),
+    Refused(Box<Refused>),
+    /// STS named no unique ID for this ARN.
+    NoId(String),
+}
+
+impl Operation for Open {
+    const NAME: &'static str = "breakglass";
+    const EFFECT: Effect = Effect::Decides;
+    type Answer = Opening;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_profile(&self.profile)?;
+        if !REASONS.contains(&self.reason_code.as_str()) {
+            return Err(Unfit("reason_code"));
+        }
+        check_text("justification", &self.justification, (20, 1000))?;
+        check_duration(self.duration, LONGEST)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Opening, Stopped> {
+        desk.need(&[Right::Operate])?;
+        desk.known_profile(&self.profile)?;
+        let user = desk.user().await?;
+        if user.user_id.is_empty() {
+            return Ok(Opening::NoId(user.arn.clone()));
+        }
+        let now = desk.now;
+        let event = Event {
+            id: new_id()?,
+            invoker: user.name.clone(),
+            invoker_arn: Some(user.arn.clone()),
+            profile: self.profile.clone(),
+            reason_code: self.reason_code.clone(),
+            justification: self.justification.clone(),
+            status: Status::Active,
+            created_at: now,
+            expires_at: later(now, self.duration),
+            closed_by: None,
+            closed_by_arn: None,
+            closed_at: None,
+            closed_reason: None,
+            problem: None,
+        };
+        let events = events(desk);
+        let parameter = desk.parameter(&self.profile);
+        let (mut decision, limits) = desk.gate(&self.profile, &parameter).may_open(&user, &new_id()?, now).await?;
+        if decision.allowed() {
+            if let Some(held) = events.active(&user, &event.profile, now).await? {
+                return Ok(Opening::Another(Box::new(held)));
+            }
+            let usage = events.usage(&user, &event, limits, now).await?;
+            if let Some(excess) = usage.excess(self.duration, limits) {
+                let mut why = excess.words(&user, &event.profile, limits);
+                if let Excess::Hours { left: left @ 60.. } = excess {
+                    why.push_str(&format!("; --duration {}m is left", left / 60));
+                }
+                decision = decision.refused(Some(Remedy::Request), why);
+            }
+        }
+        let action = if decision.allowed() { Action::Opened } else { Action::Refused };
+        let breakglass = Breakglass::of(&event, action);
+        decision.breakglass = Some(breakglass.clone());
+        if !decision.allowed() {
+            desk.log.write(&decision, None, Outcome::Refused)?;
+            return Ok(Opening::Refused(Box::new(Refused::of(&decision))));
+        }
+        decision.breakglass_id = Some(event.id.clone());
+        desk.log.write(&decision, None, Outcome::Opened)?;
+        Ok(match events.open(&event, &user).await? {
+            Opened::Done => Opening::Opened { event: Box::new(event), breakglass },
+            Opened::Another(held) => Opening::Another(held),
+            Opened::Taken => Opening::Taken(Box::new(event)),
+        })
+    }
+
+    fn is_done(answer: &Opening) -> bool {
+        matches!(answer, Opening::Opened { .. })
+    }
+}
+
+/// Lists events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    #[serde(default)]
+    pub invoker: Option<String>,
+    #[serde(default)]
+    pub profile: Option<String>,
+    #[serde(default)]
+    pub status: Option<Status>,
+    pub limit: u64,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "breakglass-list";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = ListOf<Event>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_name_if("invoker", self.invoker.as_ref())?;
+        check_profile_if(self.profile.as_ref())
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Event>, Stopped> {
+        let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
+        let of = desk.listed_user(self.invoker.as_deref(), narrowed).await?;
+        let filter = Filter { invoker: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
+        let listed = events(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        Ok(ListOf { listed, of })
+    }
+}
+
+/// Shows an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    pub id: String,
+}
+
+impl Operation for Check {
+    const NAME: &'static str = "breakglass-check";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = Option<Event>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Option<Event>, Stopped> {
+        let found = events(desk).get(&self.id, desk.now).await?;
+        if desk.sees_others() {
+            return Ok(found);
+        }
+        let user = desk.user().await?;
+        Ok(found.filter(|event| event.invoker_arn.as_deref() == Some(user.arn.as_str())))
+    }
+}
+
+/// Ends an event.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Close {
+    pub id: String,
+    pub reason: String,
+}
+
+impl Operation for Close {
+    const NAME: &'static str = "breakglass-close";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Closed;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)?;
+        check_text("reason", &self.reason, (1, 500))
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Closed, Stopped> {
+        desk.need(&[Right::Operate])?;
+        let user = desk.user().await?;
+        Ok(events(desk).close(&self.id, (&user, &self.reason), &new_id()?, desk.now).await?)
+    }
+
+    fn is_done(answer: &Closed) -> bool {
+        matches!(answer, Closed::Done(_))
+    }
+}

@@ -1,0 +1,335 @@
+//! Credentials that a broker releases, and the sessions of credential servers that it records.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::sessions::sessions;
+use super::{Desk, Effect, Operation, Refused, Unfit, check_id, check_profile, new_id};
+use crate::access::emergency::Breakglass;
+use crate::access::gate::{Decision, Gate, Stopped, User, Verdict, Way};
+use crate::access::log::Outcome;
+use crate::access::sessions::{Over, REMEMBERED, Session, Status};
+use crate::access::stamp;
+use crate::access::time::later;
+use crate::policy::Mode;
+use crate::resource::role::{Credentials, SessionTag};
+use crate::resource::secret::Secret;
+
+/// How long credentials for a credential server last: it asks for more when a good part of that is over, and then the policy
+/// decides again.
+const SERVED: Duration = Duration::from_secs(30 * 60);
+
+/// Decides, and assumes the role of a profile.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Obtain {
+    pub profile: String,
+    pub mode: Mode,
+    /// The session of the credential server that asks.
+    #[serde(default)]
+    pub session: Option<String>,
+}
+
+/// How asking for credentials ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ruling {
+    Released(Box<Grant>),
+    Refused(Box<Refused>),
+    /// Access is allowed, and AWS gave no credentials. The broker's log says why.
+    Failed,
+}
+
+/// Credentials that are released, and to whom.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Grant {
+    pub credentials: Keys,
+    pub account: String,
+    pub opened_by: OpenedBy,
+}
+
+/// What opened a profile to a user.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenedBy {
+    pub user: String,
+    pub profile: String,
+    /// The break-glass event, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breakglass_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breakglass: Option<Breakglass>,
+}
+
+impl OpenedBy {
+    /// Returns what opened it, by a decision.
+    pub fn of(decision: &Decision) -> Self {
+        Self {
+            user: decision.user.name.clone(),
+            profile: decision.profile.clone(),
+            breakglass_id: decision.breakglass_id.clone(),
+            breakglass: decision.breakglass.clone(),
+        }
+    }
+}
+
+/// Credentials as they are sent.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Keys {
+    pub access_key_id: String,
+    #[serde(serialize_with = "revealed", deserialize_with = "secret")]
+    pub secret_access_key: Secret,
+    #[serde(serialize_with = "revealed", deserialize_with = "secret")]
+    pub session_token: Secret,
+    /// Seconds since 1970.
+    pub expires: i64,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { access_key_id, expires, .. } = self;
+        let mut shown = formatter.debug_struct("Keys");
+        shown.field("access_key_id", access_key_id).field("expires", expires).finish_non_exhaustive()
+    }
+}
+
+fn revealed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.reveal())
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
+
+impl From<Keys> for Credentials {
+    fn from(keys: Keys) -> Self {
+        let Keys { access_key_id, secret_access_key, session_token, expires } = keys;
+        Self { access_key_id, secret_access_key, session_token: Some(session_token), expires: Some(expires) }
+    }
+}
+
+impl Operation for Obtain {
+    const NAME: &'static str = "credentials";
+    const EFFECT: Effect = Effect::Decides;
+    type Answer = Ruling;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_profile(&self.profile)?;
+        match (self.mode, &self.session) {
+            (Mode::Server, Some(session)) => check_id(session),
+            (Mode::Cli | Mode::CredentialProcess, None) => Ok(()),
+            _ => Err(Unfit("session")),
+        }
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Ruling, Stopped> {
+        let role = desk.role(&self.profile)?;
+        let user = desk.user().await?;
+        let parameter = desk.parameter(&self.profile);
+        let gate = desk.gate(&self.profile, &parameter);
+        let id = new_id()?;
+        let (decision, duration) = if let Some(session) = &self.session {
+            (self.in_session(desk, &gate, session, &user, &id).await?, Some(SERVED))
+        } else {
+            let way = if self.mode == Mode::CredentialProcess { Way::CredentialProcess } else { Way::Cli };
+            (gate.decide(Some(&user), way, &id, desk.now).await?, None)
+        };
+        let session = self.session.as_deref();
+        let decision = within_bounds(decision, role);
+        if !decision.allowed() {
+            desk.log.write(&decision, session, Outcome::Refused)?;
+            return Ok(Ruling::Refused(Box::new(Refused::of(&decision))));
+        }
+        let granted_by = decision.request_id.as_deref().or(decision.breakglass_id.as_deref());
+        let stamped = stamp::stamp(&decision, granted_by.or(session).unwrap_or(&decision.id), duration, desk.now);
+        let tags =
+            [("user", Some(user.name.as_str())), ("profile", Some(self.profile.as_str())), ("request", granted_by)];
+        let tags = tags.into_iter().filter_map(|(key, value)| Some(SessionTag { key, value: value?.to_owned() }));
+        let issued = match stamped {
+            Ok(stamp) => desk.gateway.assume_for(role, &stamp, tags.collect()).await.map_err(|none| none.to_string()),
+            Err(bad) => Err(bad.to_string()),
+        };
+        let mut issued = match issued {
+            Ok(issued) => issued,
+            Err(why) => {
+                desk.log.write(&decision, session, Outcome::Failed(&why))?;
+                return Ok(Ruling::Failed);
+            }
+        };
+        let credentials = &mut issued.credentials;
+        let longest = session.map(|_| later(desk.now, i64::try_from(SERVED.as_secs()).unwrap_or(i64::MAX)).as_second());
+        credentials.expires = [credentials.expires, longest].into_iter().flatten().min();
+        let (Some(token), Some(expires)) = (credentials.session_token.clone(), credentials.expires) else {
+            desk.log.write(&decision, session, Outcome::Failed("STS named no token or no end"))?;
+            return Ok(Ruling::Failed);
+        };
+        desk.log.write(&decision, session, Outcome::Released(&issued))?;
+        let credentials = Keys {
+            access_key_id: issued.credentials.access_key_id,
+            secret_access_key: issued.credentials.secret_access_key,
+            session_token: token,
+            expires,
+        };
+        let account = issued.arn.split(':').nth(4).unwrap_or_default().to_owned();
+        Ok(Ruling::Released(Box::new(Grant { credentials, account, opened_by: OpenedBy::of(&decision) })))
+    }
+
+    fn is_done(answer: &Ruling) -> bool {
+        matches!(answer, Ruling::Released(_))
+    }
+}
+
+/// Returns a decision as a refusal where the policy is not for the role whose credentials would be released.
+fn within_bounds(decision: Decision, role: &str) -> Decision {
+    if !decision.allowed() {
+        return decision;
+    }
+    let excluded = decision.bound.excludes_profile(None).or_else(|| decision.bound.excludes_role(Some(role)));
+    match excluded {
+        Some(why) => decision.withheld(why),
+        None => decision,
+    }
+}
+
+impl Obtain {
+    /// Decides for a session of a credential server, which has to be the user's own and in force.
+    async fn in_session(
+        &self,
+        desk: &Desk<'_>,
+        gate: &Gate<'_>,
+        session: &str,
+        user: &User,
+        id: &str,
+    ) -> Result<Decision, Stopped> {
+        let sessions = sessions(desk);
+        let table = Some(desk.tables.sessions.as_str());
+        let found = sessions.get(session, desk.now).await?;
+        let own = found.filter(|found| found.user_arn.as_deref() == Some(&*user.arn) && found.profile == self.profile);
+        let Some(record) = own else {
+            let way = Way::Server { session_table: table, started: None };
+            let decision = gate.decide(Some(user), way, id, desk.now).await?;
+            return Ok(decision.refused(None, format!("{} has no session {session} for {}", user.name, self.profile)));
+        };
+        let way = Way::Server { session_table: table, started: Some(record.started_at) };
+        let decided = gate.decide(Some(user), way, id, desk.now);
+        let (seen, decision) = future::join(sessions.seen(&record, desk.now), decided).await;
+        let decision = decision?;
+        Ok(match seen? {
+            Ok(()) => decision,
+            Err(over) => decision.refused(None, over.words(session)),
+        })
+    }
+}
+
+/// Decides, and records a session of a credential server.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartSession {
+    pub profile: String,
+}
+
+/// How starting a session ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Starting {
+    Started { session: String, opened_by: OpenedBy },
+    Refused(Box<Refused>),
+}
+
+impl Operation for StartSession {
+    const NAME: &'static str = "start-session";
+    const EFFECT: Effect = Effect::Decides;
+    type Answer = Starting;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_profile(&self.profile)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Starting, Stopped> {
+        let role = desk.role(&self.profile)?;
+        let user = desk.user().await?;
+        let parameter = desk.parameter(&self.profile);
+        let (session, now) = (new_id()?, desk.now);
+        let way = Way::Server { session_table: Some(&desk.tables.sessions), started: None };
+        let decision = desk.gate(&self.profile, &parameter).decide(Some(&user), way, &new_id()?, now).await?;
+        let decision = within_bounds(decision, role);
+        let stamped = match decision.allowed() {
+            true => stamp::source_identity(&user, &session).map_err(|bad| bad.to_string()),
+            false => Err(decision.why.clone()),
+        };
+        let source_identity = match stamped {
+            Ok(source_identity) => source_identity,
+            Err(why) => {
+                let refused = Decision { decision: Verdict::Deny, why, ..decision };
+                desk.log.write(&refused, Some(&session), Outcome::Refused)?;
+                return Ok(Starting::Refused(Box::new(Refused::of(&refused))));
+            }
+        };
+        desk.log.write(&decision, Some(&session), Outcome::Started)?;
+        let record = Session {
+            id: session.clone(),
+            user: user.name.clone(),
+            user_arn: Some(user.arn.clone()),
+            profile: self.profile.clone(),
+            status: Status::Active,
+            started_at: now,
+            last_seen_at: now,
+            expires_at: later(now, REMEMBERED),
+            server_instance_id: new_id()?,
+            source_identity,
+            revoked_by: None,
+            revoked_by_arn: None,
+            revoked_at: None,
+            revoked_reason: None,
+            old_form: false,
+        };
+        sessions(desk).start(&record).await?;
+        Ok(Starting::Started { session, opened_by: OpenedBy::of(&decision) })
+    }
+
+    fn is_done(answer: &Starting) -> bool {
+        matches!(answer, Starting::Started { .. })
+    }
+}
+
+/// Records that the command of a session has ended.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndSession {
+    pub id: String,
+}
+
+impl Operation for EndSession {
+    const NAME: &'static str = "end-session";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = ();
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<(), Stopped> {
+        let user = desk.user().await?;
+        let found = sessions(desk).get(&self.id, desk.now).await?;
+        if let Some(session) = found.filter(|found| found.user_arn.as_deref() == Some(&*user.arn)) {
+            sessions(desk).end(&session, desk.now).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Over {
+    /// Says why a session gets no credentials.
+    pub fn words(&self, id: &str) -> String {
+        let session = match self {
+            Self::Session(session) => session,
+            Self::Missing => return format!("session {id} is not there any more"),
+            Self::Changed => return format!("the record of session {id} is not the one that its server wrote"),
+        };
+        let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let why = session.revoked_reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("session {id} is {}{by}{why}", session.status.word())
+    }
+}

@@ -1,0 +1,130 @@
+//! Locks: lock a user, end a lock, list.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Desk, Effect, Operation, Right, Unfit, check_profile, check_text_if, new_id};
+use crate::access::gate::Stopped;
+use crate::access::locks::{self as records, Changed, LockSubject, Locks, Unknown};
+use crate::resource::caller::name_of;
+use crate::resource::role::is_name;
+
+fn locks<'a>(desk: &'a Desk<'_>) -> Locks<'a> {
+    Locks(desk.gateway.records(&desk.tables.approvals))
+}
+
+/// How an operation on locks ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome<T> {
+    Ended(T),
+    /// The user would lock or unlock themselves, and has this ARN.
+    Own(String),
+    /// The record says nothing that can be understood, and why.
+    Unreadable(String),
+}
+
+impl<T> Outcome<T> {
+    fn of(ended: Result<T, Unknown>) -> Result<Self, Stopped> {
+        match ended {
+            Ok(ended) => Ok(Self::Ended(ended)),
+            Err(Unknown::Unreadable(why)) => Ok(Self::Unreadable(why)),
+            Err(Unknown::Call(error)) => Err(Stopped::Call(error)),
+        }
+    }
+}
+
+fn check_user(user: &str) -> Result<(), Unfit> {
+    let fits = if user.starts_with("arn:") { name_of(user).is_some() } else { is_name(user) };
+    if fits && user.len() <= 2048 { Ok(()) } else { Err(Unfit("user")) }
+}
+
+/// Locks a user out of a profile.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    pub user: String,
+    pub profile: String,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Operation for Lock {
+    const NAME: &'static str = "lock";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Outcome<Changed>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_user(&self.user)?;
+        check_profile(&self.profile)?;
+        check_text_if("reason", self.reason.as_ref(), (1, 500))
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
+        desk.need(&[Right::Operate])?;
+        let by = desk.user().await?;
+        if records::is_own(&self.user, by.actor()) {
+            return Ok(Outcome::Own(by.arn.clone()));
+        }
+        let of = LockSubject { user: &self.user, profile: &self.profile };
+        Outcome::of(locks(desk).lock(of, self.reason.as_deref(), by.actor(), &new_id()?, desk.now).await)
+    }
+
+    fn is_done(answer: &Self::Answer) -> bool {
+        matches!(answer, Outcome::Ended(Changed::Done(_)))
+    }
+}
+
+/// Ends the lock of a user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unlock {
+    pub user: String,
+    pub profile: String,
+}
+
+impl Operation for Unlock {
+    const NAME: &'static str = "unlock";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Outcome<Changed>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_user(&self.user)?;
+        check_profile(&self.profile)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Outcome<Changed>, Stopped> {
+        desk.need(&[Right::Operate])?;
+        let by = desk.user().await?;
+        if records::is_own(&self.user, by.actor()) {
+            return Ok(Outcome::Own(by.arn.clone()));
+        }
+        let of = LockSubject { user: &self.user, profile: &self.profile };
+        Outcome::of(locks(desk).unlock(of, by.actor(), &new_id()?, desk.now).await)
+    }
+
+    fn is_done(answer: &Self::Answer) -> bool {
+        matches!(answer, Outcome::Ended(Changed::Done(_)))
+    }
+}
+
+/// Lists the locks of a profile.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    pub profile: String,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "locks";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = Outcome<Vec<records::Lock>>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_profile(&self.profile)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Self::Answer, Stopped> {
+        desk.need(&[Right::Approve, Right::Operate])?;
+        Outcome::of(locks(desk).of(&self.profile).await)
+    }
+}

@@ -1,0 +1,253 @@
+//! Requests: create, list, show, answer, take back, revoke.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Desk, Effect, ListOf, Narrowed, Operation, Right, Unfit, check_duration, check_id, check_name_if, check_profile,
+    check_profile_if, check_text, check_text_if, new_id,
+};
+use crate::access::RequestFilter;
+use crate::access::gate::Stopped;
+use crate::access::requests::{self as records, Answered, Known, LONGEST, Request, Requests, Status, Verdict, Wish};
+
+fn requests<'a>(desk: &'a Desk<'_>) -> Requests<'a> {
+    Requests(desk.gateway.records(&desk.tables.approvals))
+}
+
+/// Asks for a profile's approval.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    pub profile: String,
+    pub justification: String,
+    /// In seconds.
+    pub duration: i64,
+}
+
+impl Operation for Create {
+    const NAME: &'static str = "request";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Request;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_profile(&self.profile)?;
+        check_text("justification", &self.justification, (10, 500))?;
+        check_duration(self.duration, LONGEST)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Request, Stopped> {
+        desk.known_profile(&self.profile)?;
+        let user = desk.user().await?;
+        let Self { profile, justification, duration } = self;
+        let wish = Wish { by: user.actor(), profile, justification, duration: *duration };
+        Ok(requests(desk).create(&new_id()?, wish, desk.now).await?)
+    }
+}
+
+/// Lists requests.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct List {
+    #[serde(default)]
+    pub requester: Option<String>,
+    #[serde(default)]
+    pub profile: Option<String>,
+    #[serde(default)]
+    pub status: Option<Status>,
+    pub limit: u64,
+}
+
+impl Operation for List {
+    const NAME: &'static str = "list";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = ListOf<Request>;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_name_if("requester", self.requester.as_ref())?;
+        check_profile_if(self.profile.as_ref())
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<ListOf<Request>, Stopped> {
+        let narrowed = if self.profile.is_none() && self.status.is_none() { Narrowed::No } else { Narrowed::Yes };
+        let of = desk.listed_user(self.requester.as_deref(), narrowed).await?;
+        let filter = RequestFilter { requester: of.as_deref(), profile: self.profile.as_deref(), status: self.status };
+        let listed = requests(desk).list(&filter, desk.most(self.limit), desk.now).await?;
+        Ok(ListOf { listed, of })
+    }
+}
+
+/// Shows a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Check {
+    pub id: String,
+}
+
+impl Operation for Check {
+    const NAME: &'static str = "check";
+    const EFFECT: Effect = Effect::Reads;
+    type Answer = Known;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Known, Stopped> {
+        let known = requests(desk).get(&self.id, desk.now).await?;
+        if desk.sees_others() {
+            return Ok(known);
+        }
+        let user = desk.user().await?;
+        Ok(match known {
+            Known::Request(request) if request.requester_arn == user.arn => Known::Request(request),
+            // A record of somebody else's is as if it were not there.
+            _ => Known::Nothing,
+        })
+    }
+}
+
+/// How acting on a request ended, and who acted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Settled {
+    pub answered: Answered,
+    pub user_arn: String,
+}
+
+impl Settled {
+    fn is_done(&self) -> bool {
+        matches!(self.answered, Answered::Done(_))
+    }
+}
+
+/// An answer to a request.
+async fn decide(desk: &Desk<'_>, id: &str, answer: records::Answer<'_>) -> Result<Settled, Stopped> {
+    desk.need(&[Right::Approve])?;
+    let user = desk.user().await?;
+    let answered = requests(desk).decide(id, answer, user.actor(), &new_id()?, desk.now).await?;
+    Ok(Settled { answered, user_arn: user.arn.clone() })
+}
+
+/// Approves somebody else's request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Approve {
+    pub id: String,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+impl Operation for Approve {
+    const NAME: &'static str = "approve";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Settled;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)?;
+        check_text_if("comment", self.comment.as_ref(), (1, 500))
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
+        let answer = records::Answer { verdict: Verdict::Approve, comment: self.comment.as_deref() };
+        decide(desk, &self.id, answer).await
+    }
+
+    fn is_done(answer: &Settled) -> bool {
+        answer.is_done()
+    }
+}
+
+/// Denies somebody else's request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    pub id: String,
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+impl Operation for Deny {
+    const NAME: &'static str = "deny";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Settled;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)?;
+        check_text_if("comment", self.comment.as_ref(), (1, 500))
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
+        let answer = records::Answer { verdict: Verdict::Deny, comment: self.comment.as_deref() };
+        decide(desk, &self.id, answer).await
+    }
+
+    fn is_done(answer: &Settled) -> bool {
+        answer.is_done()
+    }
+}
+
+/// Takes back a request of one's own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    pub id: String,
+}
+
+impl Operation for Cancel {
+    const NAME: &'static str = "cancel";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Settled;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
+        let user = desk.user().await?;
+        let answered = requests(desk).cancel(&self.id, user.actor(), &new_id()?, desk.now).await?;
+        Ok(Settled { answered: own_or_nothing(desk, answered), user_arn: user.arn.clone() })
+    }
+
+    fn is_done(answer: &Settled) -> bool {
+        answer.is_done()
+    }
+}
+
+/// Hides a request of somebody else's from who may not see it.
+fn own_or_nothing(desk: &Desk<'_>, answered: Answered) -> Answered {
+    match answered {
+        Answered::NotOwn(_) | Answered::Not(_) if !desk.sees_others() => Answered::Not(Known::Nothing),
+        other => other,
+    }
+}
+
+/// Revokes a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    pub id: String,
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+impl Operation for Revoke {
+    const NAME: &'static str = "revoke";
+    const EFFECT: Effect = Effect::Writes;
+    type Answer = Settled;
+
+    fn check(&self) -> Result<(), Unfit> {
+        check_id(&self.id)?;
+        check_text_if("reason", self.reason.as_ref(), (1, 500))
+    }
+
+    async fn perform(&self, desk: &Desk<'_>) -> Result<Settled, Stopped> {
+        desk.need(&[Right::Approve, Right::Operate])?;
+        let user = desk.user().await?;
+        let reason = self.reason.as_deref();
+        let answered = requests(desk).revoke(&self.id, reason, user.actor(), &new_id()?, desk.now).await?;
+        Ok(Settled { answered, user_arn: user.arn.clone() })
+    }
+
+    fn is_done(answer: &Settled) -> bool {
+        answer.is_done()
+    }
+}

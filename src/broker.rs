@@ -1,0 +1,285 @@
+//! The broker: a server that alone may assume the roles of profiles, and read and write the records that open them.
+//!
+//! A user shows who they are by a request to STS that they sign and the broker sends (`resource/signed_identity.rs`). For the user
+//! whom STS names, the broker does what the commands do for their own user (`access/desk.rs`). It keeps nothing: any number of
+//! brokers can work on the same tables.
+
+mod limits;
+mod metrics;
+mod server;
+mod tls;
+mod wire;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::access::desk::{Desk, Effect, Operation, Right, Rights, Tables};
+use crate::access::gate::{Stopped, User};
+use crate::access::log::Log;
+use crate::policy::Principal;
+use crate::provider::Gateway;
+use crate::resource::call::{CallError, Class};
+use crate::resource::caller::Caller;
+use crate::resource::names::{AccountId, PolicyRoot, RoleArn};
+use crate::resource::signed_identity::{AskDigest, BrokerUrl, Expected, SignedIdentity};
+use limits::Callers;
+use metrics::Metrics;
+
+pub use limits::Rate;
+pub use server::{Server, Unbound};
+pub use tls::{Tls, TlsFiles, Unusable};
+pub use wire::{Answered, LONGEST, PATH, Problem, Question, Trouble};
+
+/// Whom a broker serves, and with what.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Its own address, which users name in what they sign.
+    pub url: BrokerUrl,
+    /// The accounts whose users may ask.
+    pub accounts: Vec<AccountId>,
+    /// Who of these may ask; everyone where it is left out.
+    pub principals: Option<Vec<Principal>>,
+    pub approvers: Vec<Principal>,
+    pub operators: Vec<Principal>,
+    /// The roles that it assumes, by profile.
+    pub roles: BTreeMap<String, RoleArn>,
+    /// Where all requests to STS go, instead of STS's own addresses.
+    pub endpoint: Option<String>,
+    /// How often each user may ask.
+    pub rate: Rate,
+    /// How many requests are answered at once.
+    pub at_once: usize,
+}
+
+/// A broker.
+#[derive(Debug)]
+pub struct Broker {
+    settings: Settings,
+    gateway: Gateway,
+    tables: Tables,
+    policy_root: PolicyRoot,
+    log: Log,
+    callers: Callers,
+    metrics: Metrics,
+    /// When AWS was last asked whether it knows the broker's own credentials, and whether it does.
+    ready: Mutex<Option<(Instant, bool)>>,
+}
+
+/// How long an answer is good that says whether the broker is ready.
+const READY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What was done for a user, as it is logged. A decision on access has a record of its own.
+#[derive(Serialize)]
+struct Act<'a> {
+    time: String,
+    operation: &'static str,
+    #[serde(flatten)]
+    user: &'a User,
+    ask: &'a Value,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Whom a question is for, and when it arrived.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipient<'a> {
+    pub url: &'a BrokerUrl,
+    /// Where all requests to STS go, instead of STS's own addresses.
+    pub endpoint: Option<&'a str>,
+    pub now: Timestamp,
+}
+
+/// A question in which everything has been checked that can be without a call.
+#[derive(Debug)]
+pub struct Opened<O> {
+    pub operation: O,
+    /// The operation as it was written.
+    pub asked: Value,
+    pub identity: SignedIdentity,
+}
+
+/// Reads a question, and checks it and the request to STS that says who asks.
+///
+/// # Errors
+///
+/// Fails with what the client is told. Why an identity is refused is for the log alone.
+pub fn open<O: Operation>(body: &[u8], recipient: &Recipient<'_>) -> Result<Opened<O>, Problem> {
+    let Question { identity, ask } = Question::read(body)?;
+    let operation: O = serde_json::from_str(&ask).map_err(|_| Problem::BadRequest)?;
+    let asked: Value = serde_json::from_str(&ask).map_err(|_| Problem::BadRequest)?;
+    operation.check().map_err(|_| Problem::BadRequest)?;
+    let digest = AskDigest::of(O::NAME, &ask);
+    let Recipient { url, endpoint, now } = *recipient;
+    identity.check(&Expected { broker: url, digest: &digest, now, endpoint }).map_err(|flaw| {
+        tracing::info!(operation = O::NAME, "an identity was refused: {flaw}");
+        Problem::Identity
+    })?;
+    Ok(Opened { operation, asked, identity })
+}
+
+impl Broker {
+    pub fn new(settings: Settings, gateway: Gateway, (tables, policy_root): (Tables, PolicyRoot), log: Log) -> Self {
+        let (callers, metrics, ready) = (Callers::new(settings.rate), Metrics::default(), Mutex::default());
+        Self { settings, gateway, tables, policy_root, log, callers, metrics, ready }
+    }
+
+    /// Answers one question.
+    async fn answer<O: Operation>(&self, body: &[u8]) -> Result<O::Answer, Trouble> {
+        let began = Instant::now();
+        let under_way = self.metrics.begin();
+        let answered = self.answered::<O>(body).await;
+        drop(under_way);
+        let outcome = match &answered {
+            Ok(answer) if O::is_done(answer) => "done",
+            Ok(_) => "refused",
+            Err(trouble) => trouble.code.word(),
+        };
+        self.metrics.answered(O::NAME, outcome, began.elapsed());
+        answered
+    }
+
+    async fn answered<O: Operation>(&self, body: &[u8]) -> Result<O::Answer, Trouble> {
+        let Settings { url, endpoint, .. } = &self.settings;
+        let recipient = Recipient { url, endpoint: endpoint.as_deref(), now: now() };
+        let Opened { operation, asked, identity } = open::<O>(body, &recipient)?;
+        let caller = self.gateway.caller_of(&identity).await.map_err(|error| unknown(&error))?;
+        let user = user_of(caller)?;
+        // It may have taken STS a while.
+        let now = now();
+        let act = |outcome, error: Option<String>| {
+            let time = now.to_string();
+            let record = Act { time, operation: O::NAME, user: &user, ask: &asked, outcome, error };
+            self.log.append(&record).map_err(|(path, error)| {
+                tracing::error!("{}: the log cannot be written: {error}", path.display());
+                Trouble::from(Problem::Unlogged)
+            })
+        };
+        if !self.serves(&user) {
+            act("refused", Some(Problem::NotListed.message().to_owned()))?;
+            return Err(Problem::NotListed.into());
+        }
+        if !self.callers.admits(&user.arn, Instant::now()) {
+            return Err(Problem::TooMany.into());
+        }
+        let rights = self.rights(&user);
+        let desk = Desk {
+            gateway: &self.gateway,
+            account: None,
+            known: Some(&user),
+            rights: &rights,
+            tables: &self.tables,
+            policy_root: &self.policy_root,
+            log: &self.log,
+            now,
+        };
+        if O::EFFECT == Effect::Writes {
+            act("accepted", None)?;
+        }
+        match operation.perform(&desk).await {
+            Ok(answer) => {
+                match O::EFFECT {
+                    Effect::Reads => act("answered", None)?,
+                    Effect::Writes => act(if O::is_done(&answer) { "done" } else { "refused" }, None)?,
+                    // It has logged its decision itself.
+                    Effect::Decides => {}
+                }
+                Ok(answer)
+            }
+            Err(stopped) => {
+                let (trouble, outcome, why) = stopped_by(&stopped);
+                act(outcome, Some(why))?;
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Returns whether a user may ask.
+    fn serves(&self, user: &User) -> bool {
+        let Settings { accounts, principals, .. } = &self.settings;
+        accounts.contains(&user.account) && principals.as_ref().is_none_or(|patterns| matches(patterns, user))
+    }
+
+    fn rights(&self, user: &User) -> Rights {
+        let Settings { approvers, operators, roles, .. } = &self.settings;
+        let held = [(Right::Approve, approvers), (Right::Operate, operators)];
+        let held = held.into_iter().filter(|(_, patterns)| matches(patterns, user)).map(|(right, _)| right);
+        Rights::Broker { held: held.collect::<BTreeSet<_>>(), roles: roles.clone() }
+    }
+
+    /// Returns whether AWS knows the broker's own credentials.
+    async fn is_ready(&self) -> bool {
+        let mut last = self.ready.lock().await;
+        if let Some((at, ready)) = *last
+            && at.elapsed() < READY
+        {
+            return ready;
+        }
+        let ready = match self.gateway.identify().await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!("the broker is not ready: {error}");
+                false
+            }
+        };
+        *last = Some((Instant::now(), ready));
+        ready
+    }
+}
+
+/// Returns the problem that STS has with an identity.
+fn unknown(error: &CallError) -> Trouble {
+    tracing::info!("STS did not say whose an identity is: {error}");
+    match error.class {
+        Class::Throttled | Class::ServerFault | Class::Unreachable | Class::Interrupted | Class::Busy => of_aws(error),
+        // Whatever else STS says of it, it is not valid.
+        _ => Problem::Identity.into(),
+    }
+}
+
+/// Returns the user behind an identity.
+fn user_of(caller: Caller) -> Result<User, Trouble> {
+    let arn = caller.arn.clone();
+    User::of(caller, None).map_err(|_| {
+        tracing::info!("{arn} is no user whose name is known");
+        Problem::NotListed.into()
+    })
+}
+
+fn matches(patterns: &[Principal], user: &User) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(&user.arn))
+}
+
+/// Returns the problem that kept an operation from being done, the word for it in the log, and why.
+fn stopped_by(stopped: &Stopped) -> (Trouble, &'static str, String) {
+    match stopped {
+        Stopped::Call(error) => {
+            tracing::warn!("{error}");
+            (of_aws(error), "failed", error.to_string())
+        }
+        Stopped::NoRight(why) => {
+            (Trouble { why: Some(why.clone()), ..Problem::NoRight.into() }, "refused", why.clone())
+        }
+        Stopped::NoUser(why) => (Problem::NotListed.into(), "refused", why.clone()),
+        Stopped::WrongAccount(user) => (Problem::NotListed.into(), "refused", format!("account {}", user.account)),
+        Stopped::Unlogged(path, error) => {
+            tracing::error!("{}: the log cannot be written: {error}", path.display());
+            (Problem::Unlogged.into(), "failed", error.to_string())
+        }
+    }
+}
+
+fn of_aws(error: &CallError) -> Trouble {
+    Trouble { aws: Some(error.trouble().to_string()), ..Problem::Aws.into() }
+}
+
+/// The clock of a broker.
+#[expect(clippy::disallowed_methods, reason = "here the time comes in; what decides is handed it")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,178 @@
+//! HTTP: the paths of a broker, and what it holds for its clients.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{BoxError, Router};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Request, StatusCode};
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tower::limit::GlobalConcurrencyLimitLayer;
+use tower::load_shed::LoadShedLayer;
+use tower::timeout::TimeoutLayer;
+use tower::timeout::error::Elapsed;
+use tower::{Service, ServiceBuilder};
+
+use super::Broker;
+use super::tls::Tls;
+use super::wire::{Answered, LONGEST, PATH, Problem, Trouble};
+use crate::access::desk::{Operation, operations};
+use crate::serving::{self, Bounds, Plain, Unread};
+
+/// How long an answer may take. AWS answers most calls within a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(28);
+/// The largest answer.
+const ANSWER: usize = 64 << 20;
+
+/// A broker that is bound to an address, and not yet answering.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    tls: Option<Tls>,
+    bounds: Bounds,
+}
+
+/// An address that cannot be listened on, and why.
+pub type Unbound = (SocketAddr, std::io::Error);
+
+impl Server {
+    /// Listens on an address. `connections` is how many are open at once.
+    pub async fn bind(address: SocketAddr, tls: Option<Tls>, connections: usize) -> Result<Self, Unbound> {
+        let failed = |error| (address, error);
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let patience = Duration::from_secs(10);
+        let bounds = Bounds {
+            connections,
+            head: patience,
+            body: patience,
+            stall: patience,
+            body_bytes: LONGEST,
+            held_bytes: LONGEST * 512,
+        };
+        Ok(Self { listener, address, tls, bounds })
+    }
+
+    /// Returns where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until something else ends; requests under way are answered then.
+    pub async fn run(&self, broker: Broker, end: impl Future<Output = ()>) {
+        let broker = Arc::new(broker);
+        let router = router(&broker);
+        let answer = move |request: Request<Result<Bytes, Unread>>| respond(router.clone(), request);
+        match &self.tls {
+            None => serving::serve_until(end, (&self.listener, Plain), self.bounds, answer).await,
+            Some(tls) => {
+                let serve = serving::serve_until(end, (&self.listener, tls.clone()), self.bounds, answer);
+                tokio::select! {
+                    () = serve => {}
+                    () = tls.keep_current(&broker.metrics) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Returns every path of a broker.
+fn router(broker: &Arc<Broker>) -> Router {
+    let base = broker.settings.url.path().to_owned();
+    macro_rules! routes {
+        ($($operation:ty,)*) => {
+            Router::new()$(.route(&format!("{base}{PATH}{}", <$operation>::NAME), post(ask::<$operation>)))*
+        };
+    }
+    let asks: Router<Arc<Broker>> = operations!(routes);
+    // What is beyond the bound is refused at once: to wait would only make all wait.
+    let limits = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(overloaded))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(broker.settings.at_once))
+        .layer(TimeoutLayer::new(PATIENCE));
+    asks.layer(limits)
+        .route("/healthz", get(async || plain(StatusCode::OK, "ok\n")))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(async || problem(Problem::NotFound.into()))
+        .method_not_allowed_fallback(async || problem(Problem::Method.into()))
+        .with_state(Arc::clone(broker))
+}
+
+/// Answers a request whose body has been read, within the bounds.
+async fn respond(mut router: Router, request: Request<Result<Bytes, Unread>>) -> hyper::Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let response = match body {
+        Ok(body) => {
+            let request = Request::from_parts(head, axum::body::Body::from(body));
+            router.call(request).await.unwrap_or_else(|never| match never {})
+        }
+        Err(unread) => problem(Trouble::from(match unread {
+            Unread::TooLarge => Problem::TooLarge,
+            Unread::TooSlow => Problem::TooSlow,
+            Unread::Full => Problem::Busy,
+            Unread::Broken => Problem::BadRequest,
+        })),
+    };
+    let (mut head, body) = response.into_parts();
+    let body = axum::body::to_bytes(body, ANSWER).await.unwrap_or_else(|_| {
+        head.status = StatusCode::INTERNAL_SERVER_ERROR;
+        Bytes::new()
+    });
+    hyper::Response::from_parts(head, Full::new(body))
+}
+
+async fn ask<O: Operation>(State(broker): State<Arc<Broker>>, body: Bytes) -> Response {
+    match broker.answer::<O>(&body).await {
+        Ok(answer) => json(StatusCode::OK, &Answered::Answer(answer)),
+        Err(trouble) => problem(trouble),
+    }
+}
+
+async fn ready(State(broker): State<Arc<Broker>>) -> Response {
+    match broker.is_ready().await {
+        true => plain(StatusCode::OK, "ready\n"),
+        false => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+    }
+}
+
+async fn metrics(State(broker): State<Arc<Broker>>) -> Response {
+    let mut response = broker.metrics.text().into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+    response
+}
+
+async fn overloaded(error: BoxError) -> Response {
+    let too_slow = error.is::<Elapsed>();
+    problem(Trouble::from(if too_slow { Problem::TooSlow } else { Problem::Busy }))
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, text).into_response()
+}
+
+fn problem(trouble: Trouble) -> Response {
+    json(trouble.code.status(), &Answered::<()>::Problem(trouble))
+}
+
+/// Returns a document. It may hold credentials, which no cache is to keep.
+fn json(status: StatusCode, document: &impl Serialize) -> Response {
+    let (status, text) = match serde_json::to_string(document) {
+        Ok(text) => (status, text),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, String::from("{}")),
+    };
+    let mut response = (status, text).into_response();
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

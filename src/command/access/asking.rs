@@ -1,0 +1,118 @@
+//! Asking a broker.
+
+use crate::access::desk::Operation;
+use crate::broker::{Answered, PATH, Problem, Question, Trouble};
+use crate::cli::BrokerChoice;
+use crate::code::Code;
+use crate::command::context::Context;
+use crate::error::Error;
+use crate::manifest::Manifest;
+use crate::provider::{Gateway, Poster, Unsigned};
+use crate::resource::signed_identity::{AskDigest, BrokerUrl};
+
+/// The variable that names the broker.
+const VARIABLE: &str = "SENTINEL_BROKER";
+
+/// Returns the broker that is asked: the option's, the environment's, or the manifest's.
+#[expect(clippy::disallowed_methods, reason = "this variable is part of the contract")]
+pub(super) fn chosen(context: &Context, manifest: &Manifest) -> Result<Option<BrokerUrl>, Error> {
+    let given = match &context.global.broker {
+        Some(given) => Some(given.clone()),
+        None => match std::env::var(VARIABLE).ok().filter(|text| !text.is_empty()) {
+            Some(text) => Some(
+                BrokerChoice::new(&text)
+                    .map_err(|invalid| Error::usage(format!("{VARIABLE}: {}", invalid.problem), invalid.help))?,
+            ),
+            None => None,
+        },
+    };
+    Ok(match given {
+        Some(BrokerChoice::Broker(url)) => Some(url),
+        Some(BrokerChoice::NoBroker) => None,
+        None => manifest.broker.url.clone(),
+    })
+}
+
+/// A broker, as its users ask it.
+#[derive(Debug)]
+pub(super) struct Asking {
+    url: BrokerUrl,
+    poster: Poster,
+}
+
+impl Asking {
+    pub(super) fn new(url: BrokerUrl) -> Self {
+        Self { url, poster: Poster::default() }
+    }
+
+    pub(super) fn url(&self) -> &BrokerUrl {
+        &self.url
+    }
+
+    /// Sends an operation, with an identity that is signed for it.
+    pub(super) async fn ask<O: Operation>(&self, gateway: &Gateway, operation: &O) -> Result<O::Answer, Error> {
+        let ask = serde_json::to_string(operation).map_err(Error::unwritable)?;
+        let signed = gateway.sign_identity(&self.url, &AskDigest::of(O::NAME, &ask)).await;
+        let identity = signed.map_err(|unsigned| match unsigned {
+            Unsigned::NoCredentials(none) => super::exec::without(none),
+            Unsigned::Failed(why) => self.failed(Code::Broker, format!("cannot be asked: {why}")),
+        })?;
+        let question = serde_json::to_string(&Question { identity, ask }).map_err(Error::unwritable)?;
+        let posted = self.poster.post(&format!("{}{PATH}{}", self.url, O::NAME), question).await;
+        let (status, body) =
+            posted.map_err(|undelivered| self.failed(Code::Broker, format!("cannot be asked: {undelivered}")))?;
+        match serde_json::from_slice(&body) {
+            Ok(Answered::Answer(answer)) => Ok(answer),
+            Ok(Answered::Problem(trouble)) => Err(self.problem(trouble)),
+            Err(_) => {
+                let what =
+                    format!("answered with status {status}, and nothing that this version of sentinel understands");
+                Err(self.failed(Code::Broker, what))
+            }
+        }
+    }
+
+    fn failed(&self, code: Code, what: String) -> Error {
+        let hint =
+            "check its address (--broker, SENTINEL_BROKER, or url of [broker] in the manifest) with: curl URL/readyz";
+        Error::Broker { code, message: self.message(&what), hint: hint.to_owned() }
+    }
+
+    /// Returns one line, whatever a broker says.
+    fn message(&self, what: &str) -> String {
+        crate::report::escape(&format!("the broker {} {what}", self.url))
+    }
+
+    fn problem(&self, Trouble { code, why, aws, .. }: Trouble) -> Error {
+        let said = why.as_deref().unwrap_or(code.message());
+        let of = |code, hint: &str| Error::Broker {
+            code,
+            message: self.message(&format!("says: {said}")),
+            hint: hint.to_owned(),
+        };
+        match code {
+            Problem::Identity => of(
+                Code::InvalidCredentials,
+                "check the credentials with: aws sts get-caller-identity; the clock, which may be off by a minute at most; and that \
+                 the address of the broker is the one that it has itself",
+            ),
+            Problem::NotListed => {
+                of(Code::AccessDenied, "whoever runs the broker lists who may ask under [broker] of its manifest")
+            }
+            Problem::NoRight => of(
+                Code::AccessDenied,
+                "whoever runs the broker lists approvers, operators and the roles of profiles under [broker] of its manifest",
+            ),
+            Problem::TooMany | Problem::Busy => of(Code::Throttled, "try again in a moment"),
+            Problem::TooSlow => of(Code::TimedOut, "try again in a moment"),
+            Problem::Aws => of(
+                aws.as_deref().and_then(Code::from_text).unwrap_or(Code::ServerFault),
+                "the log of the broker says more; sentinel explain CODE says what the code means",
+            ),
+            Problem::NotFound | Problem::Method | Problem::TooLarge | Problem::BadRequest => {
+                of(Code::Broker, "use the same version of sentinel as the broker, and its whole address")
+            }
+            Problem::Unlogged | Problem::Internal => of(Code::Broker, "the log of the broker says more"),
+        }
+    }
+}

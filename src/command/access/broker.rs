@@ -1,0 +1,161 @@
+//! `sentinel broker`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::exec::unlogged;
+use super::held::Dumps;
+use super::{Serves, Site, find_manifest};
+use crate::access::desk::Tables;
+use crate::access::log::Log;
+use crate::broker::{Broker, Rate, Server, Settings, Tls, TlsFiles};
+use crate::cli::ServeBrokerArgs;
+use crate::command::context::Context;
+use crate::error::{Error, Exit};
+use crate::manifest::{BrokerSection, Builtin};
+use crate::report::json;
+use crate::resource::names::AccountId;
+use crate::resource::signed_identity::{BrokerUrl, is_loopback};
+
+/// How long a policy that was read is good for others who ask. Parameter Store itself answers with what was true a second ago.
+const POLICY: Duration = Duration::from_secs(1);
+/// The file descriptors that are kept for AWS, the log and the manifest.
+const RESERVED: u64 = 300;
+
+pub(in crate::command) async fn run(context: &Context, args: &ServeBrokerArgs) -> Result<Exit, Error> {
+    let _dumps = Dumps::off()?;
+    let found = args.file.clone().map_or_else(find_manifest, |file| Ok(Some(file)))?;
+    let mut site = Site::of(context, found, Serves::Many).await?;
+    let url = address(args, &site.manifest.broker)?;
+    let tls = tls(args)?;
+    let endpoint = endpoint(&site)?;
+    let tables = tables(&site)?;
+    let log = Log::open(args.log_file.as_deref()).map_err(unlogged)?;
+    let log = if args.log_file.is_none() { log.and_stdout() } else { log };
+    let settings = settings(&site, args, (url, endpoint)).await?;
+    let policy_root = site.destination.policy_root.clone();
+    site.gateway = site.gateway.sharing_policies(POLICY);
+    let connections = connections(args.connections);
+    let server = Server::bind(args.listen, tls, connections).await.map_err(|(address, error)| {
+        Error::system(&format!("the broker cannot listen on {address}"), Some("choose another --listen"), error)
+    })?;
+    say(context, args, (&settings, &server))?;
+    let broker = Broker::new(settings, site.gateway, (tables, policy_root), log);
+    server.run(broker, ended()?).await;
+    Ok(Exit::Done)
+}
+
+/// Returns the address that users name in what they sign.
+fn address(args: &ServeBrokerArgs, section: &BrokerSection) -> Result<BrokerUrl, Error> {
+    args.url.clone().or_else(|| section.url.clone()).ok_or_else(|| {
+        Error::usage(
+            "the broker does not know its own address",
+            "set url under [broker] in the manifest, or give --url https://broker.example.com",
+        )
+    })
+}
+
+fn tls(args: &ServeBrokerArgs) -> Result<Option<Tls>, Error> {
+    let (Some(certificate), Some(key)) = (args.tls_cert.clone(), args.tls_key.clone()) else {
+        if args.listen.ip().is_loopback() {
+            return Ok(None);
+        }
+        let message = format!("without TLS the broker listens on loopback only, and {} is not loopback", args.listen);
+        return Err(Error::usage(message, "give --tls-cert FILE and --tls-key FILE, or --listen 127.0.0.1:PORT"));
+    };
+    let unusable = |(path, error): (PathBuf, std::io::Error)| Error::io(&path, error);
+    Tls::open(TlsFiles { certificate, key }).map(Some).map_err(unusable)
+}
+
+/// Returns where requests to STS go, if not to AWS: on loopback, where nobody else answers for it.
+fn endpoint(site: &Site) -> Result<Option<String>, Error> {
+    let Some(endpoint) = site.gateway.endpoint_url() else { return Ok(None) };
+    let authority = endpoint.split_once("://").map_or(endpoint, |(_, rest)| rest).trim_end_matches('/');
+    if is_loopback(authority) {
+        return Ok(Some(endpoint.to_owned()));
+    }
+    let message = format!("the broker asks AWS itself who its users are, and {endpoint} is not AWS");
+    Err(Error::usage(
+        message,
+        "an emulator has to be on loopback; leave out --endpoint-url and AWS_ENDPOINT_URL for AWS",
+    ))
+}
+
+fn tables(site: &Site) -> Result<Tables, Error> {
+    let approvals = site.table(Builtin::Approvals, None)?;
+    Ok(Tables {
+        locks: site.lock_tables(&approvals),
+        approvals: approvals.name,
+        breakglass: site.table(Builtin::BreakGlass, None)?.name,
+        sessions: site.table(Builtin::Sessions, None)?.name,
+    })
+}
+
+async fn settings(
+    site: &Site,
+    args: &ServeBrokerArgs,
+    (url, endpoint): (BrokerUrl, Option<String>),
+) -> Result<Settings, Error> {
+    let BrokerSection { url: _, accounts, principals, approvers, operators, roles } = site.manifest.broker.clone();
+    let accounts = match accounts.or_else(|| site.account().cloned().map(|account| vec![account])) {
+        Some(accounts) => accounts,
+        None => vec![own_account(site).await?],
+    };
+    let rate = f64::from(args.rate);
+    Ok(Settings {
+        url,
+        accounts,
+        principals,
+        approvers: approvers.unwrap_or_default(),
+        operators: operators.unwrap_or_default(),
+        roles: roles.into_iter().collect(),
+        endpoint,
+        rate: Rate { per_second: rate, burst: rate * 5.0 },
+        at_once: args.at_once as usize,
+    })
+}
+
+async fn own_account(site: &Site) -> Result<AccountId, Error> {
+    Ok(site.gateway.identify().await.map_err(|error| site.failed(error))?.account)
+}
+
+/// Returns how many connections there can be, after the limit on open files is raised as far as it goes.
+fn connections(wanted: u32) -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let most = open.saturating_sub(RESERVED).max(16);
+    usize::try_from(most.min(u64::from(wanted))).unwrap_or(usize::MAX)
+}
+
+/// Says where it listens and what it does.
+fn say(context: &Context, args: &ServeBrokerArgs, (settings, server): (&Settings, &Server)) -> Result<(), Error> {
+    let (url, listens) = (&settings.url, server.address().to_string());
+    let log = args.log_file.as_ref().map_or_else(|| String::from("standard output"), |file| file.display().to_string());
+    if !context.terminal.json() {
+        let profiles: Vec<&str> = settings.roles.keys().map(String::as_str).collect();
+        let profiles = if profiles.is_empty() { String::from("none") } else { profiles.join(", ") };
+        let note = format!(
+            "Broker {url} on {listens}\n  profiles with a role: {profiles}\n  decisions are logged to {log}\nEnds with Ctrl-C.\n"
+        );
+        context.terminal.note(&note);
+        return Ok(());
+    }
+    context.terminal.either(String::new, || json::document("broker", json!({ "url": url, "listens": listens })))
+}
+
+/// Waits for a signal that ends the program.
+fn ended() -> Result<impl Future<Output = ()>, Error> {
+    let listen = |kind| signal(kind).map_err(|error| Error::system("signals cannot be received", None, error));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,165 @@
+//! Signing a request that says who the caller is, and asking STS whose such a request is.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4::SigningParams;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextMut;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+
+use super::gateway::Gateway;
+use super::profiles::NoCredentials;
+use crate::resource::call::{CallError, GET_CALLER_IDENTITY};
+use crate::resource::caller::{self, Caller};
+use crate::resource::signed_identity::{AskDigest, BODY, BROKER, BrokerUrl, CONTENT_TYPE, DIGEST, SignedIdentity};
+use crate::resource::trouble::Unprovided;
+
+/// Why no request was signed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unsigned {
+    #[error(transparent)]
+    NoCredentials(#[from] NoCredentials),
+    #[error("no request to STS can be signed: {0}")]
+    Failed(String),
+}
+
+impl Gateway {
+    /// Signs a request with the gateway's own credentials that names a broker and what it is asked.
+    pub async fn sign_identity(&self, broker: &BrokerUrl, digest: &AskDigest) -> Result<SignedIdentity, Unsigned> {
+        let own = |unprovided: Unprovided| Unsigned::NoCredentials(NoCredentials::Own(unprovided));
+        let none = aws_credential_types::provider::error::CredentialsError::not_loaded_no_source;
+        let provider = self.config().credentials_provider().ok_or_else(|| own(none().into()))?;
+        let credentials = provider.provide_credentials().await.map_err(|error| own(error.into()))?;
+        let region = self.config().region().map_or("us-east-1", AsRef::as_ref).to_owned();
+        let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+        let url = match self.config().endpoint_url() {
+            Some(endpoint) => format!("{}/", endpoint.trim_end_matches('/')),
+            None => format!("https://sts.{region}.{domain}/"),
+        };
+        #[expect(clippy::disallowed_methods, reason = "a signature says when it was made")]
+        let now = SystemTime::now();
+        signed(credentials, (&url, &region), (broker, digest), now).map_err(|error| Unsigned::Failed(error.to_string()))
+    }
+
+    /// Asks STS whose a signed request is, by sending it. It has been checked: see [`SignedIdentity::check`].
+    pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
+        let client = self.nobody();
+        let call = || client.get_caller_identity().customize().interceptor(Instead(identity.clone())).send();
+        let answer = self.pacer().call(GET_CALLER_IDENTITY, &[], call).await?;
+        Caller::answered(answer)
+    }
+}
+
+/// Returns the STS client that sends what others have signed. Its own credentials are nobody's: a request that went out with
+/// them would be refused.
+pub(super) fn client_of_nobody(config: &aws_config::SdkConfig) -> caller::Client {
+    let nobody = Credentials::new("NOBODY", "none", None, None, "nobody");
+    let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(nobody)).build();
+    caller::Client::new(&config)
+}
+
+fn signed(
+    credentials: Credentials,
+    (url, region): (&str, &str),
+    (broker, digest): (&BrokerUrl, &AskDigest),
+    now: SystemTime,
+) -> Result<SignedIdentity, BoxError> {
+    let identity = credentials.into();
+    let params = SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("sts")
+        .time(now)
+        .settings(SigningSettings::default())
+        .build()?
+        .into();
+    let given = [("content-type", CONTENT_TYPE), (BROKER, broker.as_str()), (DIGEST, digest.as_str())];
+    let request = SignableRequest::new("POST", url, given.into_iter(), SignableBody::Bytes(BODY.as_bytes()))?;
+    let (instructions, _) = sign(request, &params)?.into_parts();
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+    let mut headers: BTreeMap<String, String> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    headers.insert(String::from("host"), host.to_owned());
+    headers.extend(instructions.headers().map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())));
+    Ok(SignedIdentity { method: String::from("POST"), url: url.to_owned(), headers, body: BODY.to_owned() })
+}
+
+/// Sends a request that somebody else signed in the place of the client's own.
+#[derive(Debug)]
+struct Instead(SignedIdentity);
+
+impl Intercept for Instead {
+    fn name(&self) -> &'static str {
+        "Instead"
+    }
+
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let SignedIdentity { method, url, headers, body } = &self.0;
+        let mut request = HttpRequest::new(SdkBody::from(body.as_str()));
+        request.set_method(method)?;
+        request.set_uri(url.as_str())?;
+        for (name, value) in headers {
+            request.headers_mut().try_insert(name.clone(), value.clone())?;
+        }
+        request.headers_mut().try_insert("content-length", body.len().to_string())?;
+        *context.request_mut() = request;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::resource::signed_identity::{Expected, Flaw};
+
+    fn credentials(token: Option<&str>) -> Credentials {
+        Credentials::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI", token.map(str::to_owned), None, "test")
+    }
+
+    #[test]
+    fn what_is_signed_passes_the_check_of_its_broker_and_no_other() {
+        let (broker, digest) = (BrokerUrl::new("https://broker.example.com").unwrap(), AskDigest::of("list", "{}"));
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_725_300);
+        let now = jiff::Timestamp::from_second(1_795_725_310).unwrap();
+        for token in [None, Some("IQoJb3JpZ2luX2Vj")] {
+            let place = ("https://sts.eu-west-1.amazonaws.com/", "eu-west-1");
+            let request = signed(credentials(token), place, (&broker, &digest), at).unwrap();
+            let expected = Expected { broker: &broker, digest: &digest, now, endpoint: None };
+            assert_eq!(request.check(&expected), Ok(()), "{:?}", request.headers);
+            let other = BrokerUrl::new("https://other.example.com").unwrap();
+            assert_eq!(request.check(&Expected { broker: &other, ..expected }), Err(Flaw::Broker));
+            let text = format!("{request:?}");
+            assert!(!text.contains("Signature") && !text.contains("IQoJ"), "{text}");
+        }
+    }
+
+    /// Any change of what is signed gives another signature, so that STS refuses the one that is sent with it.
+    #[test]
+    fn the_signature_is_over_the_broker_and_the_digest() {
+        let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_725_300);
+        let of = |broker: &str, asked: &str| {
+            let (broker, digest) = (BrokerUrl::new(broker).unwrap(), AskDigest::of("list", asked));
+            let place = ("https://sts.eu-west-1.amazonaws.com/", "eu-west-1");
+            signed(credentials(None), place, (&broker, &digest), at).unwrap().headers["authorization"].clone()
+        };
+        let one = of("https://broker.example.com", "{}");
+        assert_eq!(one, of("https://broker.example.com", "{}"));
+        assert_ne!(one, of("https://other.example.com", "{}"));
+        assert_ne!(one, of("https://broker.example.com", "{ }"));
+    }
+}

@@ -1,0 +1,455 @@
+//! A signed `GetCallerIdentity` request that somebody else sends: how a user shows a broker who they are, without a secret.
+//!
+//! The user signs a request to STS that names the broker and what it is to do, and hands it to the broker, which sends it to STS.
+//! STS checks the signature and answers whose it is. What is checked here is that the request can do nothing else, goes nowhere else,
+//! is for this broker and for what it is asked, and is fresh.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// The header that names the broker.
+pub const BROKER: &str = "x-sentinel-broker";
+/// The header that holds the digest of what the broker is asked.
+pub const DIGEST: &str = "x-sentinel-digest";
+/// The whole body.
+pub const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
+/// How long a signed request is good, in seconds. STS itself takes it for 15 minutes.
+pub const VALID: i64 = 60;
+/// How far the clock of whoever signs may be ahead, in seconds.
+const AHEAD: i64 = 15;
+/// The most characters of a header's value. Session tokens have no documented bound; those of today have up to some 2,000.
+const LONGEST: usize = 12 << 10;
+
+/// The request.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedIdentity {
+    pub method: String,
+    pub url: String,
+    /// By their names in small letters.
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl fmt::Debug for SignedIdentity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The headers hold a session token and a signature.
+        formatter.debug_struct("SignedIdentity").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The digest of what a broker is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskDigest(String);
+
+impl AskDigest {
+    /// Returns the digest of the text of an operation.
+    pub fn of(operation: &'static str, text: &str) -> Self {
+        Self(hex::encode(Sha256::digest(format!("{operation}\n{text}"))))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The address of a broker, as its users and itself write it: without a slash at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct BrokerUrl(String);
+
+impl BrokerUrl {
+    /// Reads an address: `https://HOST[:PORT][/PATH]`, or `http://` on loopback.
+    pub fn new(text: &str) -> Result<Self, super::Invalid> {
+        let wrong = |problem: String| {
+            Err(super::Invalid::new(
+                problem,
+                "write one such as https://broker.example.com; http:// is for loopback only",
+            ))
+        };
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        let (rest, plain) = match (trimmed.strip_prefix("https://"), trimmed.strip_prefix("http://")) {
+            (Some(rest), _) => (rest, false),
+            (_, Some(rest)) => (rest, true),
+            _ => return wrong(format!("\"{text}\" is not the address of a broker")),
+        };
+        let (authority, path) = rest.split_once('/').map_or((rest, ""), |(authority, path)| (authority, path));
+        let letters =
+            |text: &str, more: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || more.contains(one));
+        if authority.is_empty() || !letters(authority, ".-:[]") || !letters(path, "._~-/") {
+            return wrong(format!("\"{text}\" is not the address of a broker"));
+        }
+        if plain && !is_loopback(authority) {
+            return wrong(format!("\"{text}\": without TLS a broker is on loopback only"));
+        }
+        Ok(Self(trimmed.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns the path that everything of it is below.
+    pub fn path(&self) -> &str {
+        let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
+        rest.find('/').map_or("", |at| &rest[at..])
+    }
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Returns whether a host, with or without a port, is this machine's loopback.
+pub fn is_loopback(authority: &str) -> bool {
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// What a request is checked against.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    pub broker: &'a BrokerUrl,
+    pub digest: &'a AskDigest,
+    pub now: Timestamp,
+    /// Where all requests to STS go, instead of STS's own addresses.
+    pub endpoint: Option<&'a str>,
+}
+
+/// Why a request is not sent to STS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    #[error("its method is not POST")]
+    Method,
+    #[error("its body is another than that of GetCallerIdentity")]
+    Body,
+    #[error("its address is not one of STS")]
+    Address,
+    #[error("it has a header that is not expected, or lacks one")]
+    Headers,
+    #[error("a header has a value that is not valid")]
+    Value,
+    #[error("it is for another broker")]
+    Broker,
+    #[error("it is for something else than what is asked")]
+    Digest,
+    #[error("its signature does not cover all of its headers")]
+    Unsigned,
+    #[error("its signature is not of the form of AWS's")]
+    Signature,
+    #[error("it is older than a minute, or from the future")]
+    Age,
+}
+
+/// The headers that a request has to have beside `authorization`, and that its signature has to cover.
+const NEEDED: [&str; 5] = ["content-type", "host", "x-amz-date", BROKER, DIGEST];
+/// The header of temporary credentials, which is covered too.
+const TOKEN: &str = "x-amz-security-token";
+const AUTHORIZATION: &str = "authorization";
+
+impl SignedIdentity {
+    /// Checks a request.
+    ///
+    /// # Errors
+    ///
+    /// Says what keeps it from being sent to STS.
+    pub fn check(&self, expected: &Expected<'_>) -> Result<(), Flaw> {
+        if self.method != "POST" {
+            return Err(Flaw::Method);
+        }
+        if self.body != BODY {
+            return Err(Flaw::Body);
+        }
+        let names: BTreeSet<&str> = self.headers.keys().map(String::as_str).collect();
+        let mut signed: BTreeSet<&str> = NEEDED.into();
+        signed.extend(names.get(TOKEN));
+        let mut all = signed.clone();
+        all.insert(AUTHORIZATION);
+        if names != all {
+            return Err(Flaw::Headers);
+        }
+        // No control character, so that one header cannot become two.
+        let plain = |value: &String| !value.is_empty() && value.len() <= LONGEST && value.bytes().all(is_printable);
+        if !self.headers.values().all(plain) {
+            return Err(Flaw::Value);
+        }
+        let header = |name: &str| self.headers.get(name).map(String::as_str).unwrap_or_default();
+        if header("content-type") != CONTENT_TYPE {
+            return Err(Flaw::Value);
+        }
+        let date = header("x-amz-date");
+        let signature = Signature::read(header(AUTHORIZATION)).ok_or(Flaw::Signature)?;
+        if !date.starts_with(signature.date) || signature.service != "sts" {
+            return Err(Flaw::Signature);
+        }
+        if signature.headers.split(';').collect::<Vec<_>>() != signed.into_iter().collect::<Vec<_>>() {
+            return Err(Flaw::Unsigned);
+        }
+        if !self.goes_to_sts(&signature, expected.endpoint) {
+            return Err(Flaw::Address);
+        }
+        if header(BROKER) != expected.broker.as_str() {
+            return Err(Flaw::Broker);
+        }
+        if header(DIGEST) != expected.digest.as_str() {
+            return Err(Flaw::Digest);
+        }
+        let signed_at = time(date).ok_or(Flaw::Value)?;
+        let age = expected.now.as_millisecond() - signed_at.as_millisecond();
+        if !(-AHEAD * 1000..=VALID * 1000).contains(&age) {
+            return Err(Flaw::Age);
+        }
+        Ok(())
+    }
+
+    /// Returns the access key that the request says it is signed with.
+    pub fn key(&self) -> Option<&str> {
+        Signature::read(self.headers.get(AUTHORIZATION)?).map(|signature| signature.key)
+    }
+
+    fn goes_to_sts(&self, signature: &Signature<'_>, endpoint: Option<&str>) -> bool {
+        let host = self.headers.get("host").map(String::as_str).unwrap_or_default();
+        match endpoint {
+            Some(endpoint) => {
+                let endpoint = endpoint.strip_suffix('/').unwrap_or(endpoint);
+                let authority = endpoint.split_once("://").map(|(_, rest)| rest);
+                self.url == format!("{endpoint}/") && authority == Some(host)
+            }
+            None => is_host_of_sts(host, signature.region) && self.url == format!("https://{host}/"),
+        }
+    }
+}
+
+/// Returns whether a host is one of STS's own, for requests signed for this region. Source: AWS General Reference, "AWS Security Token
+/// Service endpoints and quotas".
+fn is_host_of_sts(host: &str, region: &str) -> bool {
+    if super::check_region(region).is_err() {
+        return false;
+    }
+    let china = region.starts_with("cn-");
+    let of_region = match china {
+        true => vec![format!("sts.{region}.amazonaws.com.cn")],
+        false => vec![format!("sts.{region}.amazonaws.com"), format!("sts-fips.{region}.amazonaws.com")],
+    };
+    of_region.iter().any(|known| known == host) || (host == "sts.amazonaws.com" && region == "us-east-1")
+}
+
+fn is_printable(byte: u8) -> bool {
+    byte == b' ' || byte.is_ascii_graphic()
+}
+
+/// The parts of an `Authorization` header.
+struct Signature<'a> {
+    key: &'a str,
+    date: &'a str,
+    region: &'a str,
+    service: &'a str,
+    headers: &'a str,
+}
+
+impl<'a> Signature<'a> {
+    /// Reads one as AWS's signers write it. Source: IAM User Guide, "Create a signed AWS API request".
+    fn read(text: &'a str) -> Option<Self> {
+        let rest = text.strip_prefix("AWS4-HMAC-SHA256 Credential=")?;
+        let (credential, rest) = rest.split_once(", SignedHeaders=")?;
+        let (headers, signature) = rest.split_once(", Signature=")?;
+        let hexadecimal = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        if signature.len() != 64 || !signature.bytes().all(hexadecimal) {
+            return None;
+        }
+        let parts: Vec<&str> = credential.split('/').collect();
+        let [key, date, region, service, "aws4_request"] = parts.as_slice() else { return None };
+        let fits = !key.is_empty() && key.len() <= 128 && date.len() == 8;
+        fits.then_some(Self { key, date, region, service, headers })
+    }
+}
+
+/// Reads a time such as `20261126T203500Z`.
+fn time(text: &str) -> Option<Timestamp> {
+    let text = text.strip_suffix('Z').filter(|text| text.len() == 15)?;
+    let parsed = DateTime::strptime("%Y%m%dT%H%M%S", text).ok()?;
+    TimeZone::UTC.to_timestamp(parsed).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://broker.example.com";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn signed() -> SignedIdentity {
+        let headers = format!("content-type;host;x-amz-date;{BROKER};{DIGEST}");
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261126/eu-west-1/sts/aws4_request, SignedHeaders={headers}, \
+             Signature={}",
+            "0a".repeat(32)
+        );
+        let digest = AskDigest::of("list", "{}");
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", CONTENT_TYPE),
+            ("host", "sts.eu-west-1.amazonaws.com"),
+            ("x-amz-date", "20261126T203500Z"),
+            (BROKER, URL),
+            (DIGEST, digest.as_str()),
+        ];
+        SignedIdentity {
+            method: String::from("POST"),
+            url: String::from("https://sts.eu-west-1.amazonaws.com/"),
+            headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            body: BODY.to_owned(),
+        }
+    }
+
+    #[track_caller]
+    fn check(identity: &SignedIdentity, now: &str, endpoint: Option<&str>) -> Result<(), Flaw> {
+        let (broker, digest) = (BrokerUrl::new(URL).unwrap(), AskDigest::of("list", "{}"));
+        identity.check(&Expected { broker: &broker, digest: &digest, now: at(now), endpoint })
+    }
+
+    const NOW: &str = "2026-11-26T20:35:10Z";
+
+    #[test]
+    fn a_request_as_the_client_signs_it_is_sent() {
+        assert_eq!(check(&signed(), NOW, None), Ok(()));
+        assert_eq!(signed().key(), Some("AKIAEXAMPLE"));
+        let mut temporary = signed();
+        temporary.headers.insert(TOKEN.to_owned(), String::from("IQoJb3JpZ2luX2Vj//8="));
+        assert_eq!(check(&temporary, NOW, None), Err(Flaw::Unsigned));
+        let authorization = temporary.headers.get_mut(AUTHORIZATION).unwrap();
+        *authorization = authorization.replace("x-amz-date;", "x-amz-date;x-amz-security-token;");
+        assert_eq!(check(&temporary, NOW, None), Ok(()));
+    }
+
+    #[test]
+    fn what_was_changed_is_refused() {
+        type Change = fn(&mut SignedIdentity);
+        fn set(identity: &mut SignedIdentity, name: &str, value: &str) {
+            identity.headers.insert(name.to_owned(), value.to_owned());
+        }
+        let changes: [(Flaw, Change); 18] = [
+            (Flaw::Method, |one| one.method = String::from("GET")),
+            (Flaw::Body, |one| one.body = String::from("Action=GetSessionToken&Version=2011-06-15")),
+            (Flaw::Body, |one| one.body.push_str("&DurationSeconds=900")),
+            (Flaw::Headers, |one| set(one, "x-forwarded-for", "10.0.0.1")),
+            (Flaw::Headers, |one| set(one, "Host", "sts.eu-west-1.amazonaws.com")),
+            (Flaw::Headers, |one| drop(one.headers.remove(DIGEST))),
+            (Flaw::Value, |one| set(one, "content-type", "application/json")),
+            (Flaw::Value, |one| set(one, BROKER, "https://broker.example.com\r\nx: y")),
+            (Flaw::Address, |one| set(one, "host", "sts.eu-west-1.amazonaws.com.example.com")),
+            (Flaw::Address, |one| one.url = String::from("https://sts.eu-west-1.amazonaws.com@example.com/")),
+            (Flaw::Address, |one| one.url = String::from("http://sts.eu-west-1.amazonaws.com/")),
+            (Flaw::Address, |one| one.url.push_str("?Action=GetSessionToken")),
+            (Flaw::Broker, |one| set(one, BROKER, "https://other.example.com")),
+            (Flaw::Digest, |one| set(one, DIGEST, AskDigest::of("approve", "{}").as_str())),
+            (Flaw::Signature, |one| set(one, "x-amz-date", "20261127T203500Z")),
+            (Flaw::Signature, |one| set(one, "authorization", "Bearer token")),
+            (Flaw::Unsigned, |one| {
+                let authorization = one.headers.get_mut("authorization").unwrap();
+                *authorization = authorization.replace(&format!(";{BROKER}"), "");
+            }),
+            (Flaw::Signature, |one| {
+                let authorization = one.headers.get_mut("authorization").unwrap();
+                *authorization = authorization.replace("/sts/", "/iam/");
+            }),
+        ];
+        for (at, (flaw, change)) in changes.into_iter().enumerate() {
+            let mut changed = signed();
+            change(&mut changed);
+            assert_eq!(check(&changed, NOW, None), Err(flaw), "change {at}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_good_for_a_minute() {
+        for (now, expected) in [
+            ("2026-11-26T20:34:44Z", Err(Flaw::Age)),
+            ("2026-11-26T20:34:45Z", Ok(())),
+            ("2026-11-26T20:36:00Z", Ok(())),
+            ("2026-11-26T20:36:00.001Z", Err(Flaw::Age)),
+            ("2026-11-27T20:35:00Z", Err(Flaw::Age)),
+        ] {
+            assert_eq!(check(&signed(), now, None), expected, "{now}");
+        }
+        let mut odd = signed();
+        for date in ["20261126T203500", "20261126T253500Z", "20261126 203500Z", "20261126T203500Zx"] {
+            odd.headers.insert(String::from("x-amz-date"), date.to_owned());
+            assert_eq!(check(&odd, NOW, None), Err(Flaw::Value), "{date}");
+        }
+    }
+
+    #[test]
+    fn only_hosts_of_sts_are_asked() {
+        for (host, region) in [
+            ("sts.eu-west-1.amazonaws.com", "eu-west-1"),
+            ("sts-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+            ("sts.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+            ("sts.amazonaws.com", "us-east-1"),
+        ] {
+            assert!(is_host_of_sts(host, region), "{host}");
+        }
+        for (host, region) in [
+            ("sts.eu-west-1.amazonaws.com", "eu-west-2"),
+            ("sts.amazonaws.com", "eu-west-1"),
+            ("sts.cn-north-1.amazonaws.com", "cn-north-1"),
+            ("sts.x.evil.amazonaws.com", "x.evil"),
+            ("iam.amazonaws.com", "us-east-1"),
+            ("sts.eu-west-1.amazonaws.com:8443", "eu-west-1"),
+            ("", ""),
+        ] {
+            assert!(!is_host_of_sts(host, region), "{host}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_takes_the_place_of_the_hosts_of_sts() {
+        let endpoint = Some("http://127.0.0.1:4566");
+        assert_eq!(check(&signed(), NOW, endpoint), Err(Flaw::Address));
+        let mut local = signed();
+        local.url = String::from("http://127.0.0.1:4566/");
+        assert_eq!(check(&local, NOW, endpoint), Err(Flaw::Address));
+        local.headers.insert(String::from("host"), String::from("127.0.0.1:4566"));
+        assert_eq!(check(&local, NOW, endpoint), Ok(()));
+        assert_eq!(check(&local, NOW, None), Err(Flaw::Address));
+    }
+
+    #[test]
+    fn a_broker_has_tls_unless_it_is_on_loopback() {
+        for (text, path) in [
+            ("https://broker.example.com", ""),
+            ("https://broker.example.com:8443/team/a", "/team/a"),
+            ("http://127.0.0.1:8000", ""),
+            ("http://localhost:8000/", ""),
+            ("http://[::1]:8000", ""),
+        ] {
+            assert_eq!(BrokerUrl::new(text).unwrap().path(), path, "{text}");
+        }
+        for text in [
+            "broker.example.com",
+            "http://broker.example.com",
+            "http://127.0.0.1.example.com",
+            "https://",
+            "https://user:pw@broker.example.com",
+            "https://broker.example.com/?x=y",
+            "ftp://broker.example.com",
+        ] {
+            assert!(BrokerUrl::new(text).is_err(), "{text}");
+        }
+    }
+}
