@@ -454,3 +454,60 @@ fn break_glass_and_servers_need_no_more_than_the_policy_of_their_role() {
     run("server", &["server-sessions"]);
     run("operator", &["server-sessions", "--status", "ended"]);
 }
+
+/// Once a role exists, its trust policy decides who assumes it, and its policies what its session may do.
+#[test]
+fn exec_assumes_a_role_that_exists_as_its_trust_policy_says() {
+    let world = provisioned();
+    let config = "[profile base]\naws_access_key_id = AKIALOCAL:alice\naws_secret_access_key = x\n[profile dev]\n\
+                  role_arn = arn:aws:iam::123456789012:role/developer\nsource_profile = base\n";
+    world.write(".aws/config", config);
+    let exec = || world.run_as("alice", &["exec", "--profile", "dev", "--credentials-profile", "dev", "--", "env"]);
+    let value = |run: &crate::world::Run, name: &str| {
+        let found = run.stdout.lines().find_map(|line| line.strip_prefix(&format!("{name}=")).map(str::to_owned));
+        found.unwrap_or_else(|| panic!("{name} in {}", run.stdout))
+    };
+    let refused = |action: &str| {
+        let run = exec();
+        let message = format!("is not authorized to perform: sts:{action} on resource");
+        assert!(run.code != 0 && run.stderr.contains(&message), "{}", run.stderr);
+    };
+    exec().expect(0);
+    let trust = |user: &str, actions: &[&str]| {
+        let statement = json!({ "Effect": "Allow", "Action": actions,
+            "Principal": { "AWS": format!("arn:aws:iam::123456789012:user/{user}") },
+            "Condition": { "StringLikeIfExists": { "sts:SourceIdentity": "${aws:username}=*" } } });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+    };
+    let role = ("RoleName", "developer");
+    world.iam("CreateRole", &[role, ("AssumeRolePolicyDocument", &trust("bob", &["sts:AssumeRole"]))]);
+    refused("AssumeRole");
+    let change = |text: &str| world.iam("UpdateAssumeRolePolicy", &[role, ("PolicyDocument", text)]);
+    change(&trust("alice", &["sts:AssumeRole"]));
+    refused("SetSourceIdentity");
+    change(&trust("alice", &["sts:AssumeRole", "sts:SetSourceIdentity"]));
+    let run = exec().expect(0);
+
+    let scope =
+        format!("AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/ssm/aws4_request", value(&run, "AWS_ACCESS_KEY_ID"));
+    let token = value(&run, "AWS_SESSION_TOKEN");
+    let read = |token: &str| {
+        let headers = [
+            ("x-amz-target", "AmazonSSM.GetParameter"),
+            ("authorization", scope.as_str()),
+            ("x-amz-security-token", token),
+        ];
+        let body = json!({ "Name": "/sentinel/policies/dev" }).to_string();
+        let (status, answer) = crate::world::http(world.url(), "POST /", &headers, body.as_bytes());
+        (status, String::from_utf8(answer).unwrap())
+    };
+    let (status, answer) = read(&token);
+    assert!(
+        status == 400 && answer.contains("because no identity-based policy allows the ssm:GetParameter"),
+        "{answer}"
+    );
+    let allow = json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*" } });
+    world.iam("PutRolePolicy", &[role, ("PolicyName", "read"), ("PolicyDocument", &allow.to_string())]);
+    assert_eq!(read(&token).0, 200);
+    assert!(read("").1.contains("UnrecognizedClientException"));
+}

@@ -202,13 +202,9 @@ pub(super) fn get_managed_version(home: &Region, form: &Form) -> Result<String, 
     let arn = policy_arn(form)?;
     let wanted = rules::required(form, "VersionId")?;
     home.store.read(|store| {
-        let (version, document, created) = match Policy::load(store, arn)? {
-            Some(policy) => (String::from("v1"), policy.document, policy.created),
-            None => {
-                let (version, document) = managed::of_aws(arn).ok_or_else(|| no_policy(arn))?;
-                (version.to_owned(), document.to_owned(), 0)
-            }
-        };
+        let own = Policy::load(store, arn)?.map(|policy| (String::from("v1"), policy.document, policy.created));
+        let of_aws = || managed::of_aws(arn).map(|(version, document)| (version.to_owned(), document.to_owned(), 0));
+        let (version, document, created) = own.or_else(of_aws).ok_or_else(|| no_policy(arn))?;
         if version != *wanted {
             let message = format!("Policy {arn} version {wanted} does not exist or is not attachable.");
             return Err(Refusal::missing(message));

@@ -1,5 +1,7 @@
 //! Roles: their trust policies, boundaries and what else they have by themselves.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use super::{documents, encoded, page, policies, rules, tags, time};
@@ -85,7 +87,7 @@ fn add(home: &Region, new: New) -> Result<String, Refusal> {
             longest_session: new.longest_session,
             trust,
             trusted_ids,
-            inline: Default::default(),
+            inline: BTreeMap::new(),
             attached: Vec::new(),
             boundary: new.boundary,
             tags: new.tags,

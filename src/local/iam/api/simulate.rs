@@ -1,5 +1,7 @@
 //! `SimulatePrincipalPolicy`: what the policies of a user or a role allow, without a request.
 
+use std::collections::BTreeMap;
+
 use super::{Refusal, page, rules};
 use crate::local::answer::{Form, element};
 use crate::local::iam::evaluate::{Ask, Caller, CallerKind, Context, Known, condition_keys, lookup};
@@ -32,7 +34,7 @@ pub(super) fn principal(aws: &LocalAws, home: &Region, form: &Form) -> Result<St
     if resources.is_empty() {
         resources.push(&everything);
     }
-    let context = context(form)?;
+    let context = context(form);
     let mut results = Vec::new();
     for action in actions {
         for resource in &resources {
@@ -61,7 +63,7 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
         user_id,
         name,
         source_identity: None,
-        tags: Default::default(),
+        tags: BTreeMap::new(),
         mfa: None,
     };
     match path.split_once('/') {
@@ -82,7 +84,7 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
 }
 
 /// Reads the condition keys that are given. Any other is one that the request would not have.
-fn context(form: &Form) -> Result<Vec<(String, Vec<String>)>, Refusal> {
+fn context(form: &Form) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for number in 1.. {
         let head = format!("ContextEntries.member.{number}");
@@ -90,7 +92,7 @@ fn context(form: &Form) -> Result<Vec<(String, Vec<String>)>, Refusal> {
         let values = rules::members(form, &format!("{head}.ContextKeyValues")).into_iter().cloned().collect();
         found.push((key.to_ascii_lowercase(), values));
     }
-    Ok(found)
+    found
 }
 
 fn with(asked: Ask, entries: &[(String, Vec<String>)]) -> Ask {
