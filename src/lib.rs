@@ -38,3 +38,4 @@ pub mod report;
 pub mod resource;
 pub mod review;
 mod serving;
+pub mod trust;

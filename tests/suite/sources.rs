@@ -53,6 +53,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("serving", &[]),
     ("resource", &["change", "code"]),
+    // Whom a trust policy lets in; pure.
+    ("trust", &["resource"]),
     ("document", &["diagnostic", "files", "resource"]),
     ("policy", &["diagnostic", "document", "resource"]),
     ("kind", &["change", "diagnostic", "document", "policy", "resource"]),

@@ -1,0 +1,213 @@
+//! Statements of a trust policy, as they are read: what is not understood is odd, and never an error.
+
+use serde_json::{Map, Value};
+
+use super::StatementName;
+use super::condition::{Condition, matches};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Principal {
+    /// `"*"`, with any type or none.
+    Everyone,
+    /// All of an account.
+    Account(String),
+    /// A user or a role.
+    Arn(String),
+    /// `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`.
+    Session(String),
+    Service(String),
+    Federated(String),
+    /// What may be anybody.
+    Odd(String),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Principals {
+    These(Vec<Principal>),
+    AllBut(Vec<Principal>),
+}
+
+impl Principals {
+    pub(super) fn list(&self) -> &[Principal] {
+        match self {
+            Self::These(list) | Self::AllBut(list) => list,
+        }
+    }
+
+    /// Returns a principal as it is written.
+    pub(super) fn written(&self, at: usize) -> String {
+        match self.list().get(at) {
+            Some(Principal::Everyone) => String::from("*"),
+            Some(Principal::Account(account)) => format!("the account {account}"),
+            Some(
+                Principal::Arn(text)
+                | Principal::Session(text)
+                | Principal::Service(text)
+                | Principal::Federated(text)
+                | Principal::Odd(text),
+            ) => text.clone(),
+            None => String::from("all but the principals of NotPrincipal"),
+        }
+    }
+}
+
+/// Patterns of actions, in lower case.
+#[derive(Debug, Clone)]
+pub(super) enum Actions {
+    These(Vec<String>),
+    AllBut(Vec<String>),
+}
+
+impl Actions {
+    pub(super) fn have(&self, action: &str) -> bool {
+        let any = |list: &[String]| list.iter().any(|pattern| matches(pattern, action));
+        match self {
+            Self::These(list) => any(list),
+            Self::AllBut(list) => !any(list),
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Statement {
+    sid: Option<String>,
+    pub(super) effect: Effect,
+    pub(super) principals: Principals,
+    pub(super) actions: Actions,
+    pub(super) conditions: Vec<Condition>,
+    /// Whether a part of it is not understood.
+    pub(super) odd: bool,
+}
+
+impl Statement {
+    pub(super) fn name(&self, at: usize) -> StatementName {
+        self.sid.clone().map_or(StatementName::Number(at + 1), StatementName::Sid)
+    }
+}
+
+/// Reads the statements of a policy; nothing for what is no policy.
+pub(super) fn read(policy: &Value) -> Option<Vec<Statement>> {
+    let policy = policy.as_object()?;
+    if policy.keys().any(|key| !["Version", "Id", "Statement"].contains(&key.as_str())) {
+        return None;
+    }
+    let version = policy.get("Version");
+    if version.is_some_and(|version| *version != "2012-10-17" && *version != "2008-10-17") {
+        return None;
+    }
+    match policy.get("Statement")? {
+        Value::Array(list) => list.iter().map(|one| one.as_object().map(statement)).collect(),
+        Value::Object(one) => Some(vec![statement(one)]),
+        _ => None,
+    }
+}
+
+fn statement(raw: &Map<String, Value>) -> Statement {
+    const KNOWN: [&str; 8] =
+        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition", "Resource"];
+    let mut odd = raw.keys().any(|key| !KNOWN.contains(&key.as_str()));
+    let effect = match raw.get("Effect").and_then(Value::as_str) {
+        Some("Allow") => Effect::Allow,
+        Some("Deny") => Effect::Deny,
+        _ => {
+            odd = true;
+            Effect::Allow
+        }
+    };
+    let mut list = |name: &str| match raw.get(name) {
+        None => None,
+        Some(value) => texts(value).or_else(|| {
+            odd = true;
+            Some(vec![String::from("*")])
+        }),
+    };
+    let lower = |list: Vec<String>| list.iter().map(|action| action.to_lowercase()).collect();
+    let actions = match (list("Action"), list("NotAction")) {
+        (Some(these), None) => Actions::These(lower(these)),
+        (None, Some(but)) => Actions::AllBut(lower(but)),
+        _ => {
+            odd = true;
+            Actions::AllBut(Vec::new())
+        }
+    };
+    let anybody = || vec![Principal::Odd(String::from("somebody, in a way that is not understood"))];
+    let principals = match (raw.get("Principal"), raw.get("NotPrincipal")) {
+        (Some(these), None) => principals(these).map(Principals::These),
+        (None, Some(but)) => principals(but).map(Principals::AllBut),
+        _ => None,
+    };
+    let principals = principals.unwrap_or_else(|| {
+        odd = true;
+        Principals::These(anybody())
+    });
+    let conditions = match raw.get("Condition") {
+        None => Vec::new(),
+        Some(block) => conditions(block).unwrap_or_else(|| {
+            odd = true;
+            Vec::new()
+        }),
+    };
+    let sid = raw.get("Sid").and_then(Value::as_str).filter(|sid| !sid.is_empty()).map(str::to_owned);
+    Statement { sid, effect, principals, actions, conditions, odd }
+}
+
+/// Returns a text, or a list of texts.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(list) => list.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+fn principals(value: &Value) -> Option<Vec<Principal>> {
+    let types = match value {
+        Value::String(text) if text == "*" => return Some(vec![Principal::Everyone]),
+        Value::Object(types) => types,
+        _ => return None,
+    };
+    let mut found = Vec::new();
+    for (kind, written) in types {
+        for text in texts(written)? {
+            found.push(match kind.as_str() {
+                _ if text == "*" => Principal::Everyone,
+                "AWS" => of_aws(text),
+                "Service" => Principal::Service(text),
+                "Federated" => Principal::Federated(text),
+                _ => Principal::Odd(text),
+            });
+        }
+    }
+    Some(found)
+}
+
+fn of_aws(text: String) -> Principal {
+    if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Principal::Account(text);
+    }
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, "iam", "", account, "root"] => Principal::Account(account.to_owned()),
+        ["arn", _, "iam", "", _, name] if name.starts_with("user/") || name.starts_with("role/") => {
+            Principal::Arn(text)
+        }
+        ["arn", _, "sts", "", _, name] if name.starts_with("assumed-role/") => Principal::Session(text),
+        _ => Principal::Odd(text),
+    }
+}
+
+fn conditions(block: &Value) -> Option<Vec<Condition>> {
+    let mut found = Vec::new();
+    for (operator, keys) in block.as_object()? {
+        for (key, values) in keys.as_object()? {
+            found.push(Condition::new(operator, key, values));
+        }
+    }
+    Some(found)
+}
