@@ -1,31 +1,34 @@
 //! The accept loop that the HTTP servers share, with bounds on what clients can make this process hold.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::AbortHandle;
-use tokio::time::Sleep;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, Sleep};
 
 /// What a server holds for its clients, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
-    /// How many connections are open at once. A further client takes the place of the connection that has waited
-    /// longest without a request being answered on it.
+    /// How many connections are served at once. A further client waits until one of them ends.
     pub(crate) connections: usize,
+    /// How long a connection may be without a complete head of a request before it may be closed for a client that waits.
+    pub(crate) idle: Duration,
     /// How long a client may take for a request's head, the time between two requests included.
     pub(crate) head: Duration,
     /// How long a client may take for a request's body.
@@ -48,6 +51,7 @@ impl Bounds {
         let patience = Duration::from_secs(30);
         Self {
             connections: 64,
+            idle: Duration::from_secs(2),
             head: patience,
             body: patience,
             stall: patience,
@@ -112,6 +116,9 @@ impl Handshake for Plain {
     }
 }
 
+/// How long it is at least until connections are looked at again, while a client waits for one of them.
+const SHORTEST: Duration = Duration::from_millis(20);
+
 /// How long requests that are being answered may take when a server ends.
 const LAST: Duration = Duration::from_secs(25);
 
@@ -149,81 +156,169 @@ pub(crate) async fn serve_until<A>(
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if !connections.make_room(bounds.connections) {
-            continue;
+        // Clients after this one wait in the queue of the listener.
+        tokio::select! {
+            () = connections.make_room(bounds) => {}
+            () = end.as_mut() => break,
         }
-        let (answer, held) = (answer.clone(), Arc::clone(&held));
-        let busy = Arc::new(AtomicBool::new(false));
-        let answering = Arc::clone(&busy);
+        let activity = Arc::new(Activity::default());
+        let (answer, held, waiting) = (answer.clone(), Arc::clone(&held), Arc::clone(&connections.waiting));
+        let answering = Arc::clone(&activity);
         let service = service_fn(move |request: Request<Incoming>| {
-            let (answer, held, busy) = (answer.clone(), Arc::clone(&held), Arc::clone(&answering));
+            let (answer, held) = (answer.clone(), Arc::clone(&held));
+            let (waiting, activity) = (Arc::clone(&waiting), Arc::clone(&answering));
             async move {
+                activity.enter(Phase::Answering);
                 let (head, body) = request.into_parts();
                 // The bytes count as held until the answer is made.
                 let (body, _held) = match read(body, bounds, &held).await {
                     Ok((body, held)) => (Ok(body), held),
                     Err(unread) => (Err(unread), None),
                 };
-                busy.store(true, Ordering::Relaxed);
-                let response = answer(Request::from_parts(head, body)).await;
-                busy.store(false, Ordering::Relaxed);
+                let mut response = answer(Request::from_parts(head, body)).await;
+                // One connection ends for each client that waits, and its own client is told.
+                if waiting.swap(false, Ordering::Relaxed) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                activity.enter(Phase::Writing);
                 Ok::<_, Infallible>(response)
             }
         });
         let (handshake, mut ended) = (handshake.clone(), ended.clone());
-        let task = tokio::spawn(async move {
-            let shaken = tokio::time::timeout(bounds.head, handshake.shake(stream)).await;
+        connections.add(Arc::clone(&activity), async move {
+            let shaken = tokio::select! {
+                shaken = tokio::time::timeout(bounds.head, handshake.shake(stream)) => shaken,
+                () = activity.asked.notified() => return,
+            };
             let Ok(Ok(stream)) = shaken else { return };
-            let stream = TokioIo::new(Unstalled { stream, limit: bounds.stall, stalled: None });
+            let stream = Watched { stream, limit: bounds.stall, stalled: None, activity: Arc::clone(&activity) };
             let mut connection = hyper::server::conn::http1::Builder::new();
             connection.timer(TokioTimer::new()).header_read_timeout(bounds.head);
             connection.max_buf_size(HEAD_BYTES).max_headers(HEADERS);
-            // A client that goes away, or takes too long, is no fault of the server's.
-            let mut connection = pin!(connection.serve_connection(stream, service));
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                _ = ended.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
+            let mut connection = pin!(connection.serve_connection(TokioIo::new(stream), service));
+            let mut is_ending = false;
+            loop {
+                tokio::select! {
+                    // First what the client sent, so that a request which is there is not lost.
+                    biased;
+                    // A client that goes away, or takes too long, is no fault of the server's.
+                    _ = connection.as_mut() => return,
+                    () = activity.asked.notified() => {
+                        if activity.idle_since().is_some_and(|since| since.elapsed() >= bounds.idle) {
+                            return;
+                        }
+                    }
+                    _ = ended.changed(), if !is_ending => {
+                        connection.as_mut().graceful_shutdown();
+                        is_ending = true;
+                    }
                 }
             }
         });
-        connections.0.push((task.abort_handle(), busy));
     }
     let _ = ending.send(());
     let _ = tokio::time::timeout(LAST, connections.all_end()).await;
 }
 
-/// Connections in the order they were accepted, and whether a request is being answered on each.
+/// What a connection does.
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// It has been without a complete head of a request since then.
+    Idle(Instant),
+    /// A request is read and answered.
+    Answering,
+    /// The answer is written.
+    Writing,
+}
+
+/// What a connection does now, and the request to end it.
+#[derive(Debug)]
+struct Activity {
+    phase: Mutex<Phase>,
+    asked: Notify,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { phase: Mutex::new(Phase::Idle(Instant::now())), asked: Notify::new() }
+    }
+}
+
+impl Activity {
+    fn enter(&self, phase: Phase) {
+        *self.phase.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    /// Notes that all that was to be written has been.
+    fn flushed(&self) {
+        let mut phase = self.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*phase, Phase::Writing) {
+            *phase = Phase::Idle(Instant::now());
+        }
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        match *self.phase.lock().unwrap_or_else(PoisonError::into_inner) {
+            Phase::Idle(since) => Some(since),
+            Phase::Answering | Phase::Writing => None,
+        }
+    }
+}
+
+/// The connections that are open. They end when it is dropped.
 #[derive(Debug, Default)]
-struct Connections(Vec<(AbortHandle, Arc<AtomicBool>)>);
-
-impl Connections {
-    /// Makes room for one more connection, if it takes closing the oldest one that waits for its client. Returns whether
-    /// there is room.
-    fn make_room(&mut self, most: usize) -> bool {
-        self.0.retain(|(task, _)| !task.is_finished());
-        if self.0.len() < most {
-            return true;
-        }
-        let Some(waiting) = self.0.iter().position(|(_, busy)| !busy.load(Ordering::Relaxed)) else { return false };
-        self.0.remove(waiting).0.abort();
-        true
-    }
+struct Connections {
+    tasks: JoinSet<()>,
+    activities: HashMap<Id, Arc<Activity>>,
+    /// Whether a client waits for one of them to end.
+    waiting: Arc<AtomicBool>,
 }
 
 impl Connections {
+    fn add(&mut self, activity: Arc<Activity>, connection: impl Future<Output = ()> + Send + 'static) {
+        self.activities.insert(self.tasks.spawn(connection).id(), activity);
+    }
+
+    /// Waits until there is room for one more connection. No request is ended for it: the connection that is answered next
+    /// ends after its answer, or one ends that has been idle for too long.
+    async fn make_room(&mut self, bounds: Bounds) {
+        while let Some(ended) = self.tasks.try_join_next_with_id() {
+            self.forget(&ended);
+        }
+        while self.tasks.len() >= bounds.connections {
+            self.waiting.store(true, Ordering::Relaxed);
+            let idle = self.activities.values().filter_map(|one| Some((one.idle_since()?, one)));
+            // One that is busy now may be idle for too long in that time at the earliest.
+            let mut again = Instant::now() + bounds.idle.max(SHORTEST);
+            if let Some((since, longest)) = idle.min_by_key(|(since, _)| *since) {
+                match since + bounds.idle {
+                    due if due <= Instant::now() => longest.asked.notify_one(),
+                    due => again = due,
+                }
+            }
+            tokio::select! {
+                ended = self.tasks.join_next_with_id() => {
+                    if let Some(ended) = ended {
+                        self.forget(&ended);
+                    }
+                }
+                () = tokio::time::sleep_until(again) => {}
+            }
+        }
+        self.waiting.store(false, Ordering::Relaxed);
+    }
+
     /// Waits until all have ended.
-    async fn all_end(&self) {
-        while !self.0.iter().all(|(task, _)| task.is_finished()) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    async fn all_end(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
     }
-}
 
-impl Drop for Connections {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|(task, _)| task.abort());
+    fn forget(&mut self, ended: &Result<(Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        self.activities.remove(&id);
     }
 }
 
@@ -262,15 +357,16 @@ async fn collect(
     Ok((read.freeze(), taken))
 }
 
-/// A connection that fails when its client reads nothing for too long.
+/// A connection that fails when its client reads nothing for too long, and that notes when an answer has been written.
 #[derive(Debug)]
-struct Unstalled<S> {
+struct Watched<S> {
     stream: S,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    activity: Arc<Activity>,
 }
 
-impl<S> Unstalled<S> {
+impl<S> Watched<S> {
     fn progress<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stalled = None;
@@ -282,7 +378,7 @@ impl<S> Unstalled<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -292,14 +388,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Unstalled<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Unstalled<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.progress(context, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(context));
+        self.activity.flushed();
+        Poll::Ready(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -318,7 +416,15 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(300);
 
     fn bounds() -> Bounds {
-        Bounds { connections: 4, head: SHORT, body: SHORT, stall: SHORT, body_bytes: 1000, held_bytes: 1500 }
+        Bounds {
+            connections: 4,
+            idle: SHORT,
+            head: SHORT,
+            body: SHORT,
+            stall: SHORT,
+            body_bytes: 1000,
+            held_bytes: 1500,
+        }
     }
 
     /// Starts a server that answers with the size of the body, or with a large body at `/large`.
@@ -439,29 +545,81 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn slow_clients_do_not_keep_others_out() {
+    async fn clients_that_never_finish_a_head_make_room_for_others() {
         let address = start(Bounds { head: SHORT * 100, ..bounds() }).await;
         let mut slow = Vec::new();
         for _ in 0..20 {
             slow.push(send(address, "GET / HT").await);
         }
         assert!(ask(address, "GET /", "\r\n").await.ends_with("\r\n\r\n0"));
-        // The oldest ones had to go: no more than four are open.
         assert_eq!(rest(&mut slow[0]).await, "");
     }
 
+    /// Starts a server whose answers wait for a permit each; returns how many are waited for at once, and the most there were.
+    async fn start_gated(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>, tokio::sync::watch::Receiver<(usize, usize)>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let gate = Arc::new(Semaphore::new(0));
+        let (count, counted) = tokio::sync::watch::channel((0, 0));
+        let (permits, count) = (Arc::clone(&gate), Arc::new(count));
+        tokio::spawn(async move {
+            serve(&listener, bounds, move |_: Request<Result<Bytes, Unread>>| {
+                let (permits, count) = (Arc::clone(&permits), Arc::clone(&count));
+                async move {
+                    count.send_modify(|(now, most)| (*now, *most) = (*now + 1, (*most).max(*now + 1)));
+                    permits.acquire().await.unwrap().forget();
+                    count.send_modify(|(now, _)| *now -= 1);
+                    Response::new(Full::new(Bytes::from(vec![b'x'; 4 << 20])))
+                }
+            })
+            .await;
+        });
+        (address, gate, counted)
+    }
+
+    const KEPT_ALIVE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    /// Each of these clients keeps its connection after its answer, and none of them is refused or cut off.
     #[tokio::test]
-    async fn no_more_than_so_many_requests_are_answered_at_once() {
-        let address = start(bounds()).await;
+    async fn more_clients_than_connections_wait_and_are_all_answered() {
+        let (address, gate, mut counted) =
+            start_gated(Bounds { idle: SHORT * 100, head: SHORT * 100, stall: SHORT * 100, ..bounds() }).await;
         let mut asked = Vec::new();
-        for _ in 0..5 {
-            asked.push(send(address, "GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await);
-            tokio::time::sleep(SHORT / 10).await;
+        for _ in 0..12 {
+            asked.push(send(address, KEPT_ALIVE).await);
         }
-        let mut answered = 0;
-        for stream in &mut asked {
-            answered += usize::from(rest(stream).await.contains(" 200 "));
-        }
-        assert_eq!(answered, 4);
+        counted.wait_for(|(now, _)| *now == 4).await.unwrap();
+        gate.add_permits(12);
+        let answers = asked.iter_mut().map(|stream| async move {
+            let mut read = vec![0; 4 << 20];
+            stream.read_exact(&mut read).await.expect("the whole answer arrives");
+            read.starts_with(b"HTTP/1.1 200 ")
+        });
+        let all = tokio::time::timeout(Duration::from_secs(20), futures_util::future::join_all(answers));
+        assert_eq!(all.await.expect("nobody waits forever"), [true; 12]);
+        assert_eq!(counted.borrow().1, 4, "no more are answered at once");
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_closed_for_others_only_once_it_is_idle() {
+        let (address, gate, mut counted) = start_gated(Bounds { connections: 1, head: SHORT * 100, ..bounds() }).await;
+        gate.add_permits(1);
+        let mut first = send(address, KEPT_ALIVE).await;
+        let mut read = vec![0; 4 << 20];
+        first.read_exact(&mut read).await.unwrap();
+        assert!(!String::from_utf8_lossy(&read[..200]).contains("connection: close"), "nobody waited");
+        // The next client takes the place of this one, and waits for its answer longer than a connection may be idle.
+        let mut second = send(address, KEPT_ALIVE).await;
+        rest(&mut first).await;
+        counted.wait_for(|(now, _)| *now == 1).await.unwrap();
+        let mut third = send(address, KEPT_ALIVE).await;
+        tokio::time::sleep(SHORT * 3).await;
+        gate.add_permits(2);
+        let answer = rest(&mut second).await;
+        assert!(
+            answer.len() > 4 << 20 && answer.contains("connection: close"),
+            "it ends after its answer, and says so"
+        );
+        third.read_exact(&mut read).await.unwrap();
     }
 }

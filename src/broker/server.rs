@@ -53,6 +53,8 @@ impl Server {
         let patience = Duration::from_secs(10);
         let bounds = Bounds {
             connections,
+            // Anybody can connect: who has sent no whole head makes room at once.
+            idle: Duration::ZERO,
             head: patience,
             body: patience,
             stall: patience,
