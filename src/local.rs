@@ -35,7 +35,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
 
-use folder::Folder;
+use folder::{Folder, TARGETS};
 
 pub use answer::{Answer, Request};
 pub use iam::Users;
@@ -47,8 +47,6 @@ pub const ACCOUNT: &str = "123456789012";
 
 /// The folder beside a manifest that its store is in.
 const STORE: &str = ".sentinel";
-/// The folder in a store that has a store for each target of the manifest.
-const TARGETS: &str = "targets";
 
 /// Returns the store that a folder is a target's part of, if it is called like one.
 pub fn store_of(folder: &Path) -> Option<&Path> {
@@ -137,7 +135,7 @@ struct Region {
     rules: Rules,
     clock: clock::Clock,
     store: store::Store,
-    engine: dynoxide::Database,
+    engine: dynamodb::Engine,
     /// The other regions, which a table with replicas has something to do with.
     others: Weak<Inner>,
 }
@@ -169,8 +167,7 @@ impl LocalAws {
     ///
     /// As [`LocalAws::open`].
     pub fn open_target(store: &Path, target: &str, rules: Rules) -> Result<Self, String> {
-        let folder = Folder::open(store)?.folder(TARGETS)?.folder(target)?;
-        Ok(Self::with(Some(folder), rules))
+        Ok(Self::with(Some(Folder::open_target(store, target)?), rules))
     }
 
     /// Returns a new one in memory.
@@ -255,30 +252,24 @@ impl Region {
         let (store, engine) = match &inner.folder {
             None => {
                 let store = store::Store::memory().map_err(|error| error.to_string())?;
-                (store, dynoxide::Database::memory().map_err(|error| error.to_string())?)
+                (store, dynamodb::Engine::memory()?)
             }
-            Some(folder) => Self::open_files(&region_folder(folder, account, name)?)?,
+            Some(folder) => Self::open_files(region_folder(folder, account, name)?)?,
         };
         let (name, account) = (name.to_owned(), account.to_owned());
         let others = Arc::downgrade(inner);
         Ok(Self { name, account, rules: inner.rules, clock: inner.clock, store, engine, others })
     }
 
-    fn open_files(folder: &Folder) -> Result<(store::Store, dynoxide::Database), String> {
+    fn open_files(folder: Folder) -> Result<(store::Store, dynamodb::Engine), String> {
         // Held until both files are open: making a new file and turning on its write-ahead log are the steps at which
         // SQLite does not wait for another process.
         let opening = folder.lock()?;
-        let at = |file: &folder::Database<'_>, error: String| format!("{}: {error}", file.shown().display());
         let file = folder.database("aws.db")?;
-        let store = store::Store::open(file.path()).map_err(|error| at(&file, error))?;
+        let at = |error: String| format!("{}: {error}", file.shown().display());
+        let store = store::Store::open(file.path()).map_err(at)?;
         file.check_unchanged()?;
-        // dynoxide opens its file itself, by its path and with SQLite's usual settings: it is looked at just before.
-        let file = folder.database("dynamodb.db")?;
-        store::check_engine(file.path()).map_err(|error| at(&file, error))?;
-        file.check_unchanged()?;
-        let engine = dynoxide::Database::new(&file.path().to_string_lossy());
-        let engine = engine.map_err(|error| at(&file, error.to_string()))?;
-        file.check_unchanged()?;
+        let engine = dynamodb::Engine::open(folder)?;
         drop(opening);
         Ok((store, engine))
     }

@@ -2,6 +2,7 @@
 
 mod backups;
 mod capacity;
+mod database;
 mod engine;
 mod insights;
 mod keys;
@@ -22,6 +23,7 @@ use super::answer::{Answer, Failure, parse};
 use super::clock::millis;
 use super::tagging::Tagged;
 pub(super) use capacity::{capacity, move_capacity};
+pub(super) use database::Engine;
 use engine::call;
 use state::{Index, TableState};
 
@@ -141,6 +143,9 @@ fn create_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         streams::check_creation(&body)?;
         let global = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
         keys::check_names(global, &body["LocalSecondaryIndexes"])?;
+        let mode = body["BillingMode"].as_str().unwrap_or("PROVISIONED");
+        let global = body["GlobalSecondaryIndexes"].as_array().into_iter().flatten();
+        global.into_iter().try_for_each(|index| settings::check_capacity(mode, index))?;
         let now = region.clock.now();
         let mut state = TableState { active_at: now + millis(region.rules.table_creation), ..TableState::default() };
         state.encryption = settings::wanted_encryption(region, store, &body["SSESpecification"])?;
@@ -334,6 +339,12 @@ fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Va
     }
     for change in changes {
         check_attributes(region, name, state, body)?;
+        if !change["Create"].is_null() {
+            let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
+            let now = described["Table"]["BillingModeSummary"]["BillingMode"].as_str();
+            let mode = body["BillingMode"].as_str().or(now).unwrap_or("PROVISIONED");
+            settings::check_capacity(mode, &change["Create"])?;
+        }
         settings::note_capacity(state, &change["Create"]);
         settings::note_limits(state, &change["Create"]);
         if let Some(index) = change["Create"]["IndexName"].as_str() {

@@ -22,6 +22,11 @@ pub(super) struct Folder {
     opened: OwnedFd,
 }
 
+/// What keeps a store out of version control.
+const IGNORE: &str = ".gitignore";
+/// The folder in a store that has a store for each target of the manifest.
+pub(super) const TARGETS: &str = "targets";
+
 /// The largest database that is opened.
 const DATABASE_BYTES: u64 = 256 << 20;
 /// What is in a region's folder.
@@ -36,6 +41,21 @@ impl Folder {
     /// Opens a store's folder, and makes it if it is not there. Links above it are followed: they are the user's or the
     /// system's, such as `/tmp` on macOS.
     pub(super) fn open(shown: &Path) -> Result<Self, String> {
+        let folder = Self::make(shown)?;
+        folder.check_store()?;
+        Ok(folder)
+    }
+
+    /// Opens the store of a target in a manifest's store. What is wrong with another target's concerns that one alone.
+    pub(super) fn open_target(store: &Path, target: &str) -> Result<Self, String> {
+        let store = Self::make(store)?;
+        store.check(IGNORE)?;
+        let folder = store.folder(TARGETS)?.folder(target)?;
+        folder.check_store()?;
+        Ok(folder)
+    }
+
+    fn make(shown: &Path) -> Result<Self, String> {
         let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
         let whole;
         let (parent, name) = if let Some(parts) = shown.parent().zip(shown.file_name()) {
@@ -56,25 +76,23 @@ impl Folder {
         if made {
             // What lies beside a manifest would be committed with it.
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let ignore = rustix::fs::openat(&folder.opened, ".gitignore", flags, FILE_MODE);
-            let ignore = ignore.map_err(|error| folder.failed(".gitignore", error))?;
+            let ignore = rustix::fs::openat(&folder.opened, IGNORE, flags, FILE_MODE);
+            let ignore = ignore.map_err(|error| folder.failed(IGNORE, error))?;
             File::from(ignore).write_all(b"*\n").map_err(|error| failed(shown, error))?;
         }
-        folder.check_store()?;
         Ok(folder)
     }
 
     /// Looks at all that a store may hold, so that what is wrong with any of it is known before anything is done.
     fn check_store(&self) -> Result<(), String> {
-        self.check(".gitignore")?;
+        self.check(IGNORE)?;
         for name in self.names()? {
-            let Some(below) = self.existing(&name, is_region(&name) || ["accounts", "targets"].contains(&&*name))?
-            else {
+            let Some(below) = self.existing(&name, is_region(&name) || ["accounts", TARGETS].contains(&&*name))? else {
                 continue;
             };
             match name.as_str() {
                 "accounts" => below.each(|account| account.each_region(Self::check_region))?,
-                "targets" => below.each(Self::check_store)?,
+                TARGETS => below.each(Self::check_store)?,
                 _ => below.check_region()?,
             }
         }

@@ -127,7 +127,7 @@ pub(super) fn remove(store: &Connection, kind: &str, name: &str) -> Result<(), F
 /// Opens a database that is there, in the way that SQLite's documentation recommends for files from elsewhere ("Defense
 /// Against The Dark Arts", sqlite.org/security.html): its schema runs no functions, triggers or views, and what a corrupt
 /// or huge value could do is bounded.
-fn open_hardened(path: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn open_hardened(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     for (setting, on) in [

@@ -167,6 +167,52 @@ async fn one_index_an_update_and_its_backfill_takes_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_index_has_a_capacity_where_its_table_has_one_and_nowhere_else() {
+    let aws = LocalAws::memory(Rules { table_creation: Duration::ZERO, ..Rules::default() });
+    create(&aws, "t-1");
+    let units = json!({ "ReadCapacityUnits": 1, "WriteCapacityUnits": 1 });
+    let mut with_units = add_index(&["user-index"]);
+    with_units["GlobalSecondaryIndexUpdates"][0]["Create"]["ProvisionedThroughput"] = units.clone();
+    let neither = "ValidationException: One or more parameter values were invalid: Neither ReadCapacityUnits nor";
+    refused(dynamodb(&aws, "UpdateTable", with_units.clone()), neither);
+    assert!(describe(&aws, "t-1")["GlobalSecondaryIndexes"].is_null());
+    let mut provisioned = json!({
+        "TableName": "t-2",
+        "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        "AttributeDefinitions":
+            [{ "AttributeName": "id", "AttributeType": "S" }, { "AttributeName": "user", "AttributeType": "S" }],
+        "ProvisionedThroughput": units,
+        "GlobalSecondaryIndexes": [add_index(&["x-index"])["GlobalSecondaryIndexUpdates"][0]["Create"]],
+    });
+    let lacks = "ValidationException: One or more parameter values were invalid: ProvisionedThroughput is not specified for index: ";
+    refused(dynamodb(&aws, "CreateTable", provisioned.clone()), &format!("{lacks}x-index"));
+    provisioned["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] = units.clone();
+    dynamodb(&aws, "CreateTable", provisioned).unwrap();
+    let on = |mut body: Value| {
+        body["TableName"] = json!("t-2");
+        dynamodb(&aws, "UpdateTable", body)
+    };
+    refused(on(add_index(&["user-index"])), &format!("{lacks}user-index"));
+    on(with_units).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_of_tables_have_the_characters_that_aws_takes() {
+    let aws = LocalAws::memory(Rules { table_creation: Duration::ZERO, ..Rules::default() });
+    let arn = create(&aws, "t-1")["TableArn"].clone();
+    let tag = |key: &str, value: &str| {
+        dynamodb(&aws, "TagResource", json!({ "ResourceArn": arn, "Tags": [{ "Key": key, "Value": value }] }))
+    };
+    let long = "x".repeat(257);
+    for (key, value) in
+        [("a{b}", "c"), ("a", "{c}"), ("", "c"), ("a", "<c>"), ("a", long.as_str()), (&long[..129], "c")]
+    {
+        refused(tag(key, value), "ValidationException: One or more parameter values were invalid: The tag ");
+    }
+    tag("Team é:1", "a b_c.d:/=+-@").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn backups_come_a_moment_after_active() {
     let aws = LocalAws::memory(Rules::default());
     create(&aws, "t-1");

@@ -11,9 +11,13 @@ use crate::local::answer::Failure;
 /// The head of every ARN that dynoxide makes.
 const THEIRS: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
-/// Makes one call.
+/// The calls that change what is kept of a table.
+const CHANGE_TABLES: [&str; 6] =
+    ["CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"];
+
+/// Makes one call. Those that change tables are made while the region's store is being written.
 pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
-    let db = &region.engine;
+    let db = &region.engine.current().map_err(|error| Failure::internal(&error))?;
     // Only these speak of ARNs; items are never touched.
     let has_arns = operation.contains("Table") || operation.contains("Resource");
     let ours = region.arn("dynamodb", "");
@@ -41,6 +45,9 @@ pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Valu
         "TransactGetItems" => run(body, |request| db.transact_get_items(request)),
         other => Err(Failure::unsupported(&format!("dynamodb:{other}"))),
     }?;
+    if CHANGE_TABLES.contains(&operation) {
+        region.engine.note_own_change().map_err(|error| Failure::internal(&error))?;
+    }
     Ok(if has_arns { replaced(answer, THEIRS, &ours) } else { answer })
 }
 

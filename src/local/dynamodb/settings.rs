@@ -195,9 +195,38 @@ pub(super) fn tags_in(list: &Value) -> BTreeMap<String, String> {
 
 /// Refuses AWS's own tags. Source: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide.
 pub(super) fn check_tags(list: &Value) -> Result<(), Failure> {
-    match tags_in(list).keys().any(|key| key.to_ascii_lowercase().starts_with("aws:")) {
-        true => Err(Failure::validation("aws: prefixed tag key names are not allowed for external use.")),
-        false => Ok(()),
+    let tags = tags_in(list);
+    if tags.keys().any(|key| key.to_ascii_lowercase().starts_with("aws:")) {
+        return Err(Failure::validation("aws: prefixed tag key names are not allowed for external use."));
+    }
+    // Source of the characters and lengths: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide; `@` is among those
+    // of all services. The text is not documented.
+    let is_allowed = |letter: char| letter.is_alphanumeric() || letter.is_whitespace() || "+-=._:/@".contains(letter);
+    let is_bad = |text: &str, most: usize| text.chars().count() > most || !text.chars().all(is_allowed);
+    match tags.iter().find(|(key, value)| key.is_empty() || is_bad(key, 128) || is_bad(value, 256)) {
+        Some((key, value)) => Err(Failure::validation(format!(
+            "One or more parameter values were invalid: The tag {key}={value} is not valid: keys have 1 to 128 and values up to 256 \
+             letters, white space, numbers and + - = . _ : / @"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Checks the capacity of a new index against how its table is paid for. Source: GlobalSecondaryIndex in the Amazon DynamoDB API Reference;
+/// the texts are those of AWS in issue 246 of awsdocs/amazon-dynamodb-developer-guide and in pull request 73 of
+/// aws-controllers-k8s/dynamodb-controller.
+pub(super) fn check_capacity(mode: &str, index: &Value) -> Result<(), Failure> {
+    let is_given = !index["ProvisionedThroughput"].is_null();
+    let name = index["IndexName"].as_str().unwrap_or_default();
+    match (mode, is_given) {
+        ("PAY_PER_REQUEST", true) => Err(Failure::validation(
+            "One or more parameter values were invalid: Neither ReadCapacityUnits nor WriteCapacityUnits can be specified when \
+             BillingMode is PAY_PER_REQUEST",
+        )),
+        ("PAY_PER_REQUEST", false) | (_, true) => Ok(()),
+        (_, false) => Err(Failure::validation(format!(
+            "One or more parameter values were invalid: ProvisionedThroughput is not specified for index: {name}"
+        ))),
     }
 }
 

@@ -226,11 +226,9 @@ pub(super) fn has_index(region: &Region, name: &str, index: &str) -> Result<bool
 }
 
 fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
-    region
-        .engine
-        .get_table_metadata(name)
-        .map(|found| found.is_some())
-        .map_err(|error| Failure::internal(&error.to_string()))
+    let database = region.engine.current().map_err(|error| Failure::internal(&error))?;
+    let found = database.get_table_metadata(name).map_err(|error| Failure::internal(&error.to_string()))?;
+    Ok(found.is_some())
 }
 
 /// Returns the state of a table that is there; locks the store only when there is something to settle.
