@@ -221,7 +221,7 @@ impl CallError {
                 }
             }
             error => {
-                let message = full_message(&error);
+                let message = trouble::said_by_sts(&error).unwrap_or_else(|| full_message(&error));
                 let (class, failure) = trouble::diagnose(&error);
                 let cause = error.into_source().ok().map(Arc::from);
                 Self { failure, cause, ..Self::new(operation, class, message) }

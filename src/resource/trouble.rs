@@ -9,6 +9,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
 
 use super::call::{CallError, Class, classify, full_message};
 use crate::code::Code;
@@ -112,7 +113,8 @@ pub struct Unprovided {
 
 impl From<CredentialsError> for Unprovided {
     fn from(error: CredentialsError) -> Self {
-        let (code, message) = (without_credentials(&error), full_message(&error));
+        let message = said_by_sts(&error).unwrap_or_else(|| full_message(&error));
+        let code = without_credentials(&error);
         let last = message.rsplit(": ").next().unwrap_or(&message).trim();
         Self { code, said: words(code, &message, last), source: Arc::new(error) }
     }
@@ -163,6 +165,30 @@ fn of_sts<E: ProvideErrorMetadata + Error + 'static>(error: &(dyn Error + 'stati
                 _ => Code::Role,
             })
         }
+        _ => None,
+    }
+}
+
+/// Returns what STS answered to a provider that asked it for a role's credentials: its code and its message. The text of the SDK's own
+/// error is that of a debugger.
+pub(super) fn said_by_sts(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(call) = find::<CallError>(error) {
+        return Some(call.to_string());
+    }
+    let said = service_error::<AssumeRoleError>(error).map(|error| ("AssumeRole", error.meta()));
+    let said = said.or_else(|| {
+        let error = service_error::<AssumeRoleWithWebIdentityError>(error)?;
+        Some(("AssumeRoleWithWebIdentity", error.meta()))
+    });
+    let (operation, meta) = said?;
+    let code = meta.code().map(|code| format!("{code}: ")).unwrap_or_default();
+    let request = meta.request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
+    Some(format!("sts:{operation}: {code}{}{request}", meta.message().unwrap_or("it gave no reason")))
+}
+
+fn service_error<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    match find::<SdkError<E, HttpResponse>>(error)? {
+        SdkError::ServiceError(service) => Some(service.err()),
         _ => None,
     }
 }
@@ -401,15 +427,25 @@ mod tests {
                 Some(Code::CredentialProcess),
                 "the credential process exited with code exit status: 1.",
             ),
-            (provider(assume_role(sts_error("AccessDenied"), 403)), Credentials, Some(Code::Role), ""),
-            (provider(assume_role(sts_error("ExpiredToken"), 400)), Credentials, Some(Code::ExpiredCredentials), ""),
+            (
+                provider(assume_role(sts_error("AccessDenied"), 403)),
+                Credentials,
+                Some(Code::Role),
+                "sts:AssumeRole: AccessDenied: said by STS",
+            ),
+            (
+                provider(assume_role(sts_error("ExpiredToken"), 400)),
+                Credentials,
+                Some(Code::ExpiredCredentials),
+                "sts:AssumeRole: ExpiredToken: said by STS",
+            ),
             (
                 provider(SdkError::<AssumeRoleError, HttpResponse>::timeout_error("late")),
                 Credentials,
                 Some(Code::TimedOut),
                 "no answer in time",
             ),
-            (provider(of_role), Credentials, Some(Code::Role), ""),
+            (provider(of_role), Credentials, Some(Code::Role), "sts:AssumeRole: AccessDenied: no"),
             (
                 SdkError::dispatch_failure(ConnectorError::other("identity resolver timed out after 5s".into(), None)),
                 Credentials,
