@@ -82,7 +82,7 @@ pub enum Consent {
     Subscription,
     /// A replica of a table is deleted; what reads or writes in its region fails from then on.
     Replica,
-    /// A table on demand gets a capacity that nobody chose for it; requests beyond it are throttled.
+    /// A table on demand gets a capacity that nobody chose for it, or one that is scaled gets less; requests beyond it are throttled.
     Capacity,
     /// A resource that the manifest does not name, or calls removed, is deleted.
     Prune,
@@ -108,7 +108,7 @@ impl Consent {
             Self::Stream => "the stream of a table is turned off",
             Self::Subscription => "a subscription is deleted",
             Self::Replica => "a replica is deleted",
-            Self::Capacity => "a table gets a capacity that the manifest does not say",
+            Self::Capacity => "a table gets less capacity than its requests may need",
             Self::Prune => "it is deleted",
             Self::Table => "the table is deleted with its items",
             Self::Protection => "protection is given up",

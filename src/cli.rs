@@ -105,8 +105,8 @@ pub enum Command {
     /// Print the IAM policy for plan or apply, or for a role of those who use what is provisioned.
     ///
     /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
-    /// AWS call. What does not fit a managed policy's 6,144 characters is printed as several, in a list. The policies for
-    /// requester, approver, operator and server differ in which records they let their users write, by the records' keys.
+    /// AWS call: a target of an organization's accounts has to be named. What does not fit a managed policy's 6,144
+    /// characters is printed as several, in a list. The policies for requester, approver, operator and server differ in which records they let their users write, by the records' keys.
     Iam(IamArgs),
     /// Write what the manifest describes for CloudFormation or Terraform.
     ///

@@ -157,7 +157,11 @@ fn within(source: &Arc<Source>, span: Range<usize>) -> (Arc<Source>, Range<usize
 
 /// Collects every fault of a run over the user's texts.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct Faults {
+    all: Vec<Fault>,
+    /// The places of which no other fault is recorded.
+    closed: Vec<(String, Range<usize>)>,
+}
 
 impl Faults {
     /// Records a fault.
@@ -166,50 +170,72 @@ impl Faults {
         if let Some(also) = &mut fault.also {
             (also.source, also.span) = within(&also.source, also.span.clone());
         }
-        self.0.push(fault);
+        let is_closed = |(path, span): &(String, Range<usize>)| *path == fault.source.path && *span == fault.span;
+        if !self.closed.iter().any(is_closed) {
+            self.all.push(fault);
+        }
+    }
+
+    /// Records no other fault of the place of the one that was recorded last: it would only follow from that one.
+    pub fn close_last(&mut self) {
+        if let Some(last) = self.all.last() {
+            self.closed.push((last.source.path.clone(), last.span.clone()));
+        }
     }
 
     /// Records those of other faults that are not recorded yet.
     pub fn absorb(&mut self, others: Self) {
-        for fault in others.0 {
+        for fault in others.all {
             let same = |known: &Fault| {
                 (&known.source.path, &known.span, &known.message) == (&fault.source.path, &fault.span, &fault.message)
             };
-            if !self.0.iter().any(same) {
-                self.0.push(fault);
+            if !self.all.iter().any(same) {
+                self.all.push(fault);
             }
         }
     }
 
     /// Gives the fault that was recorded last a code of its own.
     pub fn code_last(&mut self, code: &'static str) {
-        if let Some(last) = self.0.last_mut() {
+        if let Some(last) = self.all.last_mut() {
             last.code = Some(code);
         }
     }
 
     /// Returns how many have been recorded.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
     }
 
     /// Returns whether nothing has been recorded.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 
     /// Returns the faults in the order of their place: by text, then by offset.
     pub fn into_sorted(mut self) -> Vec<Fault> {
         // A stable sort keeps texts in the order in which they were first read.
         let mut order: Vec<String> = Vec::new();
-        for fault in &self.0 {
+        for fault in &self.all {
             if !order.contains(&fault.source.path) {
                 order.push(fault.source.path.clone());
             }
         }
         let place = |fault: &Fault| order.iter().position(|path| *path == fault.source.path);
-        self.0.sort_by_key(|fault| (place(fault), fault.span.start));
-        self.0
+        self.all.sort_by_key(|fault| (place(fault), fault.span.start));
+        self.all
+    }
+}
+
+/// How many names are listed in a line.
+const LISTED: usize = 20;
+
+/// Returns names as a line lists them: all of a few, or some of many and how many more there are.
+pub fn some<T: AsRef<str>>(names: &[T]) -> String {
+    let shown = names.iter().take(LISTED).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown}, and {more} more"),
     }
 }
 

@@ -36,7 +36,7 @@ use crate::change::FieldChange;
 use crate::document::{Entry, Fields, GivenFile};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::caller::Identity;
-use crate::resource::names::{OwnerKey, PolicyRoot};
+use crate::resource::names::{OwnerKey, PolicyRoot, RegionName};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -245,6 +245,11 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         None
     }
 
+    /// Returns what cannot be in a region, of what is desired there.
+    fn misplaced(_: &Desired<Self>, _region: &RegionName) -> Option<Misplaced> {
+        None
+    }
+
     /// Returns the variable that the content of a resource comes from, where that is not set.
     fn unset(_: &Desired<Self>) -> Option<&str> {
         None
@@ -318,8 +323,17 @@ pub struct About {
     pub batch: usize,
     /// Whether a plan holds what a new resource is created with.
     pub shows_layout: bool,
-    /// The settings that are names in AWS or paths of files: they may have placeholders for what differs by target.
-    pub templates: &'static [&'static str],
+    /// Whether a setting is a text in which braces may mean anything. Every other text is a name, an ARN or a path: its braces are those of
+    /// placeholders for what differs by target.
+    pub is_free_text: fn(&str) -> bool,
+}
+
+/// A setting that cannot be what it is in a region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misplaced {
+    /// The keys of the setting, below its section.
+    pub setting: Vec<String>,
+    pub problem: Invalid,
 }
 
 /// Where the resources of a kind are.

@@ -8,6 +8,7 @@ mod verify;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use std::collections::HashMap;
 
@@ -52,6 +53,41 @@ pub struct Origin {
     pub also: Vec<String>,
     /// `sha256:…` of its text.
     pub digest: String,
+    /// The files that it is made of, where there are several, with those that it includes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OriginFile>,
+}
+
+/// A file of a manifest in several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginFile {
+    pub path: String,
+    pub digest: String,
+}
+
+impl Origin {
+    /// Returns where a manifest is; `also` are the other files that were named.
+    pub fn of(source: &Arc<Source>, also: Vec<String>) -> Self {
+        let parts = source.parts();
+        let file =
+            |(_, part): &(usize, Arc<Source>)| OriginFile { path: part.path.clone(), digest: digest(&part.text) };
+        let files = if parts.len() > 1 { parts.iter().map(file).collect() } else { Vec::new() };
+        Self { path: source.path.clone(), also, digest: digest(&source.text), files }
+    }
+
+    /// Returns the files that are not as they were, or are there in only one of the two.
+    pub fn differing<'a>(&'a self, now: &'a Self) -> Vec<&'a str> {
+        if self.digest == now.digest {
+            return Vec::new();
+        }
+        if self.files.is_empty() && now.files.is_empty() {
+            return vec![&now.path];
+        }
+        let lacks = |others: &[OriginFile], one: &OriginFile| !others.contains(one);
+        let gone = self.files.iter().filter(|one| !now.files.iter().any(|other| other.path == one.path));
+        let changed = now.files.iter().filter(|one| lacks(&self.files, one));
+        changed.chain(gone).map(|one| one.path.as_str()).collect()
+    }
 }
 
 /// What a review is made of beside the plan.
@@ -203,9 +239,9 @@ impl PlanFile {
     fn materials_of(&self, saved: &SavedMaterials) -> Materials {
         let SavedMaterials { resources, cases, tables } = saved;
         let folder = Path::new(&self.manifest.path).parent().unwrap_or(Path::new(""));
-        let path: std::sync::Arc<str> = self.manifest.path.as_str().into();
+        let path: Arc<str> = self.manifest.path.as_str().into();
         let of = resources.iter().map(|(address, saved)| {
-            let file = saved.file.as_deref().map_or_else(|| std::sync::Arc::clone(&path), Into::into);
+            let file = saved.file.as_deref().map_or_else(|| Arc::clone(&path), Into::into);
             let place = saved.line.map(|line| Place { path: file, line });
             let policy = saved.policy.as_ref().map(|policy| folder.join(policy));
             let policy = policy.map(|path| path.strip_prefix(".").map(Path::to_owned).unwrap_or(path));
@@ -295,7 +331,7 @@ mod tests {
         };
         let (connection, review) = (SavedConnection::default(), Review::default());
         let target = SavedTarget { connection, plan, desired: Vec::new(), review, materials: None };
-        let origin = Origin { path: String::from("sentinel.toml"), also: Vec::new(), digest: digest("x") };
+        let origin = Origin::of(&Source::new("sentinel.toml", "x"), Vec::new());
         PlanFile::new(origin, SavedMaterials::default(), vec![target])
     }
 

@@ -1,6 +1,7 @@
 //! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
 
 pub mod access;
+pub mod applied;
 mod contents;
 mod escape;
 pub mod explained;

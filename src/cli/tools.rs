@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use super::{ManifestArgs, OutputArgs, RootArgs};
+use super::{ManifestArgs, OutputArgs, RootArgs, TargetArgs};
 
 #[derive(Debug, Args)]
 pub struct CompletionsArgs {
@@ -78,6 +78,8 @@ pub struct GraphArgs {
     pub format: GraphFormat,
     #[command(flatten)]
     pub root: RootArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
 }
 
 /// What a graph is drawn for.

@@ -90,6 +90,13 @@ pub(super) struct Wanted<'a> {
     own: Option<(Sections, BTreeSet<Address>)>,
 }
 
+impl Wanted<'_> {
+    /// Returns the sections of the manifest at the target.
+    pub(super) fn sections<'a>(&'a self, project: &'a Project) -> &'a Sections {
+        self.own.as_ref().map_or(&project.loaded.manifest.sections, |(sections, _)| sections)
+    }
+}
+
 impl Project {
     /// Returns the path of a policy that the manifest names, as the user would type it.
     pub(super) fn policy_path(&self, policy: &str) -> PathBuf {
@@ -100,13 +107,14 @@ impl Project {
     /// Returns what the manifest wants at one target.
     pub(super) fn wanted(&self, destination: &Destination) -> Result<Wanted<'_>, Error> {
         let mut faults = Faults::default();
-        let Some(mut own) = self.loaded.wanted(destination, &mut faults) else {
-            let (desired, unset) = (Cow::Borrowed(&*self.loaded.desired), Cow::Borrowed(&*self.loaded.unset));
-            return Ok(Wanted { desired, unset, own: None });
-        };
+        let own = self.loaded.wanted(destination, &mut faults);
         if !faults.is_empty() {
             return Err(Error::Faults(faults.into_sorted()));
         }
+        let Some(mut own) = own else {
+            let (desired, unset) = (Cow::Borrowed(&*self.loaded.desired), Cow::Borrowed(&*self.loaded.unset));
+            return Ok(Wanted { desired, unset, own: None });
+        };
         if self.secrets == Secrets::Shown {
             policy_parameter::reveal(&mut own.desired);
         }
@@ -240,7 +248,7 @@ impl Context {
     fn overrides(&self) -> Overrides {
         #[expect(clippy::disallowed_methods, reason = "the value of a parameter is where the manifest says")]
         let variables = Variables::new(|name| std::env::var(name).ok());
-        Overrides { policy_root: self.global.policy_root.clone(), variables }
+        Overrides { policy_root: self.global.policy_root.clone(), region: self.global.region.clone(), variables }
     }
 
     /// Reads a manifest from its files.

@@ -6,8 +6,10 @@ mod write;
 
 use std::path::Path;
 
+use tracing::Instrument;
+
 use super::context::{Context, Project};
-use super::fleet;
+use super::fleet::{self, Answered, Work, side_by_side};
 use super::local::Users;
 use super::pass::scope;
 use crate::cli::{CloudFormationArgs, ExportArgs, ProviderVersion, ReachArgs, TerraformArgs};
@@ -74,8 +76,10 @@ async fn targets<'a>(
 ) -> Result<Vec<Target<'a>>, Error> {
     if args.live {
         let account = |(destination, _): &&'a Wanted| fleet::account_of(destination);
-        let read = |one: &'a Wanted| observed(context, project, one);
-        return fleet::side_by_side(wanted, account, read).await.into_iter().collect();
+        let read = |one: &'a Wanted, account: Answered| {
+            observed(context, project, one, account).instrument(fleet::span_of(&one.0))
+        };
+        return side_by_side(wanted, Work::Reading, account, read).await.into_iter().collect();
     }
     let pure = |(destination, desired): &'a Wanted| {
         let account = destination.route.account_id.clone();
@@ -100,11 +104,13 @@ async fn observed<'a>(
     context: &Context,
     project: &Project,
     (destination, desired): &'a Wanted,
+    account: Answered,
 ) -> Result<Target<'a>, Error> {
     let users = if context.global.local.is_some() { Users::of(project) } else { Users::default() };
     let reader = context.connect(destination, &users).await?;
     let read = async {
         let caller = reader.identify().await?;
+        account.answered();
         if let Some(expected) = &destination.route.account_id
             && *expected != caller.account
             && destination.local.is_none()

@@ -1,116 +1,299 @@
 //! Work on many targets side by side: so many at once, and no more than a few of one account, so that an account that does not answer
 //! holds up no other.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+use tracing::Span;
 
 use crate::resource::destination::Destination;
+use crate::resource::names::AccountId;
 
 /// How many targets are worked on at once.
 pub(super) const AT_ONCE: usize = 64;
 /// How many of these may be of one account.
 const OF_ACCOUNT: usize = 8;
+/// How long work that only reads counts among those at once. What takes longer most likely waits for an AWS that does not answer.
+const PROMPT: Duration = Duration::from_secs(10);
+/// How many that took longer do not count.
+const LATE: usize = 64;
+
+/// What the work is, which decides how many targets of an account begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It reads, from accounts of which nobody knows yet whether they answer.
+    Reading,
+    /// It applies plans, which takes as long as AWS takes. Each account has answered before.
+    Applying,
+}
+
+/// Says that the account of a target has answered.
+#[derive(Debug, Clone)]
+pub(super) struct Answered {
+    account: String,
+    sender: UnboundedSender<String>,
+}
+
+impl Answered {
+    /// Lets other targets of the account begin.
+    pub(super) fn answered(&self) {
+        // Nobody listens any more where all is done.
+        let _ = self.sender.send(self.account.clone());
+    }
+}
+
+/// An account's items that have not begun, and how many are under way.
+struct Account<I> {
+    waiting: VecDeque<(usize, I)>,
+    under_way: usize,
+    has_answered: bool,
+    /// Whether it is in the queue of those of which another item may begin.
+    queued: bool,
+}
+
+impl<I> Account<I> {
+    /// Returns whether another item may begin. Until the account has answered, one is enough to find out that it does not.
+    fn may_begin(&self) -> bool {
+        let most = if self.has_answered { OF_ACCOUNT } else { 1 };
+        !self.waiting.is_empty() && self.under_way < most
+    }
+}
+
+/// The items under way that count, in the order they began, and those that no longer do.
+#[derive(Default)]
+struct UnderWay {
+    prompt: VecDeque<(Instant, usize)>,
+    late: HashSet<usize>,
+}
+
+impl UnderWay {
+    fn end(&mut self, index: usize) {
+        if !self.late.remove(&index) {
+            self.prompt.retain(|(_, other)| *other != index);
+        }
+    }
+
+    /// Returns when the next one no longer counts.
+    fn next_late(&self, work: Work) -> Option<Instant> {
+        let (since, _) = self.prompt.front().filter(|_| work == Work::Reading && self.late.len() < LATE)?;
+        Some(*since + PROMPT)
+    }
+
+    fn turn_late(&mut self) {
+        if let Some((_, index)) = self.prompt.pop_front() {
+            self.late.insert(index);
+        }
+    }
+}
 
 /// Does work for each item, and returns what came of it, in the order of the items. `account` tells whose an item is.
 pub(super) async fn side_by_side<I, T, F: Future<Output = T>>(
     items: impl IntoIterator<Item = I>,
+    kind: Work,
     account: impl Fn(&I) -> String,
-    work: impl Fn(I) -> F,
+    work: impl Fn(I, Answered) -> F,
 ) -> Vec<T> {
-    let mut queues: HashMap<String, VecDeque<(usize, I)>> = HashMap::new();
+    let (sender, mut answers) = unbounded_channel::<String>();
+    let mut accounts: HashMap<String, Account<I>> = HashMap::new();
     // The accounts of which another item may begin, in turn.
     let mut ready: VecDeque<String> = VecDeque::new();
     let mut count = 0;
     for (index, item) in items.into_iter().enumerate() {
         let of = account(&item);
-        let queue = queues.entry(of.clone()).or_default();
-        if queue.is_empty() {
+        let own = accounts.entry(of.clone()).or_insert_with(|| {
             ready.push_back(of);
-        }
-        queue.push_back((index, item));
+            let has_answered = kind == Work::Applying;
+            Account { waiting: VecDeque::new(), under_way: 0, has_answered, queued: true }
+        });
+        own.waiting.push_back((index, item));
         count += 1;
     }
     let mut done: Vec<Option<T>> = std::iter::repeat_with(|| None).take(count).collect();
-    let mut busy: HashMap<String, usize> = HashMap::new();
+    let mut under_way = UnderWay::default();
     let mut running = FuturesUnordered::new();
     loop {
-        while running.len() < AT_ONCE
+        while under_way.prompt.len() < AT_ONCE
             && let Some(of) = ready.pop_front()
         {
-            let Some(queue) = queues.get_mut(&of) else { continue };
-            let Some((index, item)) = queue.pop_front() else { continue };
-            let under_way = busy.entry(of.clone()).or_default();
-            *under_way += 1;
+            let Some(own) = accounts.get_mut(&of) else { continue };
+            own.queued = false;
+            let Some((index, item)) = own.waiting.pop_front() else { continue };
+            own.under_way += 1;
+            let future = work(item, Answered { account: of.clone(), sender: sender.clone() });
             // One account after the other, so that few sessions are new at a time.
-            if !queue.is_empty() && *under_way < OF_ACCOUNT {
-                ready.push_front(of.clone());
-            }
-            let future = work(item);
+            queue(&mut ready, own, &of);
+            under_way.prompt.push_back((Instant::now(), index));
             running.push(async move { (index, of, future.await) });
         }
-        let Some((index, of, result)) = running.next().await else { break };
-        if let Some(place) = done.get_mut(index) {
-            *place = Some(result);
+        let late = under_way.next_late(kind);
+        let late = async {
+            match late {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let of = tokio::select! {
+            ended = running.next() => {
+                let Some((index, of, result)) = ended else { break };
+                if let Some(place) = done.get_mut(index) {
+                    *place = Some(result);
+                }
+                under_way.end(index);
+                if let Some(own) = accounts.get_mut(&of) {
+                    own.under_way -= 1;
+                }
+                of
+            }
+            // It is never closed: `sender` is here.
+            Some(of) = answers.recv() => {
+                if let Some(own) = accounts.get_mut(&of) {
+                    own.has_answered = true;
+                }
+                of
+            }
+            () = late => {
+                under_way.turn_late();
+                continue;
+            }
+        };
+        if let Some(own) = accounts.get_mut(&of) {
+            queue(&mut ready, own, &of);
         }
-        let under_way = busy.entry(of.clone()).or_default();
-        // One that was at its bound is not among those that are ready.
-        if *under_way == OF_ACCOUNT && queues.get(&of).is_some_and(|queue| !queue.is_empty()) {
-            ready.push_front(of);
-        }
-        *under_way -= 1;
     }
     done.into_iter().flatten().collect()
+}
+
+/// Puts an account before the others that are ready, if another item of it may begin.
+fn queue<I>(ready: &mut VecDeque<String>, account: &mut Account<I>, name: &str) {
+    if !account.queued && account.may_begin() {
+        account.queued = true;
+        ready.push_front(name.to_owned());
+    }
+}
+
+/// Returns the span of work for a target: what is logged there names it, at every level.
+pub(super) fn span_of<R>(destination: &Destination<R>) -> Span {
+    let span = |name: &String| tracing::error_span!("target", name);
+    destination.name.as_ref().map_or_else(Span::none, span)
 }
 
 /// Returns whose a target is, as far as that is known: those of one session share it, and are of one account.
 pub(super) fn account_of(destination: &Destination) -> String {
     let route = &destination.route;
-    let of = route.account_id.as_deref().or(route.role_arn.as_deref()).or(route.aws_profile.as_deref());
+    let account = destination.account().or(route.account_id.as_ref()).map(AccountId::as_str);
+    let of = account.or(route.role_arn.as_deref()).or(route.aws_profile.as_deref());
     of.or(destination.name.as_deref()).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-    use std::time::Duration;
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
 
-    /// An account that hangs takes its own places only, and every result is at its place.
-    #[tokio::test(start_paused = true)]
-    async fn an_account_that_hangs_delays_no_other() {
-        let ended = RefCell::new(Vec::new());
-        let (most, now) = (RefCell::new(0), RefCell::new(0));
+    const REGIONS: usize = 20;
+    const HANGS: Duration = Duration::from_secs(60);
+
+    /// Where an account stops answering.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Hangs {
+        Never,
+        AtFirst,
+        /// After it has said whose it is.
+        Later,
+    }
+
+    /// What a run over accounts of 20 targets each came to.
+    struct Run {
+        /// The most targets under way at once.
+        most: usize,
+        /// When the last target was done of an account that does not hang.
+        last: Duration,
+        all: Duration,
+    }
+
+    async fn run(accounts: usize, hangs: impl Fn(usize) -> Hangs) -> Run {
+        let (last, most, now) = (RefCell::new(Duration::ZERO), RefCell::new(0), RefCell::new(0));
         let begun = Instant::now();
         let items: Vec<(usize, usize)> =
-            (0..40).flat_map(|account| (0..20).map(move |region| (account, region))).collect();
+            (0..accounts).flat_map(|account| (0..REGIONS).map(move |region| (account, region))).collect();
         let of = |item: &(usize, usize)| item.0.to_string();
-        let results = side_by_side(items.clone(), of, |(account, region)| {
-            let (ended, most, now) = (&ended, &most, &now);
+        let results = side_by_side(items.clone(), Work::Reading, of, |(account, region), seat| {
+            let (last, most, now, hangs) = (&last, &most, &now, hangs(account));
             async move {
                 *now.borrow_mut() += 1;
                 let under_way = *now.borrow();
                 most.replace_with(|most| (*most).max(under_way));
-                // The first two are hung; they come first.
-                sleep(if account < 2 { Duration::from_secs(60) } else { Duration::from_millis(20) }).await;
+                sleep(if hangs == Hangs::AtFirst { HANGS } else { Duration::from_millis(20) }).await;
+                seat.answered();
+                sleep(if hangs == Hangs::Later { HANGS } else { Duration::from_millis(20) }).await;
                 *now.borrow_mut() -= 1;
-                if account >= 2 {
-                    ended.borrow_mut().push(begun.elapsed());
+                if hangs == Hangs::Never {
+                    last.replace(begun.elapsed());
                 }
                 (account, region)
             }
         })
         .await;
-        assert_eq!(results, items);
-        assert_eq!(*most.borrow(), AT_ONCE);
-        // 38 accounts of 20 targets, 48 at once, 20 ms each.
-        let last = ended.borrow().iter().max().copied().unwrap();
-        assert!(last <= Duration::from_millis(400), "{last:?}");
+        assert_eq!(results, items, "every result is at its place");
+        Run { most: most.into_inner(), last: last.into_inner(), all: begun.elapsed() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_that_do_not_answer_take_one_place_each() {
+        let run = run(60, |account| if account < 20 { Hangs::AtFirst } else { Hangs::Never }).await;
+        // 40 accounts of 20 targets, at least 44 at once, 40 ms each.
+        assert!(run.last <= Duration::from_millis(900), "{:?}", run.last);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_targets_are_read_at_once_and_no_more() {
+        let run = run(40, |_| Hangs::Never).await;
+        assert_eq!(run.most, AT_ONCE);
+        // 800 targets of 40 ms, 64 at once.
+        assert!(run.all <= Duration::from_millis(600), "{:?}", run.all);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_that_do_not_answer_delay_no_other_even_where_they_take_every_place() {
+        let run = run(150, |account| if account < 70 { Hangs::AtFirst } else { Hangs::Never }).await;
+        assert!(run.last <= PROMPT * 2 + Duration::from_secs(2), "{:?}", run.last);
+        assert!(run.most <= AT_ONCE + LATE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn accounts_that_stop_answering_delay_no_other_for_long() {
+        let run = run(40, |account| if account < 8 { Hangs::Later } else { Hangs::Never }).await;
+        assert!(run.last <= PROMPT + Duration::from_secs(2), "{:?}", run.last);
         // Three rounds of eight.
-        assert_eq!(begun.elapsed(), Duration::from_secs(180));
+        assert!(run.all <= HANGS * 3 + Duration::from_secs(1), "{:?}", run.all);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_target_of_an_account_delays_the_others_only_until_it_answers() {
+        let run = run(1, |_| Hangs::Never).await;
+        // One until it answers, then eight at once: 20 targets of 40 ms, begun after 0, 20, 60 and 100 ms.
+        assert!(run.all <= Duration::from_millis(160), "{:?}", run.all);
+        assert_eq!(run.most, OF_ACCOUNT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_applies_is_never_more_than_so_many_at_once() {
+        let now = RefCell::new(0);
+        let begun = Instant::now();
+        let done = side_by_side(0..AT_ONCE * 2, Work::Applying, ToString::to_string, |_, _| async {
+            *now.borrow_mut() += 1;
+            assert!(*now.borrow() <= AT_ONCE);
+            sleep(PROMPT * 3).await;
+            *now.borrow_mut() -= 1;
+        });
+        assert_eq!(done.await.len(), AT_ONCE * 2);
+        assert_eq!(begun.elapsed(), PROMPT * 6);
     }
 
     #[tokio::test(start_paused = true)]
@@ -119,8 +302,9 @@ mod tests {
         let begun = Instant::now();
         let none = side_by_side(
             0..20,
+            Work::Applying,
             |_| String::new(),
-            |_| async {
+            |_, _| async {
                 *now.borrow_mut() += 1;
                 assert!(*now.borrow() <= OF_ACCOUNT);
                 sleep(Duration::from_secs(1)).await;

@@ -42,7 +42,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
     }
     let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some() };
     let mut policies = Vec::new();
-    for target in context.chosen(&project, (&args.filter).into()).await? {
+    for target in context.chosen_offline(&project, &args.filter)? {
         let place = place(context, &target).await;
         let wanted = match (&place.region, project.loaded.varies()) {
             (None, true) => return Err(no_region(Need::Anything)),

@@ -107,7 +107,7 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     }
     let planned = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok());
     let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
-    let exit = carry_out(context, request.command, attempts, Share::Usual, &request.init.going).await?;
+    let exit = carry_out(context, request.command, attempts, (Share::Usual, &request.init.going), Vec::new()).await?;
     if drifted {
         terminal
             .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::context::{Context, Project};
-use super::fleet::{account_of, side_by_side};
+use super::fleet::{Answered, Work, account_of, side_by_side, span_of};
 use super::local::Users;
 use crate::cli::{FilterArgs, ReachArgs};
 use crate::code::Code;
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Fault, some};
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::DesiredResource;
@@ -17,8 +19,10 @@ use crate::kind::section::Unset;
 use crate::manifest::Discovered;
 use crate::provider::{Connection, Observe, Reader};
 use crate::reconcile::{self, Intent, Pass, Scope, guard};
+use crate::report::output::InSync;
 use crate::resource::call::{CallError, Class};
 use crate::resource::destination::Destination;
+use crate::resource::interrupt::Cause;
 use crate::resource::names::{AccountId, AwsProfile, RegionName};
 use crate::resource::pacer::Pace;
 use crate::review::Review;
@@ -29,8 +33,8 @@ pub(super) struct Planned {
     /// Of one of many targets it is not kept: its clients are the most that a target takes.
     pub(super) reader: Option<Reader>,
     pub(super) users: Users,
-    /// How many resources it has, where all are in sync and nothing else is kept of the plan.
-    pub(super) settled: Option<usize>,
+    /// What is in sync, where all is and nothing else is kept of the plan.
+    pub(super) settled: Option<InSync>,
     pub(super) pass: Pass,
     /// What there is to say of the plan.
     pub(super) review: Review,
@@ -40,8 +44,10 @@ impl Planned {
     /// Lets go of what is not needed of one of many targets.
     fn slim(&mut self, keep: Keep) {
         self.reader = None;
-        if keep == Keep::Count && self.pass.plan.is_settled() {
-            self.settled = Some(self.pass.plan.resources.len());
+        if keep == Keep::Count
+            && let Some(settled) = InSync::of(&self.pass.plan)
+        {
+            self.settled = Some(settled);
             self.pass.plan.resources = Vec::new();
             self.pass.desired = Vec::new();
             self.review = Review::default();
@@ -111,7 +117,7 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
             let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
             let meant =
                 closest(pattern.as_str(), &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let hint = format!("{meant}it names: {}", names.join(", "));
+            let hint = format!("{meant}it names: {}", some(&names));
             return Err(Error::usage(format!("{flag} {pattern} matches nothing in the manifest"), hint));
         }
     }
@@ -142,20 +148,32 @@ impl Context {
         })
     }
 
-    /// Observes and plans one target, and refuses an account that is not its own.
-    pub(super) async fn plan(
+    /// Connects to a target for reading, and lets other targets of its account begin once it has answered.
+    pub(super) async fn reach(
         &self,
+        destination: &Destination,
+        users: &Users,
+        account: &Answered,
+    ) -> Result<Reader, Error> {
+        let reader = self.reading(self.connect(destination, users)).await?;
+        if destination.name.is_some() && destination.local.is_none() {
+            // Regions share the answer: an account that denies or does not answer is asked once, and no region of it is read.
+            let known = self.reading(async { Ok(reader.identify().await?) });
+            known.await.map_err(|error| explained(error, destination))?;
+        }
+        account.answered();
+        Ok(reader)
+    }
+
+    /// Observes and plans one target, and refuses an account that is not its own.
+    async fn plan(
+        &self,
+        reader: Reader,
         destination: Destination,
         users: &Users,
         desired: &[DesiredResource],
         scope: Scope,
     ) -> Result<Planned, Error> {
-        let reader = self.connect(&destination, users).await?;
-        if destination.name.is_some() && destination.local.is_none() {
-            // Regions share the answer: an account that denies or does not answer is asked once, and no region of it is read.
-            let known = self.reading(async { Ok(reader.identify().await?) });
-            known.await.map_err(|error| explained(error, &destination))?;
-        }
         let work = async { Ok(reconcile::plan(&reader, destination.clone(), desired, scope).await?) };
         let pass = self.reading(work).await.map_err(|error| explained(error, &destination))?;
         let who =
@@ -165,7 +183,8 @@ impl Context {
         Ok(Planned { reader, users, settled: None, pass, review: Review::default() })
     }
 
-    /// Plans every target that is picked, side by side. One that fails leaves the others alone.
+    /// Plans every target that is picked, side by side. One that fails leaves the others alone; of several, those that are not done
+    /// when the time is up fail, and the others are kept.
     pub(super) async fn plan_all(
         &self,
         project: &Project,
@@ -178,13 +197,17 @@ impl Context {
         let materials = &Arc::new(project.materials());
         let users = &if self.global.local.is_some() { Users::of(project) } else { Users::default() };
         let many = destinations.len() > 1;
-        let plan = |destination: Destination| async move {
+        let plan = |destination: Destination, account: Answered| async move {
             let planned = async {
+                if self.interrupt.raised() {
+                    return Err(self.cut_short());
+                }
                 let wanted = project.wanted(&destination)?;
                 if values == Values::Needed {
                     check_unset(&wanted.unset, scope)?;
                 }
-                let mut planned = self.plan(destination.clone(), users, &wanted.desired, scope.clone()).await?;
+                let reader = self.reach(&destination, users, &account).await?;
+                let mut planned = self.plan(reader, destination.clone(), users, &wanted.desired, scope.clone()).await?;
                 planned.review = Review::of(&planned.pass.plan, &project.materials_of(&wanted, materials));
                 if many {
                     planned.slim(keep);
@@ -192,12 +215,14 @@ impl Context {
                 Ok(planned)
             };
             // On the heap: many are under way at once.
-            let planned = Box::pin(planned).await;
+            let planned = Box::pin(planned).instrument(span_of(&destination)).await;
             (destination, planned)
         };
-        let mut attempts: Vec<Attempt> = side_by_side(destinations, account_of, plan).await;
-        if self.interrupt.raised() {
-            return Err(self.cut_short());
+        let mut attempts: Vec<Attempt> = side_by_side(destinations, Work::Reading, account_of, plan).await;
+        match self.interrupt.cause() {
+            Some(Cause::Deadline) if many => {}
+            Some(_) => return Err(self.cut_short()),
+            None => {}
         }
         let manifest = &project.loaded.manifest;
         let mut others = manifest.destinations(&project.loaded.policy_root, &Discovered::default());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::context::{Context, Project, Secrets};
+use super::output::{is_same, same};
 use super::pass::{Attempt, Keep, Planned, Values, check_variables, scope};
 use crate::cli::{FilterArgs, Format, OutputArgs, PlanArgs, ShowArgs};
 use crate::error::{Error, Exit};
@@ -15,11 +16,15 @@ use crate::kind::policy_parameter;
 use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
-use crate::report::{json, text};
+use crate::report::text;
 use crate::resource::destination::Destination;
-use crate::resource::digest;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
+    if let Some(path) = &args.out
+        && args.output.files().iter().any(|(_, other)| is_same(path, other))
+    {
+        return Err(same(path));
+    }
     let mut project = context.project(&args.manifest.file)?;
     if args.show_secrets {
         policy_parameter::reveal(&mut project.loaded.desired);
@@ -73,7 +78,7 @@ fn show_parts(
 
 fn body(planned: &Planned) -> Body<'_> {
     match planned.settled {
-        Some(count) => Body::Settled(count),
+        Some(settled) => Body::Settled(settled),
         None => Body::Plan(&planned.pass.plan, &planned.review),
     }
 }
@@ -92,20 +97,9 @@ pub(super) fn parts<'a, T>(
 }
 
 /// Returns the plans of several targets as text.
-pub(super) fn text(command: &str, attempts: &[Attempt], width: Option<usize>) -> Result<String, Error> {
-    Shown { command, preface: None, extra: Vec::new(), parts: parts(attempts, body) }.render(Format::Text, width)
-}
-
-/// Returns what there is to say of several targets, as a list for a document.
-pub(super) fn listed<T>(
-    targets: &[(Destination, Result<T, Error>)],
-    part: impl Fn(&T) -> json::Document,
-) -> Vec<json::Document> {
-    let named = |(destination, attempt): &(Destination, Result<T, Error>)| {
-        let part = attempt.as_ref().map_or_else(|error| Ok(json::error_part(error)), &part);
-        json::named(destination.name.as_deref(), part)
-    };
-    targets.iter().map(named).collect()
+pub(super) fn text(attempts: &[Attempt], width: Option<usize>) -> Result<String, Error> {
+    Shown { command: "plan", preface: None, extra: Vec::new(), parts: parts(attempts, body) }
+        .render(Format::Text, width)
 }
 
 /// Returns the one attempt of a manifest without targets; else all of them, as they are.
@@ -141,7 +135,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
     }
     let manifest = project.source.path.clone();
     let also = project.paths.iter().skip(1).map(|path| path.display().to_string()).collect();
-    let origin = Origin { path: manifest.clone(), also, digest: digest(&project.source.text) };
+    let origin = Origin::of(&project.source, also);
     let materials = SavedMaterials::new(&manifest, &shared, &project.policies(None));
     let file = PlanFile::new(origin, materials, saved);
     let text = file.to_text().map_err(Error::unwritable)?;

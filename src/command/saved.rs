@@ -5,25 +5,26 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use futures_util::stream::{self, StreamExt};
+use tracing::Instrument;
 
 use super::access::find_manifest;
 use super::apply::{carry_out, share};
 use super::context::{Context, Project, Wanted};
-use super::fleet::AT_ONCE;
+use super::fleet::{Answered, Work, account_of, side_by_side, span_of};
 use super::local::Users;
 use super::pass::{Planned, explained};
 use super::plan;
 use super::targets::Picked;
 use crate::cli::ApplyArgs;
 use crate::code::Code;
+use crate::diagnostic::some;
 use crate::error::{Error, Exit};
 use crate::kind::{Address, DesiredResource, Presence};
-use crate::planfile::{PlanFile, SavedTarget};
+use crate::planfile::{Origin, PlanFile, SavedTarget};
 use crate::reconcile::guard::{self, Credentials, Refusal};
 use crate::reconcile::{self, Pass, Plan};
+use crate::report::text;
 use crate::resource::destination::{Destination, Region, Route};
-use crate::resource::digest;
 use crate::resource::names::{AccountId, RegionName};
 use crate::review::{Materials, Review};
 
@@ -50,16 +51,72 @@ pub(super) async fn run(context: &Context, path: &Path, args: &ApplyArgs) -> Res
         (Some(project), Some(wanted)) => project.materials_of(wanted, &materials),
         _ => Arc::new(file.materials_at(saved, &materials).into_owned()),
     });
-    let looks = file.targets.iter().zip(materials).map(|(saved, materials)| look_again(context, saved, materials));
-    let looked: Vec<Result<Planned, Error>> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    let looks: Vec<(&SavedTarget, Arc<Materials>)> = file.targets.iter().zip(materials).collect();
+    // The manifest's account is not in the plan, and that of the plan's caller is.
+    let account = |(saved, _): &(&SavedTarget, _)| {
+        let reached = Destination { caller: saved.plan.target.caller.clone(), ..destination(context, saved) };
+        account_of(&reached)
+    };
+    let look = |(saved, materials), account| look_again(context, saved, materials, account);
+    let looked = side_by_side(looks, Work::Reading, account, look).await;
     let mut attempts = Vec::new();
-    for planned in looked {
-        let mut planned = planned?;
+    for mut planned in unmoved(context, &file, looked)? {
         guard::allow(&mut planned.pass.plan, &args.reach.allow_destructive.iter().copied().collect());
         guard::extent(&planned.pass.plan, share(args)).map_err(Error::Refused)?;
         attempts.push((planned.pass.plan.target.clone(), Ok(planned)));
     }
-    carry_out(context, "apply", attempts, share(args), &args.going).await
+    carry_out(context, "apply", attempts, (share(args), &args.going), Vec::new()).await
+}
+
+/// Returns what was looked at again, if every target of the plan is as it was. A refusal names all those that are not.
+fn unmoved(context: &Context, file: &PlanFile, looked: Vec<Result<Planned, Error>>) -> Result<Vec<Planned>, Error> {
+    let mut planned = Vec::new();
+    let mut failed: Vec<(Option<&str>, Error)> = Vec::new();
+    for (saved, looked) in file.targets.iter().zip(looked) {
+        match looked {
+            Ok(one) => planned.push(one),
+            Err(error) => failed.push((saved.plan.target.name.as_deref(), error)),
+        }
+    }
+    match joined(&mut failed) {
+        Some(refusal) => Err(Error::Refused(refusal)),
+        None if failed.is_empty() => Ok(planned),
+        None => {
+            // One is the error of the run; the others are told before it.
+            let (name, first) = failed.remove(0);
+            for (name, error) in &failed {
+                let of = name.map(|name| format!("target {name}: ")).unwrap_or_default();
+                context.terminal.note(&text::error_of(&of, error));
+            }
+            if let Some(name) = name {
+                let words = format!("target {name} is not as it was planned, or could not be looked at again:");
+                context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+            }
+            Err(first)
+        }
+    }
+}
+
+/// Returns the refusals of targets as one, where all that failed is stale.
+fn joined(failed: &mut Vec<(Option<&str>, Error)>) -> Option<Refusal> {
+    let is_stale = |error: &Error| matches!(error, Error::Refused(refusal) if refusal.code == Code::Stale);
+    if !failed.iter().all(|(_, error)| is_stale(error)) {
+        return None;
+    }
+    let mut whole: Option<Refusal> = None;
+    for (name, error) in failed.drain(..) {
+        let Error::Refused(Refusal { details, .. }) = &error else { continue };
+        let details: Vec<String> = match name {
+            Some(name) => details.iter().map(|line| format!("target {name}: {line}")).collect(),
+            None => details.clone(),
+        };
+        match (&mut whole, error) {
+            (Some(whole), _) => whole.details.extend(details),
+            (None, Error::Refused(refusal)) => whole = Some(Refusal { details, ..refusal }),
+            (None, _) => {}
+        }
+    }
+    whole
 }
 
 /// Takes the secrets that a plan writes from where the manifest has them: a saved plan has only their digests.
@@ -247,25 +304,30 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &
             }
         }
     }
-    if changed.is_empty() && digest(&project.source.text) == file.manifest.digest {
+    let now = Origin::of(&project.source, Vec::new());
+    let files = file.manifest.differing(&now);
+    if changed.is_empty() && files.is_empty() {
         return;
     }
     let otherwise = match changed.as_slice() {
         [] => String::new(),
-        some => format!(" The manifest says otherwise of: {}.", some.join(", ")),
+        changed => format!(" The manifest says otherwise of: {}.", some(changed)),
     };
-    let path = &project.source.path;
-    let words = format!("{path} has changed since the plan was made; what is done is what was saved.{otherwise}");
+    let what = match files.as_slice() {
+        [] => format!("a file that {} names has changed", project.source.path),
+        [path] => format!("{path} has changed"),
+        paths => format!("{} have changed", some(paths)),
+    };
+    let words = format!("{what} since the plan was made; what is done is what was saved.{otherwise}");
     context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
 }
 
-/// Observes again what a saved plan was made on, and returns the saved plan if nothing of it has changed.
-async fn look_again(context: &Context, saved: &SavedTarget, materials: Arc<Materials>) -> Result<Planned, Error> {
-    let SavedTarget { connection, plan, desired, .. } = saved;
+/// Returns where a target of a saved plan is reached.
+fn destination(context: &Context, saved: &SavedTarget) -> Destination {
+    let SavedTarget { connection, plan, .. } = saved;
     let target = &plan.target;
-    let source = String::from("the plan");
-    let destination = Destination {
-        region: Region { name: target.region.name.clone(), source },
+    Destination {
+        region: Region { name: target.region.name.clone(), source: String::from("the plan") },
         caller: None,
         local: connection.local.clone(),
         route: Route {
@@ -273,13 +335,35 @@ async fn look_again(context: &Context, saved: &SavedTarget, materials: Arc<Mater
             ..connection.route.clone()
         },
         ..target.clone()
-    };
+    }
+}
+
+/// Observes again what a saved plan was made on, and returns the saved plan if nothing of it has changed.
+async fn look_again(
+    context: &Context,
+    saved: &SavedTarget,
+    materials: Arc<Materials>,
+    account: Answered,
+) -> Result<Planned, Error> {
+    let span = span_of(&saved.plan.target);
+    Box::pin(looked_at(context, saved, materials, account)).instrument(span).await
+}
+
+async fn looked_at(
+    context: &Context,
+    saved: &SavedTarget,
+    materials: Arc<Materials>,
+    account: Answered,
+) -> Result<Planned, Error> {
+    let SavedTarget { connection, plan, desired, .. } = saved;
+    let target = &plan.target;
+    let destination = destination(context, saved);
     let users = match connection.local.as_ref().map(|_| find_manifest()).transpose()?.flatten() {
         Some(file) => Users::of_file(context, &file)?,
         None => Users::default(),
     };
     check_local(context, &destination)?;
-    let reader = context.connect(&destination, &users).await?;
+    let reader = context.reach(&destination, &users, &account).await?;
     let looked =
         async { Ok(reconcile::look(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?) };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;

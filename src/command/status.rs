@@ -18,7 +18,7 @@ use crate::kind::policy_parameter::profile_of;
 use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection, TargetPattern};
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen, guard};
-use crate::report::output::{Body, Part, Shown};
+use crate::report::output::{Body, InSync, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion, listed_under};
 use crate::resource::Gap;
 use crate::resource::destination::{Destination, Region};
@@ -76,10 +76,10 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     Ok(exit)
 }
 
-/// Returns what is shown of a target: how many resources are in sync, or the status of one that is not.
-fn body(found: &Result<usize, Box<Status>>) -> Body<'_> {
+/// Returns what is shown of a target: that it is in sync, or the status of one that is not.
+fn body(found: &Result<InSync, Box<Status>>) -> Body<'_> {
     match found {
-        &Ok(count) => Body::Settled(count),
+        &Ok(settled) => Body::Settled(settled),
         Err(status) => Body::Status(status),
     }
 }

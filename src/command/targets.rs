@@ -7,6 +7,7 @@ use super::context::{Context, Need, Project, no_region};
 use super::local::Users;
 use super::pass::explained;
 use crate::cli::FilterArgs;
+use crate::diagnostic::some;
 use crate::document::closest;
 use crate::error::Error;
 use crate::kind::table::Table;
@@ -14,9 +15,6 @@ use crate::manifest::{Discovered, Manifest, Shard, TargetPattern, check_account,
 use crate::provider::accounts;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::{AccountId, PolicyRoot, RegionName};
-
-/// How many names an error lists.
-const LISTED: usize = 20;
 
 /// Which targets of a manifest a command is for.
 #[derive(Debug, Clone, Copy)]
@@ -58,14 +56,6 @@ impl<'a> From<&'a FilterArgs> for Picked<'a> {
     }
 }
 
-/// Returns names as a message lists them.
-fn listed(names: &[&str]) -> String {
-    match names.len().checked_sub(LISTED) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{}, and {more} more", names.iter().take(LISTED).copied().collect::<Vec<_>>().join(", ")),
-    }
-}
-
 impl Context {
     /// Asks AWS Organizations for the accounts of the sections that look for them, as far as these may be picked.
     async fn discovered(&self, project: &Project, picked: Picked<'_>) -> Result<Discovered, Error> {
@@ -85,7 +75,7 @@ impl Context {
             if !accounts.left_out.is_empty() {
                 let ids: Vec<String> = accounts.left_out.iter().map(|(id, state)| format!("{id} ({state})")).collect();
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                let words = format!("targets.{name}: left out {} accounts: {}", ids.len(), listed(&ids));
+                let words = format!("targets.{name}: left out {} accounts: {}", ids.len(), some(&ids));
                 self.terminal.note(&format!("{}\n", crate::report::escape(&words)));
             }
             found.insert(name.to_owned(), accounts.accounts);
@@ -99,9 +89,40 @@ impl Context {
         project: &Project,
         picked: Picked<'_>,
     ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
-        let manifest = &project.loaded.manifest;
         let discovered = self.discovered(project, picked).await?;
-        let mut chosen = manifest.destinations(&project.loaded.policy_root, &discovered);
+        self.chosen_of(project, picked, &discovered)
+    }
+
+    /// The same without asking AWS: an account of an organization has to be named.
+    pub(super) fn chosen_offline(
+        &self,
+        project: &Project,
+        filter: &FilterArgs,
+    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
+        let picked = Picked::from(filter);
+        let mut named = Discovered::new();
+        for (section, _) in project.loaded.manifest.searches().filter(|(name, _)| picked.may_hold(name)) {
+            let accounts = named_accounts(section, &filter.targets);
+            if accounts.is_empty() || filter.shard.is_some() {
+                let message = format!(
+                    "the accounts of targets.{section} are those of an organization, which only AWS knows, and this command makes no AWS call"
+                );
+                let hint = format!("name a target of it: --target {section}/ACCOUNT/REGION");
+                return Err(Error::usage(message, hint));
+            }
+            named.insert(section.to_owned(), accounts);
+        }
+        self.chosen_of(project, picked, &named)
+    }
+
+    fn chosen_of(
+        &self,
+        project: &Project,
+        picked: Picked<'_>,
+        discovered: &Discovered,
+    ) -> Result<Vec<Destination<Option<RegionName>>>, Error> {
+        let manifest = &project.loaded.manifest;
+        let mut chosen = manifest.destinations(&project.loaded.policy_root, discovered);
         if let Picked::Matching(patterns, shard) = picked {
             check_patterns(patterns, &chosen)?;
             if shard.is_some() && manifest.targets.is_empty() {
@@ -115,8 +136,7 @@ impl Context {
         let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
         if chosen.len() > 1 && (self.global.region.is_some() || profile) {
             let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
-            let message =
-                format!("one --region or --aws-profile cannot be that of several targets: {}", listed(&names));
+            let message = format!("one --region or --aws-profile cannot be that of several targets: {}", some(&names));
             return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
         }
         chosen.iter().try_for_each(|one| self.check_region_flag(one))?;
@@ -172,6 +192,18 @@ impl Context {
     }
 }
 
+/// Returns the accounts of a section that patterns name: `SECTION/ACCOUNT/REGION`.
+fn named_accounts(section: &str, patterns: &[TargetPattern]) -> Vec<AccountId> {
+    let account = |pattern: &TargetPattern| match pattern.as_str().split('/').collect::<Vec<_>>()[..] {
+        [of, account, _] if of == section && check_account(account).is_ok() => Some(AccountId::new(account)),
+        _ => None,
+    };
+    let mut accounts: Vec<AccountId> = patterns.iter().filter_map(account).collect();
+    accounts.sort();
+    accounts.dedup();
+    accounts
+}
+
 /// Returns the one target that a pattern matches.
 pub(super) fn one_target(
     manifest: &Manifest,
@@ -179,19 +211,17 @@ pub(super) fn one_target(
     pattern: &TargetPattern,
 ) -> Result<Destination<Option<RegionName>>, Error> {
     // A name says the account, and nobody is asked for it: it is compared with the caller's own.
-    let mut named = Discovered::new();
-    if let [section, account, _] = pattern.as_str().split('/').collect::<Vec<_>>()[..]
-        && check_account(account).is_ok()
-    {
-        let of_it = manifest.searches().filter(|(name, _)| *name == section);
-        named.extend(of_it.map(|(name, _)| (name.to_owned(), vec![AccountId::new(account)])));
-    }
+    let searches = manifest.searches().map(|(name, _)| (name, named_accounts(name, std::slice::from_ref(pattern))));
+    let named: Discovered = searches
+        .filter(|(_, accounts)| !accounts.is_empty())
+        .map(|(name, accounts)| (name.to_owned(), accounts))
+        .collect();
     let mut all = manifest.destinations(policy_root, &named);
     check_patterns(std::slice::from_ref(pattern), &all)?;
     all.retain(|one| one.name.as_deref().is_some_and(|name| pattern.matches(name)));
     let names: Vec<&str> = all.iter().filter_map(|one| one.name.as_deref()).collect();
     if names.len() > 1 {
-        let message = format!("{pattern} is {} targets, and this works at one: {}", names.len(), listed(&names));
+        let message = format!("{pattern} is {} targets, and this works at one: {}", names.len(), some(&names));
         return Err(Error::usage(message, "name one of them with --target"));
     }
     all.pop().ok_or_else(|| Error::internal("a pattern that matches no target was not refused"))
@@ -212,8 +242,8 @@ pub(super) fn check_patterns(
     known.dedup();
     let hint = match (names.is_empty(), closest(unknown.as_str(), &known)) {
         (true, _) => String::from("the manifest has no [targets.NAME] section: leave --target out"),
-        (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", listed(&names)),
-        (false, None) => format!("its targets are: {}", listed(&names)),
+        (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", some(&names)),
+        (false, None) => format!("its targets are: {}", some(&names)),
     };
     Err(Error::usage(format!("the manifest has no target {unknown}"), hint))
 }

@@ -6,7 +6,8 @@ use clap::CommandFactory;
 use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use serde_json::{Value, json};
 
-use super::context::{Context, Project};
+use super::context::{Context, Project, Wanted};
+use super::targets::one_target;
 use crate::cli::{
     Cli, CompletionShell, CompletionsArgs, ExplainArgs, GraphArgs, GraphFormat, ManArgs, SchemaArgs, SchemaOf,
 };
@@ -18,11 +19,13 @@ use crate::files;
 use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::kind::references::Reference;
 use crate::kind::table::Table;
-use crate::kind::{Address, KindId};
-use crate::manifest;
+use crate::kind::{Address, DesiredResource, KindId, Sections};
+use crate::manifest::{self, Discovered};
 use crate::policy::{Effect, parse};
 use crate::report::picture::{Graph, Link};
 use crate::report::{explained, json, schema};
+use crate::resource::destination::Region;
+use crate::resource::names::RegionName;
 
 /// The variable by which a shell asks for completions.
 pub(super) const COMPLETE: &str = "SENTINEL_COMPLETE";
@@ -107,9 +110,14 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Err
 
 pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> {
     let project = context.project(&args.manifest.file)?;
+    let wanted = at_target(context, &project)?;
+    let (desired, sections) = match &wanted {
+        Some(wanted) => (&*wanted.desired, wanted.sections(&project)),
+        None => (project.loaded.desired.as_slice(), &project.loaded.manifest.sections),
+    };
     // What is to go is not part of the picture.
-    let there = project.loaded.desired.iter().filter(|one| one.presence().is_present());
-    let graph = Graph::of(&there.cloned().collect::<Vec<_>>(), &links(&project));
+    let there = desired.iter().filter(|one| one.presence().is_present());
+    let graph = Graph::of(&there.cloned().collect::<Vec<_>>(), &links(desired, sections));
     let text = match args.format {
         GraphFormat::Mermaid => graph.mermaid(),
         GraphFormat::Dot => graph.dot(),
@@ -119,16 +127,35 @@ pub(super) fn graph(context: &Context, args: &GraphArgs) -> Result<Exit, Error> 
     Ok(Exit::Done)
 }
 
+/// Returns what is wanted at the target that is named; where none is and the targets differ, at the first, and says so.
+fn at_target<'p>(context: &Context, project: &'p Project) -> Result<Option<Wanted<'p>>, Error> {
+    let loaded = &project.loaded;
+    let target = match &context.global.target {
+        Some(pattern) => one_target(&loaded.manifest, &loaded.policy_root, pattern)?,
+        None if loaded.varies() => {
+            let all = loaded.manifest.destinations(&loaded.policy_root, &Discovered::new());
+            let Some(first) = all.into_iter().next() else { return Ok(None) };
+            if let Some(name) = &first.name {
+                let words = format!("Drawn as it is at the target {name}; name another one with --target.");
+                context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
+            }
+            first
+        }
+        None => return Ok(None),
+    };
+    // Any, where none is named: nothing is asked of AWS.
+    let name = target.region.clone().unwrap_or_else(|| RegionName::new("us-east-1"));
+    project.wanted(&target.with_region(Region { name, source: String::new() })).map(Some)
+}
+
 /// Returns what leads from one resource to another: a reference; and from a policy to a table, approvals where a rule takes one
 /// and sessions where a rule records them.
-fn links(project: &Project) -> Vec<Link> {
-    let manifest = &project.loaded.manifest;
+fn links(desired: &[DesiredResource], sections: &Sections) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
-    for (from, references) in manifest.sections.references() {
+    for (from, references) in sections.references() {
         let link = |Reference { setting, to }: Reference| Link { from: from.clone(), to, why: setting.join(".") };
         links.extend(references.into_iter().map(link));
     }
-    let desired = &project.loaded.desired;
     let tables: Vec<_> = desired.iter().filter_map(|one| one.of::<Table>()).collect();
     for policy in desired.iter().filter_map(|one| one.of::<PolicyParameter>()) {
         let content = policy.managed.content.as_ref().and_then(Content::shown).unwrap_or_default();

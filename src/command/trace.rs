@@ -151,8 +151,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TraceFile {
         {
             parent.shared = false;
         }
-        // A call is known by its action, a resource by its address.
-        let title = ["action", "address"].iter().find_map(|key| fields.0.get(*key)?.as_str().map(str::to_owned));
+        // A call is known by its action, a resource by its address, and a target by its name.
+        let title =
+            ["action", "address", "name"].iter().find_map(|key| fields.0.get(*key)?.as_str().map(str::to_owned));
         let event = json!({
             "ph": "X", "pid": 1, "tid": lane, "ts": since, "dur": self.now() - since,
             "name": title.unwrap_or_else(|| span.name().to_owned()), "cat": span.name(), "args": fields.0,

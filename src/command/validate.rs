@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::context::{Context, Project};
 use crate::cli::ManifestArgs;
-use crate::diagnostic::{Faults, Source};
+use crate::diagnostic::{Faults, Source, some};
 use crate::error::{Error, Exit};
 use crate::kind::KindId;
 use crate::kind::policy_parameter::PolicyParameter;
@@ -54,10 +54,16 @@ pub(super) fn run(context: &Context, args: &ManifestArgs) -> Result<Exit, Error>
     if targets > 0 {
         words.push_str(&format!(", for {}", plural(targets, "target")));
     }
+    // Only AWS knows how many accounts these are.
+    let searches: Vec<&str> = manifest.searches().map(|(name, _)| name).collect();
+    if !searches.is_empty() {
+        let and = if targets > 0 { " and" } else { ", for" };
+        words.push_str(&format!("{and} the accounts that AWS Organizations lists for {}", some(&searches)));
+    }
     context.terminal.either(
         || format!("{} is valid: {words}.\n", project.source.path),
         || {
-            let mut body = json!({ "valid": true, "targets": targets });
+            let mut body = json!({ "valid": true, "targets": targets, "organizations": searches });
             for (kind, count) in &counts {
                 body[kind.section()] = json!(count);
             }

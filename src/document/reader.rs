@@ -5,6 +5,7 @@ use strum::VariantArray;
 
 use super::{Node, Value};
 use crate::diagnostic::{Fault, Faults, Mark, Source};
+use crate::resource::Invalid;
 
 /// A key, its value, and where each stands.
 #[derive(Debug, Clone, Eq)]
@@ -29,6 +30,9 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// What a manifest as a whole is called in messages.
+    pub const ROOT: &'static str = "the manifest";
+
     /// Returns a reader that records into `faults`.
     pub fn new(source: &Arc<Source>, faults: &'a mut Faults) -> Self {
         Self { source: Arc::clone(source), faults }
@@ -53,6 +57,12 @@ impl<'a> Reader<'a> {
             code: None,
             also: None,
         });
+    }
+
+    /// Records a fault after which no other is recorded of the same text: it would only follow from this one.
+    pub fn sole_fault(&mut self, span: Range<usize>, invalid: Invalid, label: &str) {
+        self.fault(span, invalid.problem, label, invalid.help);
+        self.faults.close_last();
     }
 
     /// Records a fault that is about two places.
@@ -164,7 +174,7 @@ impl<'a> Reader<'a> {
         &mut self,
         node: &Node,
         what: &str,
-        rule: impl FnOnce(&str) -> Result<(), crate::resource::Invalid>,
+        rule: impl FnOnce(&str) -> Result<(), Invalid>,
     ) -> Option<String> {
         let text = self.string(node, what)?;
         match rule(&text) {
@@ -223,7 +233,12 @@ impl<'n> Fields<'n> {
                 || format!("it can have: {}", self.asked.join(", ")),
                 |name| format!("did you mean `{name}`? It can have: {}", self.asked.join(", ")),
             );
-            let message = format!("unknown key `{}` in `{}`", entry.key, self.what);
+            let what = match self.what.as_str() {
+                // The file that it is in.
+                Reader::ROOT => reader.source.place(entry.key_span.start).0,
+                what => what,
+            };
+            let message = format!("unknown key `{}` in `{what}`", entry.key);
             reader.fault(entry.key_span.clone(), message, "unknown key", help);
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::section::Resolver;
 use super::{Address, KindId};
-use crate::diagnostic::Fault;
+use crate::diagnostic::{Fault, some};
 use crate::document::write::{bare, quoted};
 use crate::document::{Node, Reader, Value, closest};
 use crate::resource::Invalid;
@@ -108,9 +108,9 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
     let help = match (closest(&to.key, &known), known.is_empty()) {
         _ if is_of_aws => format!("write {} = {}", setting.join("."), quoted(&to.key)),
         _ if to.key.is_empty() => format!("write the NAME of a section [{section}.NAME]"),
-        (Some(meant), _) => format!("did you mean \"{meant}\"? The manifest has: {}", known.join(", ")),
+        (Some(meant), _) => format!("did you mean \"{meant}\"? The manifest has: {}", some(&known)),
         (None, true) => format!("add a section {header}"),
-        (None, false) => format!("add a section {header}, or name one of: {}", known.join(", ")),
+        (None, false) => format!("add a section {header}, or name one of: {}", some(&known)),
     };
     let message = match to.key.is_empty() {
         true => format!("`{from}` refers to one of `{section}` by an empty name"),

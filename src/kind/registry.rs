@@ -126,6 +126,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// Returns what cannot be in a region.
+            pub fn misplaced(&self, region: &RegionName) -> Option<Misplaced> {
+                match self {
+                    $(Self::$variant(one) => Kind::misplaced(&**one, region),)+
+                }
+            }
+
             /// Returns the variable that its content comes from and that is not set.
             pub fn unset(&self) -> Option<&str> {
                 match self {

@@ -7,10 +7,17 @@ use crate::diagnostic::{Faults, Source};
 use crate::document::{self, Entry, Node, Reader, Value, closest};
 use crate::kind::{KindId, parameter};
 
-/// The tables in which each name is a section of its own. All others are one section.
-fn has_named_sections(table: &str) -> bool {
-    !["aws", "policies", INCLUDE].contains(&table)
+/// Returns how many keys name one section of a table: `[tables.NAME]`, `[local.users.NAME]`. No table but these is divided.
+fn depth(table: &str) -> usize {
+    match table {
+        "aws" | "policies" => 0,
+        "local" => 2,
+        _ => 1,
+    }
 }
+
+/// The key of the settings that a target changes.
+const OVERRIDE: &str = "override";
 
 /// The key that names other files.
 const INCLUDE: &str = "include";
@@ -60,7 +67,12 @@ pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
         for table in own {
             match all.iter_mut().find(|known| known.key == table.key) {
                 None => all.push(table),
-                Some(known) => add(&mut reader, known, table),
+                // Each file that is named can include others.
+                Some(_) if table.key == INCLUDE => {}
+                Some(known) => {
+                    let (name, depth) = (table.key.clone(), depth(&table.key));
+                    add(&mut reader, known, table, name, depth);
+                }
             }
         }
     }
@@ -78,27 +90,47 @@ fn may_be_secret(path: &[String]) -> bool {
     section.is_some_and(|(at, _)| path.get(at + 2).is_none_or(|setting| !parameter::is_shown(setting)))
 }
 
-/// Adds the sections of a table to those of the same table in another file.
-fn add(reader: &mut Reader<'_>, known: &mut Entry, table: Entry) {
-    let help = "each section can be in one of the files: leave one out";
-    let name = table.key;
+/// Adds the sections of a table to those of the same table in another file. A section is `depth` keys below the table.
+fn add(reader: &mut Reader<'_>, known: &mut Entry, table: Entry, name: String, depth: usize) {
     match (&mut known.node.value, table.node.value) {
-        // Each file that is named can include others.
-        _ if name == INCLUDE => {}
-        (Value::Map(sections), Value::Map(own)) if has_named_sections(&name) => {
+        (Value::Map(sections), Value::Map(own)) if depth > 0 => {
             for section in own {
+                let is_target = name == "targets";
+                let name = format!("{name}.{}", section.key);
                 match sections.iter_mut().find(|known| known.key == section.key) {
                     None => sections.push(section),
-                    // `[local]` has the users one table deeper.
-                    Some(known) if name == "local" => add(reader, known, section),
-                    Some(first) => {
-                        let message = format!("`{name}.{}` is there twice", section.key);
-                        reader.twice(first.key_span.clone(), section.key_span, message, help);
-                    }
+                    Some(known) if is_target => add_target(reader, known, section, name),
+                    Some(known) => add(reader, known, section, name, depth - 1),
                 }
             }
         }
-        _ => reader.twice(known.key_span.clone(), table.key_span, format!("`{name}` is there twice"), help),
+        _ => {
+            let help = "each section can be in one of the files: leave one out";
+            reader.twice(known.key_span.clone(), table.key_span, format!("`{name}` is there twice"), help);
+        }
+    }
+}
+
+/// Adds what another file has of a target: one of the files has its settings, and each can have overrides.
+fn add_target(reader: &mut Reader<'_>, known: &mut Entry, target: Entry, name: String) {
+    let has_settings = |entry: &Entry| match &entry.node.value {
+        Value::Map(entries) => entries.is_empty() || entries.iter().any(|entry| entry.key != OVERRIDE),
+        _ => true,
+    };
+    if has_settings(known) && has_settings(&target) {
+        return add(reader, known, target, name, 0);
+    }
+    if has_settings(&target) {
+        known.key_span = target.key_span.clone();
+        known.node.span = target.node.span.clone();
+    }
+    let (Value::Map(all), Value::Map(own)) = (&mut known.node.value, target.node.value) else { return };
+    for entry in own {
+        match all.iter_mut().find(|known| known.key == entry.key) {
+            None => all.push(entry),
+            // `[targets.NAME.override.SECTION.KEY]`.
+            Some(known) => add(reader, known, entry, format!("{name}.{OVERRIDE}"), 2),
+        }
     }
 }
 
@@ -132,7 +164,36 @@ mod tests {
         let (_, faults) = joined(&["[aws]\n[tables.a]\n", "\n[tables.b]\n[tables.a]\n", "# x\n[aws]\n"]);
         assert_eq!(faults, ["1.toml:3 `tables.a` is there twice 0.toml:2", "2.toml:2 `aws` is there twice 0.toml:1"]);
         let (_, faults) = joined(&["[local.users.u]\n", "[local.users.v]\n[local.users.u]\n"]);
-        assert_eq!(faults, ["1.toml:2 `users.u` is there twice 0.toml:1"]);
+        assert_eq!(faults, ["1.toml:2 `local.users.u` is there twice 0.toml:1"]);
+    }
+
+    #[test]
+    fn overrides_of_a_target_can_be_in_other_files() {
+        let target = "[targets.t]\nregion = \"r\"\n";
+        let (a, b) = ("[targets.t.override.tables.a]\nname = \"x\"\n", "[targets.t.override.tables.b]\n");
+        let c = "[targets.t.override.keys.a]\n";
+        for texts in [[target, a, b, c], [a, b, target, c], [b, c, a, target]] {
+            let (root, faults) = joined(&texts);
+            assert_eq!(faults, [""; 0]);
+            let whole = Source::new("m", texts.concat());
+            let plain = document::from_toml(&whole, &mut Faults::default());
+            assert_eq!(sorted(&root), sorted(&plain), "{texts:?}");
+        }
+        let (_, faults) = joined(&[target, "\n[targets.t]\nregion = \"s\"\n"]);
+        assert_eq!(faults, ["1.toml:2 `targets.t` is there twice 0.toml:1"]);
+        let (_, faults) = joined(&[target, a, a]);
+        assert_eq!(faults, ["2.toml:1 `targets.t.override.tables.a` is there twice 1.toml:1"]);
+    }
+
+    /// Returns the paths of all keys, in order.
+    fn sorted(node: &Node) -> Vec<String> {
+        let Value::Map(entries) = &node.value else { return vec![String::new()] };
+        let below = |entry: &Entry| {
+            sorted(&entry.node).into_iter().map(|rest| format!("{}.{rest}", entry.key)).collect::<Vec<_>>()
+        };
+        let mut all: Vec<String> = entries.iter().flat_map(below).collect();
+        all.sort();
+        all
     }
 
     #[test]

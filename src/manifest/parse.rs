@@ -34,7 +34,7 @@ impl Parsed {
         let overridden = overrides
             .filter(|one| one.address.kind == KindId::Table)
             .any(|one| one.settings().iter().any(|setting| setting.key == "name"));
-        overridden || self.variants.have_placeholder(KindId::Table, "name")
+        overridden || self.variants.names_differ(KindId::Table)
     }
 
     /// Returns the manifest as it is at a target.
@@ -57,7 +57,7 @@ pub fn parse(source: &Arc<Source>, faults: &mut Faults) -> Parsed {
 }
 
 fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> Option<(Manifest, Variants)> {
-    let mut fields = reader.map(root, "sentinel.toml")?;
+    let mut fields = reader.map(root, Reader::ROOT)?;
     let mut manifest = Manifest::default();
     if let Some(entry) = fields.get("include") {
         join::check(reader, &entry.node);
@@ -94,7 +94,7 @@ fn read_manifest(reader: &mut Reader<'_>, places: &mut Places, root: &Node) -> O
     for kind in KindId::ALL {
         fields.get(kind.section());
     }
-    let mut kinds = reader.map(&filled, "sentinel.toml")?;
+    let mut kinds = reader.map(&filled, Reader::ROOT)?;
     let mut section = SectionReader::new(reader, places, ownership.as_deref());
     manifest.sections.read(&mut section, &mut kinds);
     if let Some(entry) = fields.get("broker") {

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use super::targets::section_of;
 use super::vary::{Values, Variant, Variants};
 use super::{LocalPolicy, Manifest, Parsed};
-use crate::diagnostic::{Faults, Source};
+use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
 use crate::kind::section::{Home, Places, Resolver, Unset};
-use crate::kind::{Address, DesiredResource, Sections};
+use crate::kind::{Address, DesiredResource, Misplaced, Sections};
+use crate::resource::Invalid;
 use crate::resource::destination::Destination;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::record_key::Role;
 
 /// What the command line says over the manifest, and what the environment says beside it.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
     pub policy_root: Option<PolicyRoot>,
+    pub region: Option<RegionName>,
     pub variables: Variables,
 }
 
@@ -45,6 +47,8 @@ struct Texts {
     folder: PathBuf,
     files: Arc<Folder>,
     variables: Variables,
+    /// The region that the command line names.
+    region: Option<RegionName>,
 }
 
 /// What is desired at one target, where that differs from what is desired at others.
@@ -91,7 +95,7 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
     let root = overrides.policy_root.clone().or_else(|| manifest.policy_root.clone());
     let policy_root = root.unwrap_or_default();
     let (folder, files, variables) = (folder.to_owned(), Arc::new(files), overrides.variables);
-    let texts = Texts { source, places, variants, folder, files, variables };
+    let texts = Texts { source, places, variants, folder, files, variables, region: overrides.region.clone() };
     let mut resolver = texts.resolver(&manifest, &policy_root, &texts.places, faults);
     let desired = manifest.sections.resolve(&mut resolver, &HashMap::new());
     let mut local_users = Vec::new();
@@ -108,6 +112,7 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
     };
     let lines = desired.iter().map(|one| (one.address().clone(), line(one.address()))).collect();
     let loaded = Loaded { manifest, policy_root, desired, lines, local_users, unset, texts };
+    loaded.check_regions(faults);
     loaded.check_variants(faults);
     loaded
 }
@@ -152,9 +157,14 @@ impl Loaded {
         !self.texts.variants.is_empty()
     }
 
-    /// Returns what is desired at a target, where that differs from what is desired at others. What cannot be resolved is a fault.
+    /// Returns what is desired at a target, where that differs from what is desired at others. What cannot be resolved, or cannot be in the
+    /// target's region, is a fault.
     pub fn wanted(&self, destination: &Destination, faults: &mut Faults) -> Option<Wanted> {
-        self.varies().then(|| {
+        if !self.varies() {
+            self.check_region(&self.desired, &self.texts.places, &destination.region.name, faults);
+            return None;
+        }
+        Some({
             let home = Home {
                 account: destination.route.account_id.as_ref().map(ToString::to_string),
                 region: Some(destination.region.name.to_string()),
@@ -176,12 +186,48 @@ impl Loaded {
             !varied.contains(address) && !to_varied && references.get(address) == others.get(address)
         };
         let known = self.desired.iter().map(|one| (one.address(), one)).filter(|(address, _)| same(address)).collect();
+        let region = home.region.clone().map(RegionName::new);
         let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &places, faults);
         resolver.home = home;
         let desired = sections.resolve(&mut resolver, &known);
         let mut unset = std::mem::take(&mut resolver.unset);
         unset.extend(self.unset.iter().filter(|one| known.contains_key(&one.address)).cloned());
+        if let Some(region) = &region {
+            self.check_region(&desired, &places, region, faults);
+        }
         Wanted { sections, desired, unset, varied }
+    }
+
+    /// Checks that what is desired can be in a region.
+    fn check_region(&self, desired: &[DesiredResource], places: &Places, region: &RegionName, faults: &mut Faults) {
+        for one in desired {
+            let Some(Misplaced { setting, problem }) = one.misplaced(region) else { continue };
+            let address = one.address();
+            let mut parts = vec![address.kind.section(), address.key.as_str()];
+            parts.extend(setting.iter().map(String::as_str));
+            let (source, span) = (Arc::clone(&self.texts.source), places.get(&parts));
+            let Invalid { problem: message, help } = problem;
+            let label = String::from("its own region");
+            faults.push(Fault { source, span, message, label, help: Some(help), code: None, also: None });
+        }
+    }
+
+    /// Checks that what is desired at every target can be in the regions of the targets, as far as they are known.
+    fn check_regions(&self, faults: &mut Faults) {
+        if self.varies() {
+            return;
+        }
+        let destinations = self.manifest.destinations(&self.policy_root, &self.manifest.sample());
+        let named = destinations.into_iter().filter_map(|destination| destination.region);
+        let regions: BTreeSet<RegionName> = match &self.texts.region {
+            Some(region) => BTreeSet::from([region.clone()]),
+            None => named.collect(),
+        };
+        for region in regions {
+            let mut own = Faults::default();
+            self.check_region(&self.desired, &self.texts.places, &region, &mut own);
+            faults.absorb(own);
+        }
     }
 
     /// Resolves the manifest for each of its targets, so that every fault is known before anything is done. Of the targets of one

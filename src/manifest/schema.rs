@@ -21,8 +21,7 @@ pub fn schema() -> Value {
         let definition = definition.and_then(|path| path.strip_prefix("#/$defs/")).map(str::to_owned);
         let found = definitions.iter_mut().find(|(name, _)| definition.as_deref() == Some(*name));
         if let Some((_, definition)) = found {
-            let settings = kind.about().templates.iter();
-            settings.for_each(|setting| with_placeholders(definition.pointer_mut(&format!("/properties/{setting}"))));
+            with_placeholders(*kind, definition);
         }
     }
     properties.push(("broker", broker()));
@@ -38,15 +37,33 @@ pub fn schema() -> Value {
     })
 }
 
-/// Lets a setting also be a text with placeholders for what differs by target.
-fn with_placeholders(setting: Option<&mut Value>) {
-    let Some(setting) = setting else { return };
-    if setting["pattern"].is_string() || setting["maxLength"].is_u64() {
-        let filled = json!({ "type": "string", "pattern": "\\{(account|region|target)\\}" });
-        let description = setting["description"].take();
-        let mut own = setting.take();
-        own.as_object_mut().map(|own| own.remove("description"));
-        *setting = json!({ "description": description, "anyOf": [own, filled] });
+/// A text with a placeholder for what differs by target.
+const PLACEHOLDER: &str = "\\{(account|region|target)\\}";
+
+/// Lets the settings of a kind also be texts with placeholders, where a pattern or a length says what they are.
+fn with_placeholders(kind: KindId, definition: &mut Value) {
+    let settings = definition["properties"].as_object_mut().into_iter().flatten();
+    for (_, setting) in settings.filter(|(name, _)| !(kind.about().is_free_text)(name)) {
+        if setting["pattern"].is_string() || setting["maxLength"].is_u64() {
+            let filled = json!({ "type": "string", "pattern": PLACEHOLDER });
+            let description = setting["description"].take();
+            let mut own = setting.take();
+            own.as_object_mut().map(|own| own.remove("description"));
+            *setting = json!({ "description": description, "anyOf": [own, filled] });
+            continue;
+        }
+        // One of several forms that a text can have.
+        for list in ["anyOf", "oneOf"] {
+            let Some(forms) = setting[list].as_array() else { continue };
+            if !forms.iter().any(|form| form["pattern"].is_string()) {
+                continue;
+            }
+            let mut forms = forms.clone();
+            forms.push(json!({ "type": "string", "pattern": PLACEHOLDER }));
+            // A text can have both forms.
+            setting.as_object_mut().map(|setting| setting.remove(list));
+            setting["anyOf"] = forms.into();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Manifest;
 use super::targets::section_of;
-use crate::diagnostic::{Faults, Source};
+use crate::diagnostic::{Faults, Source, some};
 use crate::document::{Entry, Fields, Node, Reader, Value, closest};
 use crate::kind::section::{Places, SectionReader};
 use crate::kind::{Address, KindId, Sections};
@@ -61,7 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
 }
 
 fn meant(written: &str, known: &[&str]) -> String {
-    let list = known.join(", ");
+    let list = some(known);
     match (closest(written, known), known.is_empty()) {
         (Some(name), _) => format!("did you mean `{name}`? There are: {list}"),
         (None, false) => format!("there are: {list}"),
@@ -121,31 +121,35 @@ impl Values {
     }
 
     /// Returns a text with each placeholder replaced.
-    fn fill(&self, text: &str) -> Result<String, Invalid> {
-        const KNOWN: [&str; 3] = ["account", "region", "target"];
+    fn fill(&self, text: &str, braces: Braces) -> Result<String, Invalid> {
+        if braces == Braces::Any && !self.may_be_in(text) {
+            return Ok(text.to_owned());
+        }
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {
             filled.push_str(before);
-            let (name, after) = after.split_once('}').ok_or_else(|| {
-                Invalid::new(
-                    format!("\"{text}\" has a placeholder without an end"),
-                    "write {account}, {region} or {target}",
-                )
-            })?;
+            if braces == Braces::Any
+                && let Some((name, after)) = after.strip_prefix('{').and_then(known)
+                && let Some(after) = after.strip_prefix('}')
+            {
+                filled.push_str(&format!("{{{name}}}"));
+                rest = after;
+                continue;
+            }
+            let (name, after) = match (known(after), braces) {
+                (Some(found), _) => found,
+                (None, Braces::Any) => {
+                    filled.push('{');
+                    rest = after;
+                    continue;
+                }
+                (None, Braces::Placeholder) => return Err(unknown(text, after)),
+            };
             let (value, help) = match name {
                 "account" => (&self.account, "add account_id, accounts or a role_arn to the target"),
                 "region" => (&self.region, "add a region to the target"),
-                "target" => (&self.target, "it is the name of a section of [targets], and the manifest has none"),
-                _ => {
-                    let problem = format!("\"{text}\" has the unknown placeholder {{{name}}}");
-                    let help =
-                        closest(name, &KNOWN).map(|name| format!("did you mean {{{name}}}? ")).unwrap_or_default();
-                    return Err(Invalid::new(
-                        problem,
-                        format!("{help}There are {{account}}, {{region}} and {{target}}"),
-                    ));
-                }
+                _ => (&self.target, "it is the name of a section of [targets], and the manifest has none"),
             };
             let value = value.as_ref().ok_or_else(|| {
                 let of = self.target.as_ref().map(|target| format!(" of the target {target}")).unwrap_or_default();
@@ -157,31 +161,89 @@ impl Values {
         filled.push_str(rest);
         Ok(filled)
     }
+
+    /// Returns whether a free text has a placeholder. Without targets nothing differs, and it is what is written.
+    fn may_be_in(&self, text: &str) -> bool {
+        self.target.is_some() && KNOWN.iter().any(|name| text.contains(&format!("{{{name}}}")))
+    }
 }
 
-/// Returns whether a setting of a resource has a placeholder.
-fn is_template(kind: KindId, setting: &Entry) -> bool {
-    kind.about().templates.contains(&setting.key.as_str())
-        && matches!(&setting.node.value, Value::String(text) if text.contains('{'))
+/// The placeholders.
+const KNOWN: [&str; 3] = ["account", "region", "target"];
+
+/// What braces in a text are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Braces {
+    /// A placeholder, or a mistake.
+    Placeholder,
+    /// Anything but for the placeholders that there are. `{{account}}` is `{account}` itself.
+    Any,
 }
 
-/// Returns a resource's tree with its placeholders replaced. What cannot be replaced is a fault, and left out.
+impl Braces {
+    /// Returns what they are in an entry of a map. The name of a section that a reference has is the manifest's own.
+    fn of(self, kind: KindId, entries: &[Entry], setting: &str) -> Self {
+        let refers = entries.len() == 1 && KindId::ALL.iter().any(|kind| kind.about().id == setting);
+        if refers || (kind.about().is_free_text)(setting) { Self::Any } else { self }
+    }
+}
+
+/// Returns the placeholder that a text goes on with after its brace, and what follows it.
+fn known(after: &str) -> Option<(&str, &str)> {
+    after.split_once('}').filter(|(name, _)| KNOWN.contains(name))
+}
+
+/// Returns what is wrong with a placeholder; `after` follows its brace.
+fn unknown(text: &str, after: &str) -> Invalid {
+    let Some((name, _)) = after.split_once('}') else {
+        let problem = format!("\"{text}\" has a placeholder without an end");
+        return Invalid::new(problem, "write {account}, {region} or {target}");
+    };
+    let help = closest(name, &KNOWN).map(|name| format!("did you mean {{{name}}}? ")).unwrap_or_default();
+    let problem = format!("\"{text}\" has the unknown placeholder {{{name}}}");
+    Invalid::new(problem, format!("{help}There are {{account}}, {{region}} and {{target}}"))
+}
+
+/// Returns whether a part of a resource's tree has a placeholder.
+fn has_placeholder(kind: KindId, node: &Node, braces: Braces, values: &Values) -> bool {
+    match &node.value {
+        Value::String(text) if braces == Braces::Any => values.may_be_in(text),
+        Value::String(text) => text.contains('{'),
+        Value::List(items) => items.iter().any(|item| has_placeholder(kind, item, braces, values)),
+        Value::Map(entries) => {
+            let braces = |entry: &Entry| braces.of(kind, entries, &entry.key);
+            entries.iter().any(|entry| has_placeholder(kind, &entry.node, braces(entry), values))
+        }
+        _ => false,
+    }
+}
+
+/// Returns a resource's tree with its placeholders replaced. What cannot be replaced is a fault, and the only one of its text.
 fn filled(reader: &mut Reader<'_>, kind: KindId, entry: &Entry, values: &Values) -> Entry {
     let mut entry = entry.clone();
-    if let Value::Map(settings) = &mut entry.node.value {
-        for setting in settings.iter_mut().filter(|setting| is_template(kind, setting)) {
-            if let Value::String(text) = &mut setting.node.value {
-                match values.fill(text) {
-                    Ok(replaced) => *text = replaced,
-                    Err(invalid) => {
-                        reader.fault(setting.node.span.clone(), invalid.problem, "not known here", invalid.help);
-                        *text = String::from("placeholder");
-                    }
-                }
+    fill(reader, kind, &mut entry.node, Braces::Placeholder, values);
+    entry
+}
+
+fn fill(reader: &mut Reader<'_>, kind: KindId, node: &mut Node, braces: Braces, values: &Values) {
+    match &mut node.value {
+        Value::String(text) => match values.fill(text, braces) {
+            Ok(replaced) => *text = replaced,
+            Err(invalid) => {
+                reader.sole_fault(node.span.clone(), invalid, "not known here");
+                // Two that cannot be replaced are not the same name.
+                *text = format!("placeholder-{}", node.span.start);
+            }
+        },
+        Value::List(items) => items.iter_mut().for_each(|item| fill(reader, kind, item, braces, values)),
+        Value::Map(entries) => {
+            let all: Vec<Braces> = entries.iter().map(|entry| braces.of(kind, entries, &entry.key)).collect();
+            for (entry, braces) in entries.iter_mut().zip(all) {
+                fill(reader, kind, &mut entry.node, braces, values);
             }
         }
+        _ => {}
     }
-    entry
 }
 
 /// Returns a tree with another one laid over it, key by key.
@@ -194,7 +256,7 @@ fn laid_over(under: &Node, over: &Node) -> Node {
             None => entries.push(entry.clone()),
         }
     }
-    Node { span: under.span.clone(), value: Value::Map(entries) }
+    Node { span: over.span.clone(), value: Value::Map(entries) }
 }
 
 /// The resources of a manifest that differ by target, as they are written for all of them.
@@ -235,8 +297,8 @@ impl Variants {
                 let Value::Map(resources) = &mut section.node.value else { continue };
                 for entry in resources {
                     let address = Address::new(kind, &entry.key);
-                    let has_placeholder = entries(&entry.node).iter().any(|setting| is_template(kind, setting));
-                    if has_placeholder || overridden.contains(&address) {
+                    let differs = has_placeholder(kind, &entry.node, Braces::Placeholder, values);
+                    if differs || overridden.contains(&address) {
                         found.insert(address, entry.clone());
                         *entry = filled(reader, kind, entry, values);
                     }
@@ -246,10 +308,11 @@ impl Variants {
         (Self(found), root)
     }
 
-    /// Returns whether a setting of a resource of a kind has a placeholder.
-    pub(super) fn have_placeholder(&self, kind: KindId, name: &str) -> bool {
+    /// Returns whether the names of a kind's resources have placeholders.
+    pub(super) fn names_differ(&self, kind: KindId) -> bool {
+        let has_braces = |node: &Node| matches!(&node.value, Value::String(text) if text.contains('{'));
         let of = self.0.iter().filter(|(address, _)| address.kind == kind);
-        of.flat_map(|(_, entry)| entries(&entry.node)).any(|setting| setting.key == name && is_template(kind, setting))
+        of.flat_map(|(_, entry)| entries(&entry.node)).any(|setting| setting.key == "name" && has_braces(&setting.node))
     }
 
     /// Returns whether every target is like the others.
@@ -275,6 +338,8 @@ impl Variants {
         for (address, entry) in &self.0 {
             let name = address.kind.section();
             let laid = overrides.get(address).map(|over| laid_over(&entry.node, &over.node));
+            // The resource itself is where it is for every target.
+            let laid = laid.map(|node| Node { span: entry.node.span.clone(), ..node });
             let laid = Entry { node: laid.unwrap_or_else(|| entry.node.clone()), ..entry.clone() };
             let filled = filled(&mut reader, address.kind, &laid, values);
             let tree = trees.iter_mut().find(|tree| tree.key == name);
@@ -305,18 +370,40 @@ mod tests {
 
     #[test]
     fn placeholders_are_replaced_and_unknown_ones_refused() {
-        let fill = |text: &str| values().fill(text).map_err(|invalid| invalid.problem);
+        let fill = |text: &str| values().fill(text, Braces::Placeholder).map_err(|invalid| invalid.problem);
         assert_eq!(fill("acme-{target}-{account}-{region}").as_deref(), Ok("acme-prod-123456789012-us-east-1"));
         assert_eq!(fill("plain").as_deref(), Ok("plain"));
         assert_eq!(fill("{acount}").unwrap_err(), "\"{acount}\" has the unknown placeholder {acount}");
-        assert!(values().fill("{acount}").unwrap_err().help.starts_with("did you mean {account}?"));
+        let help = values().fill("{acount}", Braces::Placeholder).unwrap_err().help;
+        assert!(help.starts_with("did you mean {account}?"), "{help}");
         assert!(fill("{account").unwrap_err().contains("without an end"));
-        assert!(fill("{}").is_err());
+        assert!(fill("{}").is_err() && fill("{{account}}").is_err());
         // A value is not filled again.
         let odd = Values { target: Some(String::from("{region}")), ..values() };
-        assert_eq!(odd.fill("{target}").unwrap(), "{region}");
+        assert_eq!(odd.fill("{target}", Braces::Placeholder).unwrap(), "{region}");
         let unknown = Values { account: None, ..values() };
-        assert_eq!(unknown.fill("{account}").unwrap_err().problem, "{account} of the target prod is not known");
+        for braces in [Braces::Placeholder, Braces::Any] {
+            let problem = unknown.fill("{account}", braces).unwrap_err().problem;
+            assert_eq!(problem, "{account} of the target prod is not known");
+        }
+    }
+
+    #[test]
+    fn other_braces_of_a_free_text_stay_as_they_are() {
+        let fill = |values: &Values, text: &str| values.fill(text, Braces::Any).unwrap();
+        let all = [
+            ("https://{region}.example.com/{id}", "https://us-east-1.example.com/{id}"),
+            ("^[a-z]{2,4}$", "^[a-z]{2,4}$"),
+            ("{\"a\": {\"b\": \"{account}\"}}", "{\"a\": {\"b\": \"123456789012\"}}"),
+            ("{{account}} is {account}", "{account} is 123456789012"),
+            ("{{{region}}}", "{{region}}"),
+            ("{{other}} {target", "{{other}} {target"),
+            ("{account", "{account"),
+        ];
+        for (text, expected) in all {
+            assert_eq!(fill(&values(), text), expected);
+            assert_eq!(fill(&Values::default(), text), text, "without targets nothing differs");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::Instrument;
 
 use super::order::Order;
@@ -17,7 +17,7 @@ use crate::resource::call::{CallError, Class};
 use crate::resource::interrupt::{Cause, Interrupt};
 
 /// How a resource ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// All its steps are done.
@@ -32,7 +32,7 @@ pub enum Outcome {
     Failed {
         why: String,
         /// What kind of trouble AWS made, where it was AWS.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<Code>,
     },
     /// It was not worked on.
@@ -48,7 +48,7 @@ pub enum Outcome {
 }
 
 /// One resource's part of a report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceReport {
     pub address: Address,
     pub name: String,
@@ -57,14 +57,14 @@ pub struct ResourceReport {
     /// How many of its steps are done.
     pub steps_done: usize,
     /// What those changed, where others are not done.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<String>,
     /// What its other steps would have done.
     pub not_done: Vec<String>,
 }
 
 /// What observing again found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Verification {
     /// There was nothing to verify: nothing was changed.
@@ -80,7 +80,7 @@ pub enum Verification {
 }
 
 /// What an apply did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyReport {
     pub resources: Vec<ResourceReport>,
     pub verification: Verification,

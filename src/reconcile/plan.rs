@@ -249,13 +249,14 @@ impl Plan {
         !self.resources.iter().all(same)
     }
 
-    /// Returns whether everything was read and is as the manifest says, and nothing else was found.
+    /// Returns whether everything in the manifest was read and is as it says, and nothing else was found. Orphans may not be known.
     pub fn is_settled(&self) -> bool {
         let same = |one: &ResourcePlan| one.action == Action::Unchanged && one.gaps.is_empty() && one.steps.is_empty();
         self.resources.iter().all(same)
             && self.unmanaged.is_empty()
             && self.unlisted.is_empty()
-            && self.orphans.is_empty()
+            && self.orphans.resources.is_empty()
+            && self.orphans.looked_at.is_none()
     }
 
     /// Returns all that could not be read.

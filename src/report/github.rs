@@ -4,7 +4,7 @@ use super::escape;
 use super::listed::Listed;
 use super::sheet::{Entry, Kindled, Sheet, Tone};
 use super::status::Status;
-use super::total::Total;
+use super::total::Sums;
 use crate::error::Error;
 use crate::reconcile::{Orphans, Plan};
 use crate::review::{Place, Review};
@@ -73,10 +73,10 @@ pub(super) fn plans(parts: &[super::markdown::Part<'_>]) -> String {
 }
 
 /// Returns the sums over all targets.
-pub(super) fn total(total: &Total) -> String {
+pub(super) fn total(total: &Sums) -> String {
     let mut message = total.words();
     total.lines().iter().for_each(|line| message.push_str(&format!("; {line}")));
-    let level = if total.failed > 0 { Level::Error } else { Level::Notice };
+    let level = if total.any_failed() { Level::Error } else { Level::Notice };
     Annotation { level, place: None, title: String::from("total"), message }.line()
 }
 

@@ -9,7 +9,7 @@ use super::markdown::{Part, html, state_words};
 use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
-use super::total::Total;
+use super::total::{InSync, Sums};
 use crate::error::Error;
 use crate::kind::{Drawn, Layout, Line};
 use crate::policy::Direction;
@@ -44,11 +44,22 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>], sums: &str) -> String {
     page(&format!("sentinel {command}"), &body)
 }
 
+/// Returns the page for what became of targets, each as text.
+pub(super) fn applied(parts: &[(Option<&str>, String)], sums: &str) -> String {
+    let mut body = String::new();
+    for (name, text) in parts {
+        let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
+        let lines: String = text.lines().map(|line| html(line) + "\n").collect();
+        let _ = writeln!(body, "<h1>sentinel apply{title}</h1>\n<pre>{lines}</pre>");
+    }
+    body.push_str(sums);
+    page("sentinel apply", &body)
+}
+
 /// Returns the sums over all targets, and those that are in sync, a line each.
-pub(super) fn total(total: &Total, in_sync: &[(&str, usize)]) -> String {
+pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
     let lines = |lines: Vec<String>| lines.iter().map(|line| format!("<li>{line}</li>\n")).collect::<String>();
-    let same =
-        in_sync.iter().map(|(name, count)| format!("<code>{}</code>: {}", html(name), super::total::in_sync(*count)));
+    let same = in_sync.iter().map(|(name, settled)| format!("<code>{}</code>: {}", html(name), settled));
     let others = total.lines().iter().map(|line| html(line)).collect();
     format!(
         "<h1>Total</h1>\n<p class=\"summary\">{}</p>\n<ul>\n{}</ul>\n<ul>\n{}</ul>\n",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::contents::unified;
 use super::sheet::Sheet;
-use super::total::Total;
+use super::total::Sums;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
 use crate::error::Error;
@@ -126,7 +126,7 @@ pub fn targets(command: &str, targets: impl IntoIterator<Item = Document>) -> Do
 /// # Errors
 ///
 /// Fails when there is no such document.
-pub(super) fn with_total(document: Document, total: &Total) -> Document {
+pub(super) fn with_total(document: Document, total: &Sums) -> Document {
     merged(document?, json!({ "total": value(total)? }))
 }
 

@@ -9,7 +9,7 @@ use super::contents::{Text, added, diff_lines};
 use super::listed::{Listed, orphan_notes, orphans};
 use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
-use super::total::Total;
+use super::total::{InSync, Sums};
 use super::{escape, escape_lines};
 use crate::error::Error;
 use crate::kind::Line;
@@ -96,8 +96,28 @@ pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
     text
 }
 
+/// Returns the comment for what became of targets, each as text.
+pub(super) fn applied(parts: &[(Option<&str>, String)]) -> String {
+    let mut text = format!("{MARKER}\n");
+    let mut left = 0;
+    for (name, part) in parts {
+        let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
+        let part = format!("### sentinel apply{title}\n\n{}\n", fenced("text", part.trim_end().lines()));
+        // A part is whole or not there, as that of a plan.
+        if text.len() + part.len() < LIMIT {
+            text.push_str(&part);
+        } else {
+            left += 1;
+        }
+    }
+    if left > 0 {
+        let _ = writeln!(text, "**Shortened:** {left} more targets are not shown here.");
+    }
+    text
+}
+
 /// Returns the sums over all targets, and those that are in sync, a line each.
-pub(super) fn total(total: &Total, in_sync: &[(&str, usize)]) -> String {
+pub(super) fn total(total: &Sums, in_sync: &[(&str, InSync)]) -> String {
     let mut text = format!("**Total:** {}.\n", total.words());
     let lines: Vec<String> = total.lines().iter().map(|line| format!("- {}\n", code(&brief(line)))).collect();
     if !lines.is_empty() {
@@ -107,9 +127,8 @@ pub(super) fn total(total: &Total, in_sync: &[(&str, usize)]) -> String {
     if !in_sync.is_empty() {
         text.push_str("\n<details><summary>In sync</summary>\n\n");
         let shown = in_sync.iter().take(ROWS);
-        let lines: Vec<String> = shown
-            .map(|(name, count)| format!("- {}: {}\n", code(&brief(name)), super::total::in_sync(*count)))
-            .collect();
+        let lines: Vec<String> =
+            shown.map(|(name, settled)| format!("- {}: {}\n", code(&brief(name)), settled)).collect();
         fill_list(&mut text, LIMIT / 15, &lines, in_sync.len().saturating_sub(ROWS));
         text.push_str("\n</details>\n");
     }

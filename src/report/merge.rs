@@ -1,5 +1,5 @@
-//! The JSON documents of several shards as one report. They are untrusted input: each part is read as the plan or the status that it
-//! is, and what cannot be read as one is refused.
+//! The JSON documents of several shards as one report. They are untrusted input: each part is read as the plan, the status or the apply that
+//! it is, and what cannot be read as one is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +10,8 @@ use super::status::Status;
 use crate::code::Code;
 use crate::error::Error;
 use crate::kind::Layout;
-use crate::reconcile::Plan;
 use crate::reconcile::guard::Refusal;
+use crate::reconcile::{ApplyReport, Plan};
 use crate::review::{Remarks, Review};
 
 /// The report of several shards.
@@ -31,6 +31,7 @@ struct Of {
 #[derive(Debug)]
 enum Read {
     Plan(Box<Plan>, Review),
+    Applied(Box<(Plan, Review, ApplyReport)>),
     Status(Box<Status>),
 }
 
@@ -47,8 +48,8 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
     let mut command: Option<String> = None;
     for (file, document) in documents {
         let of = document["command"].as_str().filter(|_| document["format_version"] == super::json::FORMAT_VERSION);
-        let of = of.filter(|of| ["plan", "status"].contains(of));
-        let of = of.ok_or_else(|| format!("{file}: this is no plan or status with --json"))?;
+        let of = of.filter(|of| ["plan", "status", "apply"].contains(of));
+        let of = of.ok_or_else(|| format!("{file}: this is no plan, status or apply with --json"))?;
         if command.get_or_insert_with(|| of.to_owned()) != of {
             return Err(format!("{file}: this is of the command {of}, and others are of another"));
         }
@@ -67,7 +68,8 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
             }
             let index = target["index"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap_or(usize::MAX);
             let body = match (&target["error"], of) {
-                (Value::Null, "plan") => plan(target).map(Ok),
+                (Value::Null, "plan") => plan(target).map(|(plan, review)| Ok(Read::Plan(Box::new(plan), review))),
+                (Value::Null, "apply") => applied(target).map(|applied| Ok(Read::Applied(Box::new(applied)))),
                 (Value::Null, _) => Status::read(target).map(|status| Ok(Read::Status(Box::new(status)))),
                 (error, _) => Ok(Err(failure(error))),
             };
@@ -89,7 +91,12 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
     Ok(Merged { command, parts })
 }
 
-fn plan(target: &Value) -> Result<Read, serde_json::Error> {
+fn applied(target: &Value) -> Result<(Plan, Review, ApplyReport), serde_json::Error> {
+    let (plan, review) = plan(&target["plan"])?;
+    Ok((plan, review, serde_json::from_value(target["result"].clone())?))
+}
+
+fn plan(target: &Value) -> Result<(Plan, Review), serde_json::Error> {
     let mut plan: Plan = serde_json::from_value(target.clone())?;
     let mut review = BTreeMap::new();
     for (resource, value) in plan.resources.iter_mut().zip(target["resources"].as_array().into_iter().flatten()) {
@@ -98,7 +105,7 @@ fn plan(target: &Value) -> Result<Read, serde_json::Error> {
         }
         review.insert(resource.address.clone(), serde_json::from_value::<Remarks>(value.clone())?);
     }
-    Ok(Read::Plan(Box::new(plan), Review::from_remarks(review)))
+    Ok((plan, Review::from_remarks(review)))
 }
 
 /// Returns what kept a target from being read, as far as the document says it.
@@ -114,6 +121,7 @@ impl Merged {
         fn body(read: &Read) -> Body<'_> {
             match read {
                 Read::Plan(plan, review) => Body::Plan(plan, review),
+                Read::Applied(applied) => Body::Applied(&applied.0, &applied.1, &applied.2),
                 Read::Status(status) => Body::Status(status),
             }
         }

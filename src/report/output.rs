@@ -1,12 +1,14 @@
 //! One pass in every format: what a terminal, a comment, an artifact and a script are fed from.
 
+use super::applied::{self, AppliedTotal};
 use super::markdown::Part as PlanPart;
 use super::status::{self, Status};
-use super::total::{Total, in_sync};
+pub use super::total::InSync;
+use super::total::{Sums, Total, is_unfinished};
 use super::{github, html, json, markdown, text};
 use crate::cli::Format;
 use crate::error::Error;
-use crate::reconcile::Plan;
+use crate::reconcile::{ApplyReport, Plan};
 use crate::review::Review;
 
 /// What a command has to show: a part for each target, or one without a name.
@@ -33,16 +35,18 @@ pub struct Part<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Body<'a> {
     Plan(&'a Plan, &'a Review),
+    /// A plan, and what became of it.
+    Applied(&'a Plan, &'a Review, &'a ApplyReport),
     Status(&'a Status),
-    /// A target of several of which nothing is kept but how many resources it has: all are in sync.
-    Settled(usize),
+    /// A target of several of which nothing else is kept.
+    Settled(InSync),
 }
 
 impl<'a> Part<'a> {
     fn plan(&self) -> Option<PlanPart<'a>> {
         match self.body {
             Ok(Body::Plan(plan, review)) => Some((self.name, Ok((plan, review)))),
-            Ok(Body::Status(_) | Body::Settled(_)) => None,
+            Ok(Body::Status(_) | Body::Applied(..) | Body::Settled(_)) => None,
             Err(error) => Some((self.name, Err(error))),
         }
     }
@@ -50,7 +54,7 @@ impl<'a> Part<'a> {
     fn status(&self) -> Option<(Option<&'a str>, Result<&'a Status, &'a Error>)> {
         match self.body {
             Ok(Body::Status(status)) => Some((self.name, Ok(status))),
-            Ok(Body::Plan(..) | Body::Settled(_)) => None,
+            Ok(Body::Plan(..) | Body::Applied(..) | Body::Settled(_)) => None,
             Err(error) => Some((self.name, Err(error))),
         }
     }
@@ -68,10 +72,16 @@ impl Shown<'_> {
             Format::Json => json::text(&self.json()?),
             Format::Markdown => {
                 let sums = self.total().map(|total| markdown::total(&total, &self.in_sync())).unwrap_or_default();
+                if self.is_apply() {
+                    return Ok(markdown::applied(&self.applied()) + &sums);
+                }
                 self.split(|plans| markdown::plans(self.command, plans), markdown::status) + &sums
             }
             Format::Html => {
                 let sums = self.total().map(|total| html::total(&total, &self.in_sync())).unwrap_or_default();
+                if self.is_apply() {
+                    return Ok(html::applied(&self.applied(), &sums));
+                }
                 self.split(|plans| html::plans(self.command, plans, &sums), |status| html::status(status, &sums))
             }
             Format::Github => self.annotations(),
@@ -81,25 +91,52 @@ impl Shown<'_> {
     /// Returns it as the commands of a workflow.
     pub fn annotations(&self) -> String {
         let total = self.total().map(|total| github::total(&total)).unwrap_or_default();
+        if self.is_apply() {
+            let failed = self.unsettled().filter_map(|part| Some((part.name, part.body.as_ref().err()?)));
+            return github::plans(&failed.map(|(name, error)| (name, Err(*error))).collect::<Vec<_>>()) + &total;
+        }
         self.split(github::plans, github::status) + &total
     }
 
-    /// Returns the targets of several that are in sync, each with how many resources it has.
-    fn in_sync(&self) -> Vec<(&str, usize)> {
+    fn is_apply(&self) -> bool {
+        self.command == "apply"
+    }
+
+    /// Returns what became of each target, as text.
+    fn applied(&self) -> Vec<(Option<&str>, String)> {
+        let text = |part: &Part<'_>| match &part.body {
+            Ok(Body::Applied(plan, _, report)) => applied::text(plan, report),
+            Err(error) => text::error(error),
+            Ok(Body::Plan(..) | Body::Status(_) | Body::Settled(_)) => String::new(),
+        };
+        self.unsettled().map(|part| (part.name, super::for_file(&text(part)))).collect()
+    }
+
+    /// Returns the targets of several that are in sync.
+    fn in_sync(&self) -> Vec<(&str, InSync)> {
         self.parts.iter().filter_map(|part| Some((part.name?, self.settled(part)?))).collect()
     }
 
     fn text(&self, width: Option<usize>) -> String {
         let mut all = self.preface.clone().unwrap_or_default();
         for part in &self.parts {
-            if let (Some(name), Some(count)) = (part.name, self.settled(part)) {
-                all.push_str(&text::in_one_line(name, &in_sync(count)));
+            if let (Some(name), Some(settled)) = (part.name, self.settled(part)) {
+                let words = if self.is_apply() { String::from("nothing to do") } else { settled.to_string() };
+                all.push_str(&text::in_one_line(name, &words));
+                continue;
+            }
+            if let (Some(name), Err(error)) = (part.name, &part.body)
+                && is_unfinished(error)
+                && self.parts.len() > 1
+            {
+                all.push_str(&text::in_one_line(name, "not finished in the time that --timeout gives"));
                 continue;
             }
             let body = match &part.body {
                 Ok(Body::Plan(plan, review)) => text::plan(plan, review, width),
+                Ok(Body::Applied(plan, _, report)) => applied::text(plan, report),
                 Ok(Body::Status(status)) => status::render(status),
-                Ok(Body::Settled(count)) => in_sync(*count) + "\n",
+                Ok(Body::Settled(settled)) => format!("{settled}\n"),
                 Err(error) => text::error(error),
             };
             all.push_str(&part.name.map_or(body.clone(), |name| text::grouped(name, &body)));
@@ -111,15 +148,19 @@ impl Shown<'_> {
     }
 
     /// Returns the sums over all targets, where there are several.
-    fn total(&self) -> Option<Total> {
-        match self.parts.as_slice() {
-            [_] => None,
-            parts => Some(Total::of(parts)),
+    fn total(&self) -> Option<Sums> {
+        if self.parts.len() == 1 { None } else { Some(self.sums()) }
+    }
+
+    fn sums(&self) -> Sums {
+        match self.is_apply() {
+            true => Sums::Applied(AppliedTotal::of(&self.parts)),
+            false => Sums::Read(Total::of(&self.parts)),
         }
     }
 
-    /// Returns how many resources of one of several targets are in sync, where all are: it is one line then.
-    fn settled(&self, part: &Part<'_>) -> Option<usize> {
+    /// Returns what is in sync at one of several targets, where all is: it is one line then.
+    fn settled(&self, part: &Part<'_>) -> Option<InSync> {
         if self.parts.len() < 2 {
             return None;
         }
@@ -137,16 +178,17 @@ impl Shown<'_> {
     fn body(&self) -> json::Document {
         let body = |part: &Part<'_>| match &part.body {
             Ok(Body::Plan(plan, review)) => json::plan_part(plan, review),
+            Ok(Body::Applied(plan, review, report)) => json::applied_part(plan, review, report),
             Ok(Body::Status(status)) => json::value(status),
             // Where a document is wanted, all is kept.
-            Ok(Body::Settled(count)) => json::value(serde_json::json!({ "in_sync": count })),
+            Ok(Body::Settled(settled)) => json::value(serde_json::json!({ "in_sync": settled.resources })),
             Err(error) => Ok(json::error_part(error)),
         };
         match self.parts.as_slice() {
             [part] if part.name.is_none() => json::document(self.command, body(part)?),
             parts => {
                 let targets = parts.iter().map(|part| json::target(part.name, part.index, body(part)));
-                json::with_total(json::targets(self.command, targets), &Total::of(parts))
+                json::with_total(json::targets(self.command, targets), &self.sums())
             }
         }
     }

@@ -3,9 +3,10 @@
 use super::contents::{Text, Written, added, diff_lines};
 use super::listed::Listed;
 use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
-use super::total::Total;
+use super::total::Sums;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
+use crate::diagnostic::some;
 use crate::error::Error;
 use crate::explain;
 use crate::kind::Line;
@@ -256,34 +257,21 @@ pub fn in_one_line(name: &str, words: &str) -> String {
 }
 
 /// Returns the sums over all targets.
-pub(super) fn total(total: &Total) -> String {
+pub(super) fn total(total: &Sums) -> String {
     let lines: String = total.lines().iter().map(|line| format!("  {}\n", escape(line))).collect();
     format!("\n{} {}.\n{lines}", paint(BOLD, "Total:"), total.words())
-}
-
-/// Returns what became of several targets together.
-pub fn applied_total(targets: usize, applied: usize, idle: usize, failed: &[&str]) -> String {
-    const LISTED: usize = 20;
-    let mut text = format!(
-        "\n{} {targets} targets: {applied} changed, {idle} with nothing to do, {} not done in full.\n",
-        paint(BOLD, "Total:"),
-        failed.len()
-    );
-    if !failed.is_empty() {
-        let names: Vec<String> = failed.iter().take(LISTED).map(|name| escape(name)).collect();
-        let more = failed.len().saturating_sub(LISTED);
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        text.push_str(&format!("  Not done in full: {}{more}\n", names.join(", ")));
-    }
-    text
 }
 
 /// Returns the lines that say what a saved plan was made from.
 pub fn plan_file(file: &PlanFile) -> String {
     let origin = &file.manifest;
+    let paths: Vec<&str> = match origin.files.as_slice() {
+        [] => vec![&origin.path],
+        files => files.iter().map(|file| file.path.as_str()).collect(),
+    };
     format!(
         "Saved plan of {} ({}), made by sentinel {}\n",
-        escape(&origin.path),
+        escape(&some(&paths)),
         escape(&origin.digest),
         escape(&file.tool_version)
     )
@@ -366,8 +354,8 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         Verification::AsDesired => String::from("\nVerified: live is as desired."),
         Verification::Incomplete => String::from("\nVerified in part: what could be read is as desired."),
         Verification::Differs { addresses } => {
-            let names: Vec<String> = addresses.iter().map(|address| escape(&address.to_string())).collect();
-            format!("\nVerified: live is not yet as desired in {}.", names.join(", "))
+            let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            format!("\nVerified: live is not yet as desired in {}.", escape(&some(&names)))
         }
         Verification::Failed { why } => format!("\nNot verified: {}", escape(why)),
         Verification::NotNeeded => String::new(),
@@ -380,7 +368,12 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
 
 /// Returns an error with its code and its hint.
 pub fn error(error: &Error) -> String {
-    let head = paint(RED.bold(), format!("error[{}]:", error.code()));
+    error_of("", error)
+}
+
+/// Returns an error with its code and its hint; `about` begins its message, such as `target prod: `.
+pub fn error_of(about: &str, error: &Error) -> String {
+    let head = format!("{} {}", paint(RED.bold(), format!("error[{}]:", error.code())), escape(about));
     // The line breaks of an error are its own. Those in a text that it quotes could make what follows pass for another message.
     let message = match error {
         Error::Refused(refusal) => std::iter::once(&refusal.message)
@@ -395,7 +388,7 @@ pub fn error(error: &Error) -> String {
         Error::Faults(faults) => super::render_faults(faults),
         _ => String::new(),
     };
-    text.push_str(&format!("{head} {message}\n"));
+    text.push_str(&format!("{head}{message}\n"));
     if let Some(hint) = error.hint() {
         text.push_str(&format!("{} {}\n", paint(CYAN.bold(), "hint:"), escape(&hint)));
     }

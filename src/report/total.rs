@@ -1,12 +1,16 @@
 //! What came of several targets together: the last lines of every output that is about more than one.
 
+use std::fmt;
+
 use serde::Serialize;
 
+use super::applied::AppliedTotal;
 use super::output::{Body, Part};
 use super::status::{State, Status};
-
-/// How many names of targets are listed.
-const LISTED: usize = 20;
+use crate::code::Code;
+use crate::diagnostic::some;
+use crate::error::Error;
+use crate::reconcile::Plan;
 
 /// What one target came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub(super) enum Came {
     /// Not all of it could be read.
     Incomplete,
     Failed,
+    /// The time was up before it was read.
+    Unfinished,
 }
 
 /// The sums over all targets.
@@ -28,11 +34,12 @@ pub(super) struct Total {
     pub differ: usize,
     pub incomplete: usize,
     pub failed: usize,
+    pub unfinished: usize,
     /// Resources, over all targets that were read.
     pub resources: usize,
     pub resources_in_sync: usize,
     #[serde(skip)]
-    names: [Vec<String>; 3],
+    names: [Vec<String>; 4],
 }
 
 impl Total {
@@ -42,6 +49,7 @@ impl Total {
         for part in parts {
             let (came, all, same) = match &part.body {
                 Ok(body) => body.came(),
+                Err(error) if is_unfinished(error) => (Came::Unfinished, 0, 0),
                 Err(_) => (Came::Failed, 0, 0),
             };
             total.targets += 1;
@@ -52,6 +60,7 @@ impl Total {
                 Came::Differs => (&mut total.differ, Some(0)),
                 Came::Incomplete => (&mut total.incomplete, Some(1)),
                 Came::Failed => (&mut total.failed, Some(2)),
+                Came::Unfinished => (&mut total.unfinished, Some(3)),
             };
             *count += 1;
             if let Some(names) = names.and_then(|index| total.names.get_mut(index)) {
@@ -64,7 +73,12 @@ impl Total {
     /// Returns it in words: `3 targets: 2 in sync, 1 failed; 46 of 46 resources in sync`.
     pub(super) fn words(&self) -> String {
         let mut parts = vec![format!("{} in sync", self.in_sync)];
-        let others = [(self.differ, "differ"), (self.incomplete, "not read in full"), (self.failed, "failed")];
+        let others = [
+            (self.differ, "differ"),
+            (self.incomplete, "not read in full"),
+            (self.failed, "failed"),
+            (self.unfinished, "not finished"),
+        ];
         parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
         let plural = if self.targets == 1 { "" } else { "s" };
         let (same, all) = (self.resources_in_sync, self.resources);
@@ -73,16 +87,47 @@ impl Total {
 
     /// Returns which targets are not in sync, a line for each way.
     pub(super) fn lines(&self) -> Vec<String> {
-        let line = |(what, names): (&str, &Vec<String>)| match names.as_slice() {
-            [] => None,
-            names => {
-                let shown: Vec<&str> = names.iter().take(LISTED).map(String::as_str).collect();
-                let more = names.len().saturating_sub(LISTED);
-                let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-                Some(format!("{what}: {}{more}", shown.join(", ")))
-            }
-        };
-        ["Differ", "Not read in full", "Failed"].into_iter().zip(&self.names).filter_map(line).collect()
+        let ways = ["Differ", "Not read in full", "Failed", "Not finished"];
+        ways.into_iter().zip(&self.names).filter_map(|(what, names)| listed(what, names)).collect()
+    }
+}
+
+/// Returns a line with the names of targets, if there are any.
+pub(super) fn listed(what: &'static str, names: &[String]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("{what}: {}", some(names)))
+}
+
+/// The sums over all targets, of a command that reads or of one that applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum Sums {
+    Read(Total),
+    Applied(AppliedTotal),
+}
+
+impl Sums {
+    /// Returns them in words.
+    pub(super) fn words(&self) -> String {
+        match self {
+            Self::Read(total) => total.words(),
+            Self::Applied(total) => total.words(),
+        }
+    }
+
+    /// Returns which targets are not as they should be, a line for each way.
+    pub(super) fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Read(total) => total.lines(),
+            Self::Applied(total) => total.lines(),
+        }
+    }
+
+    /// Returns whether a target came to nothing.
+    pub(super) fn any_failed(&self) -> bool {
+        match self {
+            Self::Read(total) => total.failed + total.unfinished > 0,
+            Self::Applied(total) => total.not_done > 0,
+        }
     }
 }
 
@@ -90,7 +135,7 @@ impl Body<'_> {
     /// Returns what it came to, how many resources it has, and how many of these are in sync.
     fn came(&self) -> (Came, usize, usize) {
         match self {
-            Self::Settled(count) => (Came::InSync, *count, *count),
+            Self::Settled(settled) => (Came::InSync, settled.resources, settled.resources),
             Self::Plan(plan, _) => {
                 let summary = plan.summary();
                 let all = plan.resources.len();
@@ -111,18 +156,23 @@ impl Body<'_> {
                 };
                 (came, all, same)
             }
+            // Sums of their own.
+            Self::Applied(plan, ..) => (Came::InSync, plan.resources.len(), plan.summary().unchanged),
         }
     }
 
-    /// Returns how many resources are in sync, where all are and there is nothing else to say.
-    pub(super) fn settled(&self) -> Option<usize> {
+    /// Returns what is in sync, where all is and there is nothing else to say.
+    pub(super) fn settled(&self) -> Option<InSync> {
         match self {
-            Self::Settled(count) => Some(*count),
-            Self::Plan(plan, _) => plan.is_settled().then_some(plan.resources.len()),
+            Self::Settled(settled) => Some(*settled),
+            Self::Plan(plan, _) => InSync::of(plan),
+            Self::Applied(plan, _, report) => super::applied::settled(plan, report),
             Self::Status(status) => {
-                let (all, same, _) = count(status);
-                let silent = status.orphans.is_empty() && status.parameters_unknown.is_none();
-                (same == all && silent).then_some(all)
+                let (resources, same, _) = count(status);
+                let orphans = &status.orphans;
+                let found = !orphans.resources.is_empty() || orphans.looked_at.is_some();
+                let silent = !found && status.parameters_unknown.is_none();
+                (same == resources && silent).then_some(InSync { resources, lacks_orphans: orphans.unknown.is_some() })
             }
         }
     }
@@ -146,8 +196,33 @@ fn count(status: &Status) -> (usize, usize, usize) {
     (all, same, unknown)
 }
 
-/// Returns what is said of a target that is in sync.
-pub(super) fn in_sync(count: usize) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("in sync ({count} resource{plural})")
+/// Returns whether a target is one that the run had no time for.
+pub(super) fn is_unfinished(error: &Error) -> bool {
+    error.code() == Code::OutOfTime
+}
+
+/// A target that is in sync, of which one line says all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InSync {
+    /// How many resources it has.
+    pub resources: usize,
+    /// Whether its orphans could not be listed.
+    lacks_orphans: bool,
+}
+
+impl InSync {
+    /// Returns what is in sync, where all of a plan is.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let lacks_orphans = plan.orphans.unknown.is_some();
+        plan.is_settled().then_some(Self { resources: plan.resources.len(), lacks_orphans })
+    }
+}
+
+impl fmt::Display for InSync {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.resources;
+        let plural = if count == 1 { "" } else { "s" };
+        let also = if self.lacks_orphans { "; orphans are not known" } else { "" };
+        write!(formatter, "in sync ({count} resource{plural}{also})")
+    }
 }

@@ -378,7 +378,7 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let context = || format!("{case:#?}\n{:#?}\n{outcomes:#?}", first.plan);
 
     // And a plan in a file is that plan.
-    let origin = Origin { path: String::from("sentinel.toml"), also: Vec::new(), digest: String::new() };
+    let origin = Origin::of(&sentinel::diagnostic::Source::new("sentinel.toml", ""), Vec::new());
     let material = |one: &DesiredResource| {
         let named = one.of::<PolicyParameter>().filter(|policy| policy.managed.content.is_some());
         (

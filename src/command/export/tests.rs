@@ -28,7 +28,7 @@ use crate::resource::names::{AccountId, RegionName};
 fn desired(text: &str, folder: &Path) -> Vec<DesiredResource> {
     let mut faults = Faults::default();
     let parsed = manifest::parse(&Source::new("sentinel.toml", text.to_owned()), &mut faults);
-    let overrides = Overrides { policy_root: None, variables: Variables::new(|_| None) };
+    let overrides = Overrides { policy_root: None, region: None, variables: Variables::new(|_| None) };
     manifest::resolve(parsed, folder, &overrides, &mut faults).desired
 }
 

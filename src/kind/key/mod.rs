@@ -152,7 +152,7 @@ impl Kind for Key {
         concurrency: 16,
         batch: 1,
         shows_layout: true,
-        templates: &["alias", "policy"],
+        is_free_text: |setting| setting == "description",
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<KeySection> {

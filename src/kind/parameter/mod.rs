@@ -85,7 +85,8 @@ impl Kind for Parameter {
         // What `GetParameters` takes in one call.
         batch: 10,
         shows_layout: false,
-        templates: &["name", "file"],
+        // One that is mistyped may be a secret, and nothing may be said of it.
+        is_free_text: |setting| !is_shown(setting) || ["description", "allowed_pattern"].contains(&setting),
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ParameterSection> {

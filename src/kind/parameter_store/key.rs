@@ -67,7 +67,13 @@ pub(in crate::kind) fn without_secret(reader: &mut Reader<'_>, node: &Node) {
     reader.fault(node.span.clone(), "a plain string has no key", "encrypts nothing", help);
 }
 
+/// The alias of the key that AWS manages for Parameter Store.
+pub(super) const OF_AWS: &str = "alias/aws/ssm";
+
 fn check(name: &str) -> Result<(), Invalid> {
+    if name == OF_AWS {
+        return Ok(());
+    }
     if name.starts_with("alias/") {
         return check_alias(name);
     }
@@ -78,4 +84,19 @@ fn check(name: &str) -> Result<(), Invalid> {
     let help = "write { key = \"NAME\" } for [keys.NAME], a key's alias (alias/NAME), or its ARN \
                 (arn:aws:kms:REGION:ACCOUNT:key/ID); without key, a new parameter has the account's alias/aws/ssm";
     Err(Invalid::new(format!("`key` cannot be \"{name}\""), help))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_an_alias_an_arn_or_the_one_that_aws_manages() {
+        for good in ["alias/app", "alias/aws/ssm", "arn:aws:kms:eu-west-1:111111111111:key/1"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for bad in ["", "app", "alias/", "alias/aws/s3", "arn:aws:kms:eu-west-1:111111111111:alias/app"] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::content::Secret;
+use super::key::OF_AWS;
 use super::{Content, Kept, ParameterType, Role, Stored, Write};
 use crate::kind::Desired;
 use crate::kind::permission::{On, Permission, Place};
@@ -27,7 +28,7 @@ pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, place: &Pla
     let region = place.region.as_deref().unwrap_or("*");
     // What follows the region is not the same in every partition.
     let mut condition = json!({ "StringLike": { "kms:ViaService": format!("ssm.{region}.*") } });
-    let key = desired.managed.settings.key.as_deref().unwrap_or("alias/aws/ssm");
+    let key = desired.managed.settings.key.as_deref().unwrap_or(OF_AWS);
     let resource = if key.starts_with("alias/") {
         condition["ForAnyValue:StringEquals"] = json!({ "kms:ResourceAliases": [key] });
         place.arn("kms", "key/*")

@@ -114,7 +114,7 @@ impl Kind for PolicyParameter {
         // What `GetParameters` takes in one call.
         batch: 10,
         shows_layout: false,
-        templates: &["policy"],
+        is_free_text: |setting| ["description", "allowed_pattern"].contains(&setting),
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<ProfileSection> {

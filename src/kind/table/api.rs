@@ -112,6 +112,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     state.settings.take(settings, creating, &mut gaps);
     facts.also.extend(also::unmanaged(&state, managed));
     scaling_calls::look_at_parting(api, desired, &mut state, &mut gaps).await;
+    scaling_calls::look_at_lowered(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {
         // A table is deleted after its replicas.
         let goes = (!desired.presence.is_present()).then(Replicas::default);
@@ -153,9 +154,7 @@ pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&
 /// Tells the key that AWS manages from one of the customer, where that decides whether AWS takes a change: a table with replicas does not
 /// change between the two. Where it cannot be looked up, AWS tells.
 async fn name_aws_key(api: &TableApi, found: &mut Table, managed: &Table) {
-    let own = managed.replicas.iter().flat_map(|replicas| replicas.regions.values());
-    let mut wanted = std::iter::once(managed).chain(own).filter_map(|table| table.encryption.as_ref());
-    if !found.has_replicas() || !wanted.any(Encryption::is_of_customer) {
+    if !found.has_replicas() || !managed.wants_own_key() {
         return;
     }
     if let Some(Encryption::Kms(arn)) = &found.encryption

@@ -96,6 +96,11 @@ impl Autoscaling {
         is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
     }
 
+    /// Returns whether units of the table or of an index are moved.
+    pub(super) fn moves_units(&self, index: Option<&str>, units: Units) -> bool {
+        self.of(&(index.map(str::to_owned), units)) != Scale::Off
+    }
+
     /// Returns whether the capacity of an index is moved.
     pub(super) fn moves(&self, index: &str) -> bool {
         self.indexes.get(index).is_some_and(|scales| scales.is_on())

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::scales::Units;
+use super::{Index, Table};
 
 /// How a table is paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +37,35 @@ pub struct Capacity {
     pub write: i64,
 }
 
+impl Capacity {
+    /// Returns the units of which another capacity has fewer.
+    fn lowered_to(self, other: Self) -> impl Iterator<Item = Units> {
+        let units = [(Units::Read, self.read, other.read), (Units::Write, self.write, other.write)];
+        units.into_iter().filter(|(_, before, after)| after < before).map(|(units, ..)| units)
+    }
+}
+
 impl Table {
+    /// Returns whether a capacity of a live table or index is lowered that autoscaling moves. Where it was not read, it may.
+    pub(super) fn is_scaled_down(&self, index: Option<&str>, before: Capacity, after: Capacity) -> bool {
+        let moves = |units| self.settings.autoscaling.as_ref().is_none_or(|all| all.moves_units(index, units));
+        before.lowered_to(after).any(moves)
+    }
+
+    /// Returns whether a live table, or an index of it, has more capacity than it should have.
+    pub(super) fn has_more_capacity(&self, managed: &Self) -> bool {
+        let (Some(Billing::Provisioned(live)), Some(Billing::Provisioned(wanted))) = (self.billing, managed.billing)
+        else {
+            return false;
+        };
+        let is_lowered = |before: Capacity, after: Capacity| before.lowered_to(after).next().is_some();
+        let index_is = |(name, index): (&String, &Index)| {
+            let sides = index.capacity.zip(managed.compared_capacity(name, Some(wanted)));
+            sides.is_some_and(|(before, after)| is_lowered(before, after))
+        };
+        is_lowered(live, wanted) || self.indexes.iter().flatten().any(index_is)
+    }
+
     /// Returns the capacity that an index of its own should have, where the table is provisioned.
     pub(super) fn capacity_of(&self, index: &str) -> Option<Capacity> {
         let own = self.indexes.as_ref().and_then(|indexes| indexes.get(index)).and_then(|index| index.capacity);

@@ -43,6 +43,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     }
     if let (Some(desired), Some(before)) = (billing, &live.billing) {
         diff_billing(*before, *desired, &mut changes);
+        ask_before_lowering(managed, live, &mut changes);
         diff_capacities(*before, *desired, managed, live, &mut changes);
     }
     if let (Some(desired), Some(before)) = (encryption, &live.encryption)
@@ -166,10 +167,31 @@ fn diff_capacities(
         let Some(wanted) = managed.compared_capacity(name, of_table) else { continue };
         if let Some(found) = index.capacity.filter(|found| *found != wanted) {
             let (before, after) = (words::capacity(found), words::capacity(wanted));
-            changes.push(in_place(Field::IndexCapacity(name.clone()), before, after, "changed in place"));
+            let asks = managed.settings.autoscaling.is_none() && table.is_scaled_down(Some(name), found, wanted);
+            let how = if asks { LOWERED } else { "changed in place" };
+            let change = in_place(Field::IndexCapacity(name.clone()), before, after, how);
+            changes.push(if asks { change.needing(Consent::Capacity) } else { change });
         }
     }
 }
+
+/// Asks for consent to lower a capacity that autoscaling, which the manifest does not say, has set or may have set.
+fn ask_before_lowering(managed: &Table, live: &Table, changes: &mut [FieldChange<Field>]) {
+    let (Some(Billing::Provisioned(before)), Some(Billing::Provisioned(after))) = (live.billing, managed.billing)
+    else {
+        return;
+    };
+    if managed.settings.autoscaling.is_some() || !live.is_scaled_down(None, before, after) {
+        return;
+    }
+    if let Some(change) = changes.iter_mut().find(|change| change.path == Field::BillingMode) {
+        change.needs = Some(Consent::Capacity);
+        change.how = String::from(LOWERED);
+    }
+}
+
+const LOWERED: &str =
+    "lowered in place; autoscaling, which the manifest does not have, may have raised it for the traffic there is";
 
 /// The on-demand limits and warm throughput of the indexes that are there.
 fn diff_index_settings(

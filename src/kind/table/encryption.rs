@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::Table;
 use crate::change::Protection;
 use crate::kind::key::{DESCRIBE_KEY, check_alias};
 use crate::kind::permission::{On, Permission, Place};
@@ -82,6 +83,15 @@ pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Pla
     }
     let on = On::Those { resources: vec![resource], condition };
     vec![Permission { statement: format!("{statement}Encryption"), shared: false, operations: USES.to_vec(), on }]
+}
+
+impl Table {
+    /// Returns whether it, or a replica of it, is to have a key that the account made.
+    pub(super) fn wants_own_key(&self) -> bool {
+        let replicas = self.replicas.iter().flat_map(|replicas| replicas.regions.values());
+        let mut keys = std::iter::once(self).chain(replicas).filter_map(|table| table.encryption.as_ref());
+        keys.any(Encryption::is_of_customer)
+    }
 }
 
 /// The alias of the key that AWS manages for DynamoDB.

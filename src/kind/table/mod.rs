@@ -63,13 +63,13 @@ use super::section::{Resolver, SectionReader};
 use super::{About, ArnName, Deletion, Desired, Kind, Search, Settled, Shown, Site, Unlisted, Waiting};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::{Entry, GivenFile};
-use crate::kind::Line;
+use crate::kind::{Line, Misplaced};
 use crate::resource::call::{
     CREATE_BACKUP, CallError, DELETE_TABLE, DESCRIBE_BACKUP, DESCRIBE_TABLE, LIST_TABLE_TAGS, LIST_TABLES, Operation,
     SCAN,
 };
 use crate::resource::caller::Identity;
-use crate::resource::names::PolicyRoot;
+use crate::resource::names::{PolicyRoot, RegionName};
 use crate::resource::pacer::Pacer;
 use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
@@ -228,7 +228,10 @@ impl Kind for Table {
         concurrency: 200,
         batch: 1,
         shows_layout: true,
-        templates: &["name", "policy", "stream_policy"],
+        // The names of attributes.
+        is_free_text: |setting| {
+            ["partition_key", "sort_key", "ttl_attribute", "indexes", "local_indexes"].contains(&setting)
+        },
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TableSection> {
@@ -253,6 +256,10 @@ impl Kind for Table {
 
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Self>> {
         manifest::resolve(resolver, key, section)
+    }
+
+    fn misplaced(desired: &Desired<Self>, region: &RegionName) -> Option<Misplaced> {
+        replicas::manifest::misplaced(&desired.address.key, &desired.managed, region)
     }
 
     fn name_of(key: &str, section: &TableSection, _: &PolicyRoot) -> Result<String, Invalid> {
@@ -292,6 +299,8 @@ impl Kind for Table {
 
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match (operation.service, &desired.managed.encryption) {
+            // With replicas, the key of AWS is looked up beside it.
+            ("kms", _) if desired.managed.has_replicas() => On::Resources(replicas::permission::keys(desired, place)),
             ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
             // Whether a condition on the alias holds for a key of AWS before it is first used, AWS does not say.
             ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),

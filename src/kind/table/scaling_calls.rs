@@ -123,6 +123,31 @@ pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, li
     }
 }
 
+/// Reads what moves the capacity of a table, where the manifest lowers that and says nothing of autoscaling. Where it cannot be read, it is
+/// not known.
+pub(super) async fn look_at_lowered(api: &TableApi, desired: &Desired<Table>, live: &mut Table) {
+    if desired.managed.settings.autoscaling.is_some() || !live.has_more_capacity(&desired.managed) {
+        return;
+    }
+    let indexes: Vec<String> = live.indexes.iter().flatten().map(|(index, _)| index.clone()).collect();
+    let of = std::iter::once(None).chain(indexes.iter().map(|index| Some(index.as_str())));
+    let resources: Vec<String> = of.map(|index| resource(&desired.name, index)).collect();
+    let targets = match targets(api, &resources).await {
+        Ok(targets) => targets,
+        // A region, or a partition, that does not have it.
+        Err(error) if is_unknown(&error) => Vec::new(),
+        Err(_) => return,
+    };
+    let mut found = Autoscaling::when_read(&indexes);
+    for target in &targets {
+        if let Some(units) = units_of(&target.scalable_dimension) {
+            let one = (index_of(&desired.name, &target.resource_id).map(str::to_owned), units);
+            add(&mut found, &one, target, std::iter::empty());
+        }
+    }
+    live.settings.autoscaling = Some(found);
+}
+
 /// Adds a target and its policies.
 fn add<'a>(
     live: &mut Autoscaling,

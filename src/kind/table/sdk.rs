@@ -91,9 +91,12 @@ fn changing(description: &sdk::TableDescription) -> Option<Field> {
 /// Returns what AWS is doing with an index, which takes minutes. It does not tell how far it is.
 fn progress(index: &sdk::GlobalSecondaryIndexDescription) -> Option<String> {
     let name = index.index_name()?;
+    // AWS counts about every six hours.
+    let items = index.item_count().filter(|items| *items > 0);
+    let items = items.map(|items| format!(", about {items} when last counted")).unwrap_or_default();
     match index.index_status()? {
         sdk::IndexStatus::Creating if index.backfilling() == Some(true) => {
-            Some(format!("index {name} is being built: AWS copies the items into it"))
+            Some(format!("index {name} is being built: AWS copies the items into it{items}"))
         }
         sdk::IndexStatus::Creating => Some(format!("index {name} is being built: AWS makes room for it")),
         sdk::IndexStatus::Deleting => Some(format!("index {name} is being deleted")),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rebuild;
+use super::scaling_calls::DESCRIBE_TARGETS;
 use super::setting::{Called, Phase, Setting};
 use super::{
     Autoscaling, Billing, CalledChange, Capacity, Encryption, Field, Index, Limits, Replicas, Settings, Table,
@@ -202,14 +203,19 @@ impl KindStep for TableStep {
 
 /// Returns the operations that observing this table calls.
 pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
-    let Table { key: _, indexes: _, local_indexes: _, ttl, billing: _, encryption, tags, replicas, settings } =
+    let Table { key: _, indexes: _, local_indexes: _, ttl, billing, encryption, tags, replicas, settings } =
         &desired.managed;
     let mut operations = vec![DESCRIBE_TABLE];
-    operations.extend(encryption.as_ref().is_some_and(Encryption::is_looked_up).then_some(DESCRIBE_KEY));
+    let looks_up = encryption.as_ref().is_some_and(Encryption::is_looked_up);
+    let tells_apart = desired.managed.has_replicas() && desired.managed.wants_own_key();
+    operations.extend((looks_up || tells_apart).then_some(DESCRIBE_KEY));
     operations.extend(ttl.as_ref().map(|_| DESCRIBE_TIME_TO_LIVE));
     operations.extend(settings.reads());
     if !desired.presence.is_present() {
         operations.extend(Autoscaling::READS);
+    } else if settings.autoscaling.is_none() && matches!(billing, Some(Billing::Provisioned(_))) {
+        // Whether a capacity that is lowered is one that is moved.
+        operations.push(DESCRIBE_TARGETS);
     }
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
     for operation in replicas.iter().flat_map(Replicas::reads) {

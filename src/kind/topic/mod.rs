@@ -191,7 +191,7 @@ impl Kind for Topic {
         concurrency: 16,
         batch: 1,
         shows_layout: true,
-        templates: &["name", "policy", "delivery_policy"],
+        is_free_text: |setting| ["display_name", "filter_policy"].contains(&setting),
     };
 
     fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option<TopicSection> {

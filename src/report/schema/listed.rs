@@ -53,6 +53,7 @@ pub(super) fn total() -> Value {
             "differ": count("Those that differ."),
             "incomplete": count("Those that could not be read in full."),
             "failed": count("Those that came to nothing."),
+            "unfinished": count("Those that were not read in the time that --timeout gives."),
             "resources": count("The resources of the targets that were read."),
             "resources_in_sync": count("Of these, those that are as the manifest says."),
         },

@@ -40,7 +40,26 @@ fn files_that_are_included_are_a_part_of_the_manifest() {
     // A change of any of the files is a change of the manifest.
     world.write("teams/a.toml", "[profiles.a]\n");
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-    assert!(run.stderr.contains("has changed since the plan was made"), "{}", run.stderr);
+    assert!(run.stderr.contains("teams/a.toml has changed since the plan was made"), "{}", run.stderr);
+    let shown = world.run(&["show", "p.json"]).expect(0);
+    assert!(shown.stdout.starts_with("Saved plan of sentinel.toml, teams/a.toml, teams/b.toml ("), "{}", shown.stdout);
+}
+
+#[test]
+fn an_unknown_section_is_shown_with_its_own_file() {
+    let world = world();
+    world.write("teams/b.toml", "[profile.x]\n");
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("unknown key `profile` in `teams/b.toml`"), "{}", run.stderr);
+}
+
+#[test]
+fn a_target_is_overridden_in_another_file() {
+    let world = world();
+    world.write("sentinel.toml", &format!("{MAIN}[targets.prod]\nregion = \"us-east-1\"\n"));
+    world.write("teams/b.toml", "[tables.sessions]\n[targets.prod.override.tables.sessions]\nname = \"acme-prod\"\n");
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    assert_eq!(plan["targets"][0]["resources"][2]["name"], "acme-prod", "{plan:#}");
 }
 
 #[test]

@@ -146,3 +146,40 @@ fn an_index_that_is_scaled_keeps_the_capacity_it_was_scaled_to() {
     let run = world.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("has both a capacity and autoscaling"), "{}", run.stderr);
 }
+
+#[test]
+fn a_capacity_that_autoscaling_has_raised_is_lowered_only_with_consent() {
+    let world = World::quick();
+    let fixed = |units: u32| {
+        format!(
+            "[tables.orders]\nname = \"orders\"\npartition_key = {{ name = \"id\", type = \"S\" }}\nbilling_mode = \
+             \"PROVISIONED\"\nread_capacity = {units}\nwrite_capacity = 1\n"
+        )
+    };
+    let units = || world.table("orders")["ProvisionedThroughput"]["ReadCapacityUnits"].as_i64().unwrap();
+    world.converged(&fixed(5), &[]);
+    // Nothing moves it: the manifest says what it is.
+    world.converged(&fixed(4), &[]);
+    let target = json!({
+        "ServiceNamespace": "dynamodb",
+        "ResourceId": "table/orders",
+        "ScalableDimension": "dynamodb:table:ReadCapacityUnits",
+        "MinCapacity": 9,
+        "MaxCapacity": 20,
+    });
+    world.aws("AnyScaleFrontendService.RegisterScalableTarget", &target);
+    assert_eq!(units(), 9);
+    let run = world.run(&["apply", "--yes"]).expect(4);
+    assert!(run.stdout.contains("lowered in place; autoscaling, which the manifest does not have"), "{}", run.stdout);
+    assert!(run.stdout.contains("--allow-destructive capacity"), "{}", run.stdout);
+    assert_eq!(units(), 9);
+    // More than autoscaling has set asks for nothing.
+    world.converged(&fixed(10), &[]);
+    // Where it cannot be read whether something moves it, something may.
+    world.fail("DescribeScalableTargets", "AccessDeniedException", "");
+    world.write("sentinel.toml", &format!("{AWS}{}", fixed(4)));
+    world.run(&["apply", "--yes"]).expect(4);
+    assert_eq!(units(), 10);
+    world.run(&["apply", "--yes", "--allow-destructive", "capacity"]).expect(0);
+    assert_eq!(units(), 4);
+}

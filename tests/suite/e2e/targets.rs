@@ -113,8 +113,16 @@ fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
     world.run(&["apply", "--target", "west", "--yes"]).expect(0);
     world.calls();
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-    assert!(run.stderr.contains("profiles.new (/sentinel/policies/new): was not there, and is now"), "{}", run.stderr);
+    let moved = "profiles.new (/sentinel/policies/new): was not there, and is now";
+    assert!(run.stderr.contains(&format!("target west: {moved}")), "{}", run.stderr);
+    assert!(!run.stderr.contains("target east: "), "{}", run.stderr);
     assert_eq!(world.writes(), [""; 0]);
+    // Each that is stale is named.
+    world.run(&["apply", "--target", "east", "--yes"]).expect(0);
+    let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
+    for name in ["east", "west"] {
+        assert!(run.stderr.contains(&format!("target {name}: {moved}")), "{}", run.stderr);
+    }
 }
 
 const MATRIX: &str = r#"[targets.prod]
@@ -471,6 +479,131 @@ fn similar_asserted(whole: &str, merged: &str, what: &str) {
 
 /// Nested units, 300 accounts in pages, suspended ones, exclusions.
 #[test]
+fn the_applies_of_shards_are_merged() {
+    let world = matrix();
+    world.run(&["apply", "--yes", "--target", "other"]).expect(0);
+    world.fail("CreateTable", "ValidationException", "222222222222");
+    std::fs::create_dir(world.folder.path().join("parts")).unwrap();
+    for shard in 1..=3 {
+        let run = world.run(&["apply", "--yes", "--json", &format!("--shard={shard}/3")]);
+        assert!([0, 5].contains(&run.code), "{}", run.stderr);
+        assert_eq!(run.json()["shard"], format!("{shard}/3"));
+        world.write(&format!("parts/{shard}.json"), &run.stdout);
+    }
+    let merged = world.run(&["report", "merge", "parts", "--json"]).expect(0).json();
+    assert_eq!(merged["total"], json!({ "targets": 5, "changed": 2, "unchanged": 1, "not_done": 2 }));
+    assert_eq!(names(&merged)[4], "other", "they are in the order of the manifest");
+    assert_eq!(merged["targets"][2]["result"]["resources"][1]["outcome"], "failed");
+    let total = "5 targets: 2 changed, 1 with nothing to do, 2 not done in full";
+    for format in ["text", "markdown", "html", "github"] {
+        let run = world.run(&["report", "merge", "parts", "--format", format]).expect(0);
+        assert!(run.stdout.contains(total), "{format}: {}", run.stdout);
+        assert!(
+            format == "github" || run.stdout.contains("ValidationException by the test"),
+            "{format}: {}",
+            run.stdout
+        );
+    }
+    // An apply says in its own document what the merged one says.
+    let whole = world.run(&["apply", "--yes", "--json"]).expect(1).json();
+    assert_eq!(whole["total"], json!({ "targets": 5, "changed": 0, "unchanged": 3, "not_done": 2 }));
+}
+
+#[test]
+fn what_is_logged_of_a_target_names_it() {
+    let world = world();
+    let mut refused = false;
+    world.fault(move |call| {
+        let throttled = || call.refusal("ThrottlingException", "Rate exceeded");
+        let first = call.region == "us-west-2" && call.operation == "DescribeTable" && !refused;
+        refused |= first;
+        first.then(throttled)
+    });
+    let run = world.run(&["plan", "-v"]).expect(0);
+    let lines: Vec<&str> = run.stderr.lines().filter(|line| line.contains("Rate exceeded")).collect();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("target{name=\"west\"}")), "{}", run.stderr);
+    let of_east = |line: &&str| line.contains("target{name=\"east\"}") && line.contains("answered");
+    assert!(run.stderr.lines().any(|line| of_east(&line)), "{}", run.stderr);
+}
+
+#[test]
+fn a_saved_plan_and_a_report_are_not_written_to_one_file() {
+    let world = world();
+    let run = world.run(&["plan", "--out", "p", "--out-json", "./p"]).expect(1);
+    assert!(run.stderr.contains("two options name the file p"), "{}", run.stderr);
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn placeholders_are_replaced_in_every_text_of_a_section() {
+    let world = World::quick();
+    world.write(
+        "sentinel.toml",
+        r#"[targets.prod]
+region = "eu-west-1"
+account_id = "123456789012"
+[topics.alerts.subscriptions.queue]
+protocol = "sqs"
+endpoint = "arn:aws:sqs:{region}:{account}:alerts"
+filter_policy = { event = ["{target}", "{other}"] }
+[parameters."/app/url"]
+value = "https://{region}.example.com/{id}"
+description = "of {target}"
+[tables.sessions]
+encryption = "arn:aws:kms:{region}:{account}:key/11111111-2222-3333-4444-555555555555"
+tags = { stage = "{target}" }
+"#,
+    );
+    let plan = world.run(&["plan", "--json"]).expect(0).json();
+    let text = plan.to_string();
+    for expected in [
+        "arn:aws:sqs:eu-west-1:123456789012:alerts",
+        "https://eu-west-1.example.com/{id}",
+        "of prod",
+        "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555",
+        "\"stage\":\"prod\"",
+    ] {
+        assert!(text.contains(expected), "{expected}: {plan:#}");
+    }
+    assert!(!text.contains("{region}") && !text.contains("{account}") && !text.contains("{target}"), "{plan:#}");
+    world.write(
+        "sentinel.toml",
+        "[topics.alerts.subscriptions.q]\nprotocol = \"sqs\"\nendpoint = \"arn:aws:sqs:{regoin}:1:a\"\n",
+    );
+    let run = world.run(&["validate"]).expect(1);
+    assert!(
+        run.stderr.contains("unknown placeholder {regoin}") && run.stderr.contains("sentinel.toml:3:"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.stderr.matches("sentinel.toml:").count(), 1, "one fault has one message: {}", run.stderr);
+}
+
+#[test]
+fn a_placeholder_that_is_not_known_is_one_fault() {
+    let world = world();
+    world.write(
+        "sentinel.toml",
+        "[profiles.a]\npolicy = \"p/{acount}.yaml\"\n[profiles.b]\npolicy = \"p/{acount}.yaml\"\n[targets.x]\n",
+    );
+    let run = world.run(&["validate"]).expect(1);
+    assert_eq!(run.stderr.matches("sentinel.toml:").count(), 2, "{}", run.stderr);
+    assert_eq!(run.stderr.matches("unknown placeholder").count(), 2, "{}", run.stderr);
+}
+
+#[test]
+fn a_reference_of_an_override_is_at_fault_in_its_own_line() {
+    let world = world();
+    world.write(
+        "sentinel.toml",
+        "[keys.a]\n[tables.sessions]\nencryption = { key = \"a\" }\n[targets.x]\nregion = \"us-east-1\"\n[targets.x.override.tables.sessions]\n\
+         encryption = { key = \"b\" }\n",
+    );
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("refers to `keys.b`") && run.stderr.contains("sentinel.toml:7:"), "{}", run.stderr);
+}
+
+#[test]
 fn accounts_of_an_organization_are_discovered() {
     let world = World::quick();
     let mut organization = sentinel::local::Organization::default()
@@ -585,6 +718,54 @@ fn each_target_has_an_embedded_aws_of_its_own() {
     run(&["plan", "--local", "--detailed-exitcode", "--target", "b"]).expect(2);
 }
 
+#[test]
+fn an_embedded_store_that_cannot_be_opened_fails_its_own_target_only() {
+    let world = World::new();
+    world.write(
+        "sentinel.toml",
+        "[targets.a]\nregion = \"us-east-1\"\n[targets.b]\nregion = \"us-east-1\"\n[profiles.dev]\n",
+    );
+    let run = |args: &[&str]| crate::world::finish(world.command(args).spawn().unwrap());
+    run(&["apply", "--local", "--yes"]).expect(0);
+    let stores = world.folder.path().join(".sentinel/targets");
+    std::fs::write(stores.join("b/us-east-1/aws.db"), "no database").unwrap();
+    let damaged = run(&["plan", "--local"]).expect(1);
+    std::fs::remove_dir_all(stores.join("b")).unwrap();
+    std::os::unix::fs::symlink("a", stores.join("b")).unwrap();
+    let linked = run(&["plan", "--local"]).expect(1);
+    for run in [damaged, linked] {
+        assert!(run.stdout.contains("── Target a: in sync (1 resource)"), "{}", run.stdout);
+        assert!(run.stdout.contains("error[E006]: the embedded AWS: .sentinel/targets/b"), "{}", run.stdout);
+        assert!(run.stdout.contains("2 targets: 1 in sync, 1 failed"), "{}", run.stdout);
+    }
+}
+
+#[test]
+fn targets_that_are_done_when_the_time_is_up_are_reported_and_the_others_named() {
+    let world = world();
+    world.run(&["apply", "--target", "east", "--yes"]).expect(0);
+    // One target is answered, and the other waits for ever.
+    world.fault(|call| {
+        let throttled = || call.refusal("ThrottlingException", "Rate exceeded");
+        (call.region == "us-west-2" && call.operation == "GetParameters").then(throttled)
+    });
+    let run = world.run(&["plan", "--timeout", "2s"]).expect(1);
+    let unfinished = "── Target west: not finished in the time that --timeout gives\n";
+    assert!(run.stdout.contains("── Target east: in sync (2 resources)\n"), "{}", run.stdout);
+    assert!(run.stdout.contains(unfinished), "{}", run.stdout);
+    let total = "2 targets: 1 in sync, 1 not finished; 2 of 2 resources in sync.\n  Not finished: west\n";
+    assert!(run.stdout.ends_with(total), "{}", run.stdout);
+    let document = world.run(&["status", "--timeout", "2s", "--json"]).expect(1).json();
+    assert_eq!((&document["total"]["in_sync"], &document["total"]["unfinished"]), (&json!(1), &json!(1)));
+    assert_eq!(document["targets"][1]["error"]["code"], "E008");
+    world.run(&["status", "--timeout", "2s", "--detailed-exitcode"]).expect(3);
+    // An apply asks nothing any more, and changes nothing.
+    world.calls();
+    let run = world.run(&["apply", "--timeout", "2s"]).expect(1);
+    assert!(run.stdout.contains(unfinished) && run.stdout.contains("Not done in full: west"), "{}", run.stdout);
+    assert_eq!(world.writes(), [""; 0]);
+}
+
 /// The message names the profile or the role, and what to do about it.
 #[test]
 fn credentials_that_do_not_work_are_named() {
@@ -607,7 +788,9 @@ fn credentials_that_do_not_work_are_named() {
     });
     let run = world.run(&["plan"]).expect(1);
     assert!(run.stdout.contains(&format!("the role {role} gives no credentials")), "{}", run.stdout);
-    assert!(run.stdout.contains("not authorized to perform: sts:AssumeRole"), "{}", run.stdout);
+    let said = "gives no credentials: sts:AssumeRole: AccessDenied: User is not authorized to perform: sts:AssumeRole (request";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert!(run.stdout.contains("hint: the credentials at hand need sts:AssumeRole on it"), "{}", run.stdout);
 }
 
 /// The name of a target of a matrix contains its region: with another one, it would be the name of another place.

@@ -5,9 +5,10 @@ use indexmap::IndexMap;
 use super::{Consistency, Replicas};
 use crate::document::write::{bare, line, quoted, tags};
 use crate::document::{Fields, Node, Reader};
-use crate::kind::import;
 use crate::kind::section::{Resolver, SectionReader, check_key};
 use crate::kind::table::{AWS_MANAGED, Billing, Encryption, Scale, Scales, Settings, Table, Ttl, check_kms_key};
+use crate::kind::{Misplaced, import};
+use crate::resource::names::RegionName;
 use crate::resource::{Invalid, Tags, check_region};
 
 /// What a section says of replicas.
@@ -170,6 +171,21 @@ pub(in crate::kind::table) fn resolve(
         regions,
         ..Replicas::default()
     })
+}
+
+/// Returns the replica or the witness that would be in the table's own region, which AWS refuses.
+pub(in crate::kind::table) fn misplaced(key: &str, table: &Table, region: &RegionName) -> Option<Misplaced> {
+    let replicas = table.replicas.as_ref()?;
+    let own = region.as_str();
+    let (setting, what) = match () {
+        () if replicas.regions.contains_key(own) => (vec!["replicas", own], "a replica"),
+        () if replicas.witness.as_deref() == Some(own) => (vec!["witness"], "its witness"),
+        () => return None,
+    };
+    let problem = format!("`tables.{key}` is in {own}, and has {what} there too");
+    let help = "name other regions only: the table itself is what is in its own";
+    let setting = setting.into_iter().map(str::to_owned).collect();
+    Some(Misplaced { setting, problem: Invalid::new(problem, help) })
 }
 
 /// Checks replicas against the table that they are of.

@@ -52,6 +52,13 @@ pub(in crate::kind::table) fn arns(desired: &Desired<Table>, place: &Place) -> V
     std::iter::once(own).chain(regions.map(|region| arn(&elsewhere(place, region), &desired.name))).collect()
 }
 
+/// Returns the ARNs of all keys in the regions of a table and of its replicas.
+pub(in crate::kind::table) fn keys(desired: &Desired<Table>, place: &Place) -> Vec<String> {
+    let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
+    let there = regions.map(|region| elsewhere(place, region).arn("kms", "key/*"));
+    std::iter::once(place.arn("kms", "key/*")).chain(there).collect()
+}
+
 /// Returns the ARN of a table in any region: a replica that is to be removed is in one that the manifest does not name.
 fn anywhere(desired: &Desired<Table>, place: &Place) -> String {
     arn(place, &desired.name).replacen(&format!(":{}:", place.region.as_deref().unwrap_or("*")), ":*:", 1)
