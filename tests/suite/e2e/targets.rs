@@ -887,3 +887,64 @@ fn two_targets_of_one_account_and_region_are_a_fault_of_the_manifest() {
     let writes: Vec<String> = world.writes();
     assert!(writes.is_empty(), "{writes:?}");
 }
+
+const ORGANIZATION: &str = "[targets.all]\norganization = { ou = \"ou-ab12-34567890\" }\nregions = [\"us-east-1\"]\n\
+    role_arn = \"arn:aws:iam::{account}:role/deploy\"\n[tables.sessions]\nname = \"acme-{account}\"\n";
+
+#[test]
+fn what_makes_no_call_asks_for_a_target_of_an_organization() {
+    let world = World::quick();
+    world.write("sentinel.toml", ORGANIZATION);
+    let run = world.run(&["iam"]).expect(1);
+    assert!(run.stderr.contains("this command makes no AWS call"), "{}", run.stderr);
+    assert!(run.stderr.contains("--target all/ACCOUNT/REGION"), "{}", run.stderr);
+    let run = world.run(&["iam", "--target", "all/111111111111/us-east-1"]).expect(0);
+    assert!(run.stdout.contains("table/acme-111111111111"), "{}", run.stdout);
+    let run = world.run(&["validate"]).expect(0);
+    let said = "1 table, for the accounts that AWS Organizations lists for all.";
+    assert!(run.stdout.contains(said), "{}", run.stdout);
+    assert_eq!(world.run(&["validate", "--json"]).expect(0).json()["organizations"], json!(["all"]));
+    assert!(world.calls().is_empty());
+}
+
+#[test]
+fn a_graph_is_drawn_as_it_is_at_a_target() {
+    let world = matrix();
+    let run = world.run(&["graph"]).expect(0);
+    let first = "prod/111111111111/us-east-1";
+    assert!(run.stdout.contains("acme-prod-111111111111"), "{}", run.stdout);
+    assert!(run.stderr.contains(&format!("Drawn as it is at the target {first}; name another one")), "{}", run.stderr);
+    let run = world.run(&["graph", "--target", "other"]).expect(0);
+    assert!(run.stdout.contains("acme-sessions") && run.stderr.is_empty(), "{} {}", run.stdout, run.stderr);
+    let run = world.run(&["graph", "--target", "prod"]).expect(1);
+    assert!(run.stderr.contains("prod is 4 targets"), "{}", run.stderr);
+}
+
+#[test]
+fn a_target_in_sync_is_one_line_where_its_orphans_are_not_known() {
+    let world = world();
+    world.run(&["apply", "--yes"]).expect(0);
+    world.fail("GetResources", "AccessDeniedException", "");
+    let run = world.run(&["plan"]).expect(0);
+    let line = "── Target west: in sync (2 resources; orphans are not known)\n";
+    assert!(run.stdout.contains(line) && run.stdout.contains("2 targets: 2 in sync"), "{}", run.stdout);
+}
+
+#[test]
+fn a_replica_in_the_region_of_its_table_is_a_fault() {
+    let world = World::quick();
+    let table = "[tables.sessions]\nreplicas = { us-east-1 = {}, eu-west-1 = {} }\n";
+    world.write("sentinel.toml", table);
+    // Only the environment names the region.
+    let run = world.run(&["plan"]).expect(1);
+    assert!(run.stderr.contains("`tables.sessions` is in us-east-1, and has a replica there too"), "{}", run.stderr);
+    assert!(run.stderr.contains("sentinel.toml:2:"), "{}", run.stderr);
+    world.run(&["validate"]).expect(0);
+    world.write(
+        "sentinel.toml",
+        &format!("[targets.a]\nregion = \"eu-west-1\"\n[targets.b]\nregion = \"us-west-2\"\n{table}"),
+    );
+    let run = world.run(&["validate"]).expect(1);
+    assert!(run.stderr.contains("is in eu-west-1") && !run.stderr.contains("is in us-"), "{}", run.stderr);
+    assert!(world.calls().is_empty());
+}
