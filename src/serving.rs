@@ -556,11 +556,11 @@ mod tests {
     }
 
     /// Starts a server whose answers wait for a permit each; returns how many are waited for at once, and the most there were.
-    async fn start_gated(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>, tokio::sync::watch::Receiver<(usize, usize)>) {
+    async fn start_gated(bounds: Bounds) -> (SocketAddr, Arc<Semaphore>, watch::Receiver<(usize, usize)>) {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Arc::new(Semaphore::new(0));
-        let (count, counted) = tokio::sync::watch::channel((0, 0));
+        let (count, counted) = watch::channel((0, 0));
         let (permits, count) = (Arc::clone(&gate), Arc::new(count));
         tokio::spawn(async move {
             serve(&listener, bounds, move |_: Request<Result<Bytes, Unread>>| {
