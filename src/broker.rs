@@ -283,3 +283,47 @@ fn of_aws(error: &CallError) -> Trouble {
 fn now() -> Timestamp {
     Timestamp::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::access::desk::{credentials, locks, requests};
+
+    const CREDENTIALS: &str = include_str!("../fuzz/seeds/broker/credentials.json");
+
+    /// Opens a question at the time at which the seeds of the fuzzer are signed.
+    fn opened<O: Operation>(body: &[u8]) -> Result<Opened<O>, Problem> {
+        let url = BrokerUrl::new("https://broker.example.com").unwrap();
+        open(body, &Recipient { url: &url, endpoint: None, now: "2026-11-26T20:35:10Z".parse().unwrap() })
+    }
+
+    #[test]
+    fn a_question_is_opened_as_the_operation_that_it_is_signed_for() {
+        let opened_as = opened::<credentials::Obtain>(CREDENTIALS.as_bytes()).unwrap();
+        assert_eq!((opened_as.operation.profile.as_str(), &opened_as.asked["mode"]), ("prod", &"cli".into()));
+        let lock = include_str!("../fuzz/seeds/broker/lock.json");
+        assert_eq!(opened::<locks::Lock>(lock.as_bytes()).unwrap().operation.user, "alice");
+        let approve = include_str!("../fuzz/seeds/broker/approve.json");
+        opened::<requests::Approve>(approve.as_bytes()).unwrap();
+        // The same text could be meant for another operation, and is not signed for it.
+        assert_eq!(opened::<requests::Deny>(approve.as_bytes()).map(drop).unwrap_err(), Problem::Identity);
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_of_a_question_can_be_another(at in 0..CREDENTIALS.len(), byte in 0_u8..128) {
+            let mut body = CREDENTIALS.as_bytes().to_vec();
+            prop_assume!(body[at] != byte);
+            let insignificant = |byte: u8| b" \n\t\r".contains(&byte);
+            prop_assume!(!(insignificant(body[at]) && insignificant(byte)));
+            body[at] = byte;
+            if let Ok(changed) = opened::<credentials::Obtain>(&body) {
+                // What STS checks: the signature, and the key that it is made with.
+                let own = opened::<credentials::Obtain>(CREDENTIALS.as_bytes()).unwrap().identity;
+                prop_assert_ne!(&changed.identity.headers["authorization"], &own.headers["authorization"]);
+            }
+        }
+    }
+}
