@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use crate::kind::permission::Place;
 use crate::kind::permission::{On, Permission, Purpose};
+pub use crate::kind::permission::{Place, Use};
 use crate::kind::policy_parameter::{self, PolicyParameter};
 use crate::kind::table::{self, Builtin, Table};
 use crate::kind::{Desired, DesiredResource, Kind, KindId};
@@ -40,23 +40,14 @@ pub struct Statement {
     pub condition: Option<Value>,
 }
 
-/// What a policy is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Use {
-    /// Observing.
-    Plan,
-    /// Observing, creating, and repairing whatever can drift.
-    Apply,
-    /// Reading policies, and reading and writing records as a role does.
-    Role(Role),
-}
-
-/// What goes beyond the manifest.
+/// What goes beyond the resources of the manifest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Beyond {
+pub struct Beyond<'a> {
     pub prune: bool,
     /// Whether a plan lists what carries the ownership tag.
     pub orphans: bool,
+    /// The ARNs of roles that the manifest names and does not have, and that the broker assumes.
+    pub roles: &'a [String],
 }
 
 /// What a role does with the records of a built-in table.
@@ -93,19 +84,32 @@ const READ_ROOT: [Operation; 1] = [GET_PARAMETERS_BY_PATH];
 const READ_RECORDS: [Operation; 2] = [GET_ITEM, QUERY];
 const WRITE_RECORDS: [Operation; 2] = [PUT_ITEM, UPDATE_ITEM];
 
+/// What the broker does with a role: it assumes it for a user, whose name and request the session carries. Source: IAM User Guide,
+/// "Monitor and control actions taken with assumed roles" and "Pass session tags in AWS STS".
+const ASSUME: [&str; 3] = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"];
+
+/// Whose records a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// The caller's own, where a record is a user's.
+    Caller,
+    /// Those of all users, on whose behalf the broker calls.
+    Anyone,
+}
+
 /// Returns the keys of a kind of record, as `StringLike` compares them.
-fn keys_like(prefix: Prefix) -> String {
-    match prefix {
-        // Each user's own: IAM puts the caller's unique ID in the place of the variable.
-        Prefix::Place => prefix.key("${aws:userid}#*"),
+fn keys_like(prefix: Prefix, whose: Whose) -> String {
+    match (prefix, whose) {
+        // IAM puts the caller's unique ID in the place of the variable.
+        (Prefix::Place, Whose::Caller) => prefix.key("${aws:userid}#*"),
         _ => prefix.key("*"),
     }
 }
 
 /// Returns the condition that every item of a call has a key of these kinds. `ForAllValues` alone also holds for a call
 /// without the condition key; `Null` refuses that. Source: IAM User Guide, "Multivalued context keys".
-fn only_keys(prefixes: &[Prefix]) -> Value {
-    let keys: Vec<String> = prefixes.iter().copied().map(keys_like).collect();
+fn only_keys(prefixes: &[Prefix], whose: Whose) -> Value {
+    let keys: Vec<String> = prefixes.iter().map(|prefix| keys_like(*prefix, whose)).collect();
     json!({
         "ForAllValues:StringLike": { "dynamodb:LeadingKeys": keys },
         "Null": { "dynamodb:LeadingKeys": "false" },
@@ -118,7 +122,7 @@ pub fn policies(
     place: &Place,
     policy_root: &PolicyRoot,
     desired: &[DesiredResource],
-    beyond: Beyond,
+    beyond: Beyond<'_>,
 ) -> Vec<Document> {
     let mut statements = Statements::default();
     match purpose {
@@ -127,12 +131,18 @@ pub fn policies(
             let steps = one.create().into_iter().chain(one.repair_everything());
             one.reads().into_iter().chain(steps.flat_map(|step| step.operations().iter().copied())).collect()
         }),
-        Use::Role(role) => statements.role(role, place, policy_root, desired),
+        Use::Role(role) => statements.users(&[role], place, policy_root, desired),
+        Use::Broker => {
+            statements.users(Role::ALL, place, policy_root, desired);
+            if !beyond.roles.is_empty() {
+                statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), beyond.roles.to_vec());
+            }
+        }
     }
     let more = match purpose {
         Use::Plan => Some(Purpose::Read),
         Use::Apply => Some(Purpose::Write),
-        Use::Role(_) => None,
+        Use::Role(_) | Use::Broker => None,
     };
     if let Some(more) = more.filter(|_| beyond.prune) {
         for kind in KindId::ALL {
@@ -191,9 +201,9 @@ impl Statements {
         }
     }
 
-    /// Adds what a role does: it reads policies, and has to do with the records of the built-in tables. Those of another
-    /// table are its owner's own affair.
-    fn role(&mut self, role: Role, place: &Place, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
+    /// Adds what some roles do together: they read policies, and have to do with the records of the built-in tables. Those of
+    /// another table are its owner's own affair.
+    fn users(&mut self, roles: &[Role], place: &Place, policy_root: &PolicyRoot, desired: &[DesiredResource]) {
         let policies: Vec<String> = policies_of(desired).map(|one| policy_parameter::arn(place, &one.name)).collect();
         if !policies.is_empty() {
             self.allow("SentinelPolicyRead", actions(&READ_POLICY), policies);
@@ -201,7 +211,7 @@ impl Statements {
             self.allow("SentinelPolicyDiscovery", actions(&READ_ROOT), policy_parameter::below(place, policy_root));
         }
         for one in tables_of(desired) {
-            self.records(role, &RecordTable::of(one, place));
+            self.records(roles, &RecordTable::of(one, place));
         }
     }
 
@@ -217,11 +227,11 @@ impl Statements {
         self.list.push(Statement { sid, effect: "Allow", action, resource, condition });
     }
 
-    /// Adds what a role does with the records of a built-in table.
-    fn records(&mut self, role: Role, table: &RecordTable) {
-        if GRANTS.iter().any(|grant| grant.role == role && Some(grant.table) == table.builtin) {
+    /// Adds what some roles do with the records of a built-in table.
+    fn records(&mut self, roles: &[Role], table: &RecordTable) {
+        if GRANTS.iter().any(|grant| roles.contains(&grant.role) && Some(grant.table) == table.builtin) {
             self.read_records(table);
-            self.write_records(role, table);
+            self.write_records(roles, table);
         }
     }
 
@@ -230,10 +240,17 @@ impl Statements {
         self.allow(&format!("{statement}Operations"), actions(&READ_RECORDS), resources);
     }
 
-    fn write_records(&mut self, role: Role, RecordTable { statement, arn, builtin }: &RecordTable) {
-        let of_role = GRANTS.iter().filter(|grant| grant.role == role && Some(grant.table) == *builtin);
-        for grant in of_role.filter(|grant| !grant.writes.is_empty()) {
-            let condition = Some(only_keys(grant.writes));
+    fn write_records(&mut self, roles: &[Role], RecordTable { statement, arn, builtin }: &RecordTable) {
+        let grants = GRANTS.iter().filter(|grant| roles.contains(&grant.role) && Some(grant.table) == *builtin);
+        let mut writes: Vec<Prefix> = Vec::new();
+        for prefix in grants.flat_map(|grant| grant.writes) {
+            if !writes.contains(prefix) {
+                writes.push(*prefix);
+            }
+        }
+        if !writes.is_empty() {
+            let whose = if roles.len() > 1 { Whose::Anyone } else { Whose::Caller };
+            let condition = Some(only_keys(&writes, whose));
             self.allow_if(&format!("{statement}Write"), actions(&WRITE_RECORDS), vec![arn.clone()], condition);
         }
     }
@@ -322,7 +339,7 @@ pub fn document(region: Option<RegionName>, policy_root: &PolicyRoot, desired: &
         if let Some(table) = one.of::<Table>() {
             let table = RecordTable::of(table, &place);
             statements.read_records(&table);
-            statements.write_records(Role::Requester, &table);
+            statements.write_records(&[Role::Requester], &table);
         }
     }
     Document { version: "2012-10-17", statement: statements.list }
@@ -336,6 +353,7 @@ fn actions(operations: &[Operation]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Address;
 
     #[test]
     fn what_fills_more_than_one_policy_is_split_and_loses_nothing() {
@@ -363,6 +381,22 @@ mod tests {
             of.map(|one| one.resource.len()).sum::<usize>()
         };
         assert_eq!([count("A"), count("B"), count("C")], [3, 400, 1]);
+    }
+
+    #[test]
+    fn the_broker_writes_the_records_of_all_users_and_assumes_roles() {
+        let table = Desired::new(Address::new(KindId::Table, "breakglass"), "b", Table::default());
+        let roles = [String::from("arn:aws:iam::210987654321:role/admin")];
+        let beyond = Beyond { roles: &roles, ..Beyond::default() };
+        let of = |purpose| {
+            let documents =
+                policies(purpose, &Place::default(), &PolicyRoot::default(), &[table.clone().into()], beyond);
+            serde_json::to_string(&documents).unwrap()
+        };
+        let (broker, operator) = (of(Use::Broker), of(Use::Role(Role::Operator)));
+        assert!(operator.contains("place#${aws:userid}#*") && !operator.contains("sts:AssumeRole"), "{operator}");
+        assert!(broker.contains("\"place#*\"") && !broker.contains("aws:userid"), "{broker}");
+        assert!(broker.contains("sts:SetSourceIdentity") && broker.contains(&roles[0]), "{broker}");
     }
 
     #[test]

@@ -43,16 +43,18 @@ use crate::resource::{Fields as Seen, Gap, Invalid, Live, Observed, StepOutcome,
 pub use arn::ArnName;
 pub use deletion::Deletion;
 pub use desired::{Address, Desired, Pair, Presence, Said};
+use document::PolicyDocument;
 use export::cloudformation::Stack;
 use export::terraform::Module;
 use import::{DiscoverError, Discovered, Found, Importer, Request, Wanted, Warning};
 use members::Members;
 pub use pattern::AddressPattern;
-use permission::{On, Permission, Place, Purpose};
-use references::{Named, Reference};
+use permission::{On, Permission, Place, Purpose, Use};
+use references::{Named, Reference, Service};
 use schema::Schema;
 use section::{Resolver, SectionReader};
 pub use step::{KindStep, NewDocument, StepTime};
+pub use unlisted::{Search, Unlisted};
 
 /// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
 /// was not read.
@@ -90,6 +92,30 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Returns by what name, known before anything exists, other resources refer to it in AWS.
     fn referred_as(_key: &str, _section: &Self::Section) -> Option<String> {
         None
+    }
+
+    /// Returns what a section is to others, by which they refer to it without its name.
+    fn serves_as(_: &Self::Section) -> Option<Service> {
+        None
+    }
+
+    /// Returns what a section refers to without its name, each with the keys of the setting that does.
+    fn relies_on(_: &Self::Section) -> Vec<(Vec<String>, Service)> {
+        Vec::new()
+    }
+
+    /// Returns for what use of the manifest's resources a section wants permissions.
+    fn derives(_: &Self::Section) -> Option<Use> {
+        None
+    }
+
+    /// Gives a resource the permissions that its section wants.
+    ///
+    /// # Errors
+    ///
+    /// Says why it cannot have them.
+    fn give(_: &mut Desired<Self>, _: Vec<PolicyDocument>) -> Result<(), Invalid> {
+        Ok(())
     }
 
     /// Returns what should be of a section. What cannot be resolved is a fault.
@@ -341,6 +367,8 @@ pub struct Misplaced {
 pub enum Site {
     PolicyRoot,
     Region,
+    /// The account: every region shows the same.
+    Account,
 }
 
 /// How a report names a resource and what differs of it.
@@ -388,43 +416,6 @@ pub struct Waiting {
     pub limit: Duration,
     /// Whether to wait until an index is built, which takes minutes.
     pub for_indexes: bool,
-}
-
-/// Where to look for resources that the manifest does not name.
-#[derive(Clone, Copy)]
-pub struct Search<'a> {
-    pub policy_root: &'a PolicyRoot,
-    /// The key of the ownership tag.
-    pub ownership: &'a OwnerKey,
-    /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
-    pub named: &'a HashSet<(KindId, &'a str)>,
-    /// Whether an address is within the scope.
-    pub holds: &'a dyn Fn(&Address) -> bool,
-}
-
-impl Search<'_> {
-    /// Returns whether the manifest names a resource.
-    pub fn names(&self, kind: KindId, name: &str) -> bool {
-        self.named.contains(&(kind, name))
-    }
-}
-
-impl fmt::Debug for Search<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Search").field("policy_root", &self.policy_root).finish_non_exhaustive()
-    }
-}
-
-/// What is live of a kind and not in the manifest.
-#[derive(Debug)]
-pub struct Unlisted {
-    pub kind: KindId,
-    /// What carries the ownership tag, as resources that should be gone.
-    pub owned: Vec<DesiredResource>,
-    /// The names of the rest.
-    pub unmanaged: Vec<String>,
-    /// What could not be listed.
-    pub gaps: Vec<Gap>,
 }
 
 /// Does something with an observed resource, whatever its kind.

@@ -40,7 +40,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
              server.\n",
         );
     }
-    let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some() };
+    let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: &[] };
     let mut policies = Vec::new();
     for target in context.chosen_offline(&project, &args.filter)? {
         let place = place(context, &target).await;

@@ -219,11 +219,11 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
     // What is to go and is gone is nothing to show.
     let there = |resource: &&ResourcePlan| !(resource.is_removal() && resource.seen == Seen::Absent);
     let there = plan.resources.iter().filter(there);
-    let listed = |site: Site| there.clone().filter(move |resource| resource.address.kind.about().site == site);
-    let in_region = KindId::ALL.iter().filter(|kind| kind.about().site == Site::Region);
+    let is_policy = |resource: &ResourcePlan| resource.address.kind.about().site == Site::PolicyRoot;
+    let in_sections = KindId::ALL.iter().filter(|kind| kind.about().site != Site::PolicyRoot);
     let mut resources: IndexMap<&'static str, Vec<ResourceStatus>> =
-        in_region.map(|kind| (listed_under(*kind), Vec::new())).collect();
-    for resource in listed(Site::Region) {
+        in_sections.map(|kind| (listed_under(*kind), Vec::new())).collect();
+    for resource in there.clone().filter(|resource| !is_policy(resource)) {
         let kind = resource.address.kind;
         resources.entry(listed_under(kind)).or_default().push(ResourceStatus {
             kind,
@@ -242,7 +242,8 @@ fn from_plan(context: &Context, plan: &Plan) -> Status {
         policy_root: plan.target.policy_root.to_string(),
         only: plan.scope.only.clone(),
         exclude: plan.scope.exclude.clone(),
-        parameters: listed(Site::PolicyRoot)
+        parameters: there
+            .filter(|resource| is_policy(resource))
             .map(|resource| ParameterStatus {
                 name: resource.name.clone(),
                 profile: resource.label.clone(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::syntax::block;
 use super::{Exported, File, Target, Tf, gather};
+use crate::kind::Site;
 use crate::kind::export::Export;
 use crate::kind::export::terraform::{BlockType, Body, Expression, Item, Kept, Module, Resource, Variable, Version};
 
@@ -148,7 +149,8 @@ impl Place<'_> {
     fn write(&self, text: &mut String, one: &Resource) {
         let mut body = Body::new();
         body.maybe("provider", self.provider(one));
-        body.maybe("region", (self.version == Version::V6).then(|| self.region(one).to_owned()));
+        let names_region = self.version == Version::V6 && one.site == Site::Region;
+        body.maybe("region", names_region.then(|| self.region(one).to_owned()));
         body.0.extend(one.body.0.iter().cloned());
         let list = |names: Vec<String>| Expression::List(names.into_iter().map(Expression::Reference).collect());
         body.maybe("depends_on", (!one.depends_on.is_empty()).then(|| list(one.depends_on.clone())));
@@ -172,9 +174,9 @@ impl Place<'_> {
         body.maybe("provider", self.provider(one));
         body.set("to", Expression::Reference(format!("{}.{}", one.type_name, one.name)));
         // The region of the block that is imported to does not count. Source: "Enhanced Region Support" in the provider's guides.
-        let id = match self.version {
-            Version::V5 => id.clone(),
-            Version::V6 => format!("{id}@{}", self.region(one)),
+        let id = match (self.version, one.site) {
+            (Version::V6, Site::Region) => format!("{id}@{}", self.region(one)),
+            _ => id.clone(),
         };
         body.set("id", id);
         block(text, "import", &[], &body);

@@ -40,10 +40,15 @@ impl From<PolicyDocument> for Value {
 }
 
 impl PolicyDocument {
-    /// Reads a document that the user wrote, and refuses what no service takes as a policy.
+    /// Reads a document that the user wrote, and refuses what no service takes as the policy of a resource.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        Self::parse_as(text, Form::Resource)
+    }
+
+    /// Reads a document that the user wrote, and refuses what no service takes as a policy of this form.
+    pub fn parse_as(text: &str, form: Form) -> Result<Self, Invalid> {
         let value = parse_json(text)?;
-        check(&value)?;
+        check(&value, form)?;
         Ok(Self(normalized(value)))
     }
 
@@ -91,6 +96,34 @@ impl PolicyDocument {
     /// Returns its JSON.
     pub fn value(&self) -> &Value {
         &self.0
+    }
+
+    /// Returns it with each text changed, keys of conditions included.
+    #[must_use]
+    pub fn mapped(&self, change: &impl Fn(&str) -> String) -> Self {
+        Self(normalized(texts(&self.0, change)))
+    }
+}
+
+/// What a policy belongs to, which decides the elements of its statements. Source: AWS Identity and Access Management User Guide,
+/// "IAM JSON policy elements reference".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A resource: each statement names who may do something.
+    Resource,
+    /// A role, and says who may assume it: the resource is the role.
+    Trust,
+    /// A user or a role, and says what they may do: they are the principal.
+    Identity,
+}
+
+/// Returns JSON with each text in it changed.
+fn texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
+    match value {
+        Value::String(text) => Value::String(change(text)),
+        Value::Array(items) => items.iter().map(|item| texts(item, change)).collect(),
+        Value::Object(map) => map.iter().map(|(key, value)| (change(key), texts(value, change))).collect(),
+        other => other.clone(),
     }
 }
 
@@ -187,7 +220,7 @@ const STATEMENT_ELEMENTS: &[&str] =
 const OLD_VERSION: &str = "2008-10-17";
 
 /// Refuses what no service takes as a policy: each would only say so once other things were changed.
-fn check(value: &Value) -> Result<(), Invalid> {
+fn check(value: &Value, form: Form) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let Value::Object(document) = value else {
         return refuse(String::from("the policy is no JSON object"), "write { \"Version\": …, \"Statement\": [ … ] }");
@@ -215,12 +248,12 @@ fn check(value: &Value) -> Result<(), Invalid> {
     }
     for (index, statement) in statements.iter().enumerate() {
         let sid = statement["Sid"].as_str().map(|sid| format!(" (\"{sid}\")")).unwrap_or_default();
-        check_statement(statement, &format!("statement {}{sid} of the policy", index + 1))?;
+        check_statement(statement, &format!("statement {}{sid} of the policy", index + 1), form)?;
     }
     Ok(())
 }
 
-fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
+fn check_statement(statement: &Value, what: &str, form: Form) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let Value::Object(elements) = statement else {
         return refuse(format!("{what} is no JSON object"), "write { \"Effect\": …, \"Action\": … }");
@@ -236,10 +269,7 @@ fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
             return refuse(format!("{what} has both {one} and {other}"), "leave out one of the two");
         }
     }
-    if !elements.contains_key("Principal") && !elements.contains_key("NotPrincipal") {
-        let help = "add \"Principal\": { \"AWS\": … }; the policy of a resource needs one in each statement";
-        return refuse(format!("{what} has no Principal"), help);
-    }
+    check_form(elements, what, form)?;
     for name in ["Principal", "NotPrincipal"] {
         if elements.get(name).is_some_and(|value| !is_principal(value)) {
             let help = "write \"*\", or { \"AWS\": … }, with \"Service\", \"Federated\" or \"CanonicalUser\" beside or in place of AWS";
@@ -263,6 +293,33 @@ fn check_statement(statement: &Value, what: &str) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+/// Checks that a statement has the elements that policies of its form have, and no others.
+fn check_form(elements: &Map<String, Value>, what: &str, form: Form) -> Result<(), Invalid> {
+    let has = |names: [&'static str; 2]| names.into_iter().find(|name| elements.contains_key(*name));
+    let (principal, resource) = (has(["Principal", "NotPrincipal"]), has(["Resource", "NotResource"]));
+    match (form, principal, resource) {
+        (Form::Resource | Form::Trust, None, _) => {
+            let of = if form == Form::Trust { "role" } else { "resource" };
+            let whose = if form == Form::Trust { "trust policy of a" } else { "policy of a" };
+            let help = format!("add \"Principal\": {{ \"AWS\": … }}; the {whose} {of} needs one in each statement");
+            Err(Invalid::new(format!("{what} has no Principal"), help))
+        }
+        (Form::Trust, _, Some(name)) => {
+            let help = format!("leave {name} out: the resource of a trust policy is its role");
+            Err(Invalid::new(format!("{what} has a {name}"), help))
+        }
+        (Form::Identity, Some(name), _) => {
+            let help = format!("leave {name} out: the principal is who has the policy");
+            Err(Invalid::new(format!("{what} has a {name}"), help))
+        }
+        (Form::Identity, None, None) => {
+            let help = "add \"Resource\": the ARNs that it is about, or \"*\"";
+            Err(Invalid::new(format!("{what} has no Resource"), help))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Returns whether a value is a string, or a list of at least one.
@@ -627,6 +684,26 @@ mod tests {
         "#);
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(refused(&deep).contains("recursion limit"), "{}", refused(&deep));
+    }
+
+    #[test]
+    fn each_form_has_elements_of_its_own() {
+        let of = |form: Form, more: Value| {
+            let mut statement = json!({ "Effect": "Allow", "Action": "sts:AssumeRole" });
+            statement.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let text = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+            PolicyDocument::parse_as(&text, form).map(|_| ()).map_err(|invalid| invalid.problem)
+        };
+        let (who, what) = (json!({ "Principal": "*" }), json!({ "Resource": "*" }));
+        let both = json!({ "Principal": "*", "Resource": "*" });
+        assert_eq!([of(Form::Trust, who.clone()), of(Form::Identity, what.clone())], [Ok(()), Ok(())]);
+        assert_eq!([of(Form::Resource, who.clone()), of(Form::Resource, both.clone())], [Ok(()), Ok(())]);
+        let refused = |why: &str| Err(format!("statement 1 of the policy has {why}"));
+        assert_eq!(of(Form::Trust, what), refused("no Principal"));
+        assert_eq!(of(Form::Trust, both.clone()), refused("a Resource"));
+        assert_eq!(of(Form::Identity, both), refused("a Principal"));
+        assert_eq!(of(Form::Identity, json!({})), refused("no Resource"));
+        assert_eq!(of(Form::Identity, who), refused("a Principal"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Desired, Kind};
 use crate::resource::call::Operation;
 use crate::resource::names::{AccountId, RegionName};
+use crate::resource::record_key::Role;
 
 /// Where the resources are. What is not known is `*` in their ARNs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +15,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// Returns the ARN of a resource that belongs to the account and to no region.
+    pub fn global_arn(&self, service: &str, resource: &str) -> String {
+        let partition = partition(self.region.as_deref().unwrap_or_default());
+        format!("arn:{partition}:{service}::{}:{resource}", self.account.as_deref().unwrap_or("*"))
+    }
+
     /// Returns the ARN of a resource there.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let (region, account) = (self.region.as_deref(), self.account.as_deref());
@@ -58,6 +65,19 @@ pub struct Permission {
     pub shared: bool,
     pub operations: Vec<Operation>,
     pub on: On,
+}
+
+/// What a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Observing.
+    Plan,
+    /// Observing, creating, and repairing whatever can drift.
+    Apply,
+    /// Reading policies, and reading and writing records as a role does.
+    Role(Role),
+    /// What all these roles do, on behalf of those who ask the broker.
+    Broker,
 }
 
 /// What the calls are for.

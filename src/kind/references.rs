@@ -30,6 +30,23 @@ pub struct Named {
     pub name: String,
 }
 
+/// What a resource of the manifest is to others of it, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    /// The role that the broker runs with.
+    Broker,
+}
+
+/// Returns the references that a setting is which names no resource, but what one is to it. `served` are the resources that are
+/// something to others.
+pub(super) fn by_service(
+    (setting, service): (Vec<String>, Service),
+    served: &BTreeMap<Address, Service>,
+) -> Vec<Reference> {
+    let meant = served.iter().filter(|(_, serves)| **serves == service);
+    meant.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
+}
+
 /// Returns the references that such a name is. `names` are those of the resources that can be referred to.
 pub(super) fn by_name(named: Named, names: &BTreeMap<Address, String>) -> Vec<Reference> {
     let Named { setting, kind, name } = named;

@@ -226,6 +226,17 @@ macro_rules! kinds {
                 }
             }
 
+            /// Gives it the permissions that its section wants.
+            ///
+            /// # Errors
+            ///
+            /// Says why it cannot have them.
+            pub fn give(&mut self, permissions: Vec<PolicyDocument>) -> Result<(), Invalid> {
+                match self {
+                    $(Self::$variant(one) => Kind::give(Arc::make_mut(one), permissions),)+
+                }
+            }
+
             /// Returns what it refers to.
             pub fn depends_on(&self) -> &BTreeSet<Address> {
                 match self {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::references::Service;
 use super::{Address, KindId};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Entry, Fields, Folder, Node, Reader, Variables};
@@ -160,6 +161,8 @@ pub struct Resolver<'a> {
     pub home: Home,
     /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
     pub names: BTreeMap<Address, String>,
+    /// The resources that others refer to without their names.
+    pub served: BTreeMap<Address, Service>,
     pub faults: &'a mut Faults,
 }
 

@@ -1,16 +1,57 @@
-//! The search for what no manifest names, of a kind that AWS lists by names alone.
+//! The search for what no manifest names.
+
+use std::collections::HashSet;
+use std::fmt;
 
 use futures_util::future;
 
-use super::{Address, Desired, DesiredResource, KindId, Presence, Search, Unlisted};
+use super::{Address, Desired, DesiredResource, KindId, Presence};
 use crate::resource::call::{CallError, Class, Operation};
+use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Gap, OWNER, Tags};
+
+/// Where to look for resources that the manifest does not name.
+#[derive(Clone, Copy)]
+pub struct Search<'a> {
+    pub policy_root: &'a PolicyRoot,
+    /// The key of the ownership tag.
+    pub ownership: &'a OwnerKey,
+    /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
+    pub named: &'a HashSet<(KindId, &'a str)>,
+    /// Whether an address is within the scope.
+    pub holds: &'a dyn Fn(&Address) -> bool,
+}
+
+impl Search<'_> {
+    /// Returns whether the manifest names a resource.
+    pub fn names(&self, kind: KindId, name: &str) -> bool {
+        self.named.contains(&(kind, name))
+    }
+}
+
+impl fmt::Debug for Search<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Search").field("policy_root", &self.policy_root).finish_non_exhaustive()
+    }
+}
+
+/// What is live of a kind and not in the manifest.
+#[derive(Debug)]
+pub struct Unlisted {
+    pub kind: KindId,
+    /// What carries the ownership tag, as resources that should be gone.
+    pub owned: Vec<DesiredResource>,
+    /// The names of the rest.
+    pub unmanaged: Vec<String>,
+    /// What could not be listed.
+    pub gaps: Vec<Gap>,
+}
 
 /// The most resources whose tags are read to find out who created them: AWS has no list of those that carry a tag, so that each takes a
 /// call, of which it allows few a second.
 const TAGS_READ: usize = 100;
 
-/// What is looked for.
+/// What is looked for of a kind that AWS lists by names alone.
 pub(super) struct Sought {
     pub(super) kind: KindId,
     /// What resources of the kind are called, such as `tables`.

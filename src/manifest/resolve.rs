@@ -137,6 +137,7 @@ impl Texts {
             ownership: manifest.aws.ownership_key(),
             home: home(manifest),
             names: BTreeMap::new(),
+            served: BTreeMap::new(),
             faults,
         }
     }

@@ -179,6 +179,7 @@ fn heading(kind: KindId, plan: &Plan) -> String {
     let site = match kind.about().site {
         Site::PolicyRoot => plan.target.policy_root.as_str(),
         Site::Region => plan.target.region.name.as_str(),
+        Site::Account => "all regions",
     };
     format!("{} ({site})", kind.about().heading)
 }

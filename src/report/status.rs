@@ -138,7 +138,7 @@ impl Status {
             Parts::deserialize(document)?;
         let Parts { parameters_unknown, orphans, suggestions, .. } = Parts::deserialize(document)?;
         let mut resources = IndexMap::new();
-        for kind in KindId::ALL.iter().copied().filter(|kind| kind.about().site == Site::Region) {
+        for kind in KindId::ALL.iter().copied().filter(|kind| kind.about().site != Site::PolicyRoot) {
             let section = listed_under(kind);
             if let Some(list) = document.get(section) {
                 let mut list: Vec<ResourceStatus> = Vec::deserialize(list)?;

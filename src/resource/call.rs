@@ -252,6 +252,16 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
     // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {
+        // Of IAM. The role, policy or boundary that a call names may not be seen everywhere yet; a policy that cannot be attached is
+        // not there at all.
+        "NoSuchEntity" | "NoSuchEntityException" if !message.contains("not attachable") => Class::NotFound,
+        "EntityAlreadyExists" | "EntityAlreadyExistsException" => Class::AlreadyExists,
+        // A principal that was created a moment ago is not seen everywhere yet. Source: "Troubleshoot IAM", "Changes that I make are
+        // not always immediately visible" in the AWS Identity and Access Management User Guide.
+        "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if message.contains("nvalid principal") => Class::NotFound,
+        "ConcurrentModification" | "ConcurrentModificationException" | "EntityTemporarilyUnmodifiable"
+        | "EntityTemporarilyUnmodifiableException" => Class::Busy,
+        "ServiceFailure" | "ServiceFailureException" => Class::ServerFault,
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
         "ParameterNotFound"
         | "TableNotFoundException"
@@ -347,6 +357,23 @@ mod tests {
             ("ParameterNotFound", String::new(), 400, Class::NotFound),
             ("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", String::new(), 400, Class::NotFound),
             ("BackupNotFoundException", String::new(), 400, Class::NotFound),
+            ("NoSuchEntity", String::from("The role with name x cannot be found."), 404, Class::NotFound),
+            (
+                "NoSuchEntity",
+                String::from("Policy arn:aws:iam::aws:policy/x does not exist or is not attachable."),
+                404,
+                Class::Rejected,
+            ),
+            ("EntityAlreadyExists", String::new(), 409, Class::AlreadyExists),
+            (
+                "MalformedPolicyDocument",
+                String::from("Invalid principal in policy: \"AWS\":\"arn:aws:iam::123456789012:role/x\""),
+                400,
+                Class::NotFound,
+            ),
+            ("MalformedPolicyDocument", String::from("Syntax errors in policy."), 400, Class::Rejected),
+            ("ConcurrentModification", String::new(), 409, Class::Busy),
+            ("DeleteConflict", String::new(), 409, Class::Rejected),
             ("TableInUseException", String::new(), 400, Class::Busy),
             ("BackupInUseException", String::new(), 400, Class::Busy),
             ("AuthorizationError", String::new(), 403, Class::Denied),

@@ -58,7 +58,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("document", &["diagnostic", "files", "resource"]),
     ("policy", &["diagnostic", "document", "resource"]),
     ("kind", &["change", "diagnostic", "document", "policy", "resource"]),
-    ("manifest", &["diagnostic", "document", "files", "kind", "policy", "resource"]),
+    ("iam", &["kind", "resource"]),
+    ("manifest", &["diagnostic", "document", "files", "iam", "kind", "policy", "resource"]),
     ("provider", &["code", "kind", "resource"]),
     ("reconcile", &["provider", "kind", "resource", "change", "code"]),
     // A user of what is provisioned: nothing of the engine, and the engine nothing of it.
@@ -67,7 +68,6 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("broker", &["access", "files", "policy", "provider", "resource", "serving"]),
     ("review", &["change", "diagnostic", "kind", "policy", "reconcile", "resource"]),
     ("planfile", &["diagnostic", "kind", "manifest", "reconcile", "resource", "review"]),
-    ("iam", &["kind", "manifest", "resource"]),
     // From desired state to the files of other engines; it reads and writes none.
     ("export", &["kind", "resource"]),
     ("local", &["files", "serving"]),

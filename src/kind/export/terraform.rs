@@ -2,7 +2,7 @@
 //! provider (website/docs/r in hashicorp/terraform-provider-aws).
 
 use super::{Export, snake};
-use crate::kind::{Address, Desired};
+use crate::kind::{Address, Desired, Site};
 use crate::resource::Tags;
 use crate::resource::names::{AccountId, RegionName};
 
@@ -37,6 +37,8 @@ pub struct Resource {
     pub name: String,
     /// The region where it is not that of the target.
     pub region: Option<String>,
+    /// Whether it is in a region or, as what is global, in the account.
+    pub site: Site,
     pub body: Body,
     pub depends_on: Vec<String>,
     /// What Terraform leaves alone: what the manifest does not manage, and what AWS moves.
@@ -183,6 +185,7 @@ impl Module {
             type_name: of_type,
             name,
             region: None,
+            site: Site::Region,
             body,
             depends_on: Vec::new(),
             ignored: Vec::new(),

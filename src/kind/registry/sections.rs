@@ -57,6 +57,7 @@ macro_rules! sections {
                 references::check(resolver, &self.addresses(), &references);
                 references::check_removed(resolver, &self.removed, &references);
                 resolver.names = self.names();
+                resolver.served = self.served();
                 let mut desired: Vec<DesiredResource> = Vec::new();
                 $(
                     let resolve = |(key, section): (&String, &<$module::$state as Kind>::Section)| {
@@ -91,14 +92,43 @@ macro_rules! sections {
                 names
             }
 
+            /// Returns by what name others refer to a section in AWS.
+            pub fn name_of(&self, address: &Address) -> Option<String> {
+                self.names().remove(address)
+            }
+
+            /// Returns which sections are something to others, by which these refer to them without their names.
+            fn served(&self) -> BTreeMap<Address, Service> {
+                let mut served = BTreeMap::new();
+                $(served.extend(self.$section.iter().filter_map(|(key, section)| {
+                    let service = <$module::$state as Kind>::serves_as(section)?;
+                    Some((Address::new(KindId::$variant, key), service))
+                }));)+
+                served.retain(|address, _| !self.removed.contains(address));
+                served
+            }
+
+            /// Returns for what use of the manifest's resources sections want permissions.
+            pub fn derived(&self) -> Vec<(Address, Use)> {
+                let mut derived = Vec::new();
+                $(derived.extend(self.$section.iter().filter_map(|(key, section)| {
+                    let purpose = <$module::$state as Kind>::derives(section)?;
+                    Some((Address::new(KindId::$variant, key), purpose))
+                }));)+
+                derived.retain(|(address, _)| !self.removed.contains(address));
+                derived
+            }
+
             /// Returns what each section refers to, by a reference or by a name in AWS. One that is removed refers to nothing.
             pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
                 let mut references = BTreeMap::new();
-                let names = self.names();
+                let (names, served) = (self.names(), self.served());
                 $(references.extend(self.$section.iter().map(|(key, section)| {
                     let mut all = <$module::$state as Kind>::references(section);
                     let uses = <$module::$state as Kind>::uses(section).into_iter();
                     all.extend(uses.flat_map(|named| references::by_name(named, &names)));
+                    let relied_on = <$module::$state as Kind>::relies_on(section).into_iter();
+                    all.extend(relied_on.flat_map(|setting| references::by_service(setting, &served)));
                     (Address::new(KindId::$variant, key), all)
                 }));)+
                 references.retain(|from, _| !self.removed.contains(from));
