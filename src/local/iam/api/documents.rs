@@ -95,7 +95,8 @@ pub(super) fn trust(
             }
         }
         for field in ["Principal", "NotPrincipal"] {
-            for (kind, list) in statement[field].as_object_mut().into_iter().flatten() {
+            // Not by index, which adds a member that is not there.
+            for (kind, list) in statement.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
                 let written: Vec<&mut Value> = match list {
                     Value::Array(list) => list.iter_mut().collect(),
                     one => vec![one],

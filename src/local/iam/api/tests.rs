@@ -63,6 +63,15 @@ fn trust(principal: Value) -> String {
         .to_string()
 }
 
+#[test]
+fn a_trust_policy_is_answered_without_elements_that_nobody_wrote() {
+    let aws = LocalAws::memory(Rules::default());
+    let document = trust(json!({ "Service": "ecs-tasks.amazonaws.com" }));
+    let answer = iam(&aws, "CreateRole", &[("RoleName", "x"), ("AssumeRolePolicyDocument", &document)]).unwrap();
+    let expected: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(decoded(&part(&answer, "AssumeRolePolicyDocument")), expected);
+}
+
 fn policy(action: &str, resource: &str) -> String {
     json!({ "Version": "2012-10-17", "Statement": { "Effect": "Allow", "Action": action, "Resource": resource } })
         .to_string()
