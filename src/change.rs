@@ -88,6 +88,8 @@ pub enum Consent {
     Prune,
     /// A table is deleted with its items.
     Table,
+    /// A role is deleted; who works with it loses access.
+    Role,
     /// Deletion protection, backups or an own encryption key are given up.
     Protection,
 }
@@ -111,6 +113,7 @@ impl Consent {
             Self::Capacity => "a table gets less capacity than its requests may need",
             Self::Prune => "it is deleted",
             Self::Table => "the table is deleted with its items",
+            Self::Role => "the role is deleted, and who works with it loses access",
             Self::Protection => "protection is given up",
         }
     }

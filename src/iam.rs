@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::kind::document::PolicyDocument;
 use crate::kind::permission::{On, Permission, Purpose};
 pub use crate::kind::permission::{Place, Use};
 use crate::kind::policy_parameter::{self, PolicyParameter};
 use crate::kind::table::{self, Builtin, Table};
-use crate::kind::{Desired, DesiredResource, Kind, KindId};
+use crate::kind::{Desired, DesiredResource, Kind, KindId, role};
 use crate::resource::call::{
     GET_ITEM, GET_PARAMETERS, GET_PARAMETERS_BY_PATH, Operation, PUT_ITEM, QUERY, UPDATE_ITEM,
 };
-use crate::resource::names::{PolicyRoot, RegionName};
+use crate::resource::names::{AccountId, PolicyRoot, RegionName};
 use crate::resource::record_key::{Prefix, Role};
 use crate::resource::tagging::GET_RESOURCES;
 
@@ -134,8 +135,10 @@ pub fn policies(
         Use::Role(role) => statements.users(&[role], place, policy_root, desired),
         Use::Broker => {
             statements.users(Role::ALL, place, policy_root, desired);
-            if !beyond.roles.is_empty() {
-                statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), beyond.roles.to_vec());
+            let own = brokered(desired).map(|one| role::arn(place, &one.name, one.managed.path.as_deref()));
+            let roles: Vec<String> = own.chain(beyond.roles.iter().cloned()).collect();
+            if !roles.is_empty() {
+                statements.allow("SentinelRoles", ASSUME.map(String::from).to_vec(), roles);
             }
         }
     }
@@ -278,6 +281,25 @@ fn policies_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Pol
 
 fn tables_of(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<Table>> {
     desired.iter().filter_map(DesiredResource::of::<Table>).filter(|one| one.presence.is_present())
+}
+
+/// Returns the roles that only the broker assumes: they refer to its own.
+fn brokered(desired: &[DesiredResource]) -> impl Iterator<Item = &Desired<role::Role>> {
+    let all = desired.iter().filter_map(DesiredResource::of::<role::Role>).filter(|one| one.presence.is_present());
+    all.filter(|one| one.depends_on.iter().any(|on| on.kind == KindId::Role))
+}
+
+/// Returns the permissions for one use as the policies of a role, whatever account it is in. Where no region is given they are for all.
+pub fn of_role(
+    purpose: Use,
+    region: Option<RegionName>,
+    policy_root: &PolicyRoot,
+    desired: &[DesiredResource],
+    beyond: Beyond<'_>,
+) -> Vec<PolicyDocument> {
+    let place = Place { region, account: Some(AccountId::new(role::ACCOUNT)) };
+    let documents = policies(purpose, &place, policy_root, desired, beyond);
+    documents.iter().map(|document| role::anywhere(&PolicyDocument::from(json!(document)))).collect()
 }
 
 /// Puts statements into as few documents as hold them; one with many resources may go on in the next document.

@@ -471,6 +471,7 @@ registry::kinds! {
     keys: Key = key::Key;
     topics: Topic = topic::Topic;
     parameters: Parameter = parameter::Parameter;
+    roles: Role = role::Role;
 }
 
 #[cfg(test)]

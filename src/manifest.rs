@@ -15,8 +15,10 @@ mod write;
 use indexmap::IndexMap;
 
 use crate::kind::Sections;
+use crate::kind::policy_parameter::RoleSetting;
 use crate::policy::Principal;
 use crate::resource::Tags;
+use crate::resource::caller::Caller;
 use crate::resource::names::{AccountId, AwsProfile, OwnerKey, PolicyRoot, RegionName, RoleArn};
 use crate::resource::record_key::Role;
 use crate::resource::signed_identity::BrokerUrl;
@@ -102,6 +104,20 @@ pub enum OwnershipTag {
     Key(OwnerKey),
 }
 
+impl Manifest {
+    /// Returns the ARN of the role that a profile is for, where the manifest says it. A role of the manifest is in the account of the
+    /// caller.
+    pub fn role_of(&self, profile: &str, caller: &Caller) -> Option<RoleArn> {
+        match self.sections.profiles.get(profile)?.role.as_ref()? {
+            RoleSetting::Arn(arn) => Some(RoleArn::new(arn)),
+            RoleSetting::Reference(to) => {
+                let resource = self.sections.name_of(to)?;
+                Some(RoleArn::new(format!("arn:{}:iam::{}:{resource}", caller.partition(), caller.account)))
+            }
+        }
+    }
+}
+
 impl AwsSection {
     /// Returns the key of the ownership tag, unless there is to be none.
     pub fn ownership_key(&self) -> Option<OwnerKey> {
@@ -110,5 +126,27 @@ impl AwsSection {
             Some(OwnershipTag::Key(key)) => Some(key.clone()),
             Some(OwnershipTag::Off) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::resource::names::UserId;
+
+    #[test]
+    fn the_role_of_a_profile_is_in_the_account_of_the_caller() {
+        let text = "[profiles.prod]\nrole = { role = \"admin\" }\n[profiles.far]\nrole = \"arn:aws:iam::210987654321:role/x\"\n\
+                    [profiles.bare]\n[roles.admin]\npath = \"/sentinel/\"\ntrusted_by = { accounts = [\"123456789012\"] }\n";
+        let mut faults = Faults::default();
+        let manifest = parse(&Source::new("sentinel.toml", text), &mut faults).manifest;
+        assert!(faults.is_empty(), "{:?}", faults.into_sorted());
+        let arn = String::from("arn:aws-cn:iam::123456789012:user/alice");
+        let caller = Caller { account: AccountId::new("123456789012"), arn, user_id: UserId::default() };
+        let role = |profile: &str| manifest.role_of(profile, &caller).map(String::from);
+        assert_eq!(role("prod").as_deref(), Some("arn:aws-cn:iam::123456789012:role/sentinel/admin"));
+        assert_eq!(role("far").as_deref(), Some("arn:aws:iam::210987654321:role/x"));
+        assert_eq!((role("bare"), role("other")), (None, None));
     }
 }

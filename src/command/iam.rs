@@ -8,6 +8,7 @@ use crate::cli::{IamArgs, Purpose, ReachArgs};
 use crate::error::{Error, Exit};
 use crate::iam::{self, Beyond, Document, Place, Use};
 use crate::kind::DesiredResource;
+use crate::manifest::ProfileSection;
 use crate::report::json;
 use crate::resource::destination::{Destination, Region};
 use crate::resource::names::RegionName;
@@ -40,7 +41,6 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
              server.\n",
         );
     }
-    let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: &[] };
     let mut policies = Vec::new();
     for target in context.chosen_offline(&project, &args.filter)? {
         let place = place(context, &target).await;
@@ -54,6 +54,9 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
         let chosen = wanted.desired.iter().filter(|one| scope.holds(one.address())).cloned();
         let desired: Vec<DesiredResource> = chosen.map(|one| if scope.adopt { one.adopted() } else { one }).collect();
         let root = &project.loaded.policy_root;
+        let roles: Vec<String> =
+            project.loaded.manifest.sections.profiles.values().filter_map(ProfileSection::role_elsewhere).collect();
+        let beyond = Beyond { prune: scope.prune, orphans: scope.ownership.is_some(), roles: &roles };
         let part = |purpose: &Use| {
             let documents = iam::policies(*purpose, &place, root, &desired, beyond);
             if documents.len() > 1 {

@@ -48,7 +48,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         })?;
         Ok((caller, found.import(&root)))
     };
-    let (caller, found) = context.reading(read).await?;
+    let (caller, found) = Box::pin(context.reading(read)).await?;
     let mut import =
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;

@@ -41,10 +41,10 @@ pub enum Service {
 /// something to others.
 pub(super) fn by_service(
     (setting, service): (Vec<String>, Service),
-    served: &BTreeMap<Address, Service>,
+    served: &BTreeSet<(Service, Address)>,
 ) -> Vec<Reference> {
-    let meant = served.iter().filter(|(_, serves)| **serves == service);
-    meant.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
+    let meant = served.iter().filter(|(serves, _)| *serves == service);
+    meant.map(|(_, address)| Reference { setting: setting.clone(), to: address.clone() }).collect()
 }
 
 /// Returns the references that such a name is. `names` are those of the resources that can be referred to.

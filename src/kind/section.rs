@@ -1,6 +1,6 @@
 //! What all kinds share about their sections of a manifest: reading them, and turning them into desired state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -162,7 +162,7 @@ pub struct Resolver<'a> {
     /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
     pub names: BTreeMap<Address, String>,
     /// The resources that others refer to without their names.
-    pub served: BTreeMap<Address, Service>,
+    pub served: BTreeSet<(Service, Address)>,
     pub faults: &'a mut Faults,
 }
 

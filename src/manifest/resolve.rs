@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::targets::section_of;
 use super::vary::{Values, Variant, Variants};
-use super::{LocalPolicy, Manifest, Parsed};
+use super::{LocalPolicy, Manifest, Parsed, ProfileSection};
 use crate::diagnostic::{Fault, Faults, Source};
 use crate::document::{Folder, Variables};
+use crate::iam::{self, Beyond};
 use crate::kind::section::{Home, Places, Resolver, Unset};
 use crate::kind::{Address, DesiredResource, Misplaced, Sections};
 use crate::resource::Invalid;
@@ -97,7 +98,8 @@ fn resolve_in(files: Folder, parsed: Parsed, folder: &Path, overrides: &Override
     let (folder, files, variables) = (folder.to_owned(), Arc::new(files), overrides.variables);
     let texts = Texts { source, places, variants, folder, files, variables, region: overrides.region.clone() };
     let mut resolver = texts.resolver(&manifest, &policy_root, &texts.places, faults);
-    let desired = manifest.sections.resolve(&mut resolver, &HashMap::new());
+    let mut desired = manifest.sections.resolve(&mut resolver, &HashMap::new());
+    derive(&mut resolver, &manifest, &manifest.sections, &mut desired);
     let mut local_users = Vec::new();
     for (name, section) in &manifest.local_users {
         let policies = local_policies(&mut resolver, name, &section.policies);
@@ -137,7 +139,7 @@ impl Texts {
             ownership: manifest.aws.ownership_key(),
             home: home(manifest),
             names: BTreeMap::new(),
-            served: BTreeMap::new(),
+            served: BTreeSet::new(),
             faults,
         }
     }
@@ -150,6 +152,22 @@ fn home(manifest: &Manifest) -> Home {
     }
     let (account, region) = (&manifest.aws.account_id, &manifest.aws.region);
     Home { account: account.as_deref().map(str::to_owned), region: region.as_deref().map(str::to_owned) }
+}
+
+/// Gives resources the permissions that their sections want, which follow from all that is desired. Those of roles belong to an
+/// account: with targets they are for every region, so that the passes of an account's regions want the same.
+fn derive(resolver: &mut Resolver<'_>, manifest: &Manifest, sections: &Sections, desired: &mut [DesiredResource]) {
+    let region = manifest.aws.region.clone().filter(|_| manifest.targets.is_empty());
+    let roles: Vec<String> = sections.profiles.values().filter_map(ProfileSection::role_elsewhere).collect();
+    let beyond = Beyond { prune: false, orphans: resolver.ownership.is_some(), roles: &roles };
+    for (address, purpose) in sections.derived() {
+        let documents = iam::of_role(purpose, region.clone(), resolver.policy_root, desired, beyond);
+        let given = desired.iter_mut().find(|one| *one.address() == address).map(|one| one.give(documents));
+        if let Some(Err(invalid)) = given {
+            let place = [address.kind.section(), address.key.as_str(), "permissions"];
+            resolver.fault(&place, invalid, "more than one role holds");
+        }
+    }
 }
 
 impl Loaded {
@@ -190,12 +208,15 @@ impl Loaded {
         let region = home.region.clone().map(RegionName::new);
         let mut resolver = self.texts.resolver(&self.manifest, &self.policy_root, &places, faults);
         resolver.home = home;
-        let desired = sections.resolve(&mut resolver, &known);
+        let mut desired = sections.resolve(&mut resolver, &known);
+        derive(&mut resolver, &self.manifest, &sections, &mut desired);
         let mut unset = std::mem::take(&mut resolver.unset);
         unset.extend(self.unset.iter().filter(|one| known.contains_key(&one.address)).cloned());
         if let Some(region) = &region {
             self.check_region(&desired, &places, region, faults);
         }
+        // What is derived follows from all that is desired, and so from what differs.
+        let varied = varied.into_iter().chain(sections.derived().into_iter().map(|(address, _)| address)).collect();
         Wanted { sections, desired, unset, varied }
     }
 

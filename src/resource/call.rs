@@ -255,13 +255,9 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         // Of IAM. The role, policy or boundary that a call names may not be seen everywhere yet; a policy that cannot be attached is
         // not there at all.
         "NoSuchEntity" | "NoSuchEntityException" if !message.contains("not attachable") => Class::NotFound,
-        "EntityAlreadyExists" | "EntityAlreadyExistsException" => Class::AlreadyExists,
         // A principal that was created a moment ago is not seen everywhere yet. Source: "Troubleshoot IAM", "Changes that I make are
         // not always immediately visible" in the AWS Identity and Access Management User Guide.
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if message.contains("nvalid principal") => Class::NotFound,
-        "ConcurrentModification" | "ConcurrentModificationException" | "EntityTemporarilyUnmodifiable"
-        | "EntityTemporarilyUnmodifiableException" => Class::Busy,
-        "ServiceFailure" | "ServiceFailureException" => Class::ServerFault,
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
         "ParameterNotFound"
         | "TableNotFoundException"
@@ -275,7 +271,10 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ResourceNotFound" => Class::NotFound,
         // Of a topic or a subscription, which are created by the same call again as long as nothing differs.
         "InvalidParameter" if message.contains("already exists with different") => Class::AlreadyExists,
-        "ParameterAlreadyExists" | "AlreadyExistsException" => Class::AlreadyExists,
+        "ParameterAlreadyExists"
+        | "AlreadyExistsException"
+        | "EntityAlreadyExists"
+        | "EntityAlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
         // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
         // TTL has no codes of its own.
@@ -291,11 +290,18 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "BackupInUseException"
         | "TableInUseException"
         // Of Application Auto Scaling.
-        | "ConcurrentUpdateException" => Class::Busy,
+        | "ConcurrentUpdateException"
+        // Of IAM.
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "EntityTemporarilyUnmodifiable"
+        | "EntityTemporarilyUnmodifiableException" => Class::Busy,
         // Of deletion protection and resource policies, 15 seconds after the last change of them: the pace is not at fault.
         "ThrottlingException" if message.contains("modified within the previous") => Class::Busy,
         "InternalServerError"
         | "InternalFailure"
+        | "ServiceFailure"
+        | "ServiceFailureException"
         | "ServiceUnavailable"
         | "RequestTimeout"
         | "RequestTimeoutException" => Class::ServerFault,

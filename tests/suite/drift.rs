@@ -7,6 +7,7 @@ mod access;
 mod keys;
 mod parameters;
 mod replicas;
+mod roles;
 mod tables;
 
 use std::collections::BTreeSet;
@@ -233,6 +234,7 @@ fn cases() -> Vec<Case> {
         parameters::case(),
         access::case(),
         keys::case(),
+        roles::case(),
     ]
 }
 
@@ -255,6 +257,9 @@ const NOT_SETTINGS: &[&str] = &[
     "key.removed",
     "profile.removed",
     "parameter.removed",
+    "role.removed",
+    // Which role a profile is for is no part of its parameter.
+    "profile.role",
     // Where the value comes from.
     "parameter.file",
     "parameter.env",
@@ -298,6 +303,7 @@ fn every_managed_setting_of_every_kind_is_changed_by_hand() {
         "key",
         "topic",
         "subscription",
+        "role",
     ] {
         for key in schema["$defs"][section]["properties"].as_object().unwrap().keys() {
             let own = format!("{section}.{key}");
@@ -379,10 +385,15 @@ impl Case {
                     // Nothing in AWS tells that a value was only what a parameter began with, or a period that nobody chose.
                     "initial" => own == "value" && *found == value,
                     "rotation" => own == "rotation_days",
+                    // AWS has the documents that follow from these.
+                    "permissions" => own.starts_with("policies."),
+                    path if path.starts_with("trusted_by.") => own == "trust",
                     _ => *own == path && (*found == value || is_elsewhere(&path)),
                 });
                 // A capacity is named with its key, and a secret by what it is.
                 let named = warnings.contains(&format!("{key} = {value}"))
+                    || path == "role.role"
+                    || path == "permissions_boundary" && value == toml::Value::Boolean(false)
                     || (key == "value" && warnings.contains("its value is not managed: it is a secret"))
                     || (section.starts_with("profiles ")
                         && key == "policy"
@@ -401,8 +412,10 @@ impl Case {
 
 /// Returns whether a value is that of a file, or a reference, which an import writes in its own way.
 fn is_elsewhere(path: &str) -> bool {
-    ["policy", "stream_policy", "delivery_policy", "encryption", "key"].contains(&path.rsplit('.').next().unwrap())
+    ["policy", "stream_policy", "delivery_policy", "encryption", "key", "trust"]
+        .contains(&path.rsplit('.').next().unwrap())
         || path.contains("filter_policy.")
+        || path.starts_with("policies.")
 }
 
 #[test]
@@ -439,6 +452,11 @@ fn settings_of_parameters() {
 #[test]
 fn settings_of_policies() {
     access::case().check();
+}
+
+#[test]
+fn settings_of_roles() {
+    roles::case().check();
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod calls;
 mod errors;
 mod export;
 mod iam;
+mod iam_roles;
 mod import;
 mod includes;
 mod init;

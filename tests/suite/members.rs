@@ -329,7 +329,7 @@ fn other_services_are_refused_in_words_that_their_clients_read() {
     let aws = aws();
     for (service, target, body, form) in [
         ("s3", "", "", "<Error><Code>NotImplemented</Code>"),
-        ("iam", "", "Action=ListUsers&Version=2010-05-08", "<ErrorResponse><Error><Code>NotImplemented</Code>"),
+        ("sqs", "", "Action=ListQueues&Version=2012-11-05", "<ErrorResponse><Error><Code>NotImplemented</Code>"),
         ("lambda", "", "{}", "{\"__type\":\"NotImplemented\""),
         ("logs", "Logs_20140328.DescribeLogGroups", "{}", "{\"__type\":\"UnknownOperationException\""),
     ] {

@@ -338,6 +338,10 @@ pub fn permissions(calls: &[Call]) -> BTreeSet<(String, String)> {
             asked.insert(sns_permission(call));
             continue;
         }
+        if service == "iam" {
+            asked.extend(iam_permissions(call));
+            continue;
+        }
         if service == "application-autoscaling" {
             let targets = String::from("arn:aws:application-autoscaling:us-east-1:123456789012:scalable-target/*");
             let resource = if call.writes() { targets } else { String::from("*") };
@@ -405,6 +409,20 @@ fn sns_permission(call: &Call) -> (String, String) {
     let topic = text("SubscriptionArn").and_then(|arn| arn.rsplit_once(':').map(|(topic, _)| topic.to_owned()));
     let resource = named.or(topic).or(text("TopicArn")).or(text("ResourceArn"));
     (format!("sns:{}", call.operation), resource.unwrap_or_else(|| String::from("*")))
+}
+
+/// Returns what IAM would be asked for a call of its own. Tags and a boundary given with a creation take the permission of their own.
+fn iam_permissions(call: &Call) -> Vec<(String, String)> {
+    let text = |field: &str| call.body[field].as_str().map(str::to_owned);
+    let path = text("Path").unwrap_or_else(|| String::from("/"));
+    let role = text("RoleName").map(|name| format!("arn:aws:iam::123456789012:role{path}{name}"));
+    let resource = role.or(text("OpenIDConnectProviderArn")).unwrap_or_else(|| String::from("*"));
+    let mut actions = vec![call.operation.as_str()];
+    if call.operation == "CreateRole" {
+        actions.extend(text("Tags.member.1.Key").map(|_| "TagRole"));
+        actions.extend(text("PermissionsBoundary").map(|_| "PutRolePermissionsBoundary"));
+    }
+    actions.into_iter().map(|action| (format!("iam:{action}"), resource.clone())).collect()
 }
 
 /// Returns whether a command line is one of a command that takes an option.

@@ -17,6 +17,7 @@ use crate::kind::export::terraform::Version;
 use crate::kind::key::Key;
 use crate::kind::parameter::Parameter;
 use crate::kind::policy_parameter::PolicyParameter;
+use crate::kind::role::Role;
 use crate::kind::table::{Projection, Table, Ttl};
 use crate::kind::topic::Topic;
 use crate::kind::{Desired, DesiredResource, Sections};
@@ -204,6 +205,25 @@ fn check_key(body: &Body, one: &Desired<Key>) {
     assert_eq!(tags(key), one.initial.tags.clone().unwrap_or_default());
 }
 
+fn check_role(body: &Body, one: &Desired<Role>) {
+    let role = &one.initial;
+    // Where the account is not known, a role that names it is not exported.
+    if serde_json::to_string(role).unwrap().contains("${sentinel:") {
+        return;
+    }
+    let block = find(body, "aws_iam_role", "name", &one.name);
+    assert_eq!((text(block, "path"), text(block, "description")), (role.path.clone(), role.description.clone()));
+    assert_eq!(text(block, "assume_role_policy"), role.trust.as_ref().map(PolicyDocument::to_json));
+    assert_eq!(text(block, "max_session_duration"), role.max_session_duration.map(|seconds| seconds.to_string()));
+    assert_eq!(tags(block), role.tags.clone().unwrap_or_default());
+    for arn in role.managed_policies.iter().flatten() {
+        find(body, "aws_iam_role_policy_attachment", "policy_arn", arn);
+    }
+    for (name, policy) in role.policies.iter().flatten() {
+        assert_eq!(text(find(body, "aws_iam_role_policy", "name", name), "policy"), Some(policy.to_json()));
+    }
+}
+
 fn configurations(exported: &Exported) -> impl Iterator<Item = &File> {
     exported.files.iter().filter(|file| Path::new(&file.name).extension().is_some_and(|extension| extension == "tf"))
 }
@@ -232,6 +252,8 @@ fn check_terraform(exported: &Exported, desired: &[DesiredResource]) {
             check_topic(&body, one);
         } else if let Some(one) = one.of::<Key>() {
             check_key(&body, one);
+        } else if let Some(one) = one.of::<Role>() {
+            check_role(&body, one);
         } else if let Some(one) = one.of::<PolicyParameter>() {
             let block = find(&body, "aws_ssm_parameter", "name", &one.name);
             let shown = one.initial.content.as_ref().and_then(|content| content.shown());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::role::{self, RoleSetting};
 use super::{
     Content, KeySetting, ParameterType, PolicyParameter, Settings, Tier, check_content, check_length, check_profile,
 };
@@ -23,10 +24,22 @@ pub struct ProfileSection {
     /// Only where it is a `SecureString`.
     pub parameter_type: Option<ParameterType>,
     pub key: Option<KeySetting>,
+    /// The role whose credentials the policy is about. It is no part of the parameter.
+    pub role: Option<RoleSetting>,
     pub tier: Option<Tier>,
     pub settings: Settings,
     pub labels: Option<BTreeSet<String>>,
     pub tags: Option<Tags>,
+}
+
+impl ProfileSection {
+    /// Returns the ARN of a role that the profile names and the manifest does not have.
+    pub fn role_elsewhere(&self) -> Option<String> {
+        match &self.role {
+            Some(RoleSetting::Arn(arn)) => Some(arn.clone()),
+            Some(RoleSetting::Reference(_)) | None => None,
+        }
+    }
 }
 
 fn check_data_type(text: &str) -> Result<(), Invalid> {
@@ -57,6 +70,10 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         }
         key::read(section.reader, &entry.node)
     });
+    let role = fields.get("role").and_then(|entry| {
+        section.note(&["profiles", name, "role"], &entry.node.span);
+        role::read(section.reader, &entry.node)
+    });
     let tier = fields.get("tier").and_then(|entry| section.reader.variant(&entry.node, "tier"));
     let settings = settings::read(section.reader, &mut fields, check_data_type);
     if let Some(entry) = fields.get("parameter_policies") {
@@ -65,7 +82,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let labels = labels::read(section.reader, &mut fields);
     let tags = section.tags(&mut fields);
     fields.finish(section.reader);
-    Some(ProfileSection { policy, parameter_type, key, tier, settings, labels, tags })
+    Some(ProfileSection { policy, parameter_type, key, role, tier, settings, labels, tags })
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,6 +97,7 @@ pub(super) fn write(name: &str, profile: &ProfileSection) -> String {
     line(&mut section, "policy", profile.policy.as_deref().map(quoted));
     line(&mut section, "type", profile.parameter_type.as_ref().map(|kind| quoted(kind.as_str())));
     line(&mut section, "key", profile.key.as_ref().map(KeySetting::written));
+    line(&mut section, "role", profile.role.as_ref().map(RoleSetting::written));
     line(&mut section, "tier", profile.tier.map(|tier| quoted(tier.as_str())));
     settings::write(&mut section, &profile.settings);
     labels::write(&mut section, profile.labels.as_ref());
@@ -210,12 +228,16 @@ pub(super) mod any {
             "\\PC{1,12}".prop_map(|key| KeySetting::Reference(Address::new(KindId::Key, key))),
         ];
         let labels = of(proptest::collection::btree_set("[b-r][a-z0-9_.-]{0,9}", 0..4));
-        let profile = (of("[^\\pC{}]{0,20}"), of(tier), tags, settings::any::settings(), of(key), labels);
-        let profile = profile.prop_map(|(policy, tier, tags, settings, key, labels)| {
+        let role = prop_oneof![
+            "[a-z]{1,12}".prop_map(|name| RoleSetting::Arn(format!("arn:aws:iam::123456789012:role/{name}"))),
+            "\\PC{1,12}".prop_map(|key| RoleSetting::Reference(Address::new(KindId::Role, key))),
+        ];
+        let profile = (of("[^\\pC{}]{0,20}"), of(tier), tags, settings::any::settings(), of(key), of(role), labels);
+        let profile = profile.prop_map(|(policy, tier, tags, settings, key, role, labels)| {
             // Only that tier has parameter policies.
             let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };
             let parameter_type = key.as_ref().map(|_| ParameterType::SecureString);
-            ProfileSection { policy, parameter_type, key, tier, settings, labels, tags }
+            ProfileSection { policy, parameter_type, key, role, tier, settings, labels, tags }
         });
         vec(("[a-zA-Z0-9_-][a-zA-Z0-9_.-]{0,11}", profile), 0..4).prop_map(|sections| sections.into_iter().collect())
     }

@@ -3,6 +3,7 @@
 mod live;
 mod manifest;
 mod names;
+mod role;
 mod schema;
 mod steps;
 
@@ -39,6 +40,7 @@ pub use super::parameter_store::{
 };
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
+pub use role::RoleSetting;
 pub use steps::PolicyStep;
 
 /// A policy parameter that was found.
@@ -144,7 +146,7 @@ impl Kind for PolicyParameter {
         let settings = Settings { key: None, ..settings.clone() };
         let secure = parameter_type.clone().filter(|kind| *kind == ParameterType::SecureString);
         let (labels, tags) = (labels.clone(), tags.clone());
-        ProfileSection { policy, parameter_type: secure, key, tier: *tier, settings, labels, tags }
+        ProfileSection { policy, parameter_type: secure, key, role: None, tier: *tier, settings, labels, tags }
     }
 
     fn files_of(desired: &Desired<Self>) -> Vec<GivenFile> {
@@ -188,7 +190,8 @@ impl Kind for PolicyParameter {
     }
 
     fn references(section: &ProfileSection) -> Vec<Reference> {
-        key::references(section.key.as_ref())
+        let role = role::references(section.role.as_ref());
+        key::references(section.key.as_ref()).into_iter().chain(role).collect()
     }
 
     fn uses(section: &ProfileSection) -> Vec<Named> {

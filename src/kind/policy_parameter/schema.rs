@@ -36,6 +36,19 @@ pub(super) fn schema() -> Schema {
                             "const": "text",
                             "description": "AWS's data type. That of a policy is `text`.",
                         },
+                        "role": {
+                            "description": "The role whose credentials the policy is about: { role = \"NAME\" } for [roles.NAME], \
+                             which is then applied before the policy, or an ARN. The broker assumes it.",
+                            "oneOf": [
+                                { "type": "string", "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$" },
+                                {
+                                    "type": "object",
+                                    "properties": { "role": { "type": "string" } },
+                                    "required": ["role"],
+                                    "additionalProperties": false,
+                                },
+                            ],
+                        },
                         "removed": removed(),
                     })),
                     "additionalProperties": false,

@@ -98,13 +98,13 @@ macro_rules! sections {
             }
 
             /// Returns which sections are something to others, by which these refer to them without their names.
-            fn served(&self) -> BTreeMap<Address, Service> {
-                let mut served = BTreeMap::new();
+            fn served(&self) -> BTreeSet<(Service, Address)> {
+                let mut served = BTreeSet::new();
                 $(served.extend(self.$section.iter().filter_map(|(key, section)| {
                     let service = <$module::$state as Kind>::serves_as(section)?;
-                    Some((Address::new(KindId::$variant, key), service))
+                    Some((service, Address::new(KindId::$variant, key)))
                 }));)+
-                served.retain(|address, _| !self.removed.contains(address));
+                served.retain(|(_, address)| !self.removed.contains(address));
                 served
             }
 

@@ -120,8 +120,12 @@ fn pruning_and_adopting_take_what_they_call() {
         "[aws]\nregion = \"us-east-1\"\naccount_id = \"123456789012\"\n[profiles.a]\n[profiles.old]\n[topics.old]\n\
          [parameters.old]\nname = \"/app/old\"\nvalue = \"x\"\n\
          [tables.old]\nname = \"old\"\npartition_key = { name = \"id\", type = \"S\" }\n\
-         billing_mode = \"PROVISIONED\"\nautoscaling = { read = { min = 1, max = 2 } }\n",
+         billing_mode = \"PROVISIONED\"\nautoscaling = { read = { min = 1, max = 2 } }\n\
+         [roles.old]\ntrusted_by = { accounts = [\"123456789012\"] }\npolicies = { own = \"own.json\" }\n\
+         managed_policies = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n",
     );
+    let statement = json!({ "Effect": "Allow", "Action": "s3:GetObject", "Resource": "*" });
+    world.write("own.json", &json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string());
     world.run(&["apply", "--yes"]).expect(0);
     // A table that is not empty is backed up.
     world.aws("DynamoDB_20120810.PutItem", &json!({ "TableName": "old", "Item": { "id": { "S": "1" } } }));
@@ -135,7 +139,7 @@ fn pruning_and_adopting_take_what_they_call() {
     // AWS deletes the alarms on behalf of the caller.
     derived.retain(|(action, _)| action != "cloudwatch:DeleteAlarms");
     world.calls();
-    world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune,table", "--yes"]).expect(0);
+    world.run(&["apply", "--prune", "--adopt", "--allow-destructive", "prune,table,role", "--yes"]).expect(0);
     // Without --prune, which is not asked for each time, orphans are listed.
     world.run(&["plan"]).expect(0);
     let root = "arn:aws:ssm:us-east-1:123456789012:parameter/sentinel/policies";
@@ -149,7 +153,9 @@ fn pruning_and_adopting_take_what_they_call() {
         let tables = (tables, backups.unwrap_or_else(|| format!("{tables}*")));
         let parameters = "arn:aws:ssm:us-east-1:123456789012:parameter/";
         let parameters = (parameters, format!("{parameters}*"));
-        let places = [(root, format!("{root}/*")), parameters, (topics, format!("{topics}*")), tables];
+        let roles = "arn:aws:iam::123456789012:role/";
+        let roles = (roles, format!("{roles}*"));
+        let places = [(root, format!("{root}/*")), parameters, (topics, format!("{topics}*")), tables, roles];
         let by_place = places
             .into_iter()
             .any(|(head, place)| resource.starts_with(head) && derived.contains(&(action.clone(), place)));

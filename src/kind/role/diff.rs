@@ -1,0 +1,325 @@
+//! The pure difference between a role and what it should be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::home::Home;
+use super::{Boundary, Field, Role, rules, words};
+use crate::change::{Consent, FieldChange, FieldValue, Protection, Takes};
+use crate::kind::document::PolicyDocument;
+use crate::kind::{Deletion, Desired, Settled};
+use crate::resource::{Live, diff_tags};
+
+const IN_PLACE: &str = "changed in place";
+
+/// Returns what differs of a role.
+pub(super) fn changes(desired: &Desired<Role>, live: &Live<Role>) -> Vec<FieldChange<Field>> {
+    if let Some(change) = of_aws(&live.state) {
+        return vec![change];
+    }
+    let managed = match Home::of_live(&live.facts) {
+        Some(home) => home.role(&desired.managed),
+        None => desired.managed.clone(),
+    };
+    let mut changes = diff(&managed, &live.state);
+    changes.extend(desired.adoption(&live.facts, Field::Tag));
+    changes
+}
+
+/// Returns the difference that a role of AWS's own is to every other one.
+fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
+    let path = live.path.as_ref().filter(|path| rules::is_of_aws(path))?;
+    let how = "a service of AWS created it for itself, and sentinel never touches such a role: choose another name";
+    let wanted = FieldValue::words("a role of the account's own");
+    Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, Takes::NotPossible, how))
+}
+
+/// Returns what differs in the fields that both sides have, in the order in which people read a role.
+pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
+    // No `..` here: a new field that nothing compares does not compile.
+    let Role {
+        path,
+        description,
+        max_session_duration,
+        permissions_boundary,
+        trust,
+        managed_policies,
+        policies,
+        tags,
+        // Only read of a role that is to go.
+        instance_profiles: _,
+    } = managed;
+    let mut changes = Vec::new();
+    if let (Some(desired), Some(before)) = (path, &live.path)
+        && desired != before
+    {
+        let how = "decided when a role is created: it would take a new role, whose ARN and ID are others";
+        let (before, after) = (FieldValue::words(before), FieldValue::words(desired));
+        changes.push(FieldChange::new(Field::Path, before, after, Takes::NewResource, how));
+    }
+    if let (Some(desired), Some(before)) = (description, &live.description)
+        && desired != before
+    {
+        changes.push(in_place(Field::Description, words::text(before), words::text(desired)));
+    }
+    if let (Some(desired), Some(before)) = (max_session_duration, live.max_session_duration)
+        && *desired != before
+    {
+        changes.push(in_place(Field::MaxSessionDuration, words::seconds(before), words::seconds(*desired)));
+    }
+    if let (Some(desired), Some(before)) = (permissions_boundary, &live.permissions_boundary)
+        && desired != before
+    {
+        let change = in_place(Field::PermissionsBoundary, words::boundary(before), words::boundary(desired));
+        let gives_up = before.protection_of(desired) == Protection::GivenUp;
+        changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
+    }
+    if let (Some(desired), Some(before)) = (trust, &live.trust)
+        && desired != before
+    {
+        changes.push(document(Field::Trust, Some(before), Some(desired), "replaced in place"));
+    }
+    if let (Some(desired), Some(before)) = (managed_policies, &live.managed_policies) {
+        diff_managed(before, desired, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (policies, &live.policies) {
+        diff_policies(before, desired, &mut changes);
+    }
+    if let (Some(desired), Some(before)) = (tags, &live.tags) {
+        diff_tags(before, desired, Field::Tag, &mut changes);
+    }
+    changes
+}
+
+fn in_place(field: Field, live: impl Into<String>, desired: impl Into<String>) -> FieldChange<Field> {
+    FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, IN_PLACE)
+}
+
+fn document(
+    field: Field,
+    live: Option<&PolicyDocument>,
+    desired: Option<&PolicyDocument>,
+    how: &str,
+) -> FieldChange<Field> {
+    let before = live.map_or(FieldValue::Absent, |live| {
+        let text = desired.map_or_else(|| live.pretty(), |desired| live.pretty_beside(desired));
+        FieldValue::Document(Arc::from(text))
+    });
+    let after = desired.map_or(FieldValue::Absent, |desired| FieldValue::Document(Arc::from(desired.pretty())));
+    FieldChange::new(field, before, after, Takes::InPlace, how)
+}
+
+fn diff_managed(live: &BTreeSet<String>, desired: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
+    let attached = || FieldValue::words("attached");
+    for arn in desired.difference(live) {
+        let field = Field::ManagedPolicy(arn.clone());
+        changes.push(FieldChange::new(field, FieldValue::Absent, attached(), Takes::InPlace, "attached"));
+    }
+    for arn in live.difference(desired) {
+        let how = "detached: the manifest lists the managed policies of the role, and not this one";
+        let field = Field::ManagedPolicy(arn.clone());
+        changes.push(FieldChange::new(field, attached(), FieldValue::Absent, Takes::InPlace, how));
+    }
+}
+
+fn diff_policies(
+    live: &BTreeMap<String, PolicyDocument>,
+    desired: &BTreeMap<String, PolicyDocument>,
+    changes: &mut Vec<FieldChange<Field>>,
+) {
+    for (name, wanted) in desired {
+        let before = live.get(name);
+        if before != Some(wanted) {
+            let how = if before.is_some() { "replaced in place" } else { "added" };
+            changes.push(document(Field::Policy(name.clone()), before, Some(wanted), how));
+        }
+    }
+    for (name, before) in live.iter().filter(|(name, _)| !desired.contains_key(*name)) {
+        let how = "deleted: the manifest lists the policies of the role, and not this one";
+        changes.push(document(Field::Policy(name.clone()), Some(before), None, how));
+    }
+}
+
+/// Returns what a role comes to: one of AWS's own is left alone.
+pub(super) fn settle(
+    live: &Live<Role>,
+    changes: Vec<FieldChange<Field>>,
+    repair: Vec<super::RoleStep>,
+) -> Settled<Role> {
+    let repair = if of_aws(&live.state).is_some() { Vec::new() } else { repair };
+    Settled::Compared { changes, repair }
+}
+
+/// Returns what deleting a role takes. One that an instance profile holds gives permissions to machines, and sentinel knows of none.
+pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Role> {
+    if let Some(change) = of_aws(&live.state) {
+        return Deletion { changes: vec![change], steps: Vec::new() };
+    }
+    let profiles = live.state.instance_profiles.iter().flatten().cloned().collect::<Vec<_>>();
+    if let Some(first) = profiles.first() {
+        let how = format!(
+            "machines get their permissions by it; where none does any more: aws iam remove-role-from-instance-profile \
+             --instance-profile-name {first} --role-name {}",
+            desired.name
+        );
+        let held = FieldValue::words(profiles.join(", "));
+        let change = FieldChange::new(Field::InstanceProfiles, held, FieldValue::Absent, Takes::NotPossible, &how);
+        return Deletion { changes: vec![change], steps: Vec::new() };
+    }
+    Deletion::of(super::steps::delete(desired, live))
+}
+
+impl Boundary {
+    /// Returns what another boundary in the place of this one does to the protection of a role.
+    pub(super) fn protection_of(&self, after: &Self) -> Protection {
+        match (self, after) {
+            (Self::Policy(_), Self::Off) => Protection::GivenUp,
+            (Self::Off, Self::Policy(_)) => Protection::Added,
+            // Which of two policies allows more is not known here.
+            _ => Protection::Unchanged,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kind::role::RoleStep;
+    use crate::kind::{Address, KindId};
+    use crate::resource::names::OwnerKey;
+    use crate::resource::{Facts, Tags};
+
+    fn policy(action: &str) -> PolicyDocument {
+        let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).into()
+    }
+
+    fn trust(account: &str) -> PolicyDocument {
+        let statement = json!({ "Effect": "Allow", "Principal": { "AWS": account }, "Action": "sts:AssumeRole" });
+        json!({ "Version": "2012-10-17", "Statement": [statement] }).into()
+    }
+
+    const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+
+    fn role() -> Role {
+        Role {
+            path: Some(String::from("/sentinel/")),
+            description: Some(String::from("Production")),
+            max_session_duration: Some(7200),
+            permissions_boundary: Some(Boundary::Policy(String::from("arn:aws:iam::123456789012:policy/edge"))),
+            trust: Some(trust("123456789012")),
+            managed_policies: Some(BTreeSet::from([READ_ONLY.to_owned()])),
+            policies: Some(BTreeMap::from([(String::from("own"), policy("s3:GetObject"))])),
+            tags: Some(Tags::from([(String::from("team"), String::from("x"))])),
+            instance_profiles: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Role), expected: &[&str]) {
+        let words = |value: &FieldValue| match value {
+            FieldValue::Absent => String::from("-"),
+            FieldValue::Words(words) => words.clone(),
+            FieldValue::Document(_) => String::from("document"),
+        };
+        let mut live = role();
+        change(&mut live);
+        let line = |change: &FieldChange<Field>| {
+            let needs = change.needs.map(|consent| format!(", needs {consent}")).unwrap_or_default();
+            let (before, after) = (words(&change.sides.live), words(&change.sides.desired));
+            format!("{}: {before} -> {after} [{:?}{needs}]", change.path, change.takes)
+        };
+        let lines: Vec<String> = diff(&role(), &live).iter().map(line).collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_role_is_in_sync_when_every_field_is() {
+        check(|_| {}, &[]);
+        check(|live| *live.policies.as_mut().unwrap().get_mut("own").unwrap() = policy("S3:getobject"), &[]);
+        check(|live| live.trust = Some(trust("arn:aws:iam::123456789012:root")), &[]);
+        assert_eq!(diff(&Role::default(), &role()), [], "what is not managed is not compared");
+    }
+
+    #[test]
+    fn each_field_is_compared() {
+        check(|live| live.path = Some(String::from("/")), &["path: / -> /sentinel/ [NewResource]"]);
+        check(|live| live.description = Some(String::new()), &["description: none -> Production [InPlace]"]);
+        check(|live| live.max_session_duration = Some(3600), &["max_session_duration: 3600 s -> 7200 s [InPlace]"]);
+        check(
+            |live| live.permissions_boundary = Some(Boundary::Off),
+            &["permissions_boundary: none -> arn:aws:iam::123456789012:policy/edge [InPlace]"],
+        );
+        check(|live| live.trust = Some(trust("*")), &["trust: document -> document [InPlace]"]);
+        check(|live| live.tags = Some(Tags::new()), &["tags.team: - -> x [InPlace]"]);
+    }
+
+    #[test]
+    fn policies_are_the_whole_set() {
+        check(
+            |live| {
+                live.managed_policies =
+                    Some(BTreeSet::from([String::from("arn:aws:iam::aws:policy/AdministratorAccess")]));
+            },
+            &[
+                "managed policy arn:aws:iam::aws:policy/ReadOnlyAccess: - -> attached [InPlace]",
+                "managed policy arn:aws:iam::aws:policy/AdministratorAccess: attached -> - [InPlace]",
+            ],
+        );
+        check(
+            |live| live.policies = Some(BTreeMap::from([(String::from("stray"), policy("*"))])),
+            &["policy own: - -> document [InPlace]", "policy stray: document -> - [InPlace]"],
+        );
+        check(
+            |live| *live.policies.as_mut().unwrap().get_mut("own").unwrap() = policy("s3:*"),
+            &["policy own: document -> document [InPlace]"],
+        );
+    }
+
+    fn live(state: Role) -> Live<Role> {
+        let arn = Some(String::from("arn:aws:iam::123456789012:role/sentinel/prod"));
+        Live { state, facts: Facts { arn, owned: Some(true), ..Facts::default() }, gaps: Vec::new() }
+    }
+
+    fn desired(managed: Role) -> Desired<Role> {
+        let desired = Desired::new(Address::new(KindId::Role, "prod"), "prod", managed);
+        Desired { ownership: Some(OwnerKey::new("managed-by")), ..desired }
+    }
+
+    #[test]
+    fn giving_up_the_boundary_needs_consent() {
+        let off = Role { permissions_boundary: Some(Boundary::Off), ..role() };
+        let changes = changes(&desired(off), &live(role()));
+        assert_eq!((changes.len(), changes[0].needs), (1, Some(Consent::Protection)));
+    }
+
+    #[test]
+    fn the_account_of_the_live_role_stands_in_the_place_of_its_marker() {
+        let wanted = Role { trust: Some(trust(super::super::ACCOUNT)), ..role() };
+        assert_eq!(changes(&desired(wanted.clone()), &live(role())), []);
+        let other = Role { trust: Some(trust("210987654321")), ..role() };
+        assert_eq!(changes(&desired(wanted), &live(other)).len(), 1);
+    }
+
+    #[test]
+    fn a_role_of_aws_is_left_alone() {
+        let live = live(Role { path: Some(String::from("/aws-service-role/x.amazonaws.com/")), ..role() });
+        let all = changes(&desired(role()), &live);
+        assert_eq!((all.len(), all[0].takes), (1, Takes::NotPossible));
+        let step = RoleStep::UntagRole { name: String::new(), keys: Vec::new() };
+        let Settled::Compared { repair, .. } = settle(&live, all, vec![step]) else { panic!() };
+        assert_eq!(repair, []);
+        assert_eq!(delete(&desired(Role::default()), &live).steps, []);
+    }
+
+    #[test]
+    fn a_role_of_an_instance_profile_is_not_deleted() {
+        let held = live(Role { instance_profiles: Some(vec![String::from("web")]), ..role() });
+        let Deletion { changes, steps } = delete(&desired(Role::default()), &held);
+        assert_eq!((steps.len(), changes[0].path.to_string().as_str()), (0, "instance_profiles"));
+        assert!(changes[0].how.contains("--instance-profile-name web --role-name prod"), "{}", changes[0].how);
+        assert!(!delete(&desired(Role::default()), &live(role())).steps.is_empty());
+    }
+}

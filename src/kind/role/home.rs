@@ -1,0 +1,136 @@
+//! What stands in documents for the account and the partition that a role is in. Which these are only AWS tells, and a plan has no
+//! value that is known later: the marker stays in desired state and in steps, and the calls write the account in its place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Boundary, Role};
+use crate::kind::document::PolicyDocument;
+use crate::resource::caller::Caller;
+use crate::resource::{Facts, Invalid};
+
+/// Stands for the ID of the account. IAM has no policy variable of this prefix.
+pub const ACCOUNT: &str = "${sentinel:account}";
+/// Stands for the partition: `aws`, `aws-cn`.
+pub(super) const PARTITION: &str = "${sentinel:partition}";
+const PREFIX: &str = "${sentinel:";
+
+/// The account that a role is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Home {
+    partition: String,
+    account: String,
+}
+
+impl Home {
+    /// Returns the account of the caller, in which everything is that the caller creates.
+    pub(super) fn of_caller(caller: &Caller) -> Self {
+        Self { partition: caller.partition().to_owned(), account: caller.account.to_string() }
+    }
+
+    /// Returns the account of a live role.
+    pub(super) fn of_live(facts: &Facts) -> Option<Self> {
+        let parts: Vec<&str> = facts.arn.as_deref()?.splitn(6, ':').collect();
+        let ["arn", partition, "iam", "", account, _] = parts[..] else { return None };
+        Some(Self { partition: partition.to_owned(), account: account.to_owned() })
+    }
+
+    /// Returns a text with the account in the place of the markers.
+    pub(super) fn fill(&self, text: &str) -> String {
+        if !text.contains(PREFIX) {
+            return text.to_owned();
+        }
+        text.replace(ACCOUNT, &self.account).replace(PARTITION, &self.partition)
+    }
+
+    /// Returns a document with the account in the place of the markers.
+    pub(super) fn document(&self, document: &PolicyDocument) -> PolicyDocument {
+        document.mapped(&|text| self.fill(text))
+    }
+
+    /// Returns a role with the account in the place of the markers.
+    pub(super) fn role(&self, role: &Role) -> Role {
+        let Role { permissions_boundary, trust, managed_policies, policies, .. } = role;
+        Role {
+            permissions_boundary: permissions_boundary.as_ref().map(|boundary| match boundary {
+                Boundary::Off => Boundary::Off,
+                Boundary::Policy(arn) => Boundary::Policy(self.fill(arn)),
+            }),
+            trust: trust.as_ref().map(|trust| self.document(trust)),
+            managed_policies: managed_policies
+                .as_ref()
+                .map(|all| all.iter().map(|arn| self.fill(arn)).collect::<BTreeSet<_>>()),
+            policies: policies.as_ref().map(|all| {
+                all.iter().map(|(name, policy)| (name.clone(), self.document(policy))).collect::<BTreeMap<_, _>>()
+            }),
+            ..role.clone()
+        }
+    }
+
+    /// Returns the ARN of a resource of IAM there.
+    pub(super) fn arn(&self, resource: &str) -> String {
+        format!("arn:{}:iam::{}:{resource}", self.partition, self.account)
+    }
+}
+
+/// Returns a document that names the account and partition of a plan's role by their markers.
+pub fn anywhere(document: &PolicyDocument) -> PolicyDocument {
+    // A region that is known has its own partition.
+    document.mapped(&|text| match text.strip_prefix("arn:aws:") {
+        Some(rest) => format!("arn:{PARTITION}:{rest}"),
+        None => text.to_owned(),
+    })
+}
+
+/// Checks that a text has no marker but those that there are.
+pub(super) fn check(text: &str) -> Result<(), Invalid> {
+    let rest = text.replace(ACCOUNT, "").replace(PARTITION, "");
+    match rest.find(PREFIX) {
+        None => Ok(()),
+        Some(at) => {
+            let end = rest[at..].find('}').map_or(rest.len(), |end| at + end + 1);
+            let problem = format!("{} stands for nothing", &rest[at..end]);
+            Err(Invalid::new(problem, format!("there are {ACCOUNT} and {PARTITION}")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn home() -> Home {
+        let arn = Some(String::from("arn:aws-cn:iam::123456789012:role/x"));
+        Home::of_live(&Facts { arn, ..Facts::default() }).unwrap()
+    }
+
+    #[test]
+    fn the_account_and_partition_of_a_live_role_take_the_place_of_the_markers() {
+        let arn = format!("arn:{PARTITION}:iam::{ACCOUNT}:role/broker");
+        assert_eq!(home().fill(&arn), "arn:aws-cn:iam::123456789012:role/broker");
+        assert_eq!(home().fill("${aws:userid}"), "${aws:userid}");
+        let document = PolicyDocument::from(json!({ "Statement": [{ "Principal": { "AWS": arn } }] }));
+        let filled = json!({ "Statement": [{ "Principal": { "AWS": "arn:aws-cn:iam::123456789012:role/broker" } }] });
+        assert_eq!(home().document(&document), PolicyDocument::from(filled));
+    }
+
+    #[test]
+    fn an_unknown_marker_is_refused() {
+        assert_eq!(check(&format!("a {ACCOUNT} b {PARTITION} ${{aws:userid}}")), Ok(()));
+        let refused = check("arn:aws:iam::${sentinel:acount}:role/x").unwrap_err();
+        assert_eq!(refused.problem, "${sentinel:acount} stands for nothing");
+        assert!(check("${sentinel:").is_err());
+    }
+
+    #[test]
+    fn a_document_for_any_account_names_no_partition() {
+        let of = |resource: &str| {
+            let statement = json!({ "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": resource });
+            PolicyDocument::from(json!({ "Version": "2012-10-17", "Statement": [statement] }))
+        };
+        let anywhere = anywhere(&of("arn:aws:ssm:*:1:parameter/a"));
+        assert_eq!(anywhere, of("arn:${sentinel:partition}:ssm:*:1:parameter/a"));
+        assert_eq!(super::anywhere(&of("arn:aws-cn:ssm:*:1:parameter/a")), of("arn:aws-cn:ssm:*:1:parameter/a"));
+    }
+}

@@ -1,0 +1,53 @@
+//! From desired state back to the section that says it, so that what a saved plan desires can be no more than a manifest says.
+//!
+//! What a role trusts and what its permissions are derived from is said by the documents themselves.
+
+use super::manifest::RoleSection;
+use super::trust::Trust;
+use super::{PolicyDocument, Role};
+use crate::document::GivenFile;
+use crate::kind::Desired;
+
+const TRUST: &str = "trust.json";
+
+fn policy_file(place: usize) -> String {
+    format!("policy-{place}.json")
+}
+
+/// Returns the section that says what is managed of a role. Its files have names of no meaning.
+pub(super) fn section(desired: &Desired<Role>) -> RoleSection {
+    let Role {
+        path,
+        description,
+        max_session_duration,
+        permissions_boundary,
+        trust,
+        managed_policies,
+        policies,
+        tags,
+        instance_profiles: _,
+    } = &desired.managed;
+    RoleSection {
+        name: Some(desired.name.clone()),
+        path: path.clone(),
+        description: description.clone(),
+        max_session_duration: *max_session_duration,
+        permissions_boundary: permissions_boundary.clone(),
+        trust: trust.as_ref().map(|_| Trust::File(TRUST.to_owned())),
+        managed_policies: managed_policies.as_ref().map(|all| all.iter().cloned().collect()),
+        policies: policies
+            .as_ref()
+            .map(|all| all.keys().enumerate().map(|(place, name)| (name.clone(), policy_file(place))).collect()),
+        permissions: None,
+        tags: tags.clone(),
+    }
+}
+
+/// Returns the files that such a section names.
+pub(super) fn files(desired: &Desired<Role>) -> Vec<GivenFile> {
+    let Role { trust, policies, .. } = &desired.managed;
+    let trust = trust.iter().map(|trust| GivenFile { path: TRUST.to_owned(), text: PolicyDocument::to_json(trust) });
+    let policies = policies.iter().flatten().enumerate();
+    let policies = policies.map(|(place, (_, policy))| GivenFile { path: policy_file(place), text: policy.to_json() });
+    trust.chain(policies).collect()
+}
