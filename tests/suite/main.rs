@@ -1,7 +1,7 @@
-//! The tests that need more than one module: the binary end to end, the engine on the embedded AWS with a driven clock,
+//! The tests that need more than one module: the binary end to end, the engine on the AWS emulator with a driven clock,
 //! the documents, and the shape of the sources.
 //!
-//! The end-to-end tests run against an embedded AWS behind a server of their own. With `SENTINEL_TEST_AWS` set to the
+//! The end-to-end tests run against an AWS emulator behind a server of their own. With `SENTINEL_TEST_AWS` set to the
 //! address of a moto server they run against that instead: see `scripts/conformance`.
 
 #![allow(
@@ -25,6 +25,7 @@ mod files;
 mod floor;
 mod gallery;
 mod hostile;
+mod install;
 mod leaves;
 mod mapping;
 mod members;
