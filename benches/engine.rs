@@ -54,7 +54,7 @@ fn load(text: &str) -> Loaded {
     loaded
 }
 
-/// Reads an empty embedded AWS, and plans.
+/// Reads an empty AWS emulator, and plans.
 fn plan(loaded: &Loaded) -> Plan {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -72,7 +72,7 @@ fn plan(loaded: &Loaded) -> Plan {
             sessions: sentinel::provider::Sessions::default(),
         });
         let pass = reconcile::plan(&reader.await, target, &loaded.desired, Scope::of(Intent::Converge)).await;
-        pass.expect("the embedded AWS answers").plan
+        pass.expect("the AWS emulator answers").plan
     })
 }
 

@@ -1,11 +1,11 @@
-"""Many accounts in AWS's latency, for scripts/bench.py: each has what the wish of the benchmark says, or refuses.
+"""Many accounts with AWS's latency, for scripts/bench.py: each has the desired state of the benchmark's manifest, or denies.
 
 Usage: bench-accounts-aws.py PORT LATENCY_MS POLICIES [DENIED [HUNG [THROTTLED]]]
 
-DENIED, HUNG and THROTTLED are lists of account IDs with commas: their roles cannot be assumed; their calls are never answered;
-every second of their calls is throttled. GET /counts tells what was asked, and begins anew.
+DENIED, HUNG and THROTTLED are comma-separated lists of account IDs: their roles cannot be assumed, their calls are never answered, or
+every second call is throttled. GET /counts returns the counts of requests and resets them.
 
-It makes up each answer from the request, so that it takes as little of the machine as it can: what is measured is the client.
+It derives each answer from the request and uses little CPU, because the benchmark measures the client.
 """
 
 import asyncio

@@ -1,12 +1,11 @@
-"""moto in AWS's weather on a good day: latency, and the quotas that AWS documents.
+"""moto with AWS's latency and documented quotas.
 
 Usage: bench-aws.py PORT PLAIN_PORT LATENCY_MS [unlimited]
 
-With `unlimited`, as on an account with higher throughput, nothing is throttled.
+`unlimited` throttles nothing, as on an account with higher throughput.
 
-moto is called in this process, since its own server takes longer for a request than its answer does, and by moods: what is measured are
-the tools. PLAIN_PORT is moto without the weather. Counts what it is asked on PORT; GET /counts on PLAIN_PORT
-tells, and begins anew.
+The script calls moto in its own process, because moto's server adds more time than its answers take. PLAIN_PORT is moto without latency and
+quotas. The script counts the requests on PORT; GET /counts on PLAIN_PORT returns the counts and resets them.
 """
 
 import asyncio

@@ -346,7 +346,7 @@ def fill(port, folder):
 
 
 def targets(world):
-    """50 accounts of 20 policies and 3 tables, each an embedded AWS of its own."""
+    """50 accounts of 20 policies and 3 tables, each an AWS emulator of its own."""
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         project(folder, 20, 3)

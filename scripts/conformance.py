@@ -1,4 +1,4 @@
-"""Checks for scripts/conformance: requests against AWS's API model, the embedded AWS against moto, and other clients."""
+"""Checks for scripts/conformance: requests against AWS's API model, the AWS emulator against moto, and other clients."""
 
 import json
 import os
@@ -158,7 +158,7 @@ def settings(page):
 
 # Differential --------------------------------------------------------------------------------------------------------
 
-# What the embedded AWS does otherwise than moto, on purpose: the case, and why AWS is on its side.
+# What the AWS emulator does otherwise than moto, on purpose: the case, and why AWS is on its side.
 KNOWN = {
     "a stamped role": "moto leaves the source identity out of its answer",
     "a stamp with a colon": "moto does not check source identities",
