@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Keeps sentinel's comment on a pull request, or its drift issue: made once, then brought up to date.
+"""Creates and updates sentinel's comment on a pull request, or its drift issue.
 
-It finds its own by the first line, which is a mark, and by who wrote it. Anyone can write the mark, and what a plan quotes can
-hold the mark of another key: nobody else's words are touched, and no other line counts.
+The first line, a marker, and the author identify them. Anyone can write the marker, and a plan can quote the marker of another
+key. The script therefore changes no text of other authors, and checks only the first line.
 """
 
 import argparse
@@ -16,16 +16,16 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-# GitHub takes 65,536 characters.
+# GitHub accepts 65,536 characters.
 LIMIT = 65_000
-# Of a list, at 100 a page.
+# The maximum pages of a list, with 100 entries each.
 PAGES = 50
-# The most bytes of an answer: 100 comments of 65,536 characters, of up to 4 bytes each, and as much again for what is around them.
+# The maximum bytes of an answer: 100 comments of 65,536 characters of up to 4 bytes, and as much again for the other fields.
 ANSWER = 64 << 20
 
 
 class SameOrigin(urllib.request.HTTPRedirectHandler):
-    """Follows redirects within GitHub's API only: urllib sends the token along."""
+    """Follows redirects only within GitHub's API, because urllib sends the token along."""
 
     def __init__(self, github):
         self.github = github
@@ -36,7 +36,7 @@ class SameOrigin(urllib.request.HTTPRedirectHandler):
 
 
 class Github:
-    """The part of GitHub's API that this needs."""
+    """The required part of GitHub's API."""
 
     def __init__(self):
         self.root = os.environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
@@ -45,12 +45,12 @@ class Github:
         self.opener = urllib.request.build_opener(SameOrigin(self))
 
     def check(self, url):
-        """Ends the run unless the address is of GitHub's API: the token goes nowhere else."""
+        """Fails unless the address belongs to GitHub's API, so that the token goes nowhere else."""
         if not url.startswith(self.root + "/"):
             fail(f"{url} is not at {self.root}: the token is not sent there")
 
     def call(self, method, path, body=None):
-        """Makes a call, again while GitHub asks to or fails; returns what it answers, and where the next page is."""
+        """Makes a call with retries. Returns the answer and the address of the next page."""
         url = f"{self.root}/repos/{self.repository}{path}" if path.startswith("/") else path
         self.check(url)
         data = None if body is None else json.dumps(body).encode()
@@ -71,13 +71,13 @@ class Github:
                     return (json.loads(text) if text else None), following and following.group(1)
             except urllib.error.HTTPError as error:
                 said = error.read(500).decode(errors="replace")
-                # A POST that was answered with a fault may have taken effect: it is not made twice.
+                # A POST with a server error may have taken effect, so it is not repeated.
                 passes = error.code == 429 or (error.code >= 500 and method != "POST")
                 passes = passes or (error.code == 403 and "secondary rate limit" in said.lower())
                 if wait is None or not passes:
                     fail(f"GitHub refused {method} {url}: {error.code} {said}", advice(error.code))
             except OSError as error:
-                # No address, no connection, or one that ended or went quiet in the middle.
+                # No address, no connection, or one that broke or stalled.
                 if wait is None or method == "POST":
                     fail(f"GitHub could not be reached for {method} {url}: {error}")
             except ValueError:
@@ -85,52 +85,52 @@ class Github:
             time.sleep(float(os.environ.get("SENTINEL_GITHUB_PAUSE", wait)))
 
     def pages(self, path):
-        """Returns everything of a list, page after page."""
+        """Returns all pages of a list."""
         found = []
         for _ in range(PAGES):
             page, path = self.call("GET", path)
             if not isinstance(page, list):
-                fail("GitHub answered something else than a list")
+                fail("GitHub's answer is not a list")
             found.extend(one for one in page if isinstance(one, dict))
             if not path:
                 return found
-        fail(f"there are more than {PAGES} pages: the action does not look for its own among so many")
+        fail(f"there are more than {PAGES} pages, the maximum that the action searches")
 
 
 def shown(text):
-    """Returns text as it can stand in a workflow's log: on one line, and without what the runner takes for a command."""
+    """Returns text for a workflow log: on one line, and without workflow commands."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return printable.replace("##[", "# #[")
 
 
 def fail(text, advice=""):
-    # The runner obeys a line that begins with two colons.
+    # The runner interprets a line that begins with two colons.
     sys.exit(f"sentinel: {shown(text)}" + (f"\nsentinel: {advice}" if advice else ""))
 
 
 def advice(code):
     if code in (403, 404):
-        return "The workflow's permissions have to hold `pull-requests: write` for a comment, `issues: write` for an issue."
+        return "The workflow needs the permission `pull-requests: write` for a comment, and `issues: write` for an issue."
     if code == 401:
-        return "The token is not valid: github-token takes ${{ github.token }}."
+        return "The token is not valid: set github-token to ${{ github.token }}."
     return ""
 
 
 def own(things, mark, author):
-    """Returns the things whose first line is the mark and that are the author's own, oldest first."""
+    """Returns the author's comments or issues whose first line is the marker, oldest first."""
     mine = [one for one in things if is_by(one.get("user"), author) and first_line(one.get("body")) == mark]
     return sorted(mine, key=lambda one: one["id"])
 
 
 def is_by(user, author):
-    """Returns whether a user is the author. A name that ends in [bot] is an app's: no person can have one."""
+    """Returns whether a user is the author. A name that ends in [bot] must belong to an app."""
     if not isinstance(user, dict) or user.get("login") != author:
         return False
     return not author.endswith("[bot]") or user.get("type", "Bot") == "Bot"
 
 
 def first_line(body):
-    """Returns the first line; GitHub keeps the line ends of whoever wrote last."""
+    """Returns the first line. GitHub keeps the line endings of the last edit."""
     return (body or "").split("\n", 1)[0].removesuffix("\r")
 
 
@@ -138,8 +138,8 @@ def text_of(path, mark):
     with open(path, encoding="utf-8", newline="") as file:
         body = f"{mark}\n{file.read()}"
     if len(body) > LIMIT:
-        # A text that is cut could end in the middle of a code span, and the rest of it would be Markdown.
-        body = f"{mark}\n### sentinel\n\nThe plan is too long for a comment. It is in the job's log and its summary.\n"
+        # A truncated text could end within a code span, which would turn quoted text into Markdown.
+        body = f"{mark}\n### sentinel\n\nThe plan is too long for a comment. It is in the job's log and summary.\n"
     return body
 
 
@@ -152,7 +152,7 @@ def comment(github, arguments, mark):
         return
     if found[0]["body"] != body:
         github.call("PATCH", f"/issues/comments/{int(found[0]['id'])}", {"body": body})
-    print(f"Brought up to date: {shown(found[0]['html_url'])}")
+    print(f"Updated {shown(found[0]['html_url'])}")
 
 
 def issue(github, arguments, mark):
@@ -162,7 +162,7 @@ def issue(github, arguments, mark):
     if arguments.state == "closed":
         for one in found:
             number = int(one["number"])
-            github.call("POST", f"/issues/{number}/comments", {"body": "Live is as desired again."})
+            github.call("POST", f"/issues/{number}/comments", {"body": "AWS is in sync again."})
             github.call("PATCH", f"/issues/{number}", {"state": "closed", "state_reason": "completed"})
             print(f"Closed {shown(one['html_url'])}")
         return
@@ -170,20 +170,20 @@ def issue(github, arguments, mark):
     if found:
         if found[0]["body"] != body:
             github.call("PATCH", f"/issues/{int(found[0]['number'])}", {"body": body})
-        print(f"Brought up to date: {shown(found[0]['html_url'])}")
+        print(f"Updated {shown(found[0]['html_url'])}")
         return
-    title = f"Drift: live AWS is not what {plain(arguments.key)} says"
+    title = f"Drift: AWS is not in sync with {plain(arguments.key)}"
     made, _ = github.call("POST", "/issues", {"title": title, "body": body, "labels": [arguments.label]})
     print(f"Opened {shown(made['html_url'])}")
 
 
 def plain(key):
-    """Returns a key without what could end an HTML comment or begin Markdown."""
+    """Returns a key without characters that could end an HTML comment or begin Markdown."""
     return re.sub(r"[^A-Za-z0-9_./ -]", "_", key).replace("--", "__").strip()
 
 
 def mark_of(name, key):
-    """Returns the first line by which an own text is found: a different one for each key."""
+    """Returns the marker: a different first line for each key."""
     words = plain(key)
     if words != key:
         words = f"{words} {hashlib.sha256(key.encode(errors='surrogateescape')).hexdigest()[:16]}".strip()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs sentinel for the action, and says how it ended in GITHUB_OUTPUT. Ends with 0 whatever sentinel says, so that the
-# comment is written; end.sh ends as sentinel did.
+# Runs sentinel for the action, and writes its exit code to GITHUB_OUTPUT. Exits with 0 in any case, so that the comment is
+# written; end.sh then exits with sentinel's exit code.
 set -euo pipefail
 
 folder="${RUNNER_TEMP:-$(mktemp -d)}"
@@ -10,13 +10,13 @@ words=()
 read -ra words <<<"${SENTINEL_ARGS:-}"
 args=(-f "$SENTINEL_FILE" ${words[@]+"${words[@]}"})
 
-# What sentinel says of AWS may hold anything, a workflow command too: none of it is obeyed between these two lines.
+# Sentinel's output can contain any text of AWS, including workflow commands. The runner ignores commands between these lines.
 quote() {
     local token
     token="$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
     printf '::stop-commands::%s\n' "$token"
     cat
-    # On a line of its own, also after text that ends in the middle of one.
+    # On a separate line, even if the text does not end with a line break.
     printf '\n::%s::\n' "$token"
 }
 
@@ -26,7 +26,7 @@ case "$SENTINEL_COMMAND" in
         if [ "$SENTINEL_COMMAND" = plan ] && [ -n "${SENTINEL_PLAN_FILE:-}" ]; then
             args+=(--out "$SENTINEL_PLAN_FILE")
         fi
-        # Its format for a workflow quotes by itself, and its annotations are to be obeyed.
+        # This format escapes its text itself, and the runner must interpret its annotations.
         sentinel plan "${args[@]}" --detailed-exitcode --format github \
             --out-markdown "$markdown" --out-html "$html" 2>"$markdown.err" || code=$?
         quote <"$markdown.err" >&2
@@ -38,7 +38,7 @@ case "$SENTINEL_COMMAND" in
         sentinel apply "${args[@]}" --yes 2>&1 | quote || code=$?
         ;;
     *)
-        echo "::error title=sentinel::command is plan, apply or drift, and not ${SENTINEL_COMMAND//[^a-z]/?}"
+        echo "::error title=sentinel::command must be plan, apply or drift, not ${SENTINEL_COMMAND//[^a-z]/?}"
         exit 1
         ;;
 esac

@@ -114,7 +114,7 @@ impl Consent {
             Self::Prune => "it is deleted",
             Self::Table => "the table is deleted with its items",
             Self::Role => "the role is deleted, and who works with it loses access",
-            Self::Protection => "protection is given up",
+            Self::Protection => "protection is removed",
         }
     }
 }

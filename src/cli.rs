@@ -34,41 +34,46 @@ pub use policy::*;
 pub use sessions::*;
 pub use tools::*;
 
-const ABOUT: &str = "Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist";
+const ABOUT: &str = "Manages access policies, tables, keys and topics in AWS, as described in sentinel.toml";
 
 const LONG_ABOUT: &str = "\
-Makes AWS hold the access policies, tables, keys and topics that sentinel.toml says should exist.
+Manages access policies, tables, keys and topics in AWS, as described in sentinel.toml.
 
-A manifest lists profiles, each one policy document in SSM Parameter Store, DynamoDB tables, KMS keys and SNS topics. One \
-pass reads what is live, shows how it differs (+ create, = in sync, ~ drift, - delete, ? unknown) and, with apply, makes the \
-changes. There is no state file: AWS is the state, and every command can be run again.";
+A manifest lists profiles (each one policy document in SSM Parameter Store), DynamoDB tables, KMS keys, SNS topics and SSM \
+parameters. Sentinel reads AWS, shows how it differs from the manifest (+ create, = in sync, ~ drift, - delete, ? unknown), and \
+`apply` makes the changes. There is no state file, and you can run every command again.";
 
 const AFTER_HELP: &str = "\
 First steps, without an AWS account:
   sentinel init bootstrap --profile dev --all --region us-east-1 --local
 
 In a project:
-  sentinel init wizard              asks what should be managed, and writes sentinel.toml
+  sentinel init wizard              ask what to manage, and write sentinel.toml
   sentinel validate                 check sentinel.toml and its policies, offline
-  sentinel plan                     show what differs; changes nothing
-  sentinel apply                    show it, ask once, then do it
-  sentinel plan --out p.json        save the plan; sentinel apply p.json does exactly that, or nothing
+  sentinel plan                     show the differences; change nothing
+  sentinel apply                    show the plan, ask once, then apply the changes
+  sentinel plan --out p.json        save the plan; sentinel apply p.json makes exactly its changes, or none
 
-Once it stands:
+After that:
   sentinel exec --profile dev -- aws s3 ls
   sentinel request --profile prod --justification \"Deploy the hotfix\"
 
-Options that most commands take (--region, --aws-profile, --local, --json, -v and the like) can come before the command:
+Options that most commands accept (such as --region, --aws-profile, --local, --json, -v) can come before the command:
   sentinel --region us-east-1 plan
 
 Exit codes:
-  0 done, 1 error, 4 refused, 5 partly done, 130 interrupted
-  with --detailed-exitcode: 2 there are changes to make, 3 something could not be read
-  exec: the command's own";
+  0 success, 1 error, 4 refused, 5 partly done, 130 interrupted
+  with --detailed-exitcode: 2 there are changes, 3 something could not be read
+  exec: the exit code of the command
+
+This is not HashiCorp Sentinel.";
+
+/// Tells this program from others of the same name.
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (access policies and DynamoDB tables on AWS)");
 
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "sentinel", version, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
+#[command(name = "sentinel", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP)]
 #[command(max_term_width = 100, propagate_version = true)]
 pub struct Cli {
     #[command(flatten)]
@@ -80,51 +85,52 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show how live AWS differs from the manifest; change nothing.
+    /// Show how AWS differs from the manifest; change nothing.
     ///
-    /// Reads what the manifest manages, and only that, and prints the difference: + to create, = as desired, ~ drift,
-    /// - to delete, ? could not be read. Makes only reading calls. With --out the plan is saved, and `sentinel apply
-    /// FILE` carries out exactly that, or nothing if what it read has changed since.
+    /// Reads only what the manifest manages, and prints the difference: + to create, = in sync, ~ drift, - to delete, ?
+    /// could not be read. Makes only read-only calls. --out saves the plan. `sentinel apply FILE` then makes exactly
+    /// the saved changes, or none if the resources have changed since.
     Plan(PlanArgs),
-    /// Show the difference, ask once, then close it in order.
+    /// Show the plan, ask once, then apply the changes.
     ///
-    /// What a resource refers to is applied before it, and everything else side by side. Each table is created with all its
-    /// indexes, then TTL and point-in-time recovery are turned on; one that has drifted is repaired step by step. What would
-    /// lose data or protection is refused unless --allow-destructive names it. At the end AWS is read again to verify that
-    /// it matches the manifest. Running it again is always safe.
+    /// Applies a resource after those that it refers to, and other resources in parallel. Creates each table with all
+    /// its indexes, then turns on TTL and point-in-time recovery. Repairs drift step by step. Refuses a change that
+    /// loses data or protection unless --allow-destructive names it. At the end, reads AWS again to verify that it is
+    /// in sync. You can always run it again.
     Apply(ApplyArgs),
     /// Show a saved plan.
     Show(ShowArgs),
-    /// Show what is live of the manifest, and how it differs.
+    /// Show the live state of the manifest's resources, and how they differ.
     Status(StatusArgs),
-    /// Write a manifest and policy files from what is live.
+    /// Write a manifest and policy files from live resources.
     ///
-    /// Reads every policy under the policy root and the tables named, and writes sentinel.toml and policies/ into a
-    /// folder, so that a plan on it is empty. A file that is there is never overwritten.
+    /// Reads every policy under the policy root and the named tables, and writes sentinel.toml and policies/ into a
+    /// folder. A plan on the result is empty. Never overwrites a file.
     Import(ImportArgs),
-    /// Print the IAM policy for plan or apply, or for a role of those who use what is provisioned.
+    /// Print the IAM policy for plan or apply, or for a role of the users.
     ///
     /// Derived from the calls that the observation and the plan's steps make, whatever drifts, on exact ARNs. Makes no
     /// AWS call: a target of an organization's accounts has to be named. What does not fit a managed policy's 6,144
     /// characters is printed as several, in a list. The policies for requester, approver, operator and server differ in which records they let their users write, by the records' keys.
     Iam(IamArgs),
-    /// Write what the manifest describes for CloudFormation or Terraform.
+    /// Export the manifest to CloudFormation or Terraform.
     ///
-    /// Made from the manifest alone, unless --live is given.
+    /// Uses only the manifest, unless --live is given.
     #[command(subcommand)]
     Export(ExportCommand),
     /// Check the manifest and its policies, offline.
     ///
-    /// Every fault is shown in one go, with its line: of the manifest, its policies, and the cases kept beside these. No AWS
-    /// call is made.
+    /// Shows all errors of the manifest, its policies and their test cases at once, with their lines. Makes no AWS
+    /// call.
     Validate(ValidateArgs),
-    /// Create policies and tables without a manifest, or see what is there.
+    /// Create policies and tables without a manifest, or show what exists.
     ///
-    /// Each of these builds a manifest in memory and runs the same pass as apply, except that it only creates: what
-    /// exists and differs is shown and left alone. --write-manifest turns a command into a file to commit.
+    /// Each command builds a manifest in memory and runs the same steps as apply, but only creates resources: it shows
+    /// existing resources that differ, and does not change them. --write-manifest writes the manifest to a file that
+    /// you can commit.
     #[command(subcommand)]
     Init(InitCommand),
-    /// Policies, before they are applied.
+    /// Test and lint policies before you apply them.
     #[command(subcommand)]
     Policy(PolicyCommand),
     #[command(flatten)]
@@ -135,19 +141,19 @@ pub enum Command {
     /// request to STS that they sign. What it does is in [broker] of the manifest. Ends with SIGTERM or Ctrl-C, when the requests
     /// under way are answered.
     Broker(ServeBrokerArgs),
-    /// The embedded AWS that --local works on.
+    /// Serve the built-in AWS emulator of --local.
     #[command(subcommand)]
     Local(LocalCommand),
-    /// Reports of several runs as one.
+    /// Combine the reports of several runs.
     #[command(subcommand)]
     Report(ReportCommand),
-    /// Draw what the manifest names: policies, tables, indexes, and what leads from one to the other.
+    /// Draw the resources of the manifest and their references.
     Graph(GraphArgs),
-    /// Say what a code of an error or a lint means, and the way out.
+    /// Explain an error or lint code, and its fix.
     Explain(ExplainArgs),
-    /// Print a JSON Schema: of sentinel.toml for an editor, or of a plan for a program.
+    /// Print a JSON Schema of sentinel.toml (for an editor) or of a plan (for a program).
     Schema(SchemaArgs),
-    /// Print what makes a shell complete commands, flags, and the manifest's profiles, tables and addresses.
+    /// Print a script that completes commands, options, and the manifest's profiles, tables and addresses.
     ///
     /// In ~/.bashrc: source <(sentinel completions bash). In ~/.zshrc: source <(sentinel completions zsh). In
     /// ~/.config/fish/config.fish: sentinel completions fish | source.
@@ -164,14 +170,14 @@ pub struct PlanArgs {
     pub filter: FilterArgs,
     #[command(flatten)]
     pub reach: ReachArgs,
-    /// Save the plan to a file, for `sentinel apply FILE`; an older plan there is replaced.
+    /// Save the plan to a file, for `sentinel apply FILE`; replaces an older plan.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 2 when there are changes to make, with 3 when something could not be read.
+    /// Exit with 2 if there are changes, and with 3 if something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Show how the content of a `SecureString` differs, on the terminal only: it cannot be given with an option that writes a file or a
-    /// document.
+    /// Show how the content of a `SecureString` differs, on the terminal only; conflicts with options that write a file
+    /// or a document.
     #[arg(long, conflicts_with_all = ["out", "json", "format", "out_text", "out_json", "out_markdown", "out_html", "out_github"])]
     pub show_secrets: bool,
     #[command(flatten)]
@@ -186,21 +192,21 @@ pub struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan saved by `sentinel plan --out`: exactly that is done, or nothing if what it read has changed.
+    /// A plan saved by `sentinel plan --out`: makes exactly the saved changes, or none if the resources have changed.
     #[arg(value_name = "PLANFILE", conflicts_with_all = ["only", "exclude", "targets", "shard", "prune", "adopt"])]
     pub plan_file: Option<PathBuf>,
-    /// The manifest; with PLANFILE, the one that the plan must be for [default: sentinel.toml; with PLANFILE, the one that it
-    /// names, if that is below the current folder].
+    /// The manifest; with PLANFILE, the manifest that the plan must match [default: sentinel.toml; with PLANFILE, the
+    /// one that the plan names, if it is below the current folder].
     #[arg(short, long, value_name = "FILE")]
     pub file: Vec<PathBuf>,
-    /// Carry out PLANFILE without comparing it with a manifest: the account, region, role and AWS profile that it names are used.
+    /// Apply PLANFILE without a manifest, with the plan's account, region, role and AWS profile.
     #[arg(long, requires = "plan_file", conflicts_with = "file")]
     pub detached: bool,
     #[command(flatten)]
     pub filter: FilterArgs,
     #[command(flatten)]
     pub reach: ReachArgs,
-    /// Go on even where more than 30% of ten or more existing resources would be changed or deleted.
+    /// Apply the plan even if it changes or deletes more than 30% of ten or more existing resources.
     #[arg(long)]
     pub force: bool,
     #[command(flatten)]
@@ -226,13 +232,15 @@ pub struct StatusArgs {
     pub manifest: ManifestArgs,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// Exit with 2 when there are changes to make, with 3 when something could not be read.
+    /// Exit with 2 if there are changes, and with 3 if something could not be read.
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Exit with 0 only if everything was read and is in sync, and say so; otherwise as with --detailed-exitcode.
+    /// Exit with 0 only if everything was read and is in sync, and report the result; otherwise as with
+    /// --detailed-exitcode.
     #[arg(long)]
     pub expect_in_sync: bool,
-    /// Compare which resources have drifted with the fingerprint in this file, say whether that changed, and keep the new one there.
+    /// Compare the set of drifted resources with the fingerprint in this file, report whether it changed, and write the
+    /// new one.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
     #[command(flatten)]
@@ -255,18 +263,18 @@ pub struct ValidateArgs {
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// A table to import, by its name in AWS; can be given more than once [default: the three built-in names, where
-    /// there are such tables].
+    /// A table to import, by its name in AWS; can be given more than once [default: existing tables with one of the
+    /// three built-in names].
     #[arg(long = "table", value_name = "NAME", num_args = 1.., value_parser = table_name)]
     pub tables: Vec<String>,
     /// Import every table of the region.
     #[arg(long, conflicts_with = "tables")]
     pub all_tables: bool,
-    /// A resource to import, by its section and its name in AWS, such as tables=orders or keys=alias/records; can be given more
-    /// than once. Of a section of which any is named, no others are imported.
+    /// A resource to import, by its section and its name in AWS, such as tables=orders or keys=alias/records; can be
+    /// given more than once. If any resource of a section is named, no others of that section are imported.
     #[arg(long = "resource", value_name = "SECTION=NAME", num_args = 1.., value_parser = named_resource)]
     pub resources: Vec<Named>,
-    /// The folder to write into; it is made if it is not there.
+    /// The output folder; created if it does not exist.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -283,13 +291,13 @@ pub struct IamArgs {
     pub manifest: ManifestArgs,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// What the policy is for.
+    /// The purpose of the policy.
     #[arg(long = "for", value_name = "WHAT", value_enum, default_value_t = Purpose::Apply)]
     pub purpose: Purpose,
-    /// Also what --prune takes.
+    /// Include the permissions for --prune.
     #[arg(long)]
     pub prune: bool,
-    /// Also what --adopt takes.
+    /// Include the permissions for --adopt.
     #[arg(long)]
     pub adopt: bool,
     #[command(flatten)]
@@ -305,38 +313,39 @@ pub enum Purpose {
     Plan,
     /// `sentinel apply`.
     Apply,
-    /// Who requests access and uses it; cannot write anything else than requests.
+    /// Users who request and use access; can write only requests.
     Requester,
-    /// Who answers requests and revokes approvals.
+    /// Users who decide requests and revoke approvals.
     Approver,
-    /// Who uses break-glass and ends it, revokes, and locks users.
+    /// Users who use break-glass, revoke, and lock users.
     Operator,
-    /// Who runs a credential server.
+    /// Users who run a credential server.
     Server,
-    /// The policies of all four roles, by name: there is no one policy for all users.
+    /// The policies of all four roles by name; there is no single policy for all users.
     Runtime,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum LocalCommand {
-    /// Serve the embedded AWS over HTTP on loopback, for the aws CLI, boto3 and Terraform.
+    /// Serve the AWS emulator over HTTP on loopback, for the AWS CLI, boto3 and Terraform.
     ///
-    /// It is the store that --local uses, and both may use it at once. Point clients at it with AWS_ENDPOINT_URL; any
-    /// credentials do. Ends with Ctrl-C.
+    /// Serves the same store as --local; both can use it at the same time. Point clients at it with AWS_ENDPOINT_URL
+    /// and any credentials. Press Ctrl-C to stop.
     ///
-    /// Users that the manifest lists under [local.users] have only the permissions of their policies.
+    /// Users under [local.users] in the manifest have only the permissions of their policies.
     Serve(ServeArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// The manifest whose [local.users] are served [default: the nearest sentinel.toml, from here upwards, if there is one].
+    /// The manifest with the [local.users] [default: the nearest sentinel.toml in this folder or above it, if there is
+    /// one].
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-    /// The port on 127.0.0.1; 0 takes a free one and says which.
+    /// The port on 127.0.0.1; 0 selects a free one and prints it.
     #[arg(long, value_name = "N", default_value_t = 4566)]
     pub port: u16,
-    /// Append each request and its answer's status to this file, a JSON object a line.
+    /// Append each request and the status of its answer to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
     #[command(flatten)]

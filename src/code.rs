@@ -43,7 +43,7 @@ codes! {
     NoRegion = "E004",
     /// Nobody confirmed.
     NotConfirmed = "E005",
-    /// The embedded AWS failed.
+    /// The AWS emulator failed.
     Local = "E006",
     /// The run was interrupted.
     Interrupted = "E007",

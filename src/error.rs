@@ -87,7 +87,7 @@ pub enum Error {
     /// The manifest or a policy has faults.
     #[error("{}", faults_message(.0))]
     Faults(Vec<Fault>),
-    /// The manifest's users of the embedded AWS have a policy document that cannot be used.
+    /// The manifest's users of the AWS emulator have a policy document that cannot be used.
     #[error("[local.users] of the manifest: {0}")]
     LocalUsers(String),
     /// A file could not be read or written.
@@ -140,15 +140,15 @@ pub enum Error {
     /// The user, or the lack of one, said no.
     #[error("{message}")]
     NotConfirmed { message: String, hint: Option<String> },
-    /// The embedded AWS could not be opened or served.
-    #[error("the embedded AWS: {what}")]
+    /// The AWS emulator could not be opened or served.
+    #[error("the AWS emulator: {what}")]
     Local { what: String, hint: Option<&'static str> },
     /// A result could not be written as JSON.
     #[error("the result cannot be written as JSON: {message}")]
     Unwritable { message: String, source: Option<serde_json::Error> },
     #[error("interrupted before anything was changed")]
     Interrupted,
-    #[error("the time that --timeout gives was up before anything was changed")]
+    #[error("the --timeout expired before anything was changed")]
     OutOfTime,
 }
 
@@ -172,7 +172,7 @@ fn refusal_message(refusal: &Refusal) -> String {
 
 fn faults_message(faults: &[Fault]) -> String {
     let plural = if faults.len() == 1 { "" } else { "s" };
-    format!("{} fault{plural}; nothing was read from AWS", faults.len())
+    format!("{} error{plural}; nothing was read from AWS", faults.len())
 }
 
 impl Error {
@@ -185,9 +185,9 @@ impl Error {
     pub fn unusable_plan(path: &str, why: &Unusable) -> Self {
         Self::Refused(Refusal {
             code: Code::UnusablePlan,
-            message: format!("{path} cannot be carried out: {why}"),
+            message: format!("{path} cannot be applied: {why}"),
             details: Vec::new(),
-            hint: String::from("make the plan again with: sentinel plan --out FILE"),
+            hint: String::from("make a new plan with: sentinel plan --out FILE"),
         })
     }
 
@@ -228,7 +228,7 @@ impl Error {
         self
     }
 
-    /// Returns the error for the embedded AWS that cannot be opened.
+    /// Returns the error for the AWS emulator that cannot be opened.
     pub fn local(what: String) -> Self {
         Self::Local { what, hint: None }
     }
@@ -347,8 +347,8 @@ fn aws_hint(error: &CallError) -> Option<String> {
         Code::Denied => {
             let action = denied_action(&error.message).unwrap_or_else(|| error.operation.action());
             return Some(format!(
-                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator and server print all that \
-                 is needed"
+                "ask for {action}; sentinel iam --for plan, apply, requester, approver, operator and server print all \
+                 required permissions"
             ));
         }
         code => crate::explain::hint(code)?,

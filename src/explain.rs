@@ -18,7 +18,7 @@ pub struct Entry {
     /// What it looks like: what was written, or what is printed.
     pub example: &'static str,
     /// What to do.
-    pub way_out: &'static str,
+    pub fix: &'static str,
 }
 
 /// Returns every entry, in the order of the codes.
@@ -50,12 +50,12 @@ mod tests {
         assert_eq!(codes.len(), entries.len());
         assert_eq!(entries.len(), Code::ALL.len() + Lint::ALL.len());
         for entry in &entries {
-            let Entry { code, title, means, example, way_out } = *entry;
-            for (what, text) in [("title", title), ("means", means), ("example", example), ("way_out", way_out)] {
+            let Entry { code, title, means, example, fix } = *entry;
+            for (what, text) in [("title", title), ("means", means), ("example", example), ("fix", fix)] {
                 assert!(!text.trim().is_empty(), "{code} has no {what}");
             }
             assert!(title.len() < 72 && !title.ends_with('.'), "{code}: {title}");
-            assert!(means.ends_with('.') && way_out.ends_with('.'), "{code}");
+            assert!(means.ends_with('.') && fix.ends_with('.'), "{code}");
         }
         for (code, entry) in Code::ALL.iter().zip(&entries) {
             assert_eq!(code.as_str(), entry.code);

@@ -248,7 +248,7 @@ fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> 
     })?;
     let found = file.metadata()?;
     if !found.is_file() {
-        return Err(invalid(if found.is_dir() { "this is a folder, and a file was to be written" } else { NO_FILE }));
+        return Err(invalid(if found.is_dir() { "this is a folder, not a file" } else { NO_FILE }));
     }
     if found.nlink() > 1 {
         return Err(invalid(HARD_LINK));
@@ -257,11 +257,10 @@ fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> 
 }
 
 /// What is said of a link where a file is to be written.
-pub(crate) const LINK: &str = "this is a link, and what it leads to was left as it is; name the file itself";
-const HARD_LINK: &str =
-    "this file has a second name (a hard link), and was left as it is; delete it, or name another file";
+pub(crate) const LINK: &str = "this is a link, and its target was not changed; name the file itself";
+const HARD_LINK: &str = "this file has a second hard link, and was not changed; delete it, or name another file";
 const NO_FILE: &str =
-    "this is no regular file (a pipe, a socket or a device), and was left as it is; name another file";
+    "this is not a regular file (but a pipe, a socket or a device), and was not changed; name another file";
 
 /// Returns whether a path is one of the names that the system, or a shell (`>(command)`), has for open files and
 /// terminals: these are links and pipes, and meant.
@@ -289,12 +288,12 @@ fn check_kind(path: &Path, found: &Metadata) -> io::Result<()> {
     Err(invalid(if found.is_dir() { FOLDER } else { UNREADABLE }))
 }
 
-const FOLDER: &str = "this is a folder, and a file was to be read";
-const UNREADABLE: &str = "this is no regular file (a pipe, a socket or a device), and such are not read";
+const FOLDER: &str = "this is a folder, not a file";
+const UNREADABLE: &str = "this is not a regular file (but a pipe, a socket or a device), and cannot be read";
 
 fn too_large(limit: Limit, size: Option<u64>) -> io::Error {
     let has = size.map_or_else(|| format!("more than {} bytes", limit.bytes), |size| format!("{size} bytes"));
-    invalid(format!("it has {has}, and {} may have at most {}", limit.what, limit.bytes))
+    invalid(format!("it has {has}, and {} can have at most {}", limit.what, limit.bytes))
 }
 
 fn invalid(what: impl Into<String>) -> io::Error {
@@ -338,9 +337,9 @@ mod tests {
         assert_eq!(read_text(&path("fits"), limit).unwrap(), "0123456789");
         assert_eq!(read_text(&path("link"), limit).unwrap(), "0123456789");
         let said = |name: &str| at_once(|| read(&path(name), limit)).unwrap_err().to_string();
-        assert_eq!(said("large"), "it has 11 bytes, and a test may have at most 10");
-        assert_eq!(said("pipe"), "this is no regular file (a pipe, a socket or a device), and such are not read");
-        assert_eq!(said("."), "this is a folder, and a file was to be read");
+        assert_eq!(said("large"), "it has 11 bytes, and a test can have at most 10");
+        assert_eq!(said("pipe"), "this is not a regular file (but a pipe, a socket or a device), and cannot be read");
+        assert_eq!(said("."), "this is a folder, not a file");
         for device in ["/dev/zero", "/dev/tty", "/dev/null", "/dev/urandom"] {
             assert!(at_once(|| read(Path::new(device), limit)).is_err(), "{device}");
             assert!(at_once(|| read_beginning(Path::new(device), 10)).is_err(), "{device}");

@@ -1,4 +1,4 @@
-//! The embedded AWS behind `--local`: IAM, STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
+//! The AWS emulator behind `--local`: IAM, STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
 //! a tag, in this process, on SQLite files.
 //!
 //! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
@@ -42,7 +42,7 @@ pub use iam::Users;
 pub use organizations::Organization;
 pub use server::{Handler, Server};
 
-/// The account that the embedded AWS answers for, unless a role of another is assumed.
+/// The account that the AWS emulator answers for, unless a role of another is assumed.
 pub const ACCOUNT: &str = "123456789012";
 
 /// The folder beside a manifest that its store is in.
@@ -276,7 +276,7 @@ impl Region {
 
     /// Returns another region of the account.
     fn peer(&self, name: &str) -> Result<Arc<Self>, answer::Failure> {
-        let others = self.others.upgrade().ok_or_else(|| answer::Failure::internal("the embedded AWS has ended"))?;
+        let others = self.others.upgrade().ok_or_else(|| answer::Failure::internal("the AWS emulator has stopped"))?;
         let opened = LocalAws(others, Users::default()).open_region(&self.account, name);
         opened.map_err(|error| answer::Failure::internal(&error))
     }
@@ -302,7 +302,7 @@ impl HttpConnector for LocalAws {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let header = |name: &str| request.headers().get(name).unwrap_or_default().to_owned();
         let Some(body) = request.body().bytes().map(<[u8]>::to_vec) else {
-            let error = ConnectorError::user("the embedded AWS takes no streamed bodies".into());
+            let error = ConnectorError::user("the AWS emulator does not accept streamed bodies".into());
             return HttpConnectorFuture::ready(Err(error));
         };
         let request = Request::new(header("x-amz-target"), &header("authorization"), body);

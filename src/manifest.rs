@@ -49,7 +49,7 @@ pub struct Manifest {
     pub sections: Sections,
     /// `[broker]`: who gives out credentials, and to whom.
     pub broker: BrokerSection,
-    /// `[local.users.NAME]`: the users of the embedded AWS who have only the permissions of their policies.
+    /// `[local.users.NAME]`: the users of the AWS emulator who have only the permissions of their policies.
     pub local_users: IndexMap<String, LocalUserSection>,
 }
 
@@ -70,13 +70,13 @@ pub struct BrokerSection {
     pub roles: IndexMap<String, RoleArn>,
 }
 
-/// `[local.users.NAME]`: one user of the embedded AWS.
+/// `[local.users.NAME]`: one user of the AWS emulator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LocalUserSection {
     pub policies: Vec<LocalPolicy>,
 }
 
-/// A policy of a user of the embedded AWS.
+/// A policy of a user of the AWS emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalPolicy {
     /// The one that `sentinel iam --for ROLE` derives from the manifest.

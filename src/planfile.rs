@@ -156,7 +156,7 @@ pub struct SavedTarget {
 pub struct SavedConnection {
     #[serde(flatten)]
     pub route: Route,
-    /// The folder of the embedded AWS, in full: the plan shows it relative to the folder that it was made in.
+    /// The folder of the AWS emulator, in full: the plan shows it relative to the folder that it was made in.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "destination::shown")]
     pub local: Option<PathBuf>,
 }
@@ -198,13 +198,13 @@ impl SavedTarget {
 pub enum Unusable {
     #[error("it is not a saved plan (a manifest is applied with -f)")]
     NotAPlan,
-    #[error("its format is version {found}, and this sentinel reads version {FORMAT_VERSION}")]
+    #[error("its format is version {found}, but this version of Sentinel reads version {FORMAT_VERSION}")]
     OtherFormat { found: u64 },
-    #[error("it was made by sentinel {found}, and this is sentinel {TOOL_VERSION}")]
+    #[error("it was made by Sentinel {found}, and this is Sentinel {TOOL_VERSION}")]
     OtherVersion { found: String },
-    #[error("it was changed after it was made: its digest is not that of its text")]
+    #[error("it was changed after it was made: the digest does not match the text")]
     Edited,
-    #[error("sentinel makes no such plan: {why}")]
+    #[error("it is not a valid plan: {why}")]
     Impossible { why: String },
     #[error("it cannot be read: {why}")]
     Unreadable { why: String },
@@ -368,7 +368,7 @@ mod tests {
             }
         };
         assert_eq!(why(&|file| file.targets.clear()), "it has no target");
-        assert!(why(&|file| file.targets[0].plan.target.caller = None).contains("whose account"));
+        assert!(why(&|file| file.targets[0].plan.target.caller = None).contains("does not name its account"));
         for root in ["", "/", "/a/b/../../c"] {
             assert!(
                 why(&|file| file.targets[0].plan.target.policy_root = PolicyRoot::new(root)).contains("policy root")
@@ -389,8 +389,8 @@ mod tests {
             why(&|file| file.targets[0].connection.route.aws_profile = Some(AwsProfile::new("")))
                 .contains("AWS profile")
         );
-        assert!(why(&|file| file.targets[0].connection.local = Some(PathBuf::from("x"))).contains("embedded AWS"));
-        assert!(why(&|file| file.targets[0].plan.target.local = Some(PathBuf::from("x"))).contains("embedded AWS"));
+        assert!(why(&|file| file.targets[0].connection.local = Some(PathBuf::from("x"))).contains("AWS emulator"));
+        assert!(why(&|file| file.targets[0].plan.target.local = Some(PathBuf::from("x"))).contains("AWS emulator"));
         assert!(why(&|file| file.targets[0].plan.scope.prune = true).contains("ownership tag"));
         assert!(why(&|file| file.targets.push(file.targets[0].clone())).contains("target"));
     }
@@ -404,7 +404,7 @@ mod tests {
                 document["digest"] = Value::String(digest_of(&document));
                 let refused = PlanFile::read(&document.to_string()).unwrap_err();
                 let Unusable::Unreadable { why } = refused else { panic!("{filters} {pattern}: {refused}") };
-                assert!(why.contains(&format!("the filter \"{pattern}\" cannot be read")), "{why}");
+                assert!(why.contains(&format!("the filter \"{pattern}\" is not valid")), "{why}");
             }
         }
     }

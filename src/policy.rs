@@ -155,9 +155,9 @@ pub fn check(source: &std::sync::Arc<crate::diagnostic::Source>, faults: &mut cr
 pub fn default_deny(profile: &str) -> String {
     format!(
         "\
-# Sentinel policy for profile {profile}: nobody gets in until a rule above the last one lets them.
+# Sentinel policy for profile {profile}: nobody has access until you add a rule above the last one.
 #
-# Customise it: rules are read from the top, the first that matches wins, and no match is a deny.
+# To change it: Sentinel reads the rules from the top, and the first that matches decides.
 # Effects: allow, deny, require_approval, require_server, require_server_session.
 version: \"1\"
 rules:
@@ -165,7 +165,7 @@ rules:
     effect: deny
     conditions:
       profiles: [\"{profile}\"]
-    reason: Default deny. Customise this policy to grant access.
+    reason: Default deny. Customize this policy to grant access.
 "
     )
 }

@@ -49,13 +49,13 @@ fn paint(style: Style, text: impl std::fmt::Display) -> String {
 }
 
 /// Returns text without its styles.
-pub fn without_colour(text: &str) -> String {
+pub fn without_color(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
 
 /// Returns a whole output for a file: without colors, and with nothing in it that is obeyed.
 pub fn for_file(text: &str) -> String {
-    without_colour(&guard(text))
+    without_color(&guard(text))
 }
 
 /// How results are wanted.
@@ -117,7 +117,7 @@ impl Terminal {
     /// Writes what is not a result.
     pub fn note(self, text: &str) {
         if self.log == LogFormat::Json {
-            tracing::info!("{}", without_colour(text).trim());
+            tracing::info!("{}", without_color(text).trim());
             return;
         }
         let text = guard(text);
@@ -132,7 +132,7 @@ impl Terminal {
             return;
         }
         let event =
-            serde_json::json!({ "level": "ERROR", "message": without_colour(text).trim(), "target": "sentinel" });
+            serde_json::json!({ "level": "ERROR", "message": without_color(text).trim(), "target": "sentinel" });
         let _ = std::io::stderr().write_all(format!("{}\n", escape_json(&event.to_string())).as_bytes());
     }
 
@@ -177,7 +177,7 @@ impl Terminal {
         terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0))
     }
 
-    /// Returns whether stderr is to be coloured.
+    /// Returns whether stderr is to be colored.
     pub fn colors_notes(self) -> bool {
         let stream = anstream::AutoStream::new(std::io::stderr(), self.choice());
         stream.current_choice() != anstream::ColorChoice::Never

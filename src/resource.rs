@@ -229,7 +229,7 @@ pub fn check_table_name(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
     if !(3..=255).contains(&name.len()) || !name.chars().all(allowed) {
         return Err(Invalid::new(
-            format!("\"{name}\" is not a name DynamoDB takes"),
+            format!("\"{name}\" is not a valid DynamoDB table name"),
             "use 3 to 255 letters, digits, and _ . -",
         ));
     }
@@ -240,7 +240,7 @@ pub fn check_table_name(name: &str) -> Result<(), Invalid> {
 pub fn check_tag_key(key: &str) -> Result<(), Invalid> {
     let help = "a tag key has 1 to 128 letters, digits, spaces or _ . : / = + - @, and does not begin with aws:";
     if key.is_empty() || key.chars().count() > 128 || !key.chars().all(tag_char) {
-        return Err(Invalid::new(format!("\"{key}\" is not a tag key AWS takes"), help));
+        return Err(Invalid::new(format!("\"{key}\" is not a valid tag key in AWS"), help));
     }
     if key.to_ascii_lowercase().starts_with("aws:") {
         return Err(Invalid::new(format!("the tag key \"{key}\" is reserved for AWS"), help));
@@ -252,7 +252,7 @@ pub fn check_tag_key(key: &str) -> Result<(), Invalid> {
 pub fn check_tag_value(value: &str) -> Result<(), Invalid> {
     if value.chars().count() > 256 || !value.chars().all(tag_char) {
         let help = "a tag value has at most 256 letters, digits, spaces or _ . : / = + - @";
-        return Err(Invalid::new(format!("\"{value}\" is not a tag value AWS takes"), help));
+        return Err(Invalid::new(format!("\"{value}\" is not a valid tag value in AWS"), help));
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
     let profile = &resource.address.key;
     if resource.action == Action::Delete && resource.address.kind == KindId::Policy {
         // A profile without a policy lets nobody in.
-        let words = format!("nobody gets {profile} any more");
+        let words = format!("nobody gets {profile} anymore");
         remarks.means.push(Meaning { direction: Direction::Closes, words });
     }
     let Some(Contents { live, desired }) = contents(resource) else { return remarks };

@@ -88,9 +88,9 @@ impl Unread {
     /// Says why.
     pub(crate) fn message(self) -> &'static str {
         match self {
-            Self::TooLarge => "the request's body is larger than this server takes",
+            Self::TooLarge => "the request's body is larger than this server accepts",
             Self::TooSlow => "the request's body did not arrive in time",
-            Self::Full => "this server is reading as much as it can hold; try again",
+            Self::Full => "this server is busy reading other requests; try again",
             Self::Broken => "the request's body could not be read",
         }
     }

@@ -28,9 +28,9 @@ fuzz_target!(|text: &str| {
     assert_eq!(again.desired, loaded.desired);
 });
 
-/// No control character of a text gets to a terminal, but for those of the colours.
+/// No control character of a text gets to a terminal, but for those of the colors.
 fn hold(shown: &str) {
-    let plain = sentinel::report::without_colour(shown);
+    let plain = sentinel::report::without_color(shown);
     let control = |letter: char| letter.is_control() && letter != '\n';
     assert!(!plain.contains(control), "{plain:?}");
 }

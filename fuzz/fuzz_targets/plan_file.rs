@@ -12,7 +12,7 @@ use sentinel::kind::KindId;
 use sentinel::manifest::{check_account, check_region, check_role, conform};
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::report::output::{Body, Part, Shown};
-use sentinel::report::{guard, text, without_colour};
+use sentinel::report::{guard, text, without_color};
 use sentinel::kind::policy_parameter::check_root;
 use serde_json::Value;
 
@@ -118,7 +118,7 @@ fn admitted(file: &PlanFile) {
 
 fn refused(why: &Unusable) {
     let error = Error::unusable_plan("p.json", why);
-    plain(&without_colour(&text::error(&error)));
+    plain(&without_color(&text::error(&error)));
     show(&Shown { command: "show", preface: None, extra: Vec::new(), parts: vec![Part { name: None, index: None, body: Err(&error) }] });
 }
 
@@ -132,7 +132,7 @@ fn show(shown: &Shown<'_>) {
                 let ours = ["::error ", "::warning ", "::notice "];
                 assert!(output.lines().all(|line| ours.iter().any(|head| line.starts_with(head))), "{output:?}");
             }
-            _ => plain(&without_colour(&output)),
+            _ => plain(&without_color(&output)),
         }
     }
 }

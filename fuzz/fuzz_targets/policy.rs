@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use sentinel::diagnostic::{Faults, Source};
 use sentinel::policy::{Policy, cases, lint, meaning};
-use sentinel::report::{render_faults, without_colour};
+use sentinel::report::{render_faults, without_color};
 
 fuzz_target!(|text: &str| {
     let mut parts = text.split("\n===\n");
@@ -33,6 +33,6 @@ fn read(text: Option<&str>) -> Option<Policy> {
 
 /// No control character of a text gets to a terminal.
 fn hold(faults: Faults) {
-    let shown = without_colour(&render_faults(&faults.into_sorted()));
+    let shown = without_color(&render_faults(&faults.into_sorted()));
     assert!(!shown.contains(|letter: char| letter.is_control() && letter != '\n'), "{shown:?}");
 }

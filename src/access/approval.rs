@@ -108,7 +108,7 @@ impl Terms {
             requester_arn,
             profile: needed(item, "profile")?,
             justification,
-            duration: duration.ok_or("its `duration` is no whole number of seconds")?,
+            duration: duration.ok_or("its `duration` is not an integer number of seconds")?,
             created_at: time(item, "created_at")?,
         })
     }
@@ -154,7 +154,7 @@ impl Asked {
         let cancelled = match needed(item, "status")?.as_str() {
             "pending" => false,
             "cancelled" => true,
-            other => return Err(format!("its status is `{other}`, which a request cannot say of itself")),
+            other => return Err(format!("its status is `{other}`, which a request cannot have")),
         };
         if terms.created_at > after(now, CLOCKS) {
             return Err(String::from("it was created in the future"));
@@ -262,7 +262,7 @@ impl Decided {
             return Some(format!("the decision is by {}, who is the requester", self.by));
         }
         if !by.shares_account(&terms.requester_arn) {
-            return Some(format!("the decision is by {}, who is not of the requester's account", self.by_arn));
+            return Some(format!("the decision is by {}, who is not in the requester's account", self.by_arn));
         }
         if self.at > after(now, CLOCKS) {
             return Some(String::from("the decision was made in the future"));
@@ -271,7 +271,7 @@ impl Decided {
             return Some(String::from("the decision was made before the request"));
         }
         if self.at > terms.answer_by() {
-            return Some(String::from("the decision was made when the time for an answer was over"));
+            return Some(String::from("the decision was made after the request had expired"));
         }
         None
     }
@@ -386,7 +386,7 @@ impl Found {
     pub(super) fn judged(&self, id: &str, now: Timestamp) -> Result<Option<Request>, String> {
         let Some(item) = &self.request else { return Ok(None) };
         if !is_id(id) {
-            return Err(String::from("its ID is not of 16 hexadecimal digits"));
+            return Err(String::from("its ID does not have 16 hexadecimal digits"));
         }
         let asked = Asked::read(item, now)?;
         let decided = self.decision.as_ref().map(|item| {
@@ -456,7 +456,7 @@ fn needed(item: &Item, name: &str) -> Result<String, String> {
 }
 
 fn time(item: &Item, name: &str) -> Result<Timestamp, String> {
-    read(item, name).ok_or_else(|| format!("its `{name}` is no time"))
+    read(item, name).ok_or_else(|| format!("its `{name}` is not a time"))
 }
 
 /// Reads a person's name and ARN, which have to be of the same person: the attributes `ROLE` and `ROLE_arn`.

@@ -262,7 +262,7 @@ enum Narrowed {
 /// Returns a random ID.
 fn new_id() -> Result<String, Stopped> {
     let failed =
-        |error| CallError::new(GET_CALLER_IDENTITY, Class::Rejected, format!("no random numbers can be had: {error}"));
+        |error| CallError::new(GET_CALLER_IDENTITY, Class::Rejected, format!("cannot get random numbers: {error}"));
     id().map_err(|error| Stopped::Call(failed(error)))
 }
 

@@ -122,24 +122,24 @@ impl Gate<'_> {
         let limits = policy.breakglass_limits;
         let ask = Ask { user: &user.name, principal: &user.arn, profile: self.profile, mode: Mode::Cli, at: now };
         if let Some(rule) = rule_of(&policy, user, self.profile, now) {
-            let why = format!("rule \"{}\" takes an approval, and a break-glass event counts as one", rule.name);
+            let why = format!("rule \"{}\" requires an approval, and a break-glass event counts as one", rule.name);
             return Ok((decision.by(rule).with(Verdict::Allow, why), limits));
         }
         let Some(rule) = evaluate(&policy, &ask) else {
-            let why = "no rule of the policy matches, and break-glass opens only what a rule puts behind an approval";
+            let why = "no rule of the policy matches, and break-glass only replaces the approval that a rule requires";
             let refused = decision.refused(None, why);
             return Ok((Decision { would_allow: explain(&policy, &ask), ..refused }, limits));
         };
         let name = &rule.name;
         let (remedy, why) = match rule.effect {
             Effect::RequireApproval => {
-                let why = format!("rule \"{name}\" takes an approval and says that break-glass does not count as one");
+                let why = format!("rule \"{name}\" requires an approval and does not accept break-glass");
                 (Some(Remedy::Request), why)
             }
             Effect::Allow => (None, format!("rule \"{name}\" allows access without it")),
             Effect::Deny => (None, format!("rule \"{name}\" denies access, and break-glass does not change that")),
             Effect::RequireServer | Effect::RequireServerSession => {
-                let why = format!("rule \"{name}\" takes a credential server, and break-glass does not replace one");
+                let why = format!("rule \"{name}\" requires a credential server, and break-glass does not replace one");
                 (Some(Remedy::Server), why)
             }
         };

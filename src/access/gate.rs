@@ -280,7 +280,7 @@ impl Gate<'_> {
         let (User { name, arn, .. }, mode) = (decision.user.clone(), way.mode());
         let ask = Ask { user: &name, principal: &arn, profile: self.profile, mode, at: now };
         let Some(rule) = evaluate(&policy, &ask) else {
-            let refused = decision.refused(None, "no rule of the policy matches, and no match is a deny");
+            let refused = decision.refused(None, "no rule of the policy matches, so access is denied");
             return Ok(Decision { would_allow: explain(&policy, &ask), ..refused });
         };
         let decision = self.by_rule(decision, (rule, policy.breakglass_limits), way, now).await?;
@@ -294,7 +294,7 @@ impl Gate<'_> {
         if longest.is_some_and(|end| end <= now) {
             let most = rule.max_server_duration.unwrap_or_default();
             let why = format!(
-                "rule \"{}\" lets a server serve a session for {most} s, which are over; start another",
+                "rule \"{}\" limits the session of a server to {most} s, which are over; start another",
                 rule.name
             );
             return Ok(decision.refused(None, why));
@@ -369,7 +369,7 @@ impl Gate<'_> {
             Err((_, Unknown::Unreadable(why))) => Ok(Err(decision.refused(None, why))),
             Err((table, Unknown::Call(error))) if [Class::Denied, Class::NotFound].contains(&error.class) => {
                 let why = format!(
-                    "{} cannot be read in the table {} for locks of {}, and who may be locked is not let in",
+                    "{} cannot be read in the table {} for locks of {}; without the locks, access is denied",
                     error.operation.action(),
                     table.name,
                     self.profile
@@ -393,7 +393,10 @@ impl Gate<'_> {
         Ok(match (rule.effect, way) {
             (Effect::Allow, _) => decision.with(Verdict::Allow, format!("rule \"{name}\" allows it")),
             (Effect::Deny, _) if rule.device => {
-                let why = format!("rule \"{name}\" asks for a device, which sentinel cannot check, and so denies it");
+                let why = format!(
+                    "rule \"{name}\" has a device condition, which Sentinel cannot check, and therefore \
+                     denies it"
+                );
                 decision.refused(None, why)
             }
             (Effect::Deny, _) => decision.refused(None, format!("rule \"{name}\" denies it")),
@@ -406,7 +409,7 @@ impl Gate<'_> {
                 if rule.session_table.as_ref().is_some_and(|wanted| wanted != given) =>
             {
                 let wanted = rule.session_table.clone().unwrap_or_default();
-                let why = format!("rule \"{name}\" wants the session recorded in {wanted}, not in {given}");
+                let why = format!("rule \"{name}\" requires the session to be recorded in {wanted}, not in {given}");
                 decision.refused(None, why)
             }
             (Effect::RequireServer | Effect::RequireServerSession, Way::Server { .. }) => {
@@ -437,30 +440,30 @@ impl Gate<'_> {
         });
         if let Some(request) = request {
             let by = request.decided_by.as_deref().unwrap_or("someone");
-            let why = format!("rule \"{rule}\" takes an approval, and {by} approved request {}", request.id);
+            let why = format!("rule \"{rule}\" requires an approval, and {by} approved request {}", request.id);
             let (request_id, approver_arn) = (Some(request.id), request.decided_by_arn);
             let until = Some(request.expires_at);
             return Decision { request_id, approver_arn, until, ..decision.with(Verdict::Allow, why) };
         }
         let takes = match by.breakglass {
-            true => format!("rule \"{rule}\" takes an approved request or a break-glass event"),
-            false => format!("rule \"{rule}\" takes an approved request, and no break-glass event"),
+            true => format!("rule \"{rule}\" requires an approved request or a break-glass event"),
+            false => format!("rule \"{rule}\" requires an approved request and does not accept a break-glass event"),
         };
         match emergency {
             Emergency::None => {
-                let mut why = format!("{takes}, and {user} has none in force for {}", self.profile);
+                let mut why = format!("{takes}, and {user} has no active one for {}", self.profile);
                 let readable = unread.iter().all(|(consulted, _)| *consulted != Consulted::Requests);
                 if readable && let Ok(Some(id)) = requests.old_form(decision.user.actor(), self.profile, now).await {
                     why.push_str(&format!(
-                        "; request {id} is a record of the old form, which its requester could write as approved: it \
-                         does not count, ask again"
+                        "; request {id} was written by an older version, in which its requester could mark it as \
+                         approved: it does not count, create a new request"
                     ));
                 }
                 Decision { unread, ..decision.refused(Some(Remedy::Request), why) }
             }
             Emergency::Open(event) => {
                 let why =
-                    format!("rule \"{rule}\" takes an approval, and break-glass event {} counts as one", event.id);
+                    format!("rule \"{rule}\" requires an approval, and break-glass event {} counts as one", event.id);
                 let breakglass = Some(Breakglass::of(&event, Action::Used));
                 let until = Some(event.expires_at);
                 Decision { breakglass_id: Some(event.id), breakglass, until, ..decision.with(Verdict::Allow, why) }
@@ -485,5 +488,5 @@ fn understood(parameter: &str, content: &str) -> Result<Policy, String> {
     let first = |fault: &Fault| format!("line {}: {}", fault.source.line(fault.span.start), fault.message);
     let first = faults.first().map(first).unwrap_or_default();
     let more = if faults.len() > 1 { format!(", and {} more", faults.len() - 1) } else { String::new() };
-    Err(format!("the policy {parameter} is not valid ({first}{more}), and then nobody is let in"))
+    Err(format!("the policy {parameter} is not valid ({first}{more}), so access is denied"))
 }

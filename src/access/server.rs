@@ -79,7 +79,7 @@ async fn respond(request: Request<Result<Bytes, Unread>>, answer: Answer, token:
     let given = request.headers().get(AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
     // Digests are compared, so that the time it takes tells nothing of the token.
     let (status, body) = if Sha256::digest(given) != Sha256::digest(token.reveal()) {
-        refused(StatusCode::UNAUTHORIZED, "Unauthorized", "the Authorization header does not hold the token")
+        refused(StatusCode::UNAUTHORIZED, "Unauthorized", "the Authorization header does not contain the token")
     } else if request.uri().path() != PATH {
         refused(StatusCode::NOT_FOUND, "NotFound", "credentials are fetched at /credentials")
     } else if request.method() != Method::GET {

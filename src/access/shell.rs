@@ -74,7 +74,7 @@ pub fn functions(
         if taken.insert(name.clone()) {
             functions.push(Function { name, words: command(profile, Way::Server) });
         } else {
-            left_out.push((format!("{profile} --server"), "its function would be that of another profile"));
+            left_out.push((format!("{profile} --server"), "its function would have the name of another profile's"));
         }
     }
     (functions, left_out)

@@ -20,7 +20,7 @@ const START: usize = LONGEST - ID - DIGEST - 2;
 
 /// An id that no record and no decision has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no ID of a request, an event, a session or a decision, and nothing is stamped with it")]
+#[error("{0:?} is not the ID of a request, an event, a session or a decision, and cannot be part of a source identity")]
 pub struct BadId(String);
 
 /// Returns what is put on credentials that a decision opens.

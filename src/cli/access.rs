@@ -18,42 +18,44 @@ use crate::resource::secret::Secret;
 pub enum AccessCommand {
     /// Run a command with a profile's credentials, if its policy allows it.
     ///
-    /// Reads the profile's policy, asks STS who you are, and evaluates it. If it allows, credentials are resolved as the
-    /// AWS SDKs do (SSO, roles, source profiles), a role's session is stamped with your name and the request, and the
-    /// command takes this one's place, with AWS_ACCESS_KEY_ID and the like set. A refusal exits with 1 and names the rule.
+    /// Reads the profile's policy, gets your identity from STS, and evaluates the policy. If it allows access, resolves
+    /// credentials as the AWS SDKs do (SSO, roles, source profiles), sets your name and the request as the source
+    /// identity of a role session, and replaces itself by the command, with AWS_ACCESS_KEY_ID and similar variables
+    /// set. A refusal exits with 1 and names the rule.
     Exec(ExecArgs),
     /// Print a profile's credentials for an SDK's `credential_process`, if its policy allows it.
     ///
     /// For ~/.aws/config: credential_process = sentinel credentials --profile dev --aws-profile base
     Credentials(CredentialsArgs),
-    /// Ask for a profile's approval.
+    /// Request access to a profile.
     Request(RequestArgs),
     /// List requests, newest first; your own unless a filter is given.
     List(ListArgs),
     /// Show one request.
     Check(CheckArgs),
-    /// Approve someone else's request, which lets them in for as long as they asked for.
+    /// Approve someone else's request, for the requested duration.
     Approve(ApproveArgs),
     /// Deny someone else's request.
     Deny(DenyArgs),
-    /// Take back a request of your own that nobody has answered.
+    /// Cancel your own pending request.
     Cancel(CancelArgs),
-    /// Revoke a request: access that was approved ends at once, and one that is pending can no longer be approved.
+    /// Revoke a request: approved access ends at once, and a pending request can no longer be approved.
     ///
-    /// Takes the permissions of an approver or an operator. Credentials that were issued before work until they run out.
+    /// Requires the permissions of an approver or an operator. Credentials that were already issued work until they
+    /// expire.
     Revoke(RevokeArgs),
-    /// Lock a user out of a profile: they get no credentials of it, whatever its policy and any approval says.
+    /// Lock a user out of a profile: they get no credentials, whatever its policy and approvals allow.
     ///
-    /// Takes the permissions of an operator. Credentials that were issued before work until they run out.
+    /// Requires the permissions of an operator. Credentials that were already issued work until they expire.
     Lock(LockArgs),
     /// End the lock of a user.
     Unlock(UnlockArgs),
-    /// List the locks of a profile: those in force, and those that have ended, with who ended them.
+    /// List the locks of a profile: active ones, and ended ones with who ended them.
     Locks(LocksArgs),
-    /// Take access in an emergency: it counts as an approval, and records who, why and how long.
+    /// Get access in an emergency: it counts as an approval, and records who, why and how long.
     ///
-    /// There can be one active event for each user and profile. Sentinel refuses when the profile's policy takes no approval
-    /// or forbids break-glass, and when its limits are reached: 3 events and 8 hours in any 24 hours, unless it has others.
+    /// Each user can have one active event for each profile. Sentinel refuses if the profile's policy does not require
+    /// approval or forbids break-glass, and if its limits are reached: by default 3 events and 8 hours in any 24 hours.
     Breakglass(BreakglassArgs),
     /// List break-glass events, newest first; your own unless a filter is given.
     BreakglassList(BreakglassListArgs),
@@ -65,9 +67,9 @@ pub enum AccessCommand {
     ServerSessions(SessionListArgs),
     /// Show one session of a credential server.
     ServerSession(SessionIdArgs),
-    /// Revoke a session: its next fetch of credentials is refused.
+    /// Revoke a session: the server refuses its next fetch of credentials.
     ServerRevoke(SessionRevokeArgs),
-    /// What to put into a shell's start-up file.
+    /// Print shell functions for a shell's start-up file.
     #[command(subcommand)]
     Shell(ShellCommand),
 }
@@ -78,8 +80,8 @@ pub enum ShellCommand {
     ///
     /// For ~/.zshrc: eval "$(sentinel shell init --aws-profile dev)"
     ///
-    /// A new shell never waits long for it, and never fails because of it: after three seconds, or when AWS says no, the
-    /// profiles it found the last time are used, what is wrong goes to stderr as a comment, and the exit code is 0.
+    /// Never delays a new shell for long, and never makes it fail: after three seconds, or if AWS denies the call, it
+    /// uses the profiles of the last successful run, prints the problem on stderr as a comment, and exits with 0.
     Init(ShellInitArgs),
 }
 
@@ -88,7 +90,7 @@ pub struct ShellInitArgs {
     /// The shell [default: the one in $SHELL].
     #[arg(long, value_enum, value_name = "SHELL")]
     pub format: Option<ShellFormat>,
-    /// Also a function sentinel-PROFILE-server for each, which runs `sentinel exec --server`.
+    /// Also print a function sentinel-PROFILE-server for each, which runs `sentinel exec --server`.
     #[arg(long)]
     pub include_server: bool,
     #[command(flatten)]
@@ -110,23 +112,24 @@ pub enum ShellFormat {
 /// Whose credentials are asked for, and what is consulted and logged.
 #[derive(Debug, Clone, Args)]
 pub struct GateArgs {
-    /// The profile, whose policy decides.
+    /// The profile whose policy decides.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: String,
-    /// The AWS profile whose credentials are released [default: the one of the profile's own name, if there is one].
+    /// The AWS profile whose credentials are released [default: the one with the name of the profile, if it exists].
     #[arg(long, value_name = "NAME")]
     pub credentials_profile: Option<String>,
-    /// What your MFA device shows, for an AWS profile with mfa_serial; asked for on a terminal.
+    /// The code of your MFA device, for an AWS profile with mfa_serial; asked for on a terminal.
     #[arg(long, value_name = "CODE", value_parser = mfa_code)]
     pub mfa_code: Option<Secret>,
     #[command(flatten)]
     pub request_table: RequestTable,
     #[command(flatten)]
     pub breakglass_table: BreakglassTable,
-    /// Append the decision and what was released to this file, a JSON object a line; what cannot be logged is not released.
+    /// Append the decision and the released credentials' identity to this file, as JSON lines; nothing is released if
+    /// it cannot be logged.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Write the decision and what was released to stderr, a JSON object a line.
+    /// Write the decision and the released credentials' identity to stderr, as JSON lines.
     #[arg(long)]
     pub log_stderr: bool,
 }
@@ -135,7 +138,8 @@ pub struct GateArgs {
 pub struct ExecArgs {
     #[command(flatten)]
     pub gate: GateArgs,
-    /// Release credentials through a server on loopback, where the policy decides at every fetch, and record the session.
+    /// Release credentials through a server on loopback, which evaluates the policy at every fetch, and record the
+    /// session.
     #[arg(long)]
     pub server: bool,
     /// The table of sessions [default: SENTINEL_SESSION_TABLE, the manifest's, or sentinel-sessions].
@@ -185,10 +189,10 @@ pub struct BreakglassTable {
 /// How much to list.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
-    /// How many to list.
+    /// The maximum number of entries.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     pub limit: u32,
-    /// List all there are.
+    /// List all entries.
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
 }
@@ -203,13 +207,13 @@ impl LimitArgs {
 
 #[derive(Debug, Args)]
 pub struct RequestArgs {
-    /// The profile to get into.
+    /// The profile to access.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: String,
     /// Why, in 10 to 500 characters.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 10, 500))]
     pub justification: String,
-    /// For how long, once it is approved: at most 8h.
+    /// The duration of access after the approval, at most 8h.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = |text: &str| lasting(text, 8))]
     pub duration: Duration,
     #[command(flatten)]
@@ -224,13 +228,13 @@ pub struct RequestArgs {
 
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Those of this user.
+    /// Only those of this user.
     #[arg(long, value_name = "USER")]
     pub requester: Option<String>,
-    /// Those that stand here.
+    /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = words(requests::Status::ALL, requests::Status::word))]
     pub status: Option<requests::Status>,
-    /// Those for this profile.
+    /// Only those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: Option<String>,
     #[command(flatten)]
@@ -247,7 +251,7 @@ pub struct ListArgs {
 
 #[derive(Debug, Args)]
 pub struct RequestIdArgs {
-    /// The request's id.
+    /// The ID of the request.
     pub id: String,
     #[command(flatten)]
     pub table: RequestTable,
@@ -261,9 +265,9 @@ pub struct RequestIdArgs {
 
 #[derive(Debug, Args)]
 pub struct AnswerArgs {
-    /// The request's id.
+    /// The ID of the request.
     pub id: String,
-    /// What to say to it, in at most 500 characters.
+    /// A comment, in at most 500 characters.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
     pub comment: Option<String>,
     #[command(flatten)]
@@ -302,7 +306,7 @@ pub struct DenyArgs {
 
 #[derive(Debug, Args)]
 pub struct RevokeArgs {
-    /// The request's id.
+    /// The ID of the request.
     pub id: String,
     /// Why it is revoked, in at most 500 characters.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
@@ -325,7 +329,7 @@ pub struct LockArgs {
     /// The profile to lock them out of.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: String,
-    /// Why, in at most 500 characters. The user is told.
+    /// Why, in at most 500 characters. The user sees it.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -396,22 +400,22 @@ impl ReasonCode {
 
 #[derive(Debug, Args)]
 pub struct BreakglassArgs {
-    /// The profile to get into.
+    /// The profile to access.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: String,
-    /// What the emergency is.
+    /// The kind of emergency.
     #[arg(long, value_enum)]
     pub reason_code: ReasonCode,
     /// Why, in 20 to 1,000 characters.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 20, 1000))]
     pub justification: String,
-    /// For how long: at most 4h.
+    /// The duration of access, at most 4h.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = |text: &str| lasting(text, 4))]
     pub duration: Duration,
-    /// Append the decision to this file, a JSON object a line.
+    /// Append the decision to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub log_file: Option<PathBuf>,
-    /// Write the decision to stderr, a JSON object a line.
+    /// Write the decision to stderr, as JSON lines.
     #[arg(long)]
     pub log_stderr: bool,
     #[command(flatten)]
@@ -428,13 +432,13 @@ pub struct BreakglassArgs {
 
 #[derive(Debug, Args)]
 pub struct BreakglassListArgs {
-    /// Those of this user.
+    /// Only those of this user.
     #[arg(long, value_name = "USER")]
     pub invoker: Option<String>,
-    /// Those that stand here.
+    /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = words(breakglass::Status::ALL, breakglass::Status::word))]
     pub status: Option<breakglass::Status>,
-    /// Those for this profile.
+    /// Only those for this profile.
     #[arg(long, value_name = "NAME", value_parser = profile_name)]
     pub profile: Option<String>,
     #[command(flatten)]
@@ -451,7 +455,7 @@ pub struct BreakglassListArgs {
 
 #[derive(Debug, Args)]
 pub struct BreakglassIdArgs {
-    /// The event's id.
+    /// The ID of the event.
     pub id: String,
     #[command(flatten)]
     pub table: BreakglassTable,
@@ -465,7 +469,7 @@ pub struct BreakglassIdArgs {
 
 #[derive(Debug, Args)]
 pub struct BreakglassCloseArgs {
-    /// The event's id.
+    /// The ID of the event.
     pub id: String,
     /// Why it ends.
     #[arg(long, value_name = "TEXT", default_value = "closed", value_parser = |text: &str| text_of(text, 1, 500))]

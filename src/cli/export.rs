@@ -10,13 +10,13 @@ use super::{AwsArgs, FilterArgs, ManifestArgs, RootArgs, TimeArgs};
 pub enum ExportCommand {
     /// Write CloudFormation templates, and the commands that deploy them.
     ///
-    /// Each target becomes a template, or several where one is too large. DeletionPolicy and UpdateReplacePolicy are Retain
-    /// everywhere. deploy.sh has the commands; it shows each change set before it is carried out.
+    /// Each target becomes one or more templates. DeletionPolicy and UpdateReplacePolicy are Retain everywhere.
+    /// deploy.sh has the commands, and shows each change set before it executes it.
     Cloudformation(CloudFormationArgs),
     /// Write a configuration for Terraform or OpenTofu.
     ///
-    /// All targets become one root module: a provider for each account, a file for each target, and import blocks with literal IDs
-    /// for what is there, where --live is given. Values of secrets are variables and in no file.
+    /// All targets become one root module: a provider for each account, a file for each target, and, with --live,
+    /// import blocks with literal IDs for existing resources. Secret values are variables, and in no file.
     Terraform(TerraformArgs),
 }
 
@@ -27,13 +27,14 @@ pub struct ExportArgs {
     pub manifest: ManifestArgs,
     #[command(flatten)]
     pub filter: FilterArgs,
-    /// The folder to write into; it is made if it is not there. Files of an earlier export are replaced, and no others.
+    /// The output folder; created if it does not exist. Replaces files of an earlier export, and no others.
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Also read what is live, and write what imports the resources that are there already. Without it no AWS call is made.
+    /// Also read AWS, and write the files that import existing resources. Without it, makes no AWS call.
     #[arg(long)]
     pub live: bool,
-    /// Leave out what the other engine cannot do; the summary lists it. Without this option nothing is written then.
+    /// Omit settings that the engine does not support, and list them. Without this option, nothing is written in that
+    /// case.
     #[arg(long)]
     pub allow_gaps: bool,
     #[command(flatten)]
@@ -48,10 +49,10 @@ pub struct ExportArgs {
 pub struct CloudFormationArgs {
     #[command(flatten)]
     pub export: ExportArgs,
-    /// Write one template for a stack set that has all targets, with parameters for what differs from target to target.
+    /// Write one template for a stack set of all targets, with parameters for settings that differ between targets.
     #[arg(long, conflicts_with = "live")]
     pub stack_set: bool,
-    /// Write templates of up to 1 MB, which CloudFormation takes from a bucket, instead of 51,200 bytes.
+    /// Write templates of up to 1 MB, which CloudFormation reads from a bucket, instead of 51,200 bytes.
     #[arg(long)]
     pub from_s3: bool,
 }
@@ -60,7 +61,7 @@ pub struct CloudFormationArgs {
 pub struct TerraformArgs {
     #[command(flatten)]
     pub export: ExportArgs,
-    /// The major version of the AWS provider. With 5, each region takes a provider configuration of its own.
+    /// The major version of the AWS provider. With 5, each region has its own provider configuration.
     #[arg(long, value_name = "VERSION", value_enum, default_value_t = ProviderVersion::Six)]
     pub provider: ProviderVersion,
 }

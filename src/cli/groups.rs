@@ -17,16 +17,17 @@ use crate::resource::signed_identity::BrokerUrl;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct CommonArgs {
-    /// Print one JSON document on stdout instead of text; so does a failure.
+    /// Print one JSON document on stdout instead of text, also for a failure.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say more on stderr: -v each AWS call, a summary of all, and the causes of an error; -vv the SDK's own log.
+    /// Log more on stderr: -v each AWS call, a summary of all calls, and the causes of an error; -vv the log of the AWS
+    /// SDK.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// How stderr is written: for people, or a JSON object a line (nothing is asked then).
+    /// The format of stderr: text, or JSON lines (without questions).
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
     pub log_format: LogFormat,
-    /// When to use colour; NO_COLOR is honoured.
+    /// When to use color; respects NO_COLOR.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub color: Color,
 }
@@ -39,7 +40,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// When to use colour.
+/// When to use color.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Color {
     #[default]
@@ -52,19 +53,20 @@ pub enum Color {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct PlaceArgs {
-    /// AWS region; wins over the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's own.
+    /// AWS region; overrides the manifest, AWS_REGION, AWS_DEFAULT_REGION and the AWS profile's region.
     #[arg(long, value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
-    /// AWS credentials profile; wins over the manifest and AWS_PROFILE.
+    /// AWS credentials profile; overrides the manifest and AWS_PROFILE.
     #[arg(long, value_name = "NAME")]
     pub aws_profile: Option<String>,
 }
 
-/// The embedded AWS.
+/// The AWS emulator.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct LocalArgs {
-    /// Work on an embedded AWS kept in a folder [default: .sentinel beside the manifest]; needs no account.
+    /// Use the built-in AWS emulator, with its store in a folder [default: .sentinel beside the manifest]; needs no
+    /// account.
     #[arg(long, value_name = "PATH", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub local: Option<OsString>,
 }
@@ -73,10 +75,10 @@ pub struct LocalArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
 pub struct ServiceArgs {
-    /// Send all AWS calls to this address, such as an emulator's.
+    /// Send all AWS calls to this address, such as that of an emulator.
     #[arg(long, value_name = "URL", value_parser = url, conflicts_with = "local")]
     pub endpoint_url: Option<String>,
-    /// Write what the run did when to a file that Perfetto (ui.perfetto.dev) and chrome://tracing open.
+    /// Write a timeline of the run to a file for Perfetto (ui.perfetto.dev) or chrome://tracing.
     #[arg(long, value_name = "FILE")]
     pub trace_file: Option<PathBuf>,
 }
@@ -167,16 +169,16 @@ impl ManifestArgs {
 /// Which part of the manifest, and which of its targets.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FilterArgs {
-    /// Look only at addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
+    /// Select only addresses that match, such as tables.sessions or 'profiles.*'; can be given more than once.
     #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
     pub only: Vec<AddressPattern>,
-    /// Leave out addresses that match; can be given more than once.
+    /// Exclude addresses that match; can be given more than once.
     #[arg(long, value_name = "ADDRESS", value_parser = address_pattern)]
     pub exclude: Vec<AddressPattern>,
-    /// Only these of the manifest's targets: a name, a section of [targets], or a pattern such as 'prod/*/eu-*'.
+    /// Select only these targets: a name, a section of [targets], or a pattern such as 'prod/*/eu-*'.
     #[arg(long = "target", value_name = "NAME", num_args = 1.., value_parser = target_pattern)]
     pub targets: Vec<TargetPattern>,
-    /// Only one of N parts of these targets, such as 3/16; which part a target is in follows from its name.
+    /// Select only one of N parts of these targets, such as 3/16; the part of a target follows from its name.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
 }
@@ -184,7 +186,7 @@ pub struct FilterArgs {
 /// How long a command may take.
 #[derive(Debug, Clone, Default, Args)]
 pub struct TimeArgs {
-    /// End in this time: no AWS call is begun after it, and those under way get 10 s more [default: no limit].
+    /// The maximum duration: no AWS call starts after it, and calls in flight get 10 s more [default: no limit].
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,
 }
@@ -192,17 +194,19 @@ pub struct TimeArgs {
 /// What a plan may do beside creating and repairing.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReachArgs {
-    /// Allow what loses something: index (delete an index), stream (turn the stream or the Kinesis destination of a table off),
-    /// subscription (delete a subscription of a topic), replica (delete a replica of a table), capacity (switch a table on demand to
-    /// a capacity that the manifest does not say), prune (delete what the manifest does not name or calls removed), table (of that
-    /// also tables), protection (turn off deletion protection, point-in-time recovery or the rotation of a key, keep backups for
-    /// fewer days, remove a resource policy, give up an own encryption key).
+    /// Allow destructive changes: index (delete an index), stream (turn off the stream or the Kinesis destination of a
+    /// table), subscription (delete a subscription of a topic), replica (delete a replica of a table), capacity (switch
+    /// an on-demand table to a capacity that is not in the manifest), prune (delete resources that are not in the
+    /// manifest or are marked as removed), table (with prune, also tables), protection (turn off deletion protection,
+    /// point-in-time recovery or the rotation of a key, keep backups for fewer days, remove a resource policy, replace
+    /// your own encryption key by an AWS key).
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = consent)]
     pub allow_destructive: Vec<Consent>,
-    /// Delete policies under the policy root, parameters, topics and tables that sentinel created and the manifest does not name.
+    /// Delete policies under the policy root, parameters, topics and tables that Sentinel created and that are not in
+    /// the manifest.
     #[arg(long)]
     pub prune: bool,
-    /// Put the ownership tag on what the manifest names and someone else created.
+    /// Add the ownership tag to resources of the manifest that someone else created.
     #[arg(long)]
     pub adopt: bool,
 }
@@ -210,13 +214,13 @@ pub struct ReachArgs {
 /// How a changing command goes about it.
 #[derive(Debug, Clone, Args)]
 pub struct Going {
-    /// Do not ask; needed where there is no terminal.
+    /// Do not ask; required if there is no terminal.
     #[arg(short, long)]
     pub yes: bool,
     /// How long to wait for a table, or for an index to be built: 90s, 10m, 1h30m.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub wait_timeout: Duration,
-    /// Begin to build an index, and leave: what comes after it on its table is deferred to another run.
+    /// Start to build an index and exit; later changes of its table are deferred to another run.
     #[arg(long, conflicts_with = "wait_timeout")]
     pub no_wait: bool,
     #[command(flatten)]

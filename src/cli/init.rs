@@ -15,15 +15,15 @@ pub enum InitCommand {
     Breakglass(EventsArgs),
     /// Create the table for server sessions.
     Sessions(SessionsArgs),
-    /// Create policies for profiles, and the tables asked for.
+    /// Create policies for profiles, and the selected tables.
     ///
-    /// Each profile starts with a default-deny policy: nobody gets in until you customise it.
+    /// Each profile starts with a default-deny policy, which gives nobody access until you change it.
     Bootstrap(BootstrapArgs),
-    /// Ask what should be managed, show the manifest for it, and write that.
+    /// Ask what to manage, show the manifest, and write it.
     ///
-    /// Looks up the AWS profiles of this machine and, where credentials allow, what is live: the policies under the policy
-    /// root and the three tables. Changes nothing in AWS. Each question has a flag, and is not asked when that is given;
-    /// where there is no terminal, --profile, the tables and --yes say all of it.
+    /// Looks up the AWS profiles of this machine and, with credentials, the policies under the policy root and the
+    /// three tables. Changes nothing in AWS. Each question has an option, and is not asked if you set it. Without a
+    /// terminal, give --profile, the tables and --yes.
     Wizard(WizardArgs),
     /// Show every policy under the policy root, and the three built-in tables.
     Status(InitStatusArgs),
@@ -37,10 +37,10 @@ pub struct InitArgs {
     pub plan: bool,
     #[command(flatten)]
     pub going: Going,
-    /// Print the manifest this command stands for, and stop; makes no AWS call.
+    /// Print the manifest of this command and exit; makes no AWS call.
     #[arg(long, conflicts_with_all = ["write_manifest", "plan"])]
     pub print_manifest: bool,
-    /// Write the manifest this command stands for to a new file, and stop; makes no AWS call.
+    /// Write the manifest of this command to a new file and exit; makes no AWS call.
     #[arg(long, value_name = "FILE", conflicts_with = "plan")]
     pub write_manifest: Option<PathBuf>,
 }
@@ -52,7 +52,7 @@ pub struct TableArgs {
     pub table: Option<String>,
     #[command(flatten)]
     pub init: InitArgs,
-    /// Print the IAM policy for provisioning and using the table, and stop; needs no credentials.
+    /// Print the IAM policy for provisioning and using the table and exit; needs no credentials.
     #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
     pub generate_iam: bool,
     #[command(flatten)]
@@ -84,7 +84,7 @@ pub struct BootstrapArgs {
     pub profiles: Vec<String>,
     #[command(flatten)]
     pub init: InitArgs,
-    /// Print the IAM policy for everything asked for, and stop; needs no credentials.
+    /// Print the IAM policy for everything selected and exit; needs no credentials.
     #[arg(long, conflicts_with_all = ["plan", "print_manifest", "write_manifest"])]
     pub generate_iam_policies: bool,
     /// Also create the table for approval requests.
@@ -147,7 +147,7 @@ pub struct WizardArgs {
     /// Manage no profiles.
     #[arg(long, conflicts_with = "profiles")]
     pub no_profiles: bool,
-    /// Bring the policies that are live into files under policies/; true or false.
+    /// Write the live policies to files under policies/; true or false.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub bring_policies: Option<bool>,
     /// Manage the table for approval requests.
@@ -165,10 +165,10 @@ pub struct WizardArgs {
     /// Manage no tables.
     #[arg(long, conflicts_with_all = ["all", "with_approvals", "with_breakglass", "with_sessions"])]
     pub no_tables: bool,
-    /// Refuse to work on any account but the one of the credentials; true or false.
+    /// Refuse any account other than that of the credentials; true or false.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub pin_account: Option<bool>,
-    /// The folder to write sentinel.toml and policies/ into; a file that is there is left as it is.
+    /// The output folder for sentinel.toml and policies/; existing files are not changed.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
     /// Do not ask whether to write it.
@@ -196,7 +196,7 @@ impl WizardArgs {
 
 #[derive(Debug, Args)]
 pub struct InitStatusArgs {
-    /// Look at the three tables too [default: true when a region is known].
+    /// Also check the three tables [default: true if a region is configured].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub check_tables: Option<bool>,
     #[command(flatten)]

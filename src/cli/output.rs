@@ -7,16 +7,16 @@ use clap::{Args, ValueEnum};
 /// How a result is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// For people: symbols, whole words, colour on a terminal.
+    /// For people: symbols and text, with color on a terminal.
     #[default]
     Text,
     /// One document, for programs; the same as --json.
     Json,
     /// For a comment on a pull request.
     Markdown,
-    /// One file that needs nothing else.
+    /// One self-contained file.
     Html,
-    /// For a GitHub Actions log: the text and annotations; the Markdown goes to the job's summary.
+    /// For a GitHub Actions log: the text and annotations; the Markdown goes to the job summary.
     Github,
 }
 
@@ -24,10 +24,10 @@ pub enum Format {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
-    /// What to print on stdout.
+    /// The format of stdout.
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "json")]
     pub format: Option<Format>,
-    /// Also write the text to a file; each of these can be given beside the others.
+    /// Also write the text to a file; these options can be combined.
     #[arg(long, value_name = "FILE")]
     pub out_text: Option<PathBuf>,
     /// Also write the JSON document to a file.

@@ -8,22 +8,22 @@ use super::ManifestArgs;
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Hold policies against the cases that are kept beside them, offline.
+    /// Run the test cases of policies, offline.
     ///
-    /// The cases of dev.yaml are in dev.test.yaml: who, which profile, when, and what the policy has to say. They are
-    /// evaluated as exec evaluates. Exits with 1 when a case does not come out as expected.
+    /// The test cases of dev.yaml are in dev.test.yaml: user, profile, time, and the expected effect. The same
+    /// evaluator as in exec runs them. Exits with 1 if a test case fails.
     Test(PolicyTestArgs),
-    /// Find what is valid in policies and most likely not what was meant, offline.
+    /// Find policies that are valid but probably not intended, offline.
     ///
-    /// Each finding has a stable code, which `sentinel explain CODE` explains, and is kept quiet by a comment on its line
-    /// or alone on the line above: # sentinel: allow L002. Where there is a manifest, profiles and tables are looked up in
-    /// it. Exits with 1 when something is found.
+    /// Each finding has a stable code; see `sentinel explain CODE`. To suppress it, add a comment on its line or on the
+    /// line above: # sentinel: allow L002. If there is a manifest, profiles and tables are looked up in it. Exits with
+    /// 1 if it finds something.
     Lint(PolicyLintArgs),
 }
 
 #[derive(Debug, Args)]
 pub struct PolicyLintArgs {
-    /// Policies to look at [default: those of the manifest].
+    /// Policies to lint [default: those of the manifest].
     #[arg(value_name = "POLICY")]
     pub policies: Vec<PathBuf>,
     #[command(flatten)]
@@ -32,7 +32,7 @@ pub struct PolicyLintArgs {
 
 #[derive(Debug, Args)]
 pub struct PolicyTestArgs {
-    /// Policies to test [default: those of the manifest that have cases].
+    /// Policies to test [default: those of the manifest with test cases].
     #[arg(value_name = "POLICY", conflicts_with = "file")]
     pub policies: Vec<PathBuf>,
     #[command(flatten)]

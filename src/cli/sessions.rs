@@ -15,13 +15,13 @@ pub struct SessionTable {
 
 #[derive(Debug, Args)]
 pub struct SessionListArgs {
-    /// Those of this user.
+    /// Only those of this user.
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// Those that stand here.
+    /// Only those with this status.
     #[arg(long, value_name = "STATUS", value_parser = words(sessions::Status::ALL, sessions::Status::word))]
     pub status: Option<sessions::Status>,
-    /// Those of this server.
+    /// Only those of this server.
     #[arg(long, value_name = "ID")]
     pub server_instance: Option<String>,
     #[command(flatten)]
@@ -38,7 +38,7 @@ pub struct SessionListArgs {
 
 #[derive(Debug, Args)]
 pub struct SessionIdArgs {
-    /// The session's id.
+    /// The ID of the session.
     pub id: String,
     #[command(flatten)]
     pub table: SessionTable,
@@ -52,7 +52,7 @@ pub struct SessionIdArgs {
 
 #[derive(Debug, Args)]
 pub struct SessionRevokeArgs {
-    /// The session's id.
+    /// The ID of the session.
     pub id: String,
     /// Why it is revoked.
     #[arg(long, value_name = "TEXT", value_parser = |text: &str| text_of(text, 1, 500))]

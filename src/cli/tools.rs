@@ -23,7 +23,7 @@ pub enum CompletionShell {
 
 #[derive(Debug, Args)]
 pub struct ManArgs {
-    /// The folder to write into, such as ~/.local/share/man/man1; it is made if it is not there.
+    /// The output folder, such as ~/.local/share/man/man1; created if it does not exist.
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
 }
@@ -32,8 +32,8 @@ pub struct ManArgs {
 pub enum ReportCommand {
     /// Join the JSON documents of the shards of a plan or status into one report.
     ///
-    /// Reads every file in a folder that ends in .json, and shows them as if one run had made them all. A shard that is not there, or a
-    /// target that is in two of them, is an error.
+    /// Reads every file in a folder that ends in .json, and shows them as one run. A missing shard, or a target in two
+    /// of them, is an error.
     Merge(ReportMergeArgs),
 }
 
@@ -48,7 +48,7 @@ pub struct ReportMergeArgs {
 
 #[derive(Debug, Args)]
 pub struct SchemaArgs {
-    /// Of what.
+    /// The document that the schema describes.
     #[arg(value_enum, value_name = "WHAT", default_value_t = SchemaOf::Manifest)]
     pub of: SchemaOf,
 }
@@ -58,13 +58,13 @@ pub struct SchemaArgs {
 pub enum SchemaOf {
     /// `sentinel.toml`, for editors.
     Manifest,
-    /// What `plan --json` and `show --json` print, for programs.
+    /// The output of `plan --json` and `show --json`, for programs.
     Plan,
 }
 
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The code, such as E101 or L001; without one, all are listed.
+    /// The code, such as E101 or L001; without it, lists all codes.
     #[arg(value_name = "CODE")]
     pub code: Option<String>,
 }
@@ -73,7 +73,7 @@ pub struct ExplainArgs {
 pub struct GraphArgs {
     #[command(flatten)]
     pub manifest: ManifestArgs,
-    /// What to draw it for.
+    /// The output format.
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = GraphFormat::Mermaid)]
     pub format: GraphFormat,
     #[command(flatten)]

@@ -17,7 +17,7 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
     let all = all.to_vec();
     PossibleValuesParser::new(all.iter().map(|one| word(*one)).collect::<Vec<_>>()).try_map(move |text| {
         let found = all.iter().copied().find(|one| word(*one) == text);
-        found.ok_or_else(|| format!("{text} is none of them"))
+        found.ok_or_else(|| format!("{text} is not one of them"))
     })
 }
 
@@ -39,13 +39,13 @@ pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, S
     if (least..=most).contains(&count) {
         return Ok(text.to_owned());
     }
-    Err(format!("it takes {least} to {most} characters, and this has {count}"))
+    Err(format!("it must have {least} to {most} characters, and this has {count}"))
 }
 
 /// Reads the code of an MFA device: six digits (STS API Reference, "AssumeRole").
 pub(super) fn mfa_code(text: &str) -> Result<Secret, String> {
     let fits = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("it has six digits")) }
+    if fits { Ok(Secret::new(text.to_owned())) } else { Err(String::from("a code has six digits")) }
 }
 
 /// Reads a time of at least a minute and at most so many hours.
@@ -76,7 +76,7 @@ mod tests {
     fn texts_and_times_have_their_limits() {
         assert_eq!(text_of("  Deploy it  ", 9, 9), Ok(String::from("Deploy it")));
         assert_eq!(text_of("héllo wörld", 11, 11), Ok(String::from("héllo wörld")));
-        assert_eq!(text_of("short", 10, 500), Err(String::from("it takes 10 to 500 characters, and this has 5")));
+        assert_eq!(text_of("short", 10, 500), Err(String::from("it must have 10 to 500 characters, and this has 5")));
         assert!(text_of(&"x".repeat(501), 10, 500).is_err());
         assert_eq!(lasting("8h", 8), Ok(Duration::from_secs(28_800)));
         for bad in ["0s", "59s", "481m", "9h", "x", ""] {

@@ -128,7 +128,7 @@ impl Site {
             }
             None if parsed.as_ref().is_some_and(Parsed::table_names_vary) => {
                 let message = "the names of the tables differ by target";
-                return Err(Error::usage(message, "say at which to work, with --target NAME"));
+                return Err(Error::usage(message, "name one with --target NAME"));
             }
             None => manifest.aws.destination(&root),
         };
@@ -151,7 +151,7 @@ impl Site {
         }
         let gateway = Gateway::connect(connection).await;
         gateway.check_profile(destination.route.aws_profile.as_deref()).await.map_err(|none| Error::NoCredentials {
-            hint: String::from("check its name; aws configure list-profiles shows those that are there"),
+            hint: String::from("check its name; aws configure list-profiles lists the existing ones"),
             source: Box::new(none),
         })?;
         let profile_from_manifest = context.global.aws_profile.is_none() && destination.route.aws_profile.is_some();
@@ -214,15 +214,12 @@ impl Site {
     fn check_profile(&self, profile: &str) -> Result<(), Error> {
         if self.manifest.sections.removed.iter().any(|one| one.kind == KindId::Policy && one.key == profile) {
             let message = format!("the profile {profile} gives no access: the manifest says removed = true");
-            return Err(denied(
-                message,
-                format!("take removed = true out of [profiles.{profile}], if it is to be used"),
-            ));
+            return Err(denied(message, format!("to use it, take removed = true out of [profiles.{profile}]")));
         }
         Ok(())
     }
 
-    /// Returns the account that the manifest is for; the embedded AWS stands for any.
+    /// Returns the account that the manifest is for; the AWS emulator stands for any.
     fn account(&self) -> Option<&AccountId> {
         self.destination.route.account_id.as_ref().filter(|_| self.destination.local.is_none())
     }
@@ -310,7 +307,10 @@ impl Site {
         if error.trouble() == Code::NoIndex {
             let message =
                 format!("the table {name} lacks an index of the {} layout: {}", builtin.label(), error.message);
-            let hint = String::from("sentinel plan shows how it differs, and sentinel apply builds what is missing");
+            let hint = String::from(
+                "sentinel plan shows how it differs, and sentinel apply creates the missing \
+                 indexes",
+            );
             return Error::Explained { code: Code::NoIndex, message, hint, source: Box::new(error) };
         }
         self.failed(error)

@@ -184,8 +184,8 @@ impl Baseline {
         let selection = selection(args);
         let before = match files::read_text(path, files::BASELINE) {
             Ok(text) => Some(Kept::read(&text).ok_or_else(|| {
-                let error = Error::file(path, "this is no baseline, and it was left as it is");
-                error.with_hint("name another file with --baseline; it is made if it is not there")
+                let error = Error::file(path, "this file is not a baseline, and was not changed");
+                error.with_hint("name another file with --baseline; Sentinel creates it if it does not exist")
             })?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => return Err(Error::io(path, error)),
@@ -237,8 +237,8 @@ impl Baseline {
 }
 
 fn of_another(path: &Path, what: &str) -> Error {
-    let error = Error::file(path, format!("this is the baseline of {what}, and it was left as it is"));
-    error.with_hint("name a file of its own with --baseline, or delete this one to start over")
+    let error = Error::file(path, format!("this is the baseline of {what}, and was not changed"));
+    error.with_hint("name another file with --baseline, or delete this one to start over")
 }
 
 /// Refuses a baseline in a file that a report is written to.

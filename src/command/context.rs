@@ -297,7 +297,7 @@ impl Context {
             .await
     }
 
-    /// Returns the folder of the embedded AWS, if that is what the command works on.
+    /// Returns the folder of the AWS emulator, if that is what the command works on.
     pub(super) fn local_folder(&self, beside: &Path) -> Option<PathBuf> {
         let given = self.global.local.as_ref()?;
         let default = || beside.strip_prefix("./").unwrap_or(beside).join(".sentinel");
@@ -328,8 +328,8 @@ impl Context {
     pub(super) async fn confirm(&self, question: &str) -> Result<(), Error> {
         if !self.terminal.can_ask() {
             return Err(Error::NotConfirmed {
-                message: String::from("there is no terminal to ask on; nothing was changed"),
-                hint: Some(String::from("add --yes to go ahead without being asked")),
+                message: String::from("there is no terminal for the confirmation; nothing was changed"),
+                hint: Some(String::from("add --yes to apply without confirmation")),
             });
         }
         let answer = self.ask(&format!("\n{question} [y/N] ")).await?;
@@ -347,7 +347,7 @@ fn end(interrupt: &Interrupt, progress: &LiveProgress) {
         std::process::exit(130);
     }
     interrupt.raise();
-    progress.note("\nInterrupted: finishing the calls under way. Press Ctrl-C again to stop at once.\n");
+    progress.note("\nInterrupted: finishing the calls in flight. Press Ctrl-C again to stop at once.\n");
 }
 
 /// What a region is needed for.
@@ -362,7 +362,7 @@ pub(super) fn no_region(need: Need) -> Error {
     let hint = "give --region, or set region under [aws] in the manifest, AWS_REGION, or the AWS profile's region";
     let message = match need {
         Need::Tables => "--region is required when provisioning DynamoDB tables",
-        Need::Anything => "no AWS region is known",
+        Need::Anything => "no AWS region configured",
     };
     Error::NoRegion { message: message.to_owned(), hint: hint.to_owned() }
 }

@@ -69,9 +69,7 @@ pub(super) fn for_command() -> String {
 pub(super) fn guard() -> Result<(), Error> {
     let Depth { depth, marked } = depth();
     if depth > DEEPEST || runs_above() >= DEEPEST {
-        return Err(Error::Nested(String::from(
-            "too many runs of sentinel are nested, each started by the one before",
-        )));
+        return Err(Error::Nested(String::from("too many nested runs of Sentinel, each started by the previous one")));
     }
     if marked || !shared_files().iter().any(|path| has_process(path)) {
         return Ok(());

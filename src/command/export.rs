@@ -126,7 +126,7 @@ async fn observed<'a>(
         if let Some(gap) = observed.gap() {
             let message = format!("{} could not be read: {}", one.address(), gap.message);
             let hint = String::from(
-                "what is not known to be there cannot be imported; export without --live, or allow the call",
+                "Sentinel cannot import resources that it could not read; export without --live, or allow the call",
             );
             return Err(Error::Unread { denied: gap.denied, message, hint });
         }
@@ -146,11 +146,12 @@ fn finish(context: &Context, engine: &str, args: &ExportArgs, exported: Exported
     if !args.allow_gaps && !left_out.is_empty() {
         let each: Vec<String> =
             left_out.iter().map(|one| format!("{}: {} ({})", one.what, one.why, one.help)).collect();
-        let message = format!("{engine} cannot do all of the manifest; nothing was written: {}", each.join("; "));
+        let message =
+            format!("{engine} does not support everything in the manifest; nothing was written: {}", each.join("; "));
         return Err(Error::NotExported {
             message,
             hint: String::from(
-                "change the manifest, leave resources out with --exclude, or add --allow-gaps to leave these out",
+                "change the manifest, exclude resources with --exclude, or add --allow-gaps to omit these",
             ),
         });
     }
@@ -169,9 +170,9 @@ fn failed(failure: Failure, delivery: Delivery) -> Error {
         Failure::TooLarge { address, bytes, resources, parameters } => {
             let hint = match delivery {
                 Delivery::Inline => {
-                    "a template of 51,200 bytes goes with a request, and one of 1 MB by way of a bucket: add --from-s3"
+                    "a request can contain a template of 51,200 bytes, and a bucket one of 1 MB: add --from-s3"
                 }
-                Delivery::Bucket => "divide it in the manifest, or leave it out with --exclude",
+                Delivery::Bucket => "split it in the manifest, or exclude it with --exclude",
             };
             let message = format!(
                 "{address} does not fit a template: {resources} resources, {bytes} bytes, {parameters} parameters"
@@ -181,14 +182,12 @@ fn failed(failure: Failure, delivery: Delivery) -> Error {
         Failure::Differs(differs) => {
             let [one, other] = differs.targets.map(target);
             let what = differs.property.map_or_else(String::new, |property| format!(" ({property})"));
-            let message = format!("{}{what} is another thing in {one} than in {other}", differs.address);
-            (
-                message,
-                "one template has parameters for values that differ, and for nothing else: export without --stack-set",
-            )
+            let message =
+                format!("{}{what} differs between {one} and {other}, and cannot be a parameter", differs.address);
+            (message, "one template has parameters only for values that differ: export without --stack-set")
         }
         Failure::NoAccount(name) => {
-            let message = format!("the account of {} is not known, and a stack set names its accounts", target(name));
+            let message = format!("the account of {} is unknown, and a stack set needs the account IDs", target(name));
             (message, "add account_id to it in the manifest")
         }
     };

@@ -64,8 +64,8 @@ pub(super) fn gather(paths: &[PathBuf]) -> Result<Gathered, Error> {
                     Ok(text) => {
                         let source = Source::new(path.display().to_string(), text);
                         if let Some(nested) = manifest::includes(&source).into_iter().next() {
-                            let problem = "a file that is included cannot include others";
-                            let help = "name them in the manifest that is given with -f";
+                            let problem = "an included file cannot include others";
+                            let help = "include them in the manifest that -f names";
                             faults.push(fault(&source, nested.span, Invalid::new(problem, help), "included from here"));
                         }
                         texts.push(source);

@@ -29,16 +29,19 @@ struct OfTarget {
 pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error> {
     let uses = uses(args.purpose);
     if (args.prune || args.adopt) && uses.iter().any(|purpose| matches!(purpose, Use::Role(_))) {
-        return Err(Error::usage("the users of a role prune and adopt nothing", "leave --prune and --adopt out"));
+        return Err(Error::usage(
+            "--prune and --adopt do not apply to the policy of a role",
+            "remove --prune and --adopt",
+        ));
     }
     let project = context.project(&args.manifest.file)?;
     let reach = ReachArgs { prune: args.prune, adopt: args.adopt, ..ReachArgs::default() };
     let scope = scope(&project, &args.filter, &reach)?;
     if args.purpose == Purpose::Runtime {
         context.terminal.note(
-            "One policy for all users would let each of them write every record, their own approvals too. Printed are \
-             the policies of the four roles, by name; to print one alone, use --for requester, approver, operator or \
-             server.\n",
+            "A single policy for all users would let each of them write every record, including their own approvals. \
+             These are the policies of the four roles by name. To print only one, use --for requester, approver, \
+             operator or server.\n",
         );
     }
     let mut policies = Vec::new();
@@ -63,7 +66,7 @@ pub(super) async fn run(context: &Context, args: &IamArgs) -> Result<Exit, Error
                 let count = documents.len();
                 context
                     .terminal
-                    .note(&format!("Split into {count} policies: a managed policy holds 6,144 characters.\n"));
+                    .note(&format!("Split into {count} policies: a managed policy has at most 6,144 characters.\n"));
             }
             let role = if let Use::Role(role) = purpose { Some(*role) } else { None };
             Part { role: role.filter(|_| uses.len() > 1), documents }

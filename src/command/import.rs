@@ -53,7 +53,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
         Import { manifest: Manifest { sections: found.sections, ..Manifest::default() }, files: found.files };
     let manifest = &mut import.manifest;
     manifest.aws.region = Some(destination.region.name.clone());
-    // The embedded AWS is nobody's account.
+    // The AWS emulator is nobody's account.
     manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
     let written = import.write(&args.out)?;
@@ -88,7 +88,7 @@ fn settles(resource: &ResourcePlan) -> bool {
 fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     let file = out.join("sentinel.toml").display().to_string();
     let mut words = ["sentinel", "plan", "-f", &file].map(str::to_owned).to_vec();
-    // Beside the new manifest there is no embedded AWS: its folder has to be named.
+    // Beside the new manifest there is no AWS emulator: its folder has to be named.
     words.extend(destination.local.as_ref().map(|folder| format!("--local={}", folder.display())));
     command_line(context, words, &Carry { region: None, policy_root: None, aws_profile: true, local: false })
 }
@@ -105,15 +105,15 @@ impl Import {
         if !in_the_way.is_empty() {
             return Err(Error::File {
                 path: in_the_way.join(", "),
-                what: String::from("there already, and left as it is; nothing was written"),
-                hint: Some(String::from("write into a new folder with -o, then compare")),
+                what: String::from("this file exists; nothing was written"),
+                hint: Some(String::from("export into a new folder with -o, and compare the files")),
                 source: None,
             });
         }
         let made = if texts.is_empty() { folder.to_owned() } else { folder.join("policies") };
         if super::output::is_link(&made) && made != folder {
-            let what = "this is a link, and policies would be written to where it leads; nothing was written";
-            return Err(Error::file(&made, what).with_hint("write into a new folder with -o, then compare"));
+            let what = "this is a link, and Sentinel does not write policies through links; nothing was written";
+            return Err(Error::file(&made, what).with_hint("export into a new folder with -o, and compare the files"));
         }
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         // Whatever takes the place of the folder from now on, all is written within it.

@@ -55,7 +55,7 @@ async fn one_table(
 pub(super) async fn bootstrap(context: &Context, args: &BootstrapArgs) -> Result<Exit, Error> {
     if let Some(builtin) = args.named_in_vain() {
         let key = builtin.key();
-        let message = format!("a name is given for the {key} table, which is not asked for");
+        let message = format!("a name is given for the {key} table, which is not selected");
         return Err(Error::usage(message, format!("add --with-{key} or --all")));
     }
     let request = Request {
@@ -90,8 +90,8 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
         let document = json::value(&document)?;
         if !request.tables.is_empty() {
             terminal.note(
-                "Of the records, the statements let their user write requests alone. For approvers, operators and \
-                 credential servers, write a manifest (--write-manifest) and use: sentinel iam --for ROLE\n",
+                "These statements allow writing only requests. For approvers, operators and credential servers, write \
+                 a manifest (--write-manifest) and run: sentinel iam --for ROLE\n",
             );
         }
         terminal.either(|| json::text(&document), || json::document(request.command, json!({ "policy": document })))?;
@@ -109,8 +109,10 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     let drifted = planned.map(|one| one.pass.plan.summary().drifted).sum::<usize>() > 0;
     let exit = carry_out(context, request.command, attempts, (Share::Usual, &request.init.going), Vec::new()).await?;
     if drifted {
-        terminal
-            .note("init only creates. To repair what differs, commit a manifest (--write-manifest) and apply it.\n");
+        terminal.note(
+            "init only creates resources. To repair differences, write a manifest (--write-manifest) and apply \
+                 it.\n",
+        );
     }
     Ok(exit)
 }
@@ -138,7 +140,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), Error> {
 /// The same with a function that makes the file.
 pub(super) fn write_by(make: impl Fn(&Path) -> io::Result<File>, path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Error::file(path, "there is such a file already, and it was left as it is")
+        io::ErrorKind::AlreadyExists => Error::file(path, "this file exists, and was not changed")
             .with_hint("name another file, or compare with --print-manifest"),
         _ => Error::io(path, error),
     };

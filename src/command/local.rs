@@ -1,4 +1,4 @@
-//! The embedded AWS: opening it for `--local`, and `sentinel local serve`.
+//! The AWS emulator: opening it for `--local`, and `sentinel local serve`.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ mod users;
 #[cfg(feature = "local")]
 pub(super) use users::Users;
 
-/// Opens the embedded AWS in a folder, as an HTTP client that the SDK can be given.
+/// Opens the AWS emulator in a folder, as an HTTP client that the SDK can be given.
 #[cfg(feature = "local")]
 pub(super) fn open(folder: &Path, destination: &Destination, users: &Users) -> Result<SharedHttpClient, Error> {
     use crate::local::{LocalAws, Rules, store_of};
@@ -42,7 +42,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     let local = users.on(&LocalAws::open(&folder, Rules::default()).map_err(Error::local)?)?;
     let mut server = Server::bind(args.port, local)
         .await
-        .map_err(|what| Error::Local { what, hint: Some("choose another --port; 0 takes a free one") })?;
+        .map_err(|what| Error::Local { what, hint: Some("choose another --port; 0 selects a free one") })?;
     if let Some(path) = &args.log {
         server.log_to(path).map_err(|error| Error::io(path, error).with_hint("choose another file for --log"))?;
     }
@@ -56,7 +56,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     context.terminal.either(
         || {
             format!(
-                "Embedded AWS in {} on {url}\n\n  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local \
+                "AWS emulator in {} on {url}\n\n  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local \
                  AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\nEnds with Ctrl-C.\n",
                 folder.display()
             )
@@ -70,7 +70,7 @@ pub(super) async fn serve(context: &Context, args: &ServeArgs) -> Result<Exit, E
     Ok(Exit::Done)
 }
 
-/// Without an embedded AWS nobody is a user of it.
+/// Without an AWS emulator nobody is a user of it.
 #[cfg(not(feature = "local"))]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Users {}
@@ -100,5 +100,5 @@ pub(super) async fn serve(_: &Context, _: &ServeArgs) -> Result<Exit, Error> {
 
 #[cfg(not(feature = "local"))]
 fn absent() -> Error {
-    Error::usage("this build has no embedded AWS", "build it with the cargo feature `local`")
+    Error::usage("this build has no AWS emulator", "build it with the cargo feature `local`")
 }

@@ -30,7 +30,7 @@ impl Context {
         match format {
             Format::Text => terminal.result(&shown.render(format, terminal.width())?),
             Format::Github => {
-                summarise(&for_file(&shown.render(Format::Markdown, None)?))?;
+                summarize(&for_file(&shown.render(Format::Markdown, None)?))?;
                 terminal.commands(&shown.workflow_log(&token()?));
             }
             format => terminal.result(&shown.render(format, None)?),
@@ -57,7 +57,7 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
         None | Some(Format::Text | Format::Json) => {}
         Some(Format::Github) => {
             if let Ok(markdown) = shown.render(Format::Markdown, None) {
-                let _ = summarise(&for_file(&markdown));
+                let _ = summarize(&for_file(&markdown));
             }
             terminal.commands(&shown.annotations());
         }
@@ -85,7 +85,7 @@ pub(super) fn writable(args: &OutputArgs) -> Result<(), Error> {
 fn check_report(path: &Path) -> Result<(), Error> {
     check(path)?;
     if baseline::is_one(path) {
-        return Err(Error::file(path, "this is a baseline, and it was left as it is").with_hint("name another file"));
+        return Err(Error::file(path, "this is a baseline, and was not changed").with_hint("name another file"));
     }
     Ok(())
 }
@@ -110,24 +110,24 @@ pub(super) fn check(path: &Path) -> Result<(), Error> {
     let refused = |what: &str| Error::file(path, what);
     if path == Path::new("-") {
         let hint = "name a file; --format chooses what is written to standard output";
-        return Err(Error::usage("- is no file to write to", hint));
+        return Err(Error::usage("- is not a file to write to", hint));
     }
     if is_link(path) {
         return Err(refused(files::LINK));
     }
     if path.is_dir() {
-        return Err(refused("this is a folder, and a file was to be written"));
+        return Err(refused("this is a folder, not a file"));
     }
     if path.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(refused("the folder it was to be written into is not there"));
+        return Err(refused("its folder does not exist"));
     }
     if leads_out(path) {
-        return Err(refused("its folder is a link out of the current folder; name the folder that it leads to"));
+        return Err(refused("its folder is a link out of the current folder; name the target folder of the link"));
     }
     let written_by_hand =
         path.extension().is_some_and(|ending| ending == "toml" || ending == "yaml" || ending == "yml");
     if written_by_hand && path.exists() {
-        let what = "there is such a file, which reads like a manifest or a policy, and it was left as it is";
+        let what = "this file looks like a manifest or a policy, and was not changed";
         return Err(Error::file(path, what).with_hint("name another file, such as plan.md, plan.html or plan.json"));
     }
     Ok(())
@@ -162,7 +162,7 @@ fn written(shown: &Shown<'_>, format: Format) -> Result<String, Error> {
 
 /// Appends to the job's summary, where the workflow has one.
 #[expect(clippy::disallowed_methods, reason = "the file of the job's summary is named by the workflow's runner")]
-fn summarise(markdown: &str) -> Result<(), Error> {
+fn summarize(markdown: &str) -> Result<(), Error> {
     let Some(path) = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty()) else { return Ok(()) };
     let path = Path::new(&path);
     files::append(path, files::SHARED)
@@ -172,7 +172,7 @@ fn summarise(markdown: &str) -> Result<(), Error> {
 
 /// Returns the error for a system that gives no random numbers.
 pub(super) fn no_random(error: getrandom::Error) -> Error {
-    Error::system("no random number can be had", Some("is /dev/urandom there?"), error)
+    Error::system("cannot get a random number", Some("is /dev/urandom there?"), error)
 }
 
 /// Returns a word that nobody can guess.

@@ -45,7 +45,7 @@ impl Rejected {
         let name = &self.wanted.command;
         let help = match name.is_empty() {
             true => String::from("sentinel --help lists the commands"),
-            false => format!("sentinel {name} --help lists what it takes"),
+            false => format!("sentinel {name} --help lists its options"),
         };
         let tips = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue];
         let tips = tips.iter().filter_map(|kind| self.error.get(*kind)).map(|meant| format!("did you mean {meant}? "));
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(usage("plan --help"), None);
         let (message, hint) = usage("plan --regoin x").unwrap();
         assert_eq!(message, "unexpected argument '--regoin' found");
-        assert_eq!(hint, "did you mean --region? sentinel plan --help lists what it takes");
+        assert_eq!(hint, "did you mean --region? sentinel plan --help lists its options");
         let (message, hint) = usage("improt").unwrap();
         assert_eq!(message, "unrecognized subcommand 'improt'");
         assert_eq!(hint, "did you mean import? sentinel --help lists the commands");

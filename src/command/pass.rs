@@ -62,8 +62,9 @@ pub(super) type Attempt = (Destination, Result<Planned, Error>);
 pub(super) fn scope(project: &Project, filter: &FilterArgs, reach: &ReachArgs) -> Result<Scope, Error> {
     let ownership = project.loaded.manifest.aws.ownership_key();
     if ownership.is_none() && (reach.prune || reach.adopt) {
-        let hint = "remove ownership_tag = false under [aws] in the manifest; then --adopt marks what it names";
-        return Err(Error::usage("without an ownership tag nothing tells whose a resource is", hint));
+        let hint = "remove ownership_tag = false under [aws] in the manifest; --adopt then tags the resources in the \
+             manifest";
+        return Err(Error::usage("without an ownership tag, Sentinel cannot tell which resources it created", hint));
     }
     let scope = Scope {
         intent: Intent::Converge,
@@ -117,12 +118,12 @@ fn check_filters(project: &Project, scope: &Scope) -> Result<(), Error> {
             let names: Vec<&str> = addresses.iter().map(String::as_str).collect();
             let meant =
                 closest(pattern.as_str(), &names).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
-            let hint = format!("{meant}it names: {}", some(&names));
+            let hint = format!("{meant}the manifest has: {}", some(&names));
             return Err(Error::usage(format!("{flag} {pattern} matches nothing in the manifest"), hint));
         }
     }
     if !scope.prune && !desired.is_empty() && !desired.iter().any(|one| scope.holds(one.address())) {
-        return Err(Error::usage("the filters leave nothing of the manifest", "loosen --only or --exclude"));
+        return Err(Error::usage("the filters exclude every resource of the manifest", "relax --only or --exclude"));
     }
     Ok(())
 }
@@ -133,7 +134,7 @@ impl Context {
         Ok(Reader::connect(self.connection(destination, users)?).await)
     }
 
-    /// Returns how to reach a destination; `users` are those of the embedded AWS, if it is one.
+    /// Returns how to reach a destination; `users` are those of the AWS emulator, if it is one.
     pub(super) fn connection(&self, destination: &Destination, users: &Users) -> Result<Connection, Error> {
         let open = |folder: &PathBuf| super::local::open(folder, destination, users);
         let embedded = destination.local.as_ref().map(open).transpose()?;
@@ -261,9 +262,9 @@ pub(super) fn explained(error: Error, destination: &Destination) -> Error {
     match (&destination.route.role_arn, &destination.route.aws_profile) {
         (Some(role), _) => Error::Explained {
             code: if code == Code::NoCredentials { Code::Role } else { code },
-            message: format!("the role {role} gives no credentials: {said}"),
+            message: format!("could not assume the role {role}: {said}"),
             hint: String::from(
-                "the credentials at hand need sts:AssumeRole on it, and its trust policy has to let them",
+                "the calling credentials need sts:AssumeRole on the role, and its trust policy must allow them",
             ),
             source: call,
         },
@@ -282,19 +283,19 @@ fn of_profile(profile: &AwsProfile, code: Code, said: String, source: Box<CallEr
             let known = super::complete::aws_profiles();
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
             let why = match names.contains(&profile.as_str()) {
-                true => "it stands in ~/.aws/config or ~/.aws/credentials, and says nothing that leads to credentials",
+                true => "it is in ~/.aws/config or ~/.aws/credentials, but has no source of credentials",
                 false => "it is not in ~/.aws/config or ~/.aws/credentials",
             };
             let meant = closest(profile, &names).filter(|name| *name != profile.as_str());
             let hint = match meant {
-                Some(name) => format!("did you mean {name}? aws configure list-profiles shows those that are there"),
-                None => String::from("aws configure list-profiles shows those that are there"),
+                Some(name) => format!("did you mean {name}? aws configure list-profiles lists the existing ones"),
+                None => String::from("aws configure list-profiles lists the existing ones"),
             };
             (Code::Profile, why.to_owned(), hint)
         }
-        code => (code, said, crate::explain::hint(code).unwrap_or("look at it in ~/.aws/config").to_owned()),
+        code => (code, said, crate::explain::hint(code).unwrap_or("check it in ~/.aws/config").to_owned()),
     };
-    Error::Explained { code, message: format!("the AWS profile {profile} gives no credentials: {why}"), hint, source }
+    Error::Explained { code, message: format!("no credentials from the AWS profile {profile}: {why}"), hint, source }
 }
 
 /// The regions there were when this was written, for those who mistype one; which there are is AWS's to say.
@@ -377,7 +378,7 @@ fn refuse_twins(attempts: &mut [Attempt], others: &[Destination<Option<RegionNam
             let twin = twins.iter().map(String::as_str).find(|name| *name != own).unwrap_or_default();
             let (account, region) = place;
             let message = format!("targets {own} and {twin} are the same: account {account}, region {region}");
-            let hint = String::from("give each its own region, profile or role_arn, or take one out");
+            let hint = String::from("give each its own region, profile or role_arn, or remove one");
             *attempt = Err(Error::Refused(guard::Refusal { code: Code::Twins, message, details: Vec::new(), hint }));
         }
     }

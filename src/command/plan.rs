@@ -115,7 +115,7 @@ pub(super) fn only(attempts: Vec<Attempt>) -> Result<Result<Planned, Error>, Vec
 fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Error> {
     match files::read_text(path, files::PLAN) {
         Ok(text) if !PlanFile::is_one(&text) => {
-            let error = Error::file(path, "there is a file that is no saved plan, and it was left as it is");
+            let error = Error::file(path, "this file is not a saved plan, and was not changed");
             return Err(error.with_hint("name another file with --out"));
         }
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(path, error)),
@@ -142,7 +142,7 @@ fn save(path: &Path, project: &Project, planned: &[&Planned]) -> Result<(), Erro
     let most = files::PLAN.bytes();
     if text.len() as u64 > most {
         let hint = "save it in parts: --only, --exclude, --target";
-        let what = format!("the plan has {} bytes, and no more than {most} are read back", text.len());
+        let what = format!("the plan has {} bytes, and a saved plan has at most {most}", text.len());
         return Err(Error::file(path, what).with_hint(hint));
     }
     // Beside it first, then in its place: a plan that is half written is never there.

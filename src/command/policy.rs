@@ -30,7 +30,10 @@ pub(super) fn test(context: &Context, args: &PolicyTestArgs) -> Result<Exit, Err
         let shown = path.display().to_string();
         let policy = parse(&Source::new(shown.clone(), reader.read(&path, files::POLICY, None)?), &mut faults);
         let cases_path = cases_file(&path);
-        let hint = format!("write the cases of {shown} there: a list of user, profile, at and expect under cases:");
+        let hint = format!(
+            "write the test cases of {shown} there: a list of user, profile, at and expect under \
+             cases:"
+        );
         let source = Source::new(cases_path.display().to_string(), reader.read(&cases_path, files::CASES, Some(hint))?);
         let policy = policy.unwrap_or(Policy {
             credentials: None,
@@ -139,10 +142,8 @@ fn of_manifest(context: &Context, manifest: &[PathBuf]) -> Result<(Vec<PathBuf>,
         }
     }
     if found.is_empty() {
-        let hint = "the cases of policies/dev.yaml are in policies/dev.test.yaml";
-        return Err(
-            Error::file(Path::new(&project.source.path), "no policy that it names has cases beside it").with_hint(hint)
-        );
+        let hint = "the test cases of policies/dev.yaml are in policies/dev.test.yaml";
+        return Err(Error::file(Path::new(&project.source.path), "none of its policies has test cases").with_hint(hint));
     }
     Ok((found, reader))
 }

@@ -20,11 +20,11 @@ pub(super) fn run(context: &Context, args: &ReportMergeArgs) -> Result<Exit, Err
     for path in paths {
         let text = files::read_text(&path, files::PLAN).map_err(|error| Error::io(&path, error))?;
         let document = serde_json::from_str(&text)
-            .map_err(|error| Error::file(&path, format!("this is no JSON document: {error}")))?;
+            .map_err(|error| Error::file(&path, format!("this is not a JSON document: {error}")))?;
         documents.push((path.display().to_string(), document));
     }
-    let hint =
-        "give each shard's --json or --out-json a file of its own in the folder, and nothing else that ends in .json";
+    let hint = "write --json or --out-json of each shard to a separate file in the folder, with no other files that end in \
+         .json";
     let merged = merge(&documents).map_err(|why| Error::usage(format!("cannot merge: {why}"), hint))?;
     context.show(&args.output, &merged.shown())?;
     Ok(Exit::Done)

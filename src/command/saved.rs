@@ -143,14 +143,14 @@ fn recall(file: &mut PlanFile, project: Option<&Project>, wanted: &[Wanted<'_>])
 fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Option<&DesiredResource>) -> Refusal {
     let source = desired.origin().unwrap_or("its source");
     let hint = match (project, now.and_then(DesiredResource::unset)) {
-        (None, _) => format!("leave --detached out, so that {source} is read"),
-        (Some(_), Some(variable)) => format!("set {variable} to what it was when the plan was made"),
+        (None, _) => format!("remove --detached, so that Sentinel reads {source}"),
+        (Some(_), Some(variable)) => format!("set {variable} to its value when the plan was made"),
         (Some(_), None) => format!("make the plan again: {source} has changed since"),
     };
     let address = desired.address();
     Refusal {
         code: Code::Foreign,
-        message: format!("the plan writes the secret of {address}, and holds only its digest; nothing was changed"),
+        message: format!("the plan writes the secret of {address}, but contains only its digest; nothing was changed"),
         details: Vec::new(),
         hint,
     }
@@ -159,12 +159,12 @@ fn unknown_secret(desired: &DesiredResource, project: Option<&Project>, now: Opt
 /// Refuses a flag that says otherwise than the plan.
 fn check_flags(context: &Context, target: &Destination) -> Result<(), Error> {
     if let Some(region) = context.global.region.as_ref().filter(|region| **region != target.region.name) {
-        let message = format!("the plan is for {}, and --region says {region}", target.region.name);
-        return Err(Error::usage(message, "leave --region out, or plan for the other region"));
+        let message = format!("the plan is for {}, but --region is {region}", target.region.name);
+        return Err(Error::usage(message, "remove --region, or plan for the other region"));
     }
     if let Some(root) = context.global.policy_root.as_ref().filter(|root| **root != target.policy_root) {
-        let message = format!("the plan is for the policy root {}, and --policy-root says {root}", target.policy_root);
-        return Err(Error::usage(message, "leave --policy-root out, or plan for the other root"));
+        let message = format!("the plan is for the policy root {}, but --policy-root is {root}", target.policy_root);
+        return Err(Error::usage(message, "remove --policy-root, or plan for the other root"));
     }
     Ok(())
 }
@@ -183,9 +183,9 @@ fn at_hand(context: &Context, file: &PlanFile, named: &[PathBuf]) -> Result<Proj
     let Some(path) = paths.iter().find(|path| !is_ours(path)) else { return context.project(&paths) };
     Err(Error::Refused(Refusal {
         code: Code::Foreign,
-        message: format!("the plan was made from {}, which is no file in this folder", path.display()),
+        message: format!("the plan was made from {}, which is not a file in this folder", path.display()),
         details: Vec::new(),
-        hint: String::from("name the manifest with -f FILE; to carry the plan out without one, add --detached"),
+        hint: String::from("name the manifest with -f FILE; to apply the plan without a manifest, add --detached"),
     }))
 }
 
@@ -202,7 +202,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             message: format!("the plan is not for {}: {why}; nothing was changed", project.source.path),
             details: Vec::new(),
             hint: String::from(
-                "make it again with sentinel plan --out FILE; give the flags again that it was made with (--region, \
+                "make a new plan with sentinel plan --out FILE; give the same options as for the plan (--region, \
                  --policy-root, --aws-profile)",
             ),
         })
@@ -236,11 +236,13 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
             Some(region) if region.name == target.region.name => {}
             Some(Region { name, source }) => {
                 return Err(refused(format!(
-                    "its region is {}, and a plan made now is for {name} (from {source})",
+                    "its region is {}, but a new plan would be for {name} (from {source})",
                     target.region.name
                 )));
             }
-            None => return Err(refused(format!("its region is {}, which nothing here names", target.region.name))),
+            None => {
+                return Err(refused(format!("its region is {}, but no region is configured here", target.region.name)));
+            }
         }
         if connection.route.role_arn != expected.route.role_arn {
             let said = words(expected.route.role_arn.as_deref(), "none");
@@ -275,7 +277,7 @@ async fn check<'p>(context: &Context, file: &PlanFile, project: &'p Project) -> 
         }
         let removed = |one: &&DesiredResource| one.presence() == Presence::Removed;
         if let Some(one) = desired.iter().filter(removed).find(|one| !wanted.desired.contains(one)) {
-            return Err(refused(format!("it deletes {}, which the manifest does not call removed", one.name())));
+            return Err(refused(format!("it deletes {}, which is not marked as removed in the manifest", one.name())));
         }
         all.push(wanted);
     }
@@ -311,14 +313,14 @@ fn tell_changes(context: &Context, file: &PlanFile, project: &Project, wanted: &
     }
     let otherwise = match changed.as_slice() {
         [] => String::new(),
-        changed => format!(" The manifest says otherwise of: {}.", some(changed)),
+        changed => format!(" The manifest has another desired state for: {}.", some(changed)),
     };
     let what = match files.as_slice() {
         [] => format!("a file that {} names has changed", project.source.path),
         [path] => format!("{path} has changed"),
         paths => format!("{} have changed", some(paths)),
     };
-    let words = format!("{what} since the plan was made; what is done is what was saved.{otherwise}");
+    let words = format!("{what} since the plan was made; apply makes the saved changes.{otherwise}");
     context.terminal.note(&format!("{}\n", crate::report::escape(&words)));
 }
 
@@ -367,7 +369,7 @@ async fn looked_at(
     let looked =
         async { Ok(reconcile::look(&reader, destination.clone(), desired.clone(), plan.scope.clone()).await?) };
     let now = context.reading(looked).await.map_err(|error| explained(error, &destination))?.plan;
-    // Also on the embedded AWS, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
+    // Also on the AWS emulator, which is of one account: a manifest may be tried on it whatever its account, a plan was made on it.
     if let (Some(expected), Some(caller)) = (target.account(), &now.target.caller)
         && caller.account != *expected
     {
@@ -399,7 +401,7 @@ fn shown(folder: &Path) -> PathBuf {
     below.filter(|below| !below.as_os_str().is_empty()).unwrap_or_else(|| folder.to_owned())
 }
 
-/// A plan says itself whether it is for the embedded AWS; a flag that says otherwise is a mistake. A folder that nobody named but
+/// A plan says itself whether it is for the AWS emulator; a flag that says otherwise is a mistake. A folder that nobody named but
 /// the plan has to be below this one: whoever changed the plan could name any.
 fn check_local(context: &Context, destination: &Destination) -> Result<(), Error> {
     let given = context.global.local.as_deref();
@@ -407,7 +409,7 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
         return match given {
             None => Ok(()),
             Some(_) => {
-                Err(Error::usage("the plan is for AWS, and --local is given", "leave --local out, or plan with it"))
+                Err(Error::usage("the plan is for AWS, but --local is given", "remove --local, or plan with --local"))
             }
         };
     };
@@ -415,12 +417,12 @@ fn check_local(context: &Context, destination: &Destination) -> Result<(), Error
     if is_below(folder, named.map_or(Path::new("."), Path::new)) {
         return Ok(());
     }
-    let is_for = format!("the plan is for the embedded AWS in {}", folder.display());
+    let is_for = format!("the plan is for the AWS emulator in {}", folder.display());
     Err(match named {
-        Some(_) => Error::usage(is_for, "leave the folder of --local out, or plan for the other one"),
+        Some(_) => Error::usage(is_for, "remove the folder of --local, or plan for the other one"),
         None => Error::usage(
             format!("{is_for}, which is not in this folder"),
-            "carry it out in the folder that it was made in, or name that folder with --local=FOLDER",
+            "apply it in the folder in which it was made, or name the emulator's folder with --local=FOLDER",
         ),
     })
 }

@@ -28,14 +28,14 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     let project = context.project(&args.manifest.file)?;
     let scope = scope(&project, &args.filter, &ReachArgs::default())?;
     if args.expect_in_sync && project.loaded.desired.is_empty() {
-        let hint = "check which manifest -f names, or leave --expect-in-sync out";
+        let hint = "check which manifest -f names, or remove --expect-in-sync";
         return Err(Error::usage("the manifest has no resource that could be in sync", hint));
     }
     let mut baseline = args.baseline.as_deref().map(|path| Baseline::open(path, args)).transpose()?;
     let attempts =
         context.plan_all(&project, &args.filter, &scope, Values::AsFarAsSet, context.keep(&args.output)).await?;
     if args.expect_in_sync && attempts.is_empty() {
-        let hint = "choose fewer parts with --shard, or leave --expect-in-sync out";
+        let hint = "choose fewer parts with --shard, or remove --expect-in-sync";
         return Err(Error::usage("no target is in this part, so nothing was compared", hint));
     }
     let detailed = args.detailed_exitcode || args.expect_in_sync;
@@ -45,13 +45,13 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     if let (Ok(compared), Some(path)) = (&compared, &args.baseline) {
         context.terminal.note(&match compared {
             Some(compared) => compared.words(path),
-            None => format!("Baseline {}: nothing could be read; it was left as it is.\n", path.display()),
+            None => format!("Baseline {}: nothing could be read; the file was not changed.\n", path.display()),
         });
     }
     if args.expect_in_sync {
         context.terminal.note(match exit {
-            Exit::Done => "In sync: live is what the manifest says.\n",
-            _ => "Not in sync, or not known to be: see above.\n",
+            Exit::Done => "In sync: AWS matches the manifest.\n",
+            _ => "Not in sync, or not completely read: see above.\n",
         });
     }
     let mut extra = plan::shard(&args.filter);
@@ -96,7 +96,7 @@ fn of_manifest(context: &Context, args: &StatusArgs, plan: &Plan) -> Status {
         plan.target.name.iter().for_each(|name| flag("--target", name));
         status.suggestions.push(Suggestion {
             kind: "apply",
-            message: String::from("live differs from the manifest"),
+            message: String::from("AWS differs from the manifest"),
             command: command_line(context, words, &Carry { region: None, ..Carry::of(context) }),
         });
     }
@@ -187,7 +187,7 @@ fn at_target(context: &Context, manifest: &mut Manifest, listed: &mut Vec<String
     let Some(file) = find_manifest()? else {
         return Err(Error::usage(
             "there is no sentinel.toml that has targets",
-            "leave --target out, or run it beside one",
+            "remove --target, or run the command in the folder of a manifest with targets",
         ));
     };
     let parsed = read(&file)?;
@@ -281,7 +281,7 @@ pub(super) struct Carry {
     pub(super) policy_root: Option<PolicyRoot>,
     /// Whether it is for whoever runs this one, with their credentials.
     pub(super) aws_profile: bool,
-    /// Whether it works on the same embedded AWS.
+    /// Whether it works on the same AWS emulator.
     pub(super) local: bool,
 }
 

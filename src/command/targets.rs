@@ -75,7 +75,7 @@ impl Context {
             if !accounts.left_out.is_empty() {
                 let ids: Vec<String> = accounts.left_out.iter().map(|(id, state)| format!("{id} ({state})")).collect();
                 let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-                let words = format!("targets.{name}: left out {} accounts: {}", ids.len(), some(&ids));
+                let words = format!("targets.{name}: skipped {} accounts: {}", ids.len(), some(&ids));
                 self.terminal.note(&format!("{}\n", crate::report::escape(&words)));
             }
             found.insert(name.to_owned(), accounts.accounts);
@@ -126,7 +126,7 @@ impl Context {
         if let Picked::Matching(patterns, shard) = picked {
             check_patterns(patterns, &chosen)?;
             if shard.is_some() && manifest.targets.is_empty() {
-                let hint = "leave --shard out: it divides the targets of a manifest";
+                let hint = "remove --shard: it divides the targets of a manifest";
                 return Err(Error::usage("the manifest has no [targets.NAME] section to divide", hint));
             }
         }
@@ -136,8 +136,8 @@ impl Context {
         let profile = self.global.aws_profile.is_some() && chosen.iter().any(|one| one.route.role_arn.is_none());
         if chosen.len() > 1 && (self.global.region.is_some() || profile) {
             let names: Vec<&str> = chosen.iter().filter_map(|one| one.name.as_deref()).collect();
-            let message = format!("one --region or --aws-profile cannot be that of several targets: {}", some(&names));
-            return Err(Error::usage(message, "pick one with --target, or leave the flag out"));
+            let message = format!("--region and --aws-profile cannot apply to several targets: {}", some(&names));
+            return Err(Error::usage(message, "select one target with --target, or remove the option"));
         }
         chosen.iter().try_for_each(|one| self.check_region_flag(one))?;
         Ok(chosen)
@@ -157,7 +157,7 @@ impl Context {
         Ok(destinations)
     }
 
-    /// Gives a target of an embedded AWS a store of its own: each is an account of its own.
+    /// Gives a target of an AWS emulator a store of its own: each is an account of its own.
     pub(super) fn own_store(destination: &mut Destination) {
         if let (Some(name), Some(folder)) = (&destination.name, &mut destination.local) {
             *folder = folder.join("targets").join(folder_of(name));
@@ -165,7 +165,7 @@ impl Context {
     }
 
     /// Returns a destination with what the options, the environment and the AWS profile say of it; nothing where none of them names a
-    /// region. The store of an embedded AWS is in a folder beside the manifest.
+    /// region. The store of an AWS emulator is in a folder beside the manifest.
     pub(super) async fn located(
         &self,
         chosen: Destination<Option<RegionName>>,
@@ -184,8 +184,8 @@ impl Context {
         let (Some(region), Some(name)) = (&self.global.region, &chosen.name) else { return Ok(()) };
         match name.rsplit_once('/') {
             Some((_, own)) if own != region.as_str() => {
-                let message = format!("the target {name} is in {own}, and --region says {region}");
-                Err(Error::usage(message, "leave --region out, or pick the target of that region with --target"))
+                let message = format!("the target {name} is in {own}, but --region is {region}");
+                Err(Error::usage(message, "remove --region, or select the target of that region with --target"))
             }
             _ => Ok(()),
         }
@@ -221,7 +221,7 @@ pub(super) fn one_target(
     all.retain(|one| one.name.as_deref().is_some_and(|name| pattern.matches(name)));
     let names: Vec<&str> = all.iter().filter_map(|one| one.name.as_deref()).collect();
     if names.len() > 1 {
-        let message = format!("{pattern} is {} targets, and this works at one: {}", names.len(), some(&names));
+        let message = format!("{pattern} matches {} targets, and this command uses one: {}", names.len(), some(&names));
         return Err(Error::usage(message, "name one of them with --target"));
     }
     all.pop().ok_or_else(|| Error::internal("a pattern that matches no target was not refused"))
@@ -241,7 +241,7 @@ pub(super) fn check_patterns(
     let mut known: Vec<&str> = names.iter().flat_map(|name| [*name, name.split('/').next().unwrap_or(name)]).collect();
     known.dedup();
     let hint = match (names.is_empty(), closest(unknown.as_str(), &known)) {
-        (true, _) => String::from("the manifest has no [targets.NAME] section: leave --target out"),
+        (true, _) => String::from("the manifest has no [targets.NAME] section: remove --target"),
         (false, Some(name)) => format!("did you mean {name}? Its targets are: {}", some(&names)),
         (false, None) => format!("its targets are: {}", some(&names)),
     };

@@ -95,8 +95,8 @@ pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Err
         }
     };
     let part = |entry: &Entry| {
-        let Entry { code, title, means, example, way_out } = entry;
-        json!({ "code": code, "title": title, "means": means, "example": example, "way_out": way_out })
+        let Entry { code, title, means, example, fix } = entry;
+        json!({ "code": code, "title": title, "means": means, "example": example, "fix": fix })
     };
     context.terminal.either(
         || match (&args.code, entries.as_slice()) {

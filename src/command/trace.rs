@@ -81,7 +81,7 @@ impl TraceFile {
         let head =
             format!("[\n{}\n", json!({ "ph": "M", "pid": 1, "name": "process_name", "args": { "name": "sentinel" } }));
         if path.is_file() && !is_empty_or_begins(path, &head).map_err(|error| Error::io(path, error))? {
-            return Err(Error::file(path, "there is a file that is no trace, and it was left as it is"));
+            return Err(Error::file(path, "this file is not a trace, and was not changed"));
         }
         let file =
             files::create(path, files::SHARED).and_then(|mut file| file.write_all(head.as_bytes()).map(|()| file));

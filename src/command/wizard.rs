@@ -87,12 +87,12 @@ fn answer<T>(given: Result<T, dialoguer::Error>) -> Result<T, Error> {
             let _ = term.show_cursor().and_then(|()| term.write_line(""));
             Error::Interrupted
         }
-        _ => Error::system("the terminal cannot be asked on", Some("give the answers as flags"), error),
+        _ => Error::system("the terminal does not accept input", Some("give the answers as options"), error),
     })
 }
 
 fn missing(what: &str, flags: &str) -> Error {
-    Error::usage(format!("there is no terminal to ask on, and no flag says {what}"), format!("add {flags}"))
+    Error::usage(format!("there is no terminal for questions, and no option sets {what}"), format!("add {flags}"))
 }
 
 impl Wizard<'_> {
@@ -102,9 +102,9 @@ impl Wizard<'_> {
         if given.is_some() || !self.asks || self.context.global.local.is_some() || found.is_empty() {
             return Ok(given);
         }
-        let mut items = vec![String::from("(whatever the environment gives)")];
+        let mut items = vec![String::from("(from the environment)")];
         items.extend(found.iter().cloned());
-        let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to work with").items(&items).default(0);
+        let select = Select::with_theme(&*self.theme).with_prompt("AWS profile to use").items(&items).default(0);
         let picked = answer(select.interact())?;
         Ok((picked > 0).then(|| AwsProfile::new(&*items[picked])))
     }
@@ -148,7 +148,7 @@ impl Wizard<'_> {
             Ok(seen) => seen,
             Err(Error::Interrupted) => return Err(Error::Interrupted),
             Err(error) => {
-                note(format!("What is live was not read: {}\n", explained(error, &destination)));
+                note(format!("AWS was not read: {}\n", explained(error, &destination)));
                 return Ok(Live::default());
             }
         };
@@ -197,7 +197,7 @@ impl Wizard<'_> {
             let items: Vec<String> = names.iter().map(shown).collect();
             let defaults: Vec<bool> = names.iter().map(|name| is_live.contains(name.as_str())).collect();
             let select = MultiSelect::with_theme(&*self.theme)
-                .with_prompt("Profiles to manage (space picks, enter goes on)")
+                .with_prompt("Profiles to manage (space selects, enter continues)")
                 .items(&items)
                 .defaults(&defaults);
             picked.extend(answer(select.interact())?.into_iter().map(|place| names[place].clone()));
@@ -223,8 +223,8 @@ impl Wizard<'_> {
             Some(given) => Ok(given && any),
             None if !any || !self.asks => Ok(false),
             None => {
-                let question =
-                    "Bring the live policies into files under policies/? Otherwise their content is left alone";
+                let question = "Write the live policies to files under policies/? Otherwise Sentinel does not manage their \
+                     content";
                 answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())
             }
         }
@@ -243,7 +243,7 @@ impl Wizard<'_> {
         };
         let items: Vec<String> = Builtin::ALL.iter().map(shown).collect();
         let select = MultiSelect::with_theme(&*self.theme)
-            .with_prompt("Tables to manage (space picks, enter goes on)")
+            .with_prompt("Tables to manage (space selects, enter continues)")
             .items(&items)
             .defaults(&vec![true; items.len()]);
         Ok(answer(select.interact())?.into_iter().map(|place| Builtin::ALL[place]).collect())
@@ -275,7 +275,7 @@ impl Wizard<'_> {
         }
         if !self.args.yes {
             if !self.asks {
-                return Err(missing("to write it", "--yes"));
+                return Err(missing("the confirmation", "--yes"));
             }
             let question = format!("Write this to {}?", path.display());
             if !answer(Confirm::with_theme(&*self.theme).with_prompt(question).default(true).interact())? {

@@ -20,7 +20,7 @@ pub(super) const LINKS: &str = "replace the link with a file, or with a relative
 pub(super) fn check_path(file: &str, what: What) -> Result<(), Invalid> {
     let steps_out = Path::new(file).components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir));
     if file.is_empty() || steps_out {
-        return Err(Invalid::new(format!("the {what}path \"{file}\" leads out of the manifest's folder"), INSIDE));
+        return Err(Invalid::new(format!("the {what}path \"{file}\" leaves the manifest's folder"), INSIDE));
     }
     Ok(())
 }
@@ -85,8 +85,8 @@ impl Folder {
         let Files::Within(root) = &self.0 else { return Ok(()) };
         let file = cases_file(Path::new(policy));
         if root.size(&file).is_err_and(|error| files::leads_out(&error)) {
-            let problem = format!("the cases \"{}\" link out of the manifest's folder", file.display());
-            return Err(Invalid::new(problem, "keep them as a file of its own beside the policy"));
+            let problem = format!("the test case file \"{}\" is a link out of the manifest's folder", file.display());
+            return Err(Invalid::new(problem, "keep the test cases in a regular file beside the policy"));
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ impl Folder {
             Files::Given(_) => Err(io::ErrorKind::NotFound.into()),
         };
         text.map_err(|error| match files::leads_out(&error) {
-            true => Invalid::new(format!("\"{}\" links out of the manifest's folder", file.display()), LINKS),
+            true => Invalid::new(format!("\"{}\" is a link out of the manifest's folder", file.display()), LINKS),
             false => {
                 Invalid::new(format!("{} cannot be read: {error}", file.display()), "create it, or correct the path")
             }
@@ -153,13 +153,16 @@ impl Folder {
         check_path(file, what)?;
         let failed = |error: io::Error| {
             if files::leads_out(&error) {
-                return Invalid::new(format!("the {what}path \"{file}\" links out of the manifest's folder"), LINKS);
+                return Invalid::new(
+                    format!("the {what}path \"{file}\" is a link out of the manifest's folder"),
+                    LINKS,
+                );
             }
             let problem = match error.kind() {
                 io::ErrorKind::NotFound => format!("there is no {what}file {file}"),
                 _ => format!("the {what}file {file} cannot be read: {error}"),
             };
-            Invalid::new(problem, "create it, or correct the path, which starts at the manifest's folder")
+            Invalid::new(problem, "create it, or correct the path, which is relative to the manifest's folder")
         };
         let root = match &self.0 {
             Files::Within(root) => root,
@@ -209,7 +212,7 @@ mod tests {
         symlink(ours.path().join("policies/dev.yaml"), ours.path().join("absolute.yaml")).unwrap();
         for outside in ["linked/dev.yaml", "policies/out.yaml", "same/out.yaml", "absolute.yaml"] {
             assert!(
-                folder.read(outside).unwrap_err().problem.contains("links out of the manifest's folder"),
+                folder.read(outside).unwrap_err().problem.contains("is a link out of the manifest's folder"),
                 "{outside}"
             );
         }

@@ -39,20 +39,21 @@ fn first(line: &str, start: usize) -> Option<(Range<usize>, String, &'static str
             '\u{feff}' if start + at == 0 => return None,
             '\r' => (
                 "a carriage return without a line feed",
-                "parsers start a new line there and many viewers do not: end each line with LF or CRLF",
+                "parsers start a new line here, but many viewers do not: end each line with LF or CRLF",
             ),
             '\u{85}' | '\u{2028}' | '\u{2029}' => (
                 "a line break that only some programs show",
-                "viewers start a new line there and the parser does not: end each line with LF or CRLF",
+                "viewers start a new line here, but the parser does not: end each line with LF or CRLF",
             ),
             '\t' => return None,
             letter if letter.is_control() => ("a control character", "remove it"),
             letter if is_direction(letter) => (
                 "a character that changes the direction of text",
-                "the text is shown in another order than it is read: remove it; a quoted string can have it as an escape",
+                "the text is displayed in another order than it is parsed: remove the character, or write it as an \
+                 escape in a quoted string",
             ),
             letter if is_invisible(letter) && !joins(letter) => {
-                ("an invisible character", "remove it; a quoted string can have it as an escape")
+                ("an invisible character", "remove it, or write it as an escape in a quoted string")
             }
             _ => return None,
         };
@@ -91,12 +92,12 @@ fn joins(letter: char) -> bool {
 /// Checks a name that people read: it is not blank, and every character of it is seen, however it is written.
 pub fn check_label(text: &str) -> Result<(), Invalid> {
     if text.trim().is_empty() {
-        return Err(Invalid::new("this is blank", "write something, or leave the key out"));
+        return Err(Invalid::new("this is blank", "write a text, or remove the key"));
     }
     match text.chars().find(|letter| is_hidden(*letter)) {
         Some(letter) => {
-            let problem = format!("this name has a character that is not seen (U+{:04X})", u32::from(letter));
-            Err(Invalid::new(problem, "names are what people tell rules and users apart by: remove the character"))
+            let problem = format!("this name has an invisible character (U+{:04X})", u32::from(letter));
+            Err(Invalid::new(problem, "people identify rules and users by name: remove the character"))
         }
         None => Ok(()),
     }
@@ -107,8 +108,9 @@ pub fn check_identifier(text: &str) -> Result<(), Invalid> {
     check_label(text)?;
     match text.chars().find(|letter| !letter.is_ascii()) {
         Some(letter) => {
-            let problem = format!("no such name exists: it has \"{letter}\" (U+{:04X})", u32::from(letter));
-            let help = "names of users and profiles are ASCII; letters of other alphabets can look the same, so type the name anew";
+            let problem = format!("no such name can exist: it has \"{letter}\" (U+{:04X})", u32::from(letter));
+            let help = "names of users and profiles are ASCII; letters of other alphabets can look the same, so type \
+                 the name again";
             Err(Invalid::new(problem, help))
         }
         None => Ok(()),

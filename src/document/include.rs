@@ -21,7 +21,7 @@ impl Folder {
         let path = Path::new(pattern);
         if pattern.is_empty() || path.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir))
         {
-            return Err(Invalid::new(format!("\"{pattern}\" leads out of the manifest's folder"), HELP));
+            return Err(Invalid::new(format!("\"{pattern}\" leaves the manifest's folder"), HELP));
         }
         let options =
             MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -43,7 +43,7 @@ impl Folder {
                 found = below;
                 continue;
             }
-            let invalid = |why: String| Invalid::new(format!("\"{pattern}\" is no pattern: {why}"), HELP);
+            let invalid = |why: String| Invalid::new(format!("\"{pattern}\" is not a pattern: {why}"), HELP);
             if part.contains("**") {
                 return Err(invalid(String::from("** is not supported")));
             }
@@ -83,7 +83,7 @@ impl Folder {
 fn unreadable(path: &Path, error: &io::Error) -> Invalid {
     let path = path.display();
     if files::leads_out(error) {
-        return Invalid::new(format!("\"{path}\" links out of the manifest's folder"), LINKS);
+        return Invalid::new(format!("\"{path}\" is a link out of the manifest's folder"), LINKS);
     }
     let help = "make it readable, correct the link, or write a pattern that does not match it";
     Invalid::new(format!("\"{path}\" cannot be read: {error}"), help)
@@ -137,7 +137,11 @@ mod tests {
         assert_eq!(matching("teams/*/*.toml").unwrap(), ["teams/a/t.toml", "teams/same/t.toml"]);
         symlink(outside.path(), folder.path().join("teams/out")).unwrap();
         for pattern in ["teams/*/*.toml", "teams/*/t.toml", "teams/out/*.toml"] {
-            assert_eq!(matching(pattern).unwrap_err(), "\"teams/out\" links out of the manifest's folder", "{pattern}");
+            assert_eq!(
+                matching(pattern).unwrap_err(),
+                "\"teams/out\" is a link out of the manifest's folder",
+                "{pattern}"
+            );
         }
         std::fs::remove_file(folder.path().join("teams/out")).unwrap();
         symlink("nowhere", folder.path().join("teams/out")).unwrap();

@@ -26,7 +26,7 @@ pub(super) fn check(source: &Arc<Source>, faults: &mut Faults) -> Option<Fault> 
             Err(error) => {
                 let at = pass.bytes_at(error.marker().byte_offset(), error.marker().index());
                 if *error.kind() == ErrorKind::DirectiveDisallowed {
-                    let help = "remove it: the text is read as YAML 1.2, without directives";
+                    let help = "remove it: Sentinel reads YAML 1.2 without directives";
                     pass.fault(at, String::from("a YAML directive"), help);
                     return None;
                 }
@@ -64,7 +64,7 @@ impl Pass<'_> {
         if matches!(event, Event::DocumentStart(..)) {
             self.documents += 1;
             if self.documents == 2 {
-                let help = "only the first would be read: remove the rest";
+                let help = "only the first document would be read: remove the others";
                 self.fault(self.bytes(span), String::from("a second YAML document"), help);
             }
         }
@@ -82,7 +82,7 @@ impl Pass<'_> {
             let tag = span.tag_span().unwrap_or(span);
             let at = self.bytes(tag);
             let written = self.source.text.get(at.clone()).unwrap_or("!").to_owned();
-            let help = "remove it; quote a value that is to be read as a string";
+            let help = "remove it; quote a value that should be a string";
             self.fault(at, format!("the YAML tag `{written}`"), help);
         }
         match event {
@@ -93,7 +93,7 @@ impl Pass<'_> {
                 self.fault(self.bytes(span), String::from("a YAML alias as a key"), help);
             }
             Event::Scalar(text, ScalarStyle::Plain, ..) if is_key && text == "<<" => {
-                let help = "it takes keys from another place: write each key where it applies";
+                let help = "it inserts keys from elsewhere: write each key where it applies";
                 self.fault(self.bytes(span), String::from("the YAML merge key `<<`"), help);
             }
             _ => {}
@@ -106,7 +106,7 @@ impl Pass<'_> {
             let help = "letters of other alphabets can look the same: write it in ASCII";
             self.fault(at, format!("the YAML anchor `{name}` is not ASCII"), help);
         } else if !self.anchors.insert(name.to_owned()) {
-            let help = "an alias means the one before it: give each anchor a name of its own";
+            let help = "an alias refers to the previous anchor: give each anchor its own name";
             self.fault(at, format!("the YAML anchor `{name}` is defined twice"), help);
         }
     }

@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         match node.value {
             Value::Integer(number) if number >= 1 => Some(number),
             _ => {
-                self.wrong_type(node, what, "a whole number of at least 1");
+                self.wrong_type(node, what, "an integer of at least 1");
                 None
             }
         }
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let help = closest(&text, &words).map_or_else(
             || format!("write one of: {}", words.join(", ")),
-            |word| format!("did you mean \"{word}\"? It can be: {}", words.join(", ")),
+            |word| format!("did you mean \"{word}\"? Write one of: {}", words.join(", ")),
         );
         self.fault(node.span.clone(), format!("`{what}` cannot be \"{text}\""), "not one of the choices", help);
         None
@@ -230,8 +230,8 @@ impl<'n> Fields<'n> {
     pub fn finish(self, reader: &mut Reader<'_>) {
         for entry in self.entries.iter().filter(|entry| !self.asked.contains(&entry.key.as_str())) {
             let help = closest(&entry.key, &self.asked).map_or_else(
-                || format!("it can have: {}", self.asked.join(", ")),
-                |name| format!("did you mean `{name}`? It can have: {}", self.asked.join(", ")),
+                || format!("valid keys are: {}", self.asked.join(", ")),
+                |name| format!("did you mean `{name}`? Valid keys are: {}", self.asked.join(", ")),
             );
             let what = match self.what.as_str() {
                 // The file that it is in.

@@ -142,7 +142,7 @@ pub(super) fn one_for_each<K: Kind>(desired: &[&Desired<K>], observed: Vec<Obser
     if desired.len() == observed.len() {
         return observed;
     }
-    let message = format!("{} were asked for and {} answered; this is a bug", desired.len(), observed.len());
+    let message = format!("{} were requested and {} returned; this is a bug", desired.len(), observed.len());
     let unknown = |desired: &&Desired<K>| {
         let action = K::reads(desired).first().map(|operation| operation.action()).unwrap_or_default();
         Observed::Unknown(Gap { path: None, action, denied: false, message: message.clone() })
@@ -193,8 +193,11 @@ pub(super) fn removed<K: Kind>(
         }
     };
     if resolver.ownership.is_none() {
-        let problem = format!("`{address}` is removed, and without an ownership tag nothing tells whose it is");
-        let help = "take ownership_tag = false out of [aws]; or take the section out, and delete it in AWS";
+        let problem = format!(
+            "`{address}` is removed, but without an ownership tag Sentinel cannot tell whether it \
+             created the resource"
+        );
+        let help = "take ownership_tag = false out of [aws]; or remove the section, and delete the resource in AWS";
         resolver.fault(&place, Invalid::new(problem, help), "no ownership tag");
     }
     let ownership = resolver.ownership.clone();
@@ -205,14 +208,14 @@ pub(super) fn removed<K: Kind>(
 pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &PolicyRoot) -> Result<(), String> {
     let Desired { address, name, ownership, .. } = desired;
     let refused = |why: &str| Err(format!("{address}: {why}"));
-    let Some(ownership) = ownership else { return refused("nothing says that sentinel created it") };
+    let Some(ownership) = ownership else { return refused("it does not have the ownership tag") };
     let key = match check_tag_key(ownership).and_then(|()| K::key_of(name, policy_root)) {
         Ok(key) => key,
         Err(invalid) => return refused(&invalid.problem),
     };
     let bare = Desired::new(Address::new(address.kind, key), name.clone(), K::default());
     let expected = Desired { presence: Presence::Absent, ownership: Some(ownership.clone()), ..bare };
-    if expected == *desired { Ok(()) } else { refused("what is to be deleted is not what pruning deletes") }
+    if expected == *desired { Ok(()) } else { refused("the resource to delete is not one that pruning deletes") }
 }
 
 /// A desired resource and what was found of it; both sides are of one kind by type.

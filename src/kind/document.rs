@@ -204,7 +204,7 @@ impl<'de> Visitor<'de> for Unique {
         while let Some(key) = entries.next_key::<String>()? {
             let value = entries.next_value_seed(Self)?;
             if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key \"{key}\" is there twice")));
+                return Err(A::Error::custom(format!("the key \"{key}\" is defined twice")));
             }
             map.insert(key, value);
         }
@@ -223,7 +223,8 @@ const OLD_VERSION: &str = "2008-10-17";
 fn check(value: &Value, form: Form) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let Value::Object(document) = value else {
-        return refuse(String::from("the policy is no JSON object"), "write { \"Version\": …, \"Statement\": [ … ] }");
+        let help = "write { \"Version\": …, \"Statement\": [ … ] }";
+        return refuse(String::from("the policy is not a JSON object"), help);
     };
     check_elements(document, ELEMENTS, "the policy")?;
     match document.get("Version") {
@@ -256,7 +257,7 @@ fn check(value: &Value, form: Form) -> Result<(), Invalid> {
 fn check_statement(statement: &Value, what: &str, form: Form) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let Value::Object(elements) = statement else {
-        return refuse(format!("{what} is no JSON object"), "write { \"Effect\": …, \"Action\": … }");
+        return refuse(format!("{what} is not a JSON object"), "write { \"Effect\": …, \"Action\": … }");
     };
     check_elements(elements, STATEMENT_ELEMENTS, what)?;
     match elements.get("Effect").and_then(Value::as_str) {
@@ -266,20 +267,20 @@ fn check_statement(statement: &Value, what: &str, form: Form) -> Result<(), Inva
     }
     for (one, other) in [("Action", "NotAction"), ("Principal", "NotPrincipal"), ("Resource", "NotResource")] {
         if elements.contains_key(one) && elements.contains_key(other) {
-            return refuse(format!("{what} has both {one} and {other}"), "leave out one of the two");
+            return refuse(format!("{what} has both {one} and {other}"), "remove one of them");
         }
     }
     check_form(elements, what, form)?;
     for name in ["Principal", "NotPrincipal"] {
         if elements.get(name).is_some_and(|value| !is_principal(value)) {
-            let help = "write \"*\", or { \"AWS\": … }, with \"Service\", \"Federated\" or \"CanonicalUser\" beside or in place of AWS";
-            return refuse(format!("the {name} of {what} names nobody"), help);
+            let help = "write \"*\", or { \"AWS\": … }, with \"Service\", \"Federated\" or \"CanonicalUser\" in addition or instead";
+            return refuse(format!("the {name} of {what} is empty"), help);
         }
     }
     let conditions = |value: &Value| value.as_object().is_some_and(|map| map.values().all(Value::is_object));
     if elements.get("Condition").is_some_and(|value| !conditions(value)) {
         let help = "write { \"StringEquals\": { \"aws:SourceAccount\": … } }";
-        return refuse(format!("the Condition of {what} is no object of objects"), help);
+        return refuse(format!("the Condition of {what} is not an object of objects"), help);
     }
     if !elements.contains_key("Action") && !elements.contains_key("NotAction") {
         return refuse(format!("{what} has no Action"), "add \"Action\": the actions that it allows or denies");
@@ -287,7 +288,7 @@ fn check_statement(statement: &Value, what: &str, form: Form) -> Result<(), Inva
     for name in ["Action", "NotAction", "Resource", "NotResource"] {
         if elements.get(name).is_some_and(|value| !is_text(value)) {
             return refuse(
-                format!("the {name} of {what} is no string and no list of strings"),
+                format!("the {name} of {what} is neither a string nor a list of strings"),
                 "write a string or a list",
             );
         }
@@ -348,8 +349,8 @@ fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> 
         None => Ok(()),
         Some(unknown) => {
             let help = match closest(unknown, known) {
-                Some(meant) => format!("did you mean \"{meant}\"? It can have: {}", known.join(", ")),
-                None => format!("it can have: {}", known.join(", ")),
+                Some(meant) => format!("did you mean \"{meant}\"? Valid elements are: {}", known.join(", ")),
+                None => format!("valid keys are: {}", known.join(", ")),
             };
             Err(Invalid::new(format!("{what} has an unknown element \"{unknown}\""), help))
         }
@@ -660,27 +661,27 @@ mod tests {
         assert_snapshot!(all.join("\n"), @r#"
         invalid JSON: EOF while parsing a value (line 1, column 0); write one JSON document, without comments
         invalid JSON: trailing comma (line 2, column 2); write one JSON document, without comments
-        invalid JSON: the key "Statement" is there twice (line 1, column 34); write one JSON document, without comments
-        invalid JSON: the key "Effect" is there twice (line 1, column 52); write one JSON document, without comments
-        the policy is no JSON object; write { "Version": …, "Statement": [ … ] }
+        invalid JSON: the key "Statement" is defined twice (line 1, column 34); write one JSON document, without comments
+        invalid JSON: the key "Effect" is defined twice (line 1, column 52); write one JSON document, without comments
+        the policy is not a JSON object; write { "Version": …, "Statement": [ … ] }
         the policy has no Statement; add "Statement": [ { "Effect": …, "Principal": …, "Action": …, "Resource": … } ]
         the policy's Statement is empty; add at least one statement
         the policy has the Version "2012-10-18"; write "Version": "2012-10-17"
-        the policy has an unknown element "Statements"; did you mean "Statement"? It can have: Version, Id, Statement
-        statement 1 of the policy is no JSON object; write { "Effect": …, "Action": … }
+        the policy has an unknown element "Statements"; did you mean "Statement"? Valid elements are: Version, Id, Statement
+        statement 1 of the policy is not a JSON object; write { "Effect": …, "Action": … }
         statement 1 of the policy has no Principal; add "Principal": { "AWS": … }; the policy of a resource needs one in each statement
         statement 1 of the policy has no Action; add "Action": the actions that it allows or denies
         statement 1 of the policy has the Effect "allow"; write "Allow" or "Deny"
-        statement 1 of the policy has both Action and NotAction; leave out one of the two
-        the Resource of statement 1 of the policy is no string and no list of strings; write a string or a list
-        the Action of statement 1 of the policy is no string and no list of strings; write a string or a list
-        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
-        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
-        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
-        the Principal of statement 1 of the policy names nobody; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" beside or in place of AWS
-        the Condition of statement 1 of the policy is no object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
-        the Condition of statement 1 of the policy is no object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
-        statement 1 ("a") of the policy has an unknown element "Resources"; did you mean "Resource"? It can have: Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition
+        statement 1 of the policy has both Action and NotAction; remove one of them
+        the Resource of statement 1 of the policy is neither a string nor a list of strings; write a string or a list
+        the Action of statement 1 of the policy is neither a string nor a list of strings; write a string or a list
+        the Principal of statement 1 of the policy is empty; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" in addition or instead
+        the Principal of statement 1 of the policy is empty; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" in addition or instead
+        the Principal of statement 1 of the policy is empty; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" in addition or instead
+        the Principal of statement 1 of the policy is empty; write "*", or { "AWS": … }, with "Service", "Federated" or "CanonicalUser" in addition or instead
+        the Condition of statement 1 of the policy is not an object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
+        the Condition of statement 1 of the policy is not an object of objects; write { "StringEquals": { "aws:SourceAccount": … } }
+        statement 1 ("a") of the policy has an unknown element "Resources"; did you mean "Resource"? Valid elements are: Sid, Effect, Principal, NotPrincipal, Action, NotAction, Resource, NotResource, Condition
         "#);
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         assert!(refused(&deep).contains("recursion limit"), "{}", refused(&deep));

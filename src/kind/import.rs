@@ -113,7 +113,7 @@ impl From<CallError> for DiscoverError {
 
 /// Returns the error for a resource that was named and is not there.
 pub(super) fn no_such<K: Kind>(name: &str) -> DiscoverError {
-    let help = format!("see the names with: {}; nothing was written", K::ABOUT.listed_by);
+    let help = format!("list the names with: {}; nothing was written", K::ABOUT.listed_by);
     DiscoverError::Missing(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn read_owned<K: Kind>(
         match observed {
             Observed::Absent => {}
             Observed::Unknown(gap) => {
-                let why = format!("left out: it could not be read ({})", gap.action);
+                let why = format!("omitted: it could not be read ({})", gap.action);
                 discovered.warnings.push(Warning { name: name.clone(), why });
             }
             Observed::Present(live) => discovered.found.push(Found { name: name.clone(), live }),
@@ -185,7 +185,7 @@ pub(super) async fn read<K: Kind>(
             Observed::Absent => return Err(no_such::<K>(name)),
             Observed::Unknown(gap) => {
                 let problem = format!("the {} {name} cannot be read: {}", K::ABOUT.noun, gap.message);
-                let help = format!("it takes {}; nothing was written", gap.action);
+                let help = format!("it requires {}; nothing was written", gap.action);
                 return Err(DiscoverError::Unread { denied: gap.denied, why: Invalid::new(problem, help) });
             }
             Observed::Present(live) => found.push(Found { name: name.clone(), live }),

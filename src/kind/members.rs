@@ -24,7 +24,7 @@ impl fmt::Display for Handling {
             Self::Managed => "managed",
             Self::Shown => "shown",
             Self::NotCompared => "never compared",
-            Self::LeftAlone => "left alone, and named",
+            Self::LeftAlone => "not managed, but shown",
         })
     }
 }

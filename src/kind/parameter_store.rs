@@ -212,7 +212,7 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     if is_secret_by_accident(managed, live) {
         comparable = false;
         let (before, after) = (FieldValue::words("SecureString"), FieldValue::words("not in the manifest"));
-        let how = "the live value is a secret, and is compared only where the manifest says so: write type = \"SecureString\"";
+        let how = "the live value is a secret, which Sentinel compares only with type = \"SecureString\"";
         changes.push(FieldChange::new(Field::Type, before, after, Takes::NotPossible, how));
     }
     if let (true, Some(desired), Some(before)) = (comparable, content, &live.content)
@@ -235,10 +235,14 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     {
         let (takes, how) = match desired {
             Tier::Advanced if rewrite == Rewrite::NotPossible => {
-                (Takes::NotPossible, "its value is no plain string, and is not written back")
+                (Takes::NotPossible, "its value is not a plain string, and Sentinel does not write it")
             }
-            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place, for good"),
-            Tier::Standard => (Takes::NewResource, "a tier only goes up: it would be deleted and created again"),
+            Tier::Advanced | Tier::Intelligent => (Takes::InPlace, "upgraded in place; this cannot be undone"),
+            Tier::Standard => (
+                Takes::NewResource,
+                "a tier cannot be lowered: the parameter would have to be deleted \
+                 and created again",
+            ),
         };
         let words = |tier: &Tier| FieldValue::words(tier.as_str());
         changes.push(FieldChange::new(Field::Tier, words(before), words(desired), takes, how));

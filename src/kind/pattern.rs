@@ -31,15 +31,14 @@ impl FromStr for AddressPattern {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         const HELP: &str = "write an address such as profiles.dev, tables.sessions or 'tables.*'";
-        let problem =
-            |why: &dyn fmt::Display| Invalid::new(format!("the filter \"{text}\" cannot be read: {why}"), HELP);
+        let problem = |why: &dyn fmt::Display| Invalid::new(format!("the filter \"{text}\" is not valid: {why}"), HELP);
         let pattern = Pattern::new(text).map_err(|error| problem(&error))?;
         // A misspelled section matches no address: as an exclusion it would exclude nothing.
         let literal = text.split(['*', '?', '[']).next().unwrap_or_default();
         let known = |section: &str| KindId::ALL.iter().any(|kind| kind.section() == section);
         match literal.split_once('.') {
             Some((section, _)) if !known(section) => Err(problem(&format_args!("there is no section \"{section}\""))),
-            None if literal.len() == text.len() => Err(problem(&"it names no section")),
+            None if literal.len() == text.len() => Err(problem(&"it has no section")),
             _ => Ok(Self(pattern)),
         }
     }

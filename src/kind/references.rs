@@ -95,7 +95,7 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
         let first = cycle[0];
         let message = format!("these refer to each other in a circle: {} -> {first}", steps.join(" -> "));
         let invalid =
-            Invalid::new(message, "take one of the references out; what is applied first has to refer to nothing");
+            Invalid::new(message, "remove one of the references: resources are applied after those that they refer to");
         resolver.fault(&[first.kind.section(), &first.key], invalid, "the circle begins here");
     }
 }
@@ -111,8 +111,8 @@ pub(super) fn check_removed(
             let mut parts = vec![from.kind.section(), from.key.as_str()];
             parts.extend(setting.iter().map(String::as_str));
             let problem = format!("`{from}` refers to `{to}`, which is removed");
-            let help = "refer to another one, or take removed = true out there";
-            resolver.fault(&parts, Invalid::new(problem, help), "refers to what is to go");
+            let help = "refer to another one, or take removed = true out of that section";
+            resolver.fault(&parts, Invalid::new(problem, help), "refers to a removed resource");
         }
     }
 }
@@ -130,7 +130,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
         (None, false) => format!("add a section {header}, or name one of: {}", some(&known)),
     };
     let message = match to.key.is_empty() {
-        true => format!("`{from}` refers to one of `{section}` by an empty name"),
+        true => format!("`{from}` refers to `{section}` with an empty name"),
         false => format!("`{from}` refers to `{to}`, which is not in the manifest"),
     };
     let mut parts = vec![from.kind.section(), from.key.as_str()];

@@ -33,7 +33,7 @@ pub struct PlanSchema {
 pub fn removed() -> Value {
     json!({
         "type": "boolean",
-        "description": "true: the resource is to go. It is deleted if sentinel created it and --allow-destructive prune is given; what else \
-         the section says has no effect.",
+        "description": "true deletes the resource if Sentinel created it and --allow-destructive prune is given. The \
+             other settings of the section then have no effect.",
     })
 }

@@ -123,14 +123,18 @@ pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) 
     let entries = fields.all();
     // 50 is AWS's limit for the tags of one resource.
     if entries.len() > 50 {
-        reader.fault(node.span.clone(), format!("{} tags", entries.len()), "too many", "AWS takes 50 on a resource");
+        reader.fault(node.span.clone(), format!("{} tags", entries.len()), "too many", "AWS accepts 50 on a resource");
     }
     let mut tags = Tags::new();
     for entry in entries {
         check_key(reader, entry, check_tag_key);
         if ownership == Some(entry.key.as_str()) {
-            let message = format!("the tag `{}` marks what this tool created", entry.key);
-            let help = "leave it out; or choose another key for that mark with [aws] ownership_tag, or false for none";
+            let message = format!(
+                "the tag `{}` is the ownership tag, which marks the resources that Sentinel created",
+                entry.key
+            );
+            let help = "remove it; or choose another key for the ownership tag with [aws] ownership_tag, or false for \
+                 none";
             reader.fault(entry.key_span.clone(), message, "the ownership tag", help);
         }
         if let Some(value) = reader.checked(&entry.node, &entry.key, check_tag_value) {
@@ -218,7 +222,7 @@ impl Resolver<'_> {
         tags.extend(self.ownership.clone().map(|key| (key.into(), OWNER.to_owned())));
         if tags.len() > TAG_LIMIT {
             let problem = format!("{} tags, with those of [aws] and the ownership tag", tags.len());
-            self.fault(parts, Invalid::new(problem, "AWS takes 50 on a resource: leave some out"), "too many");
+            self.fault(parts, Invalid::new(problem, "AWS accepts 50 on a resource: remove some"), "too many");
         }
         tags
     }

@@ -52,7 +52,7 @@ impl Request {
     /// Returns the refusal of a request to a service that is not here, in the form that the service's clients read.
     pub(super) fn stranger(&self) -> Answer {
         let service = if self.service.is_empty() { "such a service" } else { self.service.as_str() };
-        let message = format!("the embedded AWS does not have {service}");
+        let message = format!("the AWS emulator does not have {service}");
         if self.service == "s3" || self.field("Action").is_some() {
             let error = format!("{}{}", element("Code", "NotImplemented"), element("Message", &message));
             let body = match self.service.as_str() {
@@ -197,7 +197,7 @@ impl Failure {
     }
 
     pub(super) fn unsupported(what: &str) -> Self {
-        Self::new("UnknownOperationException", format!("the embedded AWS does not have {what}"))
+        Self::new("UnknownOperationException", format!("the AWS emulator does not have {what}"))
     }
 
     /// Returns what it says.

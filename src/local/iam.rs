@@ -243,7 +243,7 @@ fn context_of(wanted: &Assumption<'_>, stamped: &RoleSession, role: Option<&Role
 pub(super) fn managed_document(aws: &LocalAws, account: &str, arn: &str) -> Result<String, Refusal> {
     let home = aws.open_region(account, HOME).map_err(|error| Refusal::internal(&error))?;
     let found = home.store.read(|store| managed::document(store, arn))?;
-    found.ok_or_else(|| Refusal::new("ValidationError", format!("The embedded AWS does not have the policy {arn}")))
+    found.ok_or_else(|| Refusal::new("ValidationError", format!("The AWS emulator does not have the policy {arn}")))
 }
 
 fn denied(message: &str) -> Refusal {

@@ -16,7 +16,7 @@ use super::{Answer, LocalAws, Request};
 use crate::files;
 use crate::serving::{self, Bounds, Unread};
 
-/// What answers requests: an embedded AWS, or something in front of one.
+/// What answers requests: an AWS emulator, or something in front of one.
 pub type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
 /// A server on loopback.
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Server {
 const BODY_LIMIT: usize = 16 << 20;
 
 impl Server {
-    /// Listens on a port of 127.0.0.1, with 0 for a free one, and answers from an embedded AWS.
+    /// Listens on a port of 127.0.0.1, with 0 for a free one, and answers from an AWS emulator.
     pub async fn bind(port: u16, local: LocalAws) -> Result<Self, String> {
         let handler: Handler = Arc::new(move |request| {
             let answer = local.answer(&request);

@@ -37,7 +37,7 @@ pub(super) fn answer(region: Result<&Region, Refusal>, request: &Request) -> Ans
         "ListSubscriptionsByTopic" => subscriptions::list(region, &form),
         "GetSubscriptionAttributes" => subscriptions::attributes(region, &form),
         "SetSubscriptionAttributes" => subscriptions::set_attributes(region, &form),
-        other => Err(Refusal::new("InvalidAction", format!("the embedded AWS does not have the action sns:{other}"))),
+        other => Err(Refusal::new("InvalidAction", format!("the AWS emulator does not have the action sns:{other}"))),
     });
     // These answer with nothing, not even with an empty result.
     const SILENT: &[&str] = &["SetTopicAttributes", "DeleteTopic", "Unsubscribe", "SetSubscriptionAttributes"];

@@ -101,7 +101,7 @@ pub(super) fn answer(aws: &LocalAws, request: &Request) -> Answer {
         "GetCallerIdentity" => party.identity(),
         "AssumeRole" => assume::assume(aws, request, &party),
         "GetSessionToken" => exchange(aws, request),
-        other => Err(Refusal::new("InvalidAction", format!("the embedded AWS does not have the action {other}"))),
+        other => Err(Refusal::new("InvalidAction", format!("the AWS emulator does not have the action {other}"))),
     });
     query(&operation, "https://sts.amazonaws.com/doc/2011-06-15/", result, true)
 }

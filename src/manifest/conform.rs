@@ -36,7 +36,7 @@ pub fn conform(desired: &DesiredResource, root: &PolicyRoot) -> Result<(), Strin
     if said.map(DesiredResource::independent).is_some_and(|said| said == desired.clone().independent()) {
         return Ok(());
     }
-    Err(format!("{address}: no manifest says what is desired of it"))
+    Err(format!("{address}: no manifest can describe its desired state"))
 }
 
 #[cfg(test)]

@@ -105,8 +105,8 @@ fn add(reader: &mut Reader<'_>, known: &mut Entry, table: Entry, name: String, d
             }
         }
         _ => {
-            let help = "each section can be in one of the files: leave one out";
-            reader.twice(known.key_span.clone(), table.key_span, format!("`{name}` is there twice"), help);
+            let help = "a section can be in only one of the files: remove one";
+            reader.twice(known.key_span.clone(), table.key_span, format!("`{name}` is defined twice"), help);
         }
     }
 }
@@ -162,9 +162,12 @@ mod tests {
     #[test]
     fn a_section_in_two_files_is_a_fault_of_both_places() {
         let (_, faults) = joined(&["[aws]\n[tables.a]\n", "\n[tables.b]\n[tables.a]\n", "# x\n[aws]\n"]);
-        assert_eq!(faults, ["1.toml:3 `tables.a` is there twice 0.toml:2", "2.toml:2 `aws` is there twice 0.toml:1"]);
+        assert_eq!(
+            faults,
+            ["1.toml:3 `tables.a` is defined twice 0.toml:2", "2.toml:2 `aws` is defined twice 0.toml:1"]
+        );
         let (_, faults) = joined(&["[local.users.u]\n", "[local.users.v]\n[local.users.u]\n"]);
-        assert_eq!(faults, ["1.toml:2 `local.users.u` is there twice 0.toml:1"]);
+        assert_eq!(faults, ["1.toml:2 `local.users.u` is defined twice 0.toml:1"]);
     }
 
     #[test]
@@ -180,9 +183,9 @@ mod tests {
             assert_eq!(sorted(&root), sorted(&plain), "{texts:?}");
         }
         let (_, faults) = joined(&[target, "\n[targets.t]\nregion = \"s\"\n"]);
-        assert_eq!(faults, ["1.toml:2 `targets.t` is there twice 0.toml:1"]);
+        assert_eq!(faults, ["1.toml:2 `targets.t` is defined twice 0.toml:1"]);
         let (_, faults) = joined(&[target, a, a]);
-        assert_eq!(faults, ["2.toml:1 `targets.t.override.tables.a` is there twice 1.toml:1"]);
+        assert_eq!(faults, ["2.toml:1 `targets.t.override.tables.a` is defined twice 1.toml:1"]);
     }
 
     /// Returns the paths of all keys, in order.

@@ -146,7 +146,7 @@ fn read_ownership(reader: &mut Reader<'_>, node: &Node) -> Option<OwnershipTag> 
     }
 }
 
-/// Checks the name of a section of `[targets]`: it is written on command lines, and is a folder of the embedded AWS.
+/// Checks the name of a section of `[targets]`: it is written on command lines, and is a folder of the AWS emulator.
 fn check_target_section(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-".contains(letter);
     if !name.is_empty() && name.chars().all(allowed) {

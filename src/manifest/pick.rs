@@ -39,8 +39,7 @@ impl FromStr for TargetPattern {
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let help = "write the name of a target or of a section of [targets], or a pattern such as 'prod/*/eu-*'";
-        let problem =
-            |why: &dyn fmt::Display| Invalid::new(format!("\"{text}\" is no pattern of targets: {why}"), help);
+        let problem = |why: &dyn fmt::Display| Invalid::new(format!("\"{text}\" is not a target pattern: {why}"), help);
         if text.is_empty() {
             return Err(problem(&"it is empty"));
         }
@@ -85,7 +84,7 @@ impl FromStr for Shard {
         let read = text.split_once('/').and_then(|(index, count)| Some((digits(index)?, digits(count)?)));
         match read {
             Some((index, count)) if (1..=count).contains(&index) && count <= Self::MOST => Ok(Self { index, count }),
-            _ => Err(Invalid::new(format!("\"{text}\" is no shard"), "write one such as 3/16, from 1/16 to 16/16")),
+            _ => Err(Invalid::new(format!("\"{text}\" is not a shard"), "write one such as 3/16, from 1/16 to 16/16")),
         }
     }
 }

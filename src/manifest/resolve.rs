@@ -63,14 +63,14 @@ pub struct Wanted {
     pub varied: BTreeSet<Address>,
 }
 
-/// A user of the embedded AWS who has only the permissions of these policies.
+/// A user of the AWS emulator who has only the permissions of these policies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalUser {
     pub name: String,
     pub policies: Vec<LocalDocument>,
 }
 
-/// A policy of a user of the embedded AWS.
+/// A policy of a user of the AWS emulator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalDocument {
     /// The one that is derived for a role.

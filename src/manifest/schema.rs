@@ -83,26 +83,26 @@ fn object(members: Vec<(&str, Value)>) -> Map<String, Value> {
 fn aws() -> Value {
     json!({
         "type": "object",
-        "description": "Where to, and what everything carries; every key is optional.",
+        "description": "The default region, credentials and tags; every key is optional.",
         "properties": {
             "region": {
                 "type": "string",
                 "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
-                "description": "The AWS region; --region wins over it.",
+                "description": "The AWS region; overridden by --region.",
             },
             "profile": {
                 "type": "string",
-                "description": "The AWS credentials profile; --aws-profile wins over it.",
+                "description": "The AWS credentials profile; overridden by --aws-profile.",
             },
             "account_id": {
                 "type": "string",
                 "pattern": "^[0-9]{12}$",
                 "description": "Refuse to run against any other account.",
             },
-            "tags": { "$ref": "#/$defs/tags", "description": "Tags on everything created." },
+            "tags": { "$ref": "#/$defs/tags", "description": "Tags for all new resources." },
             "ownership_tag": {
-                "description": "The key of the tag that marks what sentinel created (managed-by when left out), or \
-                 false for none.",
+                "description": "The key of the tag that marks the resources that Sentinel created (default \
+                     managed-by), or false for none.",
                 "oneOf": [{ "type": "string", "minLength": 1, "maxLength": 128 }, { "const": false }],
             },
         },
@@ -124,21 +124,22 @@ fn targets() -> Value {
         "type": "object",
         "additionalProperties": { "$ref": "#/$defs/target" },
         "propertyNames": { "pattern": "^[A-Za-z0-9_-]+$" },
-        "description": "The accounts and regions the manifest is for, by name; without any it is for the one that \
-         [aws] and the flags say. With accounts or regions, a section stands for a target NAME/ACCOUNT/REGION for each of them.",
+        "description": "The accounts and regions of the manifest, by name; by default the one in [aws] and the \
+             options. A section with accounts or regions is expanded to a target NAME/ACCOUNT/REGION for each of \
+             them.",
     })
 }
 
 fn policies() -> Value {
     json!({
         "type": "object",
-        "description": "Where policies stand.",
+        "description": "The location of policies.",
         "properties": {
             "root": {
                 "type": "string",
                 "pattern": "^/",
-                "description": "The path under which policies stand in Parameter Store (/sentinel/policies when \
-                 left out); --policy-root wins over it.",
+                "description": "The path of the policies in Parameter Store (default /sentinel/policies); overridden \
+                     by --policy-root.",
             },
         },
         "additionalProperties": false,
@@ -189,7 +190,7 @@ fn broker() -> Value {
 fn local() -> Value {
     json!({
         "type": "object",
-        "description": "The embedded AWS of --local and `sentinel local serve`. Nothing of it concerns AWS itself.",
+        "description": "The built-in AWS emulator of --local and `sentinel local serve`. It does not affect AWS.",
         "properties": {
             "users": {
                 "type": "object",
@@ -207,14 +208,13 @@ fn local_user() -> Value {
     let roles: Vec<&str> = Role::ALL.iter().copied().map(Role::word).collect();
     json!({
         "type": "object",
-        "description": "A user of the embedded AWS.",
+        "description": "A user of the AWS emulator.",
         "properties": {
             "policies": {
                 "type": "array",
                 "items": { "anyOf": [{ "enum": roles }, { "type": "string", "pattern": "\\.[jJ][sS][oO][nN]$" }] },
-                "description": "A role stands for the policy that `sentinel iam --for ROLE` derives from this \
-                 manifest; a path that ends in .json, relative to the manifest and inside its folder, is a policy \
-                 document.",
+                "description": "A role means the policy that `sentinel iam --for ROLE` derives from this manifest. A \
+                     path that ends in .json, relative to the manifest and inside its folder, is a policy document.",
             },
         },
         "required": ["policies"],
@@ -227,8 +227,8 @@ fn tags() -> Value {
         "type": "object",
         "additionalProperties": { "type": "string", "maxLength": 256 },
         "propertyNames": { "minLength": 1, "maxLength": 128 },
-        "description": "Tags. Where given on a resource they are managed, together with those of [aws]: others are \
-         removed.",
+        "description": "Tags. On a resource they are managed, together with those of [aws], and other tags are \
+             removed.",
     })
 }
 
@@ -237,12 +237,12 @@ fn target() -> Value {
     let overrides = KindId::ALL.iter().map(|kind| (kind.section(), one.clone())).collect();
     json!({
         "type": "object",
-        "description": "One account and region the manifest is for, or every combination of several.",
+        "description": "One account and region of the manifest, or every combination of several.",
         "properties": {
             "region": {
                 "type": "string",
                 "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$",
-                "description": "Wins over [aws] region.",
+                "description": "Overrides [aws] region.",
             },
             "profile": {
                 "type": "string",
@@ -251,8 +251,8 @@ fn target() -> Value {
             "role_arn": {
                 "type": "string",
                 "pattern": "^arn:aws[a-z-]*:iam::([0-9]{12}|\\{account\\}):role/.+",
-                "description": "A role that is assumed with the credentials at hand; not together with profile. With accounts, \
-                 {account} in it is replaced.",
+                "description": "A role to assume with the calling credentials; not together with profile. With \
+                     accounts, {account} in it is replaced.",
             },
             "account_id": {
                 "type": "string",
@@ -264,14 +264,14 @@ fn target() -> Value {
                 "items": { "type": "string", "pattern": "^[0-9]{12}$" },
                 "minItems": 1,
                 "uniqueItems": true,
-                "description": "The accounts that the section is for; each refuses any other account.",
+                "description": "The accounts of the section; each target refuses any other account.",
             },
             "regions": {
                 "type": "array",
                 "items": { "type": "string", "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$" },
                 "minItems": 1,
                 "uniqueItems": true,
-                "description": "The regions that the section is for, in each of its accounts.",
+                "description": "The regions of the section, in each of its accounts.",
             },
             "organization": {
                 "type": "object",
@@ -279,9 +279,11 @@ fn target() -> Value {
                     "ou": {
                         "type": "string",
                         "pattern": "^(r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32})$",
-                        "description": "The ID of the organizational unit whose accounts the section is for, or of the root.",
+                        "description": "The ID of the organizational unit with the accounts of the section, or of the \
+                             root.",
                     },
-                    "recursive": { "type": "boolean", "description": "Whether the units below it count too (false)." },
+                    "recursive": { "type": "boolean", "description": "Whether to include the units below it; false by \
+                         default." },
                     "exclude": {
                         "type": "array",
                         "items": {
@@ -290,18 +292,19 @@ fn target() -> Value {
                         },
                         "minItems": 1,
                         "uniqueItems": true,
-                        "description": "IDs of accounts and units that are left out.",
+                        "description": "IDs of accounts and units to exclude.",
                     },
                 },
                 "required": ["ou"],
                 "additionalProperties": false,
-                "description": "Asks AWS Organizations which accounts the section is for; suspended ones are left out.",
+                "description": "The accounts of the section come from AWS Organizations, without suspended ones.",
             },
             "override": {
                 "type": "object",
                 "properties": object(overrides),
                 "additionalProperties": false,
-                "description": "What resources have at these targets alone: each key replaces that of the resource's own section.",
+                "description": "Settings of resources for these targets only: each key replaces the one in the \
+                     resource's section.",
             },
         },
         "additionalProperties": false,

@@ -137,7 +137,7 @@ pub(super) fn section_of(target: &str) -> &str {
     target.split('/').next().unwrap_or(target)
 }
 
-/// Returns what the folder of a target's embedded AWS is called. The regions of an account share one, as they do in AWS.
+/// Returns what the folder of a target's AWS emulator is called. The regions of an account share one, as they do in AWS.
 pub fn folder_of(target: &str) -> String {
     let mut parts = target.split('/');
     match (parts.next(), parts.next()) {

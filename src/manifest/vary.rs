@@ -63,9 +63,9 @@ pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Vec<Override> {
 fn meant(written: &str, known: &[&str]) -> String {
     let list = some(known);
     match (closest(written, known), known.is_empty()) {
-        (Some(name), _) => format!("did you mean `{name}`? There are: {list}"),
-        (None, false) => format!("there are: {list}"),
-        (None, true) => String::from("add the section first: an override changes what is there for every target"),
+        (Some(name), _) => format!("did you mean `{name}`? The manifest has: {list}"),
+        (None, false) => format!("the manifest has: {list}"),
+        (None, true) => String::from("add the section first: an override changes an existing section"),
     }
 }
 
@@ -153,7 +153,7 @@ impl Values {
             };
             let value = value.as_ref().ok_or_else(|| {
                 let of = self.target.as_ref().map(|target| format!(" of the target {target}")).unwrap_or_default();
-                Invalid::new(format!("{{{name}}}{of} is not known"), help)
+                Invalid::new(format!("{{{name}}}{of} has no value"), help)
             })?;
             filled.push_str(value);
             rest = after;
@@ -196,12 +196,12 @@ fn known(after: &str) -> Option<(&str, &str)> {
 /// Returns what is wrong with a placeholder; `after` follows its brace.
 fn unknown(text: &str, after: &str) -> Invalid {
     let Some((name, _)) = after.split_once('}') else {
-        let problem = format!("\"{text}\" has a placeholder without an end");
+        let problem = format!("\"{text}\" has a placeholder without a closing brace");
         return Invalid::new(problem, "write {account}, {region} or {target}");
     };
     let help = closest(name, &KNOWN).map(|name| format!("did you mean {{{name}}}? ")).unwrap_or_default();
     let problem = format!("\"{text}\" has the unknown placeholder {{{name}}}");
-    Invalid::new(problem, format!("{help}There are {{account}}, {{region}} and {{target}}"))
+    Invalid::new(problem, format!("{help}The placeholders are {{account}}, {{region}} and {{target}}"))
 }
 
 /// Returns whether a part of a resource's tree has a placeholder.
@@ -230,7 +230,7 @@ fn fill(reader: &mut Reader<'_>, kind: KindId, node: &mut Node, braces: Braces, 
         Value::String(text) => match values.fill(text, braces) {
             Ok(replaced) => *text = replaced,
             Err(invalid) => {
-                reader.sole_fault(node.span.clone(), invalid, "not known here");
+                reader.sole_fault(node.span.clone(), invalid, "no value");
                 // Two that cannot be replaced are not the same name.
                 *text = format!("placeholder-{}", node.span.start);
             }
@@ -376,7 +376,7 @@ mod tests {
         assert_eq!(fill("{acount}").unwrap_err(), "\"{acount}\" has the unknown placeholder {acount}");
         let help = values().fill("{acount}", Braces::Placeholder).unwrap_err().help;
         assert!(help.starts_with("did you mean {account}?"), "{help}");
-        assert!(fill("{account").unwrap_err().contains("without an end"));
+        assert!(fill("{account").unwrap_err().contains("without a closing brace"));
         assert!(fill("{}").is_err() && fill("{{account}}").is_err());
         // A value is not filled again.
         let odd = Values { target: Some(String::from("{region}")), ..values() };
@@ -384,7 +384,7 @@ mod tests {
         let unknown = Values { account: None, ..values() };
         for braces in [Braces::Placeholder, Braces::Any] {
             let problem = unknown.fill("{account}", braces).unwrap_err().problem;
-            assert_eq!(problem, "{account} of the target prod is not known");
+            assert_eq!(problem, "{account} of the target prod has no value");
         }
     }
 

@@ -20,7 +20,7 @@ impl PlanFile {
             return Err(String::from("it has no target"));
         }
         if self.manifest.path.is_empty() {
-            return Err(String::from("it does not say which manifest it was made from"));
+            return Err(String::from("it does not name its manifest"));
         }
         let mut names = BTreeSet::new();
         let mut places = BTreeSet::new();
@@ -64,24 +64,24 @@ fn place(target: &Destination, connection: &SavedConnection) -> Result<(), Strin
     refused(check_region(&target.region.name))?;
     refused(check_root(&target.policy_root))?;
     let Some(Caller { account, arn, .. }) = &target.caller else {
-        return Err(String::from("it does not say whose account it is for"));
+        return Err(String::from("it does not name its account"));
     };
     refused(check_account(account))?;
     if account_of(arn) != Some(account) {
         return Err(format!("{arn} is not an identity of account {account}"));
     }
     if local.is_some() != target.local.is_some() {
-        return Err(String::from("it shows another place than it goes to: the embedded AWS, or AWS"));
+        return Err(String::from("it shows another destination than it uses: the AWS emulator, or AWS"));
     }
     if let Some(role) = role_arn {
         refused(check_role(role))?;
-        // On the embedded AWS no role is assumed.
+        // On the AWS emulator no role is assumed.
         if local.is_none() && account_of(role) != Some(account) {
             return Err(format!("the role {role} is not of account {account}"));
         }
     }
     if aws_profile.as_ref().is_some_and(|profile| profile.trim().is_empty() || profile.contains(char::is_control)) {
-        return Err(String::from("it names an AWS profile that cannot be one"));
+        return Err(String::from("it names an invalid AWS profile"));
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn place(target: &Destination, connection: &SavedConnection) -> Result<(), Strin
 fn scope(plan: &Plan) -> Result<(), String> {
     let scope = &plan.scope;
     if scope.intent != Intent::Converge {
-        return Err(String::from("its intent is not that of a plan"));
+        return Err(String::from("its intent is not valid for a plan"));
     }
     match &scope.ownership {
         Some(key) => refused(check_tag_key(key))?,
@@ -99,10 +99,10 @@ fn scope(plan: &Plan) -> Result<(), String> {
     }
     let lists = !plan.unmanaged.is_empty() || !plan.unlisted.is_empty();
     if lists && !scope.prune {
-        return Err(String::from("it lists what is not in the manifest, which only --prune does"));
+        return Err(String::from("it lists unmanaged resources, which only --prune does"));
     }
     if !plan.orphans.is_empty() && (scope.prune || scope.ownership.is_none()) {
-        return Err(String::from("it lists orphans, for which a plan with its scope does not look"));
+        return Err(String::from("it lists orphans, but a plan with its scope has none"));
     }
     Ok(())
 }
@@ -116,33 +116,32 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
     for one in desired {
         let address = one.address();
         if !addresses.insert(address) || !names.insert((address.kind, one.name())) {
-            return Err(format!("{address} is desired twice, or its name is"));
+            return Err(format!("{address} or its name is desired twice"));
         }
         let absent = one.presence() == Presence::Absent;
         let marked = one.adopt() == (scope.adopt && one.presence() == Presence::Present)
             && one.ownership() == scope.ownership.as_deref();
         let fits = (scope.prune || !absent) && marked;
         if !fits || !scope.holds(address) {
-            return Err(format!("{address} is desired in another way than the scope of the plan says"));
+            return Err(format!("{address} has a desired state that does not match the scope of the plan"));
         }
         conform(one, &plan.target.policy_root)?;
     }
     if let Some(orphan) = plan.orphans.resources.iter().find(|one| names.contains(&(one.kind, one.name.as_str()))) {
-        return Err(format!("{} is desired, and called an orphan", orphan.name));
+        return Err(format!("{} is both desired and listed as an orphan", orphan.name));
     }
     let planned = plan.resources.iter().map(|one| (&one.address, one.name.as_str()));
     if !planned.eq(desired.iter().map(|one| (one.address(), one.name()))) {
-        return Err(String::from("what is planned is not what is desired"));
+        return Err(String::from("the plan does not match the desired state"));
     }
     let differs = |(planned, desired): &(&crate::reconcile::ResourcePlan, &DesiredResource)| {
         foreseen(desired, planned, scope).map_or(!planned.exists(), |expected| expected != **planned)
     };
     match plan.resources.iter().zip(desired).find(differs) {
         None => Ok(()),
-        Some((planned, _)) => Err(format!(
-            "what it would do with {}, or shows of it, does not follow from what it says is desired",
-            planned.address
-        )),
+        Some((planned, _)) => {
+            Err(format!("the steps or differences of {} do not follow from the desired state", planned.address))
+        }
     }
 }
 
@@ -154,12 +153,12 @@ fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -
         file != policy.origin.as_ref().filter(|_| policy.managed.content.is_some())
     });
     if let Some(policy) = other {
-        return Err(format!("the policy file of {} is not the one that is desired", policy.address));
+        return Err(format!("the policy file of {} does not match the desired state", policy.address));
     }
     // As they are written: the place of a finding within its line is not.
     let written = |review: &Review| serde_json::to_value(review).map_err(|error| error.to_string());
     if written(&Review::of(&target.plan, materials))? != written(&target.review)? {
-        return Err(String::from("what it says of its changes does not follow from them"));
+        return Err(String::from("its review does not follow from its changes"));
     }
     Ok(())
 }

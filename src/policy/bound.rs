@@ -24,7 +24,7 @@ pub struct RolePattern(String);
 impl RolePattern {
     /// Reads an entry, or says what is wrong with it.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let help = "write arn:aws:iam::ACCOUNT:role/NAME; a * at the end stands for the rest of the name";
+        let help = "write arn:aws:iam::ACCOUNT:role/NAME; a * at the end matches the rest of the name";
         let wrong = |problem: String| Err(Invalid::new(problem, help));
         let parts: Vec<&str> = text.split(':').collect();
         let ["arn", partition, "iam", "", account, resource] = parts.as_slice() else {
@@ -41,7 +41,7 @@ impl RolePattern {
         let letters = |text: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || "_+=,.@-".contains(one));
         let whole = folders.is_none_or(|folders| folders.split('/').all(|one| !one.is_empty() && !one.contains('*')));
         if !letters(stem) || (stem.is_empty() && !starred) || !whole {
-            return wrong(format!("\"{text}\": \"{path}\" is no name of a role"));
+            return wrong(format!("\"{text}\": \"{path}\" is not the name of a role"));
         }
         if starred && folders.is_some() {
             return wrong(format!("\"{text}\": a * after a path would allow roles of every other path"));
@@ -80,7 +80,7 @@ impl Bound {
         }
         let what = aws_profile
             .map_or_else(|| String::from("credentials of no AWS profile"), |name| format!("the AWS profile {name}"));
-        Some(format!("the policy is for the credentials of {}, and not for {what}", self.aws_profiles.join(", ")))
+        Some(format!("the policy allows the credentials of {}, and not {what}", self.aws_profiles.join(", ")))
     }
 
     /// Returns why credentials of a role are not released under the policy, if they are not.
@@ -88,9 +88,9 @@ impl Bound {
         if self.role_arns.is_empty() || role_arn.is_some_and(|arn| self.role_arns.iter().any(|one| one.matches(arn))) {
             return None;
         }
-        let what = role_arn.unwrap_or("credentials that are of no role");
+        let what = role_arn.unwrap_or("credentials that belong to no role");
         let list: Vec<&str> = self.role_arns.iter().map(RolePattern::as_str).collect();
-        Some(format!("the policy is for the credentials of {}, and not for {what}", list.join(", ")))
+        Some(format!("the policy allows the credentials of {}, and not {what}", list.join(", ")))
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
         let bound = Bound { role_arns, aws_profiles: vec![String::from("dev")] };
         assert_eq!(bound.excludes_profile(Some("dev")), None);
         assert_eq!(bound.excludes_role(Some("arn:aws:iam::123456789012:role/dev")), None);
-        assert!(bound.excludes_profile(Some("prod-admin")).unwrap().ends_with("not for the AWS profile prod-admin"));
+        assert!(bound.excludes_profile(Some("prod-admin")).unwrap().ends_with("not the AWS profile prod-admin"));
         assert!(bound.excludes_profile(None).is_some());
         assert!(bound.excludes_role(Some("arn:aws:iam::123456789012:role/prod-admin")).is_some());
         assert!(bound.excludes_role(None).is_some());

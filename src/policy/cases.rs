@@ -65,7 +65,7 @@ impl<'de> Deserialize<'de> for Expected {
         let word = String::deserialize(deserializer)?;
         let mut all = Effect::VARIANTS.iter().map(|effect| Self::Effect(*effect)).chain([Self::NoMatch]);
         let found = all.find(|one| one.word() == word);
-        found.ok_or_else(|| de::Error::custom(format!("{word:?} is nothing that a policy says")))
+        found.ok_or_else(|| de::Error::custom(format!("{word:?} is not an effect of a policy")))
     }
 }
 
@@ -94,7 +94,7 @@ pub fn parse(source: &Arc<Source>, policy: &Policy, faults: &mut Faults) -> Vec<
     let reader = &mut reader;
     let Some(mut fields) = reader.map(&root, "cases file") else { return Vec::new() };
     let defaults = read_common(reader, &mut fields);
-    let cases = fields.required(reader, "cases", "add a list of cases");
+    let cases = fields.required(reader, "cases", "add a list of test cases");
     let cases = cases.and_then(|entry| reader.list(&entry.node, "cases")).unwrap_or_default();
     fields.finish(reader);
     cases.iter().filter_map(|node| read_case(reader, node, &defaults, policy, source)).collect()
@@ -146,19 +146,19 @@ fn read_case(
         let written = |key: &str| fields.all().iter().any(|entry| entry.key == key);
         if missing && !written(key) && !(key == "user" && written("principal")) {
             let help = match key {
-                "principal" => "the policy has patterns of principals, so say the caller's ARN, as STS gives it",
-                "at" => "the policy has windows of time, so say when: at: \"2026-01-14T10:00:00+01:00\"",
-                _ => "add it here, or at the top of the file for all cases",
+                "principal" => "the policy has principals, so add the caller's ARN, as STS returns it",
+                "at" => "the policy has time windows, so add the time: at: \"2026-01-14T10:00:00+01:00\"",
+                _ => "add it here, or at the top of the file for all test cases",
             };
-            let message = format!("the case does not say `{key}`");
+            let message = format!("the test case has no `{key}`");
             reader.fault(node.span.clone(), message, format!("`{key}` is missing"), help);
         }
     }
     if let Some((user, said)) = user.as_deref().zip(principal.as_deref().and_then(name_of))
         && user != said
     {
-        let message = format!("the case is of the user {user}, and its principal is called {said}");
-        reader.fault(node.span.clone(), message, "two names", "leave `user` out: the principal says it");
+        let message = format!("the test case is for the user {user}, but the name of its principal is {said}");
+        reader.fault(node.span.clone(), message, "two names", "remove `user`: it follows from the principal");
     }
     fields.finish(reader);
     let (user, profile, expect) = (user?, profile?, expect?);
@@ -186,7 +186,7 @@ fn moment(text: &str) -> Result<Timestamp, Invalid> {
     let zoned = text.parse::<Zoned>().map(|zoned| zoned.timestamp());
     zoned.or_else(|_| text.parse::<Timestamp>()).map_err(|_| {
         Invalid::new(
-            format!("\"{text}\" is not a moment"),
+            format!("\"{text}\" is not a time"),
             "write one such as \"2026-01-14T10:00:00+01:00\" or \"2026-01-14T10:00[Europe/Zurich]\"",
         )
     })
@@ -255,8 +255,8 @@ cases:
         let case =
             |case: &str| read(&format!("profile: dev\ncases:\n  - {{ {case}, at: \"2026-01-14T10:00:00Z\" }}\n"));
         for (text, fault) in [
-            ("user: аlice, expect: no_match", "3: no such name exists: it has \"а\" (U+0430)"),
-            ("user: \"al\\u200bice\", expect: no_match", "3: this name has a character that is not seen (U+200B)"),
+            ("user: аlice, expect: no_match", "3: no such name can exist: it has \"а\" (U+0430)"),
+            ("user: \"al\\u200bice\", expect: no_match", "3: this name has an invisible character (U+200B)"),
             ("user: alice, expect: !not allow", "3: the YAML tag `!not`"),
             ("user: alice, <<: { expect: allow }", "3: the YAML merge key `<<`"),
             ("user: alice,\r expect: allow", "3: a carriage return without a line feed (U+000D)"),
@@ -284,11 +284,11 @@ cases:
             assert_eq!(read[0].user, "alice");
             assert!(judge(&policy, &read[0]).passed);
         }
-        assert_eq!(cases("user: alice, expect: allow").1, ["the case does not say `principal`"]);
+        assert_eq!(cases("user: alice, expect: allow").1, ["the test case has no `principal`"]);
         let pattern = "principal: \"arn:aws:sts::123456789012:assumed-role/*/alice\", expect: allow";
         assert_eq!(cases(pattern).1.first().map(|one| one.ends_with("is a pattern")), Some(true));
         let other = "user: bob, principal: \"arn:aws:sts::123456789012:assumed-role/Admin/alice\", expect: allow";
-        assert_eq!(cases(other).1, ["the case is of the user bob, and its principal is called alice"]);
+        assert_eq!(cases(other).1, ["the test case is for the user bob, but the name of its principal is alice"]);
     }
 
     #[test]
@@ -302,9 +302,9 @@ cases:
 "#;
         let expected = [
             "3: `expect` cannot be \"alow\"",
-            "3: \"2026-01-14\" is not a moment",
-            "4: the case does not say `user`",
-            "5: the case does not say `at`",
+            "3: \"2026-01-14\" is not a time",
+            "4: the test case has no `user`",
+            "5: the test case has no `at`",
             "6: unknown key `when` in `case`",
         ];
         assert_eq!(read(text).1, expected);

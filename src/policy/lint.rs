@@ -129,8 +129,9 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
             linter.find(
                 Lint::UnreachableRule,
                 span.clone(),
-                format!("no request gets to the rule {name}"),
-                "the rules above it decide everything it speaks of: move it up, narrow them, or remove it",
+                format!("unreachable rule {name}"),
+                "the rules above it decide every request that it matches: move it up, narrow the other rules, or \
+                 remove it",
             );
         }
         let conditions = &rule.conditions;
@@ -138,8 +139,8 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
             linter.find(
                 Lint::AllowForEveryone,
                 span.clone(),
-                format!("the rule {name} lets in everyone who has credentials for AWS"),
-                "name the users or the principals under conditions, or ask for approval",
+                format!("the rule {name} allows everyone with AWS credentials"),
+                "name the users or the principals under conditions, or require approval",
             );
         }
         linter.names(rule, span);
@@ -154,8 +155,8 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
         linter.find(
             Lint::AnyCredentials,
             start..start,
-            String::from("the policy does not say which credentials it is for, so that any AWS profile's are released"),
-            "add credentials: { role_arn: [...] } above the rules, with the ARNs of the roles that are meant",
+            String::from("the policy does not restrict credentials, so those of any AWS profile can be released"),
+            "add credentials: { role_arn: [...] } above the rules, with the ARNs of the intended roles",
         );
     }
     if let Some((rule, span)) = policy.rules.last().zip(places.last())
@@ -164,8 +165,8 @@ pub fn lint(source: &Arc<Source>, setting: Option<Setting<'_>>, faults: &mut Fau
         linter.find(
             Lint::NoDefaultDeny,
             span.clone(),
-            "the last rule is not for all the others, who are denied without a word".to_owned(),
-            "what no rule matches is denied anyway; a last rule with effect: deny and no conditions says so, and why",
+            "no catch-all rule: other requests are denied without a reason".to_owned(),
+            "add a last rule with effect: deny, a reason and no conditions; it makes the default deny explicit",
         );
     }
     linter.finish()
@@ -231,22 +232,21 @@ impl Linter<'_> {
             let mut seen = BTreeSet::new();
             for one in names {
                 if !seen.insert(one) {
-                    let message = format!("the rule {name} names {one} twice under {what}");
+                    let message = format!("the rule {name} lists {one} twice under {what}");
                     self.find(Lint::Twice, self.word(span, one), message, "remove one");
                 }
                 if one.contains(['*', '?']) || one.starts_with("arn:") {
-                    let message = format!(
-                        "\"{one}\" under {what} of the rule {name} matches nothing but a name that is just that"
-                    );
+                    let message = format!("\"{one}\" under {what} of the rule {name} only matches this exact name");
                     let help = match what {
-                        "users" => "names are compared whole; patterns of ARNs go under principals",
+                        "users" => "names must match exactly; patterns of ARNs go under principals",
                         _ => {
-                            "names are compared whole, without patterns: write each name, or leave the list out for all"
+                            "names must match exactly, without patterns: write each name, or remove the list to match \
+                             all"
                         }
                     };
                     self.find(Lint::NotAName, self.word(span, one), message, help);
                 } else if what == "users" && (one.len() > role::NAME_LENGTH || !role::is_name(one)) {
-                    let message = format!("AWS has no user called \"{one}\", whom the rule {name} names");
+                    let message = format!("the rule {name} names \"{one}\", which is not a valid user name in AWS");
                     let help = "names of IAM users and of role sessions have 1 to 64 letters, digits and _+=,.@-";
                     self.find(Lint::ImpossibleUser, self.word(span, one), message, help);
                 }
@@ -254,19 +254,19 @@ impl Linter<'_> {
         }
         let mut seen = BTreeSet::new();
         for one in conditions.principals.iter().filter(|one| !seen.insert(*one)) {
-            let message = format!("the rule {name} names {} twice under principals", one.as_str());
+            let message = format!("the rule {name} lists {} twice under principals", one.as_str());
             self.find(Lint::Twice, self.word(span, one.as_str()), message, "remove one");
         }
         if rule.device {
-            let message = format!("the rule {name} asks for a device, which sentinel does not check: it denies");
-            let help = "remove device, and say by users, principals or mode who gets in; until then the rule denies";
+            let message = format!("the rule {name} has a device condition, which Sentinel cannot check: it denies");
+            let help = "remove device, and restrict access by users, principals or mode; until then the rule denies";
             self.find(Lint::Device, self.word(span, "device"), message, help);
         }
         if let Some(window) = &conditions.time
             && window.days.is_empty()
             && window.hours.is_none()
         {
-            let message = format!("the time of the rule {name} says neither days nor hours, and so is always");
+            let message = format!("the time of the rule {name} has neither days nor hours, so it always matches");
             self.find(Lint::EmptyTime, self.word(span, "time"), message, "add days or hours, or remove time");
         }
     }
@@ -286,9 +286,8 @@ impl Linter<'_> {
         let known = profiles.iter().all(|one| setting.profiles.contains(one));
         if known && !profiles.is_empty() && !profiles.iter().any(|one| setting.own.contains(one)) {
             let own: Vec<&str> = setting.own.iter().map(String::as_str).collect();
-            let message = format!("the rule {name} is not for {}, whose policy this is", own.join(", "));
-            let help =
-                "each profile has a policy of its own, and only that is asked: remove the rule, or move it there";
+            let message = format!("the rule {name} does not apply to {}, whose policy this is", own.join(", "));
+            let help = "Sentinel evaluates only a profile's own policy: remove the rule, or move it to that policy";
             self.find(Lint::OtherProfile, span.clone(), message, help);
         }
         if let Some(table) = rule.session_table.as_ref().filter(|table| !setting.tables.contains(*table)) {
@@ -335,8 +334,8 @@ impl Linter<'_> {
                 let span = start..start + text.trim_end().len();
                 let known = Lint::ALL.iter().any(|lint| lint.code() == code);
                 let message = match known {
-                    true => format!("{code} is allowed here, and is not found here"),
-                    false => format!("{code} is allowed here, and there is no such lint"),
+                    true => format!("{code} is suppressed here, but there is no such finding"),
+                    false => format!("{code} is suppressed here, but there is no such lint"),
                 };
                 self.find(Lint::NeedlessSuppression, span, message, "remove the comment");
             }
@@ -391,7 +390,7 @@ mod tests {
     fn a_rule_that_nothing_gets_to_is_found_whatever_hides_it() {
         let hidden = |above: &str, rule: &str| {
             let rules = format!("{above}  - {{ name: r, effect: deny, conditions: {rule} }}\n{LAST}");
-            found(&rules).iter().any(|finding| finding.contains("L001 no request gets to the rule r"))
+            found(&rules).iter().any(|finding| finding.contains("L001 unreachable rule r"))
         };
         let alice = "  - { name: a, effect: deny, conditions: { users: [alice, bob] } }\n";
         assert!(hidden(alice, "{ users: [alice] }"));
@@ -431,16 +430,16 @@ mod tests {
     conditions: { users: [bob], profiles: [prod], time: { timezone: UTC } }
 "#;
         let expected = [
-            "3: L002 the rule open lets in everyone who has credentials for AWS",
-            "5: L001 no request gets to the rule odd",
-            "8: L007 the rule odd names alice twice under users",
-            "8: L010 \"*\" under users of the rule odd matches nothing but a name that is just that",
+            "3: L002 the rule open allows everyone with AWS credentials",
+            "5: L001 unreachable rule odd",
+            "8: L007 the rule odd lists alice twice under users",
+            "8: L010 \"*\" under users of the rule odd only matches this exact name",
             "11: L004 the rule odd is for the profile prdo, which the manifest does not have",
-            "12: L001 no request gets to the rule prod-only",
-            "12: L003 the last rule is not for all the others, who are denied without a word",
-            "12: L009 the rule prod-only is not for dev, whose policy this is",
+            "12: L001 unreachable rule prod-only",
+            "12: L003 no catch-all rule: other requests are denied without a reason",
+            "12: L009 the rule prod-only does not apply to dev, whose policy this is",
             "14: L008 the rule prod-only records sessions in nowhere, a table the manifest does not have",
-            "15: L006 the time of the rule prod-only says neither days nor hours, and so is always",
+            "15: L006 the time of the rule prod-only has neither days nor hours, so it always matches",
         ];
         assert_eq!(found(rules), expected);
     }
@@ -451,7 +450,7 @@ mod tests {
         let long = "a".repeat(65);
         for user in ["\"alice smith\"", "\" alice\"", "\"alice \"", "CORP/alice", "\"alice#1\"", "alice!", &long] {
             let name = user.trim_matches('"');
-            let expected = format!("3: L015 AWS has no user called \"{name}\", whom the rule a names");
+            let expected = format!("3: L015 the rule a names \"{name}\", which is not a valid user name in AWS");
             assert_eq!(found(&rule(user)), [expected], "{user}");
         }
         for user in ["a", "alice@example.com", "a_b+c=d.e-f", "i-0123456789abcdef0", &long[1..]] {
@@ -478,8 +477,8 @@ mod tests {
             found(&format!("{head}  - name: all{tail}\n    effect: allow\n    conditions: {{ mode: [cli] }}\n"))
         };
         let both = [
-            "3: L002 the rule all lets in everyone who has credentials for AWS",
-            "3: L003 the last rule is not for all the others, who are denied without a word",
+            "3: L002 the rule all allows everyone with AWS credentials",
+            "3: L003 no catch-all rule: other requests are denied without a reason",
         ];
         assert_eq!(allow("", ""), both);
         assert_eq!(allow("", " # sentinel: allow L002, L003"), [""; 0]);
@@ -489,8 +488,8 @@ mod tests {
         assert_eq!(
             needless,
             [
-                "3: L011 L001 is allowed here, and is not found here",
-                "3: L011 L999 is allowed here, and there is no such lint"
+                "3: L011 L001 is suppressed here, but there is no such finding",
+                "3: L011 L999 is suppressed here, but there is no such lint"
             ]
         );
     }

@@ -131,14 +131,13 @@ pub fn meaning(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -
         say(&mut meanings, profile, &subject, change, &by);
     }
     if overlap {
-        let words =
-            String::from("patterns of principals are compared as text; callers that fit several are not looked at");
+        let words = String::from("principals are compared as text, without callers that match several of them");
         meanings.push(Meaning { direction: Direction::Moves, words });
     }
     meanings.extend(released(profile, before, after));
     meanings.extend(limits(profile, before, after));
     if sure && meanings.is_empty() {
-        let words = String::from("who gets in, and how, stays as it is");
+        let words = String::from("access does not change");
         meanings.push(Meaning { direction: Direction::Same, words });
     }
     // What opens comes first: it is what a reviewer must not miss.
@@ -199,8 +198,8 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
             (false, false) => Direction::Moves,
         };
         let words = match after.as_slice() {
-            [] => format!("{profile} now releases credentials of any {what}"),
-            names => format!("{profile} now releases only credentials of the {what} {}", names.join(" or ")),
+            [] => format!("{profile} now allows credentials of any {what}"),
+            names => format!("{profile} now allows only credentials of the {what} {}", names.join(" or ")),
         };
         Some(Meaning { direction, words })
     });
@@ -567,10 +566,10 @@ mod tests {
         assert_eq!(means(with, &limits(5, 8)), [higher]);
         let lower = format!("{words} 1 event and 1 hour a day, was 3 events and 8 hours a day");
         assert_eq!(means(&limits(3, 8), &limits(1, 1)), [lower]);
-        assert_eq!(means(with, &limits(3, 8)), ["who gets in, and how, stays as it is"]);
+        assert_eq!(means(with, &limits(3, 8)), ["access does not change"]);
         // Without a rule that break-glass opens, they limit nothing.
         let without = |text: String| text.replace("require_approval", "require_approval, breakglass: false");
-        let same = ["who gets in, and how, stays as it is"];
+        let same = ["access does not change"];
         assert_eq!(means(&without(with.to_owned()), &without(limits(5, 8))), same);
     }
 
@@ -583,7 +582,7 @@ mod tests {
         // Who fits both patterns is not looked at, and that is said.
         let all = rule("deny", "principals: [\"arn:aws:sts::123456789012:assumed-role/*\"]");
         let words = means(&format!("{all}{}", by("")), &format!("{}{all}", by("")));
-        assert_eq!(words, ["patterns of principals are compared as text; callers that fit several are not looked at"]);
+        assert_eq!(words, ["principals are compared as text, without callers that match several of them"]);
     }
 
     #[test]
@@ -597,14 +596,11 @@ mod tests {
             meanings.into_iter().map(|one| (one.direction, one.words)).collect::<Vec<_>>()
         };
         let (one, two) = ("credentials: { aws_profile: [a] }\n", "credentials: { aws_profile: [a, b] }\n");
-        let only = |names: &str| format!("prod now releases only credentials of the AWS profile {names}");
+        let only = |names: &str| format!("prod now allows only credentials of the AWS profile {names}");
         assert_eq!(told("", one), [(Direction::Closes, only("a"))]);
         assert_eq!(told(one, two), [(Direction::Opens, only("a or b"))]);
-        assert_eq!(
-            told(two, ""),
-            [(Direction::Opens, String::from("prod now releases credentials of any AWS profile"))]
-        );
-        assert_eq!(told(one, one), [(Direction::Same, String::from("who gets in, and how, stays as it is"))]);
+        assert_eq!(told(two, ""), [(Direction::Opens, String::from("prod now allows credentials of any AWS profile"))]);
+        assert_eq!(told(one, one), [(Direction::Same, String::from("access does not change"))]);
     }
 
     #[test]
@@ -663,7 +659,7 @@ mod tests {
     #[test]
     fn what_nobody_notices_is_told_as_that() {
         let alice = rule("allow", "users: [alice]");
-        let same = ["who gets in, and how, stays as it is"];
+        let same = ["access does not change"];
         assert_eq!(means(&alice, &format!("{alice}{}", rule("deny", ""))), same);
         // A rule for another profile is asked by nobody.
         assert_eq!(means(&alice, &format!("{}{alice}", rule("allow", "profiles: [dev]"))), same);

@@ -69,7 +69,7 @@ fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
         let entry = fields.get(key)?;
         let items = reader.list(&entry.node, key);
         if items.is_some_and(<[Node]>::is_empty) {
-            let help = "name at least one, or leave the key out";
+            let help = "add at least one, or remove the key";
             reader.fault(entry.node.span.clone(), format!("`{key}` is empty"), "nothing here", help);
         }
         Some(items.unwrap_or_default().iter().filter_map(|item| reader.checked(item, key, check)).collect::<Vec<_>>())
@@ -78,8 +78,8 @@ fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
     let aws_profiles = list(reader, "aws_profile", check_identifier);
     fields.finish(reader);
     if role_arns.is_none() && aws_profiles.is_none() {
-        let help = "add role_arn or aws_profile, each a list, or leave credentials out";
-        reader.fault(node.span.clone(), "`credentials` names none", "nothing here", help);
+        let help = "add role_arn or aws_profile, each a list, or remove credentials";
+        reader.fault(node.span.clone(), "`credentials` is empty", "nothing here", help);
     }
     let role_arns = role_arns.unwrap_or_default().iter().filter_map(|text| RolePattern::new(text).ok()).collect();
     Bound { role_arns, aws_profiles: aws_profiles.unwrap_or_default() }
@@ -89,19 +89,25 @@ fn read_bound(reader: &mut Reader<'_>, node: &Node) -> Bound {
 fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usize>>) {
     let Some(nodes) = reader.list(node, "rules") else { return Default::default() };
     if nodes.is_empty() {
-        reader.fault(node.span.clone(), "`rules` is empty", "no rule", "write at least one rule; no match is a deny");
+        reader.fault(
+            node.span.clone(),
+            "`rules` is empty",
+            "no rule",
+            "add at least one rule; requests that no rule \
+             matches are denied",
+        );
     }
     let mut names: HashMap<String, usize> = HashMap::new();
     let (mut rules, mut places) = (Vec::new(), Vec::new());
     for (place, rule) in nodes.iter().enumerate() {
         let Some(mut fields) = reader.map(rule, "rule") else { continue };
         let mut name = None;
-        if let Some(entry) = fields.required(reader, "name", "give each rule a name of its own") {
+        if let Some(entry) = fields.required(reader, "name", "give each rule its own name") {
             name = reader.checked(&entry.node, "name", check_label);
             if let Some(first) = name.clone().and_then(|name| names.insert(name, place)) {
-                let message = format!("two rules are called \"{}\"", name.as_deref().unwrap_or_default());
-                let label = format!("rule {} has this name already", first + 1);
-                reader.fault(entry.node.span.clone(), message, label, "give each rule a name of its own");
+                let message = format!("two rules have the name \"{}\"", name.as_deref().unwrap_or_default());
+                let label = format!("rule {} already has this name", first + 1);
+                reader.fault(entry.node.span.clone(), message, label, "give each rule its own name");
             }
         }
         let words: Vec<&str> = Effect::VARIANTS.iter().map(|effect| effect.word()).collect();
@@ -114,7 +120,7 @@ fn read_rules(reader: &mut Reader<'_>, node: &Node) -> (Vec<Rule>, Vec<Range<usi
         if let Some(entry) = fields.get("session_table") {
             session_table = reader.checked(&entry.node, "session_table", crate::resource::check_table_name);
             if effect.is_some_and(|effect| effect != Effect::RequireServerSession) {
-                let message = "`session_table` goes only with effect: require_server_session";
+                let message = "`session_table` is only valid with effect: require_server_session";
                 reader.fault(
                     entry.key_span.clone(),
                     message,
@@ -157,7 +163,7 @@ fn denying(rule: Rule) -> Rule {
 /// Reads whether break-glass counts as an approval, which only a rule can say that takes one.
 fn read_breakglass(reader: &mut Reader<'_>, entry: &Entry, effect: Option<Effect>) -> Option<bool> {
     if effect.is_some_and(|effect| effect != Effect::RequireApproval) {
-        let message = "`breakglass` goes only with effect: require_approval";
+        let message = "`breakglass` is only valid with effect: require_approval";
         reader.fault(entry.key_span.clone(), message, "not with this effect", "remove it, or change the effect");
     }
     reader.boolean(&entry.node, "breakglass")
@@ -175,7 +181,7 @@ fn read_breakglass_limits(reader: &mut Reader<'_>, node: &Node) -> BreakglassLim
         if let Some(number) = number.filter(|number| (1..=BreakglassLimits::MOST).contains(number)) {
             *limit = number;
         } else {
-            let message = format!("`{key}` must be a whole number from 1 to {}", BreakglassLimits::MOST);
+            let message = format!("`{key}` must be an integer from 1 to {}", BreakglassLimits::MOST);
             let help = "to forbid break-glass, write breakglass: false in the rule";
             reader.fault(entry.node.span.clone(), message, "not in this range", help);
         }
@@ -252,7 +258,7 @@ fn duration(text: &str) -> Result<i64, Invalid> {
         Some(total).filter(|total| rest.is_empty() && (1..=LONGEST).contains(total))
     };
     read().ok_or_else(|| {
-        let problem = format!("\"{text}\" is not how long a server may serve");
+        let problem = format!("\"{text}\" is not a valid duration");
         Invalid::new(problem, "write hours, minutes and seconds, such as \"30m\" or \"1h30m\", up to \"24h\"")
     })
 }
@@ -271,7 +277,7 @@ fn read_time(reader: &mut Reader<'_>, node: &Node) -> Window {
         hours.finish(reader);
         window.hours = start.zip(end).map(|(start, end)| Hours { start, end });
         if window.hours.is_some_and(|hours| hours.start == hours.end) {
-            let help = "leave hours out for the whole day; hours that end before they start go on past midnight";
+            let help = "remove hours to allow the whole day; hours that end before they start continue past midnight";
             reader.fault(entry.node.span.clone(), "`hours` end when they start", "no time between them", help);
             reader.coded(Lint::EmptyWindow.code());
         }
@@ -384,11 +390,11 @@ breakglass_limits:
   minutes_per_day: 1
 "#;
         let expected = [
-            "3: `breakglass` goes only with effect: require_approval",
-            "4: `breakglass` goes only with effect: require_approval",
+            "3: `breakglass` is only valid with effect: require_approval",
+            "4: `breakglass` is only valid with effect: require_approval",
             "5: `breakglass` must be true or false, not a string",
-            "7: `events_per_day` must be a whole number from 1 to 24",
-            "8: `hours_per_day` must be a whole number from 1 to 24",
+            "7: `events_per_day` must be an integer from 1 to 24",
+            "8: `hours_per_day` must be an integer from 1 to 24",
             "9: unknown key `minutes_per_day` in `breakglass_limits`",
         ];
         assert_eq!(faults(wrong), expected);
@@ -439,7 +445,7 @@ breakglass_limits:
         };
         let role = "\"arn:aws:iam::123456789012:role/dev\"";
         assert_eq!(with(&format!("{{ role_arn: [{role}], aws_profile: [dev] }}")), [""; 0]);
-        assert_eq!(with("{}"), ["2: `credentials` names none"]);
+        assert_eq!(with("{}"), ["2: `credentials` is empty"]);
         assert_eq!(with("{ role_arn: [] }"), ["2: `role_arn` is empty"]);
         assert_eq!(with("{ role_arn: [dev] }"), ["2: \"dev\" is not the ARN of a role"]);
         assert_eq!(with("{ role_arn: dev }"), ["2: `role_arn` must be a list, not a string"]);
@@ -478,8 +484,8 @@ rules:
                 "9: \"9:00\" is not a time of day",
                 "10: \"Mars/Olympus\" is not a time zone",
                 "11: unknown key `extra` in `conditions`",
-                "12: two rules are called \"one\"",
-                "14: `session_table` goes only with effect: require_server_session",
+                "12: two rules have the name \"one\"",
+                "14: `session_table` is only valid with effect: require_server_session",
                 "15: `rule` lacks `name`",
             ]
         );
@@ -500,7 +506,7 @@ rules:
             let rule = format!("{{ name: {name}, effect: deny, conditions: {{ {conditions} }} }}");
             faults(&format!("version: \"1\"\nrules:\n  - {rule}\n"))
         };
-        let hidden = |code: &str| [format!("3: this name has a character that is not seen (U+{code})")];
+        let hidden = |code: &str| [format!("3: this name has an invisible character (U+{code})")];
         // An escape is seen in the document, and not in what is said of it.
         assert_eq!(rule("\"a\\u200bb\"", ""), hidden("200B"));
         assert_eq!(rule("\"a\\nb\"", ""), hidden("000A"));
@@ -510,8 +516,8 @@ rules:
         assert_eq!(rule("a", "users: [\"al\\U000E0041ice\"]"), hidden("E0041"));
         assert_eq!(rule("a", "profiles: [d\u{fe0f}ev]"), hidden("FE0F"));
         // The first letter is Cyrillic.
-        assert_eq!(rule("a", "users: [аlice]"), ["3: no such name exists: it has \"а\" (U+0430)"]);
-        assert_eq!(rule("a", "profiles: [dеv]"), ["3: no such name exists: it has \"е\" (U+0435)"]);
+        assert_eq!(rule("a", "users: [аlice]"), ["3: no such name can exist: it has \"а\" (U+0430)"]);
+        assert_eq!(rule("a", "profiles: [dеv]"), ["3: no such name can exist: it has \"е\" (U+0435)"]);
         assert_eq!(rule("a", "users: [alice\u{a0}]").len(), 1);
         assert_eq!(rule("Zürich-安全", "users: [alice]"), [""; 0]);
     }

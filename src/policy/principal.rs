@@ -38,10 +38,12 @@ impl Principal {
             ("iam", "role") => {
                 let name = rest.rsplit('/').next().unwrap_or_default();
                 let help = format!("write arn:{partition}:sts::{account}:assumed-role/{name}/*");
-                return Err(Invalid::new(format!("\"{text}\": a role calls under its sessions' ARNs"), help));
+                return Err(Invalid::new(format!("\"{text}\": a role calls with the ARN of its session"), help));
             }
             ("iam", "root") => {
-                return wrong(format!("\"{text}\": an account's root user has no user's name, and is never let in"));
+                return wrong(format!(
+                    "\"{text}\": the root user of an account has no user name, and never gets access"
+                ));
             }
             ("iam", "user") | ("sts", "assumed-role" | "federated-user") => {}
             _ => return wrong(format!("\"{text}\" is not the ARN of a caller")),
@@ -53,7 +55,7 @@ impl Principal {
             letters(rest, "_+=,.@-*/")
         };
         if !fits || rest.starts_with('/') || rest.ends_with('/') {
-            return wrong(format!("\"{text}\": \"{rest}\" is no name that AWS gives"));
+            return wrong(format!("\"{text}\": \"{rest}\" is not a valid name in AWS"));
         }
         let segments = rest.split('/').count();
         let session = match kind {
@@ -62,7 +64,7 @@ impl Principal {
             _ => true,
         };
         if !session {
-            return wrong(format!("\"{text}\": what follows {kind}/ does not have the form that AWS gives"));
+            return wrong(format!("\"{text}\": the part after {kind}/ is not valid"));
         }
         Ok(Self(text.to_owned()))
     }

@@ -69,7 +69,7 @@ pub struct Connection {
     pub sessions: Sessions,
 }
 
-/// Returns credentials and settings. Those of AWS are loaded once for each session; an embedded AWS has its own client.
+/// Returns credentials and settings. Those of AWS are loaded once for each session; an AWS emulator has its own client.
 pub(super) async fn settings(connection: Connection) -> SdkConfig {
     if connection.embedded.is_some() {
         return loaded(connection).await;
@@ -87,7 +87,7 @@ pub(super) async fn loaded(connection: Connection) -> SdkConfig {
         .build();
     let Destination { region, route, .. } = connection.destination;
     let region = aws_config::Region::new(String::from(region.name));
-    // On the embedded AWS no role is assumed.
+    // On the AWS emulator no role is assumed.
     let role_arn = route.role_arn.filter(|_| connection.embedded.is_none());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
@@ -135,7 +135,7 @@ fn shared(config: SdkConfig) -> SdkConfig {
     }
 }
 
-/// Returns the keys by which the embedded AWS knows a user: it has no profiles, so that their names are users, and one
+/// Returns the keys by which the AWS emulator knows a user: it has no profiles, so that their names are users, and one
 /// person can try what takes two.
 fn embedded_user(aws_profile: Option<&str>) -> Credentials {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);

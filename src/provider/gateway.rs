@@ -31,7 +31,7 @@ pub enum Origin {
     Profile(String),
     /// Those that this program uses itself: keys in the environment, a container's, an instance's.
     Own,
-    /// A role of the embedded AWS, which has no shared files: the name is the one that an AWS profile would have.
+    /// A role of the AWS emulator, which has no shared files: the name is the one that an AWS profile would have.
     Embedded(String),
 }
 

@@ -33,28 +33,28 @@ use crate::resource::trouble::Unprovided;
 pub enum NoCredentials {
     #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
     NoProfile(String),
-    #[error("the AWS profile {0} gets its credentials from sentinel, and cannot be the one that asks it")]
+    #[error("the AWS profile {0} gets its credentials from Sentinel, which cannot use it for its own calls")]
     Circle(String),
     #[error("the shared AWS files cannot be read: {what}")]
     Files { what: String, source: Cause },
-    #[error("the AWS profile {profile} takes a code from the MFA device {device}")]
+    #[error("the AWS profile {profile} requires a code from the MFA device {device}")]
     Mfa { profile: String, device: String },
     /// What the shared files say of it leads nowhere.
     #[error("the AWS profile {profile} cannot be used: {what}")]
     Profile { profile: String, what: String },
-    #[error("the AWS profile {profile} gives no credentials: {source}")]
+    #[error("no credentials from the AWS profile {profile}: {source}")]
     Provider { profile: String, source: Unprovided },
-    #[error("no credentials are at hand: {0}")]
+    #[error("no calling credentials: {0}")]
     Own(#[source] Unprovided),
-    #[error("the role {role} cannot be taken on: {source}")]
+    #[error("cannot assume the role {role}: {source}")]
     Role { role: String, source: Box<CallError> },
     #[error("the credentials of {0} are those of an account's root user, which are never released")]
     Root(String),
     #[error("the keys of {whose} never expire, and STS does not exchange them for temporary ones: {source}")]
     Permanent { whose: String, source: Box<CallError> },
-    #[error("STS does not say whose the credentials of {whose} are: {source}")]
+    #[error("STS does not identify the credentials of {whose}: {source}")]
     Unknown { whose: String, source: Box<CallError> },
-    #[error("access ended before credentials were obtained")]
+    #[error("access ended before Sentinel obtained credentials")]
     Ended,
 }
 
@@ -161,10 +161,10 @@ impl Chain<'_> {
         if let Some(source) = section.get("source_profile") {
             if source == name {
                 return keys_of(section)
-                    .ok_or_else(|| broken(name, "its source_profile is itself, and it holds no keys"));
+                    .ok_or_else(|| broken(name, "its source_profile is itself, and it has no keys"));
             }
             let found = profiles.get_profile(source);
-            let found = found.ok_or_else(|| broken(name, &format!("its source_profile {source} is not there")))?;
+            let found = found.ok_or_else(|| broken(name, &format!("its source_profile {source} does not exist")))?;
             return Ok(SharedCredentialsProvider::new(of_profile(source, found, config)));
         }
         let settings = bounded_like(config).with_region(region_of(section, config));
@@ -178,7 +178,7 @@ impl Chain<'_> {
                 let provider = EcsCredentialsProvider::builder().configure(&settings).build();
                 Ok(SharedCredentialsProvider::new(provider))
             }
-            Some(other) => Err(broken(name, &format!("its credential_source {other} is not known"))),
+            Some(other) => Err(broken(name, &format!("its credential_source {other} is unknown"))),
             None => Err(broken(name, "it has a role_arn, and neither source_profile nor credential_source")),
         }
     }

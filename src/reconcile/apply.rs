@@ -273,7 +273,7 @@ pub(super) fn report(
     if let Verification::Differs { addresses } = &verification {
         for report in resources.iter_mut().filter(|report| addresses.contains(&report.address)) {
             if report.outcome == Outcome::Applied {
-                let why = "its steps went through, yet it still differs: see sentinel plan".to_owned();
+                let why = "its steps succeeded, but it still differs: see sentinel plan".to_owned();
                 report.outcome = Outcome::Failed { why, code: None };
             }
         }

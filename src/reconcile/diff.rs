@@ -135,7 +135,7 @@ fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange
     }
     let key = desired.ownership.as_deref().unwrap_or_default();
     let before = live.facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
-    let how = "sentinel did not create it, as far as its tags tell: take removed = true out, apply with --adopt, and put it back";
+    let how = "it does not have the ownership tag: take removed = true out, apply with --adopt, and put it back";
     Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), Takes::NotPossible, how))
 }
 

@@ -68,7 +68,7 @@ fn number(count: usize) -> u32 {
 }
 
 impl Plan {
-    /// Returns about what applying it takes; on the embedded AWS, which has no quotas, no time worth an estimate.
+    /// Returns about what applying it takes; on the AWS emulator, which has no quotas, no time worth an estimate.
     ///
     /// Three things take time: AWS's work on each table, one step after another; the pace that each operation's quota
     /// allows; and a round trip for each call, several at once. Kinds are worked on side by side, but for what depends on

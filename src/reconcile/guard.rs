@@ -31,7 +31,7 @@ pub fn allow(plan: &mut Plan, allowed: &BTreeSet<Consent>) {
     }
 }
 
-/// Refuses an account other than the one that is meant. The embedded AWS is nobody's account: all may try on it.
+/// Refuses an account other than the one that is meant. The AWS emulator is nobody's account: all may try on it.
 ///
 /// `who` says what means it: "the manifest", "the plan".
 pub fn account(plan: &Plan, who: &str, expected: Option<&AccountId>) -> Result<(), Refusal> {
@@ -55,10 +55,10 @@ pub fn wrong_account(who: &str, expected: &AccountId, found: Credentials<'_>) ->
     let Credentials { account, arn } = found;
     Refusal {
         code: Code::WrongAccount,
-        message: format!("wrong account: {who} is for {expected}, the credentials are for {account} ({arn})"),
+        message: format!("wrong account: {who} is for {expected}, but the credentials are for {account} ({arn})"),
         details: Vec::new(),
         hint: format!(
-            "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change what {who} is for"
+            "use credentials of account {expected} (--aws-profile, AWS_PROFILE), or change the account of {who}"
         ),
     }
 }
@@ -116,8 +116,8 @@ pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
         message: format!("this would change or delete {}; nothing was changed", extent.words()),
         details: Vec::new(),
         hint: format!(
-            "look at the plan; if that is what is wanted, add --force, which is needed from {MANY} existing resources \
-             on when more than {SHARE}% of them change"
+            "check the plan; if the changes are intended, add --force, which is required if more than {SHARE}% of \
+             {MANY} or more existing resources change"
         ),
     })
 }
@@ -136,9 +136,9 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
             // What could not be read has no steps.
             (Seen::Unknown, _) => continue,
             (one, other) if one == other => continue,
-            (Seen::Absent, Seen::Present(_)) => String::from("was not there, and is now"),
-            (_, Seen::Absent) => String::from("was there, and is gone"),
-            (_, Seen::Unknown) => String::from("cannot be read any more"),
+            (Seen::Absent, Seen::Present(_)) => String::from("did not exist, and exists now"),
+            (_, Seen::Absent) => String::from("existed, and no longer exists"),
+            (_, Seen::Unknown) => String::from("can no longer be read"),
             (Seen::Present(before), Seen::Present(after)) => {
                 let words = before.differing(after).map(|(field, [before, after])| match field {
                     "content" => String::from("content changed"),
@@ -154,9 +154,9 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     }
     Err(Refusal {
         code: Code::Stale,
-        message: String::from("the plan no longer holds, and nothing was changed. Since it was made:"),
+        message: String::from("the saved plan is stale, and nothing was changed. Changes since it was made:"),
         details: moved,
-        hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
+        hint: String::from("make a new plan with sentinel plan --out FILE, and review it"),
     })
 }
 
@@ -197,11 +197,11 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     Err(Refusal {
         code: Code::UnusablePlan,
         message: format!(
-            "the plan was changed after it was made: what it would do with {address}, or shows of it, does not follow from what \
-             it says is desired; nothing was changed"
+            "the plan was changed after it was made: the steps or differences of {address} do not follow from the \
+             desired state; nothing was changed"
         ),
         details: Vec::new(),
-        hint: String::from("make it again with sentinel plan --out FILE, and look at it"),
+        hint: String::from("make a new plan with sentinel plan --out FILE, and review it"),
     })
 }
 
@@ -290,7 +290,7 @@ mod tests {
         assert_eq!(refusal.code, Code::WrongAccount);
         assert_eq!(
             refusal.message,
-            "wrong account: the manifest is for 222222222222, the credentials are for 111111111111 (arn:x)"
+            "wrong account: the manifest is for 222222222222, but the credentials are for 111111111111 (arn:x)"
         );
         plan.target.local = Some(".sentinel".into());
         assert_eq!(account(&plan, "the manifest", Some(&AccountId::new("222222222222"))), Ok(()));
@@ -366,9 +366,9 @@ mod tests {
         let words = |now: &Plan| unmoved(&before, now).unwrap_err().details.concat();
         let mut now = before.clone();
         now.resources[0].seen = Seen::Absent;
-        assert!(words(&now).ends_with("profiles.a (/s/a): was there, and is gone"));
+        assert!(words(&now).ends_with("profiles.a (/s/a): existed, and no longer exists"));
         now.resources[0].seen = Seen::Unknown;
-        assert!(words(&now).ends_with("cannot be read any more"));
+        assert!(words(&now).ends_with("can no longer be read"));
         let mut before = before;
         seen(&mut before, &[("content", "1"), ("tier", "standard"), ("same", "s")]);
         seen(&mut now, &[("content", "2"), ("tags.a", "b"), ("same", "s")]);
@@ -380,7 +380,7 @@ mod tests {
             refusal.details
         );
         let absent = pass(vec![(desired("a", "x"), Observed::Absent)]).plan;
-        assert!(unmoved(&absent, &now).unwrap_err().details[0].ends_with("was not there, and is now"));
+        assert!(unmoved(&absent, &now).unwrap_err().details[0].ends_with("did not exist, and exists now"));
         // What could not be read has no steps that could go wrong.
         before.resources[0].seen = Seen::Unknown;
         assert_eq!(unmoved(&before, &now), Ok(()));

@@ -78,7 +78,7 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
         let padded: Vec<String> = cells
             .into_iter()
             .zip(&widths)
-            // The escape codes of colours take no room.
+            // The escape codes of colors take no room.
             .map(|((cell, seen), width)| format!("{cell}{}", " ".repeat(width.saturating_sub(seen))))
             .collect();
         format!("  {}\n", padded.join("  ").trim_end())
@@ -94,7 +94,7 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
         text.push_str(&line(cells.collect()));
     }
     if listing.more {
-        text.push_str("\nThere are more: --limit N shows more of them, --all every one.\n");
+        text.push_str("\nThere are more: --limit N shows more, --all shows all.\n");
     }
     text
 }
@@ -361,7 +361,7 @@ mod tests {
           0123456789abcdef  approved  prod     alice@example.com  0s ago   in 1h    xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
           0123456789abcdef  denied    prod     alice@example.com  0s ago   in 1h    bad\u{1b}[31m\nline\u{202e}
 
-        There are more: --limit N shows more of them, --all every one.
+        There are more: --limit N shows more, --all shows all.
         ");
         let now = Timestamp::from_second(1_767_225_600 + 3 * 86_400).unwrap();
         let narrow = Listing { more: false, now, width: Some(80), ..listing };

@@ -245,7 +245,7 @@ mod tests {
         #[test]
         fn nothing_gets_past_the_guard(text in "(\u{1b}|\\[|[0-9]|;|m|:|#|\n|\t| |\u{9b}|\u{e0041}|\\PC|.){0,40}") {
             let guarded = guard(&text);
-            let plain = super::super::without_colour(&guarded);
+            let plain = super::super::without_color(&guarded);
             for line in plain.lines() {
                 prop_assert!(!begins_command(line) && !line.contains("##["), "{line:?}");
                 prop_assert!(!line.contains(|letter| letter != '\t' && is_hidden(letter)), "{line:?}");

@@ -14,7 +14,7 @@ pub fn entry(entry: &Entry, width: Option<usize>) -> String {
         paint(CYAN.bold(), entry.code),
         paint(BOLD, entry.title),
         wrapped(entry.means),
-        wrapped(entry.way_out)
+        wrapped(entry.fix)
     )
 }
 

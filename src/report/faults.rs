@@ -72,7 +72,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::escape::is_hidden;
-    use super::super::without_colour;
+    use super::super::without_color;
     use super::*;
     use crate::diagnostic::{Faults, Mark};
     use crate::{manifest, policy};
@@ -103,7 +103,7 @@ mod tests {
         let source = Source::new("x", "[aws]\nregion = f\0s\t\teas]\n");
         let mut faults = Faults::default();
         manifest::parse(&source, &mut faults);
-        let rendered = without_colour(&render(&faults.into_sorted()));
+        let rendered = without_color(&render(&faults.into_sorted()));
         assert!(!rendered.contains('\t') && rendered.contains("\\t\\teas"), "{rendered}");
     }
 
@@ -115,13 +115,13 @@ mod tests {
         let fault = Fault {
             source: source("first.toml"),
             span: 1..9,
-            message: "`tables.x` is there twice".to_owned(),
+            message: "`tables.x` is defined twice".to_owned(),
             label: "again here".to_owned(),
             help: None,
             code: None,
             also: Some(Box::new(mark)),
         };
-        let shown = escape_lines(&without_colour(&render(&[fault])));
+        let shown = escape_lines(&without_color(&render(&[fault])));
         assert!(shown.contains("--> first.toml:1:2") && shown.contains("--> second.toml:1:2"), "{shown}");
         assert!(shown.contains("note: first here") && !shown.contains('\\'), "{shown}");
     }
@@ -133,7 +133,7 @@ mod tests {
             let mut faults = Faults::default();
             manifest::parse(&source, &mut faults);
             policy::check(&source, &mut faults);
-            let rendered = without_colour(&render(&faults.into_sorted()));
+            let rendered = without_color(&render(&faults.into_sorted()));
             let obeyed = |letter: char| letter != '\n' && is_hidden(letter);
             prop_assert!(!rendered.contains(obeyed), "{rendered:?}");
         }

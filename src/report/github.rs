@@ -155,7 +155,7 @@ fn lines(all: Vec<Annotation>) -> String {
         let shown = if fits { of_level.len() } else { SHOWN - 1 };
         of_level.iter().take(shown).for_each(|one| text.push_str(&one.line()));
         if !fits {
-            let message = format!("{} more like this; the whole plan has them", of_level.len() - shown);
+            let message = format!("{} more like this; see the complete plan", of_level.len() - shown);
             text.push_str(&Annotation { level, place: None, title: String::from("sentinel"), message }.line());
         }
     }
@@ -209,6 +209,6 @@ mod tests {
         let text = lines(all);
         let count = |head: &str| text.lines().filter(|line| line.starts_with(head)).count();
         assert_eq!((count("::error"), count("::warning"), count("::notice")), (1, 10, 10));
-        assert!(text.ends_with("::notice title=sentinel::3 more like this; the whole plan has them\n"), "{text}");
+        assert!(text.ends_with("::notice title=sentinel::3 more like this; see the complete plan\n"), "{text}");
     }
 }

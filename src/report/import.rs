@@ -70,7 +70,7 @@ pub fn render(imported: &Imported) -> String {
         ([], []) => text.push_str("Verified: a plan on it is empty.\n"),
         ([], settling) => {
             let settling = settling.join(", ");
-            text.push_str(&format!("Verified: a plan on it is empty once AWS is done with {settling}.\n"));
+            text.push_str(&format!("Verified: a plan on it will be empty once AWS has finished {settling}.\n"));
         }
         (differs, _) => text.push_str(&format!("Verified: a plan on it is not empty in {}.\n", differs.join(", "))),
     }

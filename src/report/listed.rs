@@ -31,20 +31,18 @@ pub(super) fn orphans(orphans: &Orphans) -> Listed<'_> {
         count => (format!("{count} resources that Sentinel created are"), "them"),
     };
     let title =
-        format!("Orphans: {count} not in this manifest; another one with the same ownership tag may name {they}");
+        format!("Orphans: {count} not in this manifest; another manifest with the same ownership tag may have {they}");
     Listed { title, names }
 }
 
 /// Returns what is not known of the orphans, a line each.
 pub(super) fn orphan_notes(orphans: &Orphans) -> Vec<String> {
     let unknown = orphans.unknown.as_ref().map(|gap| match gap.denied {
-        true => format!("Orphans are not known: no permission for {}.", gap.action),
-        false => format!("Orphans are not known: {}.", gap.message.trim_end_matches('.')),
+        true => format!("Orphans are unknown: no permission for {}.", gap.action),
+        false => format!("Orphans are unknown: {}.", gap.message.trim_end_matches('.')),
     });
     let partly = orphans.looked_at.map(|count| {
-        format!(
-            "Orphans: only the first {count} resources with the ownership tag were looked at; --prune looks at all."
-        )
+        format!("Orphans: only the first {count} resources with the ownership tag were checked; --prune checks all.")
     });
     unknown.into_iter().chain(partly).collect()
 }

@@ -205,9 +205,9 @@ fn comment(command: &str, title: &str, sheet: &Sheet<'_>, limit: usize) -> Strin
     let mut shown: Vec<&Entry<'_>> = sheet.entries().filter(|entry| entry.says_something()).collect();
     shown.sort_by_key(|entry| importance(entry.tone));
     if shown.is_empty() {
-        text.push_str("Live is as desired.\n\n");
+        text.push_str("Everything is in sync.\n\n");
     } else {
-        text.push_str("| | resource | what changes |\n|---|---|---|\n");
+        text.push_str("| | resource | change |\n|---|---|---|\n");
         let rows: Vec<String> = shown.iter().take(ROWS).map(|entry| row(entry)).collect();
         fill_table(&mut text, limit / 2, &rows, shown.len() - rows.len());
         text.push('\n');
@@ -221,7 +221,7 @@ fn comment(command: &str, title: &str, sheet: &Sheet<'_>, limit: usize) -> Strin
     if left > 0 {
         let plural = if left == 1 { " is" } else { "s are" };
         let _ =
-            writeln!(text, "**Shortened:** {left} more difference{plural} not shown here; the whole plan has them.\n");
+            writeln!(text, "**Shortened:** {left} more difference{plural} not shown here; see the complete plan.\n");
     }
     text + &foot
 }
@@ -290,7 +290,7 @@ fn details(entry: &Entry<'_>) -> String {
     };
     list("**Lint**", entry.findings.iter().map(finding).collect());
     list("**Not read**", entry.gaps.iter().map(|gap| code(gap)).collect());
-    list("**Left alone**", entry.also.iter().map(|also| code(also)).collect());
+    list("**Not managed**", entry.also.iter().map(|also| code(also)).collect());
     if !entry.fields.is_empty() {
         body.push_str("| setting | live | desired | how |\n|---|---|---|---|\n");
         entry.fields.iter().for_each(|field| body.push_str(&field_row(field)));

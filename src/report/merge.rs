@@ -51,15 +51,15 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
         let of = of.filter(|of| ["plan", "status", "apply"].contains(of));
         let of = of.ok_or_else(|| format!("{file}: this is no plan, status or apply with --json"))?;
         if command.get_or_insert_with(|| of.to_owned()) != of {
-            return Err(format!("{file}: this is of the command {of}, and others are of another"));
+            return Err(format!("{file}: this is from the command {of}, and others are from another command"));
         }
         if let Some((index, count)) = document["shard"].as_str().and_then(|shard| shard.split_once('/'))
             && !shards.entry(count.to_owned()).or_default().insert(index.to_owned())
         {
-            return Err(format!("{file}: the shard {index}/{count} is there twice"));
+            return Err(format!("{file}: the shard {index}/{count} exists twice"));
         }
         let targets = document["targets"].as_array();
-        let targets = targets.ok_or_else(|| format!("{file}: it is not about targets, and nothing is to be merged"))?;
+        let targets = targets.ok_or_else(|| format!("{file}: it has no targets to merge"))?;
         for target in targets {
             let bad = |why: String| format!("{file}: a target cannot be read: {why}");
             let name = target["name"].as_str().ok_or_else(|| bad(String::from("it has no name")))?;
@@ -80,10 +80,7 @@ pub fn merge(documents: &[(String, Value)]) -> Result<Merged, String> {
         let all: BTreeSet<String> = (1..=count.parse::<u64>().unwrap_or(0)).map(|index| index.to_string()).collect();
         if *found != all || shards.len() > 1 {
             let missing: Vec<&str> = all.difference(found).map(String::as_str).collect();
-            return Err(format!(
-                "not all of the {count} shards are there, and of no other number: missing {}",
-                missing.join(", ")
-            ));
+            return Err(format!("not all of the {count} shards exist: missing {}", missing.join(", ")));
         }
     }
     let command = command.ok_or_else(|| String::from("there is no document to merge"))?;

@@ -132,7 +132,7 @@ impl Graph {
         body.extend(placed.iter().map(Placed::draw));
         let width = placed.iter().map(|one| one.x + one.width).max().unwrap_or(0) + MARGIN;
         let height = placed.iter().map(|one| one.y + one.height()).max().unwrap_or(0) + MARGIN;
-        svg(width, height, "what the manifest names", &body)
+        svg(width, height, "the resources of the manifest", &body)
     }
 }
 

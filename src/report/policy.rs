@@ -50,7 +50,7 @@ pub fn tested(tested: &Tested<'_>) -> String {
     }
     let total = tested.passed + tested.failed;
     let plural = if total == 1 { "" } else { "s" };
-    text.push_str(&format!("\n{total} case{plural}: {} as expected, {} not.\n", tested.passed, tested.failed));
+    text.push_str(&format!("\n{total} test case{plural}: {} passed, {} failed.\n", tested.passed, tested.failed));
     text
 }
 
@@ -65,7 +65,7 @@ pub fn linted(findings: &[(Arc<Source>, lint::Finding)], policies: usize) -> Str
     text.push_str(&match findings.len() {
         0 => format!("{policies}: nothing found.\n"),
         count => format!(
-            "{policies}: {}. sentinel explain CODE says more; # sentinel: allow CODE keeps one quiet.\n",
+            "{policies}: {}. See sentinel explain CODE; suppress a finding with # sentinel: allow CODE.\n",
             plural(count, "finding", "findings")
         ),
     });

@@ -43,7 +43,7 @@ impl State {
             self.count = Some(bar);
         }
         match &self.count {
-            Some(bar) if under_way > 0 => bar.set_message(format!("{under_way} under way, {} done", self.done)),
+            Some(bar) if under_way > 0 => bar.set_message(format!("{under_way} in progress, {} done", self.done)),
             Some(bar) => {
                 bar.finish_and_clear();
                 bars.remove(bar);
@@ -116,7 +116,7 @@ impl Progress for LiveProgress {
     fn done(&self, resource: &ResourcePlan, outcome: &Outcome) {
         let words = match outcome {
             Outcome::Applied => String::from("done"),
-            Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused => String::from("left alone"),
+            Outcome::Unchanged | Outcome::LeftAlone | Outcome::Refused => String::from("not changed"),
             Outcome::Failed { why, .. } => format!("failed {why}"),
             Outcome::Skipped { why } => format!("skipped, {why}"),
             Outcome::Deferred { why } => format!("deferred, {why}"),

@@ -39,13 +39,13 @@ pub fn plan() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A sentinel plan",
-        "description": "What sentinel plan and sentinel show print with --json. A reader must take fields it does \
-         not know.",
+        "description": "The output of sentinel plan and sentinel show with --json. A reader must accept unknown \
+             fields.",
         "type": "object",
         "properties": {
             "format_version": {
                 "const": 1,
-                "description": "Changes when a reader could break; fields are only ever added within a version.",
+                "description": "Changes with incompatible changes; within a version, fields are only added.",
             },
             "command": { "type": "string" },
         },
@@ -54,7 +54,7 @@ pub fn plan() -> Value {
             { "$ref": "#/$defs/plan" },
             {
                 "type": "object",
-                "description": "One part for each target of the manifest.",
+                "description": "One entry for each target of the manifest.",
                 "properties": {
                     "targets": {
                         "type": "array",
@@ -66,7 +66,7 @@ pub fn plan() -> Value {
                         },
                     },
                     "total": { "$ref": "#/$defs/total" },
-                    "shard": { "type": "string", "description": "The part of the targets that it is about: 3/16." },
+                    "shard": { "type": "string", "description": "The shard of the targets: 3/16." },
                 },
                 "required": ["targets"],
             },
@@ -79,9 +79,9 @@ pub fn plan() -> Value {
 fn place() -> Value {
     json!({
         "type": "object",
-        "description": "A place in a file.",
+        "description": "A location in a file.",
         "properties": {
-            "path": { "type": "string", "description": "The file, as the user would type it." },
+            "path": { "type": "string", "description": "The file, as on the command line." },
             "line": { "type": "integer", "minimum": 1, "description": "The line, from 1." },
         },
         "required": ["path", "line"],
@@ -94,7 +94,7 @@ fn address() -> Value {
     json!({
         "type": "string",
         "pattern": pattern,
-        "description": "A resource's place in the manifest: profiles.dev, tables.approvals, topics.alerts.",
+        "description": "A resource's address in the manifest: profiles.dev, tables.approvals, topics.alerts.",
     })
 }
 
@@ -114,7 +114,7 @@ fn value() -> Value {
 
 fn consent() -> Value {
     let words: Vec<&str> = Consent::ALL.iter().copied().map(Consent::word).collect();
-    json!({ "enum": words, "description": "What may be lost, in the words of --allow-destructive." })
+    json!({ "enum": words, "description": "What may be lost, as a value of --allow-destructive." })
 }
 
 fn change() -> Value {
@@ -127,7 +127,7 @@ fn change() -> Value {
             "desired": { "$ref": "#/$defs/value" },
             "takes": {
                 "enum": ["in_place", "replacement", "deletion", "new_resource", "not_possible", "time"],
-                "description": "What closing it takes. new_resource and not_possible are never done.",
+                "description": "How Sentinel changes it. new_resource and not_possible are never done.",
             },
             "how": { "type": "string", "description": "How, in a few words." },
             "needs": { "$ref": "#/$defs/consent" },
@@ -146,7 +146,7 @@ fn gap() -> Value {
             "action": { "type": "string", "description": "The IAM action that reads it." },
             "denied": {
                 "type": "boolean",
-                "description": "Whether the permission is missing; otherwise the call failed in another way.",
+                "description": "Whether the permission is missing; otherwise the call failed for another reason.",
             },
             "message": { "type": "string", "description": "What AWS said." },
         },
@@ -171,7 +171,7 @@ fn step() -> Value {
 fn fingerprint() -> Value {
     json!({
         "type": "object",
-        "description": "What the plan was made on: if this has changed, a saved plan no longer holds.",
+        "description": "The state on which the plan is based: if it has changed, a saved plan is stale.",
         "properties": {
             "state": { "enum": ["absent", "unknown", "present"] },
             "fields": { "type": "object", "additionalProperties": { "type": "string" } },
@@ -183,12 +183,11 @@ fn fingerprint() -> Value {
 fn meaning() -> Value {
     json!({
         "type": "object",
-        "description": "What a change of a policy means for who gets in.",
+        "description": "How a policy change affects access.",
         "properties": {
             "direction": {
                 "enum": ["opens", "closes", "moves", "same"],
-                "description": "opens: someone gets in who did not, or more easily; closes: the other way; moves: \
-                 neither; same: nobody notices.",
+                "description": "opens: more access; closes: less access; moves: other access; same: no change.",
             },
             "words": { "type": "string", "description": "Such as: bob loses prod." },
         },
@@ -199,16 +198,16 @@ fn meaning() -> Value {
 fn case() -> Value {
     json!({
         "type": "object",
-        "description": "A case of a policy that comes out otherwise than before, or not as it expects.",
+        "description": "A test case of a policy whose result changes, or that fails.",
         "properties": {
             "name": { "type": "string" },
             "path": { "type": "string" },
             "line": { "type": "integer" },
             "before": {
                 "type": "string",
-                "description": "What the live policy says; left out where there is none.",
+                "description": "The result with the live policy; absent if there is none.",
             },
-            "after": { "type": "string", "description": "What the desired policy says." },
+            "after": { "type": "string", "description": "The result with the desired policy." },
             "expected": { "type": "string" },
             "passes": { "type": "boolean" },
         },
@@ -238,52 +237,54 @@ fn finding() -> Value {
 fn resource() -> Value {
     let layouts = KindId::ALL.iter().filter_map(|kind| kind.schema().plan.layout);
     let layouts: Vec<Value> = layouts.map(|name| json!({ "$ref": format!("#/$defs/{name}") })).collect();
-    let layout = json!({ "description": "What it is created with, of the kinds that show it.", "anyOf": layouts });
+    let layout = json!({ "description": "Its initial settings, for the kinds that show them.", "anyOf": layouts });
     json!({
         "type": "object",
         "description": "One resource's part of a plan.",
         "properties": {
             "address": { "$ref": "#/$defs/address" },
             "name": { "type": "string", "description": "The name in AWS." },
-            "label": { "type": "string", "description": "What people call it." },
+            "label": { "type": "string", "description": "The display name." },
             "origin": {
                 "type": "string",
                 "description": "Where its content comes from: default-deny, or the path of a policy.",
             },
             "presence": {
                 "enum": ["absent", "removed"],
-                "description": "Left out where it should be there. absent: it is pruned; removed: the manifest says removed = true.",
+                "description": "Absent if the resource should exist. absent: it is pruned; removed: the manifest has \
+                     removed = true.",
             },
             "action": {
                 "enum": ["create", "finish", "unchanged", "update", "delete", "drift", "refused", "unknown"],
-                "description": "What the plan does about it. finish: it is being created, and what follows is done \
-                 then. drift: it differs and is left alone. refused: it differs in a way that is never done, or is \
-                 not allowed. unknown: it could not be read.",
+                "description": "What the plan does. finish: it is being created, and the remaining steps follow. \
+                     drift: it differs and is not changed. refused: the change is not possible or not allowed. \
+                     unknown: it could not be read.",
             },
             "if_absent": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/step" },
-                "description": "With action unknown: what would be done if it is not there.",
+                "description": "With action unknown: what would be done if it does not exist.",
             },
             "live": {
                 "type": "object",
-                "description": "What is shown of the live resource and never compared.",
+                "description": "Live values that are shown and never compared.",
                 "properties": {
                     "arn": { "type": "string" },
                     "id": { "type": "string", "description": "The ID that AWS gave a table." },
                     "version": { "type": "integer" },
                     "modified": { "type": "integer", "description": "Seconds since 1970." },
                     "status": { "type": "string", "description": "Of the kinds that have one, in AWS's words." },
-                    "changing": { "type": "string", "description": "What AWS is still changing though the status does not tell." },
+                    "changing": { "type": "string", "description": "What AWS is still changing, although the status \
+                         does not show it." },
                     "empty": {
                         "const": true,
-                        "description": "Whether AWS counts no items in a table, which it does about every six \
-                         hours; absent where it counts some.",
+                        "description": "Whether AWS counts no items in a table, which it updates about every six \
+                             hours; absent if it counts some.",
                     },
                     "also": {
                         "type": "array",
                         "items": { "type": "string" },
-                        "description": "What it has that no manifest can set, each in a few words.",
+                        "description": "Live settings that no manifest can set.",
                     },
                     "owned": { "type": "boolean" },
                     "owner": { "type": "string" },
@@ -299,29 +300,29 @@ fn resource() -> Value {
             "needs": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/consent" },
-                "description": "What has to be allowed before the difference is closed.",
+                "description": "The consent that the change needs.",
             },
             "depends_on": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/address" },
-                "description": "What it refers to; these are applied before it.",
+                "description": "The resources that it refers to, which are applied before it.",
             },
             "unusable": {
                 "type": "string",
-                "description": "Why nothing can use it as it is; what refers to it is skipped.",
+                "description": "Why it cannot be used; its dependents are skipped.",
             },
             "steps": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/step" },
-                "description": "What is done, in this order.",
+                "description": "The steps, in order.",
             },
             "withheld": {
                 "type": "array",
                 "items": { "$ref": "#/$defs/step" },
-                "description": "What would be done if what it needs were allowed.",
+                "description": "The steps that need consent.",
             },
             "fingerprint": { "$ref": "#/$defs/fingerprint" },
-            "source": { "$ref": "#/$defs/place", "description": "Where the manifest names it." },
+            "source": { "$ref": "#/$defs/place", "description": "The location in the manifest." },
             "means": { "type": "array", "items": { "$ref": "#/$defs/meaning" } },
             "cases": { "type": "array", "items": { "$ref": "#/$defs/case" } },
             "findings": { "type": "array", "items": { "$ref": "#/$defs/finding" } },
@@ -333,7 +334,7 @@ fn resource() -> Value {
 fn attention() -> Value {
     json!({
         "type": "object",
-        "description": "What must not be missed, the gravest first.",
+        "description": "What needs attention, most important first.",
         "properties": {
             "what": { "enum": ["refused", "destructive", "unknown", "dependency", "case fails", "unusual"] },
             "address": { "oneOf": [{ "$ref": "#/$defs/address" }, { "type": "null" }] },
@@ -358,7 +359,7 @@ fn one_plan() -> Value {
             "attention": { "type": "array", "items": { "$ref": "#/$defs/attention" } },
             "estimate": {
                 "type": "object",
-                "description": "About what an apply takes; no time on the embedded AWS.",
+                "description": "The estimate for an apply; without a time on the AWS emulator.",
                 "properties": {
                     "calls": { "type": "integer", "description": "About how many AWS calls an apply makes." },
                     "seconds_at_least": { "type": "integer" },
@@ -368,7 +369,7 @@ fn one_plan() -> Value {
             },
             "summary": {
                 "type": "object",
-                "description": "How many resources come to what.",
+                "description": "The number of resources by result.",
                 "properties": {
                     "create": { "type": "integer" },
                     "change": { "type": "integer" },
@@ -382,11 +383,11 @@ fn one_plan() -> Value {
             },
             "has_changes": {
                 "type": "boolean",
-                "description": "Whether live differs from desired, as far as it is known.",
+                "description": "Whether the live state differs from the desired state, as far as known.",
             },
             "needs_force": {
                 "type": "boolean",
-                "description": "Whether so much changes that apply wants --force.",
+                "description": "Whether apply requires --force because of the number of changes.",
             },
         },
         "required": [
@@ -405,11 +406,11 @@ fn one_plan() -> Value {
 fn target() -> Value {
     json!({
         "type": "object",
-        "description": "Where the pass goes.",
+        "description": "The destination of the run.",
         "properties": {
-            "name": { "type": "string", "description": "Its name in the manifest, where that has several." },
+            "name": { "type": "string", "description": "Its name in the manifest, if there are several." },
             "region": { "type": "string" },
-            "region_source": { "type": "string", "description": "Where the region was named." },
+            "region_source": { "type": "string", "description": "The source of the region." },
             "policy_root": { "type": "string" },
             "caller": {
                 "oneOf": [
@@ -423,7 +424,7 @@ fn target() -> Value {
             },
             "local": {
                 "type": "string",
-                "description": "The folder of the embedded AWS, when the pass works on that.",
+                "description": "The folder of the AWS emulator, if the run uses it.",
             },
         },
         "required": ["region", "region_source", "policy_root", "caller"],
@@ -433,7 +434,7 @@ fn target() -> Value {
 fn scope() -> Value {
     json!({
         "type": "object",
-        "description": "How far the pass goes.",
+        "description": "The scope of the run.",
         "properties": {
             "intent": { "enum": ["converge", "create_only"], "description": "converge: apply; create_only: init." },
             "prune": { "type": "boolean" },
@@ -463,7 +464,7 @@ fn fault() -> Value {
 fn error() -> Value {
     json!({
         "type": "object",
-        "description": "What kept a plan from being made.",
+        "description": "Why the plan failed.",
         "properties": {
             "error": {
                 "type": "object",
@@ -477,13 +478,12 @@ fn error() -> Value {
                     "help": { "type": ["string", "null"], "description": "What to do next." },
                     "hint": {
                         "type": ["string", "null"],
-                        "description": "The same as help, which it was called first.",
+                        "description": "The same as help, under its older name.",
                     },
                     "causes": {
                         "type": "array",
                         "items": { "type": "string" },
-                        "description": "What the error comes from, the nearest first, as far as the message does not \
-                         say it.",
+                        "description": "The causes of the error that are not in the message, nearest first.",
                     },
                     "faults": { "type": "array", "items": { "$ref": "#/$defs/fault" } },
                 },

@@ -91,7 +91,7 @@ impl Tone {
             Self::Delete => "delete",
             Self::Refused => "refused",
             Self::Unknown => "unknown",
-            Self::Same => "as desired",
+            Self::Same => "in sync",
         }
     }
 }
@@ -188,13 +188,13 @@ fn heading(kind: KindId, plan: &Plan) -> String {
 pub(super) fn target(plan: &Plan) -> Vec<String> {
     let target = &plan.target;
     let mut lines = Vec::new();
-    lines.extend(target.local.as_ref().map(|folder| format!("Embedded AWS in {}", folder.display())));
+    lines.extend(target.local.as_ref().map(|folder| format!("AWS emulator in {}", folder.display())));
     lines.extend(target.caller.as_ref().map(|caller| format!("Account {} as {}", caller.account, caller.arn)));
     lines.push(format!("Region {} (from {})", target.region.name, target.region.source));
     lines.extend(filters(&plan.scope.only, &plan.scope.exclude));
     if !plan.scope.allow.is_empty() {
         let words: Vec<&str> = plan.scope.allow.iter().map(|consent| consent.word()).collect();
-        lines.push(format!("Allowed to lose: {}", words.join(", ")));
+        lines.push(format!("Allowed destructive changes: {}", words.join(", ")));
     }
     lines
 }
@@ -220,7 +220,7 @@ pub(super) fn summary(plan: &Plan) -> String {
         parts.insert(2, format!("{} to delete", summary.delete));
     }
     let others =
-        [(summary.refused, "refused"), (summary.drifted, "drifted and left alone"), (summary.unknown, "unknown")];
+        [(summary.refused, "refused"), (summary.drifted, "drifted and not changed"), (summary.unknown, "unknown")];
     parts.extend(others.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")));
     parts.join(", ")
 }
@@ -241,7 +241,7 @@ fn notes(plan: &Plan) -> Vec<String> {
     if !lacking.is_empty() {
         // The option is given once, with all that it is to allow.
         let words: Vec<&str> = lacking.union(&plan.scope.allow).map(|consent| consent.word()).collect();
-        notes.push(format!("Refused: something would be lost. To allow it: --allow-destructive {}", words.join(",")));
+        notes.push(format!("Refused: destructive change. To allow it: --allow-destructive {}", words.join(",")));
     }
     notes.extend(orphan_notes(&plan.orphans));
     notes
@@ -393,7 +393,7 @@ fn field(change: &FieldChange) -> Field<'_> {
         FieldValue::Document(_) => String::from("a document"),
     };
     let loses = match change.takes {
-        Takes::InPlace if change.needs.is_some() => Some("gives up protection"),
+        Takes::InPlace if change.needs.is_some() => Some("removes protection"),
         Takes::InPlace | Takes::Time => None,
         Takes::Replacement | Takes::NewResource => Some("replacement"),
         Takes::Deletion => Some("deletion"),
@@ -439,7 +439,7 @@ fn planned(resource: &ResourcePlan) -> Head {
             let origin = resource.origin.as_ref().map(|origin| format!(" (create: {origin})"));
             (Tone::Create, '+', origin.unwrap_or_default())
         }
-        Action::Finish => (Tone::Create, '+', String::from(" (being created; the rest follows once it is ACTIVE)")),
+        Action::Finish => (Tone::Create, '+', String::from(" (being created; later steps follow once ACTIVE)")),
         Action::Unchanged if resource.is_removal() => (Tone::Same, '=', format!(" (gone: {})", why_gone(resource))),
         Action::Unchanged if resource.gaps.is_empty() => (Tone::Same, '=', format!(" (exists{})", version(resource))),
         Action::Unchanged => {
@@ -447,14 +447,14 @@ fn planned(resource: &ResourcePlan) -> Head {
         }
         Action::Update => (Tone::Change, '~', drift()),
         Action::Delete => (Tone::Delete, '-', format!(" (delete: {})", why_gone(resource))),
-        Action::Drift => (Tone::Change, '~', drift() + ", left alone"),
+        Action::Drift => (Tone::Change, '~', drift() + ", not changed"),
         Action::Refused if resource.is_removal() => {
             (Tone::Refused, '-', format!(" ({}), {}", why_gone(resource), refusal(resource)))
         }
         Action::Refused => (Tone::Refused, '~', format!("{}, {}", drift(), refusal(resource))),
         Action::Unknown { .. } if resource.is_removal() => (Tone::Unknown, '?', String::from(" (unknown)")),
         Action::Unknown { .. } => {
-            (Tone::Unknown, '?', String::from(" (unknown; if it is not there, it would be created)"))
+            (Tone::Unknown, '?', String::from(" (unknown; if it does not exist, it would be created)"))
         }
     };
     Head { tone, symbol, words }
@@ -470,9 +470,9 @@ pub(super) fn why_gone(resource: &ResourcePlan) -> &'static str {
 
 /// Returns why a resource is refused.
 pub(super) fn refusal(resource: &ResourcePlan) -> String {
-    let but = if resource.steps.is_empty() { "" } else { ", but for what adds protection" };
+    let but = if resource.steps.is_empty() { "" } else { ", except changes that add protection" };
     if resource.withheld.is_empty() {
-        return format!("refused: nothing in place could close it{but}");
+        return format!("refused: not possible in place{but}");
     }
     let words: Vec<&str> = resource.needs.iter().map(|consent| consent.word()).collect();
     format!("refused without --allow-destructive {}{but}", words.join(","))

@@ -291,17 +291,17 @@ fn ended(resource: &ResourcePlan, report: &ResourceReport) -> String {
         },
         Outcome::Unchanged if resource.is_removal() => (DIM, '=', format!(" (gone: {})", sheet::why_gone(resource))),
         Outcome::Unchanged => (DIM, '=', format!(" (exists{})", version(resource))),
-        Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), left alone", escape(&drift_words(resource)))),
+        Outcome::LeftAlone => (YELLOW, '~', format!(" (drift: {}), not changed", escape(&drift_words(resource)))),
         Outcome::Refused if resource.is_removal() => (YELLOW, '-', format!(": {}", refusal(resource))),
         Outcome::Refused => {
             (YELLOW, '~', format!(" (drift: {}), {}", escape(&drift_words(resource)), refusal(resource)))
         }
         Outcome::Failed { why, .. } => (RED, 'X', format!(": {}", escape(why))),
-        Outcome::Skipped { why } => (YELLOW, '?', format!(": left alone, {}", escape(why))),
+        Outcome::Skipped { why } => (YELLOW, '?', format!(": skipped, {}", escape(why))),
         Outcome::Deferred { why } => (YELLOW, '~', format!(": deferred, {}", escape(why))),
         Outcome::Conflicted { why } => (RED, 'X', format!(": conflict, {}", escape(why))),
         Outcome::Interrupted => (YELLOW, 'X', String::from(": interrupted")),
-        Outcome::OutOfTime => (YELLOW, 'X', String::from(": not done in the time that --timeout gives")),
+        Outcome::OutOfTime => (YELLOW, 'X', String::from(": not done before the --timeout")),
     };
     let list = |what: &str, steps: &[String]| match steps {
         [] => String::new(),
@@ -334,7 +334,7 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
     }
     let others: [(usize, &str); 5] = [
         (count(|outcome| *outcome == Outcome::Refused), "refused"),
-        (count(|outcome| *outcome == Outcome::LeftAlone), "left alone"),
+        (count(|outcome| *outcome == Outcome::LeftAlone), "not changed"),
         (count(|outcome| matches!(outcome, Outcome::Failed { .. } | Outcome::Conflicted { .. })), "failed"),
         (
             count(|outcome| matches!(outcome, Outcome::Skipped { .. } | Outcome::Interrupted | Outcome::OutOfTime)),
@@ -351,17 +351,17 @@ fn closing(plan: &Plan, report: &ApplyReport) -> String {
         )
     });
     text.push_str(&match &report.verification {
-        Verification::AsDesired => String::from("\nVerified: live is as desired."),
-        Verification::Incomplete => String::from("\nVerified in part: what could be read is as desired."),
+        Verification::AsDesired => String::from("\nVerified: everything is in sync."),
+        Verification::Incomplete => String::from("\nVerified in part: everything that could be read is in sync."),
         Verification::Differs { addresses } => {
             let names: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            format!("\nVerified: live is not yet as desired in {}.", escape(&some(&names)))
+            format!("\nVerified: not yet in sync in {}.", escape(&some(&names)))
         }
         Verification::Failed { why } => format!("\nNot verified: {}", escape(why)),
         Verification::NotNeeded => String::new(),
     });
     if continues {
-        text.push_str("\nWhat is done stays done: run the same command again to go on from here.");
+        text.push_str("\nCompleted changes remain. Run the same command again to continue.");
     }
     text
 }
@@ -400,10 +400,10 @@ pub fn idle(plan: &Plan) -> String {
     let summary = plan.summary();
     let incomplete = plan.gaps().next().is_some();
     let words = match () {
-        () if summary.refused > 0 => "Nothing was done: what differs was refused.",
-        () if summary.drifted > 0 => "Nothing was done: what differs was left alone.",
-        () if incomplete => "Nothing was done: not all could be read.",
-        () => "Nothing to do: live is as desired.",
+        () if summary.refused > 0 => "Nothing was done: the changes were refused.",
+        () if summary.drifted > 0 => "Nothing was done: init does not change existing resources.",
+        () if incomplete => "Nothing was done: not everything could be read.",
+        () => "Nothing to do: everything is in sync.",
     };
     format!("{words}\n")
 }
@@ -418,7 +418,7 @@ mod tests {
         for width in [40, 60, 80, 160] {
             let page = Page { width: Some(width) };
             let lines = page.wrapped("      Access: ", "              ", &paint(YELLOW, text));
-            let plain = super::super::without_colour(&lines);
+            let plain = super::super::without_color(&lines);
             assert!(plain.lines().all(|line| line.chars().count() <= width), "{plain}");
             assert_eq!(
                 plain.split_whitespace().skip(1).collect::<Vec<_>>(),

@@ -27,7 +27,7 @@ fn told(tally: &Tally) -> String {
     let counts = [(tally.again, "made again"), (tally.failed, "failed")];
     let counts = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!(", {count} {what}"));
     let waits =
-        [(tally.queueing, "for the quota"), (tally.pausing, "before trying again"), (tally.watching, "between looks")];
+        [(tally.queuing, "for the quota"), (tally.pausing, "before trying again"), (tally.watching, "between looks")];
     let waits = waits.iter().filter(|(wait, _)| wait.as_millis() > 0);
     let waits: Vec<String> = waits.map(|(wait, what)| format!("{} {what}", time(*wait))).collect();
     let waited = if waits.is_empty() { String::new() } else { format!(", waited {}", waits.join(", ")) };

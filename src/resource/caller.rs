@@ -50,9 +50,9 @@ impl Caller {
     ///
     /// An account's root user has no name of its own, and nothing else is known to call.
     pub fn user(&self) -> Result<String, String> {
-        name_of(&self.arn).map(str::to_owned).ok_or_else(|| {
-            format!("{} is neither an IAM user nor a role's session, and so has no user's name", self.arn)
-        })
+        name_of(&self.arn)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("{} is neither an IAM user nor a role session, and has no user name", self.arn))
     }
 }
 

@@ -45,7 +45,7 @@ pub struct Destination<R = Region> {
     pub policy_root: PolicyRoot,
     /// The account and identity, once AWS has told.
     pub caller: Option<Caller>,
-    /// The folder of the embedded AWS, where the command works on that.
+    /// The folder of the AWS emulator, where the command works on that.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "shown")]
     pub local: Option<PathBuf>,
     /// A plan does not show it, and a saved plan holds it next to this.

@@ -119,7 +119,10 @@ async fn accounts(
         for account in answer.accounts.unwrap_or_default() {
             let id = account.id.clone().unwrap_or_default();
             if id.len() != 12 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
-                return Err(odd(LIST_ACCOUNTS, format!("the answer has the account {id:?}, which is no account id")));
+                return Err(odd(
+                    LIST_ACCOUNTS,
+                    format!("the answer has the account {id:?}, which is not an account ID"),
+                ));
             }
             if search.exclude.contains(&id) {
                 continue;
@@ -156,7 +159,7 @@ async fn below(client: &Client, pacer: &Pacer, unit: &str) -> Result<Vec<String>
         for unit in answer.organizational_units.unwrap_or_default() {
             let id = unit.id.unwrap_or_default();
             if check_unit(&id).is_err() {
-                return Err(odd(LIST_UNITS, format!("the answer has the unit {id:?}, which is no ID of one")));
+                return Err(odd(LIST_UNITS, format!("the answer has the unit {id:?}, which is not the ID of a unit")));
             }
             units.push(id);
         }

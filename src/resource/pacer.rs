@@ -268,7 +268,7 @@ impl Pacer {
                 && self.with_bucket(operation, |bucket| !std::mem::replace(&mut bucket.told, true))
             {
                 tracing::warn!(
-                    "{} is made again until AWS takes it; its answer was: {}",
+                    "retrying {} until AWS accepts it; the answer was: {}",
                     operation.action(),
                     error.said()
                 );
@@ -302,7 +302,7 @@ impl Pacer {
         let result = tokio::select! {
             result = answer => result.map_err(|error| CallError::from_sdk(operation, error)),
             () = self.interrupt.overdue() => {
-                let error = CallError::new(operation, Class::Unreachable, "the time of the whole run is up");
+                let error = CallError::new(operation, Class::Unreachable, "the --timeout of the run expired");
                 Err(CallError { failure: Some(Code::TimedOut), ..error })
             }
         };
@@ -398,7 +398,7 @@ impl Pacer {
         };
         let taken: Result<Place<'_>, CallError> = taken.await;
         let waited = started.elapsed();
-        self.traffic.note(operation, |tally| tally.queueing += waited);
+        self.traffic.note(operation, |tally| tally.queuing += waited);
         let mut taken = taken?;
         taken.queued = waited;
         self.wait(operation, Duration::ZERO).await?;

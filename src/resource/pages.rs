@@ -76,7 +76,7 @@ impl Pages {
     }
 
     fn endless(&self, what: &str) -> CallError {
-        let message = format!("the answer has {what}, which is more than sentinel reads");
+        let message = format!("the answer has {what}, which is more than Sentinel reads");
         CallError::new(self.operation, Class::Rejected, message)
     }
 }

@@ -136,7 +136,7 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
     let answer = pacer.call(ASSUME_ROLE, &[], call).await?;
     let arn = answer.assumed_role_user.map(|user| user.arn).unwrap_or_default();
     if session_of(&assumption.role_arn).is_none_or(|expected| !arn.starts_with(&expected)) {
-        return Err(rejected(format!("the answer is for {arn}, which is no session of {}", assumption.role_arn)));
+        return Err(rejected(format!("the answer is for {arn}, which is not a session of {}", assumption.role_arn)));
     }
     let set = answer.source_identity;
     if set.is_some() && set != assumption.source_identity {
@@ -161,7 +161,7 @@ fn issued(operation: Operation, found: Option<aws_sdk_sts::types::Credentials>) 
         session_token: Some(Secret::new(found.session_token)),
     });
     credentials
-        .ok_or_else(|| CallError::new(operation, Class::Rejected, String::from("the answer holds no credentials")))
+        .ok_or_else(|| CallError::new(operation, Class::Rejected, String::from("the answer contains no credentials")))
 }
 
 /// Returns the ARN of the role behind a session's ARN. STS does not tell a role's path, so that there is none in it.

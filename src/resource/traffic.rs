@@ -22,7 +22,7 @@ pub struct Tally {
     /// From request to answer, together.
     pub answering: Duration,
     /// Waited before requests for their turn, together.
-    pub queueing: Duration,
+    pub queuing: Duration,
     /// Waited before requests made again, together.
     pub pausing: Duration,
     /// Waited for AWS to get on with something, together.
@@ -35,7 +35,7 @@ impl Tally {
         self.again += other.again;
         self.failed += other.failed;
         self.answering += other.answering;
-        self.queueing += other.queueing;
+        self.queuing += other.queuing;
         self.pausing += other.pausing;
         self.watching += other.watching;
     }

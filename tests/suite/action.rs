@@ -1,4 +1,4 @@
-//! The GitHub action: its scripts are run as GitHub runs them, against the embedded AWS and a stand-in for GitHub's API.
+//! The GitHub action: its scripts are run as GitHub runs them, against the AWS emulator and a stand-in for GitHub's API.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -261,7 +261,7 @@ fn a_pull_request_is_commented_on_and_its_plan_is_what_the_merge_applies() {
     let (run, said) = workflow.run("apply", "plan.json");
     assert_eq!(said["exitcode"], "0", "{}", run.stdout);
     assert!(
-        run.stdout.starts_with("::stop-commands::") && run.stdout.contains("Verified: live is as desired."),
+        run.stdout.starts_with("::stop-commands::") && run.stdout.contains("Verified: everything is in sync."),
         "{}",
         run.stdout
     );
@@ -329,9 +329,9 @@ fn drift_is_one_issue_until_it_is_gone() {
     assert_eq!(keep("closed", &said["markdown"]), "Closed https://github.example/issue/1\n");
     let kept = workflow.github.kept();
     assert_eq!(kept.issues.len(), 1);
-    assert_eq!(kept.issues[0]["title"], json!("Drift: live AWS is not what sentinel.toml says"));
+    assert_eq!(kept.issues[0]["title"], json!("Drift: AWS is not in sync with sentinel.toml"));
     assert_eq!((&kept.issues[0]["state"], &kept.issues[0]["labels"]), (&json!("closed"), &json!(["sentinel-drift"])));
-    assert_eq!(kept.comments[0]["body"], json!("Live is as desired again."));
+    assert_eq!(kept.comments[0]["body"], json!("AWS is in sync again."));
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_token_that_may_not_is_told_what_it_takes() {
         "body",
     ];
     let refused = workflow.script(&words, &[("GITHUB_TOKEN", "other")]).expect(1);
-    assert!(refused.stderr.contains("401") && refused.stderr.contains("github-token takes"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("401") && refused.stderr.contains("set github-token to"), "{}", refused.stderr);
 }
 
 /// Returns a comment that is there already.

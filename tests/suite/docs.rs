@@ -84,7 +84,7 @@ fn the_settings_are_what_the_kinds_list() {
 fn the_troubleshooting_page_is_what_explain_says() {
     let path = root().join("docs/troubleshooting.md");
     let mut page = String::from(TROUBLESHOOTING);
-    page.push_str("\n| code | what it is |\n|---|---|\n");
+    page.push_str("\n| code | meaning |\n|---|---|\n");
     let entries = sentinel::explain::entries();
     for entry in &entries {
         page.push_str(&format!("| [{0}](#{1}) | {2} |\n", entry.code, entry.code.to_lowercase(), entry.title));
@@ -93,7 +93,7 @@ fn the_troubleshooting_page_is_what_explain_says() {
         let example: String = entry.example.lines().map(|line| format!("    {line}\n")).collect();
         page.push_str(&format!(
             "\n## {}\n\n**{}.** {}\n\n{example}\n{}\n",
-            entry.code, entry.title, entry.means, entry.way_out
+            entry.code, entry.title, entry.means, entry.fix
         ));
     }
     hold(&path, &page);
@@ -102,8 +102,8 @@ fn the_troubleshooting_page_is_what_explain_says() {
 const TROUBLESHOOTING: &str = "\
 # Troubleshooting
 
-Every error and every finding of `sentinel policy lint` has a code, which stays what it is: what it means, what it looks
-like, and the way out. `sentinel explain CODE` says the same on a terminal.
+Every error and every finding of `sentinel policy lint` has a stable code. This page gives the meaning of each code, an
+example, and the fix. `sentinel explain CODE` prints the same on a terminal.
 ";
 
 /// The schemas are what `sentinel schema` prints.

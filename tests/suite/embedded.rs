@@ -1,4 +1,4 @@
-//! The embedded AWS: its rules, its store, and `--local` as a user meets it.
+//! The AWS emulator: its rules, its store, and `--local` as a user meets it.
 
 use std::time::Duration;
 
@@ -140,7 +140,7 @@ async fn an_index_is_on_its_way_out_for_a_while() {
     refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceInUseException");
     refused(dynamodb(&aws, "UpdateTable", add_index(&["a-index"])), "LimitExceededException");
     advance(60 * SECOND).await;
-    // A call that is refused is the first to find that it is gone.
+    // A call that is refused is the first to find that it no longer exists.
     refused(dynamodb(&aws, "UpdateTable", delete("a-index")), "ResourceNotFoundException");
     assert!(describe(&aws, "t-1")["GlobalSecondaryIndexes"].is_null());
     dynamodb(&aws, "UpdateTable", add_index(&["a-index"])).unwrap();
@@ -402,7 +402,7 @@ fn a_policy_that_names_its_role_can_be_tried() {
     assert_eq!(run("alice", &exec).expect(0).stdout, "ASIALOCAL:123456789012:dev:alice\n");
     let other = ["exec", "--profile", "dev", "--credentials-profile", "admin", "--", "true"];
     let refused = run("alice", &other).expect(1);
-    assert!(refused.stderr.contains("and not for arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("and not arn:aws:iam::123456789012:role/admin"), "{}", refused.stderr);
     // Somebody else pastes this: it does not carry the AWS profile of the one who is told.
     run("bob", &["lock", "alice", "--profile", "dev"]).expect(0);
     let locked = run("alice", &exec).expect(1);
@@ -480,7 +480,7 @@ fn a_store_that_cannot_be_opened_is_an_error_at_once() {
     for (folder, expected) in [("broken", unreadable), ("file", "file is no folder; delete it")] {
         let local = format!("--local={folder}");
         let run = finish(world.command(&["plan", &local]).spawn().unwrap()).expect(1);
-        assert!(run.stderr.contains(&format!("error[E006]: the embedded AWS: {expected}")), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("error[E006]: the AWS emulator: {expected}")), "{}", run.stderr);
         assert!(run.stderr.contains("hint: choose another folder"), "{}", run.stderr);
     }
 }

@@ -1,4 +1,4 @@
-//! The engine in this process, on the embedded AWS, with a clock that the test drives.
+//! The engine in this process, on the AWS emulator, with a clock that the test drives.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -399,7 +399,7 @@ async fn a_write_whose_answer_never_comes_is_looked_at() {
         match (&report.resources[0].outcome, someone_else) {
             (Outcome::Applied, false) => {}
             (Outcome::Conflicted { why }, true) => {
-                assert!(why.contains("version 2 holds their text"), "{why}");
+                assert!(why.contains("version 2 has their text"), "{why}");
             }
             (other, _) => panic!("{someone_else} {denies_after}: {other:?}"),
         }

@@ -227,7 +227,7 @@ fn what_is_no_file_is_not_read_and_nothing_waits_for_it() {
     for args in commands {
         let run = run(&world, args);
         assert_eq!(run.code, 1, "{args:?}: {}{}", run.stdout, run.stderr);
-        let said = ["is no regular file", "is a folder"].iter().any(|words| run.stderr.contains(words));
+        let said = ["is not a regular file", "is a folder"].iter().any(|words| run.stderr.contains(words));
         assert!(said, "{args:?}: {}", run.stderr);
     }
 }

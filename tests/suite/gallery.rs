@@ -70,17 +70,17 @@ struct Scene {
 }
 
 const SCENES: [Scene; 5] = [
-    Scene { name: "first-run", title: "First run", story: "Nothing is there yet.", set: |_| {} },
+    Scene { name: "first-run", title: "First run", story: "AWS has none of the resources.", set: |_| {} },
     Scene {
         name: "no-changes",
         title: "No changes",
-        story: "Live is as desired.",
+        story: "Everything is in sync.",
         set: |world| drop(world.run(&["apply", "--yes"]).expect(0)),
     },
     Scene {
         name: "policy-drift",
         title: "A policy that drifted",
-        story: "The office closes at 20:00 now, bob is no longer named, and one of the cases kept beside the policy notices.",
+        story: "The office now closes at 20:00, bob is no longer named, and a test case of the policy fails.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             let prod = PROD.replace("17:00", "20:00").replace("users: [alice, bob]", "users: [alice, carol]");
@@ -92,7 +92,7 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "table-drift",
         title: "A table that drifted, with a refusal",
-        story: "An index of the manifest is missing, and one is there that it does not name: deleting that is refused.",
+        story: "An index of the manifest is missing, and an extra index exists. Deleting the extra index is refused.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             let index = |name: &str, sort: &str| {
@@ -115,7 +115,7 @@ const SCENES: [Scene; 5] = [
     Scene {
         name: "unreadable",
         title: "Partly unreadable",
-        story: "Whoever plans may not read one table, nor whether another has backups.",
+        story: "The caller has no permission to read one table, or the backups of another.",
         set: |world| {
             world.run(&["apply", "--yes"]).expect(0);
             world.fail("DescribeTable", "AccessDeniedException", "sentinel-requests");
@@ -178,9 +178,9 @@ fn the_gallery_is_what_the_plans_look_like() {
         let (text, markdown, github) = (file("t"), file("m"), steady(&file("g")));
         writeln!(page, "\n## {}\n\n{}\n", scene.title, scene.story).unwrap();
         writeln!(page, "![the plan on a terminal](gallery/{name}.svg)\n").unwrap();
-        fold(&mut page, "text, without colour", "text", &text);
-        fold(&mut page, "Markdown, as it is written", "markdown", &markdown);
-        writeln!(page, "<details><summary>Markdown, as it is read</summary>\n\n{}\n</details>\n", markdown.trim_end())
+        fold(&mut page, "text, without color", "text", &text);
+        fold(&mut page, "Markdown source", "markdown", &markdown);
+        writeln!(page, "<details><summary>Markdown, rendered</summary>\n\n{}\n</details>\n", markdown.trim_end())
             .unwrap();
         fold(&mut page, "GitHub annotations", "text", &github);
         writeln!(page, "Also: [JSON](gallery/{name}.json), [HTML](gallery/{name}.html).").unwrap();
@@ -204,6 +204,6 @@ fn write(path: &std::path::Path, text: &str) {
 const HEAD: &str = "\
 # Gallery
 
-The same five plans in every format, made by a test from real runs on the embedded AWS: `sentinel plan` on a terminal, and
-`--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same pass.
+The same five plans in every format. A test creates this page from runs on the AWS emulator: `sentinel plan` on a terminal, and
+`--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
 ";

@@ -7,7 +7,7 @@ use sentinel::error::Error;
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::reconcile::{ApplyReport, Outcome, ResourceReport, Verification};
 use sentinel::report::output::{Body, Part, Shown};
-use sentinel::report::{json as documents, text, without_colour};
+use sentinel::report::{json as documents, text, without_color};
 use serde_json::{Value, json};
 
 use crate::hostile::hold_markdown;
@@ -149,7 +149,7 @@ fn hold_plain(output: &str, what: &str) {
 #[track_caller]
 fn hold_all(shown: &Shown<'_>, what: &str) {
     for format in [Format::Text, Format::Json, Format::Markdown, Format::Html, Format::Github] {
-        let output = without_colour(&shown.render(format, None).unwrap());
+        let output = without_color(&shown.render(format, None).unwrap());
         let what = format!("{what} as {format:?}");
         match format {
             Format::Github => {
@@ -205,7 +205,7 @@ fn hold(document: Value, what: &str) {
                 let addresses = resources.iter().map(|one| one.address.clone()).collect();
                 let verification = Verification::Differs { addresses };
                 let report = ApplyReport { resources, verification, interrupted: false };
-                hold_plain(&without_colour(&text::applied(plan, &report)), what);
+                hold_plain(&without_color(&text::applied(plan, &report)), what);
                 let document =
                     documents::applied("apply", documents::applied_part(plan, &target.review, &report)).unwrap();
                 hold_plain(&documents::text(&document), what);
@@ -222,7 +222,7 @@ fn hold(document: Value, what: &str) {
 #[track_caller]
 fn refused(why: &Unusable, what: &str) {
     let error = Error::unusable_plan("p.json", why);
-    let output = without_colour(&text::error(&error));
+    let output = without_color(&text::error(&error));
     hold_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
     let parts = vec![Part { name: None, index: None, body: Err(&error) }];

@@ -26,6 +26,7 @@ mod floor;
 mod gallery;
 mod hostile;
 mod install;
+mod language;
 mod leaves;
 mod mapping;
 mod members;

@@ -1,4 +1,4 @@
-//! What the embedded AWS keeps of a request, and what it refuses: nothing that is accepted is dropped.
+//! What the AWS emulator keeps of a request, and what it refuses: nothing that is accepted is dropped.
 
 use sentinel::local::{Answer, LocalAws, Request, Rules};
 use serde_json::{Value, json};
@@ -180,14 +180,14 @@ fn table(more: &Value) -> Value {
 #[test]
 fn what_is_not_here_of_a_request_is_refused() {
     let aws = aws();
-    let unknown = "UnknownOperationException: the embedded AWS does not have ";
+    let unknown = "UnknownOperationException: the AWS emulator does not have ";
     for (member, value) in
-        [("GlobalTableSourceArn", json!("arn")), ("VectorIndexes", json!("none")), ("Colour", json!("red"))]
+        [("GlobalTableSourceArn", json!("arn")), ("VectorIndexes", json!("none")), ("Color", json!("red"))]
     {
         refused(dynamodb(&aws, "CreateTable", &table(&json!({ member: value }))), &format!("{unknown}{member}"));
     }
-    let parameter = json!({ "Name": "a", "Value": "b", "Type": "String", "Colour": "red" });
-    refused(ssm(&aws, "PutParameter", &parameter), &format!("{unknown}Colour of ssm:PutParameter"));
+    let parameter = json!({ "Name": "a", "Value": "b", "Type": "String", "Color": "red" });
+    refused(ssm(&aws, "PutParameter", &parameter), &format!("{unknown}Color of ssm:PutParameter"));
     refused(dynamodb(&aws, "DescribeLimits", &json!({})), unknown);
 }
 

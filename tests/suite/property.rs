@@ -466,7 +466,7 @@ proptest! {
         runtime.block_on(check(&case, Some(seed), None));
     }
 
-    /// Nor whether a run before was interrupted: it is gone on with.
+    /// Nor whether a run before was interrupted: it no longer exists on with.
     #[test]
     fn what_the_plan_says_happens_after_an_interruption_too(case in cases(), cut in 1..20usize) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();

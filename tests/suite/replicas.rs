@@ -1,4 +1,4 @@
-//! The embedded AWS on replicas of tables. What AWS answers is as the lab notes of ack-api-quirks measured it, whose findings are named.
+//! The AWS emulator on replicas of tables. What AWS answers is as the lab notes of ack-api-quirks measured it, whose findings are named.
 
 use std::time::Duration;
 

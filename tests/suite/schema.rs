@@ -113,7 +113,7 @@ fn the_manifests_schema_has_the_keys_that_the_parser_knows() {
         let found = faults(&format!("{head}\nqqqqqqqq = 1\n"));
         let fault = found.iter().find(|fault| fault.message.contains("unknown key `qqqqqqqq`")).unwrap();
         let help = fault.help.clone().unwrap();
-        let listed: Vec<&str> = help.strip_prefix("it can have: ").unwrap().split(", ").collect();
+        let listed: Vec<&str> = help.strip_prefix("valid keys are: ").unwrap().split(", ").collect();
         let known: BTreeSet<&str> = listed.iter().copied().collect();
         assert_eq!(known.len(), listed.len(), "a key is listed twice: {help}");
         let described = schema.pointer(place).unwrap()["properties"].as_object().unwrap();

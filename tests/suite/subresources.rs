@@ -1,4 +1,4 @@
-//! What the embedded AWS has of the settings of a table that take calls of their own.
+//! What the AWS emulator has of the settings of a table that take calls of their own.
 
 use std::time::Duration;
 

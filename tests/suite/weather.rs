@@ -1,4 +1,4 @@
-//! AWS's weather, around the embedded AWS: whatever happens on the way, running again ends where the manifest says, and
+//! AWS's weather, around the AWS emulator: whatever happens on the way, running again ends where the manifest says, and
 //! nothing that anyone else did is lost without a word.
 //!
 //! Everything follows from a seed, and time is virtual, so that days take milliseconds. `WEATHER_SEEDS=N` tries so many,

@@ -502,7 +502,7 @@ fn forward(url: &str, request: &Request) -> Answer {
     }
 }
 
-/// Makes one call to an embedded AWS as a user, and returns its status and answer.
+/// Makes one call to an AWS emulator as a user, and returns its status and answer.
 pub fn aws_as(url: &str, user: &str, target: &str, body: &Value) -> (u16, Value) {
     let scope =
         format!("AWS4-HMAC-SHA256 Credential=AKIALOCAL:{user}/20260101/us-east-1/any/aws4_request, Signature=0");

@@ -111,7 +111,7 @@ impl Events<'_> {
             }
         }
         let message =
-            format!("the break-glass events of {} fill more than {PAGES} pages and were not counted", user.name);
+            format!("the break-glass events of {} fill more than {PAGES} pages and could not be counted", user.name);
         Err(CallError::new(QUERY, Class::Rejected, message))
     }
 }

@@ -325,7 +325,7 @@ impl Over {
     pub fn words(&self, id: &str) -> String {
         let session = match self {
             Self::Session(session) => session,
-            Self::Missing => return format!("session {id} is not there any more"),
+            Self::Missing => return format!("session {id} no longer exists"),
             Self::Changed => return format!("the record of session {id} is not the one that its server wrote"),
         };
         let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();

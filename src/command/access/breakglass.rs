@@ -84,13 +84,13 @@ pub(in crate::command) async fn open(context: &Context, args: &BreakglassArgs) -
 
 /// Returns the error for a second event of a user for a profile.
 fn another(context: &Context, asked: &Asked, held: &Event) -> Error {
-    let message = format!("{} has an active break-glass event for {} already: {}", held.invoker, held.profile, held.id);
+    let message = format!("{} already has an active break-glass event for {}: {}", held.invoker, held.profile, held.id);
     let close = asked.site.on_record(
         context,
         &OnRecord { command: "breakglass-close", id: &held.id, by: By::Caller },
         &asked.breakglass,
     );
-    denied(message, format!("go on with it; or close it with: {close}"))
+    denied(message, format!("use that event, or close it with: {close}"))
 }
 
 pub(in crate::command) async fn list(context: &Context, args: &BreakglassListArgs) -> Result<Exit, Error> {
@@ -130,7 +130,7 @@ pub(in crate::command) async fn close(context: &Context, args: &BreakglassCloseA
                 return Err(denied(format!("break-glass event {} does not count: {}", args.id, problem.words()), ""));
             }
             let by = event.closed_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            let message = format!("break-glass event {} is {}{by} already", args.id, event.status.word());
+            let message = format!("break-glass event {} is already {}{by}", args.id, event.status.word());
             return Err(denied(message, ""));
         }
     };

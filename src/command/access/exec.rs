@@ -151,7 +151,7 @@ impl Asked {
                 let meant = meant.map(|name| format!("did you mean {name}? Otherwise ")).unwrap_or_default();
                 format!("{meant}start one with: {}", command(words, root))
             }
-            Some(Remedy::Validate) => String::from("put it in order, and check it with: sentinel validate"),
+            Some(Remedy::Validate) => String::from("correct it, and check it with: sentinel validate"),
             Some(Remedy::Request) => {
                 let why = "why you need it, in 10 to 500 characters";
                 let mut words = words(&["sentinel", "request", "--profile", &self.profile, "--justification", why]);
@@ -204,7 +204,7 @@ pub(super) fn unlogged((path, error): Unwritten) -> Error {
     Error::File {
         path: path.display().to_string(),
         what: format!("the decision cannot be logged: {error}"),
-        hint: Some(String::from("choose another --log-file; what cannot be logged is not done")),
+        hint: Some(String::from("choose another --log-file; Sentinel does nothing that it cannot log")),
         source: Some(error),
     }
 }
@@ -213,30 +213,33 @@ pub(super) fn unlogged((path, error): Unwritten) -> Error {
 pub(super) fn without(none: NoCredentials) -> Error {
     let hint = match &none {
         NoCredentials::NoProfile(_) => {
-            String::from("add it, or name the AWS profile whose credentials are meant with --credentials-profile NAME")
+            String::from("add it, or name the AWS profile whose credentials to release with --credentials-profile NAME")
         }
-        NoCredentials::Circle(_) => String::from("name the one that asks with --aws-profile NAME"),
-        NoCredentials::Files { .. } => String::from("put ~/.aws/config and ~/.aws/credentials in order"),
-        NoCredentials::Mfa { .. } => String::from(
-            "give it with --mfa-code CODE; a server's session ends with the credentials that one code gives",
+        NoCredentials::Circle(_) => String::from(
+            "name the AWS profile for Sentinel's own calls with --aws-profile \
+             NAME",
         ),
-        NoCredentials::Profile { .. } => String::from("put it in order in ~/.aws/config"),
+        NoCredentials::Files { .. } => String::from("correct ~/.aws/config and ~/.aws/credentials"),
+        NoCredentials::Mfa { .. } => String::from(
+            "give it with --mfa-code CODE; the session of a server ends with the credentials from one code",
+        ),
+        NoCredentials::Profile { .. } => String::from("correct it in ~/.aws/config"),
         NoCredentials::Provider { profile, source } => match source.code {
             Code::Sso | Code::ExpiredCredentials => {
                 format!("renew the session with: aws sso login --profile {profile}")
             }
-            code => crate::explain::hint(code).unwrap_or("put it in order in ~/.aws/config").to_owned(),
+            code => crate::explain::hint(code).unwrap_or("correct it in ~/.aws/config").to_owned(),
         },
         NoCredentials::Own(_) => String::from("give credentials, or name an AWS profile with --credentials-profile"),
         NoCredentials::Role { source, .. } if source.class == Class::Denied => String::from(
-            "the caller's permissions and the role's trust policy have to allow sts:AssumeRole and \
-             sts:SetSourceIdentity; a source identity that is set already cannot be changed",
+            "the caller's permissions and the role's trust policy must allow sts:AssumeRole and \
+             sts:SetSourceIdentity; an existing source identity cannot be changed",
         ),
         NoCredentials::Role { .. } | NoCredentials::Unknown { .. } => String::from("-v shows each call"),
-        NoCredentials::Root(_) => String::from("use an IAM user, or a role that has what the task takes"),
+        NoCredentials::Root(_) => String::from("use an IAM user, or a role with the permissions for the task"),
         NoCredentials::Permanent { .. } => String::from(
-            "keys that never expire are not released: give the AWS profile a role_arn that is assumed with these keys, or use \
-             IAM Identity Center",
+            "Sentinel does not release keys that never expire: give the AWS profile a role_arn to assume with these \
+             keys, or use IAM Identity Center",
         ),
         NoCredentials::Ended => String::from("ask for access again"),
     };

@@ -42,7 +42,7 @@ impl Dumps {
 }
 
 fn failed(error: rustix::io::Errno) -> Error {
-    Error::system("core dumps cannot be turned off", Some("a dump would hold the credentials"), error)
+    Error::system("core dumps cannot be turned off", Some("a core dump would contain the credentials"), error)
 }
 
 /// Returns a command that dies with this process.
@@ -72,7 +72,7 @@ fn number<T: std::str::FromStr>(word: Option<&OsString>) -> Option<T> {
 fn run(words: &[OsString]) -> Result<Exit, Error> {
     let (server, limit) = (number::<u32>(words.first()), words.get(1));
     let (Some(server), Some(limit), [_, _, words @ ..]) = (server, limit, words) else {
-        return Err(Error::usage(format!("sentinel {RUN} is for sentinel itself"), "use sentinel exec --server"));
+        return Err(Error::usage(format!("sentinel {RUN} is an internal command"), "use sentinel exec --server"));
     };
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))

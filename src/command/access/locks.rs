@@ -29,7 +29,7 @@ fn ended<T>(outcome: Outcome<T>, table: &Table, OnUser { user, command }: OnUser
         )),
         Outcome::Unreadable(why) => Err(denied(
             format!("{} in the table {}", escape(&why), table.name),
-            "nobody gets credentials of the profile until someone puts the record in order or deletes it",
+            "nobody gets credentials of the profile until someone corrects or deletes the record",
         )),
     }
 }
@@ -43,7 +43,7 @@ pub(super) fn ended_by(
 ) -> String {
     let mut words = ["sentinel", "unlock", user, "--profile", profile].map(str::to_owned).to_vec();
     words.extend(table.flag());
-    format!("someone else, with an operator's permissions, ends it with: {}", site.command_of_another(context, words))
+    format!("someone else with an operator's permissions can end it with: {}", site.command_of_another(context, words))
 }
 
 fn document(command: &str, lock: &records::Lock) -> json::Document {
@@ -84,7 +84,7 @@ pub(in crate::command) async fn unlock(context: &Context, args: &UnlockArgs) -> 
         }
         Changed::Already(_) | Changed::Not => {
             let message = format!("{} is not locked out of {} in the table {}", args.user, args.profile, table.name);
-            Err(denied(message, "a name and an ARN are locked each for itself; sentinel locks --profile P shows all"))
+            Err(denied(message, "a name and an ARN have separate locks; sentinel locks --profile P shows all"))
         }
     }
 }

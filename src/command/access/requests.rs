@@ -29,7 +29,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
     };
     let request = site.perform(context, &table, &wish).await?;
     let next = format!(
-        "Someone else approves it with: {}\n",
+        "Someone else can approve it with: {}\n",
         site.on_record(context, &OnRecord { command: "approve", id: &request.id, by: By::Another }, &table)
     );
     context.terminal.records(|| rendered(&request) + &next, || document("request", &request))?;
@@ -70,8 +70,8 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
     match known {
         Known::Request(_) | Known::Nothing => table.lacks("request", id, "list"),
         Known::Malformed(why) => denied(
-            format!("request {id} is not as sentinel request writes it, and does not count: {}", escape(why)),
-            "ask for access again with: sentinel request --profile P --justification TEXT",
+            format!("request {id} is invalid and does not count: {}", escape(why)),
+            "create a new request with: sentinel request --profile P --justification TEXT",
         ),
         Known::Old { profile } => {
             let profile = profile.as_deref().unwrap_or("P");
@@ -81,10 +81,10 @@ fn without(context: &Context, (site, table): (&Site, &Table), id: &str, known: &
             words.extend(table.flag());
             denied(
                 format!(
-                    "request {id} is a record of the old form, which its requester could write as approved: it counts as \
-                     not approved, and cannot be answered"
+                    "request {id} was written by an older version, in which its requester could mark it as approved: \
+                     it counts as not approved, and cannot be decided"
                 ),
-                format!("its requester asks again with: {}", site.command_of_another(context, words)),
+                format!("its requester can create a new request with: {}", site.command_of_another(context, words)),
             )
         }
     }
@@ -121,12 +121,11 @@ async fn settle<O: Operation<Answer = Settled>>(
         Answered::Done(request) => request,
         Answered::Not(known) => return Err(without(context, (&site, &table), id, &known)),
         Answered::Own(request) => {
-            let message =
-                format!("request {id} is your own ({}): nobody decides on their own", escape(&request.requester));
+            let message = format!("request {id} is your own ({}): you cannot decide it", escape(&request.requester));
             return Err(denied(
                 message,
                 format!(
-                    "ask someone else; to take it back: {}",
+                    "ask someone else; to cancel it: {}",
                     site.on_record(context, &OnRecord { command: "cancel", id, by: By::Caller }, &table)
                 ),
             ));
@@ -134,7 +133,7 @@ async fn settle<O: Operation<Answer = Settled>>(
         Answered::OtherAccount(request) => {
             return Err(denied(
                 format!(
-                    "request {id} is by {}, and you are {}: only an identity of the same account decides",
+                    "request {id} is by {}, and you are {}: only an identity of the same account can decide it",
                     escape(&request.requester_arn),
                     escape(&user_arn)
                 ),
@@ -155,13 +154,13 @@ async fn settle<O: Operation<Answer = Settled>>(
             let hint = match (O::NAME, request.status) {
                 (Cancel::NAME, Status::Approved) => {
                     format!(
-                        "an approver ends it with: {}",
+                        "an approver can end it with: {}",
                         site.on_record(context, &OnRecord { command: "revoke", id, by: By::Another }, &table)
                     )
                 }
                 _ => String::new(),
             };
-            return Err(denied(format!("request {id} is {} already", standing(&request)), hint));
+            return Err(denied(format!("request {id} is already {}", standing(&request)), hint));
         }
     };
     context.terminal.records(|| rendered(&request), || document(O::NAME, &request))?;

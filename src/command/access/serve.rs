@@ -64,7 +64,7 @@ impl Serving {
         let (seen, decision) =
             futures_util::future::join(sessions.seen(&self.record, now), gate.decide(Some(&self.user), way, &id, now))
                 .await;
-        let seen = seen.map_err(|error| failed(format!("the session cannot be looked at: {error}")))?;
+        let seen = seen.map_err(|error| failed(format!("the session cannot be read: {error}")))?;
         let mut decision = decision.map_err(|stopped| match stopped {
             Stopped::Call(error) => failed(error.to_string()),
             Stopped::WrongAccount(user) => Refusal::Denied(format!("wrong account {}", user.account)),

@@ -19,8 +19,8 @@ async fn site(context: &Context, table: &SessionTable) -> Result<(Site, Table), 
     Ok((site, table))
 }
 
-const OLD_FORM: &str = "an older version of sentinel wrote its record and serves it, and does not look for revocations";
-const END_IT: &str = "end its process, and start the server with this version of sentinel";
+const OLD_FORM: &str = "it is served by an older version of Sentinel, which does not check revocations";
+const END_IT: &str = "end its process, and start the server with this version of Sentinel";
 
 fn document(command: &str, session: &Session) -> json::Document {
     json::document(command, json!({ "session": session }))
@@ -61,19 +61,19 @@ pub(in crate::command) async fn revoke(context: &Context, args: &SessionRevokeAr
         Revoked::Unknown => return Err(table.lacks("session", &args.id, "server-sessions")),
         Revoked::Unseen => {
             let message = format!("there is no session {} in the table {} ({})", args.id, table.name, table.source);
-            let hint = "the revocation is recorded all the same, and holds if the session's record comes back";
+            let hint = "the revocation is recorded anyway, and applies if the session's record reappears";
             return Err(Error::NoRecord { message, hint: hint.to_owned() });
         }
         Revoked::Ended(session) => {
-            let message = format!("session {} is ended already", session.id);
-            return Err(denied(message, "the revocation is recorded all the same, and holds if its record changes"));
+            let message = format!("session {} has already ended", session.id);
+            return Err(denied(message, "the revocation is recorded anyway, and applies if its record changes"));
         }
         Revoked::Over(session) if session.old_form && session.status != Status::Revoked => {
             return Err(denied(format!("session {} cannot be revoked: {OLD_FORM}", args.id), END_IT));
         }
         Revoked::Over(session) => {
             let by = session.revoked_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            let message = format!("session {} is {}{by} already", args.id, session.status.word());
+            let message = format!("session {} is already {}{by}", args.id, session.status.word());
             return Err(denied(message, ""));
         }
     };

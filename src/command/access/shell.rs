@@ -53,7 +53,7 @@ pub(in crate::command) async fn init(context: &Context, args: &ShellInitArgs) ->
         Err(error) => {
             let known = cache.as_deref().and_then(recall);
             let instead = match &known {
-                Some(_) => "the profiles found the last time are used",
+                Some(_) => "Sentinel uses the profiles of the last successful run",
                 None => "there are no sentinel-PROFILE functions",
             };
             comment(context, &format!("{error}; {instead}"));

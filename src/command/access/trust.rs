@@ -28,7 +28,7 @@ pub(super) fn check(manifest: &Path) -> Result<(), Error> {
         if ![Some(0), Some(user), caller].contains(&Some(owner))
             && !trusted(&folder, std::env::var_os(TRUSTED).as_deref())
         {
-            let what = format!("this belongs to another user ({owner}), who would choose the account and the tables");
+            let what = format!("it belongs to another user ({owner}), who could choose the account and the tables");
             return Err(Error::file(path, what).with_hint(format!(
                 "if you trust it, set {TRUSTED}={}; otherwise run sentinel in a folder of your own",
                 folder.display()

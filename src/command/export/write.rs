@@ -37,11 +37,11 @@ pub(super) fn write(folder: &Path, engine: &str, exported: &[File]) -> Result<Ve
         .map(|name| folder.join(name).display().to_string())
         .collect();
     if !in_the_way.is_empty() {
-        let what = "not written by an earlier export, or changed since, and left as it is; nothing was written";
+        let what = "this file is not from an earlier export, or was changed since; nothing was written";
         return Err(Error::File {
             path: in_the_way.join(", "),
             what: String::from(what),
-            hint: Some(String::from("write into a new folder with -o, then compare")),
+            hint: Some(String::from("export into a new folder with -o, and compare the files")),
             source: None,
         });
     }
@@ -76,8 +76,9 @@ fn read(root: &Root, folder: &Path) -> Result<Index, Error> {
         return Ok(Index::default());
     }
     let text = root.read_text(Path::new(INDEX), files::PLAN).map_err(|error| Error::io(&path, error))?;
-    let hint = "delete it, and the files of the earlier export, or write into a new folder with -o";
-    serde_json::from_str(&text).map_err(|_| Error::file(&path, "this is no list of an export").with_hint(hint))
+    let hint = "delete it together with the files of the earlier export, or export into a new folder with -o";
+    serde_json::from_str(&text)
+        .map_err(|_| Error::file(&path, "this is not the list of files of an export").with_hint(hint))
 }
 
 /// Returns whether a file may be replaced: there is none, or it is as an earlier export wrote it.

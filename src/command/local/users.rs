@@ -1,4 +1,4 @@
-//! The users of the embedded AWS that a manifest lists.
+//! The users of the AWS emulator that a manifest lists.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::local::{self, LocalAws};
 use crate::manifest::{LocalDocument, LocalUser};
 use crate::resource::names::AccountId;
 
-/// The users of the embedded AWS who have only the permissions of their policies.
+/// The users of the AWS emulator who have only the permissions of their policies.
 #[derive(Debug, Clone, Default)]
 pub(in crate::command) struct Users(Arc<Vec<User>>);
 
@@ -56,7 +56,7 @@ impl Users {
         self.0.iter().map(|user| user.name.as_str())
     }
 
-    /// Returns an embedded AWS in which they have these permissions.
+    /// Returns an AWS emulator in which they have these permissions.
     pub(in crate::command) fn on(&self, local: &LocalAws) -> Result<LocalAws, Error> {
         let mut users = local::Users::default();
         for User { name, documents } in self.0.iter() {

@@ -78,7 +78,7 @@ async fn resolve(api: &KeyApi, alias: &str) -> Result<Option<String>, CallError>
 pub(super) async fn describe(api: &KeyApi, key: &str, passes: &[Class]) -> Result<KeyMetadata, CallError> {
     let call = || api.client.describe_key().key_id(key).send();
     let answer = api.pacer.call(DESCRIBE_KEY, passes, call).await?;
-    answer.key_metadata.ok_or_else(|| failed(DESCRIBE_KEY, Class::Rejected, "the answer holds no key"))
+    answer.key_metadata.ok_or_else(|| failed(DESCRIBE_KEY, Class::Rejected, "the answer contains no key"))
 }
 
 /// Returns the ARN of a key, by which the other operations take it: they take no alias.
@@ -237,7 +237,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, V
     }
     let mut gaps = Vec::new();
     if let Some(more) = keys.len().checked_sub(TAGS_READ).filter(|more| *more > 0) {
-        let message = format!("the tags of {TAGS_READ} keys were read, and those of {more} more were not");
+        let message = format!("only the tags of {TAGS_READ} keys were read, and not those of {more} more");
         gaps.push(Gap::new(what, &failed(LIST_RESOURCE_TAGS, Class::Rejected, message)));
     }
     let keys: Vec<(String, String)> = keys.into_iter().take(TAGS_READ).collect();
@@ -277,7 +277,7 @@ pub(super) async fn execute(api: &KeyApi, step: &KeyStep) -> Result<StepOutcome,
     let key = arn(&found);
     if let Some(expects) = expects.filter(|expects| *expects != key) {
         return Ok(StepOutcome::Conflict(format!(
-            "someone else gave {alias} to another key: it was {expects} and is {key}; neither was changed"
+            "someone else moved {alias} to another key: it was {expects} and is {key}; neither was changed"
         )));
     }
     change(api, key, step).await?;

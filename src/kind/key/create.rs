@@ -34,7 +34,7 @@ pub(super) async fn create(api: &KeyApi, alias: &str, key: &Key) -> Result<StepO
             }
             let key = arn(&found);
             return Ok(StepOutcome::Conflict(format!(
-                "someone else gave {alias} to the key {key} meanwhile; nothing was created or changed"
+                "someone else moved {alias} to the key {key} meanwhile; nothing was created or changed"
             )));
         }
     }
@@ -58,7 +58,7 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
         let error = match api.pacer.call_once(CREATE_KEY, call).await {
             Ok(answer) => {
                 let id = answer.key_metadata.map(|metadata| metadata.key_id);
-                return id.ok_or_else(|| failed(CREATE_KEY, Class::Rejected, "the answer holds no key"));
+                return id.ok_or_else(|| failed(CREATE_KEY, Class::Rejected, "the answer contains no key"));
             }
             Err(error) if error.open => error,
             Err(error) => return Err(error),
@@ -66,8 +66,8 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
         let description = key.description.as_deref().unwrap_or_default();
         let unknown = |why: &str| {
             let message = format!(
-                "{}; whether the key was created is not known ({why}): look for a key with the description \"{description}\" \
-                 and no alias before running again, which creates one",
+                "{}; it is unknown whether the key was created ({why}): before you run again, look for a key with the \
+                 description \"{description}\" and no alias, because the next run creates another one",
                 error.said()
             );
             // The words are whole as they are.
@@ -102,7 +102,7 @@ async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
     let named: HashSet<String> = aliases(api).await?.into_iter().filter_map(|alias| alias.key).collect();
     let candidates: Vec<String> = keys(api).await?.into_iter().filter(|id| !named.contains(id)).collect();
     if candidates.len() > CANDIDATES {
-        let message = format!("{} keys have no alias, which is too many to look at", candidates.len());
+        let message = format!("{} keys have no alias, which is too many to check", candidates.len());
         return Err(failed(LIST_KEYS, Class::Rejected, message));
     }
     let wanted = key.tags.clone().unwrap_or_default();
@@ -150,9 +150,9 @@ struct NewKey {
 async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result<StepOutcome, CallError> {
     let orphan = |error: CallError| {
         let message = format!(
-            "{}; the key {id} was created and does not have its alias: first run aws kms create-alias --alias-name {alias} \
-             --target-key-id {id}; the same command again then looks for the alias, finds the key and goes on, and without \
-             the alias it would create another key",
+            "{}; the key {id} was created, but does not have its alias: first run aws kms create-alias --alias-name \
+             {alias} --target-key-id {id}, then the same command again, which finds the key by its alias; without the \
+             alias, it would create another key",
             error.said()
         );
         // What was interrupted has to be told like a failure.
@@ -169,8 +169,8 @@ async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result
                 Ok(found) => {
                     let other = arn(&found);
                     return Ok(StepOutcome::Conflict(format!(
-                        "someone else gave {alias} to the key {other} meanwhile; the key {id}, created just now, has no \
-                         alias and is not needed: run aws kms schedule-key-deletion --key-id {id}"
+                        "someone else moved {alias} to the key {other} meanwhile; the new key {id} has no alias and \
+                         is not needed: run aws kms schedule-key-deletion --key-id {id}"
                     )));
                 }
                 Err(_) => return Err(orphan(error)),
@@ -182,5 +182,5 @@ async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result
     if found.key_id() == *id {
         return Ok(StepOutcome::Done);
     }
-    Ok(StepOutcome::Conflict(format!("someone else gave {alias} to the key {} meanwhile", arn(&found))))
+    Ok(StepOutcome::Conflict(format!("someone else moved {alias} to the key {} meanwhile", arn(&found))))
 }

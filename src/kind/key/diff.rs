@@ -20,7 +20,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = managed;
     let mut changes = Vec::new();
     if let Some(what) = &live.unlike {
-        let how = "decided when a key is created: give the section an alias that is not taken";
+        let how = "set when a key is created: give the section an alias that is not in use";
         let wanted = FieldValue::words("a symmetric encryption key of the account");
         changes.push(FieldChange::new(Field::Type, FieldValue::words(what), wanted, Takes::NewResource, how));
     }
@@ -42,7 +42,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
     {
         let how = match (before, desired) {
             (Rotation::Off, _) => "turned on in place",
-            (_, Rotation::Off) => "turned off in place: the key material stays the same from then on",
+            (_, Rotation::Off) => "turned off in place: AWS no longer rotates the key material",
             _ => "changed in place",
         };
         let change =
@@ -53,7 +53,7 @@ pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
         && desired != before
     {
         let words = |flag: &bool| FieldValue::words(flag.to_string());
-        let how = "decided when a key is created: it would take a new key, with another alias";
+        let how = "set when a key is created: a change requires a new key with another alias";
         changes.push(FieldChange::new(Field::MultiRegion, words(before), words(desired), Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (tags, &live.tags) {
@@ -77,30 +77,29 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
     let id = live.facts.arn.as_deref().unwrap_or("KEY");
     let (takes, how) = match &state {
         KeyState::Enabled | KeyState::Updating => return Settled::Compared { changes, repair },
-        KeyState::Creating => (Takes::Time, String::from("AWS is creating it; run again once it is there")),
+        KeyState::Creating => (Takes::Time, String::from("AWS is creating it; run again after that")),
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => (
             Takes::NotPossible,
             format!(
-                "what it encrypted is lost once it is deleted; to keep it: aws kms cancel-key-deletion --key-id {id} && \
-                 aws kms enable-key --key-id {id}"
+                "data encrypted with it is lost once it is deleted; to keep the key: aws kms cancel-key-deletion \
+                 --key-id {id} && aws kms enable-key --key-id {id}"
             ),
         ),
         KeyState::Disabled => (
             Takes::NotPossible,
             format!(
-                "someone disabled it, and what it encrypts cannot be read; to undo that: aws kms enable-key --key-id {id}"
+                "someone disabled it, and data encrypted with it cannot be read; to enable it: aws kms enable-key \
+                 --key-id {id}"
             ),
         ),
         KeyState::PendingImport => (
             Takes::NotPossible,
-            String::from(
-                "it waits for key material, which is imported by hand: see ImportKeyMaterial in the KMS guide",
-            ),
+            String::from("it waits for imported key material: see ImportKeyMaterial in the KMS guide"),
         ),
         KeyState::Unavailable => {
-            (Takes::NotPossible, String::from("its custom key store is disconnected: see it in the AWS console"))
+            (Takes::NotPossible, String::from("its custom key store is disconnected: check it in the AWS console"))
         }
-        KeyState::Other(_) => (Takes::NotPossible, String::from("see the key in the AWS console")),
+        KeyState::Other(_) => (Takes::NotPossible, String::from("check the key in the AWS console")),
     };
     let (before, after) = (FieldValue::words(state.to_string()), FieldValue::words(KeyState::Enabled.to_string()));
     let mut all = vec![FieldChange::new(Field::Status, before, after, takes, &how)];

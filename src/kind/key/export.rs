@@ -36,8 +36,8 @@ pub(super) fn cloudformation(desired: &Desired<Key>, live: Option<&Live<Key>>, s
     resource.existing = live.map(|_| properties([("AliasName", json!(desired.name))]));
     if live.is_none() {
         let text = format!(
-            "where {} leads to a key already, the stack would create another one and lead the alias to it: export with --live, which \
-             imports the key",
+            "if {} already exists, the stack would create another key and move the alias to it: export with --live, \
+             which imports the key",
             desired.name
         );
         stack.export.note(&desired.address, text);

@@ -14,11 +14,11 @@ use crate::kind::import::{self, Found, Importer};
 /// Says that the key is not in use, or of another type: a plan would differ whatever the manifest says.
 pub(super) fn key(found: &Found<Key>) -> Result<String, String> {
     if let Some(what) = &found.live.state.unlike {
-        return Err(format!("left out: it is {what}, and a section describes a symmetric encryption key"));
+        return Err(format!("omitted: it is {what}, and a section describes a symmetric encryption key"));
     }
     match KeyState::of(&found.live.facts) {
         KeyState::Enabled | KeyState::Updating => {}
-        state => return Err(format!("left out: its state is {state}")),
+        state => return Err(format!("omitted: its state is {state}")),
     }
     Ok(found.name.strip_prefix(ALIAS).unwrap_or(&found.name).replace('/', "-"))
 }
@@ -40,7 +40,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Key>)
     let policy = policy.filter(|policy| Some(policy) != default.as_ref());
     let rotation = rotation.filter(|rotation| *rotation != Rotation::Off).filter(|rotation| match rotation {
         Rotation::Days(days) if !ROTATION_DAYS.contains(days) => {
-            importer.warn(format!("rotation is not managed: a manifest cannot say {}", rotation.words()));
+            importer.warn(format!("rotation is not managed: a manifest cannot have {}", rotation.words()));
             false
         }
         Rotation::Days(_) | Rotation::On | Rotation::Off => true,
@@ -151,7 +151,7 @@ mod tests {
         disabled.live.facts.status = Some(String::from("Disabled"));
         let imported = import(disabled);
         assert!(imported.sections.keys.is_empty());
-        assert_eq!(imported.warnings[0].why, "left out: its state is Disabled");
+        assert_eq!(imported.warnings[0].why, "omitted: its state is Disabled");
     }
 
     #[test]

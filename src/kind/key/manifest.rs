@@ -38,7 +38,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     } else {
         check_key(section.reader, entry, |key| {
             check_alias(&format!("{ALIAS}{key}")).map_err(|mut invalid| {
-                invalid.help.push_str("; or set alias, and call the section as you like");
+                invalid.help.push_str("; or set alias, and give the section any name");
                 invalid
             })
         });
@@ -61,7 +61,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
 fn read_rotation(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Rotation> {
     let (switch, days) = (fields.get("rotation"), fields.get("rotation_days"));
     if let (Some(_), Some(days)) = (switch, days) {
-        let help = "leave out rotation: rotation_days turns it on";
+        let help = "remove rotation: rotation_days turns it on";
         reader.fault(days.key_span.clone(), "both `rotation` and `rotation_days` are given", "one too many", help);
         return None;
     }
@@ -77,13 +77,13 @@ fn read_rotation(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Rot
 
 fn read_days(reader: &mut Reader<'_>, node: &Node) -> Option<u16> {
     let Value::Integer(number) = node.value else {
-        reader.wrong_type(node, "rotation_days", "a whole number of days");
+        reader.wrong_type(node, "rotation_days", "an integer number of days");
         return None;
     };
     let days = u16::try_from(number).ok().filter(|days| ROTATION_DAYS.contains(days));
     if days.is_none() {
         let message = format!("`rotation_days` cannot be {number}");
-        reader.fault(node.span.clone(), message, "out of range", "KMS takes 90 to 2,560 days");
+        reader.fault(node.span.clone(), message, "out of range", "KMS accepts 90 to 2,560 days");
     }
     days
 }

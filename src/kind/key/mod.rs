@@ -177,10 +177,7 @@ impl Kind for Key {
 
     fn name_of(key: &str, _: &KeySection, _: &PolicyRoot) -> Result<String, Invalid> {
         let problem = format!("`keys.{key}` cannot be removed: sentinel never deletes a key");
-        Err(Invalid::new(
-            problem,
-            "what it encrypted would be lost with it: take the section out, and the key is left alone",
-        ))
+        Err(Invalid::new(problem, "data encrypted with it would be lost: remove the section to stop managing the key"))
     }
 
     fn section_of(desired: &Desired<Self>) -> KeySection {
@@ -197,8 +194,8 @@ impl Kind for Key {
     }
 
     fn key_of(name: &str, _: &PolicyRoot) -> Result<String, Invalid> {
-        let problem = format!("sentinel deletes no key, and so not the one of \"{name}\"");
-        Err(Invalid::new(problem, "what a key encrypted is lost with it: schedule its deletion in AWS"))
+        let problem = format!("Sentinel deletes no keys, including the one of \"{name}\"");
+        Err(Invalid::new(problem, "data encrypted with a key is lost with it: schedule its deletion in AWS"))
     }
 
     fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
@@ -407,14 +404,14 @@ pub fn check_alias(alias: &str) -> Result<(), Invalid> {
     };
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "/_-".contains(letter);
     if name.is_empty() || !name.chars().all(allowed) {
-        return Err(Invalid::new(format!("\"{alias}\" is not an alias KMS takes"), example));
+        return Err(Invalid::new(format!("\"{alias}\" is not a valid KMS alias"), example));
     }
     if alias.len() > ALIAS_LIMIT {
         let problem = format!("the alias has {} characters", alias.len());
-        return Err(Invalid::new(problem, "KMS takes 256 at most, with alias/ before the name"));
+        return Err(Invalid::new(problem, "KMS accepts 256 at most, including alias/"));
     }
     if name.starts_with("aws/") {
-        let help = "AWS keeps aliases that begin with alias/aws/ for its own keys; choose another name";
+        let help = "AWS reserves aliases that begin with alias/aws/ for its own keys; choose another name";
         return Err(Invalid::new(format!("the alias \"{alias}\" is reserved"), help));
     }
     Ok(())
@@ -423,7 +420,7 @@ pub fn check_alias(alias: &str) -> Result<(), Invalid> {
 fn check_description(description: &str) -> Result<(), Invalid> {
     let count = description.chars().count();
     if count > DESCRIPTION_LIMIT {
-        return Err(Invalid::new(format!("the description has {count} characters"), "KMS takes 8,192 at most"));
+        return Err(Invalid::new(format!("the description has {count} characters"), "KMS accepts 8,192 at most"));
     }
     Ok(())
 }

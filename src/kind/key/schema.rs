@@ -22,35 +22,35 @@ pub(super) fn schema() -> Schema {
             "key",
             json!({
                 "type": "object",
-                "description": "One KMS key, which its alias identifies. What is left out is not managed. A key is \
-                 never deleted.",
+                "description": "One KMS key, identified by its alias. Omitted settings are not managed. Sentinel \
+                     never deletes a key.",
                 "properties": {
                     "alias": {
                         "type": "string",
                         "pattern": "^alias/(?!aws/)[a-zA-Z0-9/_-]+$",
                         "maxLength": 256,
-                        "description": "The key's alias (alias/NAME when left out).",
+                        "description": "The key's alias; alias/NAME by default.",
                     },
-                    "description": { "type": "string", "maxLength": 8192, "description": "What the key is for." },
+                    "description": { "type": "string", "maxLength": 8192, "description": "The purpose of the key." },
                     "policy": {
                         "type": "string",
-                        "description": "The path of a JSON file with the key policy, from the manifest's folder. Left \
-                         out, a new key has AWS's own, by which the account's IAM policies decide.",
+                        "description": "The path of a JSON file with the key policy, relative to the manifest's \
+                             folder. By default, a new key has AWS's default policy, which lets the account's IAM \
+                             policies decide.",
                     },
                     "rotation": {
                         "type": "boolean",
-                        "description": "Whether AWS makes new key material by itself, however often.",
+                        "description": "Whether AWS rotates the key material, with any period.",
                     },
                     "rotation_days": {
                         "type": "integer",
                         "minimum": ROTATION_DAYS.start(),
                         "maximum": ROTATION_DAYS.end(),
-                        "description": "After how many days AWS makes new key material.",
+                        "description": "After how many days AWS rotates the key material.",
                     },
                     "multi_region": {
                         "type": "boolean",
-                        "description": "Whether the key can be replicated to other regions; decided when it is \
-                         created.",
+                        "description": "Whether the key can be replicated to other regions; set when it is created.",
                     },
                     "tags": { "$ref": "#/$defs/tags" },
                     "removed": { "const": false, "description": "A key is never deleted." },
@@ -71,16 +71,16 @@ fn plan() -> PlanSchema {
             "kms_key",
             json!({
                 "type": "object",
-                "description": "What a KMS key is, or is created with; what is left out is not managed.",
+                "description": "The state of a KMS key; omitted settings are not managed.",
                 "properties": {
                     "description": { "type": "string" },
                     "policy": {
                         "type": "object",
-                        "description": "The key policy, in one form whatever its spelling.",
+                        "description": "The key policy in normalized form.",
                         "additionalProperties": true,
                     },
                     "rotation": {
-                        "description": "Whether AWS makes new key material by itself; days is how often.",
+                        "description": "Whether AWS rotates the key material; days is the period.",
                         "oneOf": [
                             { "enum": ["off", "on"] },
                             {

@@ -75,10 +75,10 @@ pub(super) async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<
 /// Says why a manifest cannot name it.
 pub(super) fn key(found: &Found<Parameter>, policy_root: &PolicyRoot) -> Result<String, String> {
     if super::manifest::check_own(&found.name, policy_root).is_err() {
-        return Err(format!("left out: what is below the policy root {policy_root} is a policy"));
+        return Err(format!("omitted: a parameter below the policy root {policy_root} is a policy"));
     }
     if let Some(ParameterType::Other(kind)) = &found.live.state.parameter_type {
-        return Err(format!("left out: sentinel does not know parameters of the type {kind}"));
+        return Err(format!("omitted: Sentinel does not support parameters of the type {kind}"));
     }
     Ok(found.name.trim_start_matches('/').replace('/', "-"))
 }
@@ -96,7 +96,10 @@ pub(super) fn section(importer: &mut Importer<'_>, found: Found<Parameter>) -> P
     let source = match content.as_ref().and_then(Content::text) {
         Some(text) if kind != ParameterType::SecureString => Source::Value(Text::of(text, &kind)),
         _ => {
-            importer.warn("its value is not managed: it is a secret, which import does not read; a new one would have a placeholder");
+            importer.warn(
+                "its value is not managed: it is a secret, which import does not read; a new parameter \
+                 would get a placeholder",
+            );
             Source::Initial(Text::One(String::from(PLACEHOLDER)))
         }
     };

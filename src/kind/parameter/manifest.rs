@@ -47,7 +47,7 @@ pub(super) fn check_own(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
     let below = name.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if below {
         let problem = format!("the parameter \"{name}\" is below the policy root {root}");
-        let help = "what is below it is a policy: write [profiles.NAME] for it, or choose another name";
+        let help = "parameters below it are policies: write [profiles.NAME], or choose another name";
         return Err(Invalid::new(problem, help));
     }
     Ok(())
@@ -96,7 +96,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
         && source.is_list()
         && *kind != ParameterType::StringList
     {
-        let help = "write type = \"StringList\", or leave type out";
+        let help = "write type = \"StringList\", or remove type";
         reader.fault(written.node.span.clone(), "a list is a StringList", "of another type than the value", help);
     }
     let key = fields.get("key").and_then(|entry| {

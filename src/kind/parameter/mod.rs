@@ -48,8 +48,8 @@ pub struct Values;
 impl Role for Values {
     const STATEMENT: &'static str = "SentinelParameter";
     const VALUE: Field = Field::Value;
-    const OTHER_TYPE: &'static str = "the type of a parameter never changes; delete it, and apply creates it";
-    const SECRET: &'static str = "written as a new version; no value is shown";
+    const OTHER_TYPE: &'static str = "AWS cannot change the type of a parameter; delete it, and apply creates it again";
+    const SECRET: &'static str = "written as a new version; values are not shown";
     const KEPT: store::Kept = store::Kept::All;
 
     fn sides(values: Sides<&str>) -> Sides<FieldValue> {
@@ -76,7 +76,7 @@ impl Kind for Parameter {
         heading: "SSM parameters",
         site: Site::Region,
         shown: Shown::ByName,
-        unmanaged: "Unmanaged parameters (policies of another policy root; left alone)",
+        unmanaged: "Unmanaged parameters (policies of another policy root; not changed)",
         resource_type: "ssm:parameter",
         members: store::MEMBERS,
         listed_by: "aws ssm describe-parameters",

@@ -27,11 +27,11 @@ pub(super) fn schema() -> Schema {
             "parameter",
             json!({
                 "type": "object",
-                "description": "One parameter. Unless it is removed it has one of value, file, env and initial.",
+                "description": "One parameter. It has one of value, file, env and initial, unless it is removed.",
                 "properties": with_settings(json!({
                     "name": {
                         "type": "string", "maxLength": 951,
-                        "description": "The name in Parameter Store; that of the section where it is left out.",
+                        "description": "The name in Parameter Store; by default the section's name.",
                     },
                     "value": text("The value. A list is a StringList."),
                     "file": {
@@ -40,13 +40,14 @@ pub(super) fn schema() -> Schema {
                     },
                     "env": {
                         "type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_]*$",
-                        "description": "The environment variable with the value, which is neither shown nor saved.",
+                        "description": "The environment variable with the value, which Sentinel neither shows nor \
+                             saves.",
                     },
-                    "initial": text("The value of a new parameter. It is then left alone. A list is a StringList."),
+                    "initial": text("The value of a new parameter, not managed after that. A list is a StringList."),
                     "type": {
                         "enum": ["String", "StringList", "SecureString"],
-                        "description": "Parameter Store's type. The value of a SecureString is encrypted, and neither shown \
-                         nor saved.",
+                        "description": "The type in Parameter Store. Sentinel neither shows nor saves the value of a \
+                             SecureString.",
                     },
                     "data_type": {
                         "enum": ["text", "aws:ec2:image", "aws:ssm:integration"],

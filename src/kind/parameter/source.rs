@@ -148,7 +148,7 @@ fn check_variable(name: &str) -> Result<(), Invalid> {
 fn check_item(item: &str) -> Result<(), Invalid> {
     if item.is_empty() || item.contains(',') {
         // The item is not repeated: it may be a secret.
-        let help = "Parameter Store parts the items of a list by commas: write each by itself, without one";
+        let help = "Parameter Store separates list items with commas: write each item separately, without commas";
         return Err(Invalid::new("an item of a list is empty or has a comma", help));
     }
     Ok(())
@@ -181,8 +181,8 @@ fn read_text(reader: &mut Reader<'_>, node: &Node, setting: &str) -> Option<Text
 /// Records that a section has no value.
 pub(super) fn missing(reader: &mut Reader<'_>, section: &Entry) {
     let message = format!("`parameters.{}` has no value", section.key);
-    let help = "add value = \"…\", file = \"PATH\", env = \"VARIABLE\", or initial = \"…\" for a value that is created once and \
-                then left alone";
+    let help = "add value = \"…\", file = \"PATH\", env = \"VARIABLE\", or initial = \"…\" for a value that is only \
+         set at creation";
     reader.fault(section.key_span.clone(), message, "no value", help);
 }
 
@@ -191,8 +191,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<S
     let entries = SETTINGS.map(|name| (name, fields.get(name)));
     let given: Vec<(&str, &Entry)> = entries.into_iter().filter_map(|(name, entry)| Some((name, entry?))).collect();
     if let [(first, _), (other, entry), ..] = given[..] {
-        let help = "leave one out: value, file and env are compared and written; initial is only for a new parameter";
-        reader.fault(entry.key_span.clone(), format!("`{first}` and `{other}` are both there"), "one too many", help);
+        let help = "remove one: value, file and env are compared and written; initial is only for a new parameter";
+        reader.fault(entry.key_span.clone(), format!("`{first}` and `{other}` are both set"), "one too many", help);
     }
     let (name, entry) = given.first()?;
     let node = &entry.node;
@@ -236,7 +236,8 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>
             let Some(text) = resolver.variables.get(variable) else {
                 let problem = format!("the environment variable {variable} is not set");
                 let help = format!(
-                    "set it, or leave the parameter out with --exclude parameters.{key}; its value is never saved or shown"
+                    "set it, or exclude the parameter with --exclude parameters.{key}; its value is never saved or \
+                     shown"
                 );
                 resolver.unset(Address::new(KindId::Parameter, key), "env", Invalid::new(problem, help));
                 return Some(Content::Secret(Secret::unset(variable)));

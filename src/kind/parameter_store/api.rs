@@ -351,13 +351,13 @@ async fn delete<R: Role>(api: &ParameterApi, step: &Delete) -> Result<StepOutcom
     if live.facts.version != Some(*expects_version) {
         let now = live.facts.version.unwrap_or(0);
         return Ok(StepOutcome::Conflict(format!(
-            "someone else changed it since version {expects_version} was read, and nothing was deleted; it is at version \
-             {now} now; see that with: {}",
+            "someone else changed it since version {expects_version} was read, and nothing was deleted; it is now at \
+             version {now}; show it with: {}",
             see(name, now)
         )));
     }
     if tags.get(owner_key.as_str()).map(String::as_str) != Some(OWNER) {
-        let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
+        let why = format!("it no longer has the tag {owner_key} = {OWNER}; nothing was deleted");
         return Ok(StepOutcome::Conflict(why));
     }
     // A name that is not there comes back as invalid, which is as good as deleted.

@@ -31,15 +31,15 @@ pub(in crate::kind) fn cloudformation<R: Role>(
     let address = &desired.address;
     let kind = parameter_type.clone().unwrap_or(ParameterType::String);
     if !matches!(kind, ParameterType::String | ParameterType::StringList) {
-        let why = "CloudFormation creates no SecureString: the Type of AWS::SSM::Parameter is String or StringList";
-        let help = format!(
-            "leave it to sentinel with --exclude {address}, or export for Terraform; a secret of AWS Secrets Manager is another way"
-        );
+        let why = "CloudFormation cannot create a SecureString: the Type of AWS::SSM::Parameter is String or \
+             StringList";
+        let help =
+            format!("keep it in Sentinel with --exclude {address}, export for Terraform, or use AWS Secrets Manager");
         stack.export.refuses(address, why, help);
         return;
     }
     if labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
-        let help = "take labels out, and set them with: aws ssm label-parameter-version";
+        let help = "remove labels, and set them with: aws ssm label-parameter-version";
         stack.export.lacks(address, "labels", "AWS::SSM::Parameter has no labels", help);
     }
     let settings = settings.without_none();
@@ -60,7 +60,7 @@ pub(in crate::kind) fn cloudformation<R: Role>(
         tags.map(|tags| tags.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<Value>()),
     );
     if desired.managed.content.is_none() {
-        let text = "its value is written when the stack creates it; the stack writes it again only where the template has another one";
+        let text = "its value is written when the stack creates it, and again only if the template has another one";
         stack.export.note(address, text);
     }
     let resource = stack.add(desired, "", "AWS::SSM::Parameter", all);
@@ -77,11 +77,11 @@ pub(in crate::kind) fn terraform<R: Role>(
     let kind = parameter_type.clone().unwrap_or(ParameterType::String);
     let settings = settings.without_none();
     if labels.as_ref().is_some_and(|labels| !labels.is_empty()) {
-        let help = "take labels out, and set them with: aws ssm label-parameter-version";
+        let help = "remove labels, and set them with: aws ssm label-parameter-version";
         module.export.lacks(address, "labels", "aws_ssm_parameter has no labels", help);
     }
     if settings.parameter_policies.is_some() {
-        let help = "take parameter_policies out, or leave the parameter to sentinel with --exclude";
+        let help = "remove parameter_policies, or keep the parameter in Sentinel with --exclude";
         module.export.lacks(address, "parameter_policies", "aws_ssm_parameter has no parameter policies", help);
     }
     let mut body = Body::new();
@@ -100,7 +100,8 @@ pub(in crate::kind) fn terraform<R: Role>(
         // Write-only: nothing is compared but the number.
         ignored.extend(initial.then_some("value_wo_version"));
         if !initial && live.is_some() {
-            let text = "its value is written again by the first apply after the import: only then Terraform keeps it out of its state";
+            let text = "the first apply after the import writes its value again, so that Terraform does not keep it \
+                 in its state";
             module.export.note(address, text);
         }
     }

@@ -63,7 +63,7 @@ pub(in crate::kind) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<KeyS
 
 /// Records that a parameter of another type has a key.
 pub(in crate::kind) fn without_secret(reader: &mut Reader<'_>, node: &Node) {
-    let help = "add type = \"SecureString\", or leave key out";
+    let help = "add type = \"SecureString\", or remove key";
     reader.fault(node.span.clone(), "a plain string has no key", "encrypts nothing", help);
 }
 

@@ -34,7 +34,7 @@ fn check(label: &str) -> Result<(), Invalid> {
     if (1..=100).contains(&label.len()) && label.chars().all(allowed) && !reserved && !digit {
         return Ok(());
     }
-    let help = "use up to 100 letters, digits, and . _ -; it begins with no digit, and not with aws or ssm";
+    let help = "use up to 100 letters, digits, and . _ -; a label does not begin with a digit, aws or ssm";
     Err(Invalid::new(format!("\"{label}\" cannot be a label"), help))
 }
 
@@ -47,11 +47,11 @@ pub(in crate::kind) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) ->
         if let Some(label) = reader.checked(node, "labels", check)
             && !labels.insert(label)
         {
-            reader.fault(node.span.clone(), "this label is there twice", "again", "leave one out");
+            reader.fault(node.span.clone(), "this label is listed twice", "again", "remove one");
         }
     }
     if list.len() > MOST {
-        let help = format!("Parameter Store takes {MOST} of a version: leave some out");
+        let help = format!("Parameter Store accepts {MOST} for a version: remove some");
         reader.fault(entry.node.span.clone(), format!("{} labels", list.len()), "too many", help);
     }
     Some(labels)
@@ -194,7 +194,7 @@ pub(super) async fn give(api: &ParameterApi, label: &Label) -> Result<StepOutcom
     match answer.invalid_labels.unwrap_or_default().as_slice() {
         [] => Ok(StepOutcome::Done),
         invalid => {
-            let message = format!("Parameter Store does not take these labels: {}", invalid.join(", "));
+            let message = format!("Parameter Store refuses these labels: {}", invalid.join(", "));
             Err(CallError::new(LABEL, Class::Rejected, message))
         }
     }

@@ -66,7 +66,7 @@ pub(super) async fn of<R: Role>(api: &ParameterApi, name: &str) -> Result<Option
         }
         api.pacer.sleep(DESCRIBE_PARAMETERS, Duration::from_millis(300) * look).await?;
     }
-    let message = format!("{name} is there, and DescribeParameters does not list it; run again");
+    let message = format!("{name} exists, but DescribeParameters does not list it; run again");
     Err(CallError::new(DESCRIBE_PARAMETERS, Class::ServerFault, message))
 }
 

@@ -35,19 +35,16 @@ pub(in crate::kind) fn check_name(name: &str) -> Result<(), Invalid> {
     }
     let levels: Vec<&str> = path.unwrap_or(name).split('/').collect();
     if !levels.iter().all(|level| is_level(level)) {
-        return refuse("is none that Parameter Store has", example);
+        return refuse("is not valid in Parameter Store", example);
     }
     if is_reserved(levels[0]) {
-        return refuse(
-            "is reserved",
-            "AWS keeps names that begin with aws or ssm for itself; choose another first part",
-        );
+        return refuse("is reserved", "AWS reserves names that begin with aws or ssm; choose another first part");
     }
     if levels.len() > LEVEL_LIMIT {
         return refuse(&format!("has {} levels", levels.len()), "a parameter's name has at most 15 levels");
     }
     if name.len() > NAME_LIMIT {
-        return refuse(&format!("has {} characters", name.len()), "AWS takes 951 at most");
+        return refuse(&format!("has {} characters", name.len()), "AWS accepts 951 at most");
     }
     Ok(())
 }
@@ -74,15 +71,15 @@ pub(in crate::kind) fn check_value(value: Checked<'_>, tier: Tier) -> Result<(),
             Tier::Standard if size <= Tier::Advanced.limit() => {
                 format!("shorten it, or set tier = \"advanced\" for {whose} (8,192 bytes; AWS charges for it)")
             }
-            _ => String::from("shorten it: 8,192 bytes, in the advanced tier, is the most a parameter holds"),
+            _ => String::from("shorten it: a parameter has at most 8,192 bytes, in the advanced tier"),
         };
-        let problem = format!("{what} has {size} bytes; the {} tier holds {}", tier.as_str(), tier.limit());
+        let problem = format!("{what} has {size} bytes; the {} tier allows {}", tier.as_str(), tier.limit());
         return Err(Invalid::new(problem, help));
     }
     if text.contains("{{") {
         return Err(Invalid::new(
             format!("{what} contains {{{{"),
-            "AWS refuses values with {{ in them: write it another way",
+            "AWS refuses values that contain {{: write it differently",
         ));
     }
     Ok(())
@@ -91,7 +88,7 @@ pub(in crate::kind) fn check_value(value: Checked<'_>, tier: Tier) -> Result<(),
 /// Checks the tier that settings take.
 pub(in crate::kind) fn check_tier(tier: Option<Tier>, settings: &super::Settings, whose: &str) -> Result<(), Invalid> {
     if settings.is_advanced() && tier.unwrap_or(Tier::Standard) == Tier::Standard {
-        let help = format!("set tier = \"advanced\" for {whose} (AWS charges for it), or leave them out");
+        let help = format!("set tier = \"advanced\" for {whose} (AWS charges for it), or remove them");
         return Err(Invalid::new("the standard tier has no parameter policies", help));
     }
     Ok(())

@@ -52,12 +52,12 @@ pub(in crate::kind) fn with_settings(own: Value) -> Value {
         },
         "tier": {
             "enum": ["standard", "advanced", "intelligent"],
-            "description": "Parameter Store's tier: 4,096 or 8,192 bytes. It only ever goes up. With `intelligent`, AWS \
-             chooses the advanced tier where a write needs it.",
+            "description": "The tier in Parameter Store: 4,096 or 8,192 bytes. It cannot be lowered. With \
+                 `intelligent`, AWS uses the advanced tier if a write needs it.",
         },
         "description": {
             "type": "string", "maxLength": 1024,
-            "description": "What AWS shows beside the parameter's name.",
+            "description": "The description in AWS.",
         },
         "allowed_pattern": {
             "type": "string", "maxLength": 1024,
@@ -66,8 +66,8 @@ pub(in crate::kind) fn with_settings(own: Value) -> Value {
         "parameter_policies": { "$ref": "#/$defs/parameter_policies" },
         "labels": {
             "type": "array", "items": { "type": "string", "minLength": 1, "maxLength": 100 }, "maxItems": 10,
-            "description": "Labels that the newest version has. They move to each version that is written; others are \
-             left alone.",
+            "description": "Labels of the newest version. They move to each version that is written; other labels are \
+                 not changed.",
         },
         "tags": { "$ref": "#/$defs/tags" },
     });

@@ -144,7 +144,7 @@ pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, change
     let Settings { description, key, allowed_pattern, data_type, parameter_policies } = managed;
     let (takes, how) = match rewrite {
         Rewrite::Possible => (Takes::InPlace, "written as a new version"),
-        Rewrite::NotPossible => (Takes::NotPossible, "its value is no plain string, and is not written back"),
+        Rewrite::NotPossible => (Takes::NotPossible, "its value is not a plain string, and Sentinel does not write it"),
     };
     let value = |text: String| if text.is_empty() { FieldValue::Absent } else { FieldValue::words(text) };
     let mut compare = |field: Field, desired: Option<String>, before: Option<String>| {
@@ -255,7 +255,7 @@ fn time(text: &str) -> Option<String> {
 fn check_text(text: &str) -> Result<(), Invalid> {
     let count = text.chars().count();
     if count > TEXT_LIMIT {
-        let help = format!("Parameter Store takes {TEXT_LIMIT} at most");
+        let help = format!("Parameter Store accepts {TEXT_LIMIT} at most");
         return Err(Invalid::new(format!("this text has {count} characters"), help));
     }
     Ok(())
@@ -274,7 +274,7 @@ fn check_pattern(pattern: &str) -> Result<(), Invalid> {
     check_text(pattern)?;
     match expression(pattern) {
         Some(Err(_)) => {
-            let help = "write an expression that a value has to fit as a whole, such as \"[0-9]+\"";
+            let help = "write an expression that matches the whole value, such as \"[0-9]+\"";
             Err(Invalid::new(format!("\"{pattern}\" is not a regular expression"), help))
         }
         _ => Ok(()),
@@ -288,8 +288,8 @@ pub(in crate::kind) fn check_fits(content: Option<&Content>, settings: &Settings
     };
     match expression(pattern) {
         Some(Ok(expression)) if !pattern.is_empty() && !expression.is_match(text) => {
-            let help = "change one of the two: Parameter Store refuses a value that does not fit as a whole";
-            Err(Invalid::new(format!("the value does not fit allowed_pattern = \"{pattern}\""), help))
+            let help = "change one of them: Parameter Store requires the pattern to match the whole value";
+            Err(Invalid::new(format!("the value does not match allowed_pattern = \"{pattern}\""), help))
         }
         _ => Ok(()),
     }
@@ -351,12 +351,12 @@ fn read_policies(reader: &mut Reader<'_>, node: &Node) -> Option<ParameterPolici
     let policies =
         ParameterPolicies { expiration, expiration_notifications, no_change_notifications, others: Vec::new() };
     if policies.count() > POLICY_LIMIT {
-        let help = format!("Parameter Store takes {POLICY_LIMIT} of a parameter: leave some out");
+        let help = format!("Parameter Store accepts {POLICY_LIMIT} for a parameter: remove some");
         reader.fault(node.span.clone(), format!("{} parameter policies", policies.count()), "too many", help);
     }
     if policies.expiration.is_none() && !policies.expiration_notifications.is_empty() {
-        let help = "add expiration = \"2031-01-01T00:00:00Z\", or leave expiration_notifications out";
-        reader.fault(node.span.clone(), "a notification of an expiration that is not set", "expires never", help);
+        let help = "add expiration = \"2031-01-01T00:00:00Z\", or remove expiration_notifications";
+        reader.fault(node.span.clone(), "a notification without an expiration", "expires never", help);
     }
     Some(policies.sorted())
 }
@@ -381,7 +381,8 @@ pub(in crate::kind) fn imported(importer: &mut Importer<'_>, live: Settings, tex
     if let Some(ParameterPolicies { others, .. }) = &parameter_policies
         && !others.is_empty()
     {
-        importer.warn(format!("its parameter policies are not managed: sentinel does not know {}", others.join(", ")));
+        importer
+            .warn(format!("its parameter policies are not managed: Sentinel does not support {}", others.join(", ")));
     }
     let data_type = data_type.filter(|_| text.is_empty());
     let parameter_policies = parameter_policies.filter(|policies| policies.others.is_empty());

@@ -52,7 +52,7 @@ fn is<R: Role>(live: &Live<Stored<R>>, content: &Content) -> bool {
 fn sent<'a>(content: &'a Content, kind: Option<&ParameterType>) -> Result<(&'a str, SdkType), CallError> {
     let kind = SdkType::from(kind.unwrap_or(&content.usual_type()).as_str());
     let text = content.text().ok_or_else(|| {
-        let message = "a saved plan holds no secrets; make the plan again, or apply without a saved plan";
+        let message = "a saved plan contains no secrets; make a new plan, or apply without a saved plan";
         CallError::new(PUT_PARAMETER, Class::Rejected, message)
     })?;
     Ok((text, kind))
@@ -125,8 +125,8 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     }
     if written <= expects_version {
         return Ok(StepOutcome::Conflict(format!(
-            "someone else deleted it at the same moment, and writing created it anew, as version {written}, without its tags; \
-             see sentinel plan"
+            "someone else deleted it at the same time, and the write created it again as version {written}, without \
+             its tags; see sentinel plan"
         )));
     }
     // A call whose answer was lost is made again, and may write the same text twice. What stands between tells it from a
@@ -142,8 +142,8 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     };
     let Some(theirs) = theirs else { return Ok(StepOutcome::Done) };
     Ok(StepOutcome::Conflict(format!(
-        "written as version {written}, not {}: someone else wrote at the same moment, and version {theirs} holds their text; \
-         see it with: {}",
+        "written as version {written}, not {}: someone else wrote at the same time, and version {theirs} has their \
+         text; show it with: {}",
         expects_version + 1,
         see(name, theirs),
     )))
@@ -163,7 +163,7 @@ async fn value_at<R: Role>(
         other => return Ok(Err(other.and_then(|other| other.facts.version))),
     };
     live.state.content.map(Ok).ok_or_else(|| {
-        let message = format!("{name} has no value that could be written again");
+        let message = format!("{name} has no value that Sentinel could write again");
         CallError::new(GET_PARAMETERS, Class::ServerFault, message)
     })
 }
@@ -171,8 +171,8 @@ async fn value_at<R: Role>(
 /// Returns the outcome where a parameter is not at the version that was planned on.
 fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
     let now = match now {
-        None => String::from("it is gone"),
-        Some(version) => format!("it is at version {version} now; see that with: {}", see(name, version)),
+        None => String::from("it no longer exists"),
+        Some(version) => format!("it is now at version {version}; show it with: {}", see(name, version)),
     };
     StepOutcome::Conflict(format!(
         "someone else changed it since version {expects_version} was read, and nothing was overwritten; {now}"
@@ -202,7 +202,7 @@ async fn took_effect<R: Role>(
         Ok(_) => Err(error),
         Err(_) => {
             let message = format!(
-                "{}; whether it was written is not known, and version {} would tell: {}",
+                "{}; it is unknown whether the value was written; check version {} with: {}",
                 error.said(),
                 expects_version + 1,
                 see(name, expects_version + 1)

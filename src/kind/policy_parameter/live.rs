@@ -47,14 +47,14 @@ pub(super) async fn discover(
 pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
     let profile = profile_of(&found.name, policy_root);
     if check_profile(profile).is_err() {
-        return Err(String::from("left out: it stands deeper than a profile's policy does"));
+        return Err(String::from("omitted: it has more levels than a profile's policy"));
     }
     let state = &found.live.state;
     match (&state.parameter_type, &state.content) {
         (Some(ParameterType::SecureString), _) | (Some(ParameterType::String), Some(_)) => Ok(profile.to_owned()),
         (kind, _) => {
             let kind = kind.as_ref().map_or("of a type that is not known", ParameterType::as_str);
-            Err(format!("left out: it is {kind}, and a policy is a String or a SecureString"))
+            Err(format!("omitted: it is {kind}, and a policy is a String or a SecureString"))
         }
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
         section.policy = Some(importer.file(profile, "yaml", content));
     } else {
         let first = faults.into_sorted().into_iter().next().map(|fault| fault.message).unwrap_or_default();
-        importer.warn(format!("named without its content, which is no valid policy ({first})"));
+        importer.warn(format!("imported without its content, which is not a valid policy ({first})"));
     }
     section
 }

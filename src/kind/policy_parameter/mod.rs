@@ -56,7 +56,7 @@ pub struct Policies;
 impl Role for Policies {
     const STATEMENT: &'static str = "SentinelPolicy";
     const VALUE: Field = Field::Content;
-    const OTHER_TYPE: &'static str = "no policy can be read from it; delete the parameter, and apply creates it";
+    const OTHER_TYPE: &'static str = "it cannot contain a policy; delete the parameter, and apply creates it again";
     const SECRET: &'static str = "written as a new version; plan --show-secrets shows the difference";
     const KEPT: store::Kept = store::Kept::Plain;
 
@@ -107,7 +107,7 @@ impl Kind for PolicyParameter {
         heading: "Policy parameters",
         site: Site::PolicyRoot,
         shown: Shown::ByName,
-        unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; left alone)",
+        unmanaged: "Unmanaged parameters (not in the manifest, without the ownership tag; not changed)",
         resource_type: "ssm:parameter",
         members: store::MEMBERS,
         listed_by: "aws ssm describe-parameters",
@@ -529,7 +529,10 @@ mod tests {
         assert!(check_content(&"x".repeat(8192), Tier::Advanced).is_ok());
         for tier in [Tier::Standard, Tier::Advanced] {
             let refused = refused(8193, tier);
-            assert!(refused.help.starts_with("shorten it: 8,192 bytes"), "no tier helps: {refused}");
+            assert!(
+                refused.help.starts_with("shorten it: a parameter has at most 8,192 bytes"),
+                "no tier helps: {refused}"
+            );
             assert!(refused.problem.contains(tier.as_str()), "{refused}");
         }
         assert!(check_content("a: {{ x }}", Tier::Standard).is_err());

@@ -31,15 +31,15 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
         return refuse(format!("the policy root \"{root}\" does not begin with /"), example);
     }
     if root.ends_with('/') {
-        return refuse(format!("the policy root \"{root}\" ends with /"), "leave out the / at its end");
+        return refuse(format!("the policy root \"{root}\" ends with /"), "remove the / at its end");
     }
     let levels: Vec<&str> = root[1..].split('/').collect();
     if !levels.iter().all(|level| is_level(level)) {
-        let help = "between its slashes a path has letters, digits, and . _ -, and no level is . or ..";
+        let help = "a path has letters, digits, and . _ - between its slashes, and no level is . or ..";
         return refuse(format!("the policy root \"{root}\" is not a parameter path"), help);
     }
     if is_reserved(levels[0]) {
-        let help = "AWS keeps names that begin with aws or ssm for itself; choose another first part";
+        let help = "AWS reserves names that begin with aws or ssm; choose another first part";
         return refuse(format!("the policy root \"{root}\" is reserved"), help);
     }
     if levels.len() >= LEVEL_LIMIT {
@@ -55,7 +55,7 @@ pub fn check_below(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
     if below && check_name(name).is_ok() {
         return Ok(());
     }
-    Err(Invalid::new(format!("\"{name}\" is no parameter below the policy root \"{root}\""), "name one below it"))
+    Err(Invalid::new(format!("\"{name}\" is not a parameter below the policy root \"{root}\""), "name one below it"))
 }
 
 /// Checks a whole parameter name's length; its parts are checked on their own.
@@ -63,7 +63,7 @@ pub fn check_length(name: &str) -> Result<(), Invalid> {
     if name.len() > NAME_LIMIT {
         return Err(Invalid::new(
             format!("the parameter name would have {} characters", name.len()),
-            format!("AWS takes {NAME_LIMIT} at most, counting the root; shorten the profile's name or the root"),
+            format!("AWS accepts {NAME_LIMIT} at most, including the root; shorten the profile's name or the root"),
         ));
     }
     Ok(())

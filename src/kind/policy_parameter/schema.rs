@@ -15,8 +15,9 @@ pub(super) fn schema() -> Schema {
             "additionalProperties": { "$ref": "#/$defs/profile" },
             "description": "Access profiles, by name.",
         }),
-        definitions: [definitions(), vec![
-            (
+        definitions: [
+            definitions(),
+            vec![(
                 "profile",
                 json!({
                     "type": "object",
@@ -24,17 +25,17 @@ pub(super) fn schema() -> Schema {
                     "properties": with_settings(json!({
                         "policy": {
                             "type": "string",
-                            "description": "The policy's file, relative to the manifest and inside its folder. Without \
-                             it the profile is created as default-deny and its content is then left alone.",
+                            "description": "The policy file, relative to the manifest and inside its folder. Without \
+                                 it, the profile is created as default-deny, and its content is not managed.",
                         },
                         "type": {
                             "enum": ["String", "SecureString"],
-                            "description": "Parameter Store's type. The content of a SecureString is encrypted, and a plan \
-                             shows and saves none of it.",
+                            "description": "The type in Parameter Store. A plan neither shows nor saves the content \
+                                 of a SecureString.",
                         },
                         "data_type": {
                             "const": "text",
-                            "description": "AWS's data type. That of a policy is `text`.",
+                            "description": "AWS's data type; `text` for a policy.",
                         },
                         "role": {
                             "description": "The role whose credentials the policy is about: { role = \"NAME\" } for [roles.NAME], \
@@ -53,12 +54,9 @@ pub(super) fn schema() -> Schema {
                     })),
                     "additionalProperties": false,
                 }),
-            ),
-        ]].concat(),
-        plan: PlanSchema {
-            steps: STEPS.to_vec(),
-            layout: None,
-            definitions: Vec::new(),
-        },
+            )],
+        ]
+        .concat(),
+        plan: PlanSchema { steps: STEPS.to_vec(), layout: None, definitions: Vec::new() },
     }
 }

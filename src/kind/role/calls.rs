@@ -190,14 +190,14 @@ async fn check_owner(
     };
     if id.is_some_and(|id| id != found.role_id) {
         return Ok(StepOutcome::Conflict(String::from(
-            "someone else deleted it and created another one meanwhile; that was left alone",
+            "someone else deleted it and created another one meanwhile; it was not changed",
         )));
     }
     let owner = found.tags.unwrap_or_default().into_iter().find(|tag| tag.key == owner_key.as_str());
     if owner.is_some_and(|tag| tag.value == OWNER) {
         return Ok(StepOutcome::Done);
     }
-    Ok(StepOutcome::Conflict(format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted")))
+    Ok(StepOutcome::Conflict(format!("it no longer has the tag {owner_key} = {OWNER}; nothing was deleted")))
 }
 
 async fn delete(api: &RoleApi, name: &str) -> Result<StepOutcome, CallError> {

@@ -179,7 +179,7 @@ fn read_managed(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<String>> {
     for item in items {
         let Some(arn) = reader.checked(item, "managed_policies", check_managed) else { continue };
         if !all.insert(arn.clone()) {
-            reader.fault(item.span.clone(), format!("{arn} is listed twice"), "again", "leave one out");
+            reader.fault(item.span.clone(), format!("{arn} is listed twice"), "again", "remove one");
         }
     }
     if let Err(invalid) = check_managed_count(&all) {
@@ -287,13 +287,13 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &RoleSect
     let place = ["roles", key, "managed_policies"];
     for arn in section.managed_policies.iter().flatten() {
         if let Err(invalid) = home::check(arn) {
-            resolver.fault(&place, invalid, "not known here");
+            resolver.fault(&place, invalid, "no value");
         }
     }
     if let Some(Boundary::Policy(arn)) = &section.permissions_boundary
         && let Err(invalid) = home::check(arn)
     {
-        resolver.fault(&["roles", key, "permissions_boundary"], invalid, "not known here");
+        resolver.fault(&["roles", key, "permissions_boundary"], invalid, "no value");
     }
     let managed = Role {
         // A role is what its path and name say, and AWS changes neither.

@@ -114,7 +114,7 @@ impl Kind for Role {
         heading: "IAM roles",
         site: Site::Account,
         shown: Shown::ByLabel,
-        unmanaged: "Unmanaged roles (not in the manifest, without the ownership tag; left alone)",
+        unmanaged: "Unmanaged roles (not in the manifest, without the ownership tag; not changed)",
         resource_type: "iam:role",
         members: &[],
         listed_by: "aws iam list-roles",

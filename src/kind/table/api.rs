@@ -205,7 +205,7 @@ async fn describe_passing(api: &TableApi, name: &str, passes: &[Class]) -> Resul
     let answer = api.pacer.call(DESCRIBE_TABLE, passes, || api.client.describe_table().table_name(name).send()).await?;
     match answer.table {
         Some(found) => Ok((sdk::table(&found), sdk::facts(&found))),
-        None => Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no table")),
+        None => Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer contains no table")),
     }
 }
 
@@ -350,14 +350,14 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
             (Some(TableStatus::Active), None)
                 if !waiting.for_indexes && facts.changing.as_deref().is_some_and(is_warm) =>
             {
-                let why = "AWS goes on raising its warm throughput; run again for the rest";
+                let why = "AWS is still raising its warm throughput; run again for the rest";
                 return Ok(StepOutcome::Deferred(String::from(why)));
             }
             (Some(TableStatus::Active), Some((index, found)))
                 if !waiting.for_indexes && matches!(found.status, IndexStatus::Creating { .. }) =>
             {
                 return Ok(StepOutcome::Deferred(format!(
-                    "AWS goes on building its index {index}; see sentinel status, and run again for the rest"
+                    "AWS is still building its index {index}; see sentinel status, and run again for the rest"
                 )));
             }
             (Some(TableStatus::Active | TableStatus::Creating | TableStatus::Updating), _) => {}
@@ -365,7 +365,7 @@ pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result
                 return Err(failed(DESCRIBE_TABLE, Class::Rejected, format!("the table is {other}")));
             }
             (None, _) => {
-                return Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer holds no status of the table"));
+                return Err(failed(DESCRIBE_TABLE, Class::Rejected, "the answer contains no status of the table"));
             }
         }
         let what = match (&status, unready, &facts.changing) {
@@ -395,7 +395,7 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, wanted: Switch) ->
         (Ttl::Enabled(live), Switch::On) if live == attribute => Ok(StepOutcome::Done),
         (Ttl::Disabled | Ttl::Disabling, Switch::Off) => Ok(StepOutcome::Done),
         _ if error.class == Class::TooSoon => {
-            Ok(StepOutcome::Deferred(later("AWS allows one change of TTL an hour and has had one", Some(3600))))
+            Ok(StepOutcome::Deferred(later("AWS allows one change of TTL per hour, and there was one", Some(3600))))
         }
         (Ttl::Enabled(live), _) => {
             Ok(StepOutcome::Conflict(format!("someone else has TTL on {live} meanwhile; nothing was changed")))

@@ -84,7 +84,7 @@ impl Autoscaling {
     pub(super) fn farewell(&self) -> impl Iterator<Item = (FieldChange<Field>, SetScale)> {
         let is_on = self.all().filter(|(_, scale)| *scale != Scale::Off);
         is_on.map(|(one, found)| {
-            let how = "deregistered before the table is deleted, for AWS keeps what scales a table that is gone";
+            let how = "deregistered before the table is deleted, because AWS would keep it";
             let change = in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how);
             (change, SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
         })
@@ -222,12 +222,12 @@ impl Setting for Autoscaling {
         let is_on = self.all().any(|(_, scale)| scale != Scale::Off);
         match table.billing {
             Some(Billing::PayPerRequest) if is_on => Err(Invalid::new(
-                "an on-demand table has no capacity that is scaled",
-                "add billing_mode = \"PROVISIONED\", or leave autoscaling out",
+                "an on-demand table has no capacity to scale",
+                "add billing_mode = \"PROVISIONED\", or remove autoscaling",
             )),
             Some(Billing::Provisioned(_)) if self.table.is_on() => Err(Invalid::new(
                 "the table has both a capacity and autoscaling",
-                "leave out read_capacity and write_capacity: autoscaling moves them",
+                "remove read_capacity and write_capacity: autoscaling sets them",
             )),
             _ => Ok(()),
         }
@@ -244,7 +244,7 @@ impl Setting for Autoscaling {
             (found != wanted).then(|| in_place(field(&one), words(one.1, found), words(one.1, wanted), how))
         };
         let parts = live.parting(tables).map(|(one, found)| {
-            let how = "deregistered with the index, for AWS keeps what scales an index that is gone";
+            let how = "deregistered with the index, because AWS would keep it";
             in_place(field(&one), words(one.1, found), words(one.1, Scale::Off), how)
         });
         self.all().filter_map(change).chain(parts).collect()

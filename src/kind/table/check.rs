@@ -15,21 +15,21 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
     let of_local = ["tables", key, "local_indexes"];
     if indexes.len() > INDEX_LIMIT {
         let problem = format!("`tables.{key}` has {} indexes", indexes.len());
-        resolver.fault(&of_indexes, Invalid::new(problem, "DynamoDB takes 20 on a table"), "too many");
+        resolver.fault(&of_indexes, Invalid::new(problem, "DynamoDB accepts 20 on a table"), "too many");
     }
     if local.len() > LOCAL_INDEX_LIMIT {
         let problem = format!("`tables.{key}` has {} local indexes", local.len());
-        resolver.fault(&of_local, Invalid::new(problem, "DynamoDB takes 5 on a table"), "too many");
+        resolver.fault(&of_local, Invalid::new(problem, "DynamoDB accepts 5 on a table"), "too many");
     }
     if !local.is_empty() && table.key.as_ref().is_some_and(|key| key.sort.is_none()) {
         let problem = format!("`tables.{key}` has local indexes and no sort key");
-        let help = "add sort_key to the table: a local index sorts what has one partition key in another way";
+        let help = "add sort_key to the table: a local index sorts the items of one partition key differently";
         resolver.fault(&of_local, Invalid::new(problem, help), "not possible on this table");
     }
     if let Some(name) = local.keys().find(|name| indexes.contains_key(*name)) {
-        let problem = format!("`tables.{key}` has two indexes of the name {name}");
+        let problem = format!("`tables.{key}` has two indexes with the name {name}");
         let help = "global and local indexes have different names";
-        resolver.fault(&["tables", key, "local_indexes", name], Invalid::new(problem, help), "one name twice");
+        resolver.fault(&["tables", key, "local_indexes", name], Invalid::new(problem, help), "duplicate name");
     }
     for (name, index) in &indexes {
         let place = ["tables", key, "indexes", name.as_str()];
@@ -37,26 +37,26 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
         if index.capacity.is_some() && !provisioned {
             let problem =
                 format!("the index {name} of `tables.{key}` has a capacity, and the table is not PROVISIONED");
-            let help = "add billing_mode = \"PROVISIONED\" to the table, or leave the capacity of the index out";
+            let help = "add billing_mode = \"PROVISIONED\" to the table, or remove the capacity of the index";
             resolver.fault(&place, Invalid::new(problem, help), "a capacity without effect");
         }
         if index.capacity.is_some() && table.settings.autoscaling.as_ref().is_some_and(|all| all.moves(name)) {
             let problem = format!("the index {name} of `tables.{key}` has both a capacity and autoscaling");
-            let help = "leave out its read_capacity and write_capacity: autoscaling moves them";
+            let help = "remove its read_capacity and write_capacity: autoscaling sets them";
             resolver.fault(&place, Invalid::new(problem, help), "both");
         }
         if let Some(Err(invalid)) = index.limits.map(|limits| limits.check(table)) {
             resolver.fault(&place, invalid, "limits without effect");
         }
         if let Some(Err(invalid)) = index.warm.map(|warm| warm.check(table)) {
-            resolver.fault(&place, invalid, "less than there is");
+            resolver.fault(&place, invalid, "below the minimum");
         }
     }
     let named = indexes.values().map(|index| index.projection.named());
     let included: usize = named.chain(local.values().map(|index| index.projection.named())).sum();
     if included > INCLUDE_LIMIT {
         let problem = format!("the indexes of `tables.{key}` include {included} attributes");
-        let help = "DynamoDB takes 100 on a table, all indexes together; project ALL instead";
+        let help = "DynamoDB accepts 100 on a table for all indexes together; project ALL instead";
         let place = if indexes.is_empty() { of_local } else { of_indexes };
         resolver.fault(&place, Invalid::new(problem, help), "too many");
     }
@@ -84,7 +84,7 @@ pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
             let (problem, help) = match several {
                 false => (
                     format!("`{}` is both partition and sort key", twice.name),
-                    "use two attributes, or leave sort_key out",
+                    "use two attributes, or remove sort_key",
                 ),
                 true => (format!("`{}` is twice in one key", twice.name), "name each attribute of a key once"),
             };

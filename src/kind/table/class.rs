@@ -64,7 +64,7 @@ impl Setting for Class {
     fn schema() -> Vec<Value> {
         vec![json!({
             "enum": ["STANDARD", "STANDARD_INFREQUENT_ACCESS"],
-            "description": "AWS takes two changes in 30 days.",
+            "description": "AWS accepts two changes in 30 days.",
         })]
     }
 

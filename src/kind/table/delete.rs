@@ -28,7 +28,8 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     let Some(owner_key) = desired.ownership.clone() else { return Deletion::never() };
     if live.state.settings.deletion_protection == Some(DeletionProtection(true)) {
         let how = format!(
-            "turn deletion protection off first: aws dynamodb update-table --table-name {} --no-deletion-protection-enabled",
+            "first turn deletion protection off: aws dynamodb update-table --table-name {} \
+             --no-deletion-protection-enabled",
             desired.name
         );
         let (on, off) = (FieldValue::words("on"), FieldValue::words("off"));
@@ -116,7 +117,7 @@ pub(super) async fn back_up(
     let create = || api.client.create_backup().table_name(table.name).backup_name(backup_name).send();
     let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
     let arn = answer.backup_details.map(|details| details.backup_arn);
-    let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer holds no backup"))?;
+    let arn = arn.ok_or_else(|| failed(CREATE_BACKUP, Class::Rejected, "the answer contains no backup"))?;
     let mut patience = Patience::new(waiting, DESCRIBE_BACKUP).or_else("the table was not deleted;");
     loop {
         let call = || api.client.describe_backup().backup_arn(&arn).send();
@@ -154,7 +155,7 @@ pub(super) async fn delete(
         }
         let tags = read_tags(api, &found.arn).await?;
         if tags.get(owner_key.as_str()).map(String::as_str) != Some(OWNER) {
-            let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
+            let why = format!("it no longer has the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));
         }
         let call = || api.client.delete_table().table_name(table.name).send();

@@ -16,7 +16,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
     if let Some(changing) = &live.facts.changing {
         for change in changes.iter_mut().filter(|change| change.path.is_changing(changing)) {
             (change.takes, change.needs) = (Takes::Time, None);
-            change.how = String::from("AWS is changing it, and may show what was before meanwhile");
+            change.how = String::from("AWS is changing it, and may still return the old value");
         }
     }
     changes.extend(desired.adoption(&live.facts, Field::Tag));
@@ -68,7 +68,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     changes
 }
 
-const MIXED_KEYS: &str = "a table and its replicas all have keys of their own, or none has: remove the replicas first";
+const MIXED_KEYS: &str = "either all replicas of a table have their own keys, or none: remove the replicas first";
 
 /// Each replica has a key of its own, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
 fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut [FieldChange<Field>]) {
@@ -91,7 +91,7 @@ fn diff_encryption(live: &Encryption, desired: &Encryption, changes: &mut Vec<Fi
     changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
 }
 
-const NEW_TABLE: &str = "it would take a new table and a copy of the items";
+const NEW_TABLE: &str = "a change requires a new table and a copy of the items";
 
 fn diff_key(live: &Key, desired: &Key, changes: &mut Vec<FieldChange<Field>>) {
     let mut compare = |field: Field, before: String, after: String| {
@@ -119,10 +119,10 @@ fn diff_ttl(live: &Ttl, desired: &Ttl, changes: &mut Vec<FieldChange<Field>>) {
         (Ttl::Disabling, Ttl::Disabled) => (Takes::Time, "AWS is turning it off, which takes up to an hour"),
         (Ttl::Disabled, Ttl::Enabled(_)) => (Takes::InPlace, "enabled in place"),
         (Ttl::Disabling, Ttl::Enabled(_)) => {
-            (Takes::Time, "AWS is turning it off, and takes the new one an hour later")
+            (Takes::Time, "AWS is turning it off, and accepts the new one an hour later")
         }
         (Ttl::Enabled(_), Ttl::Enabled(_)) => {
-            (Takes::InPlace, "disabled now, enabled by a run an hour later: AWS wants that between the two")
+            (Takes::InPlace, "disabled now, enabled by a run an hour later, as AWS requires")
         }
         (_, Ttl::Disabled | Ttl::Disabling) => (Takes::InPlace, "disabled in place"),
     };
@@ -231,7 +231,7 @@ fn at_risk(live: &Index, desired: &Index, billing: Option<Billing>) -> String {
     let lost: Vec<String> = capacity.into_iter().chain(limits.and_then(|limits| limits.named())).collect();
     match lost.is_empty() {
         true => String::new(),
-        false => format!("; a run that ends before that loses what the manifest does not have: {}", lost.join(", ")),
+        false => format!("; a run that stops before that loses the unmanaged settings: {}", lost.join(", ")),
     }
 }
 
@@ -251,7 +251,7 @@ fn diff_local_indexes(
             index.map_or(FieldValue::Absent, |index| FieldValue::words(words::local_index(index, other)))
         };
         let (before, after) = (word(before, after), word(after, before));
-        let how = format!("a local index comes with its table: {NEW_TABLE}");
+        let how = format!("AWS creates local indexes only with the table: {NEW_TABLE}");
         changes.push(FieldChange::new(Field::LocalIndex(name.clone()), before, after, Takes::NotPossible, &how));
     }
 }
@@ -269,7 +269,7 @@ fn diff_indexes(
         let field = || Field::Index(name.clone());
         if table.local_indexes.iter().flatten().any(|(local, _)| local == name) {
             let (before, after) = (FieldValue::words("missing"), FieldValue::words(words::index(wanted)));
-            let how = "a local index of the table has this name, and no two of its indexes have one name";
+            let how = "a local index of the table already has this name";
             changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, how));
             continue;
         }
@@ -278,7 +278,8 @@ fn diff_indexes(
             let before = live.get(name).map_or(String::from("missing"), words::index);
             let (before, after) = (FieldValue::words(before), FieldValue::words(words::index(wanted)));
             let how = format!(
-                "the key of the table or of a local index has {} as {}, and an attribute has one type in all keys of a table",
+                "the key of the table or of a local index uses {} as {}, and an attribute has the same type in all \
+                 keys of a table",
                 own.name, own.kind
             );
             changes.push(FieldChange::new(field(), before, after, Takes::NotPossible, &how));
@@ -288,7 +289,10 @@ fn diff_indexes(
             let renamed = live.iter().find(|(old, found)| !desired.contains_key(*old) && found.is_same(wanted));
             let how = match renamed {
                 Some((old, _)) => {
-                    format!("built in place; the same as index {old} under another name: AWS cannot rename one")
+                    format!(
+                        "built in place; the same as index {old} under another name, because AWS cannot rename an \
+                         index"
+                    )
                 }
                 None => String::from("built in place, table stays available"),
             };
@@ -301,7 +305,7 @@ fn diff_indexes(
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {
             let lost = at_risk(found, wanted, billing);
-            let how = format!("deleted and built again; until then what reads through it fails{lost}");
+            let how = format!("deleted and built again; reads through it fail until then{lost}");
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
             let change = FieldChange::new(field, before, after, Takes::Replacement, &how);
             changes.push(change.needing(Consent::Index));
@@ -328,7 +332,7 @@ fn diff_indexes(
             changes.push(FieldChange::new(field(), before, after, Takes::Time, "AWS is deleting it"));
             continue;
         }
-        let how = "not in the manifest; what reads through it fails";
+        let how = "not in the manifest; reads through it fail";
         changes.push(FieldChange::new(field(), before, after, Takes::Deletion, how).needing(Consent::Index));
     }
 }

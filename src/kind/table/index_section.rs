@@ -69,7 +69,7 @@ fn read_part(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<KeyPart
     };
     if !(1..=KEY_LIMIT).contains(&items.len()) {
         let message = format!("`{what}` has {} attributes", items.len());
-        let help = format!("DynamoDB takes 1 to {KEY_LIMIT} in each part of the key of an index");
+        let help = format!("DynamoDB accepts 1 to {KEY_LIMIT} in each part of the key of an index");
         reader.fault(node.span.clone(), message, "not possible", help);
         return None;
     }
@@ -99,9 +99,9 @@ pub(super) fn read_indexes(
         let mut count = |key: &'static str| fields.get(key).and_then(|entry| reader.count(&entry.node, key));
         let (read_capacity, write_capacity) = (count("read_capacity"), count("write_capacity"));
         if read_capacity.is_some() != write_capacity.is_some() {
-            let help = "give both, in units a second, or neither for the capacity of the table";
+            let help = "set both, in units per second, or neither to use the capacity of the table";
             let message = format!("`tables.{table_key}.{what}` has only one of read_capacity and write_capacity");
-            reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
+            reader.fault(entry.key_span.clone(), message, "incomplete capacity", help);
         }
         let limits = Limits::read(reader, &mut fields);
         let settings = IndexSettings::read(reader, &mut fields);
@@ -163,7 +163,7 @@ fn read_projection(reader: &mut Reader<'_>, node: &Node) -> Option<Projection> {
             let entry = entry?;
             let items = reader.list(&entry.node, "include")?;
             if items.is_empty() {
-                let message = "`include` names no attribute";
+                let message = "`include` is empty";
                 reader.fault(
                     entry.node.span.clone(),
                     message,

@@ -73,7 +73,7 @@ impl Tracking {
     pub(super) fn schema() -> Value {
         json!({
             "enum": ["ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS", false],
-            "description": "What CloudWatch tracks of the keys that are used, or throttled, most; false wants it off.",
+            "description": "Which of the most used or throttled keys CloudWatch tracks; false turns it off.",
         })
     }
 
@@ -334,7 +334,7 @@ async fn describe(api: &TableApi, name: &str, index: Option<&str>, passes: &[Cla
     Ok(Seen {
         tracking: Tracking::of(found.contributor_insights_status(), found.contributor_insights_mode()),
         is_settling,
-        why: why.unwrap_or_else(|| String::from("it does not say why")),
+        why: why.unwrap_or_else(|| String::from("AWS gives no reason")),
     })
 }
 

@@ -142,7 +142,7 @@ impl Setting for Kinesis {
 
     fn schema() -> Vec<Value> {
         vec![json!({
-            "description": "The Kinesis data stream that every change of an item goes to; false wants none.",
+            "description": "The Kinesis data stream that receives every change of an item; false for none.",
             "oneOf": [
                 {
                     "type": "object",
@@ -150,7 +150,7 @@ impl Setting for Kinesis {
                         "stream": { "type": "string", "pattern": "^arn:[^:]*:kinesis:[^:]*:[^:]*:stream/.+" },
                         "precision": {
                             "enum": ["MILLISECOND", "MICROSECOND"],
-                            "description": "Of the time at which an item changed.",
+                            "description": "The precision of the time at which an item changed.",
                         },
                     },
                     "required": ["stream"],
@@ -211,7 +211,7 @@ impl Setting for Kinesis {
             return Vec::new();
         }
         let field = || Field::Setting(KEY);
-        let lost = "until it is on, no change of an item is put into a stream";
+        let lost = "until it is on, no stream receives changes of items";
         vec![match (live, self) {
             (Self::Off, _) => in_place(field(), words(live), words(self), "turned on in place"),
             (Self::Failed { why, .. }, _) => {
@@ -223,11 +223,11 @@ impl Setting for Kinesis {
             }
             (Self::To { .. }, Self::To { .. }) => {
                 let (before, after) = (FieldValue::words(words(live)), FieldValue::words(words(self)));
-                let how = format!("turned off, and the other on; {lost}");
+                let how = format!("the old one turned off, and the other on; {lost}");
                 FieldChange::new(field(), before, after, Takes::Replacement, &how).needing(Consent::Stream)
             }
             (Self::To { .. }, _) => {
-                let how = "turned off; what reads the stream gets nothing from then on";
+                let how = "turned off; readers of the stream get no new records";
                 in_place(field(), words(live), words(self), how).needing(Consent::Stream)
             }
         }]
@@ -467,7 +467,7 @@ fn live(found: &[sdk::KinesisDataStreamDestination], own: Option<&str>) -> Kines
     };
     match found.iter().find(is_failed) {
         Some(one) => {
-            let why = one.destination_status_description().unwrap_or("it does not say why").to_owned();
+            let why = one.destination_status_description().unwrap_or("AWS gives no reason").to_owned();
             Kinesis::Failed { stream: stream(one), why }
         }
         None => Kinesis::Off,
@@ -491,7 +491,7 @@ async fn settled(
         let what = match at_work {
             Some(status) => format!("its Kinesis destination is still {}", status.as_str()),
             None if shows(&found) => return Ok(found),
-            None => String::from("a change of its Kinesis destination does not show"),
+            None => String::from("the change of its Kinesis destination is not visible yet"),
         };
         patience.pause(api, &what).await?;
     }

@@ -95,7 +95,8 @@ impl Limits {
             pairs.filter_map(|((key, own), (_, live))| Some((key, own?, live?))).filter(|(_, own, live)| own != live);
         let change = |(key, own, live)| match billing {
             Some(Billing::Provisioned(_) | Billing::External) => {
-                let how = "the table is PROVISIONED, and only one on demand has limits: add billing_mode = \"PAY_PER_REQUEST\"";
+                let how = "the table is PROVISIONED, and only on-demand tables have limits: add billing_mode = \
+                     \"PAY_PER_REQUEST\"";
                 let (before, after) = (FieldValue::words(word(live)), FieldValue::words(word(own)));
                 FieldChange::new(field(key), before, after, Takes::NotPossible, how)
             }
@@ -121,7 +122,7 @@ fn read_one(reader: &mut Reader<'_>, node: &Node, key: &str) -> Option<i64> {
         document::Value::Bool(false) => Some(NONE),
         document::Value::Integer(units) if units >= 1 => Some(units),
         _ => {
-            reader.wrong_type(node, key, "a whole number of at least 1, or false for no limit");
+            reader.wrong_type(node, key, "an integer of at least 1, or false for no limit");
             None
         }
     }
@@ -153,7 +154,8 @@ impl Setting for Limits {
     fn schema() -> Vec<Value> {
         let schema = |what: &str| {
             json!({
-                "description": format!("The most {what} request units a second that it takes on demand; false wants no limit."),
+                "description": format!("The maximum {what} request units per second with on-demand billing; false for \
+                     no limit."),
                 "oneOf": [{ "type": "integer", "minimum": 1 }, { "const": false }],
             })
         };
@@ -163,7 +165,7 @@ impl Setting for Limits {
     fn plan_schema() -> Value {
         json!({
             "type": "object",
-            "description": "The most it takes on demand; -1 is no limit.",
+            "description": "The maximum with on-demand billing; -1 is no limit.",
             "properties": { "read": { "type": "integer" }, "write": { "type": "integer" } },
         })
     }
@@ -179,8 +181,8 @@ impl Setting for Limits {
     fn check(&self, table: &Table) -> Result<(), Invalid> {
         match table.billing {
             Some(Billing::Provisioned(_) | Billing::External) => {
-                let problem = "`max_read` and `max_write` are of tables on demand, and this one is PROVISIONED";
-                Err(Invalid::new(problem, "leave them out, or write billing_mode = \"PAY_PER_REQUEST\""))
+                let problem = "`max_read` and `max_write` are for on-demand tables, and this table is PROVISIONED";
+                Err(Invalid::new(problem, "remove them, or write billing_mode = \"PAY_PER_REQUEST\""))
             }
             Some(Billing::PayPerRequest) | None => Ok(()),
         }

@@ -147,7 +147,7 @@ pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Disc
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("not imported: {named}{more}; import one with --table NAME, or all with --all-tables")
         }
-        Err(error) => format!("the other tables of the region are not known: {error}"),
+        Err(error) => format!("the other tables of the region are unknown: {error}"),
     };
     discovered.warnings.push(Warning { name: String::from("tables"), why });
     Ok(discovered)
@@ -172,7 +172,7 @@ pub(super) fn key(name: &str, live: &Table) -> String {
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let live = &found.live.state;
     if !found.live.facts.also.is_empty() {
-        importer.warn(format!("also has: {}; no manifest can set that", found.live.facts.also.join("; ")));
+        importer.warn(format!("also has: {}; a manifest cannot set this", found.live.facts.also.join("; ")));
     }
     for why in unmanaged_capacity(live) {
         importer.warn(why);
@@ -228,18 +228,23 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
             (false, true, _) => ("read", read),
             (false, false, None) => {
                 return Some(format!(
-                    "its capacity is not managed, as something else may set it: read_capacity = {read} and write_capacity = {write} in place of capacity = \"external\" would manage it"
+                    "its capacity is not managed, because something else may set it: to manage it, replace capacity = \
+                     \"external\" by read_capacity = {read} and write_capacity = {write}"
                 ));
             }
             // What would manage that of the table manages an equal one of an index too.
             (false, false, Some(_)) if own == units && !is_scaled(&live.settings) => return None,
             (false, false, Some(name)) => {
                 return Some(format!(
-                    "the capacity of index {name} is not managed: read_capacity = {read} and write_capacity = {write} in its section would manage it"
+                    "the capacity of index {name} is not managed: to manage it, add read_capacity = {read} and \
+                     write_capacity = {write} to its section"
                 ));
             }
         };
-        Some(format!("its {one} capacity{of} of {units} is not managed: autoscaling moves the other, and a manifest has both or none"))
+        Some(format!(
+            "its {one} capacity{of} of {units} is not managed: autoscaling sets the other, and a manifest \
+             has both or none"
+        ))
     });
     words.collect()
 }

@@ -109,7 +109,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     if custom {
         let missing = |fields: &mut Fields<'_>, name| fields.get(name).is_none();
         if missing(&mut fields, "name") {
-            let help = "a table that is not built in (approvals, breakglass, sessions) is described in full: add name";
+            let help = "a table other than the built-in ones (approvals, breakglass, sessions) requires name: add it";
             reader.fault(entry.key_span.clone(), format!("`tables.{key}` lacks `name`"), "no name", help);
         }
         if missing(&mut fields, "partition_key") && !removed {
@@ -127,18 +127,18 @@ fn check_capacity(reader: &mut Reader<'_>, entry: &Entry, section: &TableSection
     let given = [section.read_capacity.is_some(), section.write_capacity.is_some()];
     let key = &entry.key;
     if provisioned && given[0] != given[1] {
-        let help = "give both, in units a second, or neither and capacity = \"external\" where something else sets it";
+        let help = "set both, in units per second, or neither and capacity = \"external\" if something else sets it";
         let message = format!("`tables.{key}` has only one of read_capacity and write_capacity");
-        reader.fault(entry.key_span.clone(), message, "half of a capacity", help);
+        reader.fault(entry.key_span.clone(), message, "incomplete capacity", help);
     }
     if section.capacity.is_some() && (!provisioned || given.contains(&true)) {
         let help = "write it with billing_mode = \"PROVISIONED\" and without read_capacity and write_capacity";
-        let message = format!("`tables.{key}` has `capacity = \"external\"` where nothing else sets its capacity");
+        let message = format!("`tables.{key}` has `capacity = \"external\"`, which does not apply to it");
         reader.fault(entry.key_span.clone(), message, "not external", help);
         return;
     }
     if !provisioned && given.contains(&true) {
-        let help = "add billing_mode = \"PROVISIONED\", or leave read_capacity and write_capacity out";
+        let help = "add billing_mode = \"PROVISIONED\", or remove read_capacity and write_capacity";
         let message = format!("`tables.{key}` has a capacity and is not PROVISIONED");
         reader.fault(entry.key_span.clone(), message, "a capacity without effect", help);
     }

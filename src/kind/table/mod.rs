@@ -219,7 +219,7 @@ impl Kind for Table {
         heading: "DynamoDB tables",
         site: Site::Region,
         shown: Shown::ByLabel,
-        unmanaged: "Unmanaged tables (not in the manifest, without the ownership tag; left alone)",
+        unmanaged: "Unmanaged tables (not in the manifest, without the ownership tag; not changed)",
         resource_type: "dynamodb:table",
         members: members::ALL,
         listed_by: "aws dynamodb list-tables",
@@ -440,7 +440,7 @@ impl Kind for Table {
                 Settled::Compared { changes, repair: vec![defer] }
             }
             TableStatus::Other(_) => {
-                let changes = not_active(Takes::NotPossible, "see the table in the AWS console");
+                let changes = not_active(Takes::NotPossible, "check the table in the AWS console");
                 Settled::Compared { changes, repair }
             }
         }

@@ -22,7 +22,7 @@ pub(super) struct Patience {
 
 impl Patience {
     pub(super) fn new(waiting: Waiting, asked: Operation) -> Self {
-        let outlook = "running again goes on from here, and";
+        let outlook = "run again to continue;";
         Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(400), outlook }
     }
 

@@ -100,13 +100,13 @@ impl Recovery {
 
 fn read_days(reader: &mut Reader<'_>, node: &Node) -> Option<u8> {
     let document::Value::Integer(number) = node.value else {
-        reader.wrong_type(node, DAYS, "a whole number of days");
+        reader.wrong_type(node, DAYS, "an integer number of days");
         return None;
     };
     let days = u8::try_from(number).ok().filter(|days| (1..=MOST_DAYS).contains(days));
     if days.is_none() {
         let message = format!("`{DAYS}` cannot be {number}");
-        reader.fault(node.span.clone(), message, "out of range", "DynamoDB takes 1 to 35 days");
+        reader.fault(node.span.clone(), message, "out of range", "DynamoDB accepts 1 to 35 days");
     }
     days
 }
@@ -125,7 +125,7 @@ impl Setting for Recovery {
         };
         let number = read_days(reader, &days.node);
         if on != Some(Some(true)) {
-            let help = "add point_in_time_recovery = true, or leave recovery_days out";
+            let help = "add point_in_time_recovery = true, or remove recovery_days";
             let message = "`recovery_days` is given without `point_in_time_recovery = true`";
             reader.fault(days.key_span.clone(), message, "days without effect", help);
             return None;
@@ -143,7 +143,7 @@ impl Setting for Recovery {
 
     fn schema() -> Vec<Value> {
         vec![
-            json!({ "type": "boolean", "description": "Backups to any second of the last days, 35 unless recovery_days says another number." }),
+            json!({ "type": "boolean", "description": "Backups to any second of the last days: recovery_days, or 35." }),
             json!({
                 "type": "integer",
                 "minimum": 1,
@@ -185,12 +185,12 @@ impl Setting for Recovery {
         vec![match (*live, *self) {
             (Self::Off, after) => change(KEY, live.word(), after.word(), "turned on in place"),
             (_, Self::Off) => {
-                let how = "turned off in place: what could be restored until now is lost";
+                let how = "turned off in place: the existing restore points are lost";
                 // How many days there were is not what changes.
                 change(KEY, Self::On.word(), self.word(), how).needing(Consent::Protection)
             }
             (before, after) if after.days() < before.days() => {
-                let how = "changed in place: what could be restored of the days before is lost";
+                let how = "changed in place: the restore points of earlier days are lost";
                 change(DAYS, days(before), days(after), how).needing(Consent::Protection)
             }
             (before, after) => change(DAYS, days(before), days(after), "changed in place"),

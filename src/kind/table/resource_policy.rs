@@ -162,7 +162,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
         let what =
             if H::IS_STREAM { "The policy of the table's stream" } else { "The policy of the table and its indexes" };
         vec![json!({
-            "description": format!("{what}: a JSON file, by its path from the manifest; false wants none."),
+            "description": format!("{what}: the path of a JSON file, relative to the manifest; false for none."),
             "oneOf": [{ "type": "string" }, { "const": false }],
         })]
     }
@@ -216,7 +216,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
 
     fn check(&self, table: &Table) -> Result<(), Invalid> {
         if H::IS_STREAM && self.file.is_some() && table.settings.stream == Some(Stream::Off) {
-            let help = "turn a stream on with stream = \"NEW_AND_OLD_IMAGES\", or leave stream_policy out";
+            let help = "turn a stream on with stream = \"NEW_AND_OLD_IMAGES\", or remove stream_policy";
             return Err(Invalid::new("a stream that is off has no policy", help));
         }
         Ok(())
@@ -239,7 +239,7 @@ impl<H: Holder> Setting for ResourcePolicy<H> {
             (None, _) => FieldValue::Absent,
         };
         let (before, after) = (live.document.as_ref(), self.document.as_ref());
-        let how = if after.is_some() { "changed in place" } else { "removed; what it allows and denies ends" };
+        let how = if after.is_some() { "changed in place" } else { "removed; its permissions no longer apply" };
         let change = FieldChange::new(field(), shown(before, after), shown(after, None), Takes::InPlace, how);
         vec![if after.is_some() { change } else { change.needing(Consent::Protection) }]
     }
@@ -360,7 +360,7 @@ impl<H: Holder> Called for ResourcePolicy<H> {
             if found.document.as_ref() == wanted {
                 return Ok(StepOutcome::Done);
             }
-            patience.pause(api, &format!("a change of the {} does not show", H::WORDS)).await?;
+            patience.pause(api, &format!("the change of the {} is not visible yet", H::WORDS)).await?;
         }
     }
 }

@@ -17,7 +17,7 @@ pub const INCLUDE_LIMIT: usize = 100;
 pub fn check_attribute(name: &str) -> Result<(), Invalid> {
     if !(1..=255).contains(&name.len()) {
         return Err(Invalid::new(
-            format!("\"{name}\" is not an attribute name DynamoDB takes"),
+            format!("\"{name}\" is not a valid DynamoDB attribute name"),
             "a key or TTL attribute's name has 1 to 255 bytes",
         ));
     }
@@ -31,8 +31,11 @@ pub(super) fn check_home(stream: &str, home: &Home) -> Result<(), Invalid> {
     let (region, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     for (what, own, of_table) in [("region", region, &home.region), ("account", account, &home.account)] {
         if let Some(of_table) = of_table.as_deref().filter(|of_table| *of_table != own) {
-            let problem = format!("the Kinesis stream is in {what} {own}, and the table in {of_table}");
-            return Err(Invalid::new(problem, format!("name a stream in {what} {of_table}: DynamoDB takes no other")));
+            let problem = format!("the Kinesis stream is in {what} {own}, but the table is in {of_table}");
+            return Err(Invalid::new(
+                problem,
+                format!("name a stream in {what} {of_table}: DynamoDB accepts no other"),
+            ));
         }
     }
     Ok(())

@@ -164,7 +164,7 @@ impl Scales {
                             "type": "integer",
                             "minimum": 20,
                             "maximum": 90,
-                            "description": "Percent of the capacity that is to be used; 70 when left out.",
+                            "description": "The percentage of the capacity to use; 70 by default.",
                         },
                     },
                     "required": ["min", "max"],
@@ -174,7 +174,7 @@ impl Scales {
             ],
         });
         json!({
-            "description": "The bounds within which AWS moves the capacity; false wants no autoscaling.",
+            "description": "The bounds of the capacity; false for no autoscaling.",
             "oneOf": [
                 {
                     "type": "object",
@@ -207,7 +207,7 @@ fn read_scale(reader: &mut Reader<'_>, node: &Node, what: &'static str) -> Optio
         return None;
     }
     let mut fields = reader.map(node, what)?;
-    let help = "write { min = 5, max = 100 }: the least and the most units a second";
+    let help = "write { min = 5, max = 100 }: the minimum and maximum units per second";
     let mut count = |name| fields.required(reader, name, help).and_then(|entry| reader.count(&entry.node, name));
     let (min, max) = (count("min"), count("max"));
     let target = match fields.get("target") {
@@ -226,13 +226,13 @@ fn read_scale(reader: &mut Reader<'_>, node: &Node, what: &'static str) -> Optio
 
 fn read_target(reader: &mut Reader<'_>, node: &Node) -> Option<Target> {
     let document::Value::Integer(percent) = node.value else {
-        reader.wrong_type(node, "target", "a whole number of percent");
+        reader.wrong_type(node, "target", "an integer percentage");
         return None;
     };
     let target = Some(percent).filter(|percent| TARGETS.contains(percent)).and_then(|one| u32::try_from(one).ok());
     if target.is_none() {
         let message = format!("`target` cannot be {percent}");
-        reader.fault(node.span.clone(), message, "out of range", "DynamoDB takes 20 to 90 percent");
+        reader.fault(node.span.clone(), message, "out of range", "DynamoDB accepts 20 to 90 percent");
     }
     target.map(|percent| Target(percent * 1000))
 }

@@ -294,7 +294,7 @@ pub(super) async fn make(change: &SetScale, api: &TableApi, name: &str) -> Resul
         }
     };
     let units = |units: i64| {
-        let message = format!("{units} is more than Application Auto Scaling takes");
+        let message = format!("{units} is more than Application Auto Scaling accepts");
         i32::try_from(units).map_err(|_| failed(REGISTER_TARGET, Class::Rejected, message))
     };
     let (min, max) = (units(bounds.min)?, units(bounds.max)?);

@@ -89,12 +89,12 @@ fn own() -> Schema {
                         "read_capacity": {
                             "type": "integer",
                             "minimum": 1,
-                            "description": "Read units a second, where not those of the table.",
+                            "description": "Read units per second, if different from the table's.",
                         },
                         "write_capacity": {
                             "type": "integer",
                             "minimum": 1,
-                            "description": "Write units a second, where not those of the table.",
+                            "description": "Write units per second, if different from the table's.",
                         },
                     },
                     "required": ["partition_key"],
@@ -109,8 +109,8 @@ fn own() -> Schema {
                 "local_index",
                 json!({
                     "type": "object",
-                    "description": "A local secondary index, whose partition key is that of the table. It comes with its table: AWS \
-                     cannot add, change or delete it.",
+                    "description": "A local secondary index, with the partition key of the table. AWS creates it with \
+                         the table, and cannot add, change or delete it later.",
                     "properties": {
                         "sort_key": { "$ref": "#/$defs/attribute" },
                         "projection": { "$ref": "#/$defs/projection" },
@@ -132,7 +132,7 @@ fn own() -> Schema {
             (
                 "projection",
                 json!({
-                    "description": "What the index holds beside its keys; ALL when left out.",
+                    "description": "The attributes of the index in addition to its keys; ALL by default.",
                     "oneOf": [
                         { "enum": ["ALL", "KEYS_ONLY"] },
                         {
@@ -150,7 +150,7 @@ fn own() -> Schema {
                 "replica",
                 json!({
                     "type": "object",
-                    "description": "A replica of a table. What is left out is not managed.",
+                    "description": "A replica of a table. Omitted settings are not managed.",
                     "properties": {
                         "key": {
                             "description": "The key that encrypts it, by its alias in the replica's region or by its ARN.",
@@ -168,8 +168,8 @@ fn own() -> Schema {
                 "table",
                 json!({
                     "type": "object",
-                    "description": "One DynamoDB table. approvals, breakglass and sessions have a built-in layout, to \
-                     which what is written here is added. What is left out is not managed.",
+                    "description": "One DynamoDB table. approvals, breakglass and sessions have a built-in layout, \
+                         which these settings extend. Omitted settings are not managed.",
                     "properties": {
                         "name": {
                             "type": "string",
@@ -180,28 +180,28 @@ fn own() -> Schema {
                         "partition_key": { "$ref": "#/$defs/attribute" },
                         "sort_key": { "$ref": "#/$defs/attribute" },
                         "ttl_attribute": {
-                            "description": "The attribute that says when an item expires, in seconds since 1970; false \
-                             wants TTL off.",
+                            "description": "The attribute with the expiration time of an item, in seconds since 1970; \
+                                 false turns TTL off.",
                             "oneOf": [{ "type": "string", "minLength": 1, "maxLength": 255 }, { "const": false }],
                         },
                         "billing_mode": {
                             "enum": ["PAY_PER_REQUEST", "PROVISIONED"],
-                            "description": "PROVISIONED is paid for by capacity: that of read_capacity and write_capacity, that which \
-                             autoscaling sets, or another with capacity = \"external\".",
+                            "description": "PROVISIONED is billed by capacity: from read_capacity and write_capacity, \
+                                 from autoscaling, or external with capacity = \"external\".",
                         },
                         "capacity": {
                             "const": "external",
-                            "description": "Something else than Sentinel sets the capacity: it is not compared.",
+                            "description": "Something other than Sentinel sets the capacity, so it is not compared.",
                         },
                         "read_capacity": {
                             "type": "integer",
                             "minimum": 1,
-                            "description": "Read units a second, of the table and each index.",
+                            "description": "Read units per second of the table and each index.",
                         },
                         "write_capacity": {
                             "type": "integer",
                             "minimum": 1,
-                            "description": "Write units a second, of the table and each index.",
+                            "description": "Write units per second of the table and each index.",
                         },
                         "encryption": {
                             "description": "The key of a section of keys, aws-owned, aws-managed, or a KMS key by \
@@ -229,12 +229,12 @@ fn own() -> Schema {
                             "type": "object",
                             "additionalProperties": { "$ref": "#/$defs/replica" },
                             "propertyNames": { "pattern": "^[a-z]+(-[a-z]+)+-[0-9]+$" },
-                            "description": "The replicas of the table in other regions, by region: all of them. {} wants none.",
+                            "description": "All replicas of the table in other regions, by region; {} for none.",
                         },
                         "consistency": {
                             "enum": ["EVENTUAL", "STRONG"],
-                            "description": "How the regions agree, chosen with the first replica. STRONG takes three regions: two replicas, \
-                             or one and a witness.",
+                            "description": "The consistency between regions, set with the first replica. STRONG \
+                                 requires three regions: two replicas, or one and a witness.",
                         },
                         "witness": {
                             "type": "string",
@@ -306,7 +306,7 @@ fn plan() -> PlanSchema {
                 "capacity",
                 json!({
                     "type": "object",
-                    "description": "Capacity units a second.",
+                    "description": "Capacity units per second.",
                     "properties": { "read": { "type": "integer" }, "write": { "type": "integer" } },
                     "required": ["read", "write"],
                 }),
@@ -314,7 +314,7 @@ fn plan() -> PlanSchema {
             (
                 "projection",
                 json!({
-                    "description": "What an index holds beside its keys.",
+                    "description": "The attributes of an index in addition to its keys.",
                     "oneOf": [
                         { "enum": ["all", "keys_only"] },
                         {
@@ -355,7 +355,7 @@ fn plan() -> PlanSchema {
                 "local_index",
                 json!({
                     "type": "object",
-                    "description": "A local secondary index, whose partition key is that of the table.",
+                    "description": "A local secondary index, with the partition key of the table.",
                     "properties": {
                         "sort_key": { "$ref": "#/$defs/attribute" },
                         "projection": { "$ref": "#/$defs/projection" },
@@ -367,7 +367,7 @@ fn plan() -> PlanSchema {
                 "table",
                 json!({
                     "type": "object",
-                    "description": "What a table is, or is created with; what is left out is not managed.",
+                    "description": "The state of a table; omitted settings are not managed.",
                     "properties": {
                         "key": { "$ref": "#/$defs/key" },
                         "indexes": { "type": "object", "additionalProperties": { "$ref": "#/$defs/index" } },
@@ -422,7 +422,7 @@ fn plan() -> PlanSchema {
                                 "witness": { "type": "string" },
                                 "regions": {
                                     "type": "object",
-                                    "description": "What each replica has of its own, by region.",
+                                    "description": "The settings of each replica, by region.",
                                     "additionalProperties": { "$ref": "#/$defs/table" },
                                 },
                             },

@@ -98,7 +98,7 @@ fn progress(index: &sdk::GlobalSecondaryIndexDescription) -> Option<String> {
         sdk::IndexStatus::Creating if index.backfilling() == Some(true) => {
             Some(format!("index {name} is being built: AWS copies the items into it{items}"))
         }
-        sdk::IndexStatus::Creating => Some(format!("index {name} is being built: AWS makes room for it")),
+        sdk::IndexStatus::Creating => Some(format!("index {name} is being built: AWS is allocating capacity for it")),
         sdk::IndexStatus::Deleting => Some(format!("index {name} is being deleted")),
         _ => None,
     }

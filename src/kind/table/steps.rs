@@ -142,7 +142,7 @@ impl KindStep for TableStep {
             Self::BackUpTable { .. } => String::from("backing up, unless it has no items"),
             Self::DeleteTable { .. } => String::from("deleting"),
             Self::InRegion { region, step, .. } => format!("{} in {region}", step.describe()),
-            Self::Defer { .. } => String::from("leaving the rest for later"),
+            Self::Defer { .. } => String::from("deferring the rest"),
             Self::Setting { change, .. } => change.own().describe(),
         }
     }
@@ -252,7 +252,7 @@ pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
         || change.takes == Takes::Time
 }
 
-const TTL_PAUSE: &str = "AWS takes the next change of TTL an hour after the last";
+const TTL_PAUSE: &str = "AWS accepts the next change of TTL an hour after the last";
 
 /// Returns the steps that make the differences go away.
 ///
@@ -579,15 +579,15 @@ mod tests {
     #[test]
     fn a_renamed_ttl_is_turned_off_and_the_rest_deferred() {
         let done = steps(&wanted(), |live| live.state.ttl = Some(Ttl::Enabled(String::from("ttl"))));
-        assert_eq!(done, ["disabling TTL", "leaving the rest for later", "enabling TTL"]);
+        assert_eq!(done, ["disabling TTL", "deferring the rest", "enabling TTL"]);
         let done = steps(&wanted(), |live| live.state.ttl = Some(Ttl::Disabling));
-        assert_eq!(done, ["leaving the rest for later", "enabling TTL"]);
+        assert_eq!(done, ["deferring the rest", "enabling TTL"]);
         let mut off = wanted();
         off.managed.ttl = Some(Ttl::Disabled);
         let done = steps(&off, |live| live.state.ttl = Some(Ttl::Enabled(String::from("ttl"))));
         assert_eq!(done, ["disabling TTL"]);
         let done = steps(&off, |live| live.state.ttl = Some(Ttl::Disabling));
-        assert_eq!(done, ["leaving the rest for later"]);
+        assert_eq!(done, ["deferring the rest"]);
     }
 
     #[test]
@@ -599,13 +599,8 @@ mod tests {
         live.state.ttl = Some(Ttl::Enabled(String::from("ttl")));
         let steps = repair(&desired, &live, &changes(&desired, &live));
         let steps: Vec<String> = steps.iter().map(TableStep::describe).collect();
-        let expected = [
-            "raising warm throughput",
-            "waiting until ACTIVE",
-            "disabling TTL",
-            "leaving the rest for later",
-            "enabling TTL",
-        ];
+        let expected =
+            ["raising warm throughput", "waiting until ACTIVE", "disabling TTL", "deferring the rest", "enabling TTL"];
         assert_eq!(steps, expected);
     }
 

@@ -74,7 +74,12 @@ impl Setting for Stream {
             document::Value::Bool(false) => Some(Self::Off),
             document::Value::String(_) => reader.choice(&entry.node, KEY, VIEWS),
             _ => {
-                reader.wrong_type(&entry.node, KEY, "what it holds, such as \"NEW_AND_OLD_IMAGES\", or false for none");
+                reader.wrong_type(
+                    &entry.node,
+                    KEY,
+                    "the stream view, such as \"NEW_AND_OLD_IMAGES\", or false for \
+                     none",
+                );
                 None
             }
         }
@@ -87,7 +92,7 @@ impl Setting for Stream {
     fn schema() -> Vec<Value> {
         let views: Vec<&str> = VIEWS.iter().map(|(view, _)| *view).collect();
         vec![json!({
-            "description": "What the stream of the table holds of an item that changes; false wants no stream.",
+            "description": "The view of the table's stream: what it records of a changed item; false for no stream.",
             "oneOf": [{ "enum": views }, { "const": false }],
         })]
     }
@@ -106,7 +111,7 @@ impl Setting for Stream {
 
     fn check(&self, table: &Table) -> Result<(), Invalid> {
         if *self == Self::Off && table.has_replicas() {
-            let help = "leave the stream out, or name what it holds: AWS replicates a table through its stream";
+            let help = "remove stream, or set its view: AWS replicates a table through its stream";
             return Err(Invalid::new("`stream` is off, and the table has replicas", help));
         }
         Ok(())
@@ -114,13 +119,13 @@ impl Setting for Stream {
 
     fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>> {
         // Source of the 24 hours: "Change data capture for DynamoDB Streams" in the Amazon DynamoDB Developer Guide.
-        let lost = "its readers get nothing from then on, and have 24 hours for what is in it";
+        let lost = "its readers get no new records, and have 24 hours to read the existing ones";
         let change = match (live, self) {
             (before, after) if before == after => return Vec::new(),
             // Source: DDB-TABLE-222 in the lab notes of ack-api-quirks.
             _ if tables.live.has_replicas() => {
                 let (before, after) = (FieldValue::words(live.word()), FieldValue::words(self.word()));
-                let how = "a table with replicas keeps its stream: remove them first";
+                let how = "a table with replicas needs its stream: remove the replicas first";
                 FieldChange::new(Field::Setting(KEY), before, after, Takes::NotPossible, how)
             }
             (Self::Off, _) => in_place(Field::Setting(KEY), live.word(), self.word(), "turned on in place"),

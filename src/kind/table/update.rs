@@ -108,7 +108,8 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
     if let Some(how_often) = budget
         && error.code.as_deref().is_some_and(|code| code.ends_with("LimitExceededException"))
     {
-        let why = format!("AWS allows {how_often}, and has had them; it says: {}; run again then", error.message);
+        let why =
+            format!("AWS allows {how_often}, and they are used up; AWS says: {}; run again after that", error.message);
         return Ok(StepOutcome::Deferred(why));
     }
     Err(error)

@@ -60,7 +60,7 @@ impl Warm {
     /// Returns how the live throughput falls short.
     pub(super) fn compare(&self, live: &Self, field: impl Fn(&'static str) -> Field) -> Vec<FieldChange<Field>> {
         let Some(beyond) = self.beyond(live) else { return Vec::new() };
-        let how = "raised in place, which AWS charges for once, takes minutes for, and never takes back";
+        let how = "raised in place; AWS charges once, takes minutes, and never lowers it";
         let pairs = beyond.by_key().into_iter().zip(live.by_key());
         let change = |((key, own), (_, live)): ((&'static str, Option<i64>), (_, Option<i64>))| {
             let before = live.map_or_else(|| String::from("none"), |live| live.to_string());
@@ -105,7 +105,8 @@ impl Setting for Warm {
                 "type": "integer",
                 "minimum": 1,
                 "description": format!(
-                    "The {what} units a second that it takes at once, at the least: AWS raises them by itself, and never lowers them."
+                    "The minimum warm throughput in {what} units per second: AWS raises it by itself, and never \
+                     lowers it."
                 ),
             })
         };
@@ -115,7 +116,7 @@ impl Setting for Warm {
     fn plan_schema() -> Value {
         json!({
             "type": "object",
-            "description": "The units a second that it takes at once, at the least.",
+            "description": "The minimum warm throughput in units per second.",
             "properties": { "read": { "type": "integer" }, "write": { "type": "integer" } },
         })
     }
@@ -137,8 +138,8 @@ impl Setting for Warm {
         let on_demand = matches!(table.billing, Some(Billing::PayPerRequest) | None);
         for (key, own, first) in [(READ, self.read, FIRST.0), (WRITE, self.write, FIRST.1)] {
             if let Some(own) = own.filter(|own| on_demand && *own < first) {
-                let problem = format!("`{key}` is {own}, and AWS gives each table on demand {first}");
-                return Err(Invalid::new(problem, format!("leave it out, or give at least {first}")));
+                let problem = format!("`{key}` is {own}, but each on-demand table has at least {first}");
+                return Err(Invalid::new(problem, format!("remove it, or set at least {first}")));
             }
         }
         Ok(())

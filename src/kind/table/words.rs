@@ -37,7 +37,7 @@ pub(super) fn billing(billing: Billing) -> String {
 /// Returns the words for how a new table is paid for, or one whose billing mode is switched.
 pub(super) fn begun(billing: Billing) -> String {
     match billing {
-        Billing::External => format!("PROVISIONED ({} to begin with)", capacity(FIRST_CAPACITY)),
+        Billing::External => format!("PROVISIONED ({} initially)", capacity(FIRST_CAPACITY)),
         other => self::billing(other),
     }
 }
@@ -55,7 +55,7 @@ pub(super) const fn passing(status: IndexStatus) -> Option<(&'static str, &'stat
             Some(("CREATING (backfilling)", "AWS is building it, in minutes"))
         }
         IndexStatus::Creating { backfilling: false } => Some(("CREATING", "AWS is building it, in minutes")),
-        IndexStatus::Deleting => Some(("DELETING", "AWS is deleting it; once it is gone it can be built again")),
+        IndexStatus::Deleting => Some(("DELETING", "AWS is deleting it; after that it can be built again")),
     }
 }
 

@@ -162,7 +162,7 @@ pub(super) async fn list_subscriptions(api: &TopicApi, arn: &str) -> Result<BTre
             return Ok(all);
         }
     }
-    let message = format!("it has more than {} subscriptions, which is more than are read", PAGES * 100);
+    let message = format!("it has more than {} subscriptions, the maximum that Sentinel reads", PAGES * 100);
     Err(CallError::new(LIST_SUBSCRIPTIONS, Class::Rejected, message))
 }
 

@@ -237,7 +237,7 @@ async fn delete(api: &TopicApi, name: &str, owner_key: &OwnerKey) -> Result<Step
     match read_tags(api, &arn).await {
         Ok(tags) if tags.get(owner_key.as_str()).map(String::as_str) == Some(OWNER) => {}
         Ok(_) => {
-            let why = format!("it no longer carries the tag {owner_key} = {OWNER}; nothing was deleted");
+            let why = format!("it no longer has the tag {owner_key} = {OWNER}; nothing was deleted");
             return Ok(StepOutcome::Conflict(why));
         }
         Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),

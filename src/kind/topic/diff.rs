@@ -24,7 +24,7 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     {
         let (before, after) =
             (FieldValue::words(Switch::from(*before).word()), FieldValue::words(Switch::from(*desired).word()));
-        let how = "AWS makes a topic FIFO when it is created, and never later";
+        let how = "AWS sets the type of a topic when it is created, and cannot change it";
         changes.push(FieldChange::new(Field::Fifo, before, after, Takes::NewResource, how));
     }
     if let (Some(desired), Some(before)) = (content_based_deduplication, &live.content_based_deduplication)
@@ -102,7 +102,7 @@ fn diff_subscriptions(
     for (id, found) in live.iter().filter(|(id, _)| !desired.contains_key(*id)) {
         // SNS itself deletes one that is never confirmed, and nobody else can.
         if found.arn.is_some() {
-            let how = "not in the manifest; its endpoint gets nothing from then on";
+            let how = "not in the manifest; its endpoint gets no more messages";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
             let change =
                 FieldChange::new(Field::Subscription(SubscriptionId(id.clone())), before, after, Takes::Deletion, how);

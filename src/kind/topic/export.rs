@@ -50,7 +50,7 @@ pub(super) fn cloudformation(desired: &Desired<Topic>, live: Option<&Live<Topic>
     set(&mut topic, "KmsMasterKeyId", kms);
     set(&mut topic, "Tags", tags(own.as_ref()));
     if delivery_policy.is_some() {
-        let help = "take delivery_policy out, or export for Terraform, which has it";
+        let help = "remove delivery_policy, or export for Terraform, which supports it";
         stack.export.lacks(&desired.address, "delivery_policy", "AWS::SNS::Topic has no delivery policy", help);
     }
     let alias = stack.export.referred(&desired.depends_on, KindId::Key);

@@ -13,11 +13,11 @@ const SIZE_LIMIT: usize = 256 << 10;
 pub(super) fn check(policy: &Value, scope: FilterScope) -> Result<(), Invalid> {
     let example = "write { \"event\": [\"created\", \"deleted\"] }";
     let Value::Object(map) = policy else {
-        return Err(Invalid::new("the filter policy is no JSON object", example));
+        return Err(Invalid::new("the filter policy is not a JSON object", example));
     };
     let size = policy.to_string().len();
     if size > SIZE_LIMIT {
-        return Err(Invalid::new(format!("the filter policy has {size} bytes"), "SNS takes 256 KiB"));
+        return Err(Invalid::new(format!("the filter policy has {size} bytes"), "SNS accepts 256 KiB"));
     }
     let mut keys = 0;
     check_map(map, scope, &mut keys)?;
@@ -44,7 +44,7 @@ fn check_map(map: &Map<String, Value>, scope: FilterScope, keys: &mut usize) -> 
                 return Err(Invalid::new(problem, help));
             }
             _ => {
-                let problem = format!("\"{key}\" of the filter policy is no list");
+                let problem = format!("\"{key}\" of the filter policy is not a list");
                 return Err(Invalid::new(problem, format!("write \"{key}\": [ … ] with the values that match")));
             }
         }

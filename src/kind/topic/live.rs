@@ -131,7 +131,7 @@ fn subscriptions(
 ) -> Option<IndexMap<String, SubscriptionSection>> {
     for id in all.iter().filter(|(_, one)| one.arn.is_none()).map(|(id, _)| id) {
         let id = without_userinfo(id);
-        importer.warn(format!("the subscription {id} is left out: it {}; add it once it is confirmed", words::WAITS));
+        importer.warn(format!("the subscription {id} is omitted: it {}; add it once it is confirmed", words::WAITS));
     }
     let confirmed = all.iter().filter(|(_, one)| one.arn.is_some());
     let read: Result<Vec<_>, String> = confirmed
@@ -157,14 +157,14 @@ fn subscription(delivery: Delivery, one: &Subscription) -> Result<SubscriptionSe
     let protocol = Protocol::from_word(&one.protocol).ok_or_else(|| format!("its protocol is \"{}\"", one.protocol))?;
     protocol.check_endpoint(&one.endpoint).map_err(|invalid| invalid.problem)?;
     if one.endpoint.contains(":****@") {
-        return Err(String::from("SNS does not tell its password"));
+        return Err(String::from("SNS does not return its password"));
     }
     let role = match (protocol, one.role.as_deref().filter(|role| !role.is_empty())) {
         (Protocol::Firehose, Some(role)) => {
             check_role(role).map_err(|invalid| invalid.problem)?;
             Some(role.to_owned())
         }
-        (Protocol::Firehose, None) => return Err(String::from("its role is not known")),
+        (Protocol::Firehose, None) => return Err(String::from("its role is unknown")),
         _ => None,
     };
     let section = SubscriptionSection {
@@ -312,7 +312,7 @@ mod tests {
         });
         assert_eq!(imported.sections.topics["alerts"], TopicSection::default());
         assert!(whys(&imported)[0].starts_with("policy is not managed: invalid JSON"), "{imported:?}");
-        assert_eq!(whys(&imported)[1], "delivery_policy is not managed: the delivery policy is no JSON object");
+        assert_eq!(whys(&imported)[1], "delivery_policy is not managed: the delivery policy is not a JSON object");
     }
 
     #[test]
@@ -363,8 +363,8 @@ mod tests {
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
             whys(&imported),
-            ["subscriptions are not managed: https https://****@example.com/hook cannot be in a manifest: SNS \
-              does not tell its password"]
+            ["subscriptions are not managed: https https://****@example.com/hook cannot be in a manifest: SNS does \
+                 not return its password"]
         );
     }
 
@@ -391,7 +391,7 @@ mod tests {
         assert_eq!(imported.sections.topics["alerts"].subscriptions, None);
         assert_eq!(
             whys(&imported),
-            ["the subscription email ops@example.com is left out: it waits for confirmation by its endpoint; add \
+            ["the subscription email ops@example.com is omitted: it waits for confirmation by its endpoint; add \
               it once it is confirmed"]
         );
     }

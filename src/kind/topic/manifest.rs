@@ -138,10 +138,10 @@ fn read_subscriptions(
 fn read_subscription(section: &mut SectionReader<'_, '_>, topic: &str, entry: &Entry) -> Option<SubscriptionSection> {
     let mut fields = section.reader.map(&entry.node, &format!("subscriptions.{}", entry.key))?;
     let reader = &mut *section.reader;
-    let help = "write protocol = \"email\", and the endpoint that goes with it";
+    let help = "write protocol = \"email\" and an endpoint for it";
     let protocol = fields.required(reader, "protocol", help);
     let protocol: Option<Protocol> = protocol.and_then(|entry| reader.variant(&entry.node, "protocol"));
-    let help = "write endpoint = \"ops@example.com\", or what goes with the protocol";
+    let help = "write endpoint = \"ops@example.com\", or another endpoint for the protocol";
     let endpoint = fields.required(reader, "endpoint", help).and_then(|entry| match protocol {
         Some(protocol) => reader.checked(&entry.node, "endpoint", |text| protocol.check_endpoint(text)),
         None => reader.string(&entry.node, "endpoint"),
@@ -184,7 +184,7 @@ fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Settings<
             field.node.span.clone(),
             message,
             "not for this protocol",
-            "sqs, http, https and firehose have it",
+            "only sqs, http, https and firehose have it",
         );
     }
     match (read.protocol == Protocol::Firehose, fields.get("role")) {
@@ -379,19 +379,17 @@ fn check_fifo(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) {
     let fifo = name.ends_with(FIFO);
     if section.fifo.is_some_and(|wanted| wanted != fifo) {
         let (problem, help) = match fifo {
-            true => {
-                (format!("\"{name}\" is the name of a FIFO topic"), "leave out fifo = false, or choose another name")
-            }
-            false => (format!("\"{name}\" is not the name of a FIFO topic"), "add .fifo to its end, which AWS wants"),
+            true => (format!("\"{name}\" is the name of a FIFO topic"), "remove fifo = false, or choose another name"),
+            false => (format!("\"{name}\" is not the name of a FIFO topic"), "add .fifo to its end, as AWS requires"),
         };
-        resolver.fault(&["topics", key, "name"], Invalid::new(problem, help), "name and fifo disagree");
+        resolver.fault(&["topics", key, "name"], Invalid::new(problem, help), "name and fifo contradict each other");
     }
     if let Err(invalid) = check_name(name) {
         resolver.fault(&["topics", key], invalid, "not allowed here");
     }
     if section.content_based_deduplication.is_some() && !fifo {
-        let problem = format!("`topics.{key}` has `content_based_deduplication` and is no FIFO topic");
-        let invalid = Invalid::new(problem, "add fifo = true, or leave it out");
+        let problem = format!("`topics.{key}` has `content_based_deduplication` but is not a FIFO topic");
+        let invalid = Invalid::new(problem, "add fifo = true, or remove it");
         resolver.fault(&["topics", key, "content_based_deduplication"], invalid, "only for a FIFO topic");
     }
 }
@@ -434,9 +432,9 @@ fn subscriptions(
         };
         let id = subscription.id();
         if let Some(other) = names.insert(id.clone(), name) {
-            let problem = format!("the subscriptions `{name}` and `{other}` have one protocol and endpoint");
-            let invalid = Invalid::new(problem, "leave one out: they are one subscription for SNS");
-            resolver.fault(&place, invalid, "the same subscription again");
+            let problem = format!("the subscriptions `{name}` and `{other}` have the same protocol and endpoint");
+            let invalid = Invalid::new(problem, "remove one: for SNS they are the same subscription");
+            resolver.fault(&place, invalid, "duplicate subscription");
         }
         all.insert(id, subscription);
     }

@@ -183,7 +183,7 @@ impl Kind for Topic {
         heading: "SNS topics",
         site: Site::Region,
         shown: Shown::ByLabel,
-        unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; left alone)",
+        unmanaged: "Unmanaged topics (not in the manifest, without the ownership tag; not changed)",
         resource_type: "sns",
         members: &[],
         listed_by: "aws sns list-topics",

@@ -102,7 +102,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
     let stem = name.strip_suffix(FIFO).unwrap_or(name);
     if stem.is_empty() || name.len() > 256 || !stem.chars().all(plain) {
         let help = "use 1 to 256 letters, digits, and _ -; the name of a FIFO topic ends with .fifo";
-        return Err(Invalid::new(format!("\"{name}\" is not a name SNS takes"), help));
+        return Err(Invalid::new(format!("\"{name}\" is not a valid SNS topic name"), help));
     }
     Ok(())
 }
@@ -110,7 +110,7 @@ pub(super) fn check_name(name: &str) -> Result<(), Invalid> {
 /// Checks a display name. Source: SetTopicAttributes in the SNS API reference.
 pub(super) fn check_display_name(name: &str) -> Result<(), Invalid> {
     if name.chars().count() > 100 || name.chars().any(char::is_control) {
-        let problem = format!("\"{}\" is not a display name SNS takes", name.escape_debug());
+        let problem = format!("\"{}\" is not a valid SNS display name", name.escape_debug());
         return Err(Invalid::new(problem, "use at most 100 characters, on one line"));
     }
     Ok(())
@@ -156,7 +156,7 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
         &["defaultHealthyRetryPolicy", "defaultThrottlePolicy", "defaultRequestPolicy", "disableSubscriptionOverrides"];
     let example = "write { \"http\": { \"defaultHealthyRetryPolicy\": { … } } }";
     let Value::Object(outer) = policy else {
-        return Err(Invalid::new("the delivery policy is no JSON object", example));
+        return Err(Invalid::new("the delivery policy is not a JSON object", example));
     };
     // An empty one is none: SNS then delivers by its own.
     if outer.is_empty() {
@@ -172,8 +172,8 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
         None => Ok(()),
         Some(unknown) => {
             let help = match closest(unknown, MEMBERS) {
-                Some(meant) => format!("did you mean \"{meant}\"? It can have: {}", MEMBERS.join(", ")),
-                None => format!("it can have: {}", MEMBERS.join(", ")),
+                Some(meant) => format!("did you mean \"{meant}\"? Valid elements are: {}", MEMBERS.join(", ")),
+                None => format!("valid keys are: {}", MEMBERS.join(", ")),
             };
             Err(Invalid::new(format!("the delivery policy's http cannot have \"{unknown}\""), help))
         }

@@ -33,33 +33,34 @@ fn subscription() -> Value {
     let scopes: Vec<&str> = FilterScope::VARIANTS.iter().map(|scope| scope.as_str()).collect();
     json!({
         "type": "object",
-        "description": "One subscription of a topic. With another protocol or endpoint it is another subscription.",
+        "description": "One subscription of a topic. Its protocol and endpoint identify it.",
         "properties": {
             "protocol": {
                 "enum": protocols,
-                "description": "How messages are delivered. Who is behind an address of email, http or https has to \
-                 confirm the subscription.",
+                "description": "How messages are delivered. The owner of an email, http or https endpoint must \
+                     confirm the subscription.",
             },
             "endpoint": {
                 "type": "string",
                 "minLength": 1,
-                "description": "Where messages are delivered to: an address, a URL, a number or an ARN, as the \
-                 protocol takes it.",
+                "description": "Where messages are delivered: an address, a URL, a number or an ARN, depending on the \
+                     protocol.",
             },
             "filter_policy": {
                 "type": ["string", "object"],
-                "description": "Which messages are delivered: the path of a JSON file, or the filter itself as a \
-                 table. {} is no filter.",
+                "description": "Which messages are delivered: the path of a JSON file, or the filter as a table; {} \
+                     for no filter.",
             },
             "filter_policy_scope": { "enum": scopes, "description": "What the filter is matched with." },
             "raw": {
                 "type": "boolean",
-                "description": "Whether messages are delivered as they were sent; for sqs, http, https and firehose.",
+                "description": "Whether messages are delivered without SNS metadata; for sqs, http, https and \
+                     firehose.",
             },
             "role": {
                 "type": "string",
                 "pattern": "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$",
-                "description": "The role that SNS delivers to Firehose with.",
+                "description": "The role with which SNS delivers to Firehose.",
             },
         },
         "required": ["protocol", "endpoint"],
@@ -87,21 +88,21 @@ fn topic() -> Value {
                 "type": "string",
                 "pattern": "^[A-Za-z0-9_-]+(\\.fifo)?$",
                 "maxLength": 256,
-                "description": "The name in AWS; the section's own name where it is left out, with .fifo at its end \
-                 for a FIFO topic.",
+                "description": "The name in AWS; by default the section's name, with .fifo at its end for a FIFO \
+                     topic.",
             },
             "fifo": {
                 "type": "boolean",
-                "description": "Whether it is a FIFO topic, which is decided when it is created.",
+                "description": "Whether it is a FIFO topic; set when it is created.",
             },
             "content_based_deduplication": {
                 "type": "boolean",
-                "description": "Whether a FIFO topic tells messages apart by their content.",
+                "description": "Whether a FIFO topic deduplicates messages by their content.",
             },
             "display_name": {
                 "type": "string",
                 "maxLength": 100,
-                "description": "The name that text messages and mail come from.",
+                "description": "The sender's name in text messages and mail.",
             },
             "key": {
                 "description": "The key that encrypts the topic: an alias, an ARN, { key = \"NAME\" } for \
@@ -119,20 +120,19 @@ fn topic() -> Value {
             },
             "policy": {
                 "type": "string",
-                "description": "The file with its access policy, in JSON. Without it the policy is not managed: AWS \
-                 gives a new topic one for its own account.",
+                "description": "The JSON file with its access policy. Without it the policy is not managed, and AWS \
+                     gives a new topic its default policy.",
             },
             "delivery_policy": {
                 "type": "string",
-                "description": "The file with its delivery policy, in JSON; {} is none.",
+                "description": "The JSON file with its delivery policy; {} for none.",
             },
             "tags": { "$ref": "#/$defs/tags" },
     "removed": removed(),
             "subscriptions": {
                 "type": "object",
                 "additionalProperties": { "$ref": "#/$defs/subscription" },
-                "description": "Its subscriptions, by any names. Where given they are the whole set; an empty one \
-                 wants none.",
+                "description": "All its subscriptions, by any names; empty for none.",
             },
         },
         "additionalProperties": false,
@@ -160,7 +160,7 @@ fn plan() -> PlanSchema {
 fn planned_topic() -> Value {
     json!({
         "type": "object",
-        "description": "What a topic is, or is created with; what is left out is not managed.",
+        "description": "The state of a topic; omitted settings are not managed.",
         "properties": {
             "fifo": { "type": "boolean" },
             "content_based_deduplication": { "type": "boolean" },

@@ -96,7 +96,7 @@ fn dispatch(aws: &LocalAws, home: &Region, operation: &str, form: &Form) -> Resu
         "DeleteOpenIDConnectProvider" => others::delete_provider(home, form),
         "ListOpenIDConnectProviders" => others::list_providers(home),
         "SimulatePrincipalPolicy" => simulate::principal(aws, home, form),
-        other => Err(Refusal::new("InvalidAction", format!("the embedded AWS does not have the action iam:{other}"))),
+        other => Err(Refusal::new("InvalidAction", format!("the AWS emulator does not have the action iam:{other}"))),
     }
 }
 

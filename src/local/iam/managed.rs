@@ -61,7 +61,7 @@ pub(super) fn document(store: &Connection, arn: &str) -> Result<Option<String>, 
 }
 
 /// Returns the version and the document of one of AWS's own policies, of which few are here. Source: AWS Managed Policy Reference
-/// Guide. Of `ReadOnlyAccess`, which has thousands of actions, those of the services that the embedded AWS has.
+/// Guide. Of `ReadOnlyAccess`, which has thousands of actions, those of the services that the AWS emulator has.
 pub(super) fn of_aws(arn: &str) -> Option<(&'static str, &'static str)> {
     Some(match arn.strip_prefix(OF_AWS)? {
         "AdministratorAccess" => {

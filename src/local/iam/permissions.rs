@@ -59,7 +59,7 @@ impl Permissions {
             Self::Only(layers) => layers,
         };
         if let Some(policy) = &layers.unknown {
-            return Err(format!("because the embedded AWS does not have the document of {policy}, which may deny it"));
+            return Err(format!("because the AWS emulator does not have the document of {policy}, which may deny it"));
         }
         let decided = |documents: &[Document]| decide(documents, caller, ask);
         let checks = [

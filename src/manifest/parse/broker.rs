@@ -65,7 +65,7 @@ fn read_list<T>(
         let Some(text) = reader.checked(item, what, |text| of(text).map(drop)) else { continue };
         read.extend(of(&text).ok());
         if !seen.insert(text.clone()) {
-            reader.fault(item.span.clone(), format!("{text} is listed twice"), "again", "leave one out");
+            reader.fault(item.span.clone(), format!("{text} is listed twice"), "again", "remove one");
         }
     }
     Some(read)

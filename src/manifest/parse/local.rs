@@ -1,4 +1,4 @@
-//! Reads `[local.users]`: the users of the embedded AWS.
+//! Reads `[local.users]`: the users of the AWS emulator.
 
 use indexmap::IndexMap;
 
@@ -20,8 +20,8 @@ pub(super) fn read_users(
         // AWS does not tell user names apart by case.
         if let Some(twin) = users.keys().find(|name| name.eq_ignore_ascii_case(&entry.key)) {
             let message = format!("`local.users.{}` is the same user as `local.users.{twin}`", entry.key);
-            let help = "AWS does not tell user names apart by case: leave one out";
-            reader.fault(entry.key_span.clone(), message, "the same user again", help);
+            let help = "user names are case-insensitive in AWS: remove one";
+            reader.fault(entry.key_span.clone(), message, "duplicate user", help);
         }
         // A user whose policies cannot be read stays in the list: one who is not in it has all permissions.
         let policies = read_user(reader, places, entry).unwrap_or_default();

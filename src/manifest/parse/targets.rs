@@ -56,12 +56,12 @@ pub(super) fn read_target(reader: &mut Reader<'_>, aws: &AwsSection, entry: &Ent
             reader.fault(later.key_span.clone(), message, "one too many", help);
         }
     };
-    both(profile, role, "leave one out; a role is assumed with the credentials of [aws] profile or --aws-profile");
-    both(accounts, organization, "leave one out: the organization is asked which accounts there are");
-    both(account, organization, "leave account_id out: each target refuses every account but its own");
-    both(account, accounts, "leave account_id out: each target refuses every account but its own");
+    both(profile, role, "remove one; Sentinel assumes a role with the credentials of [aws] profile or --aws-profile");
+    both(accounts, organization, "remove one: the accounts come from the organization");
+    both(account, organization, "remove account_id: each target refuses every account but its own");
+    both(account, accounts, "remove account_id: each target refuses every account but its own");
     let region_entry = fields.get("region");
-    both(region_entry, regions, "leave one out");
+    both(region_entry, regions, "remove one");
     fields.finish(reader);
     check_accounts(reader, aws, (entry, &target), accounts.or(organization), (profile, role));
     if target.regions.is_none() && target.is_several_accounts() && target.region.is_none() && aws.region.is_none() {
@@ -99,8 +99,8 @@ fn check_accounts(
         if let (Some(by), Some(other), Some(own)) = (role, of_role, &target.route.account_id)
             && other != own.as_str()
         {
-            let message = format!("the role of `targets.{name}` is of account {other}, and account_id is {own}");
-            let help = "name a role of that account, or leave account_id out: it is that of the role";
+            let message = format!("the role of `targets.{name}` is in account {other}, but account_id is {own}");
+            let help = "name a role in that account, or remove account_id, which defaults to that of the role";
             reader.fault(by.node.span.clone(), message, "of another account", help);
         }
         if target.regions.is_some() && target.own_account().is_none() && aws.account_id.is_none() {
@@ -120,7 +120,7 @@ fn check_accounts(
                 let help = format!("write {ACCOUNT} in the place of the account: arn:aws:iam::{ACCOUNT}:role/sentinel");
                 reader.fault(by.node.span.clone(), message, "of another account", help);
             } else if known.len() > 1 {
-                let message = format!("one `{}` cannot be that of {} accounts", by.key, known.len());
+                let message = format!("one `{}` cannot serve {} accounts", by.key, known.len());
                 reader.fault(by.node.span.clone(), message, "of one account", format!("write {ACCOUNT} in it"));
             }
         }
@@ -131,7 +131,7 @@ fn check_accounts(
                 accounts.unwrap_or(entry).key_span.clone(),
                 format!("`targets.{name}` has several accounts and neither `role_arn` nor `profile`"),
             );
-            reader.fault(span, message, "nothing leads to them", help);
+            reader.fault(span, message, "no credentials for these accounts", help);
         }
         None => {}
     }
@@ -191,14 +191,14 @@ fn read_list<T>(
     let items = reader.list(node, what)?;
     if items.is_empty() || items.len() > MOST {
         let message = format!("`{what}` has {} entries", items.len());
-        reader.fault(node.span.clone(), message, "1 to 100,000", "list those that the section is for, or leave it out");
+        reader.fault(node.span.clone(), message, "1 to 100,000", "list the entries of this section, or remove it");
     }
     let mut seen: HashSet<String> = HashSet::new();
     let mut read = Vec::new();
     for item in items {
         let Some(text) = reader.checked(item, what, &rule) else { continue };
         if !seen.insert(text.clone()) {
-            reader.fault(item.span.clone(), format!("{text} is listed twice"), "again", "leave one out");
+            reader.fault(item.span.clone(), format!("{text} is listed twice"), "again", "remove one");
         }
         read.push(of(text));
     }
@@ -210,7 +210,7 @@ pub(super) fn check_role_pattern(arn: &str) -> Result<(), Invalid> {
     check_placeholders(arn)?;
     let before = format!(":iam::{ACCOUNT}:role/");
     if arn.contains(ACCOUNT) && (arn.matches(ACCOUNT).count() > 1 || !arn.contains(&before)) {
-        let problem = format!("\"{arn}\" has {ACCOUNT} where no account is");
+        let problem = format!("\"{arn}\" has {ACCOUNT} in the wrong part");
         return Err(Invalid::new(problem, "write arn:aws:iam::{account}:role/sentinel"));
     }
     check_role(&arn.replacen(ACCOUNT, "000000000000", 1)).map_err(|_| {
@@ -224,7 +224,7 @@ fn check_placeholders(text: &str) -> Result<(), Invalid> {
     let rest = text.replace(ACCOUNT, "");
     if rest.contains(['{', '}']) {
         let problem = format!("\"{text}\" has a placeholder that is unknown here");
-        return Err(Invalid::new(problem, format!("the one there is: {ACCOUNT}")));
+        return Err(Invalid::new(problem, format!("the only one is {ACCOUNT}")));
     }
     Ok(())
 }
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(of("111111111111"), [""; 0]);
         assert_eq!(
             of("222222222222"),
-            ["the role of `targets.b` is of account 111111111111, and account_id is 222222222222"]
+            ["the role of `targets.b` is in account 111111111111, but account_id is 222222222222"]
         );
     }
 

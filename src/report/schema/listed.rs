@@ -17,26 +17,27 @@ pub(super) fn unmanaged() -> Value {
     json!({
         "type": "array",
         "items": named(),
-        "description": "What is live and not in the manifest; listed with --prune.",
+        "description": "Live resources that are not in the manifest; listed with --prune.",
     })
 }
 
 pub(super) fn orphans() -> Value {
     json!({
         "type": "object",
-        "description": "What carries the ownership tag and is not in the manifest; left out where there is nothing to say, and with \
-         --prune, which lists everything. AWS's list follows the services with a delay.",
+        "description": "Resources that have the ownership tag and are not in the manifest; absent if there are none, \
+             and with --prune, which lists everything. AWS updates the list with a delay.",
         "properties": {
             "resources": {
                 "type": "array",
                 "items": named(),
-                "description": "Each by its name; a KMS key by its ID. Another manifest with the same ownership tag may name it.",
+                "description": "Names, or the ID of a KMS key. Another manifest with the same ownership tag may have \
+                     the resource.",
             },
             "looked_at": {
                 "type": "integer",
-                "description": "How many resources with the tag were looked at, where there are more.",
+                "description": "How many resources with the tag were checked, if there are more.",
             },
-            "unknown": { "$ref": "#/$defs/gap", "description": "Why they, or some of them, are not known." },
+            "unknown": { "$ref": "#/$defs/gap", "description": "Why they, or some of them, are unknown." },
         },
     })
 }
@@ -49,13 +50,13 @@ pub(super) fn total() -> Value {
         "description": "The sums over all targets.",
         "properties": {
             "targets": count("How many targets there are."),
-            "in_sync": count("Of these, those that are as the manifest says."),
-            "differ": count("Those that differ."),
-            "incomplete": count("Those that could not be read in full."),
-            "failed": count("Those that came to nothing."),
+            "in_sync": count("The targets that are in sync."),
+            "differ": count("The targets that differ."),
+            "incomplete": count("The targets that could not be read completely."),
+            "failed": count("The targets that failed."),
             "unfinished": count("Those that were not read in the time that --timeout gives."),
             "resources": count("The resources of the targets that were read."),
-            "resources_in_sync": count("Of these, those that are as the manifest says."),
+            "resources_in_sync": count("The targets that are in sync."),
         },
         "required": ["targets", "in_sync", "differ", "incomplete", "failed", "resources", "resources_in_sync"],
         "additionalProperties": false,

@@ -128,7 +128,7 @@ fn what_cannot_be_read_is_left_alone() {
     let world = project();
     world.fail("DescribeTable", "AccessDeniedException", "acme-audit");
     let run = world.run(&["apply", "--yes"]).expect(5);
-    let line = "? audit table: acme-audit: left alone, it could not be read (dynamodb:DescribeTable)";
+    let line = "? audit table: acme-audit: skipped, it could not be read (dynamodb:DescribeTable)";
     assert!(run.stdout.contains(line), "{}", run.stdout);
     assert!(
         !world.calls().iter().any(|call| call.operation == "CreateTable" && call.body["TableName"] == "acme-audit")
@@ -184,7 +184,7 @@ fn throttling_is_waited_out() {
 
 /// The answer of a write is lost after it took effect: the repeated call finds its own work and goes on.
 #[test]
-fn a_write_whose_answer_is_lost_is_recognised_as_ones_own() {
+fn a_write_whose_answer_is_lost_is_recognized_as_ones_own() {
     let world = World::new();
     world.write("sentinel.toml", "[profiles.a]\n[tables.approvals]\n");
     let layout = world.run(&["plan", "--json"]).expect(0).json();
@@ -232,11 +232,7 @@ fn an_overwrite_of_someone_elses_text_is_a_conflict_that_names_their_version() {
     world.write("policies/dev.yaml", &POLICY.replace("alice", "eve"));
     world.fault(move |call| (call.operation == "PutParameter").then(|| says(r#"{"Version":3,"Tier":"Standard"}"#)));
     let run = world.run(&["apply", "--yes"]).expect(1);
-    assert!(
-        run.stdout.contains("someone else wrote at the same moment, and version 2 holds their text"),
-        "{}",
-        run.stdout
-    );
+    assert!(run.stdout.contains("someone else wrote at the same time, and version 2 has their text"), "{}", run.stdout);
 }
 
 /// They write, then this run does, and its answer is lost: it writes once more, and theirs is not the version just before.
@@ -257,7 +253,7 @@ fn a_conflict_names_their_version_though_an_answer_was_lost_after_it() {
         Some(says(body))
     });
     let run = world.run(&["apply", "--yes"]).expect(1);
-    assert!(run.stdout.contains("and version 2 holds their text"), "{}", run.stdout);
+    assert!(run.stdout.contains("and version 2 has their text"), "{}", run.stdout);
     assert!(run.stdout.contains("--name /sentinel/policies/dev:2 "), "{}", run.stdout);
 }
 
@@ -270,7 +266,7 @@ fn an_overwrite_of_what_someone_deletes_meanwhile_says_so() {
     world.fault(move |call| (call.operation == "PutParameter").then(|| says(r#"{"Version":1,"Tier":"Standard"}"#)));
     let run = world.run(&["apply", "--yes"]).expect(1);
     assert!(
-        run.stdout.contains("conflict, someone else deleted it at the same moment, and writing created it anew"),
+        run.stdout.contains("conflict, someone else deleted it at the same time, and the write created it again"),
         "{}",
         run.stdout
     );

@@ -208,7 +208,7 @@ fn a_request_is_approved_used_and_revoked() {
     broker.run(&world, "bob", &["revoke", &id, "--reason", "Enough"]).expect(0);
     broker.run(&world, "alice", PROD).expect(1);
     let again = broker.run(&world, "bob", &["approve", &id]).expect(1);
-    assert!(again.stderr.contains(&format!("request {id} is revoked by bob already")), "{}", again.stderr);
+    assert!(again.stderr.contains(&format!("request {id} is already revoked by bob")), "{}", again.stderr);
     let outcomes: Vec<String> =
         broker.logged().iter().map(|line| line["outcome"].as_str().unwrap().to_owned()).collect();
     let expected = [

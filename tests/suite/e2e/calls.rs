@@ -183,7 +183,7 @@ fn a_kinesis_destination_is_turned_on_changed_and_replaced() {
     let nowhere = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes";
     world.write("sentinel.toml", &to(nowhere, "MILLISECOND"));
     let run = world.run(&["validate"]).expect(1);
-    assert!(run.stderr.contains("stream is in region eu-west-1, and the table in us-east-1"), "{}", run.stderr);
+    assert!(run.stderr.contains("stream is in region eu-west-1, but the table is in us-east-1"), "{}", run.stderr);
     world.write("sentinel.toml", &to(nowhere, "MILLISECOND").replace("region = \"us-east-1\"", ""));
     let run = world.run(&["apply", "--yes", "--region", "us-east-1"]).expect(1);
     let said = format!("{}{}", run.stdout, run.stderr);
@@ -301,7 +301,7 @@ fn an_import_names_the_capacity_and_the_target_that_it_does_not_have() {
     let (imported, warnings) = import(&world);
     let warnings = warnings.to_string();
     for words in [
-        "its write capacity of 5 is not managed: autoscaling moves the other",
+        "its write capacity of 5 is not managed: autoscaling sets the other",
         "its read capacity of index by-user of 8 is not managed",
         "autoscaling of write capacity of index by-user at 62.5 %",
     ] {

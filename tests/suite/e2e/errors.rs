@@ -69,21 +69,21 @@ fn what_the_shared_files_lack_is_named() {
         (
             "sso",
             [
-                "error[E102]: the AWS profile sso gives no credentials: there is no SSO session",
+                "error[E102]: no credentials from the AWS profile sso: there is no SSO session",
                 "aws sso login --profile sso",
             ],
         ),
         (
             "failing",
             [
-                "error[E104]: the AWS profile failing gives no credentials: the credential process exited with code",
+                "error[E104]: no credentials from the AWS profile failing: the credential process exited with code",
                 "credential_process",
             ],
         ),
         (
             "amdin",
             [
-                "error[E103]: the AWS profile amdin gives no credentials: it is not in ~/.aws/config",
+                "error[E103]: no credentials from the AWS profile amdin: it is not in ~/.aws/config",
                 "did you mean admin?",
             ],
         ),
@@ -119,11 +119,11 @@ fn what_aws_says_of_a_resource_stands_in_its_line() {
         run.stdout
     );
     assert!(
-        run.stdout.contains("E203: remove what is not needed, or ask for more under Service Quotas"),
+        run.stdout.contains("E203: delete what is not needed, or request an increase under Service Quotas"),
         "{}",
         run.stdout
     );
-    assert!(run.stdout.contains("E201: ask for the permission that is named"), "{}", run.stdout);
+    assert!(run.stdout.contains("E201: request the permission that the message names"), "{}", run.stdout);
 }
 
 /// Runs `exec` with AWS profiles that give no credentials, and with nothing in the environment that does.
@@ -185,7 +185,7 @@ fn what_is_not_there_is_no_invalid_argument() {
     let port = taken.local_addr().unwrap().port().to_string();
     let serve = world.command(&["local", "serve", "--port", &port]).spawn().unwrap();
     let said = finish(serve).expect(1).stderr;
-    assert!(said.contains("error[E006]: the embedded AWS: cannot listen on"), "{said}");
+    assert!(said.contains("error[E006]: the AWS emulator: cannot listen on"), "{said}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn an_export_makes_no_call_and_is_made_again_over_itself() {
     // What was edited since is left as it is.
     world.write("out-terraform/sentinel.tf", "mine\n");
     let refused = world.run(&["export", "terraform", "-o", "out-terraform"]).expect(1).stderr;
-    assert!(refused.contains("out-terraform/sentinel.tf: not written by an earlier export"), "{refused}");
+    assert!(refused.contains("out-terraform/sentinel.tf: this file is not from an earlier export"), "{refused}");
     assert_eq!(read(&world, "out-terraform/sentinel.tf"), "mine\n");
 }
 
@@ -77,7 +77,7 @@ fn what_an_engine_cannot_do_is_named_and_left_out_only_where_that_is_allowed() {
     };
     let refused = run(&["export", "cloudformation", "-o", "out"]).expect(1).stderr;
     for words in
-        ["error[E012]", "parameters.host labels", "parameters.password: CloudFormation creates no SecureString"]
+        ["error[E012]", "parameters.host labels", "parameters.password: CloudFormation cannot create a SecureString"]
     {
         assert!(refused.contains(words), "{words} in {refused}");
     }

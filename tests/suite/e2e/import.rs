@@ -98,11 +98,7 @@ fn a_file_that_is_there_is_never_overwritten() {
     let world = by_hand();
     world.write("live/policies/dev.yaml", "mine");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(1);
-    assert!(
-        run.stderr.contains("live/policies/dev.yaml: there already, and left as it is; nothing was written"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("live/policies/dev.yaml: this file exists; nothing was written"), "{}", run.stderr);
     let live = world.folder.path().join("live");
     assert_eq!(std::fs::read_to_string(live.join("policies/dev.yaml")).unwrap(), "mine");
     assert!(!live.join("sentinel.toml").exists() && !live.join("policies/prod.yaml").exists());
@@ -115,9 +111,9 @@ fn what_cannot_be_in_a_manifest_is_left_out_and_named() {
     put(&world, "/sentinel/policies/team/deep", "String", POLICY);
     put(&world, "/sentinel/policies/broken", "String", "version: \"2\"\n");
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live"]).expect(0);
-    assert!(run.stdout.contains("? /sentinel/policies/list: left out: it is StringList"), "{}", run.stdout);
-    assert!(run.stdout.contains("? /sentinel/policies/team/deep: left out: it stands deeper"), "{}", run.stdout);
-    assert!(run.stdout.contains("? /sentinel/policies/broken: named without its content"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/list: omitted: it is StringList"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/team/deep: omitted: it has more levels"), "{}", run.stdout);
+    assert!(run.stdout.contains("? /sentinel/policies/broken: imported without its content"), "{}", run.stdout);
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
     let run = world.run(&["import", "--region", "us-east-1", "-o", "other", "--table", "not-there"]).expect(1);
     assert!(run.stderr.contains("there is no table not-there"), "{}", run.stderr);
@@ -139,11 +135,11 @@ fn the_capacity_of_a_provisioned_table_is_named_and_not_managed() {
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--table", "orders"]).expect(0);
     assert!(
         run.stdout
-            .contains("? orders: its capacity is not managed, as something else may set it: read_capacity = 3 and"),
+            .contains("? orders: its capacity is not managed, because something else may set it: to manage it, replace capacity = \"external\" by read_capacity = 3 and"),
         "{}",
         run.stdout
     );
-    let of_index = "? orders: the capacity of index by-at is not managed: read_capacity = 9 and write_capacity = 9";
+    let of_index = "? orders: the capacity of index by-at is not managed: to manage it, add read_capacity = 9 and write_capacity = 9";
     assert!(run.stdout.contains(of_index), "{}", run.stdout);
     world.run(&["plan", "-f", "live/sentinel.toml", "--detailed-exitcode"]).expect(0);
     let units = json!({ "ReadCapacityUnits": 7, "WriteCapacityUnits": 7 });
@@ -167,7 +163,7 @@ fn a_table_that_is_being_created_is_imported_with_what_is_known_of_it() {
     world.aws("DynamoDB_20120810.CreateTable", &body);
     let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--all-tables"]).expect(0);
     assert!(run.stdout.contains("? orders: TTL and point-in-time recovery are not managed"), "{}", run.stdout);
-    assert!(run.stdout.contains("a plan on it is empty once AWS is done with tables.orders."), "{}", run.stdout);
+    assert!(run.stdout.contains("a plan on it will be empty once AWS has finished tables.orders."), "{}", run.stdout);
     let manifest = std::fs::read_to_string(world.folder.path().join("live/sentinel.toml")).unwrap();
     assert!(!manifest.contains("ttl_attribute") && !manifest.contains("point_in_time_recovery"), "{manifest}");
 }
@@ -211,7 +207,7 @@ fn a_resource_that_is_named_and_cannot_be_imported_fails_the_import() {
     import("tables=not-there", 1, "there is no table not-there");
     import("queues=jobs", 1, "write SECTION=NAME, where SECTION is one of: profiles, tables");
     import("tables", 1, "write SECTION=NAME, where SECTION is one of: profiles, tables");
-    import("tables=a b", 1, "is not a name DynamoDB takes");
+    import("tables=a b", 1, "is not a valid DynamoDB table name");
     assert!(!world.folder.path().join("live").exists());
 }
 

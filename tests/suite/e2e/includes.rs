@@ -67,7 +67,7 @@ fn a_section_in_two_files_is_shown_at_both_places() {
     let world = world();
     world.write("teams/b.toml", "\n[profiles.dev]\n");
     let run = world.run(&["validate"]).expect(1);
-    assert!(run.stderr.contains("`profiles.dev` is there twice"), "{}", run.stderr);
+    assert!(run.stderr.contains("`profiles.dev` is defined twice"), "{}", run.stderr);
     assert!(run.stderr.contains("teams/b.toml:2:") && run.stderr.contains("sentinel.toml:4:"), "{}", run.stderr);
 }
 
@@ -79,14 +79,14 @@ fn what_is_included_is_in_the_folder_and_includes_nothing() {
         let run = world.run(&["validate"]).expect(1);
         assert!(run.stderr.contains(words), "{include}: {}", run.stderr);
     };
-    refused("../*.toml", "leads out of the manifest's folder");
-    refused("/etc/passwd", "leads out of the manifest's folder");
+    refused("../*.toml", "leaves the manifest's folder");
+    refused("/etc/passwd", "leaves the manifest's folder");
     refused("teams/*.yaml", "no file matches");
     refused("teams/none.toml", "cannot be read");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("x.toml"), "[profiles.x]\n").unwrap();
     std::os::unix::fs::symlink(elsewhere.path().join("x.toml"), world.folder.path().join("teams/link.toml")).unwrap();
-    refused("teams/link.toml", "links out of the manifest's folder");
+    refused("teams/link.toml", "is a link out of the manifest's folder");
     world.write("teams/c.toml", "include = [\"a.toml\"]\n");
     refused("teams/c.toml", "cannot include others");
 }

@@ -11,7 +11,7 @@ fn bootstrap_creates_policies_and_all_three_tables() {
     snapshot!(world.parameter("/sentinel/policies/dev"));
     world.calls();
     let again = world.run(&["init", "bootstrap", "--profile", "dev", "--profile", "prod", "--all", "--yes"]).expect(0);
-    assert!(again.stdout.contains("Nothing to do: live is as desired."), "{}", again.stdout);
+    assert!(again.stdout.contains("Nothing to do: everything is in sync."), "{}", again.stdout);
     assert_eq!(world.writes(), [""; 0]);
 }
 
@@ -80,11 +80,11 @@ fn init_never_changes_what_exists() {
     std::thread::sleep(std::time::Duration::from_millis(300));
     let run = world.run(&["init", "bootstrap", "--profile", "dev", "--with-approvals", "--yes"]).expect(0);
     assert!(
-        run.stdout.contains("~ Approvals table: sentinel-requests (drift: 4 fields), left alone"),
+        run.stdout.contains("~ Approvals table: sentinel-requests (drift: 4 fields), not changed"),
         "{}",
         run.stdout
     );
-    assert!(run.stderr.contains("init only creates."), "{}", run.stderr);
+    assert!(run.stderr.contains("init only creates resources."), "{}", run.stderr);
     assert_eq!(world.writes(), [""; 0]);
     assert_eq!(world.parameter("/sentinel/policies/dev"), "mine");
 }

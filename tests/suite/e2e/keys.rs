@@ -75,7 +75,7 @@ impl World {
         self.table("acme-audit")["SSEDescription"]["KMSMasterKeyArn"].clone()
     }
 
-    /// Sees the drift of the key, repairs it, and sees that it is gone.
+    /// Sees the drift of the key, repairs it, and sees that it no longer exists.
     #[track_caller]
     fn key_repaired(&self, path: &str, flags: &[&str]) -> Run {
         let plan = self.run(&["plan", "--detailed-exitcode"]).expect(2);
@@ -215,7 +215,7 @@ fn what_depends_on_a_key_that_cannot_be_used_is_skipped_and_says_why() {
         world.change_key(operation, body);
         world.calls();
         let run = world.run(&["apply", "--yes"]);
-        let why = format!("left alone, it depends on keys.records, which cannot be used: its status is {state}");
+        let why = format!("skipped, it depends on keys.records, which cannot be used: its status is {state}");
         assert!(run.stdout.contains(&why), "{}", run.stdout);
         assert!(run.stdout.contains("it will be skipped: it depends on keys.records"), "{}", run.stdout);
         assert!(!world.sns("ListTopics", &[]).contains(":alerts<"));
@@ -323,7 +323,7 @@ fn a_key_without_its_alias_is_named_with_what_to_do() {
     let id = world.kms("ListKeys", &json!({}))["Keys"][0]["KeyId"].as_str().unwrap().to_owned();
     let words: Vec<&str> = run.stdout.split_whitespace().collect();
     let advice = format!("aws kms create-alias --alias-name alias/records --target-key-id {id}");
-    assert!(words.join(" ").contains(&format!("first run {advice}; the same command again then")), "{}", run.stdout);
+    assert!(words.join(" ").contains(&format!("first run {advice}, then the same command again")), "{}", run.stdout);
     world.clear_faults();
     world.kms("CreateAlias", &json!({ "AliasName": "alias/records", "TargetKeyId": id }));
     world.run(&["apply", "--yes"]).expect(0);

@@ -181,7 +181,7 @@ fn the_documents_of_a_key_and_a_topic_are_imported_as_files() {
     }
     assert!(!manifest.contains("ops@example.com"), "{manifest}");
     let why = imported["warnings"][0]["why"].as_str().unwrap();
-    assert!(why.contains("email ops@example.com is left out: it waits for confirmation"), "{imported}");
+    assert!(why.contains("email ops@example.com is omitted: it waits for confirmation"), "{imported}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_key_or_a_topic_that_is_named_and_not_there_fails_the_import() {
         ("keys=alias/none", "there is no key alias/none"),
         ("keys=none", "does not begin with alias/"),
         ("topics=none", "there is no topic none"),
-        ("topics=a.b", "is not a name SNS takes"),
+        ("topics=a.b", "is not a valid SNS topic name"),
     ] {
         let run = world.run(&["import", "--region", "us-east-1", "-o", "live", "--resource", named]).expect(1);
         assert!(run.stderr.contains(message), "{named}: {}", run.stderr);

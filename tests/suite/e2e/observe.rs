@@ -61,7 +61,7 @@ fn a_json_log_is_one_object_a_line_and_asks_nothing() {
             && line["level"] == "DEBUG"
             && line["timestamp"].is_string()
     }));
-    assert!(run.stdout.contains("Verified: live is as desired."));
+    assert!(run.stdout.contains("Verified: everything is in sync."));
 }
 
 /// Every span of the time line lies within its lane without overlapping what is there, but for what it is a part of.
@@ -106,7 +106,7 @@ fn a_trace_is_written_over_a_trace_and_nothing_else() {
     world.write("notes.json", "[1, 2]\n").write("new.json", "");
     for file in ["sentinel.toml", "notes.json"] {
         let run = world.run(&["plan", "--trace-file", file]).expect(1);
-        assert!(run.stderr.contains(&format!("error[E002]: {file}: there is ")), "{}", run.stderr);
+        assert!(run.stderr.contains(&format!("error[E002]: {file}: this file ")), "{}", run.stderr);
     }
     assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), manifest);
     assert_eq!(std::fs::read_to_string(world.folder.path().join("notes.json")).unwrap(), "[1, 2]\n");
@@ -141,11 +141,10 @@ fn a_run_ends_in_the_time_it_is_given() {
     world.fail("CreateTable", "ThrottlingException", "");
     let run = world.run(&["apply", "--yes", "--timeout", "2s"]).expect(5);
     assert!(run.stdout.contains("+ /sentinel/policies/dev (created)"), "{}", run.stdout);
-    let late =
-        "X Approvals table: sentinel-requests: not done in the time that --timeout gives\n      not done: creating";
+    let late = "X Approvals table: sentinel-requests: not done before the --timeout\n      not done: creating";
     assert!(run.stdout.contains(late), "{}", run.stdout);
     assert!(run.stdout.contains("2 not done."), "{}", run.stdout);
-    assert!(run.stdout.contains("run the same command again to go on from here"), "{}", run.stdout);
+    assert!(run.stdout.contains("Run the same command again to continue"), "{}", run.stdout);
     world.clear_faults();
     world.run(&["apply", "--yes", "--timeout", "10m"]).expect(0);
 }
@@ -156,8 +155,7 @@ fn a_plan_that_is_not_made_in_time_is_an_error() {
     world.fail("GetParameters", "ThrottlingException", "");
     let run = world.run(&["plan", "--timeout", "1s"]).expect(1);
     assert!(
-        run.stderr
-            .contains("error[E008]: the time that --timeout gives was up before anything was changed\nhint: give"),
+        run.stderr.contains("error[E008]: the --timeout expired before anything was changed\nhint: set"),
         "{}",
         run.stderr
     );

@@ -88,8 +88,8 @@ fn what_other_tools_or_manifests_marked_is_told_apart_where_it_can_be() {
     world.aws("AmazonSSM.PutParameter", &theirs);
     world.write("sentinel.toml", "[profiles.dev]\n");
     let run = world.run(&["plan"]).expect(0);
-    let line = "Orphans: 1 resource that Sentinel created is not in this manifest; another one with the same \
-                ownership tag may name it\n    topic theirs\n";
+    let line = "Orphans: 1 resource that Sentinel created is not in this manifest; another manifest with the same \
+                ownership tag may have it\n    topic theirs\n";
     assert!(run.stdout.contains(line), "{}", run.stdout);
     // A manifest with a tag of its own knows nothing of it, and one without a tag asks nothing.
     world.write("sentinel.toml", "[aws]\nownership_tag = \"mine\"\n[profiles.dev]\n");
@@ -106,7 +106,7 @@ fn what_keeps_orphans_from_being_known_is_one_line_and_changes_nothing_else() {
     let world = orphaned();
     world.fail("GetResources", "AccessDeniedException", "");
     let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    let line = "\nOrphans are not known: no permission for tag:GetResources.\n";
+    let line = "\nOrphans are unknown: no permission for tag:GetResources.\n";
     assert_eq!(run.stdout.matches(line).count(), 1, "{}", run.stdout);
     world.run(&["apply", "--yes"]).expect(0);
     let document = world.run(&["plan", "--json"]).expect(0).json();
@@ -115,13 +115,13 @@ fn what_keeps_orphans_from_being_known_is_one_line_and_changes_nothing_else() {
     world.clear_faults();
     world.fail("GetResources", "InvalidParameterException", "");
     let run = world.run(&["status", "--detailed-exitcode"]).expect(0);
-    assert_eq!(run.stdout.matches("Orphans are not known: tag:GetResources: Invalid").count(), 1, "{}", run.stdout);
+    assert_eq!(run.stdout.matches("Orphans are unknown: tag:GetResources: Invalid").count(), 1, "{}", run.stdout);
     // Throttled, or without an answer: the plan does not wait for long.
     world.clear_faults();
     world.fail("GetResources", "ThrottledException", "");
     let started = std::time::Instant::now();
     let run = world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    assert!(run.stdout.contains("Orphans are not known: "), "{}", run.stdout);
+    assert!(run.stdout.contains("Orphans are unknown: "), "{}", run.stdout);
     assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
 }
 
@@ -133,7 +133,7 @@ fn of_many_only_the_first_are_looked_at_and_that_is_said() {
     world.run(&["apply", "--yes"]).expect(0);
     let run = world.run(&["plan"]).expect(0);
     if crate::world::moto().is_none() {
-        let line = "Orphans: only the first 100 resources with the ownership tag were looked at; --prune looks at all.";
+        let line = "Orphans: only the first 100 resources with the ownership tag were checked; --prune checks all.";
         assert!(run.stdout.contains(line), "{}", run.stdout);
     }
 }

@@ -207,7 +207,7 @@ fn settings_that_parameter_store_refuses_are_faults_of_the_manifest() {
         ("tier = \"advanced\"\nparameter_policies = { expiration = \"soon\" }", "\"soon\" is not a time"),
         (
             "tier = \"advanced\"\nparameter_policies = { expiration_notifications = [\"1 days\"] }",
-            "an expiration that is not set",
+            "without an expiration",
         ),
         ("tier = \"advanced\"\nparameter_policies = { no_change_notifications = [\"1 week\"] }", "is not a period"),
     ] {
@@ -315,7 +315,7 @@ fn a_saved_plan_does_not_write_another_secret() {
     world.run(&["plan", "--out", "new.plan"]).expect(0);
     world.write("dev.yaml", &POLICY.replace("developers", "exchanged"));
     let run = world.run(&["apply", "new.plan", "--yes"]).expect(4);
-    assert!(run.stderr.contains("holds only its digest"), "{}{}", run.stdout, run.stderr);
+    assert!(run.stderr.contains("contains only its digest"), "{}{}", run.stdout, run.stderr);
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn no_cases_are_read_from_outside_the_manifests_folder() {
     for command in ["plan", "validate"] {
         let run = world.run(&[command]).expect(1);
         assert!(
-            run.stderr.contains("the cases \"policies/dev.test.yaml\" link out of the manifest's folder"),
+            run.stderr.contains("the test case file \"policies/dev.test.yaml\" is a link out of the manifest's folder"),
             "{}",
             run.stderr
         );
@@ -137,6 +137,6 @@ fn the_embedded_aws_is_not_kept_where_a_link_leads() {
     let world = project();
     symlink(elsewhere.folder.path(), world.folder.path().join(".sentinel")).unwrap();
     let run = crate::world::finish(world.command(&["apply", "--yes", "--local"]).spawn().unwrap()).expect(1);
-    assert!(run.stderr.contains("error[E006]: the embedded AWS: .sentinel is a link"), "{}", run.stderr);
+    assert!(run.stderr.contains("error[E006]: the AWS emulator: .sentinel is a link"), "{}", run.stderr);
     elsewhere.hold();
 }

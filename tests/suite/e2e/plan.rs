@@ -124,7 +124,7 @@ fn no_credentials_is_an_error_with_a_way_out() {
     let mut command = world.command(&["plan", "--endpoint-url", world.url()]);
     command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
     let run = crate::world::finish(command.spawn().unwrap()).expect(1);
-    assert!(run.stderr.contains("hint: give credentials"), "{}", run.stderr);
+    assert!(run.stderr.contains("hint: set credentials"), "{}", run.stderr);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
         let before = std::fs::read_to_string(world.folder.path().join(file)).unwrap();
         let refused = world.run(&["plan", "--out-markdown", file]).expect(1);
         assert!(
-            refused.stderr.contains("error[E002]") && refused.stderr.contains("left as it is"),
+            refused.stderr.contains("error[E002]") && refused.stderr.contains("was not changed"),
             "{}",
             refused.stderr
         );
@@ -194,9 +194,7 @@ fn a_format_is_never_written_over_a_manifest_or_a_policy() {
     world.run(&["plan", "--out-markdown", "plan.md"]).expect(0);
     // What cannot be written is known before AWS is asked.
     world.calls();
-    for (file, why) in
-        [("nowhere/plan.md", "the folder it was to be written into is not there"), ("policies", "this is a folder")]
-    {
+    for (file, why) in [("nowhere/plan.md", "its folder does not exist"), ("policies", "this is a folder")] {
         let refused = world.run(&["plan", "--json", "--out-markdown", file]).expect(1);
         assert!(refused.stderr.contains(why) && refused.json()["error"]["code"] == json!("E002"), "{}", refused.stderr);
     }
@@ -222,7 +220,7 @@ fn what_a_policy_change_means_is_said_of_what_is_done() {
     assert!(!left_alone.contains("Access:"), "{left_alone}");
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[profiles.staging]\n");
     let pruned = world.run(&["plan", "--prune", "--allow-destructive", "prune"]).expect(0).stdout;
-    assert!(pruned.contains("Access: nobody gets dev any more"), "{pruned}");
+    assert!(pruned.contains("Access: nobody gets dev anymore"), "{pruned}");
     assert!(pruned.contains("destructive  profiles.dev: it is deleted (/sentinel/policies/dev)"), "{pruned}");
     assert!(!world.run(&["plan", "--prune"]).expect(0).stdout.contains("Access:"));
 }

@@ -17,11 +17,11 @@ fn the_cases_beside_the_policies_of_a_manifest_are_held_against_them() {
     let world = World::new();
     world.write("sentinel.toml", MANIFEST).write("policies/dev.yaml", POLICY);
     let none = world.run(&["policy", "test"]).expect(1);
-    assert!(none.stderr.contains("sentinel.toml: no policy that it names has cases beside it"), "{}", none.stderr);
+    assert!(none.stderr.contains("sentinel.toml: none of its policies has test cases"), "{}", none.stderr);
     world.write("policies/dev.test.yaml", CASES);
     let run = world.run(&["policy", "test"]).expect(0);
     let expected = "policies/dev.test.yaml\n  ok    a developer: allow (developers)\n  ok    mallory into dev: deny (rest)\n\n\
-                    2 cases: 2 as expected, 0 not.\n";
+                    2 test cases: 2 passed, 0 failed.\n";
     assert_eq!(run.stdout, expected);
     // The policy changes, and with it what it says.
     world.write("policies/dev.yaml", &POLICY.replace("alice", "mallory"));

@@ -47,10 +47,19 @@ fn the_mark_has_the_key_the_manifest_chooses_or_is_left_out() {
     world.run(&["apply", "--yes"]).expect(0);
     assert_eq!(tags(&world, "/sentinel/policies/b"), json!([]));
     let run = world.run(&["plan", "--prune"]).expect(1);
-    assert!(run.stderr.contains("without an ownership tag nothing tells whose a resource is"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("without an ownership tag, Sentinel cannot tell which resources it created"),
+        "{}",
+        run.stderr
+    );
     world.write("sentinel.toml", "[aws]\ntags = { managed-by = \"x\" }\n[profiles.b]\n");
     let run = world.run(&["validate"]).expect(1);
-    assert!(run.stderr.contains("the tag `managed-by` marks what this tool created"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains("the tag `managed-by` is the ownership tag, which marks the resources that Sentinel created"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
@@ -120,7 +129,7 @@ fn what_someone_else_took_over_meanwhile_is_not_deleted() {
     });
     let run = world.run(&["apply", "--prune", "--allow-destructive", "prune", "--yes"]).expect(1);
     assert!(
-        run.stdout.contains("conflict, it no longer carries the tag managed-by = sentinel; nothing was deleted"),
+        run.stdout.contains("conflict, it no longer has the tag managed-by = sentinel; nothing was deleted"),
         "{}",
         run.stdout
     );

@@ -128,7 +128,7 @@ fn a_table_that_changed_hands_since_it_was_read_is_not_deleted() {
         (call.operation == "ListTagsOfResource" && looks > 1).then(unmarked)
     });
     let run = world.run(&ALLOWED).expect(5);
-    assert!(run.stdout.contains("it no longer carries the tag managed-by = sentinel"), "{}", run.stdout);
+    assert!(run.stdout.contains("it no longer has the tag managed-by = sentinel"), "{}", run.stdout);
     assert_eq!(tables(&world), json!(["acme-audit"]));
 }
 
@@ -190,7 +190,7 @@ fn what_sentinel_did_not_create_is_removed_only_after_it_is_adopted() {
     world.write("sentinel.toml", &format!("{AWS}[profiles.theirs]\nremoved = true\n"));
     let apply = ["apply", "--allow-destructive", "prune", "--yes"];
     let run = world.run(&apply).expect(4);
-    assert!(run.stdout.contains("sentinel did not create it, as far as its tags tell"), "{}", run.stdout);
+    assert!(run.stdout.contains("it does not have the ownership tag"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
     world.write("sentinel.toml", &format!("{AWS}[profiles.theirs]\n"));
     world.run(&["apply", "--adopt", "--yes"]).expect(0);
@@ -208,7 +208,7 @@ fn faults_of_a_removed_section_are_reported() {
     let said = faults("[keys.records]\nremoved = true\n");
     assert!(said.contains("`keys.records` cannot be removed: sentinel never deletes a key"), "{said}");
     let said = faults("[aws]\nownership_tag = false\n[profiles.old]\nremoved = true\n");
-    assert!(said.contains("without an ownership tag nothing tells whose it is"), "{said}");
+    assert!(said.contains("without an ownership tag Sentinel cannot tell whether it created the resource"), "{said}");
     let said = faults("[profiles.old]\nremoved = \"yes\"\n");
     assert!(said.contains("`removed` must be true or false"), "{said}");
     let said = faults("[profiles.old]\nremove = true\n");

@@ -80,7 +80,7 @@ impl World {
         self.aws("DynamoDB_20120810.TagResource", &body);
     }
 
-    /// Sees the drift, repairs it, and sees that it is gone. `path` begins the line that shows it.
+    /// Sees the drift, repairs it, and sees that it no longer exists. `path` begins the line that shows it.
     #[track_caller]
     fn repaired(&self, path: &str, flags: &[&str]) -> Run {
         let plan = self.run(&["plan", "--detailed-exitcode"]).expect(2);
@@ -148,10 +148,10 @@ fn what_adds_protection_is_done_where_another_difference_is_refused() {
     world.dynamodb("UpdateTable", json!({ "DeletionProtectionEnabled": false }));
     world.calls();
     let plan = world.run(&["plan"]).expect(0);
-    assert!(plan.stdout.contains("index, but for what adds protection"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("index, except changes that add protection"), "{}", plan.stdout);
     let run = world.run(&["apply", "--yes"]).expect(4);
     assert!(
-        run.stdout.contains("refused without --allow-destructive index, but for what adds protection"),
+        run.stdout.contains("refused without --allow-destructive index, except changes that add protection"),
         "{}",
         run.stdout
     );
@@ -196,7 +196,10 @@ fn ttl_on_another_attribute_is_renamed_in_two_runs() {
     world.calls();
     let run = world.run(&["apply", "--yes"]).expect(0);
     assert!(
-        run.stdout.contains(": deferred, AWS takes the next change of TTL an hour after the last; run again after 20"),
+        run.stdout.contains(
+            ": deferred, AWS accepts the next change of TTL an hour after the last; run again after \
+             20"
+        ),
         "{}",
         run.stdout
     );
@@ -216,7 +219,7 @@ fn a_change_of_ttl_that_comes_too_soon_is_deferred() {
     world.write("sentinel.toml", "[tables.sessions]\nname = \"acme-sessions\"\nttl_attribute = false\n");
     let run = world.run(&["apply", "--yes"]).expect(0);
     assert!(
-        run.stdout.contains(": deferred, AWS allows one change of TTL an hour and has had one; run again after 20"),
+        run.stdout.contains(": deferred, AWS allows one change of TTL per hour, and there was one; run again after 20"),
         "{}",
         run.stdout
     );

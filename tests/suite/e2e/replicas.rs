@@ -136,7 +136,7 @@ fn a_replica_is_removed_with_consent_by_name() {
     // A protected one is not removed.
     world.write("sentinel.toml", &format!("{TABLE}replicas = {{}}\n"));
     let run = world.run(&["apply", "--yes", "--allow-destructive", "replica"]).expect(4);
-    assert!(run.stdout.contains("turn its deletion protection off first"), "{}", run.stdout);
+    assert!(run.stdout.contains("first turn its deletion protection off"), "{}", run.stdout);
     update(&world, EU, &json!({ "DeletionProtectionEnabled": false }));
     world.run(&["apply", "--yes", "--allow-destructive", "replica"]).expect(0);
     assert!(describe(&world, "us-east-1")["Replicas"].is_null());
@@ -259,7 +259,7 @@ fn what_aws_takes_no_replica_of_is_refused_before_any_call() {
             "fixed capacity",
         ),
         ("replicas = { EU-WEST-1 = {} }\n", "is not the name of a region"),
-        ("replicas = { eu-west-1 = { key = \"alias/aws/dynamodb\" } }\n", "leave it out"),
+        ("replicas = { eu-west-1 = { key = \"alias/aws/dynamodb\" } }\n", "remove it"),
         ("encryption = \"aws-owned\"\nreplicas = { eu-west-1 = { key = \"alias/app\" } }\n", "has none of its own"),
         ("consistency = \"STRONG\"\n", "no `replicas`"),
         ("consistency = \"STRONG\"\nreplicas = { us-east-2 = {} }\n", "not three regions"),

@@ -1,4 +1,4 @@
-//! Who may write which record: the embedded AWS refuses what the policy of a role does not allow.
+//! Who may write which record: the AWS emulator refuses what the policy of a role does not allow.
 
 use serde_json::{Value, json};
 
@@ -334,7 +334,7 @@ fn users_of_the_manifest_have_the_permissions_of_their_policies_with_local() {
     world.write("policy.yaml", &super::access::POLICY.replace("alice", "bob"));
     local_run(&world, None, &["plan", "--out", "p.json"]).expect(0);
     let run = local_run(&world, Some("rita"), &["apply", "p.json", "--yes"]).expect(4);
-    assert!(run.stderr.contains("cannot be read any more"), "{}", run.stderr);
+    assert!(run.stderr.contains("can no longer be read"), "{}", run.stderr);
     local_run(&world, None, &["apply", "p.json", "--yes"]).expect(0);
 }
 
@@ -383,7 +383,7 @@ fn users_that_cannot_be_are_faults_of_the_manifest() {
         assert!(stderr.contains(text), "{text} in {stderr}");
     }
     assert!(fault("[local.users.a]\npolicies = [\"gone.json\"]\n").contains("there is no policy file gone.json"));
-    assert!(fault("[local.users.a]\npolicies = [\"../out.json\"]\n").contains("leads out of the manifest's folder"));
+    assert!(fault("[local.users.a]\npolicies = [\"../out.json\"]\n").contains("leaves the manifest's folder"));
     world
         .write("bad.json", "{}")
         .write("sentinel.toml", "[profiles.dev]\n[local.users.a]\npolicies = [\"bad.json\"]\n");

@@ -134,9 +134,13 @@ fn each_way_of_moving_is_told() {
     world.aws("DynamoDB_20120810.UpdateTimeToLive", &off);
     world.calls();
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-    assert!(run.stderr.contains("profiles.new (/sentinel/policies/new): was not there, and is now"), "{}", run.stderr);
     assert!(
-        run.stderr.contains("profiles.staging (/sentinel/policies/staging): was there, and is gone"),
+        run.stderr.contains("profiles.new (/sentinel/policies/new): did not exist, and exists now"),
+        "{}",
+        run.stderr
+    );
+    assert!(
+        run.stderr.contains("profiles.staging (/sentinel/policies/staging): existed, and no longer exists"),
         "{}",
         run.stderr
     );
@@ -181,7 +185,7 @@ fn a_plan_that_was_edited_or_is_of_another_version_is_refused() {
     let version = concat!("\"tool_version\": \"", env!("CARGO_PKG_VERSION"), "\"");
     let cases = [
         (edited, "it was changed after it was made"),
-        (text.replace(version, "\"tool_version\": \"0.0.1\""), "it was made by sentinel 0.0.1"),
+        (text.replace(version, "\"tool_version\": \"0.0.1\""), "it was made by Sentinel 0.0.1"),
         (text.replace("\"format_version\": 1", "\"format_version\": 7"), "its format is version 7"),
         (String::from(MANIFEST), "it is not a saved plan"),
     ];
@@ -218,11 +222,11 @@ fn a_plan_whose_steps_are_not_its_own_is_refused_whatever_its_digest() {
         *document = serde_json::from_str(&moved).unwrap();
     });
     world.calls();
-    for (forged, why) in [(steps, "does not follow from what it says is desired"), (elsewhere, "no manifest says")] {
+    for (forged, why) in [(steps, "do not follow from the desired state"), (elsewhere, "no manifest can describe")] {
         world.write("p.json", &forged);
         let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
         assert!(
-            run.stderr.contains("error[E403]: p.json cannot be carried out: sentinel makes no such plan: "),
+            run.stderr.contains("error[E403]: p.json cannot be applied: it is not a valid plan: "),
             "{}",
             run.stderr
         );
@@ -248,7 +252,7 @@ fn a_plan_that_shows_other_than_it_does_is_refused() {
         world.write("p.json", &forged);
         world.calls();
         let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-        assert!(run.stderr.contains("error[E403]: p.json cannot be carried out"), "{field}: {}", run.stderr);
+        assert!(run.stderr.contains("error[E403]: p.json cannot be applied"), "{field}: {}", run.stderr);
         assert!(world.calls().is_empty(), "{field}");
     }
     // What is there already is compared once it has been read.
@@ -299,17 +303,17 @@ fn a_plan_can_do_no_more_than_a_manifest() {
         (replaced("/sentinel/policies", ""), "policy root"),
         (replaced("/sentinel/policies", "/"), "policy root"),
         (replaced("/sentinel/policies", "/a/b/../../c"), "policy root"),
-        (replaced("/sentinel/policies/dev", "/prod/password"), "no manifest says"),
+        (replaced("/sentinel/policies/dev", "/prod/password"), "no manifest can describe"),
         (replaced("version: ", "no version: "), "profiles."),
         (replaced("sentinel-requests", "x"), "x"),
         (set("/targets", json!([])), "no target"),
-        (set("/targets/0/target/caller", Value::Null), "whose account"),
+        (set("/targets/0/target/caller", Value::Null), "does not name its account"),
         (set("/targets/0/target/caller/account", json!("999999999999")), "999999999999"),
         (set("/targets/0/target/region", json!("us-east-1 (from the manifest)")), "region"),
         (set("/targets/0/scope/intent", json!("create_only")), "intent"),
-        (set("/targets/0/resources", json!([])), "what is planned is not what is desired"),
+        (set("/targets/0/resources", json!([])), "the plan does not match the desired state"),
         (named, "not of account"),
-        (said, "what it says of its changes"),
+        (said, "its review does not follow"),
     ];
     world.calls();
     for (document, why) in forged {
@@ -361,7 +365,7 @@ fn a_plan_has_to_match_the_manifest_at_hand() {
     refused(same, &[], "the manifest has no target elsewhere");
     // A manifest that is not at hand is named, or done without.
     write(&world, from(&honest, "/etc/passwd"));
-    refused(same, &[], "which is no file in this folder");
+    refused(same, &[], "which is not a file in this folder");
     world.run(&["apply", "p.json", "--yes", "-f", "sentinel.toml"]).expect(0);
 }
 
@@ -424,7 +428,7 @@ fn the_text_that_a_creation_writes_is_shown() {
 fn a_plan_file_without_an_end_is_refused() {
     let world = World::new();
     let run = world.run(&["show", "/dev/zero"]).expect(1);
-    assert!(run.stderr.contains("this is no regular file"), "{}", run.stderr);
+    assert!(run.stderr.contains("this is not a regular file"), "{}", run.stderr);
 }
 
 /// A plan names files and folders: whoever changed it could name any.
@@ -446,7 +450,7 @@ fn a_plan_reads_and_writes_nothing_outside_its_folder() {
     let elsewhere = tempfile::NamedTempFile::new().unwrap();
     for path in [Path::new("/dev/zero"), elsewhere.path(), Path::new("../sentinel.toml")] {
         let refused = forged(&|document| *document = from(document, path.to_str().unwrap())).expect(4);
-        assert!(refused.stderr.contains("which is no file in this folder"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("which is not a file in this folder"), "{}", refused.stderr);
         assert!(!world.folder.path().join(".sentinel/aws.db").exists());
     }
     let outside = tempfile::tempdir().unwrap();
@@ -470,7 +474,7 @@ fn saving_replaces_an_older_plan_and_nothing_else() {
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let run = world.run(&["plan", "--out", "sentinel.toml"]).expect(1);
-    assert!(run.stderr.contains("there is a file that is no saved plan, and it was left as it is"), "{}", run.stderr);
+    assert!(run.stderr.contains("this file is not a saved plan, and was not changed"), "{}", run.stderr);
     assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), MANIFEST);
     let left: Vec<_> =
         std::fs::read_dir(world.folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -482,9 +486,9 @@ fn a_plan_for_another_account_or_region_is_refused() {
     let world = project();
     world.run(&["plan", "--out", "p.json"]).expect(0);
     let run = world.run(&["apply", "p.json", "--yes", "--region", "eu-west-1"]).expect(1);
-    assert!(run.stderr.contains("the plan is for us-east-1, and --region says eu-west-1"), "{}", run.stderr);
+    assert!(run.stderr.contains("the plan is for us-east-1, but --region is eu-west-1"), "{}", run.stderr);
     let run = world.run(&["apply", "p.json", "--yes", "--policy-root", "/other"]).expect(1);
-    assert!(run.stderr.contains("and --policy-root says /other"), "{}", run.stderr);
+    assert!(run.stderr.contains("but --policy-root is /other"), "{}", run.stderr);
     let run = world.run(&["apply", "p.json", "--yes", "--only", "tables.*"]).expect(1);
     assert!(run.stderr.contains("cannot be used with"), "{}", run.stderr);
     let other = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
@@ -509,13 +513,13 @@ fn a_plan_for_the_embedded_aws_never_goes_anywhere_else() {
     run(&["plan", "--local", "--out", "p.json"]).expect(0);
     run(&["apply", "p.json", "--yes", "--local=elsewhere"]).expect(1);
     let applied = run(&["apply", "p.json", "--yes"]).expect(0);
-    assert!(applied.stdout.starts_with("Embedded AWS in "), "{}", applied.stdout);
+    assert!(applied.stdout.starts_with("AWS emulator in "), "{}", applied.stdout);
     run(&["plan", "--local", "--detailed-exitcode"]).expect(0);
     assert!(world.calls().is_empty());
     // And one for AWS does not go there.
     world.run(&["plan", "--out", "q.json"]).expect(0);
     let refused = run(&["apply", "q.json", "--yes", "--local"]).expect(1);
-    assert!(refused.stderr.contains("the plan is for AWS, and --local is given"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("the plan is for AWS, but --local is given"), "{}", refused.stderr);
 }
 
 #[test]
@@ -531,7 +535,7 @@ fn a_plan_for_the_embedded_aws_is_of_its_account() {
     write(&world, other);
     for args in [&["apply", "p.json", "--yes"][..], &["apply", "p.json", "--yes", "--detached"]] {
         let refused = run(args).expect(4);
-        let why = "wrong account: the plan is for 999999999999, the credentials are for 123456789012";
+        let why = "wrong account: the plan is for 999999999999, but the credentials are for 123456789012";
         assert!(refused.stderr.contains(why), "{}", refused.stderr);
     }
     // A manifest is tried on it whatever its account.
@@ -546,7 +550,7 @@ fn a_manifest_that_changed_since_is_said_and_the_plan_is_done_as_it_was_saved() 
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.write("sentinel.toml", "[profiles.b]\n");
     let run = world.run(&["apply", "p.json", "--yes"]).expect(0);
-    let note = "sentinel.toml has changed since the plan was made; what is done is what was saved. The manifest says otherwise of: profiles.a.";
+    let note = "sentinel.toml has changed since the plan was made; apply makes the saved changes. The manifest has another desired state for: profiles.a.";
     assert!(run.stderr.contains(note), "{}", run.stderr);
     assert!(run.stdout.contains("+ /sentinel/policies/a (created)"), "{}", run.stdout);
 }

@@ -159,11 +159,11 @@ fn an_index_that_a_local_index_makes_impossible_is_refused() {
     let more = "[tables.orders.indexes.by-bytes]\npartition_key = { name = \"size\", type = \"S\" }\n";
     world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
     let run = world.run(&["apply", "--yes"]).expect(4);
-    assert!(run.stdout.contains("a local index has size as N"), "{}", run.stdout);
+    assert!(run.stdout.contains("a local index uses size as N"), "{}", run.stdout);
     assert!(!world.writes().iter().any(|write| write == "UpdateTable"));
     let more = "[tables.orders.indexes.by-size]\npartition_key = { name = \"day\", type = \"S\" }\n";
     world.write("sentinel.toml", &format!("{MANIFEST}{more}"));
     let run = world.run(&["apply", "--yes"]).expect(4);
-    assert!(run.stdout.contains("a local index of the table has this name"), "{}", run.stdout);
+    assert!(run.stdout.contains("a local index of the table already has this name"), "{}", run.stdout);
     assert!(!world.writes().iter().any(|write| write == "UpdateTable"));
 }

@@ -55,7 +55,7 @@ fn a_stream_is_created_turned_off_with_consent_and_turned_on() {
 
     world.orders("stream = false");
     let run = world.run(&["apply", "--yes"]).expect(4);
-    has(&run.stdout, "stream NEW_IMAGE -> off (deletion: turned off; its readers get nothing from then on");
+    has(&run.stdout, "stream NEW_IMAGE -> off (deletion: turned off; its readers get no new records");
     has(&run.stdout, "--allow-destructive stream");
     world.applied("stream = false", &["--allow-destructive", "stream"]);
     assert_eq!(stream(), Value::Null);
@@ -147,7 +147,7 @@ fn a_local_index_is_never_changed_and_another_key_of_several_attributes_is_anoth
     world.orders(&INDEXES.replace("size\", type = \"N\" }\nprojection", "size\", type = \"N\" }\n#"));
     let run = world.run(&["apply", "--yes"]).expect(4);
     has(&run.stdout, "local index by-size");
-    has(&run.stdout, "a local index comes with its table");
+    has(&run.stdout, "AWS creates local indexes only with the table");
     world.orders(&INDEXES.replace(", { name = \"region\", type = \"S\" }]", "]"));
     let run = world.run(&["apply", "--yes"]).expect(4);
     has(&run.stdout, "index by-place tenant, region; day, size -> tenant; day, size");
@@ -183,7 +183,7 @@ fn what_aws_would_refuse_of_the_indexes_of_a_table_is_a_fault() {
         ),
         (
             format!("[tables.orders.indexes.local-1]\npartition_key = {}\n{}", attribute("b"), local(1)),
-            "two indexes of the name local-1",
+            "two indexes with the name local-1",
         ),
         (
             format!("[tables.orders.indexes.one]\npartition_key = {}\n{include}{}{include}", attribute("b"), local(1)),
@@ -238,7 +238,7 @@ fn the_limits_of_a_table_and_an_index_are_set_and_taken_away() {
 
     world.orders(&with("billing_mode = \"PROVISIONED\"\nmax_read = 5", ""));
     let run = world.run(&["validate"]);
-    has(&format!("{}{}", run.stdout, run.stderr), "`max_read` and `max_write` are of tables on demand");
+    has(&format!("{}{}", run.stdout, run.stderr), "`max_read` and `max_write` are for on-demand tables");
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn a_renamed_index_is_called_that_and_built_beside_the_deletion_of_the_old() {
     world.orders(&indexes(&[("by-customer", "user", "ALL")]));
     let run = world.run(&["plan"]).expect(0);
     has(&run.stdout, "index by-customer missing -> user");
-    has(&run.stdout, "the same as index by-user under another name: AWS cannot rename one");
+    has(&run.stdout, "the same as index by-user under another name, because AWS cannot rename an index");
     // The limits that someone gave it go along.
     let limits = json!({ "IndexName": "by-user", "OnDemandThroughput": { "MaxReadRequestUnits": 90 } });
     let update = json!({ "TableName": "orders", "GlobalSecondaryIndexUpdates": [{ "Update": limits }] });
@@ -352,7 +352,7 @@ fn apply_without_a_wait_begins_an_index_and_the_next_run_goes_on() {
     let more = indexes(&[("by-day", "day", "ALL"), ("by-user", "user", "ALL")]);
     world.orders(&format!("ttl_attribute = \"gone\"\n{more}"));
     let run = world.run(&["apply", "--yes", "--no-wait"]).expect(0);
-    has(&run.stdout, "deferred, AWS goes on building its index by-day");
+    has(&run.stdout, "deferred, AWS is still building its index by-day");
     assert!(index_of(&world.table("orders"), "by-user").is_none());
     let run = world.run(&["status"]).expect(0);
     has(&run.stdout, "index by-day is being built");
@@ -380,7 +380,7 @@ fn warm_throughput_is_raised_and_never_lowered() {
     assert_eq!(warm(), (Some(13_000), None));
     world.orders(&with("warm_read = 14000", "warm_read = 15000"));
     let plan = world.run(&["plan"]).expect(0);
-    has(&plan.stdout, "warm_read 13000 -> 14000 (raised in place, which AWS charges for once");
+    has(&plan.stdout, "warm_read 13000 -> 14000 (raised in place; AWS charges once");
     has(&plan.stdout, "index by-user warm_read 12000 -> 15000");
     world.applied(&with("warm_read = 14000", "warm_read = 15000"), &[]);
     assert_eq!(warm(), (Some(14_000), Some(15_000)));
@@ -393,5 +393,5 @@ fn warm_throughput_is_raised_and_never_lowered() {
     has(&run.stdout, "also has: warm throughput of 14000 reads and 4000 writes");
     world.orders(&with("warm_read = 5", ""));
     let run = world.run(&["validate"]);
-    has(&format!("{}{}", run.stdout, run.stderr), "`warm_read` is 5, and AWS gives each table on demand 12000");
+    has(&format!("{}{}", run.stdout, run.stderr), "`warm_read` is 5, but each on-demand table has at least 12000");
 }

@@ -49,7 +49,7 @@ fn some_are_picked_and_json_has_a_list() {
     let run = world.run(&["plan", "--target", "north"]).expect(1);
     assert!(run.stderr.contains("the manifest has no target north"), "{}", run.stderr);
     let run = world.run(&["plan", "--region", "eu-west-1"]).expect(1);
-    assert!(run.stderr.contains("cannot be that of several targets: east, west"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot apply to several targets: east, west"), "{}", run.stderr);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_saved_plan_holds_every_target_and_is_done_as_a_whole() {
     world.run(&["apply", "--target", "west", "--yes"]).expect(0);
     world.calls();
     let run = world.run(&["apply", "p.json", "--yes"]).expect(4);
-    let moved = "profiles.new (/sentinel/policies/new): was not there, and is now";
+    let moved = "profiles.new (/sentinel/policies/new): did not exist, and exists now";
     assert!(run.stderr.contains(&format!("target west: {moved}")), "{}", run.stderr);
     assert!(!run.stderr.contains("target east: "), "{}", run.stderr);
     assert_eq!(world.writes(), [""; 0]);
@@ -206,7 +206,7 @@ fn values_differ_by_target_in_names_files_and_overrides() {
     world.run(&["plan", "--out", "p.json"]).expect(0);
     world.run(&["show", "p.json"]).expect(0);
     let run = world.run(&["apply", "p.json", "--yes"]).expect(0);
-    assert!(!run.stderr.contains("says otherwise"), "{}", run.stderr);
+    assert!(!run.stderr.contains("another desired state"), "{}", run.stderr);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
 }
 
@@ -224,9 +224,9 @@ fn faults_of_targets_are_shown_where_they_are_written() {
     fault(&with("override.tables.sessions", "override.tables.sesions"), 6, "there is no [tables.sesions] to override");
     fault(&with("override.tables", "override.table"), 6, "`table` cannot be overridden");
     fault(&with("deletion_protection", "deletion_protect"), 8, "unknown key `deletion_protect`");
-    fault(&with("acme-{target}-{account}", "acme {account}"), 7, "is not a name DynamoDB takes");
+    fault(&with("acme-{target}-{account}", "acme {account}"), 7, "is not a valid DynamoDB table name");
     fault(&with("{target}.yaml", "{taget}.yaml"), 14, "has the unknown placeholder {taget}");
-    fault(&with("{target}.yaml", "{account}.yaml"), 14, "{account} of the target other is not known");
+    fault(&with("{target}.yaml", "{account}.yaml"), 14, "{account} of the target other has no value");
     fault(&with("policies/{target}", "policies/x-{target}"), 14, "there is no policy file policies/x-prod.yaml");
     fault(&with("{account}:role", "111111111111:role"), 4, "the role of `targets.prod` is not of account 222222222222");
     fault(&with("role_arn = \"arn:aws:iam::{account}:role/deploy\"", ""), 2, "neither `role_arn` nor `profile`");
@@ -297,7 +297,7 @@ fn shards_have_each_target_once() {
     expected.sort();
     assert_eq!(all, expected);
     let run = world.run(&["plan", "--shard", "4/3"]).expect(1);
-    assert!(run.stderr.contains("is no shard"), "{}", run.stderr);
+    assert!(run.stderr.contains("is not a shard"), "{}", run.stderr);
 }
 
 #[test]
@@ -316,14 +316,14 @@ fn status_judges_whether_all_is_in_sync_and_whether_that_changed() {
     assert_eq!(changed(), false);
     world.run(&["apply", "--yes"]).expect(0);
     let run = status(0);
-    assert!(run.stderr.contains("In sync: live is what the manifest says"), "{}", run.stderr);
+    assert!(run.stderr.contains("In sync: AWS matches the manifest"), "{}", run.stderr);
     assert!(run.stderr.contains("Baseline b: nothing has drifted; not the same as before"), "{}", run.stderr);
     assert_eq!(changed(), true);
     status(0);
     assert_eq!(changed(), false);
     world.write("b", "mine\n");
     let run = world.run(&["status", "--baseline", "b"]).expect(1);
-    assert!(run.stderr.contains("this is no baseline"), "{}", run.stderr);
+    assert!(run.stderr.contains("this file is not a baseline"), "{}", run.stderr);
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_baseline_stays_as_it_was_where_nothing_could_be_read() {
     let before = read();
     world.fail("GetCallerIdentity", "ExpiredToken", "");
     let run = world.run(&["status", "--baseline", "b"]).expect(1);
-    assert!(run.stderr.contains("nothing could be read; it was left as it is"), "{}", run.stderr);
+    assert!(run.stderr.contains("nothing could be read; the file was not changed"), "{}", run.stderr);
     assert_eq!(read(), before);
 }
 
@@ -370,7 +370,7 @@ fn two_options_cannot_name_one_file() {
         (&["--baseline", "b", "--out-json", "./b"][..], "this is a baseline"),
         (&["--baseline", "new", "--out-json", "./new"], "two options name the file new"),
         (&["--out-text", "x", "--out-json", "x"], "two options name the file x"),
-        (&["--baseline", "-"], "- is no file to write to"),
+        (&["--baseline", "-"], "- is not a file to write to"),
     ] {
         let run = world.run(&[&["status"], options].concat()).expect(1);
         assert!(run.stderr.contains(expected), "{options:?} {}", run.stderr);
@@ -431,7 +431,7 @@ name = "acme-requests-{region}"
     let run = list(&[], 1);
     assert!(run.stderr.contains("the names of the tables differ by target"), "{}", run.stderr);
     let run = list(&["--target", "one"], 1);
-    assert!(run.stderr.contains("one is 2 targets, and this works at one"), "{}", run.stderr);
+    assert!(run.stderr.contains("one matches 2 targets, and this command uses one"), "{}", run.stderr);
     let run = list(&["--target", "far"], 4);
     assert!(run.stderr.contains("999999999999"), "{}", run.stderr);
     let run = world.run(&["init", "status", "--target", "one/*/us-east-1", "--json"]).expect(0).json();
@@ -630,7 +630,8 @@ fn accounts_of_an_organization_are_discovered() {
     let plan = run.json();
     let expected: Vec<String> = (200..210).map(|number| format!("all/{}/us-east-1", id(number))).collect();
     assert_eq!(names(&plan), expected);
-    let words = "targets.all: left out 3 accounts: 100000000000 (suspended), 100000000001 (suspended), 100000000002 (suspended)";
+    let words =
+        "targets.all: skipped 3 accounts: 100000000000 (suspended), 100000000001 (suspended), 100000000002 (suspended)";
     assert!(run.stderr.contains(words), "{}", run.stderr);
     let calls = world.calls();
     let count = |operation: &str| calls.iter().filter(|call| call.operation == operation).count();
@@ -654,7 +655,7 @@ fn accounts_of_an_organization_are_discovered() {
         (call.operation == "ListAccountsForParent").then(answer)
     });
     let run = world.run(&["plan"]).expect(1);
-    assert!(run.stderr.contains("which is no account id"), "{}", run.stderr);
+    assert!(run.stderr.contains("which is not an account ID"), "{}", run.stderr);
     world.clear_faults();
     let run = world.run(&["plan"]).expect(1);
     assert!(run.stderr.contains("not a member of an organization"), "{}", run.stderr);
@@ -735,7 +736,7 @@ fn an_embedded_store_that_cannot_be_opened_fails_its_own_target_only() {
     let linked = run(&["plan", "--local"]).expect(1);
     for run in [damaged, linked] {
         assert!(run.stdout.contains("── Target a: in sync (1 resource)"), "{}", run.stdout);
-        assert!(run.stdout.contains("error[E006]: the embedded AWS: .sentinel/targets/b"), "{}", run.stdout);
+        assert!(run.stdout.contains("error[E006]: the AWS emulator: .sentinel/targets/b"), "{}", run.stdout);
         assert!(run.stdout.contains("2 targets: 1 in sync, 1 failed"), "{}", run.stdout);
     }
 }
@@ -772,7 +773,7 @@ fn credentials_that_do_not_work_are_named() {
     let world = World::quick();
     world.write("sentinel.toml", "[profiles.dev]\n");
     let run = world.run(&["plan", "--aws-profile", "nowhere"]).expect(1);
-    assert!(run.stderr.contains("the AWS profile nowhere gives no credentials"), "{}", run.stderr);
+    assert!(run.stderr.contains("no credentials from the AWS profile nowhere"), "{}", run.stderr);
     assert!(run.stderr.contains("error[E103]") && run.stderr.contains("it is not in ~/.aws/config"), "{}", run.stderr);
     let role = "arn:aws:iam::111111111111:role/deploy";
     world.write(
@@ -787,10 +788,10 @@ fn credentials_that_do_not_work_are_named() {
         (call.operation == "AssumeRole").then(answer)
     });
     let run = world.run(&["plan"]).expect(1);
-    assert!(run.stdout.contains(&format!("the role {role} gives no credentials")), "{}", run.stdout);
-    let said = "gives no credentials: sts:AssumeRole: AccessDenied: User is not authorized to perform: sts:AssumeRole (request";
+    assert!(run.stdout.contains(&format!("could not assume the role {role}")), "{}", run.stdout);
+    let said = "/deploy: sts:AssumeRole: AccessDenied: User is not authorized to perform: sts:AssumeRole (request";
     assert!(run.stdout.contains(said), "{}", run.stdout);
-    assert!(run.stdout.contains("hint: the credentials at hand need sts:AssumeRole on it"), "{}", run.stdout);
+    assert!(run.stdout.contains("hint: the calling credentials need sts:AssumeRole on the role"), "{}", run.stdout);
 }
 
 /// The name of a target of a matrix contains its region: with another one, it would be the name of another place.
@@ -801,7 +802,7 @@ fn a_region_flag_is_refused_for_a_target_whose_name_has_another_region() {
     for command in ["plan", "status", "list"] {
         let args = [&[command][..], &target, &["--region", "eu-west-1"]].concat();
         let run = world.run(&args).expect(1);
-        let words = "the target prod/222222222222/us-east-1 is in us-east-1, and --region says eu-west-1";
+        let words = "the target prod/222222222222/us-east-1 is in us-east-1, but --region is eu-west-1";
         assert!(run.stderr.contains("error[E001]") && run.stderr.contains(words), "{command}: {}", run.stderr);
     }
     let run = world.run(&[&["init", "status"][..], &target, &["--region", "eu-west-1"]].concat()).expect(1);
@@ -917,7 +918,7 @@ fn a_graph_is_drawn_as_it_is_at_a_target() {
     let run = world.run(&["graph", "--target", "other"]).expect(0);
     assert!(run.stdout.contains("acme-sessions") && run.stderr.is_empty(), "{} {}", run.stdout, run.stderr);
     let run = world.run(&["graph", "--target", "prod"]).expect(1);
-    assert!(run.stderr.contains("prod is 4 targets"), "{}", run.stderr);
+    assert!(run.stderr.contains("prod matches 4 targets"), "{}", run.stderr);
 }
 
 #[test]

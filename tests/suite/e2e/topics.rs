@@ -89,7 +89,7 @@ fn a_topic_is_created_with_its_subscriptions_and_then_in_sync() {
     snapshot!(world.run(&["plan"]).expect(0).stdout);
     world.calls();
     let run = world.run(&["apply", "--yes"]).expect(0);
-    assert!(run.stdout.contains("Verified: live is as desired."), "{}", run.stdout);
+    assert!(run.stdout.contains("Verified: everything is in sync."), "{}", run.stdout);
     assert_eq!(world.writes(), ["CreateTopic", "Subscribe", "Subscribe"]);
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
     // One call for who is calling, two for orphans, and one for each thing that is read.
@@ -177,7 +177,7 @@ fn a_pending_subscription_is_shown_and_never_made_again_or_deleted() {
     };
     pending(&["plan", "--detailed-exitcode"]).expect(2);
     let run = pending(&["apply", "--yes"]).expect(0);
-    assert!(run.stdout.contains("left alone"), "{}", run.stdout);
+    assert!(run.stdout.contains("not changed"), "{}", run.stdout);
     assert_eq!(world.writes(), [""; 0]);
     // What else differs is repaired all the same, and another filter waits for the confirmation.
     world.write("sentinel.toml", &EMAIL.replace("\"Alerts\"", "\"Alarms\"").replace("denied", "expired"));
@@ -297,7 +297,7 @@ fn a_reference_by_an_odd_name_says_what_to_write() {
     assert_eq!(fault("alias/records")["help"], "write key = \"alias/records\"");
     assert_eq!(fault("a b")["help"], "add a section [keys.\"a b\"]");
     let empty = fault("");
-    assert_eq!(empty["message"], "`topics.alerts` refers to one of `keys` by an empty name");
+    assert_eq!(empty["message"], "`topics.alerts` refers to `keys` with an empty name");
     assert_eq!(empty["help"], "write the NAME of a section [keys.NAME]");
 }
 
@@ -406,7 +406,7 @@ fn a_topic_that_lost_its_mark_meanwhile_is_not_deleted() {
     });
     let run = world.run(&["apply", plan, "--yes"]).expect(1);
     assert!(
-        run.stdout.contains("it no longer carries the tag managed-by = sentinel; nothing was deleted"),
+        run.stdout.contains("it no longer has the tag managed-by = sentinel; nothing was deleted"),
         "{}",
         run.stdout
     );

@@ -86,7 +86,7 @@ fn a_link_out_of_the_folder_is_refused() {
     std::os::unix::fs::symlink(outside.path().join("p.yaml"), world.folder.path().join("p.yaml")).unwrap();
     world.write("sentinel.toml", "[profiles.dev]\npolicy = \"p.yaml\"\n");
     let run = world.run(&["validate"]).expect(1);
-    assert!(run.stderr.contains("links out of the manifest's folder"), "{}", run.stderr);
+    assert!(run.stderr.contains("is a link out of the manifest's folder"), "{}", run.stderr);
 }
 
 #[test]

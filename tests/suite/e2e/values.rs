@@ -242,11 +242,15 @@ fn a_saved_plan_takes_the_value_from_the_variable_again() {
     let world = world(ENV);
     run_with(&world, ("DB_PASSWORD", SECRET), &["plan", "--out", "new.plan"]).expect(0);
     let run = world.run(&["apply", "new.plan", "--yes"]).expect(4);
-    assert!(run.stderr.contains("holds only its digest") && run.stderr.contains("set DB_PASSWORD"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("contains only its digest") && run.stderr.contains("set DB_PASSWORD"),
+        "{}",
+        run.stderr
+    );
     let run = run_with(&world, ("DB_PASSWORD", "exchanged"), &["apply", "new.plan", "--yes"]).expect(4);
     assert!(run.stderr.contains("env DB_PASSWORD has changed since"), "{}", run.stderr);
     let run = run_with(&world, ("DB_PASSWORD", SECRET), &["apply", "new.plan", "--yes", "--detached"]).expect(4);
-    assert!(run.stderr.contains("leave --detached out"), "{}", run.stderr);
+    assert!(run.stderr.contains("remove --detached"), "{}", run.stderr);
     assert_eq!(world.writes(), [""; 0]);
     run_with(&world, ("DB_PASSWORD", SECRET), &["apply", "new.plan", "--yes"]).expect(0);
     assert_eq!(value(&world, "/app/password"), SECRET);
@@ -261,7 +265,7 @@ fn what_parameter_store_refuses_is_a_fault_of_the_manifest() {
     let long = format!("value = \"{}\"", "x".repeat(4097));
     for (body, said) in [
         ("description = \"x\"", "has no value"),
-        ("value = \"a\"\nenv = \"B\"", "are both there"),
+        ("value = \"a\"\nenv = \"B\"", "are both set"),
         ("value = \"\"", "the value is empty"),
         (&long, "the value has 4097 bytes"),
         ("value = \"a {{b}}\"", "contains {{"),
@@ -271,7 +275,7 @@ fn what_parameter_store_refuses_is_a_fault_of_the_manifest() {
         ("value = \"a\"\nkey = \"alias/x\"", "has no key"),
         ("value = \"a\"\ndata_type = \"json\"", "no data type"),
         ("env = \"A-B\"", "cannot be the name of a variable"),
-        ("file = \"../x\"", "leads out of the manifest's folder"),
+        ("file = \"../x\"", "leaves the manifest's folder"),
         ("file = \"none.txt\"", "there is no file none.txt"),
         ("value = \"a\"\nname = \"app/x\"", "does not begin with /"),
         ("value = \"a\"\nname = \"/aws/x\"", "is reserved"),
@@ -363,13 +367,13 @@ fn the_type_of_a_parameter_is_never_changed() {
     let world = world("[parameters.x]\nname = \"/app/x\"\nvalue = \"a\"\ntype = \"String\"\n");
     put(&world, "/app/x", &json!({ "Value": "a", "Type": "SecureString" }));
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
-    assert!(plan.contains("SecureString -> String") && plan.contains("never changes"), "{plan}");
+    assert!(plan.contains("SecureString -> String") && plan.contains("cannot change the type"), "{plan}");
     world.run(&["apply", "--yes"]).expect(4);
     // A type that is left out is not String where the live value is a secret.
     world.write("sentinel.toml", "[aws]\nregion = \"us-east-1\"\n[parameters.x]\nname = \"/app/x\"\nvalue = \"b\"\n");
     world.calls();
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2).stdout;
-    assert!(plan.contains("write type = \"SecureString\""), "{plan}");
+    assert!(plan.contains("only with type = \"SecureString\""), "{plan}");
     world.run(&["apply", "--yes"]).expect(4);
     assert_eq!(world.writes(), [""; 0]);
 }

@@ -27,7 +27,7 @@ fn without_a_terminal_the_flags_say_it_all() {
     world.run(&["plan", "--detailed-exitcode"]).expect(2);
     // What is there is left as it is.
     let again = world.run(&["init", "wizard", "--profile", "other", "--no-tables", "--yes"]).expect(1);
-    assert!(again.stderr.contains("there already, and left as it is"), "{}", again.stderr);
+    assert!(again.stderr.contains("this file exists"), "{}", again.stderr);
     assert_eq!(std::fs::read_to_string(world.folder.path().join("sentinel.toml")).unwrap(), expected);
 }
 
@@ -95,5 +95,5 @@ fn what_cannot_be_read_is_no_reason_to_stop() {
         "http://127.0.0.1:9",
     ];
     let run = crate::world::finish(world.command(&flags).spawn().unwrap()).expect(0);
-    assert!(run.stderr.contains("What is live was not read: checking the credentials"), "{}", run.stderr);
+    assert!(run.stderr.contains("AWS was not read: checking the credentials"), "{}", run.stderr);
 }

@@ -28,8 +28,8 @@ pub(in crate::kind::table) fn add(desired: &Desired<Table>, live: Option<&Live<T
         global_table::check(desired, &mut stack.export);
     }
     if desired.managed.indexes.is_none() && live.is_some_and(|live| indexes(&live.state).next().is_some()) {
-        let text = "the manifest does not manage its indexes, and the template has none: an update that gives the table another \
-                    index in CloudFormation may delete those that are there";
+        let text = "the manifest does not manage its indexes, and the template has none: an update that adds an index \
+             in CloudFormation may delete the existing ones";
         stack.export.note(&desired.address, text);
     }
     let resource = stack.add(desired, "", type_name, last);

@@ -119,7 +119,7 @@ pub(super) fn check(desired: &Desired<Table>, export: &mut Export) {
         let lacking = names.filter(|name| moved(&scaling, *name, Units::Write).is_none());
         for name in lacking {
             let of = name.map(|name| format!(" of index {name}")).unwrap_or_default();
-            let why = format!("AWS::DynamoDB::GlobalTable takes provisioned writes{of} with autoscaling only");
+            let why = format!("AWS::DynamoDB::GlobalTable supports provisioned writes{of} only with autoscaling");
             let help = "add autoscaling for the writes, or write billing_mode = \"PAY_PER_REQUEST\"";
             export.lacks(&desired.address, "capacity", why, help);
         }

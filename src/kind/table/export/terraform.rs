@@ -360,9 +360,7 @@ fn policies(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut M
     if let Some(policy) = settings.stream_policy.as_ref().and_then(|one| one.document.as_ref()) {
         policy_of(&table, "stream_arn", policy.to_json(), module);
         if live.is_some() {
-            module
-                .export
-                .note(&desired.address, "the policy of its stream is written again by the first apply, as it is");
+            module.export.note(&desired.address, "the first apply writes the policy of its stream again, unchanged");
         }
     }
 }
@@ -395,22 +393,22 @@ fn check(desired: &Desired<Table>, module: &mut Module) {
     for (region, replica) in table.replicas.iter().flat_map(|replicas| &replicas.regions) {
         let setting = |name: &str| format!("replicas.{region}.{name}");
         if matches!(replica.settings.point_in_time_recovery, Some(Recovery::Days(_))) {
-            let why = "the AWS provider has no recovery_period_in_days of a replica";
-            export.lacks(address, &setting("recovery_days"), why, "take recovery_days of the replica out");
+            let why = "the AWS provider does not support recovery_period_in_days for a replica";
+            export.lacks(address, &setting("recovery_days"), why, "remove recovery_days of the replica");
         }
         let own = [("table_class", replica.settings.class.is_some()), ("tags", replica.tags.is_some())];
         for (name, _) in own.into_iter().filter(|(_, given)| *given && strong.is_some()) {
-            let why = format!("the AWS provider has no {name} of a replica with strong consistency");
-            export.lacks(address, &setting(name), why, format!("take {name} of the replica out"));
+            let why = format!("the AWS provider does not support {name} for a replica with strong consistency");
+            export.lacks(address, &setting(name), why, format!("remove {name} of the replica"));
         }
     }
     if version == Version::V6 {
         return;
     }
-    let newer = "export for version 6 of the provider, which has it";
+    let newer = "export for version 6 of the provider, which supports it";
     let mut lacks = |setting: &str, is_used: bool| {
         if is_used {
-            export.lacks(address, setting, format!("version 5 of the AWS provider has no {setting}"), newer);
+            export.lacks(address, setting, format!("version 5 of the AWS provider does not support {setting}"), newer);
         }
     };
     lacks("consistency", strong.is_some());

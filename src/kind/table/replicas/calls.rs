@@ -172,8 +172,7 @@ pub(in crate::kind::table) async fn is_passing(
             Ok((_, facts)) if TableStatus::of(&facts) == Some(TableStatus::Deleting) => {}
             Err(other) if other.class == Class::NotFound => {}
             Ok(_) => {
-                error.message =
-                    format!("there is a table {name} in {region} already, which a replica cannot take the place of");
+                error.message = format!("there is already a table {name} in {region}, which a replica cannot replace");
                 return false;
             }
             Err(_) => return false,

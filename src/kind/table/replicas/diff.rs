@@ -4,8 +4,8 @@ use super::{Consistency, ReplicaStatus, Replicas, own_words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
 
-const FROZEN: &str =
-    "a group with strong consistency takes and gives up no single region: remove all replicas, then add them again";
+const FROZEN: &str = "AWS adds and removes no single region of a group with strong consistency: remove all replicas, then add them \
+     again";
 
 /// Adds what differs.
 pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
@@ -34,7 +34,7 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
                 changes.push(status(word, Takes::Time, "AWS is deleting it; it can be added again once it is gone"));
             }
             Some(word @ ReplicaStatus::Other(_)) => {
-                changes.push(status(word, Takes::NotPossible, "see the replica in the AWS console"));
+                changes.push(status(word, Takes::NotPossible, "check the replica in the AWS console"));
             }
             Some(ReplicaStatus::Active | ReplicaStatus::Updating) => {
                 let found = live.regions.get(region).cloned().unwrap_or_default();
@@ -60,12 +60,13 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
             }
             _ if is_protected(found) => {
                 let how = format!(
-                    "turn its deletion protection off first: aws dynamodb update-table --region {region} --table-name TABLE --no-deletion-protection-enabled"
+                    "first turn its deletion protection off: aws dynamodb update-table --region {region} --table-name \
+                     TABLE --no-deletion-protection-enabled"
                 );
                 change(field, before, FieldValue::Absent, Takes::NotPossible, &how)
             }
             _ => {
-                let how = "not in the manifest; its table is deleted, and what reads or writes in that region fails";
+                let how = "not in the manifest; its table is deleted, and reads and writes in that region fail";
                 change(field, before, FieldValue::Absent, Takes::Deletion, how).needing(Consent::Replica)
             }
         });
@@ -81,7 +82,7 @@ fn diff_mode(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<
     let mut compare = |key, before: &str, after: &str| {
         if before != after {
             let (before, after) = (FieldValue::words(before), FieldValue::words(after));
-            let how = "chosen with the first replica: remove all replicas, then add them again";
+            let how = "set with the first replica: remove all replicas, then add them again";
             changes.push(FieldChange::new(Field::Setting(key), before, after, Takes::NotPossible, how));
         }
     };

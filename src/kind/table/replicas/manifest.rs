@@ -66,7 +66,7 @@ impl ReplicasSection {
 /// Checks the key of a replica.
 fn check_replica_key(key: &str) -> Result<(), Invalid> {
     if key == AWS_MANAGED {
-        let help = "leave it out: a replica of a table with encryption = \"aws-managed\" has that key of its region";
+        let help = "remove it: a replica of a table with encryption = \"aws-managed\" uses that key of its region";
         return Err(Invalid::new(format!("`key` cannot be \"{key}\""), help));
     }
     check_kms_key(key).map_err(|_| {
@@ -153,7 +153,7 @@ pub(in crate::kind::table) fn resolve(
         let alone = [("consistency", section.consistency.is_some()), ("witness", section.witness.is_some())];
         for (setting, _) in alone.into_iter().filter(|(_, given)| *given) {
             let problem = format!("`tables.{key}` has `{setting}` and no `replicas`");
-            let help = "add replicas = { eu-west-1 = {} }, or leave it out";
+            let help = "add replicas = { eu-west-1 = {} }, or remove it";
             resolver.fault(&["tables", key, setting], Invalid::new(problem, help), "without replicas");
         }
         return None;
@@ -195,9 +195,9 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
         resolver.fault(&[&["tables", key], place].concat(), Invalid::new(problem, help), label);
     };
     if let Some(Billing::Provisioned(_)) = table.billing {
-        let help = "leave read_capacity and write_capacity out and let autoscaling set them, or write billing_mode = \
-                    \"PAY_PER_REQUEST\": AWS replicates writes to all regions";
-        fault(&["replicas"], format!("`tables.{key}` has replicas and a fixed capacity"), help, "AWS takes no replica");
+        let help = "remove read_capacity and write_capacity and use autoscaling, or write billing_mode = \
+             \"PAY_PER_REQUEST\": AWS replicates writes to all regions";
+        fault(&["replicas"], format!("`tables.{key}` has replicas and a fixed capacity"), help, "AWS refuses replicas");
     }
     // Source: DDB-TABLE-288.
     if let (Some(Billing::External), Some(scaling)) = (table.billing, &table.settings.autoscaling) {
@@ -211,12 +211,12 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
         match lacking {
             _ if is_off(scaling.table) => {
                 let problem = format!("`tables.{key}` has replicas, and its write capacity is not scaled");
-                fault(&["autoscaling"], problem, help, "AWS takes no replica");
+                fault(&["autoscaling"], problem, help, "AWS refuses replicas");
             }
             Some(index) => {
                 let problem =
                     format!("`tables.{key}` has replicas, and the write capacity of its index {index} is not scaled");
-                fault(&["indexes", index], problem, help, "AWS takes no replica");
+                fault(&["indexes", index], problem, help, "AWS refuses replicas");
             }
             None => {}
         }
@@ -225,7 +225,8 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
         let place = ["replicas", region.as_str()];
         match (table.encryption.as_ref().map(Encryption::is_of_customer), &replica.encryption) {
             (Some(true), None) => {
-                let help = "add key = \"alias/NAME\", with a key of that region: AWS wants one for each replica of such a table";
+                let help = "add key = \"alias/NAME\", with a key of that region: AWS requires one for each replica of \
+                     such a table";
                 fault(
                     &place,
                     format!("the replica in {region} lacks `key`, and `tables.{key}` has a key of its own"),
@@ -234,8 +235,7 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
                 );
             }
             (Some(false), Some(_)) => {
-                let help =
-                    "leave the key out, or give the table one with `encryption`: AWS takes one for all or for none";
+                let help = "remove the key, or set `encryption` for the table: AWS requires a key for all or for none";
                 fault(
                     &place,
                     format!("the replica in {region} has a key, and `tables.{key}` has none of its own"),
@@ -250,11 +250,11 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
     match &replicas.witness {
         Some(witness) if !strong => {
             let problem = format!("`tables.{key}` has a witness in {witness} without strong consistency");
-            fault(&["witness"], problem, "add consistency = \"STRONG\", or leave the witness out", "a witness");
+            fault(&["witness"], problem, "add consistency = \"STRONG\", or remove the witness", "a witness");
         }
         Some(witness) if replicas.regions.contains_key(witness) => {
             let problem = format!("`tables.{key}` has a witness and a replica in {witness}");
-            fault(&["witness"], problem, "a witness is in a region of its own", "one region twice");
+            fault(&["witness"], problem, "a witness needs a separate region", "duplicate region");
         }
         _ => {}
     }
@@ -264,13 +264,13 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
         fault(
             &["consistency"],
             problem,
-            "AWS has no TTL in such a group: leave ttl_attribute out, or write EVENTUAL",
+            "AWS does not support TTL in such a group: remove ttl_attribute, or write EVENTUAL",
             "with TTL",
         );
     }
     if strong && table.local_indexes.as_ref().is_some_and(|indexes| !indexes.is_empty()) {
         let problem = format!("`tables.{key}` has local indexes and strong consistency");
-        let help = "AWS has no local indexes in such a group: leave them out, or write EVENTUAL";
+        let help = "AWS does not support local indexes in such a group: remove them, or write EVENTUAL";
         fault(&["consistency"], problem, help, "with local indexes");
     }
     if strong && replicas.regions.len() + usize::from(replicas.witness.is_some()) != 2 {

@@ -24,7 +24,7 @@ pub(super) fn principal(aws: &LocalAws, home: &Region, form: &Form) -> Result<St
         ["ResourcePolicy", "CallerArn", "ResourceOwner", "PolicyInputList.member.1", "ResourceHandlingOption"]
     {
         if form.contains_key(unsupported) {
-            let message = format!("the embedded AWS does not simulate with {unsupported}");
+            let message = format!("the AWS emulator does not simulate with {unsupported}");
             return Err(Refusal::new("InvalidInput", message));
         }
     }

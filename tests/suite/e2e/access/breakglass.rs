@@ -33,7 +33,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
 
     let second = world.run_as("alice", &open("prod", &[])).expect(1);
     assert!(
-        second.stderr.contains(&format!("alice has an active break-glass event for prod already: {id}")),
+        second.stderr.contains(&format!("alice already has an active break-glass event for prod: {id}")),
         "{}",
         second.stderr
     );
@@ -47,7 +47,7 @@ fn an_event_stands_for_an_approval_until_it_is_closed() {
     assert_eq!((&closed["event"]["status"], &closed["event"]["closed_by"]), (&json!("closed"), &json!("bob")));
     world.run_as("alice", &exec).expect(1);
     let again = world.run_as("carol", &["breakglass-close", id]).expect(1);
-    assert!(again.stderr.contains("is closed by bob already"), "{}", again.stderr);
+    assert!(again.stderr.contains("is already closed by bob"), "{}", again.stderr);
     // Its place is free.
     world.run_as("alice", &open("prod", &[])).expect(0);
     world.run_as("alice", &exec).expect(0);
@@ -66,7 +66,7 @@ fn an_event_that_has_run_out_lets_nobody_in_and_makes_room() {
     let check = world.run_as("alice", &["breakglass-check", &id]).expect(0).json();
     assert_eq!(check["event"]["status"], "expired");
     let close = world.run_as("alice", &["breakglass-close", &id]).expect(1);
-    assert!(close.stderr.contains("is expired already"), "{}", close.stderr);
+    assert!(close.stderr.contains("is already expired"), "{}", close.stderr);
     let next = world.run_as("alice", &open("prod", &[])).expect(0).json()["event"]["id"].as_str().unwrap().to_owned();
     let ids = |args: &[&str]| -> Vec<String> {
         let run = world.run_as("carol", &[&["breakglass-list"], args].concat()).expect(0).json();
@@ -369,10 +369,10 @@ fn a_rule_can_forbid_break_glass() {
     let effect = "effect: require_approval\n    breakglass: false";
     super::put_policy(&world, "prod", &super::POLICY.replace("effect: require_approval", effect));
     let refused = world.run_as("alice", &EXEC).expect(1);
-    let said = "takes an approved request, and no break-glass event";
+    let said = "requires an approved request and does not accept a break-glass event";
     assert!(refused.stderr.contains(said), "{}", refused.stderr);
     let refused = world.run_as("alice", &open("prod", &[])).expect(1);
-    assert!(refused.stderr.contains("says that break-glass does not count"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("does not accept break-glass"), "{}", refused.stderr);
     // An approval still does.
     let id = super::request(&world, "alice", "prod");
     world.run_as("bob", &["approve", &id]).expect(0);
@@ -385,7 +385,7 @@ fn break_glass_opens_only_what_takes_an_approval() {
     for (user, profile, said) in [
         ("alice", "dev", "rule \"alice-in-dev\" allows access without it"),
         ("eve", "prod", "rule \"eve-never\" denies access, and break-glass does not change that"),
-        ("alice", "served", "takes a credential server, and break-glass does not replace one"),
+        ("alice", "served", "requires a credential server, and break-glass does not replace one"),
         ("bob", "dev", "no rule of the policy matches"),
         ("alice", "other", "there is no policy /sentinel/policies/other"),
     ] {

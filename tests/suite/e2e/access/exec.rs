@@ -149,8 +149,8 @@ fn whose_credentials_they_are_is_never_guessed() {
         given.stderr
     );
     for (profile, said) in [
-        ("mfa", "takes a code from the MFA device arn:aws:iam::123456789012:mfa/alice"),
-        ("lost", "its source_profile nowhere is not there"),
+        ("mfa", "requires a code from the MFA device arn:aws:iam::123456789012:mfa/alice"),
+        ("lost", "its source_profile nowhere does not exist"),
         ("nobody", "there is no AWS profile nobody"),
     ] {
         let run =
@@ -174,12 +174,12 @@ fn a_refusal_names_the_rule_and_its_reason() {
             "dev",
             "eve gets no credentials of dev: rule \"eve-never\" denies it\nreason: Eve has left the company.",
         ),
-        ("bob", "dev", "no rule of the policy matches, and no match is a deny"),
+        ("bob", "dev", "no rule of the policy matches, so access is denied"),
         ("alice", "nights", "no rule of the policy matches"),
         ("alice", "nothing", "there is no policy /sentinel/policies/nothing"),
-        ("alice", "broken", "is not valid (line 3: unknown key `user` in `rule`), and then nobody is let in"),
+        ("alice", "broken", "is not valid (line 3: unknown key `user` in `rule`), so access is denied"),
         ("alice", "served", "rule \"served-only\" gives credentials only through a credential server"),
-        ("carol", "prod", "rule \"prod-by-approval\" takes an approved request or a break-glass event"),
+        ("carol", "prod", "rule \"prod-by-approval\" requires an approved request or a break-glass event"),
     ] {
         let run = world.run_as(user, &["exec", "--profile", profile, "--", "touch", "ran"]).expect(1);
         assert!(run.stderr.contains(said), "{}", run.stderr);
@@ -323,7 +323,7 @@ fn a_profile_that_is_served_by_sentinel_does_not_ask_itself() {
         for args in [vec!["credentials", "--profile", "dev"], vec!["exec", "--profile", "dev", "--", "true"]] {
             let refused = run(&args, profile).expect(1);
             let said = format!(
-                "the AWS profile {profile} gets its credentials from sentinel, and cannot be the one that asks it"
+                "the AWS profile {profile} gets its credentials from Sentinel, which cannot use it for its own calls"
             );
             assert!(refused.stderr.contains(&said), "{}", refused.stderr);
         }
@@ -358,7 +358,7 @@ fn runs_that_start_each_other_end() {
             let mut command = world.command_as("local", &args);
             command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "loop");
             let run = finish(command.spawn().unwrap()).expect(1);
-            assert!(run.stderr.contains("too many runs of sentinel are nested"), "{inner}: {}", run.stderr);
+            assert!(run.stderr.contains("too many nested runs of Sentinel"), "{inner}: {}", run.stderr);
             let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
             // Each run asks once for the profile that asks, and once for the one whose credentials are released.
             assert!(runs <= 6, "{inner}: {runs} processes");
@@ -377,7 +377,7 @@ fn runs_that_start_each_other_end() {
         let mut command = world.command_as("local", &["list"]);
         command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("AWS_PROFILE", "loop");
         let run = finish(command.spawn().unwrap()).expect(1);
-        assert!(run.stderr.contains("too many runs of sentinel are nested"), "{}", run.stderr);
+        assert!(run.stderr.contains("too many nested runs of Sentinel"), "{}", run.stderr);
         let runs = std::fs::read_to_string(world.folder.path().join("runs")).unwrap().lines().count();
         assert!(runs <= 4, "{runs} processes");
     }
@@ -436,7 +436,7 @@ fn nothing_is_asked_of_aws_without_a_command_a_profile_or_a_region() {
     world.run_as("alice", &["exec", "--profile", "dev", "--session-table", "sessions", "--", "true"]).expect(1);
     let mut command = world.command_as("alice", &["exec", "--profile", "dev", "--", "true"]);
     let run = finish(command.env_remove("AWS_REGION").spawn().unwrap()).expect(1);
-    assert!(run.stderr.contains("no AWS region is known"), "{}", run.stderr);
+    assert!(run.stderr.contains("no AWS region configured"), "{}", run.stderr);
     assert!(world.calls().is_empty());
 }
 
@@ -468,7 +468,7 @@ rules:
     assert!(run.stderr.contains("rule \"operators\" would allow it for 3 other users"), "{}", run.stderr);
     assert!(!run.stderr.contains("carol"), "{}", run.stderr);
     let run = world.run_as("bob", &["credentials", "--profile", "dev"]).expect(1);
-    assert!(run.stderr.contains("for Bob@example.com, and names are compared letter by letter"), "{}", run.stderr);
+    assert!(run.stderr.contains("for Bob@example.com, but names must match exactly"), "{}", run.stderr);
     let args = ["breakglass", "--profile", "dev", "--reason-code", "incident", "--justification"];
     let run = world.run_as("alice", &[&args[..], &["The database is down, nobody is awake"]].concat()).expect(1);
     assert!(run.stderr.contains(server) && run.stderr.contains(&later), "{}", run.stderr);
@@ -481,7 +481,7 @@ fn a_rule_that_asks_for_a_device_denies_and_is_reported() {
     let policy = "version: \"1\"\nrules:\n  - { name: managed, effect: allow, conditions: { device: { require_mdm: true } } }\n  - { name: rest, effect: allow }\n";
     put_policy(&world, "dev", policy);
     let run = world.run_as("alice", &["exec", "--profile", "dev", "--", "true"]).expect(1);
-    assert!(run.stderr.contains("rule \"managed\" asks for a device"), "{}", run.stderr);
+    assert!(run.stderr.contains("rule \"managed\" has a device condition"), "{}", run.stderr);
     world.write("policies/device.yaml", policy);
     let lint = world.run(&["policy", "lint", "policies/device.yaml"]);
     assert!(lint.stdout.contains("L016") || lint.stderr.contains("L016"), "{}{}", lint.stdout, lint.stderr);

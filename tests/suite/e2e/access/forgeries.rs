@@ -184,7 +184,7 @@ fn a_request_that_approves_itself_is_none() {
     world.run_as("alice", &EXEC).expect(1);
     for command in ["check", "approve", "deny", "cancel", "revoke"] {
         let run = world.run_as("bob", &[command, id]).expect(1);
-        assert!(run.stderr.contains("which a request cannot say of itself"), "{}", run.stderr);
+        assert!(run.stderr.contains("which a request cannot have"), "{}", run.stderr);
     }
     for filter in [["--status", "approved"], ["--requester", "alice"], ["--profile", "prod"]] {
         let listed = world.run_as("bob", &[&["list"][..], &filter].concat()).expect(0).json();
@@ -205,16 +205,20 @@ fn a_record_of_the_old_form_is_not_approved_and_says_why() {
         }),
     );
     let run = world.run_as("alice", &EXEC).expect(1);
-    assert!(run.stderr.contains(&format!("request {id} is a record of the old form")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("request {id} was written by an older version")), "{}", run.stderr);
     assert!(run.stderr.contains("sentinel request --profile prod"), "{}", run.stderr);
     for command in ["check", "approve", "deny", "cancel", "revoke"] {
         let run = world.run_as("bob", &[command, id]).expect(1);
-        assert!(run.stderr.contains("is a record of the old form, which its requester could write"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("was written by an older version, in which its requester could mark it"),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.contains("sentinel request --profile prod --justification"), "{}", run.stderr);
     }
     // Another profile's old record is not spoken of.
     let run = world.run_as("carol", &EXEC).expect(1);
-    assert!(!run.stderr.contains("old form"), "{}", run.stderr);
+    assert!(!run.stderr.contains("older version"), "{}", run.stderr);
 }
 
 #[test]
@@ -319,7 +323,7 @@ fn what_was_revoked_stays_so() {
     assert_eq!(revoked["revoked_reason"], "the incident is over");
     world.run_as("alice", &EXEC).expect(1);
     let again = world.run_as("bob", &["approve", &id]).expect(1);
-    assert!(again.stderr.contains("is revoked by carol already"), "{}", again.stderr);
+    assert!(again.stderr.contains("is already revoked by carol"), "{}", again.stderr);
     world.run_as("dave", &["revoke", &id]).expect(1);
     // Nor does it come back when the records are written anew.
     for record in [&request, &decision, &index] {
@@ -342,11 +346,11 @@ fn a_pending_request_that_is_revoked_can_no_longer_be_approved() {
     assert_eq!(listed("revoked")[0]["id"], json!(id));
     assert_eq!(listed("pending"), json!([]));
     let late = world.run_as("carol", &["approve", &id]).expect(1);
-    assert!(late.stderr.contains("is revoked by bob already"), "{}", late.stderr);
+    assert!(late.stderr.contains("is already revoked by bob"), "{}", late.stderr);
     let denied = request(&world, "alice", "prod");
     world.run_as("bob", &["deny", &denied]).expect(0);
     let over = world.run_as("bob", &["revoke", &denied]).expect(1);
-    assert!(over.stderr.contains("is denied by bob already"), "{}", over.stderr);
+    assert!(over.stderr.contains("is already denied by bob"), "{}", over.stderr);
     world.run_as("bob", &["revoke", "0000000000000000"]).expect(1);
 }
 

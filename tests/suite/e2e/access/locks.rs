@@ -145,7 +145,7 @@ fn locks_that_cannot_be_read_let_nobody_in() {
         "{}",
         run.stderr
     );
-    assert!(run.stderr.contains("who may be locked is not let in"), "{}", run.stderr);
+    assert!(run.stderr.contains("without the locks, access is denied"), "{}", run.stderr);
     world.clear_faults();
     world.fail("GetItem", "InternalServerError", "lock#");
     world.run_as("alice", &EXEC).expect(1);

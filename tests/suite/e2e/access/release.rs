@@ -144,18 +144,18 @@ fn a_policy_is_for_the_credentials_it_names() {
     bound(&world, "{ aws_profile: [dev] }");
     exec(&world, "dev", "dev").expect(0);
     world.calls();
-    refused("prod-admin", "the policy is for the credentials of dev, and not for the AWS profile prod-admin");
+    refused("prod-admin", "the policy allows the credentials of dev, and not the AWS profile prod-admin");
     assert_eq!(assumed(&world), [Value::Null; 0], "nothing was asked for");
 
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/developer\"] }");
     exec(&world, "dev", "dev").expect(0);
-    let other = "and not for arn:aws:iam::123456789012:role/prod-admin";
+    let other = "and not arn:aws:iam::123456789012:role/prod-admin";
     refused("prod-admin", other);
     // Not what ~/.aws/config says is decisive, but what STS does.
     refused("through", other);
-    refused("base", "and not for credentials that are of no role");
+    refused("base", "and not credentials that belong to no role");
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/dev*\"], aws_profile: [through] }");
-    refused("dev", "and not for the AWS profile dev");
+    refused("dev", "and not the AWS profile dev");
     refused("through", other);
     bound(&world, "{ role_arn: [\"arn:aws:iam::123456789012:role/prod-*\"], aws_profile: [through] }");
     exec(&world, "dev", "through").expect(0);

@@ -82,7 +82,7 @@ fn a_child_loses_access_at_the_fetch_after_its_session_was_revoked() {
     let why = format!("session {} is revoked by bob: laptop stolen", served.id);
     assert_eq!(refused["message"], why);
     let again = world.run_as("carol", &["server-revoke", &served.id, "--reason", "again"]).expect(1);
-    assert!(again.stderr.contains("is revoked by bob already"), "{}", again.stderr);
+    assert!(again.stderr.contains("is already revoked by bob"), "{}", again.stderr);
     let id = served.id.clone();
     assert_eq!(served.end(), 7);
     // That the command has ended does not hide that it was revoked.
@@ -164,7 +164,7 @@ fn a_session_is_recorded_and_listed_and_ends_with_its_command() {
     assert_eq!(ids(&["--status", "ended"]), one_id);
     assert_eq!(ids(&["--status", "active"]), other_id);
     let ended = world.run_as("bob", &["server-revoke", &one_id, "--reason", "late"]).expect(1);
-    assert!(ended.stderr.contains("is ended already"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("has already ended"), "{}", ended.stderr);
     other.end();
 }
 
@@ -192,7 +192,7 @@ fn a_session_is_recorded_where_the_policy_says() {
     exec(&["--server"]).expect(0);
     let other = exec(&["--server", "--session-table", "sentinel-sessions"]).expect(1);
     assert!(
-        other.stderr.contains("wants the session recorded in acme-sessions, not in sentinel-sessions"),
+        other.stderr.contains("requires the session to be recorded in acme-sessions, not in sentinel-sessions"),
         "{}",
         other.stderr
     );
@@ -336,7 +336,7 @@ fn a_session_is_revoked_whatever_its_record_says() {
     let before = super::get_item(&world, TABLE, &key);
     super::delete_item(&world, TABLE, &key);
     let unseen = revoke(&served.id).expect(1);
-    assert!(unseen.stderr.contains("the revocation is recorded all the same"), "{}", unseen.stderr);
+    assert!(unseen.stderr.contains("the revocation is recorded anyway"), "{}", unseen.stderr);
     super::put_item(&world, TABLE, &before);
     assert_eq!(served.fetch().0, 403);
     served.end();
@@ -395,7 +395,7 @@ fn a_session_of_the_old_form_is_shown_with_what_to_do() {
     super::put_item(&world, TABLE, &item);
     let shown = world.run_as("bob", &["server-session", id]).expect(0);
     assert_eq!(shown.json()["session"]["old_form"], true);
-    assert!(shown.stderr.contains("an older version of sentinel wrote its record"), "{}", shown.stderr);
+    assert!(shown.stderr.contains("it is served by an older version of Sentinel"), "{}", shown.stderr);
     let revoked = world.run_as("bob", &["server-revoke", id, "--reason", "x"]).expect(1);
     assert!(revoked.stderr.contains("end its process"), "{}", revoked.stderr);
 }
@@ -501,7 +501,7 @@ fn a_session_ends_when_its_policy_lets_a_server_serve_no_longer() {
     let (status, refused) = served.fetch();
     assert_eq!(status, 403);
     let why = refused["message"].as_str().unwrap();
-    assert!(why.contains("rule \"short\" lets a server serve a session for 3 s"), "{why}");
+    assert!(why.contains("rule \"short\" limits the session of a server to 3 s"), "{why}");
     assert_eq!(served.end(), 7);
     // Another session is another three seconds; other ways have no such end.
     let again = Served::start(&world, "alice", &["--profile", "served"]);

@@ -210,7 +210,7 @@ fn a_new_shell_neither_waits_nor_breaks_when_aws_does_not_answer() {
     drop(started);
     assert_eq!(slow.stdout, good.stdout);
     assert!(slow.stderr.contains("AWS did not answer within 3 seconds"), "{}", slow.stderr);
-    assert!(slow.stderr.contains("the profiles found the last time are used"), "{}", slow.stderr);
+    assert!(slow.stderr.contains("Sentinel uses the profiles of the last successful run"), "{}", slow.stderr);
     world.clear_faults();
 
     // What is remembered is names, which are checked: a file that someone tampered with cannot run anything.

@@ -29,7 +29,7 @@ fn of_fifty_approvals_through_three_brokers_one_wins() {
     assert_eq!(won.len(), 1, "{won:?}");
     for run in runs.iter().filter(|run| run.code != 0) {
         let stderr = &run.stderr;
-        assert!(stderr.contains(&format!("is approved by {} already", won[0])), "{stderr}");
+        assert!(stderr.contains(&format!("is already approved by {}", won[0])), "{stderr}");
     }
     assert_eq!(record(&world, &format!("decision#{id}"))["decided_by"]["S"], won[0]);
     let done = brokers
