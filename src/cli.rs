@@ -1,6 +1,7 @@
 //! The command line: types only.
 
 mod access;
+mod answers;
 mod broker;
 mod early;
 mod export;
@@ -24,6 +25,7 @@ use crate::manifest::{Shard, TargetPattern};
 use crate::resource::Invalid;
 
 pub use access::*;
+pub use answers::*;
 pub use broker::*;
 pub use early::command_first;
 pub use export::*;

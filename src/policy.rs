@@ -1,5 +1,6 @@
 //! Policy documents: what a profile's parameter holds, and what it decides.
 
+mod answers;
 mod bound;
 pub mod cases;
 mod evaluate;
@@ -15,7 +16,9 @@ use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
+pub use answers::{Answer, Arns, Question, answers, answers_to, patterns_overlap};
 pub use bound::{Bound, RolePattern};
+pub use cases::moment;
 pub use evaluate::{Ask, evaluate};
 pub use meaning::{Direction, Meaning, meaning};
 pub use moments::holds_until;

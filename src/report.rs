@@ -1,6 +1,7 @@
 //! The only home of formatting: text, JSON, diagnostics, progress. Everything here is derived from plans and reports.
 
 pub mod access;
+pub mod answers;
 pub mod applied;
 mod contents;
 mod escape;
@@ -24,6 +25,7 @@ pub mod status;
 pub mod text;
 mod total;
 pub mod traffic;
+pub mod versions;
 
 use std::io::{IsTerminal, Write};
 

@@ -479,7 +479,7 @@ impl Gate<'_> {
 }
 
 /// Reads a policy, or says what is wrong with it: one that is not wholly understood decides nothing.
-fn understood(parameter: &str, content: &str) -> Result<Policy, String> {
+pub fn understood(parameter: &str, content: &str) -> Result<Policy, String> {
     let mut faults = Faults::default();
     if let Some(policy) = policy::parse(&Source::new(parameter, content), &mut faults) {
         return Ok(policy);

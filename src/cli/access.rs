@@ -72,6 +72,9 @@ pub enum AccessCommand {
     /// Print shell functions for a shell's start-up file.
     #[command(subcommand)]
     Shell(ShellCommand),
+    /// Ask a policy who gets access, without requesting any.
+    #[command(subcommand)]
+    Access(AnswersCommand),
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::ManifestArgs;
+use super::{AwsArgs, Going, ManifestArgs, RootArgs, TargetArgs, profile_name};
 
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
@@ -19,6 +19,83 @@ pub enum PolicyCommand {
     /// line above: # sentinel: allow L002. If there is a manifest, profiles and tables are looked up in it. Exits with
     /// 1 if it finds something.
     Lint(PolicyLintArgs),
+    /// Print a profile's policy from Parameter Store: the newest version, or an earlier one.
+    ///
+    /// Prints the text alone, so that it can be written to a file. Needs the permission ssm:GetParameterHistory on the
+    /// policy's parameter.
+    Show(PolicyShowArgs),
+    /// List the versions of a profile's policy: when each was written and by whom, and what it changed for those who ask.
+    ///
+    /// Parameter Store keeps the newest 100 versions. Needs the permission ssm:GetParameterHistory on the policy's parameter.
+    History(PolicyHistoryArgs),
+    /// Show how two versions of a profile's policy differ, and what the difference means for those who ask.
+    ///
+    /// Needs the permission ssm:GetParameterHistory on the policy's parameter.
+    Diff(PolicyDiffArgs),
+    /// Write an earlier version of a profile's policy as a new version.
+    ///
+    /// Shows the difference and asks first, as apply does, and verifies the result. The manifest and its policy file are
+    /// left alone: while they differ, plan shows a drift, and the next apply writes the file's text again. `sentinel policy
+    /// show PROFILE --version N` prints the text for the file.
+    Rollback(PolicyRollbackArgs),
+}
+
+/// The policy of a profile, as it is live.
+#[derive(Debug, Args)]
+pub struct LivePolicyArgs {
+    /// The profile.
+    #[arg(value_name = "PROFILE", value_parser = profile_name)]
+    pub profile: String,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub at: TargetArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyShowArgs {
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
+    /// The version [default: the newest].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub version: Option<i64>,
+    /// Decrypt a policy that is in a `SecureString`, and print it.
+    #[arg(long)]
+    pub show_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyHistoryArgs {
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyDiffArgs {
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
+    /// The earlier version [default: the one before the later version].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub from: Option<i64>,
+    /// The later version [default: the newest].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub to: Option<i64>,
+    /// Decrypt a policy that is in a `SecureString`, and print the difference.
+    #[arg(long)]
+    pub show_secrets: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyRollbackArgs {
+    #[command(flatten)]
+    pub live: LivePolicyArgs,
+    /// The version whose text is written as a new version.
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
+    pub to: i64,
+    #[command(flatten)]
+    pub going: Going,
 }
 
 #[derive(Debug, Args)]

@@ -21,6 +21,11 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
     })
 }
 
+/// Reads a moment.
+pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
+    policy::moment(text).map_err(|invalid| format!("{}; {}", invalid.problem, invalid.help))
+}
+
 /// Reads a user's name, or the ARN of one who can call.
 pub(super) fn subject(text: &str) -> Result<String, String> {
     let fits = if text.starts_with("arn:") { name_of(text).is_some() } else { is_name(text) };

@@ -1,5 +1,6 @@
 //! What the commands share that use what is provisioned: where they work, who calls, which table, what to say of errors.
 
+pub(super) mod answers;
 mod asking;
 pub(super) mod breakglass;
 pub(super) mod broker;
@@ -13,6 +14,7 @@ mod serve;
 pub(super) mod sessions;
 pub(super) mod shell;
 mod trust;
+pub(super) mod versions;
 
 use std::path::{Path, PathBuf};
 
@@ -69,6 +71,8 @@ enum Serves {
     Caller,
     /// All who ask a broker.
     Many,
+    /// Whoever provisions: with the role that the manifest names for the target.
+    Provisioner,
 }
 
 /// A table, and where its name comes from, in words.
@@ -113,6 +117,11 @@ impl Site {
         Ok(site)
     }
 
+    /// Finds the manifest as [`Site::new`] does, and connects with the role of the target.
+    async fn of_provisioner(context: &Context) -> Result<Self, Error> {
+        Self::of(context, find_manifest()?, Serves::Provisioner).await
+    }
+
     /// Connects to where a manifest says.
     async fn of(context: &Context, found: Option<PathBuf>, serves: Serves) -> Result<Self, Error> {
         let folder = found.as_deref().and_then(Path::parent).unwrap_or(Path::new("")).to_owned();
@@ -123,7 +132,9 @@ impl Site {
             Some(target) => {
                 let mut chosen = one_target(&manifest, &root, target)?;
                 // The role of a target is for provisioning. Those who use it call as who they are.
-                chosen.route.role_arn = None;
+                if serves != Serves::Provisioner {
+                    chosen.route.role_arn = None;
+                }
                 chosen
             }
             None if parsed.as_ref().is_some_and(Parsed::table_names_vary) => {

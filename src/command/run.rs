@@ -9,17 +9,18 @@ use futures_util::future::LocalBoxFuture;
 use super::context::Context;
 use super::{access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard};
 use crate::cli::{
-    AccessCommand, BrokerArgs, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs, LocalCommand, OutputArgs,
-    PlaceArgs, PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs, ServiceArgs, ShellCommand,
-    TargetArgs, TimeArgs,
+    AccessCommand, AnswersCommand, BrokerArgs, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs,
+    LocalCommand, OutputArgs, PlaceArgs, PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs,
+    ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
-    BreakglassListArgs, CancelArgs, CheckArgs, CloudFormationArgs, CompletionsArgs, CredentialsArgs, DenyArgs,
+    BreakglassListArgs, CanArgs, CancelArgs, CheckArgs, CloudFormationArgs, CompletionsArgs, CredentialsArgs, DenyArgs,
     EventsArgs, ExecArgs, ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs,
-    ManArgs, PlanArgs, PolicyLintArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs,
-    SessionIdArgs, SessionListArgs, SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs,
-    TerraformArgs, UnlockArgs, ValidateArgs, WizardArgs,
+    ManArgs, PlanArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyLintArgs, PolicyRollbackArgs, PolicyShowArgs,
+    PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs, SessionIdArgs, SessionListArgs,
+    SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, UnlockArgs, ValidateArgs,
+    WhoArgs, WizardArgs,
 };
 use crate::error::{Error, Exit};
 
@@ -78,6 +79,12 @@ commands! {
     WizardArgs: Run, |args, context| wizard::run(context, args).await;
     PolicyTestArgs: Run, |args, context| policy::test(context, args);
     PolicyLintArgs: Run, |args, context| policy::lint(context, args);
+    PolicyShowArgs: Run, |args, context| context.reading(access::versions::show(context, args)).await;
+    PolicyHistoryArgs: Run, |args, context| context.reading(access::versions::history(context, args)).await;
+    PolicyDiffArgs: Run, |args, context| context.reading(access::versions::diff(context, args)).await;
+    PolicyRollbackArgs: Run, |args, context| access::versions::rollback(context, args).await;
+    WhoArgs: Run, |args, context| context.reading(access::answers::who(context, args)).await;
+    CanArgs: Run, |args, context| context.reading(access::answers::can(context, args)).await;
     ReportMergeArgs: Run, |args, context| reports::run(context, args);
     GraphArgs: Run, |args, context| tools::graph(context, args);
     ExplainArgs: Run, |args, context| tools::explain(context, args);
@@ -128,6 +135,10 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Init(InitCommand::Status(args)) => args,
         Command::Policy(PolicyCommand::Test(args)) => args,
         Command::Policy(PolicyCommand::Lint(args)) => args,
+        Command::Policy(PolicyCommand::Show(args)) => args,
+        Command::Policy(PolicyCommand::History(args)) => args,
+        Command::Policy(PolicyCommand::Diff(args)) => args,
+        Command::Policy(PolicyCommand::Rollback(args)) => args,
         Command::Access(AccessCommand::Exec(args)) => args,
         Command::Access(AccessCommand::Credentials(args)) => args,
         Command::Access(AccessCommand::Request(args)) => args,
@@ -149,6 +160,8 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Access(AccessCommand::ServerRevoke(args)) => args,
         Command::Access(AccessCommand::Shell(ShellCommand::Init(args))) => args,
         Command::Broker(args) => args,
+        Command::Access(AccessCommand::Access(AnswersCommand::Who(args))) => args,
+        Command::Access(AccessCommand::Access(AnswersCommand::Can(args))) => args,
         Command::Local(LocalCommand::Serve(args)) => args,
         Command::Report(ReportCommand::Merge(args)) => args,
         Command::Graph(args) => args,

@@ -5,6 +5,7 @@ pub(super) mod api;
 mod content;
 pub(super) mod export;
 mod field;
+pub(super) mod history;
 pub(super) mod key;
 pub(super) mod labels;
 mod members;
@@ -30,9 +31,10 @@ use crate::resource::call::{DESCRIBE_PARAMETERS, GET_PARAMETERS, LIST_PARAMETER_
 use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Fields, Live, Tags, diff_tags, digest, tag_words};
 
-pub use api::ParameterApi;
+pub use api::{ParameterApi, Reading};
 pub use content::{Content, Secret};
 pub use field::Field;
+pub use history::Version;
 pub(super) use members::ALL as MEMBERS;
 use settings::Rewrite;
 pub use settings::{ParameterPolicies, Settings};

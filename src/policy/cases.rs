@@ -182,7 +182,7 @@ fn name_of(arn: &str) -> Option<&str> {
 }
 
 /// Reads a moment: with an offset, or with a time zone.
-fn moment(text: &str) -> Result<Timestamp, Invalid> {
+pub fn moment(text: &str) -> Result<Timestamp, Invalid> {
     let zoned = text.parse::<Zoned>().map(|zoned| zoned.timestamp());
     zoned.or_else(|_| text.parse::<Timestamp>()).map_err(|_| {
         Invalid::new(

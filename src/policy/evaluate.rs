@@ -33,7 +33,7 @@ fn matches(conditions: &Conditions, ask: &Ask<'_>) -> bool {
 
 /// Returns whether the time lies in the window. What a clock on the wall of its zone shows decides, so that a window from
 /// nine to five is that in summer and in winter.
-fn holds(window: &Window, at: Timestamp) -> bool {
+pub(super) fn holds(window: &Window, at: Timestamp) -> bool {
     let wall = at.to_zoned(window.zone.clone()).datetime();
     covers(window, wall.date().weekday(), wall.time())
 }

@@ -14,7 +14,7 @@ use super::policies::Policies;
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
 use super::shared::Shared;
 use super::signing::client_of_nobody;
-use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter};
+use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter, Reading, Version};
 use crate::resource::Live;
 use crate::resource::call::CallError;
 use crate::resource::caller::{self, Caller};
@@ -208,6 +208,11 @@ impl Gateway {
 
     pub(super) fn nobody(&self) -> &caller::Client {
         self.nobody.get_or_init(|| client_of_nobody(&self.config))
+    }
+
+    /// Reads the versions of the parameter of a policy, the oldest first.
+    pub async fn policy_versions(&self, name: &str, reading: Reading) -> Result<Vec<Version>, CallError> {
+        policy_parameter::history(&self.parameters, name, reading).await
     }
 
     /// Lists the parameters under a path.

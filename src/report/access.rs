@@ -29,9 +29,9 @@ const CELL: usize = 60;
 const LEAST: usize = 8;
 
 /// A cell: what it says, and how it is painted.
-type Cell = (String, Option<anstyle::Style>);
+pub(super) type Cell = (String, Option<anstyle::Style>);
 
-fn plain(text: &str) -> Cell {
+pub(super) fn plain(text: &str) -> Cell {
     (cut(escape(text), CELL), None)
 }
 
@@ -40,7 +40,7 @@ fn cut(text: String, room: usize) -> String {
 }
 
 /// Returns how long ago something was, or how soon it will be: the whole time is shown for one record.
-fn relative(at: Timestamp, now: Timestamp) -> Cell {
+pub(super) fn relative(at: Timestamp, now: Timestamp) -> Cell {
     let seconds = at.as_second() - now.as_second();
     let (count, unit) = match seconds.unsigned_abs() {
         count @ 0..60 => (count, "s"),
@@ -60,19 +60,27 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
     let by: String =
         listing.by.iter().filter_map(|(word, value)| value.map(|value| format!(" {word} {}", escape(value)))).collect();
     let mut text = format!("{}\n", paint(BOLD, format!("{}{by} ({}), newest first", listing.what, listing.table)));
-    if rows.is_empty() {
-        text.push_str("\n  none\n");
-        return text;
+    text.push_str(&columns(listing.width, heads, rows));
+    if listing.more {
+        text.push_str("\nThere are more: --limit N shows more, --all shows all.\n");
     }
-    let width = |column: usize| {
+    text
+}
+
+/// Returns rows under the heads of their columns. The last column has what the others leave of the width.
+pub(super) fn columns(width: Option<usize>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
+    if rows.is_empty() {
+        return String::from("\n  none\n");
+    }
+    let of_column = |column: usize| {
         let cells = rows.iter().map(|row| row[column].0.chars().count());
         cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
     };
-    let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..heads.len()).map(of_column).collect();
     // The last column is the one with the long texts: it has what the others leave.
     let last = heads.len() - 1;
     let others: usize = widths[..last].iter().map(|width| width + 2).sum::<usize>() + 2;
-    let room = listing.width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(LEAST);
+    let room = width.map_or(usize::MAX, |width| width.saturating_sub(others)).max(LEAST);
     widths[last] = widths[last].min(room);
     let line = |cells: Vec<(String, usize)>| {
         let padded: Vec<String> = cells
@@ -84,7 +92,7 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
         format!("  {}\n", padded.join("  ").trim_end())
     };
     let head = heads.iter().map(|head| (paint(DIM, head), head.chars().count())).collect();
-    text.push_str(&format!("\n{}", line(head)));
+    let mut text = format!("\n{}", line(head));
     for row in rows {
         let cells = row.iter().enumerate().map(|(column, (cell, style))| {
             let cell = cut(cell.clone(), if column == last { room } else { usize::MAX });
@@ -92,9 +100,6 @@ fn list(listing: &Listing<'_>, heads: &[&str], rows: &[Vec<Cell>]) -> String {
             (style.map_or_else(|| cell.clone(), |style| paint(style, &cell)), seen)
         });
         text.push_str(&line(cells.collect()));
-    }
-    if listing.more {
-        text.push_str("\nThere are more: --limit N shows more, --all shows all.\n");
     }
     text
 }
@@ -111,7 +116,7 @@ fn record(title: &str, status: &Cell, fields: &[(&str, Option<String>)]) -> Stri
     text
 }
 
-fn when(at: Timestamp) -> String {
+pub(super) fn when(at: Timestamp) -> String {
     format!("{} UTC", civil(at))
 }
 

@@ -66,8 +66,20 @@ pub(super) fn added(text: &str) -> impl Iterator<Item = String> {
 
 /// Returns the unified diff of two documents. Its head is two lines, whatever the origin says.
 pub(super) fn unified(live: &str, desired: &str, origin: &str) -> String {
-    let diff = TextDiff::from_lines(live, desired);
-    diff.unified_diff().context_radius(3).header("live", &super::escape(origin)).to_string()
+    unified_of(Named { name: "live", text: live }, Named { name: origin, text: desired })
+}
+
+/// A document with its name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) text: &'a str,
+}
+
+/// Returns the unified diff of two documents with these names.
+pub(super) fn unified_of(before: Named<'_>, after: Named<'_>) -> String {
+    let diff = TextDiff::from_lines(before.text, after.text);
+    diff.unified_diff().context_radius(3).header(&super::escape(before.name), &super::escape(after.name)).to_string()
 }
 
 /// Returns the lines of a unified diff, the end of each line taken off. Only the line feed ends a line: a carriage

@@ -1,6 +1,7 @@
 //! The binary, end to end: every command, every exit code.
 
 mod access;
+mod answers;
 mod apply;
 mod broker;
 mod calls;
@@ -34,6 +35,7 @@ mod targets;
 mod topics;
 mod validate;
 mod values;
+mod versions;
 mod wizard;
 
 /// A manifest with two profiles and three tables, and the policy it names.

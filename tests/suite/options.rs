@@ -52,6 +52,9 @@ fn arguments(name: &str) -> (Words, Option<Words>) {
         "breakglass" => {
             both(&["--profile", "dev", "--reason-code", "incident", "--justification", "to see what it does now"])
         }
+        "policy show" | "policy history" | "policy diff" | "access who" => both(&["dev"]),
+        "policy rollback" => both(&["dev", "--to", "1", "--yes"]),
+        "access can" => both(&["alice", "dev"]),
         // It never fails: a shell that starts has to go on.
         "shell init" => (&["--format", "bash"], None),
         "explain" => (&[], Some(&["E999"])),

@@ -146,7 +146,7 @@ fn reading<R: Role>(managed: &Stored<R>) -> Reading {
 
 /// Whether a `SecureString` is read with its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reading {
+pub enum Reading {
     Plain,
     Decrypted,
 }
@@ -213,21 +213,27 @@ pub(super) async fn get_parameters<R: Role>(
     Ok(parameters.filter_map(|parameter| from_sdk(parameter, reading)).collect())
 }
 
-fn from_sdk<R: Role>(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Option<(String, Live<Stored<R>>)> {
-    let parameter_type = parameter.r#type.map(|kind| match kind {
+pub(super) fn type_of(kind: SdkType) -> ParameterType {
+    match kind {
         SdkType::String => ParameterType::String,
         SdkType::StringList => ParameterType::StringList,
         SdkType::SecureString => ParameterType::SecureString,
         other => ParameterType::Other(other.as_str().to_owned()),
-    });
-    let content = match (&parameter_type, reading) {
-        // The value is ciphertext.
+    }
+}
+
+/// Returns the content that a value is; nothing where it is ciphertext.
+pub(super) fn content_of(kind: Option<&ParameterType>, value: Option<String>, reading: Reading) -> Option<Content> {
+    match (kind, reading) {
         (Some(ParameterType::SecureString), Reading::Plain) => None,
-        (Some(ParameterType::SecureString), Reading::Decrypted) => {
-            parameter.value.map(|text| Content::Secret(Secret::new(text)))
-        }
-        _ => parameter.value.map(|text| Content::Text(text.into())),
-    };
+        (Some(ParameterType::SecureString), Reading::Decrypted) => value.map(|text| Content::Secret(Secret::new(text))),
+        _ => value.map(|text| Content::Text(text.into())),
+    }
+}
+
+fn from_sdk<R: Role>(parameter: aws_sdk_ssm::types::Parameter, reading: Reading) -> Option<(String, Live<Stored<R>>)> {
+    let parameter_type = parameter.r#type.map(type_of);
+    let content = content_of(parameter_type.as_ref(), parameter.value, reading);
     let state = Stored { content, parameter_type, ..Stored::default() };
     let facts = Facts {
         arn: parameter.arn,

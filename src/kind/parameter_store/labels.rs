@@ -6,19 +6,17 @@ use std::collections::{BTreeSet, HashMap};
 use futures_util::future;
 use futures_util::stream::{self, StreamExt};
 
-use super::{Field, Label, ParameterApi, Role, Stored, Write};
+use super::api::Reading;
+use super::{Field, Label, ParameterApi, Role, Stored, Write, history};
 use crate::change::{FieldChange, FieldValue, Takes};
 use crate::document::write::{line, quoted};
 use crate::document::{Fields, Reader};
 use crate::kind::Desired;
 use crate::kind::import::{Found, Importer};
 use crate::resource::call::{CallError, Class, GET_PARAMETERS, Operation, operation};
-use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Invalid, Live, StepOutcome};
 
 pub(in crate::kind) const LABEL: Operation = operation!("ssm", "LabelParameterVersion", 3.0, 5.0);
-/// Only imports read the history.
-const HISTORY: Operation = operation!("ssm", "GetParameterHistory", 10.0, 10.0);
 
 /// The most labels of a version. Source: LabelParameterVersion in the Systems Manager API Reference.
 const MOST: usize = 10;
@@ -145,26 +143,8 @@ struct Labels {
 
 /// Reads all labels of a parameter.
 async fn read_all(api: &ParameterApi, name: &str) -> Result<Labels, CallError> {
-    // The history keeps 100 versions, and the newest comes last.
-    let mut pages = Pages::new(HISTORY, 20);
-    let mut token: Option<String> = None;
-    let mut versions: Vec<(i64, BTreeSet<String>)> = Vec::new();
-    loop {
-        let call = || {
-            let request = api.client.get_parameter_history().name(name).max_results(50);
-            pages.timed(request.set_next_token(token.clone()).send())
-        };
-        let answer = match api.pacer.call(HISTORY, &[], call).await {
-            Err(error) if error.class == Class::NotFound => return Ok(by_version(versions)),
-            answer => answer?,
-        };
-        let page = answer.parameters.unwrap_or_default();
-        versions.extend(page.iter().map(|one| (one.version, one.labels().iter().cloned().collect())));
-        token = answer.next_token.filter(|token| !token.is_empty());
-        if !pages.next(page.len(), token.as_ref())? {
-            return Ok(by_version(versions));
-        }
-    }
+    let versions = history::read(api, name, Reading::Plain).await?;
+    Ok(by_version(versions.into_iter().map(|version| (version.number, version.labels)).collect()))
 }
 
 fn by_version(mut versions: Vec<(i64, BTreeSet<String>)>) -> Labels {

@@ -35,8 +35,8 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use super::parameter_store::key::KeySetting;
 pub use super::parameter_store::{
-    Content, Create, Delete, Field, Overwrite, ParameterApi, ParameterPolicies, ParameterType, Secret, Settings, Tier,
-    arn,
+    Content, Create, Delete, Field, Overwrite, ParameterApi, ParameterPolicies, ParameterType, Reading, Secret, Settings,
+    Tier, Version, arn,
 };
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
@@ -69,6 +69,11 @@ impl Role for Policies {
 /// Reads the content of one parameter, and which version it is.
 pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
     api::read(api, name).await
+}
+
+/// Reads the versions of one parameter, the oldest first.
+pub async fn history(api: &ParameterApi, name: &str, reading: Reading) -> Result<Vec<Version>, CallError> {
+    store::history::read(api, name, reading).await
 }
 
 /// Lists the parameters under a path, at any depth, in the order of their names.

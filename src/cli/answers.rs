@@ -1,0 +1,59 @@
+//! The command line of what asks a policy who gets access.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::values::{moment, subject, words};
+use super::{AwsArgs, RootArgs, TargetArgs, profile_name};
+use crate::policy::Mode;
+
+#[derive(Debug, Subcommand)]
+pub enum AnswersCommand {
+    /// List what a profile's policy gives to each user that it names, and to everyone else.
+    ///
+    /// Evaluates the live policy as exec does. Locks, approvals and break-glass events are not looked at.
+    Who(WhoArgs),
+    /// Say what a profile's policy gives to a user, which rule decides, and what would have to differ for more.
+    ///
+    /// Evaluates the live policy as exec does. Locks, approvals and break-glass events are not looked at. Exits with 1 when
+    /// the policy denies access.
+    Can(CanArgs),
+}
+
+/// Of which moment and which way of asking.
+#[derive(Debug, Args)]
+pub struct QuestionArgs {
+    /// The time, such as 2026-01-14T10:00:00+01:00 or '2026-01-14T10:00[Europe/Zurich]' [default: now].
+    #[arg(long = "at", value_name = "TIME", value_parser = moment)]
+    pub time: Option<Timestamp>,
+    /// How credentials are asked for: by exec (cli), by exec --server (server), or by credentials (credential_process).
+    #[arg(long, value_name = "MODE", value_parser = words(Mode::ALL, Mode::word), default_value = "cli")]
+    pub mode: Mode,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub root: RootArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct WhoArgs {
+    /// The profile.
+    #[arg(value_name = "PROFILE", value_parser = profile_name)]
+    pub profile: String,
+    #[command(flatten)]
+    pub question: QuestionArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CanArgs {
+    /// The user's name, or an ARN as `aws sts get-caller-identity` shows it.
+    #[arg(value_name = "USER", value_parser = subject)]
+    pub user: String,
+    /// The profile.
+    #[arg(value_name = "PROFILE", value_parser = profile_name)]
+    pub profile: String,
+    #[command(flatten)]
+    pub question: QuestionArgs,
+}

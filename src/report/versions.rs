@@ -1,0 +1,102 @@
+//! The versions of a policy, as text for people.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::access::{Cell, columns, plain, relative};
+use super::contents::{Named, diff_lines, unified_of};
+use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
+use crate::policy::{Direction, Meaning};
+
+/// One version of a policy.
+#[derive(Debug, Clone)]
+pub struct Row {
+    pub number: i64,
+    pub modified: Option<Timestamp>,
+    /// The ARN of the identity that wrote it.
+    pub author: Option<String>,
+    pub labels: BTreeSet<String>,
+    /// What it changed for those who ask; nothing where that is not known.
+    pub means: Vec<Meaning>,
+    /// Why nothing is said of what it changed.
+    pub unknown: Option<&'static str>,
+}
+
+impl Row {
+    /// Returns what it changed, in a few words.
+    fn words(&self) -> Cell {
+        if let Some(unknown) = self.unknown {
+            return (unknown.to_owned(), Some(DIM));
+        }
+        let Some(first) = self.means.first() else { return (String::from("not known"), Some(DIM)) };
+        let more = match self.means.len() - 1 {
+            0 => String::new(),
+            more => format!(" (+{more} more)"),
+        };
+        let style = (first.direction == Direction::Opens).then_some(YELLOW);
+        (escape(&format!("{}{more}", first.words)), style)
+    }
+}
+
+/// Returns who wrote a version, as its ARN ends.
+fn author(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).filter(|rest| !rest.is_empty()).unwrap_or(arn)
+}
+
+/// Returns the versions of a policy, the newest first.
+pub fn history(profile: &str, parameter: &str, rows: &[Row], now: Timestamp, width: Option<usize>) -> String {
+    let row = |row: &Row| -> Vec<Cell> {
+        let labels: String = row.labels.iter().map(|label| format!(" {}", escape(label))).collect();
+        vec![
+            (format!("{}{labels}", row.number), None),
+            row.modified.map_or_else(|| plain(""), |at| relative(at, now)),
+            plain(row.author.as_deref().map(author).unwrap_or_default()),
+            row.words(),
+        ]
+    };
+    let rows: Vec<Vec<Cell>> = rows.iter().map(row).collect();
+    let title = format!("Policy of {} ({}), newest version first", escape(profile), escape(parameter));
+    format!("{}\n{}", paint(BOLD, title), columns(width, &["VERSION", "WRITTEN", "BY", "WHAT IT CHANGED"], &rows))
+}
+
+/// One of two versions that are compared.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    pub number: i64,
+    /// Nothing where it may not be shown.
+    pub text: Option<&'a str>,
+}
+
+/// Returns how two versions of a policy differ, and what that means for those who ask.
+pub fn diff(profile: &str, before: Side<'_>, after: Side<'_>, means: &[Meaning]) -> String {
+    let title = format!("Policy of {}: version {} to version {}", escape(profile), before.number, after.number);
+    let mut text = format!("{}\n", paint(BOLD, title));
+    for meaning in means {
+        let words = escape(&meaning.words);
+        let words = if meaning.direction == Direction::Opens { paint(YELLOW, words) } else { words };
+        text.push_str(&format!("  {words}\n"));
+    }
+    let (Some(before_text), Some(after_text)) = (before.text, after.text) else {
+        text.push_str("The texts are secret; --show-secrets shows how they differ.\n");
+        return text;
+    };
+    if before_text == after_text {
+        text.push_str("The texts are the same.\n");
+        return text;
+    }
+    let (before_name, after_name) = (format!("version {}", before.number), format!("version {}", after.number));
+    let diff =
+        unified_of(Named { name: &before_name, text: before_text }, Named { name: &after_name, text: after_text });
+    text.push('\n');
+    for line in diff_lines(&diff) {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => GREEN,
+            Some(b'-') => RED,
+            Some(b'@') => CYAN,
+            _ => DIM,
+        };
+        text.push_str(&format!("{}\n", paint(style, escape_lines(line))));
+    }
+    text
+}
