@@ -1,17 +1,23 @@
 //! `sentinel request`, `list`, `check`, `approve`, `deny`, `cancel`, `revoke`.
 
+use futures_util::future;
 use serde_json::json;
 
-use super::{By, OnRecord, Site, Table, denied, show_list};
+use super::{By, OnRecord, Site, Table, denied, now, show_list};
 use crate::access::desk::requests::{Approve, Cancel, Check, Create, Deny, List, Revoke, Settled};
 use crate::access::desk::{ListOf, Operation};
 use crate::access::requests::{Answered, Known, Request, Status};
+use crate::access::gate::understood;
 use crate::cli::{AnswerArgs, ListArgs, RequestArgs, RequestIdArgs, RequestTable, RevokeArgs};
 use crate::command::context::Context;
 use crate::error::{Error, Exit};
+use crate::kind::policy_parameter::{Content, PolicyParameter};
 use crate::manifest::Builtin;
+use crate::policy::explain::explain;
+use crate::policy::{Ask, Effect, Mode, Rule, evaluate};
 use crate::report::access::{request as rendered, requests as table_of};
 use crate::report::{escape, json};
+use crate::resource::Live;
 
 async fn site(context: &Context, table: &RequestTable) -> Result<(Site, Table), Error> {
     let site = Site::new(context).await?;
@@ -27,13 +33,62 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
         justification: args.justification.clone(),
         duration: i64::try_from(args.duration.as_secs()).unwrap_or(i64::MAX),
     };
-    let request = site.perform(context, &table, &wish).await?;
+    let parameter = site.parameter(&args.profile)?;
+    // A broker's client may read no policy.
+    let policy = async {
+        match site.broker {
+            Some(_) => None,
+            None => site.gateway.policy(&parameter).await.ok(),
+        }
+    };
+    let (request, live) = future::join(site.perform(context, &table, &wish), policy).await;
+    let request = request?;
+    if let Some(warning) = in_vain(&request, live.as_ref().map(Option::as_ref)) {
+        context.terminal.note(&format!("Warning: {}\n", escape(&warning)));
+    }
     let next = format!(
         "Someone else can approve it with: {}\n",
         site.on_record(context, &OnRecord { command: "approve", id: &request.id, by: By::Another }, &table)
     );
     context.terminal.records(|| rendered(&request) + &next, || document("request", &request))?;
     Ok(Exit::Done)
+}
+
+/// Returns why an approval would change nothing, as far as the policy could be read. `live` is nothing where it could not.
+fn in_vain(request: &Request, live: Option<Option<&Live<PolicyParameter>>>) -> Option<String> {
+    let (profile, user) = (request.profile.as_str(), request.requester.as_str());
+    let Some(live) = live? else {
+        return Some(format!(
+            "the profile {profile} has no policy, and without one nobody gets access; an approval changes nothing"
+        ));
+    };
+    // One that is a secret may not be read by those who request.
+    let content = live.state.content.as_ref().and_then(Content::text)?;
+    let Ok(policy) = understood(profile, content) else {
+        return Some(format!(
+            "the policy of {profile} is not valid, and then nobody gets access; an approval changes nothing"
+        ));
+    };
+    let principal = request.requester_arn.as_str();
+    let ask = Ask { user, principal, profile, mode: Mode::Cli, at: now() };
+    let all_modes = Mode::ALL.iter().map(|mode| evaluate(&policy, &Ask { mode: *mode, ..ask }));
+    let rules: Vec<Option<&Rule>> = all_modes.collect();
+    if rules.iter().flatten().any(|rule| rule.effect == Effect::RequireApproval) {
+        return None;
+    }
+    match rules.iter().flatten().find(|rule| rule.effect != Effect::Deny) {
+        Some(rule) => Some(format!("the policy gives {} access without an approval (rule {})", user, rule.name)),
+        None => {
+            let why = rules
+                .iter()
+                .flatten()
+                .next()
+                .map_or_else(|| String::from("no rule matches"), |rule| format!("rule {}", rule.name));
+            let later = explain(&policy, &ask).into_iter().find(|one| one.effect == Effect::RequireApproval);
+            let later = later.map(|one| format!("; {}", one.words)).unwrap_or_default();
+            Some(format!("the policy now denies {} access to {profile}, approved or not ({why}){later}", user))
+        }
+    }
 }
 
 fn document(command: &str, request: &Request) -> json::Document {
