@@ -185,6 +185,8 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub time: TimeArgs,
     #[command(flatten)]
+    pub detail: DetailArgs,
+    #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
     pub aws: AwsArgs,
@@ -224,6 +226,8 @@ pub struct ShowArgs {
     /// The saved plan.
     #[arg(value_name = "PLANFILE")]
     pub plan_file: PathBuf,
+    #[command(flatten)]
+    pub detail: DetailArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

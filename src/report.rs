@@ -37,6 +37,7 @@ use crate::error::Error;
 pub use escape::{escape, escape_json, escape_lines, guard};
 pub use faults::render as render_faults;
 pub use progress::LiveProgress;
+pub use sheet::Detail;
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();

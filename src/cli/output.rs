@@ -57,3 +57,12 @@ impl OutputArgs {
         all.into_iter().filter_map(|(format, path)| Some((format, path.as_ref()?))).collect()
     }
 }
+
+/// Which resources of a plan are listed.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct DetailArgs {
+    /// List every resource in text, Markdown and HTML: those that are in sync are otherwise only counted.
+    #[arg(long)]
+    pub all: bool,
+}

@@ -15,7 +15,7 @@ use crate::provider::Writer;
 use crate::reconcile::guard::Share;
 use crate::reconcile::{self, ApplyReport, Plan, guard};
 use crate::report::output::{Body, InSync, Shown};
-use crate::report::{applied, json, text};
+use crate::report::{Detail, applied, json, text};
 use crate::resource::destination::Destination;
 use crate::review::Review;
 
@@ -62,7 +62,7 @@ pub(super) async fn carry_out(
         Ok(planned) => {
             let planned = planned?;
             if !terminal.json() {
-                terminal.result(&text::plan(&planned.pass.plan, &planned.review, terminal.width()));
+                terminal.result(&text::plan(&planned.pass.plan, &planned.review, Detail::Changes, terminal.width()));
             }
             guard::extent(&planned.pass.plan, share).map_err(Error::Refused)?;
             vec![(planned.pass.plan.target.clone(), Ok(planned))]
@@ -145,7 +145,7 @@ fn show_ended(
         let part = || json::applied_part(plan, review, report);
         return context.terminal.either(|| applied::text(plan, report), || json::applied(command, part()));
     }
-    let shown = Shown { command, preface: None, extra, parts: plan::parts(ended, body) };
+    let shown = Shown { command, preface: None, extra, parts: plan::parts(ended, body), detail: Detail::Changes };
     let format = if context.terminal.json() { Format::Json } else { Format::Text };
     context.terminal.result(&shown.render(format, context.terminal.width())?);
     Ok(())

@@ -10,7 +10,7 @@ use crate::cli::{Format, OutputArgs};
 use crate::error::Error;
 use crate::files;
 use crate::report::output::{Part, Shown};
-use crate::report::{Terminal, for_file};
+use crate::report::{Detail, Terminal, for_file};
 
 impl Context {
     /// Returns what has to be kept of targets that are in sync, to show them in the formats that are asked for.
@@ -47,6 +47,7 @@ pub(super) fn failed(terminal: Terminal, args: &OutputArgs, command: &str, error
         preface: None,
         extra: Vec::new(),
         parts: vec![Part { name: None, index: None, body: Err(error) }],
+        detail: Detail::Changes,
     };
     for (format, path) in args.files().into_iter().filter(|(_, path)| check_report(path).is_ok()) {
         if let Ok(text) = written(&shown, format) {

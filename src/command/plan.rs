@@ -16,7 +16,7 @@ use crate::kind::policy_parameter;
 use crate::planfile::{Origin, PlanFile, SavedMaterials, SavedTarget};
 use crate::reconcile::Plan;
 use crate::report::output::{Body, Part, Shown};
-use crate::report::text;
+use crate::report::{Detail, text};
 use crate::resource::destination::Destination;
 
 pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Error> {
@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
     }
     let scope = scope(&project, &args.filter, &args.reach)?;
     check_variables(&project, &scope)?;
-    let keep = if args.out.is_some() { Keep::All } else { context.keep(&args.output) };
+    let keep = if args.out.is_some() || args.detail.all { Keep::All } else { context.keep(&args.output) };
     let attempts = context.plan_all(&project, &args.filter, &scope, Values::Needed, keep).await?;
     if let Some(path) = &args.out {
         let planned: Vec<&Planned> = attempts.iter().filter_map(|(_, attempt)| attempt.as_ref().ok()).collect();
@@ -45,7 +45,9 @@ pub(super) async fn run(context: &Context, args: &PlanArgs) -> Result<Exit, Erro
         }
     }
     let exit = exit_of(&attempts, if args.detailed_exitcode { Codes::Detailed } else { Codes::Usual });
-    show_parts(context, "plan", &args.output, shard(&args.filter), attempts)?;
+    let extra = shard(&args.filter);
+    let frame = Frame { command: "plan", output: &args.output, extra, detail: Detail::of(&args.detail) };
+    show_parts(context, &frame, attempts)?;
     Ok(exit)
 }
 
@@ -56,17 +58,21 @@ pub(super) fn shard(filter: &FilterArgs) -> Vec<(&'static str, Value)> {
 
 /// Shows the plans: one as it is, several by target.
 pub(super) fn show(context: &Context, command: &str, output: &OutputArgs, attempts: Vec<Attempt>) -> Result<(), Error> {
-    show_parts(context, command, output, Vec::new(), attempts)
+    show_parts(context, &Frame { command, output, extra: Vec::new(), detail: Detail::Changes }, attempts)
 }
 
-fn show_parts(
-    context: &Context,
-    command: &str,
-    output: &OutputArgs,
+/// How plans are shown.
+struct Frame<'a> {
+    command: &'a str,
+    output: &'a OutputArgs,
+    /// What a document has beside the plans, each under its name.
     extra: Vec<(&'static str, Value)>,
-    attempts: Vec<Attempt>,
-) -> Result<(), Error> {
-    let shown = |parts| Shown { command, preface: None, extra: extra.clone(), parts };
+    detail: Detail,
+}
+
+fn show_parts(context: &Context, frame: &Frame<'_>, attempts: Vec<Attempt>) -> Result<(), Error> {
+    let Frame { command, output, extra, detail } = frame;
+    let shown = |parts| Shown { command, preface: None, extra: extra.clone(), parts, detail: *detail };
     match only(attempts) {
         Ok(planned) => {
             let planned = planned?;
@@ -98,7 +104,8 @@ pub(super) fn parts<'a, T>(
 
 /// Returns the plans of several targets as text.
 pub(super) fn text(attempts: &[Attempt], width: Option<usize>) -> Result<String, Error> {
-    Shown { command: "plan", preface: None, extra: Vec::new(), parts: parts(attempts, body) }
+    let parts = parts(attempts, body);
+    Shown { command: "plan", preface: None, extra: Vec::new(), parts, detail: Detail::Changes }
         .render(Format::Text, width)
 }
 
@@ -174,8 +181,13 @@ pub(super) fn run_show(context: &Context, args: &ShowArgs) -> Result<Exit, Error
         index: None,
         body: Ok(Body::Plan(&target.plan, &target.review)),
     });
-    let shown =
-        Shown { command: "show", preface: Some(text::plan_file(&file)), extra: Vec::new(), parts: parts.collect() };
+    let shown = Shown {
+        command: "show",
+        preface: Some(text::plan_file(&file)),
+        extra: Vec::new(),
+        parts: parts.collect(),
+        detail: Detail::of(&args.detail),
+    };
     context.show(&args.output, &shown)?;
     Ok(Exit::Done)
 }

@@ -18,6 +18,7 @@ use crate::kind::policy_parameter::profile_of;
 use crate::kind::{KindId, Site};
 use crate::manifest::{Builtin, Manifest, TableSection, TargetPattern};
 use crate::reconcile::{self, Action, Intent, Plan, ResourcePlan, Scope, Seen, guard};
+use crate::report::Detail;
 use crate::report::output::{Body, InSync, Part, Shown};
 use crate::report::status::{ParameterStatus, ResourceStatus, ShellHint, State, Status, Suggestion, listed_under};
 use crate::resource::Gap;
@@ -57,7 +58,8 @@ pub(super) async fn run(context: &Context, args: &StatusArgs) -> Result<Exit, Er
     let mut extra = plan::shard(&args.filter);
     extra.extend(compared.iter().flatten().map(|compared| ("baseline", json!(compared))));
     let status = |planned: &Planned| of_manifest(context, args, &planned.pass.plan);
-    let shown = |parts| Shown { command: "status", preface: None, extra: extra.clone(), parts };
+    let shown =
+        |parts| Shown { command: "status", preface: None, extra: extra.clone(), parts, detail: Detail::Changes };
     match plan::only(attempts) {
         Ok(planned) => {
             let status = status(&planned?);
@@ -173,7 +175,10 @@ pub(super) async fn run_init(context: &Context, args: &InitStatusArgs) -> Result
     };
     status.shell = shell_hint(context);
     let parts = vec![Part { name: None, index: None, body: Ok(Body::Status(&status)) }];
-    context.show(&args.output, &Shown { command: "init status", preface: None, extra: Vec::new(), parts })?;
+    context.show(
+        &args.output,
+        &Shown { command: "init status", preface: None, extra: Vec::new(), parts, detail: Detail::Changes },
+    )?;
     Ok(if failed { Exit::Error } else { Exit::Done })
 }
 

@@ -2,7 +2,7 @@
 
 use super::escape;
 use super::listed::Listed;
-use super::sheet::{Entry, Kindled, Sheet, Tone};
+use super::sheet::{Detail, Entry, Kindled, Sheet, Tone};
 use super::status::Status;
 use super::total::Sums;
 use crate::error::Error;
@@ -98,7 +98,7 @@ fn of_error(error: &Error, of: &str) -> Vec<Annotation> {
 }
 
 fn of_plan(plan: &Plan, review: &Review, of: &str) -> Vec<Annotation> {
-    let sheet = Sheet::of(plan, review);
+    let sheet = Sheet::of(plan, review, Detail::Changes);
     let mut found = Vec::new();
     for one in &sheet.attention {
         let level = match one.what {

@@ -7,7 +7,7 @@ use super::escape_lines;
 use super::listed::{Listed, orphan_notes, orphans};
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
+use super::sheet::{Detail, Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use super::total::{InSync, Sums};
 use crate::error::Error;
@@ -30,13 +30,13 @@ fn page(title: &str, body: &str) -> String {
 }
 
 /// Returns the page for plans, one part for each target.
-pub(super) fn plans(command: &str, parts: &[Part<'_>], sums: &str) -> String {
+pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail, sums: &str) -> String {
     let mut body = String::new();
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", html(name))).unwrap_or_default();
         let _ = writeln!(body, "<h1>sentinel {}{title}</h1>", html(command));
         match part {
-            Ok((plan, review)) => body.push_str(&plan_body(&Sheet::of(plan, review))),
+            Ok((plan, review)) => body.push_str(&plan_body(&Sheet::of(plan, review, detail))),
             Err(error) => body.push_str(&failed(error)),
         }
     }
@@ -109,6 +109,9 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
     for section in &sheet.sections {
         let _ = writeln!(body, "<h2>{}</h2>", html(&section.title));
         section.entries.iter().for_each(|one| body.push_str(&entry(one)));
+        if let Some(words) = section.count() {
+            let _ = writeln!(body, "<p class=\"entry same\"><b class=\"mark\">=</b> {words}</p>");
+        }
     }
     sheet.listed.iter().for_each(|one| body.push_str(&listed(one)));
     for note in &sheet.notes {

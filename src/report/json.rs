@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::contents::unified;
-use super::sheet::Sheet;
+use super::sheet::{Detail, Sheet};
 use super::total::Sums;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;
@@ -76,7 +76,7 @@ fn mask(resource: &mut Value, planned: &ResourcePlan) -> Result<(), Error> {
 ///
 /// Fails when a part of it cannot be written as JSON.
 pub fn plan_part(plan: &Plan, review: &Review) -> Document {
-    let sheet = Sheet::of(plan, review);
+    let sheet = Sheet::of(plan, review, Detail::All);
     let mut body = value(plan)?;
     for (resource, planned) in body["resources"].as_array_mut().into_iter().flatten().zip(&plan.resources) {
         mask(resource, planned)?;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
 use super::listed::{Listed, orphan_notes, orphans};
-use super::sheet::{Attention, Entry, Field, Sheet, Tone};
+use super::sheet::{Attention, Detail, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::total::{InSync, Sums};
 use super::{escape, escape_lines};
@@ -72,14 +72,16 @@ fn fenced<'l>(language: &str, lines: impl Iterator<Item = &'l str>) -> String {
 pub(super) type Part<'a> = (Option<&'a str>, Result<(&'a Plan, &'a Review), &'a Error>);
 
 /// Returns the comment for plans, one for each target.
-pub(super) fn plans(command: &str, parts: &[Part<'_>]) -> String {
+pub(super) fn plans(command: &str, parts: &[Part<'_>], detail: Detail) -> String {
     let mut text = format!("{MARKER}\n");
     let share = LIMIT / parts.len().max(1);
     let mut left = 0;
     for (name, part) in parts {
         let title = name.map(|name| format!(" of {}", code(&brief(name)))).unwrap_or_default();
         let part = match part {
-            Ok((plan, review)) => comment(command, &title, &Sheet::of(plan, review), share.max(LEAST)),
+            Ok((plan, review)) => {
+                comment((command, &title), &Sheet::of(plan, review, detail), detail, share.max(LEAST))
+            }
             Err(error) => failed(command, &title, error, share.max(LEAST)),
         };
         // A part is whole or not there: half of one could leave a fence open.
@@ -194,7 +196,7 @@ fn failed(command: &str, title: &str, error: &Error, limit: usize) -> String {
     text
 }
 
-fn comment(command: &str, title: &str, sheet: &Sheet<'_>, limit: usize) -> String {
+fn comment((command, title): (&str, &str), sheet: &Sheet<'_>, detail: Detail, limit: usize) -> String {
     let mut text = format!("### sentinel {command}{title}: {}\n\n", sheet.summary);
     if !sheet.attention.is_empty() {
         text.push_str("**Needs attention**\n\n");
@@ -202,7 +204,8 @@ fn comment(command: &str, title: &str, sheet: &Sheet<'_>, limit: usize) -> Strin
         fill_list(&mut text, limit / 4, &lines, 0);
         text.push('\n');
     }
-    let mut shown: Vec<&Entry<'_>> = sheet.entries().filter(|entry| entry.says_something()).collect();
+    let mut shown: Vec<&Entry<'_>> =
+        sheet.entries().filter(|entry| detail == Detail::All || entry.says_something()).collect();
     shown.sort_by_key(|entry| importance(entry.tone));
     if shown.is_empty() {
         text.push_str("Everything is in sync.\n\n");

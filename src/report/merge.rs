@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::output::{Body, Part, Shown};
+use super::sheet::Detail;
 use super::status::Status;
 use crate::code::Code;
 use crate::error::Error;
@@ -127,6 +128,12 @@ impl Merged {
             index: Some(of.index),
             body: of.body.as_ref().map(body),
         });
-        Shown { command: &self.command, preface: None, extra: Vec::new(), parts: parts.collect() }
+        Shown {
+            command: &self.command,
+            preface: None,
+            extra: Vec::new(),
+            parts: parts.collect(),
+            detail: Detail::Changes,
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::applied::{self, AppliedTotal};
 use super::markdown::Part as PlanPart;
+use super::sheet::Detail;
 use super::status::{self, Status};
 pub use super::total::InSync;
 use super::total::{Sums, Total, is_unfinished};
@@ -20,6 +21,8 @@ pub struct Shown<'a> {
     /// What a document has beside the parts, each under its name.
     pub extra: Vec<(&'static str, serde_json::Value)>,
     pub parts: Vec<Part<'a>>,
+    /// Which resources of plans are listed.
+    pub detail: Detail,
 }
 
 /// What there is to show of one target.
@@ -75,14 +78,17 @@ impl Shown<'_> {
                 if self.is_apply() {
                     return Ok(markdown::applied(&self.applied()) + &sums);
                 }
-                self.split(|plans| markdown::plans(self.command, plans), markdown::status) + &sums
+                self.split(|plans| markdown::plans(self.command, plans, self.detail), markdown::status) + &sums
             }
             Format::Html => {
                 let sums = self.total().map(|total| html::total(&total, &self.in_sync())).unwrap_or_default();
                 if self.is_apply() {
                     return Ok(html::applied(&self.applied(), &sums));
                 }
-                self.split(|plans| html::plans(self.command, plans, &sums), |status| html::status(status, &sums))
+                self.split(
+                    |plans| html::plans(self.command, plans, self.detail, &sums),
+                    |status| html::status(status, &sums),
+                )
             }
             Format::Github => self.annotations(),
         })
@@ -133,7 +139,7 @@ impl Shown<'_> {
                 continue;
             }
             let body = match &part.body {
-                Ok(Body::Plan(plan, review)) => text::plan(plan, review, width),
+                Ok(Body::Plan(plan, review)) => text::plan(plan, review, self.detail, width),
                 Ok(Body::Applied(plan, _, report)) => applied::text(plan, report),
                 Ok(Body::Status(status)) => status::render(status),
                 Ok(Body::Settled(settled)) => format!("{settled}\n"),
@@ -161,7 +167,7 @@ impl Shown<'_> {
 
     /// Returns what is in sync at one of several targets, where all is: it is one line then.
     fn settled(&self, part: &Part<'_>) -> Option<InSync> {
-        if self.parts.len() < 2 {
+        if self.parts.len() < 2 || self.detail == Detail::All {
             return None;
         }
         part.body.as_ref().ok().and_then(Body::settled)

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::contents::{Difference, Written, unified, written};
 use super::listed::{Listed, listed, orphan_notes};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
+use crate::cli::DetailArgs;
 use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
@@ -29,11 +30,36 @@ pub(super) struct Sheet<'a> {
     pub(super) listed: Vec<Listed<'a>>,
 }
 
+/// Which resources are listed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Those that there is something to say of. The others are counted.
+    #[default]
+    Changes,
+    All,
+}
+
+impl Detail {
+    /// Returns the detail that the options ask for.
+    pub fn of(args: &DetailArgs) -> Self {
+        if args.all { Self::All } else { Self::Changes }
+    }
+}
+
 /// The resources of one kind.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     pub(super) title: String,
     pub(super) entries: Vec<Entry<'a>>,
+    /// How many resources are in sync and not among the entries.
+    pub(super) unlisted: usize,
+}
+
+impl Section<'_> {
+    /// Returns the line that counts the resources that are not listed.
+    pub(super) fn count(&self) -> Option<String> {
+        (self.unlisted > 0).then(|| format!("{} in sync", self.unlisted))
+    }
 }
 
 /// One resource.
@@ -139,17 +165,24 @@ static NOTHING: Remarks = Remarks { source: None, means: Vec::new(), cases: Vec:
 
 impl<'a> Sheet<'a> {
     /// Returns a plan as it is shown.
-    pub(super) fn of(plan: &'a Plan, review: &'a Review) -> Self {
+    pub(super) fn of(plan: &'a Plan, review: &'a Review, detail: Detail) -> Self {
         // Profiles that share a file are created with the same text, which is shown once.
         let mut texts: HashMap<Cow<'a, str>, &'a Address> = HashMap::new();
         let sections: Vec<Section<'a>> = KindId::ALL
             .iter()
             .copied()
-            .map(|kind| Section {
-                title: heading(kind, plan),
-                entries: plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts)).collect(),
+            .map(|kind| {
+                let all = plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts));
+                let mut unlisted = 0;
+                let listed = |entry: &Entry<'a>| {
+                    let listed = detail == Detail::All || !entry.is_quiet();
+                    unlisted += usize::from(!listed);
+                    listed
+                };
+                let entries = all.filter(listed).collect();
+                Section { title: heading(kind, plan), entries, unlisted }
             })
-            .filter(|section| !section.entries.is_empty())
+            .filter(|section| !section.entries.is_empty() || section.unlisted > 0)
             .collect();
         let attention = attention(plan, &sections);
         Self {
@@ -172,6 +205,11 @@ impl Entry<'_> {
     /// Returns whether there is anything to say beside that it is as desired.
     pub(super) fn says_something(&self) -> bool {
         self.tone != Tone::Same
+    }
+
+    /// Returns whether it is in sync and there is nothing to say of it.
+    fn is_quiet(&self) -> bool {
+        !self.says_something() && self.gaps.is_empty() && self.also.is_none() && self.findings.is_empty()
     }
 }
 

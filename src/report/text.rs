@@ -2,7 +2,9 @@
 
 use super::contents::{Text, Written, added, diff_lines};
 use super::listed::Listed;
-use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
+use super::sheet::{
+    self, Attention, Detail, Entry, Field, Kindled, Section, Sheet, Tone, drift_words, refusal, version,
+};
 use super::total::Sums;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;
@@ -18,13 +20,14 @@ use crate::review::Review;
 /// Returns a plan: where it goes, each resource with its difference, the count, and what must not be missed.
 ///
 /// `width` is that of the terminal it is for; without one, no line is broken.
-pub fn plan(plan: &Plan, review: &Review, width: Option<usize>) -> String {
-    let sheet = Sheet::of(plan, review);
+pub fn plan(plan: &Plan, review: &Review, detail: Detail, width: Option<usize>) -> String {
+    let sheet = Sheet::of(plan, review, detail);
     let page = Page { width };
     let mut text = target(plan);
     for section in &sheet.sections {
         text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
         section.entries.iter().for_each(|entry| page.entry(entry, &mut text));
+        text.push_str(&count(section));
     }
     sheet.listed.iter().for_each(|one| text.push_str(&listed(one)));
     text.push_str(&format!("\n{} {}.\n", paint(BOLD, "Plan:"), sheet.summary));
@@ -36,6 +39,11 @@ pub fn plan(plan: &Plan, review: &Review, width: Option<usize>) -> String {
         text.push_str(&page.wrapped("", "  ", &escape(note)));
     }
     text
+}
+
+/// Returns the line that counts what is not listed.
+fn count(section: &Section<'_>) -> String {
+    section.count().map(|words| format!("  {}\n", paint(DIM, format!("= {words}")))).unwrap_or_default()
 }
 
 /// What a text is laid out on.
@@ -229,7 +237,7 @@ pub fn target(plan: &Plan) -> String {
 pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
     let mut text = String::new();
     let nothing = Review::default();
-    for section in &Sheet::of(plan, &nothing).sections {
+    for section in &Sheet::of(plan, &nothing, Detail::Changes).sections {
         text.push_str(&format!("\n{}\n", paint(BOLD, escape(&section.title))));
         for entry in &section.entries {
             let report = report.resources.iter().find(|report| report.address == entry.resource.address);
@@ -241,6 +249,7 @@ pub fn applied(plan: &Plan, report: &ApplyReport) -> String {
                 text.push_str(&format!("  {symbol} {}{words}\n", escape(&entry.title)));
             }
         }
+        text.push_str(&count(section));
     }
     text.push_str(&format!("\n{}\n", closing(plan, report)));
     text
