@@ -36,7 +36,7 @@ pub enum PolicyCommand {
     ///
     /// Shows the difference and asks first, as apply does, and verifies the result. The manifest and its policy file are
     /// left alone: while they differ, plan shows a drift, and the next apply writes the file's text again. `sentinel policy
-    /// show PROFILE --version N` prints the text for the file.
+    /// show PROFILE VERSION` prints the text for the file.
     Rollback(PolicyRollbackArgs),
 }
 
@@ -59,8 +59,8 @@ pub struct PolicyShowArgs {
     #[command(flatten)]
     pub live: LivePolicyArgs,
     /// The version [default: the newest].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    pub version: Option<i64>,
+    #[arg(value_name = "VERSION", value_parser = clap::value_parser!(i64).range(1..))]
+    pub number: Option<i64>,
     /// Decrypt a policy that is in a `SecureString`, and print it.
     #[arg(long)]
     pub show_secrets: bool,

@@ -23,7 +23,7 @@ pub(super) fn words<T: Copy + Send + Sync + 'static>(
 
 /// Reads a moment.
 pub(super) fn moment(text: &str) -> Result<jiff::Timestamp, String> {
-    policy::moment(text).map_err(|invalid| format!("{}; {}", invalid.problem, invalid.help))
+    crate::policy::moment(text).map_err(|invalid| format!("{}; {}", invalid.problem, invalid.help))
 }
 
 /// Reads a user's name, or the ARN of one who can call.

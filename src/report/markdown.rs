@@ -506,7 +506,7 @@ mod tests {
             let mut parts: Vec<Part<'_>> =
                 plans_of.iter().map(|plan| (Some(name.as_str()), Ok((plan, &nothing)))).collect();
             parts.push((Some("failing"), Err(&error)));
-            let text = plans("plan", &parts);
+            let text = plans("plan", &parts, Detail::Changes);
             assert!(text.len() < 65_000, "{targets} of {resources}: {}", text.len());
             assert_eq!(text.matches("<details>").count(), text.matches("</details>").count());
             let rendered = nodes(&text);

@@ -7,7 +7,7 @@ use sentinel::error::Error;
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::reconcile::{ApplyReport, Outcome, ResourceReport, Verification};
 use sentinel::report::output::{Body, Part, Shown};
-use sentinel::report::{json as documents, text, without_color};
+use sentinel::report::{Detail, json as documents, text, without_color};
 use serde_json::{Value, json};
 
 use crate::hostile::hold_markdown;
@@ -191,6 +191,7 @@ fn hold(document: Value, what: &str) {
                 preface: Some(text::plan_file(&file)),
                 extra: Vec::new(),
                 parts: parts.collect(),
+                detail: Detail::All,
             };
             hold_all(&shown, what);
             for target in &file.targets {
@@ -226,7 +227,7 @@ fn refused(why: &Unusable, what: &str) {
     hold_plain(&output, what);
     assert_eq!(output.lines().count(), 2, "a message and a hint: {output}");
     let parts = vec![Part { name: None, index: None, body: Err(&error) }];
-    hold_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts }, what);
+    hold_all(&Shown { command: "apply", preface: None, extra: Vec::new(), parts, detail: Detail::All }, what);
 }
 
 #[test]

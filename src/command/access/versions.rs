@@ -131,7 +131,7 @@ fn with(mut object: Value, more: Value) -> Value {
 
 pub(in crate::command) async fn show(context: &Context, args: &PolicyShowArgs) -> Result<Exit, Error> {
     let history = History::read(context, &args.live, reading(args.show_secrets)).await?;
-    let version = match args.version {
+    let version = match args.number {
         Some(number) => history.version(number)?,
         None => history.newest()?,
     };
@@ -176,8 +176,8 @@ pub(in crate::command) async fn diff(context: &Context, args: &PolicyDiffArgs) -
         (Some(_), Some(_)) => meaning(profile, history.policy(before).as_ref(), history.policy(after).as_ref()),
         _ => Vec::new(),
     };
-    let side = |version| Side { number: Version::number(version), text: text_of(version) };
-    let (one, other) = (side(before), side(after));
+    let one = Side { number: before.number, text: text_of(before) };
+    let other = Side { number: after.number, text: text_of(after) };
     let document = || {
         let of = |version| with(facts(version), json!({ "policy": text_of(version) }));
         let body = json!({
@@ -215,14 +215,17 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
     };
     let users = if destination.local.is_some() { Users::of(&project) } else { Users::default() };
     let mut planned = context.plan(destination.clone(), &users, &desired, scope).await?;
-    planned.review = Review::of(&planned.pass.plan, &project.materials());
+    let mut materials = project.materials();
+    // What lints find is in the text of the version.
+    materials.of.entry(own.address.clone()).and_modify(|one| one.policy = Some(format!("version {}", args.to)));
+    planned.review = Review::of(&planned.pass.plan, &materials);
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
     let exit = carry_out(context, "policy rollback", vec![(destination, Ok(planned))], Share::Any, &args.going).await?;
     if from_file {
         let file = escape(own.origin.as_deref().unwrap_or_default());
         context.terminal.note(&format!(
             "The manifest's {file} differs from version {}: the next apply writes its text again. To keep this version:\n  \
-             sentinel policy show {profile} --version {} > {file}\n",
+             sentinel policy show {profile} {} > {file}\n",
             args.to, args.to
         ));
     }
