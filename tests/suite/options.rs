@@ -212,7 +212,9 @@ const SHARED: [(&str, Around, &str); 12] = [
 ];
 
 /// Where a shared option shows in no such run, and the test that shows what it does.
-const ELSEWHERE: [(&str, &str, &str); 3] = [
+const ELSEWHERE: [(&str, &str, &str); 4] = [
+    // Nothing is written where there is no earlier version.
+    ("policy rollback", "quiet", "policy_rollback_shows_its_progress_unless_quiet"),
     // Only the names of policies change, and none breaks a rule.
     ("validate", "policy-root", "the_policy_root_of_the_command_line_is_validated"),
     // It is an option of --server.

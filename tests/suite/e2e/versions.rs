@@ -61,7 +61,9 @@ fn policy_history_says_what_each_version_changed_for_those_who_ask() {
 fn policy_diff_compares_two_versions() {
     let world = three_versions();
     let run = world.run(&["policy", "diff", "dev"]).expect(0);
-    for words in ["version 2 to version 3", "mallory gains dev", "alice and bob lose dev", "--- version 2", "+++ version 3"] {
+    for words in
+        ["version 2 to version 3", "mallory gains dev", "alice and bob lose dev", "--- version 2", "+++ version 3"]
+    {
         assert!(run.stdout.contains(words), "{words} in {}", run.stdout);
     }
     let run = world.run(&["policy", "diff", "dev", "--from", "1", "--to", "2"]).expect(0);
@@ -100,6 +102,15 @@ fn policy_rollback_needs_no_manifest_and_touches_only_its_profile() {
     let run = crate::world::finish(command.current_dir(elsewhere.path()).spawn().unwrap()).expect(0);
     assert!(!run.stdout.contains("Orphans"), "{}", run.stdout);
     assert_eq!(world.parameter("/sentinel/policies/dev"), POLICY.replace("alice", "alice, bob"));
+}
+
+#[test]
+fn policy_rollback_shows_its_progress_unless_quiet() {
+    let world = three_versions();
+    let loud = world.run(&["policy", "rollback", "dev", "--to", "1", "--yes"]).expect(0);
+    let quiet = world.run(&["policy", "rollback", "dev", "--to", "2", "--yes", "--quiet"]).expect(0);
+    assert!(loud.stderr.contains("/sentinel/policies/dev: "), "{}", loud.stderr);
+    assert!(!quiet.stderr.contains("/sentinel/policies/dev: "), "{}", quiet.stderr);
 }
 
 #[test]
