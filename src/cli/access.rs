@@ -8,8 +8,8 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::values::{lasting, mfa_code, subject, text_of, words};
 use super::{
-    AnswersCommand, AwsArgs, BrokerArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs, profile_name,
-    table_name,
+    AnswersCommand, AwsArgs, BrokerArgs, RootArgs, SessionIdArgs, SessionListArgs, SessionRevokeArgs, TargetArgs,
+    profile_name, table_name,
 };
 use crate::access::{breakglass, requests};
 use crate::resource::secret::Secret;

@@ -167,7 +167,7 @@ impl Context {
     }
 
     /// Observes and plans one target, and refuses an account that is not its own.
-    async fn plan(
+    pub(super) async fn plan(
         &self,
         reader: Reader,
         destination: Destination,

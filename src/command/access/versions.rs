@@ -214,13 +214,16 @@ pub(in crate::command) async fn rollback(context: &Context, args: &PolicyRollbac
         ..Scope::of(Intent::Converge)
     };
     let users = if destination.local.is_some() { Users::of(&project) } else { Users::default() };
-    let mut planned = context.plan(destination.clone(), &users, &desired, scope).await?;
+    let reader = context.connect(&destination, &users).await?;
+    let mut planned = context.plan(reader, destination.clone(), &users, &desired, scope).await?;
     let mut materials = project.materials();
     // What lints find is in the text of the version.
     materials.of.entry(own.address.clone()).and_modify(|one| one.policy = Some(format!("version {}", args.to)));
     planned.review = Review::of(&planned.pass.plan, &materials);
     let from_file = own.managed.content.as_ref().is_some_and(|content| content.text() != Some(text));
-    let exit = carry_out(context, "policy rollback", vec![(destination, Ok(planned))], Share::Any, &args.going).await?;
+    let exit =
+        carry_out(context, "policy rollback", vec![(destination, Ok(planned))], (Share::Any, &args.going), Vec::new())
+            .await?;
     if from_file {
         let file = escape(own.origin.as_deref().unwrap_or_default());
         context.terminal.note(&format!(
