@@ -163,6 +163,13 @@ pub(crate) use operations;
 /// The most records that a broker lists at once.
 const MOST_LISTED: usize = 1000;
 
+/// Whose policy decides, and in which parameter it is.
+#[derive(Debug, Clone, Copy)]
+struct PolicyOf<'a> {
+    profile: &'a str,
+    parameter: &'a str,
+}
+
 impl Desk<'_> {
     /// Returns who acts.
     pub async fn user(&self) -> Result<Cow<'_, User>, Stopped> {
@@ -221,7 +228,7 @@ impl Desk<'_> {
         format!("{}/{profile}", self.policy_root)
     }
 
-    fn gate<'g>(&'g self, profile: &'g str, parameter: &'g str) -> Gate<'g> {
+    fn gate<'g>(&'g self, PolicyOf { profile, parameter }: PolicyOf<'g>) -> Gate<'g> {
         Gate {
             gateway: self.gateway,
             account: self.account,

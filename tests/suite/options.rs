@@ -212,7 +212,10 @@ const SHARED: [(&str, Around, &str); 12] = [
 ];
 
 /// Where a shared option shows in no such run, and the test that shows what it does.
-const ELSEWHERE: [(&str, &str, &str); 4] = [
+const ELSEWHERE: [(&str, &str, &str); 6] = [
+    // Without [broker] it serves nobody, and says so first.
+    ("broker", "endpoint-url", "the_broker_reads_policies_where_its_options_say"),
+    ("broker", "policy-root", "the_broker_reads_policies_where_its_options_say"),
     // Nothing is written where there is no earlier version.
     ("policy rollback", "quiet", "policy_rollback_shows_its_progress_unless_quiet"),
     // Only the names of policies change, and none breaks a rule.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Desk, Effect, ListOf, Narrowed, Operation, Refused, Right, Unfit, check_duration, check_id, check_name_if,
-    check_profile, check_profile_if, check_text, new_id,
+    Desk, Effect, ListOf, Narrowed, Operation, PolicyOf, Refused, Right, Unfit, check_duration, check_id,
+    check_name_if, check_profile, check_profile_if, check_text, new_id,
 };
 use crate::access::breakglass::{Closed, Event, Events, Excess, Filter, LONGEST, Opened, Status};
 use crate::access::emergency::{Action, Breakglass};
@@ -87,7 +87,10 @@ impl Operation for Open {
         };
         let events = events(desk);
         let parameter = desk.parameter(&self.profile);
-        let (mut decision, limits) = desk.gate(&self.profile, &parameter).may_open(&user, &new_id()?, now).await?;
+        let (mut decision, limits) = desk
+            .gate(PolicyOf { profile: &self.profile, parameter: &parameter })
+            .may_open(&user, &new_id()?, now)
+            .await?;
         if decision.allowed() {
             if let Some(held) = events.active(&user, &event.profile, now).await? {
                 return Ok(Opening::Another(Box::new(held)));

@@ -7,7 +7,7 @@ use futures_util::future;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::sessions::sessions;
-use super::{Desk, Effect, Operation, Refused, Unfit, check_id, check_profile, new_id};
+use super::{Desk, Effect, Operation, PolicyOf, Refused, Unfit, check_id, check_profile, new_id};
 use crate::access::emergency::Breakglass;
 use crate::access::gate::{Decision, Gate, Stopped, User, Verdict, Way};
 use crate::access::log::Outcome;
@@ -128,7 +128,7 @@ impl Operation for Obtain {
         let role = desk.role(&self.profile)?;
         let user = desk.user().await?;
         let parameter = desk.parameter(&self.profile);
-        let gate = desk.gate(&self.profile, &parameter);
+        let gate = desk.gate(PolicyOf { profile: &self.profile, parameter: &parameter });
         let id = new_id()?;
         let (decision, duration) = if let Some(session) = &self.session {
             (self.in_session(desk, &gate, session, &user, &id).await?, Some(SERVED))
@@ -253,7 +253,10 @@ impl Operation for StartSession {
         let parameter = desk.parameter(&self.profile);
         let (session, now) = (new_id()?, desk.now);
         let way = Way::Server { session_table: Some(&desk.tables.sessions), started: None };
-        let decision = desk.gate(&self.profile, &parameter).decide(Some(&user), way, &new_id()?, now).await?;
+        let decision = desk
+            .gate(PolicyOf { profile: &self.profile, parameter: &parameter })
+            .decide(Some(&user), way, &new_id()?, now)
+            .await?;
         let decision = within_bounds(decision, role);
         let stamped = match decision.allowed() {
             true => stamp::source_identity(&user, &session).map_err(|bad| bad.to_string()),

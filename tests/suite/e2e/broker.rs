@@ -184,6 +184,20 @@ fn a_user_without_permissions_gets_credentials_of_the_role() {
 }
 
 #[test]
+fn the_broker_reads_policies_where_its_options_say() {
+    let world = world();
+    let text = "version: \"1\"\nrules:\n  - { name: eve, effect: allow, conditions: { users: [eve] } }\n";
+    let body = serde_json::json!({ "Name": "/else/where/dev", "Value": text, "Type": "String" });
+    world.aws("AmazonSSM.PutParameter", &body);
+    let port = free_port();
+    let more = ["--policy-root", "/else/where", "--endpoint-url", world.url()];
+    let broker = Broker::start_as(&world, port, &format!("http://127.0.0.1:{port}"), &more);
+    broker.run(&world, "eve", &["exec", "--profile", "dev", "--", "true"]).expect(0);
+    let alice = broker.run(&world, "alice", &["exec", "--profile", "dev", "--", "true"]).expect(1);
+    assert!(alice.stderr.contains("/else/where/dev") || alice.stderr.contains("no rule"), "{}", alice.stderr);
+}
+
+#[test]
 fn a_request_is_approved_used_and_revoked() {
     let world = world();
     let broker = Broker::start(&world);
