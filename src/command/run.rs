@@ -82,7 +82,7 @@ commands! {
     PolicyShowArgs: Run, |args, context| context.reading(access::versions::show(context, args)).await;
     PolicyHistoryArgs: Run, |args, context| context.reading(access::versions::history(context, args)).await;
     PolicyDiffArgs: Run, |args, context| context.reading(access::versions::diff(context, args)).await;
-    PolicyRollbackArgs: Run, |args, context| access::versions::rollback(context, args).await;
+    PolicyRollbackArgs: Run, |args, context| Box::pin(access::versions::rollback(context, args)).await;
     WhoArgs: Run, |args, context| context.reading(access::answers::who(context, args)).await;
     CanArgs: Run, |args, context| context.reading(access::answers::can(context, args)).await;
     ReportMergeArgs: Run, |args, context| reports::run(context, args);

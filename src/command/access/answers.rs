@@ -102,12 +102,11 @@ pub(in crate::command) async fn can(context: &Context, args: &CanArgs) -> Result
     let user = of_arn.and_then(name_of).unwrap_or(&args.user);
     let Question { profile, mode, at } = question;
     let ask = Ask { user, principal: of_arn.unwrap_or_default(), profile, mode, at };
-    let found = match of_arn {
-        Some(_) => vec![Answer { user: Some(user), arns: Arns::Any, rule: evaluate(&read.policy, &ask) }],
-        None => {
-            note_overlap(context, &read.policy);
-            policy::answers_to(&read.policy, Some(user), &question)
-        }
+    let found = if of_arn.is_some() {
+        vec![Answer { user: Some(user), arns: Arns::Any, rule: evaluate(&read.policy, &ask) }]
+    } else {
+        note_overlap(context, &read.policy);
+        policy::answers_to(&read.policy, Some(user), &question)
     };
     let would_allow = explain(&read.policy, &ask);
     let asked = asked(&read, &question);

@@ -34,16 +34,19 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
         duration: i64::try_from(args.duration.as_secs()).unwrap_or(i64::MAX),
     };
     let parameter = site.parameter(&args.profile)?;
-    // A broker's client may read no policy.
     let policy = async {
-        match site.broker {
-            Some(_) => None,
-            None => site.gateway.policy(&parameter).await.ok(),
+        if site.broker.is_some() {
+            return Found::Unknown;
+        }
+        match site.gateway.policy(&parameter).await {
+            Ok(Some(live)) => Found::Policy(live),
+            Ok(None) => Found::Nothing,
+            Err(_) => Found::Unknown,
         }
     };
-    let (request, live) = future::join(site.perform(context, &table, &wish), policy).await;
+    let (request, found) = future::join(site.perform(context, &table, &wish), policy).await;
     let request = request?;
-    if let Some(warning) = in_vain(&request, live.as_ref().map(Option::as_ref)) {
+    if let Some(warning) = in_vain(&request, &found) {
         context.terminal.note(&format!("Warning: {}\n", escape(&warning)));
     }
     let next = format!(
@@ -54,15 +57,27 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
     Ok(Exit::Done)
 }
 
-/// Returns why an approval would change nothing, as far as the policy could be read. `live` is nothing where it could not.
-fn in_vain(request: &Request, live: Option<Option<&Live<PolicyParameter>>>) -> Option<String> {
+/// A profile's policy, as far as it could be read.
+enum Found {
+    Policy(Live<PolicyParameter>),
+    Nothing,
+    /// A broker's client reads no policy, and others may lack the permission.
+    Unknown,
+}
+
+/// Returns why an approval would change nothing, if it would.
+fn in_vain(request: &Request, found: &Found) -> Option<String> {
     let (profile, user) = (request.profile.as_str(), request.requester.as_str());
-    let Some(live) = live? else {
-        return Some(format!(
-            "the profile {profile} has no policy, and without one nobody gets access; an approval changes nothing"
-        ));
+    let live = match found {
+        Found::Policy(live) => live,
+        Found::Nothing => {
+            return Some(format!(
+                "the profile {profile} has no policy, and without one nobody gets access; an approval changes nothing"
+            ));
+        }
+        Found::Unknown => return None,
     };
-    // One that is a secret may not be read by those who request.
+    // Those who request may lack the permission to decrypt a policy that is a secret.
     let content = live.state.content.as_ref().and_then(Content::text)?;
     let Ok(policy) = understood(profile, content) else {
         return Some(format!(
@@ -71,24 +86,18 @@ fn in_vain(request: &Request, live: Option<Option<&Live<PolicyParameter>>>) -> O
     };
     let principal = request.requester_arn.as_str();
     let ask = Ask { user, principal, profile, mode: Mode::Cli, at: now() };
-    let all_modes = Mode::ALL.iter().map(|mode| evaluate(&policy, &Ask { mode: *mode, ..ask }));
-    let rules: Vec<Option<&Rule>> = all_modes.collect();
-    if rules.iter().flatten().any(|rule| rule.effect == Effect::RequireApproval) {
+    let rules: Vec<&Rule> =
+        Mode::ALL.iter().filter_map(|mode| evaluate(&policy, &Ask { mode: *mode, ..ask })).collect();
+    if rules.iter().any(|rule| rule.effect == Effect::RequireApproval) {
         return None;
     }
-    match rules.iter().flatten().find(|rule| rule.effect != Effect::Deny) {
-        Some(rule) => Some(format!("the policy gives {} access without an approval (rule {})", user, rule.name)),
-        None => {
-            let why = rules
-                .iter()
-                .flatten()
-                .next()
-                .map_or_else(|| String::from("no rule matches"), |rule| format!("rule {}", rule.name));
-            let later = explain(&policy, &ask).into_iter().find(|one| one.effect == Effect::RequireApproval);
-            let later = later.map(|one| format!("; {}", one.words)).unwrap_or_default();
-            Some(format!("the policy now denies {} access to {profile}, approved or not ({why}){later}", user))
-        }
+    if let Some(rule) = rules.iter().find(|rule| rule.effect != Effect::Deny) {
+        return Some(format!("the policy gives {user} access without an approval (rule {})", rule.name));
     }
+    let why = rules.first().map_or_else(|| String::from("no rule matches"), |rule| format!("rule {}", rule.name));
+    let later = explain(&policy, &ask).into_iter().find(|one| one.effect == Effect::RequireApproval);
+    let later = later.map(|one| format!("; {}", one.words)).unwrap_or_default();
+    Some(format!("the policy now denies {user} access to {profile}, approved or not ({why}){later}"))
 }
 
 fn document(command: &str, request: &Request) -> json::Document {
