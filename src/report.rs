@@ -4,6 +4,7 @@ pub mod access;
 pub mod answers;
 pub mod applied;
 mod contents;
+mod detail;
 mod escape;
 pub mod explained;
 pub mod export;
@@ -34,10 +35,10 @@ use anstyle::{AnsiColor, Style};
 use crate::cli::{Color, LogFormat};
 use crate::error::Error;
 
+pub use detail::Detail;
 pub use escape::{escape, escape_json, escape_lines, guard};
 pub use faults::render as render_faults;
 pub use progress::LiveProgress;
-pub use sheet::Detail;
 
 const GREEN: Style = AnsiColor::Green.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();

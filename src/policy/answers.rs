@@ -88,8 +88,7 @@ mod tests {
         Question { profile: "prod", mode: Mode::Cli, at: at.parse().unwrap() }
     }
 
-    const RULES: &str = "\
-  - { name: admins, effect: allow, conditions: { users: [alice] } }
+    const RULES: &str = "  - { name: admins, effect: allow, conditions: { users: [alice] } }
   - { name: hours, effect: allow, conditions: { users: [bob], time: { hours: { start: \"09:00\", end: \"17:00\" } } } }
   - { name: ci, effect: require_approval, conditions: { principals: [\"arn:aws:sts::123456789012:assumed-role/ci/*\"] } }
   - { name: other, effect: deny, conditions: { profiles: [dev] } }

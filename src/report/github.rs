@@ -1,8 +1,9 @@
 //! Plans and status as GitHub Actions' workflow commands: an annotation at the line behind each thing worth one.
 
+use super::detail::Detail;
 use super::escape;
 use super::listed::Listed;
-use super::sheet::{Detail, Entry, Kindled, Sheet, Tone};
+use super::sheet::{Entry, Kindled, Sheet, Tone};
 use super::status::Status;
 use super::total::Sums;
 use crate::error::Error;

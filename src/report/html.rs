@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
+use super::detail::Detail;
 use super::escape_lines;
 use super::listed::{Listed, orphan_notes, orphans};
 use super::markdown::{Part, html, state_words};
 use super::picture;
-use super::sheet::{Detail, Entry, Field, Kindled, Sheet, Tone};
+use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use super::total::{InSync, Sums};
 use crate::error::Error;

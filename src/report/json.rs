@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::contents::unified;
-use super::sheet::{Detail, Sheet};
+use super::detail::Detail;
+use super::sheet::Sheet;
 use super::total::Sums;
 use crate::change::FieldValue;
 use crate::diagnostic::Fault;

@@ -6,8 +6,9 @@
 use std::fmt::Write;
 
 use super::contents::{Text, added, diff_lines};
+use super::detail::Detail;
 use super::listed::{Listed, orphan_notes, orphans};
-use super::sheet::{Attention, Detail, Entry, Field, Sheet, Tone};
+use super::sheet::{Attention, Entry, Field, Sheet, Tone};
 use super::status::{ParameterStatus, ResourceStatus, State, Status};
 use super::total::{InSync, Sums};
 use super::{escape, escape_lines};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::detail::Detail;
 use super::output::{Body, Part, Shown};
-use super::sheet::Detail;
 use super::status::Status;
 use crate::code::Code;
 use crate::error::Error;

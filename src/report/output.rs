@@ -1,8 +1,8 @@
 //! One pass in every format: what a terminal, a comment, an artifact and a script are fed from.
 
 use super::applied::{self, AppliedTotal};
+use super::detail::Detail;
 use super::markdown::Part as PlanPart;
-use super::sheet::Detail;
 use super::status::{self, Status};
 pub use super::total::InSync;
 use super::total::{Sums, Total, is_unfinished};

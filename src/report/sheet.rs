@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use super::contents::{Difference, Written, unified, written};
+use super::detail::{Detail, Section};
 use super::listed::{Listed, listed, orphan_notes};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
-use crate::cli::DetailArgs;
 use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
 use crate::reconcile::{Action, Estimate, Plan, ResourcePlan, guard};
@@ -28,38 +28,6 @@ pub(super) struct Sheet<'a> {
     pub(super) notes: Vec<String>,
     /// What is live and left alone.
     pub(super) listed: Vec<Listed<'a>>,
-}
-
-/// Which resources are listed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Detail {
-    /// Those that there is something to say of. The others are counted.
-    #[default]
-    Changes,
-    All,
-}
-
-impl Detail {
-    /// Returns the detail that the options ask for.
-    pub fn of(args: &DetailArgs) -> Self {
-        if args.all { Self::All } else { Self::Changes }
-    }
-}
-
-/// The resources of one kind.
-#[derive(Debug)]
-pub(super) struct Section<'a> {
-    pub(super) title: String,
-    pub(super) entries: Vec<Entry<'a>>,
-    /// How many resources are in sync and not among the entries.
-    pub(super) unlisted: usize,
-}
-
-impl Section<'_> {
-    /// Returns the line that counts the resources that are not listed.
-    pub(super) fn count(&self) -> Option<String> {
-        (self.unlisted > 0).then(|| format!("{} in sync", self.unlisted))
-    }
 }
 
 /// One resource.

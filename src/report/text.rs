@@ -1,10 +1,9 @@
 //! Plans and what became of them, as text.
 
 use super::contents::{Text, Written, added, diff_lines};
+use super::detail::{Detail, Section};
 use super::listed::Listed;
-use super::sheet::{
-    self, Attention, Detail, Entry, Field, Kindled, Section, Sheet, Tone, drift_words, refusal, version,
-};
+use super::sheet::{self, Attention, Entry, Field, Kindled, Sheet, Tone, drift_words, refusal, version};
 use super::total::Sums;
 use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
 use crate::change::FieldChange;

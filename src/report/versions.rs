@@ -44,8 +44,20 @@ fn author(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).filter(|rest| !rest.is_empty()).unwrap_or(arn)
 }
 
+/// Whose policy it is, and in which parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct PolicyOf<'a> {
+    pub profile: &'a str,
+    pub parameter: &'a str,
+}
+
 /// Returns the versions of a policy, the newest first.
-pub fn history(profile: &str, parameter: &str, rows: &[Row], now: Timestamp, width: Option<usize>) -> String {
+pub fn history(
+    PolicyOf { profile, parameter }: PolicyOf<'_>,
+    rows: &[Row],
+    now: Timestamp,
+    width: Option<usize>,
+) -> String {
     let row = |row: &Row| -> Vec<Cell> {
         let labels: String = row.labels.iter().map(|label| format!(" {}", escape(label))).collect();
         vec![

@@ -73,7 +73,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("local", &["files", "serving"]),
     ("explain", &["code", "policy"]),
     ("error", &["code", "diagnostic", "explain", "planfile", "provider", "reconcile", "resource"]),
-    ("cli", &["access", "change", "kind", "manifest", "resource"]),
+    ("cli", &["access", "change", "kind", "manifest", "policy", "resource"]),
     (
         "report",
         &[

@@ -104,10 +104,6 @@ fn text_of(version: &Version) -> Option<&str> {
     version.content.as_ref().and_then(Content::text)
 }
 
-fn reading(show_secrets: bool) -> Reading {
-    if show_secrets { Reading::Decrypted } else { Reading::Plain }
-}
-
 /// Returns the error for a policy that is a secret which was not asked for.
 fn secret(parameter: &str, number: i64) -> Error {
     Error::Denied {
@@ -130,7 +126,8 @@ fn with(mut object: Value, more: Value) -> Value {
 }
 
 pub(in crate::command) async fn show(context: &Context, args: &PolicyShowArgs) -> Result<Exit, Error> {
-    let history = History::read(context, &args.live, reading(args.show_secrets)).await?;
+    let history =
+        History::read(context, &args.live, if args.show_secrets { Reading::Decrypted } else { Reading::Plain }).await?;
     let version = match args.number {
         Some(number) => history.version(number)?,
         None => history.newest()?,
@@ -154,13 +151,17 @@ pub(in crate::command) async fn history(context: &Context, args: &PolicyHistoryA
         json::document("policy history", body)
     };
     let width = context.terminal.width();
-    context.terminal.either(|| shown::history(profile, &history.parameter, &rows, now(), width), document)?;
+    context.terminal.either(
+        || shown::history(shown::PolicyOf { profile, parameter: &history.parameter }, &rows, now(), width),
+        document,
+    )?;
     Ok(Exit::Done)
 }
 
 pub(in crate::command) async fn diff(context: &Context, args: &PolicyDiffArgs) -> Result<Exit, Error> {
     let profile = &args.live.profile;
-    let history = History::read(context, &args.live, reading(args.show_secrets)).await?;
+    let history =
+        History::read(context, &args.live, if args.show_secrets { Reading::Decrypted } else { Reading::Plain }).await?;
     let after = match args.to {
         Some(number) => history.version(number)?,
         None => history.newest()?,

@@ -407,7 +407,7 @@ pub(super) mod any {
         let permissions = proptest::sample::select(Permissions::VARIANTS);
         let managed =
             proptest::collection::btree_set(managed(), 0..4).prop_map(|all| all.into_iter().collect::<Vec<_>>());
-        let policies = vec(("[a-zA-Z0-9_+=,.@-]{1,12}", "[^\\pC]{1,12}"), 0..3)
+        let policies = vec(("[a-zA-Z0-9_+=,.@-]{1,12}", "[^\\pC{}]{1,12}"), 0..3)
             .prop_map(|all| all.into_iter().collect::<IndexMap<_, _>>());
         let settings =
             (of("[a-zA-Z0-9_+=,.@-]{1,20}"), of("/([a-z]{1,6}/){0,2}"), of("[ -~]{0,20}"), of(SESSION), of(boundary));

@@ -68,7 +68,7 @@ fn access_can_names_the_rule_and_what_would_have_to_differ() {
     let run = world.run(&["access", "can", session, "dev", "--mode", "server"]).expect(0);
     assert!(run.stdout.contains("through a server (rule ci"), "{}", run.stdout);
     let bad = world.run(&["access", "can", "alice", "dev", "--at", "noon"]).expect(1);
-    assert!(bad.stderr.contains("\"noon\" is not a moment"), "{}", bad.stderr);
+    assert!(bad.stderr.contains("\"noon\" is not a time"), "{}", bad.stderr);
     let none = world.run(&["access", "can", "alice", "dve"]).expect(1);
     assert!(none.stderr.contains("there is no policy /sentinel/policies/dve"), "{}", none.stderr);
 }
