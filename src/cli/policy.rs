@@ -34,8 +34,8 @@ pub enum PolicyCommand {
     Diff(PolicyDiffArgs),
     /// Write an earlier version of a profile's policy as a new version.
     ///
-    /// Shows the difference and asks first, as apply does, and verifies the result. The manifest and its policy file are
-    /// left alone: while they differ, plan shows a drift, and the next apply writes the file's text again. `sentinel policy
+    /// Shows the difference and asks first, as apply does, and verifies the result. The manifest and its policy file do
+    /// not change: while they differ, plan shows a drift, and the next apply writes the file's text again. `sentinel policy
     /// show PROFILE VERSION` prints the text for the file.
     Rollback(PolicyRollbackArgs),
 }

@@ -12,6 +12,7 @@ use crate::policy::explain::explain;
 use crate::policy::{self, Answer, Arns, Ask, Effect, Policy, Question, evaluate};
 use crate::report::answers::{self, Asked};
 use crate::report::json;
+use crate::report::versions::PolicyOf;
 use crate::resource::caller::name_of;
 
 /// A live policy that was read.
@@ -26,7 +27,9 @@ async fn read(context: &Context, profile: &str) -> Result<Read, Error> {
     let site = Site::new(context).await?;
     let parameter = site.parameter(profile)?;
     let live = site.gateway.policy(&parameter).await.map_err(|error| site.failed(error))?;
-    let Some(live) = live else { return Err(super::versions::lacks(&site, profile, &parameter)) };
+    let Some(live) = live else {
+        return Err(super::versions::lacks(&site, PolicyOf { profile, parameter: &parameter }));
+    };
     let content = live.state.content.as_ref().and_then(Content::text).unwrap_or_default();
     let policy = understood(&parameter, content).map_err(|message| Error::Denied {
         message,

@@ -39,7 +39,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
             return Found::Unknown;
         }
         match site.gateway.policy(&parameter).await {
-            Ok(Some(live)) => Found::Policy(live),
+            Ok(Some(live)) => Found::Policy(Box::new(live)),
             Ok(None) => Found::Nothing,
             Err(_) => Found::Unknown,
         }
@@ -59,7 +59,7 @@ pub(in crate::command) async fn create(context: &Context, args: &RequestArgs) ->
 
 /// A profile's policy, as far as it could be read.
 enum Found {
-    Policy(Live<PolicyParameter>),
+    Policy(Box<Live<PolicyParameter>>),
     Nothing,
     /// A broker's client reads no policy, and others may lack the permission.
     Unknown,

@@ -19,7 +19,7 @@ use crate::manifest::{Manifest, ProfileSection};
 use crate::policy::{Meaning, Policy, meaning};
 use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
-use crate::report::versions::{self as shown, Row, Side};
+use crate::report::versions::{self as shown, PolicyOf, Row, Side};
 use crate::report::{escape, json};
 use crate::review::Review;
 
@@ -32,7 +32,7 @@ struct History {
 }
 
 /// Returns the error for a profile whose policy does not exist.
-pub(super) fn lacks(site: &Site, profile: &str, parameter: &str) -> Error {
+pub(super) fn lacks(site: &Site, PolicyOf { profile, parameter }: PolicyOf<'_>) -> Error {
     let meant = site.profile_meant(profile).map(|name| format!("did you mean {name}? ")).unwrap_or_default();
     Error::NoRecord {
         message: format!("there is no policy {parameter} in {}", site.region()),
@@ -46,7 +46,7 @@ impl History {
         let parameter = site.parameter(&args.profile)?;
         let versions = site.gateway.policy_versions(&parameter, reading).await.map_err(|error| site.failed(error))?;
         if versions.is_empty() {
-            return Err(lacks(&site, &args.profile, &parameter));
+            return Err(lacks(&site, PolicyOf { profile: &args.profile, parameter: &parameter }));
         }
         Ok(Self { site, parameter, versions })
     }
@@ -152,7 +152,7 @@ pub(in crate::command) async fn history(context: &Context, args: &PolicyHistoryA
     };
     let width = context.terminal.width();
     context.terminal.either(
-        || shown::history(shown::PolicyOf { profile, parameter: &history.parameter }, &rows, now(), width),
+        || shown::history(PolicyOf { profile, parameter: &history.parameter }, &rows, now(), width),
         document,
     )?;
     Ok(Exit::Done)

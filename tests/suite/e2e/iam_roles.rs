@@ -89,8 +89,9 @@ fn roles_are_created_in_the_order_of_their_trust_and_then_in_sync() {
     let parameter = calls.iter().position(|call| call.operation == "PutParameter").unwrap();
     assert!(at("CreateRole", "prod-admin") < parameter, "{calls:?}");
     world.run(&["plan", "--detailed-exitcode"]).expect(0);
-    let trust = world.iam("GetRole", &[ADMIN]);
-    assert!(trust.contains("arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fbroker"), "{trust}");
+    // Some stand-ins for AWS leave slashes as they are.
+    let trust = world.iam("GetRole", &[ADMIN]).replace("%2F", "/");
+    assert!(trust.contains("arn%3Aaws%3Aiam%3A%3A123456789012%3Arole/broker"), "{trust}");
 }
 
 #[test]

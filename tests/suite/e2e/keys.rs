@@ -102,7 +102,7 @@ fn a_key_is_created_before_the_table_that_it_encrypts() {
     let key = world.key("alias/records");
     assert_eq!(world.table_key(), key["Arn"]);
     assert_eq!(key["Description"], "Audit records");
-    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let plan = world.run(&["plan", "--all", "--detailed-exitcode"]).expect(0);
     assert!(plan.stdout.contains("records key: alias/records"), "{}", plan.stdout);
     assert_eq!(world.count_keys(), 1);
 }

@@ -173,7 +173,7 @@ fn a_removed_section_of_each_kind_deletes_its_resource_with_consent() {
     let mut writes = world.writes();
     writes.sort();
     assert_eq!(writes, ["DeleteParameters", "DeleteTable", "DeleteTopic"]);
-    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let plan = world.run(&["plan", "--all", "--detailed-exitcode"]).expect(0);
     assert!(plan.stdout.contains("= old topic: old (gone: removed = true)"), "{}", plan.stdout);
     let again = world.run(&["apply", "--yes", "-v"]).expect(0);
     assert!(!again.stdout.contains("old topic: old (exists"), "{}", again.stdout);

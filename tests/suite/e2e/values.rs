@@ -108,7 +108,7 @@ fn every_source_and_setting_is_created_and_then_in_sync() {
     assert_eq!(metadata(&world, "/app/token")["KeyId"], json!("alias/secrets"));
     let labeled = world.aws("AmazonSSM.GetParameter", &json!({ "Name": "/app/url:live" }));
     assert_eq!(labeled["Parameter"]["Version"], json!(1));
-    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0).stdout;
+    let plan = world.run(&["plan", "--all", "--detailed-exitcode"]).expect(0).stdout;
     assert!(plan.contains("= /app/url (exists, v1)"), "{plan}");
     world.run(&["status", "--detailed-exitcode"]).expect(0);
     let status = world.run(&["status", "--json"]).expect(0).json();
