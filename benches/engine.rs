@@ -11,6 +11,7 @@ use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::policy;
 use sentinel::provider::{Connection, Reader};
 use sentinel::reconcile::{self, Intent, Plan, Scope};
+use sentinel::report::Detail;
 use sentinel::report::output::{Body, Part, Shown};
 use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
@@ -107,6 +108,7 @@ fn write_a_plan_of_1000(bencher: Bencher<'_, '_>, format: Format) {
     let review = Review::of(&plan, &Materials::default());
     bencher.bench_local(|| {
         let part = Part { name: None, index: None, body: Ok(Body::Plan(&plan, &review)) };
-        Shown { command: "plan", preface: None, extra: Vec::new(), parts: vec![part] }.render(format, Some(100))
+        Shown { command: "plan", preface: None, extra: Vec::new(), parts: vec![part], detail: Detail::All }
+            .render(format, Some(100))
     });
 }
