@@ -91,7 +91,10 @@ def of_form(shapes, name, fields):
         return [of_form(shapes, shape["member"]["shape"], one(number)) for number in numbers("member")]
     if shape["type"] == "map":
         return {fields[f"entry.{number}.key"]: fields[f"entry.{number}.value"] for number in numbers("entry")}
-    return fields[""] == "true" if shape["type"] == "boolean" else fields[""]
+    text = fields[""]
+    if shape["type"] in ("integer", "long") and re.fullmatch("-?[0-9]+", text):
+        return int(text)
+    return text == "true" if shape["type"] == "boolean" else text
 
 
 def requests(logs):
