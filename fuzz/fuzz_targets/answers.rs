@@ -12,7 +12,7 @@ use sentinel::diagnostic::{Faults, Source};
 use sentinel::manifest::{self, Loaded, Overrides};
 use sentinel::provider::{Connection, Reader};
 use sentinel::reconcile::{self, Intent, Scope};
-use sentinel::report::{text, without_color};
+use sentinel::report::{Detail, text, without_color};
 use sentinel::resource::destination::{Destination, Region};
 use sentinel::resource::interrupt::Interrupt;
 use sentinel::resource::names::{PolicyRoot, RegionName};
@@ -112,6 +112,7 @@ fuzz_target!(|data: &[u8]| WORLD.with(|world| {
     let target = Destination::new(region(), world.loaded.policy_root.clone());
     let pass = reconcile::plan(&world.reader, target, &world.loaded.desired, Scope::of(Intent::Converge));
     let Ok(pass) = world.runtime.block_on(pass) else { return };
-    let shown = without_color(&text::plan(&pass.plan, &Review::of(&pass.plan, &Materials::default()), Some(100)));
+    let shown =
+        without_color(&text::plan(&pass.plan, &Review::of(&pass.plan, &Materials::default()), Detail::All, Some(100)));
     assert!(!shown.contains(|letter: char| letter.is_control() && letter != '\n'), "{shown:?}");
 }));

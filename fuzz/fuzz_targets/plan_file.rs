@@ -9,11 +9,11 @@ use libfuzzer_sys::fuzz_target;
 use sentinel::cli::Format;
 use sentinel::error::Error;
 use sentinel::kind::KindId;
+use sentinel::kind::policy_parameter::check_root;
 use sentinel::manifest::{check_account, check_region, check_role, conform};
 use sentinel::planfile::{PlanFile, Unusable};
 use sentinel::report::output::{Body, Part, Shown};
-use sentinel::report::{guard, text, without_color};
-use sentinel::kind::policy_parameter::check_root;
+use sentinel::report::{Detail, guard, text, without_color};
 use serde_json::Value;
 
 /// A plan with something of everything.
@@ -27,9 +27,18 @@ fuzz_target!(|input: &str| {
         Err(error) => return refused(&Unusable::Unreadable { why: error.to_string() }),
     };
     for target in &file.targets {
-        let part =
-            Part { name: target.plan.target.name.as_deref(), index: None, body: Ok(Body::Plan(&target.plan, &target.review)) };
-        show(&Shown { command: "show", preface: Some(text::plan_file(&file)), extra: Vec::new(), parts: vec![part] });
+        let part = Part {
+            name: target.plan.target.name.as_deref(),
+            index: None,
+            body: Ok(Body::Plan(&target.plan, &target.review)),
+        };
+        show(&Shown {
+            command: "show",
+            preface: Some(text::plan_file(&file)),
+            extra: Vec::new(),
+            parts: vec![part],
+            detail: Detail::All,
+        });
     }
     let Ok(written) = file.to_text() else { return };
     match PlanFile::read(&written) {
@@ -119,7 +128,13 @@ fn admitted(file: &PlanFile) {
 fn refused(why: &Unusable) {
     let error = Error::unusable_plan("p.json", why);
     plain(&without_color(&text::error(&error)));
-    show(&Shown { command: "show", preface: None, extra: Vec::new(), parts: vec![Part { name: None, index: None, body: Err(&error) }] });
+    show(&Shown {
+        command: "show",
+        preface: None,
+        extra: Vec::new(),
+        parts: vec![Part { name: None, index: None, body: Err(&error) }],
+        detail: Detail::All,
+    });
 }
 
 fn show(shown: &Shown<'_>) {
