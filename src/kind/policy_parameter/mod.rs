@@ -35,8 +35,8 @@ use crate::resource::{Fields, Invalid, Live, Observed, StepOutcome, Tags};
 
 pub use super::parameter_store::key::KeySetting;
 pub use super::parameter_store::{
-    Content, Create, Delete, Field, Overwrite, ParameterApi, ParameterPolicies, ParameterType, Reading, Secret, Settings,
-    Tier, Version, arn,
+    Content, Create, Delete, Field, Overwrite, ParameterApi, ParameterPolicies, ParameterType, Reading, Secret,
+    Settings, Tier, Version, arn,
 };
 pub use manifest::ProfileSection;
 pub use names::{check_below, check_content, check_length, check_profile, check_root, profile_of};
