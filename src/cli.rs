@@ -11,6 +11,7 @@ mod output;
 mod policy;
 mod sessions;
 mod tools;
+mod trust;
 mod values;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ pub use output::*;
 pub use policy::*;
 pub use sessions::*;
 pub use tools::*;
+pub use trust::*;
 
 const ABOUT: &str = "Manages access policies, tables, keys and topics in AWS, as described in sentinel.toml";
 
@@ -135,6 +137,9 @@ pub enum Command {
     /// Test and lint policies before you apply them.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Whether AWS enforces the gate, or only Sentinel does.
+    #[command(subcommand)]
+    Trust(TrustCommand),
     #[command(flatten)]
     Access(AccessCommand),
     /// Serve those who use access: decide, hold the roles, and keep the records.

@@ -17,7 +17,7 @@ pub enum Exit {
     Done,
     /// Nothing, or not everything, was done.
     Error,
-    /// `--detailed-exitcode`: there are changes to make.
+    /// `--detailed-exitcode`: there are changes to make. `trust check`: there are findings.
     Changes,
     /// `--detailed-exitcode`: something could not be read.
     Incomplete,

@@ -6,6 +6,7 @@ pub(super) mod breakglass;
 pub(super) mod broker;
 mod brokered;
 mod child;
+pub(super) mod enforcement;
 pub(super) mod exec;
 mod held;
 pub(super) mod locks;

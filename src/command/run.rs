@@ -11,7 +11,7 @@ use super::{access, apply, export, iam, import, init, local, plan, policy, repor
 use crate::cli::{
     AccessCommand, AnswersCommand, BrokerArgs, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs,
     LocalCommand, OutputArgs, PlaceArgs, PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs,
-    ServiceArgs, ShellCommand, TargetArgs, TimeArgs,
+    ServiceArgs, ShellCommand, TargetArgs, TimeArgs, TrustCommand,
 };
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
@@ -19,8 +19,8 @@ use crate::cli::{
     EventsArgs, ExecArgs, ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs,
     ManArgs, PlanArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyLintArgs, PolicyRollbackArgs, PolicyShowArgs,
     PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs, SessionIdArgs, SessionListArgs,
-    SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, UnlockArgs, ValidateArgs,
-    WhoArgs, WizardArgs,
+    SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, TrustCheckArgs, UnlockArgs,
+    ValidateArgs, WhoArgs, WizardArgs,
 };
 use crate::error::{Error, Exit};
 
@@ -112,6 +112,7 @@ commands! {
     SessionListArgs: Run, |args, context| context.reading(access::sessions::list(context, args)).await;
     SessionIdArgs: Run, |args, context| context.reading(access::sessions::check(context, args)).await;
     SessionRevokeArgs: Run, |args, context| context.reading(access::sessions::revoke(context, args)).await;
+    TrustCheckArgs: Run, |args, context| context.reading(access::enforcement::check(context, args)).await;
     ShellInitArgs: Run, |args, context| access::shell::init(context, args).await;
 }
 
@@ -162,6 +163,7 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Broker(args) => args,
         Command::Access(AccessCommand::Access(AnswersCommand::Who(args))) => args,
         Command::Access(AccessCommand::Access(AnswersCommand::Can(args))) => args,
+        Command::Trust(TrustCommand::Check(args)) => args,
         Command::Local(LocalCommand::Serve(args)) => args,
         Command::Report(ReportCommand::Merge(args)) => args,
         Command::Graph(args) => args,

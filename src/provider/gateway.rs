@@ -14,10 +14,12 @@ use super::policies::Policies;
 use super::profiles::{self, Chain, NoCredentials, provided, region_of, static_provider};
 use super::shared::Shared;
 use super::signing::client_of_nobody;
+use crate::kind::document::PolicyDocument;
 use crate::kind::policy_parameter::{self, Found, ParameterApi, PolicyParameter, Reading, Version};
+use crate::kind::role::{self as iam, RoleApi};
 use crate::resource::Live;
 use crate::resource::call::CallError;
-use crate::resource::caller::{self, Caller};
+use crate::resource::caller::{self, Caller, Identity, Reuse};
 use crate::resource::names::{PolicyRoot, RoleArn};
 use crate::resource::pacer::Pacer;
 use crate::resource::record::{self, Records};
@@ -218,6 +220,21 @@ impl Gateway {
     /// Lists the parameters under a path.
     pub async fn discover(&self, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
         policy_parameter::discover(&self.parameters, root).await
+    }
+
+    fn roles(&self) -> RoleApi {
+        let identity = Arc::new(Identity::new(&self.config, &self.pacer, Reuse::Never));
+        RoleApi::new(&self.config, &self.pacer, &identity)
+    }
+
+    /// Reads the trust policy of a role of the caller's account; nothing for a role that is not there.
+    pub async fn role_trust(&self, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
+        iam::trust(&self.roles(), role).await
+    }
+
+    /// Returns what IAM would let a principal do with the items of tables.
+    pub async fn allowed(&self, attempt: &iam::Attempt<'_>) -> Result<Vec<String>, CallError> {
+        iam::allowed(&self.roles(), attempt).await
     }
 
     /// Returns the records of a table.

@@ -33,6 +33,7 @@ mod status;
 mod tables;
 mod targets;
 mod topics;
+mod trust;
 mod validate;
 mod values;
 mod versions;

@@ -118,6 +118,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "report",
             "resource",
             "review",
+            "trust",
         ],
     ),
     ("lib", &[]),

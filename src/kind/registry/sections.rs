@@ -108,6 +108,13 @@ macro_rules! sections {
                 served
             }
 
+            /// Returns by what name others refer to the section that is something to all.
+            pub fn serving(&self, service: Service) -> Option<String> {
+                let served = self.served();
+                let (address, _) = served.iter().find(|(_, one)| **one == service)?;
+                self.name_of(address)
+            }
+
             /// Returns for what use of the manifest's resources sections want permissions.
             pub fn derived(&self) -> Vec<(Address, Use)> {
                 let mut derived = Vec::new();

@@ -17,6 +17,7 @@ mod said;
 mod schema;
 mod steps;
 mod trust;
+mod trusted;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -50,6 +51,7 @@ pub use manifest::{Permissions, RoleSection};
 pub use rules::check_arn;
 pub use steps::RoleStep;
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
+pub use trusted::{Attempt, allowed, trust};
 
 /// A role, live or desired; `None` is "not managed" in the one and "not read" in the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

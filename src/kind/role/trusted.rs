@@ -1,0 +1,74 @@
+//! What is read of IAM to tell whether AWS enforces a gate: the trust policy of a role, and what others may do with a table.
+
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
+
+use super::api::{self, RoleApi, failed};
+use super::steps::GET_ROLE;
+use crate::kind::document::PolicyDocument;
+use crate::resource::call::{CallError, Class, Operation, operation};
+use crate::resource::names::RoleArn;
+
+pub(super) const SIMULATE: Operation = operation!("iam", "SimulatePrincipalPolicy", 5.0, 5.0);
+
+/// The pages of an answer of `SimulatePrincipalPolicy` that are read.
+const PAGES: usize = 20;
+
+/// Reads the trust policy of a role of the caller's account; nothing for a role that is not there.
+pub async fn trust(api: &RoleApi, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
+    let name = role.rsplit('/').next().unwrap_or_default();
+    let answer = match api::describe(api, name, &[Class::NotFound]).await {
+        Ok(answer) => answer,
+        Err(error) if error.class == Class::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    if answer.arn != **role {
+        return Ok(None);
+    }
+    let text = answer.assume_role_policy_document.as_deref();
+    text.map(|text| Some(api::document(text))).ok_or_else(|| failed(GET_ROLE, "the answer holds no trust policy"))
+}
+
+/// What a principal would do with the items of tables.
+#[derive(Debug, Clone)]
+pub struct Attempt<'a> {
+    /// The ARN of a user or a role.
+    pub principal: &'a str,
+    pub actions: &'a [&'a str],
+    /// The ARNs of the tables.
+    pub tables: &'a [String],
+    /// The partition key of the item.
+    pub key: &'a str,
+}
+
+/// Returns which actions on which tables IAM would allow: `ACTION on ARN`.
+pub async fn allowed(api: &RoleApi, attempt: &Attempt<'_>) -> Result<Vec<String>, CallError> {
+    let entry = ContextEntry::builder()
+        .context_key_name("dynamodb:LeadingKeys")
+        .context_key_type(ContextKeyTypeEnum::StringList)
+        .context_key_values(attempt.key)
+        .build();
+    let (mut found, mut marker) = (Vec::new(), None);
+    for _ in 0..PAGES {
+        let call = || {
+            let request = api.client.simulate_principal_policy().policy_source_arn(attempt.principal);
+            let request = request.set_action_names(Some(attempt.actions.iter().map(|one| (*one).to_owned()).collect()));
+            let request = request.set_resource_arns(Some(attempt.tables.to_vec()));
+            request.context_entries(entry.clone()).set_marker(marker.clone()).send()
+        };
+        let answer = api.pacer.call(SIMULATE, &[], call).await?;
+        let results = answer.evaluation_results.unwrap_or_default();
+        let is_allowed =
+            |one: &&aws_sdk_iam::types::EvaluationResult| one.eval_decision == PolicyEvaluationDecisionType::Allowed;
+        found.extend(
+            results
+                .iter()
+                .filter(is_allowed)
+                .map(|one| format!("{} on {}", one.eval_action_name, one.eval_resource_name.as_deref().unwrap_or("*"))),
+        );
+        marker = answer.marker.filter(|marker| answer.is_truncated && !marker.is_empty());
+        if marker.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(failed(SIMULATE, "the answer does not end"))
+}
