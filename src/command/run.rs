@@ -112,7 +112,7 @@ commands! {
     SessionListArgs: Run, |args, context| context.reading(access::sessions::list(context, args)).await;
     SessionIdArgs: Run, |args, context| context.reading(access::sessions::check(context, args)).await;
     SessionRevokeArgs: Run, |args, context| context.reading(access::sessions::revoke(context, args)).await;
-    TrustCheckArgs: Run, |args, context| context.reading(access::enforcement::check(context, args)).await;
+    TrustCheckArgs: Run, |args, context| context.reading(Box::pin(access::enforcement::check(context, args))).await;
     ShellInitArgs: Run, |args, context| access::shell::init(context, args).await;
 }
 

@@ -97,7 +97,7 @@ pub(in crate::command) async fn check(context: &Context, args: &TrustCheckArgs) 
 /// Returns the profiles to check: those that are named, or all that there are.
 fn chosen(site: &Site, named: &[String]) -> Result<Vec<String>, Error> {
     let known = &site.manifest.sections.profiles;
-    for name in named.iter().filter(|name| !known.contains_key(*name)) {
+    if let Some(name) = named.iter().find(|name| !known.contains_key(*name)) {
         let hint = match site.profile_meant(name) {
             Some(meant) => format!("did you mean {meant}?"),
             None => String::from("name a profile of the manifest, or none to check all"),
@@ -181,7 +181,9 @@ fn text(checked: &[Checked], principals: &[Principal]) -> String {
             }
             Ok(may) => {
                 text.push_str(&format!("{}: has permissions on the tables\n", escape(arn)));
-                may.iter().for_each(|one| text.push_str(&format!("  - {}\n", escape(one))));
+                for one in may {
+                    text.push_str(&format!("  - {}\n", escape(one)));
+                }
             }
             Err(why) => text.push_str(&format!("{}: permissions not known: {}\n", escape(arn), escape(why))),
         }

@@ -108,11 +108,12 @@ macro_rules! sections {
                 served
             }
 
-            /// Returns by what name others refer to the section that is something to all.
+            /// Returns by what name others refer to the one section that is something to all; nothing where there are several.
             pub fn serving(&self, service: Service) -> Option<String> {
                 let served = self.served();
-                let (address, _) = served.iter().find(|(_, one)| **one == service)?;
-                self.name_of(address)
+                let mut addresses = served.iter().filter(|(one, _)| *one == service).map(|(_, address)| address);
+                let only = addresses.next().filter(|_| addresses.next().is_none())?;
+                self.name_of(only)
             }
 
             /// Returns for what use of the manifest's resources sections want permissions.
