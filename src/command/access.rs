@@ -68,11 +68,11 @@ pub(super) struct Site {
 /// Whom a site is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Serves {
-    /// Whoever runs the command.
+    /// The user who runs the command.
     Caller,
     /// All who ask a broker.
     Many,
-    /// Whoever provisions: with the role that the manifest names for the target.
+    /// A user who provisions, with the role that the manifest names for the target.
     Provisioner,
 }
 

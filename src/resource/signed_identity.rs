@@ -22,7 +22,7 @@ pub const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 /// How long a signed request is good, in seconds. STS itself takes it for 15 minutes.
 pub const VALID: i64 = 60;
-/// How far the clock of whoever signs may be ahead, in seconds.
+/// How far the clock of the signer may be ahead, in seconds.
 const AHEAD: i64 = 15;
 /// The most characters of a header's value. Session tokens have no documented bound; those of today have up to some 2,000.
 const LONGEST: usize = 12 << 10;

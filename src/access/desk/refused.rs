@@ -1,4 +1,4 @@
-//! A refusal, as it is shown to whoever was refused.
+//! A refusal, as it is shown to the user.
 
 use serde::{Deserialize, Serialize};
 

@@ -97,11 +97,11 @@ impl Asking {
                  the address of the broker is the one that it has itself",
             ),
             Problem::NotListed => {
-                of(Code::AccessDenied, "whoever runs the broker lists who may ask under [broker] of its manifest")
+                of(Code::AccessDenied, "the broker's administrator lists who may ask under [broker] of its manifest")
             }
             Problem::NoRight => of(
                 Code::AccessDenied,
-                "whoever runs the broker lists approvers, operators and the roles of profiles under [broker] of its manifest",
+                "the broker's administrator lists approvers, operators and the roles of profiles under [broker] of its manifest",
             ),
             Problem::TooMany | Problem::Busy => of(Code::Throttled, "try again in a moment"),
             Problem::TooSlow => of(Code::TimedOut, "try again in a moment"),

@@ -1,4 +1,4 @@
-//! What stands in documents for the account and the partition that a role is in. Which these are only AWS tells, and a plan has no
+//! The markers in documents for the account and the partition of a role. Only AWS tells which these are, and a plan has no
 //! value that is known later: the marker stays in desired state and in steps, and the calls write the account in its place.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -257,7 +257,7 @@ pub(super) fn derives(section: &RoleSection) -> Option<Use> {
     section.permissions.map(Permissions::purpose)
 }
 
-/// What stands in the place of permissions until they are derived.
+/// The placeholder for permissions until they are derived.
 const DERIVED: &str = "sentinel";
 
 /// Gives a role the permissions that its section wants, as inline policies.
