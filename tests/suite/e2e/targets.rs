@@ -703,7 +703,7 @@ fn the_organization_of_moto_is_discovered() {
     let run = world.run(&["plan", "--target", "nothing/*/*", "--target", "all"]).expect(1);
     // 20 of the names are listed.
     assert!(run.stderr.contains(", and 277 more"), "{}", run.stderr);
-    assert!(run.stderr.contains("targets.all: left out 3 accounts"), "{}", run.stderr);
+    assert!(run.stderr.contains("targets.all: skipped 3 accounts"), "{}", run.stderr);
 }
 
 #[test]
