@@ -13,8 +13,11 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use proptest::prelude::*;
 use sentinel::change::Consent;
+use sentinel::kind::key::KeyStep;
 use sentinel::kind::policy_parameter::PolicyParameter;
+use sentinel::kind::role::RoleStep;
 use sentinel::kind::table::{TableChange, TableStep};
+use sentinel::kind::topic::TopicStep;
 use sentinel::kind::{DesiredResource, Step, Waiting};
 use sentinel::local::{LocalAws, Request, Rules};
 use sentinel::planfile::{Origin, PlanFile, SavedMaterial, SavedMaterials, SavedTarget};
@@ -159,6 +162,7 @@ fn tables(live: bool) -> impl Strategy<Value = Table> {
             "encryption = \"aws-owned\"\n",
             "encryption = \"aws-managed\"\n",
             "encryption = \"arn:aws:kms:us-east-1:123456789012:key/k\"\n",
+            "encryption = { key = \"k0\" }\n",
         ],
         vec![
             "",
@@ -234,6 +238,119 @@ fn parameters() -> impl Strategy<Value = Vec<String>> {
     })
 }
 
+/// Keys: `k0`, to which tables and topics refer, or none. A manifest that refers to it without having it is mended by `resolved`.
+fn keys() -> impl Strategy<Value = Vec<String>> {
+    let key = (
+        proptest::sample::select(vec!["", "description = \"one\"\n", "description = \"two\"\n"]),
+        proptest::sample::select(vec!["", "rotation = true\n", "rotation = false\n", "rotation_days = 100\n"]),
+        proptest::sample::select(vec!["", "policy = \"key.json\"\n"]),
+        proptest::sample::select(vec!["", "tags = {}\n", "tags = { a = \"1\" }\n"]),
+    );
+    prop::collection::vec(key, 0..2).prop_map(|keys| {
+        let section = |(description, rotation, policy, tags): &(&str, &str, &str, &str)| {
+            format!("[keys.k0]\n{description}{rotation}{policy}{tags}")
+        };
+        keys.iter().map(section).collect()
+    })
+}
+
+/// Replaces references to a key that the manifest does not have with keys of AWS.
+fn resolved(text: String) -> String {
+    if text.contains("[keys.k0]") {
+        return text;
+    }
+    text.replace("encryption = { key = \"k0\" }", "encryption = \"aws-managed\"")
+        .replace("key = { key = \"k0\" }", "key = \"alias/aws/sns\"")
+}
+
+/// Any topics, with subscriptions that need no confirmation.
+fn topics() -> impl Strategy<Value = Vec<String>> {
+    let subscription = |name: &str, setting: &str| {
+        let (head, endpoint) = ("protocol = \"sqs\"\nendpoint = \"arn:aws:sqs:us-east-1:123456789012", name);
+        format!(".subscriptions.{name}]\n{head}:{endpoint}\"\n{setting}")
+    };
+    let subscriptions = proptest::sample::subsequence(
+        vec![
+            subscription("one", ""),
+            subscription("two", "raw = true\n"),
+            subscription("three", "filter_policy = { event = [\"denied\"] }\n"),
+        ],
+        0..=3,
+    );
+    let topic = (
+        proptest::sample::select(vec!["", "display_name = \"one\"\n", "display_name = \"two\"\n"]),
+        proptest::sample::select(vec!["", "key = false\n", "key = \"alias/aws/sns\"\n", "key = { key = \"k0\" }\n"]),
+        proptest::sample::select(vec!["", "policy = \"topic.json\"\n"]),
+        proptest::sample::select(vec!["", "tags = {}\n", "tags = { a = \"1\" }\n", "tags = { a = \"2\", b = \"\" }\n"]),
+        prop::option::of(subscriptions),
+    );
+    prop::collection::vec(topic, 0..3).prop_map(|topics| {
+        let section = |(number, one): (usize, &(&str, &str, &str, &str, Option<Vec<String>>))| {
+            let (display, key, policy, tags, subscriptions) = one;
+            let empty = subscriptions.as_ref().is_some_and(Vec::is_empty).then_some("subscriptions = {}\n");
+            let subscriptions = subscriptions.iter().flatten().map(|one| format!("[topics.s{number}{one}"));
+            let subscriptions = subscriptions.collect::<String>();
+            format!("[topics.s{number}]\n{display}{key}{policy}{tags}{}{subscriptions}", empty.unwrap_or_default())
+        };
+        topics.iter().enumerate().map(section).collect()
+    })
+}
+
+/// Any roles.
+fn roles() -> impl Strategy<Value = Vec<String>> {
+    let trust = vec![
+        "trust = \"trust.json\"\n",
+        "trusted_by = { accounts = [\"210987654321\"], external_id = \"audit\" }\n",
+        "trusted_by = { principals = [\"arn:aws:iam::210987654321:role/ops\"], mfa = true }\n",
+    ];
+    let boundary = "permissions_boundary = \"arn:aws:iam::aws:policy/ReadOnlyAccess\"\n";
+    let managed = [
+        "managed_policies = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n",
+        "managed_policies = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\", \"arn:aws:iam::aws:policy/AdministratorAccess\"]\n",
+    ];
+    let role = (
+        proptest::sample::select(trust),
+        proptest::sample::select(vec!["", "description = \"one\"\n", "max_session_duration = 7200\n"]),
+        proptest::sample::select(vec!["", boundary, "permissions_boundary = false\n"]),
+        proptest::sample::select(vec!["", "managed_policies = []\n", managed[0], managed[1]]),
+        proptest::sample::select(vec!["", "policies = {}\n", "policies = { read = \"role.json\" }\n"]),
+        proptest::sample::select(vec!["", "tags = {}\n", "tags = { a = \"1\" }\n", "tags = { a = \"2\", b = \"\" }\n"]),
+    );
+    prop::collection::vec(role, 0..3).prop_map(|roles| {
+        let section = |(number, one): (usize, &(&str, &str, &str, &str, &str, &str))| {
+            let (trust, settings, boundary, managed, policies, tags) = one;
+            format!("[roles.r{number}]\n{trust}{settings}{boundary}{managed}{policies}{tags}")
+        };
+        roles.iter().enumerate().map(section).collect()
+    })
+}
+
+/// The sections of one side but for its tables.
+fn others() -> impl Strategy<Value = String> {
+    (profiles(), parameters(), keys(), topics(), roles()).prop_map(|(profiles, parameters, keys, topics, roles)| {
+        [profiles, parameters, keys, topics, roles].concat().concat()
+    })
+}
+
+/// Writes the files to which manifests of `cases` refer.
+pub fn write_files(folder: &Path) {
+    let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+    let policy = |name: &str| format!("version: \"1\"\nrules:\n  - {{name: {name}, effect: deny}}\n");
+    write("one.yaml", &policy("one"));
+    write("two.yaml", &policy("two"));
+    let document =
+        |statement: serde_json::Value| json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
+    let account = json!({ "AWS": "arn:aws:iam::123456789012:root" });
+    write("trust.json", &document(json!({ "Effect": "Allow", "Principal": account, "Action": "sts:AssumeRole" })));
+    write("role.json", &document(json!({ "Effect": "Allow", "Action": "ssm:GetParameter", "Resource": "*" })));
+    write(
+        "key.json",
+        &document(json!({ "Effect": "Allow", "Principal": account, "Action": "kms:*", "Resource": "*" })),
+    );
+    let topic = json!({ "Effect": "Allow", "Principal": account, "Action": "sns:Publish", "Resource": "*" });
+    write("topic.json", &document(topic));
+}
+
 /// A policy: which text, in which tier, with which tags; or none.
 fn profiles() -> impl Strategy<Value = Vec<String>> {
     let profile = (
@@ -262,18 +379,26 @@ pub fn cases() -> impl Strategy<Value = Case> {
     // Most tables are on both sides.
     let side = |live| prop::option::weighted(0.9, tables(live));
     let tables = prop::collection::vec((side(true), side(false)), 0..4);
-    let both = (tables, (profiles(), parameters()), (profiles(), parameters()));
+    let both = (tables, others(), others());
     let allow = proptest::sample::subsequence(
-        vec![Consent::Index, Consent::Stream, Consent::Prune, Consent::Protection, Consent::Replica, Consent::Table],
-        0..=6,
+        vec![
+            Consent::Index,
+            Consent::Stream,
+            Consent::Prune,
+            Consent::Protection,
+            Consent::Replica,
+            Consent::Table,
+            Consent::Subscription,
+            Consent::Role,
+        ],
+        0..=8,
     );
     (both, allow, any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(
         |((tables, live, desired), allow, prune, adopt, secret)| {
             type Sides = (Option<Table>, Option<Table>);
-            let text = |(profiles, parameters): (Vec<String>, Vec<String>), side: fn(&Sides) -> &Option<Table>| {
+            let text = |others: String, side: fn(&Sides) -> &Option<Table>| {
                 let section = |(number, both)| side(both).as_ref().map(|table| table.manifest(number));
-                let tables = tables.iter().enumerate().filter_map(section);
-                profiles.into_iter().chain(parameters).chain(tables).collect::<String>()
+                resolved(others + &tables.iter().enumerate().filter_map(section).collect::<String>())
             };
             let scope = Scope {
                 prune,
@@ -348,9 +473,7 @@ fn is_deferred(resource: &ResourcePlan) -> bool {
 /// Checks a case; with a seed in the weather that follows from it, with a cut after a run that ended at that step.
 async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
     let folder = tempfile::tempdir().unwrap();
-    let policy = |name: &str| format!("version: \"1\"\nrules:\n  - {{name: {name}, effect: deny}}\n");
-    std::fs::write(folder.path().join("one.yaml"), policy("one")).unwrap();
-    std::fs::write(folder.path().join("two.yaml"), policy("two")).unwrap();
+    write_files(folder.path());
     let local = LocalAws::memory(Rules::default());
     if case.secret {
         let body = json!({ "Name": "/sentinel/policies/p0", "Value": "hush", "Type": "SecureString" });
@@ -434,6 +557,9 @@ async fn check(case: &Case, storm: Option<u64>, cut: Option<usize>) {
                         Some("encryption")
                     }
                     Step::Table(TableStep::UpdateTable { .. }) => Some("deletion_protection"),
+                    Step::Topic(TopicStep::SetTopicAttribute { .. }) => Some("key"),
+                    Step::Key(KeyStep::SetKeyRotation { .. }) => Some("rotation"),
+                    Step::Role(RoleStep::PutRoleBoundary { .. }) => Some("permissions_boundary"),
                     _ => None,
                 });
                 let done: Vec<&str> = done.collect();
