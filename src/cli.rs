@@ -154,6 +154,12 @@ pub enum Command {
     /// Combine the reports of several runs.
     #[command(subcommand)]
     Report(ReportCommand),
+    /// Format the manifest and its policies.
+    ///
+    /// Changes only spaces, blank lines, quotes, and the lines of lists that are on several: order, comments and values
+    /// stay. A list stays on one line or on several, as it is written. If a file has an error, writes nothing. Lists the
+    /// files that it changes.
+    Fmt(FmtArgs),
     /// Draw the resources of the manifest and their references.
     Graph(GraphArgs),
     /// Explain an error or lint code, and its fix.

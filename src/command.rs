@@ -10,6 +10,7 @@ mod defect;
 mod depth;
 mod export;
 mod fleet;
+mod fmt;
 mod gather;
 mod iam;
 mod import;

@@ -5,6 +5,7 @@
 
 mod conceal;
 mod folder;
+pub mod format;
 mod hidden;
 mod include;
 mod plain;

@@ -234,6 +234,25 @@ pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     create(path, mode)?.write_all(text)
 }
 
+/// Writes a file anew, or leaves it as it is: the new text takes its place in one step. The file must exist.
+pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let found = open_to_write(path, File::options().append(true), PRIVATE)?.metadata()?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let beside = path.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let write = || {
+        let mut file = create_new(&beside, PRIVATE)?;
+        file.write_all(text)?;
+        file.set_permissions(found.permissions())?;
+        std::fs::rename(&beside, path)
+    };
+    let written = write();
+    // A file of this name that was there before is not deleted.
+    if written.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::AlreadyExists) {
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
 fn open_to_write(path: &Path, options: &mut std::fs::OpenOptions, mode: u32) -> io::Result<File> {
     if is_standard(path) {
         return options.open(path);

@@ -29,7 +29,7 @@ pub use crate::kind::table::{BillingMode, Builtin, IndexSection, TableSection};
 pub use crate::resource::check_region;
 pub use crate::resource::names::DEFAULT_ROOT;
 pub use conform::conform;
-pub use join::{Include, includes};
+pub use join::{Include, conceal_secrets, includes};
 pub use parse::{Parsed, check_account, check_role, check_target, parse};
 pub use pick::{Shard, TargetPattern};
 pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, Wanted, resolve};

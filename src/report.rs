@@ -9,6 +9,7 @@ mod escape;
 pub mod explained;
 pub mod export;
 mod faults;
+pub mod fmt;
 mod github;
 mod html;
 pub mod import;

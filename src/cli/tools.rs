@@ -47,6 +47,22 @@ pub struct ReportMergeArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct FmtArgs {
+    /// The files to format, or - for standard input [default: the manifest, the files that it includes, its policies and
+    /// their test cases].
+    #[arg(value_name = "FILE", conflicts_with = "file")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub manifest: ManifestArgs,
+    /// List the files that are not formatted, and exit with 1 if there are any; write nothing.
+    #[arg(long)]
+    pub check: bool,
+    /// Show how each file would change, and exit with 1 if any would; write nothing.
+    #[arg(long)]
+    pub diff: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct SchemaArgs {
     /// The document that the schema describes.
     #[arg(value_enum, value_name = "WHAT", default_value_t = SchemaOf::Manifest)]

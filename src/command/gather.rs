@@ -12,7 +12,7 @@ use crate::manifest;
 use crate::resource::Invalid;
 
 /// The path that means standard input.
-const STDIN: &str = "-";
+pub(super) const STDIN: &str = "-";
 
 /// A manifest's texts as one.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ fn fault(source: &Arc<Source>, span: std::ops::Range<usize>, invalid: Invalid, l
 }
 
 /// Returns the folder that a file is in; standard input is in the current one.
-fn folder_of(path: &Path) -> PathBuf {
+pub(super) fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
@@ -98,10 +98,15 @@ fn shown(path: &Path) -> PathBuf {
     path.strip_prefix(".").unwrap_or(path).to_owned()
 }
 
+/// Reads standard input.
+pub(super) fn stdin() -> Result<Arc<Source>, Error> {
+    let text = files::read_stream(&mut std::io::stdin().lock(), files::MANIFEST);
+    Ok(Source::new("<stdin>", text.map_err(|error| Error::io(Path::new("<stdin>"), error))?))
+}
+
 fn read(path: &Path) -> Result<Arc<Source>, Error> {
     if path.as_os_str() == STDIN {
-        let text = files::read_stream(&mut std::io::stdin().lock(), files::MANIFEST);
-        return Ok(Source::new("<stdin>", text.map_err(|error| Error::io(Path::new("<stdin>"), error))?));
+        return stdin();
     }
     let text = files::read_text(path, files::MANIFEST).map_err(|error| {
         Error::read(path, error, "there is no such manifest").with_hint(

@@ -125,7 +125,7 @@ pub(super) fn lint(context: &Context, args: &PolicyLintArgs) -> Result<Exit, Err
 }
 
 /// Returns a path by which a file is known whatever leads to it.
-fn whole(path: &Path) -> PathBuf {
+pub(super) fn whole(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
@@ -149,7 +149,7 @@ fn of_manifest(context: &Context, manifest: &[PathBuf]) -> Result<(Vec<PathBuf>,
 }
 
 /// Where files may be that are read.
-enum Reader {
+pub(super) enum Reader {
     /// The user names them.
     Anywhere,
     /// The manifest names them: they are in its folder, whose path is given too.
@@ -157,21 +157,21 @@ enum Reader {
 }
 
 impl Reader {
-    fn within(project: &Project) -> Result<Self, Error> {
+    pub(super) fn within(project: &Project) -> Result<Self, Error> {
         let folder = project.folder.clone();
         let root = Root::open(&folder).map_err(|error| failed(&folder, error, None))?;
         Ok(Self::Within(root, folder))
     }
 
     /// Returns whether there is such a file in the manifest's folder.
-    fn has(&self, path: &Path) -> bool {
+    pub(super) fn has(&self, path: &Path) -> bool {
         match self {
             Self::Anywhere => false,
             Self::Within(root, folder) => root.size(path.strip_prefix(folder).unwrap_or(path)).is_ok(),
         }
     }
 
-    fn read(&self, path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
+    pub(super) fn read(&self, path: &Path, limit: files::Limit, hint: Option<String>) -> Result<String, Error> {
         let text = match self {
             Self::Anywhere => files::read_text(path, limit),
             Self::Within(root, folder) => root.read_text(path.strip_prefix(folder).unwrap_or(path), limit),

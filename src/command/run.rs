@@ -7,7 +7,9 @@ use clap::{ArgMatches, Args, Command as Definition, FromArgMatches};
 use futures_util::future::LocalBoxFuture;
 
 use super::context::Context;
-use super::{access, apply, export, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard};
+use super::{
+    access, apply, export, fmt, iam, import, init, local, plan, policy, reports, status, tools, validate, wizard,
+};
 use crate::cli::{
     AccessCommand, AnswersCommand, BrokerArgs, Command, CommonArgs, ExportCommand, InitCommand, LocalArgs,
     LocalCommand, OutputArgs, PlaceArgs, PolicyCommand, ProgressArgs, ReportCommand, ReportMergeArgs, RootArgs,
@@ -16,11 +18,11 @@ use crate::cli::{
 use crate::cli::{
     ApplyArgs, ApprovalsArgs, ApproveArgs, BootstrapArgs, BreakglassArgs, BreakglassCloseArgs, BreakglassIdArgs,
     BreakglassListArgs, CanArgs, CancelArgs, CheckArgs, CloudFormationArgs, CompletionsArgs, CredentialsArgs, DenyArgs,
-    EventsArgs, ExecArgs, ExplainArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs, LocksArgs,
-    ManArgs, PlanArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyLintArgs, PolicyRollbackArgs, PolicyShowArgs,
-    PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs, SessionIdArgs, SessionListArgs,
-    SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs, TrustCheckArgs, UnlockArgs,
-    ValidateArgs, WhoArgs, WizardArgs,
+    EventsArgs, ExecArgs, ExplainArgs, FmtArgs, GraphArgs, IamArgs, ImportArgs, InitStatusArgs, ListArgs, LockArgs,
+    LocksArgs, ManArgs, PlanArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyLintArgs, PolicyRollbackArgs,
+    PolicyShowArgs, PolicyTestArgs, RequestArgs, RevokeArgs, SchemaArgs, ServeArgs, ServeBrokerArgs, SessionIdArgs,
+    SessionListArgs, SessionRevokeArgs, SessionsArgs, ShellInitArgs, ShowArgs, StatusArgs, TerraformArgs,
+    TrustCheckArgs, UnlockArgs, ValidateArgs, WhoArgs, WizardArgs,
 };
 use crate::error::{Error, Exit};
 
@@ -86,6 +88,7 @@ commands! {
     WhoArgs: Run, |args, context| context.reading(access::answers::who(context, args)).await;
     CanArgs: Run, |args, context| context.reading(access::answers::can(context, args)).await;
     ReportMergeArgs: Run, |args, context| reports::run(context, args);
+    FmtArgs: Run, |args, context| fmt::run(context, args);
     GraphArgs: Run, |args, context| tools::graph(context, args);
     ExplainArgs: Run, |args, context| tools::explain(context, args);
     SchemaArgs: Run, |args, context| Ok(tools::schema(context, args));
@@ -166,6 +169,7 @@ pub(super) fn command(given: &Command) -> &dyn Run {
         Command::Trust(TrustCommand::Check(args)) => args,
         Command::Local(LocalCommand::Serve(args)) => args,
         Command::Report(ReportCommand::Merge(args)) => args,
+        Command::Fmt(args) => args,
         Command::Graph(args) => args,
         Command::Explain(args) => args,
         Command::Schema(args) => args,

@@ -55,6 +55,11 @@ pub fn quoted(text: &str) -> String {
     string.as_default().to_toml_value()
 }
 
+/// Returns a text in double quotes, as both TOML and YAML read it.
+pub fn double_quoted(text: &str) -> String {
+    escaped(serde_json::Value::from(text).to_string())
+}
+
 /// Returns a key as it may stand in a header: bare where TOML allows that.
 pub fn bare(key: &str) -> String {
     let key = TomlKeyBuilder::new(key);

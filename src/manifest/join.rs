@@ -49,10 +49,15 @@ pub(super) fn check(reader: &mut Reader<'_>, node: &Node) {
     }
 }
 
+/// Keeps the values that may be secret out of messages.
+pub fn conceal_secrets(source: &Source) {
+    document::conceal(source, may_be_secret);
+}
+
 /// Reads a text, or the texts that it is made of as one. A section that is in two of them is a fault.
 pub(super) fn read(source: &Arc<Source>, faults: &mut Faults) -> Node {
     for (_, part) in source.parts() {
-        document::conceal(&part, may_be_secret);
+        conceal_secrets(&part);
     }
     let mut parts = source
         .parts()

@@ -37,6 +37,15 @@ impl Override {
     pub(super) fn settings(&self) -> &[Entry] {
         if let Value::Map(entries) = &self.entry.node.value { entries } else { &[] }
     }
+
+    /// Returns the policy file that a profile has at the target instead of its own.
+    pub fn policy_file(&self) -> Option<String> {
+        let setting = self.settings().iter().find(|setting| setting.key == "policy");
+        match &setting.filter(|_| self.address.kind == KindId::Policy)?.node.value {
+            Value::String(file) => Some(file.clone()),
+            _ => None,
+        }
+    }
 }
 
 /// Reads `override`. Whether the manifest has the resources that it names is checked by [`check`].

@@ -97,6 +97,7 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::{Faults, Source};
+    use crate::document::format::{Formatted, Language, format};
     use crate::kind::Sections;
     use crate::kind::section::any::tags as tag_sets;
     use crate::manifest::{AwsSection, LocalUserSection, TargetSection, parse};
@@ -205,6 +206,33 @@ mod tests {
             let value = serde_json::to_value(toml::from_str::<toml::Table>(&text).unwrap()).unwrap();
             let errors: Vec<String> = SCHEMA.iter_errors(&value).map(|error| error.to_string()).collect();
             prop_assert!(errors.is_empty(), "{text}\n{errors:?}");
+        }
+    }
+
+    proptest! {
+        /// A file that a command writes needs no formatting.
+        #[test]
+        fn what_is_written_is_formatted(manifest in manifests()) {
+            let text = manifest.to_toml();
+            let source = Source::new("sentinel.toml", text.clone());
+            prop_assert_eq!(format(Language::Toml, &source, &mut Faults::default()), Formatted::Text(text));
+        }
+
+        #[test]
+        fn a_formatted_manifest_is_the_same_manifest(manifest in manifests(), dice in vec(0..4_usize, 1..40)) {
+            let mut dice = dice.into_iter().cycle();
+            let mut untidy = String::new();
+            for line in manifest.to_toml().lines() {
+                let (spaces, end) = (" ".repeat(dice.next().unwrap()), ["\n", "  # a note\n", "\n\n\n", "\n  # own\n"][dice.next().unwrap()]);
+                untidy.push_str(&format!("{spaces}{}{end}", line.replacen(" = ", &format!("{spaces}={spaces}"), 1)));
+            }
+            let mut faults = Faults::default();
+            let Formatted::Text(tidy) = format(Language::Toml, &Source::new("sentinel.toml", untidy.clone()), &mut faults) else {
+                panic!("{untidy}\n{:?}", faults.into_sorted());
+            };
+            let read = parse(&Source::new("sentinel.toml", tidy.clone()), &mut faults).manifest;
+            prop_assert!(faults.is_empty(), "{tidy}\n{:?}", faults.into_sorted());
+            prop_assert_eq!(read, manifest, "{}", tidy);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use similar::TextDiff;
 
+use super::{CYAN, DIM, GREEN, RED, escape_lines, paint};
 use crate::kind::{Address, Step};
 use crate::policy::default_deny;
 use crate::reconcile::{Action, ResourcePlan};
@@ -80,6 +81,20 @@ pub(super) struct Named<'a> {
 pub(super) fn unified_of(before: Named<'_>, after: Named<'_>) -> String {
     let diff = TextDiff::from_lines(before.text, after.text);
     diff.unified_diff().context_radius(3).header(&super::escape(before.name), &super::escape(after.name)).to_string()
+}
+
+/// Returns a unified diff for a terminal.
+pub(super) fn colored(diff: &str) -> String {
+    let line = |line: &str| {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => GREEN,
+            Some(b'-') => RED,
+            Some(b'@') => CYAN,
+            _ => DIM,
+        };
+        format!("{}\n", paint(style, escape_lines(line)))
+    };
+    diff_lines(diff).map(line).collect()
 }
 
 /// Returns the lines of a unified diff, the end of each line taken off. Only the line feed ends a line: a carriage

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::access::{Cell, columns, plain, relative};
-use super::contents::{Named, diff_lines, unified_of};
-use super::{BOLD, CYAN, DIM, GREEN, RED, YELLOW, escape, escape_lines, paint};
+use super::contents::{Named, colored, unified_of};
+use super::status::civil;
+use super::{BOLD, DIM, YELLOW, escape, paint};
 use crate::policy::{Direction, Meaning};
 
 /// One version of a policy.
@@ -100,15 +101,5 @@ pub fn diff(profile: &str, before: Side<'_>, after: Side<'_>, means: &[Meaning])
     let (before_name, after_name) = (format!("version {}", before.number), format!("version {}", after.number));
     let diff =
         unified_of(Named { name: &before_name, text: before_text }, Named { name: &after_name, text: after_text });
-    text.push('\n');
-    for line in diff_lines(&diff) {
-        let style = match line.as_bytes().first() {
-            Some(b'+') => GREEN,
-            Some(b'-') => RED,
-            Some(b'@') => CYAN,
-            _ => DIM,
-        };
-        text.push_str(&format!("{}\n", paint(style, escape_lines(line))));
-    }
-    text
+    text + "\n" + &colored(&diff)
 }

@@ -31,7 +31,9 @@ fn arguments(name: &str) -> (Words, Option<Words>) {
     }
     match name {
         "plan" | "status" | "iam" | "validate" | "policy lint" | "graph" | "list" | "breakglass-list"
-        | "server-sessions" | "init status" | "policy test" | "local serve" | "broker" | "trust check" => both(&[]),
+        | "server-sessions" | "init status" | "policy test" | "fmt" | "local serve" | "broker" | "trust check" => {
+            both(&[])
+        }
         "apply" | "init approvals" | "init breakglass" | "init sessions" => both(&["--yes"]),
         "show" => both(&["none.json"]),
         "import" => both(&["--out", "new"]),
