@@ -2,6 +2,7 @@
 
 mod answers;
 mod bound;
+pub mod calendar;
 pub mod cases;
 mod evaluate;
 pub mod explain;
@@ -10,6 +11,8 @@ mod meaning;
 mod moments;
 mod parse;
 mod principal;
+mod starter;
+mod times;
 mod week;
 
 use jiff::civil::{Time, Weekday};

@@ -28,6 +28,7 @@ pub mod text;
 mod total;
 pub mod traffic;
 pub mod versions;
+pub mod week;
 
 use std::io::{IsTerminal, Write};
 

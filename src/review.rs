@@ -157,13 +157,14 @@ fn remarks(resource: &ResourcePlan, materials: &Materials, sharing: &Sharing<'_>
 }
 
 /// A policy's text before, where there is one, and after.
-struct Contents<'a> {
-    live: Option<&'a str>,
-    desired: &'a str,
+#[derive(Debug)]
+pub struct Contents<'a> {
+    pub live: Option<&'a str>,
+    pub desired: &'a str,
 }
 
 /// Returns the texts of a policy that is written.
-fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
+pub fn contents(resource: &ResourcePlan) -> Option<Contents<'_>> {
     // What is left alone or refused means nothing for anyone.
     let written = matches!(resource.action, Action::Create | Action::Update);
     if resource.address.kind != KindId::Policy || !written {

@@ -64,6 +64,9 @@ pub struct PolicyShowArgs {
     /// Decrypt a policy that is in a `SecureString`, and print it.
     #[arg(long)]
     pub show_secrets: bool,
+    /// Also write a page to a file: who gets access when, drawn as a week, what the version changed, and the text.
+    #[arg(long, value_name = "FILE")]
+    pub out_html: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

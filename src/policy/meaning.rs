@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::week::{Asker, DAY, Piece, Zones, askers, day_name, overlapping, pieces, speaks_of, zone};
+use super::times::{covers_week, when};
+use super::week::{Asker, Piece, Zones, askers, overlapping, pieces, speaks_of, zone};
 use super::{Bound, BreakglassLimits, Effect, Mode, Policy, Rule, Window};
 
 /// One thing that a change means.
@@ -32,7 +33,7 @@ pub enum Direction {
 
 /// What an asker is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach<'p> {
+pub(super) enum Reach<'p> {
     Deny,
     /// Whether a break-glass event counts as the approval.
     Approval {
@@ -207,7 +208,7 @@ fn released(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> V
 }
 
 /// Returns what a policy says to an asker in turn: each rule's window and what it says, up to the one that always holds.
-fn course<'p>(
+pub(super) fn course<'p>(
     policy: Option<&'p Policy>,
     profile: &str,
     asker: Asker<'_>,
@@ -223,6 +224,12 @@ fn course<'p>(
     }
     course.push((None, Reach::Deny));
     course
+}
+
+/// Returns what is said at a piece of the week.
+pub(super) fn told<'p>(course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece) -> Reach<'p> {
+    let open = |(window, _): &&(Option<&'p Window>, Reach<'p>)| window.is_none_or(|window| piece.in_window(window));
+    course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)
 }
 
 /// Returns what changes for an asker; nothing where that cannot be said for sure.
@@ -245,10 +252,6 @@ fn change<'p>(
         Zones::None => None,
     };
     let pieces = pieces(windows());
-    let told = |course: &[(Option<&'p Window>, Reach<'p>)], piece: Piece| {
-        let open = |(window, _): &&(Option<&'p Window>, Reach<'p>)| window.is_none_or(|window| piece.in_window(window));
-        course.iter().find(open).map_or(Reach::Deny, |(_, reach)| *reach)
-    };
     let week: Vec<(Piece, Reach<'p>, Reach<'p>)> =
         pieces.iter().map(|piece| (*piece, told(&before, *piece), told(&after, *piece))).collect();
     let mut turns: BTreeMap<(Reach<'p>, Reach<'p>), Vec<Piece>> = BTreeMap::new();
@@ -269,22 +272,22 @@ fn change<'p>(
 }
 
 /// How a sentence names whom it is about.
-struct Name {
-    words: String,
-    number: Number,
+pub(super) struct Name {
+    pub(super) words: String,
+    pub(super) number: Number,
 }
 
 /// The grammatical number of a verb.
-enum Number {
+pub(super) enum Number {
     One,
     Many,
 }
 
 /// Whom a sentence is about.
-struct Subject<'a> {
-    who: &'a [Asker<'a>],
+pub(super) struct Subject<'a> {
+    pub(super) who: &'a [Asker<'a>],
     /// All there are.
-    all: &'a [Asker<'a>],
+    pub(super) all: &'a [Asker<'a>],
 }
 
 impl Subject<'_> {
@@ -320,7 +323,7 @@ impl Subject<'_> {
     }
 
     /// Returns how a sentence names it.
-    fn name(&self) -> Name {
+    pub(super) fn name(&self) -> Name {
         if self.is_everyone() {
             return Name { words: String::from("everyone"), number: Number::One };
         }
@@ -424,59 +427,6 @@ fn say(meanings: &mut Vec<Meaning>, profile: &str, subject: &Subject<'_>, change
             _ => {}
         }
     }
-}
-
-fn covers_week(pieces: &[Piece]) -> bool {
-    let minutes: u32 = pieces.iter().map(|piece| u32::from(piece.end - piece.start)).sum();
-    minutes == 7 * u32::from(DAY)
-}
-
-/// The spans of a day, in minutes: from, up to.
-type Spans = Vec<(u16, u16)>;
-
-/// Returns pieces of a week in words, as they end a sentence; nothing when they are the whole week.
-fn when(pieces: &[Piece], zone: Option<&str>) -> String {
-    if covers_week(pieces) {
-        return String::new();
-    }
-    // The spans of each day, joined where they touch.
-    let mut days: Vec<(usize, Spans)> = Vec::new();
-    for piece in pieces {
-        match days.last_mut().filter(|(day, _)| *day == piece.day) {
-            Some((_, spans)) => match spans.last_mut().filter(|(_, end)| *end == piece.start) {
-                Some((_, end)) => *end = piece.end,
-                None => spans.push((piece.start, piece.end)),
-            },
-            None => days.push((piece.day, vec![(piece.start, piece.end)])),
-        }
-    }
-    // The days with the same spans, in rows.
-    let mut rows: Vec<(usize, usize, Spans)> = Vec::new();
-    for (day, spans) in days {
-        match rows.last_mut().filter(|(_, last, same)| *last + 1 == day && *same == spans) {
-            Some((_, last, _)) => *last = day,
-            None => rows.push((day, day, spans)),
-        }
-    }
-    let zone = zone.map(|zone| format!(" ({zone})")).unwrap_or_default();
-    if rows.len() > 3 {
-        return format!(" at some times of the week{zone}");
-    }
-    let clock = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    let row = |(first, last, spans): &(usize, usize, Vec<(u16, u16)>)| {
-        let days = match (first, last) {
-            (0, 6) => String::from("every day"),
-            (first, last) if first == last => day_name(*first).to_owned(),
-            (first, last) if first + 1 == *last => format!("{} and {}", day_name(*first), day_name(*last)),
-            (first, last) => format!("{} to {}", day_name(*first), day_name(*last)),
-        };
-        let spans: Vec<String> = match spans.as_slice() {
-            [(0, DAY)] => Vec::new(),
-            spans => spans.iter().map(|(start, end)| format!("{}\u{2013}{}", clock(*start), clock(*end))).collect(),
-        };
-        if spans.is_empty() { days } else { format!("{days} {}", spans.join(" and ")) }
-    };
-    format!(" {}{zone}", rows.iter().map(row).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::picture;
 use super::sheet::{Entry, Field, Kindled, Sheet, Tone};
 use super::status::Status;
 use super::total::{InSync, Sums};
+use super::week;
 use crate::error::Error;
 use crate::kind::{Drawn, Layout, Line};
 use crate::policy::Direction;
@@ -18,13 +19,14 @@ use crate::policy::Direction;
 const STYLE: &str = include_str!("html.css");
 
 /// Returns the page around its body. Nothing in it may load or run anything, whatever got into it.
-fn page(title: &str, body: &str) -> String {
+pub(super) fn page(title: &str, body: &str) -> String {
     let title = html(title);
+    let patterns = if body.contains("<div class=\"week\">") { week::PATTERNS } else { "" };
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
 <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
 <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n\
-<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
+<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{patterns}<main>\n{body}</main>\n\
 <footer>sentinel {}</footer>\n</body>\n</html>\n",
         env!("CARGO_PKG_VERSION")
     )
@@ -101,7 +103,7 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
             let about = one.about.as_ref().map(|about| format!(" <code>{}</code>", html(about))).unwrap_or_default();
             let place = one.place.as_ref().map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
             let (word, place) = (one.what.word(), place.unwrap_or_default());
-            let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", html(&one.words));
+            let _ = writeln!(body, "<li><b class=\"{class}\">{word}</b>{about} {}{place}</li>", prose(&one.words));
         }
         body.push_str("</ul>\n</section>\n");
     }
@@ -116,9 +118,21 @@ fn plan_body(sheet: &Sheet<'_>) -> String {
     }
     sheet.listed.iter().for_each(|one| body.push_str(&listed(one)));
     for note in &sheet.notes {
-        let _ = writeln!(body, "<p>{}</p>", html(note));
+        let _ = writeln!(body, "<p>{}</p>", prose(note));
     }
     body
+}
+
+/// The most letters of a word that is not broken: a longer one may be wider than the screen.
+const WHOLE: usize = 32;
+
+/// Returns words for HTML. A name or an option, such as `--allow-destructive`, is not broken at its hyphens.
+fn prose(text: &str) -> String {
+    let word = |word: &str| match word.contains('-') && word.len() <= WHOLE {
+        true => format!("<span class=\"whole\">{}</span>", html(word)),
+        false => html(word),
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn listed(Listed { title, names }: &Listed<'_>) -> String {
@@ -146,11 +160,17 @@ fn entry(entry: &Entry<'_>) -> String {
     if let Some(also) = &entry.also {
         let _ = writeln!(body, "<p><small>{}</small></p>", html(also));
     }
+    if let Some(changed) = &entry.changed {
+        let _ = writeln!(body, "<p><small>{}</small></p>", html(changed));
+    }
     remarks(entry, &mut body);
+    if let Some(weeks) = week::of_plan(entry.resource) {
+        let _ = writeln!(body, "<h3>Week</h3>\n{weeks}");
+    }
     if !entry.fields.is_empty() {
         let rows: String = entry.fields.iter().map(field).collect();
-        let head = "<tr><th>setting</th><th>live</th><th>desired</th><th>how</th></tr>";
-        let _ = writeln!(body, "<div class=\"wide\"><table>{head}{rows}</table></div>");
+        let head = "<thead><tr><th>setting</th><th>live</th><th>desired</th><th>how</th></tr></thead>";
+        let _ = writeln!(body, "<table class=\"narrow\">{head}{rows}</table>");
     }
     for diff in &entry.diffs {
         let lines: String = diff_lines(&diff.text).map(diff_line).collect();
@@ -172,19 +192,21 @@ fn entry(entry: &Entry<'_>) -> String {
     }
     if let Some(Drawn { sketch, rest }) = entry.resource.layout.as_deref().map(Layout::drawn) {
         let picture = picture::resource(&entry.resource.name, sketch);
-        let _ = writeln!(body, "<div class=\"wide\">{}</div>", picture.trim_end());
+        let _ = writeln!(body, "<div class=\"wide\" tabindex=\"0\">{}</div>", picture.trim_end());
         let row = |Line { name, words }: &Line| {
-            format!("<tr><td><code>{}</code></td><td>{}</td></tr>", html(name), html(words))
+            let (name, words) = (html(name), html(words));
+            format!("<tr><td data-of=\"setting\"><code>{name}</code></td><td data-of=\"value\">{words}</td></tr>")
         };
         // What exists may have other settings than a new one would be given.
         let rows: String = rest.iter().filter(|_| !entry.layout.is_empty()).map(row).collect();
         if !rows.is_empty() {
-            let _ = writeln!(body, "<div class=\"wide\"><table>{rows}</table></div>");
+            let head = "<thead><tr><th>setting</th><th>value</th></tr></thead>";
+            let _ = writeln!(body, "<table class=\"narrow\">{head}{rows}</table>");
         }
     }
     let (symbol, class, word) = (entry.symbol, class(entry.tone), entry.tone.word());
     let place = entry.place.map(|place| format!(" <small>{}:{}</small>", html(&place.path), place.line));
-    let (title, words, place) = (html(&entry.title), html(&entry.words), place.unwrap_or_default());
+    let (title, words, place) = (html(&entry.title), prose(&entry.words), place.unwrap_or_default());
     let head = format!("<b class=\"mark\">{symbol} {word}</b> <code>{title}</code><span>{words}</span>{place}");
     if body.is_empty() {
         return format!("<p class=\"entry {class}\">{head}</p>\n");
@@ -228,8 +250,11 @@ fn remarks(entry: &Entry<'_>, body: &mut String) {
 fn field(field: &Field<'_>) -> String {
     let loses = field.loses.map(|loses| format!("<b class=\"refused\">{loses}</b>: ")).unwrap_or_default();
     let (path, live, desired) = (html(&field.change.path), html(&field.live), html(&field.desired));
-    let how = html(&field.change.how);
-    format!("<tr><td><code>{path}</code></td><td>{live}</td><td>{desired}</td><td>{loses}{how}</td></tr>")
+    let how = prose(&field.change.how);
+    format!(
+        "<tr><td data-of=\"setting\"><code>{path}</code></td><td data-of=\"live\">{live}</td><td data-of=\"desired\">{desired}</td>\
+         <td data-of=\"how\">{loses}{how}</td></tr>"
+    )
 }
 
 /// Returns a line of a diff, with its sign as a sign of its own: a list's dash is none.
@@ -266,12 +291,16 @@ fn status_body(status: &Status) -> String {
     let mut body = format!("<p class=\"target\">{}</p>\n", place.join("<br>"));
     let row = |name: &str, state: &str, drift: &[String]| {
         let drift: Vec<String> = drift.iter().map(|path| format!("<code>{}</code>", html(path))).collect();
-        format!("<tr><td><code>{}</code></td><td>{}</td><td>{}</td></tr>", html(name), html(state), drift.join(", "))
+        let (name, state, drift) = (html(name), html(state), drift.join(", "));
+        format!(
+            "<tr><td data-of=\"name\"><code>{name}</code></td><td data-of=\"state\">{state}</td>\
+             <td data-of=\"differs\">{drift}</td></tr>"
+        )
     };
     let mut table = |title: String, rows: String| {
         if !rows.is_empty() {
-            let head = "<tr><th>name</th><th>state</th><th>differs</th></tr>";
-            let _ = writeln!(body, "<h2>{title}</h2>\n<div class=\"wide\"><table>{head}{rows}</table></div>");
+            let head = "<thead><tr><th>name</th><th>state</th><th>differs</th></tr></thead>";
+            let _ = writeln!(body, "<h2>{title}</h2>\n<table class=\"narrow\">{head}{rows}</table>");
         }
     };
     let parameters = status.parameters.iter().map(|one| {

@@ -12,15 +12,19 @@ use crate::cli::{LivePolicyArgs, PolicyDiffArgs, PolicyHistoryArgs, PolicyRollba
 use crate::command::apply::carry_out;
 use crate::command::context::{Context, Project};
 use crate::command::local::Users;
+use crate::command::output::check;
 use crate::error::{Error, Exit};
+use crate::files;
 use crate::kind::policy_parameter::{Content, ParameterType, PolicyParameter, Reading, Version};
 use crate::kind::{AddressPattern, Desired, DesiredResource};
 use crate::manifest::{Manifest, ProfileSection};
+use crate::policy::calendar::calendar;
 use crate::policy::{Meaning, Policy, meaning};
 use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::versions::{self as shown, PolicyOf, Row, Side};
-use crate::report::{escape, json};
+use crate::report::week::{self, PolicyPage};
+use crate::report::{escape, for_file, json};
 use crate::review::Review;
 
 /// The policy of a profile, and the versions of it that are kept.
@@ -76,6 +80,27 @@ impl History {
         understood(&self.parameter, text_of(version)?).ok()
     }
 
+    /// Returns the page of a version: compared with the version before it, if that is kept and can be read.
+    fn page(&self, profile: &str, version: &Version, text: &str) -> String {
+        let (before, after) = (self.before(version.number), self.policy(version));
+        let earlier = before.and_then(|before| Some((before.number, self.policy(before)?)));
+        let policy = earlier.as_ref().map(|(_, policy)| policy);
+        let row = self.row(profile, version);
+        let written = row.modified.map(|at| format!("Written {at}"));
+        let author = row.author.as_ref().map(|author| format!("by {author}"));
+        let invalid = after.is_none().then(|| String::from("Not a valid policy: nobody gets access."));
+        week::policy(&PolicyPage {
+            profile,
+            parameter: &self.parameter,
+            version: version.number,
+            facts: [written, author, invalid].into_iter().flatten().collect(),
+            before: earlier.as_ref().map(|(number, _)| *number),
+            text,
+            calendar: &calendar(profile, policy, after.as_ref()),
+            means: &meaning(profile, policy, after.as_ref()),
+        })
+    }
+
     /// Returns what a version changed for those who ask.
     fn row(&self, profile: &str, version: &Version) -> Row {
         let before = self.before(version.number);
@@ -126,6 +151,10 @@ fn with(mut object: Value, more: Value) -> Value {
 }
 
 pub(in crate::command) async fn show(context: &Context, args: &PolicyShowArgs) -> Result<Exit, Error> {
+    // Before anything is asked of AWS for it.
+    if let Some(path) = &args.out_html {
+        check(path)?;
+    }
     let history =
         History::read(context, &args.live, if args.show_secrets { Reading::Decrypted } else { Reading::Plain }).await?;
     let version = match args.number {
@@ -133,6 +162,10 @@ pub(in crate::command) async fn show(context: &Context, args: &PolicyShowArgs) -
         None => history.newest()?,
     };
     let text = text_of(version).ok_or_else(|| secret(&history.parameter, version.number))?;
+    if let Some(path) = &args.out_html {
+        let page = for_file(&history.page(&args.live.profile, version, text));
+        files::write(path, page.as_bytes(), files::SHARED).map_err(|error| Error::io(path, error))?;
+    }
     let about = json!({ "profile": args.live.profile, "parameter": history.parameter, "policy": text });
     context.terminal.script(|| text.to_owned(), || json::document("policy show", with(about, facts(version))))?;
     Ok(Exit::Done)

@@ -156,3 +156,46 @@ fn secret_policies_are_printed_only_with_show_secrets() {
     let shown = world.run(&["policy", "show", "dev", "--show-secrets"]).expect(0);
     assert_eq!(shown.stdout, POLICY);
 }
+
+/// A page needs nothing else, and says in words what its pictures show.
+#[test]
+fn policy_show_draws_the_week_before_and_after_a_version() {
+    let world = World::new();
+    let policy = |hours: &str| {
+        format!(
+            "version: \"1\"\nrules:\n  - name: office\n    effect: allow\n    conditions:\n      users: [alice]\n      time:\n        \
+             days: [monday, friday]\n        hours: {{ {hours} }}\n        timezone: Europe/Zurich\n"
+        )
+    };
+    world.write("sentinel.toml", MANIFEST);
+    for end in ["17:00", "18:00"] {
+        world.write("policies/dev.yaml", &policy(&format!("start: \"09:00\", end: \"{end}\"")));
+        world.run(&["apply", "--yes"]).expect(0);
+    }
+    let run = world.run(&["policy", "show", "dev", "--out-html", "dev.html"]).expect(0);
+    assert!(run.stdout.starts_with("version: \"1\"\n"), "{}", run.stdout);
+    let page = std::fs::read_to_string(world.folder.path().join("dev.html")).unwrap();
+    for words in [
+        "Policy of dev, version 2",
+        "Changed since version 1",
+        "<figcaption>before, Europe/Zurich</figcaption>",
+        "<figcaption>after, Europe/Zurich</figcaption>",
+        ">Monday 17:00–18:00<br>Friday 17:00–18:00</td><td data-of=\"before\">no access</td><td data-of=\"after\">allowed</td>",
+        "At no time: everyone but alice",
+        "Europe/Zurich changes its clocks",
+        "timezone: Europe/Zurich",
+    ] {
+        assert!(page.contains(words), "{words} in {page}");
+    }
+    assert!(!page.contains("<script") && !page.contains("http:") && !page.contains("https:"), "{page}");
+    // The same in the report of a plan.
+    world.write("policies/dev.yaml", &policy("start: \"09:00\", end: \"12:00\""));
+    world.run(&["plan", "--out-html", "plan.html"]).expect(0);
+    let page = std::fs::read_to_string(world.folder.path().join("plan.html")).unwrap();
+    assert!(
+        page.contains(">Monday 12:00–18:00<br>Friday 12:00–18:00</td><td data-of=\"before\">allowed</td>"),
+        "{page}"
+    );
+    let refused = world.run(&["policy", "show", "dev", "--out-html", "policies/dev.yaml"]).expect(1);
+    assert!(refused.stderr.contains("this file looks like a manifest or a policy"), "{}", refused.stderr);
+}

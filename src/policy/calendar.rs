@@ -1,0 +1,265 @@
+//! Who gets access at which times of the week, before and after a change of a policy. Pure and exact, as [`meaning`](super::meaning)
+//! is: the week is split where a window begins or ends.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::meaning::{Reach, Subject, course, told};
+use super::times::{self, covers_week};
+use super::week::{Asker, Piece, Zones, askers, overlapping, pieces, zone};
+use super::{Mode, Policy};
+
+/// What it takes to get access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Access {
+    Denied,
+    Approval,
+    Server,
+    Allowed,
+}
+
+impl Access {
+    /// Every answer.
+    pub const ALL: [Self; 4] = [Self::Allowed, Self::Approval, Self::Server, Self::Denied];
+
+    /// Returns it in words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Denied => "no access",
+            Self::Approval => "with approval",
+            Self::Server => "through a credential server",
+            Self::Allowed => "allowed",
+        }
+    }
+
+    fn of(reach: Reach<'_>) -> Self {
+        match reach {
+            Reach::Deny => Self::Denied,
+            Reach::Approval { .. } => Self::Approval,
+            Reach::Session(_) | Reach::Server => Self::Server,
+            Reach::Allow => Self::Allowed,
+        }
+    }
+}
+
+/// A part of a day of the week.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    /// From 0, a Monday.
+    pub day: usize,
+    /// In minutes of the day.
+    pub start: u16,
+    pub end: u16,
+    pub before: Access,
+    pub after: Access,
+}
+
+/// The times at which the same is said before, and the same after.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    /// Such as "Monday to Friday 09:00–17:00".
+    pub times: Vec<String>,
+    pub before: Access,
+    pub after: Access,
+}
+
+/// The week of those who are told the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Week {
+    /// "alice and bob".
+    pub who: String,
+    /// The mode, if the policy tells modes apart.
+    pub mode: Option<&'static str>,
+    pub times: Times,
+}
+
+/// What is said at which times.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Times {
+    /// The same at any time.
+    Always {
+        before: Access,
+        after: Access,
+    },
+    Windows(Windows),
+    /// The windows are in several time zones: no one clock shows them all.
+    SeveralZones,
+}
+
+/// A week that windows divide, on the clocks of one time zone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Windows {
+    pub zone: String,
+    /// Whether the zone changes its clocks during the year.
+    pub changes_clocks: bool,
+    /// The whole week, in order.
+    pub spans: Vec<Span>,
+    pub rows: Vec<Row>,
+}
+
+/// The weeks of everyone whom a policy tells apart.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Calendar {
+    pub weeks: Vec<Week>,
+    /// Whether a caller may fit several patterns of principals, and so be in none of these weeks.
+    pub overlaps: bool,
+}
+
+impl Calendar {
+    /// Returns whether the time decides about anybody.
+    pub fn has_windows(&self) -> bool {
+        self.weeks.iter().any(|week| !matches!(week.times, Times::Always { .. }))
+    }
+}
+
+/// Returns the weeks of a profile's policy. A policy that does not exist, or cannot be read, gives nobody access.
+pub fn calendar(profile: &str, before: Option<&Policy>, after: Option<&Policy>) -> Calendar {
+    let sides = [before, after];
+    let both = || sides.into_iter().flatten();
+    let askers = askers(both());
+    let by_mode = both().flat_map(|policy| &policy.rules).any(|one| !one.conditions.modes.is_empty());
+    let modes = if by_mode { Mode::ALL } else { &Mode::ALL[..1] };
+    let mut weeks = Vec::new();
+    for mode in modes {
+        let mut groups: BTreeMap<Times, Vec<Asker<'_>>> = BTreeMap::new();
+        for asker in &askers {
+            let [was, is] = sides.map(|policy| course(policy, profile, *asker, *mode));
+            groups.entry(times(&was, &is)).or_default().push(*asker);
+        }
+        for (times, who) in groups {
+            let who = Subject { who: &who, all: &askers }.name().words;
+            weeks.push(Week { who, mode: by_mode.then(|| mode.word()), times });
+        }
+    }
+    Calendar { weeks, overlaps: overlapping(both()) }
+}
+
+/// What a policy says in turn, as [`course`] returns it.
+type Course<'p> = [(Option<&'p super::Window>, Reach<'p>)];
+
+fn times(before: &Course<'_>, after: &Course<'_>) -> Times {
+    let windows = || before.iter().chain(after).filter_map(|(window, _)| *window);
+    let zone = match zone(windows()) {
+        Zones::Several => return Times::SeveralZones,
+        Zones::One(zone) => zone.clone(),
+        Zones::None => TimeZone::UTC,
+    };
+    let said = |piece: &Piece| (Access::of(told(before, *piece)), Access::of(told(after, *piece)));
+    let mut spans: Vec<Span> = Vec::new();
+    let mut by_answer: BTreeMap<(Access, Access), Vec<Piece>> = BTreeMap::new();
+    for piece in pieces(windows()) {
+        let (before, after) = said(&piece);
+        by_answer.entry((after, before)).or_default().push(piece);
+        let Piece { day, start, end } = piece;
+        match spans.last_mut().filter(|last| (last.day, last.before, last.after) == (day, before, after)) {
+            Some(last) => last.end = end,
+            None => spans.push(Span { day, start, end, before, after }),
+        }
+    }
+    // A window that decides nothing divides nothing.
+    if let Some(((after, before), _)) = by_answer.first_key_value().filter(|(_, pieces)| covers_week(pieces)) {
+        return Times::Always { before: *before, after: *after };
+    }
+    // What gives more is first.
+    let rows = by_answer.iter().rev();
+    let rows = rows.map(|((after, before), pieces)| Row { times: times::rows(pieces), before: *before, after: *after });
+    let changes_clocks = changes_clocks(&zone);
+    let zone = zone.iana_name().unwrap_or("UTC").to_owned();
+    Times::Windows(Windows { zone, changes_clocks, spans, rows: rows.collect() })
+}
+
+/// Returns whether a zone changes its clocks, by the rule that it has for years to come.
+fn changes_clocks(zone: &TimeZone) -> bool {
+    /// The first second of 2037: no zone has a change planned for a single year that late.
+    const LATER: i64 = 2_114_380_800;
+    Timestamp::from_second(LATER).is_ok_and(|later| zone.following(later).next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::policy::parse;
+
+    fn policy(rules: &str) -> Policy {
+        let mut faults = Faults::default();
+        let policy = parse(&Source::new("p", format!("version: \"1\"\nrules:\n{rules}")), &mut faults);
+        policy.unwrap_or_else(|| panic!("{:?}", faults.into_sorted()))
+    }
+
+    fn rule(effect: &str, conditions: &str) -> String {
+        format!("  - {{ name: r{}, effect: {effect}, conditions: {{ {conditions} }} }}\n", conditions.len())
+    }
+
+    fn lines(before: Option<&Policy>, after: &Policy) -> Vec<String> {
+        let mut lines = Vec::new();
+        for Week { who, mode, times } in calendar("prod", before, Some(after)).weeks {
+            let who = mode.map_or(who.clone(), |mode| format!("{who} by {mode}"));
+            match times {
+                Times::Always { before, after } => {
+                    lines.push(format!("{who}: {} -> {}", before.words(), after.words()));
+                }
+                Times::SeveralZones => lines.push(format!("{who}: several zones")),
+                Times::Windows(windows) => {
+                    assert_eq!(windows.spans.iter().map(|span| u32::from(span.end - span.start)).sum::<u32>(), 10_080);
+                    for Row { times, before, after } in windows.rows {
+                        let times = times.join(", ");
+                        lines.push(format!("{who}: {times}: {} -> {}", before.words(), after.words()));
+                    }
+                }
+            }
+        }
+        lines
+    }
+
+    const OFFICE: &str =
+        "time: { days: [monday, tuesday], hours: { start: \"09:00\", end: \"17:00\" }, timezone: Europe/Zurich }";
+
+    #[test]
+    fn those_who_are_told_the_same_share_a_week() {
+        let before = policy(
+            &(rule("allow", &format!("users: [alice, bob], {OFFICE}")) + &rule("require_approval", "users: [alice]")),
+        );
+        let after = policy(&rule("allow", &format!("users: [alice, bob], {}", OFFICE.replace("17:00", "18:30"))));
+        assert_eq!(
+            lines(Some(&before), &after),
+            [
+                "everyone but alice and bob: no access -> no access",
+                "bob: Monday and Tuesday 09:00–17:00: allowed -> allowed",
+                "bob: Monday and Tuesday 17:00–18:30: no access -> allowed",
+                "bob: Monday and Tuesday 00:00–09:00 and 18:30–24:00, Wednesday to Sunday: no access -> no access",
+                "alice: Monday and Tuesday 09:00–17:00: allowed -> allowed",
+                "alice: Monday and Tuesday 17:00–18:30: with approval -> allowed",
+                "alice: Monday and Tuesday 00:00–09:00 and 18:30–24:00, Wednesday to Sunday: with approval -> no access",
+            ]
+        );
+    }
+
+    #[test]
+    fn windows_that_decide_nothing_and_several_zones_are_told() {
+        let same = policy(&(rule("allow", OFFICE) + &rule("allow", "users: []")));
+        assert_eq!(lines(None, &same), ["everyone: no access -> allowed"]);
+        let other = OFFICE.replace("Europe/Zurich", "UTC").replace("09:00", "08:00");
+        let several = policy(&(rule("allow", OFFICE) + &rule("allow", &other)));
+        assert_eq!(lines(None, &several), ["everyone: several zones"]);
+        let modes = policy(&rule("allow", "mode: [cli]"));
+        assert!(lines(None, &modes).contains(&String::from("everyone by cli: no access -> allowed")));
+    }
+
+    #[test]
+    fn zones_with_and_without_summer_time_are_told_apart() {
+        let zone = |name: &str| jiff::tz::TimeZoneDatabase::bundled().get(name).unwrap();
+        for (name, changes) in [
+            ("Europe/Zurich", true),
+            ("America/New_York", true),
+            ("Australia/Sydney", true),
+            ("UTC", false),
+            ("Asia/Kolkata", false),
+            ("America/Sao_Paulo", false),
+        ] {
+            assert_eq!(changes_clocks(&zone(name)), changes, "{name}");
+        }
+    }
+}
