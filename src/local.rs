@@ -196,9 +196,9 @@ impl LocalAws {
             // One service for all regions.
             Some(("AWSOrganizationsV20161128", operation)) => Organization::default().result(operation, &request.body),
             Some((service, operation)) => self.region(request).and_then(|region| {
-                iam::authorize(self, &region, (service, operation), request)?;
+                let caller = iam::authorize(self, &region, (service, operation), request)?;
                 match service {
-                    "AmazonSSM" => ssm::answer(&region, operation, &request.body),
+                    "AmazonSSM" => ssm::answer(&region, operation, &ssm::Call { caller, body: &request.body }),
                     "DynamoDB_20120810" => dynamodb::answer(&region, operation, &request.body),
                     "AnyScaleFrontendService" => autoscaling::answer(&region, operation, &request.body),
                     "TrentService" => kms::answer(&region, operation, &request.body),

@@ -91,6 +91,9 @@ pub struct Facts {
     /// When it was last changed, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<i64>,
+    /// The ARN of who last changed it, where that was read with something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
     /// The status of a table, in AWS's words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,

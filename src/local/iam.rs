@@ -250,16 +250,17 @@ fn denied(message: &str) -> Refusal {
     Refusal::new("AccessDenied", message).with_status(403)
 }
 
-/// Refuses a request to one of the JSON services that the caller's policies do not allow.
+/// Refuses a request to one of the JSON services that the caller's policies do not allow. Returns the caller's ARN.
 pub(super) fn authorize(
     aws: &LocalAws,
     region: &Region,
     (service, operation): (&str, &str),
     request: &Request,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let party = Party::of_json(aws, request)?;
+    let arn = party.caller.arn.clone();
     if party.has_all_permissions() {
-        return Ok(());
+        return Ok(arn);
     }
     let body: Value = super::answer::parse(&request.body)?;
     let asks = match service {
@@ -269,9 +270,9 @@ pub(super) fn authorize(
         "TrentService" => request::of_kms(region, operation, &body),
         "ResourceGroupsTaggingAPI_20170126" => request::of_tagging(region, operation),
         // The service is not there either, and says so.
-        _ => return Ok(()),
+        _ => return Ok(arn),
     };
-    party.check(&asks).map_err(|message| Failure::new("AccessDeniedException", message))
+    party.check(&asks).map(|()| arn).map_err(|message| Failure::new("AccessDeniedException", message))
 }
 
 /// Refuses a request to SNS that the caller's policies do not allow.

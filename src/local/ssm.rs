@@ -28,10 +28,17 @@ pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     tags::of_all(region)
 }
 
-pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
-    let body = parse(body)?;
+/// What is asked, and by whom.
+pub(super) struct Call<'a> {
+    /// The caller's ARN.
+    pub(super) caller: String,
+    pub(super) body: &'a [u8],
+}
+
+pub(super) fn answer(region: &Region, operation: &str, call: &Call<'_>) -> Result<Answer, Failure> {
+    let body = parse(call.body)?;
     let answer = match operation {
-        "PutParameter" => put(region, read(operation, body)?),
+        "PutParameter" => put(region, &call.caller, read(operation, body)?),
         "GetParameter" => get(region, read(operation, body)?),
         "GetParameters" => get_many(region, read(operation, body)?),
         "GetParametersByPath" => find::by_path(region, read(operation, body)?),
@@ -95,7 +102,7 @@ struct Put {
     tags: Vec<Tag>,
 }
 
-fn put(region: &Region, request: Put) -> Result<Value, Failure> {
+fn put(region: &Region, caller: &str, request: Put) -> Result<Value, Failure> {
     let (reference, _) = Reference::parse(region, &request.name);
     rules::check_name(reference.name(), &stored::arn(region, reference.name()))?;
     if !request.tags.is_empty() && request.overwrite {
@@ -116,7 +123,8 @@ fn put(region: &Region, request: Put) -> Result<Value, Failure> {
                 "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.",
             ));
         }
-        let settings = settings(region, store, &request, before.as_ref())?;
+        let mut settings = settings(region, store, &request, before.as_ref())?;
+        settings.author = Some(caller.to_owned());
         rules::check_value(&request.value, &settings.tier)?;
         rules::check_pattern(&request.value, settings.allowed_pattern.as_deref())?;
         let version = match &before {
@@ -194,6 +202,7 @@ fn settings(region: &Region, store: &Connection, request: &Put, before: Option<&
         data_type,
         policies,
         labels: Vec::new(),
+        author: None,
     })
 }
 

@@ -277,6 +277,7 @@ fn details(entry: &Entry<'_>) -> String {
             let _ = write!(body, "{head}\n\n{lines}\n");
         }
     };
+    list("**Live**", entry.changed.iter().map(|changed| code(changed)).collect());
     list("**Access**", entry.means.iter().map(|meaning| code(&meaning.words)).collect());
     let case = |case: &crate::review::CaseChange| {
         let before = case.before.as_ref().map(|before| format!("{before} → ")).unwrap_or_default();

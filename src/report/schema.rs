@@ -273,6 +273,10 @@ fn resource() -> Value {
                     "id": { "type": "string", "description": "The ID that AWS gave a table." },
                     "version": { "type": "integer" },
                     "modified": { "type": "integer", "description": "Seconds since 1970." },
+                    "author": {
+                        "type": "string",
+                        "description": "The ARN of who last changed a parameter, if AWS was asked for more than its value.",
+                    },
                     "status": { "type": "string", "description": "Of the kinds that have one, in AWS's words." },
                     "changing": { "type": "string", "description": "What AWS is still changing, although the status \
                          does not show it." },

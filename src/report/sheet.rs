@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use super::contents::{Difference, Written, unified, written};
 use super::detail::{Detail, Section};
 use super::listed::{Listed, listed, orphan_notes};
+use super::versions::last_changed;
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Address, AddressPattern, KindId, Layout, Line, Presence, Shown, Site};
 use crate::policy::{Meaning, lint::Finding};
@@ -42,6 +43,8 @@ pub(super) struct Entry<'a> {
     pub(super) gaps: Vec<String>,
     /// What it has that no manifest can set: "also has: stream NEW_IMAGE".
     pub(super) also: Option<String>,
+    /// When a resource that drifted was last changed, and by whom: "last changed by user/alice (2026-01-14 10:00:00 UTC)".
+    pub(super) changed: Option<String>,
     pub(super) means: &'a [Meaning],
     pub(super) cases: &'a [CaseChange],
     pub(super) findings: &'a [Finding],
@@ -141,14 +144,9 @@ impl<'a> Sheet<'a> {
             .copied()
             .map(|kind| {
                 let all = plan.of_kind(kind).map(|resource| entry(resource, review, &mut texts));
-                let mut unlisted = 0;
-                let listed = |entry: &Entry<'a>| {
-                    let listed = detail == Detail::All || !entry.is_quiet();
-                    unlisted += usize::from(!listed);
-                    listed
-                };
-                let entries = all.filter(listed).collect();
-                Section { title: heading(kind, plan), entries, unlisted }
+                let (entries, others): (Vec<_>, Vec<_>) =
+                    all.partition(|entry| detail == Detail::All || !entry.is_quiet());
+                Section { title: heading(kind, plan), entries, unlisted: others.len() }
             })
             .filter(|section| !section.entries.is_empty() || section.unlisted > 0)
             .collect();
@@ -361,6 +359,7 @@ fn entry<'a>(
         words,
         gaps: resource.gaps.iter().map(gap_words).collect(),
         also: also(&resource.facts.also),
+        changed: last_changed(resource),
         means: &remarks.means,
         cases: &remarks.cases,
         findings: &remarks.findings,

@@ -319,7 +319,7 @@ fn gap_words(gaps: &[Gap]) -> String {
 }
 
 /// Returns a time as people write it, in UTC.
-fn civil(seconds: i64) -> String {
+pub(super) fn civil(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| seconds.to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

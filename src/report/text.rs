@@ -77,6 +77,9 @@ impl Page {
         if let Some(also) = &entry.also {
             text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(also))));
         }
+        if let Some(changed) = &entry.changed {
+            text.push_str(&self.wrapped("      ", "        ", &paint(DIM, escape(changed))));
+        }
         self.remarks(entry, text);
         let width = self.column(entry.fields.iter().map(|field| field.change.path.as_str()));
         for field in &entry.fields {

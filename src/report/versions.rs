@@ -9,6 +9,7 @@ use super::contents::{Named, colored, unified_of};
 use super::status::civil;
 use super::{BOLD, DIM, YELLOW, escape, paint};
 use crate::policy::{Direction, Meaning};
+use crate::reconcile::ResourcePlan;
 
 /// One version of a policy.
 #[derive(Debug, Clone)]
@@ -40,9 +41,16 @@ impl Row {
     }
 }
 
-/// Returns who wrote a version, as its ARN ends.
-fn author(arn: &str) -> &str {
+/// Returns who a caller is, as its ARN ends: user/alice.
+fn caller_words(arn: &str) -> &str {
     arn.splitn(6, ':').nth(5).filter(|rest| !rest.is_empty()).unwrap_or(arn)
+}
+
+/// Returns when a resource whose settings differ was last changed, and by whom, as far as AWS told.
+pub(super) fn last_changed(resource: &ResourcePlan) -> Option<String> {
+    let at = resource.facts.modified.filter(|_| !resource.changes.is_empty())?;
+    let by = resource.facts.author.as_deref().map(|arn| format!(" by {}", caller_words(arn))).unwrap_or_default();
+    Some(format!("last changed{by} ({} UTC)", civil(at)))
 }
 
 /// Whose policy it is, and in which parameter.
@@ -64,7 +72,7 @@ pub fn history(
         vec![
             (format!("{}{labels}", row.number), None),
             row.modified.map_or_else(|| plain(""), |at| relative(at, now)),
-            plain(row.author.as_deref().map(author).unwrap_or_default()),
+            plain(row.author.as_deref().map(caller_words).unwrap_or_default()),
             row.words(),
         ]
     };

@@ -539,7 +539,7 @@ macro_rules! snapshot {
         let mut settings = insta::Settings::clone_current();
         settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT");
         settings.add_filter(r"arn:aws:(iam|sts)::123456789012:[a-z]+/[a-z]+", "CALLER");
-        settings.add_filter(r"\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\)", "(TIME)");
+        settings.add_filter(r"\(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d( UTC)?\)", "(TIME)");
         settings.add_filter(r#""modified": \d+"#, r#""modified": TIME"#);
         settings.add_filter(r"\(\d+\.\d s\)", "(TIME s)");
         settings.set_prepend_module_to_snapshot(false);

@@ -84,6 +84,7 @@ pub(in crate::kind) async fn observe<R: Role>(
                         Ok(all) => {
                             if let Some(one) = all.get(&desired.name) {
                                 metadata::note(one, &desired.managed, &mut live.state);
+                                live.facts.author.clone_from(&one.last_modified_user);
                             }
                         }
                         Err(error) => live.gaps.push(Gap::new(Some(unread(&desired.managed)), error)),

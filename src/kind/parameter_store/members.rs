@@ -30,7 +30,7 @@ const METADATA: List = &[
     ("Type", Managed),
     ("KeyId", Managed),
     ("LastModifiedDate", NotCompared),
-    ("LastModifiedUser", NotCompared),
+    ("LastModifiedUser", Shown),
     ("Description", Managed),
     ("AllowedPattern", Managed),
     ("Version", NotCompared),

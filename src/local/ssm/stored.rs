@@ -31,6 +31,9 @@ pub(super) struct Settings {
     pub(super) data_type: String,
     pub(super) policies: Option<String>,
     pub(super) labels: Vec<String>,
+    /// The ARN of who wrote the version. A store of an earlier version of this program does not have it.
+    #[serde(default)]
+    pub(super) author: Option<String>,
 }
 
 impl Settings {
@@ -183,12 +186,13 @@ impl Stored {
 
     pub(super) fn metadata(&self, region: &Region) -> Value {
         let settings = &self.settings;
+        let anyone = || format!("arn:aws:iam::{}:user/local", region.account);
         let mut metadata = json!({
             "Name": self.name,
             "ARN": arn(region, &self.name),
             "Type": settings.kind,
             "LastModifiedDate": seconds(self.modified),
-            "LastModifiedUser": format!("arn:aws:iam::{}:user/local", region.account),
+            "LastModifiedUser": settings.author.clone().unwrap_or_else(anyone),
             "Version": self.version,
             "Tier": settings.tier,
             "Policies": policies::shown(settings.policies.as_deref()),
