@@ -215,7 +215,8 @@ pub(super) fn resource(title: &str, lines: Vec<Line>) -> String {
     let body: String = placed.iter().map(Placed::draw).collect();
     let (width, height) =
         placed.first().map_or((0, 0), |one| (one.x + one.width + MARGIN, one.y + one.height() + MARGIN));
-    svg(width, height, title, &body)
+    let lines: Vec<String> = node.lines.iter().map(|Line { name, words }| format!("{name} {words}")).collect();
+    svg(width, height, &format!("{title}: {}", lines.join("; ")), &body)
 }
 
 fn svg(width: usize, height: usize, what: &str, body: &str) -> String {

@@ -124,15 +124,51 @@ const SCENES: [Scene; 5] = [
     },
 ];
 
+/// The colors of the pictures: each has a contrast of at least 4.5 to 1 to the background, also dimmed (WCAG 2.2, 1.4.3).
+const PALETTE: anstyle_svg::Palette = {
+    const fn rgb(color: u32) -> anstyle::RgbColor {
+        let [_, red, green, blue] = color.to_be_bytes();
+        anstyle::RgbColor(red, green, blue)
+    }
+    let colors = [
+        rgb(0x000d_1117),
+        rgb(0x00ff_7b72),
+        rgb(0x0056_d364),
+        rgb(0x00e3_b341),
+        rgb(0x0079_c0ff),
+        rgb(0x00d2_a8ff),
+        rgb(0x0076_e3ea),
+        rgb(0x00e6_edf3),
+    ];
+    let [a, b, c, d, e, f, g, h] = colors;
+    anstyle_svg::Palette([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h])
+};
+
 /// Takes out what is another at each run.
 fn steady(text: &str) -> String {
-    let mut text = text.replace("::stop-commands::", "\u{1}");
+    let mut text = timeless(text).replace("::stop-commands::", "\u{1}");
     // The token that switches workflow commands off and on.
     if let Some(at) = text.find('\u{1}') {
         let token: String = text[at + 1..].chars().take_while(char::is_ascii_hexdigit).collect();
         text = text.replace(&token, "TOKEN").replace('\u{1}', "::stop-commands::");
     }
     text
+}
+
+/// Gives each time at which something was last changed the same text.
+fn timeless(text: &str) -> String {
+    let mut parts = text.split(" (20");
+    let mut steady = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.split_once(" UTC)") {
+            Some((time, rest)) if time.len() == "26-01-19 07:20:00".len() => {
+                steady.push_str(" (2026-01-19 07:20:00 UTC)");
+                steady.push_str(rest);
+            }
+            _ => steady.push_str(&format!(" (20{part}")),
+        }
+    }
+    steady
 }
 
 fn steady_json(text: &str) -> String {
@@ -168,9 +204,11 @@ fn the_gallery_is_what_the_plans_look_like() {
         let files =
             ["--out-text", "t", "--out-json", "j", "--out-markdown", "m", "--out-html", "h", "--out-github", "g"];
         let run = world.run(&[&["plan", "--color", "always"][..], &files].concat()).expect(0);
-        let file = |name: &str| std::fs::read_to_string(world.folder.path().join(name)).unwrap();
+        let file = |name: &str| timeless(&std::fs::read_to_string(world.folder.path().join(name)).unwrap());
         let name = scene.name;
-        let picture = anstyle_svg::Term::new().palette(anstyle_svg::WIN10_CONSOLE).render_svg(&run.stdout);
+        let picture = anstyle_svg::Term::new().palette(PALETTE).render_svg(&timeless(&run.stdout));
+        // The default is too pale to read.
+        let picture = picture.replace(".dimmed { opacity: 0.4; }", ".dimmed { opacity: 0.8; }");
         write(&folder.join(format!("{name}.svg")), &picture);
         write(&folder.join(format!("{name}.html")), &file("h"));
         write(&folder.join(format!("{name}.json")), &steady_json(&file("j")));
@@ -207,3 +245,82 @@ const HEAD: &str = "\
 The same five plans in every format. A test creates this page from runs on the AWS emulator: `sentinel plan` on a terminal, and
 `--out-text`, `--out-json`, `--out-markdown`, `--out-html` and `--out-github` of the same run.
 ";
+
+/// Returns the contrast of two colors such as `#1f2328` (WCAG 2.2, "contrast ratio").
+fn contrast(one: &str, other: &str) -> f64 {
+    let luminance = |color: &str| {
+        let part = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&color[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+    };
+    let (one, other) = (luminance(one) + 0.05, luminance(other) + 0.05);
+    one.max(other) / one.min(other)
+}
+
+/// Mixes a color with what is behind it.
+fn blended(color: &str, behind: &str, percent: u32) -> String {
+    let part = |at: usize| {
+        let value = |color: &str| u32::from_str_radix(&color[at..at + 2], 16).unwrap();
+        format!("{:02x}", (value(color) * percent + value(behind) * (100 - percent)) / 100)
+    };
+    format!("#{}{}{}", part(1), part(3), part(5))
+}
+
+/// WCAG 2.2, level AA: 4.5 to 1 for text, and 3 to 1 for what else has to be seen.
+#[test]
+fn the_colors_of_pages_have_enough_contrast() {
+    let style = std::fs::read_to_string(root().join("src/report/html.css")).unwrap();
+    let themes: Vec<&str> = style.split(":root {").skip(1).map(|theme| theme.split('}').next().unwrap()).collect();
+    assert_eq!(themes.len(), 2, "light and dark");
+    for theme in themes {
+        let color = |name: &str| {
+            let from = theme.find(&format!("--{name}: ")).unwrap_or_else(|| panic!("--{name}")) + name.len() + 4;
+            &theme[from..from + 7]
+        };
+        let texts = [
+            ("bg", &["fg", "dim", "green", "yellow", "red", "blue"][..]),
+            ("box", &["fg", "dim", "blue"]),
+            ("add", &["green"]),
+            ("del", &["red"]),
+        ];
+        for (behind, names) in texts {
+            for name in names {
+                let found = contrast(color(name), color(behind));
+                assert!(found >= 4.5, "--{name} on --{behind}: {found:.2} in {theme}");
+            }
+        }
+        for (name, beside) in [
+            ("allowed", "box"),
+            ("approval", "box"),
+            ("server", "box"),
+            ("fg", "allowed"),
+            ("red", "bg"),
+            ("dim", "box"),
+        ] {
+            let found = contrast(color(name), color(beside));
+            assert!(found >= 3.0, "--{name} beside --{beside}: {found:.2} in {theme}");
+        }
+    }
+}
+
+#[test]
+fn the_colors_of_terminal_pictures_have_enough_contrast() {
+    for scene in SCENES {
+        let picture = std::fs::read_to_string(root().join(format!("docs/gallery/{}.svg", scene.name))).unwrap();
+        let fill = |line: &str| line.split("fill: ").nth(1).map(|color| color[..7].to_owned());
+        let behind = picture.lines().find(|line| line.trim().starts_with(".bg {")).and_then(fill).unwrap();
+        let dimmed =
+            picture.split(".dimmed { opacity: 0.").nth(1).map_or(100, |rest| 10 * rest[..1].parse::<u32>().unwrap());
+        let colors: Vec<String> =
+            picture.lines().filter(|line| line.trim().starts_with(".fg")).filter_map(fill).collect();
+        assert!(!colors.is_empty());
+        for color in colors {
+            for color in [color.clone(), blended(&color, &behind, dimmed)] {
+                let found = contrast(&color, &behind);
+                assert!(found >= 4.5, "{color} on {behind}: {found:.2} in {}", scene.name);
+            }
+        }
+    }
+}
