@@ -32,7 +32,7 @@ pub use conform::conform;
 pub use join::{Include, conceal_secrets, includes};
 pub use parse::{Parsed, check_account, check_role, check_target, parse};
 pub use pick::{Shard, TargetPattern};
-pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, Wanted, resolve};
+pub use resolve::{Loaded, LocalDocument, LocalUser, Overrides, Wanted, resolve, resolve_in};
 pub use schema::schema;
 pub use targets::{Discovered, TargetSection, folder_of};
 pub use vary::Override;

@@ -27,6 +27,7 @@ pub use meaning::{Direction, Meaning, meaning};
 pub use moments::holds_until;
 pub use parse::{parse, parse_located};
 pub use principal::Principal;
+pub use starter::{Starter, starter};
 
 /// A policy: the first rule that matches wins, and no match is a deny.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,7 +17,8 @@ pub enum InitCommand {
     Sessions(SessionsArgs),
     /// Create policies for profiles, and the selected tables.
     ///
-    /// Each profile starts with a default-deny policy, which gives nobody access until you change it.
+    /// Each profile starts with a default-deny policy, which gives nobody access until you change it. With --allow, it
+    /// starts with a policy that allows some users.
     Bootstrap(BootstrapArgs),
     /// Ask what to manage, show the manifest, and write it.
     ///
@@ -82,6 +83,10 @@ pub struct BootstrapArgs {
     /// A profile to create a policy for; can be given more than once.
     #[arg(long = "profile", value_name = "NAME", required = true, value_parser = super::profile_name)]
     pub profiles: Vec<String>,
+    /// A user who gets access to the profiles: they start with a policy that allows these users and denies everyone else;
+    /// can be given more than once. --write-manifest then also writes the policies and their test cases.
+    #[arg(long, value_name = "USER", value_parser = super::values::user_name)]
+    pub allow: Vec<String>,
     #[command(flatten)]
     pub init: InitArgs,
     /// Print the IAM policy for everything selected and exit; needs no credentials.
@@ -150,6 +155,10 @@ pub struct WizardArgs {
     /// Write the live policies to files under policies/; true or false.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub bring_policies: Option<bool>,
+    /// A user who gets access to the profiles that have no policy yet: writes a policy that allows these users, and its
+    /// test cases; can be given more than once.
+    #[arg(long, value_name = "USER", value_parser = super::values::user_name)]
+    pub allow: Vec<String>,
     /// Manage the table for approval requests.
     #[arg(long)]
     pub with_approvals: bool,

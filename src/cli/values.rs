@@ -37,6 +37,14 @@ pub(super) fn subject(text: &str) -> Result<String, String> {
     ))
 }
 
+/// Reads a user's name.
+pub(super) fn user_name(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(String::from("a user's name has letters, digits, and any of _+=,.@-"))
+}
+
 /// Reads a text for people: at least and at most so many characters, without the white space around it.
 pub(super) fn text_of(text: &str, least: usize, most: usize) -> Result<String, String> {
     let text = text.trim();

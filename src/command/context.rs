@@ -11,7 +11,7 @@ use super::gather::gather;
 use super::run::Options;
 use crate::cli::BrokerChoice;
 use crate::diagnostic::{Faults, Source};
-use crate::document::{Folder, Variables};
+use crate::document::{Folder, GivenFile, Variables};
 use crate::error::Error;
 use crate::files;
 use crate::kind::section::Unset;
@@ -267,10 +267,30 @@ impl Context {
         )
     }
 
+    /// The same for a manifest that names files, whose texts are given too.
+    pub(super) fn project_of_texts(
+        &self,
+        manifest: &Manifest,
+        files: impl IntoIterator<Item = GivenFile>,
+    ) -> Result<Project, Error> {
+        let source = Source::new("the manifest of this command", manifest.to_toml());
+        self.resolve_in(&source, Folder::given(files), PathBuf::from("."), Medium::Memory)
+    }
+
     fn resolve(&self, source: &Arc<Source>, folder: PathBuf, medium: Medium) -> Result<Project, Error> {
+        self.resolve_in(source, Folder::new(&folder), folder, medium)
+    }
+
+    fn resolve_in(
+        &self,
+        source: &Arc<Source>,
+        files: Folder,
+        folder: PathBuf,
+        medium: Medium,
+    ) -> Result<Project, Error> {
         let mut faults = Faults::default();
         let parsed = manifest::parse(source, &mut faults);
-        let loaded = manifest::resolve(parsed, &folder, &self.overrides(), &mut faults);
+        let loaded = manifest::resolve_in(files, parsed, &folder, &self.overrides(), &mut faults);
         if faults.is_empty() {
             Ok(Project {
                 loaded,

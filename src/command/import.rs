@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::context::{Context, Need, no_region};
+use super::gather::folder_of;
 use super::init::write_by;
 use super::local::Users;
 use super::status::{Carry, command_line};
@@ -56,7 +57,7 @@ pub(super) async fn run(context: &Context, args: &ImportArgs) -> Result<Exit, Er
     // The AWS emulator is nobody's account.
     manifest.aws.account_id = destination.local.is_none().then(|| caller.account.clone());
     manifest.policy_root = Some(root.clone()).filter(|root| !root.is_default());
-    let written = import.write(&args.out)?;
+    let written = import.write(&args.out.join("sentinel.toml"), IN_THE_WAY)?;
     let project = context.project(&[args.out.join("sentinel.toml")])?;
     let scope = Scope::of(Intent::Converge);
     let work = async { Ok(reconcile::plan(&reader, destination.clone(), &project.loaded.desired, scope).await?) };
@@ -93,27 +94,37 @@ fn next(context: &Context, destination: &Destination, out: &Path) -> String {
     command_line(context, words, &Carry { region: None, policy_root: None, aws_profile: true, local: false })
 }
 
+/// Returns a path as the user would type it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+/// What to do about a file that is in the way.
+pub(super) const IN_THE_WAY: &str = "export into a new folder with -o, and compare the files";
+
 impl Import {
-    /// Writes all of it, or nothing where a file is in the way. Returns the paths, the manifest's first.
-    pub(super) fn write(&self, folder: &Path) -> Result<Vec<String>, Error> {
-        let manifest = folder.join("sentinel.toml");
+    /// Writes all of it, or nothing where a file is in the way; `hint` says what to do then. Returns the paths, the manifest's
+    /// first.
+    pub(super) fn write(&self, manifest: &Path, hint: &str) -> Result<Vec<String>, Error> {
+        let folder = &folder_of(manifest);
+        let manifest = folder.join(manifest.file_name().unwrap_or_default());
         let texts: Vec<(PathBuf, &str)> =
             self.files.iter().map(|file| (folder.join(&file.path), &*file.text)).collect();
         let in_the_way = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
         let in_the_way: Vec<String> =
-            in_the_way.filter(|path| path.symlink_metadata().is_ok()).map(|path| path.display().to_string()).collect();
+            in_the_way.filter(|path| path.symlink_metadata().is_ok()).map(|path| shown(path)).collect();
         if !in_the_way.is_empty() {
             return Err(Error::File {
                 path: in_the_way.join(", "),
                 what: String::from("this file exists; nothing was written"),
-                hint: Some(String::from("export into a new folder with -o, and compare the files")),
+                hint: Some(hint.to_owned()),
                 source: None,
             });
         }
         let made = if texts.is_empty() { folder.to_owned() } else { folder.join("policies") };
-        if super::output::is_link(&made) && made != folder {
+        if super::output::is_link(&made) && made != *folder {
             let what = "this is a link, and Sentinel does not write policies through links; nothing was written";
-            return Err(Error::file(&made, what).with_hint("export into a new folder with -o, and compare the files"));
+            return Err(Error::file(&made, what).with_hint(hint));
         }
         std::fs::create_dir_all(folder).map_err(|error| Error::io(folder, error))?;
         // Whatever takes the place of the folder from now on, all is written within it.
@@ -128,6 +139,6 @@ impl Import {
         }
         write_by(within, &manifest, &self.manifest.to_toml())?;
         let paths = std::iter::once(&manifest).chain(texts.iter().map(|(path, _)| path));
-        Ok(paths.map(|path| path.strip_prefix(".").unwrap_or(path).display().to_string()).collect())
+        Ok(paths.map(|path| shown(path)).collect())
     }
 }

@@ -8,13 +8,17 @@ use serde_json::json;
 
 use super::apply::carry_out;
 use super::context::Context;
+use super::import::Import;
 use super::pass::{Keep, Values};
 use super::plan;
 use crate::cli::{BootstrapArgs, FilterArgs, InitArgs, OutputArgs, TableArgs};
+use crate::document::GivenFile;
 use crate::error::{Error, Exit};
 use crate::files;
 use crate::iam;
-use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection};
+use crate::kind::import::ImportedFile;
+use crate::manifest::{Builtin, Manifest, ProfileSection, TableSection, cases_file};
+use crate::policy::{Starter, starter};
 use crate::reconcile::guard::Share;
 use crate::reconcile::{Intent, Scope};
 use crate::report::json;
@@ -24,6 +28,8 @@ use crate::resource::names::PolicyRoot;
 struct Request<'a> {
     command: &'static str,
     profiles: &'a [String],
+    /// The users who get access to the profiles.
+    allow: &'a [String],
     tables: Vec<(Builtin, Option<&'a str>)>,
     init: &'a InitArgs,
     generate_iam: bool,
@@ -48,7 +54,8 @@ async fn one_table(
     args: &TableArgs,
 ) -> Result<Exit, Error> {
     let tables = vec![(builtin, args.table.as_deref())];
-    let request = Request { command, profiles: &[], tables, init: &args.init, generate_iam: args.generate_iam };
+    let request =
+        Request { command, profiles: &[], allow: &[], tables, init: &args.init, generate_iam: args.generate_iam };
     run(context, &request).await
 }
 
@@ -61,6 +68,7 @@ pub(super) async fn bootstrap(context: &Context, args: &BootstrapArgs) -> Result
     let request = Request {
         command: "init bootstrap",
         profiles: &args.profiles,
+        allow: &args.allow,
         tables: args.tables(),
         init: &args.init,
         generate_iam: args.generate_iam_policies,
@@ -77,13 +85,26 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
         return Ok(Exit::Done);
     }
     if let Some(path) = &request.init.write_manifest {
-        write(path, &manifest.to_toml())?;
-        let written = json!({ "written": path.display().to_string() });
-        let next = format!("Wrote {0}. Next: sentinel plan -f {0}\n", path.display());
-        terminal.either(|| next, || json::document(request.command, written))?;
+        let written = write_files(path, &manifest, request)?;
+        let document = json!({ "written": path.display().to_string(), "files": written });
+        let next = format!("Wrote {}. Next: sentinel plan -f {}\n", written.join(", "), path.display());
+        terminal.either(|| next, || json::document(request.command, document))?;
         return Ok(Exit::Done);
     }
-    let project = context.project_in_memory(&manifest)?;
+    let project = match request.allow {
+        [] => context.project_in_memory(&manifest)?,
+        users => {
+            let mut manifest = manifest.clone();
+            let mut files = Vec::new();
+            for (profile, section) in &mut manifest.sections.profiles {
+                // Plans say that the text comes from there: it is in no file.
+                let path = format!("starter policy for {profile}");
+                section.policy = Some(path.clone());
+                files.push(GivenFile { path, text: starter(profile, users).policy });
+            }
+            context.project_of_texts(&manifest, files)?
+        }
+    };
     if request.generate_iam {
         let region = context.region(&manifest.aws.destination(&PolicyRoot::default())).await.map(|region| region.name);
         let document = iam::document(region, &project.loaded.policy_root, &project.loaded.desired);
@@ -117,13 +138,38 @@ async fn run(context: &Context, request: &Request<'_>) -> Result<Exit, Error> {
     Ok(exit)
 }
 
+/// Writes the manifest to a new file, and beside it the policies that it names. Returns the paths.
+fn write_files(path: &Path, manifest: &Manifest, request: &Request<'_>) -> Result<Vec<String>, Error> {
+    if request.allow.is_empty() {
+        write(path, &manifest.to_toml())?;
+        return Ok(vec![path.display().to_string()]);
+    }
+    let files = request.profiles.iter().flat_map(|profile| starter_files(profile, request.allow)).collect();
+    let import = Import { manifest: manifest.clone(), files };
+    import.write(path, "name a file in another folder, or compare with --print-manifest")
+}
+
+/// Returns the path of the policy that a profile starts with.
+pub(super) fn starter_path(profile: &str) -> String {
+    format!("policies/{profile}.yaml")
+}
+
+/// Returns the policy that a profile starts with, and its test cases.
+pub(super) fn starter_files(profile: &str, users: &[String]) -> [ImportedFile; 2] {
+    let Starter { policy, cases } = starter(profile, users);
+    let path = starter_path(profile);
+    let tests = cases_file(Path::new(&path)).display().to_string();
+    [ImportedFile { path, text: policy.into() }, ImportedFile { path: tests, text: cases.into() }]
+}
+
 /// Returns the manifest a command stands for, with what its flags say.
 fn manifest(context: &Context, request: &Request<'_>) -> Manifest {
     let mut manifest = Manifest { policy_root: context.global.policy_root.clone(), ..Manifest::default() };
     manifest.aws.region = context.global.region.clone();
     manifest.aws.profile = context.global.aws_profile.clone();
     for profile in request.profiles {
-        manifest.sections.profiles.insert(profile.clone(), ProfileSection::default());
+        let policy = (!request.allow.is_empty()).then(|| starter_path(profile));
+        manifest.sections.profiles.insert(profile.clone(), ProfileSection { policy, ..ProfileSection::default() });
     }
     for (builtin, name) in &request.tables {
         let name = name.filter(|name| *name != builtin.default_name()).map(str::to_owned);

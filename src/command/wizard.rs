@@ -10,11 +10,13 @@ use futures_util::future;
 use serde_json::json;
 
 use super::context::{Context, Need, no_region};
-use super::import::Import;
+use super::import::{IN_THE_WAY, Import};
+use super::init::{starter_files, starter_path};
 use super::local::Users;
 use super::pass::explained;
 use super::status::{Carry, command_line};
 use crate::cli::WizardArgs;
+use crate::diagnostic::some;
 use crate::error::{Error, Exit};
 use crate::kind::import::Warning;
 use crate::kind::policy_parameter::{Found, check_profile, profile_of};
@@ -26,11 +28,14 @@ use crate::report::json;
 use crate::resource::Observed;
 use crate::resource::destination::{Destination, Region, Route};
 use crate::resource::names::{AccountId, AwsProfile, PolicyRoot, RegionName};
+use crate::resource::role::is_name;
 
 /// What could be found out before anything is asked about it.
 #[derive(Debug, Default)]
 struct Live {
     account: Option<AccountId>,
+    /// The name of the calling user.
+    user: Option<String>,
     policies: Vec<Found>,
     tables: Vec<Builtin>,
 }
@@ -49,6 +54,11 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     let live = wizard.look(aws_profile.as_ref(), &region, &root).await?;
     let profiles = wizard.profiles(&live, &root, &found)?;
     let bring = wizard.bring_policies(&live, &root, &profiles)?;
+    let new: Vec<&String> = profiles
+        .iter()
+        .filter(|profile| live.policies.iter().all(|found| profile_of(&found.name, &root) != profile.as_str()))
+        .collect();
+    let users = wizard.users(&live, &new)?;
     let tables = wizard.tables(&live)?;
     let account = wizard.account(&live)?;
 
@@ -63,6 +73,12 @@ pub(super) async fn run(context: &Context, args: &WizardArgs) -> Result<Exit, Er
     manifest.policy_root = Some(root).filter(|root| !root.is_default());
     for profile in &profiles {
         manifest.sections.profiles.entry(profile.clone()).or_default();
+    }
+    if !users.is_empty() {
+        for profile in new {
+            import.files.extend(starter_files(profile, &users));
+            manifest.sections.profiles.entry(profile.clone()).or_default().policy = Some(starter_path(profile));
+        }
     }
     for builtin in &tables {
         manifest.sections.tables.insert(builtin.key().to_owned(), TableSection::default());
@@ -152,7 +168,8 @@ impl Wizard<'_> {
                 return Ok(Live::default());
             }
         };
-        let mut live = Live { account: Some(caller.account.clone()), ..Live::default() };
+        let (account, user) = (Some(caller.account.clone()), caller.user().ok());
+        let mut live = Live { account, user, ..Live::default() };
         match policies {
             Ok(policies) => live.policies = policies,
             Err(error) => note(format!("The live policies were not read: {error}\n")),
@@ -230,6 +247,24 @@ impl Wizard<'_> {
         }
     }
 
+    /// Returns the users who get access to the profiles that have no policy yet.
+    fn users(&self, live: &Live, new: &[&String]) -> Result<Vec<String>, Error> {
+        if !self.args.allow.is_empty() || new.is_empty() || !self.asks {
+            return Ok(self.args.allow.clone());
+        }
+        let check = |line: &String| -> Result<(), String> {
+            let wrong = words(line).into_iter().find(|name| !is_name(name));
+            wrong.map_or(Ok(()), |name| Err(format!("{name} is not the name of a user")))
+        };
+        let names: Vec<&str> = new.iter().map(|name| name.as_str()).collect();
+        let input = Input::<String>::with_theme(&*self.theme)
+            .with_prompt(format!("Users who get access to {}, by name (empty for none)", some(&names)))
+            .with_initial_text(live.user.clone().unwrap_or_default())
+            .allow_empty(true)
+            .validate_with(check);
+        Ok(words(&answer(input.interact_text())?))
+    }
+
     fn tables(&self, live: &Live) -> Result<Vec<Builtin>, Error> {
         if let Some(tables) = self.args.tables() {
             return Ok(tables);
@@ -268,7 +303,7 @@ impl Wizard<'_> {
         let terminal = self.context.terminal;
         let manifest = import.manifest.to_toml();
         let path = self.args.out.join("sentinel.toml");
-        let path = path.strip_prefix(".").unwrap_or(&path);
+        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
         terminal.note(&format!("\n{manifest}\n"));
         for warning in warnings {
             terminal.note(&format!("{}: {}\n", warning.name, warning.why));
@@ -285,7 +320,7 @@ impl Wizard<'_> {
                 });
             }
         }
-        let written = import.write(&self.args.out)?;
+        let written = import.write(&path, IN_THE_WAY)?;
         let words = ["sentinel", "plan", "-f", &path.display().to_string()].map(str::to_owned).to_vec();
         let next = command_line(
             self.context,

@@ -179,3 +179,31 @@ fn bootstrap_names_its_tables() {
         assert!(manifest.contains(&format!("name = \"{name}\"")), "{manifest}");
     }
 }
+
+/// The first day ends with somebody who has access.
+#[test]
+fn bootstrap_allows_the_users_that_it_names() {
+    let world = World::new();
+    world.run(&["init", "bootstrap", "--profile", "dev", "--allow", "local", "--allow", "alice", "--yes"]).expect(0);
+    let who = world.run(&["access", "can", "alice", "dev"]).expect(0);
+    assert!(who.stdout.contains("first-users"), "{}", who.stdout);
+    world.run(&["access", "can", "mallory", "dev"]).expect(1);
+    assert!(!world.folder.path().join("policies").exists(), "it writes no files");
+    // The same as files, which pass their test cases and are what is live.
+    let write = ["init", "bootstrap", "--profile", "dev", "--allow", "local", "--allow", "alice"];
+    let run = world.run(&[&write[..], &["--write-manifest", "sentinel.toml"]].concat()).expect(0);
+    let expected =
+        "Wrote sentinel.toml, policies/dev.yaml, policies/dev.test.yaml. Next: sentinel plan -f sentinel.toml\n";
+    assert_eq!(run.stdout, expected);
+    let tested = world.run(&["policy", "test"]).expect(0);
+    assert!(tested.stdout.contains("3 test cases: 3 passed, 0 failed."), "{}", tested.stdout);
+    world.run(&["policy", "lint"]).expect(0);
+    world.run(&["fmt", "--check"]).expect(0);
+    world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    std::fs::remove_file(world.folder.path().join("sentinel.toml")).unwrap();
+    let again = world.run(&[&write[..], &["--write-manifest", "sentinel.toml"]].concat()).expect(1);
+    assert!(again.stderr.contains("policies/dev.yaml, policies/dev.test.yaml: this file exists"), "{}", again.stderr);
+    assert!(!world.folder.path().join("sentinel.toml").exists(), "nothing is written");
+    let invalid = world.run(&["init", "bootstrap", "--profile", "dev", "--allow", "a b"]).expect(1);
+    assert!(invalid.stderr.contains("a user's name has letters"), "{}", invalid.stderr);
+}

@@ -97,3 +97,32 @@ fn what_cannot_be_read_is_no_reason_to_stop() {
     let run = crate::world::finish(world.command(&flags).spawn().unwrap()).expect(0);
     assert!(run.stderr.contains("AWS was not read: checking the credentials"), "{}", run.stderr);
 }
+
+/// A profile that has a policy keeps it.
+#[test]
+fn the_wizard_writes_a_policy_for_the_users_that_it_is_given() {
+    let world = project();
+    world.run(&["apply", "--yes"]).expect(0);
+    let flags = [
+        "--profile",
+        "dev",
+        "--profile",
+        "new",
+        "--no-tables",
+        "--bring-policies",
+        "--allow",
+        "bob",
+        "--yes",
+        "-o",
+        "here",
+    ];
+    let run = world.run(&[&["init", "wizard"][..], &flags].concat()).expect(0);
+    let written =
+        "Wrote here/sentinel.toml, here/policies/dev.yaml, here/policies/new.yaml, here/policies/new.test.yaml.";
+    assert!(run.stdout.starts_with(written), "{}", run.stdout);
+    let file = |path: &str| std::fs::read_to_string(world.folder.path().join("here").join(path)).unwrap();
+    assert_eq!(file("policies/dev.yaml"), POLICY);
+    assert!(file("policies/new.yaml").contains("users: [bob]"), "{}", file("policies/new.yaml"));
+    world.run(&["policy", "test", "-f", "here/sentinel.toml"]).expect(0);
+    world.run(&["fmt", "--check", "-f", "here/sentinel.toml"]).expect(0);
+}

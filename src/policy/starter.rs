@@ -1,0 +1,94 @@
+//! The policy of a profile's first day: some users get access, and nobody else.
+
+use crate::document::write::double_quoted;
+
+/// A policy and its test cases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Starter {
+    pub policy: String,
+    pub cases: String,
+}
+
+/// Returns the policy that allows these users, who are at least one.
+pub fn starter(profile: &str, users: &[String]) -> Starter {
+    let name = scalar(profile);
+    let list = users.iter().map(|user| scalar(user)).collect::<Vec<_>>().join(", ");
+    let policy = format!(
+        "\
+# Who gets access to the profile {profile}. Sentinel reads the rules from the top, and the first that matches decides.
+version: \"1\"
+# Only credentials of this AWS profile are released. role_arn: [ARN] says more: users write ~/.aws/config themselves.
+credentials:
+  aws_profile: [{name}]
+rules:
+  - name: first-users
+    effect: allow # or require_approval: then another user has to approve each request
+    conditions:
+      profiles: [{name}]
+      users: [{list}]
+
+  - name: rest
+    effect: deny
+    reason: Ask for access to this profile.
+"
+    );
+    let other = (0..=users.len()).map(|number| format!("someone-else-{number}")).find(|name| !users.contains(name));
+    let case = |user: &String| {
+        let words = scalar(&format!("{user} gets access"));
+        format!("  - {{ name: {words}, user: {}, expect: allow, rule: first-users }}\n", scalar(user))
+    };
+    let cases = format!(
+        "\
+# What the policy has to decide. To run the test cases: sentinel policy test
+profile: {name}
+cases:
+{}  - {{ name: nobody else gets access, user: {}, expect: deny, rule: rest }}
+",
+        users.iter().map(case).collect::<String>(),
+        other.unwrap_or_default()
+    );
+    Starter { policy, cases }
+}
+
+/// Returns a name as a YAML string: without quotes where every parser reads a string.
+fn scalar(name: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | ' ');
+    let words = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"];
+    let is_word = words.iter().any(|word| name.eq_ignore_ascii_case(word));
+    let is_name = name.starts_with(|letter: char| letter.is_ascii_alphabetic()) && name.chars().all(plain);
+    if is_name && !is_word { name.to_owned() } else { double_quoted(name) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::diagnostic::{Faults, Source};
+    use crate::document::format::{Formatted, Language, format};
+    use crate::policy::{cases, lint, parse};
+
+    #[test]
+    fn a_starter_policy_passes_its_test_cases_and_has_no_finding() {
+        for users in [&["alice"][..], &["alice", "yes", "bob@example.com", "someone-else-1", "7"]] {
+            let users: Vec<String> = users.iter().map(|user| (*user).to_owned()).collect();
+            let Starter { policy: text, cases: case_text } = starter("1.dev", &users);
+            let mut faults = Faults::default();
+            let source = Source::new("dev.yaml", text.clone());
+            let policy = parse(&source, &mut faults);
+            assert!(faults.is_empty(), "{text}\n{:?}", faults.into_sorted());
+            let policy = policy.unwrap();
+            let found = cases::parse(&Source::new("dev.test.yaml", case_text.clone()), &policy, &mut faults);
+            assert!(faults.is_empty(), "{case_text}\n{:?}", faults.into_sorted());
+            assert_eq!(found.len(), users.len() + 1);
+            assert!(found.iter().all(|case| cases::judge(&policy, case).passed), "{case_text}");
+            let own = BTreeSet::from([String::from("1.dev")]);
+            let setting = lint::Setting { profiles: &own, own: &own, tables: &BTreeSet::new() };
+            assert_eq!(lint::lint(&source, Some(setting), &mut faults), [], "{text}");
+            for text in [text, case_text] {
+                let source = Source::new("p.yaml", text.clone());
+                assert_eq!(format(Language::Yaml, &source, &mut faults), Formatted::Text(text));
+            }
+        }
+    }
+}
