@@ -1,6 +1,5 @@
-//! The kinds of resource that sentinel reconciles. All that is known of a kind is in its folder below this module; the
-//! list at the end of this file is the registry. Nothing outside names a kind, except features that are about one kind
-//! alone: policies are more than a resource.
+//! The kinds of resource that Sentinel manages. Each kind has a folder below this module, and the registry is the list at the end of this
+//! file. Other modules do not name a kind, except features that concern a single kind, such as policies.
 
 mod arn;
 mod deletion;
@@ -56,16 +55,16 @@ use section::{Resolver, SectionReader};
 pub use step::{KindStep, NewDocument, StepTime};
 pub use unlisted::{Search, Unlisted};
 
-/// A kind of resource, implemented by the type of its state: live and desired alike, `None` where a field is not managed or
-/// was not read.
+/// A kind of resource, implemented by the type of its state. Live and desired state have the same type, in which `None` is a field that is
+/// not managed or was not read.
 pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize + DeserializeOwned {
     /// Its section of a manifest.
     type Section: fmt::Debug + Clone + PartialEq + Eq;
-    /// One AWS call that writes a resource of the kind, or one wait.
+    /// One AWS call that changes a resource of the kind, or one wait.
     type Step: KindStep + Clone + PartialEq + Eq + Serialize + DeserializeOwned;
-    /// A field that is compared: what its diff names and its repair looks for. A plan has the text of it.
+    /// A field that is compared, in differences and repairs. Its text is shown in a plan.
     type Field: fmt::Debug + fmt::Display + PartialEq;
-    /// What makes its AWS calls.
+    /// The client of its AWS calls.
     type Api: fmt::Debug;
 
     const ABOUT: About;
@@ -79,142 +78,139 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
     /// Returns its part of the JSON Schemas.
     fn schema() -> Schema;
 
-    /// Returns what a section refers to.
+    /// Returns the references of a section.
     fn references(_: &Self::Section) -> Vec<Reference> {
         Vec::new()
     }
 
-    /// Returns the names in AWS by which a section uses what may be a resource of the manifest.
+    /// Returns the AWS names with which a section may refer to a resource of the manifest.
     fn uses(_: &Self::Section) -> Vec<Named> {
         Vec::new()
     }
 
-    /// Returns by what name, known before anything exists, other resources refer to it in AWS.
+    /// Returns the AWS name, known before anything exists, by which other resources refer to it.
     fn referred_as(_key: &str, _section: &Self::Section) -> Option<String> {
         None
     }
 
-    /// Returns what a section is to others, by which they refer to it without its name.
+    /// Returns the service that a section provides to others, which they can refer to without a name.
     fn serves_as(_: &Self::Section) -> Option<Service> {
         None
     }
 
-    /// Returns what a section refers to without its name, each with the keys of the setting that does.
+    /// Returns the services that a section refers to without a name, each with the keys of the setting.
     fn relies_on(_: &Self::Section) -> Vec<(Vec<String>, Service)> {
         Vec::new()
     }
 
-    /// Returns for what use of the manifest's resources a section wants permissions.
+    /// Returns the use of the manifest's resources that a section requests permissions for.
     fn derives(_: &Self::Section) -> Option<Use> {
         None
     }
 
-    /// Gives a resource the permissions that its section wants.
+    /// Adds the permissions that its section requests.
     ///
     /// # Errors
     ///
-    /// Says why it cannot have them.
+    /// Returns the reason why it cannot have them.
     fn give(_: &mut Desired<Self>, _: Vec<PolicyDocument>) -> Result<(), Invalid> {
         Ok(())
     }
 
-    /// Returns what should be of a section. What cannot be resolved is a fault.
+    /// Returns the desired state of a section. A setting that cannot be resolved is a fault.
     fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &Self::Section) -> Option<Desired<Self>>;
 
-    /// Returns the name in AWS of the resource of a section, which may say no more than that it is removed.
+    /// Returns the AWS name of a section's resource. The section may only declare it as removed.
     ///
     /// # Errors
     ///
-    /// Says why sentinel does not delete it.
+    /// Returns the reason why Sentinel does not delete it.
     fn name_of(key: &str, section: &Self::Section, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
-    /// Returns the section of a manifest that says what is managed: desired state from elsewhere may be no other than what a
-    /// manifest could say.
+    /// Returns the section that expresses desired state, to check that desired state from a saved plan could come from a manifest.
     fn section_of(desired: &Desired<Self>) -> Self::Section;
 
-    /// Returns the files that such a section names, each with its text.
+    /// Returns the files of such a section with their texts.
     fn files_of(_: &Desired<Self>) -> Vec<GivenFile> {
         Vec::new()
     }
 
-    /// Returns its tags, where they are managed or were read.
+    /// Returns its tags, if they are managed or were read.
     fn tags(&self) -> Option<&Tags>;
 
-    /// Returns the key of a resource that sentinel created and the manifest no longer names.
+    /// Returns the key of a resource that Sentinel created and that is no longer in the manifest.
     ///
     /// # Errors
     ///
-    /// Says why sentinel would not delete it.
+    /// Returns the reason why Sentinel would not delete it.
     fn key_of(name: &str, policy_root: &PolicyRoot) -> Result<String, Invalid>;
 
-    /// Returns which resource of the kind an ARN of its [`About::resource_type`] is of, from what follows the type; nothing where
-    /// it is none that a manifest with this policy root could name.
+    /// Returns the resource of an ARN, given the part after [`About::resource_type`]; `None` if no manifest with this policy root could
+    /// name it.
     fn of_arn(resource: &str, policy_root: &PolicyRoot) -> Option<ArnName>;
 
-    /// Returns what makes its calls over a connection. Makes no call. The identity tells the account, of which the ARNs of
-    /// some resources are made.
+    /// Returns the client for a connection. Makes no call. The identity supplies the account, which is part of some ARNs.
     fn api(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self::Api;
 
-    /// Returns the operations that observing this resource calls.
+    /// Returns the operations that observe this resource.
     fn reads(desired: &Desired<Self>) -> Vec<Operation>;
 
-    /// Returns what IAM has to allow an operation of this resource on.
+    /// Returns the resources that an operation needs permission for.
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On;
 
-    /// Returns what the names of a resource's IAM statements begin with; they take letters and digits only.
+    /// Returns the prefix of a resource's IAM statement names, which contain only letters and digits.
     fn statement(key: &str) -> String {
         let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
         format!("Sentinel{plain}{}", Self::ABOUT.statement)
     }
 
-    /// Returns what IAM has to allow its user besides the calls, because the service of a resource makes calls of its own for them.
+    /// Returns additional permissions that the caller needs because AWS makes calls on the caller's behalf.
     fn lent(_: &Desired<Self>, _: &Place) -> Vec<Permission> {
         Vec::new()
     }
 
-    /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be deleted.
+    /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
     fn looks_for_more(place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission>;
 
-    /// Reads what is live of up to [`About::batch`] resources, and answers in the order asked.
+    /// Reads up to [`About::batch`] live resources, in the order of the arguments.
     fn observe(api: &Self::Api, batch: &[&Desired<Self>]) -> impl Future<Output = Vec<Observed<Self>>>;
 
-    /// Returns the names under the policy root that carry the ownership tag, where one call for all tells that more cheaply
-    /// than [`Kind::observe`] does for each.
+    /// Returns the names under the policy root that carry the ownership tag, if one list takes fewer calls than [`Kind::observe`] for each.
     fn owned(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Option<Result<HashSet<String>, CallError>>>;
 
-    /// Looks for what is live and not in the manifest.
+    /// Finds live resources that are not in the manifest.
     fn unlisted(api: &Self::Api, search: &Search<'_>) -> impl Future<Output = Unlisted>;
 
-    /// Checks a name in AWS that the user gives.
+    /// Checks an AWS name from the user.
     ///
     /// # Errors
     ///
-    /// Says why AWS has nothing of this name.
+    /// Returns the reason why AWS cannot have a resource with this name.
     fn check_name(name: &str) -> Result<(), Invalid>;
 
-    /// Returns state of which everything is managed, so that everything is read.
+    /// Returns state in which everything is managed, so that everything is read.
     fn everything() -> Self;
 
-    /// Looks for what can be imported, and reads all that a section can say of it: what the user names, or else what
-    /// carries the ownership tag.
+    /// Finds importable resources, with all settings that a section supports: those that the user names, or else those with the ownership
+    /// tag.
     fn discover(api: &Self::Api, wanted: &Wanted<'_>) -> impl Future<Output = Result<Discovered<Self>, DiscoverError>> {
         import::discover(api, wanted)
     }
 
-    /// Returns the key of the section that a live resource becomes.
+    /// Returns the section key of a live resource.
     ///
     /// # Errors
     ///
-    /// Says that no section can be written for it: `left out: it is no plain string`.
+    /// Returns the reason why it has no section, such as `left out: it is no plain string`.
     fn key_of_live(found: &Found<Self>, policy_root: &PolicyRoot) -> Result<String, String>;
 
-    /// Returns what AWS calls a live resource where another one refers to it.
+    /// Returns the AWS names by which other resources refer to a live resource.
     fn known_as(found: &Found<Self>) -> Vec<String> {
         std::iter::once(&found.name).chain(&found.live.facts.arn).cloned().collect()
     }
 
-    /// Returns the section that says what is live, on which a plan is empty. What it cannot say is left unmanaged, with a
-    /// warning. Files that it names are added to the import.
+    /// Returns the section of a live resource, for which a plan has no changes. Settings that it cannot express are not managed and produce
+    /// a warning. Its files are added to the import.
     fn import(importer: &mut Importer<'_>, key: &str, found: Found<Self>) -> Self::Section;
 
     /// Runs one step.
@@ -224,21 +220,20 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         waiting: Waiting,
     ) -> impl Future<Output = Result<StepOutcome, CallError>>;
 
-    /// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given. Pure, as all
-    /// that follow.
+    /// Returns all differences in the managed settings, and in the ownership tag if it is to be added. This function and all following ones
+    /// are pure.
     fn changes(desired: &Desired<Self>, live: &Live<Self>) -> Vec<FieldChange<Self::Field>>;
 
     /// Returns the steps that create it.
     fn create(desired: &Desired<Self>) -> Vec<Self::Step>;
 
-    /// Returns the steps that make the differences go away, as far as AWS can do that.
+    /// Returns the steps that repair the differences, as far as AWS supports it.
     fn repair(desired: &Desired<Self>, live: &Live<Self>, changes: &[FieldChange<Self::Field>]) -> Vec<Self::Step>;
 
-    /// Returns what deleting it takes; no step where sentinel never does.
+    /// Returns its deletion, which has no steps if Sentinel never deletes the kind.
     fn delete(desired: &Desired<Self>, live: &Live<Self>) -> Deletion<Self>;
 
-    /// Returns what a resource in its present status comes to: one that AWS is still creating or deleting differs in
-    /// another way than one that is there.
+    /// Adjusts the differences to the status of a resource that AWS is still creating or deleting.
     fn settle(
         _: &Desired<Self>,
         _: &Live<Self>,
@@ -248,148 +243,146 @@ pub trait Kind: Any + fmt::Debug + Clone + Default + PartialEq + Eq + Serialize 
         Settled::Compared { changes, repair }
     }
 
-    /// Returns why nothing can use it as it is, so that what refers to it has to wait: `its status is Disabled`.
+    /// Returns the reason why dependents must wait for it, such as `its status is Disabled`.
     fn unusable(_: &Live<Self>) -> Option<String> {
         None
     }
 
-    /// Returns what was seen of it, for a saved plan to hold on to.
+    /// Returns the observed fields, which are the baseline of a saved plan.
     fn seen(live: &Live<Self>) -> Seen;
 
-    /// Returns a live resource that differs from what is managed in every way that can be repaired, so that what any repair
-    /// may take is known without a look at AWS.
+    /// Returns a live resource with a repairable difference in every managed field, which shows the operations of any repair without a call
+    /// to AWS.
     fn opposite(desired: &Desired<Self>) -> Live<Self>;
 
-    /// Returns about how many calls observing so many resources takes. What they are created with is given where a plan
-    /// holds it.
+    /// Returns the approximate number of calls that observe these resources. A layout is given if the plan has one.
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
         layouts.len().div_ceil(Self::ABOUT.batch)
     }
 
-    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    /// Returns the state for display, if it contains secrets such as a password in a URL.
     fn shown(_state: &Self) -> Option<Self> {
         None
     }
 
-    /// Returns what cannot be in a region, of what is desired there.
+    /// Returns the part of the desired state that is not available in a region.
     fn misplaced(_: &Desired<Self>, _region: &RegionName) -> Option<Misplaced> {
         None
     }
 
-    /// Returns the variable that the content of a resource comes from, where that is not set.
+    /// Returns the environment variable of its content, if it is not set.
     fn unset(_: &Desired<Self>) -> Option<&str> {
         None
     }
 
-    /// Gives desired state of a saved plan, which has only the digests of secrets, the texts that these are of, as far as they are
-    /// what the manifest desires now.
+    /// Restores the secrets of a saved plan, which only has their digests, from the manifest's current values with the same digests.
     fn recall(_saved: &mut Desired<Self>, _now: &Desired<Self>) {}
 
-    /// Gives a step of a saved plan the text that it has the digest of, from what is desired; says whether it has all that it writes.
+    /// Restores the secret of a saved step from the desired state. Returns whether the step is complete.
     fn recall_step(_step: &mut Self::Step, _desired: &Desired<Self>) -> bool {
         true
     }
 
-    /// Returns any sections of the kind that a manifest may have, for properties.
+    /// Generates sections of the kind for property tests.
     #[cfg(test)]
     fn any_sections() -> proptest::strategy::BoxedStrategy<IndexMap<String, Self::Section>>;
 
-    /// Adds what CloudFormation has for it to a stack. What is live is given where that was read.
+    /// Adds its CloudFormation resources to a stack. The live state is given if it was read.
     fn cloudformation(desired: &Desired<Self>, live: Option<&Live<Self>>, stack: &mut Stack);
 
-    /// Adds what Terraform has for it to a module. What is live is given where that was read.
+    /// Adds its Terraform resources to a module. The live state is given if it was read.
     fn terraform(desired: &Desired<Self>, live: Option<&Live<Self>>, module: &mut Module);
 
-    /// Returns what a new resource is created with, setting by setting, for people.
+    /// Returns the settings of a new resource for display.
     fn layout(state: &Self) -> Vec<Line>;
 
-    /// Returns the few lines that say what a resource is in a picture, and where its content comes from.
+    /// Returns the lines of a resource's diagram, which include the source of its content.
     fn sketch(state: &Self, origin: Option<&str>) -> Vec<Line>;
 
-    /// Returns whether the picture of a new resource shows a setting of [`Kind::layout`].
+    /// Returns whether the diagram of a new resource shows a setting of [`Kind::layout`].
     fn is_drawn(_setting: &str) -> bool {
         false
     }
 }
 
-/// What a kind says of itself.
+/// The description of a kind.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// Its section in the manifest: `tables`.
+    /// Its section in the manifest, such as `tables`.
     pub section: &'static str,
-    /// Its name in documents: `table`.
+    /// Its name in documents, such as `table`.
     pub id: &'static str,
-    /// What one is called in a sentence: `table`.
+    /// Its noun in a sentence, such as `table`.
     pub noun: &'static str,
-    /// The AWS service that has them, as people call it: `DynamoDB`.
+    /// The name of its AWS service, such as `DynamoDB`.
     pub service: &'static str,
-    /// What the names of IAM statements call it: `Table`.
+    /// Its name in IAM statement names, such as `Table`.
     pub statement: &'static str,
-    /// Whether its resources share IAM statements, so that hundreds fill few policies.
+    /// Whether its resources share IAM statements, so that hundreds of resources need few policies.
     pub shares_statements: bool,
-    /// What the names of IAM statements call creating and repairing it: `Provisioning`.
+    /// The word for creation and repair in IAM statement names, such as `Provisioning`.
     pub provisions: &'static str,
-    /// What several are called as a heading: `DynamoDB tables`.
+    /// Its heading in a report, such as `DynamoDB tables`.
     pub heading: &'static str,
-    /// Where they are, beside that heading.
+    /// The location of its resources, shown beside the heading.
     pub site: Site,
-    /// How a report names one and what differs of it.
+    /// How a report shows a resource and its differences.
     pub shown: Shown,
-    /// What a plan says of those that it leaves alone: `Unmanaged keys (not in the manifest; never deleted)`.
+    /// The heading of its unlisted resources, such as `Unmanaged keys (not in the manifest; never deleted)`.
     pub unmanaged: &'static str,
-    /// What the Resource Groups Tagging API calls it: the service in its ARN, and the type where that has one.
+    /// Its type in the Resource Groups Tagging API: the service of its ARN, and the type if there is one.
     pub resource_type: &'static str,
-    /// What AWS tells of one, member by member, and what is done with each.
+    /// The members of its AWS types, with the handling of each.
     pub members: &'static [Members],
     /// The command that lists their names in AWS.
     pub listed_by: &'static str,
-    /// How many resources are worked on at once.
+    /// The maximum number of resources that are processed at once.
     pub concurrency: u32,
-    /// How many resources one observation reads.
+    /// The maximum number of resources of one read.
     pub batch: usize,
-    /// Whether a plan holds what a new resource is created with.
+    /// Whether a plan contains the layout of a new resource.
     pub shows_layout: bool,
-    /// Whether a setting is a text in which braces may mean anything. Every other text is a name, an ARN or a path: its braces are those of
-    /// placeholders for what differs by target.
+    /// Whether a setting is free text, in which braces can have any meaning. All other texts are names, ARNs or paths, whose braces are
+    /// placeholders for values that differ by target.
     pub is_free_text: fn(&str) -> bool,
 }
 
-/// A setting that cannot be what it is in a region.
+/// A setting whose value is not available in a region.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misplaced {
-    /// The keys of the setting, below its section.
+    /// The keys of the setting, relative to its section.
     pub setting: Vec<String>,
     pub problem: Invalid,
 }
 
-/// Where the resources of a kind are.
+/// The location of a kind's resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Site {
     PolicyRoot,
     Region,
-    /// The account: every region shows the same.
+    /// The account: they are the same in every region.
     Account,
 }
 
-/// How a report names a resource and what differs of it.
+/// How a report shows a resource and its differences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
-    /// By its name, which says what it is, and its few fields by theirs.
+    /// By its name, and its few fields by name.
     ByName,
-    /// By its label and its name, and its fields by their number.
+    /// By its label and its name, and the number of its fields.
     ByLabel,
 }
 
-/// What a resource's present status comes to.
+/// The result of adjusting differences to a resource's status.
 #[derive(Debug)]
 pub enum Settled<K: Kind> {
-    /// It is compared as it is.
+    /// It is compared normally.
     Compared { changes: Vec<FieldChange<K::Field>>, repair: Vec<K::Step> },
-    /// Its creation is under way; these steps end it.
+    /// Its creation is in progress; these steps complete it.
     Unfinished { steps: Vec<K::Step> },
 }
 
-/// A setting, or a part of a resource, and what it is in words.
+/// The name and text of a setting, or of a part of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     pub name: String,
@@ -403,22 +396,22 @@ impl Line {
     }
 }
 
-/// What a new resource is created with, divided into what its picture shows and the rest.
+/// The layout of a new resource, divided into the diagram and the other settings.
 #[derive(Debug)]
 pub struct Drawn {
     pub sketch: Vec<Line>,
     pub rest: Vec<Line>,
 }
 
-/// How long a step may wait for AWS.
+/// The limits of waiting for AWS.
 #[derive(Debug, Clone, Copy)]
 pub struct Waiting {
     pub limit: Duration,
-    /// Whether to wait until an index is built, which takes minutes.
+    /// Whether to wait for index builds, which take minutes.
     pub for_indexes: bool,
 }
 
-/// Does something with an observed resource, whatever its kind.
+/// An operation on an observed resource of any kind.
 pub trait Visitor {
     type Output;
     fn visit<K: Kind>(self, pair: &Pair<'_, K>) -> Self::Output
@@ -428,7 +421,7 @@ pub trait Visitor {
 }
 
 impl KindId {
-    /// Returns the section of the manifest that it is in.
+    /// Returns its section in the manifest.
     pub const fn section(self) -> &'static str {
         self.about().section
     }
@@ -448,7 +441,7 @@ impl<'de> Deserialize<'de> for KindId {
     }
 }
 
-/// Notes whether a resource that is to be adopted carries the ownership tag.
+/// Records whether a resource to adopt carries the ownership tag.
 fn mark_owned<K>(pair: &mut Pair<'_, K>, owned: &Result<HashSet<String>, CallError>) {
     let Observed::Present(live) = &mut pair.observed else { return };
     if !pair.desired.adopt {
@@ -497,7 +490,7 @@ mod tests {
     #[test]
     fn the_schema_of_a_plan_has_every_step() {
         for kind in KindId::ALL {
-            // The message of serde lists the variants of an enum.
+            // The error of serde lists the variants of an enum.
             let message = kind.unknown_step();
             let variants: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
             assert_eq!(kind.schema().plan.steps, variants, "{message}");

@@ -1,20 +1,19 @@
-//! From an ARN to the kind and the name of its resource.
+//! Parses ARNs to the kind and the name of a resource.
 
 use super::KindId;
 use crate::resource::names::PolicyRoot;
 
-/// What an ARN says of a resource.
+/// The resource in an ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ArnName {
-    /// Its name in AWS, by which the manifest names it too, and the key that it would have in the manifest.
+    /// Its name in AWS and the manifest, and the key that it would have in the manifest.
     Name { name: String, key: String },
-    /// An ID that AWS made: only the ARN of the live resource tells which of the manifest it is.
+    /// An ID that AWS generated. Only the ARNs of live resources show which resource of the manifest it is.
     Id(String),
 }
 
 impl KindId {
-    /// Returns the kind and name of the resource that an ARN is of, where it is one that a manifest with this policy root could
-    /// name.
+    /// Returns the kind and name of an ARN's resource, if a manifest with this policy root could name it.
     pub fn of_arn(arn: &str, policy_root: &PolicyRoot) -> Option<(Self, ArnName)> {
         let parts: Vec<&str> = arn.splitn(6, ':').collect();
         let ["arn", _, service, _, _, resource] = parts[..] else { return None };

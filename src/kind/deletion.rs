@@ -1,12 +1,12 @@
-//! What deleting a resource takes.
+//! The deletion of a resource.
 
 use super::Kind;
 use crate::change::FieldChange;
 
-/// What deleting a resource takes.
+/// The deletion of a resource.
 #[derive(Debug)]
 pub struct Deletion<K: Kind> {
-    /// What there is to say of it, or what keeps it from being deleted.
+    /// Its differences for display, or the reason why it is not deleted.
     pub changes: Vec<FieldChange<K::Field>>,
     /// None where it is not deleted.
     pub steps: Vec<K::Step>,

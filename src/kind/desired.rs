@@ -1,4 +1,4 @@
-//! What should be: addresses, desired resources, and what was found of them.
+//! Desired state: addresses, desired resources, and their observations.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::document::GivenFile;
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Facts, Gap, Invalid, OWNER, Observed, Tags, check_tag_key};
 
-/// A resource's place in the manifest: `profiles.dev`, `tables.approvals`.
+/// The address of a resource in the manifest: `profiles.dev`, `tables.approvals`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     pub kind: KindId,
@@ -49,48 +49,48 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
-/// Whether a resource should be there.
+/// Whether a resource should exist.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Presence {
     #[default]
     Present,
-    /// It should be gone: it carries the ownership tag, and the manifest does not name it.
+    /// It should not exist: it carries the ownership tag, and the manifest does not list it.
     Absent,
-    /// It should be gone, because the manifest says so: `removed = true`.
+    /// It should not exist, because the manifest says `removed = true`.
     Removed,
 }
 
 impl Presence {
-    /// Returns whether it should be there.
+    /// Returns whether it should exist.
     pub fn is_present(&self) -> bool {
         *self == Self::Present
     }
 }
 
-/// What should be: one resource of the manifest, or one that should be gone.
+/// Desired state: one resource of the manifest, or one to delete.
 ///
-/// `managed` holds what the manifest says, `None` where it says nothing; only that is ever compared. `initial` holds
-/// what a new one is created with: the managed fields, and a default for the rest.
+/// `managed` has the settings of the manifest, and `None` for all others; only managed settings are compared. `initial` is the state of a
+/// new resource: the managed settings, and defaults for the others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired<T> {
     pub address: Address,
     #[serde(default)]
     pub presence: Presence,
-    /// The key of the ownership tag, unless the manifest wants none. The tag is never a part of a difference.
+    /// The key of the ownership tag, unless the manifest turns the tag off. The tag is never part of a difference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<OwnerKey>,
-    /// Whether what lacks the ownership tag is to be given it.
+    /// Whether a missing ownership tag is added.
     #[serde(default)]
     pub adopt: bool,
     /// The name in AWS.
     pub name: String,
-    /// What people call it: `dev`, `Break-Glass`.
+    /// The display name: `dev`, `Break-Glass`.
     pub label: String,
-    /// Where its content comes from: `default-deny`, `policies/dev.yaml`.
+    /// The source of its content: `default-deny`, `policies/dev.yaml`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// What it refers to, and what is therefore applied before it.
+    /// Its dependencies, which are applied first.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<Address>,
     pub managed: T,
@@ -98,7 +98,7 @@ pub struct Desired<T> {
 }
 
 impl<T: Clone> Desired<T> {
-    /// Returns a resource that is created with what is managed and nothing more.
+    /// Returns a resource whose initial state has only the managed settings.
     pub fn new(address: Address, name: impl Into<String>, managed: T) -> Self {
         Self {
             presence: Presence::Present,
@@ -116,12 +116,12 @@ impl<T: Clone> Desired<T> {
 }
 
 impl<T> Desired<T> {
-    /// Returns whether it has to be known who created it.
+    /// Returns whether its owner must be known.
     pub(super) fn reads_owner(&self) -> bool {
         self.adopt || self.presence == Presence::Removed
     }
 
-    /// Returns the difference that a missing ownership tag is, when it is to be given.
+    /// Returns the difference for a missing ownership tag, if the tag is to be added.
     pub(super) fn adoption<F>(&self, facts: &Facts, field: fn(String) -> F) -> Option<FieldChange<F>> {
         let key = self.ownership.as_ref().filter(|_| self.adopt && facts.owned == Some(false))?;
         let before = facts.owner.as_ref().map_or(FieldValue::Absent, FieldValue::words);
@@ -129,15 +129,15 @@ impl<T> Desired<T> {
         Some(FieldChange::new(field(key.to_string()), before, after, Takes::InPlace, "adopted"))
     }
 
-    /// Returns the ownership tag as a set of tags, when it is to be given.
+    /// Returns the ownership tag as a set of tags, if it is to be added.
     pub(super) fn owner_tags(&self, facts: &Facts) -> Tags {
         let adopted = self.adoption(facts, |key| key).map(|change| change.path);
         adopted.into_iter().map(|key| (key, OWNER.to_owned())).collect()
     }
 }
 
-/// Returns one observation for each desired resource. Observations that are too few or too many say nothing of any of them:
-/// whose each is would be a guess, and a resource without one would vanish from the plan.
+/// Returns one observation for each desired resource. If their number differs, none of them is used: their assignment would be a guess, and
+/// a resource without one would be missing from the plan.
 pub(super) fn one_for_each<K: Kind>(desired: &[&Desired<K>], observed: Vec<Observed<K>>) -> Vec<Observed<K>> {
     if desired.len() == observed.len() {
         return observed;
@@ -150,22 +150,22 @@ pub(super) fn one_for_each<K: Kind>(desired: &[&Desired<K>], observed: Vec<Obser
     desired.iter().map(unknown).collect()
 }
 
-/// What a manifest would have to say for a resource to be desired.
+/// The manifest that would express a desired resource.
 #[derive(Debug)]
 pub struct Said {
     /// Its section, and no other.
     pub sections: Sections,
-    /// The files that the section names, each with its text.
+    /// The files of the section with their texts.
     pub files: Vec<GivenFile>,
-    /// The tags that `[aws]` would have to give, where the section manages none.
+    /// The tags that `[aws]` would need, if the section manages none.
     pub tags: Option<Tags>,
     /// The key of the ownership tag.
     pub ownership: Option<OwnerKey>,
-    /// Whether what lacks the ownership tag is to be given it, which is said on the command line.
+    /// Whether a missing ownership tag is added, which the command line determines.
     pub adopt: bool,
 }
 
-/// Returns the manifest that would say a resource; `sections` holds its own section.
+/// Returns the manifest that would express a resource; `sections` has its own section.
 pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
     let initial = desired.initial.tags().filter(|_| desired.managed.tags().is_none());
     let own = |(key, _): &(&String, &String)| Some(key.as_str()) != desired.ownership.as_deref();
@@ -178,7 +178,7 @@ pub(super) fn said<K: Kind>(desired: &Desired<K>, sections: Sections) -> Said {
     }
 }
 
-/// Returns a resource that the manifest calls removed.
+/// Returns a resource that the manifest declares as removed.
 pub(super) fn removed<K: Kind>(
     resolver: &mut Resolver<'_>,
     address: Address,
@@ -204,7 +204,7 @@ pub(super) fn removed<K: Kind>(
     Some(Desired { presence: Presence::Removed, ownership, ..Desired::new(address, name, K::default()) })
 }
 
-/// Checks that a resource that should be gone is what pruning deletes: sentinel created it, and no manifest names it.
+/// Checks that pruning could delete a resource: Sentinel created it, and no manifest names it.
 pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &PolicyRoot) -> Result<(), String> {
     let Desired { address, name, ownership, .. } = desired;
     let refused = |why: &str| Err(format!("{address}: {why}"));
@@ -218,7 +218,7 @@ pub(super) fn check_removal<K: Kind>(desired: &Desired<K>, policy_root: &PolicyR
     if expected == *desired { Ok(()) } else { refused("the resource to delete is not one that pruning deletes") }
 }
 
-/// A desired resource and what was found of it; both sides are of one kind by type.
+/// A desired resource and its observed state, of the same kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair<'a, T> {
     pub desired: &'a Desired<T>,
@@ -250,7 +250,7 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    /// Given to what is known not to have it, where that is wanted, and to nothing else.
+    /// The tag is added only to resources that are known to lack it, and only if requested.
     #[test]
     fn the_ownership_tag_is_given_where_it_is_missing_and_wanted() {
         let gives = |adopt: bool, ownership: Option<&str>, owned: Option<bool>| {

@@ -1,8 +1,8 @@
-//! JSON policy documents, such as the policy of a key: read, brought to one form, compared and printed.
+//! JSON policy documents, such as key policies: parsing, normalization, comparison and printing.
 //!
-//! A document means the same in many spellings, and AWS does not give back the one that was sent. So documents are compared
-//! by what they mean, and never as text. Source of the rules: AWS Identity and Access Management User Guide, "IAM JSON
-//! policy elements reference" and "Grammar of the IAM JSON policy language".
+//! AWS may return a document with the same meaning in another form than the one that was sent, so documents are compared by meaning and
+//! never as text. Source of the rules: AWS Identity and Access Management User Guide, "IAM JSON policy elements reference" and "Grammar of
+//! the IAM JSON policy language".
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use crate::document::closest;
 use crate::resource::Invalid;
 
-/// A policy document in one form: known elements in their usual order, `Statement` as a list, and a list of one value as
-/// that value. Two documents are equal when they mean the same.
+/// A normalized policy document: known elements in their usual order, `Statement` as a list, and a list of one value as that value. Two
+/// documents are equal if they have the same meaning.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Value", into = "Value")]
 pub struct PolicyDocument(Value);
@@ -40,35 +40,34 @@ impl From<PolicyDocument> for Value {
 }
 
 impl PolicyDocument {
-    /// Reads a document that the user wrote, and refuses what no service takes as the policy of a resource.
+    /// Parses a user's document, with the rules for resource policies of all services.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         Self::parse_as(text, Form::Resource)
     }
 
-    /// Reads a document that the user wrote, and refuses what no service takes as a policy of this form.
+    /// Parses a user's document, with the rules for policies of this form.
     pub fn parse_as(text: &str, form: Form) -> Result<Self, Invalid> {
         let value = parse_json(text)?;
         check(&value, form)?;
         Ok(Self(normalized(value)))
     }
 
-    /// Reads a document that AWS answered with. One that is no JSON is kept as text, and differs from every other.
+    /// Parses a document from AWS. If it is not JSON, it is kept as text and differs from every other document.
     pub fn from_aws(text: &str) -> Self {
         Self(parse_json(text).map_or_else(|_| Value::String(text.to_owned()), normalized))
     }
 
-    /// Returns the document as it is sent to AWS.
+    /// Returns the document in the form that is sent to AWS.
     pub fn to_json(&self) -> String {
         self.0.to_string()
     }
 
-    /// Returns the document on many lines, as it is shown.
+    /// Returns the document on several lines for display.
     pub fn pretty(&self) -> String {
         pretty(&self.0)
     }
 
-    /// Returns the document on many lines, with the statements that it shares with another in the order of the other, so
-    /// that a diff of the two shows only what differs.
+    /// Returns the document on several lines, with statements in the order of another document, so that a diff shows only differences.
     pub fn pretty_beside(&self, other: &Self) -> String {
         let mut value = self.0.clone();
         let others = other.0.get("Statement").and_then(Value::as_array);
@@ -85,7 +84,7 @@ impl PolicyDocument {
         pretty(&value)
     }
 
-    /// Returns how large it is, in words: `2 statements`.
+    /// Returns its size for display, such as `2 statements`.
     pub fn words(&self) -> String {
         match self.0["Statement"].as_array().map_or(0, Vec::len) {
             1 => String::from("1 statement"),
@@ -98,22 +97,22 @@ impl PolicyDocument {
         &self.0
     }
 
-    /// Returns it with each text changed, keys of conditions included.
+    /// Returns the document with each text changed, including condition keys.
     #[must_use]
     pub fn mapped(&self, change: &impl Fn(&str) -> String) -> Self {
         Self(normalized(texts(&self.0, change)))
     }
 }
 
-/// What a policy belongs to, which decides the elements of its statements. Source: AWS Identity and Access Management User Guide,
-/// "IAM JSON policy elements reference".
+/// The type of a policy, which determines the elements of its statements. Source: AWS Identity and Access Management User Guide, "IAM JSON
+/// policy elements reference".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A resource: each statement names who may do something.
+    /// A resource policy: each statement has a principal.
     Resource,
-    /// A role, and says who may assume it: the resource is the role.
+    /// A trust policy: the resource is the role.
     Trust,
-    /// A user or a role, and says what they may do: they are the principal.
+    /// An identity policy: the principal is the user or role.
     Identity,
 }
 
@@ -127,7 +126,7 @@ fn texts(value: &Value, change: &impl Fn(&str) -> String) -> Value {
     }
 }
 
-/// Returns JSON on many lines, as it is shown.
+/// Returns JSON on several lines for display.
 pub fn pretty(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -135,7 +134,7 @@ pub fn pretty(value: &Value) -> String {
     }
 }
 
-/// Reads JSON. A key that is repeated is refused, since readers do not agree on which of the two counts.
+/// Parses JSON. A repeated key is refused, because parsers disagree on which value counts.
 pub fn parse_json(text: &str) -> Result<Value, Invalid> {
     let failed = |error: serde_json::Error| {
         let message = error.to_string();
@@ -149,7 +148,7 @@ pub fn parse_json(text: &str) -> Result<Value, Invalid> {
     Ok(value)
 }
 
-/// Reads any JSON without repeated keys.
+/// Parses JSON without repeated keys.
 struct Unique;
 
 impl<'de> DeserializeSeed<'de> for Unique {
@@ -212,14 +211,14 @@ impl<'de> Visitor<'de> for Unique {
     }
 }
 
-/// The elements of a document and of a statement, in the order in which they are usually written.
+/// The elements of a document and of a statement, in their usual order.
 const ELEMENTS: &[&str] = &["Version", "Id", "Statement"];
 const STATEMENT_ELEMENTS: &[&str] =
     &["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
-/// The version of a document that names none.
+/// The version of a document without one.
 const OLD_VERSION: &str = "2008-10-17";
 
-/// Refuses what no service takes as a policy: each would only say so once other things were changed.
+/// Refuses policies that no service accepts. AWS would report the error only after other changes were made.
 fn check(value: &Value, form: Form) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let Value::Object(document) = value else {
@@ -296,7 +295,7 @@ fn check_statement(statement: &Value, what: &str, form: Form) -> Result<(), Inva
     Ok(())
 }
 
-/// Checks that a statement has the elements that policies of its form have, and no others.
+/// Checks that a statement has the elements of its policy type and no others.
 fn check_form(elements: &Map<String, Value>, what: &str, form: Form) -> Result<(), Invalid> {
     let has = |names: [&'static str; 2]| names.into_iter().find(|name| elements.contains_key(*name));
     let (principal, resource) = (has(["Principal", "NotPrincipal"]), has(["Resource", "NotResource"]));
@@ -323,7 +322,7 @@ fn check_form(elements: &Map<String, Value>, what: &str, form: Form) -> Result<(
     }
 }
 
-/// Returns whether a value is a string, or a list of at least one.
+/// Returns whether a value is a string or a nonempty list of strings.
 fn is_text(value: &Value) -> bool {
     match value {
         Value::String(_) => true,
@@ -357,7 +356,7 @@ fn check_elements(elements: &Map<String, Value>, known: &[&str], what: &str) -> 
     }
 }
 
-/// Returns a map with the known keys first and in their order, and the others after them by name.
+/// Returns a map with the known keys first, in order, and the others after them by name.
 fn ordered(map: Map<String, Value>, known: &[&str]) -> Map<String, Value> {
     let mut entries: Vec<(String, Value)> = map.into_iter().collect();
     let place = |key: &str| known.iter().position(|one| *one == key).unwrap_or(known.len());
@@ -365,7 +364,7 @@ fn ordered(map: Map<String, Value>, known: &[&str]) -> Map<String, Value> {
     entries.into_iter().collect()
 }
 
-/// Brings a document to one form. What it means stays as it is, and names stay as they were written.
+/// Normalizes a document. Its meaning and the spelling of names do not change.
 fn normalized(value: Value) -> Value {
     let Value::Object(document) = value else { return value };
     let mut document = ordered(document, ELEMENTS);
@@ -405,7 +404,7 @@ fn nested(value: Value, levels: usize) -> Value {
     }
 }
 
-/// Returns values in their order and each once; a single one without its list.
+/// Returns values in order and without repetition; a single one without its list.
 fn values(value: Value) -> Value {
     let Value::Array(items) = value else { return text(value) };
     let mut items: Vec<Value> = items.into_iter().map(text).collect();
@@ -417,7 +416,7 @@ fn values(value: Value) -> Value {
     }
 }
 
-/// Returns a value of a condition as text, which `true` and `"true"` both are.
+/// Returns a value of a condition as text: `true` and `"true"` are equal.
 fn text(value: Value) -> Value {
     match value {
         Value::Bool(flag) => Value::String(flag.to_string()),
@@ -426,13 +425,13 @@ fn text(value: Value) -> Value {
     }
 }
 
-/// Returns what a document in its one form means: the same for all that mean the same.
+/// Returns the meaning of a normalized document, which is equal for all documents with the same meaning.
 fn meaning(value: &Value) -> Value {
     let Value::Object(document) = value else { return value.clone() };
     let mut document = document.clone();
     document.entry("Version").or_insert_with(|| OLD_VERSION.into());
     if let Some(Value::Array(statements)) = document.get_mut("Statement") {
-        // Any statement that denies wins, and one that allows is enough: their order does not matter.
+        // A deny overrides every allow, so the order of statements does not matter.
         let mut meant: Vec<Value> = statements.iter().map(statement_meaning).collect();
         meant.sort_by_cached_key(Value::to_string);
         *statements = meant;
@@ -444,7 +443,7 @@ fn statement_meaning(statement: &Value) -> Value {
     let Value::Object(statement) = statement else { return statement.clone() };
     let meant = statement.iter().map(|(name, value)| {
         let value = match name.as_str() {
-            // The case of an action does not matter.
+            // Actions are case-insensitive.
             "Action" | "NotAction" => values(mapped(value, &|text| text.to_ascii_lowercase())),
             "Principal" | "NotPrincipal" => principal_meaning(value),
             "Condition" => condition_meaning(value),
@@ -463,7 +462,7 @@ fn mapped(value: &Value, change: &impl Fn(&str) -> String) -> Value {
     }
 }
 
-/// `"*"` is `{ "AWS": "*" }`, and an account may be named by its ID or by the ARN of its root.
+/// `"*"` equals `{ "AWS": "*" }`, and an account can be named by its ID or by the ARN of its root.
 fn principal_meaning(value: &Value) -> Value {
     let short = |text: &str| {
         let mut parts = text.splitn(6, ':');
@@ -484,7 +483,7 @@ fn principal_meaning(value: &Value) -> Value {
     }
 }
 
-/// The case of a condition's key does not matter.
+/// Condition keys are case-insensitive.
 fn condition_meaning(value: &Value) -> Value {
     let Value::Object(operators) = value else { return value.clone() };
     let lower = |keys: &Value| match keys {

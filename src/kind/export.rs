@@ -1,4 +1,4 @@
-//! What a resource is in the files of engines that can take it over: CloudFormation and Terraform.
+//! Resources in the files of CloudFormation and Terraform.
 
 pub mod cloudformation;
 pub mod terraform;
@@ -8,19 +8,19 @@ use std::collections::BTreeSet;
 use super::{Address, KindId};
 use crate::resource::digest;
 
-/// Something that an engine cannot do: all of a resource, or one of its settings.
+/// A resource or setting that an engine does not support.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     pub address: Address,
-    /// The setting; nothing where it is the resource itself.
+    /// The setting; `None` for the whole resource.
     pub setting: Option<String>,
-    /// Why, with the name of what lacks it: `AWS::SSM::Parameter has no labels`.
+    /// The reason, with the name of the engine's type: `AWS::SSM::Parameter has no labels`.
     pub why: String,
     pub help: String,
 }
 
 impl Unsupported {
-    /// Returns what is left out where the user allows that.
+    /// Returns the part that is omitted if the user allows it.
     pub fn what(&self) -> String {
         match &self.setting {
             Some(setting) => format!("{} {setting}", self.address),
@@ -29,24 +29,24 @@ impl Unsupported {
     }
 }
 
-/// Something that a user of the files has to know.
+/// Information for the user of the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     pub address: Address,
     pub text: String,
 }
 
-/// What both engines are told of an export.
+/// The common context of an export.
 #[derive(Debug, Default)]
 pub struct Export {
-    /// The addresses of all that is exported: what is not among them is referred to by its name.
+    /// The addresses of all exported resources. Other resources are referenced by their AWS names.
     pub addresses: BTreeSet<Address>,
     pub unsupported: Vec<Unsupported>,
     pub notes: Vec<Note>,
 }
 
 impl Export {
-    /// Records a setting that the engine lacks.
+    /// Records a setting that the engine does not support.
     pub fn lacks(&mut self, address: &Address, setting: &str, why: impl Into<String>, help: impl Into<String>) {
         let setting = Some(setting.to_owned());
         self.unsupported.push(Unsupported { address: address.clone(), setting, why: why.into(), help: help.into() });
@@ -58,24 +58,24 @@ impl Export {
         self.unsupported.push(Unsupported { address: address.clone(), setting: None, why, help });
     }
 
-    /// Records what a user has to know.
+    /// Records information for the user.
     pub fn note(&mut self, address: &Address, text: impl Into<String>) {
         self.notes.push(Note { address: address.clone(), text: text.into() });
     }
 
-    /// Returns the resource of a kind that another one refers to, where it is exported too.
+    /// Returns the referenced resource of a kind, if it is exported too.
     pub fn referred<'a>(&self, depends_on: &'a BTreeSet<Address>, kind: KindId) -> Option<&'a Address> {
         depends_on.iter().find(|one| one.kind == kind && self.addresses.contains(one))
     }
 }
 
-/// How many digits of a digest tell names apart that are the same once they are made of letters that the engine takes.
+/// The number of digest digits that distinguish names after their conversion.
 const DIGITS: usize = 8;
-/// CloudFormation takes 255 characters for a logical ID, to which suffixes are added.
+/// CloudFormation allows 255 characters in a logical ID, to which suffixes are added.
 const LENGTH: usize = 120;
 
-/// Returns a name in letters and digits: `audit-log` becomes `AuditLog`. What cannot be read back from it gets a digest, so that
-/// two names never become one.
+/// Returns a name of letters and digits: `audit-log` becomes `AuditLog`. If the name cannot be recovered from it, a digest is added, so two
+/// names never collide.
 pub fn camel(name: &str) -> String {
     let parts = name.split('-');
     let capital = |part: &str| {
@@ -94,7 +94,7 @@ pub fn camel(name: &str) -> String {
     format!("{plain}{}", mark(name))
 }
 
-/// Returns a name in letters, digits and underscores: `audit-log` stays, `app/db` becomes `app_db_` with a digest.
+/// Returns a name of letters, digits and underscores: `audit-log` is unchanged, `app/db` becomes `app_db_` with a digest.
 pub fn snake(name: &str) -> String {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     if !name.is_empty() && name.chars().all(allowed) && name.len() <= LENGTH && !name.contains("__") {
@@ -104,7 +104,7 @@ pub fn snake(name: &str) -> String {
     format!("{plain}__{}", mark(name))
 }
 
-/// Returns a few digits that tell a name from others.
+/// Returns a few digits of a name's digest.
 pub fn mark(name: &str) -> String {
     let digest = digest(name);
     let hex = digest.rsplit(':').next().unwrap_or(&digest);

@@ -1,4 +1,4 @@
-//! What all kinds share about importing: looking for live resources, and turning them into sections of a manifest.
+//! Import for all kinds: finds live resources and converts them to sections of a manifest.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use crate::resource::call::CallError;
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Gap, Invalid, Live, Observed, Tags};
 
-/// How many reads of a kind are under way at once.
+/// The maximum number of concurrent reads of a kind.
 const READS: usize = 32;
 
-/// What to import.
+/// The selection of an import.
 #[derive(Debug, Clone, Copy)]
 pub struct Request<'a> {
-    /// The path under which policies are.
+    /// The path of the policies.
     pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
     pub ownership: &'a OwnerKey,
-    /// What the user names. A kind of which nothing is named looks for resources in its own way.
+    /// The resources that the user names. A kind without any finds its resources by default rules.
     pub named: &'a [Named],
-    /// The kinds of which everything is wanted.
+    /// The kinds of which everything is imported.
     pub all: &'a [KindId],
 }
 
 impl Request<'_> {
-    /// Returns what is wanted of one kind, each name once.
+    /// Returns the selection of one kind, each name once.
     pub(super) fn of(&self, kind: KindId) -> Wanted<'_> {
         let names = self.named.iter().filter(|one| one.kind == kind).map(|one| one.name.clone());
         let named = names.collect::<IndexSet<String>>().into_iter().collect();
@@ -46,21 +46,21 @@ pub struct Named {
     pub name: String,
 }
 
-/// What to import of one kind.
+/// The selection of one kind.
 #[derive(Debug)]
 pub struct Wanted<'a> {
     pub kind: KindId,
     pub policy_root: &'a PolicyRoot,
     pub ownership: &'a OwnerKey,
-    /// The names in AWS, where the user gives any.
+    /// The AWS names, if the user gives any.
     pub named: Vec<String>,
     pub extent: Extent,
 }
 
-/// How much is imported of a kind of which the user names nothing.
+/// The extent of the import for a kind without named resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// What the kind looks for by itself.
+    /// The kind's default.
     Usual,
     All,
 }
@@ -72,7 +72,7 @@ pub struct Found<K> {
     pub live: Live<K>,
 }
 
-/// What can be imported of one kind.
+/// The importable resources of one kind.
 #[derive(Debug)]
 pub struct Discovered<K> {
     pub found: Vec<Found<K>>,
@@ -85,19 +85,19 @@ impl<K> From<Vec<Found<K>>> for Discovered<K> {
     }
 }
 
-/// Something to know of what is imported: what is left out, or not managed as it is, and why.
+/// A warning about the import: a resource or setting that is omitted or not managed, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
     pub name: String,
     pub why: String,
 }
 
-/// Why nothing can be imported.
+/// The reason why nothing can be imported.
 #[derive(Debug)]
 pub enum DiscoverError {
-    /// What was named is not there.
+    /// A named resource does not exist.
     Missing(Invalid),
-    /// What was named cannot be read: the permission is missing, or the call failed in another way.
+    /// A named resource cannot be read: the permission is missing, or the call failed for another reason.
     Unread {
         denied: bool,
         why: Invalid,
@@ -111,23 +111,22 @@ impl From<CallError> for DiscoverError {
     }
 }
 
-/// Returns the error for a resource that was named and is not there.
+/// Returns the error for a named resource that does not exist.
 pub(super) fn no_such<K: Kind>(name: &str) -> DiscoverError {
     let help = format!("list the names with: {}; nothing was written", K::ABOUT.listed_by);
     DiscoverError::Missing(Invalid::new(format!("there is no {} {name}", K::ABOUT.noun), help))
 }
 
-/// What it means that a resource is not there.
+/// The handling of a resource that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// The user named it.
+    /// The user named it, so the import fails.
     Fails,
-    /// It was only looked for.
+    /// It was only found in a list, so it is omitted.
     IsLeftOut,
 }
 
-/// Looks for what the user names, or else for what carries the ownership tag. Where the latter cannot be listed or read, a
-/// warning says so.
+/// Finds the named resources, or else those with the ownership tag. If the latter cannot be listed or read, a warning is added.
 pub(super) async fn discover<K: Kind>(api: &K::Api, wanted: &Wanted<'_>) -> Result<Discovered<K>, DiscoverError> {
     if !wanted.named.is_empty() {
         return Ok(read(api, wanted, &wanted.named, Missing::Fails).await?.into());
@@ -140,8 +139,7 @@ pub(super) async fn discover<K: Kind>(api: &K::Api, wanted: &Wanted<'_>) -> Resu
     Ok(read_owned(api, wanted, &names, &unlisted.gaps).await)
 }
 
-/// Reads resources that carry the ownership tag. Where some could not be looked for, or one cannot be read, a warning says
-/// so.
+/// Reads resources that carry the ownership tag. If the list or a read fails, a warning is added.
 pub(super) async fn read_owned<K: Kind>(
     api: &K::Api,
     wanted: &Wanted<'_>,
@@ -171,7 +169,7 @@ pub(super) async fn read_owned<K: Kind>(
 ///
 /// # Errors
 ///
-/// Fails where one cannot be read.
+/// Fails if one cannot be read.
 pub(super) async fn read<K: Kind>(
     api: &K::Api,
     wanted: &Wanted<'_>,
@@ -194,7 +192,7 @@ pub(super) async fn read<K: Kind>(
     Ok(found)
 }
 
-/// Reads all that a section can say of resources, in their order.
+/// Reads all settings of resources that a section supports, in order.
 async fn observe<K: Kind>(api: &K::Api, wanted: &Wanted<'_>, names: &[String]) -> Vec<Observed<K>> {
     let whole = |name: &String| {
         let desired = Desired::new(Address::new(wanted.kind, name), name, K::everything());
@@ -206,7 +204,7 @@ async fn observe<K: Kind>(api: &K::Api, wanted: &Wanted<'_>, names: &[String]) -
     batches.buffered(READS).collect::<Vec<_>>().await.into_iter().flatten().collect()
 }
 
-/// What is imported: sections of a manifest, and the files that they name.
+/// The result of an import: sections of a manifest, and their files.
 #[derive(Debug, Default)]
 pub struct Imported {
     pub sections: Sections,
@@ -215,39 +213,39 @@ pub struct Imported {
     pub warnings: Vec<Warning>,
 }
 
-/// A file that a section names.
+/// A file of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedFile {
-    /// Its path below the manifest's folder.
+    /// Its path in the manifest's folder.
     pub path: String,
     pub text: Arc<str>,
 }
 
-/// A resource that is imported.
+/// An imported resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedResource {
     pub address: Address,
     pub name: String,
-    /// The paths of the files that its section names.
+    /// The paths of its section's files.
     pub files: Vec<String>,
 }
 
-/// Turns live resources into sections.
+/// Converts live resources to sections.
 ///
-/// Every resource is given its key before any becomes a section, so that a section can refer to each other one.
+/// Every resource gets its key before any section is written, so that sections can refer to each other.
 #[derive(Debug)]
 pub struct Importer<'a> {
     policy_root: &'a PolicyRoot,
-    /// The addresses of all that is imported, by its kind and by what AWS calls it.
+    /// The addresses of all imported resources, by kind and AWS name.
     addresses: HashMap<(KindId, String), Address>,
-    /// The resource at hand, by its name in AWS.
+    /// The AWS name of the current resource.
     name: String,
     files: Vec<ImportedFile>,
     resources: Vec<ImportedResource>,
     warnings: Vec<Warning>,
 }
 
-/// A live resource and the key of its section, or why it is left out.
+/// A live resource and the key of its section, or the reason why it is omitted.
 #[derive(Debug)]
 pub(super) struct Keyed<K> {
     found: Found<K>,
@@ -266,13 +264,13 @@ impl<'a> Importer<'a> {
         }
     }
 
-    /// Records what the section of the resource at hand cannot say.
+    /// Records a setting of the current resource that its section cannot express.
     pub fn warn(&mut self, why: impl Into<String>) {
         self.warnings.push(Warning { name: self.name.clone(), why: why.into() });
     }
 
-    /// Adds a file for the resource at hand, and returns its path. No two differ in letter case alone: some file systems
-    /// take `Dev` and `dev` for the same. None is the file with the test cases of another.
+    /// Adds a file for the current resource, and returns its path. Paths do not differ only by case, because some file systems ignore case,
+    /// and no file has the name of another file's test cases.
     pub fn file(&mut self, stem: &str, extension: &str, text: impl Into<Arc<str>>) -> String {
         let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-".contains(letter);
         let stem: String = stem.chars().map(|letter| if allowed(letter) { letter } else { '-' }).collect();
@@ -288,14 +286,14 @@ impl<'a> Importer<'a> {
         path
     }
 
-    /// Returns the address of a resource that is imported too, by its section and by what AWS calls it: its name, its ARN or
-    /// what else [`Kind::known_as`] says.
+    /// Returns the address of an imported resource, by its section and an AWS name: its name, its ARN or another name from
+    /// [`Kind::known_as`].
     pub fn address(&self, section: &str, name: &str) -> Option<&Address> {
         let kind = KindId::ALL.iter().find(|kind| kind.section() == section)?;
         self.addresses.get(&(*kind, name.to_owned()))
     }
 
-    /// Gives each resource of a kind a key of its own.
+    /// Gives each resource of a kind a unique key.
     pub(super) fn keys<K: Kind>(&mut self, kind: KindId, found: Vec<Found<K>>) -> Vec<Keyed<K>> {
         let mut taken: HashSet<String> = HashSet::new();
         let keyed = found.into_iter().map(|found| {
@@ -309,7 +307,7 @@ impl<'a> Importer<'a> {
         keyed.collect()
     }
 
-    /// Turns the resources of a kind into sections.
+    /// Converts the resources of a kind to sections.
     pub(super) fn sections<K: Kind>(&mut self, kind: KindId, keyed: Vec<Keyed<K>>) -> IndexMap<String, K::Section> {
         let mut sections = IndexMap::new();
         for Keyed { found, key } in keyed {
@@ -338,15 +336,15 @@ impl<'a> Importer<'a> {
     }
 }
 
-/// Returns the tags of a live resource as a section has them: without AWS's own, and none where there are too many. With the
-/// ownership tag, fifty of its own would be one too many.
+/// Returns the tags of a live resource for a section: without AWS's own, and `None` if there are too many. Together with the ownership tag,
+/// fifty tags would exceed the limit.
 pub(super) fn tags(live: Option<&Tags>) -> Option<Tags> {
     let own = live.into_iter().flatten().filter(|(key, _)| !key.starts_with("aws:"));
     let own: Tags = own.map(|(key, value)| (key.clone(), value.clone())).collect();
     Some(own).filter(|own| (1..50).contains(&own.len()))
 }
 
-/// Returns a key that is not taken, and takes it.
+/// Returns an unused key and reserves it.
 fn unique(key: String, taken: &mut HashSet<String>) -> String {
     let numbered = (2..).map(|number| format!("{key}-{number}"));
     let free = std::iter::once(key.clone()).chain(numbered).find(|key| !taken.contains(key)).unwrap_or_default();
@@ -405,7 +403,7 @@ mod tests {
         assert_eq!(importer.file("app/../../x y", "json", "{}"), "policies/app-..-..-x-y.json");
     }
 
-    /// A table `approvals` that is not laid out as the built-in one is called `approvals-table`.
+    /// A table `approvals` with another layout than the built-in one gets the key `approvals-table`.
     #[test]
     fn two_tables_that_would_have_one_key_get_two() {
         let tables = ["approvals", "approvals-table"].map(|name| live(name, Table::default(), None)).to_vec();

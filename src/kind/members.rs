@@ -1,20 +1,20 @@
-//! What AWS tells of a resource, member by member, and what is done with it here.
+//! The members of AWS's types for a resource, and how Sentinel handles each.
 //!
-//! A kind lists the members of the answers that describe it, under the names of AWS's API. A test compares the lists with the SDK's
-//! own types, so that a member that AWS adds is noticed; `docs/settings.md` is made from them.
+//! A kind lists the members of its AWS types under AWS's names. A test compares the lists with the SDK's types, so a new member is noticed,
+//! and `docs/settings.md` is generated from them.
 
 use std::fmt;
 
-/// What is done with a member of an answer or a request.
+/// The handling of a member of a response or request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handling {
     /// The manifest can set it, and it is compared.
     Managed,
-    /// Shown or used, and not compared.
+    /// It is shown or used, and not compared.
     Shown,
-    /// AWS changes it by itself, or it says what another member says.
+    /// AWS changes it by itself, or another member has the same information.
     NotCompared,
-    /// No manifest can set it. Where it is set on a live resource, plans, status and import say so; nothing changes it.
+    /// No manifest can set it. If it is set on a live resource, plans, status and import report it; Sentinel does not change it.
     LeftAlone,
 }
 
@@ -29,18 +29,17 @@ impl fmt::Display for Handling {
     }
 }
 
-/// The members of one type of AWS's API.
+/// The members of one AWS type.
 #[derive(Debug, Clone, Copy)]
 pub struct Members {
-    /// The type, as AWS names it: `TableDescription`.
+    /// AWS's name of the type: `TableDescription`.
     pub of: &'static str,
     pub members: &'static [(&'static str, Handling)],
 }
 
-/// Returns the names of the fields of a value, in the letters of AWS's names without regard to their case, from what `Debug` says of
-/// it: a type of the SDK cannot be taken apart by its fields, since it may get more.
+/// Returns the names of a value's fields in lower case, from its `Debug` output: SDK types are non-exhaustive and cannot be destructured.
 ///
-/// The value has to be one of which every field is empty.
+/// All fields of the value must be empty.
 #[cfg(test)]
 pub(crate) fn fields_of(value: &impl fmt::Debug) -> Vec<String> {
     let text = format!("{value:?}");
@@ -49,7 +48,7 @@ pub(crate) fn fields_of(value: &impl fmt::Debug) -> Vec<String> {
     names.map(|name| name.trim().trim_start_matches("r#").replace('_', "").to_lowercase()).collect()
 }
 
-/// Returns the names that a list has, as [`fields_of`] writes them.
+/// Returns the names of a list in the same form as [`fields_of`].
 #[cfg(test)]
 pub(crate) fn listed(members: &Members) -> Vec<String> {
     members.members.iter().map(|(name, _)| name.to_lowercase()).collect()

@@ -1,5 +1,5 @@
-//! Parameters of SSM Parameter Store: the state, the difference, the steps and the calls that the kinds share whose resources are
-//! parameters. What tells one of these kinds from another is in its [`Role`].
+//! Parameters of SSM Parameter Store: the state, difference, steps and calls that are common to the kinds whose resources are parameters.
+//! The differences between these kinds are in their [`Role`].
 
 pub(super) mod api;
 mod content;
@@ -41,32 +41,32 @@ pub use settings::{ParameterPolicies, Settings};
 pub(super) use steps::steps;
 pub use steps::{Create, Delete, Label, Overwrite, Tag, Untag, Write};
 
-/// What parameters are to their kind.
+/// The properties of a kind whose resources are parameters.
 pub trait Role: Any + fmt::Debug + Clone + Copy + Default + PartialEq + Eq {
-    /// What the names of its IAM statements begin with.
+    /// The prefix of its IAM statement names.
     const STATEMENT: &'static str;
-    /// The field that its value is.
+    /// The field of its value.
     const VALUE: Field;
-    /// How a value of another type is dealt with, in a few words.
+    /// A short text about the handling of a value of another type.
     const OTHER_TYPE: &'static str;
-    /// How a secret is changed, in a few words.
+    /// A short text about the change of a secret.
     const SECRET: &'static str;
-    /// Which values are sent again where only a setting changes and the manifest does not manage the value.
+    /// The values that are sent again if only a setting changes and the manifest does not manage the value.
     const KEPT: Kept;
 
     /// Returns values as a difference shows them.
     fn sides(values: Sides<&str>) -> Sides<FieldValue>;
 }
 
-/// Which values of live parameters are written back as they are.
+/// The live values that can be written again unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Those of the type `String`.
+    /// Those of type `String`.
     Plain,
     All,
 }
 
-/// A parameter, live or desired; `None` is "not managed" in the one and "not read" in the other.
+/// A parameter, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Stored<R: Role> {
@@ -78,7 +78,7 @@ pub struct Stored<R: Role> {
     pub tier: Option<Tier>,
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
-    /// The labels of the newest version, as far as they are managed.
+    /// The managed labels of the newest version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<BTreeSet<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,12 +94,12 @@ pub enum ParameterType {
     String,
     StringList,
     SecureString,
-    /// AWS's word for a type that is not known here.
+    /// AWS's name of an unknown type.
     Other(String),
 }
 
 impl ParameterType {
-    /// Returns AWS's word for it.
+    /// Returns AWS's name for it.
     pub fn as_str(&self) -> &str {
         match self {
             Self::String => "String",
@@ -110,19 +110,19 @@ impl ParameterType {
     }
 }
 
-/// A parameter's tier, which sets how much it holds.
+/// A parameter's tier, which determines its maximum size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Tier {
     Standard,
     Advanced,
-    /// AWS chooses, and never goes back to the standard tier. Only ever wanted: AWS answers with one of the others.
+    /// AWS chooses, and never returns to the standard tier. Only in desired state: AWS returns one of the others.
     Intelligent,
 }
 
 impl Tier {
-    /// Returns the most bytes a value may have. Source: AWS Systems Manager User Guide, "Managing parameter tiers".
+    /// Returns the maximum size of a value in bytes. Source: AWS Systems Manager User Guide, "Managing parameter tiers".
     pub fn limit(self) -> usize {
         match self {
             Self::Standard => 4096,
@@ -130,14 +130,14 @@ impl Tier {
         }
     }
 
-    /// Returns the word for it in the manifest.
+    /// Returns its name in the manifest.
     pub fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
 impl<R: Role> Stored<R> {
-    /// Returns state of which everything is managed that comes with one of the lists.
+    /// Returns state in which all settings of the lists are managed.
     pub(super) fn everything() -> Self {
         Self {
             content: Some("".into()),
@@ -149,13 +149,13 @@ impl<R: Role> Stored<R> {
     }
 }
 
-/// Returns the ARN of a parameter. One whose name has no `/` gets one there. Source: "Actions, resources, and condition keys for AWS
+/// Returns the ARN of a parameter. In an ARN, a name without a `/` gets one. Source: "Actions, resources, and condition keys for AWS
 /// Systems Manager" in the Service Authorization Reference.
 pub fn arn(place: &Place, name: &str) -> String {
     place.arn("ssm", &format!("parameter/{}", name.trim_start_matches('/')))
 }
 
-/// Returns what IAM has to allow an operation of a parameter on.
+/// Returns the resources that an operation of a parameter needs permission for.
 pub(super) fn allowed_on<R: Role>(operation: Operation, desired: &Desired<Stored<R>>, place: &Place) -> On {
     match operation {
         DESCRIBE_PARAMETERS => On::Any,
@@ -164,7 +164,7 @@ pub(super) fn allowed_on<R: Role>(operation: Operation, desired: &Desired<Stored
     }
 }
 
-/// Returns the operations that observing this parameter calls.
+/// Returns the operations that observe this parameter.
 pub(super) fn reads<R: Role>(desired: &Desired<Stored<R>>) -> Vec<Operation> {
     let Stored { content: _, parameter_type: _, tier: _, settings: _, labels: _, tags, role: _ } = &desired.managed;
     let mut operations = vec![GET_PARAMETERS];
@@ -175,8 +175,8 @@ pub(super) fn reads<R: Role>(desired: &Desired<Stored<R>>) -> Vec<Operation> {
     operations
 }
 
-/// Returns a live parameter that differs from what is managed in every way that can be repaired, so that what any repair
-/// may take is known without a look at AWS.
+/// Returns a live parameter with a repairable difference in every managed setting, which shows the operations of any repair without a call
+/// to AWS.
 pub(super) fn opposite<R: Role>(desired: &Desired<Stored<R>>) -> Live<Stored<R>> {
     let Stored { content, parameter_type, tier, settings, labels, tags, role } = &desired.managed;
     let state = Stored {
@@ -191,14 +191,14 @@ pub(super) fn opposite<R: Role>(desired: &Desired<Stored<R>>) -> Live<Stored<R>>
     Live { state, facts: Facts { owned: Some(false), ..Facts::default() }, gaps: Vec::new() }
 }
 
-/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+/// Returns all differences in the managed settings, and in the ownership tag if it is to be added.
 pub(super) fn changes<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R>>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
     changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
-/// Returns what differs in the fields that both sides have.
+/// Returns the differences in the fields that both sides have.
 pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldChange<Field>> {
     let Stored { content, parameter_type, tier, settings, labels, tags, role: _ } = managed;
     let mut changes = Vec::new();
@@ -206,7 +206,7 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     if let (Some(desired), Some(before)) = (parameter_type, &live.parameter_type)
         && desired != before
     {
-        // What is of another type reads back as ciphertext or a list: its content says nothing.
+        // A value of another type is read as ciphertext or a list, so its content is not compared.
         comparable = false;
         let (before, after) = (FieldValue::words(before.as_str()), FieldValue::words(desired.as_str()));
         changes.push(FieldChange::new(Field::Type, before, after, Takes::NewResource, R::OTHER_TYPE));
@@ -221,7 +221,7 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
         && desired != before
         && !desired.is_unset()
     {
-        // A live secret may be shown where the desired one may.
+        // A live secret may be shown if the desired one may.
         let (sides, how) = if let (Some(desired), Some(live)) = (desired.shown(), before.text()) {
             (R::sides(Sides { live, desired }), "written as a new version")
         } else {
@@ -259,20 +259,20 @@ pub(super) fn diff<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Vec<FieldC
     changes
 }
 
-/// Returns whether a live parameter is a secret, and the manifest has a value for it and no type.
+/// Returns whether a live parameter is a secret although the manifest has a value for it and no type.
 fn is_secret_by_accident<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> bool {
     let secret = live.parameter_type == Some(ParameterType::SecureString);
     secret && managed.parameter_type.is_none() && managed.content.is_some()
 }
 
-/// Returns whether settings can be changed: that is done by writing a value again.
+/// Returns whether settings can be changed, which requires writing a value again.
 fn rewrite<R: Role>(managed: &Stored<R>, live: &Stored<R>) -> Rewrite {
     let secret = managed.content.as_ref().is_some_and(Content::is_secret);
     let possible = match (&live.parameter_type, R::KEPT) {
-        // The manifest has the value, and the variable that it comes from is not set.
+        // The manifest manages the value, and its environment variable is not set.
         _ if managed.content.as_ref().is_some_and(Content::is_unset) => false,
         _ if R::KEPT == Kept::All && is_secret_by_accident(managed, live) => false,
-        // Another type is a difference that nothing here repairs.
+        // Another type is a difference that Sentinel does not repair.
         (Some(before), Kept::All) => managed.parameter_type.as_ref().is_none_or(|desired| desired == before),
         (Some(ParameterType::SecureString), Kept::Plain) => live.content.is_some() && secret,
         (kind, _) => kind.as_ref().is_none_or(|kind| *kind == ParameterType::String),
@@ -309,13 +309,13 @@ pub(super) fn delete<R: Role>(desired: &Desired<Stored<R>>, facts: &Facts) -> Ve
     desired.ownership.iter().map(step).collect()
 }
 
-/// Returns what was seen of a parameter.
+/// Returns the observed fields of a parameter.
 pub(super) fn seen<R: Role>(live: &Live<Stored<R>>) -> Fields {
     let Stored { content, parameter_type, tier, settings, labels, tags, role: _ } = &live.state;
     let secret = content.as_ref().is_some_and(Content::is_secret);
     let seen = [
         ("version", live.facts.version.map(|version| version.to_string())),
-        // A digest would tell of a secret: the version and the time of the write tell whether it moved.
+        // A digest would reveal information about a secret. The version and the time of the write show whether it changed.
         ("content", content.as_ref().filter(|one| !one.is_secret()).and_then(Content::text).map(digest)),
         ("modified", secret.then_some(live.facts.modified).flatten().map(|at| at.to_string())),
         ("type", parameter_type.as_ref().map(|kind| kind.as_str().to_owned())),
@@ -326,7 +326,7 @@ pub(super) fn seen<R: Role>(live: &Live<Stored<R>>) -> Fields {
     seen.into_iter().chain(settings.seen()).filter_map(|(field, words)| Some((field, words?))).collect()
 }
 
-/// Returns the steps that make the differences go away, as far as AWS can do that in place.
+/// Returns the steps that repair the differences, as far as AWS supports it in place.
 pub(super) fn repair<R: Role>(
     desired: &Desired<Stored<R>>,
     live: &Live<Stored<R>>,
@@ -350,7 +350,7 @@ pub(super) fn repair<R: Role>(
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    // A parameter has 50 tags at most: those that go make room for those that come.
+    // A parameter has at most 50 tags, so tags are removed before others are added.
     if !gone.is_empty() {
         steps.push(Write::Untag(Untag { name: name(), keys: gone }));
     }
@@ -386,7 +386,7 @@ mod tests {
                 "{changes:?}"
             );
         }
-        // A value that is not managed may be a secret.
+        // An unmanaged value may be a secret.
         assert_eq!(diff::<Values>(&Parameter::default(), &secret), []);
     }
 }

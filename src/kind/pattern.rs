@@ -1,4 +1,4 @@
-//! Patterns of addresses: what `--only` and `--exclude` take.
+//! Address patterns for `--only` and `--exclude`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::{Address, KindId};
 use crate::resource::Invalid;
 
-/// A glob of addresses, such as `tables.*`. It is parsed once, where it comes in, so that a filter that cannot be read is an
-/// error and never one that matches nothing.
+/// A glob of addresses, such as `tables.*`. It is parsed when it is read, so that an invalid filter is an error instead of matching
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressPattern(Pattern);
 
@@ -33,7 +33,7 @@ impl FromStr for AddressPattern {
         const HELP: &str = "write an address such as profiles.dev, tables.sessions or 'tables.*'";
         let problem = |why: &dyn fmt::Display| Invalid::new(format!("the filter \"{text}\" is not valid: {why}"), HELP);
         let pattern = Pattern::new(text).map_err(|error| problem(&error))?;
-        // A misspelled section matches no address: as an exclusion it would exclude nothing.
+        // A misspelled section matches no address, so an exclusion would silently exclude nothing.
         let literal = text.split(['*', '?', '[']).next().unwrap_or_default();
         let known = |section: &str| KindId::ALL.iter().any(|kind| kind.section() == section);
         match literal.split_once('.') {

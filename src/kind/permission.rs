@@ -1,4 +1,4 @@
-//! What IAM has to allow, and on what, so that the calls for a resource are made.
+//! IAM permissions: operations and their resources.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::resource::call::Operation;
 use crate::resource::names::{AccountId, RegionName};
 use crate::resource::record_key::Role;
 
-/// Where the resources are. What is not known is `*` in their ARNs.
+/// The location of resources. Unknown parts are `*` in ARNs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
     pub region: Option<RegionName>,
@@ -15,13 +15,13 @@ pub struct Place {
 }
 
 impl Place {
-    /// Returns the ARN of a resource that belongs to the account and to no region.
+    /// Returns the ARN of a resource of the account without a region.
     pub fn global_arn(&self, service: &str, resource: &str) -> String {
         let partition = partition(self.region.as_deref().unwrap_or_default());
         format!("arn:{partition}:{service}::{}:{resource}", self.account.as_deref().unwrap_or("*"))
     }
 
-    /// Returns the ARN of a resource there.
+    /// Returns the ARN of a resource at this location.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         let (region, account) = (self.region.as_deref(), self.account.as_deref());
         let partition = partition(region.unwrap_or_default());
@@ -29,7 +29,7 @@ impl Place {
     }
 }
 
-/// Returns the partition a region lies in. Source: the partitions in the AWS SDKs' endpoint rules.
+/// Returns the partition of a region. Source: the partitions in the AWS SDKs' endpoint rules.
 fn partition(region: &str) -> &'static str {
     const PREFIXES: &[(&str, &str)] = &[
         ("cn-", "aws-cn"),
@@ -43,59 +43,59 @@ fn partition(region: &str) -> &'static str {
     PREFIXES.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// What an operation has to be allowed on.
+/// The resources that an operation needs permission for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum On {
-    /// IAM knows no resource for it.
+    /// The operation has no resource type in IAM.
     Any,
     Resources(Vec<String>),
-    /// Resources for which a condition holds.
+    /// Resources that match a condition.
     Those {
         resources: Vec<String>,
         condition: Value,
     },
 }
 
-/// Operations that have to be allowed on the same.
+/// Operations that need permission for the same resources.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Permission {
     /// The name of the statement.
     pub statement: String,
-    /// Whether others of that name, with the same operations and condition, are in the same statement.
+    /// Whether permissions with the same name, operations and condition are merged into one statement.
     pub shared: bool,
     pub operations: Vec<Operation>,
     pub on: On,
 }
 
-/// What a policy is for.
+/// The use of an IAM policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Use {
     /// Observing.
     Plan,
-    /// Observing, creating, and repairing whatever can drift.
+    /// Observing, creating, and repairing every possible drift.
     Apply,
-    /// Reading policies, and reading and writing records as a role does.
+    /// Reading policies, and reading and writing records in this role.
     Role(Role),
-    /// What all these roles do, on behalf of those who ask the broker.
+    /// The operations of all these roles, on behalf of the broker's users.
     Broker,
 }
 
-/// What the calls are for.
+/// The purpose of the calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// Observing.
     Read,
-    /// Observing, creating, and repairing whatever can drift.
+    /// Observing, creating, and repairing every possible drift.
     Write,
 }
 
-/// Returns the statement for what IAM knows no resource for.
+/// Returns the name of the statement for operations without a resource type.
 fn any<K: Kind>(operations: &[Operation]) -> String {
     let what = if operations.iter().any(|operation| operation.writes()) { "Create" } else { "List" };
     format!("Sentinel{}{what}", K::ABOUT.statement)
 }
 
-/// Returns what some operations of a resource take.
+/// Returns the permissions for these operations of a resource.
 pub(super) fn of<K: Kind>(
     desired: &Desired<K>,
     operations: Vec<Operation>,
@@ -125,7 +125,7 @@ pub(super) fn of<K: Kind>(
     named::<K>(permissions)
 }
 
-/// Names the statements for what IAM knows no resource for.
+/// Names the statements for operations without a resource type.
 pub(super) fn named<K: Kind>(permissions: Vec<Permission>) -> Vec<Permission> {
     let name = |permission: Permission| match permission.on {
         On::Any => Permission { statement: any::<K>(&permission.operations), ..permission },

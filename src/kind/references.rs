@@ -1,8 +1,7 @@
-//! References between the resources of a manifest: `{ key = "records" }` refers to `[keys.records]`, and so does the alias of
-//! that key where it is written out.
+//! References between the resources of a manifest: `{ key = "records" }` refers to `[keys.records]`, and so does the alias of that key.
 //!
-//! A reference resolves to what is known before anything exists, so that a plan holds no value that only an apply would
-//! tell. Here it is checked that each leads to something, and that none leads back to where it started.
+//! A reference resolves to a value that is known before anything exists, so a plan contains no values that only an apply knows. This module
+//! checks that each reference has a target and that there are no cycles.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,29 +15,28 @@ use crate::resource::Invalid;
 /// A reference in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// The keys, below its section, of the setting that refers: `["encryption"]`.
+    /// The keys of the referring setting, relative to its section: `["encryption"]`.
     pub setting: Vec<String>,
     pub to: Address,
 }
 
-/// A name in AWS that a section has in the place of a reference. It may be that of a resource of the manifest.
+/// An AWS name in place of a reference. It may be the name of a resource of the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// As that of a [`Reference`].
+    /// As in [`Reference`].
     pub setting: Vec<String>,
     pub kind: KindId,
     pub name: String,
 }
 
-/// What a resource of the manifest is to others of it, whatever its name.
+/// The service that a resource provides to others, regardless of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Service {
-    /// The role that the broker runs with.
+    /// The role of the broker.
     Broker,
 }
 
-/// Returns the references that a setting is which names no resource, but what one is to it. `served` are the resources that are
-/// something to others.
+/// Returns the references of a setting to a service. `served` are the resources that provide services.
 pub(super) fn by_service(
     (setting, service): (Vec<String>, Service),
     served: &BTreeSet<(Service, Address)>,
@@ -47,15 +45,14 @@ pub(super) fn by_service(
     meant.map(|(_, address)| Reference { setting: setting.clone(), to: address.clone() }).collect()
 }
 
-/// Returns the references that such a name is. `names` are those of the resources that can be referred to.
+/// Returns the references of an AWS name. `names` are the names of all resources that can be referenced.
 pub(super) fn by_name(named: Named, names: &BTreeMap<Address, String>) -> Vec<Reference> {
     let Named { setting, kind, name } = named;
     let meant = names.iter().filter(|(address, known)| address.kind == kind && **known == name);
     meant.map(|(address, _)| Reference { setting: setting.clone(), to: address.clone() }).collect()
 }
 
-/// Reads `{ key = "name" }`, with the word for a kind, as a reference to a resource of that kind. A fault is recorded for
-/// anything else.
+/// Reads `{ key = "name" }`, with the word for a kind, as a reference to a resource of that kind. Any other value is a fault.
 pub fn read(reader: &mut Reader<'_>, node: &Node, what: &str, kind: KindId) -> Option<Address> {
     let word = kind.about().id;
     let mut fields = reader.map(node, what)?;
@@ -66,12 +63,12 @@ pub fn read(reader: &mut Reader<'_>, node: &Node, what: &str, kind: KindId) -> O
     Some(Address::new(kind, name))
 }
 
-/// Returns whether a value is written as a reference.
+/// Returns whether a value has the form of a reference.
 pub fn is_one(node: &Node) -> bool {
     matches!(node.value, Value::Map(_))
 }
 
-/// Checks the references of a whole manifest: that each names a resource, and that there is no cycle.
+/// Checks the references of a whole manifest: each has a target, and there is no cycle.
 pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &BTreeMap<Address, Vec<Reference>>) {
     for (from, references) in references {
         for Reference { setting, to } in references {
@@ -100,7 +97,7 @@ pub(super) fn check(resolver: &mut Resolver<'_>, all: &[Address], references: &B
     }
 }
 
-/// Checks that nothing refers to a resource that is removed.
+/// Checks that no reference has a removed resource as its target.
 pub(super) fn check_removed(
     resolver: &mut Resolver<'_>,
     removed: &BTreeSet<Address>,
@@ -147,7 +144,7 @@ fn unknown(resolver: &mut Resolver<'_>, all: &[Address], from: &Address, setting
     });
 }
 
-/// Returns each cycle once, beginning with its smallest address.
+/// Returns each cycle once, starting with its smallest address.
 fn cycles(references: &BTreeMap<Address, Vec<Reference>>) -> Vec<Vec<&Address>> {
     let mut found: BTreeSet<Vec<&Address>> = BTreeSet::new();
     let mut done: BTreeSet<&Address> = BTreeSet::new();

@@ -1,17 +1,17 @@
-//! What follows from the list of kinds: an ID for each, and one type for "any of them" where a list holds several kinds.
+//! Types that are generated from the list of kinds: an ID for each kind, and one type for any of them.
 //!
-//! These are enums and not trait objects, so that a plan stays plain data that can be saved, compared and read back.
+//! They are enums instead of trait objects, so that a plan is plain data that can be saved, compared and read back.
 
 pub(super) mod aws;
 pub(super) mod sections;
 
-/// Defines the registry. Each line names the section of the manifest, a variant, the module of the kind, and the type of its state, which implements
-/// [`Kind`](super::Kind).
+/// Defines the registry. Each line has the section of the manifest, a variant, the module of the kind, and the type of its state, which
+/// implements [`Kind`](super::Kind).
 macro_rules! kinds {
     ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
         $(pub mod $module;)+
 
-        /// Which kind a resource is of. The order is that of the sections of a report.
+        /// The kind of a resource. The order is that of the sections of a report.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum KindId {
             $($variant,)+
@@ -21,7 +21,7 @@ macro_rules! kinds {
             /// Every kind.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// Returns what the kind says of itself.
+            /// Returns the description of the kind.
             pub const fn about(self) -> &'static About {
                 match self {
                     $(Self::$variant => &<$module::$state as Kind>::ABOUT,)+
@@ -30,8 +30,7 @@ macro_rules! kinds {
         }
 
         impl KindId {
-            /// Returns what IAM has to allow to look for what the manifest does not name, and to delete of that what may be
-            /// deleted.
+            /// Returns the permissions to find resources that the manifest does not list and, depending on the purpose, to delete them.
             pub fn looks_for_more(self, place: &Place, policy_root: &PolicyRoot, purpose: Purpose) -> Vec<Permission> {
                 match self {
                     $(Self::$variant => permission::named::<$module::$state>(
@@ -46,18 +45,18 @@ macro_rules! kinds {
                 }
             }
 
-            /// Checks a name in AWS that the user gives.
+            /// Checks an AWS name from the user.
             ///
             /// # Errors
             ///
-            /// Says why AWS has nothing of this name.
+            /// Returns the reason why AWS cannot have a resource with this name.
             pub fn check_name(self, name: &str) -> Result<(), Invalid> {
                 match self {
                     $(Self::$variant => <$module::$state as Kind>::check_name(name),)+
                 }
             }
 
-            /// Returns what serde says of a step that the kind does not have.
+            /// Returns serde's error for a step that the kind does not have.
             #[cfg(test)]
             pub(crate) fn unknown_step(self) -> String {
                 let unknown = serde_json::json!({ "step": "" });
@@ -74,7 +73,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns about how many calls observing so many resources takes, of which it is known what they are created with.
+            /// Returns the approximate number of calls that observe resources with these layouts.
             pub fn calls_to_observe(self, layouts: &[Option<&Layout>]) -> usize {
                 match self {
                     $(Self::$variant => {
@@ -90,8 +89,7 @@ macro_rules! kinds {
             $($section: $variant = $module::$state;)+
         }
 
-        /// A desired resource of any kind. It is the same in the manifest, in the pass of each target and in a saved plan,
-        /// and therefore shared.
+        /// A desired resource of any kind. It is shared by the manifest, the pass of each target and saved plans.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum DesiredResource {
@@ -119,28 +117,28 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns where its content comes from.
+            /// Returns the source of its content.
             pub fn origin(&self) -> Option<&str> {
                 match self {
                     $(Self::$variant(one) => one.origin.as_deref(),)+
                 }
             }
 
-            /// Returns what cannot be in a region.
+            /// Returns the part of it that is not available in a region.
             pub fn misplaced(&self, region: &RegionName) -> Option<Misplaced> {
                 match self {
                     $(Self::$variant(one) => Kind::misplaced(&**one, region),)+
                 }
             }
 
-            /// Returns the variable that its content comes from and that is not set.
+            /// Returns the environment variable of its content, if it is not set.
             pub fn unset(&self) -> Option<&str> {
                 match self {
                     $(Self::$variant(one) => Kind::unset(&**one),)+
                 }
             }
 
-            /// Returns it as one that is given the ownership tag where it lacks it.
+            /// Returns it with the request to add a missing ownership tag.
             #[must_use]
             pub fn adopted(mut self) -> Self {
                 match &mut self {
@@ -158,7 +156,7 @@ macro_rules! kinds {
                 one.downcast_ref()
             }
 
-            /// Returns the key of the ownership tag, when it is to be given that where it lacks it.
+            /// Returns the key of the ownership tag, if a missing tag is added.
             pub fn adopts(&self) -> Option<&OwnerKey> {
                 match self {
                     $(Self::$variant(one) => one.ownership.as_ref().filter(|_| one.adopt),)+
@@ -172,21 +170,21 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns whether it is to be given the ownership tag where it lacks it.
+            /// Returns whether a missing ownership tag is added.
             pub fn adopt(&self) -> bool {
                 match self {
                     $(Self::$variant(one) => one.adopt,)+
                 }
             }
 
-            /// Returns whether it should be there.
+            /// Returns whether it should exist.
             pub fn presence(&self) -> Presence {
                 match self {
                     $(Self::$variant(one) => one.presence,)+
                 }
             }
 
-            /// Returns the manifest that would say it.
+            /// Returns the manifest that would express it.
             pub fn said(&self) -> Said {
                 match self {
                     $(Self::$variant(one) => {
@@ -199,18 +197,18 @@ macro_rules! kinds {
                 }
             }
 
-            /// Checks that it is what pruning deletes.
+            /// Checks that pruning could delete it.
             ///
             /// # Errors
             ///
-            /// Says what differs.
+            /// Returns the difference.
             pub fn check_removal(&self, policy_root: &PolicyRoot) -> Result<(), String> {
                 match self {
                     $(Self::$variant(one) => desired::check_removal(one, policy_root),)+
                 }
             }
 
-            /// Gives it the texts of which it has only digests, from what the manifest desires now.
+            /// Restores its secrets, of which only digests are known, from the manifest's current values.
             pub fn recall(&mut self, now: &Self) {
                 match (self, now) {
                     $((Self::$variant(saved), Self::$variant(now)) => Kind::recall(Arc::make_mut(saved), &**now),)+
@@ -218,7 +216,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Gives a step of it the text that it has the digest of; says whether the step has all that it writes.
+            /// Restores the secret of its step. Returns whether the step is complete.
             pub fn recall_step(&self, step: &mut Step) -> bool {
                 match (self, step) {
                     $((Self::$variant(one), Step::$variant(step)) => <$module::$state as Kind>::recall_step(step, one),)+
@@ -226,25 +224,25 @@ macro_rules! kinds {
                 }
             }
 
-            /// Gives it the permissions that its section wants.
+            /// Adds the permissions that its section requests.
             ///
             /// # Errors
             ///
-            /// Says why it cannot have them.
+            /// Returns the reason why it cannot have them.
             pub fn give(&mut self, permissions: Vec<PolicyDocument>) -> Result<(), Invalid> {
                 match self {
                     $(Self::$variant(one) => Kind::give(Arc::make_mut(one), permissions),)+
                 }
             }
 
-            /// Returns what it refers to.
+            /// Returns its dependencies.
             pub fn depends_on(&self) -> &BTreeSet<Address> {
                 match self {
                     $(Self::$variant(one) => &one.depends_on,)+
                 }
             }
 
-            /// Returns it as one that refers to nothing.
+            /// Returns it without dependencies.
             #[must_use]
             pub fn independent(mut self) -> Self {
                 match &mut self {
@@ -254,7 +252,7 @@ macro_rules! kinds {
                 self
             }
 
-            /// Returns it as one that refers to more.
+            /// Returns it with additional dependencies.
             #[cfg(test)]
             pub(crate) fn depending(mut self, on: &[Address]) -> Self {
                 match &mut self {
@@ -263,14 +261,14 @@ macro_rules! kinds {
                 self
             }
 
-            /// Returns the few lines that say what it is in a picture.
+            /// Returns the lines of its diagram.
             pub fn sketch(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(one) => Kind::sketch(&one.managed, one.origin.as_deref()),)+
                 }
             }
 
-            /// Returns it as one that is not there, or, with a gap, as one that could not be read.
+            /// Returns it as absent or, with a gap, as unknown.
             pub fn without_live(&self, gap: Option<Gap>) -> ObservedResource<'_> {
                 match self {
                     $(Self::$variant(one) => {
@@ -280,7 +278,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns what it is created with, where a plan of its kind holds that.
+            /// Returns its layout, if plans contain the layouts of its kind.
             pub fn layout(&self) -> Option<Layout> {
                 match self {
                     $(Self::$variant(one) => {
@@ -289,21 +287,21 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns what IAM has to allow for some operations of it.
+            /// Returns the permissions for these operations of it.
             pub fn permissions(&self, operations: Vec<Operation>, purpose: Purpose, place: &Place) -> Vec<Permission> {
                 match self {
                     $(Self::$variant(one) => permission::of(&**one, operations, purpose, place),)+
                 }
             }
 
-            /// Returns the operations that observing it calls.
+            /// Returns the operations that observe it.
             pub fn reads(&self) -> Vec<Operation> {
                 match self {
                     $(Self::$variant(one) => Kind::reads(&**one),)+
                 }
             }
 
-            /// Returns the steps that create it, or that delete it where it should be gone.
+            /// Returns the steps that create it, or that delete it if it should not exist.
             pub fn create(&self) -> Vec<Step> {
                 match self {
                     $(Self::$variant(one) if !one.presence.is_present() => {
@@ -314,7 +312,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns the steps that repair everything that can drift.
+            /// Returns the steps that repair every possible drift.
             pub fn repair_everything(&self) -> Vec<Step> {
                 match self {
                     $(Self::$variant(one) if !one.presence.is_present() => Vec::new(),)+
@@ -330,7 +328,7 @@ macro_rules! kinds {
         }
 
         impl ObservedResource<'_> {
-            /// Returns why nothing is known of it, or of a part of it that is live.
+            /// Returns the reason why it, or a part of it, is unknown.
             pub fn gap(&self) -> Option<&Gap> {
                 match self {
                     $(Self::$variant(pair) => match &pair.observed {
@@ -341,7 +339,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Notes whether it carries the ownership tag, by the list of the resources of its kind that do.
+            /// Records whether it carries the ownership tag, given the list of its kind.
             pub fn mark_owned(&mut self, kind: KindId, owned: &Result<HashSet<String>, CallError>) {
                 match self {
                     $(Self::$variant(pair) if kind == KindId::$variant => mark_owned(pair, owned),)+
@@ -349,7 +347,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Hands it to a visitor, which is generic over the kind.
+            /// Passes it to a visitor, which is generic over the kind.
             pub fn visit<V: Visitor>(&self, visitor: V) -> V::Output {
                 match self {
                     $(Self::$variant(pair) => visitor.visit(pair),)+
@@ -371,7 +369,7 @@ macro_rules! kinds {
         })+
 
         impl Step {
-            /// Returns it as it may be shown, where it has something that may not.
+            /// Returns it for display, if it contains secrets.
             pub fn shown(&self) -> Option<Self> {
                 match self {
                     $(Self::$variant(step) => KindStep::shown(step).map(Self::$variant),)+
@@ -385,7 +383,7 @@ macro_rules! kinds {
             }
         }
 
-        /// What a resource of any kind is created with.
+        /// The layout of a new resource of any kind.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
         #[serde(untagged)]
         #[allow(clippy::large_enum_variant, reason = "a plan has it in a box")]
@@ -400,28 +398,28 @@ macro_rules! kinds {
         })+
 
         impl Layout {
-            /// Reads what a resource of a kind is created with, as a document has it.
+            /// Reads the layout of a kind from a document.
             pub fn read(kind: KindId, value: serde_json::Value) -> serde_json::Result<Self> {
                 match kind {
                     $(KindId::$variant => serde_json::from_value(value).map(Self::$variant),)+
                 }
             }
 
-            /// Returns it as it may be shown, where it has something that may not.
+            /// Returns it for display, if it contains secrets.
             pub fn shown(&self) -> Option<Self> {
                 match self {
                     $(Self::$variant(state) => Kind::shown(state).map(Self::$variant),)+
                 }
             }
 
-            /// Returns it in words, setting by setting.
+            /// Returns it as text, by setting.
             pub fn lines(&self) -> Vec<Line> {
                 match self {
                     $(Self::$variant(state) => Kind::layout(state),)+
                 }
             }
 
-            /// Returns the few lines that say what it is in a picture, and the settings that the picture does not show.
+            /// Returns the lines of its diagram, and the settings that the diagram does not show.
             pub fn drawn(&self) -> Drawn {
                 match self {
                     $(Self::$variant(state) => {
@@ -432,7 +430,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns it as that of one kind, if it is of that kind.
+            /// Returns it as the layout of one kind, if it is of that kind.
             pub fn of<K: Kind>(&self) -> Option<&K> {
                 let one: &dyn Any = match self {
                     $(Self::$variant(state) => state,)+

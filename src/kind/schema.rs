@@ -1,15 +1,15 @@
-//! What a kind adds to the JSON Schemas of a manifest and of a plan.
+//! A kind's part of the JSON Schemas of a manifest and of a plan.
 
 use serde_json::{Value, json};
 
 /// A kind's part of the JSON Schemas.
 #[derive(Debug)]
 pub struct Schema {
-    /// What its resources are, as part of a list: `DynamoDB tables`.
+    /// The noun for its resources in a list: `DynamoDB tables`.
     pub what: &'static str,
-    /// The schema of its sections by name: of `[tables]`.
+    /// The schema of its sections by name, such as `[tables]`.
     pub sections: Value,
-    /// What that refers to as `#/$defs/NAME`. No other kind may define the same name. `tags` is defined for all kinds.
+    /// The definitions that `sections` refers to as `#/$defs/NAME`. Their names are unique across kinds. `tags` is defined for all kinds.
     pub definitions: Vec<Definition>,
     /// Its part of the schema of a plan.
     pub plan: PlanSchema,
@@ -23,9 +23,9 @@ pub type Definition = (&'static str, Value);
 pub struct PlanSchema {
     /// The name of each of its steps.
     pub steps: Vec<&'static str>,
-    /// The definition of what a new resource is created with, where a plan shows that.
+    /// The definition of a new resource's layout, if plans show it.
     pub layout: Option<&'static str>,
-    /// What `layout` refers to, and `layout` itself. No other kind may define the same name.
+    /// The definitions of `layout` and of everything that it refers to. Their names are unique across kinds.
     pub definitions: Vec<Definition>,
 }
 

@@ -1,4 +1,4 @@
-//! What all kinds share about their sections of a manifest: reading them, and turning them into desired state.
+//! Reading and resolving of manifest sections for all kinds.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -12,22 +12,22 @@ use crate::document::{Entry, Fields, Folder, Node, Reader, Variables};
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Invalid, OWNER, Tags, check_tag_key, check_tag_value};
 
-/// The most tags of a resource. Source: the Tag data type in the API references of the services.
+/// The maximum number of tags of a resource. Source: the Tag data type in the API references of the services.
 const TAG_LIMIT: usize = 50;
 
-/// Where the parts of a manifest are, by path: `["tables", "audit", "name"]`.
+/// The spans of a manifest's parts, by path: `["tables", "audit", "name"]`.
 #[derive(Debug, Default)]
 pub struct Places {
     own: HashMap<String, Range<usize>>,
-    /// Where those parts are that are not here.
+    /// The spans of the parts that are not in this map.
     base: Option<Arc<Self>>,
 }
 
 impl Places {
-    /// The parts of a path are joined by a character that no TOML key needs.
+    /// The separator of a path's parts, which is not needed in any TOML key.
     const SEPARATOR: char = '\u{1f}';
 
-    /// Returns places that begin as others.
+    /// Returns an empty map over another one.
     pub fn over(base: Arc<Self>) -> Self {
         Self { own: HashMap::new(), base: Some(base) }
     }
@@ -40,12 +40,12 @@ impl Places {
         parts.join(&Self::SEPARATOR.to_string())
     }
 
-    /// Notes where a part is.
+    /// Records the span of a part.
     pub fn insert(&mut self, parts: &[&str], span: Range<usize>) {
         self.own.insert(Self::path(parts), span);
     }
 
-    /// Returns where a part is, or its nearest parent that was written.
+    /// Returns the span of a part, or of its nearest parent with a span.
     pub fn get(&self, parts: &[&str]) -> Range<usize> {
         let path = Self::path(parts);
         let mut path = path.as_str();
@@ -68,17 +68,17 @@ pub struct SectionReader<'r, 'f> {
     places: &'r mut Places,
     /// The key of the ownership tag.
     ownership: Option<&'r str>,
-    /// Whether the section that was opened last says that its resource is to go.
+    /// Whether the current section declares its resource as removed.
     removed: bool,
 }
 
 impl<'r, 'f> SectionReader<'r, 'f> {
-    /// Returns a reader that notes where parts are.
+    /// Returns a reader that records the spans of parts.
     pub fn new(reader: &'r mut Reader<'f>, places: &'r mut Places, ownership: Option<&'r str>) -> Self {
         Self { reader, places, ownership, removed: false }
     }
 
-    /// Opens the section of a resource, with what all kinds have in common.
+    /// Opens the section of a resource, and reads the settings that all kinds have.
     pub fn open<'n>(&mut self, entry: &'n Entry, section: &str) -> Option<Fields<'n>> {
         self.removed = false;
         let mut fields = self.reader.map(&entry.node, &format!("{section}.{}", entry.key))?;
@@ -89,17 +89,17 @@ impl<'r, 'f> SectionReader<'r, 'f> {
         Some(fields)
     }
 
-    /// Returns whether the section that was opened last says that its resource is to go.
+    /// Returns whether the current section declares its resource as removed.
     pub fn is_removed(&self) -> bool {
         self.removed
     }
 
-    /// The same, and forgets it.
+    /// The same, and resets it.
     pub(super) fn takes_removed(&mut self) -> bool {
         std::mem::take(&mut self.removed)
     }
 
-    /// Notes where a part is, for faults that are only found later.
+    /// Records the span of a part, for faults that are found later.
     pub fn note(&mut self, parts: &[&str], span: &Range<usize>) {
         self.places.insert(parts, span.clone());
     }
@@ -110,18 +110,18 @@ impl<'r, 'f> SectionReader<'r, 'f> {
     }
 }
 
-/// Checks a key that the user chooses.
+/// Checks a user-defined key.
 pub fn check_key(reader: &mut Reader<'_>, entry: &Entry, rule: impl FnOnce(&str) -> Result<(), Invalid>) {
     if let Err(invalid) = rule(&entry.key) {
         reader.fault(entry.key_span.clone(), invalid.problem, "not allowed here", invalid.help);
     }
 }
 
-/// Reads tags. The ownership tag is sentinel's own to set.
+/// Reads tags. Sentinel sets the ownership tag itself.
 pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) -> Option<Tags> {
     let fields = reader.map(node, "tags")?;
     let entries = fields.all();
-    // 50 is AWS's limit for the tags of one resource.
+    // AWS allows 50 tags for one resource.
     if entries.len() > 50 {
         reader.fault(node.span.clone(), format!("{} tags", entries.len()), "too many", "AWS accepts 50 on a resource");
     }
@@ -144,40 +144,40 @@ pub fn read_tags(reader: &mut Reader<'_>, node: &Node, ownership: Option<&str>) 
     Some(tags)
 }
 
-/// What every resource of a manifest is resolved with.
+/// The context in which the resources of a manifest are resolved.
 #[derive(Debug)]
 pub struct Resolver<'a> {
-    /// The path under which policies are.
+    /// The path of the policies.
     pub policy_root: &'a PolicyRoot,
     pub source: &'a Arc<Source>,
     pub places: &'a Places,
-    /// Where the files that it names are, as the user would type it.
+    /// The folder of its files, as the user would type it.
     pub folder: &'a Path,
     pub files: Arc<Folder>,
     pub variables: Variables,
-    /// What takes a variable that is not set, and the fault that it is where the value is needed.
+    /// The settings whose environment variable is not set, with the fault to report if the value is needed.
     pub unset: Vec<Unset>,
-    /// The tags that everything is created with.
+    /// The tags of all new resources.
     pub tags: Option<&'a Tags>,
     /// The key of the ownership tag.
     pub ownership: Option<OwnerKey>,
-    /// The account and region that the manifest names.
+    /// The account and region of the manifest.
     pub home: Home,
-    /// By what name in AWS a reference refers to each resource, of the kinds that can be referred to.
+    /// The AWS names of all resources that can be referenced.
     pub names: BTreeMap<Address, String>,
-    /// The resources that others refer to without their names.
+    /// The resources that others refer to without a name.
     pub served: BTreeSet<(Service, Address)>,
     pub faults: &'a mut Faults,
 }
 
-/// The account and region that a manifest names for its resources; what it does not name, the options or the environment tell later.
+/// The account and region of a manifest's resources. Missing values come from the options or the environment later.
 #[derive(Debug, Clone, Default)]
 pub struct Home {
     pub account: Option<String>,
     pub region: Option<String>,
 }
 
-/// A resource whose value is in a variable that is not set.
+/// A resource whose value is in an environment variable that is not set.
 #[derive(Debug, Clone)]
 pub struct Unset {
     pub address: Address,
@@ -203,20 +203,20 @@ impl Resolver<'_> {
         }
     }
 
-    /// Records that a resource takes a variable that is not set, which is a fault only where the value is needed.
+    /// Records that a resource uses an environment variable that is not set, which is a fault only if the value is needed.
     pub fn unset(&mut self, address: Address, setting: &str, invalid: Invalid) {
         let fault = self.fault_of(&[address.kind.section(), &address.key, setting], invalid, "not set");
         self.unset.push(Unset { address, fault });
     }
 
-    /// Returns the tags of `[aws]` with a resource's own added.
+    /// Returns the tags of `[aws]`, together with the resource's own.
     pub fn tags(&self, own: Option<&Tags>) -> Tags {
         let mut tags = self.tags.cloned().unwrap_or_default();
         tags.extend(own.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
         tags
     }
 
-    /// Returns the tags that a resource is created with.
+    /// Returns the tags of a new resource.
     pub fn initial_tags(&mut self, parts: &[&str], own: Option<&Tags>) -> Tags {
         let mut tags = self.tags(own);
         tags.extend(self.ownership.clone().map(|key| (key.into(), OWNER.to_owned())));
@@ -227,7 +227,7 @@ impl Resolver<'_> {
         tags
     }
 
-    /// Refuses two resources of one kind with one name in AWS.
+    /// Refuses two resources of one kind with the same AWS name.
     pub(super) fn check_names<'n>(&mut self, kind: KindId, names: impl Iterator<Item = (&'n Address, &'n str)>) {
         let mut seen: HashMap<&str, &str> = HashMap::new();
         let (section, noun) = (kind.section(), kind.about().noun);
@@ -242,7 +242,7 @@ impl Resolver<'_> {
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(crate) mod any {
     use proptest::collection::btree_map;
@@ -250,7 +250,7 @@ pub(crate) mod any {
 
     use super::Tags;
 
-    /// Returns any tags that a manifest may have.
+    /// Generates tags.
     pub(crate) fn tags() -> impl Strategy<Value = Tags> {
         btree_map("[a-zA-Z0-9_.:/=+@ -]{1,12}", "[a-zA-Zé0-9_.:/=+@ -]{0,12}", 0..4)
             .prop_map(|tags| tags.into_iter().filter(|(key, _)| !key.to_lowercase().starts_with("aws:")).collect())

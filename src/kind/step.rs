@@ -1,4 +1,4 @@
-//! The steps of a plan, whatever their kind.
+//! The steps of a plan, of any kind.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,23 +8,23 @@ use super::Step;
 use crate::change::Consent;
 use crate::resource::call::Operation;
 
-/// What the engine knows of a step, whatever its kind.
+/// The engine's interface to a step of any kind.
 pub trait KindStep: fmt::Debug {
-    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
+    /// Returns the AWS operations that it may call. The first one writes, if any does.
     fn operations(&self) -> &'static [Operation];
 
-    /// Returns what has to be allowed before it runs.
+    /// Returns the required consent.
     fn needs(&self) -> Option<Consent>;
 
-    /// Returns what it does, in a few words for progress lines.
+    /// Returns a short description for progress lines.
     fn describe(&self) -> String;
 
-    /// Returns how long AWS works on it.
+    /// Returns the time that AWS works on it.
     fn time(&self) -> StepTime {
         StepTime::default()
     }
 
-    /// Returns whether it adds protection and gives up nothing, so that it is done even where another difference is refused.
+    /// Returns whether it adds protection and removes none, so that it runs even if another difference is refused.
     fn protects(&self) -> bool {
         false
     }
@@ -34,7 +34,7 @@ pub trait KindStep: fmt::Debug {
         false
     }
 
-    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
+    /// Returns whether it follows the creation of a resource, with a setting that the creation cannot include.
     fn follows_creation(&self) -> bool {
         false
     }
@@ -44,7 +44,7 @@ pub trait KindStep: fmt::Debug {
         false
     }
 
-    /// Returns it as it may be shown, where it has something that may not: a password in a URL.
+    /// Returns the step for display, if it contains secrets such as a password in a URL.
     fn shown(&self) -> Option<Self>
     where
         Self: Sized,
@@ -52,56 +52,56 @@ pub trait KindStep: fmt::Debug {
         None
     }
 
-    /// Returns the documents that a new resource is given, for people to read before it is created.
+    /// Returns the documents of a new resource, which people read before it is created.
     fn new_documents(&self) -> Vec<NewDocument<'_>> {
         Vec::new()
     }
 }
 
-/// How long AWS works on a step.
+/// The time that AWS works on a step.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StepTime {
-    /// When it is quick.
+    /// The lower bound.
     pub quick: Duration,
-    /// When it takes its time.
+    /// The upper bound.
     pub slow: Duration,
 }
 
-/// A document that a new resource is given.
+/// A document of a new resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDocument<'a> {
-    /// The setting that it is, where the resource has others: `delivery_policy`.
+    /// Its setting, if the resource has several: `delivery_policy`.
     pub setting: Option<String>,
     pub text: Cow<'a, str>,
 }
 
 impl Step {
-    /// Returns the AWS operations that running it may call; the first is the one that changes something, if any.
+    /// Returns the AWS operations that it may call. The first one writes, if any does.
     pub fn operations(&self) -> &'static [Operation] {
         self.own().operations()
     }
 
-    /// Returns the AWS operation that it changes something with; a wait has none.
+    /// Returns the AWS operation that writes; a wait has none.
     pub fn writes(&self) -> Option<Operation> {
         self.operations().first().copied().filter(|operation| operation.writes())
     }
 
-    /// Returns what has to be allowed before it runs.
+    /// Returns the required consent.
     pub fn needs(&self) -> Option<Consent> {
         self.own().needs()
     }
 
-    /// Returns what it does, in a few words for progress lines.
+    /// Returns a short description for progress lines.
     pub fn describe(&self) -> String {
         self.own().describe()
     }
 
-    /// Returns how long AWS works on it.
+    /// Returns the time that AWS works on it.
     pub fn time(&self) -> StepTime {
         self.own().time()
     }
 
-    /// Returns whether it adds protection and gives up nothing.
+    /// Returns whether it adds protection and removes none.
     pub fn protects(&self) -> bool {
         self.own().protects()
     }
@@ -111,7 +111,7 @@ impl Step {
         self.own().defers()
     }
 
-    /// Returns whether it is one of those that follow the creation of a resource and give it what it has not had yet.
+    /// Returns whether it follows the creation of a resource, with a setting that the creation cannot include.
     pub fn follows_creation(&self) -> bool {
         self.own().follows_creation()
     }
@@ -121,7 +121,7 @@ impl Step {
         self.own().builds_index()
     }
 
-    /// Returns the documents that a new resource is given.
+    /// Returns the documents of a new resource.
     pub fn new_documents(&self) -> Vec<NewDocument<'_>> {
         self.own().new_documents()
     }

@@ -1,4 +1,4 @@
-//! The search for what no manifest names.
+//! The search for resources that no manifest lists.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,20 +10,20 @@ use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::names::{OwnerKey, PolicyRoot};
 use crate::resource::{Gap, OWNER, Tags};
 
-/// Where to look for resources that the manifest does not name.
+/// The parameters of a search for unlisted resources.
 #[derive(Clone, Copy)]
 pub struct Search<'a> {
     pub policy_root: &'a PolicyRoot,
     /// The key of the ownership tag.
     pub ownership: &'a OwnerKey,
-    /// The kinds and names in AWS of what the manifest names: a table and a topic may have one name.
+    /// The kinds and AWS names of the manifest's resources. A table and a topic may have the same name.
     pub named: &'a HashSet<(KindId, &'a str)>,
-    /// Whether an address is within the scope.
+    /// Whether an address is in scope.
     pub holds: &'a dyn Fn(&Address) -> bool,
 }
 
 impl Search<'_> {
-    /// Returns whether the manifest names a resource.
+    /// Returns whether the manifest lists a resource.
     pub fn names(&self, kind: KindId, name: &str) -> bool {
         self.named.contains(&(kind, name))
     }
@@ -35,35 +35,35 @@ impl fmt::Debug for Search<'_> {
     }
 }
 
-/// What is live of a kind and not in the manifest.
+/// Live resources of a kind that are not in the manifest.
 #[derive(Debug)]
 pub struct Unlisted {
     pub kind: KindId,
-    /// What carries the ownership tag, as resources that should be gone.
+    /// Those with the ownership tag, as resources to delete.
     pub owned: Vec<DesiredResource>,
-    /// The names of the rest.
+    /// The names of the others.
     pub unmanaged: Vec<String>,
-    /// What could not be listed.
+    /// The reads that failed.
     pub gaps: Vec<Gap>,
 }
 
-/// The most resources whose tags are read to find out who created them: AWS has no list of those that carry a tag, so that each takes a
-/// call, of which it allows few a second.
+/// The maximum number of resources whose tags are read to find their owner. AWS has no list of tagged resources for these kinds, so each
+/// takes a call, of which it allows few a second.
 const TAGS_READ: usize = 100;
 
-/// What is looked for of a kind that AWS lists by names alone.
+/// The search parameters of a kind that AWS lists only by name.
 pub(super) struct Sought {
     pub(super) kind: KindId,
-    /// What resources of the kind are called, such as `tables`.
+    /// The plural of the kind's noun, such as `tables`.
     pub(super) plural: &'static str,
-    /// The operation that lists the tags of one.
+    /// The operation that lists the tags of a resource.
     pub(super) tags: Operation,
 }
 
-/// Sorts the names of all resources of a kind into those that this program created and the rest.
+/// Divides the names of all resources of a kind into those that Sentinel created and the others.
 ///
-/// The tags are read of those that the manifest does not name and the scope holds. Where these are too many, the rest counts as not
-/// created by this program, and a gap says so.
+/// Reads the tags of unlisted resources in scope. If there are too many, the rest counts as not created by Sentinel, and a gap reports
+/// this.
 pub(super) async fn by_tags<State>(
     sought: &Sought,
     names: Result<Vec<String>, CallError>,
@@ -108,7 +108,7 @@ where
             Ok(_) => unlisted.unmanaged.push(name),
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => {
-                // One line for all that fail in one way.
+                // One gap for all reads that fail for the same reason.
                 let gap = gap(&error);
                 let known = unlisted.gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
                 unlisted.gaps.extend((!known).then_some(gap));

@@ -1,5 +1,5 @@
-//! A resource as CloudFormation has it. Source of all types and properties: the CloudFormation Template Reference, and the resource
-//! schemas that cfn-lint brings.
+//! A resource in CloudFormation. Source of all types and properties: the CloudFormation Template Reference, and the resource schemas of
+//! cfn-lint.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use crate::resource::Tags;
 /// The properties of a resource.
 pub type Properties = Map<String, Value>;
 
-/// What a target's stacks are made of.
+/// The contents of a target's stacks.
 #[derive(Debug, Default)]
 pub struct Stack {
     pub export: Export,
@@ -25,35 +25,34 @@ pub struct Resource {
     pub id: String,
     pub type_name: &'static str,
     pub properties: Properties,
-    /// The logical IDs of resources that are created before it, besides those that its properties refer to.
+    /// The logical IDs of its dependencies, in addition to those that its properties refer to.
     pub depends_on: Vec<String>,
-    /// Whether others refer to it, so that it is in the first of several templates.
+    /// Whether others refer to it, which places it in the first template.
     pub first: bool,
-    /// The address that it is made of: all resources of one address are in one stack.
+    /// Its address: all resources of one address are in one stack.
     pub address: Address,
-    /// The identifier by which CloudFormation imports it; nothing where it is not known to be there.
+    /// Its import identifier; `None` if it is not known to exist.
     pub existing: Option<Properties>,
-    /// What it is in the templates before the last, where CloudFormation takes several updates to get there; nothing where it is
-    /// not in one of them.
+    /// Its properties in the templates before the last, if CloudFormation needs several updates; `None` if such a template lacks it.
     pub earlier: Vec<Option<Properties>>,
 }
 
-/// A parameter of a template, whose value no file has.
+/// A parameter of a template whose value is in no file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parameter {
     pub id: String,
     pub description: String,
     pub address: Address,
-    /// The variable of the environment that has the value for sentinel.
+    /// The environment variable from which Sentinel reads the value.
     pub variable: Option<String>,
 }
 
-/// The property by which a key of the same manifest is referred to until it is known whether the key is in the same template.
+/// A temporary reference to a key of the same manifest, until it is known whether the key is in the same template.
 const KEY: &str = "Sentinel::KeyArn";
 
 impl Stack {
-    /// Adds a resource, and returns it for what else there is to say of it. The prefix of its logical ID is no kind's name, and
-    /// empty for the resource that the address itself is.
+    /// Adds a resource, and returns it for further settings. The prefix of its logical ID is not the name of a kind, and is empty for the
+    /// address's main resource.
     pub fn add<T>(
         &mut self,
         desired: &Desired<T>,
@@ -76,7 +75,7 @@ impl Stack {
         &mut self.resources[place]
     }
 
-    /// Adds a parameter for a value that no file may have, and returns what refers to it.
+    /// Adds a parameter for a secret value, and returns the reference to it.
     pub fn secret(&mut self, address: &Address, prefix: &str, description: String, variable: Option<&str>) -> Value {
         let id = format!("{prefix}{}", id(address));
         let variable = variable.map(str::to_owned);
@@ -85,18 +84,17 @@ impl Stack {
     }
 }
 
-/// Returns the logical ID of what an address is in a template.
+/// Returns the logical ID of an address.
 pub fn id(address: &Address) -> String {
     format!("{}{}", camel(&address.kind.about().id.replace('_', "-")), camel(&address.key))
 }
 
-/// Returns what refers to the ARN of a key that is exported too: by the key where it is in the same template, by its alias where it
-/// is in another one.
+/// Returns the reference to the ARN of an exported key: by the key in the same template, by its alias in another one.
 pub fn key_arn(key: &Address, alias: &str) -> Value {
     json!({ KEY: { "id": id(key), "alias": alias } })
 }
 
-/// Returns a value with its references to keys made ready for a template that has resources with these logical IDs.
+/// Returns a value with its references to keys resolved for a template with these logical IDs.
 pub fn resolved(value: &Value, has: &impl Fn(&str) -> bool) -> Value {
     match value {
         Value::Array(items) => items.iter().map(|item| resolved(item, has)).collect(),
@@ -111,13 +109,13 @@ pub fn resolved(value: &Value, has: &impl Fn(&str) -> bool) -> Value {
     }
 }
 
-/// Returns tags as most resources have them.
+/// Returns tags in the form that most resources use.
 pub fn tags(tags: Option<&Tags>) -> Option<Value> {
     let tags = tags.filter(|tags| !tags.is_empty())?;
     Some(tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect())
 }
 
-/// Sets a property where there is a value.
+/// Sets a property if there is a value.
 pub fn set(properties: &mut Properties, name: &str, value: Option<impl Into<Value>>) {
     if let Some(value) = value {
         properties.insert(name.to_owned(), value.into());

@@ -1,5 +1,5 @@
-//! A resource as the AWS provider of Terraform and OpenTofu has it. Source of all resources and arguments: the documentation of the
-//! provider (website/docs/r in hashicorp/terraform-provider-aws).
+//! A resource in the AWS provider of Terraform and OpenTofu. Source of all resources and arguments: the documentation of the provider
+//! (website/docs/r in hashicorp/terraform-provider-aws).
 
 use super::{Export, snake};
 use crate::kind::{Address, Desired, Site};
@@ -9,21 +9,21 @@ use crate::resource::names::{AccountId, RegionName};
 /// The major version of the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
-    /// 5.100, the last of it: each region takes a provider configuration of its own.
+    /// 5.100, the last version 5: each region needs its own provider configuration.
     V5,
-    /// Each resource can name its region.
+    /// Each resource can set its region.
     V6,
 }
 
-/// What a target becomes.
+/// The contents of a target's module.
 #[derive(Debug)]
 pub struct Module {
     pub export: Export,
     pub version: Version,
     pub region: RegionName,
-    /// Nothing where it is not known.
+    /// `None` if it is unknown.
     pub account: Option<AccountId>,
-    /// What the names of its blocks begin with, so that those of two targets differ.
+    /// The prefix of its block names, which distinguishes targets.
     pub prefix: String,
     pub blocks: Vec<Resource>,
     pub variables: Vec<Variable>,
@@ -35,17 +35,17 @@ pub struct Resource {
     pub block: BlockType,
     pub type_name: &'static str,
     pub name: String,
-    /// The region where it is not that of the target.
+    /// Its region, if that is not the target's.
     pub region: Option<String>,
-    /// Whether it is in a region or, as what is global, in the account.
+    /// Whether it is in a region or, as a global resource, in the account.
     pub site: Site,
     pub body: Body,
     pub depends_on: Vec<String>,
-    /// What Terraform leaves alone: what the manifest does not manage, and what AWS moves.
+    /// The arguments that Terraform ignores: those that the manifest does not manage, and those that AWS changes.
     pub ignored: Vec<&'static str>,
     /// Whether Terraform refuses to destroy it.
     pub kept: Kept,
-    /// By what ID it is imported; nothing where it is not known to be there.
+    /// Its import ID; `None` if it is not known to exist.
     pub existing: Option<String>,
 }
 
@@ -62,14 +62,14 @@ pub enum Kept {
     No,
 }
 
-/// A variable for a value that no file may have.
+/// A variable for a secret value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     pub name: String,
     pub description: String,
 }
 
-/// The arguments and blocks of a block, in their order.
+/// The arguments and blocks of a block, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Body(pub Vec<(String, Item)>);
 
@@ -87,7 +87,7 @@ pub enum Expression {
     Bool(bool),
     List(Vec<Expression>),
     Map(Vec<(String, Expression)>),
-    /// What refers to another block. It is made of names of ours, and written as it is.
+    /// A reference to another block. It consists of generated names and is written without quotes.
     Reference(String),
 }
 
@@ -139,7 +139,7 @@ impl Body {
         self
     }
 
-    /// Adds an argument where there is a value.
+    /// Adds an argument if there is a value.
     pub fn maybe(&mut self, name: &str, value: Option<impl Into<Expression>>) -> &mut Self {
         if let Some(value) = value {
             self.set(name, value);
@@ -147,7 +147,7 @@ impl Body {
         self
     }
 
-    /// Adds a block where there is one.
+    /// Adds a block if there is one.
     pub fn maybe_block(&mut self, name: &str, body: Option<Self>) -> &mut Self {
         if let Some(body) = body {
             self.block(name, body);
@@ -163,18 +163,18 @@ impl Body {
 }
 
 impl Module {
-    /// Returns the name of what an address is.
+    /// Returns the block name of an address.
     pub fn name(&self, address: &Address) -> String {
         format!("{}{}_{}", self.prefix, address.kind.about().id, snake(&address.key))
     }
 
-    /// Adds a resource, and returns it for what else there is to say of it.
+    /// Adds a resource, and returns it for further settings.
     pub fn add<T>(&mut self, desired: &Desired<T>, of_type: &'static str, body: Body) -> &mut Resource {
         let name = self.name(&desired.address);
         self.add_named(name, of_type, body)
     }
 
-    /// Adds a resource under another name.
+    /// Adds a resource with another name.
     pub fn add_named(&mut self, name: String, of_type: &'static str, body: Body) -> &mut Resource {
         self.push(BlockType::Resource, name, of_type, body)
     }
@@ -197,15 +197,15 @@ impl Module {
         &mut self.blocks[place]
     }
 
-    /// Adds a variable for a value that no file may have, and returns what refers to it.
+    /// Adds a variable for a secret value, and returns the reference to it.
     pub fn secret(&mut self, name: String, description: String) -> Expression {
         let reference = Expression::Reference(format!("var.{name}"));
         self.variables.push(Variable { name, description });
         reference
     }
 
-    /// Returns what refers to the ARN of the key that an alias leads to, where the key is not exported too: Terraform looks the alias
-    /// up, since the provider compares ARNs. It may be a key of another region than the target's.
+    /// Returns the reference to the ARN of an alias's key that is not exported. Terraform looks up the alias, because the provider compares
+    /// ARNs. The key may be in another region than the target.
     pub fn key_of_alias(&mut self, alias: &str, elsewhere: Option<&str>) -> Expression {
         const ALIAS: &str = "aws_kms_alias";
         let place = elsewhere.map(|region| format!("{region}_")).unwrap_or_default();
@@ -221,12 +221,12 @@ impl Module {
     }
 }
 
-/// Returns what refers to an attribute of a resource.
+/// Returns the reference to an attribute of a resource.
 pub fn reference(of_type: &str, name: &str, attribute: &str) -> Expression {
     Expression::Reference(format!("{of_type}.{name}.{attribute}"))
 }
 
-/// Adds tags. Those that the manifest does not manage are given to a new resource, and then left alone.
+/// Adds tags. Tags that the manifest does not manage are set on a new resource, and then ignored.
 pub fn add_tags(resource: &mut Resource, tags: Option<&Tags>, managed: Option<&Tags>) {
     resource.body.maybe("tags", tags.filter(|tags| !tags.is_empty()));
     if managed.is_none() {

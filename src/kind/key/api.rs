@@ -22,7 +22,7 @@ use crate::resource::names::OwnerKey;
 use crate::resource::pacer::Pacer;
 use crate::resource::{Facts, Gap, Live, OWNER, Observed, StepOutcome, Tags, take_owner};
 
-/// Where an alias leads: to the ARN of a key, or to none.
+/// The result of resolving an alias: the ARN of its key, or none.
 type Led = Result<Option<String>, CallError>;
 
 /// Makes the calls for keys.
@@ -30,14 +30,14 @@ type Led = Result<Option<String>, CallError>;
 pub struct KeyApi {
     pub(super) client: Client,
     pub(super) pacer: Arc<Pacer>,
-    /// Held while a key is created: where an answer is lost, a new key without an alias is that of one creation.
+    /// Held while a key is created, so that after a lost response, a new key without an alias belongs to this creation.
     pub(super) creation: Arc<tokio::sync::Mutex<()>>,
-    /// Where the aliases of AWS's own keys lead, as far as it was asked. They are never given to another key.
+    /// The cached keys of AWS's own aliases, which never change.
     of_aws: Arc<tokio::sync::Mutex<HashMap<String, Led>>>,
 }
 
 impl KeyApi {
-    /// Returns what makes calls over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
         Self { client: Client::new(config), pacer: Arc::clone(pacer), creation: Arc::default(), of_aws: Arc::default() }
     }
@@ -47,19 +47,18 @@ pub(super) fn failed(operation: Operation, class: Class, message: impl Into<Stri
     CallError::new(operation, class, message.into())
 }
 
-/// Returns the ARN of the key that an alias leads to, if there is such an alias. Other services answer with the ARN where
-/// they were given an alias.
+/// Returns the ARN of an alias's key, if the alias exists. Other services return ARNs for the aliases they were given.
 pub async fn resolve_alias(api: &KeyApi, alias: &str) -> Result<Option<String>, CallError> {
     if !is_of_aws(alias) {
         return resolve(api, alias).await;
     }
-    // Those who ask at the same time wait for one answer.
+    // Concurrent callers wait for one response.
     let mut known = api.of_aws.lock().await;
     if let Some(known) = known.get(alias) {
         return known.clone();
     }
     let answer = resolve(api, alias).await;
-    // A call that failed in passing is made again.
+    // A temporary failure is not cached.
     if answer.as_ref().is_ok_and(Option::is_some) || answer.as_ref().is_err_and(|error| error.class == Class::Denied) {
         known.insert(alias.to_owned(), answer.clone());
     }
@@ -81,12 +80,12 @@ pub(super) async fn describe(api: &KeyApi, key: &str, passes: &[Class]) -> Resul
     answer.key_metadata.ok_or_else(|| failed(DESCRIBE_KEY, Class::Rejected, "the answer contains no key"))
 }
 
-/// Returns the ARN of a key, by which the other operations take it: they take no alias.
+/// Returns the ARN of a key, for operations that do not accept aliases.
 pub(super) fn arn(found: &KeyMetadata) -> &str {
     found.arn().unwrap_or(found.key_id())
 }
 
-/// Reads a key: all that the manifest manages of it.
+/// Reads all managed settings of a key.
 pub(super) async fn observe(api: &KeyApi, desired: &Desired<Key>) -> Observed<Key> {
     let found = match describe(api, &desired.name, &[]).await {
         Ok(found) => found,
@@ -131,8 +130,8 @@ pub(super) async fn observe(api: &KeyApi, desired: &Desired<Key>) -> Observed<Ke
     Observed::Present(Live { state, facts, gaps })
 }
 
-/// Returns what a key is, where it is no symmetric encryption key of the account's own: such a key encrypts no table or topic,
-/// and cannot become one.
+/// Returns a key's type if it is not a symmetric encryption key of the account. Such a key encrypts no table or topic, and its type cannot
+/// change.
 fn unlike(found: &KeyMetadata) -> Option<String> {
     if found.key_manager() == Some(&KeyManagerType::Aws) {
         return Some(String::from("a key that AWS manages"));
@@ -144,7 +143,7 @@ fn unlike(found: &KeyMetadata) -> Option<String> {
 }
 
 async fn read_policy(api: &KeyApi, key: &str) -> Result<PolicyDocument, CallError> {
-    // A key has one policy, of this name. Source: GetKeyPolicy in the AWS Key Management Service API Reference.
+    // A key has one policy, with this name. Source: GetKeyPolicy in the AWS Key Management Service API Reference.
     let call = || api.client.get_key_policy().key_id(key).policy_name("default").send();
     let answer = api.pacer.call(GET_KEY_POLICY, &[], call).await?;
     Ok(PolicyDocument::from_aws(answer.policy().unwrap_or_default()))
@@ -153,7 +152,7 @@ async fn read_policy(api: &KeyApi, key: &str) -> Result<PolicyDocument, CallErro
 async fn read_rotation(api: &KeyApi, key: &str) -> Result<Rotation, CallError> {
     let call = || api.client.get_key_rotation_status().key_id(key).send();
     let answer = api.pacer.call(GET_KEY_ROTATION_STATUS, &[], call).await?;
-    // A year is the default, and some stand-ins for AWS do not say it.
+    // The default is a year, and some emulators omit it.
     let days = answer.rotation_period_in_days().and_then(|days| u16::try_from(days).ok()).unwrap_or(365);
     Ok(if answer.key_rotation_enabled() { Rotation::Days(days) } else { Rotation::Off })
 }
@@ -172,7 +171,7 @@ pub(super) async fn read_tags(api: &KeyApi, key: &str) -> Result<Tags, CallError
     }
 }
 
-/// The most pages of aliases that are read: of 100 each.
+/// The maximum number of pages of aliases, with 100 each.
 const PAGES: usize = 100;
 
 /// An alias, and the ID of its key.
@@ -182,7 +181,7 @@ pub(super) struct Alias {
     pub(super) key: Option<String>,
 }
 
-/// Returns every alias, AWS's own included.
+/// Returns every alias, including AWS's own.
 pub(super) async fn aliases(api: &KeyApi) -> Result<Vec<Alias>, CallError> {
     let mut found = Vec::new();
     let mut marker: Option<String> = None;
@@ -199,7 +198,7 @@ pub(super) async fn aliases(api: &KeyApi) -> Result<Vec<Alias>, CallError> {
     Err(failed(LIST_ALIASES, Class::Rejected, "there are more than 10,000 aliases; not all were read"))
 }
 
-/// Looks for keys that the manifest does not name, by their aliases. None of them is ever one that should be gone.
+/// Finds keys that the manifest does not list, by their aliases. Keys are never deleted.
 pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
     let mut unlisted = Unlisted { kind: KindId::Key, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     match aliases(api).await {
@@ -217,10 +216,10 @@ pub(super) async fn unlisted(api: &KeyApi, search: &Search<'_>) -> Unlisted {
     unlisted
 }
 
-/// The most keys whose tags are read to find out who created them: KMS has no list of tagged keys, so that each takes a call.
+/// The maximum number of keys whose tags are read to find their owner: KMS has no list of tagged keys, so each takes a call.
 const TAGS_READ: usize = 100;
 
-/// Returns the aliases of the keys that carry the ownership tag, one of each key, and what could not be read.
+/// Returns one alias of each key that carries the ownership tag, and the failed reads.
 pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, Vec<Gap>) {
     let what = Some("keys");
     let mut found = match aliases(api).await {
@@ -249,7 +248,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, V
             Ok(_) => {}
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => {
-                // One line for all that fail in one way.
+                // One gap for all reads that fail for the same reason.
                 let gap = Gap::new(what, &error);
                 let known = gaps.iter().any(|one| one.action == gap.action && one.denied == gap.denied);
                 gaps.extend((!known).then_some(gap));
@@ -260,7 +259,7 @@ pub(super) async fn owned(api: &KeyApi, ownership: &OwnerKey) -> (Vec<String>, V
     (owned, gaps)
 }
 
-/// What passes by itself on a key that is known to be there: it is not yet seen everywhere.
+/// Temporary failures for an existing key: it has not propagated.
 pub(super) const SETTLING: &[Class] = &[Class::NotFound];
 
 /// Runs one step.
@@ -284,7 +283,7 @@ pub(super) async fn execute(api: &KeyApi, step: &KeyStep) -> Result<StepOutcome,
     Ok(StepOutcome::Done)
 }
 
-/// Makes the change of a step. Each sets a state, so that making it again changes nothing.
+/// Makes the change of a step. Each change sets a state, so repeating it has no effect.
 async fn change(api: &KeyApi, key: &str, step: &KeyStep) -> Result<(), CallError> {
     let (client, pacer) = (&api.client, &api.pacer);
     match step {

@@ -1,5 +1,4 @@
-//! The creation of a key, which AWS does not make easy: `CreateKey` makes another key each time it is called, and the alias
-//! that identifies the key is given by a second call.
+//! The creation of a key. `CreateKey` is not idempotent, and a second call creates the alias that identifies the key.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,18 +10,18 @@ use super::{CREATE_ALIAS, CREATE_KEY, Key, LIST_KEYS};
 use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class};
 
-/// How often a key is created whose answer was lost, and which is not found.
+/// The maximum number of creations, if the response is lost and the key is not found.
 const ATTEMPTS: u32 = 3;
-/// How often a key is looked for whose answer was lost.
+/// The number of searches for a key after a lost response.
 const LOOKS: u32 = 3;
-/// How many keys without an alias are looked at, and how many pages of 1,000 keys are read.
+/// The maximum number of keys without an alias that are examined, and of pages of 1,000 keys.
 const CANDIDATES: usize = 100;
 const PAGES: usize = 10;
 
-/// Creates a key and its alias, and waits until the alias leads to the key.
+/// Creates a key and its alias, and waits until the alias resolves to the key.
 pub(super) async fn create(api: &KeyApi, alias: &str, key: &Key) -> Result<StepOutcome, CallError> {
     let _turn = api.creation.lock().await;
-    // Another run may have been faster; a key that nothing leads to is better not made.
+    // Another run may have created it in the meantime. Creating a key without an alias is avoided.
     match describe(api, alias, &[]).await {
         Err(error) if error.class == Class::NotFound => {}
         Err(error) => return Err(error),
@@ -42,8 +41,7 @@ pub(super) async fn create(api: &KeyApi, alias: &str, key: &Key) -> Result<StepO
     give_alias(api, alias, &NewKey { id }).await
 }
 
-/// Creates a key and returns its ID. An answer that was lost is never followed by another creation before the key was looked
-/// for.
+/// Creates a key and returns its ID. After a lost response, it searches for the key before it creates another.
 async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
     let tags = key.tags.as_ref().map(sdk_tags).transpose();
     let tags: Option<Vec<Tag>> =
@@ -70,7 +68,7 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
                  description \"{description}\" and no alias, because the next run creates another one",
                 error.said()
             );
-            // The words are whole as they are.
+            // The message is complete.
             CallError { class: Class::Rejected, message, ..error.clone() }
         };
         match find(api, key).await {
@@ -85,8 +83,8 @@ async fn create_key(api: &KeyApi, key: &Key) -> Result<String, CallError> {
     }
 }
 
-/// Returns the keys that are as one that was just created would be, and have no alias: there is one at most, unless a run
-/// ended between a key and its alias.
+/// Returns the keys without an alias that equal a newly created one. There is at most one, unless a run ended between creating a key and
+/// its alias.
 async fn find(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
     for look in 1..=LOOKS {
         let found = find_now(api, key).await?;
@@ -108,7 +106,7 @@ async fn find_now(api: &KeyApi, key: &Key) -> Result<Vec<String>, CallError> {
     let wanted = key.tags.clone().unwrap_or_default();
     let mut found = Vec::new();
     for id in candidates {
-        // Any other that cannot be looked at may be the one.
+        // A key that cannot be described may be the one.
         let metadata = match describe(api, &id, &[]).await {
             Err(error) if error.class == Class::NotFound => continue,
             described => described?,
@@ -145,8 +143,8 @@ struct NewKey {
     id: String,
 }
 
-/// Gives a new key its alias, and waits until the alias leads to it. Whatever goes wrong names the key: without an alias
-/// nothing else does.
+/// Creates the alias of a new key, and waits until it resolves to the key. Every error names the key, because without an alias nothing else
+/// does.
 async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result<StepOutcome, CallError> {
     let orphan = |error: CallError| {
         let message = format!(
@@ -155,7 +153,7 @@ async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result
              alias, it would create another key",
             error.said()
         );
-        // What was interrupted has to be told like a failure.
+        // An interruption must be reported as a failure.
         let class = if error.class == Class::Interrupted { Class::Rejected } else { error.class };
         CallError { class, message, ..error }
     };
@@ -163,7 +161,7 @@ async fn give_alias(api: &KeyApi, alias: &str, NewKey { id }: &NewKey) -> Result
     match api.pacer.call(CREATE_ALIAS, SETTLING, call).await {
         Ok(_) => {}
         Err(error) if error.class == Class::AlreadyExists || error.open => {
-            // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
+            // Either Sentinel's own call succeeded and its response was lost, or someone else was faster. A read shows which.
             match describe(api, alias, &[]).await {
                 Ok(found) if found.key_id() == *id => {}
                 Ok(found) => {

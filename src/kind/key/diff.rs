@@ -1,4 +1,4 @@
-//! The pure difference between a key and what it should be.
+//! Computes the difference between a live and a desired key. Pure.
 
 use super::state::KeyState;
 use super::{Field, Key, KeyStep, Rotation};
@@ -6,17 +6,16 @@ use crate::change::{Consent, FieldChange, FieldValue, Takes};
 use crate::kind::{Desired, Settled};
 use crate::resource::{Live, diff_tags};
 
-/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+/// Returns all differences in the managed settings, and in the ownership tag if it is to be added.
 pub(super) fn changes(desired: &Desired<Key>, live: &Live<Key>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
     changes.extend(desired.adoption(&live.facts, Field::Tag));
     changes
 }
 
-/// Returns what differs in the fields that both sides have, in the order in which people read a key.
+/// Returns the differences in the fields that both sides have, in display order.
 pub(super) fn diff(managed: &Key, live: &Key) -> Vec<FieldChange<Field>> {
-    // No `..` here: a new field that nothing compares does not compile.
-    // What a key is cannot be managed, so that only the live side says it.
+    // No `..` here: a new field that nothing compares does not compile. The type of a key cannot be managed, so only the live side has it.
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = managed;
     let mut changes = Vec::new();
     if let Some(what) = &live.unlike {
@@ -66,9 +65,9 @@ fn in_place(field: Field, live: FieldValue, desired: FieldValue, how: &str) -> F
     FieldChange::new(field, live, desired, Takes::InPlace, how)
 }
 
-/// Returns what a key in its present state comes to. A key that someone has disabled or is about to delete is left alone:
-/// that was a decision, and enabling it again would undo it. Source of the states: "Key states of AWS KMS keys" in the AWS Key
-/// Management Service Developer Guide.
+/// Adjusts the differences to the state of a key. A key that someone has disabled or scheduled for deletion is not changed, because
+/// enabling it would undo a deliberate decision. Source of the states: "Key states of AWS KMS keys" in the AWS Key Management Service
+/// Developer Guide.
 pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair: Vec<KeyStep>) -> Settled<Key> {
     if live.state.unlike.is_some() {
         return Settled::Compared { changes, repair: Vec::new() };
@@ -107,7 +106,7 @@ pub(super) fn settle(live: &Live<Key>, changes: Vec<FieldChange<Field>>, repair:
     Settled::Compared { changes: all, repair: Vec::new() }
 }
 
-/// Returns why a key encrypts nothing: it is in another state than that in which it does, or of another type.
+/// Returns the reason why a key cannot encrypt: its state or its type.
 pub(super) fn unusable(live: &Live<Key>) -> Option<String> {
     if let Some(what) = &live.state.unlike {
         return Some(format!("it is {what}"));

@@ -1,4 +1,4 @@
-//! A key as CloudFormation and Terraform have it: the key itself, and the alias that identifies it.
+//! A key in CloudFormation and Terraform: the key, and the alias that identifies it.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::kind::export::cloudformation::{Properties, Stack, properties, set, ta
 use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
 use crate::resource::Live;
 
-/// Returns the ID of a live key, which only AWS tells.
+/// Returns the ID of a live key, which AWS generates.
 fn key_id(live: &Live<Key>) -> Option<&str> {
     live.facts.arn.as_deref()?.rsplit_once("key/").map(|(_, id)| id)
 }
@@ -44,7 +44,7 @@ pub(super) fn cloudformation(desired: &Desired<Key>, live: Option<&Live<Key>>, s
     }
 }
 
-/// What the logical ID of an alias begins with.
+/// The prefix of an alias's logical ID.
 pub(in crate::kind) const ALIAS: &str = "Alias";
 
 pub(super) fn terraform(desired: &Desired<Key>, live: Option<&Live<Key>>, module: &mut Module) {
@@ -62,7 +62,7 @@ pub(super) fn terraform(desired: &Desired<Key>, live: Option<&Live<Key>>, module
     let resource = module.add(desired, "aws_kms_key", body);
     resource.kept = Kept::Yes;
     resource.existing = live.and_then(key_id).map(str::to_owned);
-    // The description of a new key says what it is for where the manifest does not.
+    // If the manifest has no description, a new key gets one that names its purpose.
     resource.ignored.extend(desired.managed.description.is_none().then_some("description"));
     if rotation.is_none() {
         resource.ignored.extend(["enable_key_rotation", "rotation_period_in_days"]);

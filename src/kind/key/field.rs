@@ -1,10 +1,10 @@
 //! The fields of a key that are compared.
 
-/// A field of a key, as the diff names it and the repair looks for it.
+/// A field of a key, in differences and repairs.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
-    /// What it is: sentinel manages symmetric encryption keys.
+    /// Its type: Sentinel manages symmetric encryption keys.
     Type,
     Description,
     Policy,

@@ -1,4 +1,4 @@
-//! From a live key to the section that describes it.
+//! Converts a live key to the section that describes it.
 
 use serde_json::json;
 
@@ -7,11 +7,11 @@ use super::{ALIAS, Key, KeySection, ROTATION_DAYS, Rotation, check_policy, manif
 use crate::kind::document::PolicyDocument;
 use crate::kind::import::{self, Found, Importer};
 
-/// Returns the key of the section that describes a live key: its alias without `alias/`.
+/// Returns the section key of a live key: its alias without `alias/`.
 ///
 /// # Errors
 ///
-/// Says that the key is not in use, or of another type: a plan would differ whatever the manifest says.
+/// Returns the reason why it has no section: the key is not enabled, or has another type. A plan would always differ.
 pub(super) fn key(found: &Found<Key>) -> Result<String, String> {
     if let Some(what) = &found.live.state.unlike {
         return Err(format!("omitted: it is {what}, and a section describes a symmetric encryption key"));
@@ -23,7 +23,7 @@ pub(super) fn key(found: &Found<Key>) -> Result<String, String> {
     Ok(found.name.strip_prefix(ALIAS).unwrap_or(&found.name).replace('/', "-"))
 }
 
-/// Returns what other services call a live key: its alias, its ID, and the ARN of either.
+/// Returns the names by which other services refer to a live key: its alias, its ID, and the ARN of either.
 pub(super) fn known_as(found: &Found<Key>) -> Vec<String> {
     let arn = found.live.facts.arn.as_deref();
     let parts = arn.and_then(|arn| arn.rsplit_once(":key/"));
@@ -31,8 +31,8 @@ pub(super) fn known_as(found: &Found<Key>) -> Vec<String> {
     std::iter::once(found.name.clone()).chain(arn.map(str::to_owned)).chain(others).collect()
 }
 
-/// Returns the section that describes a live key as it is, with its policy in a file. What is at AWS's default (no
-/// description, the default policy, no rotation, a single region) and tags that are not there are left unmanaged.
+/// Returns the section that describes a live key, with its policy in a file. Settings at AWS's default (no description, the default policy,
+/// no rotation, a single region) and missing tags are not managed.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Key>) -> KeySection {
     let Found { name, live } = found;
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = live.state;

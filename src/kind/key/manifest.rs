@@ -11,7 +11,7 @@ use crate::resource::Tags;
 /// `[keys.NAME]`: one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySection {
-    /// `alias/NAME` when left out.
+    /// `alias/NAME` if omitted.
     pub alias: Option<String>,
     pub description: Option<String>,
     /// The path of a JSON file.
@@ -105,12 +105,12 @@ pub(super) fn write(name: &str, key: &KeySection) -> String {
     section
 }
 
-/// Returns the description of a new key for which the manifest has none.
+/// Returns the description of a new key, if the manifest has none.
 pub(super) fn initial_description(alias: &str) -> String {
     format!("{alias}, created by sentinel")
 }
 
-/// Returns what should be of a section.
+/// Returns the desired state of a section.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySection) -> Desired<Key> {
     let name = alias(key, section);
     let managed = Key {
@@ -122,10 +122,10 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySecti
         unlike: None,
     };
     let initial = Key {
-        // A key whose alias is not there yet, or not any more, is told from others by it.
+        // The description identifies a key whose alias is not created yet or was deleted.
         description: Some(managed.description.clone().unwrap_or_else(|| initial_description(&name))),
-        // Without a policy AWS gives the key one that lets the account's IAM policies decide, which takes no account ID to
-        // write down. Source: CreateKey in the AWS Key Management Service API Reference.
+        // Without a policy, AWS creates one that delegates to the account's IAM policies, so no account ID is needed. Source: CreateKey in
+        // the AWS Key Management Service API Reference.
         policy: managed.policy.clone(),
         tags: Some(resolver.initial_tags(&["keys", key], section.tags.as_ref())),
         ..managed.clone()
@@ -134,7 +134,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &KeySecti
     Desired { ownership: resolver.ownership.clone(), origin: section.policy.clone(), initial, ..desired }
 }
 
-/// Returns the section that says what is managed of a key.
+/// Returns the section of a key's managed settings.
 pub(super) fn section_of(desired: &Desired<Key>) -> KeySection {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = &desired.managed;
     KeySection {
@@ -147,7 +147,7 @@ pub(super) fn section_of(desired: &Desired<Key>) -> KeySection {
     }
 }
 
-/// Reads and checks the policy that a key names.
+/// Reads and checks the policy file of a key.
 fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str) -> Option<PolicyDocument> {
     let read = resolver.files.read(file).and_then(|text| PolicyDocument::parse(&text));
     let checked = read.and_then(|policy| check_policy(&policy).map(|()| policy));
@@ -163,7 +163,7 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str) -> Option<Pol
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use indexmap::IndexMap;
@@ -173,7 +173,7 @@ pub(super) mod any {
 
     use super::*;
 
-    /// Returns any sections that a manifest may have.
+    /// Generates sections.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, KeySection>> {
         let rotation = prop_oneof![Just(Rotation::Off), Just(Rotation::On), ROTATION_DAYS.prop_map(Rotation::Days)];
         let tags = of(crate::kind::section::any::tags());

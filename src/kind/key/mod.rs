@@ -1,5 +1,4 @@
-//! A KMS key, which its alias identifies: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in
-//! `api`.
+//! A KMS key, identified by its alias: state and names. Its diff is in `diff`, its steps in `steps`, its AWS calls in `api`.
 
 mod api;
 mod create;
@@ -45,8 +44,8 @@ pub use manifest::KeySection;
 pub use name::{is_of_aws, same_key};
 pub use steps::KeyStep;
 
-// The paces are those of "Request quotas" in the AWS Key Management Service Developer Guide; where it allows hundreds of calls
-// a second, a share of them.
+// The rates are from "Request quotas" in the AWS Key Management Service Developer Guide, or a share of them if they are hundreds of calls a
+// second.
 pub const DESCRIBE_KEY: Operation = operation!("kms", "DescribeKey", 100.0, 100.0);
 const GET_KEY_POLICY: Operation = operation!("kms", "GetKeyPolicy", 100.0, 100.0);
 const GET_KEY_ROTATION_STATUS: Operation = operation!("kms", "GetKeyRotationStatus", 100.0, 100.0);
@@ -62,12 +61,12 @@ const DISABLE_KEY_ROTATION: Operation = operation!("kms", "DisableKeyRotation", 
 const TAG_RESOURCE: Operation = operation!("kms", "TagResource", 10.0, 10.0);
 const UNTAG_RESOURCE: Operation = operation!("kms", "UntagResource", 5.0, 5.0);
 
-/// A key, live or desired; `None` is "not managed" in the one and "not read" in the other.
+/// A key, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// A new key without one has AWS's own: the account's IAM policies decide.
+    /// A new key without one gets AWS's default: the account's IAM policies decide.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,24 +75,24 @@ pub struct Key {
     pub multi_region: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
-    /// What a live key is, where it is no symmetric encryption key of the account's own: `RSA_2048 for SIGN_VERIFY`. Never
-    /// wanted: a section describes a symmetric encryption key.
+    /// The type of a live key that is not a symmetric encryption key of the account: `RSA_2048 for SIGN_VERIFY`. Never desired, because a
+    /// section describes a symmetric encryption key.
     #[serde(skip)]
     pub unlike: Option<String>,
 }
 
-/// Whether AWS makes new key material by itself, and how often.
+/// Automatic rotation of the key material, and its period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rotation {
     Off,
-    /// However often. Only ever wanted: AWS answers with the days.
+    /// Any period. Only in desired state: AWS returns the days.
     On,
     Days(u16),
 }
 
 impl Rotation {
-    /// Returns it in words.
+    /// Returns it as text.
     fn words(self) -> String {
         match self {
             Self::Off => String::from("off"),
@@ -102,7 +101,7 @@ impl Rotation {
         }
     }
 
-    /// Returns what another rotation in the place of this one does to the protection of a key.
+    /// Returns how a change to another rotation affects the protection of a key.
     fn protection_of(self, after: Self) -> Protection {
         match (self, after) {
             (_, Self::Off) => Protection::GivenUp,
@@ -112,14 +111,14 @@ impl Rotation {
         }
     }
 
-    /// Returns whether a live rotation is as this one wants it.
+    /// Returns whether a live rotation is in sync with this one.
     fn fits(self, live: Self) -> bool {
         self == live || (self == Self::On && live != Self::Off)
     }
 }
 
-/// Returns the key that an alias leads to, as what IAM allows something on. Source: "Use aliases to control access to KMS keys"
-/// in the AWS Key Management Service Developer Guide.
+/// Returns an alias's key as the resource of a permission. Source: "Use aliases to control access to KMS keys" in the AWS Key Management
+/// Service Developer Guide.
 pub fn on_alias(place: &Place, alias: &str) -> On {
     On::Those {
         resources: vec![place.arn("kms", "key/*")],
@@ -148,7 +147,7 @@ impl Kind for Key {
         resource_type: "kms:key",
         members: &[],
         listed_by: "aws kms list-aliases",
-        // Creations take turns, and everything else is one short call, paced by its quota.
+        // Creations run one at a time, and every other step is one short call, paced by its quota.
         concurrency: 16,
         batch: 1,
         shows_layout: true,
@@ -199,7 +198,7 @@ impl Kind for Key {
     }
 
     fn of_arn(resource: &str, _: &PolicyRoot) -> Option<ArnName> {
-        // Its alias would take a call for each key.
+        // Looking up its alias would take a call for each key.
         Some(ArnName::Id(resource.to_owned()))
     }
 
@@ -214,11 +213,11 @@ impl Kind for Key {
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match operation {
             CREATE_KEY | LIST_KEYS | LIST_ALIASES => On::Any,
-            // The alias is not that of the key yet, whose ID is not known before it is there.
+            // The alias does not refer to the key yet, and the key's ID is unknown before its creation.
             CREATE_ALIAS => On::Resources(vec![place.arn("kms", &desired.name), place.arn("kms", "key/*")]),
-            // Until a new alias counts in a condition, up to five minutes pass. What only reads, or adds protection, needs none.
-            // Source: "Use aliases to control access to KMS keys" in the AWS Key Management Service Developer Guide.
-            // A key has no alias at all when it is created with tags.
+            // A condition recognizes a new alias after up to five minutes. Operations that only read or add protection are therefore
+            // allowed without it. Source: "Use aliases to control access to KMS keys" in the AWS Key Management Service Developer Guide. A
+            // key that is created with tags has no alias yet.
             DESCRIBE_KEY | LIST_RESOURCE_TAGS | ENABLE_KEY_ROTATION | TAG_RESOURCE => {
                 On::Resources(vec![place.arn("kms", "key/*")])
             }
@@ -236,7 +235,7 @@ impl Kind for Key {
     }
 
     async fn owned(_: &KeyApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        // The tags of a key are read with it.
+        // The tags of a key are read together with it.
         None
     }
 
@@ -249,7 +248,7 @@ impl Kind for Key {
     }
 
     fn everything() -> Self {
-        // The description and whether there are replicas come with each answer.
+        // Each response contains the description and whether there are replicas.
         Self {
             policy: Some(PolicyDocument::from_aws("")),
             rotation: Some(Rotation::Off),
@@ -295,7 +294,7 @@ impl Kind for Key {
     }
 
     fn delete(_: &Desired<Self>, _: &Live<Self>) -> Deletion<Self> {
-        // What a key encrypted is lost with it.
+        // Deleting a key loses all data that it encrypted.
         Deletion::never()
     }
 
@@ -355,7 +354,7 @@ impl Kind for Key {
     }
 }
 
-/// Returns what was seen of a key. An alias can be given to another key, and the ARN tells.
+/// Returns the observed fields of a key. An alias can be moved to another key, which the ARN shows.
 fn seen(live: &Live<Key>) -> Fields {
     let Key { description, policy, rotation, multi_region, tags, unlike } = &live.state;
     let seen = [
@@ -371,7 +370,7 @@ fn seen(live: &Live<Key>) -> Fields {
     seen.into_iter().filter_map(|(field, words)| Some((Cow::Borrowed(field), words?))).collect()
 }
 
-/// Returns what a key is created with, setting by setting.
+/// Returns the layout of a new key, by setting.
 fn layout(state: &Key) -> Vec<Line> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = state;
     let mut lines: Vec<Line> = Vec::new();
@@ -385,18 +384,17 @@ fn layout(state: &Key) -> Vec<Line> {
     lines
 }
 
-/// What an alias begins with.
+/// The prefix of an alias.
 const ALIAS: &str = "alias/";
-/// The most characters of an alias, and of a description. Source: CreateAlias and CreateKey in the AWS Key Management Service
-/// API Reference.
+/// The maximum length of an alias, and of a description. Source: CreateAlias and CreateKey in the AWS Key Management Service API Reference.
 const ALIAS_LIMIT: usize = 256;
 const DESCRIPTION_LIMIT: usize = 8192;
-/// The most bytes of a key policy. Source: "Resource quotas" in the AWS Key Management Service Developer Guide.
+/// The maximum size of a key policy. Source: "Resource quotas" in the AWS Key Management Service Developer Guide.
 const POLICY_LIMIT: usize = 32 * 1024;
-/// The shortest and the longest time between rotations, in days. Source: EnableKeyRotation in the API reference.
+/// The range of the rotation period in days. Source: EnableKeyRotation in the API reference.
 const ROTATION_DAYS: std::ops::RangeInclusive<u16> = 90..=2560;
 
-/// Checks the alias of a key of one's own. Source: CreateAlias in the AWS Key Management Service API Reference.
+/// Checks the alias of a customer managed key. Source: CreateAlias in the AWS Key Management Service API Reference.
 pub fn check_alias(alias: &str) -> Result<(), Invalid> {
     let example = "write alias/ and letters, digits, / _ -: \"alias/records\"";
     let Some(name) = alias.strip_prefix(ALIAS) else {
@@ -425,7 +423,8 @@ fn check_description(description: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a key policy: beside what every policy needs, a statement without `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS Key Management Service Developer Guide.
+/// Checks the additional rules for a key policy: a statement without `Resource` has no effect. Source: "Key policies in AWS KMS" in the AWS
+/// Key Management Service Developer Guide.
 fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
     let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (index, statement) in statements.iter().enumerate() {

@@ -1,24 +1,24 @@
-//! The names that a key has: its alias, its ID, and the ARN of either.
+//! The names of a key: its alias, its ID, and the ARN of either.
 
 use super::ALIAS;
 use super::api::{KeyApi, resolve_alias};
 use crate::resource::call::CallError;
 
-/// What the aliases of the keys that AWS manages for its services begin with.
+/// The prefix of the aliases of AWS managed keys.
 const AWS_ALIAS: &str = "alias/aws/";
 
-/// Returns whether a name is that of a key that AWS manages, as far as the name tells: an ID does not.
+/// Returns whether a name is known to be that of an AWS managed key. An ID does not show this.
 pub fn is_of_aws(name: &str) -> bool {
     resource(name).starts_with(AWS_ALIAS)
 }
 
-/// Returns what follows the account in an ARN; a name that is no ARN as it is.
+/// Returns the part of an ARN after the account; other names are returned unchanged.
 fn resource(name: &str) -> &str {
     if name.starts_with("arn:") { name.splitn(6, ':').nth(5).unwrap_or(name) } else { name }
 }
 
-/// Returns the ARN that a name stands for. `home` is what the ARNs of keys begin with in the account and region of what
-/// names it: `arn:aws:kms:eu-west-1:111111111111:`.
+/// Returns the ARN of a name. `home` is the prefix of key ARNs in the account and region of the reference:
+/// `arn:aws:kms:eu-west-1:111111111111:`.
 fn whole(home: &str, name: &str) -> String {
     match name {
         _ if name.starts_with("arn:") => name.to_owned(),
@@ -27,9 +27,8 @@ fn whole(home: &str, name: &str) -> String {
     }
 }
 
-/// Returns whether two names that are not the same are those of different keys, where the names alone tell. An alias leads to
-/// a key of its own account and region, and none but AWS's leads to a key that AWS manages. Source: CreateAlias in the AWS Key
-/// Management Service API Reference.
+/// Returns whether two different names are known to be those of different keys. An alias refers to a key of its own account and region, and
+/// only AWS's aliases refer to AWS managed keys. Source: CreateAlias in the AWS Key Management Service API Reference.
 fn tells_apart(one: &str, other: &str) -> bool {
     let (head, other_head) = (one.strip_suffix(resource(one)), other.strip_suffix(resource(other)));
     let aliases = [one, other].map(|name| resource(name).starts_with(ALIAS));
@@ -41,7 +40,7 @@ fn tells_apart(one: &str, other: &str) -> bool {
     }
 }
 
-/// Returns whether two names lead to one key. KMS is asked where an alias is to be compared with another name.
+/// Returns whether two names refer to one key. Calls KMS to compare an alias with another name.
 pub async fn same_key(api: &KeyApi, home: &str, one: &str, other: &str) -> Result<bool, CallError> {
     let (one, other) = (whole(home, one), whole(home, other));
     if one == other {
@@ -51,7 +50,7 @@ pub async fn same_key(api: &KeyApi, home: &str, one: &str, other: &str) -> Resul
         return Ok(false);
     }
     let (one, other) = futures_util::future::join(arn_of(api, one), arn_of(api, other)).await;
-    // An alias that is not there leads to no key.
+    // A missing alias refers to no key.
     Ok(matches!((one?, other?), (Some(one), Some(other)) if one == other))
 }
 

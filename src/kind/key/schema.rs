@@ -12,7 +12,7 @@ pub(super) fn schema() -> Schema {
         sections: json!({
             "type": "object",
             "additionalProperties": { "$ref": "#/$defs/key" },
-            // A name that is no alias needs one.
+            // A name that cannot be an alias requires one.
             "allOf": [{
                 "patternProperties": { "^(?!(?!aws/)[a-zA-Z0-9/_-]{1,250}$)": { "required": ["alias"] } },
             }],

@@ -2,8 +2,8 @@
 
 use crate::resource::Facts;
 
-/// What a key can be used for. Facts hold it in AWS's word, which is shown and saved. Source: "Key states of AWS KMS keys" in the AWS
-/// Key Management Service Developer Guide.
+/// AWS's state of a key. Facts store it under AWS's name, which is shown and saved. Source: "Key states of AWS KMS keys" in the AWS Key
+/// Management Service Developer Guide.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display, strum::EnumString)]
 pub(super) enum KeyState {
     Enabled,
@@ -19,7 +19,7 @@ pub(super) enum KeyState {
 }
 
 impl KeyState {
-    /// Returns the state of a key. One that AWS did not tell counts as enabled.
+    /// Returns the state of a key. An unknown state counts as enabled.
     pub(super) fn of(facts: &Facts) -> Self {
         let word = facts.status.as_deref();
         word.map_or(Self::Enabled, |word| word.parse().unwrap_or_else(|_| Self::Other(word.to_owned())))

@@ -1,4 +1,4 @@
-//! The steps that bring a key to what it should be.
+//! The steps that repair a key.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use crate::kind::{Desired, KindStep, NewDocument, StepTime};
 use crate::resource::call::Operation;
 use crate::resource::{Facts, Live, Tags};
 
-/// One call that changes a key. Its name is the alias, and the key is named by its ARN where the plan saw it: the alias can be given to
-/// another key, which is then left alone.
+/// One call that changes a key. Its name is the alias, and the ARN is that of the observed key: if the alias is moved to another key, that
+/// key is not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum KeyStep {
-    /// Creates a key and gives it the alias; expects that there is no such alias. Ends once the alias leads to the key.
+    /// Creates a key and its alias; expects that the alias does not exist. Ends when the alias resolves to the key.
     CreateKey { name: String, key: Box<Key> },
     /// Sets the description.
     SetKeyDescription { name: String, key: String, description: String },
@@ -29,14 +29,14 @@ pub enum KeyStep {
     /// Turns rotation on or off, or changes its period.
     SetKeyRotation {
         name: String,
-        /// Nothing for the key that is created just before.
+        /// `None` for the key that is created just before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
         rotation: Rotation,
         #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
         protection: Protection,
     },
-    /// Sets these tags and leaves all others.
+    /// Sets these tags and keeps all others.
     TagKey { name: String, key: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagKey { name: String, key: String, keys: Vec<String> },
@@ -45,7 +45,7 @@ pub enum KeyStep {
 impl KindStep for KeyStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
-            // The lists are for an answer that was lost. Tags given with a creation take the permission of their own.
+            // The lists are for a lost response. Tags in a creation require the tagging permission.
             Self::CreateKey { key, .. } => match key.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
                 true => {
                     &[CREATE_KEY, CREATE_ALIAS, TAG_RESOURCE, LIST_KEYS, LIST_ALIASES, LIST_RESOURCE_TAGS, DESCRIBE_KEY]
@@ -96,8 +96,8 @@ impl KindStep for KeyStep {
         words.to_owned()
     }
 
-    /// Returns how long AWS works on it: a new alias is seen everywhere within seconds. Source: "AWS KMS eventual consistency"
-    /// in the AWS Key Management Service Developer Guide.
+    /// Returns the time that AWS works on it: a new alias propagates within seconds. Source: "AWS KMS eventual consistency" in the AWS Key
+    /// Management Service Developer Guide.
     fn time(&self) -> StepTime {
         match self {
             Self::CreateKey { .. } => StepTime { quick: Duration::from_secs(1), slow: Duration::from_secs(5) },
@@ -114,7 +114,7 @@ impl KindStep for KeyStep {
     }
 }
 
-/// Returns the operations that observing this key calls.
+/// Returns the operations that observe this key.
 pub(super) fn reads(desired: &Desired<Key>) -> Vec<Operation> {
     let Key { description: _, policy, rotation, multi_region: _, tags, unlike: _ } = &desired.managed;
     let mut operations = vec![DESCRIBE_KEY];
@@ -124,7 +124,7 @@ pub(super) fn reads(desired: &Desired<Key>) -> Vec<Operation> {
     operations
 }
 
-/// Returns the steps that create the key. `CreateKey` carries all but rotation.
+/// Returns the steps that create the key. `CreateKey` includes all settings except rotation.
 pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
     let name = || desired.name.clone();
     let key = Box::new(Key { rotation: None, ..desired.initial.clone() });
@@ -135,8 +135,8 @@ pub(super) fn create(desired: &Desired<Key>) -> Vec<KeyStep> {
     steps
 }
 
-/// Returns the steps that make the differences go away, as far as AWS can do that in place: what protects first, and what
-/// gives up protection last.
+/// Returns the steps that repair the differences, as far as AWS supports it: those that protect first, and those that remove protection
+/// last.
 pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldChange<Field>]) -> Vec<KeyStep> {
     let name = || desired.name.clone();
     let key = || live.facts.arn.clone().unwrap_or_default();
@@ -158,7 +158,7 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
         set.extend(differing.map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    // A key has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
+    // A key has at most 50 tags, so tags are removed before others are added. The ownership tag is not among them.
     if !gone.is_empty() {
         steps.push(KeyStep::UntagKey { name: name(), key: key(), keys: gone });
     }
@@ -175,8 +175,8 @@ pub(super) fn repair(desired: &Desired<Key>, live: &Live<Key>, changes: &[FieldC
     steps
 }
 
-/// Returns a live key that differs from what is managed in every way that can be repaired, so that what any repair may take
-/// is known without a look at AWS.
+/// Returns a live key with a repairable difference in every managed setting, which shows the operations of any repair without a call to
+/// AWS.
 pub(super) fn opposite(desired: &Desired<Key>) -> Live<Key> {
     let Key { description, policy, rotation, multi_region, tags, unlike: _ } = &desired.managed;
     let other_rotation = |rotation: &Rotation| match rotation {

@@ -1,4 +1,4 @@
-//! From live parameters to the sections that describe them.
+//! Converts live parameters to the sections that describe them.
 
 use futures_util::future;
 
@@ -14,11 +14,11 @@ use crate::policy;
 use crate::resource::names::PolicyRoot;
 use crate::resource::{Gap, Live};
 
-/// What a new parameter has in the place of a secret that is imported.
+/// The value of a new parameter in place of an imported secret.
 const PLACEHOLDER: &str = "replace-me";
 
-/// Looks for parameters that carry the ownership tag and that the manifest does not name. What is below the policy root is a policy,
-/// and so may be what is below that of another manifest.
+/// Finds parameters that carry the ownership tag and that the manifest does not list. Those below the policy root are policies, and other
+/// manifests may have other roots.
 pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
     let mut unlisted = Unlisted { kind: KindId::Parameter, owned: Vec::new(), unmanaged: Vec::new(), gaps: Vec::new() };
     let what = Some("parameters not in the manifest");
@@ -53,7 +53,7 @@ pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unliste
     unlisted
 }
 
-/// Returns whether a parameter holds a policy.
+/// Returns whether a parameter contains a policy.
 fn is_policy(live: &Live<Parameter>) -> bool {
     let text = live.state.content.as_ref().and_then(Content::text).unwrap_or_default();
     let mut faults = Faults::default();
@@ -61,18 +61,18 @@ fn is_policy(live: &Live<Parameter>) -> bool {
     faults.is_empty()
 }
 
-/// Looks for what the user names, or else for what carries the ownership tag, and reads all that a section can say of it.
+/// Finds the named parameters, or else those with the ownership tag, with all settings that a section supports.
 pub(super) async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Parameter>, DiscoverError> {
     let mut discovered = import::discover(api, wanted).await?;
     labels::read_found(api, &mut discovered.found).await;
     Ok(discovered)
 }
 
-/// Returns the key of the section that a parameter becomes.
+/// Returns the section key of a parameter.
 ///
 /// # Errors
 ///
-/// Says why a manifest cannot name it.
+/// Returns the reason why a manifest cannot name it.
 pub(super) fn key(found: &Found<Parameter>, policy_root: &PolicyRoot) -> Result<String, String> {
     if super::manifest::check_own(&found.name, policy_root).is_err() {
         return Err(format!("omitted: a parameter below the policy root {policy_root} is a policy"));
@@ -103,7 +103,7 @@ pub(super) fn section(importer: &mut Importer<'_>, found: Found<Parameter>) -> P
             Source::Initial(Text::One(String::from(PLACEHOLDER)))
         }
     };
-    // A list says its type.
+    // The type of a list is implied.
     let told = kind == ParameterType::String || source.is_list();
     let parameter_type = Some(kind).filter(|_| !told);
     ParameterSection {

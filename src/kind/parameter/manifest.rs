@@ -18,7 +18,7 @@ use crate::resource::{Invalid, Tags};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ParameterSection {
     pub name: Option<String>,
-    /// Nothing only where the parameter is removed.
+    /// `None` only if the parameter is removed.
     pub source: Option<Source>,
     pub parameter_type: Option<ParameterType>,
     pub key: Option<KeySetting>,
@@ -29,7 +29,7 @@ pub struct ParameterSection {
 }
 
 impl ParameterSection {
-    /// Returns the type that it says, or that its value has.
+    /// Returns its type, or the type implied by its value.
     fn parameter_type(&self) -> ParameterType {
         let list = self.source.as_ref().is_some_and(Source::is_list);
         let own = if list { ParameterType::StringList } else { ParameterType::String };
@@ -42,7 +42,7 @@ pub(super) fn name(key: &str, section: &ParameterSection) -> String {
     section.name.clone().unwrap_or_else(|| key.to_owned())
 }
 
-/// Checks that a name is none of a policy.
+/// Checks that a name is not that of a policy.
 pub(super) fn check_own(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
     let below = name.strip_prefix(root.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if below {
@@ -62,7 +62,7 @@ fn check_data_type(text: &str) -> Result<(), Invalid> {
     Err(Invalid::new(problem, "write \"text\", \"aws:ec2:image\" or \"aws:ssm:integration\""))
 }
 
-/// Checks a key that is the name of its parameter too.
+/// Checks a key that is also the name of its parameter.
 fn check_default_name(key: &str) -> Result<(), Invalid> {
     check_name(key).map_err(|invalid| Invalid::new(invalid.problem, format!("add name = \"…\"; {}", invalid.help)))
 }
@@ -74,7 +74,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     let mut fields = section.open(entry, "parameters")?;
     let removed = section.is_removed();
     let named = fields.get("name");
-    // A value may be a secret, and is not marked.
+    // A value may be a secret, so it is not marked.
     for name in ["name", "file", "env", "key", "parameter_policies"] {
         if let Some(entry) = fields.get(name) {
             section.note(&["parameters", own, name], &entry.node.span);
@@ -132,7 +132,7 @@ pub(super) fn write(key: &str, parameter: &ParameterSection) -> String {
     section
 }
 
-/// Returns what should be of a section.
+/// Returns the desired state of a section.
 pub(super) fn resolve(
     resolver: &mut Resolver<'_>,
     key: &str,
@@ -156,7 +156,7 @@ pub(super) fn resolve(
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = Parameter {
         content: content.clone().filter(|_| !matches!(source, Source::Initial(_))),
-        // A type that is left out is that of a new parameter, and says nothing about a live one.
+        // An omitted type is the type of a new parameter, and is not compared with a live one.
         parameter_type: section
             .parameter_type
             .clone()
@@ -190,11 +190,11 @@ pub(super) fn resolve(
     })
 }
 
-/// Returns the section that says what is desired.
+/// Returns the section that expresses the desired state.
 pub(super) fn said(desired: &Desired<Parameter>) -> ParameterSection {
     let Parameter { content: _, parameter_type, tier, settings, labels, tags, role: _ } = &desired.managed;
     let source = source::said(desired);
-    // A list says its type.
+    // The type of a list is implied.
     let listed = source.as_ref().is_some_and(Source::is_list);
     ParameterSection {
         name: Some(desired.name.clone()).filter(|name| *name != desired.address.key),
@@ -208,7 +208,7 @@ pub(super) fn said(desired: &Desired<Parameter>) -> ParameterSection {
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use indexmap::IndexMap;
@@ -229,7 +229,7 @@ pub(super) mod any {
         ]
     }
 
-    /// Returns any sections that a manifest may have.
+    /// Generates sections.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, ParameterSection>> {
         let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced), Just(Tier::Intelligent)];
         let key = prop_oneof![
@@ -241,7 +241,7 @@ pub(super) mod any {
         let one = (sources(), of(tier), tags, settings::any::settings(), of(key), labels);
         let one = one.prop_map(|(source, tier, tags, settings, key, labels)| {
             let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };
-            // A list is no secret.
+            // A list cannot be secret.
             let key = key.filter(|_| !source.is_list());
             let parameter_type = key.as_ref().map(|_| ParameterType::SecureString);
             ParameterSection { name: None, source: Some(source), parameter_type, key, tier, settings, labels, tags }

@@ -1,5 +1,5 @@
-//! Any SSM parameter: a value from the manifest, from a file, or from a variable of the environment. A value from a variable, and that of
-//! a `SecureString`, is compared and sent, and neither shown nor saved nor logged.
+//! Any SSM parameter: its value comes from the manifest, from a file, or from an environment variable. A value from a variable, or of a
+//! `SecureString`, is compared and sent, but never shown, saved or logged.
 
 mod live;
 mod manifest;
@@ -41,7 +41,7 @@ pub use steps::ParameterStep;
 /// A parameter, live or desired.
 pub type Parameter = Stored<Values>;
 
-/// Parameters whose values are the user's own.
+/// Parameters with user-defined values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Values;
 
@@ -82,10 +82,10 @@ impl Kind for Parameter {
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
-        // What `GetParameters` takes in one call.
+        // The maximum of one `GetParameters` call.
         batch: 10,
         shows_layout: false,
-        // One that is mistyped may be a secret, and nothing may be said of it.
+        // A mistyped setting may contain a secret, so nothing about it is reported.
         is_free_text: |setting| !is_shown(setting) || ["description", "allowed_pattern"].contains(&setting),
     };
 
@@ -130,7 +130,7 @@ impl Kind for Parameter {
     }
 
     fn of_arn(_: &str, _: &PolicyRoot) -> Option<ArnName> {
-        // An ARN does not tell whether it is that of a policy below the root of another manifest.
+        // An ARN does not show whether it is a policy below the root of another manifest.
         None
     }
 
@@ -196,7 +196,7 @@ impl Kind for Parameter {
     }
 
     async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
-        // It is one of many that are joined.
+        // Boxed because many of these futures are joined.
         Box::pin(live::discover(api, wanted)).await
     }
 
@@ -270,7 +270,7 @@ impl Kind for Parameter {
     }
 }
 
-/// Returns steps as those of a parameter.
+/// Converts steps to those of a parameter.
 fn wrapped(steps: Vec<Write>) -> Vec<ParameterStep> {
     steps.into_iter().map(ParameterStep).collect()
 }

@@ -1,4 +1,4 @@
-//! Where the value of a parameter comes from.
+//! The source of a parameter's value.
 
 use std::fmt;
 
@@ -11,10 +11,10 @@ use crate::kind::section::Resolver;
 use crate::kind::{Address, Desired, KindId};
 use crate::resource::Invalid;
 
-/// The settings that say where a value comes from.
+/// The settings that define the source of a value.
 pub(super) const SETTINGS: [&str; 4] = ["value", "file", "env", "initial"];
 
-/// The settings that messages may show. Any other may be a value, or one whose setting is mistyped.
+/// The settings that messages may show. Any other may be a value, or a mistyped setting with one.
 const SHOWN: [&str; 13] = [
     "name",
     "file",
@@ -36,15 +36,15 @@ pub fn is_shown(setting: &str) -> bool {
     SHOWN.contains(&setting)
 }
 
-/// Where a value comes from. `Debug` shows none.
+/// The source of a value. `Debug` shows no value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     Value(Text),
     /// A file in the manifest's folder.
     File(String),
-    /// A variable of the environment.
+    /// An environment variable.
     Env(String),
-    /// What a new parameter is created with; its value is then left alone.
+    /// The value of a new parameter, which is not managed afterwards.
     Initial(Text),
 }
 
@@ -54,7 +54,7 @@ impl fmt::Debug for Source {
     }
 }
 
-/// A value that the manifest has.
+/// A value in the manifest.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Text {
     One(String),
@@ -69,7 +69,7 @@ impl fmt::Debug for Text {
 }
 
 impl Text {
-    /// Returns what AWS is sent.
+    /// Returns the text that is sent to AWS.
     fn sent(&self) -> String {
         match self {
             Self::One(text) => text.clone(),
@@ -77,7 +77,7 @@ impl Text {
         }
     }
 
-    /// Returns what a value is in a manifest.
+    /// Returns a value as written in a manifest.
     pub(super) fn of(sent: &str, kind: &ParameterType) -> Self {
         match kind {
             ParameterType::StringList if sent.split(',').all(|item| check_item(item).is_ok()) => {
@@ -98,7 +98,7 @@ impl Text {
 }
 
 impl Source {
-    /// Returns what people call it: `env DB_PASSWORD`.
+    /// Returns its display name: `env DB_PASSWORD`.
     pub(super) fn origin(&self) -> String {
         match self {
             Self::Value(_) => String::from("value"),
@@ -108,7 +108,7 @@ impl Source {
         }
     }
 
-    /// Returns the setting that it is.
+    /// Returns its setting.
     pub(super) fn setting(&self) -> &'static str {
         match self {
             Self::Value(_) => "value",
@@ -118,7 +118,7 @@ impl Source {
         }
     }
 
-    /// Returns whether the items of a list are written.
+    /// Returns whether the value is written as a list of items.
     pub(super) fn is_list(&self) -> bool {
         matches!(self, Self::Value(Text::List(_)) | Self::Initial(Text::List(_)))
     }
@@ -134,7 +134,7 @@ impl Source {
     }
 }
 
-/// Checks the name of a variable. Source: POSIX.1-2017, Base Definitions, 3.235 "Name".
+/// Checks the name of an environment variable. Source: POSIX.1-2017, Base Definitions, 3.235 "Name".
 fn check_variable(name: &str) -> Result<(), Invalid> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if !name.is_empty() && name.chars().all(allowed) && !name.starts_with(|first: char| first.is_ascii_digit()) {
@@ -144,17 +144,17 @@ fn check_variable(name: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{name}\" cannot be the name of a variable"), help))
 }
 
-/// Checks that an item of a list is one.
+/// Checks an item of a list.
 fn check_item(item: &str) -> Result<(), Invalid> {
     if item.is_empty() || item.contains(',') {
-        // The item is not repeated: it may be a secret.
+        // The message does not contain the item, which may be a secret.
         let help = "Parameter Store separates list items with commas: write each item separately, without commas";
         return Err(Invalid::new("an item of a list is empty or has a comma", help));
     }
     Ok(())
 }
 
-/// Reads a text or a list. No message repeats what is written: it may be a secret.
+/// Reads a text or a list. No message contains the value, which may be a secret.
 fn read_text(reader: &mut Reader<'_>, node: &Node, setting: &str) -> Option<Text> {
     match &node.value {
         Value::String(text) => Some(Text::One(text.clone())),
@@ -186,7 +186,7 @@ pub(super) fn missing(reader: &mut Reader<'_>, section: &Entry) {
     reader.fault(section.key_span.clone(), message, "no value", help);
 }
 
-/// Reads the source that a section has.
+/// Reads the source of a section.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Source> {
     let entries = SETTINGS.map(|name| (name, fields.get(name)));
     let given: Vec<(&str, &Entry)> = entries.into_iter().filter_map(|(name, entry)| Some((name, entry?))).collect();
@@ -208,14 +208,14 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<S
     }
 }
 
-/// What a value is checked and held as.
+/// How a value is checked and stored.
 pub(super) struct As<'a> {
     pub(super) key: &'a str,
     pub(super) parameter_type: &'a ParameterType,
     pub(super) tier: Tier,
 }
 
-/// Returns the value that a source has; what is wrong with it is a fault.
+/// Returns the value of a source. An error in it is a fault.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>) -> Option<Content> {
     let As { key, parameter_type, tier } = *how;
     let secret = *parameter_type == ParameterType::SecureString || matches!(source, Source::Env(_));
@@ -245,7 +245,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>
             text
         }
     };
-    // A saved plan has the digest of a secret in the place of its text.
+    // A saved plan has the digest of a secret instead of its text.
     if secret && resolver.files.is_given() && secrets::is_digest(&text) {
         return Some(secrets::of_file(text));
     }
@@ -259,7 +259,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, source: &Source, how: &As<'_>
     Some(if secret { Content::Secret(Secret::new(text)) } else { Content::Text(text.into()) })
 }
 
-/// Returns the source that desired state says; its value is a digest where only that is known.
+/// Returns the source that expresses the desired state. If only the digest of its value is known, the value is the digest.
 pub(super) fn said(desired: &Desired<Parameter>) -> Option<Source> {
     let origin = desired.origin.as_deref()?;
     if let Some(path) = origin.strip_prefix("file ") {
@@ -277,7 +277,7 @@ pub(super) fn said(desired: &Desired<Parameter>) -> Option<Source> {
     }
 }
 
-/// Returns the files, and the variables, that a section names, each with the text that stands for it.
+/// Returns the files and variables of a section, each with its text.
 pub(super) fn files(desired: &Desired<Parameter>) -> Vec<GivenFile> {
     let path = match said(desired) {
         Some(Source::File(path)) => Some(path),
@@ -288,7 +288,7 @@ pub(super) fn files(desired: &Desired<Parameter>) -> Vec<GivenFile> {
     path.zip(text).map(|(path, text)| GivenFile { path, text }).into_iter().collect()
 }
 
-/// Returns the variable that a value comes from and that is not set.
+/// Returns the environment variable of a value, if it is not set.
 pub(super) fn unset(desired: &Desired<Parameter>) -> Option<&str> {
     let unset = desired.managed.content.as_ref().is_some_and(Content::is_unset);
     desired.origin.as_deref().and_then(|origin| origin.strip_prefix("env ")).filter(|_| unset)

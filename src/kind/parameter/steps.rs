@@ -1,4 +1,4 @@
-//! The steps of a parameter, as a plan names them.
+//! The steps of a parameter, with their names in a plan.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::kind::{KindStep, NewDocument};
 use crate::resource::call::Operation;
 
 steps! {
-    /// One call that writes a parameter.
+    /// One call that changes a parameter.
     ParameterStep {
         "create_ssm_parameter", "overwrite_ssm_parameter", "label_ssm_parameter", "tag_ssm_parameter",
         "untag_ssm_parameter", "delete_ssm_parameter"

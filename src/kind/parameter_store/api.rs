@@ -1,4 +1,4 @@
-//! The SSM calls, and the mapping between the SDK's types and ours.
+//! The SSM calls, and the mapping between the SDK's types and Sentinel's types.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,23 +31,23 @@ pub struct ParameterApi {
 }
 
 impl ParameterApi {
-    /// Returns what makes calls over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
         Self { client: Client::new(config), pacer: Arc::clone(pacer) }
     }
 }
 
-/// Reads up to ten parameters: one call for all, and more only for what the manifest manages beyond content.
+/// Reads up to ten parameters with one call, and more calls only for managed settings other than the content.
 ///
-/// Answers in the order asked. AWS refuses a whole batch when one of its names is denied, so a refused batch is read
-/// again name by name: what may be read still is.
+/// Returns them in the order of the arguments. AWS refuses a whole batch if one of its names is denied, so a refused batch is read again
+/// name by name.
 pub(in crate::kind) async fn observe<R: Role>(
     api: &ParameterApi,
     batch: &[&Desired<Stored<R>>],
 ) -> Vec<Observed<Stored<R>>> {
     let reads: Vec<(String, Reading)> = batch.iter().map(|one| (one.name.clone(), reading(&one.managed))).collect();
     let listed: Vec<String> = batch.iter().filter(|one| is_listed(&one.managed)).map(|one| one.name.clone()).collect();
-    // Which are to be adopted is told by one list.
+    // One list shows which of the parameters to adopt carry the ownership tag.
     let reads_tags = |one: &&&Desired<Stored<R>>| one.managed.tags.is_some() || one.presence == Presence::Removed;
     let tagged: Vec<&String> = batch.iter().filter(reads_tags).map(|one| &one.name).collect();
     let labeled = batch.iter().map(|one| read_labels(api, one));
@@ -66,7 +66,7 @@ pub(in crate::kind) async fn observe<R: Role>(
             Ok(None) => Observed::Absent,
             Ok(Some(mut live)) => {
                 if let Some(content) = &desired.managed.content {
-                    // What comes from a secret is one, also in a parameter that everyone can read.
+                    // A value from a secret source is a secret, even in a parameter that everyone can read.
                     live.state.content =
                         live.state.content.map(|live| if content.is_secret() { live.hidden() } else { live });
                     live.gaps.extend(unset(desired, content));
@@ -105,7 +105,7 @@ pub(in crate::kind) async fn observe<R: Role>(
     observed
 }
 
-/// Returns the gap that a value is whose variable is not set: nothing tells whether it differs.
+/// Returns the gap for a value whose environment variable is not set, so that it cannot be compared.
 fn unset<R: Role>(desired: &Desired<Stored<R>>, content: &Content) -> Option<Gap> {
     let origin = desired.origin.as_deref().unwrap_or_default();
     content.is_unset().then(|| Gap {
@@ -116,7 +116,7 @@ fn unset<R: Role>(desired: &Desired<Stored<R>>, content: &Content) -> Option<Gap
     })
 }
 
-/// Reads on which versions the managed labels are.
+/// Reads the versions of the managed labels.
 async fn read_labels<R: Role>(
     api: &ParameterApi,
     desired: &Desired<Stored<R>>,
@@ -125,19 +125,19 @@ async fn read_labels<R: Role>(
     Some(labels::read_live(api, &desired.name, labels).await)
 }
 
-/// Returns whether anything is managed that only DescribeParameters tells.
+/// Returns whether any setting is managed that only DescribeParameters returns.
 pub(super) fn is_listed<R: Role>(managed: &Stored<R>) -> bool {
     managed.tier.is_some() || !managed.settings.is_empty()
 }
 
-/// Returns what of the managed is not known where DescribeParameters fails.
+/// Returns the managed setting that is unknown if DescribeParameters fails.
 fn unread<R: Role>(managed: &Stored<R>) -> &'static str {
     if managed.tier.is_some() { "tier" } else { "settings" }
 }
 
 type Read<R> = Result<Option<Live<Stored<R>>>, CallError>;
 
-/// Returns how the content is read: that of a secret takes permission for its key, and is only read where it is compared.
+/// Returns how the content is read. Decrypting a secret requires permission for its key, so it is read only if it is compared.
 fn reading<R: Role>(managed: &Stored<R>) -> Reading {
     match &managed.content {
         Some(content) => Reading::of(content),
@@ -158,7 +158,7 @@ impl Reading {
     }
 }
 
-/// Reads contents in the order asked, with a call for those of each kind.
+/// Reads contents in the order of the arguments, with separate calls for encrypted and decrypted reads.
 async fn read_contents<R: Role>(api: &ParameterApi, reads: &[(String, Reading)]) -> Vec<Read<R>> {
     let of = |reading: Reading| -> Vec<String> {
         reads.iter().filter(|one| one.1 == reading).map(|one| one.0.clone()).collect()
@@ -191,7 +191,7 @@ async fn read_alike<R: Role>(api: &ParameterApi, names: &[String], reading: Read
     }
 }
 
-/// Reads the content of one parameter, and which version it is.
+/// Reads the content and version of one parameter.
 pub(in crate::kind) async fn read<R: Role>(
     api: &ParameterApi,
     name: &str,
@@ -206,7 +206,7 @@ pub(super) async fn get_parameters<R: Role>(
 ) -> Result<HashMap<String, Live<Stored<R>>>, CallError> {
     let call = || {
         let request = api.client.get_parameters().set_names(Some(names.to_vec()));
-        // Nothing is asked for where AWS's default does.
+        // The option is omitted where it equals AWS's default.
         request.set_with_decryption((reading == Reading::Decrypted).then_some(true)).send()
     };
     let answer = api.pacer.call(GET_PARAMETERS, &[], call).await?;
@@ -223,7 +223,7 @@ pub(super) fn type_of(kind: SdkType) -> ParameterType {
     }
 }
 
-/// Returns the content that a value is; nothing where it is ciphertext.
+/// Returns the content of a value; `None` for ciphertext.
 pub(super) fn content_of(kind: Option<&ParameterType>, value: Option<String>, reading: Reading) -> Option<Content> {
     match (kind, reading) {
         (Some(ParameterType::SecureString), Reading::Plain) => None,
@@ -256,10 +256,10 @@ pub(super) async fn read_tags(api: &ParameterApi, name: &str) -> Result<Tags, Ca
     }
 }
 
-/// How many lists of tags are read at once.
+/// The maximum number of concurrent reads of tags.
 const READS: usize = 32;
 
-/// Reads the tags of parameters that were found. Where that fails, they are a gap.
+/// Reads the tags of the found parameters. A failure becomes a gap.
 pub(in crate::kind) async fn read_found_tags<R: Role>(
     api: &ParameterApi,
     found: &mut [Found<Stored<R>>],
@@ -279,13 +279,13 @@ pub(in crate::kind) async fn read_found_tags<R: Role>(
     }
 }
 
-/// Lists the parameters under a path, at any depth, in the order of their names.
+/// Lists the parameters under a path, at any depth, by name.
 pub(in crate::kind) async fn discover<R: Role>(
     api: &ParameterApi,
     root: &PolicyRoot,
 ) -> Result<Vec<Found<Stored<R>>>, CallError> {
     let mut found = Vec::new();
-    // A region holds 10,000 parameters of the standard tier; some pages may be empty.
+    // A region has at most 10,000 parameters of the standard tier; some pages may be empty.
     let mut pages = Pages::new(GET_PARAMETERS_BY_PATH, 1200);
     let mut token: Option<String> = None;
     loop {
@@ -301,7 +301,7 @@ pub(in crate::kind) async fn discover<R: Role>(
         let content =
             |found: &Found<Stored<R>>| found.live.state.content.as_ref().and_then(Content::text).map_or(0, str::len);
         let bytes = found[before..].iter().map(|found| found.name.len() + content(found)).sum();
-        // An empty page with a token is normal: there is more.
+        // An empty page with a token is normal and is followed by others.
         token = answer.next_token.filter(|token| !token.is_empty());
         if !pages.next(bytes, token.as_ref())? {
             found.sort_by(|one, other| one.name.cmp(&other.name));
@@ -310,7 +310,7 @@ pub(in crate::kind) async fn discover<R: Role>(
     }
 }
 
-/// Returns a parameter that carries the ownership tag and that the manifest does not name, as one that should be gone.
+/// Returns an unlisted parameter with the ownership tag as a resource to delete.
 pub(in crate::kind) fn gone<R: Role>(address: Address, name: String, search: &Search<'_>) -> Desired<Stored<R>> {
     let ownership = Some(search.ownership.clone());
     Desired { presence: Presence::Absent, ownership, ..Desired::new(address, name, Stored::default()) }
@@ -321,7 +321,7 @@ pub(in crate::kind) async fn execute<R: Role>(api: &ParameterApi, step: &Write) 
     match step {
         Write::Create(step) => {
             let ended = create::<R>(api, step).await?;
-            // Nothing says what a bare profile holds: that there is one is enough.
+            // A profile without a policy accepts any content.
             let conflict = matches!(ended, StepOutcome::Conflict(_));
             Ok(if conflict && !step.content_managed { StepOutcome::Done } else { ended })
         }
@@ -348,8 +348,8 @@ pub(in crate::kind) async fn execute<R: Role>(api: &ParameterApi, step: &Write) 
     }
 }
 
-/// Deletes a parameter that is still the one that was seen, and still carries the ownership tag: the list it was found
-/// in lags behind, and a name can be taken by another since.
+/// Deletes a parameter if it is still the observed one and carries the ownership tag: the list of parameters is eventually consistent, and
+/// another parameter may have the name by now.
 async fn delete<R: Role>(api: &ParameterApi, step: &Delete) -> Result<StepOutcome, CallError> {
     let Delete { name, expects_version, owner_key } = step;
     let tags = read_tags(api, name).await?;
@@ -367,7 +367,7 @@ async fn delete<R: Role>(api: &ParameterApi, step: &Delete) -> Result<StepOutcom
         let why = format!("it no longer has the tag {owner_key} = {OWNER}; nothing was deleted");
         return Ok(StepOutcome::Conflict(why));
     }
-    // A name that is not there comes back as invalid, which is as good as deleted.
+    // A name that does not exist is returned as invalid, which equals deleted.
     api.pacer.call(DELETE_PARAMETERS, &[], || api.client.delete_parameters().names(name).send()).await?;
     Ok(StepOutcome::Done)
 }

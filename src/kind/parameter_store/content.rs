@@ -1,4 +1,4 @@
-//! What a parameter holds: a text, or a secret that is compared and sent, and never shown, saved or logged.
+//! The content of a parameter: a text, or a secret that is compared and sent, but never shown, saved or logged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,17 +11,17 @@ use zeroize::Zeroizing;
 
 use super::ParameterType;
 
-/// What a parameter holds.
+/// The content of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Content {
     Text(Arc<str>),
-    /// That of a `SecureString`, or one whose source is nothing that others read.
+    /// The content of a `SecureString`, or one from a secret source.
     Secret(Secret),
 }
 
 impl Content {
-    /// Returns the text, also that of a secret; nothing where only its digest is known.
+    /// Returns the text, including that of a secret; `None` if only its digest is known.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -29,7 +29,7 @@ impl Content {
         }
     }
 
-    /// Returns the text where it may be shown.
+    /// Returns the text if it may be shown.
     pub fn shown(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -42,12 +42,12 @@ impl Content {
         matches!(self, Self::Secret(_))
     }
 
-    /// Returns whether it is a secret whose text was not at hand: the variable that it comes from is not set.
+    /// Returns whether it is a secret whose environment variable is not set.
     pub(in crate::kind) fn is_unset(&self) -> bool {
         matches!(self, Self::Secret(Secret { known: Known::Unset(_), .. }))
     }
 
-    /// Returns whether both are the same text, whether secret or not.
+    /// Returns whether both have the same text, secret or not.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Text(text), Self::Secret(_)) => Self::Secret(Secret::new(&**text)) == *other,
@@ -64,12 +64,12 @@ impl Content {
         }
     }
 
-    /// Returns the type of a parameter that holds it, where no other is said.
+    /// Returns the default type of a parameter with this content.
     pub(super) fn usual_type(&self) -> ParameterType {
         if self.is_secret() { ParameterType::SecureString } else { ParameterType::String }
     }
 
-    /// Returns it as one whose text may be shown.
+    /// Returns it with permission to show its text.
     pub(in crate::kind) fn revealed(self) -> Self {
         match self {
             Self::Secret(secret) => Self::Secret(Secret { revealed: true, ..secret }),
@@ -84,8 +84,8 @@ impl From<&str> for Content {
     }
 }
 
-/// A text of which only a salted digest leaves this process. Read back from a plan, it has no text: two secrets are equal if their
-/// texts are, or if the digest of the one is that of the other's text.
+/// A text of which only a salted digest is saved. After reading a plan, it has no text: two secrets are equal if their texts are, or if the
+/// digest of one matches the text of the other.
 #[derive(Clone)]
 pub struct Secret {
     known: Known,
@@ -95,17 +95,17 @@ pub struct Secret {
 
 #[derive(Clone)]
 enum Known {
-    /// The salt is missing where the system gave no random bytes: then the secret cannot be saved.
+    /// The salt is `None` if the system returned no random bytes; then the secret cannot be saved.
     Text {
         text: Arc<Zeroizing<String>>,
         salt: Option<String>,
     },
     Digest(Salted),
-    /// The variable of this name has it, and is not set.
+    /// The value of this environment variable, which is not set.
     Unset(String),
 }
 
-/// What is saved of a secret.
+/// The saved form of a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Salted {
@@ -116,7 +116,7 @@ struct Salted {
 impl Salted {
     fn of(salt: &str, text: &str) -> Self {
         let mut hash = Sha256::new();
-        // The salt has one length, so that no other pair gives the same bytes.
+        // The salt has a fixed length, so the hashed bytes are unambiguous.
         hash.update(salt);
         hash.update(text);
         Self { salt: salt.to_owned(), digest: hex::encode(hash.finalize()) }
@@ -129,14 +129,14 @@ impl Salted {
 }
 
 impl Secret {
-    /// Returns the secret that a text is.
+    /// Returns a secret with this text.
     pub fn new(text: impl Into<String>) -> Self {
         let mut bytes = [0; 16];
         let salt = getrandom::fill(&mut bytes).ok().map(|()| hex::encode(bytes));
         Self { known: Known::Text { text: Arc::new(Zeroizing::new(text.into())), salt }, revealed: false }
     }
 
-    /// Returns the secret that a variable has which is not set.
+    /// Returns a secret whose environment variable is not set.
     pub fn unset(variable: &str) -> Self {
         Self { known: Known::Unset(variable.to_owned()), revealed: false }
     }
@@ -176,7 +176,7 @@ impl Serialize for Secret {
         match &self.known {
             Known::Digest(digest) => digest.serialize(serializer),
             Known::Text { text, salt: Some(salt) } => Salted::of(salt, text).serialize(serializer),
-            // Nothing reads it back.
+            // This form is never read back.
             Known::Unset(variable) => BTreeMap::from([("variable", variable)]).serialize(serializer),
             Known::Text { salt: None, .. } => Err(ser::Error::custom("the system has no random bytes for a salt")),
         }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(secret, Content::Secret(Secret::new("hush")));
         assert_ne!(read, Content::Secret(Secret::new("hush!")));
         assert_ne!(secret, Content::from("hush"));
-        // Two plans of one secret have nothing in common.
+        // Two plans with the same secret share no digest.
         assert_ne!(saved, serde_json::to_string(&Content::Secret(Secret::new("hush"))).unwrap());
         assert_eq!(secret.revealed().shown(), Some("hush"));
         assert!(serde_json::from_str::<Secret>(r#"{"salt":"","digest":""}"#).is_err());

@@ -1,4 +1,4 @@
-//! A parameter as CloudFormation and Terraform have it.
+//! A parameter in CloudFormation and Terraform.
 
 use serde_json::{Value, json};
 
@@ -8,12 +8,12 @@ use crate::kind::export::terraform::{Body, Kept, Module, add_tags};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 
-/// Returns the variable of the environment that a value comes from.
+/// Returns the environment variable of a value.
 fn variable<R: Role>(desired: &Desired<Stored<R>>) -> Option<&str> {
     desired.origin.as_deref()?.strip_prefix("env ")
 }
 
-/// Returns AWS's word for a tier.
+/// Returns AWS's name of a tier.
 fn word(tier: Tier) -> &'static str {
     match tier {
         Tier::Standard => "Standard",
@@ -97,7 +97,7 @@ pub(in crate::kind) fn terraform<R: Role>(
         let name = format!("{}_value", module.name(address));
         let value = module.secret(name, format!("The value of {}{from}", desired.name));
         body.set("value_wo", value).set("value_wo_version", 1);
-        // Write-only: nothing is compared but the number.
+        // The value is write-only; only its version number is compared.
         ignored.extend(initial.then_some("value_wo_version"));
         if !initial && live.is_some() {
             let text = "the first apply after the import writes its value again, so that Terraform does not keep it \

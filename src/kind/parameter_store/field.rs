@@ -1,6 +1,6 @@
 //! The fields of a parameter that are compared.
 
-/// A field of a parameter, as the diff names it and the repair looks for it.
+/// A field of a parameter, in differences and repairs.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {

@@ -1,5 +1,5 @@
-//! The versions of a parameter that Parameter Store keeps: the newest 100. Source: "Working with parameter versions in Parameter
-//! Store" in the AWS Systems Manager User Guide.
+//! The versions that Parameter Store keeps of a parameter: the newest 100. Source: "Working with parameter versions in Parameter Store" in
+//! the AWS Systems Manager User Guide.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const HISTORY: Operation = operation!("ssm", "GetParameterHistory", 10.0, 10.0);
 #[derive(Debug, Clone)]
 pub struct Version {
     pub number: i64,
-    /// Nothing where it is a `SecureString` that was not decrypted.
+    /// `None` for a `SecureString` that was not decrypted.
     pub content: Option<Content>,
     pub parameter_type: Option<ParameterType>,
     /// When it was written, in seconds since 1970.
@@ -25,7 +25,7 @@ pub struct Version {
     pub labels: BTreeSet<String>,
 }
 
-/// Reads the versions of a parameter, the oldest first. There are none of a parameter that does not exist.
+/// Reads the versions of a parameter, the oldest first. A parameter that does not exist has none.
 pub(in crate::kind) async fn read(api: &ParameterApi, name: &str, reading: Reading) -> Result<Vec<Version>, CallError> {
     let mut pages = Pages::new(HISTORY, 20);
     let mut token: Option<String> = None;

@@ -1,4 +1,4 @@
-//! The key that encrypts a `SecureString`, as a manifest has it.
+//! The key that encrypts a `SecureString`, in a manifest.
 
 use crate::document::write::quoted;
 use crate::document::{Node, Reader};
@@ -8,7 +8,7 @@ use crate::kind::section::Resolver;
 use crate::kind::{Address, KindId};
 use crate::resource::Invalid;
 
-/// The key that encrypts a `SecureString`, as it is written.
+/// The key that encrypts a `SecureString`, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySetting {
     /// `key = { key = "records" }`.
@@ -26,7 +26,7 @@ impl KeySetting {
         }
     }
 
-    /// Returns the name of the key in AWS. A key that the manifest does not have is a fault already.
+    /// Returns the AWS name of the key. A missing key is already a fault.
     pub(in crate::kind) fn resolved(&self, resolver: &Resolver<'_>) -> Option<String> {
         match self {
             Self::Reference(to) => resolver.names.get(to).cloned(),
@@ -35,7 +35,7 @@ impl KeySetting {
     }
 }
 
-/// Returns what a setting refers to.
+/// Returns the references of a setting.
 pub(in crate::kind) fn references(key: Option<&KeySetting>) -> Vec<Reference> {
     match key {
         Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
@@ -43,7 +43,7 @@ pub(in crate::kind) fn references(key: Option<&KeySetting>) -> Vec<Reference> {
     }
 }
 
-/// Returns the names in AWS that a setting has in the place of a reference.
+/// Returns the AWS names that a setting has in place of a reference.
 pub(in crate::kind) fn uses(key: Option<&KeySetting>) -> Vec<Named> {
     match key {
         Some(KeySetting::Id(name)) => {
@@ -61,13 +61,13 @@ pub(in crate::kind) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<KeyS
     reader.checked(node, "key", check).map(KeySetting::Id)
 }
 
-/// Records that a parameter of another type has a key.
+/// Records the fault that a parameter of another type has a key.
 pub(in crate::kind) fn without_secret(reader: &mut Reader<'_>, node: &Node) {
     let help = "add type = \"SecureString\", or remove key";
     reader.fault(node.span.clone(), "a plain string has no key", "encrypts nothing", help);
 }
 
-/// The alias of the key that AWS manages for Parameter Store.
+/// The alias of the AWS managed key for Parameter Store.
 pub(super) const OF_AWS: &str = "alias/aws/ssm";
 
 fn check(name: &str) -> Result<(), Invalid> {

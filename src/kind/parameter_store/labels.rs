@@ -1,4 +1,4 @@
-//! Labels of a parameter's newest version. A label is on one version at most, and moves when another is given it. Source: "Working
+//! Labels of a parameter's newest version. A label belongs to at most one version, and moves when it is set on another. Source: "Working
 //! with parameter labels in Parameter Store" in the AWS Systems Manager User Guide.
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,9 +18,9 @@ use crate::resource::{Facts, Gap, Invalid, Live, StepOutcome};
 
 pub(in crate::kind) const LABEL: Operation = operation!("ssm", "LabelParameterVersion", 3.0, 5.0);
 
-/// The most labels of a version. Source: LabelParameterVersion in the Systems Manager API Reference.
+/// The maximum number of labels of a version. Source: LabelParameterVersion in the Systems Manager API Reference.
 const MOST: usize = 10;
-/// The most parameters `GetParameters` takes in one call.
+/// The maximum number of parameters in one `GetParameters` call.
 const NAMES_IN_A_CALL: usize = 10;
 
 /// Checks a label. Source: as above.
@@ -67,7 +67,7 @@ pub(super) fn words(labels: &BTreeSet<String>) -> String {
     labels.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// Adds the labels that the newest version lacks. Others that it has are left alone: they may be anyone's.
+/// Adds the labels that the newest version lacks. Its other labels are not managed.
 pub(super) fn diff(desired: &BTreeSet<String>, live: &BTreeSet<String>, changes: &mut Vec<FieldChange<Field>>) {
     for label in desired.difference(live) {
         let (before, after) = (FieldValue::words("not on the newest version"), FieldValue::words("on it"));
@@ -75,13 +75,13 @@ pub(super) fn diff(desired: &BTreeSet<String>, live: &BTreeSet<String>, changes:
     }
 }
 
-/// Returns the step that gives a version labels.
+/// Returns the step that sets labels on a version.
 pub(super) fn step(name: &str, labels: BTreeSet<String>, version: i64) -> Option<Write> {
     (!labels.is_empty()).then(|| Write::Label(Label { name: name.to_owned(), labels, version }))
 }
 
-/// Returns the step that gives the managed labels to the version that is the newest after all other steps: all of them where that is
-/// another one than now.
+/// Returns the step that sets the managed labels on the version that is the newest after all other steps: all of them if that is a new
+/// version.
 pub(super) fn repair<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R>>, version: i64) -> Option<Write> {
     let mut labels = desired.managed.labels.clone()?;
     if live.facts.version.unwrap_or(0) == version {
@@ -91,7 +91,7 @@ pub(super) fn repair<R: Role>(desired: &Desired<Stored<R>>, live: &Live<Stored<R
     step(&desired.name, labels, version)
 }
 
-/// Reads which of the managed labels are on the newest version of a parameter.
+/// Reads the managed labels of a parameter's newest version.
 pub(super) async fn read_live(
     api: &ParameterApi,
     name: &str,
@@ -104,7 +104,7 @@ pub(super) async fn read_live(
     });
     let mut versions = HashMap::new();
     for answer in future::try_join_all(calls).await? {
-        // What no version has is among the invalid ones.
+        // A label that no version has is reported as invalid.
         for one in answer.parameters.unwrap_or_default() {
             if let Some(label) = one.selector.as_deref().and_then(|selector| selector.strip_prefix(':')) {
                 versions.insert(label.to_owned(), one.version);
@@ -114,10 +114,10 @@ pub(super) async fn read_live(
     Ok(versions)
 }
 
-/// How many histories are read at once.
+/// The maximum number of concurrent reads of histories.
 const READS: usize = 32;
 
-/// Reads the labels of parameters that were found. Where that fails, they are a gap.
+/// Reads the labels of the found parameters. A failure becomes a gap.
 pub(in crate::kind) async fn read_found<R: Role>(api: &ParameterApi, found: &mut [Found<Stored<R>>]) {
     let names: Vec<String> = found.iter().map(|found| found.name.clone()).collect();
     let reads = stream::iter(names.iter().map(|name| read_all(api, name))).buffered(READS);
@@ -133,11 +133,11 @@ pub(in crate::kind) async fn read_found<R: Role>(api: &ParameterApi, found: &mut
     }
 }
 
-/// Labels of a parameter, by the versions that they are on.
+/// The labels of a parameter, by version.
 #[derive(Debug, Default)]
 struct Labels {
     newest: BTreeSet<String>,
-    /// In words, with the version that each is on.
+    /// The labels of older versions with the version numbers, as text.
     older: Vec<String>,
 }
 
@@ -155,7 +155,7 @@ fn by_version(mut versions: Vec<(i64, BTreeSet<String>)>) -> Labels {
     Labels { newest, older: versions.into_iter().flat_map(words).collect() }
 }
 
-/// Warns of what a parameter has that its section cannot say.
+/// Warns about labels that the section of a parameter cannot express.
 pub(in crate::kind) fn warn_of_older(importer: &mut Importer<'_>, facts: &Facts) {
     if !facts.also.is_empty() {
         importer
@@ -163,7 +163,7 @@ pub(in crate::kind) fn warn_of_older(importer: &mut Importer<'_>, facts: &Facts)
     }
 }
 
-/// Gives a version labels.
+/// Sets labels on a version.
 pub(super) async fn give(api: &ParameterApi, label: &Label) -> Result<StepOutcome, CallError> {
     let Label { name, labels, version } = label;
     let call = || {

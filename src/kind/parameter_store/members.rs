@@ -1,9 +1,9 @@
-//! What Parameter Store tells of a parameter, member by member.
+//! The members of Parameter Store's types for a parameter, and how each is handled.
 
 use crate::kind::members::Handling::{self, Managed, NotCompared, Shown};
 use crate::kind::members::Members;
 
-/// The members of the answers that describe a parameter, and of the request that writes one.
+/// The members of the responses that describe a parameter, and of the request that writes one.
 pub(in crate::kind) const ALL: &[Members] = &[
     Members { of: "Parameter", members: PARAMETER },
     Members { of: "ParameterMetadata", members: METADATA },
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
     use crate::kind::members::{fields_of, listed};
 
-    /// The SDK's types may get fields with each release: the list has to have all of them.
+    /// The SDK's types may get new fields with each release, and the list must contain all of them.
     #[test]
     fn every_member_that_the_sdk_knows_is_listed() {
         let of_the_sdk = [

@@ -1,4 +1,4 @@
-//! What DescribeParameters tells of a parameter, and what PutParameter is sent of that.
+//! The settings of a parameter in DescribeParameters, and the corresponding arguments of PutParameter.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::resource::call::{CallError, Class, DESCRIBE_PARAMETERS};
 use crate::resource::names::OwnerKey;
 use crate::resource::pages::Pages;
 
-/// Reads what is listed of some parameters, by name.
+/// Reads the metadata of these parameters, by name.
 pub(super) async fn named(
     api: &ParameterApi,
     names: &[String],
@@ -26,7 +26,7 @@ pub(super) async fn named(
     Ok(by_name(describe(api, vec![filter("Name", "Equals", names.to_vec())?]).await?))
 }
 
-/// Reads what is listed of all parameters under a path, by name.
+/// Reads the metadata of all parameters under a path, by name.
 pub(in crate::kind) async fn below(
     api: &ParameterApi,
     root: &str,
@@ -38,9 +38,9 @@ fn by_name(found: Vec<ParameterMetadata>) -> HashMap<String, ParameterMetadata> 
     found.into_iter().filter_map(|one| Some((one.name.clone()?, one))).collect()
 }
 
-/// Returns the names that carry the ownership tag of this key: under a path, or all.
+/// Returns the names that carry the ownership tag with this key, under a path or everywhere.
 ///
-/// One call lists fifty of them, where reading the tags of each would be a call for each.
+/// One call lists fifty of them, while reading the tags of each would be one call for each.
 pub(in crate::kind) async fn owned(
     api: &ParameterApi,
     root: Option<&str>,
@@ -54,9 +54,9 @@ pub(in crate::kind) async fn owned(
     Ok(found.into_iter().filter_map(|parameter| parameter.name).collect())
 }
 
-/// Reads what is listed of one parameter; nothing where there is none of this name.
+/// Reads the metadata of one parameter; `None` if it does not exist.
 pub(super) async fn of<R: Role>(api: &ParameterApi, name: &str) -> Result<Option<ParameterMetadata>, CallError> {
-    // About one read in a hundred does not see a parameter that was just created.
+    // About one read in a hundred does not find a parameter that was just created.
     for look in 1..=LOOKS {
         if let Some(found) = named(api, &[name.to_owned()]).await?.remove(name) {
             return Ok(Some(found));
@@ -80,7 +80,7 @@ async fn describe(
     filters: Vec<ParameterStringFilter>,
 ) -> Result<Vec<ParameterMetadata>, CallError> {
     let mut found = Vec::new();
-    // 10,000 parameters, and some pages that are empty.
+    // At most 10,000 parameters, and some empty pages.
     let mut pages = Pages::new(DESCRIBE_PARAMETERS, 250);
     let mut token = None;
     loop {
@@ -90,7 +90,7 @@ async fn describe(
         };
         let answer = api.pacer.call(DESCRIBE_PARAMETERS, &[], call).await?;
         let page = answer.parameters.unwrap_or_default();
-        // With its description, and what stays around it in memory.
+        // Includes the description and the overhead in memory.
         let bytes = page.iter().map(|one| 1024 + one.name().map_or(0, str::len)).sum();
         found.extend(page);
         token = answer.next_token.filter(|token| !token.is_empty());
@@ -100,7 +100,7 @@ async fn describe(
     }
 }
 
-/// Notes what is listed of a parameter, as far as it is managed.
+/// Sets the managed settings of a parameter from its metadata.
 pub(in crate::kind) fn note<R: Role>(metadata: &ParameterMetadata, managed: &Stored<R>, state: &mut Stored<R>) {
     state.tier = managed.tier.map(|_| match metadata.tier {
         Some(ParameterTier::Advanced) => Tier::Advanced,
@@ -119,7 +119,7 @@ pub(in crate::kind) fn note<R: Role>(metadata: &ParameterMetadata, managed: &Sto
     state.settings = listed.limited_to(&managed.settings);
 }
 
-/// Returns whether a parameter has a tier and settings.
+/// Returns whether a parameter has this tier and these settings.
 pub(super) fn has<R: Role>(metadata: &ParameterMetadata, tier: Option<Tier>, settings: &Settings) -> bool {
     let managed = Stored::<R> { tier, settings: settings.clone(), ..Stored::default() };
     let mut state = Stored::default();
@@ -129,9 +129,9 @@ pub(super) fn has<R: Role>(metadata: &ParameterMetadata, tier: Option<Tier>, set
 
 /// Returns an overwrite that changes these settings and keeps the others.
 ///
-/// AWS's reference does not say what an overwrite does to what it leaves out, and reports differ on whether a `SecureString` keeps
-/// its key: all that is live is sent again. A tier that is left out is the account's default. Source: PutParameter in the Systems
-/// Manager API Reference.
+/// The AWS reference does not say whether an overwrite keeps omitted settings, and reports differ on whether a `SecureString` keeps its
+/// key, so all live settings are sent again. An omitted tier is the account's default. Source: PutParameter in the Systems Manager API
+/// Reference.
 pub(super) fn keeping(
     request: PutParameterFluentBuilder,
     kept: &ParameterMetadata,
@@ -176,7 +176,7 @@ pub(super) fn setting(request: PutParameterFluentBuilder, settings: &Settings) -
     request
 }
 
-/// Returns a tier as PutParameter takes it.
+/// Returns a tier as an argument of PutParameter.
 pub(super) const fn sdk_tier(tier: Tier) -> ParameterTier {
     match tier {
         Tier::Standard => ParameterTier::Standard,

@@ -3,23 +3,23 @@
 use super::{ParameterType, Tier};
 use crate::resource::Invalid;
 
-/// The most characters of a name: 1,011 with the ARN before it, of which the longest partition, region and account
-/// take 60. Source: PutParameter in the Systems Manager API reference.
+/// The maximum length of a name: 1,011 with the ARN before it, of which the longest partition, region and account take 60. Source:
+/// PutParameter in the Systems Manager API reference.
 pub(in crate::kind) const NAME_LIMIT: usize = 1011 - 60;
-/// The most levels of a hierarchy.
+/// The maximum number of levels of a hierarchy.
 pub(in crate::kind) const LEVEL_LIMIT: usize = 15;
 
 fn name_char(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "_.-".contains(letter)
 }
 
-/// Returns whether a text can be one level of a name. Parameter Store takes `.` and `..` literally; what reads a name as a path does
-/// not, and would take it for another one.
+/// Returns whether a text can be one level of a name. Parameter Store accepts `.` and `..` literally, but programs that read a name as a
+/// path would resolve them.
 pub(in crate::kind) fn is_level(text: &str) -> bool {
     !text.is_empty() && text.chars().all(name_char) && text != "." && text != ".."
 }
 
-/// Returns whether AWS keeps the names for itself that begin with a level.
+/// Returns whether AWS reserves the names with this first level.
 pub(in crate::kind) fn is_reserved(first: &str) -> bool {
     let first = first.to_ascii_lowercase();
     first.starts_with("aws") || first.starts_with("ssm")
@@ -49,13 +49,13 @@ pub(in crate::kind) fn check_name(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// A value that is to be checked, and what it is in a message.
+/// A value to check, and its name in messages.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::kind) struct Checked<'a> {
     pub(in crate::kind) text: &'a str,
     /// `the policy`.
     pub(in crate::kind) what: &'a str,
-    /// Whose section it is: `this profile`.
+    /// The section in a message: `this profile`.
     pub(in crate::kind) whose: &'a str,
 }
 
@@ -85,7 +85,7 @@ pub(in crate::kind) fn check_value(value: Checked<'_>, tier: Tier) -> Result<(),
     Ok(())
 }
 
-/// Checks the tier that settings take.
+/// Checks the tier that settings require.
 pub(in crate::kind) fn check_tier(tier: Option<Tier>, settings: &super::Settings, whose: &str) -> Result<(), Invalid> {
     if settings.is_advanced() && tier.unwrap_or(Tier::Standard) == Tier::Standard {
         let help = format!("set tier = \"advanced\" for {whose} (AWS charges for it), or remove them");
@@ -94,7 +94,7 @@ pub(in crate::kind) fn check_tier(tier: Option<Tier>, settings: &super::Settings
     Ok(())
 }
 
-/// Returns the type that a text names.
+/// Returns the type with a name.
 pub(in crate::kind) fn type_of(word: &str) -> ParameterType {
     match word {
         "String" => ParameterType::String,

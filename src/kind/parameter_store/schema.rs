@@ -1,10 +1,10 @@
-//! What the JSON Schemas of the kinds share whose resources are parameters.
+//! The common part of the JSON Schemas of the kinds whose resources are parameters.
 
 use serde_json::{Value, json};
 
 use crate::kind::schema::Definition;
 
-/// Returns what the sections refer to. One kind defines it for all.
+/// Returns the definitions that the sections refer to. One kind adds them for all.
 pub(in crate::kind) fn definitions() -> Vec<Definition> {
     vec![
         (

@@ -1,4 +1,4 @@
-//! Parameters that are secrets: what is saved and shown of them, and what IAM has to allow.
+//! Secret parameters: their saved and displayed form, and their IAM permissions.
 
 use serde_json::json;
 
@@ -9,24 +9,24 @@ use crate::kind::Desired;
 use crate::kind::permission::{On, Permission, Place};
 use crate::resource::call::{Operation, operation};
 
-/// Parameter Store decrypts on behalf of the reader of a secret. Nothing here calls it, so that its pace says nothing. Source: "How AWS
-/// Systems Manager Parameter Store uses AWS KMS" in the AWS Key Management Service Developer Guide.
+/// Parameter Store decrypts on behalf of the reader of a secret. Sentinel does not call this operation, so its rate has no effect. Source:
+/// "How AWS Systems Manager Parameter Store uses AWS KMS" in the AWS Key Management Service Developer Guide.
 pub(in crate::kind) const DECRYPT: Operation = operation!("kms", "Decrypt", 1.0, 1.0);
-/// What Parameter Store does with a key on behalf of the writer of a secret: the first in the standard tier, the second in the advanced
-/// tier. Source: as above.
+/// Parameter Store's calls with a key on behalf of the writer of a secret: the first in the standard tier, the second in the advanced tier.
+/// Source: as above.
 const USES: [Operation; 2] = [operation!("kms", "Encrypt", 1.0, 1.0), operation!("kms", "GenerateDataKey", 1.0, 1.0)];
 
 /// Returns whether the content of a secret is read and compared.
 pub(in crate::kind) fn is_compared<R: Role>(desired: &Desired<Stored<R>>) -> bool {
-    // What comes from a variable is hidden here, and may be in a parameter that AWS does not encrypt.
+    // A value from an environment variable is secret, and may be in a parameter that AWS does not encrypt.
     desired.managed.content.as_ref().is_some_and(Content::is_secret)
         && desired.managed.parameter_type == Some(ParameterType::SecureString)
 }
 
-/// Returns the key of a secret, as what IAM allows something on: through Parameter Store only.
+/// Returns the key of a secret as the resource of a permission, limited to calls through Parameter Store.
 pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> On {
     let region = place.region.as_deref().unwrap_or("*");
-    // What follows the region is not the same in every partition.
+    // The suffix after the region depends on the partition.
     let mut condition = json!({ "StringLike": { "kms:ViaService": format!("ssm.{region}.*") } });
     let key = desired.managed.settings.key.as_deref().unwrap_or(OF_AWS);
     let resource = if key.starts_with("alias/") {
@@ -38,19 +38,19 @@ pub(in crate::kind) fn on_key<R: Role>(desired: &Desired<Stored<R>>, place: &Pla
     On::Those { resources: vec![resource], condition }
 }
 
-/// Returns what IAM has to allow Parameter Store to do with the key on behalf of the writer of a secret.
+/// Returns the permissions that Parameter Store needs for the key on behalf of the writer of a secret.
 pub(in crate::kind) fn lent<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> Vec<Permission> {
     if desired.managed.parameter_type != Some(ParameterType::SecureString) {
         return Vec::new();
     }
     let mut operations = USES.to_vec();
-    // A value that is not managed is read where it is written again with another setting.
+    // An unmanaged value is read when it is written again with another setting.
     operations.extend((R::KEPT == Kept::All && desired.managed.content.is_none()).then_some(DECRYPT));
     let statement = format!("{}Encryption", R::STATEMENT);
     vec![Permission { statement, shared: true, operations, on: on_key(desired, place) }]
 }
 
-/// Returns what IAM has to allow the reader of a policy that is a secret.
+/// Returns the permission to read a policy that is a secret.
 pub(in crate::kind) fn decryption<R: Role>(desired: &Desired<Stored<R>>, place: &Place) -> Option<Permission> {
     let secret = desired.managed.parameter_type == Some(ParameterType::SecureString);
     secret.then(|| Permission {
@@ -69,7 +69,7 @@ pub(in crate::kind) fn opposite(content: &Content) -> Content {
     }
 }
 
-/// Returns the text that stands for a file's where only a plan is at hand; of a secret it is the digest.
+/// Returns the text that replaces a file's text if only a plan is available. For a secret it is the digest.
 pub(in crate::kind) fn as_file(content: &Content) -> Option<String> {
     match content {
         Content::Text(text) => Some(text.to_string()),
@@ -77,23 +77,23 @@ pub(in crate::kind) fn as_file(content: &Content) -> Option<String> {
     }
 }
 
-/// Returns whether a text stands for a secret.
+/// Returns whether a text is the digest of a secret.
 pub(in crate::kind) fn is_digest(text: &str) -> bool {
     serde_json::from_str::<Secret>(text).is_ok()
 }
 
-/// Returns the secret that a file holds, or that its text stands for.
+/// Returns the secret of a file, or of its digest.
 pub(in crate::kind) fn of_file(text: String) -> Content {
     Content::Secret(serde_json::from_str(&text).unwrap_or_else(|_| Secret::new(text)))
 }
 
-/// Lets the secret of a desired parameter be shown.
+/// Allows the secret of a desired parameter to be shown.
 pub(in crate::kind) fn reveal<R: Role>(desired: &mut Desired<Stored<R>>) {
     desired.managed.content = desired.managed.content.take().map(Content::revealed);
     desired.initial.content = desired.initial.content.take().map(Content::revealed);
 }
 
-/// Gives desired state of which only digests are known the texts that these are of, from what the manifest desires now.
+/// Restores secrets of which only digests are known, from the manifest's current values.
 pub(in crate::kind) fn recall<R: Role>(saved: &mut Desired<Stored<R>>, now: &Desired<Stored<R>>) {
     for (own, now) in
         [(&mut saved.managed.content, &now.managed.content), (&mut saved.initial.content, &now.initial.content)]
@@ -104,7 +104,7 @@ pub(in crate::kind) fn recall<R: Role>(saved: &mut Desired<Stored<R>>, now: &Des
     }
 }
 
-/// Gives a step the text that it has the digest of, from what is desired; says whether it has all that it writes.
+/// Restores the secret of a step from the desired state. Returns whether the step is complete.
 pub(in crate::kind) fn recall_step<R: Role>(step: &mut Write, desired: &Desired<Stored<R>>) -> bool {
     let Some(content) = step.content().filter(|content| content.text().is_none()) else { return true };
     let known = [&desired.managed.content, &desired.initial.content].into_iter().flatten();
@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    /// A step that writes a secret has its text again, and none that the digest in the plan is not of.
+    /// A step that writes a secret gets its text again, unless the digest in the plan is that of another text.
     #[test]
     fn a_saved_step_gets_the_text_that_its_digest_is_of() {
         type Saved = (Desired<PolicyParameter>, PolicyStep);

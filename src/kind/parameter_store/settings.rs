@@ -1,5 +1,5 @@
-//! What a parameter has beside its value, type, tier, labels and tags: its description, the pattern that its values have to
-//! fit, and AWS's own policies for it.
+//! The settings of a parameter other than its value, type, tier, labels and tags: its description, the pattern of its values, and its
+//! parameter policies.
 
 use std::fmt;
 
@@ -15,18 +15,18 @@ use crate::document::{Fields, Node, Reader};
 use crate::kind::import::Importer;
 use crate::resource::Invalid;
 
-/// The most characters of a description, and of a pattern. Source: PutParameter in the Systems Manager API Reference.
+/// The maximum length of a description, and of a pattern. Source: PutParameter in the Systems Manager API Reference.
 const TEXT_LIMIT: usize = 1024;
-/// The most policies of a parameter. Source: "Assigning parameter policies in Parameter Store" in the AWS Systems Manager User
+/// The maximum number of policies of a parameter. Source: "Assigning parameter policies in Parameter Store" in the AWS Systems Manager User
 /// Guide.
 const POLICY_LIMIT: usize = 10;
 
-/// Settings of a parameter, live or desired; an empty text is none.
+/// Settings of a parameter, live or desired. An empty text means that the setting is absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The key that encrypts a `SecureString`: an alias or an ARN, as it was named when the parameter was written.
+    /// The key that encrypts a `SecureString`: an alias or an ARN, as given when the parameter was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ pub struct Settings {
     pub parameter_policies: Option<ParameterPolicies>,
 }
 
-/// What AWS calls the policies of a parameter: when it deletes the parameter, and when it sends an event.
+/// AWS's parameter policies: when AWS deletes the parameter, and when it sends an event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParameterPolicies {
@@ -47,12 +47,12 @@ pub struct ParameterPolicies {
     pub expiration_notifications: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub no_change_notifications: Vec<String>,
-    /// Policies that only AWS knows, as it has them. A manifest cannot write any.
+    /// Unknown policies, as AWS returned them. A manifest cannot express them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<String>,
 }
 
-/// The data type of what is nothing else.
+/// The default data type.
 pub(in crate::kind) const TEXT: &str = "text";
 
 impl Settings {
@@ -61,7 +61,7 @@ impl Settings {
         *self == Self::default()
     }
 
-    /// Returns settings of which everything is managed.
+    /// Returns settings that are all managed.
     pub(super) fn everything() -> Self {
         Self {
             description: Some(String::new()),
@@ -72,12 +72,12 @@ impl Settings {
         }
     }
 
-    /// Returns whether the policies that are managed are for the advanced tier.
+    /// Returns whether the managed policies require the advanced tier.
     pub(in crate::kind) fn is_advanced(&self) -> bool {
         self.parameter_policies.as_ref().is_some_and(|policies| !policies.is_empty())
     }
 
-    /// Returns live settings that differ from all that is managed.
+    /// Returns live settings that differ from all managed ones.
     pub(super) fn opposite(&self) -> Self {
         let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         let another = |managed: &String| format!("not {managed}");
@@ -93,7 +93,7 @@ impl Settings {
         }
     }
 
-    /// Returns the settings that the other has a value for too.
+    /// Returns the settings for which the other side has a value too.
     pub(super) fn limited_to(self, managed: &Self) -> Self {
         let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         Self {
@@ -105,7 +105,7 @@ impl Settings {
         }
     }
 
-    /// Returns them for a new parameter, which has none of what is not sent.
+    /// Returns them for a new parameter, without absent settings.
     pub(in crate::kind) fn without_none(&self) -> Self {
         let Self { description, key, allowed_pattern, data_type, parameter_policies } = self.clone();
         Self {
@@ -117,7 +117,7 @@ impl Settings {
         }
     }
 
-    /// Returns what was seen, by field.
+    /// Returns the observed fields.
     pub(super) fn seen(&self) -> [(&'static str, Option<String>); 5] {
         let Self { description, key, allowed_pattern, data_type, parameter_policies } = self;
         [
@@ -130,16 +130,16 @@ impl Settings {
     }
 }
 
-/// Whether the value that is live can be sent again.
+/// Whether the live value can be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rewrite {
     Possible,
-    /// It reads back as ciphertext or a list.
+    /// It is read as ciphertext or a list.
     NotPossible,
 }
 
-/// Adds what differs in the settings that both sides have. Each is sent with the value: where that cannot be sent again, none
-/// can be changed.
+/// Adds the differences of the settings that both sides have. Settings are sent together with the value, so they cannot change if the value
+/// cannot be sent again.
 pub(super) fn diff(managed: &Settings, live: &Settings, rewrite: Rewrite, changes: &mut Vec<FieldChange<Field>>) {
     let Settings { description, key, allowed_pattern, data_type, parameter_policies } = managed;
     let (takes, how) = match rewrite {
@@ -176,7 +176,7 @@ impl ParameterPolicies {
             + others.len()
     }
 
-    /// Returns the policies of which AWS has these texts.
+    /// Returns the policies with these texts from AWS.
     pub(super) fn from_texts<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let mut policies = Self::default();
         for text in texts {
@@ -203,7 +203,7 @@ impl ParameterPolicies {
         policies.sorted()
     }
 
-    /// AWS keeps no order.
+    /// AWS does not preserve the order.
     fn sorted(mut self) -> Self {
         for all in [&mut self.expiration_notifications, &mut self.no_change_notifications, &mut self.others] {
             all.sort();
@@ -211,8 +211,8 @@ impl ParameterPolicies {
         self
     }
 
-    /// Returns them as PutParameter takes them; `[{}]` takes all away. Source: "Assigning parameter policies in Parameter Store" in
-    /// the AWS Systems Manager User Guide.
+    /// Returns them as an argument of PutParameter; `[{}]` removes all. Source: "Assigning parameter policies in Parameter Store" in the
+    /// AWS Systems Manager User Guide.
     pub(super) fn document(&self) -> String {
         let Self { expiration, expiration_notifications, no_change_notifications, others } = self;
         let policy = |kind: &str, attributes: Value| {
@@ -245,7 +245,7 @@ impl fmt::Display for ParameterPolicies {
     }
 }
 
-/// Returns a time as it is compared and sent: in UTC, to the second.
+/// Returns a time in the compared and sent form: in UTC, to the second.
 fn time(text: &str) -> Option<String> {
     let at: Timestamp = text.parse().ok()?;
     Some(Timestamp::from_second(at.as_second()).ok()?.to_string())
@@ -261,11 +261,10 @@ fn check_text(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Returns the expression that a value has to fit as a whole; nothing where it uses what only Java's expressions have, or what means
-/// something else there.
+/// Returns the expression that must match a whole value; `None` if it uses syntax that only Java has, or that has another meaning in Java.
 fn expression(pattern: &str) -> Option<Result<Regex, regex_lite::Error>> {
     let special = ["(?", "\\", "++", "*+", "?+", "}+", "&&"].iter().any(|part| pattern.contains(part));
-    // A class in a class is a union in Java.
+    // In Java, a class within a class is a union.
     let nested = pattern.split('[').skip(1).any(|class| !class.contains(']')) || pattern.contains("[[");
     (!special && !nested).then(|| Regex::new(&format!("^(?:{pattern})$")))
 }
@@ -281,7 +280,7 @@ fn check_pattern(pattern: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Checks that a value fits the pattern that the same section has. Names no value: it may be a secret.
+/// Checks that a value matches the pattern of its section. The message does not contain the value, which may be a secret.
 pub(in crate::kind) fn check_fits(content: Option<&Content>, settings: &Settings) -> Result<(), Invalid> {
     let (Some(text), Some(pattern)) = (content.and_then(Content::text), &settings.allowed_pattern) else {
         return Ok(());
@@ -313,7 +312,7 @@ fn check_period(text: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{text}\" is not a period"), "write a number of days or hours, such as \"15 days\""))
 }
 
-/// Reads the settings of a section. A rule says which data types there are.
+/// Reads the settings of a section. `rule` checks the data type.
 pub(in crate::kind) fn read(
     reader: &mut Reader<'_>,
     fields: &mut Fields<'_>,
@@ -324,7 +323,7 @@ pub(in crate::kind) fn read(
     };
     Settings {
         description: text(reader, "description", check_text),
-        // It may be a reference, which the section has.
+        // The key may be a reference, which the section stores.
         key: None,
         allowed_pattern: text(reader, "allowed_pattern", check_pattern),
         data_type: text(reader, "data_type", check_data_type),
@@ -370,8 +369,8 @@ pub(in crate::kind) fn write(section: &mut String, settings: &Settings) {
     line(section, "parameter_policies", parameter_policies.as_ref().map(written));
 }
 
-/// Returns the settings that a section has of a live parameter: those that a new one does not have. `text` says why there is no other
-/// data type, where there is none.
+/// Returns the settings of a live parameter that a section has: those that a new parameter lacks. `text` is the reason why only the default
+/// data type is supported, if that is so.
 pub(in crate::kind) fn imported(importer: &mut Importer<'_>, live: Settings, text: &str) -> Settings {
     let Settings { data_type, parameter_policies, .. } = live.without_none();
     let data_type = data_type.filter(|data_type| data_type != TEXT);
@@ -430,7 +429,7 @@ mod tests {
         let texts: Vec<String> = sent.iter().rev().map(Value::to_string).collect();
         assert_eq!(ParameterPolicies::from_texts(texts.iter().map(String::as_str)), policies);
         assert_eq!(ParameterPolicies::default().document(), "[{}]");
-        // AWS writes milliseconds.
+        // AWS returns milliseconds.
         let theirs =
             r#"{"Type":"Expiration","Version":"1.0","Attributes":{"Timestamp":"2031-01-01T01:00:00.000+01:00"}}"#;
         assert_eq!(ParameterPolicies::from_texts([theirs].into_iter()).expiration, policies.expiration);
@@ -444,7 +443,7 @@ mod tests {
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(in crate::kind) mod any {
     use proptest::collection::vec;
@@ -453,7 +452,7 @@ pub(in crate::kind) mod any {
 
     use super::*;
 
-    /// Returns any settings that a manifest may have.
+    /// Generates settings.
     pub(in crate::kind) fn settings() -> impl Strategy<Value = Settings> {
         let period = prop_oneof!["[1-9][0-9]{0,2} days", "[1-9] hours"];
         let periods = vec(period, 0..=3).boxed();

@@ -1,4 +1,4 @@
-//! The steps of parameters. What a plan calls them is the affair of each kind.
+//! The steps of parameters. Each kind defines their names in a plan.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -15,7 +15,7 @@ use crate::resource::call::{
 };
 use crate::resource::names::OwnerKey;
 
-/// One call that writes a parameter.
+/// One call that changes a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Write {
     Create(Create),
@@ -26,39 +26,39 @@ pub enum Write {
     Delete(Delete),
 }
 
-/// Creates the parameter; expects that there is none of its name.
+/// Creates the parameter; expects that no parameter has its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Create {
     pub name: String,
     pub content: Content,
-    /// Where it is not the one that the content tells: `String`, or `SecureString` of a secret.
+    /// `None` for the default of the content: `String`, or `SecureString` for a secret.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub parameter_type: Option<ParameterType>,
     pub tier: Tier,
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
     pub tags: Tags,
-    /// Whether it has to be this content; otherwise what someone else creates meanwhile is as good.
+    /// Whether the content is managed. Otherwise a parameter that someone else creates in the meantime is accepted.
     pub content_managed: bool,
 }
 
-/// Writes a new version; expects the version that was observed to be the newest still.
+/// Writes a new version; expects that the observed version is still the newest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overwrite {
     pub name: String,
-    /// `None` writes the value again that it has.
+    /// `None` writes the current value again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
-    /// The tier to end in; `None` keeps the one it has.
+    /// The resulting tier; `None` keeps the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tier: Option<Tier>,
-    /// The settings to end in; what has no value is kept.
+    /// The resulting settings; a missing one is kept.
     #[serde(default, skip_serializing_if = "Settings::is_empty")]
     pub settings: Settings,
     pub expects_version: i64,
 }
 
-/// Gives a version these labels, and takes them from any other.
+/// Sets these labels on a version, and removes them from any other version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     pub name: String,
@@ -66,7 +66,7 @@ pub struct Label {
     pub version: i64,
 }
 
-/// Sets these tags and leaves all others.
+/// Sets these tags and keeps all others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
     pub name: String,
@@ -80,7 +80,7 @@ pub struct Untag {
     pub keys: Vec<String>,
 }
 
-/// Deletes the parameter; expects the version that was observed, and the ownership tag of this key.
+/// Deletes the parameter; expects the observed version, and the ownership tag with this key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delete {
     pub name: String,
@@ -89,10 +89,10 @@ pub struct Delete {
 }
 
 impl Write {
-    /// Returns the operations that it may call, the one that changes something first.
+    /// Returns the operations that it may call. The first one writes.
     pub(in crate::kind) fn operations(&self) -> &'static [Operation] {
         match self {
-            // Tags given with a creation take the permission of their own.
+            // Tags in a creation require the tagging permission.
             Self::Create(Create { tags, .. }) if tags.is_empty() => &[PUT_PARAMETER, GET_PARAMETERS],
             Self::Create(_) => &[PUT_PARAMETER, ADD_PARAMETER_TAGS, GET_PARAMETERS],
             Self::Overwrite(_) => &[PUT_PARAMETER, GET_PARAMETERS, DESCRIBE_PARAMETERS],
@@ -142,7 +142,7 @@ impl Write {
     }
 }
 
-/// Defines the type of a kind's steps, with the names that a plan has for them.
+/// Defines the type of a kind's steps, with their names in a plan.
 macro_rules! steps {
     ($(#[$about:meta])* $name:ident {
         $create:literal, $overwrite:literal, $label:literal, $tag:literal, $untag:literal, $delete:literal

@@ -1,4 +1,4 @@
-//! The calls that write a parameter, and what is looked at before and after them.
+//! The calls that write a parameter, and the reads before and after them.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub(super) async fn create<R: Role>(api: &ParameterApi, step: &Create) -> Result
         Err(error) if error.class == Class::AlreadyExists || error.open => error,
         Err(error) => return Err(error),
     };
-    // Either our own call took effect though its answer was lost, or someone else was faster. The content tells; about
-    // one read in a hundred does not see a write just made.
+    // Either Sentinel's own call succeeded and its response was lost, or someone else was faster. The content shows which. About one read
+    // in a hundred does not find a recent write.
     for look in 1..=LOOKS {
         let asked = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await;
         let Ok(mut found) = asked else { return Err(error) };
@@ -43,12 +43,12 @@ pub(super) async fn create<R: Role>(api: &ParameterApi, step: &Create) -> Result
     Err(error)
 }
 
-/// Returns whether a parameter holds a text.
+/// Returns whether a parameter has this content.
 fn is<R: Role>(live: &Live<Stored<R>>, content: &Content) -> bool {
     live.state.content.as_ref().is_some_and(|live| live.is_same(content))
 }
 
-/// Returns the text that is sent, and its type.
+/// Returns the text to send, and its type.
 fn sent<'a>(content: &'a Content, kind: Option<&ParameterType>) -> Result<(&'a str, SdkType), CallError> {
     let kind = SdkType::from(kind.unwrap_or(&content.usual_type()).as_str());
     let text = content.text().ok_or_else(|| {
@@ -58,19 +58,19 @@ fn sent<'a>(content: &'a Content, kind: Option<&ParameterType>) -> Result<(&'a s
     Ok((text, kind))
 }
 
-/// How often a parameter that is known to be there is looked for.
+/// The number of reads that look for an existing parameter.
 pub(super) const LOOKS: u32 = 4;
 
-/// What a look just before an overwrite found, so that it is not made.
+/// The reason, from the read before an overwrite, why it is not made.
 enum Seen {
-    /// What was to be written: by another apply of the same manifest, or by an earlier try whose answer was lost.
+    /// The new content already exists: from another apply of the same manifest, or from an earlier attempt whose response was lost.
     Written { version: i64, by: Tried },
-    /// Another version than the one that was planned on.
+    /// Another version than the planned one.
     Changed(Option<i64>),
 }
 
-/// The longest time by which the look before an overwrite is put off. Two applies of one manifest that begin at the same moment would
-/// otherwise look at the same moment too, and each would find what is to be written over.
+/// The maximum random delay of the read before an overwrite. Two applies of one manifest that start at the same moment would otherwise read
+/// at the same moment too, and both would write.
 const APART: Duration = Duration::from_millis(200);
 
 pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> Result<StepOutcome, CallError> {
@@ -81,15 +81,15 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     };
     let own = match content {
         Some(content) => content.clone(),
-        // The value that it has is sent again, as it has to be.
+        // The current value must be sent again.
         None => match value_at::<R>(api, name, &kept, expects_version).await? {
             Ok(own) => own,
             Err(now) => return Ok(changed(name, expects_version, now)),
         },
     };
     let content = &own;
-    // Parameter Store has no compare-and-set: a look just before each try keeps the window small, the version returned
-    // shows whether someone was in it.
+    // Parameter Store has no compare-and-set. A read just before each attempt keeps the window short, and the returned version shows
+    // whether another write came in between.
     let look = async |by: Tried| {
         let live = get_parameters::<R>(api, &[name.to_owned()], Reading::of(content)).await?.remove(name);
         let (same, version) = live.map_or((false, None), |live| (is(&live, content), live.facts.version));
@@ -129,8 +129,8 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
              its tags; see sentinel plan"
         )));
     }
-    // A call whose answer was lost is made again, and may write the same text twice. What stands between tells it from a
-    // write of someone else's.
+    // A call with a lost response is retried and may write the same text twice. The versions in between distinguish this from another
+    // writer.
     let between = read_versions(api, name, expects_version + 1..written, Reading::of(content)).await;
     let theirs = match between {
         Some(versions) => versions
@@ -149,7 +149,7 @@ pub(super) async fn overwrite<R: Role>(api: &ParameterApi, step: &Overwrite) -> 
     )))
 }
 
-/// Returns the value of a parameter at a version; where it is at another one, which that is.
+/// Returns the value of a parameter at a version, or the current version if it is another.
 async fn value_at<R: Role>(
     api: &ParameterApi,
     name: &str,
@@ -168,7 +168,7 @@ async fn value_at<R: Role>(
     })
 }
 
-/// Returns the outcome where a parameter is not at the version that was planned on.
+/// Returns the outcome if a parameter is not at the planned version.
 fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
     let now = match now {
         None => String::from("it no longer exists"),
@@ -179,11 +179,11 @@ fn changed(name: &str, expects_version: i64, now: Option<i64>) -> StepOutcome {
     ))
 }
 
-/// Returns the version that a write took effect as although its answer never came.
+/// Returns the version of a write that took effect although its response was lost.
 ///
 /// # Errors
 ///
-/// The error it was given, where the write did not take effect, or where that cannot be known: then it says so.
+/// Returns the original error if the write did not take effect. If this is unknown, the error says so.
 async fn took_effect<R: Role>(
     api: &ParameterApi,
     name: &str,
@@ -207,21 +207,21 @@ async fn took_effect<R: Role>(
                 expects_version + 1,
                 see(name, expects_version + 1)
             );
-            // The words are whole as they are.
+            // The message is complete.
             Err(CallError { message, class: Class::Rejected, ..error })
         }
     }
 }
 
-/// Returns the command that shows one version of a parameter, which the history keeps.
+/// Returns the command that shows an old version of a parameter.
 pub(super) fn see(name: &str, version: i64) -> String {
     format!("aws ssm get-parameter --name {name}:{version} --query Parameter.Value --output text")
 }
 
-/// The most parameters `GetParameters` takes in one call.
+/// The maximum number of parameters in one `GetParameters` call.
 const NAMES_IN_A_CALL: usize = 10;
 
-/// Returns some versions with their texts, if there are few and all of them can be read.
+/// Returns these versions with their texts, if there are few and all can be read.
 async fn read_versions(
     api: &ParameterApi,
     name: &str,

@@ -1,4 +1,4 @@
-//! From a live policy parameter to the section that describes it.
+//! Converts a live policy parameter to the section that describes it.
 
 use futures_util::future;
 
@@ -16,7 +16,7 @@ use crate::policy;
 use crate::resource::Gap;
 use crate::resource::names::PolicyRoot;
 
-/// Lists the policies below the root, or those that the user names, by the name of the parameter or of the profile.
+/// Lists the policies below the root, or those that the user names by parameter or by profile.
 pub(super) async fn discover(
     api: &ParameterApi,
     wanted: &Wanted<'_>,
@@ -39,11 +39,11 @@ pub(super) async fn discover(
     Ok(found.into())
 }
 
-/// Returns the profile whose policy a parameter is.
+/// Returns the profile of a policy parameter.
 ///
 /// # Errors
 ///
-/// Says why a manifest cannot name it.
+/// Returns the reason why a manifest cannot name it.
 pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, String> {
     let profile = profile_of(&found.name, policy_root);
     if check_profile(profile).is_err() {
@@ -63,7 +63,7 @@ pub(super) fn key(found: &Found, policy_root: &PolicyRoot) -> Result<String, Str
 pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) -> ProfileSection {
     let PolicyParameter { content, parameter_type, tier, settings, labels, tags, role: _ } = found.live.state;
     labels::warn_of_older(importer, &found.live.facts);
-    // What a new parameter has is left alone.
+    // Settings with default values are not managed.
     let mut section = ProfileSection {
         tier: tier.filter(|tier| *tier != Tier::Standard),
         settings: imported(importer, settings, "a policy is text"),
@@ -92,7 +92,7 @@ pub(super) fn section(importer: &mut Importer<'_>, profile: &str, found: Found) 
     section
 }
 
-/// Looks for parameters under the policy root that the manifest does not name.
+/// Finds parameters under the policy root that the manifest does not list.
 pub(super) async fn unlisted(api: &ParameterApi, search: &Search<'_>) -> Unlisted {
     let root = search.policy_root;
     let (found, owned) =

@@ -21,10 +21,10 @@ use crate::resource::{Invalid, Tags};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProfileSection {
     pub policy: Option<String>,
-    /// Only where it is a `SecureString`.
+    /// Set only for a `SecureString`.
     pub parameter_type: Option<ParameterType>,
     pub key: Option<KeySetting>,
-    /// The role whose credentials the policy is about. It is no part of the parameter.
+    /// The role whose credentials the policy releases. It is not part of the parameter.
     pub role: Option<RoleSetting>,
     pub tier: Option<Tier>,
     pub settings: Settings,
@@ -33,7 +33,7 @@ pub struct ProfileSection {
 }
 
 impl ProfileSection {
-    /// Returns the ARN of a role that the profile names and the manifest does not have.
+    /// Returns the ARN of the profile's role, if the manifest does not manage that role.
     pub fn role_elsewhere(&self) -> Option<String> {
         match &self.role {
             Some(RoleSetting::Arn(arn)) => Some(arn.clone()),
@@ -105,7 +105,7 @@ pub(super) fn write(name: &str, profile: &ProfileSection) -> String {
     section
 }
 
-/// Returns what should be of a section.
+/// Returns the desired state of a section.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileSection) -> Desired<PolicyParameter> {
     let name = format!("{}/{key}", resolver.policy_root);
     if let Err(invalid) = check_length(&name) {
@@ -126,7 +126,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
     let kms = section.key.as_ref().and_then(|setting| setting.resolved(resolver));
     let settings = Settings { key: kms, ..section.settings.clone() };
     let managed = PolicyParameter {
-        // A policy has to be readable, also one whose content is left alone.
+        // A policy must be readable, even if its content is not managed.
         parameter_type: Some(parameter_type.clone()),
         content: content.clone(),
         tier: section.tier,
@@ -158,7 +158,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &ProfileS
     }
 }
 
-/// Reads and checks the policy that a profile names.
+/// Reads and checks the policy file of a profile.
 fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &ProfileSection) -> Option<String> {
     let place = ["profiles", key, "policy"];
     let text = match resolver.files.read(file) {
@@ -168,14 +168,14 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
             return None;
         }
     };
-    // A saved plan has the digest of a secret in the place of its text.
+    // A saved plan has the digest of a secret instead of its text.
     if section.parameter_type.is_some() && resolver.files.is_given() && secrets::is_digest(&text) {
         return Some(text);
     }
     if let Err(invalid) = resolver.files.check_cases(file) {
         resolver.fault(&place, invalid, "beside this file");
     }
-    // As a path from where the user is, so that it can be opened from there.
+    // Relative to the working directory, so that the path can be opened.
     let shown = resolver.folder.join(file);
     let shown = shown.strip_prefix(".").unwrap_or(&shown).display().to_string();
     if section.parameter_type.is_some() {
@@ -183,7 +183,7 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
     } else {
         policy::check(&Source::new(shown, text.clone()), resolver.faults);
     }
-    // An empty policy is reported as one already.
+    // An empty policy has already been reported.
     if !text.trim().is_empty()
         && let Err(invalid) = check_content(&text, section.tier.unwrap_or(Tier::Standard))
     {
@@ -192,7 +192,7 @@ fn policy_file(resolver: &mut Resolver<'_>, key: &str, file: &str, section: &Pro
     Some(text)
 }
 
-/// Checks a policy that is a secret. The fault names the lines that are wrong, and shows nothing of them.
+/// Checks a secret policy. The fault has the numbers of the invalid lines and none of their text.
 fn check_secret(resolver: &mut Resolver<'_>, place: &[&str], path: &str, text: &str) {
     let mut own = Faults::default();
     policy::check(&Source::new(path, text), &mut own);
@@ -209,7 +209,7 @@ fn check_secret(resolver: &mut Resolver<'_>, place: &[&str], path: &str, text: &
     );
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use indexmap::IndexMap;
@@ -219,7 +219,7 @@ pub(super) mod any {
 
     use super::*;
 
-    /// Returns any sections that a manifest may have.
+    /// Generates sections.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, ProfileSection>> {
         let tier = prop_oneof![Just(Tier::Standard), Just(Tier::Advanced), Just(Tier::Intelligent)];
         let tags = of(crate::kind::section::any::tags());
@@ -234,7 +234,7 @@ pub(super) mod any {
         ];
         let profile = (of("[^\\pC{}]{0,20}"), of(tier), tags, settings::any::settings(), of(key), of(role), labels);
         let profile = profile.prop_map(|(policy, tier, tags, settings, key, role, labels)| {
-            // Only that tier has parameter policies.
+            // Parameter policies require this tier.
             let tier = if settings.is_advanced() { Some(Tier::Advanced) } else { tier };
             let parameter_type = key.as_ref().map(|_| ParameterType::SecureString);
             ProfileSection { policy, parameter_type, key, role, tier, settings, labels, tags }

@@ -1,4 +1,4 @@
-//! The SSM parameter that holds one profile's policy: its names, and what tells it from another parameter.
+//! The SSM parameter of a profile's policy: its names, and its differences from other parameters.
 
 mod live;
 mod manifest;
@@ -49,7 +49,7 @@ pub type Found = super::import::Found<PolicyParameter>;
 /// A policy parameter, live or desired.
 pub type PolicyParameter = Stored<Policies>;
 
-/// Parameters that hold policies.
+/// Parameters that contain policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Policies;
 
@@ -66,7 +66,7 @@ impl Role for Policies {
     }
 }
 
-/// Reads the content of one parameter, and which version it is.
+/// Reads the content and version of one parameter.
 pub async fn read(api: &ParameterApi, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
     api::read(api, name).await
 }
@@ -76,17 +76,17 @@ pub async fn history(api: &ParameterApi, name: &str, reading: Reading) -> Result
     store::history::read(api, name, reading).await
 }
 
-/// Lists the parameters under a path, at any depth, in the order of their names.
+/// Lists the parameters under a path, at any depth, by name.
 pub async fn discover(api: &ParameterApi, root: &PolicyRoot) -> Result<Vec<Found>, CallError> {
     api::discover(api, root).await
 }
 
-/// Returns what IAM has to allow the reader of a policy that is a secret.
+/// Returns the permission to read a policy that is a secret.
 pub fn decryption(desired: &Desired<PolicyParameter>, place: &Place) -> Option<Permission> {
     secrets::decryption(desired, place)
 }
 
-/// Lets the secrets of policies be shown.
+/// Allows the secrets of policies to be shown.
 pub fn reveal(desired: &mut [DesiredResource]) {
     for one in desired {
         if let DesiredResource::Policy(policy) = one {
@@ -118,7 +118,7 @@ impl Kind for PolicyParameter {
         listed_by: "aws ssm describe-parameters",
         // Each parameter is one short call, paced by its quota.
         concurrency: 16,
-        // What `GetParameters` takes in one call.
+        // The maximum of one `GetParameters` call.
         batch: 10,
         shows_layout: false,
         is_free_text: |setting| ["description", "allowed_pattern"].contains(&setting),
@@ -237,7 +237,7 @@ impl Kind for PolicyParameter {
     }
 
     async fn discover(api: &ParameterApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
-        // It is one of many that are joined.
+        // Boxed because many of these futures are joined.
         Box::pin(live::discover(api, wanted)).await
     }
 
@@ -307,12 +307,12 @@ impl Kind for PolicyParameter {
     }
 }
 
-/// Returns steps as those of a policy.
+/// Converts steps to those of a policy.
 fn wrapped(steps: Vec<Write>) -> Vec<PolicyStep> {
     steps.into_iter().map(PolicyStep).collect()
 }
 
-/// Returns the ARNs of a policy root and of all below it.
+/// Returns the ARNs of a policy root and of everything below it.
 pub fn below(place: &Place, policy_root: &PolicyRoot) -> Vec<String> {
     vec![arn(place, policy_root), arn(place, &format!("{policy_root}/*"))]
 }
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(repair(&wanted, &found, &changes), []);
     }
 
-    /// A secret reads as ciphertext: writing that back, even only to change the tier, would destroy it.
+    /// A secret is read as ciphertext. Writing that back, even to change only the tier, would destroy the policy.
     #[test]
     fn a_secret_of_a_bare_profile_is_never_written_back() {
         let managed = PolicyParameter { tier: Some(Tier::Advanced), ..PolicyParameter::default() };
@@ -486,7 +486,7 @@ mod tests {
         assert_eq!(said, ["writing a new version", "removing tags", "tagging"]);
         let Write::Tag(Tag { tags, .. }) = &steps[2] else { panic!("{steps:?}") };
         assert_eq!(*tags, Tags::from([("team", "x"), ("managed-by", OWNER)].map(owned)));
-        // One that is not managed differs in nothing but whose it is.
+        // A resource without managed settings differs only by its owner.
         let bare = Desired { managed: PolicyParameter::default(), ..wanted };
         assert_eq!(opposite(&bare).state, PolicyParameter::default());
         assert_eq!(repair(&bare, &opposite(&bare), &changes(&bare, &opposite(&bare))).len(), 1);

@@ -1,4 +1,4 @@
-//! The names of policies: what Parameter Store and the gate take.
+//! The names of policies, as Parameter Store and the access gate accept them.
 
 use super::Tier;
 use crate::kind::parameter_store::names::{
@@ -18,12 +18,12 @@ pub fn check_profile(profile: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Returns the profile whose policy a parameter is: what of its name stands below the root.
+/// Returns the profile of a policy parameter: the part of its name below the root.
 pub fn profile_of<'a>(name: &'a str, root: &PolicyRoot) -> &'a str {
     name.strip_prefix(root.as_str()).unwrap_or(name).trim_start_matches('/')
 }
 
-/// Checks a policy root: the path under which the parameters stand.
+/// Checks a policy root, the path of the policy parameters.
 pub fn check_root(root: &str) -> Result<(), Invalid> {
     let refuse = |problem: String, help: &str| Err(Invalid::new(problem, help));
     let example = "write a path such as /sentinel/policies";
@@ -49,7 +49,7 @@ pub fn check_root(root: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks the name of a parameter that was found below a root: a manifest can name no deeper one, and it can be deleted.
+/// Checks the name of a parameter below a root: a manifest can name it only at this level, and AWS can delete it.
 pub fn check_below(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
     let below = name.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'));
     if below && check_name(name).is_ok() {
@@ -58,7 +58,7 @@ pub fn check_below(name: &str, root: &PolicyRoot) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{name}\" is not a parameter below the policy root \"{root}\""), "name one below it"))
 }
 
-/// Checks a whole parameter name's length; its parts are checked on their own.
+/// Checks the length of a parameter name; its parts are checked separately.
 pub fn check_length(name: &str) -> Result<(), Invalid> {
     if name.len() > NAME_LIMIT {
         return Err(Invalid::new(

@@ -1,4 +1,4 @@
-//! The role that a profile is for, as a manifest has it.
+//! The role of a profile, in a manifest.
 
 use crate::document::write::quoted;
 use crate::document::{Node, Reader};
@@ -6,7 +6,7 @@ use crate::kind::references::{self, Reference};
 use crate::kind::role::check_arn;
 use crate::kind::{Address, KindId};
 
-/// The role that a profile is for, as it is written.
+/// The role of a profile, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoleSetting {
     /// `role = { role = "prod-admin" }`.
@@ -25,7 +25,7 @@ impl RoleSetting {
     }
 }
 
-/// Returns what a setting refers to.
+/// Returns the references of a setting.
 pub(super) fn references(role: Option<&RoleSetting>) -> Vec<Reference> {
     match role {
         Some(RoleSetting::Reference(to)) => vec![Reference { setting: vec![String::from("role")], to: to.clone() }],

@@ -1,4 +1,4 @@
-//! The steps of a policy parameter, as a plan names them.
+//! The steps of a policy parameter, with their names in a plan.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::kind::{KindStep, NewDocument};
 use crate::resource::call::Operation;
 
 steps! {
-    /// One call that writes a policy parameter.
+    /// One call that changes a policy parameter.
     PolicyStep {
         "create_parameter", "overwrite_parameter", "label_parameter", "tag_parameter", "untag_parameter",
         "delete_parameter"

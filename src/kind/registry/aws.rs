@@ -1,6 +1,6 @@
-//! What follows from the list of kinds for the calls: which resources are read together, and what makes the calls of each kind.
+//! Types for AWS calls that are generated from the list of kinds: batches of resources, and the clients of each kind.
 
-/// Defines what reads, writes and looks for resources. It takes the lines of the registry.
+/// Defines the types that read, write and find resources, from the lines of the registry.
 macro_rules! aws {
     ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
         /// Resources of one kind that are read together, each with its index in the manifest.
@@ -10,7 +10,7 @@ macro_rules! aws {
         }
 
         impl<'a> Batch<'a> {
-            /// Divides what is desired into batches, kind by kind.
+            /// Divides desired resources into batches, by kind.
             pub fn divide(desired: &'a [DesiredResource]) -> Vec<Vec<Self>> {
                 let mut batches = Vec::new();
                 $(
@@ -25,7 +25,7 @@ macro_rules! aws {
                 batches
             }
 
-            /// Returns what is read, for the log.
+            /// Returns its description for the log.
             pub fn describe(&self) -> String {
                 let of = |addresses: Vec<&Address>| match addresses[..] {
                     [one] => one.to_string(),
@@ -52,7 +52,7 @@ macro_rules! aws {
             }
         }
 
-        /// The clients of all kinds over one connection, each made when it is first used.
+        /// The clients of all kinds for one connection, each created when it is first used.
         #[derive(Debug)]
         pub struct Aws {
             config: SdkConfig,
@@ -62,7 +62,7 @@ macro_rules! aws {
         }
 
         impl Aws {
-            /// Returns the clients over a connection.
+            /// Returns the clients for a connection.
             pub fn new(config: SdkConfig, pacer: Arc<Pacer>, identity: Arc<Identity>) -> Self {
                 Self { config, pacer, identity, $($module: OnceLock::new(),)+ }
             }
@@ -81,7 +81,7 @@ macro_rules! aws {
                 }
             }
 
-            /// Lists the resources of a kind that carry the ownership tag, where the kind has such a list.
+            /// Lists the resources of a kind that carry the ownership tag, if the kind supports this.
             pub async fn owned(
                 &self,
                 kind: KindId,
@@ -92,11 +92,11 @@ macro_rules! aws {
                 }
             }
 
-            /// Looks for what can be imported, of every kind at once.
+            /// Finds importable resources of all kinds concurrently.
             ///
             /// # Errors
             ///
-            /// Fails where a kind cannot be searched, or where what is named is not there.
+            /// Fails if a kind cannot be listed, or if a named resource does not exist.
             pub async fn discover(&self, request: &Request<'_>) -> Result<FoundResources, DiscoverError> {
                 $(let $section = async {
                     <$module::$state as Kind>::discover(self.$module(), &request.of(KindId::$variant)).await
@@ -111,7 +111,7 @@ macro_rules! aws {
                 Ok(FoundResources { $($section,)+ warnings })
             }
 
-            /// Looks for resources that the manifest does not name, of every kind at once.
+            /// Finds resources of all kinds that the manifest does not list, concurrently.
             pub async fn unlisted(&self, search: &Search<'_>) -> Vec<Unlisted> {
                 let found: Vec<Pin<Box<dyn Future<Output = Unlisted> + '_>>> =
                     vec![$(Box::pin(<$module::$state as Kind>::unlisted(self.$module(), search)),)+];

@@ -1,16 +1,16 @@
-//! What follows from the list of kinds for a manifest: its sections, and what becomes one.
+//! Types for manifests that are generated from the list of kinds: the sections, and the results of an import.
 
-/// Defines the sections of a manifest. It takes the lines of the registry.
+/// Defines the sections of a manifest, from the lines of the registry.
 macro_rules! sections {
     ($($section:ident: $variant:ident = $module:ident::$state:ident;)+) => {
-        /// The sections of a manifest, kind by kind.
+        /// The sections of a manifest, by kind.
         #[derive(Debug, Clone, Default, PartialEq, Eq)]
         pub struct Sections {
             $(
                 #[doc = concat!("`[", stringify!($section), ".NAME]`")]
                 pub $section: IndexMap<String, <$module::$state as Kind>::Section>,
             )+
-            /// Those that say `removed = true`.
+            /// The sections with `removed = true`.
             pub removed: BTreeSet<Address>,
         }
 
@@ -39,7 +39,7 @@ macro_rules! sections {
                 $(sections.extend(self.$section.iter().map(|(key, section)| {
                     let text = <$module::$state as Kind>::write(key, section);
                     match self.removed.contains(&Address::new(KindId::$variant, key)) {
-                        // Below the head of the section, which is its first line.
+                        // Inserted below the header of the section, which is its first line.
                         true => text.replacen("]\n", "]\nremoved = true\n", 1),
                         false => text,
                     }
@@ -47,7 +47,7 @@ macro_rules! sections {
                 sections
             }
 
-            /// Returns what should be of every section. `known` is what was resolved already and is the same here.
+            /// Returns the desired state of every section. `known` has resources that were already resolved and are the same here.
             pub fn resolve(
                 &self,
                 resolver: &mut Resolver<'_>,
@@ -82,7 +82,7 @@ macro_rules! sections {
                 desired
             }
 
-            /// Returns by what name in AWS each section is referred to, of those that can be.
+            /// Returns the AWS name of each section that can be referenced.
             fn names(&self) -> BTreeMap<Address, String> {
                 let mut names = BTreeMap::new();
                 $(names.extend(self.$section.iter().filter_map(|(key, section)| {
@@ -92,12 +92,12 @@ macro_rules! sections {
                 names
             }
 
-            /// Returns by what name others refer to a section in AWS.
+            /// Returns the AWS name by which others refer to a section.
             pub fn name_of(&self, address: &Address) -> Option<String> {
                 self.names().remove(address)
             }
 
-            /// Returns which sections are something to others, by which these refer to them without their names.
+            /// Returns the sections that provide services, which others can refer to without a name.
             fn served(&self) -> BTreeSet<(Service, Address)> {
                 let mut served = BTreeSet::new();
                 $(served.extend(self.$section.iter().filter_map(|(key, section)| {
@@ -108,7 +108,7 @@ macro_rules! sections {
                 served
             }
 
-            /// Returns by what name others refer to the one section that is something to all; nothing where there are several.
+            /// Returns the AWS name of the single section that provides a service; `None` if there are several.
             pub fn serving(&self, service: Service) -> Option<String> {
                 let served = self.served();
                 let mut addresses = served.iter().filter(|(one, _)| *one == service).map(|(_, address)| address);
@@ -116,7 +116,7 @@ macro_rules! sections {
                 self.name_of(only)
             }
 
-            /// Returns for what use of the manifest's resources sections want permissions.
+            /// Returns the uses for which sections request permissions.
             pub fn derived(&self) -> Vec<(Address, Use)> {
                 let mut derived = Vec::new();
                 $(derived.extend(self.$section.iter().filter_map(|(key, section)| {
@@ -127,7 +127,7 @@ macro_rules! sections {
                 derived
             }
 
-            /// Returns what each section refers to, by a reference or by a name in AWS. One that is removed refers to nothing.
+            /// Returns the references of each section, including those by AWS name. A removed section has none.
             pub fn references(&self) -> BTreeMap<Address, Vec<Reference>> {
                 let mut references = BTreeMap::new();
                 let (names, served) = (self.names(), self.served());
@@ -151,7 +151,7 @@ macro_rules! sections {
             }
         }
 
-        /// Live resources that can be imported, kind by kind.
+        /// Live resources that can be imported, by kind.
         #[derive(Debug, Default)]
         pub struct FoundResources {
             $(
@@ -162,7 +162,7 @@ macro_rules! sections {
         }
 
         impl FoundResources {
-            /// Turns them into the sections of a manifest.
+            /// Converts them to the sections of a manifest.
             pub fn import(self, policy_root: &PolicyRoot) -> import::Imported {
                 let mut importer = Importer::new(policy_root, self.warnings);
                 $(let $section = importer.keys(KindId::$variant, self.$section);)+
@@ -174,13 +174,13 @@ macro_rules! sections {
 
         #[cfg(test)]
         impl Sections {
-            /// Returns any sections that a manifest may have, for properties.
+            /// Generates sections for property tests.
             pub(crate) fn any() -> impl proptest::strategy::Strategy<Value = Self> {
                 let sections = ($(<$module::$state as Kind>::any_sections(),)+);
                 let chosen = proptest::arbitrary::any::<u64>();
                 proptest::strategy::Strategy::prop_map((sections, chosen), |(($($section,)+), chosen)| {
                     let mut all = Self { $($section,)+ removed: BTreeSet::new() };
-                    // A key is never removed.
+                    // Keys are never removed.
                     let others = all.addresses().into_iter().filter(|address| address.kind != KindId::Key);
                     all.removed = others.enumerate().filter(|(at, _)| chosen >> (at % 64) & 3 == 3).map(|(_, one)| one).collect();
                     all

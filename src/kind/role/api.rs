@@ -1,4 +1,4 @@
-//! What is read of IAM: one role, and the roles that the manifest does not name.
+//! Reads from IAM: one role, and the roles that the manifest does not list.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::resource::pacer::Pacer;
 use crate::resource::pages::Pages;
 use crate::resource::{Facts, Gap, Live, Observed, Tags, take_owner};
 
-/// Makes the calls for roles. IAM has one endpoint in each partition, which the SDK finds from any of its regions.
+/// The client for roles. IAM has one endpoint in each partition, which the SDK finds from any of its regions.
 #[derive(Debug, Clone)]
 pub struct RoleApi {
     pub(super) client: Client,
@@ -33,12 +33,12 @@ pub struct RoleApi {
 }
 
 impl RoleApi {
-    /// Returns what makes calls over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
         Self { client: Client::new(config), pacer: Arc::clone(pacer), identity: Arc::clone(identity) }
     }
 
-    /// Returns the account in which everything is that the caller creates.
+    /// Returns the caller's account, in which all resources are created.
     pub(super) async fn home(&self) -> Result<Home, CallError> {
         Ok(Home::of_caller(self.identity.known().await?))
     }
@@ -48,12 +48,12 @@ pub(super) fn failed(operation: Operation, message: impl Into<String>) -> CallEr
     CallError::new(operation, Class::Rejected, message.into())
 }
 
-/// The most pages of a list that belongs to one role, or of all roles.
+/// The maximum number of pages of a list.
 const PAGES: usize = 20;
-/// The most roles of a page. Source: ListRoles in the IAM API Reference.
+/// The maximum number of roles of a page. Source: ListRoles in the IAM API Reference.
 const PAGE: i32 = 1000;
 
-/// Reads a role: all that the manifest manages of it, side by side.
+/// Reads all managed settings of a role concurrently.
 pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<Role> {
     let managed = &desired.managed;
     let gone = !desired.presence.is_present();
@@ -70,7 +70,7 @@ pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<
     let (read, profiles, missing) = future::join3(read(api, &desired.name, wants, &[]), profiles, missing).await;
     let mut live = match read {
         Ok(live) => live,
-        // Without its provider nobody could assume it.
+        // Without its provider, nobody could assume it.
         Err(error) if error.class == Class::NotFound => {
             return missing.map_or(Observed::Absent, |gap| Observed::Unknown(Gap { path: None, ..gap }));
         }
@@ -79,7 +79,7 @@ pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<
     live.gaps.extend(missing);
     match profiles {
         Some(Ok(found)) => live.state.instance_profiles = Some(found),
-        // Whether machines use it is then not known.
+        // Then it is unknown whether machines use the role.
         Some(Err(error)) => return Observed::Unknown(Gap::new(None, &error)),
         None => {}
     }
@@ -89,14 +89,14 @@ pub(super) async fn observe(api: &RoleApi, desired: &Desired<Role>) -> Observed<
     Observed::Present(live)
 }
 
-/// What is read of a role besides the role itself.
+/// The parts of a role that are read in addition to the role itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wants {
     pub(super) managed: bool,
     pub(super) policies: Policies,
 }
 
-/// What is read of inline policies.
+/// The inline policies to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Policies {
     Unread,
@@ -104,7 +104,7 @@ pub(super) enum Policies {
     Documents,
 }
 
-/// Reads a role and what is wanted of its policies.
+/// Reads a role and the requested parts.
 pub(super) async fn read(api: &RoleApi, name: &str, wants: Wants, passes: &[Class]) -> Result<Live<Role>, CallError> {
     let managed: OptionFuture<_> = wants.managed.then(|| read_managed(api, name)).into();
     let policies: OptionFuture<_> = match wants.policies {
@@ -133,7 +133,7 @@ pub(super) async fn describe(api: &RoleApi, name: &str, passes: &[Class]) -> Res
     answer.role.ok_or_else(|| failed(GET_ROLE, "the answer holds no role"))
 }
 
-/// Returns what an answer says of a role.
+/// Converts a role from a response.
 pub(super) fn from_sdk(role: Answer) -> (Role, Facts) {
     let boundary = role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn);
     let session = role.max_session_duration.and_then(|seconds| u32::try_from(seconds).ok());
@@ -141,7 +141,7 @@ pub(super) fn from_sdk(role: Answer) -> (Role, Facts) {
     let state = Role {
         path: Some(role.path),
         description: Some(role.description.unwrap_or_default()),
-        // An hour is the default, and some stand-ins for AWS do not say it.
+        // The default is an hour, and some emulators omit it.
         max_session_duration: Some(session.unwrap_or(rules::DEFAULT_SESSION)),
         permissions_boundary: Some(boundary.map_or(Boundary::Off, Boundary::Policy)),
         trust: Some(document(role.assume_role_policy_document.as_deref().unwrap_or_default())),
@@ -153,8 +153,7 @@ pub(super) fn from_sdk(role: Answer) -> (Role, Facts) {
     (state, Facts { arn: Some(role.arn), id: Some(role.role_id), ..Facts::default() })
 }
 
-/// Returns a document that IAM answered with: URL-encoded, as RFC 3986 has it. Source: GetRole in the IAM API Reference. Some stand-ins
-/// for AWS answer with JSON.
+/// Decodes a document from IAM, which is URL-encoded (RFC 3986). Source: GetRole in the IAM API Reference. Some emulators return JSON.
 pub(super) fn document(text: &str) -> PolicyDocument {
     if text.trim_start().starts_with('{') {
         return PolicyDocument::from_aws(text);
@@ -165,7 +164,7 @@ pub(super) fn document(text: &str) -> PolicyDocument {
     }
 }
 
-/// A part of a list: its items, and what leads to the next one.
+/// A page of a list: its items, and the start of the next page.
 struct Page<T> {
     items: Vec<T>,
     next: Option<String>,
@@ -220,7 +219,7 @@ async fn read_policies(
             Ok(document) => {
                 found.insert(policy, document);
             }
-            // It went away in between.
+            // It was deleted in between.
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -241,7 +240,7 @@ async fn read_profiles(api: &RoleApi, name: &str) -> Result<Vec<String>, CallErr
     let page = |marker: Option<String>| async move {
         let call = || api.client.list_instance_profiles_for_role().role_name(name).set_marker(marker.clone()).send();
         let answer = match api.pacer.call(LIST_PROFILES, &[], call).await {
-            // A role that is not there has none.
+            // A role that does not exist has none.
             Err(error) if error.class == Class::NotFound => return Ok(Page { items: Vec::new(), next: None }),
             answer => answer?,
         };
@@ -251,8 +250,7 @@ async fn read_profiles(api: &RoleApi, name: &str) -> Result<Vec<String>, CallErr
     all(LIST_PROFILES, page).await
 }
 
-/// Returns the gap that a trust policy has which names an OpenID Connect provider that is not there: IAM takes it, and nobody can assume
-/// the role.
+/// Returns the gap for a trust policy that names a missing OpenID Connect provider: IAM accepts the policy, but nobody can assume the role.
 async fn missing_provider(api: &RoleApi, trust: Option<&PolicyDocument>) -> Option<Gap> {
     let arns = providers(trust?);
     if arns.is_empty() {
@@ -265,7 +263,7 @@ async fn missing_provider(api: &RoleApi, trust: Option<&PolicyDocument>) -> Opti
     };
     let own = home.arn("oidc-provider/");
     for arn in arns.iter().map(|arn| home.fill(arn)) {
-        // Those of other accounts cannot be seen.
+        // Providers of other accounts cannot be read.
         let Some(host) = arn.strip_prefix(&own) else { continue };
         let call = || api.client.get_open_id_connect_provider().open_id_connect_provider_arn(&arn).send();
         match api.pacer.call(GET_PROVIDER, &[], call).await {
@@ -294,15 +292,14 @@ async fn read_tags(api: &RoleApi, name: &str) -> Result<Tags, CallError> {
     Ok(all(LIST_TAGS, page).await?.into_iter().collect())
 }
 
-/// Looks for roles that the manifest does not name; those of AWS's own are none. A list of roles has no tags, and the Resource Groups
-/// Tagging API lists no roles, so that each takes a call. Source: "Services that support the Resource Groups Tagging API" in its API
-/// Reference.
+/// Finds roles that the manifest does not list, without those of AWS. A list of roles has no tags, and the Resource Groups Tagging API
+/// lists no roles, so each takes a call. Source: "Services that support the Resource Groups Tagging API" in its API Reference.
 pub(super) async fn unlisted(api: &RoleApi, search: &Search<'_>) -> Unlisted {
     let sought = Sought { kind: KindId::Role, plural: "roles", tags: LIST_TAGS };
     unlisted::by_tags::<Role>(&sought, names(api).await, search, async |name: &str| read_tags(api, name).await).await
 }
 
-/// Returns the names of all roles but those of AWS's own, in their order.
+/// Returns the names of all roles without those of AWS, in alphabetical order.
 async fn names(api: &RoleApi) -> Result<Vec<String>, CallError> {
     let page = |marker: Option<String>| async move {
         let call = || api.client.list_roles().max_items(PAGE).set_marker(marker.clone()).send();
@@ -339,7 +336,7 @@ mod tests {
         assert_eq!(document("%ff").pretty(), "%ff");
     }
 
-    /// The same statement as another hand could have written it.
+    /// The same statement in another spelling.
     fn respelled(value: &Value, seed: u64) -> Value {
         let mut state = fastrand::Rng::with_seed(seed);
         let mut value = value.clone();
@@ -373,7 +370,7 @@ mod tests {
     }
 
     proptest! {
-        /// However a document is spelled and encoded, it is the same; with another action it is another one.
+        /// Documents are equal in every spelling and encoding, and differ with another action.
         #[test]
         fn documents_are_compared_by_what_they_mean(
             statements in proptest::collection::vec(("[a-zA-Z0-9]{1,8}", "sts:[A-Z][a-z]{1,8}"), 1..4),

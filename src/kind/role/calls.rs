@@ -1,4 +1,4 @@
-//! The IAM calls that change something.
+//! The IAM calls that change a role.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ use crate::resource::call::{CallError, Class, Operation};
 use crate::resource::names::OwnerKey;
 use crate::resource::{OWNER, StepOutcome, Tags};
 
-/// What passes by itself on a role that is known to be there: it, or a principal that its trust policy names, is not yet seen everywhere,
-/// or another change of it is under way.
+/// Temporary failures for an existing role: the role, or a principal of its trust policy, has not propagated, or another change is in
+/// progress.
 const SETTLING: &[Class] = &[Class::NotFound, Class::Busy];
-/// What passes on one that may be gone.
+/// Temporary failures for a role that may be deleted.
 const BUSY: &[Class] = &[Class::Busy];
 
-/// Runs one step. Each sets a state, so that making it again changes nothing.
+/// Runs one step. Each step sets a state, so repeating it has no effect.
 pub(super) async fn execute(api: &RoleApi, step: &RoleStep, waiting: Waiting) -> Result<StepOutcome, CallError> {
     let (client, pacer) = (&api.client, &api.pacer);
     match step {
@@ -86,7 +86,7 @@ fn done<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
     answer.map(|_| StepOutcome::Done).map_err(explained)
 }
 
-/// The same of a call that takes something away: what is not there any more is gone.
+/// The same for a call that removes something: if it does not exist, it has been removed.
 fn gone<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
     match answer {
         Err(error) if error.class == Class::NotFound => Ok(StepOutcome::Done),
@@ -94,7 +94,7 @@ fn gone<T>(answer: Result<T, CallError>) -> Result<StepOutcome, CallError> {
     }
 }
 
-/// Returns a failure with what it means and what to do, where IAM's own words do not say it.
+/// Returns a failure with its meaning and fix, if IAM's message lacks them.
 fn explained(error: CallError) -> CallError {
     let more = match error.code.as_deref().unwrap_or_default() {
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if error.class == Class::NotFound => {
@@ -109,7 +109,7 @@ fn explained(error: CallError) -> CallError {
         }
         _ => return error,
     };
-    // The words are whole as they are.
+    // The message is complete.
     let message = format!("{}; {more}", error.message);
     CallError { class: Class::Rejected, message, ..error }
 }
@@ -119,7 +119,8 @@ fn sdk_tags(operation: Operation, tags: &Tags) -> Result<Vec<Tag>, CallError> {
     tags.iter().map(build).collect::<Result<_, _>>().map_err(|error| failed(operation, error.to_string()))
 }
 
-/// Creates a role. Where there is one already, it was this call, if its answer was lost, or the same one for another region of the account.
+/// Creates a role. An existing role is accepted if it comes from this call, after a lost response, or from the pass of another region of
+/// the account.
 async fn create(api: &RoleApi, name: &str, role: &Role) -> Result<StepOutcome, CallError> {
     let role = api.home().await?.role(role);
     let tags = role.tags.clone().unwrap_or_default();
@@ -150,10 +151,10 @@ async fn create(api: &RoleApi, name: &str, role: &Role) -> Result<StepOutcome, C
     Ok(StepOutcome::Conflict(String::from(why)))
 }
 
-/// How long IAM is asked whether it shows what was written. After that the look at the end of the run tells.
+/// How long a step waits until IAM shows a change. After that, the verification at the end of the run decides.
 const SHOWN: Duration = Duration::from_secs(30);
 
-/// Waits until IAM answers with what was written.
+/// Waits until IAM returns the written state.
 async fn wait(api: &RoleApi, name: &str, role: &Role, waiting: Waiting) -> Result<StepOutcome, CallError> {
     let wanted = api.home().await?.role(role);
     let policies = if wanted.policies.is_some() { Policies::Documents } else { Policies::Unread };
@@ -171,13 +172,13 @@ async fn wait(api: &RoleApi, name: &str, role: &Role, waiting: Waiting) -> Resul
     }
 }
 
-/// The role that is to be deleted: with the ownership tag of this key and, where the plan saw it, of this ID.
+/// The role to delete: it carries the ownership tag with this key and has the observed ID, if the plan has one.
 struct Expected<'a> {
     owner_key: &'a OwnerKey,
     id: Option<&'a str>,
 }
 
-/// Checks that a role is the one that is to be deleted: nothing is taken from another one.
+/// Checks that a role is the one to delete, before anything is removed from it.
 async fn check_owner(
     api: &RoleApi,
     name: &str,

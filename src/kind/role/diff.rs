@@ -1,4 +1,4 @@
-//! The pure difference between a role and what it should be.
+//! Computes the difference between a live and a desired role. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::resource::{Live, diff_tags};
 
 const IN_PLACE: &str = "changed in place";
 
-/// Returns what differs of a role.
+/// Returns all differences of a role.
 pub(super) fn changes(desired: &Desired<Role>, live: &Live<Role>) -> Vec<FieldChange<Field>> {
     if let Some(change) = of_aws(&live.state) {
         return vec![change];
@@ -26,7 +26,7 @@ pub(super) fn changes(desired: &Desired<Role>, live: &Live<Role>) -> Vec<FieldCh
     changes
 }
 
-/// Returns the difference that a role of AWS's own is to every other one.
+/// Returns the difference if the live role is one of AWS's own.
 fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
     let path = live.path.as_ref().filter(|path| rules::is_of_aws(path))?;
     let how = "a service of AWS created it for itself, and sentinel never touches such a role: choose another name";
@@ -34,7 +34,7 @@ fn of_aws(live: &Role) -> Option<FieldChange<Field>> {
     Some(FieldChange::new(Field::Path, FieldValue::words(path), wanted, Takes::NotPossible, how))
 }
 
-/// Returns what differs in the fields that both sides have, in the order in which people read a role.
+/// Returns the differences in the fields that both sides have, in display order.
 pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     let Role {
@@ -46,7 +46,7 @@ pub(super) fn diff(managed: &Role, live: &Role) -> Vec<FieldChange<Field>> {
         managed_policies,
         policies,
         tags,
-        // Only read of a role that is to go.
+        // Read only for a role to delete.
         instance_profiles: _,
     } = managed;
     let mut changes = Vec::new();
@@ -140,7 +140,7 @@ fn diff_policies(
     }
 }
 
-/// Returns what a role comes to: one of AWS's own is left alone.
+/// Adjusts the differences: a role of AWS is not changed.
 pub(super) fn settle(
     live: &Live<Role>,
     changes: Vec<FieldChange<Field>>,
@@ -150,7 +150,8 @@ pub(super) fn settle(
     Settled::Compared { changes, repair }
 }
 
-/// Returns what deleting a role takes. One that an instance profile holds gives permissions to machines, and sentinel knows of none.
+/// Returns the deletion of a role. A role in an instance profile is not deleted, because it gives permissions to machines, which Sentinel
+/// does not know.
 pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Role> {
     if let Some(change) = of_aws(&live.state) {
         return Deletion { changes: vec![change], steps: Vec::new() };
@@ -170,12 +171,12 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Deletion<Rol
 }
 
 impl Boundary {
-    /// Returns what another boundary in the place of this one does to the protection of a role.
+    /// Returns how a change to another boundary affects the protection of a role.
     pub(super) fn protection_of(&self, after: &Self) -> Protection {
         match (self, after) {
             (Self::Policy(_), Self::Off) => Protection::GivenUp,
             (Self::Off, Self::Policy(_)) => Protection::Added,
-            // Which of two policies allows more is not known here.
+            // It is unknown which of the two policies allows more.
             _ => Protection::Unchanged,
         }
     }

@@ -1,4 +1,4 @@
-//! A role as CloudFormation and Terraform have it.
+//! A role in CloudFormation and Terraform.
 
 use serde_json::{Map, Value, json};
 
@@ -41,10 +41,10 @@ pub(super) fn cloudformation(desired: &Desired<Role>, live: Option<&Live<Role>>,
     set(&mut role, "Policies", inline);
     set(&mut role, "Tags", tags(own.as_ref()));
     stack.export.note(&desired.address, GLOBAL);
-    // Others may trust it.
+    // Other roles may trust it.
     let depends_on = stack.export.referred(&desired.depends_on, KindId::Role).map(id);
     let resource = stack.add(desired, "", "AWS::IAM::Role", role);
-    // Roles are few, and one that is trusted has to be there before those that trust it.
+    // Roles are few, and a trusted role must exist before the roles that trust it.
     resource.first = true;
     resource.depends_on.extend(depends_on);
     resource.existing = live.map(|_| properties([("RoleName", json!(desired.name))]));
@@ -57,8 +57,7 @@ fn policy_of(boundary: &Boundary) -> Option<&String> {
     }
 }
 
-/// Returns JSON in which CloudFormation puts the account and partition in the place of the markers. What IAM has variables for stays
-/// as it is.
+/// Returns JSON in which CloudFormation replaces the markers by the account and partition. IAM policy variables are kept.
 fn substituted(value: &Value) -> Value {
     match value {
         Value::String(text) if text.contains(ACCOUNT) || text.contains(PARTITION) => {

@@ -1,6 +1,6 @@
 //! The fields of a role that are compared.
 
-/// A field of a role, as the diff names it and the repair looks for it.
+/// A field of a role, in differences and repairs.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
@@ -9,13 +9,13 @@ pub enum Field {
     MaxSessionDuration,
     PermissionsBoundary,
     Trust,
-    /// A managed policy by its ARN: whether it is attached.
+    /// A managed policy by ARN: whether it is attached.
     #[strum(to_string = "managed policy {0}")]
     ManagedPolicy(String),
-    /// An inline policy by its name.
+    /// An inline policy by name.
     #[strum(to_string = "policy {0}")]
     Policy(String),
-    /// The instance profiles that keep a role from being deleted.
+    /// The instance profiles that prevent the deletion of a role.
     InstanceProfiles,
     /// A tag by its key.
     #[strum(to_string = "tags.{0}")]

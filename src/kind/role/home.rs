@@ -1,5 +1,5 @@
-//! The markers in documents for the account and the partition of a role. Only AWS tells which these are, and a plan has no
-//! value that is known later: the marker stays in desired state and in steps, and the calls write the account in its place.
+//! Markers in documents for the account and the partition of a role. Only AWS supplies these, and a plan has no values that become known
+//! later, so desired state and steps contain the markers, and the calls replace them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,13 +8,13 @@ use crate::kind::document::PolicyDocument;
 use crate::resource::caller::Caller;
 use crate::resource::{Facts, Invalid};
 
-/// Stands for the ID of the account. IAM has no policy variable of this prefix.
+/// The marker for the account ID. IAM has no policy variable with this prefix.
 pub const ACCOUNT: &str = "${sentinel:account}";
-/// Stands for the partition: `aws`, `aws-cn`.
+/// The marker for the partition: `aws`, `aws-cn`.
 pub(super) const PARTITION: &str = "${sentinel:partition}";
 const PREFIX: &str = "${sentinel:";
 
-/// The account that a role is in.
+/// The account of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Home {
     partition: String,
@@ -22,7 +22,7 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// Returns the account of the caller, in which everything is that the caller creates.
+    /// Returns the caller's account, in which all resources are created.
     pub(super) fn of_caller(caller: &Caller) -> Self {
         Self { partition: caller.partition().to_owned(), account: caller.account.to_string() }
     }
@@ -34,7 +34,7 @@ impl Home {
         Some(Self { partition: partition.to_owned(), account: account.to_owned() })
     }
 
-    /// Returns a text with the account in the place of the markers.
+    /// Returns a text with its markers replaced.
     pub(super) fn fill(&self, text: &str) -> String {
         if !text.contains(PREFIX) {
             return text.to_owned();
@@ -42,12 +42,12 @@ impl Home {
         text.replace(ACCOUNT, &self.account).replace(PARTITION, &self.partition)
     }
 
-    /// Returns a document with the account in the place of the markers.
+    /// Returns a document with its markers replaced.
     pub(super) fn document(&self, document: &PolicyDocument) -> PolicyDocument {
         document.mapped(&|text| self.fill(text))
     }
 
-    /// Returns a role with the account in the place of the markers.
+    /// Returns a role with its markers replaced.
     pub(super) fn role(&self, role: &Role) -> Role {
         let Role { permissions_boundary, trust, managed_policies, policies, .. } = role;
         Role {
@@ -66,22 +66,22 @@ impl Home {
         }
     }
 
-    /// Returns the ARN of a resource of IAM there.
+    /// Returns the ARN of an IAM resource in the account.
     pub(super) fn arn(&self, resource: &str) -> String {
         format!("arn:{}:iam::{}:{resource}", self.partition, self.account)
     }
 }
 
-/// Returns a document that names the account and partition of a plan's role by their markers.
+/// Returns a document with markers in place of the account and partition of a plan's role.
 pub fn anywhere(document: &PolicyDocument) -> PolicyDocument {
-    // A region that is known has its own partition.
+    // The partition follows from a known region.
     document.mapped(&|text| match text.strip_prefix("arn:aws:") {
         Some(rest) => format!("arn:{PARTITION}:{rest}"),
         None => text.to_owned(),
     })
 }
 
-/// Checks that a text has no marker but those that there are.
+/// Checks that a text contains only known markers.
 pub(super) fn check(text: &str) -> Result<(), Invalid> {
     let rest = text.replace(ACCOUNT, "").replace(PARTITION, "");
     match rest.find(PREFIX) {

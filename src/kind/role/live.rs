@@ -1,4 +1,4 @@
-//! From a live role to the section that describes it.
+//! Converts a live role to the section that describes it.
 
 use indexmap::IndexMap;
 
@@ -12,11 +12,11 @@ use crate::kind::document::{Form, PolicyDocument};
 use crate::kind::import::{self, Found, Importer};
 use crate::resource::Invalid;
 
-/// Returns the key of the section that describes a live role: its name.
+/// Returns the section key of a live role: its name.
 ///
 /// # Errors
 ///
-/// Says that it is one of AWS's own, or that no manifest could say whom it trusts.
+/// Returns the reason why it has no section: it is one of AWS's own, or no manifest could express its trust policy.
 pub(super) fn key(found: &Found<Role>) -> Result<String, String> {
     let state = &found.live.state;
     if let Some(path) = state.path.as_ref().filter(|path| rules::is_of_aws(path)) {
@@ -35,15 +35,15 @@ fn check(document: &PolicyDocument, form: Form) -> Result<(), Invalid> {
     PolicyDocument::parse_as(&text, form).map(|_| ())
 }
 
-/// Returns what other services call a live role: its name, its ARN, and the end of that.
+/// Returns the names by which other services refer to a live role: its name, its ARN, and the ARN's resource part.
 pub(super) fn known_as(found: &Found<Role>) -> Vec<String> {
     let arn = found.live.facts.arn.as_deref();
     let resource = arn.and_then(|arn| arn.splitn(6, ':').nth(5)).map(str::to_owned);
     std::iter::once(found.name.clone()).chain(arn.map(str::to_owned)).chain(resource).collect()
 }
 
-/// Returns the section that describes a live role as it is, with its documents in files. What is at IAM's default (no description, an
-/// hour, no boundary) and what is not there is left unmanaged.
+/// Returns the section that describes a live role, with its documents in files. Settings at IAM's default (no description, an hour, no
+/// boundary) and absent settings are not managed.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Role>) -> RoleSection {
     let Found { name, live } = found;
     let Role {
@@ -97,7 +97,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Role>
     }
 }
 
-/// Returns a setting that a manifest can say; of another one a warning says why it is not managed.
+/// Returns a setting that a manifest can express. For another one, a warning explains why it is not managed.
 fn kept<T>(
     importer: &mut Importer<'_>,
     setting: &str,

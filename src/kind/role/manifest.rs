@@ -30,7 +30,7 @@ pub struct RoleSection {
     /// In seconds.
     pub max_session_duration: Option<u32>,
     pub permissions_boundary: Option<Boundary>,
-    /// Only a role that is removed may do without.
+    /// `None` only if the role is removed.
     pub trust: Option<Trust>,
     /// ARNs.
     pub managed_policies: Option<Vec<String>>,
@@ -40,7 +40,7 @@ pub struct RoleSection {
     pub tags: Option<Tags>,
 }
 
-/// `permissions = "apply"`: for what use of the manifest the permissions of a role are.
+/// `permissions = "apply"`: the use of the manifest that the role gets permissions for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Permissions {
@@ -53,12 +53,12 @@ pub enum Permissions {
 }
 
 impl Permissions {
-    /// Returns the word for it.
+    /// Returns its name in the manifest.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 
-    /// Returns all the words.
+    /// Returns all names.
     pub(super) fn words() -> Vec<&'static str> {
         Self::VARIANTS.iter().map(|one| one.as_str()).collect()
     }
@@ -110,7 +110,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     Some(role)
 }
 
-/// Checks a key that is the name of its role too.
+/// Checks a key that is also the name of its role.
 fn check_default_name(key: &str) -> Result<(), Invalid> {
     check_name(key).map_err(|invalid| Invalid::new(invalid.problem, format!("add name = \"…\"; {}", invalid.help)))
 }
@@ -234,17 +234,17 @@ pub(super) fn name(key: &str, section: &RoleSection) -> String {
     section.name.clone().unwrap_or_else(|| key.to_owned())
 }
 
-/// Returns what others refer to a role by: the end of its ARN, which is all of it but the account.
+/// Returns the name by which others refer to a role: the resource part of its ARN, which lacks the account.
 pub(super) fn referred_as(key: &str, section: &RoleSection) -> String {
     role_resource(&name(key, section), section.path.as_deref())
 }
 
-/// Returns what a role is to others.
+/// Returns the service that a role provides.
 pub(super) fn serves_as(section: &RoleSection) -> Option<Service> {
     (section.permissions == Some(Permissions::Broker)).then_some(Service::Broker)
 }
 
-/// Returns what a role refers to without its name.
+/// Returns the services that a role refers to without a name.
 pub(super) fn relies_on(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
     match &section.trust {
         Some(Trust::By(TrustedBy::Broker)) => vec![(vec![String::from("trusted_by")], Service::Broker)],
@@ -252,15 +252,15 @@ pub(super) fn relies_on(section: &RoleSection) -> Vec<(Vec<String>, Service)> {
     }
 }
 
-/// Returns for what use of the manifest a role wants permissions.
+/// Returns the use of the manifest that a role requests permissions for.
 pub(super) fn derives(section: &RoleSection) -> Option<Use> {
     section.permissions.map(Permissions::purpose)
 }
 
-/// The placeholder for permissions until they are derived.
+/// The placeholder for permissions that are derived later.
 const DERIVED: &str = "sentinel";
 
-/// Gives a role the permissions that its section wants, as inline policies.
+/// Sets the derived permissions of a role as inline policies.
 pub(super) fn give(desired: &mut Desired<Role>, documents: Vec<PolicyDocument>) -> Result<(), Invalid> {
     let mut policies = desired.managed.policies.take().unwrap_or_default();
     policies.retain(|name, _| !is_derived(name));
@@ -274,13 +274,13 @@ pub(super) fn give(desired: &mut Desired<Role>, documents: Vec<PolicyDocument>) 
     checked
 }
 
-/// Returns whether an inline policy has the name of one that is derived.
+/// Returns whether an inline policy has the name of a derived one.
 fn is_derived(name: &str) -> bool {
     let number = name.strip_prefix(DERIVED).map(|rest| rest.strip_prefix('-').unwrap_or(rest));
     number.is_some_and(|number| number.chars().all(|letter| letter.is_ascii_digit()))
 }
 
-/// Returns what should be of a section.
+/// Returns the desired state of a section.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &RoleSection) -> Desired<Role> {
     let trust = section.trust.as_ref().and_then(|trust| resolve_trust(resolver, key, trust));
     let policies = resolve_policies(resolver, key, section);
@@ -296,7 +296,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &RoleSect
         resolver.fault(&["roles", key, "permissions_boundary"], invalid, "no value");
     }
     let managed = Role {
-        // A role is what its path and name say, and AWS changes neither.
+        // Path and name identify a role, and AWS cannot change them.
         path: Some(section.path.clone().unwrap_or_else(|| String::from("/"))),
         description: section.description.clone(),
         max_session_duration: section.max_session_duration,
@@ -352,7 +352,7 @@ fn read_document(resolver: &Resolver<'_>, file: &str, form: Form) -> Result<Poli
     PolicyDocument::parse_as(&text, form)
 }
 
-/// Returns what was read; what is wrong with it is a fault, and one of a file names it.
+/// Returns a value that was read. An error becomes a fault, which names the file if there is one.
 fn noted<T>(resolver: &mut Resolver<'_>, place: &[&str], file: Option<&String>, read: Result<T, Invalid>) -> Option<T> {
     let fault = |mut invalid: Invalid| {
         if let Some(file) = file.filter(|file| !invalid.problem.contains(*file)) {
@@ -363,7 +363,7 @@ fn noted<T>(resolver: &mut Resolver<'_>, place: &[&str], file: Option<&String>, 
     read.map_err(fault).ok()
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use proptest::collection::vec;
@@ -401,7 +401,7 @@ pub(super) mod any {
         prop_oneof!["[^\\pC{}]{1,12}".prop_map(Trust::File), principals, github, Just(Trust::By(TrustedBy::Broker))]
     }
 
-    /// Returns any sections that a manifest may have.
+    /// Generates sections.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, RoleSection>> {
         let boundary = prop_oneof![Just(Boundary::Off), managed().prop_map(Boundary::Policy)];
         let permissions = proptest::sample::select(Permissions::VARIANTS);

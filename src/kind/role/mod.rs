@@ -1,8 +1,7 @@
-//! An IAM role: state and names. Its diff is in `diff`, its steps are in `steps`, what is read of it in `api`, the calls that write in
-//! `calls`.
+//! An IAM role: state and names. Its diff is in `diff`, its steps in `steps`, its reads in `api`, and its writes in `calls`.
 //!
-//! A role belongs to an account and to no region. Every target of the account has the same desired state of it, so that the passes of two
-//! regions want the same: whichever comes first writes, and the other finds it done.
+//! A role belongs to an account, not to a region. Every target of the account has the same desired state of the role: the first pass writes
+//! it, and the others find it in sync.
 
 mod api;
 mod calls;
@@ -53,7 +52,7 @@ pub use steps::RoleStep;
 pub use trust::{GitHub, Jobs, Principals, Trust, TrustedBy};
 pub use trusted::{Attempt, allowed, trust};
 
-/// A role, live or desired; `None` is "not managed" in the one and "not read" in the other.
+/// A role, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,12 +74,12 @@ pub struct Role {
     pub policies: Option<BTreeMap<String, PolicyDocument>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Tags>,
-    /// The instance profiles that hold it. Only read of a role that is to go.
+    /// The instance profiles that contain it. Read only for a role to delete.
     #[serde(skip)]
     pub instance_profiles: Option<Vec<String>>,
 }
 
-/// What bounds the permissions of a role.
+/// The permissions boundary of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Boundary {
@@ -89,7 +88,7 @@ pub enum Boundary {
     Policy(String),
 }
 
-/// Returns the end of the ARN of a role, which is all of it but the account.
+/// Returns the resource part of a role's ARN, which lacks the account.
 fn role_resource(name: &str, path: Option<&str>) -> String {
     format!("role{}{name}", path.unwrap_or("/"))
 }
@@ -120,7 +119,7 @@ impl Kind for Role {
         resource_type: "iam:role",
         members: &[],
         listed_by: "aws iam list-roles",
-        // Each is a few short calls, paced by their quotas.
+        // Each role takes a few short calls, paced by their quotas.
         concurrency: 8,
         batch: 1,
         shows_layout: true,
@@ -202,7 +201,7 @@ impl Kind for Role {
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS IAM".
             steps::GET_PROVIDER => On::Resources(vec![place.global_arn("iam", "oidc-provider/*")]),
-            // The path of one that is to go is not known.
+            // The path of a role to delete is unknown.
             _ if !desired.presence.is_present() => {
                 let resource = |path: &str| arn(place, &desired.name, Some(path));
                 On::Resources(vec![resource("/"), resource("/*/")])
@@ -230,7 +229,7 @@ impl Kind for Role {
     }
 
     async fn owned(_: &RoleApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        // The tags of a role are read with it.
+        // The tags of a role are read together with it.
         None
     }
 
@@ -243,7 +242,7 @@ impl Kind for Role {
     }
 
     fn everything() -> Self {
-        // The settings beside these come with each answer.
+        // All other settings are part of each response.
         Self { managed_policies: Some(BTreeSet::new()), policies: Some(BTreeMap::new()), ..Self::default() }
     }
 

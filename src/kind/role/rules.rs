@@ -1,4 +1,4 @@
-//! What IAM takes as a role. Source: CreateRole in the IAM API Reference, and "IAM and AWS STS quotas" in the AWS Identity and Access
+//! IAM's rules for roles. Source: CreateRole in the IAM API Reference, and "IAM and AWS STS quotas" in the AWS Identity and Access
 //! Management User Guide.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,21 +8,21 @@ use super::home::{self, ACCOUNT, PARTITION};
 use crate::kind::document::PolicyDocument;
 use crate::resource::Invalid;
 
-/// How long a session may last at most, in seconds.
+/// The range of the maximum session duration in seconds.
 pub(super) const SESSION: RangeInclusive<u32> = 3600..=43200;
-/// What a role has that was created without one.
+/// The default of the maximum session duration.
 pub(super) const DEFAULT_SESSION: u32 = 3600;
-/// The path of the roles that services of AWS create for themselves, and only they may change.
+/// The path of service-linked roles, which only their service may change.
 pub(super) const SERVICE_LINKED: &str = "/aws-service-role/";
 /// The path of the roles of IAM Identity Center.
 const RESERVED: &str = "/aws-reserved/";
-/// The most characters of all inline policies of a role together, white space not counted. No quota raises it.
+/// The maximum length of all inline policies of a role together, without white space. This quota cannot be raised.
 pub(super) const INLINE: usize = 10_240;
-/// The most characters of a trust policy: by default, and where the account's quota was raised as far as it goes.
+/// The maximum length of a trust policy: the default, and the highest value of the account's quota.
 pub(super) const TRUST: (usize, usize) = (2048, 8192);
-/// The most managed policies of a role, in the same way.
+/// The maximum number of managed policies of a role: the default, and the highest value of the quota.
 pub(super) const MANAGED: (usize, usize) = (10, 25);
-/// The most characters of a description.
+/// The maximum length of a description.
 const DESCRIPTION: usize = 1000;
 
 fn name_letter(letter: char) -> bool {
@@ -63,7 +63,7 @@ pub(super) fn check_path(path: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Returns whether the roles of a path are AWS's own.
+/// Returns whether the roles with a path are AWS's own.
 pub(super) fn is_of_aws(path: &str) -> bool {
     path.starts_with(SERVICE_LINKED) || path.starts_with(RESERVED)
 }
@@ -105,7 +105,7 @@ fn is_resource(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|letter| letter.is_ascii_graphic() && !"*?\"'\\".contains(letter))
 }
 
-/// Divides an ARN at its colons; those within a marker are no such.
+/// Splits an ARN at its colons, except those within a marker.
 fn split(arn: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut rest = arn;
@@ -119,7 +119,7 @@ fn split(arn: &str) -> Vec<&str> {
     parts
 }
 
-/// Checks the ARN of who may assume a role: a user, a role or a role's session.
+/// Checks the ARN of a principal that may assume a role: a user, a role or a role session.
 pub(super) fn check_principal(arn: &str) -> Result<(), Invalid> {
     home::check(arn)?;
     let parts = split(arn);
@@ -174,8 +174,7 @@ pub(super) fn check_external_id(id: &str) -> Result<(), Invalid> {
     ))
 }
 
-/// Returns how many characters IAM counts of a document: none that are white space. The account is 12 digits long, and the partition
-/// as long as that of most.
+/// Returns the length of a document as IAM counts it, without white space. The account has 12 digits, and the partition its usual length.
 pub(super) fn size(document: &PolicyDocument) -> usize {
     let text = document.to_json().replace(ACCOUNT, "123456789012").replace(PARTITION, "aws");
     text.chars().filter(|letter| !letter.is_whitespace()).count()
@@ -194,7 +193,7 @@ pub(super) fn check_trust_size(trust: &PolicyDocument) -> Result<(), Invalid> {
     Err(Invalid::new(format!("the trust policy has {size} characters"), help))
 }
 
-/// Checks how many managed policies there are.
+/// Checks the number of managed policies.
 pub(super) fn check_managed_count(policies: &BTreeSet<String>) -> Result<(), Invalid> {
     let (default, most) = MANAGED;
     let count = policies.len();
@@ -207,7 +206,7 @@ pub(super) fn check_managed_count(policies: &BTreeSet<String>) -> Result<(), Inv
     Err(Invalid::new(format!("{count} managed policies are too many for a role"), help))
 }
 
-/// Checks the size of all inline policies together.
+/// Checks the total size of the inline policies.
 pub(super) fn check_inline_size(policies: &BTreeMap<String, PolicyDocument>) -> Result<(), Invalid> {
     let size: usize = policies.values().map(size).sum();
     if size <= INLINE {

@@ -1,6 +1,6 @@
-//! From desired state back to the section that says it, so that what a saved plan desires can be no more than a manifest says.
+//! Converts desired state back to the section that expresses it, so that a saved plan can desire no more than a manifest can.
 //!
-//! What a role trusts and what its permissions are derived from is said by the documents themselves.
+//! The documents themselves express the trust policy and the derived permissions.
 
 use super::manifest::RoleSection;
 use super::trust::Trust;
@@ -14,7 +14,7 @@ fn policy_file(place: usize) -> String {
     format!("policy-{place}.json")
 }
 
-/// Returns the section that says what is managed of a role. Its files have names of no meaning.
+/// Returns the section of a role's managed settings. The names of its files are arbitrary.
 pub(super) fn section(desired: &Desired<Role>) -> RoleSection {
     let Role {
         path,
@@ -43,7 +43,7 @@ pub(super) fn section(desired: &Desired<Role>) -> RoleSection {
     }
 }
 
-/// Returns the files that such a section names.
+/// Returns the files of such a section.
 pub(super) fn files(desired: &Desired<Role>) -> Vec<GivenFile> {
     let Role { trust, policies, .. } = &desired.managed;
     let trust = trust.iter().map(|trust| GivenFile { path: TRUST.to_owned(), text: PolicyDocument::to_json(trust) });

@@ -13,7 +13,7 @@ pub(super) fn schema() -> Schema {
         sections: json!({
             "type": "object",
             "additionalProperties": { "$ref": "#/$defs/role" },
-            // A name that IAM does not take needs another.
+            // A key that is no valid IAM name requires a name.
             "allOf": [{
                 "patternProperties": { "^(?![A-Za-z0-9_+=,.@-]{1,64}$)": { "required": ["name"] } },
             }],

@@ -1,4 +1,4 @@
-//! The steps that bring a role to what it should be, in the order that IAM's quotas take.
+//! The steps that repair a role, in the order that IAM's quotas require.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::resource::call::{Operation, operation};
 use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Live, Tags};
 
-// AWS documents no rates for IAM. Reads are allowed more than writes; both are a start, see the pacer.
+// AWS documents no rates for IAM. Reads get a higher start than writes; the pacer adapts both.
 pub(super) const GET_ROLE: Operation = operation!("iam", "GetRole", 15.0, 30.0);
 pub(super) const LIST_ATTACHED: Operation = operation!("iam", "ListAttachedRolePolicies", 15.0, 30.0);
 pub(super) const LIST_POLICIES: Operation = operation!("iam", "ListRolePolicies", 15.0, 30.0);
@@ -36,13 +36,13 @@ pub(super) const TAG_ROLE: Operation = operation!("iam", "TagRole", 5.0, 10.0);
 pub(super) const UNTAG_ROLE: Operation = operation!("iam", "UntagRole", 5.0, 10.0);
 pub(super) const DELETE_ROLE: Operation = operation!("iam", "DeleteRole", 5.0, 10.0);
 
-/// One call that changes a role, or one look at it.
+/// One call that changes a role, or one check of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum RoleStep {
-    /// Creates the role with its settings, boundary and tags; expects that there is none of its name.
+    /// Creates the role with its settings, boundary and tags; expects that no role has its name.
     CreateRole { name: String, role: Box<Role> },
-    /// Sets the description and the longest session, both: one that is left out AWS sets to its default.
+    /// Sets both the description and the maximum session duration: AWS resets an omitted one to its default.
     UpdateRole { name: String, description: String, max_session_duration: u32 },
     /// Replaces the trust policy.
     PutRoleTrust { name: String, trust: PolicyDocument },
@@ -63,27 +63,27 @@ pub enum RoleStep {
     PutRolePolicy { name: String, policy: String, document: PolicyDocument },
     /// Deletes an inline policy.
     DeleteRolePolicy { name: String, policy: String },
-    /// Sets these tags and leaves all others.
+    /// Sets these tags and keeps all others.
     TagRole { name: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagRole { name: String, keys: Vec<String> },
-    /// Waits until IAM answers with what was written: it is seen everywhere only after a while.
+    /// Waits until IAM returns the written state, since changes propagate with a delay.
     AwaitRole { name: String, role: Box<Role> },
-    /// Looks whether the role still is the one that is to be deleted: the one of this ID, with the ownership tag of this key.
+    /// Checks that the role is still the one to delete: it has this ID and the ownership tag with this key.
     CheckRoleOwner {
         name: String,
         owner_key: OwnerKey,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<String>,
     },
-    /// Deletes the role; expects that nothing is attached to it any more.
+    /// Deletes the role; expects that no policy is attached to it.
     DeleteRole { name: String },
 }
 
 impl KindStep for RoleStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
-            // Tags and a boundary given with a creation take the permission of their own. What is there already is looked at.
+            // Tags and a boundary in a creation require their own permissions. An existing role is read.
             Self::CreateRole { role, .. } => {
                 let tags = role.tags.as_ref().is_some_and(|tags| !tags.is_empty());
                 match (tags, matches!(role.permissions_boundary, Some(Boundary::Policy(_)))) {
@@ -173,8 +173,8 @@ impl KindStep for RoleStep {
         }
     }
 
-    /// Returns how long AWS works on it: a change is seen everywhere within seconds, mostly. Source: "Troubleshoot IAM" in the AWS
-    /// Identity and Access Management User Guide, which names no time.
+    /// Returns the time that AWS works on it: a change usually propagates within seconds. Source: "Troubleshoot IAM" in the AWS Identity
+    /// and Access Management User Guide, which specifies no time.
     fn time(&self) -> StepTime {
         match self {
             Self::AwaitRole { .. } => StepTime { quick: Duration::ZERO, slow: Duration::from_secs(10) },
@@ -183,7 +183,7 @@ impl KindStep for RoleStep {
     }
 }
 
-/// Returns the operations that observing this role calls.
+/// Returns the operations that observe this role.
 pub(super) fn reads(desired: &Desired<Role>) -> Vec<Operation> {
     let Role {
         path: _,
@@ -193,7 +193,7 @@ pub(super) fn reads(desired: &Desired<Role>) -> Vec<Operation> {
         trust,
         managed_policies,
         policies,
-        // They come with the role.
+        // They are part of the role.
         tags: _,
         instance_profiles: _,
     } = &desired.managed;
@@ -227,15 +227,15 @@ fn put(desired: &Desired<Role>, policy: &str, document: &PolicyDocument) -> Role
     RoleStep::PutRolePolicy { name: desired.name.clone(), policy: policy.to_owned(), document: document.clone() }
 }
 
-/// Returns the step that waits until a role is as it was written. Its tags are not looked at: others give tags too.
+/// Returns the step that waits until IAM returns the written role. Tags are not compared, because others can add tags too.
 fn wait(desired: &Desired<Role>, role: &Role) -> RoleStep {
     RoleStep::AwaitRole { name: desired.name.clone(), role: Box::new(Role { tags: None, ..role.clone() }) }
 }
 
-/// Returns the steps that make the differences go away.
+/// Returns the steps that repair the differences.
 ///
-/// A boundary is set first and removed last. Then comes who may assume the role. Permissions that go make room for those that come:
-/// a role has 10 managed policies and 10,240 characters of inline policies, of which those that shrink are written first.
+/// A boundary is set first and removed last. The trust policy comes next. Policies are removed before others are added, and inline policies
+/// that shrink are written first, because a role has at most 10 managed policies and 10,240 characters of inline policies.
 pub(super) fn repair(desired: &Desired<Role>, live: &Live<Role>, changes: &[FieldChange<Field>]) -> Vec<RoleStep> {
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let name = || desired.name.clone();
@@ -300,13 +300,13 @@ fn tags(desired: &Desired<Role>, live: &Live<Role>) -> Vec<RoleStep> {
         set.extend(wanted.iter().filter(differs).map(|(key, value)| (key.clone(), value.clone())));
         gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
     }
-    // A role has 50 tags at most: those that go make room for those that come.
+    // A role has at most 50 tags, so tags are removed before others are added.
     let untag = (!gone.is_empty()).then(|| RoleStep::UntagRole { name: desired.name.clone(), keys: gone });
     let tag = (!set.is_empty()).then(|| RoleStep::TagRole { name: desired.name.clone(), tags: set });
     untag.into_iter().chain(tag).collect()
 }
 
-/// Returns the steps that delete the role: IAM deletes none that has a policy.
+/// Returns the steps that delete the role. IAM does not delete a role with policies.
 pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Vec<RoleStep> {
     let name = || desired.name.clone();
     let Some(owner_key) = desired.ownership.clone() else { return Vec::new() };
@@ -319,8 +319,8 @@ pub(super) fn delete(desired: &Desired<Role>, live: &Live<Role>) -> Vec<RoleStep
     steps
 }
 
-/// Returns a live role that differs from what is managed in every way that can be repaired, so that what any repair or deletion may
-/// take is known without a look at AWS.
+/// Returns a live role with a repairable difference in every managed setting, which shows the operations of any repair or deletion without
+/// a call to AWS.
 pub(super) fn opposite(desired: &Desired<Role>) -> Live<Role> {
     let gone = !desired.presence.is_present();
     let Role {

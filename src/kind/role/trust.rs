@@ -1,4 +1,4 @@
-//! Who may assume a role, as a manifest says it, and the trust policy that this is.
+//! The principals that may assume a role, in a manifest, and the resulting trust policy.
 
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use crate::kind::document::PolicyDocument;
 use crate::kind::references::Service;
 use crate::resource::Invalid;
 
-/// The trust policy of a role, as it is written.
+/// The trust policy of a role, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// `trust = "file.json"`.
@@ -24,7 +24,7 @@ pub enum Trust {
 /// `trusted_by = { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustedBy {
-    /// `{ broker = true }`: the role that the broker runs with, and nobody else.
+    /// `{ broker = true }`: only the role of the broker.
     Broker,
     Principals(Principals),
     /// `{ github = { … } }`: jobs of GitHub Actions.
@@ -49,12 +49,12 @@ pub struct GitHub {
     pub jobs: Jobs,
 }
 
-/// Which jobs of a repository.
+/// The jobs of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Jobs {
-    /// Those of an environment.
+    /// The jobs of an environment.
     Environment(String),
-    /// Those that run on a branch.
+    /// The jobs of a branch.
     Branch(String),
 }
 
@@ -171,8 +171,8 @@ fn check_repository(repository: &str) -> Result<(), Invalid> {
     }
 }
 
-/// Checks the name of an environment or a branch, which is compared as it is: no part of it stands for others, and none divides the
-/// subject of a token.
+/// Checks the name of an environment or a branch, which is compared literally: it contains no wildcards, and no separator of a token's
+/// subject.
 fn check_part(name: &str) -> Result<(), Invalid> {
     let plain = |letter: char| letter.is_ascii_graphic() && !"*?:$\"\\".contains(letter);
     if !name.is_empty() && name.len() <= 255 && name.chars().all(plain) {
@@ -184,7 +184,7 @@ fn check_part(name: &str) -> Result<(), Invalid> {
     ))
 }
 
-/// Returns it as an inline table of TOML.
+/// Returns it as an inline TOML table.
 pub(super) fn write(by: &TrustedBy) -> String {
     match by {
         TrustedBy::Broker => String::from("{ broker = true }"),
@@ -208,14 +208,14 @@ pub(super) fn write(by: &TrustedBy) -> String {
 
 /// The identity provider of GitHub Actions. Source: "Configuring OpenID Connect in Amazon Web Services" in the GitHub documentation.
 pub(super) const GITHUB: &str = "token.actions.githubusercontent.com";
-/// Who its tokens are for.
+/// The audience of its tokens.
 const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// Returns the trust policy. `broker` is the address and the ARN's resource of the broker's role, of each that the manifest has.
+/// Returns the trust policy. `broker` has the address and the ARN's resource part of each broker role in the manifest.
 ///
 /// # Errors
 ///
-/// Says that there is no such role, or that there are several.
+/// Returns the error that there is no broker role, or that there are several.
 pub(super) fn document(
     by: &TrustedBy,
     served: &BTreeSet<(Service, Address)>,
@@ -228,7 +228,7 @@ pub(super) fn document(
             let [broker] = brokers[..] else { return Err(no_broker(&brokers)) };
             let name = names.get(broker).map(String::as_str).unwrap_or_default();
             let arn = format!("arn:{PARTITION}:iam::{ACCOUNT}:{name}");
-            // The session of a user carries who that is, and the request.
+            // The session carries the user and the request.
             json!({
                 "Effect": "Allow",
                 "Principal": { "AWS": arn },
@@ -247,7 +247,7 @@ pub(super) fn document(
             let mut statement = json!({
                 "Effect": "Allow",
                 "Principal": { "AWS": who },
-                // sentinel exec sets the source identity.
+                // `sentinel exec` sets the source identity.
                 "Action": ["sts:AssumeRole", "sts:SetSourceIdentity"],
             });
             if !condition.is_empty() {
@@ -289,7 +289,7 @@ fn no_broker(brokers: &[&Address]) -> Invalid {
     }
 }
 
-/// Returns the OpenID Connect providers of the role's own account that a trust policy names, by their ARNs.
+/// Returns the ARNs of the OpenID Connect providers in the role's own account that a trust policy names.
 pub(super) fn providers(trust: &PolicyDocument) -> Vec<String> {
     let statements = trust.value()["Statement"].as_array().into_iter().flatten();
     let federated = statements.map(|statement| &statement["Principal"]["Federated"]);

@@ -1,4 +1,4 @@
-//! What is read of IAM to tell whether AWS enforces a gate: the trust policy of a role, and what others may do with a table.
+//! Reads from IAM that show whether AWS enforces the access gate: the trust policy of a role, and the permissions of others for a table.
 
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
 
@@ -10,10 +10,10 @@ use crate::resource::names::RoleArn;
 
 pub(super) const SIMULATE: Operation = operation!("iam", "SimulatePrincipalPolicy", 5.0, 5.0);
 
-/// The pages of an answer of `SimulatePrincipalPolicy` that are read.
+/// The maximum number of pages of a `SimulatePrincipalPolicy` response.
 const PAGES: usize = 20;
 
-/// Reads the trust policy of a role of the caller's account; nothing for a role that is not there.
+/// Reads the trust policy of a role in the caller's account. Returns `None` if the role does not exist.
 pub async fn trust(api: &RoleApi, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
     let name = role.rsplit('/').next().unwrap_or_default();
     let answer = match api::describe(api, name, &[Class::NotFound]).await {
@@ -28,7 +28,7 @@ pub async fn trust(api: &RoleApi, role: &RoleArn) -> Result<Option<PolicyDocumen
     text.map(|text| Some(api::document(text))).ok_or_else(|| failed(GET_ROLE, "the answer holds no trust policy"))
 }
 
-/// What a principal would do with the items of tables.
+/// A simulated access of a principal to items of tables.
 #[derive(Debug, Clone)]
 pub struct Attempt<'a> {
     /// The ARN of a user or a role.
@@ -40,7 +40,7 @@ pub struct Attempt<'a> {
     pub key: &'a str,
 }
 
-/// Returns which actions on which tables IAM would allow: `ACTION on ARN`.
+/// Returns the actions and tables that IAM would allow: `ACTION on ARN`.
 pub async fn allowed(api: &RoleApi, attempt: &Attempt<'_>) -> Result<Vec<String>, CallError> {
     let entry = ContextEntry::builder()
         .context_key_name("dynamodb:LeadingKeys")

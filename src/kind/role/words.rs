@@ -1,4 +1,4 @@
-//! A role's settings in the words in which people read them.
+//! The display texts of a role's settings.
 
 use std::borrow::Cow;
 
@@ -23,7 +23,7 @@ pub(super) fn boundary(boundary: &Boundary) -> &str {
     }
 }
 
-/// Returns what was seen of a role. Its ID tells it from another of its name.
+/// Returns the observed fields of a role. Its ID distinguishes it from a recreated role of the same name.
 pub(super) fn seen(live: &Live<Role>) -> Fields {
     let Role {
         path,
@@ -55,7 +55,7 @@ pub(super) fn seen(live: &Live<Role>) -> Fields {
     seen.chain(policies).collect()
 }
 
-/// Returns what a role is created with, setting by setting. What takes a higher quota than an account has by default says so.
+/// Returns the layout of a new role, by setting. A value above the default quota is marked.
 pub(super) fn layout(role: &Role) -> Vec<Line> {
     let Role {
         path,
@@ -97,7 +97,7 @@ fn trust_words(trust: &PolicyDocument) -> String {
     }
 }
 
-/// Returns who may assume a role and what it may do, for a picture.
+/// Returns the principals and the permissions of a role, for a diagram.
 pub(super) fn sketch(role: &Role) -> Vec<Line> {
     let trust = role.trust.iter().flat_map(trusted).map(|who| Line::new("trusts", who));
     let managed = role.managed_policies.iter().flatten();

@@ -1,14 +1,15 @@
-//! What a table has that no manifest can set.
+//! Settings of a table that no manifest can express.
 
 use aws_sdk_dynamodb::types as sdk;
 
 use super::Table;
 use crate::kind::Kind;
 
-/// Returns what a table has that no manifest can set, each in a few words.
+/// Returns a table's settings that no manifest can express, as short texts.
 pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     let mut also = Vec::new();
-    // Without replicas the mode says nothing, and with some AWS sets this one. Source: DDB-TABLE-320 in the lab notes of ack-api-quirks.
+    // Without replicas the mode has no effect, and for some tables AWS sets this one. Source: DDB-TABLE-320 in the lab notes of
+    // ack-api-quirks.
     let usual = sdk::GlobalTableSettingsReplicationMode::EnabledWithOverrides;
     let mode = description.global_table_settings_replication_mode().filter(|mode| **mode != usual);
     if let Some(mode) = mode.filter(|_| !description.replicas().is_empty()) {
@@ -27,7 +28,7 @@ pub(super) fn of(description: &sdk::TableDescription) -> Vec<String> {
     also
 }
 
-/// Returns what a replica has in place of its table's, and no manifest can set.
+/// Returns a replica's own settings that no manifest can express.
 fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
     let capacity = |own: Option<&sdk::ProvisionedThroughputOverride>| {
         own.and_then(|own| own.read_capacity_units).map(|units| format!("a read capacity of {units}"))
@@ -47,9 +48,9 @@ fn of_replica(replica: &sdk::ReplicaDescription) -> Vec<String> {
     all.map(|words| format!("{words} in replica {region}")).collect()
 }
 
-/// Returns what a table has that its manifest could set, and does not, and what was read of it that no manifest can set.
+/// Returns the live settings that the manifest could manage but does not, and those that no manifest can express.
 pub(super) fn unmanaged(live: &Table, managed: &Table) -> Vec<String> {
-    // An import reads a table of which everything is managed, whatever its indexes are.
+    // An import reads a table as if everything, including every index, were managed.
     let mut also = live.settings.more();
     if *managed == Table::everything() {
         return also;

@@ -35,7 +35,7 @@ pub struct TableApi {
     /// For autoscaling.
     pub(super) scaling: aws_sdk_applicationautoscaling::Client,
     pub(super) pacer: Arc<Pacer>,
-    /// For aliases: a table says which key it has by the key's ARN.
+    /// Resolves aliases: DynamoDB returns the ARN of a table's key.
     keys: KeyApi,
     identity: Arc<Identity>,
     region: String,
@@ -44,7 +44,7 @@ pub struct TableApi {
 }
 
 impl TableApi {
-    /// Returns what makes calls over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let (pacer, keys) = (Arc::clone(pacer), KeyApi::new(config, pacer));
@@ -53,18 +53,18 @@ impl TableApi {
         Self { client: Client::new(&config), scaling, pacer, keys, identity: Arc::clone(identity), region, config }
     }
 
-    /// Returns what makes calls in another region of the account.
+    /// Returns the client for another region of the account.
     pub(super) fn in_region(&self, region: &str) -> Self {
         let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
         Self::new(&config, &self.pacer, &self.identity)
     }
 
-    /// Returns what makes the same calls, and soon gives up where the service has faults.
+    /// Returns the same client with a short retry deadline.
     fn brief(&self) -> Self {
         Self { pacer: Arc::new(self.pacer.brief()), ..self.clone() }
     }
 
-    /// Returns the ARN of a table; one that was created since it was looked at was planned without.
+    /// Returns the ARN of a table. If the table did not exist when the plan was made, its ARN is derived.
     async fn arn_or(&self, known: &str, name: &str) -> Result<String, CallError> {
         if known.is_empty() { self.arn(name).await } else { Ok(known.to_owned()) }
     }
@@ -76,11 +76,11 @@ impl TableApi {
     }
 }
 
-/// Reads a table: all that the manifest manages of it, side by side.
+/// Reads all managed settings of a table concurrently.
 pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observed<Table> {
     let name = desired.name.as_str();
     let managed = &desired.managed;
-    // An import can leave out what cannot be read, and says so.
+    // An import can omit settings that cannot be read, and reports them.
     let brief = (*managed == Table::everything()).then(|| api.brief());
     let looking = brief.as_ref().unwrap_or(api);
     let ttl: OptionFuture<_> = managed.ttl.as_ref().map(|_| read_ttl(looking, name)).into();
@@ -97,11 +97,11 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
         state.encryption = None;
     }
     if brief.is_some() {
-        // An import writes no key of this account where the manifest has a name for it. What cannot be looked up stays an ARN.
+        // An import replaces the ARN of a key by its alias if possible. A key that cannot be looked up remains an ARN.
         let _ = name_key(looking, &mut state, Some(&Encryption::AwsManaged)).await;
     }
     name_aws_key(api, &mut state, managed).await;
-    // While a table is being created the calls for its settings fail in one of several ways; all are still off then.
+    // While a table is being created, the calls for its settings fail in various ways. All these settings are still off.
     let creating = TableStatus::of(&facts) == Some(TableStatus::Creating);
     match ttl {
         Some(Ok(found)) => state.ttl = Some(found),
@@ -114,7 +114,7 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     scaling_calls::look_at_parting(api, desired, &mut state, &mut gaps).await;
     scaling_calls::look_at_lowered(api, desired, &mut state).await;
     if let Some(live) = &mut state.replicas {
-        // A table is deleted after its replicas.
+        // The replicas of a table are deleted before the table.
         let goes = (!desired.presence.is_present()).then(Replicas::default);
         match managed.replicas.as_ref().or(goes.as_ref()) {
             Some(managed) => replicas::calls::look(api, name, managed, live, &mut gaps).await,
@@ -135,8 +135,8 @@ pub(super) async fn observe(api: &TableApi, desired: &Desired<Table>) -> Observe
     Observed::Present(Live { state, facts, gaps })
 }
 
-/// Names the key of a table as it is wanted, by an alias or as AWS's own, where that leads to it. DynamoDB answers with the
-/// ARN of the key in use, whatever it was given.
+/// Replaces the key of a table by the desired alias, or by AWS's own key, if that resolves to it. DynamoDB always returns the ARN of the
+/// key in use.
 pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&Encryption>) -> Result<(), CallError> {
     let (Some(wanted), Some(Encryption::Kms(arn))) = (wanted, &found.encryption) else { return Ok(()) };
     let alias = match wanted {
@@ -144,15 +144,15 @@ pub(super) async fn name_key(api: &TableApi, found: &mut Table, wanted: Option<&
         Encryption::AwsManaged => AWS_MANAGED,
         Encryption::AwsOwned | Encryption::Kms(_) => return Ok(()),
     };
-    // An emulator may answer with the alias that it was given.
+    // An emulator may return the alias that it was given.
     if arn == alias || resolve_alias(&api.keys, alias).await?.as_ref() == Some(arn) {
         found.encryption = Some(wanted.clone());
     }
     Ok(())
 }
 
-/// Tells the key that AWS manages from one of the customer, where that decides whether AWS takes a change: a table with replicas does not
-/// change between the two. Where it cannot be looked up, AWS tells.
+/// Determines whether AWS or the customer manages the key, if this decides whether AWS accepts a change: a table with replicas cannot
+/// switch between the two. If the key cannot be looked up, AWS refuses the change itself.
 async fn name_aws_key(api: &TableApi, found: &mut Table, managed: &Table) {
     if !found.has_replicas() || !managed.wants_own_key() {
         return;
@@ -165,17 +165,17 @@ async fn name_aws_key(api: &TableApi, found: &mut Table, managed: &Table) {
     }
 }
 
-/// Looks for tables that the manifest does not name. All tables are listed, a hundred with a call.
+/// Finds tables that the manifest does not list. Lists all tables, a hundred in each call.
 pub(super) async fn unlisted(api: &TableApi, search: &Search<'_>) -> Unlisted {
     let sought = Sought { kind: KindId::Table, plural: "tables", tags: LIST_TABLE_TAGS };
     let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
     unlisted::by_tags::<Table>(&sought, names(api).await, search, tags).await
 }
 
-/// Returns the names of all tables, in the order of their names.
+/// Returns the names of all tables in alphabetical order.
 pub(super) async fn names(api: &TableApi) -> Result<Vec<String>, CallError> {
     let mut names = Vec::new();
-    // A region has 2,500 tables unless AWS was asked for more; a page has 100.
+    // The default quota is 2,500 tables in a region; a page has 100.
     let mut pages = Pages::new(LIST_TABLES, 200);
     let mut last: Option<String> = None;
     loop {
@@ -196,7 +196,7 @@ pub(super) async fn describe(api: &TableApi, name: &str) -> Result<(Table, Facts
     describe_passing(api, name, &[]).await
 }
 
-/// Describes a table that is known to be there: a read just after its creation may not know it yet.
+/// Describes a table that exists. A read just after its creation may not find it yet.
 async fn describe_settling(api: &TableApi, name: &str) -> Result<(Table, Facts), CallError> {
     describe_passing(api, name, SETTLING).await
 }
@@ -225,7 +225,7 @@ async fn read_ttl(api: &TableApi, name: &str) -> Result<Ttl, CallError> {
 
 pub(super) async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallError> {
     let mut tags = Tags::new();
-    // A table has 50 tags, and a page ten.
+    // A table has at most 50 tags; a page has ten.
     let mut pages = Pages::new(LIST_TABLE_TAGS, 20);
     let mut token: Option<String> = None;
     loop {
@@ -240,7 +240,7 @@ pub(super) async fn read_tags(api: &TableApi, arn: &str) -> Result<Tags, CallErr
     }
 }
 
-/// Carries out one step.
+/// Runs one step.
 pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) -> Result<StepOutcome, CallError> {
     match step {
         TableStep::CreateTable { name, table } => create(api, name, table).await,
@@ -281,7 +281,7 @@ pub(super) async fn execute(api: &TableApi, waiting: Waiting, step: &TableStep) 
     }
 }
 
-/// Returns the words for what has to be left for later, with the time of day from which AWS takes it.
+/// Returns the message for a deferred step, with the time of day when AWS accepts it.
 fn later(why: &str, seconds: Option<u32>) -> String {
     #[expect(clippy::disallowed_methods, reason = "a time of day for people; nothing else depends on it")]
     let now = jiff::Timestamp::now();
@@ -300,8 +300,8 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
         Err(error) if matches!(error.class, Class::AlreadyExists | Class::Busy) || error.open => error,
         Err(error) => return Err(error),
     };
-    // Either our own call took effect though its answer was lost, or someone else was faster. The layout tells, once the
-    // table is to be seen: where nothing says that there is one, it may never be.
+    // Either Sentinel's own call succeeded and its response was lost, or someone else created the table. Its layout shows which. Only an
+    // error that the table exists justifies waiting for it.
     let described = match error.class {
         Class::AlreadyExists | Class::Busy => describe_settling(api, name).await,
         _ => describe(api, name).await,
@@ -310,7 +310,7 @@ async fn create(api: &TableApi, name: &str, table: &Table) -> Result<StepOutcome
     if TableStatus::of(&facts) == Some(TableStatus::Deleting) {
         return Err(error);
     }
-    // Replicas follow the creation.
+    // Replicas are added after the creation.
     let mut layout = Table { replicas: None, ..found };
     if name_key(api, &mut layout, table.encryption.as_ref()).await.is_err() {
         return Err(error);
@@ -330,12 +330,12 @@ fn is_warm(changing: &str) -> bool {
     Warm::KEYS.contains(&changing)
 }
 
-/// What passes by itself on a table that is known to be there: busy with another change, or not yet seen everywhere.
+/// Temporary failures for an existing table: it is busy with another change, or has not propagated.
 pub(super) const SETTLING: &[Class] = &[Class::Busy, Class::NotFound];
 
 /// Waits with short pauses first: a small table is ACTIVE within seconds, one with indexes within half a minute.
 ///
-/// Where nobody wants to wait for an index, that is what it ends with once all else is ready.
+/// If the run does not wait for index builds, the wait ends as deferred once everything else is ready.
 pub(super) async fn wait(api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
     let mut patience = Patience::new(waiting, DESCRIBE_TABLE);
     loop {
@@ -390,7 +390,7 @@ async fn set_ttl(api: &TableApi, name: &str, attribute: &str, wanted: Switch) ->
     if !matches!(error.class, Class::AlreadySo | Class::AlreadyExists | Class::TooSoon) {
         return Err(error);
     }
-    // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
+    // Either Sentinel's own call succeeded and its response was lost, or someone else was faster. A read shows which.
     match (read_ttl(api, name).await?, wanted) {
         (Ttl::Enabled(live), Switch::On) if live == attribute => Ok(StepOutcome::Done),
         (Ttl::Disabled | Ttl::Disabling, Switch::Off) => Ok(StepOutcome::Done),

@@ -1,4 +1,4 @@
-//! Autoscaling: Application Auto Scaling moves the capacity of a table, or of an index, between two bounds. Source of the rules: "Managing
+//! Autoscaling: Application Auto Scaling adjusts the capacity of a table, or of an index, within limits. Source of the rules: "Managing
 //! throughput capacity automatically with DynamoDB auto scaling" in the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-189 to
 //! 198, 237 to 243 and 314 to 323 in the lab notes of ack-api-quirks.
 
@@ -19,10 +19,10 @@ use crate::resource::{Invalid, StepOutcome};
 
 pub(super) const KEY: &str = "autoscaling";
 
-/// What a live policy has that no manifest can set. A change of the policy keeps it.
+/// Settings of a live scaling policy that no manifest can express. A change of the policy keeps them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The name of the policy, by which AWS knows it.
+    /// The name of the policy in AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,28 +33,28 @@ pub struct Kept {
     pub disable_scale_in: Option<bool>,
 }
 
-/// What is scaled: the units of the table, or of an index.
+/// A scalable dimension: the read or write units of the table, or of an index.
 pub(super) type Dimension = (Option<String>, Units);
 
-/// The autoscaling of a table and of its indexes: what is managed, or was read.
+/// The autoscaling of a table and its indexes, as managed or as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Autoscaling {
     #[serde(default)]
     pub table: Scales,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub indexes: BTreeMap<String, Scales>,
-    /// Whether that of all indexes is read, whatever they are called.
+    /// Whether the autoscaling of all indexes is read, regardless of their names.
     #[serde(skip)]
     pub whole: bool,
     #[serde(skip)]
     pub(super) kept: BTreeMap<Dimension, Kept>,
-    /// What it has that no manifest can set, in words.
+    /// Settings that no manifest can express, as text.
     #[serde(skip)]
     pub(super) more: Vec<String>,
 }
 
 impl Autoscaling {
-    /// Returns all of it, that of the table first, which has no name.
+    /// Returns all dimensions, starting with those of the table, which have no index name.
     pub(super) fn all(&self) -> impl Iterator<Item = (Dimension, Scale)> {
         let table = self.table.all().map(|(units, scale)| ((None, units), scale));
         let indexes = self
@@ -64,7 +64,7 @@ impl Autoscaling {
         table.chain(indexes)
     }
 
-    /// Returns that of the table or of an index; what was not read is off.
+    /// Returns the scale of a dimension. One that was not read is off.
     fn of(&self, (index, units): &Dimension) -> Scale {
         let scales = match index {
             None => Some(self.table),
@@ -73,14 +73,14 @@ impl Autoscaling {
         scales.and_then(|scales| scales.of(*units)).unwrap_or(Scale::Off)
     }
 
-    /// Returns what scales the indexes that are to be deleted.
+    /// Returns the dimensions of indexes that will be deleted.
     fn parting(&self, tables: &Sides<&Table>) -> impl Iterator<Item = (Dimension, Scale)> {
         let wanted = tables.desired.indexes.as_ref();
         let goes = move |index: &String| wanted.is_some_and(|wanted| !wanted.contains_key(index));
         self.all().filter(move |(one, scale)| *scale != Scale::Off && one.0.as_ref().is_some_and(goes))
     }
 
-    /// Returns the steps that turn all of it off, on a table that is to be deleted.
+    /// Returns the steps that turn off all autoscaling of a table that will be deleted.
     pub(super) fn farewell(&self) -> impl Iterator<Item = (FieldChange<Field>, SetScale)> {
         let is_on = self.all().filter(|(_, scale)| *scale != Scale::Off);
         is_on.map(|(one, found)| {
@@ -90,23 +90,23 @@ impl Autoscaling {
         })
     }
 
-    /// Returns the changes that turn off what scales writes.
+    /// Returns the changes that turn off the autoscaling of writes.
     pub(super) fn off_writes(&self) -> impl Iterator<Item = SetScale> {
         let is_on = self.all().filter(|((_, units), scale)| *units == Units::Write && *scale != Scale::Off);
         is_on.map(|(one, _)| SetScale { index_name: one.0, units: one.1, scale: Scale::Off, kept: Kept::default() })
     }
 
-    /// Returns whether units of the table or of an index are moved.
+    /// Returns whether autoscaling adjusts these units of the table or an index.
     pub(super) fn moves_units(&self, index: Option<&str>, units: Units) -> bool {
         self.of(&(index.map(str::to_owned), units)) != Scale::Off
     }
 
-    /// Returns whether the capacity of an index is moved.
+    /// Returns whether autoscaling adjusts the capacity of an index.
     pub(super) fn moves(&self, index: &str) -> bool {
         self.indexes.get(index).is_some_and(|scales| scales.is_on())
     }
 
-    /// Returns the capacity that a new table, or a new index, begins with: the least that autoscaling would leave it with.
+    /// Returns the initial capacity of a new table or index: the minimum of its autoscaling.
     pub(super) fn least(&self, index: Option<&str>) -> (Option<i64>, Option<i64>) {
         let scales = match index {
             None => self.table,
@@ -120,7 +120,7 @@ impl Autoscaling {
 /// A change of autoscaling.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetScale {
-    /// The index, or nothing for the table.
+    /// The index, or `None` for the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
     pub units: Units,
@@ -129,7 +129,7 @@ pub struct SetScale {
     pub kept: Kept,
 }
 
-/// Returns the field that the autoscaling of the table or of an index is.
+/// Returns the field of a dimension.
 fn field((index, _): &Dimension) -> Field {
     index.as_ref().map_or(Field::Setting(KEY), |index| Field::IndexSetting(index.clone(), KEY))
 }
@@ -205,7 +205,7 @@ impl Setting for Autoscaling {
     }
 
     fn beyond_new(self) -> Option<Self> {
-        // What no manifest can say is left unmanaged.
+        // A scale that no manifest can express is not managed.
         let is_plain = |scale: &Scale| match scale {
             Scale::Within(Bounds { target: Some(target), .. }) => target.is_plain(),
             Scale::Within(_) | Scale::Off => false,
@@ -252,7 +252,7 @@ impl Setting for Autoscaling {
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetScale> {
         let is_new = |one: &Dimension| one.0.as_ref().is_some_and(|index| Index::is_built(index, tables));
-        // What is left of an index from before it was built again is registered again: AWS moves nothing by it until then. Source:
+        // A target that remains from a deleted index of the same name is registered again, since AWS does not use it before that. Source:
         // DDB-TABLE-292 in the lab notes of ack-api-quirks.
         let differs =
             |(one, wanted): &(Dimension, Scale)| live.of(one) != *wanted || (is_new(one) && *wanted != Scale::Off);
@@ -287,7 +287,7 @@ impl Setting for Autoscaling {
 impl SettingChange for SetScale {
     fn phase(&self) -> Phase {
         match self.scale {
-            // Before its capacity is set, which it would move, and before an index goes.
+            // Turned off before the capacity is set, which it would change, and before an index is deleted.
             Scale::Off => Phase::Settings,
             Scale::Within(_) => Phase::Follow,
         }
@@ -311,7 +311,7 @@ impl Called for Autoscaling {
     const READS: &'static [Operation] = &[DESCRIBE_TARGETS, DESCRIBE_POLICIES];
 
     fn calls(&self) -> usize {
-        // The targets in one call, and the policies of the table and of each index.
+        // One call for the targets, one for the policies of the table, and one for those of each index.
         2 + self.indexes.len()
     }
 
@@ -355,9 +355,9 @@ mod tests {
         assert_eq!(changes.len(), desired.diff(&live, &tables).len());
         assert_eq!(changes.iter().map(|change| change.units).collect::<Vec<_>>(), [Units::Read, Units::Write]);
         assert_eq!((&changes[0].kept, changes[1].scale), (&kept, Scale::Off));
-        // Reads alone are managed.
+        // Only reads are managed.
         assert!(table(Some(within(1, 10, Some(60))), None).repair(&live, &tables).is_empty());
-        // What was not read of an index is off.
+        // An index that was not read is off.
         let index =
             Autoscaling { indexes: BTreeMap::from([(String::from("i"), desired.table)]), ..Autoscaling::default() };
         assert_eq!(index.repair(&Autoscaling::default(), &tables).len(), 1);

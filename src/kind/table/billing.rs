@@ -1,26 +1,26 @@
-//! How a table is paid for.
+//! The billing mode of a table.
 
 use serde::{Deserialize, Serialize};
 
 use super::scales::Units;
 use super::{Index, Table};
 
-/// How a table is paid for.
+/// The billing mode of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Billing {
     PayPerRequest,
-    /// Paid for by capacity, for the table and for each of its indexes.
+    /// Provisioned capacity, for the table and for each of its indexes.
     Provisioned(Capacity),
-    /// Paid for by capacity that something else sets, such as autoscaling. Only ever wanted: AWS answers with the units.
+    /// Provisioned capacity that something else sets, such as autoscaling. Only in desired state: AWS returns the units.
     External,
 }
 
-/// The capacity that a table begins with whose capacity something else sets.
+/// The initial capacity of a table whose capacity something else sets.
 pub(super) const FIRST_CAPACITY: Capacity = Capacity { read: 5, write: 5 };
 
 impl Billing {
-    /// Returns the capacity, where that is what is paid for.
+    /// Returns the capacity in provisioned mode.
     pub(super) fn capacity(self) -> Option<Capacity> {
         match self {
             Self::PayPerRequest => None,
@@ -30,7 +30,7 @@ impl Billing {
     }
 }
 
-/// Capacity units a second.
+/// Capacity units per second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capacity {
     pub read: i64,
@@ -38,7 +38,7 @@ pub struct Capacity {
 }
 
 impl Capacity {
-    /// Returns the units of which another capacity has fewer.
+    /// Returns the units that are lower in another capacity.
     fn lowered_to(self, other: Self) -> impl Iterator<Item = Units> {
         let units = [(Units::Read, self.read, other.read), (Units::Write, self.write, other.write)];
         units.into_iter().filter(|(_, before, after)| after < before).map(|(units, ..)| units)
@@ -46,13 +46,13 @@ impl Capacity {
 }
 
 impl Table {
-    /// Returns whether a capacity of a live table or index is lowered that autoscaling moves. Where it was not read, it may.
+    /// Returns whether autoscaling adjusts a live capacity that the change lowers. If autoscaling was not read, it may.
     pub(super) fn is_scaled_down(&self, index: Option<&str>, before: Capacity, after: Capacity) -> bool {
         let moves = |units| self.settings.autoscaling.as_ref().is_none_or(|all| all.moves_units(index, units));
         before.lowered_to(after).any(moves)
     }
 
-    /// Returns whether a live table, or an index of it, has more capacity than it should have.
+    /// Returns whether a live table, or one of its indexes, has more capacity than desired.
     pub(super) fn has_more_capacity(&self, managed: &Self) -> bool {
         let (Some(Billing::Provisioned(live)), Some(Billing::Provisioned(wanted))) = (self.billing, managed.billing)
         else {
@@ -66,14 +66,14 @@ impl Table {
         is_lowered(live, wanted) || self.indexes.iter().flatten().any(index_is)
     }
 
-    /// Returns the capacity that an index of its own should have, where the table is provisioned.
+    /// Returns the own capacity of an index, if the table is provisioned.
     pub(super) fn capacity_of(&self, index: &str) -> Option<Capacity> {
         let own = self.indexes.as_ref().and_then(|indexes| indexes.get(index)).and_then(|index| index.capacity);
         own.filter(|_| matches!(self.billing, Some(Billing::Provisioned(_) | Billing::External)))
     }
 
-    /// Returns the capacity that a live index of a provisioned table should have: its own, or else that of the table, unless
-    /// autoscaling moves it. An index that the manifest does not have keeps its capacity.
+    /// Returns the desired capacity of a live index of a provisioned table: its own, or else that of the table, unless autoscaling adjusts
+    /// it. The capacity of an index that is not in the manifest is not compared.
     pub(super) fn compared_capacity(&self, index: &str, of_table: Option<Capacity>) -> Option<Capacity> {
         self.indexes.as_ref().filter(|indexes| indexes.contains_key(index))?;
         let moves = self.settings.autoscaling.as_ref().is_some_and(|all| all.moves(index));

@@ -1,4 +1,4 @@
-//! The three tables whose layout is built in.
+//! The three tables with a built-in layout.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::kind::table::{
     Attribute, AttributeType, Billing, Index, IndexKey, IndexStatus, Key, Projection, Table, Ttl,
 };
 
-/// A table whose layout is built in.
+/// A table with a built-in layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Builtin {
     Approvals,
@@ -15,7 +15,7 @@ pub enum Builtin {
 }
 
 impl Builtin {
-    /// All of them, in the order in which they are shown.
+    /// All of them, in display order.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// Returns the one with this name in the manifest.
@@ -32,7 +32,7 @@ impl Builtin {
         }
     }
 
-    /// Returns the name of the table when no other is given.
+    /// Returns its default name in AWS.
     pub const fn default_name(self) -> &'static str {
         match self {
             Self::Approvals => "sentinel-requests",
@@ -41,7 +41,7 @@ impl Builtin {
         }
     }
 
-    /// Returns what people call it.
+    /// Returns its display name.
     pub const fn label(self) -> &'static str {
         match self {
             Self::Approvals => "Approvals",
@@ -50,7 +50,7 @@ impl Builtin {
         }
     }
 
-    /// Returns its indexes: name and partition key; and the sort key they share.
+    /// Returns the name and partition key of each index, and their common sort key.
     const fn indexes(self) -> ([(&'static str, &'static str); 3], &'static str) {
         match self {
             Self::Approvals => (
@@ -67,7 +67,7 @@ impl Builtin {
         }
     }
 
-    /// Returns its layout: keys, indexes, TTL and billing mode are managed, the rest is not.
+    /// Returns its layout. Keys, indexes, TTL and billing mode are managed, everything else is not.
     pub fn layout(self) -> Table {
         let attribute = |name: &str, kind| Attribute { name: name.to_owned(), kind };
         let (indexes, sort) = self.indexes();

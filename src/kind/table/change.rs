@@ -1,4 +1,4 @@
-//! What one `UpdateTable` changes.
+//! The change of one `UpdateTable` call.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,13 @@ use super::{
 };
 use crate::change::{Consent, Protection};
 
-/// What one `UpdateTable` changes.
+/// The change of one `UpdateTable` call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum TableChange {
-    /// Builds an index. `attributes` are the key attributes of the table and all its indexes by then.
+    /// Builds an index. `attributes` are the key attributes of the table and all its indexes after this change.
     CreateIndex { index_name: String, index: Index, attributes: Vec<Attribute> },
-    /// Deletes an index; expects it to be the one that was observed, for a name can be taken by another since.
+    /// Deletes an index; expects the observed index, because another one may have the same name by now.
     DeleteIndex { index_name: String, expects: Index },
     /// Adds replicas: one, or all of a group with strong consistency.
     AddReplicas {
@@ -34,15 +34,15 @@ pub enum TableChange {
     /// Changes the billing mode, or the capacities that differ.
     Billing {
         billing: Billing,
-        /// Whether the mode changes, and not only capacities.
+        /// Whether the mode changes, rather than only capacities.
         switches: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         table: Option<Capacity>,
         indexes: BTreeMap<String, Capacity>,
     },
-    /// Changes the on-demand limits of an index; what is left out stays.
+    /// Changes the on-demand limits of an index; `None` keeps the current limit.
     IndexLimits { index_name: String, limits: Limits },
-    /// Raises the warm throughput of an index; what is left out stays.
+    /// Raises the warm throughput of an index; `None` keeps the current value.
     IndexWarm { index_name: String, warm: Warm },
     Encryption {
         encryption: Encryption,
@@ -54,7 +54,7 @@ pub enum TableChange {
 }
 
 impl TableChange {
-    /// Returns what it does, in a few words.
+    /// Returns a short description.
     pub(super) fn describe(&self) -> String {
         match self {
             Self::CreateIndex { index_name, .. } => format!("building index {index_name}"),
@@ -74,11 +74,11 @@ impl TableChange {
         }
     }
 
-    /// Returns how many seconds AWS works on it: when it is quick, and when it takes its time.
+    /// Returns the time that AWS works on it in seconds: lower and upper bound.
     pub(super) fn seconds(&self) -> (u64, u64) {
         match self {
             Self::CreateIndex { .. } => (8 * 60, 17 * 60),
-            // Source: DDB-TABLE-226, 265 and 308 in the lab notes of ack-api-quirks; one with items takes longer.
+            // Source: DDB-TABLE-226, 265 and 308 in the lab notes of ack-api-quirks. A table with items takes longer.
             Self::AddReplicas { .. } => (20, 11 * 60),
             Self::RemoveReplicas { .. } => (90, 250),
             Self::IndexWarm { warm, .. } => SetWarm { warm: *warm }.seconds(),

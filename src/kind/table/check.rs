@@ -1,4 +1,4 @@
-//! What AWS checks of a table as a whole.
+//! AWS's rules for a table as a whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use super::{Attribute, AttributeType, Billing, INCLUDE_LIMIT, INDEX_LIMIT, LOCAL
 use crate::kind::section::Resolver;
 use crate::resource::Invalid;
 
-/// Checks a table that a section asks for.
+/// Checks the table of a section.
 pub(super) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
     let indexes = table.indexes.clone().unwrap_or_default();
     let local = table.local_indexes.clone().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The table class: what storage costs against what requests cost.
+//! The table class: lower storage cost or lower request cost.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -16,7 +16,7 @@ use crate::kind::Line;
 
 const KEY: &str = "table_class";
 
-/// What storage costs against what requests cost.
+/// The table class: lower storage cost or lower request cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(const_into_str)]
@@ -28,7 +28,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// Returns AWS's word for it.
+    /// Returns AWS's name for it.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
@@ -116,7 +116,7 @@ impl SettingChange for SetClass {
 
 impl Carried for Class {
     fn seen(description: &sdk::TableDescription) -> Self {
-        // A table that was never changed has no summary.
+        // A table whose class was never changed has no summary.
         match description.table_class_summary().and_then(sdk::TableClassSummary::table_class) {
             Some(sdk::TableClass::StandardInfrequentAccess) => Self::InfrequentAccess,
             _ => Self::Standard,

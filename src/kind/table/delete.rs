@@ -1,4 +1,4 @@
-//! The deletion of a table: its steps, and their calls.
+//! The deletion of a table: its steps and calls.
 
 use aws_sdk_dynamodb::types::BackupStatus;
 
@@ -12,18 +12,18 @@ use crate::resource::call::{CREATE_BACKUP, CallError, Class, DELETE_TABLE, DESCR
 use crate::resource::names::OwnerKey;
 use crate::resource::{Live, OWNER, StepOutcome};
 
-/// What the name of a table's last backup ends with.
+/// The suffix of the name of a table's last backup.
 const BACKUP: &str = "-before-deletion";
-/// The most characters of a backup's name. Source: CreateBackup in the Amazon DynamoDB API Reference.
+/// The maximum length of a backup's name. Source: CreateBackup in the Amazon DynamoDB API Reference.
 const NAME_LIMIT: usize = 255;
 
-/// Returns the name of the backup that a table is given before it is deleted.
+/// Returns the name of the backup that is made before a deletion.
 fn backup_name(table: &str) -> String {
     let head: String = table.chars().take(NAME_LIMIT - BACKUP.len()).collect();
     format!("{head}{BACKUP}")
 }
 
-/// Returns what deleting a table takes: a backup, unless it is empty, and the deletion. One that is protected is not deleted.
+/// Returns the steps of a deletion: a backup, unless the table is empty, and the deletion. A protected table is not deleted.
 pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion<Table> {
     let Some(owner_key) = desired.ownership.clone() else { return Deletion::never() };
     if live.state.settings.deletion_protection == Some(DeletionProtection(true)) {
@@ -41,7 +41,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     if TableStatus::of(&live.facts) == Some(TableStatus::Deleting) {
         return Deletion { changes: Vec::new(), steps: vec![delete] };
     }
-    // AWS keeps a table for as long as it has replicas. Source: DDB-TABLE-266 in the lab notes of ack-api-quirks.
+    // AWS does not delete a table while it has replicas. Source: DDB-TABLE-266 in the lab notes of ack-api-quirks.
     let (mut changes, mut steps) = replicas::plan::farewell(&name, live);
     if changes.iter().any(|change| change.takes.is_never_done()) {
         return Deletion { changes, steps: Vec::new() };
@@ -60,7 +60,7 @@ pub(super) fn deletion(desired: &Desired<Table>, live: &Live<Table>) -> Deletion
     Deletion { changes, steps }
 }
 
-/// Returns the table's status if it is the one that was seen, or why nothing is done; nothing where it is gone.
+/// Returns the table's status if it is the observed table, or the reason why nothing is done; `None` if it is deleted.
 async fn expected(
     api: &TableApi,
     SeenTable { name, id }: SeenTable<'_>,
@@ -78,15 +78,15 @@ async fn expected(
     Ok(Some(Ok(Found { table, arn: facts.arn.unwrap_or_default(), status })))
 }
 
-/// A table as it was seen.
+/// The observed table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct SeenTable<'a> {
     pub(super) name: &'a str,
-    /// Tells it from another table of its name that was created since.
+    /// Distinguishes it from a recreated table of the same name.
     pub(super) id: Option<&'a str>,
 }
 
-/// A table that is the one that was seen.
+/// The observed table.
 struct Found {
     table: Table,
     arn: String,
@@ -95,8 +95,8 @@ struct Found {
 
 /// Backs a table up, unless it has no items, and waits until the backup can be restored.
 ///
-/// How many items a table has is counted about every six hours, so that a strongly consistent read tells whether there is one.
-/// Source: DescribeTable and Scan in the Amazon DynamoDB API Reference.
+/// AWS updates the item count about every six hours, so a strongly consistent read checks for items. Source: DescribeTable and Scan in the
+/// Amazon DynamoDB API Reference.
 pub(super) async fn back_up(
     api: &TableApi,
     waiting: Waiting,
@@ -113,7 +113,7 @@ pub(super) async fn back_up(
     if page.items.is_none_or(|items| items.is_empty()) && page.last_evaluated_key.is_none() {
         return Ok(StepOutcome::Done);
     }
-    // Twice would be two backups.
+    // A repeated call would make a second backup.
     let create = || api.client.create_backup().table_name(table.name).backup_name(backup_name).send();
     let answer = api.pacer.call_once(CREATE_BACKUP, create).await?;
     let arn = answer.backup_details.map(|details| details.backup_arn);
@@ -136,7 +136,7 @@ pub(super) async fn back_up(
     }
 }
 
-/// Deletes a table that is still the one that was seen, is not protected and carries the ownership tag, and waits until it is gone.
+/// Deletes a table if it is still the observed one, is not protected and carries the ownership tag, and waits until it is deleted.
 pub(super) async fn delete(
     api: &TableApi,
     waiting: Waiting,
@@ -162,7 +162,7 @@ pub(super) async fn delete(
         match api.pacer.call(DELETE_TABLE, &[], call).await {
             Ok(_) => {}
             Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),
-            // Where the answer to an earlier try was lost, the table is being deleted.
+            // If the response of an earlier attempt was lost, the table is already being deleted.
             Err(error) if error.class == Class::Busy || error.open => match expected(api, table).await? {
                 Some(Ok(found)) if found.status == Some(TableStatus::Deleting) => {}
                 None => return Ok(StepOutcome::Done),
@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(steps, expected);
         assert_eq!(changes[0].path, Field::Backup);
         assert_eq!(steps[1].needs(), Some(Consent::Table));
-        // Nothing is backed up of one that is on its way out.
+        // A table that is being deleted cannot be backed up.
         let deleting = deletion_of("audit", |live| live.facts.status = Some(String::from("DELETING")));
         assert_eq!(deleting.steps, expected[1..]);
     }

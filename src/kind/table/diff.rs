@@ -1,4 +1,4 @@
-//! The pure difference between a table and what it should be.
+//! Computes the difference between a live and a desired table. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::change::{Consent, FieldChange, FieldValue, Protection, Sides, Takes};
 use crate::kind::Desired;
 use crate::resource::{Live, diff_tags};
 
-/// Returns all that differs: in what the manifest manages, and the ownership tag when it is to be given.
+/// Returns all differences in the managed settings, and in the ownership tag if it is to be added.
 pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<Field>> {
     let mut changes = diff(&desired.managed, &live.state);
     if let Some(changing) = &live.facts.changing {
@@ -23,7 +23,7 @@ pub fn changes(desired: &Desired<Table>, live: &Live<Table>) -> Vec<FieldChange<
     changes
 }
 
-/// Returns what differs in the fields that both sides have, in the order in which people read a table.
+/// Returns the differences in the fields that both sides have, in display order.
 pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } = managed;
@@ -70,7 +70,7 @@ pub(super) fn diff(managed: &Table, live: &Table) -> Vec<FieldChange<Field>> {
 
 const MIXED_KEYS: &str = "either all replicas of a table have their own keys, or none: remove the replicas first";
 
-/// Each replica has a key of its own, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
+/// All replicas have a customer managed key, or none has. Source: DDB-TABLE-309 in the lab notes of ack-api-quirks.
 fn refuse_mixed_keys(own: Option<&Encryption>, desired: &Replicas, changes: &mut [FieldChange<Field>]) {
     let is_of_customer = own.is_some_and(Encryption::is_of_customer);
     for change in changes {
@@ -148,7 +148,7 @@ fn diff_billing(live: Billing, desired: Billing, changes: &mut Vec<FieldChange<F
     changes.push(if unsaid { change.needing(Consent::Capacity) } else { change });
 }
 
-/// The capacity of each index, where the table stays provisioned; a switch sets all of them anyway.
+/// Compares the capacity of each index if the table stays provisioned. A switch of the mode sets all capacities anyway.
 fn diff_capacities(
     live: Billing,
     desired: Billing,
@@ -175,7 +175,7 @@ fn diff_capacities(
     }
 }
 
-/// Asks for consent to lower a capacity that autoscaling, which the manifest does not say, has set or may have set.
+/// Requires consent to lower a capacity that unmanaged autoscaling has set or may have set.
 fn ask_before_lowering(managed: &Table, live: &Table, changes: &mut [FieldChange<Field>]) {
     let (Some(Billing::Provisioned(before)), Some(Billing::Provisioned(after))) = (live.billing, managed.billing)
     else {
@@ -193,7 +193,7 @@ fn ask_before_lowering(managed: &Table, live: &Table, changes: &mut [FieldChange
 const LOWERED: &str =
     "lowered in place; autoscaling, which the manifest does not have, may have raised it for the traffic there is";
 
-/// The on-demand limits and warm throughput of the indexes that are there.
+/// Compares the on-demand limits and the warm throughput of existing indexes.
 fn diff_index_settings(
     live: &BTreeMap<String, Index>,
     desired: &BTreeMap<String, Index>,
@@ -203,7 +203,7 @@ fn diff_index_settings(
     let is_provisioned = matches!(billing, Some(Billing::Provisioned(_) | Billing::External));
     for (name, wanted) in desired {
         let Some(found) = live.get(name).filter(|found| found.is_same(wanted)) else {
-            // One that is built has its limits from the beginning, where the table takes any.
+            // An index that is built gets its limits at creation, if the billing mode supports limits.
             if let Some(limits) = wanted.limits.filter(|_| is_provisioned) {
                 changes
                     .extend(limits.compare(&Limits::UNLIMITED, billing, |key| Field::IndexSetting(name.clone(), key)));
@@ -211,7 +211,7 @@ fn diff_index_settings(
             continue;
         };
         if let Some(limits) = wanted.limits {
-            // A table that is provisioned has none.
+            // A provisioned table has no limits.
             let before = found.limits.unwrap_or(Limits::UNLIMITED);
             changes.extend(limits.compare(&before, billing, |key| Field::IndexSetting(name.clone(), key)));
         }
@@ -222,8 +222,8 @@ fn diff_index_settings(
     }
 }
 
-/// Returns what a run would lose that ends between the deletion of an index and its building, as a sentence goes on: what the
-/// index has and the manifest does not say.
+/// Returns the settings that would be lost if a run ended between the deletion of an index and its rebuild: those that the index has and
+/// the manifest does not specify. The text continues a sentence.
 fn at_risk(live: &Index, desired: &Index, billing: Option<Billing>) -> String {
     let stays = matches!(billing, None | Some(Billing::External)) && desired.capacity.is_none();
     let capacity = live.capacity.filter(|_| stays).map(words::capacity);
@@ -235,7 +235,7 @@ fn at_risk(live: &Index, desired: &Index, billing: Option<Billing>) -> String {
     }
 }
 
-/// Local indexes come with their table, and go with it.
+/// Local indexes are created and deleted with their table.
 fn diff_local_indexes(
     live: &BTreeMap<String, LocalIndex>,
     desired: &BTreeMap<String, LocalIndex>,
@@ -300,7 +300,7 @@ fn diff_indexes(
             changes.push(FieldChange::new(field(), before, after, Takes::InPlace, &how));
             continue;
         };
-        // Capacity and limits are compared on their own.
+        // Capacity and limits are compared separately.
         let Index { key, projection, capacity: _, limits: _, warm: _, status } = found;
         let before_count = changes.len();
         let mut rebuilt = |field: Field, before: String, after: String| {
@@ -317,7 +317,7 @@ fn diff_indexes(
             let (before, after) = (words::projection(projection), words::projection(&wanted.projection));
             rebuilt(Field::IndexProjection(name.clone()), before, after);
         }
-        // A status only matters on an index that is otherwise as desired.
+        // The status only matters for an index that is otherwise in sync.
         if changes.len() == before_count
             && let Some((status, how)) = words::passing(*status)
         {
@@ -379,7 +379,7 @@ mod tests {
         }
     }
 
-    /// Returns each change as `path: live -> desired [takes]`.
+    /// Returns each change as `path: live -> desired [consent]`.
     fn lines(live: &Table) -> Vec<String> {
         let words = |value: &FieldValue| match value {
             FieldValue::Absent => String::from("-"),
@@ -427,7 +427,7 @@ mod tests {
             },
             &["index user-index: missing -> user, created_at [NotPossible]"],
         );
-        // As long as nothing is built, there is nothing to refuse.
+        // Nothing is refused unless an index is built.
         check(|live| live.local_indexes = Some(BTreeMap::from([by_user()])), &[]);
     }
 
@@ -658,7 +658,7 @@ mod tests {
         assert_eq!(told(Billing::PayPerRequest, units(5)), ["billing_mode: switched in place"]);
         assert_eq!(
             told(units(4), units(5)),
-            // Whether autoscaling moves the index was not read.
+            // It is unknown whether autoscaling adjusts the index.
             ["billing_mode: changed in place", &format!("index six-index capacity: {LOWERED}")]
         );
         assert_eq!(told(Billing::PayPerRequest, Billing::PayPerRequest), [""; 0]);

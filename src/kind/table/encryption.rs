@@ -1,4 +1,4 @@
-//! What encrypts a table.
+//! The encryption of a table.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,22 +10,21 @@ use crate::kind::permission::{On, Permission, Place};
 use crate::resource::Invalid;
 use crate::resource::call::{Operation, operation};
 
-/// Whose key encrypts a table.
+/// The key that encrypts a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Encryption {
     AwsOwned,
-    /// The account's `alias/aws/dynamodb`. Only ever wanted: AWS answers with the ARN of the key in use.
+    /// The account's `alias/aws/dynamodb`. Only in desired state: AWS returns the ARN of the key in use.
     AwsManaged,
-    /// A key by its ARN.
+    /// A key, by ARN.
     Kms(String),
-    /// The key that an alias leads to. AWS answers with the ARN of the key: a live table has this where the alias that is
-    /// wanted leads to the key it has.
+    /// The key of an alias. AWS returns the key's ARN; a live table has this value if the desired alias resolves to its key.
     Alias(String),
 }
 
 impl Encryption {
-    /// Returns whether KMS has to be asked which key it means.
+    /// Returns whether KMS must resolve it to a key.
     pub(super) fn is_looked_up(&self) -> bool {
         match self {
             Self::AwsManaged | Self::Alias(_) => true,
@@ -33,7 +32,7 @@ impl Encryption {
         }
     }
 
-    /// Returns whether the key is one that the account made.
+    /// Returns whether the key is customer managed.
     pub(super) fn is_of_customer(&self) -> bool {
         match self {
             Self::Kms(_) | Self::Alias(_) => true,
@@ -41,8 +40,8 @@ impl Encryption {
         }
     }
 
-    /// Returns what another encryption in the place of this one does to the protection of a table. A key of one's own can be
-    /// revoked and its use is logged; the one that AWS owns has neither.
+    /// Returns how a change to another encryption affects the protection of a table. A customer managed key can be revoked and its use is
+    /// logged, unlike AWS's own key.
     pub(super) fn protection_of(&self, after: &Self) -> Protection {
         let rank = |encryption: &Self| match encryption {
             Self::AwsOwned => 0,
@@ -57,8 +56,8 @@ impl Encryption {
     }
 }
 
-/// What DynamoDB does with a table's key on behalf of the caller that sets it. Source: "Authorizing use of your AWS KMS keys in DynamoDB" in the
-/// Amazon DynamoDB Developer Guide. Nothing here calls it, so that the paces say nothing.
+/// DynamoDB's calls with a table's key on behalf of the caller that sets it. Source: "Authorizing use of your AWS KMS keys in DynamoDB" in
+/// the Amazon DynamoDB Developer Guide. Sentinel does not call these operations, so their rates have no effect.
 const USES: [Operation; 6] = [
     operation!("kms", "CreateGrant", 1.0, 1.0),
     operation!("kms", "Decrypt", 1.0, 1.0),
@@ -68,7 +67,7 @@ const USES: [Operation; 6] = [
     operation!("kms", "ReEncrypt*", 1.0, 1.0),
 ];
 
-/// Returns what IAM has to allow DynamoDB to do with a table's key on behalf of the caller that sets it.
+/// Returns the permissions that DynamoDB needs for a table's key on behalf of the caller that sets it.
 pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Place) -> Vec<Permission> {
     let (resource, alias) = match encryption {
         Some(Encryption::Alias(alias)) => (place.arn("kms", "key/*"), Some(alias)),
@@ -76,7 +75,7 @@ pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Pla
         Some(Encryption::AwsManaged | Encryption::AwsOwned) | None => return Vec::new(),
     };
     let region = place.region.as_deref().unwrap_or("*");
-    // What follows the region is not the same in every partition.
+    // The suffix after the region depends on the partition.
     let mut condition = json!({ "StringLike": { "kms:ViaService": format!("dynamodb.{region}.*") } });
     if let Some(alias) = alias {
         condition["ForAnyValue:StringEquals"] = json!({ "kms:ResourceAliases": [alias] });
@@ -86,7 +85,7 @@ pub(super) fn lent(encryption: Option<&Encryption>, statement: &str, place: &Pla
 }
 
 impl Table {
-    /// Returns whether it, or a replica of it, is to have a key that the account made.
+    /// Returns whether the table, or a replica, is desired to have a customer managed key.
     pub(super) fn wants_own_key(&self) -> bool {
         let replicas = self.replicas.iter().flat_map(|replicas| replicas.regions.values());
         let mut keys = std::iter::once(self).chain(replicas).filter_map(|table| table.encryption.as_ref());
@@ -97,10 +96,10 @@ impl Table {
 /// The alias of the key that AWS manages for DynamoDB.
 pub(super) const AWS_MANAGED: &str = "alias/aws/dynamodb";
 
-/// What is written for the alias of a key, in place of its ARN.
+/// The prefix of a key's alias, in place of its ARN.
 pub(super) const ALIAS: &str = "alias/";
 
-/// Checks an encryption key: its alias or its ARN.
+/// Checks a key's alias or ARN.
 pub(super) fn check_kms_key(arn: &str) -> Result<(), Invalid> {
     if arn == AWS_MANAGED {
         let help = "write \"aws-managed\" for AWS's own key of this account";

@@ -1,4 +1,4 @@
-//! A table as CloudFormation and Terraform have it.
+//! A table in CloudFormation and Terraform.
 
 pub(super) mod cloudformation;
 mod global;
@@ -9,7 +9,7 @@ pub(super) mod terraform;
 use super::{Attribute, Index, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Returns the attributes that a table's keys and indexes take, each once.
+/// Returns the attributes of a table's keys and indexes, each once.
 fn attributes(table: &Table) -> BTreeSet<&Attribute> {
     let of_indexes = table.indexes.iter().flatten().flat_map(|(_, index)| index.key.attributes());
     table.own_attributes().chain(of_indexes).collect()
@@ -20,12 +20,11 @@ fn indexes(table: &Table) -> impl Iterator<Item = (&String, &Index)> {
     table.indexes.iter().flatten()
 }
 
-/// Returns the indexes that a table has before each of the updates that CloudFormation takes to give it those that are desired, one
-/// creation or deletion in each; nothing where it has them. Source: `GlobalSecondaryIndexes` of AWS::DynamoDB::Table in the
-/// CloudFormation Template Reference.
+/// Returns the states of a table's indexes before each of the updates that CloudFormation needs, since an update can create or delete only
+/// one index; empty if none is needed. Source: `GlobalSecondaryIndexes` of AWS::DynamoDB::Table in the CloudFormation Template Reference.
 fn before_updates(live: &BTreeMap<String, Index>, desired: &BTreeMap<String, Index>) -> Vec<BTreeMap<String, Index>> {
     let is_kept = |name: &str, one: &Index| desired.get(name).is_some_and(|wanted| wanted.is_same(one));
-    // What the manifest says of an index that stays is in every template.
+    // Settings of an index that is kept are in every template.
     let mut now: BTreeMap<String, Index> = live
         .iter()
         .map(|(name, one)| {
@@ -70,7 +69,7 @@ mod tests {
         assert_eq!(names(before_updates(&all(&["a"]), &all(&["a"]))), [""; 0]);
         assert_eq!(names(before_updates(&all(&[]), &all(&["a", "b"]))), ["", "a"]);
         assert_eq!(names(before_updates(&all(&["a", "b"]), &all(&["b", "c"]))), ["a b", "b"]);
-        // Another key is another index of the same name.
+        // An index with another key is a different index of the same name.
         let other = BTreeMap::from([(String::from("a"), index("x"))]);
         assert_eq!(names(before_updates(&all(&["a"]), &other)), ["a", ""]);
     }

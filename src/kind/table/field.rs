@@ -3,7 +3,7 @@
 use super::Warm;
 use super::setting::Setting;
 
-/// A field of a table, as the diff names it and the repair looks for it.
+/// A field of a table, in differences and repairs.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
@@ -14,7 +14,7 @@ pub enum Field {
     #[strum(to_string = "sort_key.type")]
     SortKeyType,
     Ttl,
-    /// An index by its name: whether it is there, and its key.
+    /// An index by name: its existence and its key.
     #[strum(to_string = "index {0}")]
     Index(String),
     #[strum(to_string = "index {0} projection")]
@@ -28,17 +28,17 @@ pub enum Field {
     /// A setting of an index, by its key in a manifest.
     #[strum(to_string = "index {0} {1}")]
     IndexSetting(String, &'static str),
-    /// A replica by its region: whether it is there.
+    /// A replica by region: its existence.
     #[strum(to_string = "replica {0}")]
     Replica(String),
     #[strum(to_string = "replica {0} status")]
     ReplicaStatus(String),
-    /// Something that a replica has of its own.
+    /// A setting of a replica.
     #[strum(to_string = "replica {0} {1}")]
     InReplica(String, Box<Field>),
     BillingMode,
     Encryption,
-    /// The backup that a deletion begins with.
+    /// The backup at the start of a deletion.
     Backup,
     Status,
     /// One of [`super::Settings`], by its key in a manifest.
@@ -50,7 +50,7 @@ pub enum Field {
 }
 
 impl Field {
-    /// Returns whether it is what AWS is at work on, by the name in the facts of a table.
+    /// Returns whether AWS is changing this field, by its name in the facts of a table.
     pub(super) fn is_changing(&self, changing: &str) -> bool {
         match self {
             Self::Setting(key) | Self::IndexSetting(_, key) if Warm::KEYS.contains(key) => {
@@ -60,12 +60,12 @@ impl Field {
         }
     }
 
-    /// Returns whether it is a replica, or something of one.
+    /// Returns whether it is a replica, or a field of one.
     pub(super) fn is_of_replica(&self) -> bool {
         matches!(self, Self::Replica(_) | Self::ReplicaStatus(_) | Self::InReplica(..))
     }
 
-    /// Returns whether it is an index, or something of one.
+    /// Returns whether it is an index, or a field of one.
     pub(super) fn is_of_index(&self) -> bool {
         matches!(
             self,

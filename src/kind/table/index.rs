@@ -13,13 +13,13 @@ pub struct Index {
     #[serde(flatten)]
     pub key: IndexKey,
     pub projection: Projection,
-    /// What it has on a live table that is provisioned; a desired one without any has the table's.
+    /// The capacity of an index of a live provisioned table. A desired index without it has the table's capacity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
-    /// The most that it takes on demand. Building the index again keeps what the manifest does not say.
+    /// The on-demand limits. Rebuilding the index keeps those that the manifest does not specify.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// How much it takes at once.
+    /// The warm throughput.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<Warm>,
     #[serde(skip)]
@@ -27,12 +27,12 @@ pub struct Index {
 }
 
 impl Index {
-    /// Returns whether the other is the same index, however far it is built and whatever its capacity.
+    /// Returns whether both are the same index, regardless of status and capacity.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.key == other.key && self.projection == other.projection
     }
 
-    /// Returns whether making the live table the desired one builds an index, be it again.
+    /// Returns whether the repair builds or rebuilds an index.
     pub(super) fn is_built(name: &str, tables: &Sides<&Table>) -> bool {
         let of = |table: &Table| table.indexes.as_ref().and_then(|indexes| indexes.get(name)).cloned();
         match (of(tables.live), of(tables.desired)) {
@@ -48,24 +48,24 @@ impl Index {
 pub struct IndexKey {
     #[serde(rename = "partition_key")]
     pub partition: KeyPart,
-    /// Without an attribute where the index has no sort key.
+    /// Empty if the index has no sort key.
     #[serde(rename = "sort_key", default, skip_serializing_if = "KeyPart::is_empty")]
     pub sort: KeyPart,
 }
 
 impl IndexKey {
-    /// Returns a key of one attribute for each part.
+    /// Returns a key with one attribute for each part.
     pub fn new(partition: Attribute, sort: Option<Attribute>) -> Self {
         Self { partition: KeyPart(vec![partition]), sort: KeyPart(sort.into_iter().collect()) }
     }
 
-    /// Returns the attributes of the key, the partition's first.
+    /// Returns the attributes of the key, the partition key first.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
         self.partition.0.iter().chain(&self.sort.0)
     }
 }
 
-/// The attributes of one part of an index key, in their order.
+/// The attributes of one part of an index key, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "WrittenPart", into = "WrittenPart")]
 pub struct KeyPart(pub Vec<Attribute>);
@@ -77,7 +77,7 @@ impl KeyPart {
     }
 }
 
-/// A part of a key as a plan has it.
+/// A part of a key in a saved plan.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum WrittenPart {
@@ -106,7 +106,7 @@ impl From<KeyPart> for WrittenPart {
     }
 }
 
-/// A local secondary index: of the items with the same partition key, by another sort key. It comes with its table.
+/// A local secondary index: another sort key for the items with the same partition key. It is created with its table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocalIndex {
     #[serde(rename = "sort_key")]
@@ -114,12 +114,12 @@ pub struct LocalIndex {
     pub projection: Projection,
 }
 
-/// How far an index is.
+/// The status of an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum IndexStatus {
     #[default]
     Active,
-    /// Being built, which takes minutes; `backfilling` once AWS copies items into it.
+    /// Being built, which takes minutes; `backfilling` while AWS copies items into it.
     Creating {
         backfilling: bool,
     },
@@ -127,18 +127,18 @@ pub enum IndexStatus {
     Deleting,
 }
 
-/// What an index holds beside its keys.
+/// The attributes of an index other than its keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Projection {
     All,
     KeysOnly,
-    /// These attributes; their order means nothing.
+    /// These attributes, in any order.
     Include(BTreeSet<String>),
 }
 
 impl Projection {
-    /// Returns how many attributes it names.
+    /// Returns the number of attributes that it names.
     pub(super) fn named(&self) -> usize {
         match self {
             Self::Include(names) => names.len(),

@@ -17,11 +17,11 @@ use crate::kind::section::{SectionReader, check_key};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexSection {
     pub partition_key: KeyPart,
-    /// Without an attribute where it is left out.
+    /// Empty if omitted.
     pub sort_key: KeyPart,
-    /// ALL when left out.
+    /// ALL if omitted.
     pub projection: Option<Projection>,
-    /// The table's when left out.
+    /// The table's if omitted.
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
     pub limits: Option<Limits>,
@@ -33,7 +33,7 @@ pub struct IndexSection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalIndexSection {
     pub sort_key: Attribute,
-    /// ALL when left out.
+    /// ALL if omitted.
     pub projection: Option<Projection>,
 }
 
@@ -62,7 +62,7 @@ fn attribute(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<Attribu
     Some(Attribute { name: name?, kind: kind? })
 }
 
-/// Reads one part of the key of an index: an attribute, or a list of up to four.
+/// Reads one part of an index's key: an attribute, or a list of up to four.
 fn read_part(reader: &mut Reader<'_>, node: &Node, what: &str) -> Option<KeyPart> {
     let Value::List(items) = &node.value else {
         return attribute(reader, node, what).map(|only| KeyPart(vec![only]));
@@ -107,7 +107,7 @@ pub(super) fn read_indexes(
         let settings = IndexSettings::read(reader, &mut fields);
         let warm = Warm::read(reader, &mut fields);
         fields.finish(reader);
-        // One that cannot be read is a fault already.
+        // An unreadable key is already a fault.
         let sort_key = sort_key.map_or(Some(KeyPart::default()), |read| read);
         if let (Some(partition_key), Some(sort_key)) = (partition_key, sort_key) {
             let section = IndexSection {
@@ -185,7 +185,7 @@ fn read_projection(reader: &mut Reader<'_>, node: &Node) -> Option<Projection> {
     }
 }
 
-/// Adds the indexes to a section: what is empty first, for TOML has no way back from the header of a part.
+/// Adds the indexes to a section. Empty maps come first, because TOML cannot return from the header of a subsection.
 pub(super) fn write(
     section: &mut String,
     header: &str,
@@ -238,7 +238,7 @@ pub(super) fn attribute_toml(attribute: &Attribute) -> String {
     format!("{{ name = {}, type = \"{}\" }}", quoted(&attribute.name), attribute.kind)
 }
 
-/// Returns the global indexes that a table should have: those of its layout, and those of its section.
+/// Returns the desired global indexes of a table: those of its layout and those of its section.
 pub(super) fn merged(
     own: Option<&IndexMap<String, IndexSection>>,
     layout: Option<BTreeMap<String, Index>>,
@@ -257,7 +257,7 @@ pub(super) fn merged(
     Some(indexes)
 }
 
-/// Returns the local indexes that a table should have.
+/// Returns the desired local indexes of a table.
 pub(super) fn local(own: &IndexMap<String, LocalIndexSection>) -> BTreeMap<String, LocalIndex> {
     let index = |section: &LocalIndexSection| LocalIndex {
         sort: section.sort_key.clone(),
@@ -266,7 +266,7 @@ pub(super) fn local(own: &IndexMap<String, LocalIndexSection>) -> BTreeMap<Strin
     own.iter().map(|(name, section)| (name.clone(), index(section))).collect()
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use proptest::collection::{btree_set, vec};

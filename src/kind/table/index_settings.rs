@@ -1,4 +1,4 @@
-//! The settings of a table that an index has too, in `[tables.NAME.indexes.INDEX]`.
+//! The settings that tables and indexes have in common, in `[tables.NAME.indexes.INDEX]`.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use super::setting::Settings;
 use crate::document::write::line;
 use crate::document::{Fields, Reader};
 
-/// What a section of an index says of the settings that tables have, too.
+/// The table settings in the section of an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IndexSettings {
     pub contributor_insights: Option<Tracking>,
@@ -33,7 +33,7 @@ impl IndexSettings {
         [(insights::KEY, Tracking::schema()), (autoscaling::KEY, Scales::schema())]
     }
 
-    /// Returns those of an index.
+    /// Returns the settings of an index.
     pub(super) fn of(settings: &Settings, index: &str) -> Self {
         let insights = settings.contributor_insights.as_ref();
         let autoscaling = settings.autoscaling.as_ref();
@@ -43,7 +43,7 @@ impl IndexSettings {
         }
     }
 
-    /// Adds those of an index to those of its table.
+    /// Adds the settings of an index to those of its table.
     pub(super) fn add_to(self, settings: &mut Settings, index: &str) {
         if let Some(tracking) = self.contributor_insights {
             let all = settings.contributor_insights.get_or_insert_with(Insights::default);
@@ -55,7 +55,7 @@ impl IndexSettings {
         }
     }
 
-    /// Returns the settings of a table without those of its indexes, which have sections of their own.
+    /// Returns the settings of a table without those of its indexes, which have separate sections.
     pub(super) fn split(mut settings: Settings) -> Settings {
         if let Some(all) = &mut settings.contributor_insights {
             all.indexes.clear();

@@ -1,6 +1,6 @@
-//! Contributor insights: which keys of a table, or of an index, are used or throttled most. Source of the rules: "Using CloudWatch
-//! Contributor Insights for DynamoDB" in the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-089 to 116 and 337 to 344 in the
-//! lab notes of ack-api-quirks.
+//! Contributor insights: the most used or throttled keys of a table or an index. Source of the rules: "Using CloudWatch Contributor
+//! Insights for DynamoDB" in the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-089 to 116 and 337 to 344 in the lab notes of
+//! ack-api-quirks.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ const UPDATE_INSIGHTS: Operation = operation!("dynamodb", "UpdateContributorInsi
 
 pub(super) const KEY: &str = "contributor_insights";
 
-/// What is tracked of a table or of an index.
+/// The mode of contributor insights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 #[strum(const_into_str)]
@@ -38,7 +38,7 @@ pub enum Tracking {
     AccessedAndThrottledKeys,
     #[strum(serialize = "THROTTLED_KEYS")]
     ThrottledKeys,
-    /// AWS could not turn it on. Only ever live.
+    /// AWS could not turn it on. Only in live state.
     #[strum(serialize = "FAILED")]
     Failed,
 }
@@ -53,7 +53,7 @@ impl Tracking {
         self.into_str()
     }
 
-    /// Reads it: a mode, or `false` for none.
+    /// Reads a mode, or `false` for off.
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
         match &node.value {
             document::Value::Bool(false) => Some(Self::Off),
@@ -94,26 +94,26 @@ impl Tracking {
     }
 }
 
-/// The insights of a table and of its indexes, by what they are of: those that are managed, or were read.
+/// The insights of a table and its indexes, as managed or as read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Insights {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<Tracking>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub indexes: BTreeMap<String, Tracking>,
-    /// Whether those of all indexes are read, whatever they are called.
+    /// Whether the insights of all indexes are read, regardless of their names.
     #[serde(skip)]
     pub whole: bool,
 }
 
 impl Insights {
-    /// Returns all of them, those of the table first, which have no name.
+    /// Returns all of them, starting with that of the table, which has no index name.
     pub(super) fn all(&self) -> impl Iterator<Item = (Option<&str>, Tracking)> {
         let table = self.table.iter().map(|one| (None, *one));
         table.chain(self.indexes.iter().map(|(name, one)| (Some(name.as_str()), *one)))
     }
 
-    /// Returns those of the table or of one index; what was not read is off.
+    /// Returns the insights of the table or an index. One that was not read is off.
     fn of(&self, index: Option<&str>) -> Tracking {
         let found = match index {
             None => self.table,
@@ -126,13 +126,13 @@ impl Insights {
 /// A change of contributor insights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetInsights {
-    /// The index, or nothing for the table.
+    /// The index, or `None` for the table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index_name: Option<String>,
     pub tracking: Tracking,
 }
 
-/// Returns the field that the insights of the table or of an index are.
+/// Returns the field for the insights of the table or an index.
 fn field(index: Option<&str>) -> Field {
     index.map_or(Field::Setting(KEY), |index| Field::IndexSetting(index.to_owned(), KEY))
 }
@@ -198,7 +198,7 @@ impl Setting for Insights {
     }
 
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<SetInsights> {
-        // An index that is built again has none.
+        // A rebuilt index has no insights.
         let found = |index: Option<&str>| match index.is_some_and(|index| Index::is_built(index, tables)) {
             true => Tracking::Off,
             false => live.of(index),
@@ -219,7 +219,7 @@ impl Setting for Insights {
     #[cfg(test)]
     fn any() -> proptest::strategy::BoxedStrategy<Self> {
         use proptest::strategy::Strategy;
-        // Those of indexes are in the sections of these.
+        // The insights of indexes are in the sections of the indexes.
         Tracking::any().prop_map(|table| Self { table: Some(table), ..Self::default() }).boxed()
     }
 }
@@ -256,7 +256,7 @@ impl Called for Insights {
         let reads = self.all().map(|(index, _)| async move {
             match describe(api, name, index, &[]).await {
                 Ok(found) => Ok((index, found.tracking)),
-                // The index, or the table, is not there yet.
+                // The index or the table does not exist yet.
                 Err(error) if error.class == Class::NotFound => Ok((index, Tracking::Off)),
                 Err(error) => Err(error),
             }
@@ -275,7 +275,7 @@ impl Called for Insights {
         &[UPDATE_INSIGHTS, DESCRIBE_INSIGHTS]
     }
 
-    /// Changes insights once an earlier change of them is over, and waits until AWS has made it.
+    /// Waits for an earlier change of the insights, makes a change, and waits until it takes effect.
     async fn make(
         change: &SetInsights,
         api: &TableApi,
@@ -310,12 +310,12 @@ impl Called for Insights {
     }
 }
 
-/// What a look at insights finds.
+/// The state of insights.
 struct Seen {
     tracking: Tracking,
-    /// Whether AWS is at work on them.
+    /// Whether a change is in progress.
     is_settling: bool,
-    /// Why they failed.
+    /// The reason for a failure.
     why: String,
 }
 
@@ -338,7 +338,7 @@ async fn describe(api: &TableApi, name: &str, index: Option<&str>, passes: &[Cla
     })
 }
 
-/// Waits until AWS is not at work on insights.
+/// Waits until no change of the insights is in progress.
 async fn settled(api: &TableApi, waiting: Waiting, name: &str, index: Option<&str>) -> Result<Seen, CallError> {
     let mut patience = Patience::new(waiting, DESCRIBE_INSIGHTS);
     loop {
@@ -350,10 +350,10 @@ async fn settled(api: &TableApi, waiting: Waiting, name: &str, index: Option<&st
     }
 }
 
-/// Reads those of the table and of all its indexes. What is off is not listed.
+/// Reads the insights of the table and all its indexes. AWS does not list those that are off.
 async fn list(api: &TableApi, name: &str) -> Result<Insights, CallError> {
     let mut live = Insights::when_new();
-    // A table has 20 indexes. A page may be empty and not be the last one.
+    // A table has at most 20 indexes. A page may be empty without being the last.
     let mut pages = Pages::new(LIST_INSIGHTS, 50);
     let mut token: Option<String> = None;
     loop {
@@ -397,9 +397,9 @@ mod tests {
             steps(&desired, &insights(Some(Failed), AccessedAndThrottledKeys)),
             ["setting contributor insights to THROTTLED_KEYS", "disabling contributor insights of index by-user"]
         );
-        // What the manifest does not manage is no difference.
+        // A setting that the manifest does not manage is not a difference.
         assert_eq!(steps(&insights(None, Off), &insights(Some(ThrottledKeys), Off)), [""; 0]);
-        // An index that was not read has none.
+        // An index that was not read has no insights.
         assert_eq!(steps(&insights(None, ThrottledKeys), &Insights::default()).len(), 1);
     }
 }

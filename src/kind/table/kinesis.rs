@@ -1,5 +1,5 @@
-//! The Kinesis data stream that a table's changes go to. Source of the rules: "Using Kinesis Data Streams to capture changes to DynamoDB" in
-//! the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-234, 268 and 299 to 319 in the lab notes of ack-api-quirks.
+//! The Kinesis data stream that receives a table's changes. Source of the rules: "Using Kinesis Data Streams to capture changes to
+//! DynamoDB" in the Amazon DynamoDB Developer Guide, and the findings DDB-TABLE-234, 268 and 299 to 319 in the lab notes of ack-api-quirks.
 
 use aws_sdk_dynamodb::types as sdk;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ use crate::kind::{Line, Waiting};
 use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::{Invalid, StepOutcome};
 
-// The paces are guesses: AWS says that up to ten of these operations may be under way on an account.
+// The rates are guesses: AWS only documents that an account can have up to ten of these operations in progress.
 const DESCRIBE_KINESIS: Operation = operation!("dynamodb", "DescribeKinesisStreamingDestination", 10.0, 10.0);
 const ENABLE_KINESIS: Operation = operation!("dynamodb", "EnableKinesisStreamingDestination", 5.0, 5.0);
 const DISABLE_KINESIS: Operation = operation!("dynamodb", "DisableKinesisStreamingDestination", 5.0, 5.0);
@@ -26,14 +26,14 @@ const UPDATE_KINESIS: Operation = operation!("dynamodb", "UpdateKinesisStreaming
 
 const KEY: &str = "kinesis";
 
-/// How exact the time of a change is.
+/// The precision of a change's timestamp.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(const_into_str)]
 pub enum Precision {
-    /// What a destination has for which nobody says another.
+    /// The default of a destination.
     #[default]
     #[strum(serialize = "MILLISECOND")]
     Millisecond,
@@ -54,7 +54,7 @@ impl Precision {
     }
 }
 
-/// Where the changes of a table go to.
+/// The destination of a table's changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kinesis {
@@ -62,11 +62,11 @@ pub enum Kinesis {
     To {
         /// The ARN of the stream.
         stream: String,
-        /// Nothing where the manifest does not say: it is not compared then.
+        /// `None` if the manifest does not specify it; then it is not compared.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         precision: Option<Precision>,
     },
-    /// AWS could not turn it on. Only ever live.
+    /// AWS could not turn it on. Only in live state.
     Failed {
         stream: String,
         why: String,
@@ -80,15 +80,15 @@ pub struct SetKinesis {
     pub what: KinesisChange,
 }
 
-/// What is changed of a destination.
+/// The part of a destination that changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KinesisChange {
-    /// Turns it on; expects that no other is on.
+    /// Turns it on; expects that no other destination is on.
     Enable(Option<Precision>),
-    /// Turns it off; expects it on.
+    /// Turns it off; expects that it is on.
     Disable,
-    /// Sets the precision; expects it on.
+    /// Sets the precision; expects that it is on.
     Precision(Precision),
 }
 
@@ -119,7 +119,7 @@ impl Setting for Kinesis {
                 let stream = stream.and_then(|entry| reader.checked(&entry.node, "stream", check_stream));
                 let precision = fields.get("precision").map(|entry| reader.variant(&entry.node, "precision"));
                 fields.finish(reader);
-                // A precision that cannot be read is a fault already.
+                // An unreadable precision is already a fault.
                 Some(Self::To { stream: stream?, precision: precision.flatten() })
             }
             _ => {
@@ -278,7 +278,7 @@ impl Setting for Kinesis {
 }
 
 impl Kinesis {
-    /// Returns where the changes are to go.
+    /// Returns the desired destination.
     pub(super) fn destination(&self) -> Option<(&str, Option<Precision>)> {
         match self {
             Self::Off | Self::Failed { .. } => None,
@@ -286,10 +286,10 @@ impl Kinesis {
         }
     }
 
-    /// Returns whether a live destination is as this one wants it.
+    /// Returns whether a live destination is in sync with this one.
     fn fits(&self, live: &Self) -> bool {
         match (self, live) {
-            // One that failed gets nothing.
+            // A failed destination receives nothing.
             (Self::Off, Self::Off | Self::Failed { .. }) => true,
             (Self::To { stream, precision }, Self::To { stream: found, precision: live }) => {
                 stream == found && precision.is_none_or(|wanted| wanted == live.unwrap_or_default())
@@ -356,7 +356,7 @@ impl Called for Kinesis {
         }
     }
 
-    /// Changes the destination once an earlier change of it is over, and waits until AWS has made it.
+    /// Waits for an earlier change of the destination, makes a change, and waits until it takes effect.
     async fn make(change: &SetKinesis, api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
         let found = settled(api, waiting, name, |_| true).await?;
         let live = live(&found, Some(&change.stream));
@@ -416,7 +416,7 @@ impl Called for Kinesis {
                 api.pacer.call(UPDATE_KINESIS, SETTLING, call).await?;
             }
         }
-        // A read right after a change may show what was there before.
+        // A read right after a change may show the earlier state.
         let is_made = |live: &Kinesis| match (change.what, live) {
             (KinesisChange::Enable(_), Kinesis::To { stream: found, .. } | Kinesis::Failed { stream: found, .. }) => {
                 found == stream
@@ -426,7 +426,7 @@ impl Called for Kinesis {
             (KinesisChange::Precision(wanted), Kinesis::To { precision, .. }) => {
                 precision.unwrap_or_default() == wanted
             }
-            // Someone turned it off meanwhile.
+            // Someone turned it off in the meantime.
             (KinesisChange::Precision(_), _) => true,
         };
         let found = settled(api, waiting, name, |found| is_made(&self::live(found, Some(stream)))).await?;
@@ -448,7 +448,7 @@ async fn describe(api: &TableApi, name: &str, passes: &[Class]) -> Result<Found,
     Ok(answer.kinesis_data_stream_destinations.unwrap_or_default())
 }
 
-/// Returns the destination that is on, of which a table has one at most; else the one that failed, where it is the one in question.
+/// Returns the active destination, of which a table has at most one, or else the failed one if it is the desired stream.
 fn live(found: &[sdk::KinesisDataStreamDestination], own: Option<&str>) -> Kinesis {
     use sdk::DestinationStatus::{Disabled, Disabling, EnableFailed};
     let is_on = |one: &&sdk::KinesisDataStreamDestination| {
@@ -474,7 +474,7 @@ fn live(found: &[sdk::KinesisDataStreamDestination], own: Option<&str>) -> Kines
     }
 }
 
-/// Waits until AWS is at work on no destination, and a change shows.
+/// Waits until no change is in progress on any destination, and the change is visible.
 async fn settled(
     api: &TableApi,
     waiting: Waiting,

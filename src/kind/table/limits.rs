@@ -1,4 +1,4 @@
-//! The most that an on-demand table or index takes, in request units a second.
+//! The maximum throughput of an on-demand table or index, in request units per second.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -17,10 +17,10 @@ use crate::resource::Invalid;
 const READ: &str = "max_read";
 const WRITE: &str = "max_write";
 
-/// How AWS says that there is no limit. Source: OnDemandThroughput in the Amazon DynamoDB API Reference.
+/// AWS's value for no limit. Source: OnDemandThroughput in the Amazon DynamoDB API Reference.
 const NONE: i64 = -1;
 
-/// The most units a second that an on-demand table or index takes; -1 is no limit. A desired one may leave either alone.
+/// The maximum request units per second of an on-demand table or index; -1 is no limit. In desired state, `None` is not managed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,14 +30,14 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// No limit at all, which is what a table has that nobody gave one.
+    /// No limits, which is the default.
     pub(super) const UNLIMITED: Self = Self { read: Some(NONE), write: Some(NONE) };
 
     fn by_key(&self) -> [(&'static str, Option<i64>); 2] {
         [(READ, self.read), (WRITE, self.write)]
     }
 
-    /// Returns what AWS says of a table or an index that is on demand.
+    /// Reads the limits of an on-demand table or index.
     pub(super) fn of(found: Option<&sdk::OnDemandThroughput>) -> Self {
         let limit = |units: Option<i64>| Some(units.filter(|units| *units > 0).unwrap_or(NONE));
         Self {
@@ -46,7 +46,7 @@ impl Limits {
         }
     }
 
-    /// Returns these limits, and those of another where these say nothing; nothing where neither limits anything.
+    /// Returns these limits, supplemented by another set; `None` if neither has a limit.
     pub(super) fn or(own: Option<Self>, other: Option<Self>) -> Option<Self> {
         let (own, other) = (own.unwrap_or(Self { read: None, write: None }), other.unwrap_or(Self::UNLIMITED));
         let both = Self { read: own.read.or(other.read), write: own.write.or(other.write) };
@@ -58,32 +58,32 @@ impl Limits {
         self.by_key().iter().any(|(_, units)| units.is_some_and(|units| units > 0))
     }
 
-    /// Returns what a creation is given: AWS takes no empty one, and no -1.
+    /// Returns the limits for a creation: AWS accepts neither an empty value nor -1.
     pub(super) fn on_creation(&self) -> Option<sdk::OnDemandThroughput> {
         let limit = |units: Option<i64>| units.filter(|units| *units > 0);
         let builder = sdk::OnDemandThroughput::builder().set_max_read_request_units(limit(self.read));
         self.is_limited().then(|| builder.set_max_write_request_units(limit(self.write)).build())
     }
 
-    /// Returns what an update is given, which changes what is there.
+    /// Returns the limits for an update, which replaces the existing ones.
     pub(super) fn on_update(&self) -> sdk::OnDemandThroughput {
         let builder = sdk::OnDemandThroughput::builder().set_max_read_request_units(self.read);
         builder.set_max_write_request_units(self.write).build()
     }
 
-    /// Returns what has to be changed; nothing where the live limits are these.
+    /// Returns the limits that must change; `None` if the live limits are equal.
     pub(super) fn beyond(&self, live: &Self) -> Option<Self> {
         let (read, write) =
             (self.read.filter(|_| self.read != live.read), self.write.filter(|_| self.write != live.write));
         (read.is_some() || write.is_some()).then_some(Self { read, write })
     }
 
-    /// Returns whether live limits are these.
+    /// Returns whether the live limits are equal.
     pub(super) fn are(&self, live: &Self) -> bool {
         self.beyond(live).is_none()
     }
 
-    /// Returns how the live limits differ.
+    /// Returns the differences of the live limits.
     pub(super) fn compare(
         &self,
         live: &Self,
@@ -105,7 +105,7 @@ impl Limits {
         differing.map(change).collect()
     }
 
-    /// Returns the limits in a few words, for what the manifest does not manage.
+    /// Returns the limits as a short text, for unmanaged settings.
     pub(super) fn named(&self) -> Option<String> {
         let one = |units: Option<i64>, what| units.filter(|units| *units > 0).map(|units| format!("{units} {what}"));
         let both: Vec<String> = [one(self.read, "reads"), one(self.write, "writes")].into_iter().flatten().collect();
@@ -128,7 +128,7 @@ fn read_one(reader: &mut Reader<'_>, node: &Node, key: &str) -> Option<i64> {
     }
 }
 
-/// A change of the limits; what is left out stays.
+/// A change of the limits; `None` keeps the current limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetLimits {
     #[serde(flatten)]
@@ -216,7 +216,7 @@ impl Setting for Limits {
     }
 }
 
-/// Returns how the table is paid for by the time that its limits are changed.
+/// Returns the billing mode of the table at the time of the change.
 fn billed(tables: &Sides<&Table>) -> Option<Billing> {
     tables.desired.billing.or(tables.live.billing)
 }

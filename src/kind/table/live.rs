@@ -1,4 +1,4 @@
-//! From a live table to the section that describes it.
+//! Converts a live table to the section that describes it.
 
 use futures_util::future;
 use indexmap::IndexMap;
@@ -15,7 +15,7 @@ use crate::kind::Desired;
 use crate::kind::import::{self, DiscoverError, Discovered, Extent, Found, Importer, Missing, Wanted, Warning};
 
 impl TableSection {
-    /// Returns the section that says what is managed of a table, with nothing left out that is at a default.
+    /// Returns the section of the managed settings, including those with default values.
     pub(super) fn of_managed(desired: &Desired<Table>) -> Self {
         let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } =
             &desired.managed;
@@ -114,7 +114,7 @@ impl TableSection {
     fn paid_as(mut self, billing: Option<Billing>) -> Self {
         match billing {
             Some(Billing::PayPerRequest) => self.billing_mode = Some(BillingMode::PayPerRequest),
-            // Something else than autoscaling may set the capacity.
+            // Something other than autoscaling may set the capacity.
             Some(Billing::Provisioned(_) | Billing::External) => {
                 self.billing_mode = Some(BillingMode::Provisioned);
                 self.capacity = Some(CapacityOwner::External);
@@ -125,10 +125,10 @@ impl TableSection {
     }
 }
 
-/// How many tables that are not imported are named.
+/// The maximum number of tables that are named without being imported.
 const NAMED: usize = 20;
 
-/// Looks for the tables with a built-in name, or for all of the region, and names those that are not imported.
+/// Finds the tables with a built-in name, or all tables of the region, and names those that are not imported.
 pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Discovered<Table>, DiscoverError> {
     if wanted.extent == Extent::All {
         let names = api::names(api).await?;
@@ -153,8 +153,7 @@ pub(super) async fn discover(api: &TableApi, wanted: &Wanted<'_>) -> Result<Disc
     Ok(discovered)
 }
 
-/// Returns the key of the section that describes a live table as it is: that of a built-in table where it has its name and
-/// layout.
+/// Returns the section key of a live table: that of a built-in table if the name and the layout match.
 pub(super) fn key(name: &str, live: &Table) -> String {
     let builtin = Builtin::ALL.iter().copied().find(|builtin| builtin.default_name() == name);
     match builtin.filter(|builtin| fits(*builtin, live)) {
@@ -164,11 +163,11 @@ pub(super) fn key(name: &str, live: &Table) -> String {
     }
 }
 
-/// Returns the section that describes a live table as it is.
+/// Returns the section that describes a live table.
 ///
-/// A built-in table's section says what differs from its layout, any other one all that a section can, but for the capacity, which
-/// something else may set. What is at AWS's default (encryption, protection, backups, class) and tags that are not there are left
-/// unmanaged. A key that is imported too becomes a reference.
+/// The section of a built-in table has the differences from its layout. Any other section has all supported settings except the capacity,
+/// which something else may set. Settings at AWS's default (encryption, protection, backups, class) and missing tags are not managed. A key
+/// that is imported too becomes a reference.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Table>) -> TableSection {
     let live = &found.live.state;
     if !found.live.facts.also.is_empty() {
@@ -193,7 +192,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
     for (name, index) in live.indexes.iter().flatten() {
         let own = IndexSettings::of(&settings, name);
         if own != IndexSettings::default() {
-            // An index of a built-in layout is written out for its settings alone.
+            // An index of a built-in layout is written only for its settings.
             let indexes = section.indexes.get_or_insert_with(IndexMap::new);
             indexes.entry(name.clone()).or_insert_with(|| index_section(index)).settings = own;
         }
@@ -208,7 +207,7 @@ pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: &Found<Tabl
     section
 }
 
-/// Returns what a section does not have of the capacity of a table and its indexes, in words.
+/// Returns the capacity of a table and its indexes that a section does not manage, as text.
 fn unmanaged_capacity(live: &Table) -> Vec<String> {
     let Some(Billing::Provisioned(units)) = live.billing else { return Vec::new() };
     let scaling = live.settings.autoscaling.clone().unwrap_or_default();
@@ -232,7 +231,7 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
                      \"external\" by read_capacity = {read} and write_capacity = {write}"
                 ));
             }
-            // What would manage that of the table manages an equal one of an index too.
+            // Managing the table's capacity also manages an equal capacity of an index.
             (false, false, Some(_)) if own == units && !is_scaled(&live.settings) => return None,
             (false, false, Some(name)) => {
                 return Some(format!(
@@ -249,12 +248,12 @@ fn unmanaged_capacity(live: &Table) -> Vec<String> {
     words.collect()
 }
 
-/// Returns whether autoscaling moves the capacity of a table.
+/// Returns whether autoscaling adjusts the capacity of a table.
 fn is_scaled(settings: &Settings) -> bool {
     settings.autoscaling.as_ref().is_some_and(|scaling| scaling.table.is_on())
 }
 
-/// Returns whether a live table has what a built-in layout says it must: a section can add to that, and not take away.
+/// Returns whether a live table has at least the built-in layout: a section can add to the layout but not remove parts of it.
 fn fits(builtin: Builtin, live: &Table) -> bool {
     let layout = builtin.layout();
     let found = |name: &String| live.indexes.as_ref().and_then(|indexes| indexes.get(name));
@@ -264,12 +263,12 @@ fn fits(builtin: Builtin, live: &Table) -> bool {
     layout.key == live.key && layout.indexes.iter().flatten().all(same)
 }
 
-/// What AWS is still turning off cannot be written down.
+/// A TTL that is being turned off cannot be expressed.
 fn is_settled(ttl: &Ttl) -> bool {
     *ttl != Ttl::Disabling
 }
 
-/// Capacity is left out, as autoscaling may set it.
+/// The capacity is omitted, since autoscaling may set it.
 fn index_section(index: &Index) -> IndexSection {
     IndexSection {
         read_capacity: None,

@@ -16,23 +16,23 @@ use crate::kind::section::{Resolver, SectionReader};
 use crate::kind::{Address, Desired, KindId, Presence};
 use crate::resource::Tags;
 
-/// Who sets the capacity of a provisioned table, where the manifest does not.
+/// The owner of a provisioned table's capacity, other than the manifest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CapacityOwner {
-    /// Something else than Sentinel and the autoscaling of its manifest.
+    /// Something other than Sentinel and the manifest's autoscaling.
     External,
 }
 
-/// `[tables.NAME]`: one table. For a built-in name, what is written overrides or adds to its layout.
+/// `[tables.NAME]`: one table. For a built-in name, the section overrides or extends its layout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TableSection {
     pub name: Option<String>,
     pub partition_key: Option<Attribute>,
     pub sort_key: Option<Attribute>,
-    /// `ttl_attribute = false` wants TTL off.
+    /// `ttl_attribute = false` turns TTL off.
     pub ttl_attribute: Option<Ttl>,
     pub billing_mode: Option<BillingMode>,
-    /// `capacity = "external"`. A provisioned table for which it says no capacity is the same.
+    /// `capacity = "external"`. This is the default for a provisioned table without a capacity.
     pub capacity: Option<CapacityOwner>,
     pub read_capacity: Option<i64>,
     pub write_capacity: Option<i64>,
@@ -44,7 +44,7 @@ pub struct TableSection {
     pub local_indexes: Option<IndexMap<String, LocalIndexSection>>,
 }
 
-/// Whose key encrypts a table, as the manifest says it.
+/// A table's encryption as written in the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EncryptionSetting {
     Of(Encryption),
@@ -52,7 +52,7 @@ pub enum EncryptionSetting {
     Key(String),
 }
 
-/// A billing mode, in AWS's words.
+/// A billing mode, as AWS names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BillingMode {
     PayPerRequest,
@@ -171,7 +171,7 @@ fn read_encryption(reader: &mut Reader<'_>, node: &Node) -> Option<EncryptionSet
     Some(EncryptionSetting::Of(encryption))
 }
 
-/// Returns what a section refers to.
+/// Returns the references of a section.
 pub(super) fn references(section: &TableSection) -> Vec<Reference> {
     match &section.encryption {
         Some(EncryptionSetting::Key(key)) => {
@@ -181,7 +181,7 @@ pub(super) fn references(section: &TableSection) -> Vec<Reference> {
     }
 }
 
-/// Returns the names in AWS of what a section uses.
+/// Returns the AWS names of the resources that a section uses.
 pub(super) fn uses(section: &TableSection) -> Vec<Named> {
     match &section.encryption {
         Some(EncryptionSetting::Of(Encryption::Alias(alias))) => {
@@ -227,7 +227,7 @@ pub(super) fn write(name: &str, table: &TableSection) -> String {
     section
 }
 
-/// Returns what should be of a section; nothing where it lacks its name.
+/// Returns the desired state of a section; `None` without a name.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Option<Desired<Table>> {
     let builtin = Builtin::from_key(key);
     let layout = builtin.map(Builtin::layout).unwrap_or_default();
@@ -276,18 +276,18 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TableSec
     })
 }
 
-/// Returns whose key a setting means: a key of the manifest is named by its alias, which is known before the key is there.
+/// Returns the key of a setting. A key of the manifest is referenced by its alias, which is known before the key exists.
 fn encryption(resolver: &Resolver<'_>, setting: &EncryptionSetting) -> Option<Encryption> {
     match setting {
         EncryptionSetting::Of(encryption) => Some(encryption.clone()),
-        // A key that the manifest does not have is a fault already.
+        // A missing key is already a fault.
         EncryptionSetting::Key(key) => {
             resolver.names.get(&Address::new(KindId::Key, key)).cloned().map(Encryption::Alias)
         }
     }
 }
 
-/// Returns how a new table is paid for. One whose capacity is scaled begins with the least that it is to have.
+/// Returns the initial billing mode of a table. If autoscaling sets its capacity, it starts with the minimum.
 fn first_billing(managed: &Table) -> Option<Billing> {
     let scaled = managed.settings.autoscaling.as_ref().map(|scaling| scaling.least(None));
     match (managed.billing, scaled) {
@@ -299,7 +299,7 @@ fn first_billing(managed: &Table) -> Option<Billing> {
     }
 }
 
-/// Returns the settings of a section, with those of its indexes.
+/// Returns the settings of a section and its indexes.
 fn settings(resolver: &mut Resolver<'_>, key: &str, section: &TableSection) -> Settings {
     let mut settings = section.settings.clone().resolved(resolver, key);
     for (name, index) in section.indexes.iter().flatten() {
@@ -318,7 +318,7 @@ fn billing(section: &TableSection) -> Option<Billing> {
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use proptest::collection::vec;

@@ -1,9 +1,9 @@
-//! What DynamoDB tells of a table, member by member.
+//! The members of DynamoDB's types for tables, and how each is handled.
 
 use crate::kind::members::Handling::{self, LeftAlone, Managed, NotCompared, Shown};
 use crate::kind::members::Members;
 
-/// The members of the answers that describe a table, and of the requests that create and update one.
+/// The members of the responses that describe a table, and of the requests that create and update one.
 pub(super) const ALL: &[Members] = &[
     Members { of: "TableDescription", members: TABLE },
     Members { of: "GlobalSecondaryIndexDescription", members: GLOBAL_INDEX },
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
     use crate::kind::members::{fields_of, listed};
 
-    // These three have fields that cannot be empty.
+    // These three types have required fields.
     fn target() -> scaling::ScalableTarget {
         let builder = scaling::ScalableTarget::builder().service_namespace(scaling::ServiceNamespace::Dynamodb);
         let builder = builder.resource_id("").min_capacity(1).max_capacity(1).role_arn("");
@@ -216,7 +216,7 @@ mod tests {
         scaling::TargetTrackingScalingPolicyConfiguration::builder().target_value(70.0).build().unwrap()
     }
 
-    /// The SDK's types may get fields with each release: the list has to have all of them.
+    /// The SDK's types may get new fields with each release, and the list must contain all of them.
     #[test]
     fn every_member_that_the_sdk_knows_is_listed() {
         let of_the_sdk = [
@@ -235,7 +235,7 @@ mod tests {
             fields_of(&UpdateTableInput::builder().build().unwrap()),
         ];
         for (members, fields) in ALL.iter().zip(of_the_sdk) {
-            // An answer has the ID of its request, and a time has parts.
+            // A response has a request ID, and a timestamp has parts.
             let own = |field: &String| !["requestid", "seconds", "subsecondnanos"].contains(&field.as_str());
             let fields: Vec<String> = fields.into_iter().filter(own).collect();
             assert!(fields.len() > 1, "{fields:?}");

@@ -1,4 +1,4 @@
-//! A DynamoDB table: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in `api`.
+//! A DynamoDB table: state and names. Its diff is in `diff`, its steps in `steps`, its AWS calls in `api`.
 
 mod also;
 mod api;
@@ -105,7 +105,7 @@ pub use steps::TableStep;
 pub use stream::{SetStream, Stream};
 pub use warm::{SetWarm, Warm};
 
-/// A table, live or desired; `None` is "not managed" in the one and "not read" in the other.
+/// A table, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Returns the key attributes of the table and of its local indexes, which no other index can have with another type.
+    /// Returns the key attributes of the table and its local indexes. Their types are fixed for all other indexes.
     pub(super) fn own_attributes(&self) -> impl Iterator<Item = &Attribute> {
         let local = self.local_indexes.iter().flatten().map(|(_, index)| &index.sort);
         self.key.iter().flat_map(Key::attributes).chain(local)
@@ -151,7 +151,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Returns the attributes of the key, the partition's first.
+    /// Returns the attributes of the key, the partition key first.
     pub fn attributes(&self) -> impl Iterator<Item = &Attribute> {
         std::iter::once(&self.partition).chain(&self.sort)
     }
@@ -191,7 +191,7 @@ impl fmt::Display for AttributeType {
     }
 }
 
-/// Time to live: the attribute that says when an item expires.
+/// Time to live: the attribute with an item's expiry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ttl {
@@ -223,12 +223,12 @@ impl Kind for Table {
         resource_type: "dynamodb:table",
         members: members::ALL,
         listed_by: "aws dynamodb list-tables",
-        // Tables take their time: AWS lets 250 with indexes be created at once (Amazon DynamoDB Developer Guide,
-        // "Quotas"), and others may be at it too.
+        // Tables take long: AWS allows 250 tables with indexes to be created at once (Amazon DynamoDB Developer Guide, "Quotas"), and
+        // others may use a part of that.
         concurrency: 200,
         batch: 1,
         shows_layout: true,
-        // The names of attributes.
+        // The names of attributes are free text.
         is_free_text: |setting| {
             ["partition_key", "sort_key", "ttl_attribute", "indexes", "local_indexes"].contains(&setting)
         },
@@ -299,10 +299,10 @@ impl Kind for Table {
 
     fn allowed_on(operation: Operation, desired: &Desired<Self>, place: &Place) -> On {
         match (operation.service, &desired.managed.encryption) {
-            // With replicas, the key of AWS is looked up beside it.
+            // With replicas, AWS's own key is looked up as well.
             ("kms", _) if desired.managed.has_replicas() => On::Resources(replicas::permission::keys(desired, place)),
             ("kms", Some(Encryption::Alias(alias))) => on_alias(place, alias),
-            // Whether a condition on the alias holds for a key of AWS before it is first used, AWS does not say.
+            // AWS does not document whether a condition on the alias applies to its own key before the key is first used.
             ("kms", Some(Encryption::AwsManaged)) => On::Resources(vec![place.arn("kms", "key/*")]),
             ("kms", Some(Encryption::Kms(key))) => On::Resources(vec![key.clone()]),
             _ if operation == DESCRIBE_BACKUP => On::Resources(vec![permissions::backups(place, &desired.name)]),
@@ -353,7 +353,7 @@ impl Kind for Table {
     }
 
     async fn owned(_: &TableApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        // The tags of a table are read with it.
+        // The tags of a table are read together with it.
         None
     }
 
@@ -366,7 +366,7 @@ impl Kind for Table {
     }
 
     fn everything() -> Self {
-        // Keys, indexes and the settings beside these are always read.
+        // Keys, indexes and the other settings are always read.
         Self {
             ttl: Some(Ttl::Disabled),
             tags: Some(Tags::new()),
@@ -425,7 +425,7 @@ impl Kind for Table {
         };
         match &status {
             TableStatus::Active | TableStatus::Updating => Settled::Compared { changes, repair },
-            // What follows a creation is still to come and therefore no difference; anything else already is one.
+            // The settings that follow a creation are not a difference; any other difference is.
             TableStatus::Creating if changes.iter().all(steps::still_to_come) => {
                 Settled::Unfinished { steps: steps::create(desired).into_iter().skip(1).collect() }
             }
@@ -455,7 +455,7 @@ impl Kind for Table {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
-        // The key that AWS manages is looked up once for all tables.
+        // AWS's own key is looked up once for all tables.
         let managed = |layout: &&Self| matches!(layout.encryption, Some(Encryption::AwsManaged));
         let managed = layouts.iter().flatten().any(managed);
         let of_table = |layout: Option<&Self>| {

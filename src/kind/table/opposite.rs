@@ -10,8 +10,8 @@ use super::{
 use crate::kind::Desired;
 use crate::resource::{Facts, Live, Tags};
 
-/// Returns a live table that differs from what is managed in every way that can be repaired, so that what any repair may
-/// take is known without a look at AWS.
+/// Returns a live table with a repairable difference in every managed setting, which shows the operations of any repair without a call to
+/// AWS.
 pub(super) fn opposite(desired: &Desired<Table>) -> Live<Table> {
     let managed = &desired.managed;
     let stray = || Attribute { name: String::from("stray"), kind: AttributeType::S };

@@ -1,4 +1,4 @@
-//! Waiting until AWS has made a change that takes its time.
+//! Waits until AWS has made a change.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use super::api::failed;
 use crate::kind::Waiting;
 use crate::resource::call::{CallError, Class, Operation};
 
-/// A wait: with short pauses first, since most changes take seconds.
+/// A wait, with short pauses first because most changes take seconds.
 pub(super) struct Patience {
     waiting: Waiting,
-    /// What is asked whether the change is made.
+    /// The operation that checks the change.
     asked: Operation,
     started: Instant,
     pause: Duration,
-    /// What it means that the change took too long.
+    /// The consequence if the change takes too long.
     outlook: &'static str,
 }
 
@@ -26,12 +26,12 @@ impl Patience {
         Self { waiting, asked, started: Instant::now(), pause: Duration::from_millis(400), outlook }
     }
 
-    /// Says what it means that the change took too long.
+    /// Sets the consequence if the change takes too long.
     pub(super) fn or_else(self, outlook: &'static str) -> Self {
         Self { outlook, ..self }
     }
 
-    /// Pauses before the next look, or says that it took too long.
+    /// Pauses before the next check, or fails after the time limit.
     pub(super) async fn pause(&mut self, api: &TableApi, what: &str) -> Result<(), CallError> {
         let left = self.waiting.limit.saturating_sub(self.started.elapsed());
         if left.is_zero() {

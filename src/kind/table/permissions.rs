@@ -1,4 +1,4 @@
-//! What IAM has to allow for the settings of a table that take calls of their own, beside the calls on the table.
+//! The IAM permissions for the settings of a table that have their own calls, in addition to those for the table.
 
 use serde_json::json;
 
@@ -14,19 +14,19 @@ pub fn arn(place: &Place, name: &str) -> String {
     place.arn("dynamodb", &format!("table/{name}"))
 }
 
-/// Returns the ARN of all backups of a table.
+/// Returns the ARN pattern of all backups of a table.
 pub(super) fn backups(place: &Place, name: &str) -> String {
     place.arn("dynamodb", &format!("table/{name}/backup/*"))
 }
 
-/// Returns what an operation of a setting has to be allowed on, where that is not the table alone. Source: Service Authorization
+/// Returns the resources that a setting's operation needs permission for, if these are more than the table. Source: Service Authorization
 /// Reference, "Actions, resources, and condition keys for Amazon DynamoDB" and "… for AWS Application Auto Scaling".
 pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, place: &Place) -> Option<On> {
     let settings = &desired.managed.settings;
     let table = arn(place, &desired.name);
     if operation.service == "application-autoscaling" {
         return Some(match operation.writes() {
-            // What scales a replica is in the region of the replica.
+            // The scalable targets of a replica are in the region of the replica.
             true if desired.managed.replicas.is_some() => {
                 let anywhere = Place { region: None, account: place.account.clone() };
                 let partition = place.arn("", "").split(':').nth(1).unwrap_or("aws").to_owned();
@@ -48,7 +48,7 @@ pub(super) fn allowed_on(operation: Operation, desired: &Desired<Table>, place: 
     None
 }
 
-/// What AWS calls on behalf of the caller. Nothing here calls it, so that the paces say nothing.
+/// AWS's calls on behalf of the caller. Sentinel does not make them, so their rates have no effect.
 const DELETE_ALARMS: Operation = operation!("cloudwatch", "DeleteAlarms", 1.0, 1.0);
 const ALARMS: [Operation; 3] = [
     DELETE_ALARMS,
@@ -62,7 +62,7 @@ const KINESIS: [Operation; 3] = [
     operation!("kinesis", "PutRecords", 1.0, 1.0),
 ];
 
-/// Returns what IAM has to allow for what scales the tables that pruning deletes.
+/// Returns the permissions for the autoscaling of tables that pruning deletes.
 pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose) -> Vec<Permission> {
     let of = |name: &str, shared, operations, on| Permission {
         statement: format!("{statement}{name}"),
@@ -80,9 +80,9 @@ pub(super) fn of_pruned_scaling(place: &Place, statement: &str, purpose: Purpose
     permissions
 }
 
-/// Returns what AWS calls on behalf of the caller that sets the settings. Sources: "Application Auto Scaling identity-based policy
-/// examples" in the Application Auto Scaling User Guide; "Using IAM to manage Contributor Insights for DynamoDB" and "Using IAM policies
-/// for Kinesis Data Streams and DynamoDB" in the Amazon DynamoDB Developer Guide.
+/// Returns AWS's calls on behalf of the caller that changes settings. Sources: "Application Auto Scaling identity-based policy examples" in
+/// the Application Auto Scaling User Guide; "Using IAM to manage Contributor Insights for DynamoDB" and "Using IAM policies for Kinesis
+/// Data Streams and DynamoDB" in the Amazon DynamoDB Developer Guide.
 pub(super) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
     let settings = &desired.managed.settings;
     let mut permissions = Vec::new();

@@ -6,17 +6,17 @@ use super::{Attribute, Billing, INCLUDE_LIMIT, Index, IndexStatus, Limits, Local
 
 type Indexes = BTreeMap<String, Index>;
 
-/// Returns the changes that bring the indexes to what they should be, and the indexes there are by then.
+/// Returns the changes that bring the indexes in sync, and the resulting indexes.
 ///
-/// An index that is built again is deleted right before, so that a run that ends in between loses the capacity and limits of one
-/// index at most: the next run cannot see what the deleted index had. Others are deleted with it only where AWS takes them together
-/// with the new one in no way: an attribute has one type in all indexes, and all of them together include 100 attributes.
+/// A rebuilt index is deleted just before it is built, so an interrupted run loses the capacity and limits of one index at most: the next
+/// run cannot read the settings of the deleted index. Other indexes are deleted earlier only if AWS cannot have them together with the new
+/// one: an attribute has the same type in all indexes, and all indexes together include at most 100 attributes.
 pub(super) fn repair(managed: &Table, live: &Table) -> (Vec<TableChange>, Indexes) {
     let observed = live.indexes.clone().unwrap_or_default();
     let Some(wanted) = &managed.indexes else { return (Vec::new(), observed) };
     let stays = |name: &String, found: &Index| wanted.get(name).is_some_and(|index| index.is_same(found));
     let mut work = Work { live, changes: Vec::new(), there: observed.clone() };
-    // One that is on its way out has been waited for.
+    // An index that is being deleted has been waited for.
     work.there.retain(|_, found| found.status != IndexStatus::Deleting);
     let there = |name: &String| work.there.get(name).is_some_and(|found| stays(name, found));
     let missing: Vec<(&String, &Index)> = wanted.iter().filter(|(name, _)| !there(name)).collect();
@@ -38,7 +38,7 @@ pub(super) fn repair(managed: &Table, live: &Table) -> (Vec<TableChange>, Indexe
     (work.changes, work.there)
 }
 
-/// Returns the live index that an index takes the place of: the one of its name, or else the one that it is by another name.
+/// Returns the live index that a new index replaces: the one with the same name, or else an equal one with another name.
 fn before<'a>(observed: &'a Indexes, wanted: &Indexes, name: &String, index: &Index) -> Option<&'a String> {
     let renamed = |(old, found): &(&String, &Index)| !wanted.contains_key(*old) && found.is_same(index);
     let same = observed.get_key_value(name).or_else(|| observed.iter().find(renamed));
@@ -63,9 +63,9 @@ impl Work<'_> {
         });
     }
 
-    /// Builds an index. It keeps what the manifest does not say of it: limits, warm throughput, and capacity of its own.
+    /// Builds an index. It keeps the settings that the manifest does not specify: limits, warm throughput, and its own capacity.
     fn build(&mut self, name: &str, index: &Index, before: Option<&Index>) {
-        // The mode and capacity are still the live ones when an index is built: their change comes after.
+        // Indexes are built with the live mode and capacity, which change later.
         let capacity = self.live.billing.and_then(Billing::capacity);
         let kept = index.capacity.or(before.and_then(|before| before.capacity));
         let capacity = kept.filter(|_| capacity.is_some()).or(capacity);
@@ -81,7 +81,7 @@ impl Work<'_> {
         self.changes.push(TableChange::CreateIndex { index_name: name.to_owned(), index, attributes });
     }
 
-    /// Returns how many attributes the indexes of the table include.
+    /// Returns the number of attributes that the table's indexes include.
     fn included(&self) -> usize {
         let local =
             self.live.local_indexes.iter().flat_map(BTreeMap::values).map(|LocalIndex { projection, .. }| projection);
@@ -135,7 +135,7 @@ mod tests {
             "building index bbb",
         ];
         assert_eq!(words(&changes), expected);
-        // A run that ends after the first index leaves the second with its capacity, and so does the next run.
+        // A run that is interrupted after the first index keeps the capacity of the second, and so does the next run.
         let halfway = table([("aaa", sized(index("a", N), 11)), ("bbb", sized(index("b", S), 21))]);
         let (rest, after) = repair(&managed, &halfway);
         assert_eq!(words(&rest), ["deleting index bbb", "building index bbb"]);

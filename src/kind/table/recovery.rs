@@ -1,4 +1,4 @@
-//! Point-in-time recovery: backups to any second of the last days.
+//! Point-in-time recovery: restores a table to any second of the last days.
 
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, PointInTimeRecoveryStatus};
 use serde::{Deserialize, Serialize};
@@ -16,21 +16,20 @@ use crate::resource::call::{CallError, Class, DESCRIBE_CONTINUOUS_BACKUPS, Opera
 const KEY: &str = "point_in_time_recovery";
 const DAYS: &str = "recovery_days";
 
-/// How many days a table can be restored to where nobody says another number, and the most that AWS takes. Source:
-/// PointInTimeRecoverySpecification in the Amazon DynamoDB API Reference.
+/// The default and the maximum number of days. Source: PointInTimeRecoverySpecification in the Amazon DynamoDB API Reference.
 const MOST_DAYS: u8 = 35;
 
-/// Whether the table can be restored to any second of the last days, and of how many.
+/// Whether the table can be restored to any second of the last days, and their number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub enum Recovery {
     Off,
-    /// However many. Only ever wanted: AWS answers with the days.
+    /// Any number of days. Only in desired state: AWS returns the number.
     On,
     Days(u8),
 }
 
-/// Point-in-time recovery as a plan has it.
+/// Point-in-time recovery in a saved plan.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -62,10 +61,10 @@ impl From<Recovery> for Written {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRecovery {
     pub enabled: bool,
-    /// Nothing leaves the number to AWS.
+    /// `None` uses AWS's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u8>,
-    /// Whether what could be restored until now cannot be any more.
+    /// Whether existing restore points are lost.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub loses: bool,
 }
@@ -79,7 +78,7 @@ impl Recovery {
         }
     }
 
-    /// Returns whether a live one is as this one wants it.
+    /// Returns whether a live setting is in sync with this one.
     fn fits(self, live: Self) -> bool {
         match (self, live) {
             (Self::Off, Self::Off) => true,
@@ -186,7 +185,7 @@ impl Setting for Recovery {
             (Self::Off, after) => change(KEY, live.word(), after.word(), "turned on in place"),
             (_, Self::Off) => {
                 let how = "turned off in place: the existing restore points are lost";
-                // How many days there were is not what changes.
+                // The number of days is not part of this change.
                 change(KEY, Self::On.word(), self.word(), how).needing(Consent::Protection)
             }
             (before, after) if after.days() < before.days() => {
@@ -250,7 +249,7 @@ impl Called for Recovery {
     async fn look(&self, api: &TableApi, name: &str) -> Result<Self, CallError> {
         let call = || api.client.describe_continuous_backups().table_name(name).send();
         let answer = api.pacer.call(DESCRIBE_CONTINUOUS_BACKUPS, &[], call).await?;
-        // `ContinuousBackupsStatus` is always ENABLED and says nothing; the one beneath it is the switch.
+        // `ContinuousBackupsStatus` is always ENABLED; the status within it is the setting.
         let recovery =
             answer.continuous_backups_description.and_then(|backups| backups.point_in_time_recovery_description);
         let is_on = recovery.as_ref().and_then(|recovery| recovery.point_in_time_recovery_status())

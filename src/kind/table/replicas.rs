@@ -1,8 +1,9 @@
 //! The replicas of a table in other regions: global tables, version 2019.11.21.
 //!
-//! A replica is a table of its own region, with the items, keys, indexes, TTL and capacity of the group, and settings of its own. So it is
-//! a [`Table`] here as well, in which only these are managed: it is observed, compared and repaired as any table, by a client of its
-//! region. Source of what is the replica's own: findings DDB-TABLE-229, 230 and 294 to 297 in the lab notes of ack-api-quirks.
+//! A replica is a table in its own region. It shares items, keys, indexes, TTL and capacity with the group, and has its own settings. It is
+//! therefore represented as a [`Table`] that manages only these settings, and is observed, compared and repaired like any table, through a
+//! client of its region. Source of the list of its own settings: findings DDB-TABLE-229, 230 and 294 to 297 in the lab notes of
+//! ack-api-quirks.
 
 pub(super) mod calls;
 pub(super) mod diff;
@@ -24,7 +25,7 @@ use crate::resource::{Tags, tag_words};
 pub use manifest::{ReplicaSection, ReplicasSection};
 pub use plan::NewReplica;
 
-/// How the regions of a group agree on an item.
+/// The consistency between the regions of a group.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantArray,
 )]
@@ -37,27 +38,27 @@ pub enum Consistency {
 }
 
 impl Consistency {
-    /// Returns AWS's word for it.
+    /// Returns AWS's name for it.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 }
 
-/// The replicas of a table: all of them, where they are managed.
+/// The replicas of a table. If managed, the list is complete.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replicas {
-    /// Nothing where the manifest does not say; AWS takes EVENTUAL then.
+    /// `None` if the manifest does not specify it; AWS's default is EVENTUAL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consistency: Option<Consistency>,
-    /// The region of a witness, which has no table.
+    /// The region of a witness, which stores no table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub witness: Option<String>,
-    /// What each replica has of its own, by region.
+    /// The own settings of each replica, by region.
     pub regions: BTreeMap<String, Table>,
     /// The status of each live replica.
     #[serde(skip)]
     pub statuses: BTreeMap<String, ReplicaStatus>,
-    /// Whether the settings of all live replicas are to be read.
+    /// Whether the settings of all live replicas are read.
     #[serde(skip)]
     pub(super) whole: bool,
 }
@@ -70,18 +71,18 @@ pub enum ReplicaStatus {
     Creating,
     Updating,
     Deleting,
-    /// One that is left to people, such as `INACCESSIBLE_ENCRYPTION_CREDENTIALS` or `REPLICATION_NOT_AUTHORIZED`.
+    /// A status that requires manual action, such as `INACCESSIBLE_ENCRYPTION_CREDENTIALS` or `REPLICATION_NOT_AUTHORIZED`.
     #[strum(default, to_string = "{0}")]
     Other(String),
 }
 
 impl Replicas {
-    /// Returns what all live replicas are read with.
+    /// Returns the state that reads all live replicas.
     pub(super) fn everything() -> Self {
         Self { whole: true, ..Self::default() }
     }
 
-    /// Reads what `DescribeTable` says in the region of the table.
+    /// Reads the response of `DescribeTable` in the table's region.
     pub(super) fn seen(description: &sdk::TableDescription) -> Self {
         let mut found = Self::default();
         for replica in description.replicas() {
@@ -101,8 +102,8 @@ impl Replicas {
         found
     }
 
-    /// Returns a replica that AWS is creating, changing or deleting, which the status of the table does not always tell. Source:
-    /// DDB-TABLE-204 and 226.
+    /// Returns a replica that AWS is creating, changing or deleting. The table's status does not always show this. Source: DDB-TABLE-204
+    /// and 226.
     pub(super) fn changing(description: &sdk::TableDescription) -> Option<String> {
         use ReplicaStatus::{Creating, Deleting, Updating};
         let found = Self::seen(description);
@@ -110,7 +111,7 @@ impl Replicas {
         found.statuses.into_iter().find(|(_, status)| passes(status)).map(|(region, _)| format!("replica {region}"))
     }
 
-    /// Returns the words for live replicas that the manifest does not manage.
+    /// Returns the texts for live replicas that the manifest does not manage.
     pub(super) fn also(&self) -> Vec<String> {
         let mut also: Vec<String> = self.regions.keys().map(|region| format!("replica {region}")).collect();
         also.extend(self.witness.iter().map(|region| format!("witness {region}")));
@@ -120,7 +121,7 @@ impl Replicas {
         also
     }
 
-    /// Returns the replicas for people, a line each.
+    /// Returns the replicas for display, one line each.
     pub(super) fn words(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         if self.consistency == Some(Consistency::Strong) {
@@ -137,7 +138,7 @@ impl Replicas {
         lines
     }
 
-    /// Returns how many calls reading the replicas takes, beside that for their table.
+    /// Returns the number of calls that read the replicas, without those for their table.
     pub(super) fn calls_to_observe(&self) -> usize {
         let of_replica = |table: &Table| {
             let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
@@ -146,7 +147,7 @@ impl Replicas {
         self.regions.values().filter(|table| Self::is_read(table)).map(of_replica).sum()
     }
 
-    /// Returns the operations that reading the replicas calls, beside those for their table.
+    /// Returns the operations that read the replicas, without those for their table.
     pub(super) fn reads(&self) -> Vec<Operation> {
         let mut reads = Vec::new();
         for table in self.regions.values() {
@@ -157,12 +158,12 @@ impl Replicas {
         reads
     }
 
-    /// Returns whether anything is managed of a replica beside that it is there.
+    /// Returns whether any setting of a replica is managed.
     pub(super) fn is_read(table: &Table) -> bool {
         *table != Table::default()
     }
 
-    /// Returns replicas that differ from these in every way that can be repaired.
+    /// Returns replicas with a repairable difference in every setting.
     pub(super) fn opposite(&self, of: impl Fn(&Table) -> Table) -> Self {
         let mut live = self.clone();
         live.regions = self.regions.iter().map(|(region, table)| (region.clone(), of(table))).collect();
@@ -174,7 +175,7 @@ impl Replicas {
     }
 }
 
-/// Returns what a replica has of its own, in words.
+/// Returns a replica's own settings as text.
 fn own_words(table: &Table) -> Vec<String> {
     let mut own = Vec::new();
     own.extend(table.encryption.as_ref().filter(|key| **key != Encryption::AwsOwned).map(words::encryption));
@@ -183,7 +184,7 @@ fn own_words(table: &Table) -> Vec<String> {
     own
 }
 
-/// Returns a replica as AWS creates it: with the key and class that its creation gives, and nothing more. Source: DDB-TABLE-230.
+/// Returns a replica as AWS creates it: only with the key and class of the creation. Source: DDB-TABLE-230.
 fn as_created(wanted: &Table) -> Table {
     let mut settings = Settings::everything().regional();
     settings.class = wanted.settings.class.or(settings.class);

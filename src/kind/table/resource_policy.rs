@@ -26,22 +26,22 @@ const GET_POLICY: Operation = operation!("dynamodb", "GetResourcePolicy", 10.0, 
 const PUT_POLICY: Operation = operation!("dynamodb", "PutResourcePolicy", 5.0, 5.0);
 const DELETE_POLICY: Operation = operation!("dynamodb", "DeleteResourcePolicy", 5.0, 5.0);
 
-/// The most bytes of a policy. Source: PutResourcePolicy in the Amazon DynamoDB API Reference.
+/// The maximum size of a policy. Source: PutResourcePolicy in the Amazon DynamoDB API Reference.
 const SIZE_LIMIT: usize = 20 * 1024;
-/// What is named in place of a revision where there is to be no policy.
+/// The value of an expected revision that means "no policy".
 const NO_POLICY: &str = "NO_POLICY";
 
-/// What a policy is of.
+/// The resource that a policy belongs to.
 pub trait Holder: std::fmt::Debug + Clone + Copy + Default + PartialEq + Eq {
     const KEY: &'static str;
     /// `policy`, `policy of the stream`.
     const WORDS: &'static str;
-    /// What the name of a file for it ends with.
+    /// The suffix of the name of its file.
     const STEM: &'static str;
     const IS_STREAM: bool;
 }
 
-/// The policy of the table itself, and of its indexes.
+/// The policy of the table and its indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OfTable;
 
@@ -63,16 +63,16 @@ impl Holder for OfStream {
     const IS_STREAM: bool = true;
 }
 
-/// A resource policy, or that there is none.
+/// A resource policy, or its absence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourcePolicy<H: Holder> {
-    /// The path of its file, in a manifest.
+    /// The path of its file in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// Nothing where there is to be none, or is none.
+    /// `None` means no policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<PolicyDocument>,
-    /// AWS's mark of a live one, by which a change of it is noticed.
+    /// AWS's revision of a live policy, which detects changes.
     #[serde(skip)]
     pub revision: Option<String>,
     #[serde(skip)]
@@ -85,20 +85,20 @@ pub type StreamPolicy = ResourcePolicy<OfStream>;
 /// A change of a resource policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetPolicy<H: Holder> {
-    /// Nothing deletes it.
+    /// `None` deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyDocument>,
-    /// The revision that it takes the place of; nothing where there is none. Another one is a conflict.
+    /// The revision that it replaces; `None` if there is no policy. Another revision is a conflict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expects_revision: Option<String>,
-    /// Whether it waits until a stream has taken the place of another.
+    /// Whether it waits for a stream to be replaced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub late: bool,
     #[serde(skip)]
     of: H,
 }
 
-/// Checks what DynamoDB refuses beside what no service takes: a policy that gives everyone access, and one that is too large.
+/// Checks DynamoDB's additional rules: a policy must not give everyone access, and its size is limited.
 fn check_policy(policy: &PolicyDocument) -> Result<(), Invalid> {
     let statements = policy.value()["Statement"].as_array().map(Vec::as_slice).unwrap_or_default();
     for (number, statement) in (1..).zip(statements) {
@@ -127,7 +127,7 @@ impl<H: Holder> ResourcePolicy<H> {
         document.map_or_else(|| String::from("none"), PolicyDocument::words)
     }
 
-    /// Returns the live policy that is there once the stream is as it should be: a stream that is made then has none.
+    /// Returns the live policy at the time when the stream is in sync. A new stream has no policy.
     fn by_then<'a>(live: &'a Self, none: &'a Self, tables: &Sides<&Table>) -> &'a Self {
         let (desired, before) = (&tables.desired.settings.stream, &tables.live.settings.stream);
         match (desired, before) {
@@ -285,7 +285,7 @@ impl<H: Holder> SettingChange for SetPolicy<H> {
         self.policy.is_none().then_some(Consent::Protection)
     }
 
-    /// A read shows a change after a second or three, and AWS takes the next change after 15 seconds.
+    /// A change is visible after one to three seconds, and AWS accepts the next change after 15 seconds.
     fn seconds(&self) -> (u64, u64) {
         (1, 18)
     }
@@ -310,7 +310,7 @@ impl<H: Holder> Called for ResourcePolicy<H> {
         }
     }
 
-    /// Changes a policy that is the one that was seen, and waits until a read shows the change.
+    /// Changes a policy if it is still the observed one, and waits until the change is visible.
     async fn make(
         change: &SetPolicy<H>,
         api: &TableApi,
@@ -343,7 +343,7 @@ impl<H: Holder> Called for ResourcePolicy<H> {
             if error.class != Class::NotFound && !error.open {
                 return Err(error);
             }
-            // Either our own call took effect though its answer was lost, or someone else was faster. A look tells.
+            // Either Sentinel's own call succeeded and its response was lost, or someone else was faster. A read shows which.
             let found: Self = get(api, &arn, SETTLING).await?;
             return match found.document.as_ref() == wanted {
                 true => Ok(StepOutcome::Done),
@@ -365,10 +365,10 @@ impl<H: Holder> Called for ResourcePolicy<H> {
     }
 }
 
-/// What passes by itself when a policy is changed. That there is no such revision does not.
+/// Temporary failures of a policy change. A missing revision is not temporary.
 const SETTLING_POLICY: &[Class] = &[Class::Busy];
 
-/// Returns the ARN of the table, or of its stream; nothing where it has none.
+/// Returns the ARN of the table, or of its stream; `None` without a stream.
 async fn arn<H: Holder>(api: &TableApi, name: &str) -> Result<Option<String>, CallError> {
     if !H::IS_STREAM {
         return api.arn(name).await.map(Some);
@@ -377,11 +377,11 @@ async fn arn<H: Holder>(api: &TableApi, name: &str) -> Result<Option<String>, Ca
     let table = api.pacer.call(DESCRIBE_TABLE, &[], call).await?.table;
     let stream = table.as_ref().and_then(|table| table.stream_specification());
     let is_on = stream.is_some_and(StreamSpecification::stream_enabled);
-    // The ARN of the last stream stays when it is turned off.
+    // The ARN of the last stream remains after it is turned off.
     Ok(table.and_then(|table| table.latest_stream_arn).filter(|_| is_on))
 }
 
-/// Reads a policy. Where there is none, AWS answers with an error.
+/// Reads a policy. AWS reports an error if there is none.
 async fn get<H: Holder>(api: &TableApi, arn: &str, passes: &[Class]) -> Result<ResourcePolicy<H>, CallError> {
     let call = || api.client.get_resource_policy().resource_arn(arn).send();
     let passes: Vec<Class> = passes.iter().copied().filter(|class| *class != Class::NotFound).collect();
@@ -427,7 +427,7 @@ mod tests {
             assert_eq!(changes.len(), desired.diff(live, &tables).len());
             changes.into_iter().map(|change| change.expects_revision).collect::<Vec<_>>()
         };
-        // The case of an action does not matter.
+        // Actions are case-insensitive.
         assert_eq!(expected(&live("dynamodb:query", "7")), []);
         assert_eq!(expected(&live("dynamodb:Scan", "7")), [Some(String::from("7"))]);
         assert_eq!(expected(&TablePolicy::default()), [None]);

@@ -3,14 +3,14 @@
 use crate::kind::section::Home;
 use crate::resource::Invalid;
 
-/// The most global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
+/// The maximum number of global secondary indexes of a table. Source: "Quotas in Amazon DynamoDB".
 pub const INDEX_LIMIT: usize = 20;
-/// The most local secondary indexes of a table. Source: as above.
+/// The maximum number of local secondary indexes of a table. Source: as above.
 pub const LOCAL_INDEX_LIMIT: usize = 5;
-/// The most attributes of each part of the key of a global index. Source: "Multi-attribute keys pattern" in the Amazon DynamoDB
+/// The maximum number of attributes of each part of a global index's key. Source: "Multi-attribute keys pattern" in the Amazon DynamoDB
 /// Developer Guide.
 pub const KEY_LIMIT: usize = 4;
-/// The most attributes that the `include` projections of a table name, all indexes together. Source: as above.
+/// The maximum number of attributes in the `include` projections of all indexes of a table. Source: as above.
 pub const INCLUDE_LIMIT: usize = 100;
 
 /// Checks the name of a key attribute.

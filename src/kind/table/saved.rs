@@ -1,4 +1,4 @@
-//! Steps as a plan has them.
+//! The serialized form of steps.
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::TableStep;
 use super::setting::CALLED_STEPS;
 
-/// The names of the steps that are not of a setting with calls of its own.
+/// The names of the steps other than those of settings with their own calls.
 const STEPS: &[&str] = &[
     "create_table",
     "wait_for_table",
@@ -21,7 +21,7 @@ const STEPS: &[&str] = &[
     "defer",
 ];
 
-/// Returns the names of all steps in a plan.
+/// Returns the names of all steps in a saved plan.
 pub(super) fn step_names() -> impl Iterator<Item = &'static str> {
     STEPS.iter().chain(CALLED_STEPS).copied()
 }
@@ -33,7 +33,7 @@ impl Serialize for TableStep {
 }
 
 impl<'de> Deserialize<'de> for TableStep {
-    /// Names the steps there are where it is none of them, which an untagged variant does not.
+    /// Lists the known steps in the error for an unknown one, which serde does not do for untagged variants.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let saved = serde_json::Value::deserialize(deserializer)?;
         if let Some(step) = saved["step"].as_str().filter(|step| step_names().all(|name| name != *step)) {

@@ -1,4 +1,4 @@
-//! The bounds within which capacity is moved, of a table or of an index: read, written, and their schema.
+//! The scaling limits of a table or an index: reading, writing, and their schema.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::autoscaling::KEY;
 use crate::document::{self, Node, Reader};
 
-/// The utilization that is aimed at where a manifest does not say. Source: the default of the DynamoDB console.
+/// The default target utilization. Source: the default of the DynamoDB console.
 pub(super) const DEFAULT_TARGET: Target = Target(70_000);
-/// The least and the most percent that can be aimed at.
+/// The range of the target utilization in percent.
 pub(super) const TARGETS: std::ops::RangeInclusive<i64> = 20..=90;
 
-/// What is scaled.
+/// The units that are scaled.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::Display, strum::VariantArray,
 )]
@@ -22,16 +22,15 @@ pub enum Units {
     Write,
 }
 
-/// The utilization that is aimed at, in thousandths of a percent of the capacity.
+/// The target utilization, in thousandths of a percent of the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target(pub u32);
 
 impl Target {
-    /// What is aimed at where nobody says.
+    /// The default target utilization.
     pub(super) const DEFAULT: Self = DEFAULT_TARGET;
 
-    /// Returns it in percent, as AWS has it.
-    /// Returns whether a manifest can say it.
+    /// Returns whether a manifest can express it as whole percent.
     pub(super) fn is_plain(self) -> bool {
         self.0.is_multiple_of(1000) && TARGETS.contains(&i64::from(self.0 / 1000))
     }
@@ -40,7 +39,7 @@ impl Target {
         f64::from(self.0) / 1000.0
     }
 
-    /// Reads what AWS has.
+    /// Reads AWS's value.
     pub(super) fn of_percent(percent: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
@@ -51,17 +50,17 @@ impl Target {
     }
 }
 
-/// The bounds within which capacity is moved.
+/// The limits of the capacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bounds {
     pub min: i64,
     pub max: i64,
-    /// Nothing where no policy moves it. Only ever live.
+    /// `None` if there is no scaling policy. Only in live state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
 }
 
-/// Whether capacity is moved.
+/// Whether capacity is scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
@@ -69,7 +68,7 @@ pub enum Scale {
     Within(Bounds),
 }
 
-/// The autoscaling of a table, or of an index.
+/// The autoscaling of a table or an index.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scales {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -95,7 +94,7 @@ impl Scales {
         Self { read: self.read.map(&change), write: self.write.map(&change) }
     }
 
-    /// Returns the bounds of what is moved.
+    /// Returns the limits for these units.
     pub(super) fn bounds(self, units: Units) -> Option<Bounds> {
         match self.of(units) {
             Some(Scale::Within(bounds)) => Some(bounds),
@@ -103,7 +102,7 @@ impl Scales {
         }
     }
 
-    /// Returns whether any of it is moved.
+    /// Returns whether any units are scaled.
     pub(super) fn is_on(self) -> bool {
         self.all().any(|(_, scale)| scale != Scale::Off)
     }
@@ -115,7 +114,7 @@ impl Scales {
         }
     }
 
-    /// Reads it: bounds for reads and writes, or `false` for none.
+    /// Reads limits for reads and writes, or `false` for off.
     pub(super) fn read(reader: &mut Reader<'_>, node: &Node) -> Option<Self> {
         match &node.value {
             document::Value::Bool(false) => Some(Self { read: Some(Scale::Off), write: Some(Scale::Off) }),

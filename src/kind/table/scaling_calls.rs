@@ -15,7 +15,7 @@ use crate::resource::call::{CallError, Class, Operation, operation};
 use crate::resource::pages::Pages;
 use crate::resource::{Gap, StepOutcome};
 
-// Source: "Quotas for Application Auto Scaling" in its User Guide says nothing of calls a second: the paces are guesses.
+// "Quotas for Application Auto Scaling" in its User Guide does not specify calls per second, so the rates are guesses.
 pub(super) const DESCRIBE_TARGETS: Operation =
     operation!("application-autoscaling", "DescribeScalableTargets", 10.0, 10.0);
 pub(super) const DESCRIBE_POLICIES: Operation =
@@ -26,10 +26,10 @@ pub(super) const DEREGISTER_TARGET: Operation =
     operation!("application-autoscaling", "DeregisterScalableTarget", 5.0, 5.0);
 pub(super) const PUT_POLICY: Operation = operation!("application-autoscaling", "PutScalingPolicy", 5.0, 5.0);
 
-/// What passes by itself: another change of the same, and an index that Application Auto Scaling does not know yet.
+/// Temporary failures: a concurrent change of the same target, and an index that Application Auto Scaling does not know yet.
 const SETTLING: &[Class] = &[Class::Busy];
 
-/// Returns the ID of a table or an index.
+/// Returns the resource ID of a table or an index.
 fn resource(name: &str, index: Option<&str>) -> String {
     match index {
         None => format!("table/{name}"),
@@ -37,7 +37,7 @@ fn resource(name: &str, index: Option<&str>) -> String {
     }
 }
 
-/// Returns what an ID is of: nothing for the table.
+/// Returns the index of a resource ID; `None` for the table.
 fn index_of<'a>(name: &str, resource: &'a str) -> Option<&'a str> {
     resource.strip_prefix(&format!("table/{name}/index/"))
 }
@@ -60,7 +60,7 @@ fn units_of(dimension: &sdk::ScalableDimension) -> Option<Units> {
     }
 }
 
-/// Reads the scalable targets of a table and its indexes, and then the policies of those that there are.
+/// Reads the scalable targets of a table and its indexes, then their policies.
 pub(super) async fn look(managed: &Autoscaling, api: &TableApi, name: &str) -> Result<Autoscaling, CallError> {
     let indexes: Vec<String> = match managed.whole {
         true => describe(api, name).await?.0.indexes.into_iter().flatten().map(|(index, _)| index).collect(),
@@ -75,7 +75,7 @@ pub(super) async fn look(managed: &Autoscaling, api: &TableApi, name: &str) -> R
     Ok(live)
 }
 
-/// Reads the scalable targets of a table, where there is no name, and of indexes, with their policies.
+/// Reads the scalable targets of a table (without an index name) and of indexes, with their policies.
 async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autoscaling, CallError> {
     let resources: Vec<String> = of.iter().map(|one| resource(name, one.as_deref())).collect();
     let targets = targets(api, &resources).await?;
@@ -95,16 +95,16 @@ async fn read(api: &TableApi, name: &str, of: &[Option<String>]) -> Result<Autos
     Ok(live)
 }
 
-/// Reads what scales the parts of a table that are to be deleted, because AWS keeps it when they are gone: that of the indexes that the
-/// manifest does not name, where it manages autoscaling, and all of it where the table goes. Source: DDB-TABLE-292 and 323 in the lab
-/// notes of ack-api-quirks.
+/// Reads the autoscaling of the parts of a table that will be deleted, because AWS does not delete it with them: that of unlisted indexes
+/// if the manifest manages autoscaling, and all of it if the table is deleted. Source: DDB-TABLE-292 and 323 in the lab notes of
+/// ack-api-quirks.
 pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, live: &mut Table, gaps: &mut Vec<Gap>) {
     let managed = &desired.managed;
     let goes = !desired.presence.is_present();
     let is_kept = |index: &String| managed.indexes.as_ref().is_none_or(|wanted| wanted.contains_key(index));
     let parting = live.indexes.iter().flatten().map(|(index, _)| index).filter(|index| goes || !is_kept(index));
     let of: Vec<Option<String>> = goes.then_some(None).into_iter().chain(parting.cloned().map(Some)).collect();
-    // Where it could not be read of the other indexes, that is said already.
+    // If the autoscaling of the other indexes could not be read, this is reported already.
     if of.is_empty() || !(goes || live.settings.autoscaling.is_some()) {
         return;
     }
@@ -117,14 +117,13 @@ pub(super) async fn look_at_parting(api: &TableApi, desired: &Desired<Table>, li
             all.indexes.extend(found.indexes);
             all.kept.extend(found.kept);
         }
-        // A region, or a partition, that does not have it.
+        // A region or partition without the service.
         Err(error) if is_unknown(&error) => {}
         Err(error) => gaps.push(Gap::new(Some(KEY), &error)),
     }
 }
 
-/// Reads what moves the capacity of a table, where the manifest lowers that and says nothing of autoscaling. Where it cannot be read, it is
-/// not known.
+/// Reads the autoscaling of a table whose capacity the manifest lowers without managing autoscaling. If it cannot be read, it is unknown.
 pub(super) async fn look_at_lowered(api: &TableApi, desired: &Desired<Table>, live: &mut Table) {
     if desired.managed.settings.autoscaling.is_some() || !live.has_more_capacity(&desired.managed) {
         return;
@@ -134,7 +133,7 @@ pub(super) async fn look_at_lowered(api: &TableApi, desired: &Desired<Table>, li
     let resources: Vec<String> = of.map(|index| resource(&desired.name, index)).collect();
     let targets = match targets(api, &resources).await {
         Ok(targets) => targets,
-        // A region, or a partition, that does not have it.
+        // A region or partition without the service.
         Err(error) if is_unknown(&error) => Vec::new(),
         Err(_) => return,
     };
@@ -198,7 +197,7 @@ fn add<'a>(
     scales.set(units, Scale::Within(bounds));
 }
 
-/// Returns what a policy has that no manifest can set.
+/// Returns the settings of a policy that no manifest can express.
 fn more(kept: &Kept) -> impl Iterator<Item = String> {
     let cooldown = |which: &str, seconds: Option<i32>| {
         seconds.filter(|seconds| *seconds != 0).map(|seconds| format!("with a scale-{which} cooldown of {seconds} s"))
@@ -208,7 +207,7 @@ fn more(kept: &Kept) -> impl Iterator<Item = String> {
 }
 
 impl Autoscaling {
-    /// Returns what was read of a table with these indexes where none of it is scaled.
+    /// Returns the observed state of a table with these indexes and without autoscaling.
     fn when_read(indexes: &[String]) -> Self {
         let off = Scales { read: Some(Scale::Off), write: Some(Scale::Off) };
         let indexes = indexes.iter().map(|index| (index.clone(), off)).collect();
@@ -218,7 +217,7 @@ impl Autoscaling {
 
 async fn targets(api: &TableApi, resources: &[String]) -> Result<Vec<sdk::ScalableTarget>, CallError> {
     let mut found = Vec::new();
-    // 21 resources with two targets each are 42, and a page has 50.
+    // 21 resources with two targets each are 42; a page has 50.
     let mut pages = Pages::new(DESCRIBE_TARGETS, 10);
     let mut token: Option<String> = None;
     loop {
@@ -253,7 +252,7 @@ async fn policies(api: &TableApi, resource: &str) -> Result<Vec<sdk::ScalingPoli
     }
 }
 
-/// Returns the scheduled actions of a table and its indexes, in words.
+/// Returns the scheduled actions of a table and its indexes as text.
 async fn scheduled(api: &TableApi, name: &str, resources: &[String]) -> Result<Vec<String>, CallError> {
     let read = |resource: &String| {
         let resource = resource.clone();
@@ -309,7 +308,7 @@ pub(super) async fn make(change: &SetScale, api: &TableApi, name: &str) -> Resul
         Units::Read => sdk::MetricType::DynamoDbReadCapacityUtilization,
         Units::Write => sdk::MetricType::DynamoDbWriteCapacityUtilization,
     };
-    // AWS takes one policy for a metric: that of another name would be refused.
+    // AWS allows one policy for a metric and refuses another name.
     let policy = change.kept.name.clone().unwrap_or_else(|| format!("{}:{resource}", metric.as_str()));
     let specification = sdk::PredefinedMetricSpecification::builder().predefined_metric_type(metric).build();
     let specification = specification.map_err(|error| failed(PUT_POLICY, Class::Rejected, error.to_string()))?;

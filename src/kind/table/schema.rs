@@ -30,7 +30,7 @@ pub(super) fn schema() -> Schema {
     schema
 }
 
-/// Adds the settings that have a file of their own.
+/// Adds the settings that are defined in separate files.
 fn add(definition: &mut Value, settings: Vec<(&'static str, Value)>) {
     for (key, setting) in settings {
         definition["properties"][key] = setting;

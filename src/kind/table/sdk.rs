@@ -1,4 +1,4 @@
-//! The mapping between the SDK's types and ours.
+//! The mapping between the SDK's types and Sentinel's types.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,20 +14,20 @@ use super::{
 };
 use crate::resource::{Facts, Tags};
 
-/// Reads what `DescribeTable` says; what other calls tell is left `None`.
+/// Reads the response of `DescribeTable`. Settings of other calls are `None`.
 pub(super) fn table(description: &sdk::TableDescription) -> Table {
     let types = attribute_types(description.attribute_definitions());
     let indexes = description.global_secondary_indexes().iter().filter_map(|found| index(found, &types));
     let provisioned = description.provisioned_throughput();
     let mode = description.billing_mode_summary().and_then(sdk::BillingModeSummary::billing_mode);
-    // Without a summary a table has always been provisioned; with no capacity either, it cannot be.
+    // A table without a summary is provisioned, unless it has no capacity.
     let billing = match (mode, provisioned) {
         (Some(sdk::BillingMode::PayPerRequest), _) | (None, None) => Billing::PayPerRequest,
         (_, found) => Billing::Provisioned(found.map_or(Capacity { read: 0, write: 0 }, capacity)),
     };
     let mut indexes: BTreeMap<String, Index> = indexes.collect();
     for index in indexes.values_mut() {
-        // AWS gives zeros for the capacity that there is not, and limits only where there are some.
+        // AWS returns zeros for an on-demand table's capacity, and limits only if there are any.
         match billing {
             Billing::PayPerRequest => index.capacity = None,
             Billing::Provisioned(_) | Billing::External => index.limits = None,
@@ -36,7 +36,7 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     let encryption = description
         .sse_description()
         .filter(|sse| !matches!(sse.status(), Some(sdk::SseStatus::Disabled | sdk::SseStatus::Disabling)))
-        // While it changes from AWS's own key, none is named.
+        // While the encryption changes from AWS's own key, no key is named.
         .filter(|sse| sse.kms_master_key_arn().is_some() || !is_changing(sse))
         .map_or(Encryption::AwsOwned, |sse| Encryption::Kms(sse.kms_master_key_arn().unwrap_or("unknown").to_owned()));
     let local = description.local_secondary_indexes().iter().filter_map(|found| local_index(found, &types));
@@ -53,14 +53,13 @@ pub(super) fn table(description: &sdk::TableDescription) -> Table {
     }
 }
 
-/// Returns whether the encryption is being changed, which takes about 22 seconds, and for the first of them the key from before is
-/// shown.
+/// Returns whether the encryption is being changed. This takes about 22 seconds, and at first AWS returns the earlier key.
 fn is_changing(sse: &sdk::SseDescription) -> bool {
     use sdk::SseStatus::{Disabling, Enabling, Updating};
     matches!(sse.status(), Some(Enabling | Disabling | Updating))
 }
 
-/// Reads what is shown of a table and not compared.
+/// Reads the facts of a table that are shown but not compared.
 pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     Facts {
         arn: description.table_arn().map(str::to_owned),
@@ -75,8 +74,8 @@ pub(super) fn facts(description: &sdk::TableDescription) -> Facts {
     }
 }
 
-/// Returns what AWS is still changing though the table is ACTIVE. Source of the status: TableWarmThroughputDescription in the Amazon
-/// DynamoDB API Reference.
+/// Returns AWS's change in progress on an ACTIVE table. Source of the status: TableWarmThroughputDescription in the Amazon DynamoDB API
+/// Reference.
 fn changing(description: &sdk::TableDescription) -> Option<Field> {
     if description.sse_description().is_some_and(is_changing) {
         return Some(Field::Encryption);
@@ -88,10 +87,10 @@ fn changing(description: &sdk::TableDescription) -> Option<Field> {
     is_warming.then_some(Field::Setting(Warm::KEYS[0]))
 }
 
-/// Returns what AWS is doing with an index, which takes minutes. It does not tell how far it is.
+/// Returns AWS's work in progress on an index, which takes minutes. AWS does not return a percentage.
 fn progress(index: &sdk::GlobalSecondaryIndexDescription) -> Option<String> {
     let name = index.index_name()?;
-    // AWS counts about every six hours.
+    // AWS updates the count about every six hours.
     let items = index.item_count().filter(|items| *items > 0);
     let items = items.map(|items| format!(", about {items} when last counted")).unwrap_or_default();
     match index.index_status()? {
@@ -169,7 +168,7 @@ fn index(found: &sdk::GlobalSecondaryIndexDescription, types: &Types) -> Option<
     ))
 }
 
-/// Reads what `DescribeTimeToLive` says.
+/// Reads the response of `DescribeTimeToLive`.
 pub(super) fn ttl(description: Option<&sdk::TimeToLiveDescription>) -> Ttl {
     let attribute = description.and_then(sdk::TimeToLiveDescription::attribute_name);
     match (description.and_then(sdk::TimeToLiveDescription::time_to_live_status), attribute) {
@@ -331,7 +330,7 @@ fn projection(projection: &Projection) -> sdk::Projection {
     }
 }
 
-/// AWS's own key is asked for by naming none: its alias is never sent.
+/// Omits the key for AWS's own key; its alias is never sent.
 fn sse(encryption: &Encryption) -> sdk::SseSpecification {
     let builder = sdk::SseSpecification::builder();
     match encryption {
@@ -433,7 +432,7 @@ mod tests {
         }
         let read = table(&answer.build());
         assert_eq!(read.encryption, Some(Encryption::Kms(String::from("arn:k"))));
-        // Whose key that is takes another call.
+        // Reading the key's owner takes another call.
         let named = Table { encryption: Some(Encryption::AwsManaged), ..read };
         assert_eq!(super::super::diff::diff(&wanted, &named), []);
     }

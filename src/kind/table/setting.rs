@@ -1,8 +1,8 @@
-//! The settings of a table, each in a file of its own.
+//! The settings of a table, each in its own file.
 //!
-//! A setting is a type that implements [`Setting`], and [`Carried`] where `CreateTable`, `UpdateTable` and `DescribeTable` carry it, or
-//! [`Called`] where it has calls of its own. The list at the end of this file names it once: it becomes a field of [`Settings`], which
-//! is part of [`Table`] and of a table's section, and its changes become steps.
+//! A setting is a type that implements [`Setting`], and [`Carried`] if `CreateTable`, `UpdateTable` and `DescribeTable` contain it, or
+//! [`Called`] if it has its own calls. It is listed once at the end of this file. That makes it a field of [`Settings`], which is part of
+//! [`Table`] and of a table's section, and its changes become steps.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -33,7 +33,7 @@ use crate::kind::{Line, Waiting};
 use crate::resource::call::{CallError, Class as Failure, Operation};
 use crate::resource::{Gap, Invalid, StepOutcome};
 
-/// Returns whether AWS does not know what was asked of a table that is there.
+/// Returns whether AWS does not support an operation for an existing table.
 pub(super) fn is_unknown(error: &CallError) -> bool {
     error.class == Failure::NotFound || error.code.as_deref() == Some("UnknownOperationException")
 }
@@ -43,21 +43,21 @@ macro_rules! settings {
         called { $($call:ident: $Call:ident, $step:literal;)* }
         carried { $($own:ident: $Own:ident;)* }
     ) => {
-        /// The settings of a table; `None` is "not managed" of a desired one and "not read" of a live one.
+        /// The settings of a table. `None` means "not managed" in desired state and "not read" in live state.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Settings {
             $(#[serde(skip_serializing_if = "Option::is_none")] pub $call: Option<$Call>,)*
             $(#[serde(skip_serializing_if = "Option::is_none")] pub $own: Option<$Own>,)*
         }
 
-        /// What one `UpdateTable` changes of a setting.
+        /// The change of a setting in one `UpdateTable` call.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "what", rename_all = "snake_case")]
         pub enum CarriedChange {
             $($Own(<$Own as Setting>::Change),)*
         }
 
-        /// What a call of its own changes of a setting.
+        /// The change of a setting with its own calls.
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "step")]
         pub enum CalledChange {
@@ -83,7 +83,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Adds what the section only names to each of its settings.
+            /// Resolves the references of the section, such as files, in each of its settings.
             pub(super) fn resolved(self, resolver: &mut Resolver<'_>, key: &str) -> Self {
                 Self {
                     $($call: self.$call.map(|own| own.resolved(resolver, &["tables", key, <$Call as Setting>::KEYS[0]])),)*
@@ -91,7 +91,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Returns the files that the section names.
+            /// Returns the files of the section.
             pub(super) fn files(&self) -> Vec<GivenFile> {
                 let mut files = Vec::new();
                 $(files.extend(self.$call.as_ref().and_then(Setting::given));)*
@@ -107,7 +107,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Returns what is at another value than on a table that was created without it.
+            /// Returns the settings whose values differ from those of a new table.
             pub(super) fn beyond_new(self) -> Self {
                 Self {
                     $($call: self.$call.and_then(Setting::beyond_new),)*
@@ -115,7 +115,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Returns those that each replica of a table has for itself.
+            /// Returns the settings that each replica has separately.
             pub(super) fn regional(self) -> Self {
                 Self {
                     $($call: self.$call.filter(|_| <$Call as Setting>::REGIONAL),)*
@@ -161,7 +161,7 @@ macro_rules! settings {
                 ]
             }
 
-            /// Checks all settings against the table that they are of.
+            /// Checks all settings against their table.
             pub(super) fn check(&self, resolver: &mut Resolver<'_>, key: &str, table: &Table) {
                 let mut check = |name: &'static str, checked: Result<(), Invalid>| {
                     if let Err(invalid) = checked {
@@ -172,7 +172,7 @@ macro_rules! settings {
                 $(if let Some(own) = &self.$own { check(<$Own as Setting>::KEYS[0], own.check(table)); })*
             }
 
-            /// Returns all settings for people, by their keys.
+            /// Returns all settings for display, by key.
             pub(super) fn words(&self) -> Vec<Line> {
                 let mut lines = Vec::new();
                 $(lines.extend(self.$call.iter().flat_map(Setting::words));)*
@@ -180,7 +180,7 @@ macro_rules! settings {
                 lines
             }
 
-            /// Returns the settings that AWS does not change by itself, for people, by their keys.
+            /// Returns the settings that AWS does not change by itself, for display, by key.
             pub(super) fn still_words(&self) -> Vec<Line> {
                 let mut lines = Vec::new();
                 $(if !<$Call as Setting>::MOVES { lines.extend(self.$call.iter().flat_map(Setting::words)); })*
@@ -188,7 +188,7 @@ macro_rules! settings {
                 lines
             }
 
-            /// Returns what is at another value than on a table that was created without it, as a section has it.
+            /// Returns the settings whose values differ from those of a new table, in the form of a section.
             pub(super) fn imported(self, importer: &mut Importer<'_>, key: &str) -> Self {
                 Self {
                     $($call: self.$call.and_then(|own| own.imported(importer, key)),)*
@@ -204,7 +204,7 @@ macro_rules! settings {
                 }
             }
 
-            /// Returns settings of which each is managed.
+            /// Returns settings that are all managed.
             pub(super) fn everything() -> Self {
                 Self {
                     $($call: Some(Setting::everything()),)*
@@ -212,14 +212,14 @@ macro_rules! settings {
                 }
             }
 
-            /// Returns the words for what is live and no manifest can set.
+            /// Returns the texts for live settings that no manifest can express.
             pub(super) fn more(&self) -> Vec<String> {
                 let mut more = Vec::new();
                 $(more.extend(self.$call.iter().flat_map(Setting::more));)*
                 more
             }
 
-            /// Returns the words for what is live and not managed.
+            /// Returns the texts for live settings that are not managed.
             pub(super) fn also(&self, managed: &Self) -> Vec<String> {
                 let mut also = Vec::new();
                 $(if managed.$call.is_none() { also.extend(self.$call.as_ref().and_then(Setting::also)); })*
@@ -227,12 +227,12 @@ macro_rules! settings {
                 also
             }
 
-            /// Returns what `DescribeTable` says.
+            /// Reads the response of `DescribeTable`.
             pub(super) fn seen(description: &sdk::TableDescription) -> Self {
                 Self { $($call: None,)* $($own: Some(Carried::seen(description)),)* }
             }
 
-            /// Returns the operations that read what is managed, beside `DescribeTable`, each once.
+            /// Returns the operations that read the managed settings, without `DescribeTable`, each once.
             pub(super) fn reads(&self) -> Vec<Operation> {
                 let mut reads: Vec<Operation> = Vec::new();
                 $(for operation in self.$call.iter().flat_map(|_| <$Call as Called>::READS) {
@@ -243,15 +243,15 @@ macro_rules! settings {
                 reads
             }
 
-            /// Returns how many calls that takes.
+            /// Returns the number of these calls.
             pub(super) fn calls(&self) -> usize {
                 let mut calls = 0;
                 $(calls += self.$call.as_ref().map_or(0, Called::calls);)*
                 calls
             }
 
-            /// Adds to the live settings what the calls found. While a table is being created they fail in one of several ways; all is
-            /// as on a new table then. The same holds in a region, or a partition, that does not have a setting.
+            /// Adds the results of the calls to the live settings. While a table is being created, the calls fail in various ways and all
+            /// settings have the values of a new table. The same applies to a region or partition without the setting.
             pub(super) fn take(&mut self, looked: Looked, creating: bool, gaps: &mut Vec<Gap>) {
                 $(self.$call = match looked.$call {
                     None => None,
@@ -264,13 +264,13 @@ macro_rules! settings {
                 };)*
             }
 
-            /// Adds what it carries to the request that creates a table.
+            /// Adds the settings to the request that creates a table.
             pub(super) fn create(&self, mut request: CreateTableInputBuilder) -> Result<CreateTableInputBuilder, BuildError> {
                 $(if let Some(own) = &self.$own { request = own.create(request)?; })*
                 Ok(request)
             }
 
-            /// Returns what follows the creation of a table.
+            /// Returns the changes that follow the creation of a table.
             pub(super) fn after_creation(&self, tables: &Sides<&Table>) -> Vec<CalledChange> {
                 let mut changes = Vec::new();
                 $(if let Some(own) = &self.$call {
@@ -279,7 +279,7 @@ macro_rules! settings {
                 changes
             }
 
-            /// Returns how the live settings differ from these.
+            /// Returns the differences between these settings and live ones.
             pub(super) fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>> {
                 let mut changes = Vec::new();
                 $(if let (Some(own), Some(live)) = (&self.$call, &live.$call) { changes.extend(own.diff(live, tables)); })*
@@ -287,7 +287,7 @@ macro_rules! settings {
                 changes
             }
 
-            /// Returns the changes that make the live settings these.
+            /// Returns the changes that bring live settings in sync.
             pub(super) fn repair(&self, live: &Self, tables: &Sides<&Table>) -> (Vec<CarriedChange>, Vec<CalledChange>) {
                 let (mut carried, mut called) = (Vec::new(), Vec::new());
                 $(if let (Some(own), Some(live)) = (&self.$own, &live.$own) {
@@ -299,7 +299,7 @@ macro_rules! settings {
                 (carried, called)
             }
 
-            /// Returns whether a difference is of a setting that follows the creation of a table.
+            /// Returns whether a difference concerns a setting that is set after the creation of a table.
             pub(super) fn follows_creation(field: &Field) -> bool {
                 let (Field::Setting(key) | Field::IndexSetting(_, key)) = field else { return false };
                 [$(<$Call as Setting>::KEYS,)*].iter().copied().flatten().any(|own| own == key)
@@ -317,13 +317,13 @@ macro_rules! settings {
             }
         }
 
-        /// What the calls of the settings answered; nothing of one that is not managed.
+        /// The results of the settings' calls; `None` for a setting that is not managed.
         pub(super) struct Looked {
             $($call: Option<Result<$Call, CallError>>,)*
         }
 
         impl Looked {
-            /// Makes the calls that read what is managed.
+            /// Makes the calls that read the managed settings.
             pub(super) async fn of(managed: &Settings, api: &TableApi, name: &str) -> Self {
                 $(let $call: OptionFuture<_> = managed.$call.as_ref().map(|own| own.look(api, name)).into();)*
                 let ($($call,)*) = tokio::join!($($call,)*);
@@ -332,41 +332,41 @@ macro_rules! settings {
         }
 
         impl CarriedChange {
-            /// Adds it to the request that updates the table.
+            /// Adds the change to the request that updates the table.
             pub(super) fn update(&self, request: UpdateTableInputBuilder) -> Result<UpdateTableInputBuilder, BuildError> {
                 match self { $(Self::$Own(change) => <$Own as Carried>::update(change, request),)* }
             }
 
-            /// Returns whether a live table is as it leaves the table.
+            /// Returns whether the change has taken effect on a live table.
             pub(super) fn is_made(&self, live: &Settings) -> bool {
                 match self {
                     $(Self::$Own(change) => live.$own.as_ref().is_some_and(|live| <$Own as Carried>::is_made(change, live)),)*
                 }
             }
 
-            /// Returns how often AWS takes it, where it limits that.
+            /// Returns AWS's limit on the frequency of the change, if there is one.
             pub(super) fn budget(&self) -> Option<&'static str> {
                 match self { $(Self::$Own(change) => <$Own as Carried>::budget(change),)* }
             }
 
-            /// Returns what every change has.
+            /// Returns the common interface of changes.
             pub(super) fn own(&self) -> &dyn SettingChange {
                 match self { $(Self::$Own(change) => change,)* }
             }
         }
 
         impl CalledChange {
-            /// Returns the operations that it calls; the first changes something.
+            /// Returns the operations of the change. The first one writes.
             pub(super) fn operations(&self) -> &'static [Operation] {
                 match self { $(Self::$Call(change) => <$Call as Called>::operations(change),)* }
             }
 
-            /// Makes it.
+            /// Makes the change.
             pub(super) async fn make(&self, api: &TableApi, waiting: Waiting, name: &str) -> Result<StepOutcome, CallError> {
                 match self { $(Self::$Call(change) => <$Call as Called>::make(change, api, waiting, name).await,)* }
             }
 
-            /// Returns what every change has.
+            /// Returns the common interface of changes.
             pub(super) fn own(&self) -> &dyn SettingChange {
                 match self { $(Self::$Call(change) => change,)* }
             }
@@ -374,7 +374,7 @@ macro_rules! settings {
     };
 }
 
-// A setting is its field in a plan, and its type. One with calls of its own has the name of its step too.
+// Each line has the field in a plan and the type. A setting with its own calls also has the name of its step.
 settings! {
     called {
         point_in_time_recovery: Recovery, "set_point_in_time_recovery";

@@ -2,8 +2,8 @@
 
 use crate::resource::Facts;
 
-/// What AWS is doing with a table. Facts hold it in AWS's word, which is shown and saved. Source: TableStatus in the Amazon DynamoDB
-/// API Reference.
+/// AWS's status of a table. Facts store it under AWS's name, which is shown and saved. Source: TableStatus in the Amazon DynamoDB API
+/// Reference.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display, strum::EnumString)]
 #[strum(serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum TableStatus {
@@ -11,18 +11,18 @@ pub(super) enum TableStatus {
     Creating,
     Updating,
     Deleting,
-    /// One that is left to people, such as `INACCESSIBLE_ENCRYPTION_CREDENTIALS` or `ARCHIVED`.
+    /// A status that requires manual action, such as `INACCESSIBLE_ENCRYPTION_CREDENTIALS` or `ARCHIVED`.
     #[strum(default, to_string = "{0}")]
     Other(String),
 }
 
 impl TableStatus {
-    /// Returns the status of a table; nothing where AWS did not tell.
+    /// Returns the status of a table; `None` if AWS did not return it.
     pub(super) fn of(facts: &Facts) -> Option<Self> {
         facts.status.as_deref().map(|word| word.parse().unwrap_or_else(|_| Self::Other(word.to_owned())))
     }
 
-    /// Returns whether a table takes its next change: it is ACTIVE, and nothing that this does not tell is being changed.
+    /// Returns whether a table accepts its next change: it is ACTIVE, and no other change is in progress.
     pub(super) fn is_idle(facts: &Facts) -> bool {
         Self::of(facts) == Some(Self::Active) && facts.changing.is_none()
     }

@@ -1,4 +1,4 @@
-//! The steps that bring a table to what it should be, in the order AWS takes them.
+//! The steps that repair a table, in the order that AWS requires.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,13 +26,13 @@ use crate::resource::{Live, Tags};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self", tag = "step", rename_all = "snake_case")]
 pub enum TableStep {
-    /// Creates the table with all its indexes; expects that there is none of its name.
+    /// Creates the table with all its indexes; expects that no table has its name.
     CreateTable { name: String, table: Box<Table> },
     /// Waits until the table and its indexes are ACTIVE.
     WaitForTable { name: String },
-    /// Changes one thing with `UpdateTable`, which takes no more at once; expects the table ACTIVE.
+    /// Changes one thing with `UpdateTable`, which accepts one change at a time; expects the table ACTIVE.
     UpdateTable { name: String, change: TableChange },
-    /// Sets these tags and leaves all others.
+    /// Sets these tags and keeps all others.
     TagTable { name: String, arn: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagTable { name: String, arn: String, keys: Vec<String> },
@@ -40,37 +40,37 @@ pub enum TableStep {
     EnableTimeToLive { name: String, attribute: String },
     /// Turns time to live off; expects it on with this attribute.
     DisableTimeToLive { name: String, attribute: String },
-    /// Backs the table up, unless it has no items, and waits until the backup can be restored; expects the table of this ID.
+    /// Backs the table up, unless it has no items, and waits until the backup can be restored; expects a table with this ID.
     BackUpTable {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expects_id: Option<String>,
         backup_name: String,
     },
-    /// Deletes the table and waits until it is gone; expects the table of this ID, no deletion protection, and the ownership tag of
-    /// this key.
+    /// Deletes the table and waits until it is deleted; expects a table with this ID and the ownership tag with this key, and without
+    /// deletion protection.
     DeleteTable {
         name: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expects_id: Option<String>,
         owner_key: OwnerKey,
     },
-    /// Carries out a step on the replica in a region.
+    /// Runs a step on the replica in a region.
     InRegion {
         name: String,
         region: String,
         #[serde(rename = "does")]
         step: Box<TableStep>,
     },
-    /// Ends the work on the table for now: AWS takes what follows only later.
+    /// Ends the work on the table for now, because AWS accepts the next change only later.
     Defer {
         name: String,
         why: String,
-        /// After how many seconds, where AWS says.
+        /// The number of seconds, if AWS returns it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seconds: Option<u32>,
     },
-    /// Changes a setting that has calls of its own.
+    /// Changes a setting with its own calls.
     #[serde(untagged)]
     Setting {
         name: String,
@@ -82,7 +82,7 @@ pub enum TableStep {
 impl KindStep for TableStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
-            // Tags given with a creation take the permission of their own.
+            // Tags in a creation require the tagging permission.
             Self::CreateTable { table, .. } => {
                 let tags = table.tags.as_ref().is_some_and(|tags| !tags.is_empty());
                 let alias = table.encryption.as_ref().is_some_and(Encryption::is_looked_up);
@@ -147,8 +147,8 @@ impl KindStep for TableStep {
         }
     }
 
-    /// Returns how long AWS works on it, as operators have measured on tables of all sizes; AWS promises nothing. What
-    /// a wait waits for is counted where it begins.
+    /// Returns the time that AWS works on it, as measured by operators on tables of all sizes; AWS documents no times. The duration of a
+    /// wait is counted for the step that starts the work.
     fn time(&self) -> StepTime {
         let (quick, slow) = match self {
             Self::CreateTable { table, .. } => match table.indexes.as_ref().is_none_or(BTreeMap::is_empty) {
@@ -168,7 +168,7 @@ impl KindStep for TableStep {
         StepTime { quick: Duration::from_secs(quick), slow: Duration::from_secs(slow) }
     }
 
-    /// Returns whether it is one of those that `create` has after `CreateTable`.
+    /// Returns whether it is one of the steps that `create` adds after `CreateTable`.
     fn follows_creation(&self) -> bool {
         match self {
             Self::WaitForTable { .. }
@@ -201,7 +201,7 @@ impl KindStep for TableStep {
     }
 }
 
-/// Returns the operations that observing this table calls.
+/// Returns the operations that observe this table.
 pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     let Table { key: _, indexes: _, local_indexes: _, ttl, billing, encryption, tags, replicas, settings } =
         &desired.managed;
@@ -214,7 +214,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     if !desired.presence.is_present() {
         operations.extend(Autoscaling::READS);
     } else if settings.autoscaling.is_none() && matches!(billing, Some(Billing::Provisioned(_))) {
-        // Whether a capacity that is lowered is one that is moved.
+        // Checks whether autoscaling adjusts a capacity that is lowered.
         operations.push(DESCRIBE_TARGETS);
     }
     operations.extend((tags.is_some() || desired.reads_owner()).then_some(LIST_TABLE_TAGS));
@@ -226,7 +226,7 @@ pub(super) fn reads(desired: &Desired<Table>) -> Vec<Operation> {
     operations
 }
 
-/// Returns the steps that create the table: what `CreateTable` carries, then the rest once the table is ACTIVE.
+/// Returns the steps that create the table: `CreateTable`, then the other settings once the table is ACTIVE.
 pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
     let name = || desired.name.clone();
     let table = Box::new(desired.initial.clone());
@@ -244,7 +244,7 @@ pub(super) fn create(desired: &Desired<Table>) -> Vec<TableStep> {
     steps
 }
 
-/// Returns whether a difference on a table that is being created is only that its creation is not over.
+/// Returns whether a difference of a table that is being created only shows that the creation is unfinished.
 pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
     change.path.is_of_replica()
         || change.path == Field::Ttl
@@ -254,10 +254,10 @@ pub(super) fn still_to_come(change: &FieldChange<Field>) -> bool {
 
 const TTL_PAUSE: &str = "AWS accepts the next change of TTL an hour after the last";
 
-/// Returns the steps that make the differences go away.
+/// Returns the steps that repair the differences.
 ///
-/// What protects comes first and what gives up protection last, so that an end in the middle leaves the table at least
-/// as safe as it was. What AWS may put off comes at the end, where it holds up nothing.
+/// Steps that protect come first, and steps that remove protection come last, so that an interrupted run leaves the table at least as safe
+/// as before. Steps that AWS may defer come at the end, where they delay nothing.
 pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[FieldChange<Field>]) -> Vec<TableStep> {
     let managed = &desired.managed;
     let mut repair = Repair { name: &desired.name, steps: Vec::new() };
@@ -274,7 +274,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
         match phase {
             Phase::Tags => {
                 repair.tags(desired, live);
-                // While a table has replicas, its stream cannot be changed. Source: DDB-TABLE-222.
+                // The stream of a table with replicas cannot be changed. Source: DDB-TABLE-222.
                 if let (Some(before), Some(wanted)) = (&live.state.replicas, &managed.replicas) {
                     for change in replicas::plan::removals(before, wanted) {
                         repair.steps.extend(replicas::plan::unscaled(&desired.name, &live.state, &change));
@@ -312,7 +312,7 @@ pub(super) fn repair(desired: &Desired<Table>, live: &Live<Table>, changes: &[Fi
             repair.steps.push(TableStep::Setting { name: desired.name.clone(), change: change.clone() });
         }
     }
-    // It may end the work on the table for an hour, which holds up nothing else here.
+    // It may end the work on the table for an hour, which delays no other step here.
     if changes.iter().any(|change| change.path == Field::Ttl) {
         repair.ttl(managed.ttl.as_ref(), live.state.ttl.as_ref());
     }
@@ -333,13 +333,13 @@ impl Repair<'_> {
         self.steps.push(TableStep::WaitForTable { name: self.name() });
     }
 
-    /// A table takes one update at a time: each is waited for.
+    /// A table accepts one update at a time, so each is followed by a wait.
     fn update(&mut self, change: TableChange) {
         self.steps.push(TableStep::UpdateTable { name: self.name(), change });
         self.wait();
     }
 
-    /// All tags that are to be there in one call, since each call locks the table's tags for seconds.
+    /// Sets all tags in one call, since each call locks the table's tags for seconds.
     fn tags(&mut self, desired: &Desired<Table>, live: &Live<Table>) {
         let arn = || live.facts.arn.clone().unwrap_or_default();
         let mut set = desired.owner_tags(&live.facts);
@@ -350,7 +350,7 @@ impl Repair<'_> {
             }
             gone.extend(before.keys().filter(|key| !wanted.contains_key(*key) && !key.starts_with("aws:")).cloned());
         }
-        // A table has 50 tags at most: those that go make room for those that come. The ownership tag is not among them.
+        // A table has at most 50 tags, so tags are removed before others are added. The ownership tag is not among them.
         if !gone.is_empty() {
             self.steps.push(TableStep::UntagTable { name: self.name(), arn: arn(), keys: gone });
         }
@@ -359,7 +359,7 @@ impl Repair<'_> {
         }
     }
 
-    /// Brings the indexes to what they should be. Returns the indexes there are by then.
+    /// Repairs the indexes, and returns the resulting indexes.
     fn indexes(&mut self, managed: &Table, live: &Table) -> BTreeMap<String, Index> {
         let (changes, there) = rebuild::repair(managed, live);
         for change in changes {
@@ -371,10 +371,10 @@ impl Repair<'_> {
     fn billing(&mut self, managed: &Table, live: Option<Billing>, indexes: &BTreeMap<String, Index>) {
         let (Some(wanted), Some(live)) = (managed.billing, live) else { return };
         let switches = live.capacity().is_some() != wanted.capacity().is_some();
-        // Capacity that something else sets is given with a switch only, which takes some.
+        // Capacity that something else sets is only sent with a switch, which requires a value.
         let wanted_capacity = wanted.capacity().filter(|_| switches || wanted != Billing::External);
         let table = wanted_capacity.filter(|_| wanted != live);
-        // A switch to provisioned sets the capacity of every index; later only what differs may be sent.
+        // A switch to provisioned sets the capacity of every index. Otherwise AWS only accepts capacities that differ.
         let differing = indexes.iter().filter_map(|(name, index)| {
             if switches {
                 return Some((name.clone(), managed.capacity_of(name).or(wanted_capacity)?));
@@ -388,7 +388,7 @@ impl Repair<'_> {
         }
     }
 
-    /// The limits of the indexes of a table that is on demand by then.
+    /// Changes the limits of the indexes of a table that will be on-demand.
     fn index_limits(&mut self, managed: &Table, live: &Table, indexes: &BTreeMap<String, Index>) {
         if !matches!(managed.billing.or(live.billing), Some(Billing::PayPerRequest) | None) {
             return;
@@ -527,7 +527,7 @@ mod tests {
         assert_eq!(done, expected);
     }
 
-    /// An attribute's type can only change when no index uses the old one.
+    /// An attribute's type can only change while no index uses the old type.
     #[test]
     fn indexes_with_another_type_of_an_attribute_are_deleted_before_any_is_built() {
         let done = steps(&wanted(), |live| {

@@ -1,4 +1,4 @@
-//! The stream of a table: what its readers get of each change of an item.
+//! The stream of a table: a record of each change of an item.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -17,7 +17,7 @@ use crate::resource::Invalid;
 
 const KEY: &str = "stream";
 
-/// Whether a table has a stream, and what it holds of an item that changes.
+/// Whether a table has a stream, and the contents of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
@@ -28,7 +28,7 @@ pub enum Stream {
     NewAndOldImages,
 }
 
-/// What a stream can hold, in AWS's words. Source: StreamSpecification in the Amazon DynamoDB API Reference.
+/// The contents of a stream's records, as AWS names them. Source: StreamSpecification in the Amazon DynamoDB API Reference.
 const VIEWS: &[(&str, Stream)] = &[
     ("NEW_AND_OLD_IMAGES", Stream::NewAndOldImages),
     ("NEW_IMAGE", Stream::NewImage),
@@ -37,7 +37,7 @@ const VIEWS: &[(&str, Stream)] = &[
 ];
 
 impl Stream {
-    /// Returns AWS's word for what it holds; nothing where it is off.
+    /// Returns AWS's name for the contents; `None` if the stream is off.
     pub(super) fn view(self) -> Option<&'static str> {
         VIEWS.iter().find(|(_, stream)| *stream == self).map(|(word, _)| *word)
     }
@@ -46,7 +46,7 @@ impl Stream {
         self.view().unwrap_or("off")
     }
 
-    /// AWS takes no view with a stream that it turns off, and needs one with a stream that it turns on.
+    /// AWS requires a view to turn a stream on, and does not accept one to turn it off.
     fn of_sdk(self) -> Result<sdk::StreamSpecification, BuildError> {
         let view = self.view();
         let builder = sdk::StreamSpecification::builder().stream_enabled(view.is_some());
@@ -54,11 +54,11 @@ impl Stream {
     }
 }
 
-/// A change of the stream: to off, or from off to one that holds this.
+/// A change of the stream: to off, or from off to this view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetStream {
     pub view: Stream,
-    /// Whether it takes the place of another stream.
+    /// Whether it replaces another stream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
 }
@@ -177,7 +177,7 @@ impl Setting for Stream {
 }
 
 impl SettingChange for SetStream {
-    // One that takes the place of another follows it.
+    // A replacement follows the removal of the earlier stream.
     fn phase(&self) -> Phase {
         if self.again || self.view == Stream::Off { Phase::GiveUp } else { Phase::Settings }
     }
@@ -200,7 +200,7 @@ impl SettingChange for SetStream {
 }
 
 impl Carried for Stream {
-    // After a stream was turned off, AWS describes none.
+    // After a stream is turned off, AWS does not return it.
     fn seen(description: &sdk::TableDescription) -> Self {
         let stream = description.stream_specification().filter(|stream| stream.stream_enabled());
         let view = stream.and_then(sdk::StreamSpecification::stream_view_type).map(sdk::StreamViewType::as_str);

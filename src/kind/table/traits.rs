@@ -1,4 +1,4 @@
-//! What each setting of a table is: [`Setting`], and [`Carried`] or [`Called`] by the calls that it takes.
+//! The traits of settings: [`Setting`], and [`Carried`] or [`Called`] depending on the calls.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -15,56 +15,56 @@ use crate::kind::{Line, Waiting};
 use crate::resource::call::{CallError, Operation};
 use crate::resource::{Invalid, StepOutcome, Switch};
 
-/// When a change is made, in this order: an end in the middle leaves the table at least as safe as it was.
+/// When a change is made, in this order: an interrupted run leaves the table at least as safe as before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::VariantArray)]
 pub enum Phase {
-    /// It protects, and gives up nothing.
+    /// It adds protection and removes none.
     Protect,
     Tags,
     Settings,
     Indexes,
-    /// Capacity, of indexes that were just built too.
+    /// Capacity, including that of new indexes.
     Capacity,
-    /// What takes the table, and its indexes, as they are by now.
+    /// A change that depends on the table and its indexes in their new state.
     Follow,
-    /// It gives up protection, or loses something.
+    /// It removes protection, or loses something.
     GiveUp,
-    /// AWS may put it off.
+    /// AWS may defer it.
     Late,
 }
 
 impl Phase {
-    /// Every phase, in the order in which they are.
+    /// Every phase, in order.
     pub(super) const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 }
 
-/// A setting of a table: its values, live and desired alike.
+/// A setting of a table. The type is the same for live and desired values.
 pub trait Setting: Sized + Clone + PartialEq {
-    /// What one call changes of it, as a plan has it.
+    /// The change of one call, in a plan.
     type Change: SettingChange;
 
-    /// Its keys in a manifest. A difference has one of them as its path.
+    /// Its keys in a manifest. The path of a difference is one of them.
     const KEYS: &'static [&'static str];
 
-    /// Whether AWS changes the live value by itself, so that a saved plan does not hold on to it.
+    /// Whether AWS changes the live value by itself. It is then not part of a saved plan's baseline.
     const MOVES: bool = false;
 
-    /// Whether each replica of a table has its own.
+    /// Whether each replica of a table has its own value.
     const REGIONAL: bool = false;
 
-    /// Reads it from a section; nothing where the section does not manage it.
+    /// Reads it from a section; `None` if the section does not manage it.
     fn read(reader: &mut Reader<'_>, fields: &mut Fields<'_>) -> Option<Self>;
 
     /// Returns its values as TOML, by their keys.
     fn write(&self) -> Vec<(&'static str, String)>;
 
-    /// Adds what its section only names, such as a file, and what of it is wrong.
+    /// Resolves the references of its section, such as a file, and reports their errors.
     #[must_use]
     fn resolved(self, _: &mut Resolver<'_>, _: &[&str]) -> Self {
         self
     }
 
-    /// Returns the file that its section names, with what it holds.
+    /// Returns the file of its section with its contents.
     fn given(&self) -> Option<GivenFile> {
         None
     }
@@ -75,56 +75,56 @@ pub trait Setting: Sized + Clone + PartialEq {
     /// Returns the JSON Schema of its value in a plan.
     fn plan_schema() -> Value;
 
-    /// Returns its values for people, by their keys.
+    /// Returns its values for display, by key.
     fn words(&self) -> Vec<Line>;
 
-    /// Returns what a table has that was created without it: an import leaves that out.
+    /// Returns the value of a new table, which an import omits.
     fn when_new() -> Self;
 
-    /// Returns whether a live value is no more than what a table has that was created without it.
+    /// Returns whether a live value equals that of a new table.
     fn is_as_new(&self) -> bool {
         *self == Self::when_new()
     }
 
-    /// Returns what is managed where all of it is.
+    /// Returns a value that manages everything.
     fn everything() -> Self {
         Self::when_new()
     }
 
-    /// Returns a live value as a section has it; nothing where it is as on a table that was created without it.
+    /// Returns a live value in the form of a section; `None` if it equals that of a new table.
     fn imported(self, _: &mut Importer<'_>, _: &str) -> Option<Self> {
         self.beyond_new()
     }
 
-    /// The same, of what takes no file.
+    /// The same, for settings without files.
     fn beyond_new(self) -> Option<Self> {
         Some(self).filter(|own| !own.is_as_new())
     }
 
-    /// Checks it against the table that it is of.
+    /// Checks it against its table.
     ///
     /// # Errors
     ///
-    /// Says what AWS would refuse.
+    /// Returns the rule of AWS that it breaks.
     fn check(&self, _: &Table) -> Result<(), Invalid> {
         Ok(())
     }
 
-    /// Returns how the live value differs from this one.
+    /// Returns the differences between this value and a live one.
     fn diff(&self, live: &Self, tables: &Sides<&Table>) -> Vec<FieldChange<Field>>;
 
-    /// Returns the changes that make the live value this one, as far as AWS makes them, in the order in which AWS takes them.
+    /// Returns the changes that bring a live value in sync, as far as AWS supports them, in AWS's order.
     fn repair(&self, live: &Self, tables: &Sides<&Table>) -> Vec<Self::Change>;
 
-    /// Returns a live value that differs in every way that can be repaired.
+    /// Returns a live value with a repairable difference in every part.
     fn opposite(&self) -> Self;
 
-    /// Returns a few words for a live value that the manifest does not manage, where people have to know of it.
+    /// Returns a short text for a live value that is not managed and that users must know about.
     fn also(&self) -> Option<String> {
         None
     }
 
-    /// Returns what a live value has that no manifest can set.
+    /// Returns the parts of a live value that no manifest can express.
     fn more(&self) -> Vec<String> {
         Vec::new()
     }
@@ -138,23 +138,23 @@ pub trait Setting: Sized + Clone + PartialEq {
 pub trait SettingChange {
     fn phase(&self) -> Phase;
 
-    /// Returns what it does, in a few words: `enabling deletion protection`.
+    /// Returns a short description, such as `enabling deletion protection`.
     fn describe(&self) -> String;
 
-    /// Returns what has to be allowed first.
+    /// Returns the required consent.
     fn needs(&self) -> Option<Consent> {
         None
     }
 
-    /// Returns how many seconds AWS works on it: when it is quick, and when it takes its time.
+    /// Returns the time that AWS works on it in seconds: lower and upper bound.
     fn seconds(&self) -> (u64, u64) {
         (5, 60)
     }
 }
 
-/// A setting that `CreateTable`, `UpdateTable` and `DescribeTable` carry. A table takes one change at a time: each is waited for.
+/// A setting in `CreateTable`, `UpdateTable` and `DescribeTable`. A table accepts one change at a time, so each is followed by a wait.
 pub(super) trait Carried: Setting {
-    /// Returns what `DescribeTable` says of it.
+    /// Reads it from the response of `DescribeTable`.
     fn seen(description: &sdk::TableDescription) -> Self;
 
     /// Adds it to the request that creates the table.
@@ -163,29 +163,29 @@ pub(super) trait Carried: Setting {
     /// Adds a change to the request that updates the table.
     fn update(change: &Self::Change, request: UpdateTableInputBuilder) -> Result<UpdateTableInputBuilder, BuildError>;
 
-    /// Returns whether a live value is as the change leaves it.
+    /// Returns whether the change has taken effect on a live value.
     fn is_made(change: &Self::Change, live: &Self) -> bool;
 
-    /// Returns how often AWS takes such a change, where it limits that.
+    /// Returns AWS's limit on the frequency of such a change, if there is one.
     fn budget(_: &Self::Change) -> Option<&'static str> {
         None
     }
 }
 
-/// A setting with calls of its own. It is read only where the manifest manages it, and follows the creation of a table.
+/// A setting with its own calls. It is read only if the manifest manages it, and is set after the creation of a table.
 pub(super) trait Called: Setting {
     /// The operations that read it.
     const READS: &'static [Operation];
 
-    /// Returns how many calls read what is managed of it.
+    /// Returns the number of calls that read its managed parts.
     fn calls(&self) -> usize {
         Self::READS.len()
     }
 
-    /// Reads what is managed of it.
+    /// Reads its managed parts.
     fn look(&self, api: &TableApi, name: &str) -> impl Future<Output = Result<Self, CallError>>;
 
-    /// Returns the operations that a change calls; the first changes something.
+    /// Returns the operations of a change. The first one writes.
     fn operations(change: &Self::Change) -> &'static [Operation];
 
     /// Makes a change.
@@ -197,7 +197,7 @@ pub(super) trait Called: Setting {
     ) -> impl Future<Output = Result<StepOutcome, CallError>>;
 }
 
-/// Returns a difference that AWS closes where it is.
+/// Returns a difference that AWS changes in place.
 pub(super) fn in_place(
     field: Field,
     live: impl Into<String>,
@@ -207,7 +207,7 @@ pub(super) fn in_place(
     FieldChange::new(field, FieldValue::words(live), FieldValue::words(desired), Takes::InPlace, how)
 }
 
-/// Returns how a guard against loss differs: turning it on is safe, turning it off has to be allowed.
+/// Returns the difference of a protective setting: turning it on is safe, turning it off requires consent.
 pub(super) fn diff_guard(key: &'static str, live: Switch, desired: Switch, lost: &str) -> Vec<FieldChange<Field>> {
     if live == desired {
         return Vec::new();

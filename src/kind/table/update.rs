@@ -1,4 +1,4 @@
-//! `UpdateTable`: one change, on a table that others may be changing too.
+//! `UpdateTable`: one change of a table that others may be changing too.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::resource::Facts;
 use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class, UPDATE_TABLE};
 
-/// Makes a change, once the table is ACTIVE, unless it is there already.
+/// Makes a change once the table is ACTIVE, unless the change already exists.
 ///
-/// A look comes before each try. For some changes the same again is not a no-op (encryption is done anew and counts
-/// towards the four of a day), and a change that someone else made meanwhile must not be made twice.
+/// The table is read before each attempt. Repeating some changes has an effect (an encryption change counts towards the four a day), and a
+/// change that someone else has made must not be made twice.
 pub(super) async fn execute(
     api: &TableApi,
     waiting: Waiting,
@@ -49,7 +49,7 @@ pub(super) async fn execute(
         };
         match error.class {
             _ if passes && started.elapsed() < waiting.limit => {}
-            // Another change is under way: someone else's, or our own whose answer was lost.
+            // Another change is in progress: someone else's, or Sentinel's own after a lost response.
             Class::Busy if started.elapsed() < waiting.limit => {}
             _ => return ended(api, name, change, error).await,
         }
@@ -58,7 +58,7 @@ pub(super) async fn execute(
     }
 }
 
-/// Describes a table, with its key as the change names it.
+/// Describes a table, with its key named as in the change.
 async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Table, Facts), CallError> {
     let (mut found, facts) = describe(api, name).await?;
     if let TableChange::Encryption { encryption, .. } = change {
@@ -67,11 +67,11 @@ async fn look_at(api: &TableApi, name: &str, change: &TableChange) -> Result<(Ta
     Ok((found, facts))
 }
 
-/// How often a change that AWS took is looked for.
+/// The number of reads that look for an accepted change.
 const LOOKS: u32 = 8;
 
-/// Waits until a change shows, or that the table is being changed: a read just after a change can be of before it, and whoever
-/// waits next would take that for the end.
+/// Waits until a change is visible, or the table is being changed. A read just after a change may return the earlier state, which the next
+/// wait would mistake for the end.
 async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<(), CallError> {
     for look in 1..=LOOKS {
         let (found, facts) = look_at(api, name, change).await?;
@@ -83,7 +83,7 @@ async fn until_seen(api: &TableApi, name: &str, change: &TableChange) -> Result<
     Ok(())
 }
 
-/// Reads what a refusal means: the change is there after all, or comes too soon after another.
+/// Interprets a refusal: the change already exists, or comes too soon after another.
 async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallError) -> Result<StepOutcome, CallError> {
     if matches!(error.class, Class::Interrupted | Class::Denied) {
         return Err(error);
@@ -91,7 +91,7 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
     if look_at(api, name, change).await.is_ok_and(|(found, _)| is_made(change, &found)) {
         return Ok(StepOutcome::Done);
     }
-    // Some changes AWS takes only so often; the other limits are of a kind that does not pass.
+    // AWS limits the frequency of some changes. Its other limits are permanent.
     let budget = match change {
         TableChange::Billing { .. } => {
             Some("one switch to on-demand in 24 hours, and a few decreases of capacity a day")
@@ -115,7 +115,7 @@ async fn ended(api: &TableApi, name: &str, change: &TableChange, error: CallErro
     Err(error)
 }
 
-/// Returns whether a table is as the change leaves it.
+/// Returns whether the change has taken effect on a table.
 fn is_made(change: &TableChange, found: &Table) -> bool {
     let index = |name: &String| found.indexes.as_ref().and_then(|indexes| indexes.get(name));
     match change {

@@ -1,4 +1,4 @@
-//! Warm throughput: how many units a second a table or an index takes at once.
+//! Warm throughput: the units per second that a table or an index supports immediately.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableInputBuilder;
@@ -17,11 +17,11 @@ use crate::resource::Invalid;
 const READ: &str = "warm_read";
 const WRITE: &str = "warm_write";
 
-/// What AWS gives each table on demand. Source: "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
+/// AWS's initial value for on-demand tables. Source: "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
 const FIRST: (i64, i64) = (12_000, 4_000);
 
-/// The units a second that a table or an index takes at once. A desired one is a lower bound, for AWS raises the live one by itself and
-/// never lowers it.
+/// The units per second that a table or an index supports immediately. A desired value is a lower bound, because AWS raises the live value
+/// by itself and never lowers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,12 +35,12 @@ impl Warm {
         [(READ, self.read), (WRITE, self.write)]
     }
 
-    /// Returns what AWS says, where it does.
+    /// Reads AWS's values, if any.
     pub(super) fn of(read: Option<i64>, write: Option<i64>) -> Self {
         Self { read: read.or(Some(FIRST.0)), write: write.or(Some(FIRST.1)) }
     }
 
-    /// Returns whether it is more than AWS gives everyone.
+    /// Returns whether it exceeds AWS's initial value.
     pub(super) fn is_warmed(&self) -> bool {
         self.read.is_some_and(|read| read > FIRST.0) || self.write.is_some_and(|write| write > FIRST.1)
     }
@@ -50,14 +50,14 @@ impl Warm {
         builder.set_write_units_per_second(self.write).build()
     }
 
-    /// Returns what has to be raised.
+    /// Returns the values to raise.
     pub(super) fn beyond(&self, live: &Self) -> Option<Self> {
         let more = |own: Option<i64>, live: Option<i64>| own.filter(|own| live.is_none_or(|live| live < *own));
         let (read, write) = (more(self.read, live.read), more(self.write, live.write));
         (read.is_some() || write.is_some()).then_some(Self { read, write })
     }
 
-    /// Returns how the live throughput falls short.
+    /// Returns the differences where the live throughput is lower.
     pub(super) fn compare(&self, live: &Self, field: impl Fn(&'static str) -> Field) -> Vec<FieldChange<Field>> {
         let Some(beyond) = self.beyond(live) else { return Vec::new() };
         let how = "raised in place; AWS charges once, takes minutes, and never lowers it";
@@ -69,14 +69,14 @@ impl Warm {
         pairs.filter_map(change).collect()
     }
 
-    /// Returns it in a few words, for what the manifest does not manage.
+    /// Returns it as a short text, for unmanaged settings.
     pub(super) fn named(&self) -> Option<String> {
         let (read, write) = (self.read.unwrap_or(0), self.write.unwrap_or(0));
         self.is_warmed().then(|| format!("warm throughput of {read} reads and {write} writes"))
     }
 }
 
-/// A change of the warm throughput; what is left out stays.
+/// A change of the warm throughput; `None` keeps the current value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetWarm {
     #[serde(flatten)]
@@ -171,7 +171,7 @@ impl Setting for Warm {
 }
 
 impl SettingChange for SetWarm {
-    // AWS takes minutes for it.
+    // It takes AWS minutes.
     fn phase(&self) -> Phase {
         Phase::Late
     }

@@ -1,4 +1,4 @@
-//! A table's settings in the words in which people read them.
+//! The display texts of a table's settings.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(super) fn billing(billing: Billing) -> String {
     }
 }
 
-/// Returns the words for how a new table is paid for, or one whose billing mode is switched.
+/// Returns the text for the billing mode of a new table, or after a switch.
 pub(super) fn begun(billing: Billing) -> String {
     match billing {
         Billing::External => format!("PROVISIONED ({} initially)", capacity(FIRST_CAPACITY)),
@@ -46,10 +46,10 @@ pub(super) fn capacity(capacity: Capacity) -> String {
     format!("{} read, {} write", capacity.read, capacity.write)
 }
 
-/// Returns the words for a status that passes by itself, and what to expect of it.
+/// Returns the text for a temporary status, and its expected outcome.
 pub(super) const fn passing(status: IndexStatus) -> Option<(&'static str, &'static str)> {
     match status {
-        // An update of an index is one of its capacity; it answers all the while.
+        // UPDATING means that the capacity of an index changes; it stays available.
         IndexStatus::Active | IndexStatus::Updating => None,
         IndexStatus::Creating { backfilling: true } => {
             Some(("CREATING (backfilling)", "AWS is building it, in minutes"))
@@ -67,12 +67,12 @@ pub(super) fn index(index: &Index) -> String {
     }
 }
 
-/// Returns what is between the parts of a key: a semicolon where one of them has several attributes.
+/// Returns the separator between the parts of a key: a semicolon if one of them has several attributes.
 fn between(key: &IndexKey) -> &'static str {
     if key.partition.0.len() > 1 || key.sort.0.len() > 1 { "; " } else { ", " }
 }
 
-/// Returns the attributes of an index key.
+/// Returns the attributes of an index key as text.
 fn in_parts(key: &IndexKey, word: impl Fn(&Attribute) -> String + Copy) -> String {
     divided(key, between(key), word)
 }
@@ -83,15 +83,15 @@ fn divided(key: &IndexKey, between: &str, word: impl Fn(&Attribute) -> String + 
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between)
 }
 
-/// Returns a key in words; types are named only where the two sides have the same names.
+/// Returns a key as text. Types are included only if both sides have the same names.
 pub(super) fn key(key: &IndexKey, other: &IndexKey) -> String {
-    // Both sides are divided alike.
+    // Both sides use the same separator.
     let between = between(key).max(between(other));
     let names = |key: &IndexKey| divided(key, between, |attribute| attribute.name.clone());
     if names(key) == names(other) { divided(key, between, typed) } else { names(key) }
 }
 
-/// Returns a local index in words; the type of its key is named only where the other side has another.
+/// Returns a local index as text. The type of its key is included only if the other side has another type.
 pub(super) fn local_index(index: &LocalIndex, other: Option<&LocalIndex>) -> String {
     let retyped = other.is_some_and(|other| other.sort.name == index.sort.name && other.sort.kind != index.sort.kind);
     let sort = if retyped { typed(&index.sort) } else { index.sort.name.clone() };
@@ -124,7 +124,7 @@ pub(super) fn projection(projection: &Projection) -> String {
     }
 }
 
-/// Returns what was seen of a table.
+/// Returns the observed fields of a table.
 pub(super) fn seen(live: &Live<Table>) -> Fields {
     let Table { key, indexes, local_indexes, ttl: time, billing: mode, encryption: own, tags, replicas, settings } =
         &live.state;
@@ -155,7 +155,7 @@ pub(super) fn seen(live: &Live<Table>) -> Fields {
     seen.chain(settings).chain(indexes).chain(local).chain(replicas).collect()
 }
 
-/// Returns what a table is created with, name by name.
+/// Returns the layout of a new table, by name.
 pub(super) fn layout(layout: &Table) -> Vec<Line> {
     let Table { key, indexes, local_indexes, ttl, billing, encryption, tags, replicas, settings } = layout;
     let mut lines: Vec<Line> = Vec::new();
@@ -191,7 +191,7 @@ pub(super) fn layout(layout: &Table) -> Vec<Line> {
     lines
 }
 
-/// Returns a table's keys, indexes and TTL, a line each, for a picture.
+/// Returns a table's keys, indexes and TTL, one line each, for a diagram.
 pub(super) fn sketch(table: &Table) -> Vec<Line> {
     let attribute = |attribute: &Attribute| format!("{} {}", attribute.name, attribute.kind);
     let key = |key: &Key| key.attributes().map(attribute).collect::<Vec<_>>().join(", ");

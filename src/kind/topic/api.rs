@@ -1,4 +1,4 @@
-//! What is read of SNS: one topic, and the topics that the manifest does not name.
+//! Reads from SNS: one topic, and the topics that the manifest does not list.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct TopicApi {
 }
 
 impl TopicApi {
-    /// Returns what makes calls over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, identity: &Arc<Identity>) -> Self {
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         Self {
@@ -52,8 +52,8 @@ impl TopicApi {
     }
 }
 
-/// Names the key of a topic as it is wanted, where both names lead to one key. SNS answers with the name that it was given:
-/// an alias, an ID, or the ARN of either.
+/// Replaces the key of a topic by the desired name, if both names refer to one key. SNS returns the name that it was given: an alias, an
+/// ID, or the ARN of either.
 pub(super) async fn name_key(api: &TopicApi, found: &mut Topic, wanted: Option<&TopicKey>) -> Result<(), CallError> {
     let (Some(TopicKey::Kms(wanted)), Some(TopicKey::Kms(live))) = (wanted, &mut found.key) else { return Ok(()) };
     if live == wanted {
@@ -67,7 +67,7 @@ pub(super) async fn name_key(api: &TopicApi, found: &mut Topic, wanted: Option<&
     Ok(())
 }
 
-/// Reads a topic: all that the manifest manages of it, side by side.
+/// Reads all managed settings of a topic concurrently.
 pub(super) async fn observe(api: &TopicApi, desired: &Desired<Topic>) -> Observed<Topic> {
     let managed = &desired.managed;
     let arn = match api.arn(&desired.name).await {
@@ -115,8 +115,8 @@ pub(super) async fn read_attributes(api: &TopicApi, arn: &str) -> Result<Attribu
     Ok(api.pacer.call(GET_TOPIC_ATTRIBUTES, &[], call).await?.attributes.unwrap_or_default())
 }
 
-/// Returns the settings of a topic. SNS leaves out what was never set. The policy is always there: SNS gives a topic one that
-/// lets its own account do everything, and it is compared only where the manifest names another.
+/// Returns the settings of a topic. SNS omits those that were never set. There is always a policy: SNS sets one that allows its own account
+/// everything, and it is compared only if the manifest has another.
 pub(super) fn from_attributes(attributes: &Attributes) -> Topic {
     let get = |name: &str| attributes.get(name).map(String::as_str).filter(|text| !text.is_empty());
     Topic {
@@ -131,7 +131,7 @@ pub(super) fn from_attributes(attributes: &Attributes) -> Topic {
     }
 }
 
-/// Returns a document that AWS answered with. One that is no JSON is kept as text, and differs from every other.
+/// Parses a document from AWS. If it is not JSON, it is kept as text and differs from every other document.
 fn json_of(text: &str) -> Value {
     parse_json(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
@@ -142,10 +142,10 @@ pub(super) async fn read_tags(api: &TopicApi, arn: &str) -> Result<Tags, CallErr
     Ok(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
-/// The most pages of subscriptions that are read of one topic, of a hundred each: a topic may have millions.
+/// The maximum number of pages of a topic's subscriptions, with a hundred each: a topic may have millions.
 const PAGES: usize = 20;
 
-/// Lists the subscriptions of a topic, with their ARNs but none of their attributes.
+/// Lists the subscriptions of a topic, with their ARNs and without their attributes.
 pub(super) async fn list_subscriptions(api: &TopicApi, arn: &str) -> Result<BTreeMap<String, Subscription>, CallError> {
     let mut all: BTreeMap<String, Subscription> = BTreeMap::new();
     let mut token: Option<String> = None;
@@ -154,7 +154,7 @@ pub(super) async fn list_subscriptions(api: &TopicApi, arn: &str) -> Result<BTre
         let answer = api.pacer.call(LIST_SUBSCRIPTIONS, &[], call).await?;
         for found in answer.subscriptions.unwrap_or_default().into_iter().filter_map(from_sdk) {
             let known = all.entry(found.id()).or_insert_with(|| found.clone());
-            // One that is asked for again while it is confirmed is listed twice.
+            // A subscription that is requested again during its confirmation is listed twice.
             known.arn = known.arn.take().or(found.arn);
         }
         token = answer.next_token.filter(|token| !token.is_empty());
@@ -166,8 +166,8 @@ pub(super) async fn list_subscriptions(api: &TopicApi, arn: &str) -> Result<BTre
     Err(CallError::new(LIST_SUBSCRIPTIONS, Class::Rejected, message))
 }
 
-/// Returns a subscription of a list. In the place of its ARN there may be a word: `PendingConfirmation` before it is confirmed,
-/// `Deleted` for a while after it is gone. Source: Amazon SNS Developer Guide, "Confirm the subscription".
+/// Returns a subscription of a list. Its ARN may be replaced by a word: `PendingConfirmation` before the confirmation, `Deleted` for a
+/// while after the deletion. Source: Amazon SNS Developer Guide, "Confirm the subscription".
 fn from_sdk(found: aws_sdk_sns::types::Subscription) -> Option<Subscription> {
     let arn = found.subscription_arn.filter(|arn| arn != "PendingConfirmation");
     if arn.as_deref() == Some("Deleted") {
@@ -184,7 +184,7 @@ fn from_sdk(found: aws_sdk_sns::types::Subscription) -> Option<Subscription> {
     })
 }
 
-/// Reads the subscriptions of a topic, and the attributes of those of which the manifest manages any.
+/// Reads the subscriptions of a topic, and the attributes of those with managed attributes.
 async fn read_subscriptions(
     api: &TopicApi,
     arn: &str,
@@ -196,7 +196,7 @@ async fn read_subscriptions(
         let own = found.arn.clone()?;
         match read_subscription(api, &own).await {
             Ok(attributes) => add_attributes(found, &attributes),
-            // It went away in between, and is missing at the next look.
+            // It was deleted in between, and the next read will not list it.
             Err(error) if error.class == Class::NotFound => {}
             Err(error) => return Some(Gap::new(Some(&format!("subscription {}", found.shown())), &error)),
         }
@@ -206,7 +206,7 @@ async fn read_subscriptions(
     Ok((all, gaps))
 }
 
-/// Reads the attributes of every subscription that was listed and is confirmed. One that went away since is left out.
+/// Reads the attributes of every listed, confirmed subscription. One that was deleted in the meantime is omitted.
 pub(super) async fn read_all_attributes(api: &TopicApi, live: &mut Live<Topic>) {
     let Some(all) = &mut live.state.subscriptions else { return };
     let reads = all.iter().filter_map(|(id, found)| Some((id.clone(), found.arn.clone()?)));
@@ -240,14 +240,14 @@ fn add_attributes(found: &mut Subscription, attributes: &Attributes) {
     found.role = Some(get("SubscriptionRoleArn").unwrap_or_default().to_owned());
 }
 
-/// Looks for topics that the manifest does not name. All topics are listed, a hundred with a call.
+/// Finds topics that the manifest does not list. Lists all topics, a hundred in each call.
 pub(super) async fn unlisted(api: &TopicApi, search: &Search<'_>) -> Unlisted {
     let sought = Sought { kind: KindId::Topic, plural: "topics", tags: LIST_TOPIC_TAGS };
     let tags = async |name: &str| read_tags(api, &api.arn(name).await?).await;
     unlisted::by_tags::<Topic>(&sought, names(api).await, search, tags).await
 }
 
-/// Returns the names of all topics, in the order of their names.
+/// Returns the names of all topics in alphabetical order.
 async fn names(api: &TopicApi) -> Result<Vec<String>, CallError> {
     let mut names = Vec::new();
     let mut token: Option<String> = None;

@@ -1,4 +1,4 @@
-//! The SNS calls that change something.
+//! The SNS calls that change a topic.
 
 use aws_sdk_sns::types::Tag;
 
@@ -35,7 +35,7 @@ pub(super) async fn execute(api: &TopicApi, step: &TopicStep) -> Result<StepOutc
             set_subscription_attribute(api, Known { shown: subscription, arn }, attribute).await
         }
         TopicStep::Unsubscribe { arn, .. } => {
-            // SNS answers with success for one that is gone already.
+            // SNS reports success for a subscription that is already deleted.
             let call = || api.client.unsubscribe().subscription_arn(arn).send();
             match api.pacer.call(UNSUBSCRIBE, &[], call).await {
                 Err(error) if error.class != Class::NotFound => Err(error),
@@ -57,21 +57,21 @@ fn is_empty(policy: &serde_json::Value) -> bool {
     policy.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// Returns an attribute of a topic in SNS's words.
+/// Returns a topic's attribute by its SNS name.
 fn attribute(attribute: &TopicAttribute) -> (&'static str, String) {
     match attribute {
         TopicAttribute::DisplayName(name) => ("DisplayName", name.clone()),
         TopicAttribute::Key(TopicKey::Off) => ("KmsMasterKeyId", String::new()),
         TopicAttribute::Key(TopicKey::Kms(key)) => ("KmsMasterKeyId", key.clone()),
         TopicAttribute::Policy(policy) => ("Policy", policy.to_json()),
-        // No text removes it.
+        // SNS has no value that removes it.
         TopicAttribute::DeliveryPolicy(policy) if is_empty(policy) => ("DeliveryPolicy", String::new()),
         TopicAttribute::DeliveryPolicy(policy) => ("DeliveryPolicy", policy.to_string()),
         TopicAttribute::ContentBasedDeduplication(flag) => ("ContentBasedDeduplication", flag.to_string()),
     }
 }
 
-/// Returns the attributes that a topic is created with.
+/// Returns the attributes of a new topic.
 fn attributes(topic: &Topic) -> Attributes {
     let Topic {
         fifo,
@@ -80,7 +80,7 @@ fn attributes(topic: &Topic) -> Attributes {
         key,
         policy,
         delivery_policy,
-        // Made and set by calls of their own.
+        // These have their own calls.
         subscriptions: _,
         tags: _,
     } = topic;
@@ -99,8 +99,8 @@ fn attributes(topic: &Topic) -> Attributes {
     attributes
 }
 
-/// Creates a topic. The same call again is a success where the topic is as it would create it, so that one whose answer was
-/// lost is simply made again; a topic that differs is refused by SNS, and left as it is.
+/// Creates a topic. The call is idempotent for an equal topic, so it is simply retried after a lost response. SNS refuses to create a topic
+/// that differs, and does not change it.
 async fn create(api: &TopicApi, name: &str, topic: &Topic) -> Result<StepOutcome, CallError> {
     let tags = topic.tags.clone().unwrap_or_default();
     let list = Some(sdk_tags(CREATE_TOPIC, &tags)?).filter(|list| !list.is_empty());
@@ -114,7 +114,7 @@ async fn create(api: &TopicApi, name: &str, topic: &Topic) -> Result<StepOutcome
         Err(error) if error.class == Class::AlreadyExists || error.open => error,
         Err(error) => return Err(error),
     };
-    // Texts that mean the same may be different ones to SNS, and the answer of a call that took effect may be lost.
+    // SNS may treat equivalent texts as different, and the response of a successful call may be lost.
     let arn = api.arn(name).await?;
     let found = match read_attributes(api, &arn).await {
         Ok(found) => Topic { tags: topic.tags.is_some().then(Tags::new), ..from_attributes(&found) },
@@ -146,7 +146,7 @@ async fn set_attribute(api: &TopicApi, name: &str, setting: &TopicAttribute) -> 
     Ok(StepOutcome::Done)
 }
 
-/// Returns an attribute of a subscription in SNS's words.
+/// Returns a subscription's attribute by its SNS name.
 fn subscription_attribute(attribute: &SubscriptionAttribute) -> (&'static str, String) {
     match attribute {
         SubscriptionAttribute::FilterPolicy(policy) => ("FilterPolicy", policy.to_string()),
@@ -156,7 +156,7 @@ fn subscription_attribute(attribute: &SubscriptionAttribute) -> (&'static str, S
     }
 }
 
-/// Subscribes an endpoint with all its attributes, which a pending subscription has from the moment it is confirmed.
+/// Subscribes an endpoint with all its attributes, which apply from the confirmation on.
 async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     let Subscription { protocol, endpoint, filter_policy, filter_policy_scope, raw, role, arn: _ } = wanted;
@@ -184,16 +184,16 @@ async fn subscribe(api: &TopicApi, name: &str, wanted: &Subscription) -> Result<
         }
         Err(error) if error.open => {
             let found = list_subscriptions(api, &arn).await.map_err(|_| error.clone())?;
-            // A second call would send a second request for confirmation.
+            // A second call would send a second confirmation request.
             if found.contains_key(&wanted.id()) { Ok(StepOutcome::Done) } else { Err(error) }
         }
         Err(error) => Err(error),
     }
 }
 
-/// A subscription that is there.
+/// An existing subscription.
 struct Known<'a> {
-    /// How it is shown.
+    /// Its display name.
     shown: &'a str,
     arn: &'a str,
 }
@@ -231,7 +231,7 @@ async fn await_confirmation(api: &TopicApi, name: &str, wanted: &[String]) -> Re
     })
 }
 
-/// Deletes a topic that still carries the ownership tag: its name can be taken by another since it was found.
+/// Deletes a topic that still carries the ownership tag: another topic may have its name by now.
 async fn delete(api: &TopicApi, name: &str, owner_key: &OwnerKey) -> Result<StepOutcome, CallError> {
     let arn = api.arn(name).await?;
     match read_tags(api, &arn).await {
@@ -243,7 +243,7 @@ async fn delete(api: &TopicApi, name: &str, owner_key: &OwnerKey) -> Result<Step
         Err(error) if error.class == Class::NotFound => return Ok(StepOutcome::Done),
         Err(error) => return Err(error),
     }
-    // SNS answers with success for a topic that is gone already.
+    // SNS reports success for a topic that is already deleted.
     api.pacer.call(DELETE_TOPIC, &[], || api.client.delete_topic().topic_arn(&arn).send()).await?;
     Ok(StepOutcome::Done)
 }

@@ -1,4 +1,4 @@
-//! The pure difference between a topic and what it should be.
+//! Computes the difference between a live and a desired topic. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::resource::{Switch, diff_tags};
 
 const IN_PLACE: &str = "changed in place";
 
-/// Returns what differs in the fields that both sides have, in the order in which people read a topic.
+/// Returns the differences in the fields that both sides have, in display order.
 pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
     // No `..` here: a new field that nothing compares does not compile.
     let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
@@ -42,7 +42,7 @@ pub(super) fn diff(managed: &Topic, live: &Topic) -> Vec<FieldChange<Field>> {
         && before != desired
     {
         let change = in_place(Field::Key, words::key(before), words::key(desired));
-        // What is published from then on is not encrypted by a key of one's own.
+        // Messages published from then on are no longer encrypted with a customer managed key.
         let gives_up = before.protection_of(desired) == Protection::GivenUp;
         changes.push(if gives_up { change.needing(Consent::Protection) } else { change });
     }
@@ -100,7 +100,7 @@ fn diff_subscriptions(
         diff_subscription(id, found, wanted, changes);
     }
     for (id, found) in live.iter().filter(|(id, _)| !desired.contains_key(*id)) {
-        // SNS itself deletes one that is never confirmed, and nobody else can.
+        // SNS deletes a subscription that is never confirmed, and nobody else can.
         if found.arn.is_some() {
             let how = "not in the manifest; its endpoint gets no more messages";
             let (before, after) = (FieldValue::words("subscribed"), FieldValue::Absent);
@@ -175,7 +175,7 @@ mod tests {
         }
     }
 
-    /// Returns each change as `path: live -> desired [takes]`.
+    /// Returns each change as `path: live -> desired [consent]`.
     #[track_caller]
     fn check(change: impl FnOnce(&mut Topic), expected: &[&str]) {
         let words = |value: &FieldValue| match value {

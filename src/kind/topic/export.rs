@@ -1,4 +1,4 @@
-//! A topic as CloudFormation and Terraform have it: the topic, its policy, and a resource for each subscription.
+//! A topic in CloudFormation and Terraform: the topic, its policy, and a resource for each subscription.
 
 use serde_json::{Value, json};
 
@@ -10,17 +10,17 @@ use crate::kind::export::terraform::{Body, Kept, Module, add_tags, reference};
 use crate::kind::{Desired, KindId};
 use crate::resource::Live;
 
-/// Returns the subscription that is live of one that is desired.
+/// Returns the live subscription of a desired one.
 fn live_of<'a>(live: Option<&'a Live<Topic>>, one: &Subscription) -> Option<&'a Subscription> {
     live?.state.subscriptions.as_ref()?.get(&one.id())
 }
 
-/// Returns whether an endpoint has a password in it, which no file may have.
+/// Returns whether an endpoint contains a password, which must not be in a file.
 fn is_secret(one: &Subscription) -> bool {
     without_password(&one.endpoint) != one.endpoint
 }
 
-/// Returns the subscriptions that are desired.
+/// Returns the desired subscriptions.
 fn subscriptions(topic: &Topic) -> impl Iterator<Item = &Subscription> {
     topic.subscriptions.iter().flat_map(|all| all.values())
 }
@@ -38,13 +38,13 @@ pub(super) fn cloudformation(desired: &Desired<Topic>, live: Option<&Live<Topic>
         tags: own,
     } = initial;
     let mut topic = properties([("TopicName", json!(desired.name))]);
-    // AWS takes no `false` for a topic that is none.
+    // AWS does not accept `false` for a standard topic.
     set(&mut topic, "FifoTopic", fifo.filter(|fifo| *fifo));
     set(&mut topic, "ContentBasedDeduplication", *content_based_deduplication);
     set(&mut topic, "DisplayName", display_name.clone());
     let kms = key.as_ref().and_then(|key| match key {
         TopicKey::Off => None,
-        // SNS answers with the name that it was given.
+        // SNS returns the name that it was given.
         TopicKey::Kms(name) => Some(name.clone()),
     });
     set(&mut topic, "KmsMasterKeyId", kms);
@@ -68,7 +68,7 @@ pub(super) fn cloudformation(desired: &Desired<Topic>, live: Option<&Live<Topic>
         let subscription = subscription(desired, one, topic.clone(), stack);
         let name = format!("Subscription{}", mark(&one.id()));
         let resource = stack.add(desired, &name, "AWS::SNS::Subscription", subscription);
-        // One that waits for its confirmation has no ARN.
+        // A subscription without confirmation has no ARN.
         let arn = live_of(live, one).and_then(|live| live.arn.as_ref());
         resource.existing = arn.map(|arn| properties([("Arn", json!(arn))]));
     }
@@ -160,6 +160,6 @@ fn subscribe(
         resource.ignored.extend(["filter_policy", "filter_policy_scope"]);
     }
     resource.ignored.extend(raw.is_none().then_some("raw_message_delivery"));
-    // No manifest has them.
+    // No manifest can express these.
     resource.ignored.extend(["delivery_policy", "redrive_policy"]);
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::resource::secret::without_userinfo;
 
-/// What tells a subscription from the others of its topic, shown without what its endpoint may have before a host.
+/// The identity of a subscription within its topic, displayed without user information in its URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionId(pub String);
 
@@ -14,7 +14,7 @@ impl fmt::Display for SubscriptionId {
     }
 }
 
-/// A field of a topic, as the diff names it and the repair looks for it.
+/// A field of a topic, in differences and repairs.
 #[derive(Debug, Clone, PartialEq, Eq, strum::Display)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
@@ -24,7 +24,7 @@ pub enum Field {
     Key,
     Policy,
     DeliveryPolicy,
-    /// A subscription by its protocol and endpoint: whether it is there.
+    /// A subscription by protocol and endpoint: its existence.
     #[strum(to_string = "subscription {0}")]
     Subscription(SubscriptionId),
     /// An attribute of a subscription.

@@ -1,11 +1,11 @@
-//! Filter policies: which messages a subscription is for.
+//! Filter policies: the messages that a subscription receives.
 
 use serde_json::{Map, Value};
 
 use super::FilterScope;
 use crate::resource::Invalid;
 
-/// The most keys of a filter policy, and the most bytes. Source: Amazon SNS Developer Guide, "Filter policy constraints".
+/// The maximum number of keys of a filter policy, and its maximum size. Source: Amazon SNS Developer Guide, "Filter policy constraints".
 const KEY_LIMIT: usize = 5;
 const SIZE_LIMIT: usize = 256 << 10;
 
@@ -30,7 +30,7 @@ pub(super) fn check(policy: &Value, scope: FilterScope) -> Result<(), Invalid> {
 fn check_map(map: &Map<String, Value>, scope: FilterScope, keys: &mut usize) -> Result<(), Invalid> {
     for (key, value) in map {
         match value {
-            // Alternatives: SNS counts their keys in its own way.
+            // Alternatives, whose keys SNS counts separately.
             Value::Array(_) if key == "$or" => {}
             Value::Array(values) if values.is_empty() => {
                 return Err(Invalid::new(format!("\"{key}\" of the filter policy matches nothing"), "name a value"));
@@ -52,12 +52,12 @@ fn check_map(map: &Map<String, Value>, scope: FilterScope, keys: &mut usize) -> 
     Ok(())
 }
 
-/// Returns whether two filter policies let the same messages through. Values are alternatives, whose order does not matter.
+/// Returns whether two filter policies match the same messages. The order of values does not matter, since they are alternatives.
 pub(super) fn same(one: &Value, other: &Value) -> bool {
     meaning(one, Order::Free) == meaning(other, Order::Free)
 }
 
-/// Whether the order of a list means something.
+/// Whether the order of a list matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
     Free,
@@ -75,7 +75,7 @@ fn meaning(value: &Value, order: Order) -> Value {
             Value::Array(items)
         }
         Value::Object(map) => {
-            // A range such as [">=", 0, "<", 5] is read in its order.
+            // A range such as [">=", 0, "<", 5] depends on its order.
             let order = |key: &str| if key == "numeric" { Order::Fixed } else { Order::Free };
             let mut entries: Vec<(String, Value)> =
                 map.iter().map(|(key, value)| (key.clone(), meaning(value, order(key)))).collect();

@@ -1,4 +1,4 @@
-//! From a live topic to the section that describes it.
+//! Converts a live topic to the section that describes it.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use crate::kind::permission::Place;
 use crate::resource::Invalid;
 use crate::resource::secret::without_userinfo;
 
-/// The longest filter policy, in bytes, that is written into the manifest rather than into a file.
+/// The maximum size in bytes of a filter policy in the manifest. A larger one is written to a file.
 const INLINE_LIMIT: usize = 120;
 
-/// Returns the key of the section that describes a live topic: its name, without the suffix of a FIFO topic.
+/// Returns the section key of a live topic: its name without the suffix of a FIFO topic.
 pub(super) fn key(found: &Found<Topic>) -> String {
     found.name.strip_suffix(FIFO).unwrap_or(&found.name).to_owned()
 }
 
-/// Returns the section that describes a live topic as it is, with its documents in files. What SNS does by itself (no display
-/// name, no encryption, the default policy, no subscription) and tags that are not there are left unmanaged.
+/// Returns the section that describes a live topic, with its documents in files. Settings at SNS's default (no display name, no encryption,
+/// the default policy, no subscription) and missing tags are not managed.
 pub(super) fn section(importer: &mut Importer<'_>, key: &str, found: Found<Topic>) -> TopicSection {
     let arn = found.live.facts.arn.unwrap_or_default();
     let topic = found.live.state;
@@ -61,13 +61,13 @@ fn unmanaged(importer: &mut Importer<'_>, setting: &str, invalid: &Invalid) {
     importer.warn(format!("{setting} is not managed: {}", invalid.problem));
 }
 
-/// Returns the key that encrypts a topic: a key that is imported too becomes a reference.
+/// Returns the key setting of a topic. A key that is imported too becomes a reference.
 fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option<KeySetting> {
     let TopicKey::Kms(id) = key else { return None };
     if let Some(address) = importer.address("keys", id) {
         return Some(KeySetting::Reference(address.clone()));
     }
-    // A key that is named by its ID alone is one of the topic's own account and region.
+    // A key ID without an ARN belongs to the topic's account and region.
     let whole = match id.starts_with("arn:") || id.starts_with("alias/") {
         true => Some(id.clone()),
         false => home_of_keys(arn).map(|home| format!("{home}key/{id}")),
@@ -79,8 +79,8 @@ fn key_setting(importer: &mut Importer<'_>, arn: &str, key: &TopicKey) -> Option
     whole.map(KeySetting::Id)
 }
 
-/// Returns the ARN of all keys of the account and region in which a topic's key is: those of the topic, unless the manifest
-/// names one of elsewhere.
+/// Returns the ARN pattern of all keys in the account and region of a topic's key: those of the topic, unless the manifest names a key
+/// elsewhere.
 pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
     let head = match key {
         Some(TopicKey::Kms(name)) if name.starts_with("arn:") => name.rsplit_once(':').map(|(head, _)| head),
@@ -89,15 +89,15 @@ pub(super) fn keys_beside(key: Option<&TopicKey>, place: &Place) -> String {
     head.map_or_else(|| place.arn("kms", "key/*"), |head| format!("{head}:key/*"))
 }
 
-/// Returns what the ARNs of keys begin with in the account and region of a topic.
+/// Returns the prefix of key ARNs in the account and region of a topic.
 fn home_of_keys(arn: &str) -> Option<String> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let ["arn", partition, "sns", region, account, _] = parts[..] else { return None };
     Some(format!("arn:{partition}:kms:{region}:{account}:"))
 }
 
-/// Returns the policy that SNS gives to a topic: its account may do everything. Source: Amazon SNS Developer Guide, "Example
-/// cases for Amazon SNS access control", and the answers that users have published.
+/// Returns the default policy of SNS, which allows the topic's account everything. Source: Amazon SNS Developer Guide, "Example cases for
+/// Amazon SNS access control", and responses that users have published.
 fn default_policy(arn: &str) -> Option<PolicyDocument> {
     let account = arn.split(':').nth(4)?;
     let actions = [
@@ -121,8 +121,8 @@ fn default_policy(arn: &str) -> Option<PolicyDocument> {
     Some(json!({ "Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [statement] }).into())
 }
 
-/// Returns the subscriptions of a topic. A section names all of them or none, so that one which cannot be written down leaves
-/// all of them unmanaged. One that waits for confirmation is not there yet, and a plan would wait for it.
+/// Returns the subscriptions of a topic. A section lists all of them or none, so a subscription that cannot be expressed leaves all of them
+/// unmanaged. A pending subscription counts as one, because a plan would wait for it.
 fn subscriptions(
     importer: &mut Importer<'_>,
     topic: &str,
@@ -181,7 +181,7 @@ fn subscription(delivery: Delivery, one: &Subscription) -> Result<SubscriptionSe
     }
 }
 
-/// Returns the filter policy of a subscription: as a table where it is short and TOML can say it, else in a file.
+/// Returns the filter policy of a subscription: as a table if it is short and TOML can express it, otherwise in a file.
 fn filter_policy(importer: &mut Importer<'_>, stem: &str, id: &str, one: &Subscription) -> Option<FilterPolicy> {
     let policy = one.filter_policy.as_ref().filter(|policy| **policy != json!({}))?;
     if let Err(invalid) = filter::check(policy, one.filter_policy_scope.unwrap_or_default()) {
@@ -194,7 +194,7 @@ fn filter_policy(importer: &mut Importer<'_>, stem: &str, id: &str, one: &Subscr
     Some(FilterPolicy::File(importer.file(&format!("{stem}-filter"), "json", pretty(policy))))
 }
 
-/// Returns whether a filter policy in the manifest can have a value: `null` and fractions it cannot.
+/// Returns whether TOML can express a value of a filter policy: it has no `null`, and the manifest accepts no fractions.
 fn is_toml(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -205,7 +205,7 @@ fn is_toml(value: &Value) -> bool {
     }
 }
 
-/// Returns what a subscription is called in the manifest: `sqs-jobs`. Of a URL only the host: its path may be a secret.
+/// Returns the key of a subscription in the manifest: `sqs-jobs`. For a URL it contains only the host, because the path may be secret.
 fn label(protocol: Protocol, endpoint: &str) -> String {
     let part = match protocol {
         Protocol::Email | Protocol::EmailJson => endpoint.split('@').next(),
@@ -396,7 +396,7 @@ mod tests {
         );
     }
 
-    /// Without the one that cannot be named, a plan would unsubscribe it.
+    /// Otherwise a plan would unsubscribe the one that cannot be expressed.
     #[test]
     fn one_subscription_that_cannot_be_named_leaves_all_unmanaged() {
         let stream = "arn:aws:firehose:us-east-1:123456789012:deliverystream/all";

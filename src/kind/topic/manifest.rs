@@ -33,7 +33,7 @@ pub struct TopicSection {
     pub subscriptions: Option<IndexMap<String, SubscriptionSection>>,
 }
 
-/// The key that encrypts a topic, as it is written.
+/// The key that encrypts a topic, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySetting {
     /// `key = false`.
@@ -55,7 +55,7 @@ pub struct SubscriptionSection {
     pub role: Option<String>,
 }
 
-/// A filter policy, as it is written.
+/// A filter policy, as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FilterPolicy {
     /// The path of a JSON file.
@@ -102,7 +102,7 @@ pub(super) fn read(section: &mut SectionReader<'_, '_>, entry: &Entry) -> Option
     Some(topic)
 }
 
-/// Checks a key that is the name of its topic too.
+/// Checks a key that is also the name of its topic.
 fn check_default_name(key: &str) -> Result<(), Invalid> {
     check_name(key).map_err(|invalid| Invalid::new(invalid.problem, format!("add name = \"…\"; {}", invalid.help)))
 }
@@ -173,7 +173,7 @@ fn fields_named<'n>(fields: &[(&'static str, Option<&'n Entry>)]) -> Settings<'n
     fields.iter().filter_map(|(name, entry)| Some((*name, (*entry)?))).collect()
 }
 
-/// Checks what a protocol has to do with other settings.
+/// Checks the rules between the protocol and other settings.
 fn check_subscription(reader: &mut Reader<'_>, entry: &Entry, fields: &Settings<'_>, read: &SubscriptionSection) {
     let protocol = read.protocol.as_str();
     if let (Some(true), Some(field)) = (read.raw, fields.get("raw"))
@@ -212,7 +212,7 @@ fn read_filter(reader: &mut Reader<'_>, node: &Node) -> Option<FilterPolicy> {
     }
 }
 
-/// Returns what is written in TOML as JSON.
+/// Converts TOML to JSON.
 fn json(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     match &node.value {
         Written::Bool(flag) => Some(Value::Bool(*flag)),
@@ -232,7 +232,7 @@ fn json(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     }
 }
 
-/// Returns JSON as an inline value of TOML.
+/// Converts JSON to an inline TOML value.
 fn toml(value: &Value) -> String {
     match value {
         Value::Object(map) if map.is_empty() => String::from("{}"),
@@ -287,7 +287,7 @@ pub(super) fn write(key: &str, topic: &TopicSection) -> String {
     section
 }
 
-/// Returns what a section refers to.
+/// Returns the references of a section.
 pub(super) fn references(section: &TopicSection) -> Vec<Reference> {
     match &section.key {
         Some(KeySetting::Reference(to)) => vec![Reference { setting: vec![String::from("key")], to: to.clone() }],
@@ -295,7 +295,7 @@ pub(super) fn references(section: &TopicSection) -> Vec<Reference> {
     }
 }
 
-/// Returns the names in AWS of what a section uses.
+/// Returns the AWS names of the resources that a section uses.
 pub(super) fn uses(section: &TopicSection) -> Vec<Named> {
     match &section.key {
         Some(KeySetting::Id(name)) => {
@@ -305,22 +305,22 @@ pub(super) fn uses(section: &TopicSection) -> Vec<Named> {
     }
 }
 
-/// Returns the name in AWS: the section's key where it has none, as that of a FIFO topic where it is one.
+/// Returns the AWS name. The default is the section's key, with the suffix of a FIFO topic if it is one.
 pub(super) fn name(key: &str, section: &TopicSection) -> String {
     let suffix = if section.fifo == Some(true) && !key.ends_with(FIFO) { FIFO } else { "" };
     section.name.clone().unwrap_or_else(|| format!("{key}{suffix}"))
 }
 
-/// Returns what should be of a section.
+/// Returns the desired state of a section.
 pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSection) -> Desired<Topic> {
     let name = name(key, section);
-    // AWS takes the suffix for a FIFO topic and for no other.
+    // AWS requires the suffix for a FIFO topic, and allows it for no other.
     let fifo = name.ends_with(FIFO);
     check_fifo(resolver, key, section);
     let kms = section.key.as_ref().and_then(|setting| match setting {
         KeySetting::Off => Some(TopicKey::Off),
         KeySetting::Id(id) => Some(TopicKey::Kms(id.clone())),
-        // One that leads nowhere is a fault already.
+        // A missing key is already a fault.
         KeySetting::Reference(to) => resolver.names.get(to).cloned().map(TopicKey::Kms),
     });
     let policy = section.policy.as_ref().and_then(|file| {
@@ -358,7 +358,7 @@ pub(super) fn resolve(resolver: &mut Resolver<'_>, key: &str, section: &TopicSec
     }
 }
 
-/// Returns a document that was read, of a file or of the manifest itself. A fault of a file names it.
+/// Returns a checked document of a file or of the manifest. A fault of a file names it.
 fn checked<T>(
     resolver: &mut Resolver<'_>,
     place: &[&str],
@@ -441,7 +441,8 @@ fn subscriptions(
     all
 }
 
-/// Returns why a subscription cannot be one of its topic. Source: Amazon SNS Developer Guide, "Message delivery for FIFO topics".
+/// Returns the reason why a subscription is not allowed for its topic. Source: Amazon SNS Developer Guide, "Message delivery for FIFO
+/// topics".
 pub(super) fn misplaced(delivery: Delivery, section: &SubscriptionSection) -> Option<Invalid> {
     match (delivery, section.protocol) {
         (Delivery::Fifo, Protocol::Sqs) => None,
@@ -457,7 +458,7 @@ pub(super) fn misplaced(delivery: Delivery, section: &SubscriptionSection) -> Op
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(super) mod any {
     use proptest::collection::vec;
@@ -511,7 +512,7 @@ pub(super) mod any {
         vec(("\\PC{1,12}", one), 0..3).prop_map(|list| list.into_iter().collect())
     }
 
-    /// Returns any sections that a manifest may have.
+    /// Generates sections.
     pub(in crate::kind) fn sections() -> impl Strategy<Value = IndexMap<String, TopicSection>> {
         let key = prop_oneof![
             Just(KeySetting::Off),

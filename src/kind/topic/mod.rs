@@ -1,8 +1,7 @@
-//! An SNS topic with its subscriptions: state and names. Its diff is in `diff`, its steps are in `steps`, its AWS calls in
-//! `api`.
+//! An SNS topic with its subscriptions: state and names. Its diff is in `diff`, its steps in `steps`, its AWS calls in `api`.
 //!
-//! A topic's ARN is made of the caller's partition and account, the region and its name, so that it is known before there is
-//! a topic. Steps therefore name the topic, and the calls make its ARN.
+//! A topic's ARN consists of the caller's partition and account, the region and the topic's name, so it is known before the topic exists.
+//! Steps therefore name the topic, and the calls build its ARN.
 
 mod api;
 mod calls;
@@ -51,7 +50,7 @@ pub use manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
 pub use rules::Protocol;
 pub use steps::{SubscriptionAttribute, TopicAttribute, TopicStep};
 
-/// A topic, live or desired; `None` is "not managed" in the one and "not read" in the other.
+/// A topic, live or desired. `None` means "not managed" in desired state and "not read" in live state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,17 +72,17 @@ pub struct Topic {
     pub tags: Option<Tags>,
 }
 
-/// What encrypts a topic.
+/// The encryption of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TopicKey {
     Off,
-    /// A key's alias, ID or ARN. SNS answers with what it was given.
+    /// A key's alias, ID or ARN. SNS returns the form that it was given.
     Kms(String),
 }
 
 impl TopicKey {
-    /// Returns whether it is a key of the account's own: one that can be revoked, and whose policy others can be let in by.
+    /// Returns whether it is a customer managed key, which can be revoked and whose policy can grant access to others.
     fn is_own(&self) -> bool {
         match self {
             Self::Off => false,
@@ -91,7 +90,7 @@ impl TopicKey {
         }
     }
 
-    /// Returns what another key in the place of this one does to the protection of a topic.
+    /// Returns how a change to another key affects the protection of a topic.
     fn protection_of(&self, after: &Self) -> Protection {
         match (self, after) {
             (_, Self::Off) => Protection::GivenUp,
@@ -105,7 +104,7 @@ impl TopicKey {
     }
 }
 
-/// A subscription. Its protocol and endpoint say which it is: with another of either it is another subscription.
+/// A subscription, identified by its protocol and endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     pub protocol: String,
@@ -117,27 +116,27 @@ pub struct Subscription {
     pub filter_policy_scope: Option<FilterScope>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<bool>,
-    /// The ARN of the role that delivers to Firehose.
+    /// The ARN of the role for Firehose delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// Its ARN where it is live; nothing while it waits for the confirmation by its endpoint.
+    /// Its ARN in live state; `None` before the endpoint confirms it.
     #[serde(skip)]
     pub arn: Option<String>,
 }
 
 impl Subscription {
-    /// Returns what people know it by.
+    /// Returns its display name.
     pub fn shown(&self) -> String {
         without_userinfo(&self.id())
     }
 
-    /// Returns what tells it from the others of its topic, as SNS answers with it.
+    /// Returns its identity within its topic, in the form that SNS returns.
     pub fn id(&self) -> String {
         format!("{} {}", self.protocol, rules::without_password(&self.endpoint))
     }
 }
 
-/// What a filter policy is matched with.
+/// The part of a message that a filter policy applies to.
 #[derive(
     Debug,
     Clone,
@@ -160,7 +159,7 @@ pub enum FilterScope {
 }
 
 impl FilterScope {
-    /// Returns AWS's word for it.
+    /// Returns AWS's name for it.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
@@ -187,7 +186,7 @@ impl Kind for Topic {
         resource_type: "sns",
         members: &[],
         listed_by: "aws sns list-topics",
-        // Each is a few short calls, paced by their quotas.
+        // Each topic takes a few short calls, paced by their quotas.
         concurrency: 16,
         batch: 1,
         shows_layout: true,
@@ -261,7 +260,7 @@ impl Kind for Topic {
         match operation {
             // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon SNS".
             LIST_TOPICS | GET_SUBSCRIPTION_ATTRIBUTES | SET_SUBSCRIPTION_ATTRIBUTES | UNSUBSCRIBE => On::Any,
-            // Which key the topic has is only known once it is read, and its alias may be any.
+            // The topic's key is known only after the topic is read, and its alias can be any.
             DESCRIBE_KEY => On::Resources(vec![live::keys_beside(desired.managed.key.as_ref(), place)]),
             _ => On::Resources(vec![place.arn("sns", &desired.name)]),
         }
@@ -283,7 +282,7 @@ impl Kind for Topic {
     }
 
     async fn owned(_: &TopicApi, _: &Search<'_>) -> Option<Result<HashSet<String>, CallError>> {
-        // The tags of a topic are read with it.
+        // The tags of a topic are read together with it.
         None
     }
 
@@ -296,13 +295,13 @@ impl Kind for Topic {
     }
 
     fn everything() -> Self {
-        // The settings beside these come with each answer.
+        // All other settings are part of each response.
         Self { subscriptions: Some(BTreeMap::new()), tags: Some(Tags::new()), ..Self::default() }
     }
 
     async fn discover(api: &TopicApi, wanted: &Wanted<'_>) -> Result<Discovered<Self>, DiscoverError> {
         let mut discovered = import::discover(api, wanted).await?;
-        // Which subscriptions there are is only known now.
+        // The subscriptions are known only now.
         let lives = discovered.found.iter_mut().map(|found| api::read_all_attributes(api, &mut found.live));
         futures_util::future::join_all(lives).await;
         Ok(discovered)
@@ -347,7 +346,7 @@ impl Kind for Topic {
     }
 
     fn calls_to_observe(layouts: &[Option<&Self>]) -> usize {
-        // A key is described only where the topic has another name of it than the manifest, which is rare.
+        // A key is described only if the topic has another name of it than the manifest, which is rare.
         let of_topic = |layout: Option<&Self>| {
             let subscriptions = layout.and_then(|layout| layout.subscriptions.as_ref());
             let attributes = subscriptions.into_iter().flatten().filter(|(_, one)| steps::has_attributes(one)).count();

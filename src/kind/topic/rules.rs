@@ -1,4 +1,4 @@
-//! What AWS takes as a topic and as a subscription.
+//! AWS's rules for topics and subscriptions.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::document::closest;
 use crate::resource::Invalid;
 use crate::resource::secret::without_userinfo;
 
-/// How a subscription is delivered to. Source: Subscribe in the SNS API reference.
+/// The protocol of a subscription. Source: Subscribe in the SNS API reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
 #[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum Protocol {
@@ -22,18 +22,17 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// Returns the protocol of a word.
+    /// Returns the protocol with a name.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         word.parse().ok()
     }
 
-    /// Returns AWS's word for it.
+    /// Returns AWS's name for it.
     pub const fn as_str(self) -> &'static str {
         self.into_str()
     }
 
-    /// Returns whether messages can be delivered as they were sent. Source: Amazon SNS Developer Guide, "Raw message
-    /// delivery".
+    /// Returns whether it supports raw message delivery. Source: Amazon SNS Developer Guide, "Raw message delivery".
     pub(super) const fn takes_raw(self) -> bool {
         matches!(self, Self::Sqs | Self::Http | Self::Https | Self::Firehose)
     }
@@ -80,10 +79,10 @@ impl Protocol {
     }
 }
 
-/// What the name of a FIFO topic ends with.
+/// The suffix of a FIFO topic's name.
 pub(super) const FIFO: &str = ".fifo";
 
-/// In which order a topic delivers.
+/// The delivery order of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Delivery {
     Standard,
@@ -116,7 +115,7 @@ pub(super) fn check_display_name(name: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Checks a key that is named by its alias or its ARN.
+/// Checks a key's alias or ARN.
 pub(super) fn check_key(key: &str) -> Result<(), Invalid> {
     let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "/_-".contains(c));
     let parts: Vec<&str> = key.splitn(6, ':').collect();
@@ -158,7 +157,7 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
     let Value::Object(outer) = policy else {
         return Err(Invalid::new("the delivery policy is not a JSON object", example));
     };
-    // An empty one is none: SNS then delivers by its own.
+    // An empty policy means SNS's default.
     if outer.is_empty() {
         return Ok(());
     }
@@ -180,8 +179,8 @@ pub(super) fn check_delivery_policy(policy: &Value) -> Result<(), Invalid> {
     }
 }
 
-/// Returns an endpoint as SNS answers with it: the password in a URL is replaced by `****`. Source: Amazon SNS Developer
-/// Guide, "Subscribing an HTTPS endpoint to an Amazon SNS topic".
+/// Returns an endpoint as SNS returns it, with the password of a URL replaced by `****`. Source: Amazon SNS Developer Guide, "Subscribing
+/// an HTTPS endpoint to an Amazon SNS topic".
 pub(super) fn without_password(endpoint: &str) -> String {
     let masked = || {
         let (scheme, rest) = endpoint.split_once("://")?;

@@ -1,4 +1,4 @@
-//! From desired state back to the section that says it, so that what a saved plan desires can be no more than a manifest says.
+//! Converts desired state back to the section that expresses it, so that a saved plan can desire no more than a manifest can.
 
 use super::manifest::{FilterPolicy, KeySetting, SubscriptionSection, TopicSection};
 use super::{Protocol, Subscription, Topic, TopicKey};
@@ -13,7 +13,7 @@ fn filter_file(place: usize) -> String {
     format!("filter-{place}.json")
 }
 
-/// Returns the section that says what is managed of a topic. Its files and subscriptions have names of no meaning.
+/// Returns the section of a topic's managed settings. The names of its files and subscriptions are arbitrary.
 pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
     let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
         &desired.managed;
@@ -45,7 +45,7 @@ pub(super) fn section(desired: &Desired<Topic>) -> TopicSection {
     }
 }
 
-/// Returns the files that such a section names.
+/// Returns the files of such a section.
 pub(super) fn files(desired: &Desired<Topic>) -> Vec<GivenFile> {
     let Topic { policy, delivery_policy, subscriptions, .. } = &desired.managed;
     let file = |path: &str, text: String| GivenFile { path: path.to_owned(), text };

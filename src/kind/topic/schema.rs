@@ -13,7 +13,7 @@ pub(super) fn schema() -> Schema {
         sections: json!({
             "type": "object",
             "additionalProperties": { "$ref": "#/$defs/topic" },
-            // A name that SNS does not take needs another.
+            // A key that is no valid SNS name requires a name.
             "allOf": [{
                 "patternProperties": {
                     "^(?!(?=.{1,256}$)[A-Za-z0-9_-]+(\\.fifo)?$)": { "required": ["name"] },

@@ -1,4 +1,4 @@
-//! The steps that bring a topic to what it should be, in the order AWS takes them.
+//! The steps that repair a topic, in the order that AWS requires.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::resource::names::OwnerKey;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Facts, Live, Tags};
 
-// The paces: AWS General Reference, "Amazon SNS endpoints and quotas". Where it says nothing, 30 a second as for most others.
+// The rates are from AWS General Reference, "Amazon SNS endpoints and quotas". Undocumented rates are 30 a second, like most others.
 pub(super) const CREATE_TOPIC: Operation = operation!("sns", "CreateTopic", 30.0, 30.0);
 pub(super) const DELETE_TOPIC: Operation = operation!("sns", "DeleteTopic", 30.0, 30.0);
 pub(super) const GET_TOPIC_ATTRIBUTES: Operation = operation!("sns", "GetTopicAttributes", 30.0, 30.0);
@@ -31,32 +31,32 @@ pub(super) const TAG_TOPIC: Operation = operation!("sns", "TagResource", 10.0, 1
 pub(super) const UNTAG_TOPIC: Operation = operation!("sns", "UntagResource", 10.0, 10.0);
 pub(super) const LIST_TOPIC_TAGS: Operation = operation!("sns", "ListTagsForResource", 10.0, 10.0);
 
-/// One call that changes a topic or one of its subscriptions, or one look whether they are confirmed.
+/// One call that changes a topic or a subscription, or one check of confirmations.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum TopicStep {
-    /// Creates the topic with its settings and tags; expects that there is none of its name that differs in them.
+    /// Creates the topic with its settings and tags; expects that no topic of its name has other settings.
     CreateTopic { name: String, topic: Box<Topic> },
-    /// Sets one attribute, which is all that one call takes.
+    /// Sets one attribute, the maximum of one call.
     SetTopicAttribute {
         name: String,
         attribute: TopicAttribute,
         #[serde(default, skip_serializing_if = "Protection::is_unchanged")]
         protection: Protection,
     },
-    /// Sets these tags and leaves all others.
+    /// Sets these tags and keeps all others.
     TagTopic { name: String, tags: Tags },
     /// Removes the tags of these keys.
     UntagTopic { name: String, keys: Vec<String> },
     /// Subscribes an endpoint; expects that it has no subscription, not even a pending one.
     Subscribe { name: String, subscription: Subscription },
-    /// Sets one attribute of a confirmed subscription, which is named as it is shown.
+    /// Sets one attribute of a confirmed subscription. `subscription` is its display name.
     SetSubscriptionAttribute { name: String, subscription: String, arn: String, attribute: SubscriptionAttribute },
-    /// Deletes a subscription, which is named as it is shown.
+    /// Deletes a subscription. `subscription` is its display name.
     Unsubscribe { name: String, subscription: String, arn: String },
-    /// Looks whether these subscriptions are confirmed, and ends the work on the topic for now where one is not.
+    /// Checks whether these subscriptions are confirmed, and ends the work on the topic for now if one is not.
     AwaitConfirmation { name: String, subscriptions: Vec<String> },
-    /// Deletes the topic; expects the ownership tag of this key.
+    /// Deletes the topic; expects the ownership tag with this key.
     DeleteTopic { name: String, owner_key: OwnerKey },
 }
 
@@ -71,7 +71,7 @@ pub enum TopicAttribute {
     ContentBasedDeduplication(bool),
 }
 
-/// An attribute of a subscription that can change. With another protocol or endpoint it is another subscription.
+/// An attribute of a subscription that can change. Protocol and endpoint identify a subscription and cannot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", content = "value", rename_all = "snake_case")]
 pub enum SubscriptionAttribute {
@@ -95,7 +95,7 @@ impl SubscriptionAttribute {
 impl KindStep for TopicStep {
     fn operations(&self) -> &'static [Operation] {
         match self {
-            // Tags given with a creation take the permission of their own. What is there already is looked at.
+            // Tags in a creation require the tagging permission. An existing topic is read.
             Self::CreateTopic { topic, .. } => {
                 let tags = topic.tags.as_ref().is_some_and(|tags| !tags.is_empty());
                 match (tags, matches!(topic.key, Some(TopicKey::Kms(_)))) {
@@ -200,13 +200,13 @@ impl KindStep for TopicStep {
     }
 }
 
-/// Returns whether a subscription has attributes that are read one subscription at a time.
+/// Returns whether a subscription has managed attributes, which are read one subscription at a time.
 pub(super) fn has_attributes(subscription: &Subscription) -> bool {
     let Subscription { protocol: _, endpoint: _, filter_policy, filter_policy_scope, raw, role, arn: _ } = subscription;
     filter_policy.is_some() || filter_policy_scope.is_some() || raw.is_some() || role.is_some()
 }
 
-/// Returns the operations that observing this topic calls.
+/// Returns the operations that observe this topic.
 pub(super) fn reads(desired: &Desired<Topic>) -> Vec<Operation> {
     let Topic {
         fifo: _,
@@ -240,7 +240,7 @@ pub(super) fn create(desired: &Desired<Topic>) -> Vec<TopicStep> {
     steps
 }
 
-/// Which subscriptions SNS asks to be confirmed is for SNS to say: those of email and HTTP, and those of other accounts.
+/// SNS decides which subscriptions need confirmation: those of email and HTTP, and those of other accounts.
 fn await_confirmation(name: &str, subscriptions: Vec<String>) -> Option<TopicStep> {
     let step = |subscriptions| TopicStep::AwaitConfirmation { name: name.to_owned(), subscriptions };
     Some(subscriptions).filter(|subscriptions| !subscriptions.is_empty()).map(step)
@@ -253,10 +253,10 @@ pub(super) fn delete(desired: &Desired<Topic>) -> Vec<TopicStep> {
     desired.ownership.iter().map(step).collect()
 }
 
-/// Returns the steps that make the differences go away.
+/// Returns the steps that repair the differences.
 ///
-/// Encryption comes first, and is given up last. What is taken away comes after what is added. Where a subscription is
-/// pending and nothing else is to be done, there is nothing to do at all.
+/// Encryption is added first and removed last, and additions come before removals. There are no steps if the only difference is a pending
+/// subscription.
 pub(super) fn repair(desired: &Desired<Topic>, live: &Live<Topic>, changes: &[FieldChange<Field>]) -> Vec<TopicStep> {
     let differs = |field: Field| changes.iter().any(|change| change.is_in_place(&field));
     let managed = &desired.managed;
@@ -305,14 +305,14 @@ fn tags(desired: &Desired<Topic>, live: &Live<Topic>) -> Vec<TopicStep> {
     }
     let tag = (!set.is_empty()).then(|| TopicStep::TagTopic { name: desired.name.clone(), tags: set });
     let untag = (!gone.is_empty()).then(|| TopicStep::UntagTopic { name: desired.name.clone(), keys: gone });
-    // A topic has 50 tags at most: those that go make room for those that come.
+    // A topic has at most 50 tags, so tags are removed before others are added.
     untag.into_iter().chain(tag).collect()
 }
 
-/// What is to be done of the subscriptions.
+/// The steps for the subscriptions.
 struct Subscribing {
     steps: Vec<TopicStep>,
-    /// Those that are not confirmed, or not known to be.
+    /// The subscriptions without a known confirmation.
     pending: Vec<String>,
 }
 
@@ -354,8 +354,8 @@ fn subscriptions(desired: &Desired<Topic>, live: &Live<Topic>, differs: &impl Fn
     Subscribing { steps, pending }
 }
 
-/// Returns the attributes of a subscription that differ, in the order in which SNS takes them: a policy that is nested is only
-/// taken where the scope is the body, so that the scope is widened before the policy and narrowed after it.
+/// Returns the attributes of a subscription that differ, in the order that SNS requires: it accepts a nested policy only if the scope is
+/// the message body, so the scope is widened before the policy changes and narrowed after it.
 fn attributes(wanted: &Subscription, differs: &impl Fn(Part) -> bool) -> Vec<SubscriptionAttribute> {
     let scope = wanted.filter_policy_scope.filter(|_| differs(Part::FilterPolicyScope));
     let scope = |wider: bool| {
@@ -372,8 +372,8 @@ fn attributes(wanted: &Subscription, differs: &impl Fn(Part) -> bool) -> Vec<Sub
     all.into_iter().flatten().collect()
 }
 
-/// Returns a live topic that differs from what is managed in every way that can be repaired, so that what any repair may take
-/// is known without a look at AWS.
+/// Returns a live topic with a repairable difference in every managed setting, which shows the operations of any repair without a call to
+/// AWS.
 pub(super) fn opposite(desired: &Desired<Topic>) -> Live<Topic> {
     let Topic { fifo, content_based_deduplication, display_name, key, policy, delivery_policy, subscriptions, tags } =
         &desired.managed;
@@ -494,7 +494,7 @@ mod tests {
         *found.get_mut("email e").unwrap() = pending.clone();
         found.insert(String::from("email else"), Subscription { endpoint: String::from("else"), ..pending });
         assert_eq!(repaired(&live), [""; 0]);
-        // What else there is to do is done, and the report says what waits.
+        // All other steps run, and the report lists the pending subscription.
         live.state.display_name = Some(String::from("x"));
         assert_eq!(repaired(&live), ["changing the display name", "looking for confirmations"]);
     }

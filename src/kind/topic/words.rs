@@ -1,4 +1,4 @@
-//! A topic's settings in the words in which people read them.
+//! The display texts of a topic's settings.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use crate::kind::Line;
 use crate::resource::secret::without_userinfo;
 use crate::resource::{Fields, Live, Switch, digest, tag_words};
 
-/// What a subscription that is not confirmed waits for.
+/// The state of an unconfirmed subscription.
 pub(super) const WAITS: &str = "waits for confirmation by its endpoint";
 
 pub(super) fn text(text: &str) -> &str {
@@ -22,7 +22,7 @@ pub(super) fn key(key: &TopicKey) -> &str {
     }
 }
 
-/// Returns what was seen of a topic.
+/// Returns the observed fields of a topic.
 pub(super) fn seen(live: &Live<Topic>) -> Fields {
     let Topic {
         fifo,
@@ -49,7 +49,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
         let filter = found.filter_policy.as_ref().map(|policy| digest(&policy.to_string()));
         (format!("subscription {}", without_userinfo(id)), subscription(found, filter))
     });
-    // Two whose endpoints differ only in what is not shown have one name here.
+    // Endpoints that differ only in hidden parts have the same name here.
     let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, words) in subscriptions {
         named.entry(name).or_default().push(words);
@@ -57,7 +57,7 @@ pub(super) fn seen(live: &Live<Topic>) -> Fields {
     seen.chain(named.into_iter().map(|(name, words)| (Cow::Owned(name), words.join("; ")))).collect()
 }
 
-/// Returns what a topic is created with, setting by setting.
+/// Returns the layout of a new topic, by setting.
 pub(super) fn layout(topic: &Topic) -> Vec<Line> {
     let Topic {
         fifo,
@@ -87,7 +87,7 @@ pub(super) fn layout(topic: &Topic) -> Vec<Line> {
     lines
 }
 
-/// Returns a topic as it may be shown, where an endpoint has something before its host.
+/// Returns a topic for display, if an endpoint contains user information.
 pub(super) fn shown(topic: &Topic) -> Option<Topic> {
     let all = topic.subscriptions.as_ref()?;
     all.values().any(Subscription::is_masked).then(|| Topic {
@@ -97,18 +97,18 @@ pub(super) fn shown(topic: &Topic) -> Option<Topic> {
 }
 
 impl Subscription {
-    /// Returns whether its endpoint has something that is not shown.
+    /// Returns whether its endpoint contains user information, which is hidden.
     pub(super) fn is_masked(&self) -> bool {
         without_userinfo(&self.endpoint) != self.endpoint
     }
 
-    /// Returns it as it may be shown.
+    /// Returns it for display.
     pub(super) fn masked(&self) -> Self {
         Self { endpoint: without_userinfo(&self.endpoint), ..self.clone() }
     }
 }
 
-/// Returns what encrypts a topic and who gets its messages, for a picture.
+/// Returns the encryption and the subscriptions of a topic, for a diagram.
 pub(super) fn sketch(topic: &Topic) -> Vec<Line> {
     let encrypted = topic.key.as_ref().map(|kms| Line::new("key", key(kms)));
     let to = |one: &Subscription| Line::new(&one.protocol, without_userinfo(&one.endpoint));

@@ -1,4 +1,4 @@
-//! A table as CloudFormation has it: AWS::DynamoDB::Table, or AWS::DynamoDB::GlobalTable where it has replicas.
+//! A table in CloudFormation: AWS::DynamoDB::Table, or AWS::DynamoDB::GlobalTable if it has replicas.
 
 use std::collections::BTreeMap;
 
@@ -42,10 +42,10 @@ pub(in crate::kind::table) fn add(desired: &Desired<Table>, live: Option<&Live<T
     }
 }
 
-/// What a scalable target comes after.
+/// The dependencies of a scalable target.
 struct Depends<'a> {
     table: String,
-    /// The indexes that the table has in the templates before the last.
+    /// The indexes of the table in the templates before the last.
     states: &'a [BTreeMap<String, Index>],
 }
 
@@ -94,7 +94,7 @@ fn add_scaling(
     resource.earlier = of_policy;
 }
 
-/// Returns the indexes that a live table has before each update; nothing where it needs no more than one template.
+/// Returns the indexes of a live table before each update; empty if one template is enough.
 fn states(table: &Table, live: Option<&Live<Table>>) -> Vec<BTreeMap<String, Index>> {
     let live = live.and_then(|live| live.state.indexes.as_ref());
     match (live, &table.indexes) {
@@ -103,7 +103,7 @@ fn states(table: &Table, live: Option<&Live<Table>>) -> Vec<BTreeMap<String, Ind
     }
 }
 
-/// Returns a table with other indexes, and without what is said of the indexes that it then lacks.
+/// Returns a table with other indexes, without the settings of the indexes that it then lacks.
 fn limited_to(table: &Table, indexes: &BTreeMap<String, Index>) -> Table {
     let mut table = Table { indexes: Some(indexes.clone()), ..table.clone() };
     if let Some(all) = &mut table.settings.contributor_insights {
@@ -115,14 +115,14 @@ fn limited_to(table: &Table, indexes: &BTreeMap<String, Index>) -> Table {
     table
 }
 
-/// What the properties of a table are made with.
+/// The context for building the properties of a table.
 pub(super) struct Made<'a> {
     pub(super) desired: &'a Desired<Table>,
     pub(super) stack: &'a Stack,
 }
 
 impl Made<'_> {
-    /// Returns what names the key that encrypts a table.
+    /// Returns the reference to the key that encrypts a table.
     pub(super) fn key(&self, encryption: &Encryption) -> Option<Value> {
         match encryption {
             Encryption::AwsOwned | Encryption::AwsManaged => None,
@@ -169,7 +169,7 @@ fn single(made: &Made<'_>, table: &Table) -> Properties {
     all
 }
 
-/// Returns what a table has in whatever number of regions.
+/// Returns the properties that a table has in any number of regions.
 pub(super) fn common(name: &str, table: &Table) -> Properties {
     let mut all = properties([("TableName", json!(name)), ("AttributeDefinitions", definitions(table))]);
     set(&mut all, "KeySchema", table.key.as_ref().map(key));
@@ -180,14 +180,14 @@ pub(super) fn common(name: &str, table: &Table) -> Properties {
     set(&mut all, "WarmThroughput", table.settings.warm.map(|warm| warm_throughput(&warm)));
     let ttl = table.ttl.as_ref().and_then(|ttl| match ttl {
         Ttl::Enabled(attribute) => Some(json!({ "AttributeName": attribute, "Enabled": true })),
-        // A table that has none is created without; AWS wants the name of an attribute with a change.
+        // A new table without TTL needs no property; AWS requires the name of an attribute for a change.
         Ttl::Disabled | Ttl::Disabling => None,
     });
     set(&mut all, "TimeToLiveSpecification", ttl);
     all
 }
 
-/// Returns what a table has of its own in each region.
+/// Returns the properties that a table has separately in each region.
 pub(super) fn of_region(table: &Table) -> Properties {
     let mut all = Properties::new();
     let settings = &table.settings;

@@ -35,7 +35,7 @@ pub(super) fn properties(made: &Made<'_>, table: &Table) -> Properties {
     set(&mut all, "SSESpecification", encryption);
     let replicas = table.replicas.clone().unwrap_or_default();
     let strong = replicas.consistency == Some(Consistency::Strong);
-    // A group of eventual consistency needs this stream, which AWS turns on by itself with the first replica.
+    // A group with eventual consistency requires this stream, which AWS turns on with the first replica.
     let stream =
         settings.stream.filter(|stream| stream.view().is_some()).or((!strong).then_some(Stream::NewAndOldImages));
     let view = stream.and_then(Stream::view);
@@ -56,7 +56,7 @@ pub(super) fn properties(made: &Made<'_>, table: &Table) -> Properties {
     all
 }
 
-/// Returns the replica in the region of the stack, which every template names.
+/// Returns the replica in the stack's region, which every template must list.
 fn home(made: &Made<'_>, table: &Table, scaling: &[Scaled]) -> Properties {
     let mut one = pairs([("Region", json!({ "Ref": "AWS::Region" }))]);
     one.extend(of_region(table));
@@ -68,7 +68,7 @@ fn home(made: &Made<'_>, table: &Table, scaling: &[Scaled]) -> Properties {
     one
 }
 
-/// Returns what is said of the reads of a replica and of its indexes, which is the same in all regions.
+/// Returns the read settings of a replica and its indexes, which are the same in all regions.
 fn reads(table: &Table, scaling: &[Scaled], insights: impl Fn(&str) -> Option<Value>) -> Properties {
     let limit = |units: i64| json!({ "MaxReadRequestUnits": units });
     let fixed = |index: Option<&Index>| {
@@ -91,7 +91,7 @@ fn reads(table: &Table, scaling: &[Scaled], insights: impl Fn(&str) -> Option<Va
     all
 }
 
-/// Returns the key of a replica in another region, by the name that it has there.
+/// Returns the key of a replica in another region, by its name there.
 fn named(encryption: &Encryption) -> Option<Value> {
     match encryption {
         Encryption::Kms(name) | Encryption::Alias(name) => Some(json!({ "KMSMasterKeyId": name })),
@@ -109,7 +109,7 @@ fn moved(scaling: &[Scaled], index: Option<&String>, units: Units) -> Option<Val
     } }))
 }
 
-/// Records what AWS::DynamoDB::GlobalTable cannot do.
+/// Records the settings that AWS::DynamoDB::GlobalTable does not support.
 pub(super) fn check(desired: &Desired<Table>, export: &mut Export) {
     let table = &desired.initial;
     let provisioned = table.billing.and_then(Billing::capacity).is_some();

@@ -1,11 +1,11 @@
-//! Keys and indexes in CloudFormation's words, which are those of the DynamoDB API.
+//! Keys and indexes in CloudFormation, which uses the names of the DynamoDB API.
 
 use serde_json::{Value, json};
 
 use crate::kind::export::cloudformation::{Properties, properties, set};
 use crate::kind::table::{Attribute, Index, Key, Limits, Projection, Table, Warm};
 
-/// Returns the definitions of the attributes that keys and indexes take.
+/// Returns the definitions of the attributes that keys and indexes use.
 pub(super) fn definitions(table: &Table) -> Value {
     let definition = |one: &Attribute| json!({ "AttributeName": one.name, "AttributeType": one.kind.to_string() });
     super::attributes(table).into_iter().map(definition).collect()
@@ -36,7 +36,7 @@ fn projection(projection: &Projection) -> Value {
     }
 }
 
-/// Returns what every index has, whatever the type of the table.
+/// Returns the properties that every index has, for both types of tables.
 pub(super) fn global(name: &str, index: &Index) -> Properties {
     let mut one = properties([
         ("IndexName", json!(name)),
@@ -47,7 +47,7 @@ pub(super) fn global(name: &str, index: &Index) -> Properties {
     one
 }
 
-/// Returns the local indexes of a table, which have its partition key.
+/// Returns the local indexes of a table, which share its partition key.
 pub(super) fn local(table: &Table) -> Option<Value> {
     let (key, indexes) = (table.key.as_ref()?, table.local_indexes.as_ref().filter(|all| !all.is_empty())?);
     let one = indexes.iter().map(|(name, index)| {
@@ -64,7 +64,7 @@ pub(super) fn warm_throughput(warm: &Warm) -> Value {
     units.into()
 }
 
-/// Returns the limits that there are: CloudFormation takes no -1, and leaving one out is no limit.
+/// Returns the limits that are set: CloudFormation does not accept -1, and an omitted value means no limit.
 pub(super) fn limited(limits: Option<Limits>) -> (Option<i64>, Option<i64>) {
     let limit = |units: Option<i64>| units.filter(|units| *units > 0);
     limits.map_or((None, None), |limits| (limit(limits.read), limit(limits.write)))

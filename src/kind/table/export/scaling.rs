@@ -1,31 +1,31 @@
-//! The scalable targets and scaling policies of a table and its indexes, under the names that the AWS console and sentinel give them.
+//! The scalable targets and scaling policies of a table and its indexes, with the names that the AWS console and Sentinel use.
 
 use crate::kind::table::{Autoscaling, Bounds, Kept, Scale, Table, Target, Units};
 
-/// One dimension whose capacity is moved.
+/// One scalable dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Scaled {
     pub(super) index: Option<String>,
     pub(super) units: Units,
     pub(super) bounds: Bounds,
-    /// The ID by which Application Auto Scaling knows the table or the index.
+    /// The ID of the table or index in Application Auto Scaling.
     pub(super) resource: String,
     pub(super) dimension: &'static str,
     pub(super) metric: &'static str,
 }
 
 impl Scaled {
-    /// Returns the name of its policy.
+    /// Returns the name of its scaling policy.
     pub(super) fn policy(&self) -> String {
         format!("{}:{}", self.metric, self.resource)
     }
 
-    /// Returns the utilization that is aimed at, in percent.
+    /// Returns the target utilization in percent.
     pub(super) fn target(&self) -> f64 {
         self.bounds.target.unwrap_or(Target::DEFAULT).percent()
     }
 
-    /// Returns its place in a name: `Read`.
+    /// Returns its word in a name, such as `Read`.
     pub(super) fn word(&self) -> &'static str {
         match self.units {
             Units::Read => "Read",
@@ -33,12 +33,12 @@ impl Scaled {
         }
     }
 
-    /// Returns what no manifest has of a live policy, which stays as it is.
+    /// Returns the settings of a live policy that no manifest can express, which are kept.
     pub(super) fn kept(&self, live: &Table) -> Option<Kept> {
         live.settings.autoscaling.as_ref()?.kept.get(&(self.index.clone(), self.units)).cloned()
     }
 
-    /// Returns whether live autoscaling moves it.
+    /// Returns whether live autoscaling adjusts it.
     pub(super) fn is_live(&self, live: &Table) -> bool {
         let all = live.settings.autoscaling.as_ref();
         let on = |(one, scale): ((Option<String>, Units), Scale)| {
@@ -48,7 +48,7 @@ impl Scaled {
     }
 }
 
-/// Returns what is moved of a table and its indexes.
+/// Returns the scalable dimensions of a table and its indexes.
 pub(super) fn scaled(name: &str, table: &Table) -> Vec<Scaled> {
     let all = table.settings.autoscaling.iter().flat_map(Autoscaling::all);
     let one = |((index, units), scale): ((Option<String>, Units), Scale)| {

@@ -1,4 +1,4 @@
-//! A table as the AWS provider of Terraform has it: aws_dynamodb_table, and a resource for each setting that has calls of its own.
+//! A table in the AWS provider of Terraform: aws_dynamodb_table, and a resource for each setting with its own calls.
 
 use std::collections::BTreeSet;
 
@@ -80,8 +80,8 @@ pub(in crate::kind::table) fn add(desired: &Desired<Table>, live: Option<&Live<T
     kinesis(desired, live, module);
 }
 
-/// Returns the alias that the table's key is given by, where it is exported too: a table that refers to the key has to wait for no
-/// more than that, and sentinel finds the key by its alias.
+/// Returns the alias of the table's key if it is exported too. A table that refers to the key only has to wait for its alias, by which
+/// Sentinel finds the key.
 fn aliases(desired: &Desired<Table>, module: &Module) -> Vec<String> {
     let key = module.export.referred(&desired.depends_on, KindId::Key);
     key.map(|key| format!("aws_kms_alias.{}", module.name(key))).into_iter().collect()
@@ -101,7 +101,7 @@ fn billing(body: &mut Body, table: &Table) {
 fn stream(body: &mut Body, table: &Table) {
     let eventual = table.has_replicas()
         && table.replicas.as_ref().is_some_and(|replicas| replicas.consistency != Some(Consistency::Strong));
-    // A group of eventual consistency has this stream, which AWS turns on by itself with the first replica.
+    // A group with eventual consistency has this stream, which AWS turns on with the first replica.
     let stream = table.settings.stream.filter(|stream| !eventual || stream.view().is_some());
     let stream = stream.or(eventual.then_some(Stream::NewAndOldImages));
     if let Some(stream) = stream {
@@ -178,7 +178,7 @@ fn days(recovery: Recovery) -> Option<i64> {
     }
 }
 
-/// Returns what names a key by its ARN, as the provider compares keys.
+/// Returns a reference to a key's ARN, which the provider compares.
 fn key(desired: &Desired<Table>, encryption: &Encryption, module: &mut Module) -> Option<Expression> {
     match encryption {
         Encryption::AwsOwned | Encryption::AwsManaged => None,
@@ -206,7 +206,7 @@ fn replica_key(encryption: Option<&Encryption>, region: &str, module: &mut Modul
     }
 }
 
-/// Adds the replicas of a group of strong consistency, which come with the table.
+/// Adds the replicas of a group with strong consistency, which are created with the table.
 fn strong_replicas(body: &mut Body, replicas: Option<&Replicas>, module: &mut Module) {
     let Some(replicas) = replicas.filter(|_| module.version == Version::V6) else { return };
     for (region, replica) in &replicas.regions {
@@ -225,7 +225,7 @@ fn strong_replicas(body: &mut Body, replicas: Option<&Replicas>, module: &mut Mo
     }
 }
 
-/// Adds a resource for each replica of a group of eventual consistency, which has settings of its own there.
+/// Adds a resource for each replica of a group with eventual consistency, which has its own settings.
 fn eventual_replicas(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut Module) {
     let Some(replicas) = &desired.initial.replicas else { return };
     let there = live.and_then(|live| live.state.replicas.as_ref());
@@ -252,7 +252,7 @@ fn eventual_replicas(desired: &Desired<Table>, live: Option<&Live<Table>>, modul
     }
 }
 
-/// Returns what Terraform leaves alone: what the manifest does not manage, and what AWS moves by itself.
+/// Returns the properties that Terraform ignores: those that the manifest does not manage, and those that AWS changes by itself.
 fn ignored(desired: &Desired<Table>, strong: Option<&Replicas>) -> Vec<&'static str> {
     let Table { key: _, indexes, local_indexes, ttl, billing, encryption, tags: _, replicas, settings } =
         &desired.managed;
@@ -263,7 +263,7 @@ fn ignored(desired: &Desired<Table>, strong: Option<&Replicas>) -> Vec<&'static 
         }
     };
     leave(billing.is_none(), &["billing_mode", "read_capacity", "write_capacity"]);
-    // Something else, such as autoscaling, moves the capacity; of indexes the provider compares all or nothing.
+    // Something else, such as autoscaling, sets the capacity. The provider compares the indexes as a whole.
     let external = *billing == Some(Billing::External);
     leave(external, &["read_capacity", "write_capacity"]);
     leave(external && self::indexes(&desired.initial).next().is_some(), &["global_secondary_index"]);
@@ -271,14 +271,14 @@ fn ignored(desired: &Desired<Table>, strong: Option<&Replicas>) -> Vec<&'static 
     leave(local_indexes.is_none(), &["local_secondary_index"]);
     leave(ttl.is_none(), &["ttl"]);
     leave(encryption.is_none(), &["server_side_encryption"]);
-    // Replicas of eventual consistency are resources of their own.
+    // Replicas with eventual consistency are separate resources.
     leave(strong.is_none() && replicas.as_ref().is_none_or(|all| !all.regions.is_empty()), &["replica"]);
     leave(settings.class.is_none(), &["table_class"]);
     leave(settings.deletion_protection.is_none(), &["deletion_protection_enabled"]);
     leave(settings.stream.is_none(), &["stream_enabled", "stream_view_type"]);
     leave(settings.limits.is_none(), &["on_demand_throughput"]);
     leave(settings.point_in_time_recovery.is_none(), &["point_in_time_recovery"]);
-    // AWS raises it and never lowers it, and the provider would replace the table to lower it.
+    // AWS raises the value and never lowers it, and the provider would replace the table to lower it.
     leave(settings.warm.is_some(), &["warm_throughput"]);
     ignored.into_iter().collect()
 }
@@ -324,7 +324,7 @@ fn insights(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut M
     let Some(all) = &desired.initial.settings.contributor_insights else { return };
     let table = module.name(&desired.address);
     for (index, tracking) in all.all() {
-        // One that is not there is off.
+        // Missing insights are off.
         let mode = match tracking {
             Tracking::Off | Tracking::Failed => continue,
             mode => mode,
@@ -385,7 +385,7 @@ fn kinesis(desired: &Desired<Table>, live: Option<&Live<Table>>, module: &mut Mo
     resource.existing = existing;
 }
 
-/// Records what the provider cannot do.
+/// Records the settings that the provider does not support.
 fn check(desired: &Desired<Table>, module: &mut Module) {
     let (table, address, version) = (&desired.initial, &desired.address, module.version);
     let export = &mut module.export;

@@ -16,8 +16,7 @@ use crate::kind::{Address, Desired, KindId};
 use crate::resource::call::{CallError, Class};
 use crate::resource::{Gap, Observed, Tags};
 
-/// Reads the settings of the replicas that the manifest manages, each in its region, and of those that are too many whether they are
-/// protected.
+/// Reads the settings of the managed replicas, each in its region, and the deletion protection of unlisted replicas.
 pub(in crate::kind::table) async fn look(
     api: &TableApi,
     name: &str,
@@ -42,7 +41,7 @@ pub(in crate::kind::table) async fn look(
         .collect();
     let reads = regions.into_iter().map(|(region, table)| async move {
         let desired = Desired::new(Address::new(KindId::Table, &region), name, table);
-        // One table is read within another, to a depth of one: a replica manages no replicas.
+        // Tables nest to a depth of one: a replica manages no replicas.
         let found = Box::pin(api::observe(&api.in_region(&region), &desired)).await;
         (region, desired.managed, found)
     });
@@ -65,7 +64,7 @@ pub(in crate::kind::table) async fn look(
     }
 }
 
-/// Returns what of a replica is its own.
+/// Returns the settings that are a replica's own.
 fn managed_of(found: Table, wanted: &Table) -> Table {
     let settings = found.settings.regional();
     Table {
@@ -76,13 +75,13 @@ fn managed_of(found: Table, wanted: &Table) -> Table {
     }
 }
 
-/// Returns a replica of which only the protection is managed.
+/// Returns a replica that manages only deletion protection.
 fn protection() -> Table {
     let settings = Settings { deletion_protection: Some(DeletionProtection(false)), ..Settings::default() };
     Table { settings, ..Table::default() }
 }
 
-/// Returns a replica of which all is managed that is its own.
+/// Returns a replica that manages all its own settings.
 fn everything() -> Table {
     Table { tags: Some(Tags::new()), settings: Settings::everything().regional(), ..Table::default() }
 }
@@ -133,7 +132,7 @@ pub(in crate::kind::table) fn remove(
     Ok(request)
 }
 
-/// Returns whether all these replicas are there, or about to be.
+/// Returns whether all these replicas exist or are being created.
 pub(in crate::kind::table) fn are_added(found: &Table, replicas: &BTreeMap<String, NewReplica>) -> bool {
     let live = found.replicas.as_ref();
     let is_there = |region| {
@@ -143,7 +142,7 @@ pub(in crate::kind::table) fn are_added(found: &Table, replicas: &BTreeMap<Strin
     replicas.keys().all(is_there)
 }
 
-/// Returns whether all these replicas are gone, or about to be.
+/// Returns whether all these replicas are deleted or being deleted.
 pub(in crate::kind::table) fn are_removed(found: &Table, regions: &[String]) -> bool {
     let live = found.replicas.as_ref();
     let is_going = |region| {
@@ -153,11 +152,11 @@ pub(in crate::kind::table) fn are_removed(found: &Table, regions: &[String]) -> 
     regions.iter().all(is_going)
 }
 
-/// What AWS says where there is a table of that name: another one, or what is left of a replica for half a minute after the table does
-/// not list it any more. Source: DDB-TABLE-225 and 308.
+/// AWS's message if a table of that name exists: another table, or the remains of a replica for half a minute after the table stops listing
+/// it. Source: DDB-TABLE-225 and 308.
 const EXISTS: &str = "already existed as tables";
 
-/// Returns whether the refusal to add replicas passes by itself; where it does not, the refusal names the table that is in the way.
+/// Returns whether a refusal to add replicas is temporary. Otherwise the error names the table that exists.
 pub(in crate::kind::table) async fn is_passing(
     api: &TableApi,
     name: &str,

@@ -1,4 +1,4 @@
-//! How the replicas of a table differ from what they should be.
+//! The differences between live and desired replicas.
 
 use super::{Consistency, ReplicaStatus, Replicas, own_words};
 use crate::change::{Consent, FieldChange, FieldValue, Takes};
@@ -7,7 +7,7 @@ use crate::kind::table::{DeletionProtection, Field, Table, diff as tables};
 const FROZEN: &str = "AWS adds and removes no single region of a group with strong consistency: remove all replicas, then add them \
      again";
 
-/// Adds what differs.
+/// Adds the differences.
 pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
     let frozen = live.is_frozen();
     let change = |field: Field, before: FieldValue, after: FieldValue, takes: Takes, how: &str| {
@@ -74,7 +74,7 @@ pub(in crate::kind::table) fn diff(live: &Replicas, desired: &Replicas, changes:
     diff_mode(live, desired, changes);
 }
 
-/// The mode is chosen with the first replica. Source: "How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide.
+/// The mode is set with the first replica. Source: "How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide.
 fn diff_mode(live: &Replicas, desired: &Replicas, changes: &mut Vec<FieldChange<Field>>) {
     if live.regions.is_empty() || desired.regions.is_empty() {
         return;
@@ -106,7 +106,7 @@ fn words(table: &Table) -> String {
 }
 
 impl Replicas {
-    /// Returns whether no single region can be added or taken away.
+    /// Returns whether AWS does not allow a single region to be added or removed.
     pub(super) fn is_frozen(&self) -> bool {
         !self.regions.is_empty() && self.consistency == Some(Consistency::Strong)
     }
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// Returns each change as `path [takes]`.
+    /// Returns each change as `path [consent]`.
     fn lines(live: &Replicas, desired: &Replicas) -> Vec<String> {
         let mut changes = Vec::new();
         diff(live, desired, &mut changes);

@@ -11,12 +11,12 @@ use crate::kind::{Misplaced, import};
 use crate::resource::names::RegionName;
 use crate::resource::{Invalid, Tags, check_region};
 
-/// What a section says of replicas.
+/// The replica settings of a section.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReplicasSection {
     pub consistency: Option<Consistency>,
     pub witness: Option<String>,
-    /// Nothing where replicas are not managed.
+    /// `None` if replicas are not managed.
     pub regions: Option<IndexMap<String, ReplicaSection>>,
 }
 
@@ -30,7 +30,7 @@ pub struct ReplicaSection {
 }
 
 impl ReplicasSection {
-    /// Returns the section that says what is managed, with nothing left out that is at a default.
+    /// Returns the section of the managed replicas, including settings with default values.
     pub(in crate::kind::table) fn of(managed: &Replicas) -> Self {
         let replica = |table: &Table| ReplicaSection {
             key: table.encryption.clone(),
@@ -41,7 +41,7 @@ impl ReplicasSection {
         Self { consistency: managed.consistency, witness: managed.witness.clone(), regions: Some(regions.collect()) }
     }
 
-    /// Returns the section that describes live replicas; nothing where there are none.
+    /// Returns the section that describes live replicas; empty without replicas.
     pub(in crate::kind::table) fn of_live(live: &Replicas) -> Self {
         if live.regions.is_empty() {
             return Self::default();
@@ -143,7 +143,7 @@ pub(in crate::kind::table) fn write_regions(section: &mut String, header: &str, 
     }
 }
 
-/// Returns what should be of a table's replicas; nothing where they are not managed.
+/// Returns the desired replicas of a table; `None` if they are not managed.
 pub(in crate::kind::table) fn resolve(
     resolver: &mut Resolver<'_>,
     key: &str,
@@ -173,7 +173,7 @@ pub(in crate::kind::table) fn resolve(
     })
 }
 
-/// Returns the replica or the witness that would be in the table's own region, which AWS refuses.
+/// Returns a replica or witness in the table's own region, which AWS refuses.
 pub(in crate::kind::table) fn misplaced(key: &str, table: &Table, region: &RegionName) -> Option<Misplaced> {
     let replicas = table.replicas.as_ref()?;
     let own = region.as_str();
@@ -188,7 +188,7 @@ pub(in crate::kind::table) fn misplaced(key: &str, table: &Table, region: &Regio
     Some(Misplaced { setting, problem: Invalid::new(problem, help) })
 }
 
-/// Checks replicas against the table that they are of.
+/// Checks replicas against their table.
 pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, table: &Table) {
     let Some(replicas) = table.replicas.as_ref().filter(|replicas| !replicas.regions.is_empty()) else { return };
     let mut fault = |place: &[&str], problem: String, help: &str, label: &str| {
@@ -280,7 +280,7 @@ pub(in crate::kind::table) fn check(resolver: &mut Resolver<'_>, key: &str, tabl
     }
 }
 
-/// Values for properties.
+/// Generators for property tests.
 #[cfg(test)]
 pub(in crate::kind::table) mod any {
     use proptest::collection::btree_map;

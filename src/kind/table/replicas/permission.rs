@@ -1,4 +1,4 @@
-//! What IAM has to allow for replicas.
+//! The IAM permissions for replicas.
 //!
 //! Source: "DynamoDB global tables security" in the Amazon DynamoDB Developer Guide, and ReplicationGroupUpdate in the Amazon DynamoDB API
 //! Reference.
@@ -12,8 +12,8 @@ use crate::kind::table::{Table, arn};
 use crate::resource::call::{Operation, operation};
 use crate::resource::names::RegionName;
 
-/// What DynamoDB does in the region of a replica on behalf of the caller that adds or removes it. Nothing here calls these, so that the
-/// paces say nothing.
+/// DynamoDB's calls in the region of a replica on behalf of the caller that adds or removes it. Sentinel does not make these calls, so
+/// their rates have no effect.
 const OF_REPLICA: [Operation; 11] = [
     operation!("dynamodb", "BatchWriteItem", 1.0, 1.0),
     operation!("dynamodb", "CreateTable", 1.0, 1.0),
@@ -27,7 +27,7 @@ const OF_REPLICA: [Operation; 11] = [
     operation!("dynamodb", "Scan", 1.0, 1.0),
     operation!("dynamodb", "UpdateItem", 1.0, 1.0),
 ];
-/// The same for one that is removed.
+/// DynamoDB's calls for a replica that is removed.
 const OF_REMOVAL: [Operation; 2] =
     [operation!("dynamodb", "DeleteTable", 1.0, 1.0), operation!("dynamodb", "DeleteTableReplica", 1.0, 1.0)];
 const OF_WITNESS: [Operation; 2] = [
@@ -45,7 +45,7 @@ fn managed(desired: &Desired<Table>) -> Option<&Replicas> {
     desired.managed.replicas.as_ref().filter(|replicas| !replicas.regions.is_empty())
 }
 
-/// Returns the ARNs of a table: its own, and that of each of its replicas.
+/// Returns the ARNs of a table and its replicas.
 pub(in crate::kind::table) fn arns(desired: &Desired<Table>, place: &Place) -> Vec<String> {
     let regions = managed(desired).into_iter().flat_map(|replicas| replicas.regions.keys());
     let own = arn(place, &desired.name);
@@ -59,12 +59,12 @@ pub(in crate::kind::table) fn keys(desired: &Desired<Table>, place: &Place) -> V
     std::iter::once(place.arn("kms", "key/*")).chain(there).collect()
 }
 
-/// Returns the ARN of a table in any region: a replica that is to be removed is in one that the manifest does not name.
+/// Returns the ARN pattern of a table in any region: a replica to remove is in a region that is not in the manifest.
 fn anywhere(desired: &Desired<Table>, place: &Place) -> String {
     arn(place, &desired.name).replacen(&format!(":{}:", place.region.as_deref().unwrap_or("*")), ":*:", 1)
 }
 
-/// Returns what describing a table has to be allowed on: the table, and any replica of it, where replicas are managed.
+/// Returns the resources of `DescribeTable`: the table and, if replicas are managed, its replicas in any region.
 pub(in crate::kind::table) fn described(desired: &Desired<Table>, place: &Place) -> Vec<String> {
     match desired.managed.replicas.is_some() || !desired.presence.is_present() {
         true => vec![anywhere(desired, place)],
@@ -72,7 +72,7 @@ pub(in crate::kind::table) fn described(desired: &Desired<Table>, place: &Place)
     }
 }
 
-/// Returns what IAM has to allow DynamoDB to do in the other regions on behalf of the caller.
+/// Returns the permissions that DynamoDB needs in the other regions on behalf of the caller.
 pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, place: &Place) -> Vec<Permission> {
     let of = |name: &str, operations: Vec<Operation>, on| Permission {
         statement: format!("{statement}{name}"),
@@ -91,7 +91,7 @@ pub(in crate::kind::table) fn lent(desired: &Desired<Table>, statement: &str, pl
         let on = On::Resources(vec![arn(&elsewhere(place, witness), &desired.name)]);
         lent.push(of("Witness", OF_WITNESS.to_vec(), on));
     }
-    // DynamoDB makes the role with the first replica of an account.
+    // DynamoDB creates the service-linked role with the first replica of an account.
     let anywhere = Place { region: Some(RegionName::new("")), account: place.account.clone() };
     let role = format!("role/aws-service-role/{REPLICATION}/AWSServiceRoleForDynamoDBReplication");
     let resources = vec![anywhere.arn("iam", &role)];

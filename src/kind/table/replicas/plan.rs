@@ -1,4 +1,4 @@
-//! The steps that make the replicas of a table what they should be.
+//! The steps that bring a table's replicas in sync.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::kind::table::{Class, Encryption, Field, Table, diff as tables};
 use crate::kind::{Address, Desired, KindId};
 use crate::resource::{Facts, Live};
 
-/// What a replica is created with.
+/// The settings of a replica's creation.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewReplica {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,16 +28,16 @@ impl NewReplica {
     }
 }
 
-/// A table whose replicas are changed.
+/// The table of the replicas.
 pub(in crate::kind::table) struct Of<'a> {
     pub(in crate::kind::table) name: &'a str,
-    /// The ARN of the table in its own region, where it is known.
+    /// The ARN of the table in its own region, if known.
     pub(in crate::kind::table) arn: Option<&'a str>,
-    /// The class that the table is given before: its replicas are given it with it. Source: DDB-TABLE-294.
+    /// The class that the table gets earlier, with its replicas. Source: DDB-TABLE-294.
     pub(in crate::kind::table) class: Option<Class>,
 }
 
-/// Returns the changes that take away the replicas that are too many.
+/// Returns the changes that remove unlisted replicas.
 pub(in crate::kind::table) fn removals(live: &Replicas, desired: &Replicas) -> Vec<TableChange> {
     let goes = |(region, found): &(&String, &Table)| {
         live.statuses.get(*region) != Some(&ReplicaStatus::Deleting) && !is_protected(found)
@@ -53,8 +53,8 @@ pub(in crate::kind::table) fn removals(live: &Replicas, desired: &Replicas) -> V
     }
 }
 
-/// Returns the steps that deregister what scales the writes of replicas that are taken away: AWS scales those of each replica as those of
-/// its table, and keeps that in a region that is left. Source: DDB-TABLE-288 and 292.
+/// Returns the steps that deregister the write scaling of replicas to remove. AWS scales the writes of each replica like those of its
+/// table, and keeps the scalable targets in a region without a replica. Source: DDB-TABLE-288 and 292.
 pub(in crate::kind::table) fn unscaled(name: &str, live: &Table, change: &TableChange) -> Vec<TableStep> {
     let TableChange::RemoveReplicas { regions, .. } = change else { return Vec::new() };
     let off = |region: &String| {
@@ -67,7 +67,7 @@ pub(in crate::kind::table) fn unscaled(name: &str, live: &Table, change: &TableC
     regions.iter().flat_map(off).collect()
 }
 
-/// Returns the steps that add the replicas that are missing, and make of each what it should be.
+/// Returns the steps that add missing replicas, and repair each replica.
 pub(in crate::kind::table) fn additions(of: &Of<'_>, live: &Replicas, desired: &Replicas) -> Vec<TableStep> {
     let is_missing = |region: &String| {
         matches!(live.statuses.get(region), None | Some(ReplicaStatus::Deleting)) && !live.is_frozen()
@@ -102,7 +102,7 @@ pub(in crate::kind::table) fn additions(of: &Of<'_>, live: &Replicas, desired: &
     steps
 }
 
-/// Returns the steps that make of one replica what it should be: those that would do so for any table, in its region.
+/// Returns the repair steps of one replica: those of any table, in its region.
 fn in_region(of: &Of<'_>, region: &str, wanted: &Table, found: Table) -> Vec<TableStep> {
     let changes = tables::diff(wanted, &found);
     if changes.is_empty() {
@@ -123,7 +123,7 @@ fn in_region(of: &Of<'_>, region: &str, wanted: &Table, found: Table) -> Vec<Tab
     steps.map(within).collect()
 }
 
-/// Returns what takes the replicas of a table away before the table is deleted.
+/// Returns the steps that remove a table's replicas before its deletion.
 pub(in crate::kind::table) fn farewell(name: &str, live: &Live<Table>) -> (Vec<FieldChange<Field>>, Vec<TableStep>) {
     let (mut changes, mut steps) = (Vec::new(), Vec::new());
     let Some(found) = live.state.replicas.as_ref().filter(|found| !found.regions.is_empty()) else {
