@@ -1,9 +1,9 @@
-//! The AWS emulator behind `--local`: IAM, STS, Parameter Store, SNS, KMS, DynamoDB, the autoscaling of its tables, and what of them carries
-//! a tag, in this process, on SQLite files.
+//! The AWS emulator behind `--local`: IAM, STS, Parameter Store, SNS, KMS, DynamoDB, Application Auto Scaling for its tables, and the
+//! tagging API, in this process, on SQLite files.
 //!
-//! It is plugged in beneath the SDK, as its HTTP client, so that real SDK requests are made and parsed. The items and
-//! indexes of DynamoDB are dynoxide's; a layer over it holds to the rules of AWS that an emulator does not have (tables
-//! that take time, one change of TTL an hour, one index an update). It knows nothing of the reconcile engine.
+//! It is the HTTP client of the SDK, so that real SDK requests are made and parsed. dynoxide implements items and indexes of DynamoDB; a
+//! layer over it adds AWS's rules that dynoxide lacks (asynchronous changes of tables, one TTL change an hour, one index per update). It
+//! does not depend on the reconcile engine.
 
 mod answer;
 mod autoscaling;
@@ -42,19 +42,19 @@ pub use iam::Users;
 pub use organizations::Organization;
 pub use server::{Handler, Server};
 
-/// The account that the AWS emulator answers for, unless a role of another is assumed.
+/// The account of the AWS emulator, unless a role of another account is assumed.
 pub const ACCOUNT: &str = "123456789012";
 
-/// The folder beside a manifest that its store is in.
+/// The folder of the store, beside a manifest.
 const STORE: &str = ".sentinel";
 
-/// Returns the store that a folder is a target's part of, if it is called like one.
+/// Returns the store of a target's folder, if the folder is named like one.
 pub fn store_of(folder: &Path) -> Option<&Path> {
     folder.parent().filter(|parent| parent.file_name().is_some_and(|name| name == TARGETS)).and_then(Path::parent)
 }
 
-/// How long things take, and how often they may be done. The defaults are AWS's own where waiting for them does not
-/// hold up a person, and shorter where it would.
+/// The durations of operations, and the limits on their frequency. The defaults are AWS's values, or shorter ones if users would have to
+/// wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// How long a new table is CREATING.
@@ -63,29 +63,29 @@ pub struct Rules {
     pub table_update: Duration,
     /// How long a table is DELETING.
     pub table_deletion: Duration,
-    /// How long the encryption of a table is UPDATING, while the table is ACTIVE. For two fifths of that the key from before is shown.
+    /// How long the encryption of a table is UPDATING, while the table is ACTIVE. The earlier key is shown for two fifths of that time.
     pub encryption_change: Duration,
-    /// How long an index added to a table is CREATING, its backfill included.
+    /// How long an index added to a table is CREATING, including its backfill.
     pub index_backfill: Duration,
     /// How long a deleted index is DELETING.
     pub index_deletion: Duration,
     /// How long TTL is ENABLING or DISABLING.
     pub ttl_settling: Duration,
-    /// How long after a change of TTL the next one is refused.
+    /// How long after a TTL change the next one is refused.
     pub ttl_cooldown: Duration,
-    /// How long after ACTIVE a table has no backups yet.
+    /// How long after becoming ACTIVE a table has no backup status yet.
     pub backups_delay: Duration,
     /// How long a table's tags are locked after a change.
     pub tag_lock: Duration,
-    /// How long a replica is CREATING. For the first quarter of that the table does not list it.
+    /// How long a replica is CREATING. The table does not list it for the first quarter of that time.
     pub replica_creation: Duration,
-    /// How long a replica is DELETING. For a quarter more its table is there, and not listed.
+    /// How long a replica is DELETING. Its table exists, unlisted, for another quarter of that time.
     pub replica_deletion: Duration,
     /// How long contributor insights are ENABLING or DISABLING.
     pub insights_settling: Duration,
     /// How long a Kinesis destination is ENABLING, DISABLING or UPDATING.
     pub kinesis_settling: Duration,
-    /// How long a read shows a resource policy from before its change, which nothing else can change meanwhile.
+    /// How long a read returns a resource policy from before its change. No other change is possible during that time.
     pub policy_lag: Duration,
     /// How long after a change of a resource policy the next one is refused.
     pub policy_cooldown: Duration,
@@ -114,21 +114,21 @@ impl Default for Rules {
     }
 }
 
-/// An AWS in this process. Clones are the same one.
+/// An in-process AWS. Clones share its state.
 #[derive(Debug, Clone)]
 pub struct LocalAws(Arc<Inner>, Users);
 
 #[derive(Debug)]
 struct Inner {
-    /// Where it is kept, or nothing for one in memory.
+    /// Its folder, or `None` for one in memory.
     folder: Option<Folder>,
     rules: Rules,
     clock: clock::Clock,
-    /// By account and name.
+    /// By account and region name.
     regions: Mutex<HashMap<(String, String), Arc<Region>>>,
 }
 
-/// What one region of an account holds.
+/// The state of one region of an account.
 struct Region {
     name: String,
     account: String,
@@ -136,7 +136,7 @@ struct Region {
     clock: clock::Clock,
     store: store::Store,
     engine: dynamodb::Engine,
-    /// The other regions, which a table with replicas has something to do with.
+    /// The other regions, which tables with replicas need.
     others: Weak<Inner>,
 }
 
@@ -147,11 +147,11 @@ impl std::fmt::Debug for Region {
 }
 
 impl LocalAws {
-    /// Opens the one kept in a folder, which is made if it is not there.
+    /// Opens the store in a folder, which is created if it does not exist.
     ///
     /// # Errors
     ///
-    /// Fails when the folder cannot be made, or is a link. A region's store is opened at the first request to it, or by
+    /// Fails if the folder cannot be created, or is a link. A region's store is opened at the first request to it, or by
     /// [`LocalAws::prepare`].
     pub fn open(folder: &Path, rules: Rules) -> Result<Self, String> {
         let beside_a_manifest = |store: &Path| store.file_name().is_some_and(|name| name == STORE);
@@ -161,7 +161,7 @@ impl LocalAws {
         }
     }
 
-    /// Opens the one of a manifest's target, which is part of the manifest's: that is no link either.
+    /// Opens the store of a manifest's target, which is part of the manifest's store and must not be a link either.
     ///
     /// # Errors
     ///
@@ -170,7 +170,7 @@ impl LocalAws {
         Ok(Self::with(Some(Folder::open_target(store, target)?), rules))
     }
 
-    /// Returns a new one in memory.
+    /// Returns a new emulator in memory.
     pub fn memory(rules: Rules) -> Self {
         Self::with(None, rules)
     }
@@ -180,7 +180,7 @@ impl LocalAws {
         Self(Arc::new(inner), Users::default())
     }
 
-    /// Returns the same one, in which these users have only the permissions of their policies.
+    /// Returns the same emulator, in which these users have only the permissions of their policies.
     #[must_use]
     pub fn with_users(&self, users: Users) -> Self {
         Self(Arc::clone(&self.0), users)
@@ -193,7 +193,7 @@ impl LocalAws {
             None if request.service == "iam" => Ok(iam::answer(self, request)),
             None if request.is_for_sts() => Ok(sts::answer(self, request)),
             None => Ok(request.stranger()),
-            // One service for all regions.
+            // The service is the same in all regions.
             Some(("AWSOrganizationsV20161128", operation)) => Organization::default().result(operation, &request.body),
             Some((service, operation)) => self.region(request).and_then(|region| {
                 let caller = iam::authorize(self, &region, (service, operation), request)?;
@@ -210,7 +210,7 @@ impl LocalAws {
         result.unwrap_or_else(Answer::from)
     }
 
-    /// Answers a request to SNS, whose refusals are XML.
+    /// Answers a request to SNS, whose errors are XML.
     fn sns(&self, request: &Request) -> Answer {
         let region = self.open_region(request.account(), &request.region);
         let region = region.as_deref().map_err(|error| answer::Refusal::internal(error));
@@ -218,7 +218,7 @@ impl LocalAws {
         sns::answer(allowed, request)
     }
 
-    /// Opens a region's store, so that one that cannot be opened is known before anything depends on it.
+    /// Opens a region's store, so that an error is reported before anything depends on it.
     pub fn prepare(&self, region: &str) -> Result<(), String> {
         self.open_region(ACCOUNT, region).map(drop)
     }
@@ -242,7 +242,7 @@ impl LocalAws {
 
 impl Region {
     fn open(account: &str, name: &str, inner: &Arc<Inner>) -> Result<Self, String> {
-        // The name comes from a request's signature: it must not lead anywhere else.
+        // The name comes from a request's signature, so it must not form a path.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
             return Err(format!("{name:?} is not a region"));
         }
@@ -262,8 +262,8 @@ impl Region {
     }
 
     fn open_files(folder: Folder) -> Result<(store::Store, dynamodb::Engine), String> {
-        // Held until both files are open: making a new file and turning on its write-ahead log are the steps at which
-        // SQLite does not wait for another process.
+        // Held until both files are open: SQLite does not wait for other processes while a file is created and its write-ahead log is
+        // turned on.
         let opening = folder.lock()?;
         let file = folder.database("aws.db")?;
         let at = |error: String| format!("{}: {error}", file.shown().display());
@@ -287,7 +287,7 @@ impl Region {
     }
 }
 
-/// Opens where a region is kept; those of the default account stand at the top.
+/// Opens the folder of a region. The regions of the default account are at the top level.
 fn region_folder(folder: &Folder, account: &str, name: &str) -> Result<Folder, String> {
     if account == ACCOUNT { folder.folder(name) } else { folder.folder("accounts")?.folder(account)?.folder(name) }
 }

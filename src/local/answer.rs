@@ -1,4 +1,4 @@
-//! Requests and answers, as they go over the wire.
+//! Requests and responses in wire format.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use serde_json::{Value, json};
 
 use super::sts::Identity;
 
-/// A request, reduced to what decides its answer.
+/// The parts of a request that determine its response.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS, SNS and IAM, which speak the Query protocol.
+    /// The `x-amz-target` header, such as `AmazonSSM.PutParameter`; empty for STS, SNS and IAM, which use the Query protocol.
     pub target: String,
-    /// The service the request was signed for, such as `sns`; empty where it was not signed.
+    /// The service that the request was signed for, such as `sns`; empty if it was not signed.
     pub service: String,
-    /// The region the request was signed for.
+    /// The region that the request was signed for.
     pub region: String,
-    /// The access key it was signed with.
+    /// The access key of the signature.
     pub key: String,
-    /// The session token that it came with; empty where there was none.
+    /// The session token; empty if there is none.
     pub token: String,
     pub body: Vec<u8>,
 }
 
 impl Request {
-    /// Returns a request; its region is read from the signature, and `us-east-1` where there is none.
+    /// Returns a request. Its region is that of the signature, or `us-east-1` without one.
     pub fn new(target: String, authorization: &str, body: Vec<u8>) -> Self {
         // Credential=KEY/20260119/us-east-1/ssm/aws4_request
         let mut scope = authorization.split("Credential=").nth(1).unwrap_or_default().split('/');
@@ -33,23 +33,23 @@ impl Request {
         Self { target, service, region, key, token: String::new(), body }
     }
 
-    /// Returns the request with the session token that came with it, in `x-amz-security-token`.
+    /// Returns the request with its session token from `x-amz-security-token`.
     #[must_use]
     pub fn with_token(self, token: String) -> Self {
         Self { token, ..self }
     }
 
-    /// Returns the account it is for: that of the role whose credentials it was signed with, or the default one.
+    /// Returns the account of the request: that of the role whose credentials signed it, or the default account.
     pub(super) fn account(&self) -> &str {
         Identity::of(&self.key).account
     }
 
-    /// Returns whether it is one of STS, or of a tool that does not sign what it asks of STS.
+    /// Returns whether it is for STS, or from a tool that does not sign its requests to STS.
     pub(super) fn is_for_sts(&self) -> bool {
         self.service == "sts" || self.service.is_empty() && self.field("Action").is_some()
     }
 
-    /// Returns the refusal of a request to a service that is not here, in the form that the service's clients read.
+    /// Returns the error for an unsupported service, in the format of the service's clients.
     pub(super) fn stranger(&self) -> Answer {
         let service = if self.service.is_empty() { "such a service" } else { self.service.as_str() };
         let message = format!("the AWS emulator does not have {service}");
@@ -64,7 +64,7 @@ impl Request {
         Answer::error(501, "NotImplemented", &message)
     }
 
-    /// Returns the operation: of the Query protocol, the one its form names.
+    /// Returns the operation; in the Query protocol it is a field of the form.
     pub fn operation(&self) -> String {
         match self.target.rsplit_once('.') {
             Some((_, operation)) => operation.to_owned(),
@@ -72,7 +72,7 @@ impl Request {
         }
     }
 
-    /// Returns a form's fields, which is what the Query protocol takes.
+    /// Returns the fields of a form in the Query protocol.
     pub(super) fn form(&self) -> Form {
         form_urlencoded::parse(&self.body).map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
     }
@@ -83,7 +83,7 @@ impl Request {
     }
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -96,7 +96,7 @@ impl Answer {
         Self { status: 200, content_type: "application/x-amz-json-1.1", body: body.to_string().into_bytes() }
     }
 
-    /// Returns an answer that is an error, in the form both JSON services use.
+    /// Returns an error response in the format of the JSON services.
     pub fn error(status: u16, code: &str, message: &str) -> Self {
         let body = json!({ "__type": code, "message": message });
         Self { status, ..Self::json(&body) }
@@ -106,7 +106,7 @@ impl Answer {
 /// The fields of a form.
 pub(super) type Form = BTreeMap<String, String>;
 
-/// A refusal of a service that speaks the Query protocol.
+/// An error of a service with the Query protocol.
 #[derive(Debug, Clone)]
 pub(super) struct Refusal {
     status: u16,
@@ -140,17 +140,17 @@ impl From<rusqlite::Error> for Refusal {
     }
 }
 
-/// Returns text as XML shows it.
+/// Escapes a text for XML.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Returns an element of XML that holds text.
+/// Returns an XML element with a text.
 pub(super) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escaped(text))
 }
 
-/// Returns the answer of a service that speaks the Query protocol; `has_result` is whether the operation answers with anything.
+/// Returns a response of a service with the Query protocol; `has_result` is whether the operation returns anything.
 pub(super) fn query(operation: &str, space: &str, result: Result<String, Refusal>, has_result: bool) -> Answer {
     let (status, body) = match result {
         Ok(result) => {
@@ -169,11 +169,11 @@ pub(super) fn query(operation: &str, space: &str, result: Result<String, Refusal
     Answer { status, content_type: "text/xml", body: body.into_bytes() }
 }
 
-/// A refusal, as AWS words it.
+/// An error with AWS's text.
 #[derive(Debug, Clone)]
 pub(super) struct Failure {
     status: u16,
-    /// The whole body of the error.
+    /// The complete body of the error.
     body: Value,
 }
 
@@ -200,7 +200,7 @@ impl Failure {
         Self::new("UnknownOperationException", format!("the AWS emulator does not have {what}"))
     }
 
-    /// Returns what it says.
+    /// Returns its message.
     pub(super) fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or_default()
     }

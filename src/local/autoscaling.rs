@@ -1,5 +1,5 @@
-//! Application Auto Scaling, for the capacity of tables and indexes: scalable targets, and policies that track a target. It has no
-//! CloudWatch: capacity is moved into a target's bounds when they are set, and never by use.
+//! Application Auto Scaling for the capacity of tables and indexes: scalable targets, and target tracking policies. There is no CloudWatch:
+//! capacity is adjusted to a target's limits when they are set, and never by use.
 
 mod rules;
 
@@ -51,12 +51,12 @@ struct Policy {
     created: i64,
 }
 
-/// Returns the name that what belongs to a dimension of a resource is stored under.
+/// Returns the storage name for a dimension of a resource.
 fn id(resource: &str, dimension: Dimension) -> String {
     format!("{resource}|{}", dimension.name())
 }
 
-/// Returns the ID of a table, or of an index of it, with the dimension of its writes.
+/// Returns the resource ID of a table, or of its index, with the dimension of its writes.
 fn writes(table: &str, index: Option<&str>) -> (String, Dimension) {
     match index {
         None => (format!("table/{table}"), Dimension::TableWrites),
@@ -64,14 +64,14 @@ fn writes(table: &str, index: Option<&str>) -> (String, Dimension) {
     }
 }
 
-/// Returns whether the writes of a table, or of an index of it, are scaled by a policy.
+/// Returns whether a policy scales the writes of a table, or of its index.
 pub(super) fn scales_writes(store: &Connection, table: &str, index: Option<&str>) -> Result<bool, Failure> {
     let (resource, dimension) = writes(table, index);
     let policy: Option<Policy> = object(store, POLICY, &id(&resource, dimension))?;
     Ok(policy.is_some())
 }
 
-/// Scales the writes of an index as DynamoDB does by itself, unless they are.
+/// Scales the writes of an index as DynamoDB does by itself, unless they are scaled already.
 pub(super) fn scale_writes(region: &Region, table: &str, index: &str) -> Result<(), Failure> {
     let (resource, dimension) = writes(table, Some(index));
     let (created, suspended) = (region.clock.now(), json!({}));
@@ -89,7 +89,7 @@ pub(super) fn scale_writes(region: &Region, table: &str, index: &str) -> Result<
     })
 }
 
-/// Scales the writes of a table in another region as in this one.
+/// Copies the write scaling of a table from one region to another.
 pub(super) fn copy_writes(from: &Region, to: &Region, table: &str) -> Result<(), Failure> {
     let own = format!("table/{table}");
     let is_copied = |resource: &str, dimension: Dimension| {
@@ -117,13 +117,13 @@ struct Register {
     min_capacity: Option<i64>,
     max_capacity: Option<i64>,
     suspended_state: Option<Value>,
-    /// The service-linked role, which is the one that DynamoDB has.
+    /// The service-linked role of DynamoDB.
     #[serde(rename = "RoleARN")]
     #[expect(dead_code, reason = "AWS takes it and uses the service-linked role all the same")]
     role_arn: Option<String>,
 }
 
-/// Returns the table and the index of a resource that is there.
+/// Returns the table and the index of an existing resource.
 fn existing(region: &Region, namespace: &str, resource: &str, dimension: Dimension) -> Result<(), Failure> {
     let (table, index) = rules::resource(namespace, resource, dimension)?;
     if dynamodb::capacity(region, table, index).is_some() {
@@ -155,7 +155,7 @@ fn register(region: &Region, request: Register) -> Result<Value, Failure> {
         Ok::<_, Failure>(target)
     })?;
     let (table, index) = rules::resource(&service_namespace, &resource_id, scalable_dimension)?;
-    // AWS moves capacity that is out of bounds within seconds. Source: the finding DDB-TABLE-314 in the lab notes of ack-api-quirks.
+    // AWS adjusts capacity outside the limits within seconds. Source: the finding DDB-TABLE-314 in the lab notes of ack-api-quirks.
     dynamodb::move_capacity(region, (table, index), scalable_dimension.reads(), (target.min, target.max))?;
     Ok(json!({ "ScalableTargetARN": target_arn(region, &target) }))
 }
@@ -188,7 +188,7 @@ fn deregister(region: &Region, request: Deregister) -> Result<Value, Failure> {
         let known: Option<Target> = object(store, TARGET, &id)?;
         known.ok_or_else(|| no_target("found", &resource_id, scalable_dimension))?;
         remove(store, TARGET, &id)?;
-        // Its policies go with it.
+        // Its policies are deleted with it.
         remove(store, POLICY, &id)?;
         Ok(json!({}))
     })
@@ -205,10 +205,10 @@ struct DescribeTargets {
     next_token: Option<String>,
 }
 
-/// The most that a page holds. Source: DescribeScalableTargets in the Application Auto Scaling API Reference.
+/// The maximum number of items of a page. Source: DescribeScalableTargets in the Application Auto Scaling API Reference.
 const PAGE: usize = 50;
 
-/// Returns a page of what is listed, after what a token names.
+/// Returns the page of a list after a token.
 fn page(all: Vec<(String, Value)>, most: Option<usize>, token: Option<&String>, list: &str) -> Value {
     let most = most.unwrap_or(PAGE).clamp(1, PAGE);
     let mut left = all.into_iter().skip_while(|(id, _)| token.is_some_and(|token| id <= token)).peekable();

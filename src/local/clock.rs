@@ -2,7 +2,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-/// A clock that starts at the machine's time and goes on with tokio's, which tests can pause and drive.
+/// A clock that starts at the machine's time and advances with tokio's clock, which tests can pause and control.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start: Duration,

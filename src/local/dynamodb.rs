@@ -1,4 +1,4 @@
-//! DynamoDB: dynoxide's tables, indexes and items, under AWS's own rules.
+//! DynamoDB: dynoxide's tables, indexes and items, with AWS's own rules.
 
 mod backups;
 mod capacity;
@@ -29,7 +29,7 @@ use state::{Index, TableState};
 
 pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<Answer, Failure> {
     let mut body = parse(body)?;
-    // A table may be named by its ARN, which dynoxide takes for its own ARNs only.
+    // A request may name a table by ARN, which dynoxide accepts only in its own form.
     if let Some(name) = body["TableName"].as_str().and_then(|name| name.strip_prefix(&region.arn("dynamodb", "table/")))
     {
         body["TableName"] = json!(name);
@@ -72,7 +72,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &[u8]) -> Result<An
     Ok(Answer::json(&answer))
 }
 
-/// Returns the tags of all tables, by their ARNs.
+/// Returns the tags of all tables, by ARN.
 pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     region.store.write(|store| state::settle_all(region, store))?;
     let mut tagged = replicas::tagged(region)?;
@@ -93,8 +93,7 @@ pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     }
 }
 
-/// Returns the partition key's attribute of a table, or of one of its indexes; nothing if there is no such thing, or it has
-/// several.
+/// Returns the partition key attribute of a table or one of its indexes; `None` if it does not exist or has several.
 pub(super) fn key_schema(region: &Region, table: &str, index: Option<&str>) -> Option<String> {
     let home = replicas::home(region, table).ok()?;
     let described = call(home.as_deref().unwrap_or(region), "DescribeTable", json!({ "TableName": table })).ok()?;
@@ -114,7 +113,7 @@ pub(super) fn key_schema(region: &Region, table: &str, index: Option<&str>) -> O
     }
 }
 
-/// Returns the table a request names.
+/// Returns the table name of a request.
 fn table_name(body: &Value) -> Result<String, Failure> {
     body["TableName"]
         .as_str()
@@ -157,7 +156,7 @@ fn create_table(region: &Region, mut body: Value) -> Result<Value, Failure> {
         }
         keys::keep(&mut state, &mut body, &[])?;
         warm::keep(&mut state, &mut body, None)?;
-        // dynoxide refuses an empty list as AWS does, and keeps everything else of the request.
+        // dynoxide refuses an empty list like AWS, and stores all other members of the request.
         let answer = call(region, "CreateTable", body)?;
         let mut table = answer["TableDescription"].clone();
         state.save(store, &name)?;
@@ -214,8 +213,8 @@ fn active(region: &Region, store: &Connection, name: &str) -> Result<TableState,
     }
 }
 
-/// Returns the state of a table that takes changes of the settings with calls of their own: these pass while it is updated. While it is
-/// created it counts as missing. Source: the finding DDB-TABLE-234 in the lab notes of ack-api-quirks.
+/// Returns the state of a table whose settings with their own calls can be changed, which is possible while it is UPDATING. While it is
+/// CREATING, it counts as missing. Source: the finding DDB-TABLE-234 in the lab notes of ack-api-quirks.
 fn admitted(region: &Region, store: &Connection, name: &str) -> Result<TableState, Failure> {
     let state = TableState::settled(region, store, name)?.ok_or_else(|| not_found(name))?;
     match state.status(region.clock.now()) {
@@ -225,13 +224,13 @@ fn admitted(region: &Region, store: &Connection, name: &str) -> Result<TableStat
     }
 }
 
-/// Returns the state of a table whose settings with calls of their own are read.
+/// Returns the state of a table for reading settings with their own calls.
 fn seen(region: &Region, name: &str) -> Result<TableState, Failure> {
     let state = region.store.write(|store| TableState::settled(region, store, name))?;
     state.filter(|state| state.status(region.clock.now()) != "CREATING").ok_or_else(|| not_found(name))
 }
 
-/// What `UpdateTable` can change, each on its own call.
+/// The subjects of `UpdateTable`, each in a call of its own.
 const SUBJECTS: [&str; 9] = [
     "WarmThroughput",
     "GlobalSecondaryIndexUpdates",
@@ -244,7 +243,7 @@ const SUBJECTS: [&str; 9] = [
     "StreamSpecification",
 ];
 
-/// What AWS says to a request that changes nothing.
+/// AWS's message for a request without a change.
 const NO_SUBJECT: &str = "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates, \
                           SSESpecification, ReplicaUpdates, MultiAccountReplicaReady, ReplicaTransitRoleArn, \
                           MultiRegionConsistency, DeletionProtectionEnabled, OnDemandThroughput, WarmThroughput or \
@@ -274,8 +273,7 @@ fn change_table(region: &Region, name: &str, mut body: Value) -> Result<Value, F
         if given.is_empty() {
             return Err(Failure::validation(NO_SUBJECT));
         }
-        // A change to provisioned needs the capacity of each index in the same call: those updates are no change of
-        // their own.
+        // A switch to provisioned includes the capacity of each index in the same call; these updates do not count as separate changes.
         let capacities = body["GlobalSecondaryIndexUpdates"]
             .as_array()
             .is_some_and(|updates| updates.iter().all(|update| !update["Update"].is_null()));
@@ -321,7 +319,7 @@ fn change_table(region: &Region, name: &str, mut body: Value) -> Result<Value, F
     })
 }
 
-/// One index is created or deleted at a time, and a created one is backfilled before the next.
+/// One index can be created or deleted at a time, and a new index must be backfilled before the next change.
 fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Value, now: i64) -> Result<(), Failure> {
     let updates = body["GlobalSecondaryIndexUpdates"].as_array().cloned().unwrap_or_default();
     let changes: Vec<&Value> = updates.iter().filter(|update| update["Update"].is_null()).collect();
@@ -357,7 +355,7 @@ fn change_indexes(region: &Region, name: &str, state: &mut TableState, body: &Va
     Ok(())
 }
 
-/// Marks an index as on its way out; dynoxide, which deletes it at once, is told when that is over.
+/// Marks an index as DELETING. dynoxide deletes at once, so it is called at the end of the deletion.
 fn delete_index(region: &Region, name: &str, state: &mut TableState, index: &str, now: i64) -> Result<(), Failure> {
     if !state::has_index(region, name, index)? {
         let message = format!("Requested resource not found: Index: {index} of table: {name}");
@@ -379,7 +377,7 @@ fn delete_index(region: &Region, name: &str, state: &mut TableState, index: &str
     Ok(())
 }
 
-/// An attribute that is a key somewhere keeps its type, which dynoxide does not hold to.
+/// A key attribute keeps its type, which dynoxide does not enforce.
 fn check_attributes(region: &Region, name: &str, state: &TableState, body: &Value) -> Result<(), Failure> {
     let wanted = body["AttributeDefinitions"].as_array().cloned().unwrap_or_default();
     let described = call(region, "DescribeTable", json!({ "TableName": name }))?;
@@ -402,7 +400,7 @@ fn check_attributes(region: &Region, name: &str, state: &TableState, body: &Valu
     }
 }
 
-/// Reads and writes items, which a table takes once it is ACTIVE.
+/// Reads and writes items, which requires an ACTIVE table.
 fn items(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
     if let Some(name) = body["TableName"].as_str()
         && let Some(state) = state::look(region, name)?

@@ -1,8 +1,7 @@
-//! The folder that a store is kept in. It may be part of a checkout that somebody else put together, so that no link in it
-//! is followed and nothing in it is written but regular files with one name.
+//! The folder of a store. It may be part of a checkout from somebody else, so no link in it is followed, and only regular files with one
+//! hard link are written.
 //!
-//! Folders are opened one within the other, each by its name in the one before, and stay open: a name that becomes a link
-//! meanwhile leads nowhere.
+//! Each folder is opened relative to its open parent, so a name that is replaced by a link in the meantime has no effect.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,41 +11,41 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// A folder that is open, and was reached without following a link from the store's own folder on.
+/// An open folder, reached from the store's own folder without following a link.
 #[derive(Debug)]
 pub(super) struct Folder {
-    /// Its path, in which there are no links.
+    /// Its canonical path.
     path: PathBuf,
-    /// Its path as it was named, for messages.
+    /// Its path as the user named it, for messages.
     shown: PathBuf,
     opened: OwnedFd,
 }
 
-/// What keeps a store out of version control.
+/// The file that excludes a store from version control.
 const IGNORE: &str = ".gitignore";
-/// The folder in a store that has a store for each target of the manifest.
+/// The folder of a store with the stores of the manifest's targets.
 pub(super) const TARGETS: &str = "targets";
 
-/// The largest database that is opened.
+/// The maximum size of a database.
 const DATABASE_BYTES: u64 = 256 << 20;
-/// What is in a region's folder.
+/// The files of a region's folder.
 const LOCK: &str = "opening.lock";
 const DATABASES: [&str; 2] = ["aws.db", "dynamodb.db"];
-/// What SQLite keeps beside a database.
+/// The suffixes of SQLite's additional files.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 
 impl Folder {
-    /// Opens a store's folder, and makes it if it is not there. Links above it are followed: they are the user's or the
-    /// system's, such as `/tmp` on macOS.
+    /// Opens a store's folder, and creates it if it does not exist. Links above it are followed, because they belong to the user or the
+    /// system, such as `/tmp` on macOS.
     pub(super) fn open(shown: &Path) -> Result<Self, String> {
         let folder = Self::make(shown)?;
         folder.check_store()?;
         Ok(folder)
     }
 
-    /// Opens the store of a target in a manifest's store. What is wrong with another target's concerns that one alone.
+    /// Opens a target's store within a manifest's store. A fault in the store of another target does not matter.
     pub(super) fn open_target(store: &Path, target: &str) -> Result<Self, String> {
         let store = Self::make(store)?;
         store.check(IGNORE)?;
@@ -74,7 +73,7 @@ impl Folder {
         let (opened, made) = Self::enter(&above, name.as_ref(), shown)?;
         let folder = Self { path: parent.join(name), shown: shown.to_owned(), opened };
         if made {
-            // What lies beside a manifest would be committed with it.
+            // Files beside a manifest would otherwise be committed with it.
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let ignore = rustix::fs::openat(&folder.opened, IGNORE, flags, FILE_MODE);
             let ignore = ignore.map_err(|error| folder.failed(IGNORE, error))?;
@@ -83,7 +82,7 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Looks at all that a store may hold, so that what is wrong with any of it is known before anything is done.
+    /// Checks the files of a store, so that every fault is known before anything is done.
     fn check_store(&self) -> Result<(), String> {
         self.check(IGNORE)?;
         for name in self.names()? {
@@ -122,7 +121,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Returns the names in this folder. One that is not UTF-8 is none of a store's.
+    /// Returns the names in this folder. Names that are not UTF-8 do not belong to a store.
     fn names(&self) -> Result<Vec<String>, String> {
         let failed = |error: Errno| format!("{}: {error}", self.shown.display());
         let mut names = Vec::new();
@@ -133,7 +132,7 @@ impl Folder {
         Ok(names)
     }
 
-    /// Opens a folder in this one, if it is one of the store's and is there.
+    /// Opens a subfolder, if it belongs to the store and exists.
     fn existing(&self, name: &str, ours: bool) -> Result<Option<Self>, String> {
         if !ours || matches!(rustix::fs::statat(&self.opened, name, AtFlags::SYMLINK_NOFOLLOW), Err(Errno::NOENT)) {
             return Ok(None);
@@ -143,7 +142,7 @@ impl Folder {
         Ok(Some(Self { path, shown, opened }))
     }
 
-    /// Opens a folder in this one, and makes it if it is not there.
+    /// Opens a subfolder, and creates it if it does not exist.
     pub(super) fn folder(&self, name: &str) -> Result<Self, String> {
         let (path, shown) = (self.path.join(name), self.shown.join(name));
         let (opened, _) = Self::enter(&self.opened, name.as_ref(), &shown)?;
@@ -173,14 +172,14 @@ impl Folder {
         })
     }
 
-    /// Holds the lock of this region's folder until the file is dropped.
+    /// Locks this region's folder until the file is dropped.
     pub(super) fn lock(&self) -> Result<File, String> {
         let name = LOCK;
         self.check(name)?;
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&self.opened, name, flags, FILE_MODE);
         let file = File::from(file.map_err(|error| self.failed(name, error))?);
-        // What is locked is what was looked at, and no other file that took its name.
+        // Verifies that the locked file is the one that was checked, and not a replacement.
         let found = rustix::fs::fstat(&file).map_err(|error| self.failed(name, error))?;
         self.check_file(name, &found)?;
         self.keep_private(name, &found);
@@ -188,10 +187,10 @@ impl Folder {
         Ok(file)
     }
 
-    /// Returns the path of a database in this folder, which is made if it is not there, after a look at it and at the files
-    /// that SQLite keeps beside it.
+    /// Returns the path of a database in this folder, which is created if it does not exist, after a check of the file and of SQLite's
+    /// additional files.
     ///
-    /// They are looked at and not opened: closing a file takes from this process every lock that SQLite has on it.
+    /// The files are checked without opening them, because closing a file releases all of SQLite's locks on it in this process.
     pub(super) fn database(&self, name: &str) -> Result<Database<'_>, String> {
         let found = if let Some(found) = self.check(name)? {
             found
@@ -215,7 +214,7 @@ impl Folder {
         Ok(Database { folder: self, name: name.to_owned(), path, found })
     }
 
-    /// Looks at a file, if it is there, and refuses what is no regular file or has a second name.
+    /// Checks a file, if it exists: it must be a regular file with a single hard link.
     fn check(&self, name: &str) -> Result<Option<Stat>, String> {
         match rustix::fs::statat(&self.opened, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => self.check_file(name, &found).map(|()| Some(found)),
@@ -243,7 +242,7 @@ impl Folder {
         Err(format!("{} {what}, {told}", path.display()))
     }
 
-    /// Takes from others what they may do to a file that an earlier release has made. Not every file system can.
+    /// Removes the permissions of others from a file that an earlier release created. Some file systems do not support this.
     fn keep_private(&self, name: &str, found: &Stat) {
         if Mode::from_raw_mode(found.st_mode) != FILE_MODE {
             let _ = rustix::fs::chmodat(&self.opened, name, FILE_MODE, AtFlags::SYMLINK_NOFOLLOW);
@@ -255,13 +254,13 @@ impl Folder {
     }
 }
 
-/// Returns whether a name is like that of a region of AWS; other names are looked at when they are opened.
+/// Returns whether a name has the form of an AWS region. Other folders are checked when they are opened.
 fn is_region(name: &str) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     plain && name.matches('-').count() >= 2 && name.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// A database that may be opened now.
+/// A database that has been checked.
 #[derive(Debug)]
 pub(super) struct Database<'a> {
     folder: &'a Folder,
@@ -271,12 +270,12 @@ pub(super) struct Database<'a> {
 }
 
 impl Database<'_> {
-    /// Returns its path, in which there are no links.
+    /// Returns its canonical path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Refuses a database that was exchanged since it was looked at.
+    /// Refuses a database that was replaced after the check.
     pub(super) fn check_unchanged(&self) -> Result<(), String> {
         let now = self.folder.check(&self.name)?;
         let same = now.is_some_and(|now| (now.st_dev, now.st_ino) == (self.found.st_dev, self.found.st_ino));
@@ -287,7 +286,7 @@ impl Database<'_> {
         Err(format!("{} was replaced while it was being opened; run the command again", self.shown().display()))
     }
 
-    /// Returns its path as it was named.
+    /// Returns its path as the user named it.
     pub(super) fn shown(&self) -> PathBuf {
         self.folder.shown.join(&self.name)
     }
@@ -326,7 +325,7 @@ mod tests {
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
         store.database("aws.db").unwrap();
         let mode = file.metadata().unwrap().permissions().mode() & 0o777;
-        // Linux has the call for it since 6.6.
+        // Linux supports the call since version 6.6.
         assert!(mode == 0o600 || mode == 0o666, "{mode:o}");
     }
 

@@ -1,9 +1,8 @@
-//! IAM: its API, and the evaluation of policies for every request of a caller who has some: a listed user, or the session of a role
-//! that was created.
+//! IAM: its API, and the evaluation of policies for every request of a caller with policies: a listed user, or the session of a created
+//! role.
 //!
-//! What is not understood denies: an operator, condition key or policy variable that is unknown here never lets an
-//! `Allow` apply, and always lets a `Deny` apply. The published crates were not used: they skip or guess what they do
-//! not know, which is the wrong side for this.
+//! Anything unknown denies: with an unsupported operator, condition key or policy variable, an `Allow` never applies and a `Deny` always
+//! does. Published crates were not used, because they ignore or guess unknown parts, which is unsafe here.
 
 mod api;
 mod document;
@@ -33,7 +32,7 @@ use trust::{Named, Trust};
 pub(super) use api::answer;
 pub(super) use party::Party;
 
-/// The users who have only the permissions of their policies. Every other user has all permissions.
+/// The users whose permissions are limited to their policies. Every other user has all permissions.
 #[derive(Debug, Clone, Default)]
 pub struct Users(Arc<Vec<User>>);
 
@@ -48,8 +47,8 @@ impl Users {
     ///
     /// # Errors
     ///
-    /// Fails when a document is not a policy, or the user is there already. AWS does not tell user names apart by case
-    /// (IAM User Guide, "IAM and AWS STS quotas").
+    /// Fails if a document is not a policy, or the user already exists. AWS user names are case-insensitive (IAM User Guide, "IAM and AWS
+    /// STS quotas").
     pub fn add(&mut self, name: &str, documents: &[&str]) -> Result<(), String> {
         if self.policies(name).is_some() {
             return Err(format!("the user {name} is there twice"));
@@ -61,13 +60,13 @@ impl Users {
         Ok(())
     }
 
-    /// Returns the policies of a user, or nothing for one who has all permissions.
+    /// Returns the policies of a user, or `None` for a user with all permissions.
     fn policies(&self, name: &str) -> Option<Arc<Vec<Document>>> {
         self.0.iter().find(|user| user.name.eq_ignore_ascii_case(name)).map(|user| Arc::clone(&user.policies))
     }
 }
 
-/// A role that is to be assumed.
+/// A request to assume a role.
 #[derive(Debug, Clone)]
 pub(super) struct Assumption<'a> {
     pub(super) account: &'a str,
@@ -75,7 +74,7 @@ pub(super) struct Assumption<'a> {
     pub(super) arn: &'a str,
     pub(super) session: &'a str,
     pub(super) external_id: Option<String>,
-    /// Whether a code of an MFA device is given with the request.
+    /// Whether the request contains an MFA code.
     pub(super) mfa: bool,
 }
 
@@ -88,7 +87,7 @@ pub(super) struct Assumable {
 }
 
 impl Party {
-    /// Finds out who makes a request to a service that speaks the Query protocol.
+    /// Identifies the caller of a request in the Query protocol.
     pub(super) fn of_query(aws: &LocalAws, request: &Request) -> Result<Self, Refusal> {
         Self::of(aws, request).map_err(|unknown| {
             let code = match &unknown {
@@ -108,7 +107,7 @@ impl Party {
         })
     }
 
-    /// Returns what STS tells a caller of who it is.
+    /// Returns STS's description of a caller.
     pub(super) fn identity(&self) -> Result<String, Refusal> {
         let caller = &self.caller;
         if caller.kind == CallerKind::Service {
@@ -129,7 +128,7 @@ impl Party {
         parsed.map_err(|error| Refusal::new("MalformedPolicyDocument", format!("Syntax errors in policy: {error}")))
     }
 
-    /// Checks each permission that a request takes.
+    /// Checks each permission that a request requires.
     fn check(&self, asks: &[Ask]) -> Result<(), String> {
         for ask in asks {
             self.permissions
@@ -144,8 +143,8 @@ impl Party {
         format!("User: {arn} is not authorized to perform: {action} on resource: {resource}")
     }
 
-    /// Checks that the caller may assume a role: by the role's trust policy, and by the caller's own policies unless the trust policy
-    /// names the caller and not its account. A role that was never created takes a permission of the caller only.
+    /// Checks that the caller may assume a role: by the role's trust policy, and by the caller's own policies unless the trust policy names
+    /// the caller directly. A role that was never created requires only the caller's permission.
     pub(super) fn assume(
         &self,
         aws: &LocalAws,
@@ -190,7 +189,7 @@ impl Party {
                     return refused(&ask, &format!("because no role trust policy allows the {} action", ask.action));
                 }
             };
-            // Another account's principal always takes a permission of its own.
+            // A principal of another account always needs its own permission.
             let granted = match named {
                 _ if caller.kind == CallerKind::Service => Granted::Everything,
                 _ if caller.account != role.account => Granted::Nothing,
@@ -250,7 +249,7 @@ fn denied(message: &str) -> Refusal {
     Refusal::new("AccessDenied", message).with_status(403)
 }
 
-/// Refuses a request to one of the JSON services that the caller's policies do not allow. Returns the caller's ARN.
+/// Refuses a request to a JSON service that the caller's policies do not allow. Returns the caller's ARN.
 pub(super) fn authorize(
     aws: &LocalAws,
     region: &Region,
@@ -269,7 +268,7 @@ pub(super) fn authorize(
         "AnyScaleFrontendService" => request::of_autoscaling(region, operation),
         "TrentService" => request::of_kms(region, operation, &body),
         "ResourceGroupsTaggingAPI_20170126" => request::of_tagging(region, operation),
-        // The service is not there either, and says so.
+        // The service does not exist, which the response reports.
         _ => return Ok(arn),
     };
     party.check(&asks).map(|()| arn).map_err(|message| Failure::new("AccessDeniedException", message))

@@ -1,4 +1,4 @@
-//! KMS keys and aliases, with AWS's own limits and texts. Nothing is encrypted: a key is only described.
+//! KMS keys and aliases, with AWS's limits and texts. Nothing can be encrypted: keys are only described.
 
 mod rules;
 
@@ -15,8 +15,8 @@ use super::tagging::Tagged;
 
 const KEY: &str = "kms key";
 const ALIAS: &str = "kms alias";
-/// The keys that AWS manages for its services: the alias and the ID of each. They are there as soon as someone asks. Source:
-/// DescribeKey in the AWS Key Management Service API Reference.
+/// The AWS managed keys: the alias and ID of each. They exist when they are first requested. Source: DescribeKey in the AWS Key Management
+/// Service API Reference.
 const OF_AWS: &[(&str, &str)] = &[
     ("alias/aws/dynamodb", "5e11ab1e-0000-4000-8000-a115a4a6ed00"),
     ("alias/aws/sns", "5e11ab1e-0000-4000-8000-a115a4a6ed01"),
@@ -100,7 +100,7 @@ struct Key {
     policy: String,
     multi_region: bool,
     disabled: bool,
-    /// When it is deleted, if it is to be.
+    /// When it will be deleted, if it is scheduled for deletion.
     deletion: Option<i64>,
     rotation_days: Option<i64>,
     tags: BTreeMap<String, String>,
@@ -162,7 +162,7 @@ fn alias_not_found(region: &Region, alias: &str) -> Failure {
     not_found(format!("Alias {} is not found.", region.arn("kms", alias)))
 }
 
-/// Returns the name of an alias that is named as such or by its ARN.
+/// Returns the alias name of a name or an ARN.
 fn alias_name(region: &Region, named: &str) -> Option<String> {
     let name = named.strip_prefix(&region.arn("kms", "")).unwrap_or(named);
     name.starts_with("alias/").then(|| name.to_owned())
@@ -180,13 +180,13 @@ fn load(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure
     let ours = region.arn("kms", "key/");
     let id = named.strip_prefix(&ours).unwrap_or(named);
     let key: Option<Key> = object(store, KEY, id)?;
-    // Its time is over.
+    // The waiting period is over.
     let gone = key.as_ref().and_then(|key| key.deletion).is_some_and(|at| at <= region.clock.now());
     let arn = if named.starts_with("arn:") { named.to_owned() } else { format!("{ours}{named}") };
     key.filter(|_| !gone).ok_or_else(|| not_found(format!("Key '{arn}' does not exist")))
 }
 
-/// Returns the key that a name, an alias among them, leads to.
+/// Returns the key of a name, which may be an alias.
 fn find(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure> {
     let name = alias_name(region, named);
     let is_meant = |(alias, id): &&(&str, &str)| {
@@ -205,7 +205,7 @@ fn find(region: &Region, store: &Connection, named: &str) -> Result<Key, Failure
     }
 }
 
-/// Returns a key that AWS manages. It is in no store, and only described.
+/// Returns an AWS managed key, which is not stored.
 fn of_aws(region: &Region, id: &str) -> Key {
     Key {
         id: id.to_owned(),
@@ -220,13 +220,13 @@ fn of_aws(region: &Region, id: &str) -> Key {
     }
 }
 
-/// A key, as permissions are given for it.
+/// A key, for permission checks.
 pub(super) struct KnownKey {
     pub(super) arn: String,
     pub(super) aliases: Vec<String>,
 }
 
-/// Returns the key that a name leads to, if it is there.
+/// Returns the key of a name, if it exists.
 pub(super) fn known(region: &Region, named: &str) -> Option<KnownKey> {
     let look = |store: &Connection| -> Result<KnownKey, Failure> {
         let key = find(region, store, named)?;
@@ -242,7 +242,7 @@ fn named(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failu
     find(region, store, key_id(body)?)
 }
 
-/// Returns the key of an operation that takes no alias.
+/// Returns the key for an operation that does not accept aliases.
 fn exact(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failure> {
     let named = key_id(body)?;
     if alias_name(region, named).is_some() {
@@ -251,15 +251,15 @@ fn exact(region: &Region, store: &Connection, body: &Value) -> Result<Key, Failu
     load(region, store, named)
 }
 
-/// Returns the ARN of the key that AWS manages for tables.
+/// Returns the ARN of the AWS managed key for tables.
 pub(super) fn managed_for_tables(region: &Region) -> String {
     let of_tables = OF_AWS.iter().find(|(alias, _)| *alias == "alias/aws/dynamodb");
     region.arn("kms", &format!("key/{}", of_tables.map_or("", |(_, id)| id)))
 }
 
-/// Returns the ARN of the key that another service was told to use.
+/// Returns the ARN of the key that another service uses.
 pub(super) fn usable(region: &Region, store: &Connection, named: &str) -> Result<String, Failure> {
-    // A key that is named by its ID or ARN may be one of another account.
+    // A key that is named by ID or ARN may belong to another account.
     if alias_name(region, named).is_none()
         && !OF_AWS.iter().any(|(_, id)| named.ends_with(id))
         && object::<Key>(store, KEY, named.rsplit('/').next().unwrap_or(named))?.is_none()
@@ -284,7 +284,7 @@ pub(super) fn usable(region: &Region, store: &Connection, named: &str) -> Result
     }
 }
 
-/// Changes a key, which must not be about to be deleted.
+/// Changes a key, unless it is scheduled for deletion.
 fn change(
     region: &Region,
     body: &Value,
@@ -309,7 +309,7 @@ fn cancel_deletion(region: &Region, body: &Value) -> Result<Value, Failure> {
             let message = format!("{} is not pending deletion.", key.arn(region));
             return Err(Failure::new("KMSInvalidStateException", message));
         }
-        // A key whose deletion is canceled is disabled.
+        // Canceling the deletion of a key disables it.
         key.disabled = true;
         keep(store, KEY, &key.id, &key)?;
         Ok(json!({ "KeyId": key.arn(region) }))
@@ -414,7 +414,7 @@ fn list_keys(region: &Region, store: &Connection, body: &Value) -> Result<Value,
     rules::page(body, "Keys", list, 100, 1000)
 }
 
-/// Returns the tags of all keys, by their ARNs.
+/// Returns the tags of all keys, by ARN.
 pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     let keys = region.store.read(|store| objects::<Key>(store, KEY))?;
     Ok(keys.into_iter().map(|(_, key)| (key.arn(region), key.tags)).collect())

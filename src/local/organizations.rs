@@ -1,4 +1,4 @@
-//! AWS Organizations: the lists of units and accounts, in pages. Where there is no organization, the answer is AWS's for that.
+//! AWS Organizations: paginated lists of units and accounts. Without an organization, the response is AWS's error for that.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Failure, parse};
 
-/// The most items of a page. Source: `MaxResults` in ListAccountsForParent.
+/// The maximum number of items of a page. Source: `MaxResults` in ListAccountsForParent.
 const PAGE: usize = 20;
 
-/// An organization, as tests put one together.
+/// An organization, built by tests.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Organization {
-    /// Units, each with the one that it is in.
+    /// Units, each with its parent.
     units: BTreeMap<String, String>,
-    /// Accounts, each with the unit that it is in and its state.
+    /// Accounts, each with its unit and its state.
     accounts: BTreeMap<String, (String, String)>,
 }
 

@@ -1,4 +1,4 @@
-//! Serves answers over HTTP on loopback.
+//! Serves requests over HTTP on loopback.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ use super::{Answer, LocalAws, Request};
 use crate::files;
 use crate::serving::{self, Bounds, Unread};
 
-/// What answers requests: an AWS emulator, or something in front of one.
+/// The function that answers requests: an AWS emulator, or a wrapper of one.
 pub type Handler = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Send + Sync>;
 
 /// A server on loopback.
@@ -33,11 +33,11 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The largest body that is read. AWS's own limit is 16 MB, for a `BatchWriteItem` (DynamoDB API Reference).
+/// The maximum size of a request body. AWS's own limit is 16 MB, for a `BatchWriteItem` (DynamoDB API Reference).
 const BODY_LIMIT: usize = 16 << 20;
 
 impl Server {
-    /// Listens on a port of 127.0.0.1, with 0 for a free one, and answers from an AWS emulator.
+    /// Listens on a port of 127.0.0.1, or a free one for 0, with an AWS emulator.
     pub async fn bind(port: u16, local: LocalAws) -> Result<Self, String> {
         let handler: Handler = Arc::new(move |request| {
             let answer = local.answer(&request);
@@ -54,19 +54,19 @@ impl Server {
         Ok(Self { listener, address, handler, log: None })
     }
 
-    /// Returns where it listens.
+    /// Returns its address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Appends each request to a file, a JSON object a line.
+    /// Appends each request to a file, as one JSON object per line.
     pub fn log_to(&mut self, path: &Path) -> io::Result<()> {
         let file = files::append(path, files::SHARED)?;
         self.log = Some(Arc::new(Mutex::new(file)));
         Ok(())
     }
 
-    /// Serves until dropped. What clients may hold of it is bounded: see [`Bounds`].
+    /// Serves until dropped. The number and size of connections are limited: see [`Bounds`].
     pub async fn run(&self) {
         let (handler, log) = (Arc::clone(&self.handler), self.log.clone());
         serving::serve(&self.listener, Bounds::of_bodies(BODY_LIMIT), move |request| {
@@ -101,8 +101,7 @@ async fn respond(
     response(answer)
 }
 
-/// Returns why a request is none of a client's on this machine: a page in a browser can be made to send them, under a name
-/// of its own for this address.
+/// Returns why a request does not come from a client on this machine: a web page can send requests with its own name for this address.
 fn stranger(host: &str, origin: &str) -> Option<&'static str> {
     let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
     let name = name.map_or(host, |(name, _)| name);
@@ -127,8 +126,7 @@ fn write_log(log: &Mutex<File>, request: &Request, answer: &Answer) {
         .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&request.body).into_owned()));
     let line = json!({ "target": request.target, "region": request.region, "request": body, "status": answer.status });
     let mut file = log.lock().unwrap_or_else(PoisonError::into_inner);
-    // In one write, so that lines of several servers do not mix; and a log that cannot be written must not change what
-    // a client sees.
+    // One write, so that lines of several servers do not mix. A log failure must not affect clients.
     let _ = file.write_all(format!("{line}\n").as_bytes());
 }
 

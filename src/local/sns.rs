@@ -1,7 +1,7 @@
-//! SNS, with AWS's own rules and texts. It speaks AWS's Query protocol: forms, answered in XML.
+//! SNS, with AWS's rules and texts. It uses the Query protocol: forms, with XML responses.
 //!
-//! Nothing is ever delivered, so that the token that confirms a subscription is not sent either: it is the part of the
-//! subscription's ARN that is its own, which the answer to `Subscribe` tells.
+//! Nothing is delivered, including the token that confirms a subscription. The token is the ID in the subscription's ARN, which the
+//! response of `Subscribe` contains.
 
 mod rules;
 mod subscriptions;
@@ -39,21 +39,21 @@ pub(super) fn answer(region: Result<&Region, Refusal>, request: &Request) -> Ans
         "SetSubscriptionAttributes" => subscriptions::set_attributes(region, &form),
         other => Err(Refusal::new("InvalidAction", format!("the AWS emulator does not have the action sns:{other}"))),
     });
-    // These answer with nothing, not even with an empty result.
+    // The responses of these operations have no result element.
     const SILENT: &[&str] = &["SetTopicAttributes", "DeleteTopic", "Unsubscribe", "SetSubscriptionAttributes"];
     query(&operation, SPACE, result, !SILENT.contains(&operation.as_str()))
 }
 
 type Attributes = BTreeMap<String, String>;
 
-/// A topic, as it is stored, with its subscriptions.
+/// A stored topic with its subscriptions.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Topic {
-    /// What was set.
+    /// The attributes that were set.
     attributes: Attributes,
     tags: BTreeMap<String, String>,
     subscriptions: Vec<Subscription>,
-    /// How many subscriptions it has had, of which their ARNs are made.
+    /// The number of subscriptions so far, from which their ARNs are generated.
     subscribed: u64,
 }
 
@@ -68,7 +68,7 @@ struct Subscription {
     owner: String,
 }
 
-/// Under what the topics are in the store.
+/// The storage kind of topics.
 const KIND: &str = "sns topic";
 
 impl Topic {
@@ -89,7 +89,7 @@ impl Topic {
     }
 }
 
-/// Returns the tags of all topics, by their ARNs.
+/// Returns the tags of all topics, by ARN.
 pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     let topics = region.store.read(|store| store::objects::<Topic>(store, KIND))?;
     Ok(topics.into_iter().map(|(name, topic)| (arn_of(region, &name), topic.tags)).collect())
@@ -122,7 +122,7 @@ fn required(form: &Form, name: &str) -> Result<String, Refusal> {
     })
 }
 
-/// Returns the name of the topic that a form is about, from its ARN.
+/// Returns the topic name of an ARN in a form.
 fn topic_name(region: &Region, form: &Form, field: &str) -> Result<String, Refusal> {
     let arn = required(form, field)?;
     let parts: Vec<&str> = arn.split(':').collect();
@@ -155,7 +155,7 @@ fn entries(attributes: &Attributes) -> String {
     format!("<Attributes>{}</Attributes>", attributes.iter().map(entry).collect::<String>())
 }
 
-/// Returns the page of a list that a token asks for, and the token of the next, of a hundred items each.
+/// Returns a page of a list, with a hundred items, and the token of the next page.
 fn page<T>(items: Vec<T>, form: &Form) -> Result<(Vec<T>, String), Refusal> {
     let token = form.get("NextToken").map_or(Ok(0), |token| token.parse::<usize>());
     let start = token.map_err(|_| Refusal::invalid("NextToken"))?;

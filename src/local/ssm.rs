@@ -1,4 +1,4 @@
-//! Parameter Store, with AWS's own limits and texts. What a request asks for and is not here is refused, never dropped.
+//! Parameter Store, with AWS's limits and texts. Unsupported parts of a request are refused, never ignored.
 
 mod find;
 mod labels;
@@ -17,13 +17,13 @@ use super::kms;
 use super::tagging::Tagged;
 use stored::{Reference, Settings, Stored, VersionPage};
 
-/// Versions that are kept.
+/// The maximum number of versions.
 const HISTORY: usize = 100;
 
-/// The key of AWS's own that encrypts a secret for which no other is named.
+/// The AWS managed key that encrypts a secret by default.
 const DEFAULT_KEY: &str = "alias/aws/ssm";
 
-/// Returns the tags of all parameters that have any, by their ARNs.
+/// Returns the tags of all parameters with tags, by ARN.
 pub(super) fn tagged(region: &Region) -> Result<Tagged, Failure> {
     tags::of_all(region)
 }
@@ -56,7 +56,7 @@ pub(super) fn answer(region: &Region, operation: &str, call: &Call<'_>) -> Resul
     Ok(Answer::json(&answer))
 }
 
-/// Reads a request, which has to be understood whole.
+/// Reads a request. Unknown members are refused.
 fn read<T: for<'de> Deserialize<'de>>(operation: &str, body: Value) -> Result<T, Failure> {
     serde_json::from_value(body).map_err(|error| {
         let error = error.to_string();
@@ -143,7 +143,7 @@ fn put(region: &Region, caller: &str, request: Put) -> Result<Value, Failure> {
     })
 }
 
-/// Returns the settings of a new version. What the request does not say stays as it was.
+/// Returns the settings of a new version. Settings that the request omits are kept.
 fn settings(region: &Region, store: &Connection, request: &Put, before: Option<&Stored>) -> Result<Settings, Failure> {
     let old = before.map(|before| &before.settings);
     let kind = match (&request.r#type, old) {
@@ -206,7 +206,7 @@ fn settings(region: &Region, store: &Connection, request: &Put, before: Option<&
     })
 }
 
-/// Drops the oldest version when the history is full, unless a label holds it.
+/// Deletes the oldest version if the history is full, unless it has a label.
 fn make_room(store: &Connection, name: &str) -> Result<(), Failure> {
     let versions = Stored::versions(store, name, &VersionPage::first(HISTORY))?;
     let Some(oldest) = versions.first().filter(|_| versions.len() == HISTORY) else {

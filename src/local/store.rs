@@ -1,5 +1,4 @@
-//! The SQLite file beside dynoxide's own: parameters, what the rules need to remember of tables, and the objects of the other
-//! services.
+//! The SQLite file beside dynoxide's own: parameters, the rules' state of tables, and the objects of the other services.
 
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -36,21 +35,21 @@ CREATE TABLE IF NOT EXISTS objects (
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 ";
-/// How many tables the schema has.
+/// The number of tables in the schema.
 const TABLES: usize = 4;
 
-/// A connection, one at a time in this process; SQLite's own locks keep processes apart.
+/// A connection, used by one thread at a time; SQLite's own locks separate processes.
 #[derive(Debug)]
 pub(super) struct Store(Mutex<Connection>);
 
 impl Store {
-    /// Opens the database at a path without links, which may be anybody's file.
+    /// Opens the database at a canonical path. The file may come from somebody else.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let said = |error: rusqlite::Error| error.to_string();
         let connection = open_hardened(path).map_err(said)?;
         let expected = schema(&Self::memory().map_err(said)?.0.into_inner().unwrap_or_else(PoisonError::into_inner));
         let expected = expected.map_err(said)?;
-        // A process that was killed while it made the tables may have left some of them.
+        // A process that was killed while it created the tables may have left some of them.
         check(&connection, |entry| expected.contains(entry))?;
         Self::prepare(connection).map_err(said)
     }
@@ -61,8 +60,8 @@ impl Store {
 
     fn prepare(connection: Connection) -> rusqlite::Result<Self> {
         connection.busy_timeout(Duration::from_secs(30))?;
-        // With a write-ahead log readers and a writer do not wait for each other, and a killed process loses at most
-        // what it had not committed.
+        // With a write-ahead log, readers and a writer do not wait for each other, and a killed process loses at most its uncommitted
+        // changes.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         if schema(&connection)?.len() < TABLES {
@@ -79,7 +78,7 @@ impl Store {
         work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Writes, with every other process kept out from the first look on. What fails leaves nothing behind.
+    /// Writes, with all other processes locked out from the first read on. An error rolls back all changes.
     pub(super) fn write<T, E: From<rusqlite::Error>>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
@@ -111,7 +110,7 @@ pub(super) fn objects<T: DeserializeOwned>(store: &Connection, kind: &str) -> Re
     rows.into_iter().map(|(name, state)| Ok((name, serde_json::from_str(&state).map_err(unreadable)?))).collect()
 }
 
-/// Keeps an object.
+/// Stores an object.
 pub(super) fn keep<T: Serialize>(store: &Connection, kind: &str, name: &str, object: &T) -> Result<(), Failure> {
     let state = serde_json::to_string(object).map_err(unreadable)?;
     store.execute("INSERT OR REPLACE INTO objects (kind, name, state) VALUES (?, ?, ?)", params![kind, name, state])?;
@@ -124,9 +123,8 @@ pub(super) fn remove(store: &Connection, kind: &str, name: &str) -> Result<(), F
     Ok(())
 }
 
-/// Opens a database that is there, in the way that SQLite's documentation recommends for files from elsewhere ("Defense
-/// Against The Dark Arts", sqlite.org/security.html): its schema runs no functions, triggers or views, and what a corrupt
-/// or huge value could do is bounded.
+/// Opens an existing database as SQLite's documentation recommends for untrusted files ("Defense Against The Dark Arts",
+/// sqlite.org/security.html): its schema runs no functions, triggers or views, and the effects of a corrupt or huge value are limited.
 pub(super) fn open_hardened(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -173,7 +171,7 @@ fn schema(connection: &Connection) -> rusqlite::Result<Vec<Entry>> {
     read.collect()
 }
 
-/// Refuses a database that is damaged, or whose schema has a part that is not expected.
+/// Refuses a database that is damaged, or whose schema has an unexpected entry.
 fn check(connection: &Connection, expected: impl Fn(&Entry) -> bool) -> Result<(), String> {
     const ADVICE: &str = "delete the store's folder to start over";
     let damaged = |error: rusqlite::Error| format!("the database cannot be read: {error}; {ADVICE}");
@@ -185,17 +183,17 @@ fn check(connection: &Connection, expected: impl Fn(&Entry) -> bool) -> Result<(
     if found == "ok" { Ok(()) } else { Err(format!("the database is damaged: {}; {ADVICE}", found.escape_debug())) }
 }
 
-/// Looks at the database that dynoxide opens next, on a connection of its own which settings dynoxide knows nothing of.
+/// Checks the database that dynoxide opens next, on a separate connection with safe settings.
 pub(super) fn check_engine(path: &Path) -> Result<(), String> {
     let connection = open_hardened(path).map_err(|error| error.to_string())?;
     check(&connection, |entry| match entry.kind.as_str() {
-        // SQLite's own index of a primary key has no definition.
+        // SQLite's implicit index of a primary key has no definition.
         "table" | "index" => entry.sql.as_deref().is_none_or(is_plain),
         _ => false,
     })
 }
 
-/// Returns whether a definition is a table or an index of plain columns: nothing in it is evaluated or loaded.
+/// Returns whether a definition is a table or an index of plain columns, so that nothing in it is evaluated or loaded.
 fn is_plain(sql: &str) -> bool {
     const OTHER: [&str; 14] = [
         "AS",
@@ -214,7 +212,7 @@ fn is_plain(sql: &str) -> bool {
         "WHERE",
     ];
     let Some(words) = words(sql) else { return false };
-    // Brackets within brackets are a table's keys; in an index they would call a function.
+    // In a table, nested brackets are its keys; in an index they would call a function.
     let index = words.iter().take(3).any(|word| word == "INDEX");
     let mut depth = 0_usize;
     for (place, word) in words.iter().enumerate() {
@@ -235,8 +233,7 @@ fn is_plain(sql: &str) -> bool {
     words.first().is_some_and(|word| word == "CREATE")
 }
 
-/// Returns the words and brackets of a definition in capitals, names and literals in quotes left out, if it consists of
-/// nothing else.
+/// Returns the words and brackets of a definition in upper case, without quoted names and literals, if it contains nothing else.
 fn words(sql: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = sql.chars().peekable();

@@ -1,4 +1,4 @@
-//! STS: who is calling, and sessions of roles and users.
+//! STS: caller identity, and sessions of roles and users.
 
 mod assume;
 mod token;
@@ -11,14 +11,14 @@ use super::{ACCOUNT, LocalAws};
 
 pub(super) use token::{RoleSession, Token};
 
-/// What the keys of a user begin with; the user's name follows.
+/// The prefix of a user's keys, followed by the user's name.
 const USER: &str = "AKIALOCAL:";
-/// What the keys begin with that a service of AWS signs with to assume a role; the service's name follows.
+/// The prefix of the keys with which an AWS service assumes a role, followed by the service's name.
 const SERVICE: &str = "AKIASERVICE:";
-/// What temporary keys begin with. Account, role and session follow, or the name of a user who exchanged permanent keys.
+/// The prefix of temporary keys, followed by account, role and session, or by the name of a user who exchanged permanent keys.
 const TEMPORARY: &str = "ASIALOCAL:";
 
-/// Who signs with a key. All of it is read from the key, so that nothing has to be remembered.
+/// The signer of a request. Everything is read from the key, so nothing has to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity<'a> {
     pub(super) account: &'a str,
@@ -37,7 +37,7 @@ pub(super) enum Who<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// Returns whose key it is; any key at all is that of the user `local`.
+    /// Returns the identity of a key. Any unknown key is that of the user `local`.
     pub(super) fn of(key: &'a str) -> Self {
         let anyone = Self { account: ACCOUNT, who: Who::User("local") };
         if let Some(user) = key.strip_prefix(USER).filter(|user| is_name(user)) {
@@ -56,8 +56,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// Returns the unique ID, which IAM policies know as `aws:userid`: of a role's session, the role's own and the
-    /// session's name.
+    /// Returns the unique ID, `aws:userid` in IAM policies. For a role session it consists of the role's ID and the session name.
     pub(super) fn user_id(&self) -> String {
         let unique = |prefix: &str, name: &str| {
             let digest = Sha256::digest(format!("{}/{name}", self.account));
@@ -84,13 +83,13 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Names of users, roles and sessions, and source identities, are made of these (STS API Reference, "AssumeRole").
+/// The allowed characters in names of users, roles and sessions, and in source identities (STS API Reference, "AssumeRole").
 fn is_name(text: &str) -> bool {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);
     !text.is_empty() && text.chars().all(plain)
 }
 
-/// Returns whether keys are temporary ones.
+/// Returns whether keys are temporary.
 pub(super) fn is_temporary(key: &str) -> bool {
     key.starts_with(TEMPORARY)
 }
@@ -106,12 +105,12 @@ pub(super) fn answer(aws: &LocalAws, request: &Request) -> Answer {
     query(&operation, "https://sts.amazonaws.com/doc/2011-06-15/", result, true)
 }
 
-/// Returns a refusal of what a request says.
+/// Returns the error for an invalid value of a request.
 fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new("ValidationError", message)
 }
 
-/// Returns how long credentials are to last, in seconds.
+/// Returns the duration of credentials, in seconds.
 fn seconds(request: &Request, default: i64, longest: i64) -> Result<i64, Refusal> {
     let seconds = request.field("DurationSeconds").map_or(Ok(default), |text| text.parse::<i64>().map_err(|_| text));
     match seconds {
@@ -121,7 +120,7 @@ fn seconds(request: &Request, default: i64, longest: i64) -> Result<i64, Refusal
     }
 }
 
-/// Returns whether a code of an MFA device is given. Which code a device shows nobody knows here; any six digits are taken.
+/// Returns whether an MFA code is given. The emulator has no devices, so any six digits are accepted.
 fn mfa(request: &Request) -> Result<bool, Refusal> {
     match (request.field("SerialNumber"), request.field("TokenCode")) {
         (None, None) => Ok(false),
@@ -131,7 +130,7 @@ fn mfa(request: &Request) -> Result<bool, Refusal> {
     }
 }
 
-/// Returns credentials as they are answered.
+/// Returns credentials in the format of a response.
 fn credentials(token: &Token) -> String {
     let expiration = jiff::Timestamp::from_second(token.expires / 1000).unwrap_or(jiff::Timestamp::MAX);
     let parts = [

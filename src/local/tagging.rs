@@ -1,5 +1,5 @@
-//! The Resource Groups Tagging API's `GetResources`, over the tags of the other services. AWS's own answers follow these with a delay;
-//! here they do not.
+//! `GetResources` of the Resource Groups Tagging API, from the tags of the other services. AWS's results are eventually consistent; these
+//! are not.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,7 @@ fn get_resources(region: &Region, body: Value) -> Result<Answer, Failure> {
             || request.resource_type_filters.iter().any(|kind| is_of_type(arn, kind));
         of_type && request.tag_filters.iter().all(|filter| filter.takes(tags))
     };
-    // A page goes on after the ARN that the last one ended with.
+    // A page starts after the last ARN of the preceding page.
     let after = match request.pagination_token.as_str() {
         "" => None,
         token if all.contains_key(token) => Some(token),
@@ -98,7 +98,7 @@ fn get_resources(region: &Region, body: Value) -> Result<Answer, Failure> {
     Ok(Answer::json(&json!({ "PaginationToken": token, "ResourceTagMappingList": page })))
 }
 
-/// Returns whether an ARN is of a type: `dynamodb:table`, `sns`.
+/// Returns whether an ARN has a type: `dynamodb:table`, `sns`.
 fn is_of_type(arn: &str, kind: &str) -> bool {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, service, _, _, resource] = parts[..] else { return false };

@@ -1,4 +1,4 @@
-//! What Application Auto Scaling takes for a DynamoDB table. Source: the Application Auto Scaling API Reference and User Guide, "Amazon
+//! Application Auto Scaling's rules for a DynamoDB table. Source: the Application Auto Scaling API Reference and User Guide, "Amazon
 //! DynamoDB and Application Auto Scaling".
 
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::local::Region;
 use crate::local::answer::Failure;
 
-/// What of a table or an index is scaled.
+/// The scalable units of a table or an index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Dimension {
     #[serde(rename = "dynamodb:table:ReadCapacityUnits")]
@@ -40,7 +40,7 @@ pub(super) fn invalid(message: impl Into<String>) -> Failure {
     Failure::validation(message)
 }
 
-/// Reads a request. A member that is not known here is refused.
+/// Reads a request. An unknown member is refused.
 pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Failure> {
     serde_json::from_value(body).map_err(|error| invalid(error.to_string()))
 }
@@ -52,7 +52,7 @@ pub(super) fn check_namespace(namespace: &str) -> Result<(), Failure> {
     }
 }
 
-/// Returns the table and the index that a resource ID names: `table/NAME` or `table/NAME/index/INDEX`.
+/// Returns the table and the index of a resource ID: `table/NAME` or `table/NAME/index/INDEX`.
 pub(super) fn resource<'a>(
     namespace: &str,
     resource: &'a str,
@@ -78,7 +78,7 @@ pub(super) fn check_bounds(min: i64, max: i64) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Checks a policy that tracks a target.
+/// Checks a target tracking policy.
 pub(super) fn check_policy(configuration: &Value, dimension: Dimension) -> Result<(), Failure> {
     const MEMBERS: [&str; 5] =
         ["TargetValue", "PredefinedMetricSpecification", "ScaleInCooldown", "ScaleOutCooldown", "DisableScaleIn"];
@@ -99,7 +99,7 @@ pub(super) fn check_policy(configuration: &Value, dimension: Dimension) -> Resul
     Ok(())
 }
 
-/// Returns the role with which capacity is moved.
+/// Returns the role that adjusts capacity.
 pub(super) fn role(region: &Region) -> String {
     format!(
         "arn:aws:iam::{}:role/aws-service-role/dynamodb.application-autoscaling.amazonaws.com/\

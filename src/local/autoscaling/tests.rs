@@ -22,7 +22,7 @@ fn aws() -> LocalAws {
     aws
 }
 
-/// Makes a call; a refusal is its code and text.
+/// Makes a call; an error is returned as its code and text.
 fn call(aws: &LocalAws, target: &str, body: &Value) -> Result<Value, String> {
     let answer = aws.answer(&Request::new(target.to_owned(), "", body.to_string().into_bytes()));
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
@@ -168,7 +168,7 @@ async fn a_deleted_index_or_table_leaves_its_targets_and_policies() {
         (count("DescribeScalableTargets", "ScalableTargets"), count("DescribeScalingPolicies", "ScalingPolicies")),
         (2, 1)
     );
-    // They can be deregistered still.
+    // They can still be deregistered.
     scaling(&aws, "DeregisterScalableTarget", "table/orders", READS, json!({})).unwrap();
     scaling(&aws, "DeregisterScalableTarget", "table/orders/index/by-user", INDEX_WRITES, json!({})).unwrap();
     assert_eq!(

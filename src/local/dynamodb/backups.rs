@@ -1,4 +1,4 @@
-//! On-demand backups: that there is one, and what of. Nothing is restored.
+//! On-demand backups: only their existence and source. Nothing can be restored.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::local::store::{keep, object, objects, remove};
 
 const BACKUP: &str = "dynamodb backup";
 
-/// A backup, as it is stored, by its ARN.
+/// A stored backup, by ARN.
 #[derive(Debug, Serialize, Deserialize)]
 struct Backup {
     name: String,

@@ -1,4 +1,4 @@
-//! The capacity of a table or an index, for what moves it from outside.
+//! The capacity of a table or an index, for autoscaling.
 
 use serde_json::{Value, json};
 
@@ -9,8 +9,8 @@ use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 
-/// Returns the read and write units of a table or of one of its indexes, if it is there; zeros where it is on demand.
-/// A replica has that of its table.
+/// Returns the read and write units of a table or one of its indexes, if it exists; zeros if it is on-demand. A replica has those of its
+/// table.
 pub(in crate::local) fn capacity(region: &Region, table: &str, index: Option<&str>) -> Option<(i64, i64)> {
     let home = replicas::home(region, table).ok()?;
     let region = home.as_deref().unwrap_or(region);
@@ -29,7 +29,7 @@ pub(in crate::local) fn capacity(region: &Region, table: &str, index: Option<&st
     }
 }
 
-/// Moves the read or write units into bounds, where the table is provisioned. The reads of a replica are its own, and not moved here.
+/// Adjusts the read or write units to limits, if the table is provisioned. A replica's own read units are not adjusted.
 pub(in crate::local) fn move_capacity(
     region: &Region,
     (table, index): (&str, Option<&str>),

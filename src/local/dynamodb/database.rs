@@ -1,4 +1,4 @@
-//! dynoxide's database, opened again when another process has changed what it keeps of tables in memory.
+//! dynoxide's database, which is reopened after another process has changed the tables that dynoxide caches in memory.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -11,43 +11,43 @@ use rusqlite::types::ValueRef;
 use crate::local::folder::Folder;
 use crate::local::store;
 
-/// The file in a region's folder.
+/// Its file in a region's folder.
 const FILE: &str = "dynamodb.db";
 
-/// The database of a region.
+/// The dynoxide database of a region.
 pub(in crate::local) struct Engine(Mutex<Open>);
 
 struct Open {
     database: Database,
-    /// Nothing for a database in memory, which no other process has.
+    /// `None` for a database in memory, which no other process uses.
     watch: Option<Watch>,
 }
 
-/// What tells that the tables have changed.
+/// Detects changes of the tables.
 struct Watch {
     folder: Folder,
     connection: Connection,
-    /// SQLite's `data_version` when it was looked at last: another one tells that something was written.
+    /// SQLite's `data_version` at the last check; it changes with every write of another connection.
     version: i64,
-    /// A digest of what dynoxide keeps of tables.
+    /// A digest of dynoxide's table metadata.
     tables: u64,
 }
 
 impl Engine {
-    /// Returns one in memory.
+    /// Returns a database in memory.
     pub(in crate::local) fn memory() -> Result<Self, String> {
         let database = Database::memory().map_err(|error| error.to_string())?;
         Ok(Self(Mutex::new(Open { database, watch: None })))
     }
 
-    /// Opens the file in a region's folder, after a look at all that is in it.
+    /// Opens the file in a region's folder, after a check of its contents.
     pub(in crate::local) fn open(folder: Folder) -> Result<Self, String> {
         let file = folder.database(FILE)?;
         let at = |error: String| format!("{}: {error}", file.shown().display());
         store::check_engine(file.path()).map_err(at)?;
         file.check_unchanged()?;
         let database = open(&folder)?;
-        // dynoxide has made its tables by now.
+        // dynoxide has created its tables by now.
         let connection = store::open_hardened(file.path()).map_err(|error| at(error.to_string()))?;
         file.check_unchanged()?;
         let mut watch = Watch { folder, connection, version: 0, tables: 0 };
@@ -55,7 +55,7 @@ impl Engine {
         Ok(Self(Mutex::new(Open { database, watch: Some(watch) })))
     }
 
-    /// Returns the database, with no table in memory that another process has changed.
+    /// Returns the database, without outdated tables in memory.
     pub(in crate::local) fn current(&self) -> Result<Database, String> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { database, watch } = &mut *open;
@@ -67,8 +67,8 @@ impl Engine {
         Ok(database.clone())
     }
 
-    /// Notes that this process has changed a table, which the database knows. Nobody else can have done so meanwhile: who changes tables
-    /// holds the region's other file.
+    /// Records a change of a table by this process, which dynoxide knows. No other process can change tables at the same time, because
+    /// changing one requires the lock of the region's other file.
     pub(in crate::local) fn note_own_change(&self) -> Result<(), String> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let looked = open.watch.as_mut().map(Watch::look).transpose();
@@ -76,7 +76,7 @@ impl Engine {
     }
 }
 
-/// What a look found.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
     Same,
@@ -84,7 +84,7 @@ enum Seen {
 }
 
 impl Watch {
-    /// Looks whether the tables are others than at the last look.
+    /// Checks whether the tables have changed since the last check.
     fn look(&mut self) -> rusqlite::Result<Seen> {
         let version = self.connection.query_row("PRAGMA data_version", [], |row| row.get(0))?;
         if version == self.version {
@@ -98,7 +98,7 @@ impl Watch {
     }
 }
 
-/// Opens dynoxide's file. It does so itself, by its path and with SQLite's usual settings.
+/// Opens dynoxide's file. dynoxide opens files itself, by path and with SQLite's default settings.
 fn open(folder: &Folder) -> Result<Database, String> {
     let file = folder.database(FILE)?;
     let database = Database::new(&file.path().to_string_lossy());
@@ -107,7 +107,7 @@ fn open(folder: &Folder) -> Result<Database, String> {
     Ok(database)
 }
 
-/// Returns a digest of the rows that dynoxide keeps in memory (`Storage::get_table_metadata` in its source, version 3.2.0).
+/// Returns a digest of the rows that dynoxide caches in memory (`Storage::get_table_metadata` in its source, version 3.2.0).
 fn tables(connection: &Connection) -> rusqlite::Result<u64> {
     let mut statement = connection.prepare_cached("SELECT * FROM _tables ORDER BY table_name")?;
     let columns = statement.column_count();
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(answer["TableDescription"]["TableName"], name, "{answer}");
     }
 
-    /// Two that are open on one folder are what two processes are.
+    /// Two emulators on one folder represent two processes.
     #[test]
     fn a_process_sees_the_tables_as_another_one_has_changed_them() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Calls to dynoxide, by operation name, with its ARNs turned into ours and back.
+//! Calls to dynoxide by operation name, with conversion of its ARNs.
 
 use dynoxide::DynoxideError;
 use serde::Serialize;
@@ -8,17 +8,17 @@ use serde_json::Value;
 use crate::local::Region;
 use crate::local::answer::Failure;
 
-/// The head of every ARN that dynoxide makes.
+/// The prefix of every ARN that dynoxide generates.
 const THEIRS: &str = "arn:aws:dynamodb:dynoxide:000000000000:";
 
-/// The calls that change what is kept of a table.
+/// The calls that change a table's metadata.
 const CHANGE_TABLES: [&str; 6] =
     ["CreateTable", "UpdateTable", "DeleteTable", "TagResource", "UntagResource", "UpdateTimeToLive"];
 
-/// Makes one call. Those that change tables are made while the region's store is being written.
+/// Makes one call. A call that changes tables is made while the region's store is locked for writing.
 pub(super) fn call(region: &Region, operation: &str, body: Value) -> Result<Value, Failure> {
     let db = &region.engine.current().map_err(|error| Failure::internal(&error))?;
-    // Only these speak of ARNs; items are never touched.
+    // Only these operations contain ARNs; items are never converted.
     let has_arns = operation.contains("Table") || operation.contains("Resource");
     let ours = region.arn("dynamodb", "");
     let body = if has_arns { replaced(body, &ours, THEIRS) } else { body };
@@ -63,7 +63,7 @@ fn run<Q: DeserializeOwned, A: Serialize>(
     serde_json::to_value(answer).map_err(|error| Failure::internal(&error.to_string()))
 }
 
-/// dynoxide marks the errors it finds while reading a request with the class they belong to.
+/// dynoxide prefixes its parsing errors with their class.
 fn unreadable(message: &str) -> Failure {
     let message = message.split(" at line ").next().unwrap_or(message);
     for marker in ["VALIDATION:", "VALIDATION_REQUEST:", "VALIDATION_AS_READ:"] {
@@ -79,7 +79,7 @@ fn unreadable(message: &str) -> Failure {
     Failure::validation(message)
 }
 
-/// Replaces the head of every string in a value that begins with it.
+/// Replaces the prefix of every string in a value that starts with it.
 pub(super) fn replaced(value: Value, from: &str, to: &str) -> Value {
     match value {
         Value::String(text) => match text.strip_prefix(from) {

@@ -11,11 +11,11 @@ use super::{admitted, not_found, table_name};
 use crate::local::Region;
 use crate::local::answer::Failure;
 
-/// What is tracked where a request does not say.
+/// The default mode.
 const DEFAULT: &str = "ACCESSED_AND_THROTTLED_KEYS";
 const MODES: [&str; 2] = [DEFAULT, "THROTTLED_KEYS"];
 
-/// The insights of a table (under an empty name) and of its indexes, where they were ever on.
+/// The insights of a table (under an empty name) and of its indexes, if they were ever on.
 pub(super) type All = BTreeMap<String, Insights>;
 
 /// The insights of a table or of an index.
@@ -38,7 +38,7 @@ impl Insights {
     }
 }
 
-/// Returns the table that a request is about, and its index; the index is empty for the table itself.
+/// Returns the table and the index of a request; the index is empty for the table itself.
 fn target(region: &Region, body: &Value) -> Result<(String, String), Failure> {
     let name = table_name(body)?;
     let index = body["IndexName"].as_str().unwrap_or_default().to_owned();
@@ -85,7 +85,7 @@ pub(super) fn update(region: &Region, body: &Value) -> Result<Value, Failure> {
             Some(before) => before.enabled != enabled || enabled && before.mode != mode,
         };
         if differs {
-            // Turning it off keeps the mode.
+            // Turning insights off keeps the mode.
             let kept = before.filter(|_| !enabled).map(|before| before.mode.clone());
             let mode = kept.unwrap_or_else(|| mode.to_owned());
             state.insights.insert(index.clone(), Insights { enabled, mode, changed_at: region.clock.now() });
@@ -111,7 +111,7 @@ pub(super) fn describe(region: &Region, body: &Value) -> Result<Value, Failure> 
     Ok(shown)
 }
 
-/// Lists what is on, or on its way off.
+/// Lists insights that are on, or being turned off.
 pub(super) fn list(region: &Region, body: &Value) -> Result<Value, Failure> {
     let name = table_name(body)?;
     let state = super::seen(region, &name)?;

@@ -1,4 +1,4 @@
-//! Index keys of several attributes, of which dynoxide takes the first of each part. The others are kept here, and shown.
+//! Index keys with several attributes. dynoxide supports only the first of each part; the others are stored and shown by the emulator.
 //!
 //! Source of the rules: DDB-TABLE-442 of the lab notes of ack-api-quirks.
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::state::TableState;
 use crate::local::answer::Failure;
 
-/// The most attributes of one part.
+/// The maximum number of attributes of a part.
 const LIMIT: usize = 4;
 
 fn invalid(what: &str) -> Failure {
@@ -20,8 +20,8 @@ fn names(schema: &Value) -> impl Iterator<Item = &str> {
     schema.as_array().into_iter().flatten().filter_map(|element| element["AttributeName"].as_str())
 }
 
-/// Refuses a global index with the name of a local one. Source: CreateGlobalSecondaryIndexAction in the Amazon DynamoDB API Reference,
-/// by which the name of an index is unique among all of its table.
+/// Refuses a global index with the name of a local one: index names are unique within a table (CreateGlobalSecondaryIndexAction in the
+/// Amazon DynamoDB API Reference).
 pub(super) fn check_names<'a>(mut global: impl Iterator<Item = &'a Value>, local: &Value) -> Result<(), Failure> {
     let is_local = |name: &str| local.as_array().into_iter().flatten().any(|index| index["IndexName"] == name);
     match global.find_map(|index| index["IndexName"].as_str().filter(|name| is_local(name))) {
@@ -30,7 +30,7 @@ pub(super) fn check_names<'a>(mut global: impl Iterator<Item = &'a Value>, local
     }
 }
 
-/// Keeps what dynoxide does not take of the keys in a request, and takes it out of the request. `known` are the attributes that
+/// Stores the parts of a request's keys that dynoxide does not support, and removes them from the request. `known` are the attributes that
 /// dynoxide has already.
 pub(super) fn keep(state: &mut TableState, body: &mut Value, known: &[String]) -> Result<(), Failure> {
     let mut used: BTreeSet<String> =
@@ -101,7 +101,7 @@ fn keep_one(
     Ok(())
 }
 
-/// Lays the keys over dynoxide's description of the table.
+/// Adds the keys to dynoxide's description of the table.
 pub(super) fn show(state: &TableState, table: &mut Value) {
     let mut shown = BTreeSet::new();
     for index in table["GlobalSecondaryIndexes"].as_array_mut().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! The Kinesis data streams that a table's changes go to. Source of the rules: the findings DDB-TABLE-234, 268 and 299 to 319 in the lab
+//! The Kinesis data streams that receive a table's changes. Source of the rules: the findings DDB-TABLE-234, 268 and 299 to 319 in the lab
 //! notes of ack-api-quirks.
 
 use serde::{Deserialize, Serialize};
@@ -16,9 +16,9 @@ const PRECISION: &str = "ApproximateCreationDateTimePrecision";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Destination {
     stream: String,
-    /// What it becomes once the last change is over: `ACTIVE`, `DISABLED` or `ENABLE_FAILED`.
+    /// Its status after the last change: `ACTIVE`, `DISABLED` or `ENABLE_FAILED`.
     becomes: String,
-    /// What it is until then.
+    /// Its status during the change.
     passes: String,
     changed_at: i64,
     precision: Option<String>,
@@ -59,7 +59,7 @@ fn answer(name: &str, stream: &str, status: &str, configuration: &str, precision
     json!({ "TableName": name, "StreamArn": stream, "DestinationStatus": status, configuration: given })
 }
 
-/// Turns a destination on. Whether there is such a stream AWS finds out later.
+/// Turns a destination on. AWS only checks later whether the stream exists.
 pub(super) fn enable(region: &Region, body: &Value) -> Result<Value, Failure> {
     let (name, stream) = (table_name(body)?, stream_of(body)?);
     let precision = precision_of(&body["EnableKinesisStreamingConfiguration"])?;
@@ -71,7 +71,7 @@ pub(super) fn enable(region: &Region, body: &Value) -> Result<Value, Failure> {
                 "EnableKinesisStreamingDestination must be DISABLED or ENABLE_FAILED to perform ENABLE operation.";
             return Err(Failure::validation(format!("{INVALID}{message}")));
         }
-        // There is no Kinesis here: each stream of the account and region exists.
+        // There is no Kinesis emulator: every stream of the account and region exists.
         let exists = stream.starts_with(&region.arn("kinesis", "stream/"));
         let becomes = if exists { "ACTIVE" } else { "ENABLE_FAILED" };
         state.kinesis.retain(|one| one.stream != stream);

@@ -1,5 +1,4 @@
-//! Which members of a request are heeded here. What AWS would take and this does not is refused: nothing that is accepted is
-//! dropped.
+//! The supported members of requests. A member that AWS accepts and the emulator does not support is refused, never ignored.
 
 use serde_json::Value;
 
@@ -11,7 +10,7 @@ const THROUGHPUT: [&str; 2] = ["ReadCapacityUnits", "WriteCapacityUnits"];
 const WARM: [&str; 2] = ["ReadUnitsPerSecond", "WriteUnitsPerSecond"];
 const LIMITS: [&str; 2] = ["MaxReadRequestUnits", "MaxWriteRequestUnits"];
 
-/// Returns whether a member of a request is heeded.
+/// Returns whether a member of a request is supported.
 fn is_heeded(operation: &str, path: &str) -> bool {
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     let one_of = |members: &[&str]| members.contains(&rest);
@@ -84,7 +83,7 @@ fn replica(path: &str) -> bool {
     }
 }
 
-/// Returns the paths of all values below one, without the numbers of lists.
+/// Returns the paths of all nested values, without list indexes.
 fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
     let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     match value {
@@ -95,7 +94,7 @@ fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The operations on tables, whose members are all looked at. Those on items are dynoxide's own.
+/// The operations on tables, whose members are all checked. Operations on items are passed to dynoxide.
 const OPERATIONS: [&str; 22] = [
     "CreateTable",
     "DescribeTable",
@@ -121,7 +120,7 @@ const OPERATIONS: [&str; 22] = [
     "DeleteResourcePolicy",
 ];
 
-/// Refuses a request with a member that would be dropped.
+/// Refuses a request with an unsupported member.
 pub(super) fn check(operation: &str, body: &Value) -> Result<(), Failure> {
     if !OPERATIONS.contains(&operation) {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The resource policies of a table and of its stream. They are kept and shown; access is decided by the policies of users alone.
-//! Source of the rules: the findings DDB-TABLE-205 to 214, 244 to 248 and 346 to 356 in the lab notes of ack-api-quirks.
+//! The resource policies of a table and its stream. They are only stored and shown; access depends on the policies of users. Source of the
+//! rules: the findings DDB-TABLE-205 to 214, 244 to 248 and 346 to 356 in the lab notes of ack-api-quirks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,27 +14,27 @@ use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 
-/// The most bytes of a document. Source: PutResourcePolicy in the Amazon DynamoDB API Reference.
+/// The maximum size of a document. Source: PutResourcePolicy in the Amazon DynamoDB API Reference.
 const LIMIT: usize = 20 * 1024;
-/// The revision ID that a request names where it expects no policy.
+/// The revision ID in a request that expects no policy.
 const NO_POLICY: &str = "NO_POLICY";
 
-/// The policies of a table (under an empty name) and of its streams, by their labels.
+/// The policies of a table (under an empty name) and of its streams, by label.
 pub(super) type All = BTreeMap<String, Policy>;
 
 /// The policy of a table or a stream.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Policy {
-    /// Nothing where it was deleted.
+    /// `None` if it was deleted.
     document: Option<Value>,
-    /// When it was changed.
+    /// The time of its last change.
     revision: i64,
-    /// What it was before that, and which revision.
+    /// The document before that change, and its revision.
     before: Option<(Value, i64)>,
 }
 
 impl Policy {
-    /// Returns what a read finds: a change shows after a while.
+    /// Returns the document for a read, which shows a change only after a delay.
     fn read(&self, region: &Region) -> Option<(&Value, i64)> {
         let lags = TableState::within(Some(self.revision), region.rules.policy_lag, region.clock.now());
         let before = self.before.as_ref().map(|(document, revision)| (document, *revision));
@@ -42,11 +42,11 @@ impl Policy {
     }
 }
 
-/// What a policy is of.
+/// The resource of a policy.
 struct Target {
     arn: String,
     table: String,
-    /// The label of the stream, or nothing for the table.
+    /// The label of the stream, or empty for the table.
     stream: String,
 }
 
@@ -85,7 +85,7 @@ impl Target {
     }
 }
 
-/// Returns the state of the table of a request that changes its policy, if AWS takes one now.
+/// Returns the state of the table for a request that changes its policy, if AWS accepts a change now.
 fn changeable(region: &Region, store: &Connection, target: &Target, body: &Value) -> Result<TableState, Failure> {
     let state = admitted(region, store, &target.table)?;
     target.check(region)?;
@@ -104,7 +104,7 @@ fn changeable(region: &Region, store: &Connection, target: &Target, body: &Value
     Ok(state)
 }
 
-/// Refuses a change that comes too soon after another.
+/// Refuses a change too soon after another.
 fn check_pause(region: &Region, target: &Target, found: Option<&Policy>) -> Result<(), Failure> {
     let Some(found) = found else { return Ok(()) };
     let now = region.clock.now();
@@ -135,7 +135,7 @@ pub(super) fn put(region: &Region, body: &Value) -> Result<Value, Failure> {
         let mut state = changeable(region, store, &target, body)?;
         let found = state.policies.get(&target.stream).cloned();
         let revision = match found {
-            // The same again changes nothing.
+            // An equal policy changes nothing.
             Some(found) if found.document.as_ref() == Some(&document) => found.revision,
             found => {
                 check_pause(region, &target, found.as_ref())?;
@@ -181,20 +181,20 @@ pub(super) fn get(region: &Region, body: &Value) -> Result<Value, Failure> {
     Ok(json!({ "Policy": shown.to_string(), "RevisionId": revision.to_string() }))
 }
 
-/// Returns the policy that a table is created with.
+/// Returns the policy in the creation of a table.
 pub(super) fn of_creation(region: &Region, text: &Value) -> Result<All, Failure> {
     let Some(text) = text.as_str() else { return Ok(All::new()) };
     let policy = Policy { document: Some(checked(region, text)?), revision: region.clock.now(), before: None };
     Ok(All::from([(String::new(), policy)]))
 }
 
-/// Returns whether the policy of a table was changed just now, which holds up its deletion.
+/// Returns whether the policy of a table was changed recently, which delays its deletion.
 pub(super) fn is_pending(region: &Region, all: &All) -> bool {
     let now = region.clock.now();
     all.values().any(|policy| TableState::within(Some(policy.revision), region.rules.policy_lag, now))
 }
 
-/// Checks a document, and brings it to the form in which it is shown.
+/// Checks a document and converts it to the displayed form.
 fn checked(region: &Region, text: &str) -> Result<Value, Failure> {
     let invalid = |why: &str| Failure::validation(format!("Invalid policy document: {why}"));
     if text.len() > LIMIT {
@@ -254,7 +254,7 @@ fn of_statement(region: &Region, statement: &Value) -> Value {
     Value::Object(shown)
 }
 
-/// Names accounts by the ARNs of their roots.
+/// Replaces account IDs by the ARNs of their root users.
 fn roots(region: &Region, value: &Value) -> Value {
     match value {
         Value::String(text) if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) => {

@@ -1,9 +1,9 @@
 //! Replicas of global tables, version 2019.11.21.
 //!
-//! A table and its replicas are one table here: its items and all of its state are in the store of the region that it was created in,
-//! its home. In the region of a replica there is a marker that names the home, and a request for the table is answered from there,
-//! shown as the replica's own. The rules, texts and orders of events are those that the lab notes of ack-api-quirks measured: findings
-//! DDB-TABLE-201 to 313 in its pages on table replicas and global tables.
+//! A table and its replicas are one table in the emulator: its items and its state are in the store of the region of its creation, its
+//! home. The region of a replica has a marker with the home; requests for the table are answered from there, with the replica's own
+//! settings. The rules, texts and sequences are from the measurements in the lab notes of ack-api-quirks: findings DDB-TABLE-201 to 313 in
+//! its pages on table replicas and global tables.
 
 mod change;
 mod group;
@@ -26,7 +26,7 @@ pub(super) use change::update;
 pub(super) use group::Group;
 pub(super) use scaling::of_new_index;
 
-/// The objects that say where a replica's table has its home, by the table's name.
+/// The objects with the home of a replica's table, by table name.
 const MARKER: &str = "dynamodb replica";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,25 +34,25 @@ struct Marker {
     home: String,
 }
 
-/// A request that is answered from a table's home, for one of its replicas.
+/// A request for a replica, which is answered from the table's home.
 struct Replicated {
     home: Arc<Region>,
     name: String,
 }
 
-/// Returns the home of a table that has a replica in a region.
+/// Returns the home of a table with a replica in a region.
 pub(super) fn home(region: &Region, name: &str) -> Result<Option<Arc<Region>>, Failure> {
     let marker: Option<Marker> = region.store.read(|store| object(store, MARKER, name))?;
     let Some(Marker { home }) = marker else { return Ok(None) };
     let home = region.peer(&home)?;
-    // A marker may be left of a replica that is gone: its table knows.
+    // A deleted replica may leave its marker, so the table decides.
     let state = super::state::look(&home, name)?;
     let now = region.clock.now();
     let has = state.is_some_and(|state| state.group.replica(&region.name).is_some_and(|own| own.life.is_there(now)));
     Ok(has.then_some(home))
 }
 
-/// Returns the names of the tables that have a replica in a region.
+/// Returns the names of the tables with a replica in a region.
 pub(super) fn names(region: &Region) -> Result<Vec<String>, Failure> {
     let markers: Vec<(String, Marker)> = region.store.read(|store| objects(store, MARKER))?;
     let mut names = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn names(region: &Region) -> Result<Vec<String>, Failure> {
     Ok(names)
 }
 
-/// Answers a request for a replica; nothing where it is for no replica.
+/// Answers a request for a replica; `None` if it is not for one.
 pub(super) fn answer(region: &Region, operation: &str, body: &Value) -> Result<Option<Value>, Failure> {
     let of_arn = || {
         let arn = body["ResourceArn"].as_str()?.strip_prefix(&region.arn("dynamodb", "table/"))?;
@@ -76,7 +76,7 @@ pub(super) fn answer(region: &Region, operation: &str, body: &Value) -> Result<O
     regional::answer(region, &replicated, operation, body).map(Some)
 }
 
-/// Batches and transactions name tables within.
+/// Batches and transactions contain table names.
 fn of_several(region: &Region, operation: &str, body: &Value) -> Result<Option<Value>, Failure> {
     let batch = body["RequestItems"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let parts = body["TransactItems"].as_array().into_iter().flatten();
@@ -99,7 +99,7 @@ fn of_several(region: &Region, operation: &str, body: &Value) -> Result<Option<V
     call(first, operation, body.clone()).map(Some)
 }
 
-/// Lists the tables of a region and the replicas in it.
+/// Lists the tables and the replicas of a region.
 pub(super) fn list(region: &Region, body: Value) -> Result<Value, Failure> {
     let replicas = names(region)?;
     if replicas.is_empty() {
@@ -130,7 +130,7 @@ pub(super) fn list(region: &Region, body: Value) -> Result<Value, Failure> {
     Ok(answer)
 }
 
-/// Returns the tags of the replicas of a region, by their ARNs.
+/// Returns the tags of a region's replicas, by ARN.
 pub(super) fn tagged(region: &Region) -> Result<crate::local::tagging::Tagged, Failure> {
     let mut tagged = crate::local::tagging::Tagged::new();
     for name in names(region)? {
@@ -143,8 +143,8 @@ pub(super) fn tagged(region: &Region) -> Result<crate::local::tagging::Tagged, F
     Ok(tagged)
 }
 
-/// Refuses the deletion of a table that has replicas. AWS names the rule of the source region, whose 24 hours are not over for anyone
-/// who made the replicas here; what it does later was not measured.
+/// Refuses the deletion of a table with replicas. AWS's message names the rule for the source region, whose 24 hours are not over for a new
+/// replica; the behavior after that time was not measured.
 pub(super) fn check_deletion(region: &Region, state: &TableState) -> Result<(), Failure> {
     let now = region.clock.now();
     match () {
@@ -154,8 +154,8 @@ pub(super) fn check_deletion(region: &Region, state: &TableState) -> Result<(), 
     }
 }
 
-/// Refuses TTL in a group with strong consistency. That it is refused is documented ("How DynamoDB global tables work" in the Amazon DynamoDB
-/// Developer Guide); the text is ours.
+/// Refuses TTL in a group with strong consistency. The rule is documented ("How DynamoDB global tables work" in the Amazon DynamoDB
+/// Developer Guide); the text is not AWS's.
 pub(super) fn check_ttl(state: &TableState) -> Result<(), Failure> {
     match state.group.strong {
         true => Err(Failure::validation(NO_TTL)),
@@ -163,7 +163,7 @@ pub(super) fn check_ttl(state: &TableState) -> Result<(), Failure> {
     }
 }
 
-/// Refuses what `UpdateTable` cannot change of a table with replicas, or not now.
+/// Refuses changes of a table with replicas that `UpdateTable` does not support, or not now.
 pub(super) fn check_update(
     region: &Region,
     store: &Connection,
@@ -195,8 +195,8 @@ pub(super) fn check_update(
     if state.group.is_busy(now) { Err(busy()) } else { Ok(()) }
 }
 
-/// Changes what encrypts the replicas with what encrypts their table. Each has a key of its region: one that the customer manages is given
-/// with the replica and changed there. Source: DDB-TABLE-295 and 309.
+/// Changes the encryption of the replicas together with that of their table. Each replica has a key in its own region; a customer managed
+/// key is set with the replica and changed there. Source: DDB-TABLE-295 and 309.
 pub(super) fn follow_encryption(region: &Region, state: &mut TableState, key: Option<&str>) -> Result<(), Failure> {
     if !state.group.has_members(region.clock.now()) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! TTL, backups, tags, encryption and billing: the settings of a table, each with its own rule.
+//! TTL, backups, tags, encryption and billing: the settings of a table, with their rules.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::local::{Region, kms};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// The most days of point-in-time recovery, and how many it has where nobody says another number.
+/// The maximum and default number of days of point-in-time recovery.
 const RECOVERY_DAYS: i64 = 35;
 
 pub(super) fn update_ttl(region: &Region, body: Value) -> Result<Value, Failure> {
@@ -144,14 +144,14 @@ pub(super) fn backups(since: Option<i64>, days: Option<i64>) -> Value {
             "LatestRestorableDateTime": since / 1000,
         });
     }
-    // This one is always on and says nothing of point-in-time recovery.
+    // This status is always ENABLED and does not depend on point-in-time recovery.
     json!({ "ContinuousBackupsDescription": {
         "ContinuousBackupsStatus": "ENABLED",
         "PointInTimeRecoveryDescription": recovery,
     } })
 }
 
-/// Returns the name of the table that an ARN belongs to.
+/// Returns the table name of an ARN.
 fn table_of(region: &Region, body: &Value) -> Result<String, Failure> {
     let arn = body["ResourceArn"].as_str().unwrap_or_default();
     let name = arn.strip_prefix(&region.arn("dynamodb", "table/")).map(|rest| rest.split('/').next().unwrap_or(rest));
@@ -167,8 +167,8 @@ pub(super) fn change_tags(region: &Region, operation: &str, body: Value) -> Resu
         let mut state = state.ok_or_else(|| not_found(&name))?;
         check_tags(&body["Tags"])?;
         let wanted = tags_in(&body["Tags"]);
-        // A request that holds all that is being written passes. Source: the measurements of DDB-TABLE-440 to 441 in the lab
-        // notes of ack-api-quirks.
+        // A request that includes all tags being written is accepted. Source: the measurements of DDB-TABLE-440 to 441 in the lab notes of
+        // ack-api-quirks.
         let holds_all = state.tags_in_flight.as_ref().is_some_and(|flight| {
             operation == "TagResource" && flight.iter().all(|(key, value)| wanted.get(key) == Some(value))
         });
@@ -193,14 +193,14 @@ pub(super) fn tags_in(list: &Value) -> BTreeMap<String, String> {
     list.as_array().into_iter().flatten().map(|tag| (text(&tag["Key"]), text(&tag["Value"]))).collect()
 }
 
-/// Refuses AWS's own tags. Source: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide.
+/// Refuses tags with AWS's prefix. Source: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide.
 pub(super) fn check_tags(list: &Value) -> Result<(), Failure> {
     let tags = tags_in(list);
     if tags.keys().any(|key| key.to_ascii_lowercase().starts_with("aws:")) {
         return Err(Failure::validation("aws: prefixed tag key names are not allowed for external use."));
     }
-    // Source of the characters and lengths: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide; `@` is among those
-    // of all services. The text is not documented.
+    // Source of the characters and lengths: "Tagging restrictions in DynamoDB" in the Amazon DynamoDB Developer Guide; `@` is allowed by
+    // all services. The text is not documented.
     let is_allowed = |letter: char| letter.is_alphanumeric() || letter.is_whitespace() || "+-=._:/@".contains(letter);
     let is_bad = |text: &str, most: usize| text.chars().count() > most || !text.chars().all(is_allowed);
     match tags.iter().find(|(key, value)| key.is_empty() || is_bad(key, 128) || is_bad(value, 256)) {
@@ -212,9 +212,8 @@ pub(super) fn check_tags(list: &Value) -> Result<(), Failure> {
     }
 }
 
-/// Checks the capacity of a new index against how its table is paid for. Source: GlobalSecondaryIndex in the Amazon DynamoDB API Reference;
-/// the texts are those of AWS in issue 246 of awsdocs/amazon-dynamodb-developer-guide and in pull request 73 of
-/// aws-controllers-k8s/dynamodb-controller.
+/// Checks the capacity of a new index against the table's billing mode. Source: GlobalSecondaryIndex in the Amazon DynamoDB API Reference;
+/// the texts are from issue 246 of awsdocs/amazon-dynamodb-developer-guide and pull request 73 of aws-controllers-k8s/dynamodb-controller.
 pub(super) fn check_capacity(mode: &str, index: &Value) -> Result<(), Failure> {
     let is_given = !index["ProvisionedThroughput"].is_null();
     let name = index["IndexName"].as_str().unwrap_or_default();
@@ -230,7 +229,7 @@ pub(super) fn check_capacity(mode: &str, index: &Value) -> Result<(), Failure> {
     }
 }
 
-/// What a deletion is answered while tags are being written.
+/// The error for a deletion while tags are being written.
 pub(super) fn tags_in_use(name: &str) -> Failure {
     let message = format!("Attempt to change a resource which is still in use: Table tags are being updated: {name}");
     Failure::new("ResourceInUseException", message)
@@ -242,7 +241,7 @@ pub(super) fn list_tags(region: &Region, body: Value) -> Result<Value, Failure> 
     call(region, "ListTagsOfResource", body)
 }
 
-/// Returns the ARN of the key a request asks for, by whatever name; nothing is AWS's own.
+/// Returns the ARN of the key in a request, in any of its forms; `None` is AWS's own key.
 pub(super) fn wanted_encryption(
     region: &Region,
     store: &Connection,
@@ -266,7 +265,7 @@ pub(super) fn wanted_encryption(
     }
 }
 
-/// Changes the encryption. The same again is not a no-op: it counts towards the four of a day.
+/// Changes the encryption. An equal setting also counts towards the four changes a day.
 pub(super) fn change_encryption(
     region: &Region,
     store: &Connection,
@@ -294,7 +293,7 @@ pub(super) fn change_encryption(
     Ok(())
 }
 
-/// Notes the capacity that a request gives an index.
+/// Stores the capacity of an index from a request.
 pub(super) fn note_capacity(state: &mut TableState, index: &Value) {
     let throughput = &index["ProvisionedThroughput"];
     let units = (throughput["ReadCapacityUnits"].as_i64(), throughput["WriteCapacityUnits"].as_i64());
@@ -303,7 +302,7 @@ pub(super) fn note_capacity(state: &mut TableState, index: &Value) {
     }
 }
 
-/// Notes the on-demand limits that a request gives an index; -1 takes one away.
+/// Stores the on-demand limits of an index from a request; -1 removes a limit.
 pub(super) fn note_limits(state: &mut TableState, index: &Value) {
     let (Some(name), Some(given)) = (index["IndexName"].as_str(), index["OnDemandThroughput"].as_object()) else {
         return;
@@ -318,8 +317,8 @@ pub(super) fn note_limits(state: &mut TableState, index: &Value) {
     }
 }
 
-/// Lets a table go to on-demand once in 24 hours, and takes out of the request what is kept here: the capacities of
-/// indexes, and their deletion.
+/// Allows a switch to on-demand once in 24 hours, and removes the parts of the request that the emulator stores: the capacities of indexes,
+/// and their deletion.
 pub(super) fn change_billing(state: &mut TableState, body: &mut Value, now: i64) -> Result<(), Failure> {
     let mut updates = body["GlobalSecondaryIndexUpdates"].as_array().cloned().unwrap_or_default();
     for update in updates.iter().map(|update| &update["Update"]).filter(|update| !update.is_null()) {

@@ -1,4 +1,4 @@
-//! What the rules need to remember of a table, and how it shows.
+//! The state that the rules need for a table, and its presentation.
 
 use std::collections::BTreeMap;
 
@@ -15,31 +15,31 @@ use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::clock::millis;
 
-/// A table's state beside what dynoxide keeps. Times are milliseconds since 1970.
+/// A table's state in addition to dynoxide's. Times are milliseconds since 1970.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct TableState {
     pub(super) active_at: i64,
     pub(super) updated_at: i64,
     pub(super) deleted_at: Option<i64>,
-    /// The indexes that were added later.
+    /// The indexes that were added to an existing table.
     #[serde(default)]
     pub(super) indexes: BTreeMap<String, Index>,
-    /// The indexes that are DELETING, and until when.
+    /// The indexes that are DELETING, and the end of each deletion.
     #[serde(default)]
     pub(super) deleting: BTreeMap<String, i64>,
-    /// The capacity of each index of a provisioned table, which dynoxide does not keep: read and write units.
+    /// The read and write units of each index of a provisioned table, which dynoxide does not store.
     #[serde(default)]
     pub(super) capacities: BTreeMap<String, (i64, i64)>,
-    /// The on-demand limits of each index, which dynoxide does not keep: units by their name.
+    /// The on-demand limits of each index by name, which dynoxide does not store.
     #[serde(default)]
     pub(super) limits: BTreeMap<String, BTreeMap<String, i64>>,
-    /// The keys of the global indexes that have several attributes in a part, by the name of the index.
+    /// The keys of global indexes that have several attributes in a part, by index name.
     #[serde(default)]
     pub(super) key_schemas: BTreeMap<String, Value>,
     /// The types of their attributes.
     #[serde(default)]
     pub(super) further_attributes: BTreeMap<String, String>,
-    /// What the table takes at once where it was warmed, and each index of it by its name.
+    /// The warm throughput of the table and its indexes, if it was raised.
     #[serde(default)]
     pub(super) warm: Option<Warm>,
     #[serde(default)]
@@ -49,12 +49,12 @@ pub(super) struct TableState {
     /// The attribute of a TTL that is being turned off.
     #[serde(default)]
     pub(super) ttl_was: Option<String>,
-    /// The ARN of the key, when it is not AWS's own.
+    /// The ARN of the key, unless it is AWS's own.
     #[serde(default)]
     pub(super) encryption: Option<String>,
     #[serde(default)]
     pub(super) encryption_changes: Vec<i64>,
-    /// The key from before the last change of those.
+    /// The key before the last change of the encryption.
     #[serde(default)]
     pub(super) encryption_was: Option<String>,
     #[serde(default)]
@@ -65,7 +65,7 @@ pub(super) struct TableState {
     pub(super) on_demand_since: Option<i64>,
     #[serde(default)]
     pub(super) tags_changed_at: Option<i64>,
-    /// What was given by that change; nothing where it took tags away.
+    /// The tags of that change; `None` if it removed tags.
     #[serde(default)]
     pub(super) tags_in_flight: Option<BTreeMap<String, String>>,
     /// The replicas in other regions.
@@ -99,10 +99,10 @@ impl TableState {
         Ok(())
     }
 
-    /// Returns the state of a table that is there, once what is over is over: a deletion whose time has come is done.
+    /// Returns the state of an existing table, after completing changes whose time is over, such as a deletion.
     ///
-    /// A table is there when dynoxide has it. A process that was killed between the two files leaves a state without a
-    /// table, which is dropped, or a table without a state, which counts as ACTIVE.
+    /// A table exists if dynoxide has it. A process that was killed between writing the two files leaves a state without a table, which is
+    /// dropped, or a table without a state, which counts as ACTIVE.
     pub(super) fn settled(region: &Region, store: &Connection, name: &str) -> Result<Option<Self>, Failure> {
         let state = Self::load(store, name)?;
         if !exists(region, name)? {
@@ -122,7 +122,7 @@ impl TableState {
         let over: Vec<String> =
             state.deleting.iter().filter(|(_, at)| **at <= now).map(|(index, _)| index.clone()).collect();
         for index in &over {
-            // What called this may be refused, which takes back what is noted here and not what dynoxide did.
+            // The caller's request may fail, which rolls back this store but not dynoxide.
             if has_index(region, name, index)? {
                 let delete = json!([{ "Delete": { "IndexName": index } }]);
                 call(region, "UpdateTable", json!({ "TableName": name, "GlobalSecondaryIndexUpdates": delete }))?;
@@ -133,12 +133,12 @@ impl TableState {
         Ok(Some(state))
     }
 
-    /// Returns whether the time has come for something that is on its way out.
+    /// Returns whether the time of a deletion is over.
     fn is_due(&self, now: i64) -> bool {
         self.deleted_at.is_some_and(|at| at <= now) || self.deleting.values().any(|at| *at <= now)
     }
 
-    /// Returns whether an index that was added later is not ACTIVE yet.
+    /// Returns whether an index that was added to the table is not ACTIVE yet.
     pub(super) fn is_building(&self, index: &str, now: i64) -> bool {
         self.indexes.get(index).is_some_and(|index| index.active_at > now)
     }
@@ -152,7 +152,7 @@ impl TableState {
         }
     }
 
-    /// Lays the state over dynoxide's description of the table.
+    /// Adds the state to dynoxide's description of the table.
     pub(super) fn show(&self, region: &Region, table: &mut Value) {
         let now = region.clock.now();
         let status = self.status(now);
@@ -190,7 +190,7 @@ impl TableState {
         }
     }
 
-    /// Returns whether the encryption is being changed, which the status of the table does not say.
+    /// Returns whether the encryption is being changed, which the table's status does not show.
     pub(super) fn encryption_changing(&self, region: &Region) -> bool {
         let last = self.encryption_changes.last().copied();
         Self::within(last, region.rules.encryption_change, region.clock.now())
@@ -207,7 +207,7 @@ impl TableState {
         }
     }
 
-    /// Returns whether the tags are locked by a change of them.
+    /// Returns whether the tags are locked after a change.
     pub(super) fn tags_locked(&self, region: &Region) -> bool {
         Self::within(self.tags_changed_at, region.rules.tag_lock, region.clock.now())
     }
@@ -231,14 +231,14 @@ fn exists(region: &Region, name: &str) -> Result<bool, Failure> {
     Ok(found.is_some())
 }
 
-/// Returns the state of a table that is there; locks the store only when there is something to settle.
+/// Returns the state of an existing table. Locks the store only to complete a change.
 pub(super) fn look(region: &Region, name: &str) -> Result<Option<TableState>, Failure> {
     let state = region.store.read(|store| TableState::load(store, name))?;
     let due = state.as_ref().is_some_and(|state| state.is_due(region.clock.now()));
     if due { region.store.write(|store| TableState::settled(region, store, name)) } else { Ok(state) }
 }
 
-/// Settles every table.
+/// Completes the changes of every table whose time is over.
 pub(super) fn settle_all(region: &Region, store: &Connection) -> Result<(), Failure> {
     let names: Vec<String> = {
         let mut statement = store.prepare_cached("SELECT name FROM tables")?;

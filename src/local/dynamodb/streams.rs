@@ -1,4 +1,4 @@
-//! Streams: whether a table has one, and what it would hold. Nothing is written to it.
+//! Streams: whether a table has one, and the contents of its records. No records are written.
 //!
 //! Source of the rules: DDB-TABLE-050 and 442 of the lab notes of ack-api-quirks.
 
@@ -12,7 +12,7 @@ fn invalid(what: &str) -> Failure {
     Failure::validation(format!("One or more parameter values were invalid: {what}"))
 }
 
-/// Checks the stream that a table is created with. dynoxide checks one that is off.
+/// Checks the stream in the creation of a table. dynoxide checks one that is off.
 pub(super) fn check_creation(body: &Value) -> Result<(), Failure> {
     let wanted = &body["StreamSpecification"];
     if wanted["StreamEnabled"] == json!(true) && wanted["StreamViewType"].is_null() {

@@ -1,4 +1,4 @@
-//! Warm throughput, of which dynoxide has none. What AWS takes minutes for is there at once.
+//! Warm throughput, which dynoxide does not support. Changes that take AWS minutes take effect at once.
 //!
 //! Source of the rules: DDB-TABLE-442 of the lab notes of ack-api-quirks.
 
@@ -9,15 +9,15 @@ use super::state::TableState;
 use crate::local::answer::Failure;
 
 const UNITS: [&str; 2] = ["ReadUnitsPerSecond", "WriteUnitsPerSecond"];
-/// What a table on demand begins with.
+/// The initial value of an on-demand table.
 const FIRST: [i64; 2] = [12_000, 4_000];
 
-/// Read and write units a second.
+/// Read and write units per second.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Warm([i64; 2]);
 
 impl Warm {
-    /// Returns what a request makes of it; nothing where the request says nothing of it.
+    /// Returns the result of a request; `None` if the request does not set it.
     fn raised(now: Option<Self>, given: &Value, of: &str, is_new: bool) -> Result<Option<Self>, Failure> {
         let Some(given) = given.as_object() else { return Ok(now) };
         if given.is_empty() {
@@ -52,10 +52,10 @@ impl Warm {
     }
 }
 
-/// Keeps the warm throughput in a request, and takes that of the table out of it. `table` is what there is, where the table is not new.
+/// Stores the warm throughput of a request, and removes the table's from it. `table` is the existing table, unless it is new.
 ///
-/// What is not kept is that of a table on demand. One that is provisioned begins with its capacity, and none ever has less than it had.
-/// Source: "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
+/// The default is that of an on-demand table. A provisioned table starts with its capacity, and the value never decreases. Source:
+/// "Understanding DynamoDB warm throughput" in the Amazon DynamoDB Developer Guide.
 pub(super) fn keep(state: &mut TableState, body: &mut Value, table: Option<&Value>) -> Result<(), Failure> {
     let mode = |of: &Value| of["BillingMode"].as_str().map(|mode| mode == "PAY_PER_REQUEST");
     let was_on_demand = table.map_or(Some(false), |table| mode(&table["BillingModeSummary"])).unwrap_or(false);
@@ -86,7 +86,7 @@ pub(super) fn keep(state: &mut TableState, body: &mut Value, table: Option<&Valu
     Ok(())
 }
 
-/// Returns what there is with a capacity: what there was, and at least the capacity.
+/// Returns the value with a capacity: the earlier value, or the capacity if it is higher.
 fn begun(now: Option<Warm>, capacity: &Value, is_new: bool) -> Option<Warm> {
     let units = ["ReadCapacityUnits", "WriteCapacityUnits"].map(|units| capacity[units].as_i64().unwrap_or(0));
     let mut now = now.or(is_new.then_some(Warm([0, 0])));
@@ -96,7 +96,7 @@ fn begun(now: Option<Warm>, capacity: &Value, is_new: bool) -> Option<Warm> {
     now
 }
 
-/// Lays the warm throughput over dynoxide's description of the table.
+/// Adds the warm throughput to dynoxide's description of the table.
 pub(super) fn show(state: &TableState, table: &mut Value) {
     if let Some(warm) = state.warm {
         table["WarmThroughput"] = warm.shown();

@@ -1,5 +1,5 @@
-//! The API of IAM, with AWS's own rules and texts: roles, their policies and tags, and what roles refer to. It speaks the Query
-//! protocol. One state for an account, whatever the region.
+//! The IAM API with AWS's rules and texts: roles, their policies and tags, and the resources that roles refer to. It uses the Query
+//! protocol. The state is common to all regions of an account.
 
 mod asks;
 mod documents;
@@ -18,7 +18,7 @@ use crate::local::{LocalAws, Region};
 
 const SPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
-/// These answer with nothing, not even with an empty result.
+/// The responses of these operations have no result element.
 const SILENT: &[&str] = &[
     "AddRoleToInstanceProfile",
     "AttachRolePolicy",
@@ -45,7 +45,7 @@ pub(in crate::local) fn answer(aws: &LocalAws, request: &Request) -> Answer {
 
 fn run(aws: &LocalAws, request: &Request, operation: &str) -> Result<String, Refusal> {
     let party = Party::of_query(aws, request)?;
-    // STS API Reference, "GetSessionToken": its credentials call IAM only if a code of an MFA device was given.
+    // STS API Reference, "GetSessionToken": its credentials can call IAM only if an MFA code was given.
     if party.caller.kind == CallerKind::User && party.caller.mfa == Some(false) {
         return Err(Refusal::new("InvalidClientTokenId", "The security token included in the request is invalid")
             .with_status(403));
@@ -126,7 +126,7 @@ impl Refusal {
     }
 }
 
-/// Returns a page of a list, as `<NAME><member>…</member></NAME>` with what tells whether there is more.
+/// Returns a page of a list, as `<NAME><member>…</member></NAME>`, with the marker of the next page.
 fn page(name: &str, members: Vec<String>, form: &Form) -> Result<String, Refusal> {
     let bad = |field: &str| Refusal::unacceptable(format!("Invalid {field}."));
     let start = form.get("Marker").map_or(Ok(0), |text| text.parse::<usize>().map_err(|_| bad("Marker")))?;
@@ -145,12 +145,12 @@ fn page(name: &str, members: Vec<String>, form: &Form) -> Result<String, Refusal
     Ok(format!("<{name}>{shown}</{name}>{}{marker}", element("IsTruncated", if more { "true" } else { "false" })))
 }
 
-/// Returns a time as IAM answers it.
+/// Returns a time in IAM's format.
 fn time(millis: i64) -> String {
     jiff::Timestamp::from_second(millis / 1000).unwrap_or_default().to_string()
 }
 
-/// Returns a document as IAM answers it: percent-encoded (RFC 3986).
+/// Returns a document as IAM returns it: percent-encoded (RFC 3986).
 fn encoded(document: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut text = String::with_capacity(document.len() * 2);

@@ -1,4 +1,4 @@
-//! Policy documents: what a JSON text says, and the errors of one that is no policy.
+//! Policy documents: parsing, and the errors of invalid documents.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ pub(super) struct Document {
 /// The version of the policy language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub(super) enum Version {
-    /// The one of a document that names none; it has no policy variables.
+    /// The version of a document without one; it has no policy variables.
     #[default]
     #[serde(rename = "2008-10-17")]
     V2008,
@@ -30,27 +30,27 @@ pub(super) enum Effect {
     Deny,
 }
 
-/// A list, or all that is not in it.
+/// A list, or its complement.
 #[derive(Debug, Clone)]
 pub(super) enum Of {
     These(Vec<String>),
     AllBut(Vec<String>),
 }
 
-/// Whom a statement is about.
+/// The principal of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Principal {
     /// `*`, alone or as an `AWS` principal.
     Everyone,
-    /// The ARN of a user, a role or a session of one, an account or its root, or a unique ID.
+    /// The ARN of a user, role, role session, account or root user, or a unique ID.
     Aws(String),
     /// Such as `ecs-tasks.amazonaws.com`.
     Service(String),
-    /// An identity provider, whose identities make no signed requests here.
+    /// An identity provider, whose identities make no signed requests in the emulator.
     Federated(String),
 }
 
-/// The principals that a statement names, or the ones that it leaves out.
+/// The principals that a statement names or excludes.
 #[derive(Debug, Clone)]
 pub(super) enum Principals {
     These(Vec<Principal>),
@@ -60,10 +60,10 @@ pub(super) enum Principals {
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
     pub(super) effect: Effect,
-    /// Nothing in an identity-based policy.
+    /// `None` in an identity-based policy.
     pub(super) principals: Option<Principals>,
     pub(super) action: Of,
-    /// Nothing in a trust policy, which is about its role.
+    /// `None` in a trust policy, whose resource is the role.
     pub(super) resource: Option<Of>,
     pub(super) conditions: Vec<Condition>,
 }
@@ -76,21 +76,21 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
 }
 
-/// What a policy is attached to.
+/// The type of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// To an identity: it names resources.
+    /// Identity-based: it names resources.
     Identity,
-    /// To a role, as its trust policy: it names principals.
+    /// A trust policy: it names principals.
     Trust,
 }
 
-/// Reads an identity-based policy. Elements that this reader does not know are errors, as is whatever is there twice.
+/// Parses an identity-based policy. Unknown elements and duplicates are errors.
 pub(super) fn parse(text: &str) -> Result<Document, String> {
     read(text, Form::Identity)
 }
 
-/// Reads the trust policy of a role.
+/// Parses the trust policy of a role.
 pub(super) fn parse_trust(text: &str) -> Result<Document, String> {
     read(text, Form::Trust)
 }
@@ -170,7 +170,7 @@ fn statement(raw: RawStatement, form: Form) -> Result<Statement, String> {
 fn principals(effect: Effect, these: Option<RawPrincipals>, but: Option<RawPrincipals>) -> Result<Principals, String> {
     match (these, but) {
         (Some(these), None) => Ok(Principals::These(these.read()?)),
-        // IAM User Guide, "AWS JSON policy elements: NotPrincipal": only a denial may have it.
+        // IAM User Guide, "AWS JSON policy elements: NotPrincipal": it is allowed only with a deny.
         (None, Some(but)) if effect == Effect::Deny => Ok(Principals::AllBut(but.read()?)),
         (None, Some(_)) => Err(String::from("AssumeRolePolicy contained an Allow with NotPrincipal")),
         (None, None) => Err(String::from("Missing required field Principal")),
@@ -178,7 +178,7 @@ fn principals(effect: Effect, these: Option<RawPrincipals>, but: Option<RawPrinc
     }
 }
 
-/// Principals as they are written: `*`, or lists by their type.
+/// Principals as written: `*`, or lists by type.
 enum RawPrincipals {
     Everyone,
     Typed(Pairs<OneOrMany<String>>),
@@ -266,7 +266,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-/// A value of a condition: a text, or a boolean or number that is written without quotes.
+/// A value of a condition: a text, or a boolean or number without quotes.
 struct Scalar(String);
 
 impl<'de> Deserialize<'de> for Scalar {
@@ -291,7 +291,7 @@ impl<'de> Deserialize<'de> for Scalar {
     }
 }
 
-/// The entries of an object, in their order; a key that is there twice is an error.
+/// The entries of an object, in order; a repeated key is an error.
 struct Pairs<T>(Vec<(String, T)>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {

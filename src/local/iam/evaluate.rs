@@ -1,4 +1,4 @@
-//! Evaluates policies: an explicit deny wins, an allow is needed, and nothing else lets a request pass.
+//! Evaluates policies: an explicit deny wins, otherwise an allow is required.
 //!
 //! Source: IAM User Guide, "Policy evaluation logic", "Condition operators" and "Condition operators for multivalued
 //! context keys".
@@ -8,23 +8,23 @@ use std::collections::BTreeMap;
 use super::document::{Condition, Document, Effect, Of, Statement, Version};
 use super::pattern::{self, expanded, literal, matches_arn};
 
-/// Who asks.
+/// The caller.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     pub(super) kind: CallerKind,
     pub(super) account: String,
-    /// As AWS tells who calls: a user's, or a session's.
+    /// The ARN of a user or a session, as STS returns it.
     pub(super) arn: String,
-    /// `aws:PrincipalArn`: a user's, or that of the role whose session it is.
+    /// `aws:PrincipalArn`: the ARN of a user, or of a session's role.
     pub(super) principal: String,
-    /// `aws:userid`: a unique ID, for a session with the session's name.
+    /// `aws:userid`: the unique ID, followed by the session name for a session.
     pub(super) user_id: String,
-    /// A user's name; nothing else has one.
+    /// The name of a user; `None` for all other callers.
     pub(super) name: Option<String>,
     pub(super) source_identity: Option<String>,
-    /// `aws:PrincipalTag`, by their keys.
+    /// `aws:PrincipalTag`, by tag key.
     pub(super) tags: BTreeMap<String, String>,
-    /// Whether a code of an MFA device was given for these keys; permanent keys do not say.
+    /// Whether an MFA code was given for these keys; `None` for permanent keys.
     pub(super) mfa: Option<bool>,
 }
 
@@ -33,11 +33,11 @@ pub(super) enum CallerKind {
     User,
     /// A session of a role.
     Session,
-    /// A service of AWS, which assumes a role for what it runs.
+    /// An AWS service, which assumes a role for its resources.
     Service,
 }
 
-/// One permission that a request takes.
+/// One permission that a request requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ask {
     /// Such as `dynamodb:PutItem`.
@@ -48,23 +48,23 @@ pub(super) struct Ask {
     pub(super) leading_keys: Known,
     /// `kms:ResourceAliases`: the aliases of the key.
     pub(super) key_aliases: Known,
-    /// `dynamodb:EnclosingOperation`: the transaction that this is a part of.
+    /// `dynamodb:EnclosingOperation`: the transaction that contains this operation.
     pub(super) enclosing: Option<&'static str>,
     pub(super) context: Context,
 }
 
-/// Further condition keys of a request.
+/// Additional condition keys of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Context {
-    /// By their names in lower case.
+    /// By name in lower case.
     values: BTreeMap<String, Vec<String>>,
-    /// The keys, in lower case, that are absent where they are not in `values`: one that ends with `/` is all that begin with it, an
-    /// empty one is all. Any other key is unknown.
+    /// The keys, in lower case, that are known to be absent unless they are in `values`. One that ends with `/` is a prefix, and an empty
+    /// one matches all keys. Any other key is unknown.
     complete: &'static [&'static str],
 }
 
 impl Context {
-    /// Returns a context without values, in which none of these keys is unknown.
+    /// Returns a context without values, in which these keys are known to be absent.
     pub(super) fn of(complete: &'static [&'static str]) -> Self {
         Self { values: BTreeMap::new(), complete }
     }
@@ -79,17 +79,17 @@ impl Context {
     }
 }
 
-/// What is known of a condition key.
+/// The state of a condition key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Known {
     /// The request does not have it.
     Absent,
     Values(Vec<String>),
-    /// Nobody can tell here.
+    /// The emulator cannot know it.
     Unknown,
 }
 
-/// Whether something holds.
+/// Whether a condition is true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Truth {
     Yes,
@@ -133,7 +133,7 @@ impl From<bool> for Truth {
     }
 }
 
-/// How a request is decided.
+/// The decision on a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Allowed,
@@ -143,7 +143,7 @@ pub(super) enum Verdict {
     Implicit,
 }
 
-/// Decides on one permission. Where it is not known whether a statement applies, an allow does not and a deny does.
+/// Decides on one permission. If it is unknown whether a statement applies, an allow does not apply and a deny does.
 pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, caller: &Caller, ask: &Ask) -> Verdict {
     let mut verdict = Verdict::Implicit;
     for policy in policies {
@@ -158,7 +158,7 @@ pub(super) fn decide<'a>(policies: impl IntoIterator<Item = &'a Document>, calle
     verdict
 }
 
-/// Returns whether a statement is about what is asked; whom it names is not looked at.
+/// Returns whether a statement applies to a permission, without regard to its principals.
 pub(super) fn applies(statement: &Statement, version: Version, caller: &Caller, ask: &Ask) -> Truth {
     let action = |action: &String| {
         let parts = pattern::plain(&action.to_ascii_lowercase());
@@ -180,7 +180,7 @@ fn among(of: &Of, test: impl Fn(&String) -> Truth) -> Truth {
     }
 }
 
-/// Returns what is known of a condition key, whose name may be written in any case.
+/// Returns the state of a condition key, whose name is case-insensitive.
 pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
     let one = |value: &str| Known::Values(vec![value.to_owned()]);
     let maybe = |value: Option<&str>| value.map_or(Known::Absent, one);
@@ -189,11 +189,11 @@ pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
         return Known::Values(values.clone());
     }
     if let Some(tag) = key.strip_prefix("aws:principaltag/") {
-        // Keys of tags are not told apart by case (IAM User Guide, "Tags for AWS Identity and Access Management resources").
+        // Tag keys are case-insensitive (IAM User Guide, "Tags for AWS Identity and Access Management resources").
         let found = caller.tags.iter().find(|(name, _)| name.to_lowercase() == tag);
         return maybe(found.map(|(_, value)| value.as_str()));
     }
-    // A service is known by its name only.
+    // A service has only its name.
     let of_a_service = caller.kind == CallerKind::Service;
     match key.as_str() {
         "aws:userid" | "aws:principalarn" | "aws:principalaccount" | "aws:principaltype" if of_a_service => {
@@ -211,29 +211,29 @@ pub(super) fn lookup(key: &str, caller: &Caller, ask: &Ask) -> Known {
         "aws:viaawsservice" => one("false"),
         "aws:principalisawsservice" => one(if of_a_service { "true" } else { "false" }),
         "aws:sourceidentity" => maybe(caller.source_identity.as_deref()),
-        // Permanent keys of a user do not have it.
+        // Requests with a user's permanent keys do not have it.
         "aws:multifactorauthpresent" => maybe(caller.mfa.map(|given| if given { "true" } else { "false" })),
-        // What a service does for its caller with a key is not asked for here.
+        // Operations that a service makes with a key on behalf of its caller are not checked here.
         "kms:viaservice" => Known::Absent,
         _ => ask.context.unlisted(&key),
     }
 }
 
-/// Returns the condition keys that a document looks at.
+/// Returns the condition keys of a document.
 pub(super) fn condition_keys(document: &Document) -> impl Iterator<Item = String> {
     document.statements.iter().flat_map(|statement| &statement.conditions).map(|condition| condition.key.clone())
 }
 
-/// How many of a key's values have to pass.
+/// How many of a key's values must match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Set {
-    /// The key has one value.
+    /// The key has a single value.
     Single,
     All,
     Any,
 }
 
-/// How a value is compared.
+/// The type of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compare {
     Equals,
@@ -243,7 +243,7 @@ enum Compare {
     Bool,
 }
 
-/// Returns how the operator compares, and whether the comparison is negated.
+/// Returns the comparison of an operator, and whether it is negated.
 fn comparison(operator: &str) -> Option<(Compare, bool)> {
     Some(match operator {
         "StringEquals" => (Compare::Equals, false),
@@ -289,19 +289,19 @@ fn holds(condition: &Condition, version: Version, caller: &Caller, ask: &Ask) ->
         Known::Values(values) => values,
     };
     match (set, values.as_slice()) {
-        // Of a key that is not there all values pass, and none does; a negated operator holds without it.
+        // For an absent key, `ForAllValues` is true and `ForAnyValue` is false; a negated operator is true.
         (Set::All, []) => Truth::Yes,
         (Set::Any, []) => if_exists.into(),
         (Set::Single, []) => (if_exists || negated).into(),
         (Set::Single, [value]) => test(value),
-        // A key with several values takes an operator that says how many of them have to pass.
+        // A key with several values requires an operator with a set prefix.
         (Set::Single, _) => Truth::Unknown,
         (Set::All, values) => Truth::all(values.iter().map(test)),
         (Set::Any, values) => Truth::any(values.iter().map(test)),
     }
 }
 
-/// `Null` with `true` holds where the key is not there, with `false` where it is.
+/// `Null` with `true` matches an absent key, with `false` a present one.
 fn is_null(known: &Known, wanted: &[String]) -> Truth {
     let absent = match known {
         Known::Unknown => return Truth::Unknown,

@@ -1,4 +1,4 @@
-//! Managed policies: those of the account, and what is known of AWS's own.
+//! Managed policies: those of the account, and some of AWS's own.
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,13 @@ use super::role::Tags;
 use crate::local::answer::Failure;
 use crate::local::store;
 
-/// Under what the policies of the account are in the store.
+/// The storage kind of the account's policies.
 const KIND: &str = "iam policy";
 
-/// What the ARNs of AWS's own policies begin with.
+/// The ARN prefix of AWS managed policies.
 const OF_AWS: &str = "arn:aws:iam::aws:policy/";
 
-/// A policy that the account manages.
+/// A customer managed policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Policy {
     pub(super) name: String,
@@ -43,7 +43,7 @@ impl Policy {
     }
 }
 
-/// Returns whether a policy can be attached. Any that has the ARN of one of AWS's own is taken as there.
+/// Returns whether a policy can be attached. Every ARN of an AWS managed policy counts as existing.
 pub(super) fn exists(store: &Connection, arn: &str) -> Result<bool, Failure> {
     Ok(is_of_aws(arn) || Policy::load(store, arn)?.is_some())
 }
@@ -52,7 +52,7 @@ pub(super) fn is_of_aws(arn: &str) -> bool {
     arn.strip_prefix(OF_AWS).is_some_and(|name| !name.is_empty())
 }
 
-/// Returns the document of a policy, if it is here.
+/// Returns the document of a policy, if it is known.
 pub(super) fn document(store: &Connection, arn: &str) -> Result<Option<String>, Failure> {
     match of_aws(arn) {
         Some((_, document)) => Ok(Some(document.to_owned())),
@@ -60,8 +60,8 @@ pub(super) fn document(store: &Connection, arn: &str) -> Result<Option<String>, 
     }
 }
 
-/// Returns the version and the document of one of AWS's own policies, of which few are here. Source: AWS Managed Policy Reference
-/// Guide. Of `ReadOnlyAccess`, which has thousands of actions, those of the services that the AWS emulator has.
+/// Returns the version and the document of an AWS managed policy, of which only a few are included. Source: AWS Managed Policy Reference
+/// Guide. `ReadOnlyAccess`, which has thousands of actions, includes only the services of the AWS emulator.
 pub(super) fn of_aws(arn: &str) -> Option<(&'static str, &'static str)> {
     Some(match arn.strip_prefix(OF_AWS)? {
         "AdministratorAccess" => {

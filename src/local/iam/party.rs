@@ -1,4 +1,4 @@
-//! Who makes a request, and what they may do.
+//! The caller of a request, and its permissions.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use crate::local::answer::{Failure, Request};
 use crate::local::sts::{Identity, RoleSession, Token, Who, is_temporary};
 use crate::local::{LocalAws, Region};
 
-/// Who makes a request.
+/// The caller of a request.
 #[derive(Debug, Clone)]
 pub(in crate::local) struct Party {
     pub(super) caller: Caller,
     pub(super) permissions: Permissions,
-    /// What STS stamped on the session of a role.
+    /// The attributes of a role session.
     pub(super) session: Option<RoleSession>,
 }
 
-/// Why keys are not those of anyone.
+/// The reason why keys identify nobody.
 #[derive(Debug)]
 pub(in crate::local) enum Unknown {
     Invalid,
@@ -29,7 +29,7 @@ pub(in crate::local) enum Unknown {
 }
 
 impl Unknown {
-    /// Returns what AWS says.
+    /// Returns AWS's message.
     pub(in crate::local) fn message(&self) -> &str {
         match self {
             Self::Invalid => "The security token included in the request is invalid.",
@@ -46,7 +46,7 @@ impl From<Failure> for Unknown {
 }
 
 impl Party {
-    /// Finds out who makes a request. The session of a role that was never created has all permissions.
+    /// Identifies the caller of a request. The session of a role that was never created has all permissions.
     pub(in crate::local) fn of(aws: &LocalAws, request: &Request) -> Result<Self, Unknown> {
         let identity = Identity::of(&request.key);
         let token = Token::read(&request.token).filter(|token| token.key == request.key);
@@ -113,7 +113,7 @@ impl Party {
     }
 }
 
-/// Returns the policies of a role, and of a session of it.
+/// Returns the policies of a role, and of its session.
 pub(super) fn layers(home: &Region, role: &Role, session: Option<&[String]>) -> Result<Layers, Failure> {
     let mut unknown = None;
     let inline = role.inline.values().map(|text| parsed(text)).collect::<Result<Vec<_>, _>>()?;
@@ -136,7 +136,7 @@ pub(super) fn layers(home: &Region, role: &Role, session: Option<&[String]>) -> 
     Ok(Layers { identity: identity.into(), boundary, session, unknown })
 }
 
-/// Reads a document that was checked when it was stored.
+/// Parses a document that was checked when it was stored.
 fn parsed(text: &str) -> Result<Document, Failure> {
     document::parse(text).map_err(|error| Failure::internal(&format!("a stored policy cannot be read: {error}")))
 }

@@ -1,4 +1,4 @@
-//! Patterns of policies: wildcards and policy variables.
+//! Patterns in policies: wildcards and policy variables.
 
 use super::document::Version;
 use super::evaluate::{Ask, Caller, Known, lookup};
@@ -7,9 +7,9 @@ use super::evaluate::{Ask, Caller, Known, lookup};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Letter(char),
-    /// `?`: any one letter.
+    /// `?`: any single character.
     One,
-    /// `*`: any letters, or none.
+    /// `*`: any characters, or none.
     Any,
 }
 
@@ -26,9 +26,9 @@ fn wild(letter: char) -> Part {
     }
 }
 
-/// Returns the parts of a text with its variables replaced, or nothing if one of them is not known. What a variable
-/// stands for is taken as it is: a `*` in it is no wildcard. Source: IAM User Guide, "IAM policy elements: Variables and
-/// tags", which also has `${*}`, `${?}` and `${$}`, and that older versions of the language have no variables.
+/// Returns the parts of a text with its variables replaced, or `None` if one is unknown. The value of a variable is literal: a `*` in it is
+/// not a wildcard. Source: IAM User Guide, "IAM policy elements: Variables and tags", which also defines `${*}`, `${?}` and `${$}`, and
+/// says that older versions of the language have no variables.
 pub(super) fn expanded(text: &str, version: Version, caller: &Caller, ask: &Ask) -> Option<Vec<Part>> {
     if version == Version::V2008 {
         return Some(plain(text));
@@ -53,7 +53,7 @@ pub(super) fn expanded(text: &str, version: Version, caller: &Caller, ask: &Ask)
     Some(parts)
 }
 
-/// Returns the parts with each wildcard taken as the letter it is, for operators that compare whole texts.
+/// Returns the parts with each wildcard as a literal character, for operators that compare whole texts.
 pub(super) fn literal(parts: &[Part]) -> String {
     let letter = |part: &Part| match part {
         Part::Letter(letter) => *letter,
@@ -63,11 +63,11 @@ pub(super) fn literal(parts: &[Part]) -> String {
     parts.iter().map(letter).collect()
 }
 
-/// Returns whether a text is of a pattern.
+/// Returns whether a text matches a pattern.
 pub(super) fn matches(parts: &[Part], text: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
     let (mut part, mut letter) = (0, 0);
-    // Where the last `*` is, and how much of the text it has taken so far.
+    // The position of the last `*`, and how much of the text it has matched so far.
     let mut star: Option<(usize, usize)> = None;
     while letter < text.len() {
         match parts.get(part) {
@@ -89,8 +89,7 @@ pub(super) fn matches(parts: &[Part], text: &str) -> bool {
     parts[part..].iter().all(|part| *part == Part::Any)
 }
 
-/// Returns whether an ARN is of a pattern, whose wildcards stay within one of the six parts of an ARN; nothing if the
-/// pattern is no ARN.
+/// Returns whether an ARN matches a pattern, whose wildcards do not cross the six parts of an ARN; `None` if the pattern is not an ARN.
 pub(super) fn matches_arn(parts: &[Part], arn: &str) -> Option<bool> {
     if parts == [Part::Any] {
         return Some(true);
@@ -109,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// The plainest way to say what a pattern means.
+    /// A simple recursive matcher, for comparison.
     fn naive(parts: &[Part], text: &[char]) -> bool {
         match (parts.split_first(), text.split_first()) {
             (None, None) => true,

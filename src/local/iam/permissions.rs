@@ -1,4 +1,4 @@
-//! What a caller may do: identity-based policies, within a permissions boundary and the policies of a session.
+//! The permissions of a caller: identity-based policies, limited by a permissions boundary and session policies.
 //!
 //! Source: IAM User Guide, "Policy evaluation for requests within a single account", and for the texts "Troubleshoot access denied
 //! error messages".
@@ -8,32 +8,32 @@ use std::sync::Arc;
 use super::document::Document;
 use super::evaluate::{Ask, Caller, Verdict, decide};
 
-/// What a caller may do.
+/// The permissions of a caller.
 #[derive(Debug, Clone)]
 pub(super) enum Permissions {
     All,
     Only(Layers),
-    /// What others grant, and nothing by itself.
+    /// None, except those that others grant.
     Nothing,
 }
 
-/// The policies of a caller. All layers that are there have to allow what is asked.
+/// The policies of a caller. Every existing layer must allow a request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layers {
     pub(super) identity: Arc<Vec<Document>>,
     pub(super) boundary: Option<Vec<Document>>,
     pub(super) session: Option<Vec<Document>>,
-    /// A policy whose document is not here, and which may therefore deny anything.
+    /// A policy whose document is unknown, and which may deny anything.
     pub(super) unknown: Option<String>,
 }
 
-/// What a trust policy grants beyond the policies of the caller.
+/// The permissions that a trust policy grants beyond the caller's own policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Granted {
     Nothing,
-    /// No identity-based policy has to allow it.
+    /// No identity-based policy is required.
     WithoutIdentity,
-    /// No policy of the caller has to allow it; none may deny it.
+    /// No policy of the caller is required, but none may deny it.
     Everything,
 }
 
@@ -43,14 +43,14 @@ impl Layers {
         self.identity.iter().chain(more)
     }
 
-    /// Returns whether a statement of any of them denies a permission.
+    /// Returns whether a statement of any policy denies a permission.
     pub(super) fn denies(&self, caller: &Caller, ask: &Ask) -> bool {
         decide(self.documents(), caller, ask) == Verdict::Explicit
     }
 }
 
 impl Permissions {
-    /// Checks one permission. What is wrong continues the sentence that names the action and the resource.
+    /// Checks one permission. The error continues a sentence with the action and the resource.
     pub(super) fn check(&self, caller: &Caller, ask: &Ask, granted: Granted) -> Result<(), String> {
         let layers = match self {
             Self::All => return Ok(()),

@@ -1,4 +1,4 @@
-//! What permissions a request takes: the actions, the ARNs they are for, and the partition keys of the items.
+//! The permissions that a request requires: the actions, their ARNs, and the partition keys of the items.
 //!
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon DynamoDB", "… for AWS
 //! Systems Manager" and "… for AWS Security Token Service".
@@ -11,7 +11,7 @@ use crate::local::answer::Form;
 use crate::local::dynamodb::key_schema;
 use crate::local::kms;
 
-/// Returns a permission without condition keys of its own.
+/// Returns a permission without specific condition keys.
 pub(super) fn ask(region: &str, action: String, resource: String) -> Ask {
     Ask {
         action,
@@ -24,13 +24,13 @@ pub(super) fn ask(region: &str, action: String, resource: String) -> Ask {
     }
 }
 
-/// Returns what a request to Parameter Store takes.
+/// Returns the permissions of a request to Parameter Store.
 pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     let texts = |field: &str| body[field].as_array().into_iter().flatten().filter_map(Value::as_str);
     let fields = ["Name", "Path", "ResourceId"].into_iter().filter_map(|field| body[field].as_str());
     let names: Vec<&str> = fields.chain(texts("Names")).collect();
     let arn = |name: &&str| {
-        // A version or label is asked for with the permission for the parameter, which may be named by its ARN.
+        // A version or label requires the permission for its parameter, which may be named by ARN.
         if name.starts_with("arn:") {
             return name.splitn(7, ':').take(6).collect::<Vec<_>>().join(":");
         }
@@ -50,7 +50,7 @@ pub(super) fn of_ssm(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
     actions.flat_map(of).collect()
 }
 
-/// Returns what a request to KMS takes. A key that is named by its alias is allowed as that key.
+/// Returns the permissions of a request to KMS. An alias requires the permission for its key.
 pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     let key = body["KeyId"].as_str().or_else(|| body["TargetKeyId"].as_str());
     let known = key.and_then(|key| kms::known(region, key));
@@ -58,7 +58,7 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
         ("CreateKey" | "ListKeys" | "ListAliases", _) | (_, None) => String::from("*"),
         (_, Some(named)) => match &known {
             Some(known) => known.arn.clone(),
-            // What is not there is denied by the policies that allow some keys only.
+            // A missing key is denied by policies for specific keys.
             None if named.starts_with("arn:") => named.to_owned(),
             None if named.starts_with("alias/") => region.arn("kms", "key/*"),
             None => region.arn("kms", &format!("key/{named}")),
@@ -76,8 +76,8 @@ pub(super) fn of_kms(region: &Region, operation: &str, body: &Value) -> Vec<Ask>
         .collect()
 }
 
-/// Returns what a request to Application Auto Scaling takes: IAM knows no resource for what is read, and the scalable target for the
-/// rest. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Application Auto Scaling".
+/// Returns the permissions of a request to Application Auto Scaling: reads have no resource type in IAM, and all other operations have the
+/// scalable target. Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Application Auto Scaling".
 pub(super) fn of_autoscaling(region: &Region, operation: &str) -> Vec<Ask> {
     let resource = match operation.starts_with("Describe") {
         true => String::from("*"),
@@ -86,12 +86,12 @@ pub(super) fn of_autoscaling(region: &Region, operation: &str) -> Vec<Ask> {
     vec![ask(&region.name, format!("application-autoscaling:{operation}"), resource)]
 }
 
-/// Returns what a request to the Resource Groups Tagging API takes: IAM knows no resource for it.
+/// Returns the permissions of a request to the Resource Groups Tagging API, which has no resource type in IAM.
 pub(super) fn of_tagging(region: &Region, operation: &str) -> Vec<Ask> {
     vec![ask(&region.name, format!("tag:{operation}"), String::from("*"))]
 }
 
-/// Returns what a request to SNS takes: the topic is the resource, of its subscriptions, too.
+/// Returns the permissions of a request to SNS. The topic is the resource, including for its subscriptions.
 pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> {
     let named = || form.get("Name").map(|name| region.arn("sns", name));
     let arn = ["TopicArn", "ResourceArn"].into_iter().find_map(|field| form.get(field).cloned()).or_else(named);
@@ -106,9 +106,8 @@ pub(super) fn of_sns(region: &Region, operation: &str, form: &Form) -> Vec<Ask> 
     actions.map(|action| ask(&region.name, format!("sns:{action}"), resource.clone())).collect()
 }
 
-/// Returns what a request to DynamoDB takes. A transaction takes the permissions of its parts (Amazon DynamoDB Developer
-/// Guide, "Using IAM with DynamoDB transactions"); a batch is an action of its own, whose condition keys hold the keys of
-/// all its items.
+/// Returns the permissions of a request to DynamoDB. A transaction requires those of its parts (Amazon DynamoDB Developer Guide, "Using IAM
+/// with DynamoDB transactions"). A batch is an action of its own, whose condition keys contain the keys of all its items.
 pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     let asks = match operation {
         "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" => vec![item(region, operation, body)],
@@ -119,7 +118,7 @@ pub(super) fn of_dynamodb(region: &Region, operation: &str, body: &Value) -> Vec
         "BatchGetItem" | "BatchWriteItem" => batch(region, operation, body),
         _ => control(region, operation, body),
     };
-    // A request that names nothing is nobody's.
+    // A request without a resource still requires its action.
     if asks.is_empty() { vec![simple(region, operation, "*")] } else { asks }
 }
 
@@ -127,7 +126,7 @@ fn simple(region: &Region, action: &str, resource: &str) -> Ask {
     ask(&region.name, format!("dynamodb:{action}"), resource.to_owned())
 }
 
-/// Returns the table that a request means, which may be named by its ARN.
+/// Returns the table name of a request, which may be an ARN.
 fn table_of(written: &str) -> &str {
     let resource = written.strip_prefix("arn:").and_then(|arn| arn.splitn(5, ':').nth(4));
     let name = resource.and_then(|resource| resource.strip_prefix("table/"));
@@ -138,7 +137,7 @@ fn table_arn(region: &Region, table: &str) -> String {
     region.arn("dynamodb", &format!("table/{}", table_of(table)))
 }
 
-/// Returns the ARN that a query or scan reads: the index's, or the table's.
+/// Returns the ARN that a query or scan reads: that of the index or the table.
 fn read_resource(region: &Region, body: &Value) -> String {
     let table = table_arn(region, body["TableName"].as_str().unwrap_or_default());
     match body["IndexName"].as_str() {
@@ -147,7 +146,7 @@ fn read_resource(region: &Region, body: &Value) -> String {
     }
 }
 
-/// Returns the value of a key attribute: what its one type holds.
+/// Returns the value of a key attribute, which has one type.
 fn value_of(attribute: &Value) -> Option<String> {
     let mut types = attribute.as_object()?.values();
     match (types.next(), types.next()) {
@@ -156,14 +155,14 @@ fn value_of(attribute: &Value) -> Option<String> {
     }
 }
 
-/// Returns the partition keys of items, each of which is the item or its key.
+/// Returns the partition keys of items, each given as an item or its key.
 fn leading_keys<'a>(region: &Region, table: &str, items: impl Iterator<Item = &'a Value>) -> Known {
     let Some(partition) = key_schema(region, table_of(table), None) else { return Known::Unknown };
     let keys: Option<Vec<String>> = items.map(|item| value_of(&item[&partition])).collect();
     keys.map_or(Known::Unknown, Known::Values)
 }
 
-/// One action on one item, in a request of its own or as a part of a transaction.
+/// One action on one item, as a request or as a part of a transaction.
 fn item(region: &Region, action: &str, body: &Value) -> Ask {
     let table = body["TableName"].as_str().unwrap_or_default();
     let item = if action == "PutItem" { &body["Item"] } else { &body["Key"] };
@@ -200,7 +199,7 @@ fn query(region: &Region, body: &Value) -> Ask {
     Ask { leading_keys, ..simple(region, "Query", &read_resource(region, body)) }
 }
 
-/// Returns the one value that a query wants of an attribute; nothing if that is not plain to see.
+/// Returns the single value that a query requires for an attribute; `None` if the expression is more complex.
 fn queried(body: &Value, attribute: &str) -> Option<String> {
     let legacy = &body["KeyConditions"][attribute];
     let Some(expression) = body["KeyConditionExpression"].as_str() else {
@@ -223,7 +222,7 @@ fn queried(body: &Value, attribute: &str) -> Option<String> {
     }
 }
 
-/// Returns the words and signs of a key condition, without its parentheses.
+/// Returns the words and operators of a key condition, without parentheses.
 fn words(expression: &str) -> Vec<&str> {
     let inner = |letter: char| letter.is_alphanumeric() || "_#:.-".contains(letter);
     let mut words = Vec::new();
@@ -241,7 +240,7 @@ fn words(expression: &str) -> Vec<&str> {
     words
 }
 
-/// The operations on tables.
+/// The permissions for operations on tables.
 fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     let arn = body["ResourceArn"].as_str().or_else(|| body["BackupArn"].as_str());
     let resource = match (body["TableName"].as_str(), arn) {
@@ -249,7 +248,7 @@ fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
         (None, Some(arn)) => arn.to_owned(),
         (None, None) => String::from("*"),
     };
-    // The insights of an index are asked for on the index.
+    // The insights of an index require the permission for the index.
     let of_index = operation.ends_with("ContributorInsights").then(|| body["IndexName"].as_str()).flatten();
     let resource = of_index.map_or(resource.clone(), |index| format!("{resource}/index/{index}"));
     let tagged = operation == "CreateTable" && body["Tags"].as_array().is_some_and(|tags| !tags.is_empty());
@@ -258,8 +257,8 @@ fn control(region: &Region, operation: &str, body: &Value) -> Vec<Ask> {
     own.chain(replicas(region, body)).collect()
 }
 
-/// Returns what a change of replicas takes in their regions. Source: "DynamoDB global tables security" in the Amazon DynamoDB Developer Guide,
-/// and ReplicationGroupUpdate in the Amazon DynamoDB API Reference.
+/// Returns the permissions that a change of replicas requires in their regions. Source: "DynamoDB global tables security" in the Amazon
+/// DynamoDB Developer Guide, and ReplicationGroupUpdate in the Amazon DynamoDB API Reference.
 fn replicas(region: &Region, body: &Value) -> Vec<Ask> {
     const CREATE: &[&str] = &[
         "CreateTable",

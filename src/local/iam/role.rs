@@ -1,4 +1,4 @@
-//! Roles, as they are stored: one state for an account, in the region whose control plane AWS's own IAM has.
+//! Stored roles: one state for an account, in the region of AWS's IAM control plane.
 
 use std::collections::BTreeMap;
 
@@ -10,50 +10,50 @@ use crate::local::Region;
 use crate::local::answer::Failure;
 use crate::local::store;
 
-/// The region in whose store the IAM of an account is.
+/// The region whose store has the IAM state of an account.
 pub(in crate::local) const HOME: &str = "us-east-1";
 
-/// Under what roles are in the store.
+/// The storage kind of roles.
 const KIND: &str = "iam role";
 
-/// What the path of a role begins with that a service of AWS manages.
+/// The path prefix of service-linked roles.
 const OF_A_SERVICE: &str = "/aws-service-role/";
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(in crate::local) struct Role {
     pub(super) name: String,
     pub(super) path: String,
-    /// The unique ID, which a role of the same name that is created later does not have.
+    /// The unique ID, which distinguishes it from a recreated role of the same name.
     pub(super) id: String,
     pub(super) account: String,
     /// In milliseconds since 1970.
     pub(super) created: i64,
     pub(super) description: String,
-    /// The longest session, in seconds.
+    /// The maximum session duration, in seconds.
     pub(super) longest_session: i64,
-    /// The trust policy, with principals as AWS answers them.
+    /// The trust policy, with principals in the form that AWS returns.
     pub(super) trust: String,
-    /// The unique IDs of the roles that the trust policy names, by their ARNs: a role that is created again is another principal.
-    /// Source: IAM User Guide, "AWS JSON policy elements: Principal".
+    /// The unique IDs of the roles in the trust policy, by ARN: a recreated role is another principal. Source: IAM User Guide, "AWS JSON
+    /// policy elements: Principal".
     pub(super) trusted_ids: BTreeMap<String, String>,
     /// The documents of inline policies, by name.
     pub(super) inline: BTreeMap<String, String>,
     /// The ARNs of attached policies.
     pub(super) attached: Vec<String>,
     pub(super) boundary: Option<String>,
-    /// By their keys in lower case: the key as it was written, and the value.
+    /// By key in lower case: the key as written, and the value.
     pub(super) tags: Tags,
 }
 
 pub(super) type Tags = BTreeMap<String, (String, String)>;
 
-/// Returns a unique ID of a kind, as AWS's look.
+/// Returns a unique ID with a prefix, in AWS's format.
 pub(super) fn unique_id(prefix: &str, of: &str) -> String {
     format!("{prefix}{}", &hex::encode_upper(Sha256::digest(of))[..17])
 }
 
 impl Role {
-    /// Roles of one account are not told apart by the case of their names.
+    /// Role names are case-insensitive within an account.
     fn stored_as(name: &str) -> String {
         name.to_ascii_lowercase()
     }
@@ -62,17 +62,17 @@ impl Role {
         format!("arn:aws:iam::{}:role{}{}", self.account, self.path, self.name)
     }
 
-    /// Returns whether a service of AWS manages the role.
+    /// Returns whether the role is service-linked.
     pub(super) fn is_of_a_service(&self) -> bool {
         self.path.starts_with(OF_A_SERVICE)
     }
 
-    /// Finds the role of a name, whatever its case.
+    /// Finds a role by its case-insensitive name.
     pub(super) fn load(store: &Connection, name: &str) -> Result<Option<Self>, Failure> {
         store::object(store, KIND, &Self::stored_as(name))
     }
 
-    /// Finds a role in the account whose IAM this is.
+    /// Finds a role in the account of this IAM state.
     pub(in crate::local) fn find(home: &Region, name: &str) -> Result<Option<Self>, Failure> {
         home.store.read(|store| Self::load(store, name))
     }

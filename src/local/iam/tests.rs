@@ -43,7 +43,7 @@ fn document(statements: &Value) -> Document {
     document::parse(&json!({ "Version": "2012-10-17", "Statement": statements }).to_string()).unwrap()
 }
 
-/// Returns how a policy with one statement on everything decides, with this condition.
+/// Returns the decision of a policy with one statement on everything and this condition.
 fn with(effect: &str, condition: &Value, keys: Known) -> Verdict {
     let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     let one = json!({ "Effect": effect, "Action": "*", "Resource": "*", "Condition": condition });
@@ -105,7 +105,7 @@ fn operators_treat_present_absent_and_negated_keys_as_aws_does() {
     ] {
         assert_eq!(allows(&of(operator, wanted.clone()), values(&["a"])), one, "{operator} {wanted}");
         assert_eq!(allows(&of(operator, wanted.clone()), Known::Absent), absent, "{operator} {wanted}");
-        // Several values take an operator that says how many of them have to pass.
+        // Several values require an operator with a set prefix.
         assert!(!allows(&of(operator, wanted.clone()), keys()), "{operator} {wanted}");
     }
 }
@@ -124,7 +124,7 @@ fn variables_stand_for_the_caller() {
     for unknown in ["${aws:PrincipalTag/team}*", "${aws:SourceIdentity}*", "${aws:userid", "${aws:username, 'x'}*"] {
         assert!(!allows(&like(unknown), values(&["alice", "x"])), "{unknown}");
     }
-    // The older language has no variables.
+    // The older language version has no variables.
     let old = json!({ "Statement": { "Effect": "Allow", "Action": "*", "Resource": "*",
         "Condition": like("${aws:userid}") } });
     let old = document::parse(&old.to_string()).unwrap();
@@ -204,14 +204,14 @@ fn actions_and_resources_have_wildcards_and_exceptions() {
         (json!({ "Effect": "Allow", "NotAction": "dynamodb:*", "Resource": "*" }), false),
         (json!({ "Effect": "Allow", "Action": "*", "NotResource": table }), false),
         (json!({ "Effect": "Allow", "Action": "*", "NotResource": "arn:aws:ssm:*:*:*" }), true),
-        // Neither matches nor is known not to match.
+        // It is unknown whether these match.
         (json!({ "Effect": "Allow", "Action": "*", "NotResource": "arn:aws:dynamodb:*" }), false),
     ] {
         assert_eq!(decide(statement.clone()) == Verdict::Allowed, allowed, "{statement}");
     }
 }
 
-/// The plainest evaluator of statements whose parts are all known.
+/// A simple evaluator of statements without unknown parts, for comparison.
 fn naive(statements: &[(bool, String, String, Vec<String>)], action: &str, resource: &str, keys: &[String]) -> Verdict {
     let like = |pattern: &str, text: &str| match pattern.strip_suffix('*') {
         Some(head) => text.starts_with(head),
@@ -321,7 +321,7 @@ fn a_boundary_and_a_session_policy_limit_what_identity_policies_allow() {
     ] {
         assert_eq!(check(found, nobody), why);
     }
-    // What a trust policy grants to a role stays within the boundary; what it grants directly does not.
+    // Permissions that a trust policy grants to a role are limited by the boundary; those that it grants to a session directly are not.
     assert_eq!(check(layers(vec![], None, None), Granted::WithoutIdentity), "");
     assert!(check(layers(vec![], Some(vec![get()]), None), Granted::WithoutIdentity).contains("boundary"));
     assert_eq!(check(layers(vec![], Some(vec![get()]), None), Granted::Everything), "");

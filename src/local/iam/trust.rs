@@ -1,4 +1,4 @@
-//! Trust policies: whether a role lets a caller in.
+//! Trust policies: whether a caller may assume a role.
 //!
 //! Source: IAM User Guide, "AWS JSON policy elements: Principal", "AWS JSON policy elements: NotPrincipal" and "Policy evaluation for
 //! requests within a single account".
@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use super::document::{Document, Effect, Principal, Principals};
 use super::evaluate::{Ask, Caller, CallerKind, Truth, applies};
 
-/// How a trust policy names a caller, each of these granting more than the one before.
+/// How a trust policy names a caller. Each variant grants more than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Named {
-    /// As one of its account, which leaves it to the account's own policies.
+    /// By account, so that the account's own policies decide.
     ByAccount,
-    /// As a session of its role, which stays within the role's boundary and the session's policies.
+    /// By the role of its session, so that the role's boundary and the session's policies apply.
     ByRole,
     Directly,
 }
 
-/// What a trust policy says of a request.
+/// The decision of a trust policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trust {
     /// A statement denies it.
@@ -28,8 +28,8 @@ pub(super) enum Trust {
     Granted(Named),
 }
 
-/// Decides on one permission. Where it is not known whether a statement applies, an allow does not and a deny does. `ids` are the
-/// unique IDs of the roles that the policy names.
+/// Decides on one permission. If it is unknown whether a statement applies, an allow does not apply and a deny does. `ids` are the unique
+/// IDs of the roles in the policy.
 pub(super) fn decide(policy: &Document, ids: &BTreeMap<String, String>, caller: &Caller, ask: &Ask) -> Trust {
     let mut best = None;
     for statement in &policy.statements {
@@ -53,7 +53,7 @@ fn named(principal: &Principal, ids: &BTreeMap<String, String>, caller: &Caller)
             return (caller.kind == CallerKind::Service && caller.arn == *name).then_some(Named::Directly);
         }
         Principal::Federated(_) => return None,
-        // A service is only let in by its name.
+        // A service must be named directly.
         _ if caller.kind == CallerKind::Service => return None,
         Principal::Everyone => return Some(Named::Directly),
         Principal::Aws(written) => written,
@@ -64,7 +64,7 @@ fn named(principal: &Principal, ids: &BTreeMap<String, String>, caller: &Caller)
     let as_itself = if caller.kind == CallerKind::Session { Named::ByRole } else { Named::Directly };
     let id = caller.user_id.split(':').next().unwrap_or_default();
     if *written == caller.principal {
-        // A role that was created again under the same name is another one.
+        // A recreated role of the same name is another principal.
         return ids.get(written).is_none_or(|known| known == id).then_some(as_itself);
     }
     if *written == caller.arn {
@@ -73,7 +73,7 @@ fn named(principal: &Principal, ids: &BTreeMap<String, String>, caller: &Caller)
     (written == id).then_some(as_itself)
 }
 
-/// Returns whether a denial is about a caller.
+/// Returns whether a deny applies to a caller.
 fn concerns(principals: &Principals, ids: &BTreeMap<String, String>, caller: &Caller) -> bool {
     match principals {
         Principals::These(list) => {
@@ -83,7 +83,7 @@ fn concerns(principals: &Principals, ids: &BTreeMap<String, String>, caller: &Ca
         Principals::AllBut(list) if caller.kind == CallerKind::Service => {
             !list.contains(&Principal::Service(caller.arn.clone()))
         }
-        // Each of the caller's principals has to be left out: the account, a session's role, and itself.
+        // A deny with NotPrincipal must exclude each of the caller's principals: the account, the session's role, and the session itself.
         Principals::AllBut(list) => {
             let has = |wanted: &str| list.iter().any(|one| matches!(one, Principal::Aws(text) if text == wanted));
             let account = has(&caller.account) || has(&format!("arn:aws:iam::{}:root", caller.account));

@@ -1,4 +1,4 @@
-//! What KMS refuses, in its words. Source: the AWS Key Management Service API Reference and Developer Guide.
+//! KMS's rules, with its messages. Source: the AWS Key Management Service API Reference and Developer Guide.
 
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ pub(super) fn check_policy_name(body: &Value) -> Result<(), Failure> {
     }
 }
 
-/// Returns the period of a rotation, which is a year where nothing else is asked for.
+/// Returns the rotation period, which is a year by default.
 pub(super) fn rotation_days(body: &Value) -> Result<i64, Failure> {
     let days = body["RotationPeriodInDays"].as_i64().unwrap_or(365);
     let bound = match days {
@@ -103,7 +103,7 @@ pub(super) fn default_policy(account: &str) -> String {
     format!("{policy:#}")
 }
 
-/// Checks a policy: its form, and that it leaves someone of the account who may change it.
+/// Checks a policy: its form, and that someone of the account can still change it.
 pub(super) fn check_policy(text: &str, account: &str) -> Result<(), Failure> {
     let malformed = |message: &str| Err(Failure::new("MalformedPolicyDocumentException", message));
     if text.len() > 32 * 1024 {
@@ -147,7 +147,7 @@ fn covers(pattern: &str, action: &str) -> bool {
     }
 }
 
-/// Returns one page of a list, whose items have names in ascending order.
+/// Returns one page of a list, whose items have ascending names.
 pub(super) fn page(
     body: &Value,
     field: &str,

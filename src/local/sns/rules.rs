@@ -1,11 +1,11 @@
-//! What SNS takes, and how it says no.
+//! SNS's rules and errors.
 
 use serde_json::Value;
 
 use super::{Attributes, Refusal, Topic};
 use crate::local::Region;
 
-/// The most subscriptions of a topic. AWS takes 12.5 million; this is fewer, since a topic is stored as one row.
+/// The maximum number of subscriptions of a topic. AWS's quota is 12.5 million; this one is lower, since a topic is stored as one row.
 pub(super) const SUBSCRIPTIONS: usize = 10_000;
 
 pub(super) fn check_name(name: &str, fifo: bool) -> Result<(), Refusal> {
@@ -22,7 +22,7 @@ pub(super) fn check_name(name: &str, fifo: bool) -> Result<(), Refusal> {
     }
 }
 
-/// Checks the attributes that a topic is created with, or that are set.
+/// Checks an attribute of a topic's creation or change.
 pub(super) fn check_topic_attribute(name: &str, value: &str, fifo: bool) -> Result<(), Refusal> {
     match name {
         "DisplayName" if value.chars().count() > 100 => {
@@ -64,8 +64,8 @@ fn policy(value: &str) -> Result<(), Refusal> {
     }
 }
 
-/// The policy that SNS gives to a topic: its account may do everything. Source: Amazon SNS Developer Guide, "Example cases for
-/// Amazon SNS access control", and the answers that users have published.
+/// The default policy of SNS, which allows the topic's account everything. Source: Amazon SNS Developer Guide, "Example cases for Amazon
+/// SNS access control", and responses that users have published.
 pub(super) fn default_policy(region: &Region, arn: &str) -> String {
     let actions = [
         "SNS:GetTopicAttributes",
@@ -89,8 +89,8 @@ pub(super) fn default_policy(region: &Region, arn: &str) -> String {
     policy.to_string()
 }
 
-/// Checks an endpoint, and returns whether it has to confirm its subscription: queues and functions of the topic's own account do
-/// not. Source: Amazon SNS Developer Guide, "Subscribing to an Amazon SNS topic".
+/// Checks an endpoint, and returns whether it must confirm its subscription: queues and functions of the topic's own account need not.
+/// Source: Amazon SNS Developer Guide, "Subscribing to an Amazon SNS topic".
 pub(super) fn check_endpoint(region: &Region, topic: &Topic, protocol: &str, endpoint: &str) -> Result<bool, Refusal> {
     let parts: Vec<&str> = endpoint.splitn(6, ':').collect();
     let arn = |service: &str| match parts[..] {
@@ -123,7 +123,7 @@ pub(super) fn check_endpoint(region: &Region, topic: &Topic, protocol: &str, end
     }
 }
 
-/// Checks an attribute of a subscription, with the others that it has by then.
+/// Checks an attribute of a subscription, together with its other attributes.
 pub(super) fn check_subscription_attribute(
     protocol: &str,
     name: &str,

@@ -13,7 +13,7 @@ impl Subscription {
         format!("{}:{}", arn_of(region, topic), self.id)
     }
 
-    /// Returns the endpoint as it is answered: the password of a URL is not told.
+    /// Returns the endpoint as SNS returns it, without the password of a URL.
     fn shown_endpoint(&self) -> String {
         let masked = || {
             let (scheme, rest) = self.endpoint.split_once("://")?;
@@ -54,7 +54,7 @@ pub(super) fn subscribe(region: &Region, form: &Form) -> Result<String, Refusal>
             }
             None => {
                 topic.subscribed += 1;
-                // As AWS's IDs look, and told apart.
+                // Has the format of AWS's IDs, and is unique.
                 let id = format!("00000000-0000-4000-8000-{:012x}", topic.subscribed);
                 let owner = region.account.clone();
                 Subscription { id, protocol, endpoint, attributes, pending, owner }
@@ -82,7 +82,7 @@ pub(super) fn confirm(region: &Region, form: &Form) -> Result<String, Refusal> {
     })
 }
 
-/// Returns the topic and the ID that a subscription's ARN has.
+/// Returns the topic and the ID of a subscription's ARN.
 fn subscription(region: &Region, form: &Form) -> Result<(String, String), Refusal> {
     let arn = required(form, "SubscriptionArn")?;
     if !arn.starts_with("arn:") {

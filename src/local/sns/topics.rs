@@ -35,7 +35,7 @@ pub(super) fn create(region: &Region, form: &Form) -> Result<String, Refusal> {
     })
 }
 
-/// Returns the attributes of a topic as they are answered.
+/// Returns the attributes of a topic as SNS returns them.
 fn shown(region: &Region, name: &str, topic: &Topic) -> Attributes {
     let arn = arn_of(region, name);
     let count = |pending: bool| topic.subscriptions.iter().filter(|one| one.pending == pending).count().to_string();
@@ -85,7 +85,7 @@ pub(super) fn set_attributes(region: &Region, form: &Form) -> Result<String, Ref
     })
 }
 
-/// Deletes a topic with its subscriptions. One that is not there is as good as deleted.
+/// Deletes a topic with its subscriptions. Deleting a missing topic succeeds.
 pub(super) fn delete(region: &Region, form: &Form) -> Result<String, Refusal> {
     let name = topic_name(region, form, "TopicArn")?;
     region.store.write(|store| {
@@ -104,7 +104,7 @@ pub(super) fn list(region: &Region, form: &Form) -> Result<String, Refusal> {
     Ok(format!("<Topics>{}</Topics>{next}", page.iter().map(member).collect::<String>()))
 }
 
-/// Tags are asked for by another field, and a topic that is not there is another error.
+/// Tag requests use another field, and a missing topic is another error.
 fn tagged<T>(region: &Region, form: &Form, work: impl FnOnce(&mut Topic) -> Result<T, Refusal>) -> Result<T, Refusal> {
     let name = topic_name(region, form, "ResourceArn")?;
     region.store.write(|store| {

@@ -1,4 +1,4 @@
-//! Looking for parameters: by path, and by filters.
+//! Searching for parameters: by path, and by filters.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    /// Returns whether one of its values fits a text; nothing for an option that this key does not take.
+    /// Returns whether one of the filter's values matches a text; an error for an option that this key does not support.
     fn fits(&self, text: &str, takes: &[&str]) -> Result<bool, Failure> {
         let option = self.option.as_deref().unwrap_or("Equals");
         if !takes.contains(&option) {
@@ -33,7 +33,7 @@ impl Filter {
         }))
     }
 
-    /// Keeps the parameters of which the setting that it names fits.
+    /// Keeps the parameters whose setting matches.
     fn by_setting(&self, all: &mut Vec<Stored>) -> Result<(), Failure> {
         retain(all, |one| {
             let setting = match self.key.as_str() {
@@ -68,7 +68,7 @@ fn no_such_key(key: &str, valid: &str) -> Failure {
     Failure::new("InvalidFilterKey", message)
 }
 
-/// Keeps what a condition holds for.
+/// Keeps the parameters that satisfy a condition.
 fn retain(all: &mut Vec<Stored>, mut holds: impl FnMut(&Stored) -> Result<bool, Failure>) -> Result<(), Failure> {
     let kept: Result<Vec<bool>, Failure> = all.iter().map(&mut holds).collect();
     let mut kept = kept?.into_iter();
@@ -76,7 +76,7 @@ fn retain(all: &mut Vec<Stored>, mut holds: impl FnMut(&Stored) -> Result<bool, 
     Ok(())
 }
 
-/// Returns the page that begins after the name the token holds, and the next token.
+/// Returns the page after the name in the token, and the next token.
 fn page(all: Vec<Stored>, size: usize, token: Option<&str>) -> (Vec<Stored>, Option<String>) {
     let mut rest = all.into_iter().filter(|stored| token.is_none_or(|after| stored.name.as_str() > after)).peekable();
     let page: Vec<Stored> = rest.by_ref().take(size).collect();
@@ -98,7 +98,7 @@ pub(super) struct ByPath {
     next_token: Option<String>,
 }
 
-/// What GetParametersByPath can filter by. Source: "`ParameterStringFilter`" in the Systems Manager API Reference.
+/// The filter keys of GetParametersByPath. Source: "`ParameterStringFilter`" in the Systems Manager API Reference.
 const PATH_KEYS: &str = "Type, KeyId, Label";
 
 pub(super) fn by_path(region: &Region, request: ByPath) -> Result<Value, Failure> {
@@ -108,7 +108,7 @@ pub(super) fn by_path(region: &Region, request: ByPath) -> Result<Value, Failure
     for filter in &request.parameter_filters {
         match filter.key.as_str() {
             "Type" | "KeyId" => filter.by_setting(&mut wanted)?,
-            // The version with the label is what is answered.
+            // The version with the label is returned.
             "Label" => wanted = region.store.read(|store| labeled(store, &wanted, filter))?,
             other => return Err(no_such_key(other, PATH_KEYS)),
         }

@@ -8,7 +8,7 @@ use super::{not_found, version_not_found};
 use crate::local::Region;
 use crate::local::answer::Failure;
 
-/// The most labels of a version.
+/// The maximum number of labels of a version.
 const MOST: usize = 10;
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ fn is_valid(label: &str) -> bool {
     !label.is_empty() && label.len() <= 100 && label.chars().all(inner) && !digit && !reserved
 }
 
-/// Returns the version that a request is about.
+/// Returns the version of a request.
 fn wanted(region: &Region, store: &rusqlite::Connection, request: &Label) -> Result<Stored, Failure> {
     let (reference, _) = Reference::parse(region, &request.name);
     let latest = reference.latest(store)?.ok_or_else(|| not_found(&request.name))?;
@@ -36,7 +36,7 @@ fn wanted(region: &Region, store: &rusqlite::Connection, request: &Label) -> Res
     found.ok_or_else(|| version_not_found(&version.to_string(), &request.name))
 }
 
-/// Gives a version labels. One that another version has moves.
+/// Adds labels to a version. A label of another version moves.
 pub(super) fn label(region: &Region, request: Label) -> Result<Value, Failure> {
     region.store.write(|store| {
         let mut stored = wanted(region, store, &request)?;

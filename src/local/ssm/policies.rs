@@ -1,14 +1,14 @@
-//! Parameter policies: when a parameter expires, and who is told. Nothing expires here: they are only kept. Source: "Assigning
-//! parameter policies in Parameter Store" in the Systems Manager User Guide.
+//! Parameter policies: expiration and notifications. They are only stored; nothing expires. Source: "Assigning parameter policies in
+//! Parameter Store" in the Systems Manager User Guide.
 
 use serde_json::{Value, json};
 
 use crate::local::answer::Failure;
 
-/// The most policies of a parameter.
+/// The maximum number of policies of a parameter.
 const MOST: usize = 10;
 
-/// Returns whether a text takes all policies away.
+/// Returns whether a text removes all policies.
 pub(super) fn is_none(text: &str) -> bool {
     matches!(text.trim(), "" | "{}" | "[]" | "[{}]")
 }

@@ -1,8 +1,8 @@
-//! What Parameter Store refuses, in its words. Source: the Systems Manager API reference and user guide.
+//! Parameter Store's rules, with its messages. Source: the Systems Manager API reference and user guide.
 
 use crate::local::answer::Failure;
 
-/// Checks a name: its letters, its first part, its levels, its length.
+/// Checks a name: its characters, its first part, its levels, its length.
 pub(super) fn check_name(name: &str, arn: &str) -> Result<(), Failure> {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_.-/".contains(letter);
     let first = name.trim_start_matches('/').to_ascii_lowercase();
@@ -27,7 +27,7 @@ pub(super) fn check_name(name: &str, arn: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The most bytes of a value in the standard tier.
+/// The maximum size of a value in the standard tier.
 pub(super) const STANDARD_BYTES: usize = 4096;
 
 /// Checks a parameter's type.
@@ -41,7 +41,7 @@ pub(super) fn check_type(kind: &str) -> Result<(), Failure> {
     )))
 }
 
-/// Checks what a value is said to be.
+/// Checks a data type.
 pub(super) fn check_data_type(data_type: &str) -> Result<(), Failure> {
     match data_type {
         "text" | "aws:ec2:image" | "aws:ssm:integration" => Ok(()),
@@ -51,7 +51,7 @@ pub(super) fn check_data_type(data_type: &str) -> Result<(), Failure> {
     }
 }
 
-/// Checks a value against the pattern that all values of the parameter have to fit.
+/// Checks a value against the pattern of the parameter.
 pub(super) fn check_pattern(value: &str, pattern: Option<&str>) -> Result<(), Failure> {
     let Some(pattern) = pattern else { return Ok(()) };
     let Ok(expression) = regex_lite::Regex::new(&format!("^(?:{pattern})$")) else {
@@ -65,7 +65,7 @@ pub(super) fn check_pattern(value: &str, pattern: Option<&str>) -> Result<(), Fa
     Err(Failure::new("ParameterPatternMismatchException", message))
 }
 
-/// Returns the tier a write ends in, and refuses one that would go down.
+/// Returns the tier after a write, and refuses a downgrade.
 pub(super) fn tier(asked: Option<&str>, before: Option<&str>, wants_advanced: bool) -> Result<String, Failure> {
     let tier = match asked {
         Some("Intelligent-Tiering") if wants_advanced || before == Some("Advanced") => "Advanced",

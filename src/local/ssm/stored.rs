@@ -1,4 +1,4 @@
-//! Parameters as they are stored, named, and shown.
+//! Parameters: storage, names, and presentation.
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -19,13 +19,13 @@ pub(super) struct Stored {
     pub(super) settings: Settings,
 }
 
-/// What a version has beside its value.
+/// The settings of a version other than its value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Settings {
     pub(super) kind: String,
     pub(super) tier: String,
     pub(super) description: Option<String>,
-    /// As it was named: an alias, an ID or an ARN.
+    /// As given: an alias, an ID or an ARN.
     pub(super) key_id: Option<String>,
     pub(super) allowed_pattern: Option<String>,
     pub(super) data_type: String,
@@ -37,13 +37,13 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// Returns the key that encrypts it; nothing where it is no secret.
+    /// Returns the key that encrypts it; empty if it is not secret.
     pub(super) fn key(&self) -> &str {
         self.key_id.as_deref().unwrap_or_default()
     }
 }
 
-/// Which versions of a parameter to read, oldest first.
+/// The versions of a parameter to read, oldest first.
 pub(super) struct VersionPage {
     pub(super) after: i64,
     pub(super) size: usize,
@@ -55,21 +55,21 @@ impl VersionPage {
     }
 }
 
-/// How a request names a parameter.
+/// The form in which a request names a parameter.
 pub(super) enum Reference<'a> {
     Name(&'a str),
-    /// What follows `parameter` in an ARN: `/dev/key`. Of `key` and `/key` both have the ARN `…:parameter/key`.
+    /// The part after `parameter` in an ARN: `/dev/key`. Both `key` and `/key` have the ARN `…:parameter/key`.
     Arn(&'a str),
 }
 
 impl<'a> Reference<'a> {
-    /// Returns what a request names, and which version: `/dev/key`, `/dev/key:3`, `/dev/key:label`, or the same with an ARN.
-    /// Source: "Name" of GetParameter in the Systems Manager API Reference.
+    /// Returns the parameter and the version of a request: `/dev/key`, `/dev/key:3`, `/dev/key:label`, or the same with an ARN. Source:
+    /// "Name" of GetParameter in the Systems Manager API Reference.
     pub(super) fn parse(region: &Region, asked: &'a str) -> (Self, Option<&'a str>) {
         let own = region.arn("ssm", "parameter");
-        // With a second slash it would name what IAM was not asked about.
+        // A second slash would name a parameter for which IAM was not checked.
         let path = asked.strip_prefix(&own).filter(|path| path.starts_with('/') && !path.starts_with("//"));
-        // An ARN of another region or account names nothing here, with its colons as little as without.
+        // An ARN of another region or account matches no parameter.
         let whole = path.unwrap_or(asked);
         let (name, selector) = match whole.split_once(':') {
             Some((name, selector)) if path.is_some() || !asked.starts_with("arn:") => (name, Some(selector)),
@@ -78,14 +78,14 @@ impl<'a> Reference<'a> {
         (if path.is_some() { Self::Arn(name) } else { Self::Name(name) }, selector)
     }
 
-    /// Returns the name, with a slash where it may be either.
+    /// Returns the name, with a slash if both forms are possible.
     pub(super) fn name(&self) -> &'a str {
         match self {
             Self::Name(name) | Self::Arn(name) => name,
         }
     }
 
-    /// Returns the newest version of what it names.
+    /// Returns the newest version of the parameter.
     pub(super) fn latest(&self, store: &Connection) -> rusqlite::Result<Option<Stored>> {
         let found = Stored::latest(store, self.name())?;
         match (self, found) {
@@ -144,7 +144,7 @@ impl Stored {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// Returns the version that a selector asks for: a number, a label, or without one the newest, which this is.
+    /// Returns the version of a selector: a number, a label, or the newest version without one.
     pub(super) fn selected(self, store: &Connection, selector: Option<&str>) -> Result<Option<Self>, Failure> {
         let Some(selector) = selector else { return Ok(Some(self)) };
         match selector.parse::<i64>() {
@@ -175,7 +175,7 @@ impl Stored {
         shown
     }
 
-    /// A secret reads back as ciphertext unless decryption is asked for.
+    /// A secret is returned as ciphertext unless decryption is requested.
     fn shown_value(&self, decrypt: bool) -> String {
         if self.settings.kind == "SecureString" && !decrypt {
             format!("kms:{}", "*".repeat(12))
@@ -211,7 +211,7 @@ impl Stored {
         metadata
     }
 
-    /// Returns it as a part of the history.
+    /// Returns it as an entry of the history.
     pub(super) fn past(&self, region: &Region, decrypt: bool) -> Value {
         let mut shown = self.metadata(region);
         shown["Value"] = json!(self.shown_value(decrypt));

@@ -24,7 +24,7 @@ pub(super) struct Tagging {
 }
 
 impl Tagging {
-    /// Returns the name of the parameter that it is about.
+    /// Returns the name of the parameter in the request.
     fn name(&self, region: &Region, store: &Connection) -> Result<String, Failure> {
         if self.resource_type != "Parameter" {
             return Err(Failure::new("InvalidResourceType", "The resource type is not valid. Only Parameter is."));
@@ -64,7 +64,7 @@ pub(super) fn of_all(region: &Region) -> Result<Tagged, Failure> {
     Ok(tagged)
 }
 
-/// Returns the names that have a tag with one of these values, or with any where none is given.
+/// Returns the names that have a tag with one of these values, or with any value if none is given.
 pub(super) fn tagged(store: &Connection, key: &str, values: &[String]) -> Result<BTreeSet<String>, Failure> {
     let mut statement = store.prepare_cached("SELECT name, value FROM tags WHERE key = ?")?;
     let rows = statement.query_map([key], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;

@@ -1,5 +1,5 @@
-//! AssumeRole. A role that was created is assumed as its trust policy and the caller's own policies say; one that was never created
-//! is there for everyone whose policies allow it.
+//! AssumeRole. A created role is assumed by its trust policy and the caller's own policies; a role that was never created can be assumed by
+//! everyone whose policies allow it.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use crate::local::LocalAws;
 use crate::local::answer::{Form, Refusal, Request, element};
 use crate::local::iam::{Assumption, Party, managed_document};
 
-/// The longest session of any role, in seconds (STS API Reference, "AssumeRole").
+/// The maximum session duration of any role, in seconds (STS API Reference, "AssumeRole").
 const LONGEST: i64 = 43_200;
-/// The longest session of a role that is assumed by the session of another.
+/// The maximum session duration with role chaining.
 const LONGEST_CHAINED: i64 = 3_600;
-/// The most characters of the policies of a session together, and the most policies that it names.
+/// The maximum total length of session policies, and the maximum number of managed session policies.
 const POLICY_LENGTH: usize = 2_048;
 const POLICIES: usize = 10;
 const TAGS: usize = 50;
@@ -80,7 +80,7 @@ fn out_of_pattern(what: &str, value: &str) -> Refusal {
     invalid(format!("1 validation error detected: Value '{value}' at '{what}' {rule}"))
 }
 
-/// Returns a field that is a name of a session.
+/// Returns a field with a session name.
 fn name(form: &Form, field: &str) -> Result<Option<String>, Refusal> {
     match form.get(field) {
         Some(text) if is_name(text) && (2..=64).contains(&text.len()) => Ok(Some(text.clone())),
@@ -93,7 +93,7 @@ fn members<'a>(form: &'a Form, list: &'static str) -> impl Iterator<Item = &'a S
     (1..).map_while(move |number| form.get(&format!("{list}.{number}")))
 }
 
-/// Returns the tags of the session, whose keys are told apart whatever their case.
+/// Returns the session tags, whose keys are unique regardless of case.
 fn tags(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
     let mut tags = BTreeMap::new();
     for number in 1.. {
@@ -114,8 +114,8 @@ fn tags(form: &Form) -> Result<BTreeMap<String, String>, Refusal> {
     Ok(tags)
 }
 
-/// Adds what goes on from the session that assumes the role. Source: IAM User Guide, "Pass session tags in AWS STS" and "Monitor and
-/// control actions taken with assumed roles".
+/// Adds the attributes that are inherited from the session that assumes the role. Source: IAM User Guide, "Pass session tags in AWS STS"
+/// and "Monitor and control actions taken with assumed roles".
 fn inherit(stamped: &mut RoleSession, before: &RoleSession) -> Result<(), Refusal> {
     if let Some(source) = &before.source_identity {
         if stamped.source_identity.as_ref().is_some_and(|asked| asked != source) {
@@ -137,7 +137,7 @@ fn inherit(stamped: &mut RoleSession, before: &RoleSession) -> Result<(), Refusa
     Ok(())
 }
 
-/// Returns the documents of the policies that the session is limited to.
+/// Returns the documents of the session policies.
 fn policies(aws: &LocalAws, account: &str, form: &Form) -> Result<Option<Vec<String>>, Refusal> {
     let mut found = Vec::new();
     if let Some(text) = form.get("Policy") {

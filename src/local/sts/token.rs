@@ -1,35 +1,35 @@
-//! Session tokens. As with AWS, a token holds what STS has to remember of the credentials it gave, so that nothing is stored.
+//! Session tokens. As on AWS, a token contains STS's state of the credentials, so nothing is stored.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What a token begins with; its content follows.
+/// The prefix of a token, followed by its content.
 const HEAD: &str = "local.";
 
-/// What STS remembers of temporary credentials.
+/// STS's state of temporary credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::local) struct Token {
-    /// The access key that it was given with.
+    /// The access key that belongs to the token.
     pub(in crate::local) key: String,
     /// In milliseconds since 1970.
     pub(in crate::local) expires: i64,
-    /// Whether a code of an MFA device was given.
+    /// Whether an MFA code was given.
     pub(in crate::local) mfa: bool,
-    /// Nothing for the session of a user.
+    /// `None` for the session of a user.
     pub(in crate::local) role: Option<RoleSession>,
 }
 
-/// What is stamped on the session of a role.
+/// The attributes of a role session.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(in crate::local) struct RoleSession {
-    /// The role's unique ID, or nothing for a role that was never created.
+    /// The role's unique ID, or `None` for a role that was never created.
     pub(in crate::local) id: Option<String>,
     pub(in crate::local) source_identity: Option<String>,
     pub(in crate::local) tags: BTreeMap<String, String>,
-    /// The keys of the tags that go on to the sessions of roles that this session assumes.
+    /// The keys of the tags that are passed to the sessions of roles that this session assumes.
     pub(in crate::local) transitive: Vec<String>,
-    /// The documents that the session's permissions are limited to.
+    /// The documents of the session policies.
     pub(in crate::local) policies: Option<Vec<String>>,
 }
 
@@ -38,7 +38,7 @@ impl Token {
         format!("{HEAD}{}", hex::encode(serde_json::to_vec(self).unwrap_or_default()))
     }
 
-    /// Reads a token; nothing for any other text.
+    /// Reads a token; `None` for any other text.
     pub(in crate::local) fn read(text: &str) -> Option<Self> {
         serde_json::from_slice(&hex::decode(text.strip_prefix(HEAD)?).ok()?).ok()
     }

@@ -12,7 +12,7 @@ use crate::local::dynamodb::{in_use, not_found};
 use crate::local::store::keep;
 use crate::local::{Region, autoscaling, kms};
 
-/// The regions that a replica can be in. Source: "AWS service endpoints" in the AWS General Reference, without those of other partitions.
+/// The regions that support replicas. Source: "AWS service endpoints" in the AWS General Reference, without those of other partitions.
 const REGIONS: [&str; 34] = [
     "af-south-1",
     "ap-east-1",
@@ -50,8 +50,8 @@ const REGIONS: [&str; 34] = [
     "us-west-2",
 ];
 
-/// The regions of groups with strong consistency. Source: GlobalTableWitness in the AWS CloudFormation Template Reference; a group across
-/// these sets was accepted as well (DDB-TABLE-257).
+/// The regions of groups with strong consistency. Source: GlobalTableWitness in the AWS CloudFormation Template Reference; AWS also
+/// accepted a group across these sets (DDB-TABLE-257).
 const STRONG_REGIONS: [&str; 10] = [
     "us-east-1",
     "us-east-2",
@@ -70,7 +70,7 @@ const KEY_FOR_EACH: &str =
     "One or more parameter values were invalid: KMSMasterKeyId must be specified for each replica.";
 const NO_ACTION: &str = "There are no actions specified in the Replica Update Action of the request.";
 
-/// What a request asks for.
+/// The changes in a request.
 struct Wanted<'a> {
     creates: Vec<&'a Value>,
     updates: Vec<&'a Value>,
@@ -84,7 +84,7 @@ fn region_of(action: &Value) -> &str {
     action["RegionName"].as_str().unwrap_or_default()
 }
 
-/// Reads a request, whose shape AWS checks before anything else. Source: DDB-TABLE-223, 224 and 257.
+/// Reads a request, whose structure AWS checks first. Source: DDB-TABLE-223, 224 and 257.
 fn wanted(body: &Value) -> Result<Wanted<'_>, Failure> {
     let ours = ["TableName", "ReplicaUpdates", "MultiRegionConsistency", "GlobalTableWitnessUpdates"];
     if body
@@ -127,13 +127,13 @@ fn wanted(body: &Value) -> Result<Wanted<'_>, Failure> {
             "MultiRegionConsistency must be set as STRONG when GlobalTableWitnessUpdates parameter is present.",
         ));
     }
-    // Two that are the same count as one.
+    // Duplicates count once.
     wanted.creates.dedup();
     wanted.deletes.dedup();
     Ok(wanted)
 }
 
-/// Refuses a region that a replica cannot be in.
+/// Refuses a region that does not support replicas.
 fn check_region(region: &str, endpoint: &str) -> Result<(), Failure> {
     if region == endpoint {
         return Err(Failure::validation(
@@ -149,7 +149,7 @@ fn check_region(region: &str, endpoint: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Changes the replicas of a table, on a request at the endpoint of one of its regions.
+/// Changes the replicas of a table, for a request at the endpoint of one of its regions.
 pub(in crate::local::dynamodb) fn update(
     home: &Region,
     endpoint: &str,
@@ -163,14 +163,14 @@ pub(in crate::local::dynamodb) fn update(
     let mut keys = Vec::new();
     for create in &wanted.creates {
         let region = region_of(create);
-        // What is in the other region is looked at first: no store is opened while another is.
+        // The other region is read first, because no store is opened while another is open.
         let peer = home.peer(region)?;
         let of_another = super::home(&peer, name)?.is_some_and(|other| other.name != home.name);
         if of_another || peer.store.write(|store| TableState::settled(&peer, store, name))?.is_some() {
             return Err(exists(name));
         }
         keys.push(key_in(&peer, create["KMSMasterKeyId"].as_str())?);
-        // A marker of a replica that comes to nothing says nothing.
+        // A marker without a replica has no effect.
         peer.store.write(|store| keep(store, MARKER, name, &Marker { home: home.name.clone() }))?;
     }
     let table = home.store.write(|store| {
@@ -212,7 +212,7 @@ pub(in crate::local::dynamodb) fn update(
         Ok(table)
     })?;
     for create in &wanted.creates {
-        // No store is opened while another is. Source of what a new replica is scaled by: DDB-TABLE-288.
+        // No store is opened while another is open. Source of the scaling of a new replica: DDB-TABLE-288.
         autoscaling::copy_writes(home, &*home.peer(region_of(create))?, name)?;
     }
     Ok(json!({ "TableDescription": table }))
@@ -224,7 +224,7 @@ fn exists(name: &str) -> Failure {
     ))
 }
 
-/// A key is looked up in the region of the replica. Source: DDB-TABLE-309 and 313.
+/// Looks up a key in the region of the replica. Source: DDB-TABLE-309 and 313.
 fn key_in(peer: &Region, named: Option<&str>) -> Result<Option<String>, Failure> {
     let Some(named) = named else { return Ok(None) };
     let invalid =
@@ -243,12 +243,12 @@ fn key_in(peer: &Region, named: Option<&str>) -> Result<Option<String>, Failure>
     })
 }
 
-/// Returns whether a key is one that the customer manages.
+/// Returns whether a key is customer managed.
 pub(super) fn is_of_customer(region: &Region, key: Option<&str>) -> bool {
     key.is_some_and(|key| key != kms::managed_for_tables(region))
 }
 
-/// Refuses what is of members that there are not, or of new ones that there are already.
+/// Refuses changes of missing members, and the creation of existing ones.
 fn check_members(state: &TableState, wanted: &Wanted<'_>, name: &str, now: i64) -> Result<(), Failure> {
     let group = &state.group;
     let listed = |region: &str| group.replica(region).is_some_and(|replica| replica.life.status(now).is_some());
@@ -268,7 +268,7 @@ fn check_members(state: &TableState, wanted: &Wanted<'_>, name: &str, now: i64) 
     }
 }
 
-/// A group with strong consistency is made whole and ended whole, by one request. Source: DDB-TABLE-257 to 261.
+/// A group with strong consistency is created and deleted as a whole, by one request. Source: DDB-TABLE-257 to 261.
 fn check_consistency(
     state: &TableState,
     wanted: &Wanted<'_>,
@@ -334,7 +334,7 @@ fn check_consistency(
             "Local secondary indexes are not supported for global tables with MultiRegionConsistency set to STRONG.",
         );
     }
-    // That it has to be empty is documented ("How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide); the text is ours.
+    // The table must be empty ("How DynamoDB global tables work" in the Amazon DynamoDB Developer Guide); the text is not AWS's.
     if !is_empty(home, described["TableName"].as_str().unwrap_or_default())? {
         return refused("The table must be empty to create a global table with MultiRegionConsistency set to STRONG.");
     }
@@ -390,7 +390,7 @@ pub(super) fn is_on_demand(described: &Value) -> bool {
     described["BillingModeSummary"]["BillingMode"] == json!("PAY_PER_REQUEST")
 }
 
-/// Sets what an action gives of the replica's own. A value that is the table's takes the replica's own away. Source: DDB-TABLE-250 and 252.
+/// Sets the replica's own settings of an action. A value equal to the table's removes the replica's own. Source: DDB-TABLE-250 and 252.
 fn set_overrides(replica: &mut Replica, action: &Value, described: &Value) {
     if let Some(class) = action["TableClassOverride"].as_str() {
         replica.class = Some(class.to_owned());
@@ -449,7 +449,7 @@ fn change(home: &Region, state: &mut TableState, action: &Value, described: &Val
     Ok(())
 }
 
-/// Takes a replica out of its group, unless it is protected or another one was made from it. Source: DDB-TABLE-267 and 297.
+/// Removes a replica from its group, unless it is protected or is the source of another replica. Source: DDB-TABLE-267 and 297.
 pub(super) fn leave(home: &Region, state: &mut TableState, name: &str, region: &str) -> Result<(), Failure> {
     let now = home.clock.now();
     if !state.group.strong && state.group.members(now).any(|other| other.source == region) {
@@ -476,7 +476,7 @@ fn witness(home: &Region, state: &mut TableState, wanted: &Wanted<'_>) {
     }
 }
 
-/// AWS turns the stream on itself, and leaves one of another view as it is. Source: DDB-TABLE-221 and 305.
+/// AWS turns the stream on by itself, and does not change an existing stream. Source: DDB-TABLE-221 and 305.
 fn enable_stream(home: &Region, name: &str, described: &Value) -> Result<(), Failure> {
     if described["StreamSpecification"]["StreamEnabled"] == json!(true) {
         return Ok(());

@@ -1,4 +1,4 @@
-//! What a table knows of its replicas.
+//! The state of a table's replicas.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::local::Region;
 use crate::local::clock::millis;
 use crate::local::dynamodb::state::TableState;
 
-/// The replicas of a table, in the order of their creation.
+/// The replicas of a table, in order of creation.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(in crate::local::dynamodb) struct Group {
     #[serde(default)]
     pub(in crate::local::dynamodb) strong: bool,
     #[serde(default)]
     pub(super) replicas: Vec<Replica>,
-    /// The region of a witness, which has no table.
+    /// The region of a witness, which stores no table.
     #[serde(default)]
     pub(super) witness: Option<(String, Life)>,
 }
 
-/// A replica: what is its own, and not the table's.
+/// A replica, with its own settings.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Replica {
     pub(super) region: String,
@@ -31,9 +31,9 @@ pub(super) struct Replica {
     pub(super) id: String,
     pub(super) updated_at: i64,
     pub(super) class: Option<String>,
-    /// Read capacity units, in place of the table's.
+    /// Read capacity units that override the table's.
     pub(super) reads: Option<i64>,
-    /// The limit of reads, in place of the table's.
+    /// The read limit that overrides the table's.
     pub(super) read_limit: Option<i64>,
     /// The same of each index.
     pub(super) indexes: BTreeMap<String, (Option<i64>, Option<i64>)>,
@@ -45,10 +45,10 @@ pub(super) struct Replica {
     pub(super) tags_changed_at: Option<i64>,
 }
 
-/// When a member of a group comes and goes. Times are milliseconds since 1970.
+/// The times when a member of a group is created and deleted, in milliseconds since 1970.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Life {
-    /// From when on the table lists it.
+    /// When the table starts to list it.
     pub(super) listed_at: i64,
     pub(super) active_at: i64,
     pub(super) leaving: Option<Leaving>,
@@ -56,11 +56,11 @@ pub(super) struct Life {
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Leaving {
-    /// Until then it is shown as it was.
+    /// When it starts to be shown as deleting.
     from: i64,
-    /// Until then the table lists it.
+    /// When the table stops listing it.
     until: i64,
-    /// Until then the table of the replica is there.
+    /// When the table of the replica disappears.
     gone_at: i64,
 }
 
@@ -77,7 +77,7 @@ impl Life {
         self.leaving = Some(Leaving { from, until, gone_at: until + millis(deletion / 4) });
     }
 
-    /// Returns the status, as the table lists it.
+    /// Returns the status in the table's list.
     pub(super) fn status(&self, now: i64) -> Option<&'static str> {
         match self.leaving {
             Some(leaving) if now >= leaving.until => None,
@@ -88,7 +88,7 @@ impl Life {
         }
     }
 
-    /// Returns whether there is a table in its region.
+    /// Returns whether its region has a table.
     pub(super) fn is_there(&self, now: i64) -> bool {
         self.leaving.map_or(now >= self.listed_at, |leaving| now < leaving.gone_at)
     }
@@ -108,7 +108,7 @@ impl Life {
 }
 
 impl Group {
-    /// Drops what is gone.
+    /// Removes deleted members.
     pub(in crate::local::dynamodb) fn settle(&mut self, now: i64) {
         self.replicas.retain(|replica| !replica.life.is_over(now));
         self.witness = self.witness.take().filter(|(_, life)| !life.is_over(now));
@@ -133,27 +133,27 @@ impl Group {
         self.members(now).next().is_some()
     }
 
-    /// Returns whether a member comes or goes, which the status of the table does not always say.
+    /// Returns whether a member is being created or deleted, which the table's status does not always show.
     pub(super) fn is_busy(&self, now: i64) -> bool {
         let lives = self.replicas.iter().map(|replica| &replica.life);
         lives.chain(self.witness.as_ref().map(|(_, life)| life)).any(|life| life.is_busy(now))
     }
 
-    /// A change of the table's class is one of each replica's. Source: DDB-TABLE-294.
+    /// A change of the table's class also changes each replica. Source: DDB-TABLE-294.
     pub(in crate::local::dynamodb) fn set_class(&mut self, class: &str) {
         for replica in &mut self.replicas {
             replica.class = Some(class.to_owned());
         }
     }
 
-    /// A change of what encrypts the table to or from AWS's own keys is one of each replica's. Source: DDB-TABLE-295.
+    /// A change of the table's encryption to or from AWS's own keys also changes each replica. Source: DDB-TABLE-295.
     pub(in crate::local::dynamodb) fn set_keys(&mut self, key_in: impl Fn(&str) -> Option<String>) {
         for replica in &mut self.replicas {
             replica.key = key_in(&replica.region);
         }
     }
 
-    /// Adds to a table's description what it says of its group, as seen from one of its regions.
+    /// Adds the group to a table's description, as seen from one of its regions.
     pub(in crate::local::dynamodb) fn show(&self, home: (&str, &TableState), from: &str, now: i64, table: &mut Value) {
         if !self.has_members(now) {
             return;
@@ -190,7 +190,8 @@ impl Group {
 }
 
 impl Replica {
-    /// Returns its entry in the description of another member. What is as the table's is absent, and so is its ARN. Source: DDB-TABLE-229.
+    /// Returns its entry in the description of another member, without its ARN and without settings equal to the table's. Source:
+    /// DDB-TABLE-229.
     fn listed(&self, status: &str, indexes: &[Value], now: i64) -> Value {
         let status = if status == "ACTIVE" && now < self.updated_at { "UPDATING" } else { status };
         let mut entry = json!({

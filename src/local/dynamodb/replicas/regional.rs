@@ -14,13 +14,13 @@ use crate::local::dynamodb::state::TableState;
 use crate::local::dynamodb::{in_use, items, not_found, settings, update_table};
 use crate::local::{Region, kms};
 
-/// The operations on items, which a replica answers as its table does.
+/// The operations on items, which a replica supports like its table.
 const ITEMS: [&str; 6] = ["GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"];
 
 pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &Value) -> Result<Value, Failure> {
     let status = look(region, own)?.1;
     let Replicated { home, name } = own;
-    // Source of what a replica answers while it is created: DDB-TABLE-298.
+    // Source of a replica's responses during its creation: DDB-TABLE-298.
     match (operation, status) {
         ("DescribeTable", _) => Ok(json!({ "Table": described(region, own)? })),
         ("CreateTable" | "UpdateTable", "DELETING") => Err(in_use("deleted", name)),
@@ -35,7 +35,7 @@ pub(super) fn answer(region: &Region, own: &Replicated, operation: &str, body: &
         (_, "CREATING") => Err(not_found(name)),
         ("DeleteTable", _) => delete(region, own),
         ("UpdateTable", _) => update(region, own, body),
-        // TTL is one setting of the whole group. Source: DDB-TABLE-230.
+        // The whole group has one TTL setting. Source: DDB-TABLE-230.
         ("UpdateTimeToLive", _) => settings::update_ttl(home, body.clone()),
         ("DescribeTimeToLive", _) => settings::describe_ttl(home, body.clone()),
         ("UpdateContinuousBackups", _) => with(region, own, |_, replica| {
@@ -68,7 +68,7 @@ pub(super) fn check_items(region: &Region, home: &Region, name: &str) -> Result<
     }
 }
 
-/// Returns the status of the table that a replica is.
+/// Returns the status of a replica's table.
 fn status(replica: &Replica, state: &TableState, now: i64) -> &'static str {
     match replica.life.status(now) {
         None => "DELETING",
@@ -85,7 +85,7 @@ fn look(region: &Region, own: &Replicated) -> Result<(TableState, &'static str),
     Ok((state, status))
 }
 
-/// Returns the description of a table as its replica gives it: with an ARN, an ID and settings of its own. Source: DDB-TABLE-229.
+/// Returns a replica's description of the table, with its own ARN, ID and settings. Source: DDB-TABLE-229.
 fn described(region: &Region, own: &Replicated) -> Result<Value, Failure> {
     let (state, status) = look(region, own)?;
     let home = &own.home;
@@ -115,7 +115,7 @@ fn described(region: &Region, own: &Replicated) -> Result<Value, Failure> {
             let shown = json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key });
             table.insert(String::from("SSEDescription"), shown);
         }
-        // One that is on its way out is no member any more.
+        // A replica that is being deleted is not a member.
         if !replica.life.is_member(now) {
             for absent in
                 ["Replicas", "GlobalTableVersion", "GlobalTableSettingsReplicationMode", "MultiRegionConsistency"]
@@ -127,7 +127,7 @@ fn described(region: &Region, own: &Replicated) -> Result<Value, Failure> {
     Ok(table)
 }
 
-/// Reads or changes a replica, in the store of its table.
+/// Reads or changes a replica in the store of its table.
 fn with(
     region: &Region,
     own: &Replicated,
@@ -143,7 +143,7 @@ fn with(
     })
 }
 
-/// A replica's protection, class and key are its own; all else that `UpdateTable` changes is the group's.
+/// `UpdateTable` changes a replica's own protection, class and key, and all other settings for the group.
 fn update(region: &Region, own: &Replicated, body: &Value) -> Result<Value, Failure> {
     let Replicated { home, name } = own;
     if !body["ReplicaUpdates"].is_null() {
@@ -193,7 +193,7 @@ fn update_own(region: &Region, own: &Replicated, body: &Value) -> Result<(), Fai
     })
 }
 
-/// Deletes a replica in its own region, which takes it out of the group. Source: DDB-TABLE-297.
+/// Deletes a replica in its own region, which removes it from the group. Source: DDB-TABLE-297.
 fn delete(region: &Region, own: &Replicated) -> Result<Value, Failure> {
     let Replicated { home, name } = own;
     home.store.write(|store| {
@@ -213,7 +213,7 @@ fn delete(region: &Region, own: &Replicated) -> Result<Value, Failure> {
     Ok(json!({ "TableDescription": table }))
 }
 
-/// The tags of a replica are its own, and locked by a change of them as those of any table.
+/// A replica has its own tags, which are locked after a change like those of any table.
 fn tag(region: &Region, name: &str, replica: &mut Replica, operation: &str, body: &Value) -> Result<Value, Failure> {
     settings::check_tags(&body["Tags"])?;
     let mut tags: BTreeMap<String, String> = replica.tags.clone();

@@ -1,5 +1,4 @@
-//! Autoscaling of the writes of a table with replicas, without which AWS takes no replica of a provisioned table: each write has to arrive
-//! everywhere.
+//! Write scaling of tables with replicas. AWS requires it for replicas of a provisioned table, because every region receives each write.
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -8,7 +7,7 @@ use super::change::is_on_demand;
 use crate::local::answer::Failure;
 use crate::local::{Region, autoscaling};
 
-/// Refuses what takes the writes of a table and of each of its indexes to be scaled. Source: DDB-TABLE-188, 288 and 291.
+/// Refuses operations that require write scaling of a table and its indexes. Source: DDB-TABLE-188, 288 and 291.
 pub(super) fn check(store: &Connection, name: &str, described: &Value) -> Result<(), Failure> {
     if is_on_demand(described) {
         return Ok(());
@@ -27,7 +26,7 @@ pub(super) fn check(store: &Connection, name: &str, described: &Value) -> Result
     Ok(())
 }
 
-/// Scales the writes of an index that a table with replicas is given, in all of its regions. Source: DDB-TABLE-322.
+/// Scales the writes of a new index of a table with replicas, in all regions. Source: DDB-TABLE-322.
 pub(in crate::local::dynamodb) fn of_new_index(region: &Region, name: &str, body: &Value) -> Result<(), Failure> {
     let updates = body["GlobalSecondaryIndexUpdates"].as_array().into_iter().flatten();
     let created: Vec<&str> = updates.filter_map(|update| update["Create"]["IndexName"].as_str()).collect();

@@ -1,4 +1,4 @@
-//! What permissions a request to IAM takes.
+//! The permissions that a request to IAM requires.
 //!
 //! Source: Service Authorization Reference, "Actions, resources, and condition keys for AWS Identity and Access Management (IAM)".
 
@@ -9,7 +9,7 @@ use crate::local::iam::evaluate::{Ask, Context};
 use crate::local::iam::request::ask;
 use crate::local::iam::role::Role;
 
-/// Returns what a request takes. What it names may not be there: it is then denied by the policies that allow some names only.
+/// Returns the permissions of a request. Its resource may not exist; a policy for specific names then denies it.
 pub(super) fn of(home: &Region, region: &str, operation: &str, form: &Form) -> Result<Vec<Ask>, Refusal> {
     let text = |field: &str| form.get(field).map(String::as_str);
     let arn = |kind: &str, path: &str, name: &str| rules::arn(home, kind, path, name);

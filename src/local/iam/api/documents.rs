@@ -1,4 +1,4 @@
-//! Policy documents that IAM is given: what it takes, and how it answers them.
+//! Policy documents in IAM: their checks, and the returned form.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,14 @@ use crate::local::Region;
 use crate::local::iam::document;
 use crate::local::iam::role::Role;
 
-/// The most characters of a trust policy (IAM User Guide, "IAM and AWS STS quotas").
+/// The maximum length of a trust policy (IAM User Guide, "IAM and AWS STS quotas").
 const TRUST: usize = 2048;
 
-/// What providers of web identities are called that need no ARN.
+/// The web identity providers that need no ARN.
 const KNOWN_PROVIDERS: [&str; 4] =
     ["cognito-identity.amazonaws.com", "accounts.google.com", "graph.facebook.com", "www.amazon.com"];
 
-/// Returns how many characters IAM counts of a document: all but white space.
+/// Returns the length of a document as IAM counts it, without white space.
 pub(super) fn length(text: &str) -> usize {
     let compact = serde_json::from_str::<Value>(text).map(|value| value.to_string());
     compact.as_deref().unwrap_or(text).chars().count()
@@ -56,7 +56,7 @@ fn check_ids(document: &mut Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks an identity-based policy. Its version must be the newer one, as moto's authors found on AWS.
+/// Checks an identity-based policy. It must have the newer version, as the authors of moto observed on AWS.
 pub(super) fn check_identity(text: &str) -> Result<(), Refusal> {
     let mut raw = json(text)?;
     document::parse(text).map_err(|error| Refusal::malformed(format!("Syntax errors in policy: {error}")))?;
@@ -77,7 +77,7 @@ pub(super) fn check_identity(text: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Checks a trust policy. Returns it as IAM keeps it, and the unique IDs of the roles that it names.
+/// Checks a trust policy. Returns its stored form, and the unique IDs of the roles that it names.
 pub(super) fn trust(
     home: &Region,
     store: &Connection,
@@ -95,7 +95,7 @@ pub(super) fn trust(
             }
         }
         for field in ["Principal", "NotPrincipal"] {
-            // Not by index, which adds a member that is not there.
+            // Not by index, which would add a missing member.
             for (kind, list) in statement.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
                 let written: Vec<&mut Value> = match list {
                     Value::Array(list) => list.iter_mut().collect(),
@@ -115,7 +115,7 @@ pub(super) fn trust(
     Ok((text, ids))
 }
 
-/// Returns a principal as IAM answers it. One of this account has to be there; any user is.
+/// Returns a principal in the form that IAM returns. A role of this account must exist; any user does.
 fn principal(
     home: &Region,
     store: &Connection,
@@ -188,7 +188,7 @@ fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Returns a trust policy as it is answered: a role that is gone is shown as its unique ID (IAM User Guide, "AWS JSON policy
+/// Returns a trust policy in the form that IAM returns: a deleted role is shown as its unique ID (IAM User Guide, "AWS JSON policy
 /// elements: Principal").
 pub(super) fn shown_trust(store: &Connection, role: &Role) -> Result<String, Refusal> {
     let mut gone = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What roles have to do with: instance profiles, which have one, and the providers of web identities that trust policies name.
+//! Resources that roles are connected with: instance profiles, and the web identity providers of trust policies.
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ pub(super) fn profiles_of_a_role(home: &Region, form: &Form) -> Result<String, R
     page("InstanceProfiles", members, form)
 }
 
-/// A provider of web identities. The end of its ARN is its URL without `https://`.
+/// A web identity provider. The end of its ARN is its URL without `https://`.
 #[derive(Debug, Serialize, Deserialize)]
 struct Provider {
     url: String,
@@ -209,7 +209,7 @@ pub(super) fn get_provider(home: &Region, form: &Form) -> Result<String, Refusal
     Ok(parts.concat())
 }
 
-/// A provider that is not there is as good as deleted (IAM API Reference, "DeleteOpenIDConnectProvider").
+/// Deleting a missing provider succeeds (IAM API Reference, "DeleteOpenIDConnectProvider").
 pub(super) fn delete_provider(home: &Region, form: &Form) -> Result<String, Refusal> {
     let arn = provider_arn(form)?;
     home.store.write(|store| {

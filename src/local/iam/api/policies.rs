@@ -1,4 +1,4 @@
-//! Policies of roles: inline ones, and managed ones with what is attached.
+//! Policies of roles: inline policies, and managed policies with their attachments.
 
 use super::roles::{change, existing};
 use super::{documents, encoded, page, rules, tags, time};
@@ -7,8 +7,8 @@ use crate::local::answer::{Form, Refusal, element};
 use crate::local::iam::managed::{self, Policy};
 use crate::local::iam::role::{Role, unique_id};
 
-/// IAM User Guide, "IAM and AWS STS quotas": characters of a role's inline policies together, without white space; of a managed
-/// policy; managed policies of a role.
+/// IAM User Guide, "IAM and AWS STS quotas": the length of all inline policies of a role without white space, the length of a managed
+/// policy, and the number of managed policies of a role.
 const INLINE: usize = 10_240;
 const MANAGED: usize = 6_144;
 const ATTACHED: usize = 10;
@@ -53,7 +53,7 @@ pub(super) fn list(home: &Region, form: &Form) -> Result<String, Refusal> {
     page("PolicyNames", role.inline.into_keys().map(|name| escaped(&name)).collect(), form)
 }
 
-/// Names have no letter that XML escapes, but for what an earlier release may have stored.
+/// Names contain no characters that XML escapes, unless an earlier release stored them.
 fn escaped(name: &str) -> String {
     name.replace('&', "&amp;").replace('<', "&lt;")
 }
@@ -134,7 +134,7 @@ pub(super) fn create_managed(home: &Region, form: &Form) -> Result<String, Refus
         tags: tags::read(form)?,
     };
     home.store.write(|store| {
-        // Names are told apart whatever their path or case.
+        // Names are unique regardless of path and case.
         if Policy::all(store)?.iter().any(|(_, one)| one.name.eq_ignore_ascii_case(name)) {
             let message = format!("A policy called {name} already exists. Duplicate names are not allowed.");
             return Err(Refusal::there_already(message));
@@ -171,7 +171,7 @@ fn no_policy(arn: &str) -> Refusal {
     Refusal::missing(format!("Policy {arn} was not found."))
 }
 
-/// Returns how many roles have a policy attached or as their boundary.
+/// Returns the number of roles with a policy attached, and of those with it as their boundary.
 fn uses(roles: &[Role], arn: &str) -> (usize, usize) {
     let attached = roles.iter().filter(|role| role.attached.iter().any(|one| one == arn)).count();
     (attached, roles.iter().filter(|role| role.boundary.as_deref() == Some(arn)).count())

@@ -1,4 +1,4 @@
-//! Roles: their trust policies, boundaries and what else they have by themselves.
+//! Roles: trust policies, boundaries and other settings.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::local::answer::{Form, Refusal, element};
 use crate::local::iam::managed;
 use crate::local::iam::role::{Role, Tags, unique_id};
 
-/// The most roles of an account (IAM User Guide, "IAM and AWS STS quotas").
+/// The maximum number of roles of an account (IAM User Guide, "IAM and AWS STS quotas").
 const MOST: usize = 1000;
 
-/// Finds the role that a form names.
+/// Finds the role of a request.
 pub(super) fn existing(home: &Region, form: &Form) -> Result<Role, Refusal> {
     let name = rules::name(form, "RoleName", rules::ROLE_NAME)?;
     home.store.read(|store| stored(store, name))
@@ -25,7 +25,7 @@ pub(super) fn stored(store: &Connection, name: &str) -> Result<Role, Refusal> {
     found.ok_or_else(|| Refusal::missing(format!("The role with name {name} cannot be found.")))
 }
 
-/// Changes the role that a form names, unless a service manages it.
+/// Changes the role of a request, unless it is service-linked.
 pub(super) fn change(
     home: &Region,
     form: &Form,
@@ -50,7 +50,7 @@ fn check_ours(role: &Role) -> Result<(), Refusal> {
     Err(Refusal::new("UnmodifiableEntity", message))
 }
 
-/// What a role is created with.
+/// The settings of a new role.
 struct New {
     name: String,
     path: String,
@@ -75,7 +75,7 @@ fn add(home: &Region, new: New) -> Result<String, Refusal> {
             check_boundary(store, arn)?;
         }
         let created = home.clock.now();
-        // A role that is created again at the same moment is another one all the same.
+        // A role that is recreated at the same moment gets another ID.
         let seed = format!("{} {} {created} {}", home.account, new.name, fastrand::u64(..));
         let role = Role {
             id: unique_id("AROA", &seed),
@@ -118,7 +118,7 @@ pub(super) fn create(home: &Region, form: &Form) -> Result<String, Refusal> {
     )
 }
 
-/// Creates the role that a service manages.
+/// Creates a service-linked role.
 pub(super) fn create_of_a_service(home: &Region, form: &Form) -> Result<String, Refusal> {
     let service = rules::required(form, "AWSServiceName")?;
     let Some(short) = service.strip_suffix(".amazonaws.com").filter(|short| !short.is_empty()) else {
@@ -146,7 +146,7 @@ pub(super) fn create_of_a_service(home: &Region, form: &Form) -> Result<String, 
     )
 }
 
-/// Returns what every answer has of a role.
+/// Returns the part of a role that every response contains.
 fn shown(store: &Connection, role: &Role) -> Result<String, Refusal> {
     let mut parts = vec![
         element("Path", &role.path),
@@ -163,7 +163,7 @@ fn shown(store: &Connection, role: &Role) -> Result<String, Refusal> {
     Ok(parts.concat())
 }
 
-/// Returns what a list of roles does not have. Source: IAM API Reference, "ListRoles".
+/// Returns the part of a role that a list omits. Source: IAM API Reference, "ListRoles".
 fn details(role: &Role) -> String {
     let boundary = role.boundary.as_ref().map(|arn| {
         let parts = [element("PermissionsBoundaryType", "Policy"), element("PermissionsBoundaryArn", arn)];
@@ -191,7 +191,7 @@ pub(super) fn list(home: &Region, form: &Form) -> Result<String, Refusal> {
     page("Roles", roles, form)
 }
 
-/// A description that is left out stays; a longest session that is left out is an hour again (IAM API Reference, "UpdateRole").
+/// An omitted description is kept; an omitted maximum session duration is reset to an hour (IAM API Reference, "UpdateRole").
 pub(super) fn update(home: &Region, form: &Form) -> Result<String, Refusal> {
     let (description, longest_session) = (rules::description(form)?, rules::longest_session(form)?);
     change(home, form, |role, _| {

@@ -1,15 +1,15 @@
-//! What IAM takes of names, paths and numbers, and how it says no. Source: IAM API Reference.
+//! IAM's rules for names, paths and numbers, and its errors. Source: IAM API Reference.
 
 use crate::local::Region;
 use crate::local::answer::{Form, Refusal};
 
-/// The most characters of a name of a role.
+/// The maximum length of a role's name.
 pub(super) const ROLE_NAME: usize = 64;
-/// The most characters of any other name.
+/// The maximum length of any other name.
 pub(super) const NAME: usize = 128;
 const PATH: usize = 512;
 const DESCRIPTION: usize = 1000;
-/// The longest session, in seconds, where nobody says.
+/// The default of the maximum session duration, in seconds.
 pub(super) const SESSION: i64 = 3600;
 
 /// Returns a required field of a form.
@@ -17,7 +17,7 @@ pub(super) fn required<'a>(form: &'a Form, field: &str) -> Result<&'a String, Re
     form.get(field).filter(|text| !text.is_empty()).ok_or_else(|| constraint("null", field, "Member must not be null"))
 }
 
-/// Returns the refusal of a value that breaks a constraint of the API's model.
+/// Returns the error for a value that violates a constraint of the API model.
 pub(super) fn constraint(value: &str, field: &str, rule: &str) -> Refusal {
     let member = format!("{}{}", field[..1].to_lowercase(), &field[1..]);
     let value = if value == "null" { value.to_owned() } else { format!("'{value}'") };
@@ -25,7 +25,7 @@ pub(super) fn constraint(value: &str, field: &str, rule: &str) -> Refusal {
     Refusal::unacceptable(format!("{at}: {rule}"))
 }
 
-/// Returns a required field that is a name.
+/// Returns a required field with a name.
 pub(super) fn name<'a>(form: &'a Form, field: &str, most: usize) -> Result<&'a String, Refusal> {
     let name = required(form, field)?;
     if name.chars().count() > most {
@@ -39,7 +39,7 @@ pub(super) fn name<'a>(form: &'a Form, field: &str, most: usize) -> Result<&'a S
     Ok(name)
 }
 
-/// Returns the path that a form has, or `/`.
+/// Returns the path of a form, or `/`.
 pub(super) fn path(form: &Form) -> Result<String, Refusal> {
     let Some(path) = form.get("Path") else { return Ok(String::from("/")) };
     let fits = path.starts_with('/') && path.ends_with('/') && path.bytes().all(|byte| (0x21..=0x7e).contains(&byte));
@@ -65,7 +65,7 @@ pub(super) fn description(form: &Form) -> Result<Option<String>, Refusal> {
     Ok(Some(text.clone()))
 }
 
-/// Returns the longest session that a form says, in seconds.
+/// Returns the maximum session duration of a form, in seconds.
 pub(super) fn longest_session(form: &Form) -> Result<i64, Refusal> {
     let Some(text) = form.get("MaxSessionDuration") else { return Ok(SESSION) };
     let seconds = text.parse::<i64>().map_err(|_| constraint(text, "MaxSessionDuration", "Member must be a number"))?;
@@ -77,7 +77,7 @@ pub(super) fn longest_session(form: &Form) -> Result<i64, Refusal> {
     Err(constraint(text, "MaxSessionDuration", rule))
 }
 
-/// Returns the path that a list is limited to.
+/// Returns the path prefix of a list request.
 pub(super) fn path_prefix(form: &Form) -> Result<&str, Refusal> {
     match form.get("PathPrefix").map(String::as_str) {
         None => Ok("/"),
@@ -95,7 +95,7 @@ pub(super) fn members<'a>(form: &'a Form, list: &str) -> Vec<&'a String> {
     (1..).map_while(|number| form.get(&format!("{list}.member.{number}"))).collect()
 }
 
-/// Returns the ARN of something of this account.
+/// Returns the ARN of a resource of this account.
 pub(super) fn arn(home: &Region, kind: &str, path: &str, name: &str) -> String {
     format!("arn:aws:iam::{}:{kind}{path}{name}", home.account)
 }

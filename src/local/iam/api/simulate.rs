@@ -1,4 +1,4 @@
-//! `SimulatePrincipalPolicy`: what the policies of a user or a role allow, without a request.
+//! `SimulatePrincipalPolicy`: evaluates the policies of a user or a role without a request.
 
 use std::collections::BTreeMap;
 
@@ -83,7 +83,7 @@ fn simulated(aws: &LocalAws, home: &Region, source: &str) -> Result<(Caller, Per
     }
 }
 
-/// Reads the condition keys that are given. Any other is one that the request would not have.
+/// Reads the given condition keys. All others are absent from the simulated request.
 fn context(form: &Form) -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
     for number in 1.. {

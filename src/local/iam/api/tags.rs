@@ -1,4 +1,4 @@
-//! Tags of roles. Their keys are not told apart by case.
+//! Tags of roles. Their keys are case-insensitive.
 
 use super::roles::change;
 use super::{page, rules};
@@ -6,7 +6,7 @@ use crate::local::Region;
 use crate::local::answer::{Form, Refusal, element};
 use crate::local::iam::role::{Role, Tags};
 
-/// The most tags of a role.
+/// The maximum number of tags of a role.
 const MOST: usize = 50;
 
 /// Reads the tags of a form: `Tags.member.1.Key` and `Tags.member.1.Value`.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::local::{LocalAws, Request, Rules, Users};
 
-/// Keys that sign requests, with the token that belongs to them.
+/// Access keys with their session token.
 #[derive(Debug, Clone)]
 struct Keys {
     id: String,
@@ -19,7 +19,7 @@ fn service(name: &str) -> Keys {
     Keys { id: format!("AKIASERVICE:{name}"), token: String::new() }
 }
 
-/// Makes a request, and returns the XML of its answer, or the code and text of its refusal.
+/// Makes a request, and returns the XML of its response, or the code and text of its error.
 fn call(aws: &LocalAws, keys: &Keys, service: &str, fields: &[(&str, &str)]) -> Result<String, String> {
     let authorization = format!("AWS4-HMAC-SHA256 Credential={}/20260101/eu-west-1/{service}/aws4_request", keys.id);
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
@@ -36,7 +36,7 @@ fn iam(aws: &LocalAws, operation: &str, fields: &[(&str, &str)]) -> Result<Strin
     call(aws, &user("admin"), "iam", &[&[("Action", operation)], fields].concat())
 }
 
-/// Returns the text of the first element of a name.
+/// Returns the text of the first element with a name.
 fn part(xml: &str, name: &str) -> String {
     let rest = xml.split(&format!("<{name}>")).nth(1).unwrap_or_default();
     rest.split(&format!("</{name}>")).next().unwrap_or_default().to_owned()
@@ -120,7 +120,7 @@ async fn a_role_is_answered_as_it_was_created() {
         let principals = &document["Statement"][0]["Principal"]["AWS"];
         assert_eq!(*principals, json!(["arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:user/alice"]));
     }
-    // IAM is the same in each region, and another one in each account.
+    // IAM is the same in each region, and separate for each account.
     let elsewhere = Keys { id: String::from("ASIALOCAL:111111111111:any:one"), token: String::new() };
     refused(call(&aws, &elsewhere, "iam", &[("Action", "GetRole"), ("RoleName", "prod-admin")]), "NoSuchEntity");
     refused(iam(&aws, "GetRole", &[("RoleName", "none")]), "NoSuchEntity: The role with name none cannot be found.");
@@ -206,7 +206,7 @@ async fn a_role_is_changed_and_deleted_in_order() {
     create(&aws, "one", json!({ "Service": "ecs-tasks.amazonaws.com" }));
     let role = ("RoleName", "one");
     iam(&aws, "UpdateRole", &[role, ("Description", "d"), ("MaxSessionDuration", "7200")]).unwrap();
-    // What is left out of a description stays, and of a longest session does not.
+    // An omitted description is kept, and an omitted maximum session duration is reset.
     iam(&aws, "UpdateRole", &[role]).unwrap();
     let got = iam(&aws, "GetRole", &[role]).unwrap();
     assert_eq!(
@@ -396,7 +396,7 @@ async fn calls_of_iam_take_permissions() {
     get(&user("reader"), "GetRole").unwrap();
     refused(get(&user("reader"), "DeleteRole"), "AccessDenied");
     refused(call(&aws, &user("reader"), "iam", &[("Action", "ListRoles")]), "AccessDenied");
-    // The keys that GetSessionToken gives call IAM only with MFA.
+    // The credentials of GetSessionToken can call IAM only with MFA.
     let session = |more: &[(&str, &str)]| {
         let xml = call(&aws, &user("reader"), "sts", &[&[("Action", "GetSessionToken")], more].concat()).unwrap();
         Keys { id: part(&xml, "AccessKeyId"), token: part(&xml, "SessionToken") }

@@ -1,5 +1,4 @@
-//! Trust policies against a second evaluation, which is written for what the random policies are made of and shares nothing with the
-//! first one.
+//! Compares trust policies with a second evaluator, which supports only the parts of the random policies and shares no code with the first.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +14,7 @@ use super::super::trust::{Named, Trust, decide};
 const ACCOUNT: &str = "111111111111";
 const OTHER: &str = "222222222222";
 
-/// Somebody who asks.
+/// A caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Someone {
     User { account: &'static str, name: &'static str },
@@ -34,7 +33,7 @@ const UNIVERSE: [Someone; 8] = [
     Someone::Service("lambda.amazonaws.com"),
 ];
 
-/// The names that statements have: their types and texts.
+/// The principals of statements: types and texts.
 const NAMES: [(&str, &str); 14] = [
     ("AWS", "*"),
     ("AWS", "111111111111"),
@@ -52,7 +51,7 @@ const NAMES: [(&str, &str); 14] = [
     ("AWS", "AROABROKER"),
 ];
 
-/// What a request says beyond who makes it.
+/// The attributes of a request other than its caller.
 #[derive(Debug, Clone)]
 struct Said {
     action: &'static str,
@@ -63,7 +62,7 @@ struct Said {
     mfa: Option<bool>,
 }
 
-/// A condition that both evaluations know.
+/// A condition that both evaluators support.
 #[derive(Debug, Clone, Copy)]
 enum If {
     ExternalId(&'static str),
@@ -171,7 +170,7 @@ fn asked(said: &Said) -> Ask {
     Ask { context, ..request::ask("us-east-1", action, String::from("arn:aws:iam::111111111111:role/prod")) }
 }
 
-/// How a list of names has somebody, by looking at each pair by itself: 0 for not at all, 1 by the account, 2 by the role, 3 directly.
+/// How a list of principals names a caller, from each pair separately: 0 not at all, 1 by account, 2 by role, 3 directly.
 fn has(names: &[(&str, &str)], someone: Someone) -> u8 {
     let one = |&(kind, text): &(&str, &str)| match (someone, kind, text) {
         (Someone::Service(name), "Service", text) => {
@@ -202,7 +201,7 @@ fn has(names: &[(&str, &str)], someone: Someone) -> u8 {
     names.iter().map(one).max().unwrap_or(0)
 }
 
-/// Whether a condition holds; nothing where nobody can tell.
+/// Whether a condition is true; `None` if it is unknown.
 fn holds(condition: If, someone: Someone, said: &Said) -> Option<bool> {
     Some(match condition {
         If::ExternalId(id) => said.external_id == Some(id),
@@ -220,7 +219,7 @@ fn holds(condition: If, someone: Someone, said: &Said) -> Option<bool> {
     })
 }
 
-/// The second evaluation.
+/// The second evaluator.
 fn naive(lines: &[Line], someone: Someone, said: &Said) -> Trust {
     let mut best = 0;
     for line in lines {
@@ -272,13 +271,13 @@ fn lines() -> impl Strategy<Value = Vec<Line>> {
         actions,
         subsequence(CONDITIONS.to_vec(), 0..=2),
     );
-    // Two conditions on the same key and operator would be one list of values.
+    // Two conditions with the same key and operator would be merged into one list of values.
     let fits = |conditions: &[If]| !matches!(conditions, [If::ExternalId(_), If::ExternalId(_)]);
     let line = line.prop_filter("one condition a key", move |(.., conditions)| fits(conditions));
     let line = line.prop_map(|(allow, names, but, actions, conditions)| Line {
         allow,
         names,
-        // An allow has no NotPrincipal.
+        // NotPrincipal is not allowed with an allow.
         all_but: but && !allow,
         actions,
         conditions,

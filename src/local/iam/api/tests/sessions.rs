@@ -1,4 +1,4 @@
-//! Roles that are assumed, and what their sessions may do.
+//! Assumed roles, and the permissions of their sessions.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn put(aws: &LocalAws, keys: &Keys, name: &str) -> Result<Value, String> {
     ssm(aws, keys, "PutParameter", &json!({ "Name": name, "Value": "x", "Type": "String", "Overwrite": true }))
 }
 
-/// Returns an emulator in which `limited` may assume any role, `nobody` may do nothing, and everyone else everything.
+/// Returns an emulator in which `limited` may assume any role, `nobody` has no permissions, and everyone else has all.
 fn with_users() -> LocalAws {
     let mut users = Users::default();
     users.add("limited", &[&policy("sts:*", "*")]).unwrap();
@@ -43,7 +43,7 @@ fn with_users() -> LocalAws {
 async fn a_trust_policy_decides_who_assumes_a_role() {
     let aws = with_users();
     let deny = "AccessDenied: User: arn:aws:iam::123456789012:user/";
-    // A role that was never created is there for all whose policies allow it.
+    // A role that was never created can be assumed by everyone whose policies allow it.
     assume(&aws, &user("someone"), "never", &[]).unwrap();
     refused(assume(&aws, &user("nobody"), "never", &[]), deny);
 
@@ -68,7 +68,7 @@ async fn a_trust_policy_decides_who_assumes_a_role() {
     let task = assume(&aws, &service("ecs-tasks.amazonaws.com"), "task", &[]).unwrap();
     refused(put(&aws, &service("ecs-tasks.amazonaws.com"), "/a"), "AccessDeniedException");
 
-    // A role's session that a trust policy names needs no policy of the role; another session of the role does.
+    // A role session that a trust policy names needs no policy of its role; another session of the role does.
     create(&aws, "by-role", json!({ "AWS": "arn:aws:iam::123456789012:role/task" }));
     assume(&aws, &task, "by-role", &[]).unwrap();
     create(&aws, "by-session", json!({ "AWS": "arn:aws:sts::123456789012:assumed-role/task/session" }));
@@ -77,7 +77,7 @@ async fn a_trust_policy_decides_who_assumes_a_role() {
     refused(assume(&aws, &other, "by-session", &[]), "AccessDenied");
     refused(assume(&aws, &other, "account", &[]), "AccessDenied");
 
-    // Under another path or case it is no other role, nor one that was never created.
+    // The name and case do not matter: neither another path nor another case is a different role, or one that was never created.
     refused(assume(&aws, &user("nobody"), "team/named", &[]), deny);
     refused(assume(&aws, &user("someone"), "NAMED", &[]), deny);
 }
@@ -112,7 +112,7 @@ async fn conditions_of_a_trust_policy_are_evaluated() {
     assume(&aws, &alice, "arn", &[]).unwrap();
     refused(assume(&aws, &user("bob"), "arn", &[]), "AccessDenied");
 
-    // A source identity and tags take permissions of their own.
+    // A source identity and tags require their own permissions.
     let source = ("SourceIdentity", "alice");
     let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "a")];
     refused(
@@ -163,7 +163,7 @@ async fn a_session_acts_as_its_role() {
     ssm(&aws, &session, "GetParameter", &json!({ "Name": "/b" })).unwrap();
     iam(&aws, "DeleteRolePermissionsBoundary", &[role]).unwrap();
 
-    // The policies of the session limit it, too.
+    // The session's policies limit it too.
     let limited = assume(&aws, &user("alice"), "one", &[("Policy", &policy("ssm:*", arn))]).unwrap();
     put(&aws, &limited, "/a").unwrap();
     let beyond = put(&aws, &limited, "/b").unwrap_err();
@@ -172,7 +172,7 @@ async fn a_session_acts_as_its_role() {
     assert!(put(&aws, &assume(&aws, &user("alice"), "one", &[read]).unwrap(), "/a").is_err());
     refused(assume(&aws, &user("alice"), "one", &[("Policy", "{}")]), "MalformedPolicyDocument");
 
-    // A policy whose document is not here may deny anything.
+    // A policy without a known document may deny anything.
     iam(&aws, "AttachRolePolicy", &[role, ("PolicyArn", "arn:aws:iam::aws:policy/Odd")]).unwrap();
     assert!(put(&aws, &session, "/a").unwrap_err().contains("policy/Odd"));
 }
@@ -188,14 +188,14 @@ async fn a_session_ends() {
     refused(put(&aws, &session, "/a"), "ExpiredTokenException");
     refused(call(&aws, &session, "sts", &[("Action", "GetCallerIdentity")]), "ExpiredToken");
 
-    // Nor does it outlive its role, or go on as a session of another role of its name.
+    // A session ends with its role, and does not become a session of a recreated role.
     let session = assume(&aws, &user("alice"), "one", &[]).unwrap();
     iam(&aws, "DetachRolePolicy", &[("RoleName", "one"), ("PolicyArn", ADMIN)]).unwrap();
     iam(&aws, "DeleteRole", &[("RoleName", "one")]).unwrap();
     refused(put(&aws, &session, "/a"), "UnrecognizedClientException");
     create(&aws, "one", json!({ "AWS": ACCOUNT }));
     refused(call(&aws, &session, "sts", &[("Action", "GetCallerIdentity")]), "InvalidClientTokenId");
-    // Without its token a key is nobody's.
+    // A key without its token identifies nobody.
     let session = assume(&aws, &user("alice"), "one", &[]).unwrap();
     let bare = Keys { token: String::new(), ..session };
     refused(call(&aws, &bare, "sts", &[("Action", "GetCallerIdentity")]), "InvalidClientTokenId");
