@@ -1,7 +1,7 @@
-//! A saved plan: the plan itself, what it was made of, and a digest that shows whether someone changed it since.
+//! A saved plan: the plan, its inputs, and a digest that detects changes to the file.
 //!
-//! It is untrusted input. Whoever changes the file can make its digest right again, so that a plan is read only if it does and shows
-//! nothing that its own desired state does not lead to, and desires nothing that a manifest could not say: see `verify`.
+//! A saved plan is untrusted input, since its digest can be recomputed after a change. It is read only if its steps and texts follow from
+//! its own desired state, and a manifest could express that state: see `verify`.
 
 mod verify;
 
@@ -25,9 +25,9 @@ use crate::review::{Material, Materials, Place, Review};
 
 /// The version of the file's format.
 pub const FORMAT_VERSION: u32 = 1;
-/// What the file says it is.
+/// The document type in the file.
 const KIND: &str = "sentinel plan";
-/// The version of this tool. Steps mean what the version that planned them means by them.
+/// The version of this tool. Steps are interpreted by the version that planned them.
 const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A plan in a file.
@@ -37,7 +37,7 @@ pub struct PlanFile {
     pub kind: String,
     pub tool_version: String,
     pub manifest: Origin,
-    /// What the files say beside the manifest: the reviews follow from it.
+    /// Everything else that the files contribute: the reviews follow from it.
     #[serde(default)]
     pub materials: SavedMaterials,
     /// One for each target.
@@ -48,17 +48,17 @@ pub struct PlanFile {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub path: String,
-    /// The files that were named beside it.
+    /// The other files that were named with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     /// `sha256:…` of its text.
     pub digest: String,
-    /// The files that it is made of, where there are several, with those that it includes.
+    /// The files that it consists of, if there are several, including included files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<OriginFile>,
 }
 
-/// A file of a manifest in several.
+/// A file of a manifest that consists of several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginFile {
     pub path: String,
@@ -66,7 +66,7 @@ pub struct OriginFile {
 }
 
 impl Origin {
-    /// Returns where a manifest is; `also` are the other files that were named.
+    /// Returns the origin of a manifest; `also` are the other files that were named.
     pub fn of(source: &Arc<Source>, also: Vec<String>) -> Self {
         let parts = source.parts();
         let file =
@@ -75,7 +75,7 @@ impl Origin {
         Self { path: source.path.clone(), also, digest: digest(&source.text), files }
     }
 
-    /// Returns the files that are not as they were, or are there in only one of the two.
+    /// Returns the files that changed, or that only one of the two has.
     pub fn differing<'a>(&'a self, now: &'a Self) -> Vec<&'a str> {
         if self.digest == now.digest {
             return Vec::new();
@@ -90,34 +90,34 @@ impl Origin {
     }
 }
 
-/// What a review is made of beside the plan.
+/// The inputs of a review other than the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMaterials {
     /// Every resource of the manifest.
     pub resources: BTreeMap<Address, SavedMaterial>,
-    /// The text of each file of cases, by its path.
+    /// The text of each file of test cases, by its path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cases: BTreeMap<String, String>,
-    /// The tables of the manifest, by their names in it and in AWS.
+    /// The tables of the manifest, by their names in the manifest and in AWS.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub tables: BTreeSet<String>,
 }
 
-/// Where a resource is in the manifest, and its policy file.
+/// The location of a resource in the manifest, and its policy file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedMaterial {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<usize>,
-    /// The file that the line is in, where that is not the manifest itself.
+    /// The file of the line, if it is not the manifest itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// As the manifest has it.
+    /// As written in the manifest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<String>,
 }
 
 impl SavedMaterials {
-    /// Returns what is saved of the materials; `policies` are the policy files as the manifest has them.
+    /// Returns the saved materials; `policies` are the policy files as written in the manifest.
     pub fn new(manifest: &str, materials: &Materials, policies: &BTreeMap<String, String>) -> Self {
         let of = materials.of.iter().map(|(address, material)| {
             let policy = policies.get(&address.key).filter(|_| address.kind == KindId::Policy).cloned();
@@ -135,34 +135,34 @@ impl SavedMaterials {
     }
 }
 
-/// One target's plan, and how it is reached.
+/// One target's plan, and its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedTarget {
     pub connection: SavedConnection,
     #[serde(flatten)]
     pub plan: Plan,
-    /// What was desired: it is looked at again before the plan is carried out, and after.
+    /// The desired state, which is observed before and after the apply.
     pub desired: Vec<DesiredResource>,
-    /// What there was to say of it, for whoever looks at it later.
+    /// The review of the plan, shown again later.
     #[serde(default)]
     pub review: Review,
-    /// What its review is made of, where that differs from other targets.
+    /// The inputs of its review, if they differ from those of other targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub materials: Option<SavedMaterials>,
 }
 
-/// With whose credentials a target is reached.
+/// The credentials of a target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedConnection {
     #[serde(flatten)]
     pub route: Route,
-    /// The folder of the AWS emulator, in full: the plan shows it relative to the folder that it was made in.
+    /// The absolute path of the AWS emulator's folder; the plan shows the path relative to the working directory.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "destination::shown")]
     pub local: Option<PathBuf>,
 }
 
 impl SavedConnection {
-    /// Returns how a destination is reached, from whatever folder.
+    /// Returns the connection of a destination, independent of the working directory.
     fn of(destination: &Destination) -> Self {
         let local = destination.local.as_ref();
         let local = local.map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone()));
@@ -171,7 +171,7 @@ impl SavedConnection {
 }
 
 impl SavedTarget {
-    /// Gives each resource of the plan the layout of what is desired.
+    /// Sets the layout of each resource of the plan from the desired state.
     fn lay_out(&mut self) {
         let layouts: HashMap<&Address, &DesiredResource> =
             self.desired.iter().map(|desired| (desired.address(), desired)).collect();
@@ -180,7 +180,7 @@ impl SavedTarget {
         }
     }
 
-    /// Returns a pass as it is saved.
+    /// Returns a pass in its saved form.
     pub fn new(pass: &Pass, review: &Review) -> Self {
         let connection = SavedConnection::of(&pass.plan.target);
         Self {
@@ -193,7 +193,7 @@ impl SavedTarget {
     }
 }
 
-/// Why a file is no plan that could be carried out.
+/// The reason why a file is not a plan that can be applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     #[error("it is not a saved plan (a manifest is applied with -f)")]
@@ -210,7 +210,7 @@ pub enum Unusable {
     Unreadable { why: String },
 }
 
-/// Returns the digest of a document without its own digest. How it is spaced does not matter, what it says does.
+/// Returns the digest of a document without its own digest. Formatting does not matter, content does.
 fn digest_of(document: &Value) -> String {
     let mut rest = document.clone();
     if let Some(rest) = rest.as_object_mut() {
@@ -220,18 +220,18 @@ fn digest_of(document: &Value) -> String {
 }
 
 impl PlanFile {
-    /// Returns the file that holds these plans.
+    /// Returns the file of these plans.
     pub fn new(manifest: Origin, materials: SavedMaterials, targets: Vec<SavedTarget>) -> Self {
         let (kind, tool_version) = (KIND.to_owned(), TOOL_VERSION.to_owned());
         Self { format_version: FORMAT_VERSION, kind, tool_version, manifest, materials, targets }
     }
 
-    /// Returns what the reviews are made of.
+    /// Returns the inputs of the reviews.
     pub fn materials(&self) -> Materials {
         self.materials_of(&self.materials)
     }
 
-    /// Returns what the review of a target is made of; `shared` are the materials of all.
+    /// Returns the inputs of a target's review; `shared` are the materials of all targets.
     pub fn materials_at<'a>(&self, target: &SavedTarget, shared: &'a Materials) -> Cow<'a, Materials> {
         target.materials.as_ref().map_or(Cow::Borrowed(shared), |own| Cow::Owned(self.materials_of(own)))
     }
@@ -259,18 +259,18 @@ impl PlanFile {
     ///
     /// # Errors
     ///
-    /// None that could happen: the plan is plain data.
+    /// Cannot fail in practice: the plan is plain data.
     pub fn to_text(&self) -> Result<String, serde_json::Error> {
         let mut document = serde_json::to_value(self)?;
         document["digest"] = Value::String(digest_of(&document));
         Ok(serde_json::to_string_pretty(&document)? + "\n")
     }
 
-    /// Reads a file's text, and checks all that can be checked without AWS.
+    /// Reads a file's text, and checks everything that can be checked without AWS.
     ///
     /// # Errors
     ///
-    /// Says why it could not be carried out.
+    /// Returns the reason why the plan cannot be applied.
     pub fn read(text: &str) -> Result<Self, Unusable> {
         let document: Value = serde_json::from_str(text).map_err(|_| Unusable::NotAPlan)?;
         if !is_plan(&document) {
@@ -294,7 +294,7 @@ impl PlanFile {
         Ok(file)
     }
 
-    /// Returns whether a text is a saved plan, of whatever version: one that a newer plan may replace.
+    /// Returns whether a text is a saved plan of any version, which a new plan may replace.
     pub fn is_one(text: &str) -> bool {
         serde_json::from_str(text).is_ok_and(|document| is_plan(&document))
     }

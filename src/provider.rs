@@ -1,5 +1,4 @@
-//! What the engine needs of AWS: to observe, and to execute. Reading and writing are two types, so that what only
-//! holds the reading one cannot write.
+//! The engine's interface to AWS: `Observe` and `Execute`. They are separate types, so code with only a reader cannot write.
 
 mod aws;
 mod bounded;
@@ -26,25 +25,25 @@ pub use profiles::{NoCredentials, aws_profiles};
 pub use session::Sessions;
 pub use signing::Unsigned;
 
-/// Reads what is live.
+/// Reads live state.
 pub trait Observe {
-    /// Tells who is calling.
+    /// Identifies the caller.
     fn identify(&self) -> impl Future<Output = Result<Caller, CallError>>;
 
     /// Reads the resources of a batch; each keeps its index.
     fn read<'a>(&self, batch: Batch<'a>) -> impl Future<Output = Vec<(usize, ObservedResource<'a>)>>;
 
-    /// Lists the names of the resources of a kind that carry the ownership tag, where the kind has such a list.
+    /// Lists the names of a kind's resources that carry the ownership tag, if the kind supports this.
     fn owned(
         &self,
         kind: KindId,
         search: &Search<'_>,
     ) -> impl Future<Output = Option<Result<HashSet<String>, CallError>>>;
 
-    /// Lists resources of these types that carry the ownership tag of this key, of all services, as far as one call tells.
+    /// Lists the resources of these types, across services, that carry the ownership tag with this key. Reads one page.
     fn tagged(&self, types: &[&str], key: &str) -> impl Future<Output = Result<TaggedPage, CallError>>;
 
-    /// Looks for resources that the manifest does not name, of every kind.
+    /// Finds resources of every kind that the manifest does not list.
     fn unlisted(&self, search: &Search<'_>) -> impl Future<Output = Vec<Unlisted>>;
 }
 

@@ -23,21 +23,21 @@ use crate::resource::destination::Destination;
 use crate::resource::interrupt::Interrupt;
 use crate::resource::names::UserId;
 
-/// A plan, and what it was made of.
+/// A plan, and the desired state that it was made from.
 #[derive(Debug, Clone)]
 pub struct Pass {
     pub plan: Plan,
-    /// What is desired, as far as the scope goes; with what should be gone.
+    /// The desired state within the scope, including the resources to delete.
     pub desired: Vec<DesiredResource>,
 }
 
 /// Observes what the manifest manages and plans the difference. Reads only.
 ///
-/// `desired` is the whole manifest, and the scope chooses from it.
+/// `desired` is the whole manifest; `scope` selects from it.
 ///
 /// # Errors
 ///
-/// Fails when AWS does not tell who is calling: then no credentials work, and nothing else would.
+/// Fails when AWS does not identify the caller: then no other call would succeed either.
 pub async fn plan(
     provider: &impl Observe,
     target: Destination,
@@ -54,7 +54,7 @@ pub async fn plan(
     let mut pass = match orphans::key(&scope).map(str::to_owned) {
         None => Box::pin(look(provider, target, chosen, scope)).await?,
         Some(key) => {
-            // On the heap: the future of a plan is large, and is held by those of the commands.
+            // Boxed because the future of a plan is large and is part of the futures of the commands.
             let look = Box::pin(look(provider, target, chosen, scope));
             let (mut pass, lists) = Box::pin(orphans::beside(provider, &key, look)).await?;
             pass.plan.orphans = orphans::of(&pass.plan, desired, lists);
@@ -66,11 +66,11 @@ pub async fn plan(
     Ok(pass)
 }
 
-/// Plans exactly these resources, with no look for others. Reads only.
+/// Plans exactly these resources and looks for no others. Reads only.
 ///
 /// # Errors
 ///
-/// Fails when AWS does not tell who is calling.
+/// Fails when AWS does not identify the caller.
 pub async fn look(
     provider: &impl Observe,
     target: Destination,
@@ -78,10 +78,10 @@ pub async fn look(
     scope: Scope,
 ) -> Result<Pass, CallError> {
     let (caller, observed) = observe(provider, &target.policy_root, &desired).await?;
-    // Each is let go once its difference is known: of ten thousand, two descriptions are not held at once.
+    // Drops each resource once its difference is known, so that ten thousand resources are not in memory twice.
     let resources = observed.into_iter().map(|resource| diff::resource(&resource, scope.intent)).collect();
     let allowed = scope.allow.clone();
-    // A saved plan holds no unique ID, and has to read back as the plan that it was.
+    // A saved plan has no unique ID, and must read back as the same plan.
     let caller = Caller { user_id: UserId::default(), ..caller };
     let target = Destination { caller: Some(caller), ..target };
     let mut plan =
@@ -90,19 +90,19 @@ pub async fn look(
     Ok(Pass { plan, desired })
 }
 
-/// Returns what was planned of a resource that was not there, or could not be read: it follows from what is desired alone. Of one that
-/// is there it does not.
+/// Returns the plan of a resource that does not exist or could not be read, which follows from the desired state alone. Returns `None` for
+/// a resource that exists.
 pub fn foreseen(desired: &DesiredResource, planned: &ResourcePlan, scope: &Scope) -> Option<ResourcePlan> {
     let gap = match &planned.seen {
         Seen::Absent => None,
-        // Its message is AWS's, and not foreseen.
+        // The message comes from AWS, so it is taken from the plan.
         Seen::Unknown => Some(planned.gaps.first().cloned()?),
         Seen::Present(_) => return None,
     };
     Some(diff::resource(&desired.without_live(gap), scope.intent))
 }
 
-/// Carries out a plan, then observes again to see whether live is now as desired.
+/// Applies a plan, then observes again to check that live state is in sync.
 pub async fn apply(
     provider: &impl Execute,
     pass: &Pass,

@@ -1,4 +1,4 @@
-//! What all kinds of resource have in common: calls to AWS and their pace, what was found, tags and names.
+//! The parts that all kinds share: AWS calls and their pacing, observations, tags and names.
 
 pub mod call;
 pub mod caller;
@@ -31,9 +31,9 @@ pub use fields::Fields;
 /// Tags, by key.
 pub type Tags = BTreeMap<String, String>;
 
-/// The value of the tag that marks what this tool created; its key is the manifest's to choose.
+/// The value of the ownership tag. The manifest can set its key.
 pub const OWNER: &str = "sentinel";
-/// The key of that tag where the manifest chooses none.
+/// The default key of the ownership tag.
 pub const DEFAULT_OWNERSHIP_KEY: &str = "managed-by";
 
 /// A setting that is on or off.
@@ -44,7 +44,7 @@ pub enum Switch {
 }
 
 impl Switch {
-    /// Returns the word for it.
+    /// Returns its word in a manifest.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -59,7 +59,7 @@ impl From<bool> for Switch {
     }
 }
 
-/// What was found.
+/// The result of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observed<T> {
     Absent,
@@ -68,7 +68,7 @@ pub enum Observed<T> {
     Unknown(Gap),
 }
 
-/// A resource that is live, in the shape of the desired one: `None` where the field was not read.
+/// A live resource in the type of the desired one. A field that was not read is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Live<T> {
     pub state: T,
@@ -77,12 +77,12 @@ pub struct Live<T> {
     pub gaps: Vec<Gap>,
 }
 
-/// What is shown of a live resource and never compared.
+/// Facts about a live resource that are shown and never compared.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
-    /// The ID that AWS gave a table: another table of the same name has another one.
+    /// The table ID. A recreated table of the same name has another ID.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The version of a parameter.
@@ -91,52 +91,52 @@ pub struct Facts {
     /// When it was last changed, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<i64>,
-    /// The ARN of who last changed it, where that was read with something else.
+    /// The ARN of the identity that last changed it, if a response contained it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// The status of a table, in AWS's words.
+    /// The status of a table, as AWS names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// What AWS is still changing though the status does not tell: the `encryption` of a table that is ACTIVE.
+    /// A change in progress that the status does not show: the `encryption` of an ACTIVE table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changing: Option<String>,
-    /// Whether a table holds no items, as AWS last counted them: it does so about every six hours. Source: DescribeTable in
-    /// the DynamoDB API reference.
+    /// Whether a table has no items, by AWS's item count, which is updated about every six hours. Source: DescribeTable in the DynamoDB API
+    /// reference.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub empty: bool,
-    /// How many items a table holds, as AWS last counted them. A plan does not have it: it is no part of what was decided.
+    /// AWS's item count of a table. It is not part of a plan, because no decision depends on it.
     #[serde(skip)]
     pub items: Option<i64>,
-    /// What AWS is at work on, each in a few words: an index that is being built. A plan does not have it either.
+    /// AWS's work in progress, such as building an index. It is not part of a plan.
     #[serde(skip)]
     pub progress: Vec<String>,
-    /// What it has that no manifest can set, each in a few words. Nothing changes it.
+    /// Settings that no manifest can express. Sentinel does not change them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// Whether it carries the ownership tag; nothing where that was not read.
+    /// Whether it carries the ownership tag; `None` if the tag was not read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owned: Option<bool>,
-    /// What the ownership tag says, where it was read.
+    /// The value of the ownership tag, if it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
 }
 
-/// Something that could not be read.
+/// A read that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The field, or nothing when it is the whole resource.
+    /// The field, or `None` for the whole resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The IAM action that reads it, such as `dynamodb:DescribeTable`.
     pub action: String,
-    /// Whether the permission is missing; otherwise the call failed in another way.
+    /// Whether the permission is missing. Otherwise the call failed for another reason.
     pub denied: bool,
-    /// What AWS said.
+    /// AWS's message.
     pub message: String,
 }
 
 impl Gap {
-    /// Returns the gap that a failed read leaves.
+    /// Returns the gap for a failed read.
     pub fn new(path: Option<&str>, error: &call::CallError) -> Self {
         Self {
             path: path.map(str::to_owned),
@@ -147,18 +147,18 @@ impl Gap {
     }
 }
 
-/// How a step ended when no error kept it from ending.
+/// The outcome of a step without an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
-    /// It is done, or was found done.
+    /// The change was made, or already existed.
     Done,
-    /// AWS will not take it before some time has passed.
+    /// AWS does not accept the step before some time has passed.
     Deferred(String),
-    /// Someone else changed the resource since it was observed.
+    /// Someone else changed the resource after it was observed.
     Conflict(String),
 }
 
-/// Why a value is not allowed, and what to write instead.
+/// An invalid value: the reason and the fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
     pub problem: String,
@@ -166,7 +166,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
-    /// Returns a refusal.
+    /// Returns an error.
     pub fn new(problem: impl Into<String>, help: impl Into<String>) -> Self {
         Self { problem: problem.into(), help: help.into() }
     }
@@ -178,14 +178,14 @@ impl fmt::Display for Invalid {
     }
 }
 
-/// Returns a digest of a text: `sha256:…`.
+/// Returns the digest of a text: `sha256:…`.
 pub fn digest(text: &str) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(text)))
 }
 
-/// Takes the ownership tag out of a set of tags that was read, and notes whose it says the resource is.
+/// Removes the ownership tag from tags that were read, and records the owner.
 ///
-/// It is no part of what a manifest says about tags, so nothing after this sees it.
+/// The ownership tag is not one of the manifest's tags, so later code does not see it.
 pub fn take_owner(tags: &mut Tags, key: Option<&str>, facts: &mut Facts) {
     if let Some(key) = key {
         facts.owner = tags.remove(key);
@@ -193,7 +193,7 @@ pub fn take_owner(tags: &mut Tags, key: Option<&str>, facts: &mut Facts) {
     }
 }
 
-/// Compares two sets of tags; AWS's own (`aws:…`) are never part of a difference. `field` is the field that a tag is, by its key.
+/// Compares two sets of tags and ignores AWS's own (`aws:…`). `field` returns the field of a tag key.
 pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes: &mut Vec<FieldChange<F>>) {
     let shown = |value: Option<&String>| value.map_or(FieldValue::Absent, FieldValue::words);
     let keys: std::collections::BTreeSet<&String> = live.keys().chain(desired.keys()).collect();
@@ -206,13 +206,13 @@ pub fn diff_tags<F>(live: &Tags, desired: &Tags, field: fn(String) -> F, changes
     }
 }
 
-/// Returns tags in words, AWS's own left out.
+/// Returns tags as text, without AWS's own.
 pub fn tag_words(tags: &Tags) -> String {
     let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
     own.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Checks that a text could be the name of a region; which regions there are is AWS's to say.
+/// Checks the form of a region name. AWS decides which regions exist.
 pub fn check_region(region: &str) -> Result<(), Invalid> {
     let letters = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! What can be checked of a saved plan without AWS: that it is complete, that its parts agree, that it desires nothing that a manifest
-//! could not say, and that what it shows of new resources and says of all of them follows from that.
+//! Checks a saved plan without AWS: it is complete and consistent, a manifest could express its desired state, and its texts follow from
+//! that state.
 
 use std::collections::BTreeSet;
 
@@ -48,12 +48,12 @@ fn refused(result: Result<(), Invalid>) -> Result<(), String> {
     result.map_err(|invalid| invalid.problem)
 }
 
-/// Checks where a plan goes, and with whose credentials.
+/// Checks the destination and the credentials of a plan.
 fn place(target: &Destination, connection: &SavedConnection) -> Result<(), String> {
     let SavedConnection { route: Route { aws_profile, role_arn, .. }, local } = connection;
     if let Some(name) = &target.name {
         refused(check_target(name))?;
-        // A name that says the account and region says the truth.
+        // A name with an account and a region must match them.
         if let [_, account, region] = name.split('/').collect::<Vec<_>>()[..] {
             let other = local.is_none() && target.account().is_none_or(|own| *own != *account);
             if other || target.region.name != *region {
@@ -75,7 +75,7 @@ fn place(target: &Destination, connection: &SavedConnection) -> Result<(), Strin
     }
     if let Some(role) = role_arn {
         refused(check_role(role))?;
-        // On the AWS emulator no role is assumed.
+        // The AWS emulator assumes no role for a target.
         if local.is_none() && account_of(role) != Some(account) {
             return Err(format!("the role {role} is not of account {account}"));
         }
@@ -86,7 +86,7 @@ fn place(target: &Destination, connection: &SavedConnection) -> Result<(), Strin
     Ok(())
 }
 
-/// Checks how far a plan goes.
+/// Checks the scope of a plan.
 fn scope(plan: &Plan) -> Result<(), String> {
     let scope = &plan.scope;
     if scope.intent != Intent::Converge {
@@ -107,7 +107,7 @@ fn scope(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks what is desired, and that what is planned is planned of exactly that.
+/// Checks the desired state, and that the plan has exactly its resources.
 fn resources(target: &SavedTarget) -> Result<(), String> {
     let SavedTarget { plan, desired, .. } = target;
     let scope = &plan.scope;
@@ -145,7 +145,7 @@ fn resources(target: &SavedTarget) -> Result<(), String> {
     }
 }
 
-/// Checks that what a plan says of its resources follows from its own texts.
+/// Checks that the plan's review follows from its own texts.
 fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -> Result<(), String> {
     let present = target.desired.iter().filter_map(DesiredResource::of::<PolicyParameter>);
     let other = present.filter(|policy| policy.presence == Presence::Present).find(|policy| {
@@ -155,7 +155,7 @@ fn review(target: &SavedTarget, saved: &SavedMaterials, materials: &Materials) -
     if let Some(policy) = other {
         return Err(format!("the policy file of {} does not match the desired state", policy.address));
     }
-    // As they are written: the place of a finding within its line is not.
+    // Compares the serialized form, which does not contain the position of a finding within its line.
     let written = |review: &Review| serde_json::to_value(review).map_err(|error| error.to_string());
     if written(&Review::of(&target.plan, materials))? != written(&target.review)? {
         return Err(String::from("its review does not follow from its changes"));

@@ -1,4 +1,4 @@
-//! The provider that talks to AWS, or to what stands in for it.
+//! The provider for AWS or an emulator.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,10 +33,10 @@ use crate::resource::pacer::{Pace, Pacer};
 use crate::resource::tagging::{TaggedPage, TaggingApi};
 use crate::resource::traffic::Traffic;
 
-/// Returns the region that the environment or the AWS profile names, the environment first.
+/// Returns the region of the environment or of the AWS profile, in this order.
 ///
-/// The instance metadata service is left out on purpose: asking it takes seconds where there is none, and a region
-/// that comes from the machine a command happens to run on is no statement of intent.
+/// The instance metadata service is deliberately not asked: it takes seconds where it does not exist, and the region of the machine that
+/// runs a command is not a statement of intent.
 #[expect(clippy::disallowed_methods, reason = "these variables are part of the contract; nothing else reads them")]
 pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
@@ -54,13 +54,13 @@ pub async fn known_region(aws_profile: Option<&str>) -> Option<Region> {
     Some(Region { name: RegionName::new(region.as_ref()), source: format!("AWS profile {profile}") })
 }
 
-/// How to reach a destination: what the SDK's clients are made of.
+/// The connection to a destination, from which the SDK's clients are built.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub destination: Destination,
-    /// Where all services answer, instead of AWS's own addresses.
+    /// The endpoint for all services that replaces AWS's own.
     pub endpoint_url: Option<String>,
-    /// An AWS in this process, which needs no credentials.
+    /// The in-process AWS emulator, which needs no credentials.
     pub embedded: Option<SharedHttpClient>,
     pub pace: Pace,
     pub interrupt: Interrupt,
@@ -69,7 +69,7 @@ pub struct Connection {
     pub sessions: Sessions,
 }
 
-/// Returns credentials and settings. Those of AWS are loaded once for each session; an AWS emulator has its own client.
+/// Returns credentials and settings. Credentials of AWS are loaded once for each session; the AWS emulator has its own client.
 pub(super) async fn settings(connection: Connection) -> SdkConfig {
     if connection.embedded.is_some() {
         return loaded(connection).await;
@@ -87,14 +87,14 @@ pub(super) async fn loaded(connection: Connection) -> SdkConfig {
         .build();
     let Destination { region, route, .. } = connection.destination;
     let region = aws_config::Region::new(String::from(region.name));
-    // On the AWS emulator no role is assumed.
+    // The AWS emulator assumes no role for a target.
     let role_arn = route.role_arn.filter(|_| connection.embedded.is_none());
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(region.clone())
-        // Of those who are asked for credentials; the calls themselves are made again by the pacer.
+        // For requests to credential providers; the pacer retries all other calls.
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .timeout_config(timeouts)
-        // Answers are small, and the timeouts above end one that stalls.
+        // Responses are small, and the timeouts above end a stalled one.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     if let Some(client) = connection.embedded {
         loader = loader.http_client(client).credentials_provider(embedded_user(route.aws_profile.as_deref()));
@@ -102,8 +102,7 @@ pub(super) async fn loaded(connection: Connection) -> SdkConfig {
         let client = connection.sessions.http();
         loader = loader.http_client(client.clone());
         if let Some(profile) = route.aws_profile {
-            // The SDK prefers keys in the environment even to a profile that is named: with those, a pass meant for
-            // one account would go to another.
+            // The SDK prefers keys in the environment even to an explicitly named profile, which would send a pass to another account.
             let settings = ProviderConfig::without_region().with_region(Some(region)).with_http_client(client);
             let credentials =
                 ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile.as_str()).build();
@@ -127,7 +126,7 @@ pub(super) async fn loaded(connection: Connection) -> SdkConfig {
     .build()
 }
 
-/// Returns settings whose credentials all clients get by one question.
+/// Returns settings with which all clients share one request for credentials.
 fn shared(config: SdkConfig) -> SdkConfig {
     match config.credentials_provider() {
         Some(provider) => config.into_builder().credentials_provider(Shared::wrap(provider)).build(),
@@ -135,22 +134,22 @@ fn shared(config: SdkConfig) -> SdkConfig {
     }
 }
 
-/// Returns the keys by which the AWS emulator knows a user: it has no profiles, so that their names are users, and one
-/// person can try what takes two.
+/// Returns the keys by which the AWS emulator identifies a user. The emulator has no profiles, so their names are users, which lets one
+/// person try operations that need two people.
 fn embedded_user(aws_profile: Option<&str>) -> Credentials {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter);
     let name = aws_profile.filter(|name| name.chars().all(plain)).unwrap_or("local");
     Credentials::new(format!("AKIALOCAL:{name}"), "local", None, None, "embedded")
 }
 
-/// Asks an organization for its accounts, with the credentials of a connection.
+/// Lists the accounts of an organization, with the credentials of a connection.
 pub async fn accounts(connection: Connection, search: &organization::Search) -> Result<Found, CallError> {
     let pacer = Pacer::new(connection.pace, connection.interrupt.clone(), connection.traffic.clone());
     let config = Box::pin(settings(connection)).await;
     organization::discover(&config, &pacer, search).await
 }
 
-/// Reads AWS. It cannot write.
+/// Reads AWS. It has no method that writes.
 #[derive(Debug)]
 pub struct Reader {
     aws: Aws,
@@ -174,11 +173,11 @@ impl Reader {
         Self { aws: Aws::new(config, pacer, Arc::clone(&identity)), identity, tagging }
     }
 
-    /// Looks for what can be imported, of every kind.
+    /// Finds importable resources of every kind.
     ///
     /// # Errors
     ///
-    /// Fails where a kind cannot be searched, or where what is named is not there.
+    /// Fails if a kind cannot be listed, or if a named resource does not exist.
     pub async fn importable(&self, request: &Request<'_>) -> Result<FoundResources, DiscoverError> {
         self.aws.discover(request).await
     }

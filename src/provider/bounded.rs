@@ -1,7 +1,6 @@
-//! The HTTP client beneath the SDK, with a bound on what an answer may have: the SDK itself reads a body to its end.
+//! The HTTP client of the SDK, with a limit on the size of a response: the SDK itself reads a body to its end.
 //!
-//! It is also the client of the SDK's own credential providers (STS, SSO, metadata), as far as these use the one of the
-//! configuration.
+//! The SDK's own credential providers (STS, SSO, metadata) use this client too, if they use the client of the configuration.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -15,15 +14,14 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::Limited;
 
-/// The most bytes of an answer that holds items. AWS sends 1 MB of them at most (DynamoDB API Reference, `Query`), before
-/// the JSON around them and its escapes.
+/// The size limit of a response with items. AWS sends at most 1 MB of items (DynamoDB API Reference, `Query`), plus JSON and escapes.
 const ITEMS: usize = 4 << 20;
-/// The most bytes of any other answer: ten parameters of 8 KiB are the largest, which escapes can make six times as large.
+/// The size limit of any other response. The largest has ten parameters of 8 KiB, which escapes can make six times as large.
 const OTHER: usize = 1 << 20;
 
-/// Returns the HTTP client that the SDK would use itself, bounded.
+/// Returns the SDK's default HTTP client with this limit.
 pub(super) fn client() -> SharedHttpClient {
-    // As `default_https_client` in aws-smithy-runtime builds it, which is private.
+    // Built like `default_https_client` in aws-smithy-runtime, which is private.
     let client = Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         connector.set_connector_settings(settings.cloned());

@@ -1,4 +1,4 @@
-//! What those who use the policies and tables need of AWS: policies, records, and credentials to release.
+//! The interface to AWS for the access commands: policies, records, and credentials to issue.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -26,19 +26,19 @@ use crate::resource::record::{self, Records};
 use crate::resource::role::{self, Assumption, Credentials, LONGEST_OF_USER, SHORTEST, SessionTag};
 use crate::resource::secret::Secret;
 
-/// Whose credentials are released.
+/// The source of the credentials to issue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Those of an AWS profile in the shared files.
+    /// An AWS profile in the shared files.
     Profile(String),
-    /// Those that this program uses itself: keys in the environment, a container's, an instance's.
+    /// The program's own credentials: keys in the environment, a container's or an instance's.
     Own,
-    /// A role of the AWS emulator, which has no shared files: the name is the one that an AWS profile would have.
+    /// A role of the AWS emulator, which has no shared files. Its name is that of the corresponding AWS profile.
     Embedded(String),
 }
 
 impl Origin {
-    /// Returns the AWS profile whose credentials they are, if they are one's.
+    /// Returns the AWS profile of the credentials, if there is one.
     pub fn aws_profile(&self) -> Option<&str> {
         match self {
             Self::Profile(name) | Self::Embedded(name) => Some(name),
@@ -47,37 +47,36 @@ impl Origin {
     }
 }
 
-/// The AWS profiles that somebody named.
+/// The AWS profiles that the user named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Named<'a> {
-    /// As the one whose credentials are released.
+    /// The profile whose credentials are issued.
     pub for_credentials: Option<&'a str>,
-    /// As the one to work with, in this very command.
+    /// The profile that this command uses, from the command line.
     pub on_the_command_line: Option<&'a str>,
     pub in_the_manifest: bool,
 }
 
-/// What is put on a role's session.
+/// The attributes of an assumed role's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     pub source_identity: String,
-    /// The session's name, where the AWS profile sets none.
+    /// The session name, unless the AWS profile sets one.
     pub session_name: String,
-    /// How long the credentials are to last, where the AWS profile does not say.
+    /// The duration of the credentials, unless the AWS profile sets one.
     pub duration: Option<Duration>,
-    /// What the caller's MFA device shows, for a role that wants it.
+    /// The code of the caller's MFA device, for a role that requires one.
     pub mfa_code: Option<Secret>,
-    /// Who asks, which is known already.
+    /// The ARN of the caller, which is already known.
     pub user_arn: String,
     /// The time, in seconds since 1970.
     pub now: i64,
-    /// When access ends, if it does: credentials are not to outlast it.
+    /// When access ends, if it does. Credentials do not outlast it.
     pub until: Option<i64>,
 }
 
 impl Stamp {
-    /// Returns how long credentials are to last, of a profile that may say so itself: at most as long as access does, and
-    /// never shorter than STS allows.
+    /// Returns the duration of the credentials, given the profile's own setting: at most the remaining access, and at least STS's minimum.
     fn seconds(&self, own: Option<i32>) -> Option<i32> {
         let asked = self.duration.and_then(|duration| i32::try_from(duration.as_secs()).ok());
         let wanted = own.or(asked);
@@ -87,25 +86,25 @@ impl Stamp {
     }
 }
 
-/// How long a role's session lasts, in seconds, where nobody says: also the most for a role that is assumed with a role's
-/// credentials (STS API Reference, "AssumeRole").
+/// The default duration of a role session in seconds, and the maximum when a role's credentials assume another role (STS API Reference,
+/// "AssumeRole").
 const HOUR: i32 = 3600;
 
-/// Credentials that were obtained, and whose they are. Nothing of it has been released yet.
+/// Credentials that were obtained and not yet released, with their identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// They expire when access ends, if they are valid for longer.
+    /// They expire no later than access ends.
     pub credentials: Credentials,
     pub aws_profile: Option<String>,
-    /// Whom AWS takes their bearer for.
+    /// The ARN that AWS sees for them.
     pub arn: String,
-    /// The role, if they are a role's: with its path where the role was assumed here, otherwise as STS tells it.
+    /// The role, if the credentials are for a role. It includes the path if Sentinel assumed the role; otherwise it is as STS returns it.
     pub role_arn: Option<String>,
-    /// Only where one was set.
+    /// Set only if Sentinel or the profile set one.
     pub source_identity: Option<String>,
 }
 
-/// A connection for those who use what is provisioned.
+/// The connection of the access commands.
 #[derive(Debug)]
 pub struct Gateway {
     config: SdkConfig,
@@ -115,11 +114,11 @@ pub struct Gateway {
     sts: caller::Client,
     pacer: Arc<Pacer>,
     profiles: OnceCell<ProfileSet>,
-    /// The AWS profile that asks, if one does.
+    /// The AWS profile that makes the calls, if there is one.
     asking: Option<String>,
-    /// Sends what others have signed.
+    /// Sends requests that others have signed.
     nobody: OnceLock<caller::Client>,
-    /// The policies that were read last, where they are read for many.
+    /// The most recently read policies, when one gateway serves many users.
     policies: Option<Policies>,
 }
 
@@ -132,7 +131,7 @@ impl Gateway {
         let mut asking = connection.destination.route.aws_profile.clone().map(String::from);
         let mut config = Box::pin(settings(connection)).await;
         let profiles = OnceCell::new();
-        // Files that cannot be read are the SDK's to complain of, when it looks for credentials.
+        // If the files cannot be read, the SDK reports the error when it looks for credentials.
         if !embedded && let Ok(read) = profiles::load().await {
             let in_force = || (!profiles::keys_in_environment()).then(|| read.selected_profile().to_owned());
             asking = asking.or_else(in_force);
@@ -159,7 +158,7 @@ impl Gateway {
         }
     }
 
-    /// Refuses an AWS profile that is named, by a flag or the manifest, and is not there.
+    /// Refuses an AWS profile that a flag or the manifest names and that does not exist.
     pub async fn check_profile(&self, named: Option<&str>) -> Result<(), NoCredentials> {
         match named.filter(|_| !self.embedded) {
             Some(name) if self.profiles().await?.get_profile(name).is_none() => {
@@ -169,19 +168,19 @@ impl Gateway {
         }
     }
 
-    /// Refuses an AWS profile that would run `sentinel credentials` to ask for credentials, which would ask again.
+    /// Refuses an AWS profile whose credentials come from `sentinel credentials`, which would call itself.
     pub async fn check_asking(&self) -> Result<(), NoCredentials> {
         let Some(asking) = self.asking.as_ref().filter(|_| !self.embedded) else { return Ok(()) };
         let circle = profiles::served_by_sentinel(self.profiles().await?, asking);
         if circle { Err(NoCredentials::Circle(asking.clone())) } else { Ok(()) }
     }
 
-    /// Tells who is calling.
+    /// Identifies the caller.
     pub async fn identify(&self) -> Result<Caller, CallError> {
         caller::identify(&self.sts, &self.pacer).await
     }
 
-    /// Reads the parameter of a policy.
+    /// Reads a policy's parameter.
     pub async fn policy(&self, name: &str) -> Result<Option<Live<PolicyParameter>>, CallError> {
         match &self.policies {
             Some(policies) => policies.get(name, || policy_parameter::read(&self.parameters, name)).await,
@@ -189,13 +188,13 @@ impl Gateway {
         }
     }
 
-    /// Returns the same connection, for which a policy that was read is good for others who ask within this time.
+    /// Returns the same connection with a policy cache whose entries are valid for this time.
     #[must_use]
     pub fn sharing_policies(self, good: Duration) -> Self {
         Self { policies: Some(Policies::new(good)), ..self }
     }
 
-    /// Returns where all services answer, if that is not at AWS's own addresses.
+    /// Returns the endpoint for all services, if it is not AWS's own.
     pub fn endpoint_url(&self) -> Option<&str> {
         self.config.endpoint_url()
     }
@@ -212,7 +211,7 @@ impl Gateway {
         self.nobody.get_or_init(|| client_of_nobody(&self.config))
     }
 
-    /// Reads the versions of the parameter of a policy, the oldest first.
+    /// Reads the versions of a policy's parameter, the oldest first.
     pub async fn policy_versions(&self, name: &str, reading: Reading) -> Result<Vec<Version>, CallError> {
         policy_parameter::history(&self.parameters, name, reading).await
     }
@@ -227,12 +226,12 @@ impl Gateway {
         RoleApi::new(&self.config, &self.pacer, &identity)
     }
 
-    /// Reads the trust policy of a role of the caller's account; nothing for a role that is not there.
+    /// Reads the trust policy of a role in the caller's account. Returns `None` if the role does not exist.
     pub async fn role_trust(&self, role: &RoleArn) -> Result<Option<PolicyDocument>, CallError> {
         iam::trust(&self.roles(), role).await
     }
 
-    /// Returns what IAM would let a principal do with the items of tables.
+    /// Returns the actions on items of tables that IAM allows a principal.
     pub async fn allowed(&self, attempt: &iam::Attempt<'_>) -> Result<Vec<String>, CallError> {
         iam::allowed(&self.roles(), attempt).await
     }
@@ -242,15 +241,15 @@ impl Gateway {
         Records::new(&self.dynamodb, &self.pacer, table)
     }
 
-    /// Tells whose credentials a policy's profile stands for: the AWS profile that is named for it, or the one of the
-    /// policy's own name, or the one that the command line names. Without any of these they are our own, but never those
-    /// of an AWS profile that merely happens to be in force: nobody said that these are meant.
+    /// Returns the source of the credentials of a policy's profile: the AWS profile that is named for it, or the one with the policy's own
+    /// name, or the one of the command line. Otherwise it is the program's own credentials, but never an AWS profile that only happens to
+    /// be active.
     pub async fn origin(&self, policy: &str, named: &Named<'_>) -> Result<Origin, NoCredentials> {
         if self.embedded {
             return Ok(Origin::Embedded(named.for_credentials.unwrap_or(policy).to_owned()));
         }
         let profiles = self.profiles().await?;
-        // One that gets its credentials from here is what they are asked for, and not where they come from.
+        // A profile whose credentials come from Sentinel cannot be their source.
         let there = |name: &str| profiles.get_profile(name).is_some() && !profiles::served_by_sentinel(profiles, name);
         let of = |name: &str| {
             let found = there(name).then(|| Origin::Profile(name.to_owned()));
@@ -270,7 +269,7 @@ impl Gateway {
         if other { Err(NoCredentials::NoProfile(policy.to_owned())) } else { Ok(Origin::Own) }
     }
 
-    /// Returns the MFA device that an origin's role wants a code of, if it wants one.
+    /// Returns the MFA device whose code an origin's role requires, if it requires one.
     pub async fn mfa_device(&self, origin: &Origin) -> Result<Option<String>, NoCredentials> {
         let Origin::Profile(name) = origin else { return Ok(None) };
         let profiles = self.profiles().await?;
@@ -279,7 +278,7 @@ impl Gateway {
         Ok(chain.mfa_device().map(str::to_owned))
     }
 
-    /// Obtains credentials of an origin. Where a role is assumed here, its session carries the stamp. Permanent keys are
+    /// Obtains credentials of an origin. If Sentinel assumes a role, the session gets the attributes of the stamp. Permanent keys are
     /// exchanged for temporary ones.
     pub async fn credentials(&self, origin: &Origin, stamp: &Stamp) -> Result<Issued, NoCredentials> {
         if stamp.until.is_some_and(|until| until <= stamp.now) {
@@ -287,7 +286,7 @@ impl Gateway {
         }
         let mut issued = match origin {
             Origin::Own => self.own(stamp).await?,
-            // Each profile has a role of its name there, so that a policy that names its role can be tried.
+            // The emulator has a role for each profile, so policies that name their role can be tried.
             Origin::Embedded(name) => {
                 let role = Some(name.as_str()).filter(|name| role::is_name(name) && name.len() <= role::NAME_LENGTH);
                 let role_arn = format!("arn:aws:iam::123456789012:role/{}", role.unwrap_or("sentinel-local"));
@@ -303,8 +302,8 @@ impl Gateway {
         Ok(issued)
     }
 
-    /// Assumes a role with the gateway's own credentials, for the user of a stamp. The session ends when access does, also where
-    /// that is before the shortest time that STS gives.
+    /// Assumes a role with the gateway's own credentials, for the user of a stamp. The session ends when access ends, even before the
+    /// minimum duration of STS.
     pub async fn assume_for(
         &self,
         role: &RoleArn,
@@ -330,7 +329,7 @@ impl Gateway {
             return Err(NoCredentials::Own(CredentialsError::not_loaded_no_source().into()));
         };
         let found = provided(&provider).await.map_err(NoCredentials::Own)?;
-        // They are those that ask, so that STS has said already whose they are.
+        // These credentials made the call, so STS has already identified them.
         self.found(found, stamp.user_arn.clone(), &self.sts, ("the environment", None), stamp).await
     }
 
@@ -349,14 +348,14 @@ impl Gateway {
         let config = self.config.to_builder().credentials_provider(static_provider(&found));
         let sts = role::Client::new(&config.region(region_of(section, &self.config)).build());
         let whose = format!("the AWS profile {name}");
-        // What the shared files say of a role is the user's to write; what STS says is not.
+        // The user controls the role in the shared files but not STS's answer.
         let caller = caller::identify(&sts, &self.pacer).await;
         let caller =
             caller.map_err(|error| NoCredentials::Unknown { whose: whose.clone(), source: Box::new(error) })?;
         self.found(found, caller.arn, &sts, (&whose, chain.duration()), stamp).await
     }
 
-    /// Returns what the SDK found as it may be released.
+    /// Checks the SDK's credentials and returns them for release.
     async fn found(
         &self,
         found: Credentials,
@@ -380,7 +379,7 @@ impl Gateway {
         Ok(Issued { credentials, aws_profile: None, arn, role_arn, source_identity: None })
     }
 
-    /// Returns the region that an origin's own settings name, if they do.
+    /// Returns the region of an origin's own settings, if they have one.
     pub async fn region(&self, origin: &Origin) -> Result<Option<String>, NoCredentials> {
         let Origin::Profile(name) = origin else { return Ok(None) };
         let section = self.profiles().await?.get_profile(name);
@@ -440,12 +439,12 @@ mod tests {
         assert_eq!(seconds(None, None, None), None);
         assert_eq!(seconds(Some(43_200), Some(1_800), None), Some(43_200));
         assert_eq!(seconds(None, Some(1_800), None), Some(1_800));
-        // A profile's own duration does not go beyond what remains; STS gives no session shorter than 900 seconds.
+        // A profile's own duration is limited to the remaining access; the minimum of STS is 900 seconds.
         assert_eq!(seconds(Some(43_200), None, Some(5_000)), Some(5_000));
         assert_eq!(seconds(Some(43_200), None, Some(60)), Some(900));
         assert_eq!(seconds(Some(900), None, Some(5_000)), Some(900));
         assert_eq!(seconds(None, Some(1_800), Some(1_000)), Some(1_000));
-        // An hour at most where nobody asks for more: a role that is assumed with a role's credentials has no longer sessions.
+        // The default is an hour, because role chaining allows no longer sessions.
         assert_eq!(seconds(None, None, Some(8 * 3_600)), Some(3_600));
     }
 }

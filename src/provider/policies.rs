@@ -1,4 +1,4 @@
-//! Policies that are read once for all who ask at about the same time: Parameter Store gives an account 40 reads a second.
+//! A cache of policies for concurrent callers: Parameter Store allows an account 40 reads a second.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::resource::call::CallError;
 type Answer = Result<Option<Live<PolicyParameter>>, CallError>;
 type Place = Arc<tokio::sync::Mutex<Option<(Instant, Answer)>>>;
 
-/// The last answers, by the names of parameters. They are as many as the names that are asked for.
+/// The last results, by parameter name. Their number is the number of names requested.
 #[derive(Debug)]
 pub(super) struct Policies {
     good: Duration,
@@ -25,8 +25,8 @@ impl Policies {
         Self { good, places: Mutex::default() }
     }
 
-    /// Returns the last answer while it is good, or the next one. Those who wait for the same one are one question; a failure is
-    /// an answer too, so that an AWS that throttles is not asked by each of them.
+    /// Returns the last result while it is valid, or reads again. Concurrent callers share one request. A failure is cached too, so that
+    /// the callers do not all retry while AWS throttles.
     pub(super) async fn get<F: Future<Output = Answer>>(&self, name: &str, read: impl FnOnce() -> F) -> Answer {
         let place = {
             let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ impl Policies {
         {
             return answer.clone();
         }
-        // As old as its question: what is written while AWS answers may not be in it.
+        // The result is dated from its request, since it may miss a write made while AWS responds.
         let asked = Instant::now();
         let answer = read().await;
         *last = Some((asked, answer.clone()));

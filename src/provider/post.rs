@@ -1,4 +1,4 @@
-//! Sends a document to a server that is not AWS, by the HTTP client and the trust of the SDK: proxies, system certificates.
+//! Sends a document to a server other than AWS, with the SDK's HTTP client and trust settings: proxies, system certificates.
 
 use std::time::Duration;
 
@@ -13,16 +13,16 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
 
-/// The most bytes of an answer: a thousand records with the longest texts.
+/// The size limit of a response: a thousand records with the longest texts.
 const LONGEST: usize = 8 << 20;
-/// How long an answer may take. A broker itself waits for AWS.
+/// The timeout of a response. A broker itself waits for AWS.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Sends documents.
 #[derive(Debug, Clone)]
 pub struct Poster(SharedHttpConnector);
 
-/// Why there is no answer.
+/// The reason why there is no response.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{0}")]
 pub struct Undelivered(String);
@@ -40,7 +40,7 @@ impl Default for Poster {
 }
 
 impl Poster {
-    /// Sends JSON, and returns the status and the body of the answer.
+    /// Sends JSON, and returns the status and the body of the response.
     pub async fn post(&self, url: &str, json: String) -> Result<(u16, Bytes), Undelivered> {
         let failed = |error: &dyn std::error::Error| Undelivered(crate::resource::call::full_message(error));
         let mut request = HttpRequest::new(SdkBody::from(json));

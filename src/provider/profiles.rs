@@ -1,7 +1,7 @@
-//! AWS profiles: whose credentials they are, and the role that one takes on.
+//! AWS profiles: their credentials, and the roles that they assume.
 //!
-//! The SDK takes a profile's role on without a source identity, and under a session name of its own making. So the last
-//! step of a profile's chain is taken here; all beneath it is the SDK's.
+//! The SDK assumes a profile's role without a source identity and with a generated session name. Sentinel therefore performs the last step
+//! of a profile's chain itself and leaves the other steps to the SDK.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::resource::secret::Secret;
 use crate::resource::traffic::Traffic;
 use crate::resource::trouble::Unprovided;
 
-/// Why there are no credentials to release.
+/// The reason why there are no credentials to release.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum NoCredentials {
     #[error("there is no AWS profile {0} in ~/.aws/config or ~/.aws/credentials")]
@@ -39,7 +39,7 @@ pub enum NoCredentials {
     Files { what: String, source: Cause },
     #[error("the AWS profile {profile} requires a code from the MFA device {device}")]
     Mfa { profile: String, device: String },
-    /// What the shared files say of it leads nowhere.
+    /// Its settings in the shared files do not lead to credentials.
     #[error("the AWS profile {profile} cannot be used: {what}")]
     Profile { profile: String, what: String },
     #[error("no credentials from the AWS profile {profile}: {source}")]
@@ -59,9 +59,9 @@ pub enum NoCredentials {
 }
 
 impl NoCredentials {
-    /// Returns what kind of error it is.
+    /// Returns the error code.
     pub fn code(&self) -> Code {
-        // A call that was refused for what it asks has the code of what it was for; any other failure keeps its own.
+        // A refused call gets the code of its purpose; any other failure keeps its own code.
         let of_call = |error: &CallError, refused: Code| match error.trouble() {
             Code::Denied | Code::Rejected => refused,
             other => other,
@@ -95,7 +95,7 @@ pub async fn aws_profiles() -> Vec<String> {
     names
 }
 
-/// Returns whether a profile's credentials, or those it takes its role on with, come from `sentinel credentials`.
+/// Returns whether a profile's credentials, or those that it assumes its role with, come from `sentinel credentials`.
 pub(super) fn served_by_sentinel(profiles: &ProfileSet, name: &str) -> bool {
     let mut seen = Vec::new();
     let mut next = Some(name);
@@ -113,18 +113,18 @@ pub(super) fn served_by_sentinel(profiles: &ProfileSet, name: &str) -> bool {
 fn runs_sentinel(line: &str) -> bool {
     let own = std::env::current_exe().ok();
     let own = own.as_deref().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
-    // A shell runs no line that it cannot split.
+    // A shell does not run a line that it cannot split.
     let words = shlex::split(line).unwrap_or_default();
     let program = words.first().and_then(|word| word.rsplit('/').next()).unwrap_or_default();
     (program == "sentinel" || program == own) && words.iter().any(|word| word == "credentials")
 }
 
-/// Returns whether keys stand in the environment, which the SDK prefers to any profile that is not named.
+/// Returns whether the environment contains keys, which the SDK prefers unless a profile is named.
 pub(super) fn keys_in_environment() -> bool {
     Env::real().get("AWS_ACCESS_KEY_ID").is_ok_and(|key| !key.is_empty())
 }
 
-/// An AWS profile, and the settings that hold where it says nothing.
+/// An AWS profile and the default settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chain<'a> {
     pub(super) name: &'a str,
@@ -134,13 +134,13 @@ pub(super) struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Returns the role that is taken on here, if there is one. A web identity's token brings its own source identity,
-    /// and the SDK has that way already.
+    /// Returns the role that Sentinel assumes, if there is one. A web identity token has its own source identity, so the SDK assumes that
+    /// role.
     pub(super) fn role(&self) -> Option<&str> {
         self.section.get("role_arn").filter(|_| self.section.get("web_identity_token_file").is_none())
     }
 
-    /// Returns the MFA device that the role wants a code of, if it wants one.
+    /// Returns the MFA device whose code the role requires, if it requires one.
     pub(super) fn mfa_device(&self) -> Option<&str> {
         self.section.get("mfa_serial").filter(|_| self.role().is_some())
     }
@@ -149,7 +149,7 @@ impl Chain<'_> {
         self.section.get(key).map(str::to_owned)
     }
 
-    /// Returns the settings with the credentials that the role is taken on with.
+    /// Returns the settings with the credentials that assume the role.
     pub(super) fn base(&self) -> Result<SdkConfig, NoCredentials> {
         let provider = self.base_provider()?;
         let region = region_of(self.section, self.config);
@@ -183,15 +183,15 @@ impl Chain<'_> {
         }
     }
 
-    /// Returns what the SDK makes of the profile.
+    /// Returns the SDK's own credentials for the profile.
     pub(super) async fn provided(&self) -> Result<Credentials, NoCredentials> {
         let provider = of_profile(self.name, self.section, self.config);
         let found = provided(&provider).await;
         found.map_err(|source| NoCredentials::Provider { profile: self.name.to_owned(), source })
     }
 
-    /// Returns a provider that takes the profile's role on under the name of the user who does, where the profile gives
-    /// the session no name: the SDK would make one up, and whoever is asked for by name would be somebody new each time.
+    /// Returns a provider that assumes the profile's role with the user's name as session name, unless the profile sets one. The SDK would
+    /// generate a different name each time, which approvals could not refer to.
     pub(super) fn named_role(&self) -> Result<Option<NamedRole>, NoCredentials> {
         if self.section.get("role_session_name").is_some() || self.mfa_device().is_some() {
             return Ok(None);
@@ -201,13 +201,13 @@ impl Chain<'_> {
         Ok(Some(NamedRole { base: self.base()?, role_arn, external_id, duration }))
     }
 
-    /// Returns how long the profile wants a role's credentials to last, in seconds.
+    /// Returns the profile's own duration for role credentials, in seconds.
     pub(super) fn duration(&self) -> Option<i32> {
         self.section.get("duration_seconds").and_then(|seconds| seconds.parse().ok())
     }
 }
 
-/// Takes a role on under the name of the user who does.
+/// Assumes a role with the user's name as session name.
 #[derive(Debug)]
 pub(super) struct NamedRole {
     base: SdkConfig,
@@ -246,13 +246,13 @@ impl ProvideCredentials for NamedRole {
     }
 }
 
-/// Returns the region that a profile names, or else the settings'.
+/// Returns the region of a profile, or else of the settings.
 pub(super) fn region_of(section: &Profile, config: &SdkConfig) -> Option<aws_config::Region> {
     let own = section.get("region").map(|region| aws_config::Region::new(region.to_owned()));
     own.or_else(|| config.region().cloned())
 }
 
-/// Returns settings of providers that read answers within the same bounds as everything else.
+/// Returns provider settings with the same response limits as all other calls.
 fn bounded_like(config: &SdkConfig) -> ProviderConfig {
     match config.http_client() {
         Some(client) => ProviderConfig::without_region().with_http_client(client),
@@ -265,7 +265,7 @@ fn of_profile(name: &str, section: &Profile, config: &SdkConfig) -> ProfileFileC
     ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(name).build()
 }
 
-/// Returns the keys that stand in a profile itself.
+/// Returns the keys in a profile itself.
 fn keys_of(section: &Profile) -> Option<SharedCredentialsProvider> {
     let (key, secret) = section.get("aws_access_key_id").zip(section.get("aws_secret_access_key"))?;
     let token = section.get("aws_session_token").map(str::to_owned);
@@ -276,7 +276,7 @@ fn broken(profile: &str, what: &str) -> NoCredentials {
     NoCredentials::Profile { profile: profile.to_owned(), what: what.to_owned() }
 }
 
-/// Returns the credentials that a provider has now.
+/// Returns a provider's current credentials.
 pub(super) async fn provided(provider: &impl ProvideCredentials) -> Result<Credentials, Unprovided> {
     let found = provider.provide_credentials().await?;
     let expires = found.expiry().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());

@@ -25,10 +25,10 @@ struct Inner {
     all: Mutex<HashMap<Key, Arc<Session>>>,
 }
 
-/// Whose credentials a session has.
+/// The identity of a session.
 type Key = (Option<AwsProfile>, Option<RoleArn>);
 
-/// Credentials, and whose they are. Both are asked for once, and again before they expire.
+/// Credentials and their identity. Both are requested once, and again before they expire.
 #[derive(Debug, Default)]
 struct Session {
     config: OnceCell<SdkConfig>,
@@ -36,7 +36,7 @@ struct Session {
 }
 
 impl Sessions {
-    /// Returns the HTTP client of the run. Its connections are shared: the handshakes are the most that a target costs.
+    /// Returns the HTTP client of the run. Its connections are shared, because the TLS handshakes are the largest cost of a target.
     pub(super) fn http(&self) -> SharedHttpClient {
         self.0.http.get_or_init(bounded::client).clone()
     }
@@ -47,12 +47,12 @@ impl Sessions {
         Arc::clone(all.entry(key).or_default())
     }
 
-    /// Returns the settings of a connection: those of its session, in its own region.
+    /// Returns the settings of a connection: those of its session, with its own region.
     pub(super) async fn settings(&self, connection: Connection) -> SdkConfig {
         let region = aws_config::Region::new(String::from(connection.destination.region.name.clone()));
         let session = self.of(&connection.destination.route);
         let config = session.config.get_or_init(|| Box::pin(loaded(connection))).await;
-        // The provider keeps the credentials itself. The SDK's cache would keep them for each client anew, and past its end.
+        // The provider caches the credentials itself. The SDK's cache would hold them separately for each client, and beyond their expiry.
         config.to_builder().region(region).identity_cache(IdentityCache::no_cache()).build()
     }
 

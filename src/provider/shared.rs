@@ -1,7 +1,7 @@
-//! One question to a provider of credentials for all who ask at about the same time.
+//! Shares one request to a credential provider among concurrent callers.
 //!
-//! Each client of the SDK keeps the credentials that it was given, but clients share neither a question that is under way nor one that
-//! failed: a `credential_process` would be run once for each of them.
+//! Each SDK client caches its credentials, but clients share neither a request in flight nor a failure, so a `credential_process` would run
+//! once for each client.
 
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
@@ -14,24 +14,24 @@ use aws_credential_types::provider::{ProvideCredentials, Result, SharedCredentia
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long a failure is good for others.
+/// How long a failure is cached.
 const GOOD: Duration = Duration::from_secs(5);
-/// The same for a role of a run over several targets: it is asked for once, and not again for each region of its account.
+/// How long a failure is cached for a role of a run over several targets: it is requested once, not for each region of the account.
 const GOOD_OF_ROLE: Duration = Duration::from_secs(10 * 60);
-/// How long credentials that do not say when they expire are used, as in the SDK's own cache.
+/// How long credentials without an expiry are used, as in the SDK's own cache.
 const NO_EXPIRY: Duration = Duration::from_secs(15 * 60);
-/// How long before they expire credentials are asked for again.
+/// How long before their expiry credentials are requested again.
 const BEFORE: Duration = Duration::from_secs(5 * 60);
 
 type Answer = std::result::Result<Credentials, Arc<CredentialsError>>;
 
-/// A provider that asks another one, and gives its answer to all who waited for it.
+/// A provider that calls another one and shares its result with all concurrent callers.
 #[derive(Debug)]
 pub(super) struct Shared {
     provider: SharedCredentialsProvider,
-    /// How long a failure is good for others.
+    /// How long a failure is cached.
     failure: Duration,
-    /// The last answer, and until when it is good for others.
+    /// The last result, and when it expires from the cache.
     last: Mutex<Option<(Instant, Answer)>>,
 }
 
@@ -40,7 +40,7 @@ impl Shared {
         SharedCredentialsProvider::new(Self { provider, failure: GOOD, last: Mutex::default() })
     }
 
-    /// The same for a role that is assumed for targets.
+    /// The same for a role that Sentinel assumes for targets.
     pub(super) fn of_role(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Self { provider, failure: GOOD_OF_ROLE, last: Mutex::default() })
     }
@@ -59,7 +59,7 @@ impl Shared {
     }
 }
 
-/// Returns how long credentials are used before others are asked for. Those that are short-lived are used for half of their time.
+/// Returns how long credentials are used before new ones are requested. Short-lived credentials are used for half of their lifetime.
 #[expect(clippy::disallowed_methods, reason = "credentials say by the clock when they expire")]
 fn left(credentials: &Credentials) -> Duration {
     let Some(expiry) = credentials.expiry() else { return NO_EXPIRY };
@@ -80,7 +80,7 @@ impl ProvideCredentials for Shared {
     }
 }
 
-/// Returns an error of the same kind and with the same causes: the SDK's own cannot be cloned.
+/// Returns an error of the same kind with the same causes: the SDK's own type cannot be cloned.
 fn again(error: &Arc<CredentialsError>) -> CredentialsError {
     let cause = Cause(Arc::clone(error));
     match error.as_ref() {
@@ -92,7 +92,7 @@ fn again(error: &Arc<CredentialsError>) -> CredentialsError {
     }
 }
 
-/// What caused an error of a provider.
+/// The cause of a provider's error.
 #[derive(Debug)]
 struct Cause(Arc<CredentialsError>);
 
@@ -104,7 +104,7 @@ impl Display for Cause {
 
 impl Error for Cause {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        // Whoever tells failures apart looks for the causes by their types.
+        // Classification downcasts the causes, so the source must be the original error.
         self.0.source()
     }
 }
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::resource::call::full_message;
 
-    /// Counts the questions, and answers each after a second.
+    /// Counts the requests, and answers each after a second.
     #[derive(Debug, Default)]
     struct Counting {
         questions: Arc<AtomicUsize>,
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Credentials that expire are used until five minutes before, or for half of a short life; of a role a failure is kept.
+    /// Credentials that expire are used until five minutes before, or for half of a short lifetime. A failure for a role is cached.
     #[tokio::test(start_paused = true)]
     #[expect(clippy::disallowed_methods, reason = "credentials say by the clock when they expire")]
     async fn credentials_are_kept_until_shortly_before_they_expire() {

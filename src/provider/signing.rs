@@ -1,4 +1,4 @@
-//! Signing a request that says who the caller is, and asking STS whose such a request is.
+//! Signs a request that proves the caller's identity, and asks STS who signed such a request.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -22,7 +22,7 @@ use crate::resource::caller::{self, Caller};
 use crate::resource::signed_identity::{AskDigest, BODY, BROKER, BrokerUrl, CONTENT_TYPE, DIGEST, SignedIdentity};
 use crate::resource::trouble::Unprovided;
 
-/// Why no request was signed.
+/// The reason why no request was signed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unsigned {
     #[error(transparent)]
@@ -32,7 +32,7 @@ pub enum Unsigned {
 }
 
 impl Gateway {
-    /// Signs a request with the gateway's own credentials that names a broker and what it is asked.
+    /// Signs, with the gateway's own credentials, a request that names a broker and the digest of the question.
     pub async fn sign_identity(&self, broker: &BrokerUrl, digest: &AskDigest) -> Result<SignedIdentity, Unsigned> {
         let own = |unprovided: Unprovided| Unsigned::NoCredentials(NoCredentials::Own(unprovided));
         let none = aws_credential_types::provider::error::CredentialsError::not_loaded_no_source;
@@ -49,7 +49,7 @@ impl Gateway {
         signed(credentials, (&url, &region), (broker, digest), now).map_err(|error| Unsigned::Failed(error.to_string()))
     }
 
-    /// Asks STS whose a signed request is, by sending it. It has been checked: see [`SignedIdentity::check`].
+    /// Asks STS who signed a request, by sending it. The caller has checked it: see [`SignedIdentity::check`].
     pub async fn caller_of(&self, identity: &SignedIdentity) -> Result<Caller, CallError> {
         let client = self.nobody();
         let call = || client.get_caller_identity().customize().interceptor(Instead(identity.clone())).send();
@@ -58,8 +58,8 @@ impl Gateway {
     }
 }
 
-/// Returns the STS client that sends what others have signed. Its own credentials are nobody's: a request that went out with
-/// them would be refused.
+/// Returns the STS client that sends requests signed by others. Its own credentials are invalid, so that AWS refuses a request sent with
+/// them.
 pub(super) fn client_of_nobody(config: &aws_config::SdkConfig) -> caller::Client {
     let nobody = Credentials::new("NOBODY", "none", None, None, "nobody");
     let config = config.to_builder().credentials_provider(SharedCredentialsProvider::new(nobody)).build();
@@ -92,7 +92,7 @@ fn signed(
     Ok(SignedIdentity { method: String::from("POST"), url: url.to_owned(), headers, body: BODY.to_owned() })
 }
 
-/// Sends a request that somebody else signed in the place of the client's own.
+/// Sends a request that somebody else signed, in place of the client's own.
 #[derive(Debug)]
 struct Instead(SignedIdentity);
 
@@ -148,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Any change of what is signed gives another signature, so that STS refuses the one that is sent with it.
+    /// Any change of the signed values changes the signature, so STS refuses the old one.
     #[test]
     fn the_signature_is_over_the_broker_and_the_digest() {
         let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_725_300);

@@ -1,4 +1,4 @@
-//! Runs a plan's steps. It decides nothing: what to do, and in which order, is in the plan.
+//! Runs a plan's steps. The plan has all decisions, including the order.
 
 use std::time::Duration;
 
@@ -16,70 +16,70 @@ use crate::resource::StepOutcome;
 use crate::resource::call::{CallError, Class};
 use crate::resource::interrupt::{Cause, Interrupt};
 
-/// How a resource ended.
+/// The outcome of a resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Outcome {
     /// All its steps are done.
     Applied,
-    /// There was nothing to do.
+    /// It was in sync.
     Unchanged,
-    /// It differs and was left alone.
+    /// It differs and was not changed, because this pass only creates.
     LeftAlone,
-    /// It differs in a way that is not done, or that was not allowed, and was left alone.
+    /// It differs in a way that cannot be changed, or whose consent is missing, and was not changed.
     Refused,
-    /// A step failed; those before it are done.
+    /// A step failed; the steps before it are done.
     Failed {
         why: String,
-        /// What kind of trouble AWS made, where it was AWS.
+        /// The code of the failure, if AWS caused it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<Code>,
     },
-    /// It was not worked on.
+    /// None of its steps was run.
     Skipped { why: String },
-    /// AWS will not take a step before some time has passed.
+    /// AWS does not accept a step before some time has passed.
     Deferred { why: String },
-    /// Someone else changed it since it was observed.
+    /// It was changed by someone else after it was observed.
     Conflicted { why: String },
-    /// The user interrupted before it was done.
+    /// The user interrupted the run before it was done.
     Interrupted,
-    /// The time that the run was given was up before it was done.
+    /// The run's time limit expired before it was done.
     OutOfTime,
 }
 
-/// One resource's part of a report.
+/// The report of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceReport {
     pub address: Address,
     pub name: String,
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// How many of its steps are done.
+    /// The number of its steps that are done.
     pub steps_done: usize,
-    /// What those changed, where others are not done.
+    /// The changes of the steps that are done, if others are not done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub done: Vec<String>,
-    /// What its other steps would have done.
+    /// The changes of the steps that are not done.
     pub not_done: Vec<String>,
 }
 
-/// What observing again found.
+/// The result of observing again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Verification {
-    /// There was nothing to verify: nothing was changed.
+    /// Nothing was changed, so there is nothing to verify.
     NotNeeded,
-    /// Live is as desired.
+    /// Live state is in sync.
     AsDesired,
-    /// What could be read is as desired; not all could.
+    /// Everything that could be read is in sync, but some settings could not be read.
     Incomplete,
-    /// Live still differs, in these resources.
+    /// These resources still differ.
     Differs { addresses: Vec<Address> },
-    /// It could not be observed.
+    /// AWS could not be observed.
     Failed { why: String },
 }
 
-/// What an apply did.
+/// The result of an apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApplyReport {
     pub resources: Vec<ResourceReport>,
@@ -87,15 +87,15 @@ pub struct ApplyReport {
     pub interrupted: bool,
 }
 
-/// Hears of what is being done, as it is done.
+/// Receives the progress of an apply.
 pub trait Progress {
-    /// A step of a resource begins.
+    /// A step of a resource starts.
     fn step(&self, resource: &ResourcePlan, step: &Step);
-    /// A resource has ended.
+    /// A resource is done.
     fn done(&self, resource: &ResourcePlan, outcome: &Outcome);
 }
 
-/// Runs every resource's steps: a resource after those that it depends on, everything else side by side.
+/// Runs the steps of all resources. A resource starts after its dependencies; independent resources run concurrently.
 pub(super) async fn run(
     provider: &impl Execute,
     plan: &Plan,
@@ -154,7 +154,7 @@ async fn run_resource(
             true => Vec::new(),
             false => resource.steps.iter().take(steps_done).filter(|step| step.writes().is_some()).map(words).collect(),
         },
-        // That the rest is for later is said by the outcome.
+        // The outcome already says that the deferred step is for later.
         not_done: resource.steps.iter().skip(steps_done).filter(|step| !step.defers()).map(words).collect(),
     };
     if resource.steps.is_empty() {
@@ -173,7 +173,7 @@ async fn run_resource(
             return report(outcome, done);
         }
     }
-    // Of what is refused, only the steps that add protection were done.
+    // For a refused resource, the plan only has the steps that add protection.
     let outcome = if resource.action == Action::Refused { Outcome::Refused } else { Outcome::Applied };
     progress.done(resource, &outcome);
     report(outcome, resource.steps.len())
@@ -191,7 +191,7 @@ fn idle(resource: &ResourcePlan) -> Outcome {
     }
 }
 
-/// Returns the resource's end, if the step brought it.
+/// Returns the outcome of the resource if the step ended it.
 fn ended(result: Result<StepOutcome, CallError>, step: &Step, interrupt: &Interrupt) -> Option<Outcome> {
     match result {
         Ok(StepOutcome::Done) => None,
@@ -212,10 +212,10 @@ fn cut_short(interrupt: &Interrupt) -> Outcome {
     }
 }
 
-/// Reads are eventually consistent: about one in a hundred misses a write just made.
+/// Reads are eventually consistent: about one in a hundred does not show a write just made.
 const LOOKS: u32 = 4;
 
-/// Observes again, a few times if a change that was made is not to be seen yet.
+/// Observes again, and repeats this a few times while a change that was made is not visible.
 pub(super) async fn verify(
     provider: &impl Execute,
     pass: &Pass,
@@ -238,7 +238,7 @@ pub(super) async fn verify(
         let found: Vec<ResourcePlan> =
             observed.iter().map(|resource| diff::resource(resource, plan.scope.intent)).collect();
         let unread = |resource: &&ResourcePlan| matches!(resource.action, Action::Unknown { .. });
-        // Where nothing of what was done can be read again, it is not known whether it took.
+        // If none of the changed resources can be read, it is unknown whether the changes took effect.
         let done: Vec<_> = found.iter().filter(|resource| applied.contains(&&resource.address)).collect();
         if !done.is_empty() && done.iter().all(unread) {
             let why = done.iter().flat_map(|resource| &resource.gaps).map(|gap| gap.message.clone()).next();
@@ -255,7 +255,7 @@ pub(super) async fn verify(
         if look == LOOKS || !differing.iter().any(|address| settled.contains(&address)) || interrupt.raised() {
             return Verification::Differs { addresses: differing };
         }
-        // Whoever wants the pass to end does not wait for it.
+        // An interruption ends this wait too.
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500) * look) => {}
             () = interrupt.wait() => return Verification::Differs { addresses: differing },
@@ -264,7 +264,7 @@ pub(super) async fn verify(
     Verification::NotNeeded
 }
 
-/// Puts the report together; what was applied and is still different did not take.
+/// Builds the report. A resource that was applied and still differs has failed.
 pub(super) fn report(
     mut resources: Vec<ResourceReport>,
     verification: Verification,

@@ -1,4 +1,4 @@
-//! The pure difference of one resource, and the action it comes to.
+//! Computes the difference of one resource and the resulting action. Pure.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -57,7 +57,7 @@ where
     steps.into_iter().map(Step::from).collect()
 }
 
-/// Plans a resource that is there.
+/// Plans a resource that exists.
 fn existing<K: Kind>(desired: &Desired<K>, live: &Live<K>, intent: Intent) -> ResourcePlan
 where
     Step: From<K::Step>,
@@ -103,13 +103,13 @@ fn creation<T>(desired: &Desired<T>, steps: Vec<Step>) -> ResourcePlan {
     ResourcePlan { steps, ..plan(desired, Action::Create, Facts::default()) }
 }
 
-/// Plans what could not be read: it shows what it would create, and nothing is done about it.
+/// Plans a resource that could not be read: it shows what a creation would do, and has no steps.
 fn unknown<T>(desired: &Desired<T>, gap: &Gap, if_absent: Vec<Step>) -> ResourcePlan {
     let action = Action::Unknown { if_absent };
     ResourcePlan { gaps: vec![gap.clone()], seen: Seen::Unknown, ..plan(desired, action, Facts::default()) }
 }
 
-/// Plans what should be gone: nothing, until it is allowed. What the manifest calls removed may be someone else's.
+/// Plans the removal of a resource. It has no steps before consent, since the manifest may name a resource that someone else owns.
 fn removal<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> ResourcePlan
 where
     Step: From<K::Step>,
@@ -128,7 +128,8 @@ where
     ResourcePlan { changes, gaps, needs, withheld: steps, ..plan(desired, Action::Refused, live.facts.clone()) }
 }
 
-/// Returns what keeps a resource that the manifest calls removed from being deleted: it does not carry the ownership tag, as far as is known.
+/// Returns the reason why a resource that the manifest declares as removed is not deleted: it does not carry the ownership tag, or this is
+/// unknown.
 fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange> {
     if desired.presence != Presence::Removed || live.facts.owned == Some(true) {
         return None;
@@ -139,11 +140,11 @@ fn not_ours<K: Kind>(desired: &Desired<K>, live: &Live<K>) -> Option<FieldChange
     Some(FieldChange::new(format!("tags.{key}"), before, FieldValue::words(OWNER), Takes::NotPossible, how))
 }
 
-/// Returns the steps that add protection, each with the wait that ends it.
+/// Returns the steps that add protection, each with the wait that follows it.
 fn protecting(repair: &[Step]) -> Vec<Step> {
     let mut taken = false;
     let takes = |step: &&Step| {
-        // A wait belongs to the step before it, and one at the start to whatever comes first.
+        // A wait belongs to the step before it. A wait at the start belongs to the first step.
         taken = step.protects() || (taken && step.writes().is_none() && !step.defers());
         taken
     };
@@ -155,8 +156,8 @@ fn protecting(repair: &[Step]) -> Vec<Step> {
     }
 }
 
-/// Plans what is there. A difference that is refused stops its whole resource, but for the steps that add protection: a table
-/// with an index too many is not left without its deletion protection.
+/// Plans an existing resource. A refused difference stops the whole resource except for the steps that add protection. For example, a table
+/// with an unexpected index still gets its deletion protection.
 fn present<T>(
     desired: &Desired<T>,
     live: &Live<T>,

@@ -1,4 +1,4 @@
-//! About how many calls an apply makes and how long it takes, from the plan's steps alone. Pure.
+//! Estimates how many calls an apply makes and how long it takes, from the plan's steps alone. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,32 +9,32 @@ use super::plan::Plan;
 use crate::kind::{KindId, Layout, StepTime};
 use crate::resource::call::Operation;
 
-/// What an apply takes, about.
+/// An estimate of an apply.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// Calls to AWS, those that look whether a wait is over and the last reading included.
+    /// Calls to AWS, including the polling of waits and the final verification.
     pub calls: usize,
-    /// The seconds it takes when AWS is quick.
+    /// The lower bound in seconds, when AWS responds fast.
     pub seconds_at_least: u64,
-    /// The seconds it takes when AWS takes its time.
+    /// The upper bound in seconds, when AWS responds slowly.
     pub seconds_at_most: u64,
 }
 
-/// From how many seconds on an estimate is worth a line.
+/// The shortest estimate, in seconds, that is printed.
 const WORTH_SAYING: u64 = 5;
-/// How often a wait looks, on average.
+/// The average polling interval of a wait.
 const POLL: Duration = Duration::from_secs(5);
-/// How long a call takes there and back.
+/// The duration of a round trip.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 impl Estimate {
-    /// Returns whether it takes so long that people want to know before they start.
+    /// Returns whether it takes long enough to be printed.
     pub fn is_worth_saying(self) -> bool {
         self.seconds_at_most > WORTH_SAYING
     }
 }
 
-/// What the resources of a kind take that are worked on side by side.
+/// The time of all resources of a kind that are processed concurrently.
 #[derive(Debug, Default)]
 struct Work {
     longest: Duration,
@@ -52,14 +52,14 @@ impl Work {
     }
 }
 
-/// What the steps of a kind take.
+/// The calls and the time of the steps of a kind.
 #[derive(Debug, Default)]
 struct Taken {
     calls: usize,
-    /// AWS's work on the resources, when it is quick and when it takes its time.
+    /// The time that AWS works on the resources: lower and upper bound.
     quick: Work,
     slow: Work,
-    /// What the quotas make of the calls.
+    /// The time that the quotas impose on the calls.
     paced: Duration,
 }
 
@@ -68,11 +68,10 @@ fn number(count: usize) -> u32 {
 }
 
 impl Plan {
-    /// Returns about what applying it takes; on the AWS emulator, which has no quotas, no time worth an estimate.
+    /// Estimates the apply. The AWS emulator has no quotas, so its time is zero.
     ///
-    /// Three things take time: AWS's work on each table, one step after another; the pace that each operation's quota
-    /// allows; and a round trip for each call, several at once. Kinds are worked on side by side, but for what depends on
-    /// another.
+    /// Three things take time: AWS's work on each table, one step after another; the rate limit of each operation; and a round trip for
+    /// each call, with several calls in flight. Kinds are processed concurrently, except for dependencies.
     pub fn estimate(&self) -> Estimate {
         let mut made = 0;
         let mut times: BTreeMap<KindId, StepTime> = BTreeMap::new();
@@ -94,7 +93,7 @@ impl Plan {
         Estimate { calls: made + verified, seconds_at_least: seconds(quick), seconds_at_most: seconds(slow) }
     }
 
-    /// Returns a kind with those that its resources depend on, directly or not.
+    /// Returns a kind and the kinds that its resources depend on, directly or indirectly.
     fn kinds_before(&self, kind: KindId) -> BTreeSet<KindId> {
         let (mut found, mut next) = (BTreeSet::from([kind]), vec![kind]);
         while let Some(kind) = next.pop() {
@@ -108,7 +107,7 @@ impl Plan {
         found
     }
 
-    /// Returns what the steps of a kind take.
+    /// Returns the calls and the time of a kind's steps.
     fn taken(&self, kind: KindId) -> Taken {
         let mut calls: BTreeMap<String, (Operation, usize)> = BTreeMap::new();
         let mut count = |operation: Operation, times: usize| {
@@ -124,7 +123,7 @@ impl Plan {
                 for operation in operations {
                     count(*operation, 1);
                 }
-                // Whether AWS is through with it is looked at again and again.
+                // A wait polls the status.
                 let looks = usize::try_from(time.quick.as_secs() / POLL.as_secs()).unwrap_or(0);
                 if let Some(operation) = operations.last().filter(|operation| !operation.writes()) {
                     count(*operation, looks);
@@ -138,7 +137,7 @@ impl Plan {
         taken
     }
 
-    /// Returns the calls that observe what was changed once more.
+    /// Returns the number of calls that verify the changed resources.
     fn verification(&self) -> usize {
         let of_kind = |kind: KindId| {
             let changed = self.of_kind(kind).filter(|resource| !resource.steps.is_empty());
@@ -162,7 +161,7 @@ mod tests {
     use crate::resource::names::{PolicyRoot, RegionName};
     use crate::resource::{Observed, Tags};
 
-    /// Returns the plan that creates so many policies and so many tables with three indexes each.
+    /// Returns a plan that creates this many policies and tables with three indexes each.
     fn creating(policies: usize, tables: usize) -> Plan {
         let attribute = |name: &str| Attribute { name: name.to_owned(), kind: AttributeType::S };
         let key = |name: &str| Key { partition: attribute(name), sort: None };
@@ -216,7 +215,7 @@ mod tests {
         }
     }
 
-    /// The floor that AWS's quotas and speed set, for sizes of all kinds.
+    /// The estimate is the lower bound set by AWS's quotas and speed, for all sizes.
     #[test]
     fn an_estimate_is_at_the_floor_that_aws_sets() {
         let seconds = |policies, tables| {
@@ -224,17 +223,17 @@ mod tests {
             (estimate.seconds_at_least, estimate.seconds_at_most)
         };
         assert_eq!(seconds(0, 0), (0, 0));
-        // Within the burst of parameters' writes: a round trip or two.
+        // Within the burst of the `PutParameter` quota, it takes a round trip or two.
         assert_eq!(seconds(3, 0), (0, 0));
-        // Three a second after the burst.
+        // After the burst, the quota allows three a second.
         let (least, most) = seconds(1000, 0);
         assert!((325..=365).contains(&least) && least == most, "{least} to {most}");
-        // Tables are made side by side, each in 14 to 22 seconds with its indexes.
+        // Tables are created concurrently, each in 14 to 22 seconds with its indexes.
         let (least, most) = seconds(0, 3);
         assert!((14..=17).contains(&least) && (22..=26).contains(&most), "{least} to {most}");
         assert!(!Estimate { seconds_at_most: 5, ..Estimate::default() }.is_worth_saying());
         assert!(Estimate { seconds_at_most: 6, ..Estimate::default() }.is_worth_saying());
-        // A round trip for each call, sixteen at once: 2,000 calls take twelve seconds that no quota hides.
+        // Sixteen round trips run at once, so 2,000 calls take twelve seconds in addition to the quota.
         let (least, _) = seconds(10_000, 0);
         assert!((3328 + 120..=3328 + 135).contains(&least), "{least}");
         assert!(!creating(3, 0).estimate().is_worth_saying() && creating(0, 1).estimate().is_worth_saying());
@@ -243,10 +242,11 @@ mod tests {
     #[test]
     fn the_calls_are_those_of_the_steps_and_of_looking_again() {
         assert_eq!(creating(0, 0).estimate().calls, 0);
-        // PutParameter and the look whether it is there, each; then one GetParameters for all ten.
+        // One `PutParameter` and one check that the parameter is absent for each, then one `GetParameters` for all ten.
         assert_eq!(creating(10, 0).estimate().calls, 21);
         assert_eq!(creating(11, 0).estimate().calls, 24);
-        // CreateTable, DescribeTable, UpdateTimeToLive and what they look at, two looks more while it is created; then what is managed of it.
+        // `CreateTable`, `DescribeTable`, `UpdateTimeToLive` and their preceding reads, two polls during creation, then the managed
+        // settings.
         let with = |recovery, ttl| {
             let mut plan = creating(0, 1);
             let Some(Layout::Table(layout)) = plan.resources[0].layout.as_deref_mut() else { panic!("no table") };
@@ -261,7 +261,7 @@ mod tests {
             (with(None, ttl()), with(Some(Recovery::On), None), with(Some(Recovery::On), ttl())),
             (least + 1, least + 1, least + 2)
         );
-        // What is only put off takes no call.
+        // A deferred step makes no call.
         let mut deferred = creating(0, 1);
         let (name, why) = (String::from("table-0"), String::from("not yet"));
         deferred.resources[0].steps = vec![Step::Table(TableStep::Defer { name, why, seconds: None })];

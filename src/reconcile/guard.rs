@@ -1,4 +1,4 @@
-//! What a plan needs to be allowed, and what refuses a whole pass before its first change. Pure.
+//! Checks that can refuse a whole pass before its first change, and the consent that a plan needs. Pure.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,17 +9,17 @@ use crate::code::Code;
 use crate::kind::{Address, DesiredResource, KindId};
 use crate::resource::names::AccountId;
 
-/// A refusal: what was found, and what to do about it.
+/// A refusal: the finding and its fix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: Code,
     pub message: String,
-    /// What the message is about, a line each.
+    /// One line for each detail of the message.
     pub details: Vec<String>,
     pub hint: String,
 }
 
-/// Allows the losses named: what needed no more than that is then done.
+/// Grants these consents. A resource that needs no other consent gets its withheld steps.
 pub fn allow(plan: &mut Plan, allowed: &BTreeSet<Consent>) {
     plan.scope.allow.extend(allowed);
     let allowed = &plan.scope.allow;
@@ -31,9 +31,9 @@ pub fn allow(plan: &mut Plan, allowed: &BTreeSet<Consent>) {
     }
 }
 
-/// Refuses an account other than the one that is meant. The AWS emulator is nobody's account: all may try on it.
+/// Refuses an account other than the expected one. The AWS emulator is not checked, since its account is the same for everyone.
 ///
-/// `who` says what means it: "the manifest", "the plan".
+/// `who` names the source of the expected account: "the manifest" or "the plan".
 pub fn account(plan: &Plan, who: &str, expected: Option<&AccountId>) -> Result<(), Refusal> {
     match (expected, &plan.target.caller) {
         (Some(expected), Some(caller)) if caller.account != *expected && plan.target.local.is_none() => {
@@ -43,14 +43,14 @@ pub fn account(plan: &Plan, who: &str, expected: Option<&AccountId>) -> Result<(
     }
 }
 
-/// Whose credentials there are.
+/// The account and identity of the credentials in use.
 #[derive(Debug, Clone, Copy)]
 pub struct Credentials<'a> {
     pub account: &'a AccountId,
     pub arn: &'a str,
 }
 
-/// Returns the refusal of credentials for another account.
+/// Returns the refusal for credentials of another account.
 pub fn wrong_account(who: &str, expected: &AccountId, found: Credentials<'_>) -> Refusal {
     let Credentials { account, arn } = found;
     Refusal {
@@ -63,13 +63,13 @@ pub fn wrong_account(who: &str, expected: &AccountId, found: Credentials<'_>) ->
     }
 }
 
-/// From how many existing resources on a share of them is a reason to stop, and from which share on, in percent.
+/// The number of existing resources above which a share of them is unusual, and that share in percent.
 const MANY: usize = 10;
 const SHARE: usize = 30;
 
-/// How many of the existing resources a plan changes or deletes.
+/// The number of existing resources that a plan changes or deletes.
 ///
-/// A table whose creation was begun and not ended counts as neither: it is still being created.
+/// A table whose creation is unfinished counts as neither existing nor changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     pub touched: usize,
@@ -77,14 +77,14 @@ pub struct Extent {
 }
 
 impl Extent {
-    /// Returns the extent of a plan.
+    /// Returns a plan's extent.
     pub fn of(plan: &Plan) -> Self {
         let existing = || plan.resources.iter().filter(|resource| resource.exists() && !resource.is_unfinished());
         let touched = |resource: &&ResourcePlan| matches!(resource.action, Action::Update | Action::Delete);
         Self { touched: existing().filter(touched).count(), existing: existing().count() }
     }
 
-    /// Returns whether it is so much that it is more likely a mistake than a wish.
+    /// Returns whether the extent is large enough to be a mistake.
     pub fn is_unusual(self) -> bool {
         self.existing >= MANY && self.touched * 100 > self.existing * SHARE
     }
@@ -96,16 +96,16 @@ impl Extent {
     }
 }
 
-/// How large a share of what exists a plan may change or delete.
+/// The share of the existing resources that a plan may change or delete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// No more than is usual.
+    /// The usual share at most.
     Usual,
-    /// Any, which the user forces.
+    /// Any share: the user passed the override.
     Any,
 }
 
-/// Refuses to change an unusual share of what exists, unless that is forced.
+/// Refuses a plan that changes an unusual share of the existing resources, unless the user allows it.
 pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
     let extent = Extent::of(plan);
     if allowed == Share::Any || !extent.is_unusual() {
@@ -122,18 +122,18 @@ pub fn extent(plan: &Plan, allowed: Share) -> Result<(), Refusal> {
     })
 }
 
-/// Refuses a plan whose resources are no longer what they were when it was made.
+/// Refuses a plan whose baseline has changed since it was made.
 ///
 /// # Errors
 ///
-/// Names each resource that moved, with what changed.
+/// Names each resource that changed, and the change.
 pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     let mut moved = Vec::new();
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     for before in &plan.resources {
         let after = found.get(&before.address);
         let words = match (&before.seen, after.map_or(&Seen::Absent, |after| &after.seen)) {
-            // What could not be read has no steps.
+            // A resource that could not be read has no steps.
             (Seen::Unknown, _) => continue,
             (one, other) if one == other => continue,
             (Seen::Absent, Seen::Present(_)) => String::from("did not exist, and exists now"),
@@ -160,14 +160,14 @@ pub fn unmoved(plan: &Plan, now: &Plan) -> Result<(), Refusal> {
     })
 }
 
-/// Refuses a saved plan that does, or shows, other than follows from what it says is desired and was seen.
+/// Refuses a saved plan whose steps or texts do not follow from its own desired state and baseline.
 ///
-/// `now` is planned from the plan's own desired state. The same version plans the same from the same state, so that any difference
-/// was put into the file afterwards.
+/// `now` is planned from the plan's own desired state. The same version computes the same plan from the same state, so a difference means
+/// that the file was changed.
 ///
 /// # Errors
 ///
-/// Names the first resource that is not as it was planned.
+/// Names the first resource that differs from the recomputed plan.
 pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     let Pass { plan, desired } = pass;
     let root = &plan.target.policy_root;
@@ -177,7 +177,7 @@ pub fn unaltered(pass: &Pass, now: &Plan) -> Result<(), Refusal> {
     let missing = now.resources.iter().find(|one| !plan.resources.iter().any(|planned| planned.address == one.address));
     let found: HashMap<&Address, &ResourcePlan> = now.resources.iter().map(|one| (&one.address, one)).collect();
     let same = |one: &&ResourcePlan| match (&one.seen, found.get(&one.address)) {
-        // What could not be read has no steps, whatever is found there now.
+        // A resource that could not be read has no steps, whatever its state is now.
         (Seen::Unknown, _) => {
             one.steps.is_empty() && one.withheld.is_empty() && matches!(one.action, Action::Unknown { .. })
         }
@@ -231,7 +231,7 @@ mod tests {
         Observed::Present(Live { state, facts, gaps: Vec::new() })
     }
 
-    /// Plans what is desired on what is live.
+    /// Plans these pairs of desired and observed state.
     fn pass(pairs: Vec<(Desired<PolicyParameter>, Observed<PolicyParameter>)>) -> Pass {
         let target = Destination {
             caller: Some(Caller {
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!((&plan.resources[0].action, plan.resources[0].steps.len()), (&Action::Delete, 1));
         assert!(plan.resources[0].withheld.is_empty() && plan.resources[0].is_removal());
         assert_eq!(plan.scope.allow, BTreeSet::from([Consent::Index, Consent::Prune]));
-        // What withholds nothing stays as it is.
+        // A resource without withheld steps does not change.
         assert_eq!(plan.resources[1].action, Action::Unchanged);
         assert!(!plan.resources[1].is_removal());
     }
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(extent(&few, Share::Usual), Ok(()));
     }
 
-    /// As a run leaves them that is killed after the creations and before TTL.
+    /// A run that is killed between the creations and the TTL steps leaves such tables.
     #[test]
     fn an_empty_table_that_lacks_what_follows_its_creation_is_still_being_created() {
         let table = |empty: bool| {
@@ -340,10 +340,10 @@ mod tests {
         let mut plan = pass((0..10).map(|number| (desired(&format!("p{number}"), "x"), live("x"))).collect()).plan;
         plan.resources.extend((0..20).map(|_| table(true)));
         assert_eq!(Extent::of(&plan), Extent { touched: 0, existing: 10 });
-        // Where items are, TTL deletes them: that is a change.
+        // If a table has items, TTL deletes them, so the step is a change.
         plan.resources.extend((0..5).map(|_| table(false)));
         assert_eq!(Extent::of(&plan), Extent { touched: 5, existing: 15 });
-        // So is what goes beyond a creation, and what is to be lost.
+        // A step that is not part of a creation, or that loses data, is a change too.
         let resource = &mut plan.resources[10];
         let name = String::from("t");
         resource.steps.push(Step::Table(TableStep::Setting {
@@ -353,7 +353,7 @@ mod tests {
         plan.resources[11].withheld = std::mem::take(&mut plan.resources[11].steps);
         plan.resources[11].action = Action::Refused;
         assert_eq!(Extent::of(&plan), Extent { touched: 6, existing: 17 });
-        // One that is as desired exists.
+        // A resource in sync counts as existing.
         plan.resources[12].action = Action::Unchanged;
         plan.resources[12].steps.clear();
         assert_eq!(Extent::of(&plan), Extent { touched: 6, existing: 18 });
@@ -381,7 +381,7 @@ mod tests {
         );
         let absent = pass(vec![(desired("a", "x"), Observed::Absent)]).plan;
         assert!(unmoved(&absent, &now).unwrap_err().details[0].ends_with("did not exist, and exists now"));
-        // What could not be read has no steps that could go wrong.
+        // A resource that could not be read has no steps.
         before.resources[0].seen = Seen::Unknown;
         assert_eq!(unmoved(&before, &now), Ok(()));
     }
@@ -411,15 +411,15 @@ mod tests {
             Arc::make_mut(policy).name = String::from("/prod/password");
         };
         assert!(refused(&elsewhere).contains("profiles.b"));
-        // Nor does it show anything else.
+        // The shown action must match too.
         assert!(refused(&|pass| pass.plan.resources[0].action = Action::Unchanged).contains("profiles.a"));
         assert!(refused(&|pass| pass.plan.resources[0].changes.clear()).contains("profiles.a"));
         assert!(refused(&|pass| pass.plan.resources[0].label = String::from("b")).contains("profiles.a"));
         assert!(refused(&|pass| pass.plan.resources[1].needs.extend([Consent::Prune])).contains("profiles.b"));
         assert!(refused(&|pass| pass.plan.resources[0].seen = Seen::Unknown).contains("profiles.a"));
-        // What is desired and not shown is one that is carried out in secret.
+        // Without its entry in the plan, a desired resource would be applied without being shown.
         assert!(refused(&|pass| drop(pass.plan.resources.remove(1))).contains("profiles.b"));
-        // What could not be read does nothing.
+        // A resource that could not be read has no effect.
         let mut unread = honest.clone();
         unread.plan.resources[0].seen = Seen::Unknown;
         unread.plan.resources[0].action = Action::Unknown { if_absent: Vec::new() };

@@ -1,4 +1,4 @@
-//! Bounded concurrent reads: everything independent is in flight together.
+//! Bounded concurrent reads: all independent reads are in flight at once.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,14 +15,14 @@ use crate::resource::call::CallError;
 use crate::resource::caller::Caller;
 use crate::resource::names::{OwnerKey, PolicyRoot};
 
-/// How many reads of a kind are under way at once.
+/// The maximum number of concurrent reads of a kind.
 const READS: usize = 32;
 
-/// Reads who is calling and all that is desired, in the manifest's order.
+/// Reads the caller's identity and all desired resources, in the manifest's order.
 ///
 /// # Errors
 ///
-/// Fails when AWS does not tell who is calling.
+/// Fails when AWS does not identify the caller.
 pub async fn observe<'a>(
     provider: &impl Observe,
     root: &PolicyRoot,
@@ -32,7 +32,7 @@ pub async fn observe<'a>(
         let span = tracing::debug_span!("read", what = batch.describe());
         provider.read(batch).instrument(span)
     };
-    // Each kind waits for quotas of its own: none delays another.
+    // Each kind has its own quotas, so no kind delays another.
     let kinds = Batch::divide(desired).into_iter();
     let kinds = kinds.map(|batches| stream::iter(batches).map(read).buffer_unordered(READS).collect::<Vec<_>>());
     let (caller, found, owned) =
@@ -48,14 +48,14 @@ pub async fn observe<'a>(
     Ok((caller?, found))
 }
 
-/// Lists which resources carry the ownership tag, of each kind of which one is to be adopted and that lists them.
+/// Lists the resources with the ownership tag, for each kind that supports this and has a resource to adopt.
 async fn owned(
     provider: &impl Observe,
     root: &PolicyRoot,
     desired: &[DesiredResource],
 ) -> Vec<(KindId, Result<HashSet<String>, CallError>)> {
     let adopted = desired.iter().filter_map(|one| Some((one.address().kind, one.adopts()?)));
-    // The ownership tag is that of the manifest, and the same on all.
+    // The manifest has one ownership tag for all resources.
     let adopted: BTreeMap<KindId, &OwnerKey> = adopted.collect();
     let lists = adopted.into_iter().map(|(kind, ownership)| async move {
         let named = HashSet::new();
@@ -65,18 +65,18 @@ async fn owned(
     future::join_all(lists).await.into_iter().flatten().collect()
 }
 
-/// What is live and not in the manifest.
+/// Live resources that the manifest does not list.
 #[derive(Debug, Default)]
 pub(super) struct Unlisted {
-    /// What carries the ownership tag, as resources that should be gone.
+    /// The resources with the ownership tag, as resources to delete.
     pub(super) owned: Vec<DesiredResource>,
     pub(super) unmanaged: Vec<Unmanaged>,
     pub(super) gaps: Vec<Gap>,
 }
 
-/// Looks for what is live and not in the manifest.
+/// Finds live resources that the manifest does not list.
 ///
-/// `desired` is the whole manifest, whatever is filtered: what it names is listed. `key` is the ownership tag's.
+/// `desired` is the whole manifest, regardless of filters, so every resource in it counts as listed. `key` is the key of the ownership tag.
 pub(super) async fn unlisted(
     provider: &impl Observe,
     root: &PolicyRoot,

@@ -1,5 +1,4 @@
-//! The order in which a plan's resources are worked on: what a resource depends on comes first, and a deletion comes after
-//! those of its dependents.
+//! The order in which a plan's resources are processed: dependencies before dependents, and for deletions the reverse.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,23 +6,23 @@ use super::apply::{Outcome, ResourceReport};
 use super::plan::{Action, Plan, ResourcePlan};
 use crate::kind::{Address, KindId};
 
-/// What can start, what is running, and what waits for it. Indexes are those of the plan's resources.
+/// The resources that can start, that are running, and that wait. Indexes refer to the plan's resources.
 #[derive(Debug)]
 pub(super) struct Order<'p> {
     resources: &'p [ResourcePlan],
-    /// For each resource, those that it waits for.
+    /// For each resource, its dependencies.
     before: Vec<Vec<usize>>,
-    /// For each resource, those that wait for it.
+    /// For each resource, its dependents.
     after: Vec<Vec<usize>>,
-    /// For each resource, how many of those that it waits for have not ended.
+    /// For each resource, the number of dependencies that are not done.
     waits: Vec<usize>,
     ready: BTreeMap<KindId, VecDeque<usize>>,
     running: BTreeMap<KindId, usize>,
 }
 
 impl<'p> Order<'p> {
-    /// Returns the order of a plan. A manifest's references have no cycle; the resources of a plan that had one would never
-    /// start, and are not reported.
+    /// Returns the order of a plan. A manifest's references have no cycle. The resources of a plan with a cycle would never start and would
+    /// not be reported.
     pub(super) fn of(plan: &'p Plan) -> Self {
         let resources = plan.resources.as_slice();
         let index: HashMap<&Address, usize> =
@@ -45,7 +44,7 @@ impl<'p> Order<'p> {
         Self { resources, before, after, waits, ready, running: BTreeMap::new() }
     }
 
-    /// Returns a resource that can start now, if there is one: each kind has a limit of its own.
+    /// Returns a resource that can start now. Each kind has its own limit on running resources.
     pub(super) fn start(&mut self) -> Option<usize> {
         for (kind, ready) in &mut self.ready {
             let running = self.running.entry(*kind).or_default();
@@ -59,7 +58,7 @@ impl<'p> Order<'p> {
         None
     }
 
-    /// Notes that a resource has ended.
+    /// Marks a resource as done.
     pub(super) fn end(&mut self, index: usize) {
         if let Some(running) = self.running.get_mut(&self.resources[index].address.kind) {
             *running -= 1;
@@ -72,14 +71,14 @@ impl<'p> Order<'p> {
         }
     }
 
-    /// Returns what keeps a resource from being worked on: one that it waits for, and that was not applied or cannot be used.
+    /// Returns the reason why a resource is skipped: a dependency was not applied or cannot be used.
     pub(super) fn blocked(&self, index: usize, reports: &[Option<ResourceReport>]) -> Option<String> {
         let own = &self.resources[index];
         if own.steps.is_empty() {
             return None;
         }
         let failed = |before: usize| match reports[before].as_ref().map(|report| &report.outcome) {
-            // After an interruption nothing more is started, and that is what the resource's own report says.
+            // After an interruption nothing else is started, and the resource's own report says so.
             Some(
                 Outcome::Applied
                 | Outcome::Unchanged
@@ -88,7 +87,7 @@ impl<'p> Order<'p> {
                 | Outcome::Interrupted
                 | Outcome::OutOfTime,
             ) => false,
-            // It is there, and the rest of its steps comes later.
+            // It exists, and its other steps are deferred.
             Some(Outcome::Deferred { .. }) => !self.resources[before].exists(),
             Some(Outcome::Failed { .. } | Outcome::Skipped { .. } | Outcome::Conflicted { .. }) | None => true,
         };
@@ -96,7 +95,7 @@ impl<'p> Order<'p> {
             let other = &self.resources[*before];
             let on = &other.address;
             match &other.unusable {
-                // What is deleted waits for those that refer to it, and uses none of them.
+                // A deletion waits for the dependents but does not use them.
                 Some(why) if own.depends_on.contains(on) => {
                     Some(format!("it depends on {on}, which cannot be used: {why}"))
                 }

@@ -1,7 +1,7 @@
-//! Orphans: resources that carry the ownership tag and that the manifest does not name.
+//! Orphans: resources that carry the ownership tag and that the manifest does not list.
 //!
-//! Two calls list what carries the tag, one for the policy root and one for the region, so that neither crowds out the other. Both
-//! are made beside the other reads. What they do not tell changes nothing else.
+//! Two calls list the tagged resources, one for the policy root and one for the region, so that a full page of one does not hide the other.
+//! Both run concurrently with the other reads. If they fail, the rest of the plan is unaffected.
 
 use std::collections::HashSet;
 use std::pin::pin;
@@ -17,33 +17,33 @@ use crate::resource::Gap;
 use crate::resource::call::{CallError, Class};
 use crate::resource::tagging::{GET_RESOURCES, TaggedPage};
 
-/// How long a plan waits for the lists after everything else was read: a network may have no way to this service.
+/// How long a plan waits for the lists after all other reads: the service may be unreachable from a private network.
 const GRACE: Duration = Duration::from_secs(3);
 
-/// What carries the ownership tag and the manifest does not name, as far as it is known.
+/// The resources that carry the ownership tag and that the manifest does not list, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Orphans {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<Unmanaged>,
-    /// How many resources that carry the tag were looked at, where there are more.
+    /// The number of tagged resources that were examined, if there are more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<usize>,
-    /// Why they, or some of them, are not known.
+    /// The reason why some or all of them are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<Gap>,
 }
 
 impl Orphans {
-    /// Returns whether there is nothing to say.
+    /// Returns whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.resources.is_empty() && self.looked_at.is_none() && self.unknown.is_none()
     }
 }
 
-/// What the two lists hold.
+/// The pages of the two lists.
 pub(super) type Lists = Vec<Result<TaggedPage, CallError>>;
 
-/// Lists what carries the ownership tag, beside the other reads; nothing where these fail.
+/// Lists the tagged resources while the other reads run. Returns no lists if those reads fail.
 pub(super) async fn beside<T, E>(
     provider: &impl Observe,
     key: &str,
@@ -55,7 +55,7 @@ pub(super) async fn beside<T, E>(
             of_site.map(|about| about.resource_type).collect::<Vec<_>>()
         });
         let [root, region] = &sites;
-        // What the first list has need not be in the second.
+        // The region's list may repeat the resources of the root's list.
         let region: Vec<&str> = region.iter().copied().filter(|one| !root.contains(one)).collect();
         let (root, region) = future::join(provider.tagged(root, key), provider.tagged(&region, key)).await;
         vec![root, region]
@@ -73,9 +73,9 @@ pub(super) async fn beside<T, E>(
     }
 }
 
-/// Returns the orphans in what the lists hold. Pure.
+/// Returns the orphans in the lists. Pure.
 ///
-/// `desired` is the whole manifest, whatever is filtered: what it names is no orphan.
+/// `desired` is the whole manifest, regardless of filters: a resource in it is not an orphan.
 pub(super) fn of(plan: &Plan, desired: &[DesiredResource], lists: Lists) -> Orphans {
     let Plan { target, scope, resources, .. } = plan;
     let named: HashSet<(KindId, &str)> = desired.iter().map(|one| (one.address().kind, one.name())).collect();
@@ -119,8 +119,8 @@ fn is_live(arn: &str, kind: KindId, resources: &[ResourcePlan]) -> bool {
     resources.iter().any(|one| one.address.kind == kind && one.facts.arn.as_deref() == Some(arn))
 }
 
-/// Returns whether the live ARN is known of all resources of a kind that the manifest names: where one was left out by a filter, or could
-/// not be read, any ID may be its own.
+/// Returns whether the live ARNs of all the manifest's resources of a kind are known. If a resource was filtered or could not be read, any
+/// ID may belong to it.
 fn all_read(kind: KindId, desired: &[DesiredResource], resources: &[ResourcePlan]) -> bool {
     let read = |address: &Address| {
         let found = resources.iter().find(|one| one.address == *address);
@@ -133,8 +133,8 @@ fn all_read(kind: KindId, desired: &[DesiredResource], resources: &[ResourcePlan
     desired.iter().map(DesiredResource::address).filter(|address| address.kind == kind).all(read)
 }
 
-/// Returns the key of the ownership tag where a pass looks for orphans. `init` does not: it names only what it creates. Pruning lists
-/// everything itself.
+/// Returns the key of the ownership tag if the pass looks for orphans. `init` does not, because its manifest only has the resources that it
+/// creates. Pruning lists all tagged resources itself.
 pub(super) fn key(scope: &Scope) -> Option<&str> {
     scope.ownership.as_deref().filter(|_| !scope.prune && scope.intent == super::Intent::Converge)
 }
@@ -188,7 +188,7 @@ mod tests {
             arn("dynamodb", "table/old/index/x"),
             arn("dynamodb", "global-table/old"),
             arn("kms", "key/1"),
-            // A topic may have the name of a table that is named.
+            // A topic may have the same name as a table of the manifest.
             arn("sns", "kept"),
             arn("sns", "kept:1d-0f"),
             arn("s3", "old"),
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(names(&of(&["tables.kept"], &[])), [""; 0]);
     }
 
-    /// The plan of a key: read, absent, or not read.
+    /// The plan of a key that was read, is absent, or could not be read.
     fn key_plan(observed: Observed<Key>) -> (DesiredResource, ResourcePlan) {
         let desired = Desired::new(Address::new(KindId::Key, "records"), "alias/records", Key::default());
         let pair = crate::kind::Pair { desired: &desired, observed };
@@ -239,7 +239,7 @@ mod tests {
         };
         assert_eq!(names(&orphans(live(Some(arn("kms", "key/1"))))), ["2"]);
         assert_eq!(names(&orphans(Observed::Absent)), ["1", "2"]);
-        // Where the ARN of one is not known, either may be its own.
+        // If the ARN of one key is unknown, either of the live keys may be that key.
         assert_eq!(names(&orphans(live(None))), [""; 0]);
         assert_eq!(names(&orphans(Observed::Unknown(gap))), [""; 0]);
         let (desired, _) = key_plan(Observed::Absent);

@@ -11,189 +11,189 @@ use crate::resource::destination::Destination;
 use crate::resource::names::OwnerKey;
 use crate::resource::{Facts, Fields, Gap};
 
-/// What a pass does about differences.
+/// How a pass handles differences.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
-    /// Create what is missing and repair what differs: `apply`.
+    /// Create missing resources and repair differences: `apply`.
     #[default]
     Converge,
-    /// Create what is missing and leave alone what is there: `init`.
+    /// Create missing resources and do not change existing ones: `init`.
     CreateOnly,
 }
 
-/// How far a pass goes.
+/// The scope of a pass.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     pub intent: Intent,
-    /// Delete what carries the ownership tag and is not in the manifest.
+    /// Delete the resources that carry the ownership tag and are not in the manifest.
     pub prune: bool,
-    /// Give the ownership tag to what the manifest names.
+    /// Add the ownership tag to the existing resources of the manifest.
     pub adopt: bool,
-    /// Where there are any, only addresses that match one are looked at.
+    /// If not empty, only addresses that match one of these patterns are in scope.
     pub only: Vec<AddressPattern>,
-    /// Addresses that match one are left out.
+    /// Addresses that match one of these patterns are not in scope.
     pub exclude: Vec<AddressPattern>,
-    /// What may be lost.
+    /// The consents that were given.
     pub allow: BTreeSet<Consent>,
-    /// The key of the ownership tag, unless the manifest wants none.
+    /// The key of the ownership tag, unless the manifest turns the tag off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<OwnerKey>,
 }
 
 impl Scope {
-    /// Returns a scope with nothing but an intent.
+    /// Returns a scope with this intent and no other options.
     pub fn of(intent: Intent) -> Self {
         Self { intent, ..Self::default() }
     }
 
-    /// Returns whether an address is looked at.
+    /// Returns whether an address is in scope.
     pub fn holds(&self, address: &Address) -> bool {
         let matches = |pattern: &AddressPattern| pattern.matches(address);
         (self.only.is_empty() || self.only.iter().any(matches)) && !self.exclude.iter().any(matches)
     }
 
-    /// Returns whether a part of the manifest is left out.
+    /// Returns whether a filter excludes a part of the manifest.
     pub fn is_filtered(&self) -> bool {
         !self.only.is_empty() || !self.exclude.is_empty()
     }
 }
 
-/// The difference between desired and live, and the ordered steps that close it.
+/// The difference between desired and live state, and the ordered steps that remove it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub target: Destination,
     pub scope: Scope,
     pub resources: Vec<ResourcePlan>,
-    /// What is live and neither in the manifest nor marked as this tool's; listed when pruning.
+    /// Live resources that the manifest does not list and that do not carry the ownership tag. Pruning lists them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmanaged: Vec<Unmanaged>,
-    /// What could not be listed.
+    /// The lists that could not be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlisted: Vec<Gap>,
-    /// What carries the ownership tag and the manifest does not name; pruning lists that itself.
+    /// The resources that carry the ownership tag and that the manifest does not list. Pruning finds these itself.
     #[serde(default, skip_serializing_if = "Orphans::is_empty")]
     pub orphans: Orphans,
 }
 
-/// Something live that the manifest does not name and that is left alone.
+/// A live resource that the manifest does not list and that is not changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unmanaged {
     pub kind: KindId,
     pub name: String,
 }
 
-/// What was seen of a resource when the plan was made.
+/// The state of a resource when the plan was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", content = "fields", rename_all = "snake_case")]
 pub enum Seen {
     Absent,
     Unknown,
-    /// Its fields in words; what is long is a digest.
+    /// Its fields as text. A long value is a digest.
     Present(Fields),
 }
 
-/// One resource's part of a plan.
+/// The plan of one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourcePlan {
     pub address: Address,
-    /// The name in AWS.
+    /// Its name in AWS.
     pub name: String,
     pub label: String,
-    /// Where its content comes from.
+    /// The source of its content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// Whether it should be there.
+    /// Whether it should exist.
     #[serde(default, skip_serializing_if = "Presence::is_present")]
     pub presence: Presence,
     #[serde(flatten)]
     pub action: Action,
-    /// What is shown of the live resource.
+    /// The facts about the live resource that are shown.
     #[serde(rename = "live")]
     pub facts: Facts,
     pub changes: Vec<FieldChange>,
-    /// What could not be read.
+    /// The settings that could not be read.
     #[serde(rename = "unknown")]
     pub gaps: Vec<Gap>,
-    /// What it is created with, for kinds that show it. A saved plan has it from what it says is desired.
+    /// The layout that it is created with, for kinds that show one. In a saved plan, it is derived from the desired state.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Box<Layout>>,
-    /// What has to be allowed before the difference is closed.
+    /// The consents that its withheld steps need.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needs: BTreeSet<Consent>,
-    /// What it refers to. These are applied before it, and where one fails it is skipped.
+    /// The resources that it refers to. They are applied first, and if one fails this resource is skipped.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<Address>,
-    /// Why nothing can use it as it is. What refers to it is skipped.
+    /// The reason why dependents cannot use it in its live state. They are skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusable: Option<String>,
-    /// What will be done, in this order.
+    /// The steps, in order.
     pub steps: Vec<Step>,
-    /// What would be done if what it needs were allowed.
+    /// The steps that run only with consent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Step>,
-    /// What the plan was made on: if this has changed, the plan no longer holds.
+    /// The baseline. If it has changed, the saved plan is stale.
     #[serde(rename = "fingerprint")]
     pub seen: Seen,
 }
 
-/// What a resource's part of a plan comes to.
+/// The action for one resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     Create,
-    /// It is being created, by an earlier run or someone else; what follows a creation is still to be done.
+    /// An earlier run or someone else is creating it, and the steps after a creation are missing.
     Finish,
     Unchanged,
     /// It differs, and the steps change it.
     Update,
-    /// It should be gone, and the steps delete it.
+    /// It should not exist, and the steps delete it.
     Delete,
-    /// It differs, and this pass leaves it alone.
+    /// It differs, and this pass does not change it.
     Drift,
-    /// It differs in a way that is not done, or that has to be allowed and is not.
+    /// It differs in a way that cannot be changed, or whose consent is missing.
     Refused,
-    /// It could not be read; `if_absent` is what would be done if it is not there.
+    /// It could not be read; `if_absent` are the steps if it does not exist.
     Unknown {
         if_absent: Vec<Step>,
     },
 }
 
 impl ResourcePlan {
-    /// Returns whether it should be gone.
+    /// Returns whether it should not exist.
     pub fn is_removal(&self) -> bool {
         !self.presence.is_present()
     }
 
-    /// Returns whether it is there.
+    /// Returns whether it exists.
     pub fn exists(&self) -> bool {
         matches!(self.seen, Seen::Present(_))
     }
 
-    /// Returns whether it lacks only what follows a creation, and is empty: a run that was killed leaves such tables.
+    /// Returns whether it is empty and lacks only the steps after a creation. A run that was killed leaves such tables.
     pub fn is_unfinished(&self) -> bool {
         let follow = |steps: &[Step]| !steps.is_empty() && steps.iter().all(Step::follows_creation);
         self.facts.empty && self.withheld.is_empty() && follow(&self.steps)
     }
 }
 
-/// How many resources come to what.
+/// The number of resources for each action.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
     pub create: usize,
     pub change: usize,
     pub delete: usize,
     pub unchanged: usize,
-    /// Different, and left alone.
+    /// Different and not changed.
     pub drifted: usize,
-    /// Different, and refused.
+    /// Different and refused.
     pub refused: usize,
-    /// Not read, or not all of it.
+    /// Not read, or only partly read.
     pub unknown: usize,
 }
 
 impl Plan {
-    /// Counts the resources by what they come to.
+    /// Counts the resources by action.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for resource in &self.resources {
@@ -201,7 +201,7 @@ impl Plan {
                 Action::Create | Action::Finish => &mut summary.create,
                 Action::Update => &mut summary.change,
                 Action::Delete => &mut summary.delete,
-                // As far as it could be read it is as desired; that is not known to be all.
+                // Everything that could be read is in sync, but some settings could not be read.
                 Action::Unchanged if !resource.gaps.is_empty() => &mut summary.unknown,
                 Action::Unchanged => &mut summary.unchanged,
                 Action::Drift => &mut summary.drifted,
@@ -218,10 +218,10 @@ impl Plan {
         self.resources.iter().filter(move |resource| resource.address.kind == kind)
     }
 
-    /// Returns what tells of a resource, in words, what it depends on and cannot count on: what cannot be used, and, where the
-    /// resource is created, what the filter leaves out.
+    /// Returns warnings about the dependencies of a resource: those that cannot be used and, for a resource that is created, those that the
+    /// filter excludes.
     pub fn doubts(&self) -> impl Fn(&ResourcePlan) -> Vec<String> {
-        // Made once: a map for each of thousands of resources would take seconds.
+        // Built once: a map for each of thousands of resources would take seconds.
         let known: HashMap<&Address, &ResourcePlan> = self.resources.iter().map(|one| (&one.address, one)).collect();
         move |resource| {
             let doubt = |on: &Address| match known.get(on).map(|other| &other.unusable) {
@@ -238,18 +238,18 @@ impl Plan {
         }
     }
 
-    /// Returns whether an apply would do anything.
+    /// Returns whether an apply would change anything.
     pub fn has_steps(&self) -> bool {
         self.resources.iter().any(|resource| !resource.steps.is_empty())
     }
 
-    /// Returns whether live differs from desired, as far as it is known.
+    /// Returns whether live and desired state are known to differ.
     pub fn has_differences(&self) -> bool {
         let same = |resource: &ResourcePlan| matches!(resource.action, Action::Unchanged | Action::Unknown { .. });
         !self.resources.iter().all(same)
     }
 
-    /// Returns whether everything in the manifest was read and is as it says, and nothing else was found. Orphans may not be known.
+    /// Returns whether everything in the manifest was read and is in sync, and no other resource was found. Orphans may be unknown.
     pub fn is_settled(&self) -> bool {
         let same = |one: &ResourcePlan| one.action == Action::Unchanged && one.gaps.is_empty() && one.steps.is_empty();
         self.resources.iter().all(same)
@@ -259,12 +259,12 @@ impl Plan {
             && self.orphans.looked_at.is_none()
     }
 
-    /// Returns all that could not be read.
+    /// Returns all reads that failed.
     pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
         self.resources.iter().flat_map(|resource| &resource.gaps).chain(&self.unlisted)
     }
 
-    /// Returns how many indexes the steps build: each takes minutes.
+    /// Returns the number of indexes that the steps build. Each takes minutes.
     pub fn index_builds(&self) -> usize {
         let steps = self.resources.iter().flat_map(|resource| &resource.steps);
         steps.filter(|step| step.builds_index()).count()

@@ -1,4 +1,4 @@
-//! The pass on a fake in memory.
+//! Tests the pass with an in-memory fake.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
@@ -19,17 +19,17 @@ use crate::resource::names::{AccountId, PolicyRoot, RegionName, UserId};
 use crate::resource::tagging::TaggedPage;
 use crate::resource::{Facts, Gap, Live, Observed, StepOutcome};
 
-/// An AWS in memory, that notes what is done to it.
+/// An in-memory AWS that records the changes.
 #[derive(Default)]
 struct Fake {
     policies: RefCell<BTreeMap<String, Content>>,
     tables: RefCell<BTreeMap<String, Live<Table>>>,
     done: RefCell<Vec<String>>,
-    /// Names whose steps fail.
+    /// Resources whose steps fail.
     broken: Vec<&'static str>,
-    /// Names that may not be read.
+    /// Resources that cannot be read.
     denied: Vec<&'static str>,
-    /// How many looks at policies still miss what was written.
+    /// The number of policy reads that do not show a write yet.
     stale_looks: Cell<u32>,
     interrupt_after: Option<(&'static str, Interrupt)>,
 }
@@ -43,7 +43,7 @@ impl Observe for Fake {
         Ok(Caller {
             account: AccountId::new("123456789012"),
             arn: String::from("arn:aws:iam::123456789012:user/x"),
-            // A saved plan does not hold it.
+            // A saved plan does not contain it.
             user_id: UserId::default(),
         })
     }
@@ -267,7 +267,7 @@ async fn what_cannot_be_read_is_planned_and_never_done() {
     let fake = Fake { denied: vec!["a"], ..Fake::default() };
     let (plan, report) = pass(&fake, &[policy("a", "x")], Intent::Converge).await;
     assert!(matches!(&plan.resources[0].action, Action::Unknown { if_absent } if if_absent.len() == 1));
-    // Whoever carries the plan out later must not take it for absent.
+    // A later apply of the plan must not treat it as absent.
     assert_eq!(plan.resources[0].seen, Seen::Unknown);
     let saved = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&saved).unwrap(), plan);
@@ -330,7 +330,7 @@ async fn drift_of_a_table_is_repaired_by_apply_and_never_by_init() {
     assert_eq!((plan.action, plan.steps.len(), plan.changes.len()), (Action::Drift, 0, 1));
 }
 
-/// Being created with another layout than is desired: that is a difference, and what is still to come is none.
+/// The layout of a table that is being created can differ; the settings that follow a creation are not a difference.
 #[tokio::test]
 async fn a_table_that_someone_else_is_creating_is_drift() {
     let mut live = live_table("CREATING", Ttl::Disabled);
@@ -340,7 +340,7 @@ async fn a_table_that_someone_else_is_creating_is_drift() {
     assert_eq!((plan.action, paths), (Action::Refused, vec!["partition_key"]));
 }
 
-/// What could not be read of a table that is there stays known to be unknown.
+/// A setting that could not be read is reported as unknown even if the table exists.
 #[tokio::test]
 async fn a_part_that_could_not_be_read_is_kept_with_the_plan() {
     let mut live = live_table("ACTIVE", Ttl::Disabled);
@@ -368,7 +368,7 @@ async fn what_is_as_desired_as_far_as_it_could_be_read_is_counted_as_unknown() {
     assert_eq!(counted(vec![gap]).await, Summary { unknown: 1, ..Summary::default() });
 }
 
-/// Returns an index by the partition key of its table.
+/// Returns an index on the partition key of its table.
 fn index(table: &Table) -> Index {
     Index {
         key: IndexKey::new(table.key.clone().unwrap().partition, None),

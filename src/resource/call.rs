@@ -1,4 +1,4 @@
-//! AWS's operations, the pace it allows for each, and what the failure of a call means.
+//! AWS's operations, their rate limits, and the classification of failed calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,18 +12,18 @@ use aws_types::request_id::RequestId;
 use super::trouble;
 use crate::code::Code;
 
-/// What AWS allows of an operation, or of several together.
+/// The rate limit of an operation, or of several together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
-    /// Tells it from others.
+    /// Its unique name.
     pub name: &'static str,
-    /// Calls a second.
+    /// Calls per second.
     pub rate: f64,
-    /// Calls at once after a pause.
+    /// The burst after a pause.
     pub burst: f64,
 }
 
-/// An AWS operation and the pace AWS allows for it.
+/// An AWS operation and its quota.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Operation {
     /// The service's name in IAM.
@@ -38,7 +38,7 @@ impl Operation {
         !["Get", "Describe", "List", "Query", "Scan", "TransactGet"].iter().any(|head| self.name.starts_with(head))
     }
 
-    /// Returns how long so many calls take at the pace that its quota allows.
+    /// Returns the time that this many calls take within the quota.
     pub fn time_for(self, calls: usize) -> Duration {
         let calls = u32::try_from(calls).map_or(f64::MAX, f64::from);
         Duration::try_from_secs_f64((calls - self.quota.burst).max(0.0) / self.quota.rate).unwrap_or(Duration::MAX)
@@ -50,23 +50,22 @@ impl Operation {
     }
 }
 
-/// An operation with a quota of its own: calls a second, and at once after a pause. A kind declares its own with it.
+/// Declares an operation with its own quota: calls per second, and burst. Each kind declares its operations with it.
 macro_rules! operation {
     ($service:literal, $name:literal, $rate:literal, $burst:literal) => {
         $crate::resource::call::Operation {
             service: $service,
             name: $name,
-            // Services have operations of one name, such as `TagResource`, and each its own quota.
+            // Services share operation names, such as `TagResource`, but each has its own quota.
             quota: &$crate::resource::call::Quota { name: concat!($service, ":", $name), rate: $rate, burst: $burst },
         }
     };
 }
 pub(crate) use operation;
 
-// The paces: Parameter Store's reads share 40 calls a second and its writes 3 with a burst (AWS General Reference,
-// "Systems Manager endpoints and quotas"); the DynamoDB control plane's are in its quotas page where it states them.
-// Where AWS says nothing, the pace is one that operators have measured to pass. Each is a start: an answer that says
-// "slow down" slows the pace, and answers that come make it faster again, beyond its start where the account has more.
+// Parameter Store's reads share 40 calls a second, and its writes 3 with a burst (AWS General Reference, "Systems Manager endpoints and
+// quotas"). DynamoDB's quotas page states some rates of the control plane. The other rates are measured by operators. Each rate is a start:
+// a throttled call lowers it, and successful calls raise it, beyond the start if the account allows more.
 const PARAMETER_READS: Quota = Quota { name: "parameter reads", rate: 40.0, burst: 40.0 };
 pub const GET_PARAMETERS: Operation = Operation { service: "ssm", name: "GetParameters", quota: &PARAMETER_READS };
 pub const GET_PARAMETERS_BY_PATH: Operation =
@@ -84,7 +83,7 @@ pub const LIST_TABLE_TAGS: Operation = operation!("dynamodb", "ListTagsOfResourc
 pub const CREATE_TABLE: Operation = operation!("dynamodb", "CreateTable", 5.0, 5.0);
 pub const UPDATE_TABLE: Operation = operation!("dynamodb", "UpdateTable", 5.0, 5.0);
 pub const DELETE_TABLE: Operation = operation!("dynamodb", "DeleteTable", 5.0, 5.0);
-// Source: CreateBackup and DescribeBackup in the DynamoDB API reference allow 50 and 10 a second.
+// Source: the DynamoDB API reference allows 50 CreateBackup and 10 DescribeBackup a second.
 pub const CREATE_BACKUP: Operation = operation!("dynamodb", "CreateBackup", 10.0, 10.0);
 pub const DESCRIBE_BACKUP: Operation = operation!("dynamodb", "DescribeBackup", 10.0, 10.0);
 pub const SCAN: Operation = operation!("dynamodb", "Scan", 200.0, 200.0);
@@ -96,72 +95,72 @@ pub const UPDATE_CONTINUOUS_BACKUPS: Operation = operation!("dynamodb", "UpdateC
 pub const GET_CALLER_IDENTITY: Operation = operation!("sts", "GetCallerIdentity", 10.0, 10.0);
 pub const ASSUME_ROLE: Operation = operation!("sts", "AssumeRole", 10.0, 10.0);
 pub const GET_SESSION_TOKEN: Operation = operation!("sts", "GetSessionToken", 10.0, 10.0);
-// Items have no quota of calls but the table's own: an on-demand table starts with thousands a second.
+// Item operations have no API quota, only the table's own capacity: an on-demand table starts with thousands a second.
 pub const GET_ITEM: Operation = operation!("dynamodb", "GetItem", 500.0, 500.0);
 pub const PUT_ITEM: Operation = operation!("dynamodb", "PutItem", 200.0, 200.0);
 pub const UPDATE_ITEM: Operation = operation!("dynamodb", "UpdateItem", 200.0, 200.0);
 pub const QUERY: Operation = operation!("dynamodb", "Query", 200.0, 200.0);
-/// Its parts take the permission for `GetItem`.
+/// Requires the permission for `GetItem`.
 pub const TRANSACT_GET_ITEMS: Operation = operation!("dynamodb", "TransactGetItems", 200.0, 200.0);
-/// Its parts take the permissions of the calls they stand for.
+/// Requires the permissions of its parts.
 pub const TRANSACT_WRITE_ITEMS: Operation = operation!("dynamodb", "TransactWriteItems", 200.0, 200.0);
 
-/// What a failed call means to whoever made it.
+/// The classification of a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// The permission is missing.
     Denied,
-    /// The thing is not there.
+    /// The resource does not exist.
     NotFound,
-    /// A thing of this name is there already.
+    /// A resource of this name already exists.
     AlreadyExists,
-    /// The condition that the call was made under does not hold: nothing was written.
+    /// The condition of the call was false: nothing was written.
     ConditionFailed,
-    /// It is as the call would make it.
+    /// The resource is already in the requested state.
     AlreadySo,
-    /// AWS takes such a change only so often, and has had it: hours later it passes.
+    /// AWS limits the frequency of such changes: the call succeeds hours later.
     TooSoon,
-    /// AWS says to slow down: the same call later passes.
+    /// AWS throttles: the call succeeds later.
     Throttled,
-    /// AWS failed on its side: the same call later may pass.
+    /// AWS failed internally: the call may succeed later.
     ServerFault,
-    /// The thing is busy with another change: the same call later passes.
+    /// The resource is busy with another change: the call succeeds later.
     Busy,
-    /// AWS has no valid credentials from us.
+    /// The credentials are missing or invalid.
     Credentials,
-    /// AWS could not be reached, or did not answer in time.
+    /// AWS could not be reached, or did not respond in time.
     Unreachable,
-    /// The pass was ended, by the user or by its deadline, before the call was made.
+    /// The user or the time limit ended the pass before the call was made.
     Interrupted,
-    /// Anything else: calling again would not help.
+    /// Anything else: a retry would not help.
     Rejected,
 }
 
 impl Class {
-    /// Returns whether the call may have taken effect all the same: its answer was lost, or AWS failed on the way.
+    /// Returns whether the call may have taken effect: its response was lost, or AWS failed while processing it.
     fn leaves_open(self) -> bool {
         matches!(self, Self::ServerFault | Self::Unreachable)
     }
 }
 
-/// The error that another error comes from. It is shared: errors are kept in plans and decisions, which are cloned.
+/// The cause of an error. It is shared, because errors are part of plans and decisions, which are cloned.
 pub type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-/// A failed call: what was called, what AWS said, and what it means.
+/// A failed call: the operation, AWS's message, and its class.
 #[derive(Debug, Clone)]
 pub struct CallError {
     pub operation: Operation,
     pub class: Class,
-    /// AWS's name for the error.
+    /// AWS's error code.
     pub code: Option<Box<str>>,
     pub message: String,
-    /// What kind of failure the SDK's types say it is, where AWS itself said nothing.
+    /// The failure by the SDK's error types, if AWS did not respond.
     pub failure: Option<Code>,
     /// The SDK's error.
     pub cause: Option<Cause>,
-    /// By which AWS's support finds the call.
+    /// The request ID for AWS Support.
     pub request_id: Option<Box<str>>,
-    /// Whether it may have taken effect all the same: its answer was lost or AWS failed on the way, this time or at an earlier try.
+    /// Whether the call may have taken effect: its response was lost or AWS failed, in this attempt or an earlier one.
     pub open: bool,
 }
 
@@ -186,7 +185,7 @@ impl std::error::Error for CallError {
 }
 
 impl CallError {
-    /// Returns a failure that AWS has not said itself.
+    /// Returns a failure that was not reported by AWS.
     pub fn new(operation: Operation, class: Class, message: impl Into<String>) -> Self {
         Self {
             operation,
@@ -200,7 +199,7 @@ impl CallError {
         }
     }
 
-    /// Reads the SDK's error. The answer itself is dropped: that of a call for credentials can hold them.
+    /// Converts the SDK's error. The response itself is dropped, because it can contain credentials.
     pub fn from_sdk<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -230,7 +229,7 @@ impl CallError {
     }
 }
 
-/// Returns the error's text with that of everything beneath it.
+/// Returns the error's text with those of its causes.
 pub fn full_message(error: &dyn std::error::Error) -> String {
     let mut parts = vec![error.to_string()];
     let mut source = error.source();
@@ -244,19 +243,18 @@ pub fn full_message(error: &dyn std::error::Error) -> String {
     parts.join(": ")
 }
 
-/// Returns what an answer of AWS means, from its code, and its message where one code stands for several things.
+/// Classifies a response by its code, and by its message if the code is ambiguous.
 ///
-/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB, SNS and STS, and the common
-/// errors of each; the messages are those that AWS sends, which its references do not list.
+/// Sources: the error lists of the operations in the API references of Systems Manager, DynamoDB, SNS and STS, and the common errors of
+/// each. The references do not list the messages, which are taken from AWS's responses.
 pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
-    // A code may come as `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
+    // A code may have a prefix: `com.amazonaws.dynamodb.v20120810#ResourceNotFoundException`.
     let code = code.rsplit('#').next().unwrap_or(code);
     match code {
-        // Of IAM. The role, policy or boundary that a call names may not be seen everywhere yet; a policy that cannot be attached is
-        // not there at all.
+        // IAM: the role, policy or boundary of a call may not have propagated yet. A policy that cannot be attached does not exist.
         "NoSuchEntity" | "NoSuchEntityException" if !message.contains("not attachable") => Class::NotFound,
-        // A principal that was created a moment ago is not seen everywhere yet. Source: "Troubleshoot IAM", "Changes that I make are
-        // not always immediately visible" in the AWS Identity and Access Management User Guide.
+        // IAM: a new principal may not have propagated yet. Source: "Troubleshoot IAM", "Changes that I make are not always immediately
+        // visible" in the AWS Identity and Access Management User Guide.
         "MalformedPolicyDocument" | "MalformedPolicyDocumentException" if message.contains("nvalid principal") => Class::NotFound,
         "AccessDeniedException" | "AccessDenied" | "UnauthorizedOperation" | "AuthorizationError" => Class::Denied,
         "ParameterNotFound"
@@ -269,15 +267,14 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "NotFoundException"
         | "NotFound"
         | "ResourceNotFound" => Class::NotFound,
-        // Of a topic or a subscription, which are created by the same call again as long as nothing differs.
+        // SNS: creating a topic or subscription again succeeds unless its settings differ.
         "InvalidParameter" if message.contains("already exists with different") => Class::AlreadyExists,
         "ParameterAlreadyExists"
         | "AlreadyExistsException"
         | "EntityAlreadyExists"
         | "EntityAlreadyExistsException" => Class::AlreadyExists,
         "ConditionalCheckFailedException" => Class::ConditionFailed,
-        // The reasons of its parts stand in the message: `[ConditionalCheckFailed, None]`.
-        // TTL has no codes of its own.
+        // The message has the reason of each part: `[ConditionalCheckFailed, None]`. TTL has no codes of its own.
         "ValidationException" if message.contains("TimeToLive is already") => Class::AlreadySo,
         "ValidationException" if message.contains("TimeToLive is active on a different") => Class::AlreadyExists,
         "ValidationException" if message.contains("multiple times within a fixed interval") => Class::TooSoon,
@@ -289,14 +286,14 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ContinuousBackupsUnavailableException"
         | "BackupInUseException"
         | "TableInUseException"
-        // Of Application Auto Scaling.
+        // Application Auto Scaling.
         | "ConcurrentUpdateException"
-        // Of IAM.
+        // IAM.
         | "ConcurrentModification"
         | "ConcurrentModificationException"
         | "EntityTemporarilyUnmodifiable"
         | "EntityTemporarilyUnmodifiableException" => Class::Busy,
-        // Of deletion protection and resource policies, 15 seconds after the last change of them: the pace is not at fault.
+        // Deletion protection and resource policies, within 15 seconds after their last change. The rate is not the cause.
         "ThrottlingException" if message.contains("modified within the previous") => Class::Busy,
         "InternalServerError"
         | "InternalFailure"
@@ -321,11 +318,11 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "ConcurrentAccess"
         | "TransactionConflictException"
         | "TransactionInProgressException" => Class::Throttled,
-        // One code for "too many at once", which passes, and for a table or account that is full, which does not.
+        // One code for too many operations at once, which is temporary, and for an exceeded quota, which is not.
         "LimitExceededException" => {
             let lower = message.to_lowercase();
             if lower.contains("online index") || lower.contains("tags are being updated") {
-                // One index at a time is built or deleted on a table, and its tags take one change after the other.
+                // A table builds or deletes one index at a time, and changes its tags one at a time.
                 return Class::Busy;
             }
             let passing = ["simultaneous", "concurrent", "too many", "rate"].iter().any(|word| lower.contains(word));
@@ -342,7 +339,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
         | "RequestTimeTooSkewed"
         | "RequestExpired"
         | "IncompleteSignature" => Class::Credentials,
-        // Not of AWS: an emulator that does not know the operation.
+        // Not AWS: an emulator without this operation.
         "" if status == 404 => Class::NotFound,
         _ if status >= 500 => Class::ServerFault,
         _ => Class::Rejected,
@@ -353,7 +350,7 @@ pub(super) fn classify(code: &str, message: &str, status: u16) -> Class {
 mod tests {
     use super::*;
 
-    /// Every answer that is known to matter, word for word where AWS's words matter.
+    /// Covers every known error, with AWS's exact message where it matters.
     #[test]
     fn every_answer_has_its_meaning() {
         let limit = "Subscriber limit exceeded: ";
@@ -471,7 +468,7 @@ mod tests {
                 Class::TooSoon,
             ),
             ("ValidationException", "One or more parameter values were invalid".into(), 400, Class::Rejected),
-            // These never pass, whatever their names sound like.
+            // These are permanent, in spite of their names.
             ("ParameterLimitExceeded", String::new(), 400, Class::Rejected),
             ("ParameterMaxVersionLimitExceeded", String::new(), 400, Class::Rejected),
             ("HierarchyLevelLimitExceededException", String::new(), 400, Class::Rejected),

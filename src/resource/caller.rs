@@ -1,4 +1,4 @@
-//! Who is calling: the account and identity behind the credentials.
+//! The caller: the account and identity of the credentials.
 
 pub use aws_sdk_sts::Client;
 pub use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityOutput as Answer;
@@ -16,18 +16,18 @@ use crate::resource::names::{AccountId, UserId};
 use crate::resource::pacer::Pacer;
 use crate::resource::role::is_name;
 
-/// The identity behind the credentials.
+/// The identity of the credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     pub account: AccountId,
     pub arn: String,
-    /// The unique ID, which IAM policies know as `aws:userid`. A saved plan does not hold it.
+    /// The unique ID, `aws:userid` in IAM policies. A saved plan does not contain it.
     #[serde(skip)]
     pub user_id: UserId,
 }
 
 impl Caller {
-    /// Returns the caller that STS answered.
+    /// Returns the caller from STS's response.
     pub fn answered(answer: Answer) -> Result<Self, CallError> {
         match (answer.account, answer.arn) {
             (Some(account), Some(arn)) => {
@@ -38,17 +38,16 @@ impl Caller {
         }
     }
 
-    /// Returns the partition that the account is in, such as `aws` or `aws-cn`.
+    /// Returns the partition of the account, such as `aws` or `aws-cn`.
     pub fn partition(&self) -> &str {
         self.arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
     }
 
-    /// Returns the name of the user behind the identity: an IAM user's own, a role session's name (for IAM Identity Center
-    /// that is the sign-in name), a federated user's.
+    /// Returns the user's name: that of an IAM user, of a role session (for IAM Identity Center, the sign-in name), or of a federated user.
     ///
     /// # Errors
     ///
-    /// An account's root user has no name of its own, and nothing else is known to call.
+    /// Fails for an account's root user, which has no name, and for unknown types of callers.
     pub fn user(&self) -> Result<String, String> {
         name_of(&self.arn)
             .map(str::to_owned)
@@ -56,7 +55,7 @@ impl Caller {
     }
 }
 
-/// Returns the user's name in an ARN as `sts:GetCallerIdentity` shows it.
+/// Returns the user's name in an ARN from `sts:GetCallerIdentity`.
 pub fn name_of(arn: &str) -> Option<&str> {
     // arn:aws:iam::123456789012:user/path/alice, arn:aws:sts::123456789012:assumed-role/role/session
     let mut parts = arn.splitn(6, ':').skip(2);
@@ -64,16 +63,16 @@ pub fn name_of(arn: &str) -> Option<&str> {
     let (kind, rest) = resource.split_once('/').unwrap_or((resource, ""));
     let name = match (service, kind) {
         ("iam", "user") => rest.rsplit('/').next(),
-        // Without its path a role's name is one part, and what follows is the session's.
+        // STS omits the role's path, so the role's name is one part, followed by that of the session.
         ("sts", "assumed-role") => rest.split_once('/').map(|(_, session)| session),
         ("sts", "federated-user") => Some(rest),
         _ => None,
     };
-    // Another sign than AWS takes, such as a blank at the end, would make one user look like two.
+    // Characters that AWS does not allow, such as a trailing blank, would make one user look like two.
     name.filter(|name| is_name(name))
 }
 
-/// Returns the account that an ARN is of.
+/// Returns the account of an ARN.
 pub fn account_of(arn: &str) -> Option<&str> {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
@@ -84,14 +83,13 @@ pub fn account_of(arn: &str) -> Option<&str> {
     }
 }
 
-/// Returns a name without the difference between capital and small letters: IAM takes no two users whose names differ in
-/// nothing else. Source: IAM User Guide, "IAM identifiers".
+/// Returns a case-folded name: IAM does not allow two users whose names differ only by case. Source: IAM User Guide, "IAM identifiers".
 pub fn folded(name: &str) -> String {
-    // By way of the capitals, so that letters with two small forms read the same.
+    // Converts to upper case first, so that letters with two lower-case forms become equal.
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
-/// Who is calling, over one connection: asked for when it is first needed, by whatever needs it.
+/// The caller of one connection, requested when it is first needed.
 #[derive(Debug)]
 pub struct Identity {
     client: Client,
@@ -101,32 +99,32 @@ pub struct Identity {
     last: Mutex<Option<(Instant, Result<Caller, CallError>)>>,
 }
 
-/// How long an answer is good for others.
+/// How long a result is cached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reuse {
-    /// For those who ask before there is one.
+    /// Only concurrent callers share the result.
     Never,
-    /// For the regions of an account, which a run reads one after another. A failure is good for as long: an account that denies or
-    /// does not answer is asked once.
+    /// For the regions of an account, which a run reads one after another. A failure is cached too, so an account that denies or does not
+    /// respond is asked once.
     ForAWhile,
 }
 
-/// How long a while is. Credentials last 15 minutes at least.
+/// The duration of the cache. Credentials last at least 15 minutes.
 const WHILE: Duration = Duration::from_secs(5 * 60);
 
 impl Identity {
-    /// Returns the identity behind a connection. Makes no call.
+    /// Returns the identity of a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>, reuse: Reuse) -> Self {
         let (client, pacer) = (Client::new(config), Arc::clone(pacer));
         Self { client, pacer, known: OnceCell::new(), reuse, last: Mutex::default() }
     }
 
-    /// Returns who is calling; asks only where that is not known.
+    /// Returns the caller, with a call only if it is not cached.
     pub async fn known(&self) -> Result<&Caller, CallError> {
         self.known.get_or_try_init(|| identify(&self.client, &self.pacer)).await
     }
 
-    /// Returns who is calling; asks, for credentials expire. The first question is shared with [`Identity::known`].
+    /// Calls STS again, because credentials expire. The first call is shared with [`Identity::known`].
     pub async fn ask(&self) -> Result<Caller, CallError> {
         if self.reuse == Reuse::Never {
             return self.ask_now().await;
@@ -138,7 +136,7 @@ impl Identity {
             return answer.clone();
         }
         let answer = self.ask_now().await;
-        // What was given up says nothing.
+        // An interrupted call has no result to cache.
         if !matches!(&answer, Err(error) if error.class == Class::Interrupted) {
             *last = Some((Instant::now(), answer.clone()));
         }
@@ -153,7 +151,7 @@ impl Identity {
     }
 }
 
-/// Asks STS who is calling. No permission is needed for it.
+/// Asks STS for the caller. This requires no permission.
 pub async fn identify(client: &Client, pacer: &Pacer) -> Result<Caller, CallError> {
     let answer = pacer.call(GET_CALLER_IDENTITY, &[], || client.get_caller_identity().send()).await?;
     Caller::answered(answer)
@@ -197,7 +195,7 @@ mod tests {
     #[test]
     fn folded_names_differ_in_no_capital() {
         assert_eq!(folded("Alice@Example.COM"), "alice@example.com");
-        // The sign of the unit kelvin, and the long s.
+        // The Kelvin sign and the long s.
         assert_eq!(folded("\u{212a}arl-\u{17f}"), folded("KARL-S"));
         assert_ne!(folded("alice"), folded("alicf"));
     }

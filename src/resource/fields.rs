@@ -1,19 +1,19 @@
-//! What was seen of a resource, field by field.
+//! The observed state of a resource, by field.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-/// What was seen of a resource, in words by field: two looks that give the same saw the same.
+/// The observed state of a resource as text by field. Equal values mean equal observations.
 ///
-/// A sorted list: there is one for every resource of a pass, and a map of a few fields takes several times as much.
+/// A sorted list instead of a map: there is one for every resource of a pass, and a small map takes several times the memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<Cow<'static, str>, String>")]
 pub struct Fields(Box<[(Cow<'static, str>, String)]>);
 
 impl Fields {
-    /// Returns the fields that are not the same in both, by name, with what each of the two says.
+    /// Returns the fields that differ: the name and both values.
     pub fn differing<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (&'a str, [Option<&'a str>; 2])> {
         let names: BTreeSet<&str> = self.0.iter().chain(&other.0).map(|(name, _)| name.as_ref()).collect();
         let both = names.into_iter().map(|name| (name, [self.get(name), other.get(name)]));

@@ -1,18 +1,18 @@
-//! What ends a pass before its end: the user, or the time it was given.
+//! Ends a pass early, for the user or for the time limit.
 
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// Who ended a pass.
+/// The cause of an early end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     User,
-    /// The time that the whole run was given is up.
+    /// The time limit of the run expired.
     Deadline,
 }
 
-/// Tells that the pass is to end: calls under way are finished, no other is made. Clones tell the same.
+/// A signal to end the pass: calls in flight finish, and no other call starts. Clones share the signal.
 #[derive(Debug, Clone)]
 pub struct Interrupt(watch::Sender<Option<Cause>>);
 
@@ -22,43 +22,43 @@ impl Default for Interrupt {
     }
 }
 
-/// How long a call under way is waited for when the time is up; every run ends.
+/// How long calls in flight may continue after the time limit.
 const GRACE: Duration = Duration::from_secs(10);
 
 impl Interrupt {
-    /// Raises it for the user.
+    /// Raises the signal for the user.
     pub fn raise(&self) {
         self.0.send_replace(Some(Cause::User));
     }
 
-    /// Raises it because the time is up; a user who has raised it already comes first.
+    /// Raises the signal for the time limit, unless the user has raised it.
     pub fn expire(&self) {
         self.0.send_modify(|cause| *cause = cause.or(Some(Cause::Deadline)));
     }
 
-    /// Returns whether it has been raised.
+    /// Returns whether the signal was raised.
     pub fn raised(&self) -> bool {
         self.cause().is_some()
     }
 
-    /// Returns for what it has been raised.
+    /// Returns the cause, if the signal was raised.
     pub fn cause(&self) -> Option<Cause> {
         *self.0.borrow()
     }
 
-    /// Waits until it is raised.
+    /// Waits for the signal.
     pub async fn wait(&self) {
         self.wait_for(|_| true).await;
     }
 
-    /// Waits until a call under way is no longer to be waited for.
+    /// Waits until calls in flight must be abandoned.
     pub async fn overdue(&self) {
         self.wait_for(|cause| cause == Cause::Deadline).await;
         tokio::time::sleep(GRACE).await;
     }
 
     async fn wait_for(&self, wanted: impl Fn(Cause) -> bool) {
-        // The sender lives in `self`, so the channel cannot have closed.
+        // The sender is part of `self`, so the channel is open.
         let _ = self.0.subscribe().wait_for(|cause| cause.is_some_and(&wanted)).await;
     }
 }

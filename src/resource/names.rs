@@ -1,7 +1,7 @@
-//! Texts that are told apart by their types: of two that are both passed, neither can be taken for the other.
+//! Newtypes for text values, so that two arguments cannot be confused.
 
-/// Declares a type of a text. It is read as the text that it is, and only what is said to be one becomes one. Whether AWS takes it is
-/// checked where it comes from a manifest, an option or a saved plan: what the environment or AWS itself says is taken as it is.
+/// Declares a newtype of a text, which serializes as the text. Values from a manifest, an option or a saved plan are checked when they are
+/// read; values from the environment or from AWS are not.
 macro_rules! names {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -56,21 +56,21 @@ macro_rules! names {
 names! {
     /// The ID of an AWS account: 12 digits.
     AccountId;
-    /// The name of a profile in the shared files of the AWS CLI, by which credentials are found.
+    /// A profile in the shared files of the AWS CLI.
     AwsProfile;
-    /// The key of the tag that marks what was created from a manifest.
+    /// The key of the ownership tag.
     OwnerKey;
-    /// The path under which the policies are: `/sentinel/policies`.
+    /// The path of the policies, such as `/sentinel/policies`.
     PolicyRoot;
     /// The name of a region: `us-east-1`.
     RegionName;
     /// The ARN of an IAM role.
     RoleArn;
-    /// The unique ID of an identity, which IAM policies know as `aws:userid`.
+    /// The unique ID of an identity, `aws:userid` in IAM policies.
     UserId;
 }
 
-/// Where policies are when nothing else is said.
+/// The default path of the policies.
 pub const DEFAULT_ROOT: &str = "/sentinel/policies";
 
 impl Default for PolicyRoot {
@@ -85,7 +85,7 @@ impl Default for OwnerKey {
     }
 }
 
-/// AWS named none.
+/// Empty: AWS returned none.
 impl Default for UserId {
     fn default() -> Self {
         Self::new("")
@@ -93,7 +93,7 @@ impl Default for UserId {
 }
 
 impl PolicyRoot {
-    /// Returns whether it is the one that is used when nothing else is said.
+    /// Returns whether it is the default.
     pub fn is_default(&self) -> bool {
         self.as_str() == DEFAULT_ROOT
     }

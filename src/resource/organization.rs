@@ -1,7 +1,7 @@
-//! The accounts of an organization: those of an organizational unit, and of the units below it.
+//! The accounts of an organization: those of an organizational unit and the units below it.
 //!
-//! Sources: ListAccountsForParent, ListOrganizationalUnitsForParent, Account and OrganizationalUnit in the AWS Organizations API
-//! Reference. Names of accounts and units are their owners' to choose, and are not read.
+//! Sources: ListAccountsForParent, ListOrganizationalUnitsForParent, Account and OrganizationalUnit in the AWS Organizations API Reference.
+//! The names of accounts and units are chosen by their owners, so they are not used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,27 +14,27 @@ use super::call::{CallError, Class, Operation, operation};
 use super::names::AccountId;
 use super::pacer::Pacer;
 
-// A low start: the pacer finds what the organization takes.
+// A low start: the pacer finds the organization's limit.
 pub const LIST_ACCOUNTS: Operation = operation!("organizations", "ListAccountsForParent", 5.0, 5.0);
 pub const LIST_UNITS: Operation = operation!("organizations", "ListOrganizationalUnitsForParent", 5.0, 5.0);
 
-/// The most pages of one unit, and units of one search: an organization has 1,000 units and 10,000 accounts at most, and a list
-/// without end is not read for ever ("Quotas for AWS Organizations" in the User Guide).
+/// The maximum number of pages of one unit, and of units of one search. An organization has at most 1,000 units and 10,000 accounts
+/// ("Quotas for AWS Organizations" in the User Guide), so an endless list ends with an error.
 const PAGES: usize = 1_000;
 const UNITS: usize = 5_000;
 
-/// Where to look for accounts.
+/// A search for accounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     /// The ID of an organizational unit or of the root.
     pub unit: String,
-    /// Whether the units below it are looked at too.
+    /// Whether units below it are included.
     pub depth: Depth,
-    /// IDs of accounts and units that are left out.
+    /// The IDs of excluded accounts and units.
     pub exclude: BTreeSet<String>,
 }
 
-/// How far a search goes.
+/// The depth of a search.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Depth {
     #[default]
@@ -42,12 +42,12 @@ pub enum Depth {
     Below,
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// In order.
     pub accounts: Vec<AccountId>,
-    /// Accounts that are suspended, closed or not yet active, each with its state.
+    /// Accounts that are suspended, closed or not yet active, with their states.
     pub left_out: BTreeMap<AccountId, String>,
 }
 
@@ -70,9 +70,9 @@ pub fn check_unit(id: &str) -> Result<(), Invalid> {
     Err(Invalid::new(format!("\"{id}\" is not the ID of an organizational unit"), help))
 }
 
-/// Looks for the accounts of an organization. Everything that AWS answers is checked: of an ID that is none, the search fails.
+/// Lists the accounts of an organization. The search fails if AWS returns an invalid ID.
 pub async fn discover(config: &SdkConfig, pacer: &Pacer, search: &Search) -> Result<Found, CallError> {
-    // One service for all regions, at one address in each partition.
+    // The service is global, with one endpoint in each partition.
     let region = config.region().map(|region| home(region.as_ref()));
     let client = Client::new(&config.to_builder().region(region.map(Region::new)).build());
     let mut found = Found::default();
@@ -95,8 +95,8 @@ pub async fn discover(config: &SdkConfig, pacer: &Pacer, search: &Search) -> Res
     Ok(found)
 }
 
-/// Returns the region whose address serves the partition of a region. Source: "AWS Organizations endpoints and quotas" in the AWS
-/// General Reference.
+/// Returns the region of the endpoint for a region's partition. Source: "AWS Organizations endpoints and quotas" in the AWS General
+/// Reference.
 fn home(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "cn-northwest-1",
@@ -142,7 +142,7 @@ async fn accounts(
     Err(odd(LIST_ACCOUNTS, format!("the list of accounts of {unit} does not end")))
 }
 
-/// Returns the state of an account. `Status` is what `State` replaces (Account in the API Reference).
+/// Returns the state of an account. `State` replaces `Status` (Account in the API Reference).
 fn state(account: &aws_sdk_organizations::types::Account) -> String {
     let state = account.state.as_ref().map(|state| state.as_str().to_owned());
     #[allow(deprecated, reason = "an emulator of AWS may have no other")]

@@ -1,4 +1,4 @@
-//! How fast the calls of one quota may follow each other.
+//! The rate of the calls of one quota.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,51 +8,50 @@ use tokio::time::Instant;
 
 use super::call::Quota;
 
-/// How long a refusal is held to tell of the account, and not of a moment.
+/// How long a throttled call counts as evidence about the account, rather than a temporary condition.
 const MEMORY: Duration = Duration::from_secs(20);
-/// The most that the pace becomes once AWS has refused a call, as a multiple of the documented one.
+/// The maximum rate after a throttled call, as a multiple of the documented rate.
 const MOST: f64 = 20.0;
 
-/// What the calls of one quota have been told so far.
+/// The state of one quota.
 ///
-/// It begins with what AWS documents. As long as AWS refuses nothing, calls beyond that search for what the account takes: one,
-/// and with each that is answered one more at once, so that they double with each round trip, as TCP's slow start does. The
-/// first refusal ends the search for the rest of the run. From then on the pace is a rate, which each refusal lowers and each
-/// answer raises a little.
+/// It starts with the documented rate. Until the first throttled call, additional calls search for the account's limit: one call, and one
+/// more at once for each success, so they double with each round trip, like TCP's slow start. The first throttled call ends the search for
+/// the rest of the run. After that there is only a rate, which each throttled call lowers and each success raises slightly.
 #[derive(Debug)]
 pub(super) struct Bucket {
     quota: &'static Quota,
     tokens: f64,
     rate: f64,
     filled: Instant,
-    /// The pace that was last refused.
+    /// The rate at the last throttled call.
     refused: Option<f64>,
-    /// When the pace was last lowered.
+    /// When the rate was last lowered.
     slowed: Option<Instant>,
-    /// Whether the last one to take a token had to wait for it.
+    /// Whether the last call had to wait for its token.
     pressed: bool,
     search: Search,
-    /// Whether the user has been told that it is slow.
+    /// Whether the user has been notified of the low rate.
     pub(super) told: bool,
-    /// Who is next.
+    /// Held by the next caller.
     pub(super) turn: Arc<Mutex<()>>,
-    /// Tells who is next that there may be a turn before the next token.
+    /// Notifies the next caller that a turn may be available before the next token.
     pub(super) opened: Arc<Notify>,
 }
 
-/// Whether AWS has asked this run to slow down, whatever the operation.
+/// Whether AWS has throttled any operation of this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Account {
     Generous,
     Throttled,
 }
 
-/// How a call came to its turn.
+/// How a call got its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// At the pace.
+    /// Within the rate.
     Paced,
-    /// Beyond what AWS documents.
+    /// Beyond the documented rate.
     Beyond,
 }
 
@@ -63,10 +62,10 @@ pub(super) enum Waited {
     Yes,
 }
 
-/// The calls beyond what AWS documents.
+/// The calls beyond the documented rate.
 #[derive(Debug)]
 struct Search {
-    /// How many there may be at once.
+    /// The maximum number at once.
     limit: usize,
     under_way: usize,
     answered: u32,
@@ -90,13 +89,13 @@ impl Bucket {
         }
     }
 
-    /// Takes a turn, or returns how long it takes until there is one.
+    /// Takes a turn, or returns the time until the next one.
     pub(super) fn take(&mut self, account: Account, waited: Waited) -> Result<Turn, Duration> {
         let now = Instant::now();
         let earned = now.duration_since(self.filled).as_secs_f64() * self.rate;
         self.tokens = (self.tokens + earned).min(self.quota.burst);
         self.filled = now;
-        // Sums of small parts are never quite whole.
+        // Sums of small floating-point parts may be slightly below a whole number.
         if self.tokens > 1.0 - 1e-6 {
             self.tokens -= 1.0;
             self.pressed = waited == Waited::Yes;
@@ -110,14 +109,14 @@ impl Bucket {
         Err(Duration::from_secs_f64((1.0 - self.tokens) / self.rate))
     }
 
-    /// Gives back a turn whose call was not made.
+    /// Returns a turn whose call was not made.
     pub(super) fn give_back(&mut self, turn: Turn) {
         if turn == Turn::Paced {
             self.tokens = (self.tokens + 1.0).min(self.quota.burst);
         }
     }
 
-    /// Ends a turn, whatever came of it.
+    /// Ends a turn, whatever the result of the call.
     pub(super) fn end(&mut self, turn: Turn) {
         if turn == Turn::Beyond {
             self.search.under_way -= 1;
@@ -125,20 +124,20 @@ impl Bucket {
         }
     }
 
-    /// Raises the pace with an answer to a call that had to wait for its turn, or came beyond what AWS documents.
+    /// Raises the rate after a successful call that had to wait for its turn, or that was beyond the documented rate.
     pub(super) fn answered(&mut self, turn: Turn) {
         match turn {
             Turn::Beyond => {
                 self.search.limit += 1;
                 self.search.answered += 1;
             }
-            // Who is not held back learns nothing of how much more there is.
+            // A call that did not wait shows nothing about a higher limit.
             Turn::Paced if self.pressed => {
                 let lately = |at: Instant| at.elapsed() < MEMORY;
                 let more = match self.refused.filter(|_| self.slowed.is_some_and(lately)) {
-                    // Nobody has said no to a pace, or it may have been a passing storm.
+                    // No rate has been throttled, or only temporarily.
                     None => self.quota.rate * 0.01,
-                    // Back quickly to just below what was refused; beyond, a hundredth a second at the most.
+                    // Rises quickly to just below the throttled rate, then by at most a hundredth each second.
                     Some(refused) if self.rate < refused * 0.9 => refused * 0.05,
                     Some(refused) => refused * (0.01 / self.rate).min(0.003),
                 };
@@ -148,19 +147,19 @@ impl Bucket {
         }
     }
 
-    /// Forgets the burst that is left and lowers the pace, but never below a call every two seconds.
+    /// Drops the rest of the burst and lowers the rate, but not below a call every two seconds.
     ///
-    /// Calls that were under way when it was lowered say nothing of the lower one.
+    /// Calls that were in flight at that time show nothing about the lower rate.
     pub(super) fn refused(&mut self, sent: Instant) {
         self.tokens = self.tokens.min(0.0);
         if let Some(began) = self.search.began.take() {
-            // What was answered within a moment may have been a burst. Half of what came in a second or more is a pace.
+            // Successes within a moment may have been a burst. Over a second or more, half of them is a sustainable rate.
             let (took, answered) = (began.elapsed().as_secs_f64(), f64::from(self.search.answered));
             let found = if took < 1.0 { 0.0 } else { answered / took / 2.0 };
             self.rate = self.rate.max(found).min(self.quota.rate * MOST);
             self.slowed = Some(Instant::now());
         }
-        // What comes at once, unpaced, says nothing of the pace.
+        // Calls without a wait show nothing about the rate.
         else if self.pressed && self.slowed.is_none_or(|at| sent > at) {
             self.slowed = Some(Instant::now());
             self.refused = Some(self.rate);

@@ -1,6 +1,6 @@
-//! When a call is made, and whether it is made again.
+//! Decides when a call is made, and whether it is retried.
 //!
-//! The SDK's own retries are turned off: they know neither quotas nor each other, and nobody could count them.
+//! The SDK's own retries are off: they do not know the quotas or each other, and could not be counted.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,67 +20,67 @@ use super::pace::{Account, Bucket, Turn, Waited};
 use super::traffic::Traffic;
 use crate::code::Code;
 
-/// How long a call that AWS asks to make later is tried again before it counts as failed, not counting its waits for a turn.
+/// The retry deadline for throttled calls, without the waits for a turn.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// The same for what may never pass: a fault on AWS's side, a way there that is cut, or a thing that is not yet to be
-/// seen everywhere.
+/// The retry deadline for failures that may be permanent: an internal failure of AWS, a broken connection, or a resource that has not
+/// propagated.
 const FAULT_PATIENCE: Duration = Duration::from_secs(52);
-/// The same for what a run can do without: enough for three or four tries.
+/// The retry deadline for optional calls: enough for three or four attempts.
 const BRIEF_PATIENCE: Duration = Duration::from_secs(3);
-/// How often an AWS that never answered is tried.
+/// The number of attempts if AWS has never responded.
 const KNOCKS: u32 = 3;
-/// The first pause before a call is made again, and the longest.
+/// The first and the longest pause before a retry.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(300), Duration::from_secs(10));
-/// How many calls a run makes again: so many, and so many more for each that was answered. Whoever meets an AWS that takes
-/// nothing for long learns of it, and does not add to its trouble.
+/// The maximum number of retries of a run: a fixed number, plus this many for each success. During a long outage the run fails instead of
+/// adding to the load.
 const AGAIN: (usize, usize) = (1000, 2);
 
-/// Paces every call by its quota, and makes those again whose failure passes.
+/// Paces every call by its quota, and retries temporary failures.
 ///
-/// An AWS that throttles makes a pass slower and never makes it fail. What the account takes is searched for until AWS refuses a
-/// call, see [`Bucket`]; a run that was told to slow down for one operation does not search with the others either.
+/// Throttling slows a pass down and never fails it. The pacer searches for the account's limit until AWS throttles a call, see [`Bucket`].
+/// A run that was throttled for one operation does not search with the others either.
 #[derive(Debug)]
 pub struct Pacer {
     pace: Pace,
     state: Arc<Mutex<State>>,
     interrupt: Interrupt,
     traffic: Traffic,
-    /// How long a call is tried again after faults that may never pass.
+    /// The retry deadline for failures that may be permanent.
     faults: Duration,
 }
 
-/// After which failures a call is made again.
+/// The failures after which a call is retried.
 #[derive(Debug, Clone, Copy)]
 enum Again<'a> {
-    /// After throttling and faults, and after what is named.
+    /// After throttling, internal failures, and the given classes.
     Passing(&'a [Class]),
-    /// After throttling alone, which says that the call was not taken.
+    /// Only after throttling, which means that the call was not processed.
     Throttled,
 }
 
-/// What came of the earlier tries of a call.
+/// The state after the earlier attempts of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tried {
-    /// There were none, or AWS took none of them.
+    /// There were none, or AWS processed none of them.
     NotTaken,
-    /// One of them may have taken effect: its answer was lost.
+    /// One of them may have taken effect: its response was lost.
     Open,
 }
 
-/// What came of a call that is made unless a look says otherwise.
+/// The result of a conditional call.
 #[derive(Debug)]
 pub enum Answered<T, S> {
     Made(T),
-    /// It was not made, because of what was seen.
+    /// The call was not made, because of this observation.
     NotMade(S),
 }
 
 /// Whether calls wait for their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Each operation at the pace AWS allows.
+    /// Each operation at the rate of its quota.
     Aws,
-    /// As fast as they come, for an AWS that has no quotas.
+    /// Without waits, for an emulator without quotas.
     Free,
 }
 
@@ -98,7 +98,7 @@ impl State {
     }
 }
 
-/// A call's turn. It ends when this is dropped, so that a call that is given up leaves its place to the next.
+/// A call's turn. Dropping it ends the turn, so an abandoned call does not block the next one.
 #[derive(Debug)]
 struct Place<'a> {
     pacer: &'a Pacer,
@@ -116,19 +116,19 @@ impl Drop for Place<'_> {
 }
 
 impl Pacer {
-    /// Returns a pacer whose waits end when the interrupt is raised.
+    /// Returns a pacer whose waits end with the interrupt.
     pub fn new(pace: Pace, interrupt: Interrupt, traffic: Traffic) -> Self {
         Self { pace, state: Arc::default(), interrupt, traffic, faults: FAULT_PATIENCE }
     }
 
-    /// Returns one of the same paces that soon gives up on faults, for what a run can do without.
+    /// Returns a pacer with the same rates and a short retry deadline, for optional calls.
     #[must_use]
     pub fn brief(&self) -> Self {
         let (state, interrupt, traffic) = (Arc::clone(&self.state), self.interrupt.clone(), self.traffic.clone());
         Self { pace: self.pace, state, interrupt, traffic, faults: BRIEF_PATIENCE }
     }
 
-    /// Waits for AWS to get on with something, unless the pass is ended.
+    /// Waits for AWS's work in progress, unless the pass is interrupted.
     pub async fn sleep(&self, operation: Operation, duration: Duration) -> Result<(), CallError> {
         self.traffic.note(operation, |tally| tally.watching += duration);
         self.wait(operation, duration).await
@@ -147,7 +147,7 @@ impl Pacer {
         Err(CallError::new(operation, Class::Interrupted, "interrupted"))
     }
 
-    /// Makes a call, again while its failure is one that passes: throttling and faults always, and what `passes` names.
+    /// Makes a call, and retries temporary failures: throttling, internal failures, and the classes in `passes`.
     pub async fn call<T, E, F>(
         &self,
         operation: Operation,
@@ -162,10 +162,10 @@ impl Pacer {
         self.unconditionally(operation, Again::Passing(passes), attempt).await
     }
 
-    /// Makes a call unless a look says otherwise. The look is made each time that it is the call's turn, just before the
-    /// call: many calls wait long for their turn, and what was seen before that wait may have changed.
+    /// Makes a call unless a preceding read forbids it. The read happens at each turn, just before the call, because calls can wait long
+    /// for their turn and an earlier read may be outdated.
     ///
-    /// The look is told whether an earlier try may have taken effect.
+    /// The read gets to know whether an earlier attempt may have taken effect.
     pub async fn call_unless<T, E, F, S, L>(
         &self,
         operation: Operation,
@@ -182,7 +182,7 @@ impl Pacer {
         self.until_answered(operation, Again::Passing(&[]), &mut look, &mut attempt).instrument(span).await
     }
 
-    /// Makes a call that does a second thing when it is made twice: again only where AWS says that it did not take it.
+    /// Makes a call that is not idempotent. It is retried only if AWS did not process it.
     pub async fn call_once<T, E, F>(&self, operation: Operation, attempt: impl FnMut() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -225,11 +225,11 @@ impl Pacer {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let started = Instant::now();
-        // The wait for a turn is of this program's own making: thousands of calls may come before this one each time.
+        // The wait for a turn does not count, because thousands of calls may be queued before this one.
         let mut queued = Duration::ZERO;
         let (mut pause, longest) = PAUSES;
         let mut tries = 0;
-        // A try that may have taken effect: whoever is interrupted after it has to say so.
+        // An earlier attempt that may have taken effect. An interruption after it must be reported as such.
         let mut open: Option<CallError> = None;
         loop {
             let place = match self.take(operation).await {
@@ -248,8 +248,7 @@ impl Pacer {
             }
             tries += 1;
             let span = tracing::debug_span!("request", number = tries);
-            // The SDK's futures have 8 KB, and would be as much again in each of the futures that wait for this one, and moved with
-            // them: on their own, they are there only while a request is under way.
+            // The SDK's futures have 8 KB. Boxed, they exist only during the request, and do not add to the size of the waiting futures.
             let answer = Box::pin(attempt());
             let sent = Instant::now();
             let error = match self.attempt(place, answer, tries).instrument(span).await {
@@ -258,10 +257,10 @@ impl Pacer {
             };
             let tried = started.elapsed().saturating_sub(queued);
             let patience = self.patience(&error, again, tries);
-            // An answer that took long to come, or did not, is likely to take as long again.
+            // If a response took long or timed out, the next one is likely to take as long.
             let next = tried + pause + sent.elapsed();
             if patience.is_none_or(|patience| next > patience) || !self.may_go_on() {
-                // What the last try was told says nothing of one whose answer was lost.
+                // The last response says nothing about an earlier attempt whose response was lost.
                 return Err(CallError { open: error.open || open.is_some(), ..error });
             }
             if pause > Duration::from_secs(4)
@@ -273,7 +272,7 @@ impl Pacer {
                     error.said()
                 );
             }
-            // Full jitter: callers that were refused together do not come back together.
+            // Full jitter, so that calls that were throttled together are not retried together.
             let jittered = pause.mul_f64(fastrand::f64());
             self.traffic.note(operation, |tally| tally.pausing += jittered);
             if error.open {
@@ -286,7 +285,7 @@ impl Pacer {
         }
     }
 
-    /// Makes a request, and notes what came of it.
+    /// Makes a request and counts it.
     async fn attempt<T, E>(
         &self,
         place: Place<'_>,
@@ -337,14 +336,14 @@ impl Pacer {
         result
     }
 
-    /// Returns for how long a call that failed so is made again, if it is.
+    /// Returns the retry deadline for this failure, if it is retried.
     fn patience(&self, error: &CallError, again: Again<'_>, tries: u32) -> Option<Duration> {
         let Again::Passing(passes) = again else { return (error.class == Class::Throttled).then_some(PATIENCE) };
         match error.class {
             Class::Throttled => Some(PATIENCE),
             Class::ServerFault => Some(self.faults),
             Class::Unreachable if matches!(error.trouble(), Code::Certificate | Code::Proxy) => None,
-            // An AWS that has answered is likely to answer again.
+            // If AWS has responded before, it is likely to respond again.
             Class::Unreachable => {
                 (tries < KNOCKS || self.with_state(|state| state.answered > 0)).then_some(self.faults)
             }
@@ -354,7 +353,7 @@ impl Pacer {
         }
     }
 
-    /// Counts one more call that is made again, if the run has any left.
+    /// Counts a retry, if the run has any left.
     fn may_go_on(&self) -> bool {
         let (least, each) = AGAIN;
         self.with_state(|state| {
@@ -364,7 +363,7 @@ impl Pacer {
         })
     }
 
-    /// Waits until the operation's pace allows one more call.
+    /// Waits until the operation's rate allows another call.
     async fn take(&self, operation: Operation) -> Result<Place<'_>, CallError> {
         let place = |turn, queued| Place { pacer: self, operation, turn, queued };
         if self.pace == Pace::Free {
@@ -375,7 +374,7 @@ impl Pacer {
         let (turn, opened) =
             self.with_bucket(operation, |bucket| (Arc::clone(&bucket.turn), Arc::clone(&bucket.opened)));
         let taken = async {
-            // One waits for the pace and the others for their turn, so that a pace that changes changes for all.
+            // One caller waits for the rate and the others for their turn, so that a change of the rate applies to all.
             let _turn = tokio::select! {
                 turn = turn.lock() => turn,
                 () = self.interrupt.wait() => {
@@ -452,14 +451,14 @@ mod tests {
         Pacer::new(Pace::Aws, interrupt.clone(), Traffic::default())
     }
 
-    /// A pacer whose run was told to slow down.
+    /// A pacer whose run was throttled.
     fn throttled(interrupt: &Interrupt) -> Pacer {
         let pacer = pacer(interrupt);
         pacer.with_state(|state| state.throttled = true);
         pacer
     }
 
-    /// An account with a quota of its own, whatever the documentation says.
+    /// An account with its own limit, whatever the documentation says.
     struct Account {
         rate: f64,
         burst: f64,
@@ -487,7 +486,7 @@ mod tests {
         }
     }
 
-    /// Makes so many calls with 16 callers, and returns when the last one was answered.
+    /// Makes this many calls from 16 callers, and returns after the last response.
     async fn work(pacer: &Pacer, account: &Account, operation: Operation, calls: u32) -> Instant {
         let left = Cell::new(calls);
         let worker = || async {
@@ -500,7 +499,7 @@ mod tests {
         Instant::now()
     }
 
-    /// Returns how much longer so many calls take than the account allows, and which part of the requests was refused.
+    /// Returns how much longer the calls take than the account's limit requires, and the share of throttled requests.
     async fn work_off(operation: Operation, (rate, burst): (f64, f64), calls: u32) -> (f64, f64) {
         let pacer = pacer(&Interrupt::default());
         let account = Account::new(rate, burst);
@@ -518,7 +517,7 @@ mod tests {
     async fn the_pace_finds_what_the_account_has() {
         let accounts = [
             (PUT_PARAMETER, (1.0, 20.0), 200),
-            // As documented, for a first apply of some policies and of many.
+            // The documented limit, for a first apply of a few policies and of many.
             (PUT_PARAMETER, (3.0, 15.0), 100),
             (PUT_PARAMETER, (3.0, 15.0), 1000),
             (PUT_PARAMETER, (3.0, 40.0), 200),
@@ -537,7 +536,7 @@ mod tests {
         }
     }
 
-    /// Two runs on one account, the second of which comes when the first has found its pace: neither starves.
+    /// Two runs share an account, and the second starts when the first has found its rate: neither starves.
     #[tokio::test(start_paused = true)]
     async fn two_runs_share_an_account() {
         fastrand::seed(1);
@@ -550,7 +549,7 @@ mod tests {
         let started = Instant::now();
         let ended = futures_util::future::join(work(&first, &account, PUT_PARAMETER, 300), late).await;
         let (first, second) = (ended.0 - started, ended.1 - started);
-        // 500 calls at 3 a second, less the burst.
+        // 500 calls at 3 a second, without the burst.
         let least = Duration::from_secs((500 - 15) / 3);
         assert!(first.max(second) < least.mul_f64(1.2), "{first:?} and {second:?}");
         assert!(first.min(second) > least.mul_f64(0.6), "{first:?} and {second:?}");
@@ -598,7 +597,7 @@ mod tests {
         assert!((rate - 2.1).abs() < 0.01, "{rate}");
     }
 
-    /// Returns how many round trips so many calls take on an account that refuses none, with so many callers.
+    /// Returns the number of round trips that the calls take on an account without throttling, for a number of callers.
     async fn trips(pacer: &Pacer, operation: Operation, calls: u32, callers: usize) -> f64 {
         let started = Instant::now();
         let left = Cell::new(calls);
@@ -617,7 +616,7 @@ mod tests {
         started.elapsed().as_secs_f64() / trip.as_secs_f64()
     }
 
-    /// After the burst, one call, two, four, and so on, until there are as many at once as there are callers.
+    /// After the burst: one call, two, four, and so on, up to the number of callers.
     #[tokio::test(start_paused = true)]
     async fn where_aws_refuses_nothing_the_callers_are_what_bounds_the_pace() {
         for (operation, calls, callers) in
@@ -640,11 +639,11 @@ mod tests {
         let answer = || std::future::ready(answers.borrow_mut().next().unwrap());
         pacer.call(DESCRIBE_TABLE, &[], answer).await.unwrap();
         let trips = trips(&pacer, PUT_PARAMETER, 45, 16).await;
-        // 15 at once, and then 3 a second, a hundredth of that more with each.
+        // 15 at once, then 3 a second, plus a hundredth of that with each success.
         assert!((400.0..510.0).contains(&trips), "{trips}");
     }
 
-    /// A run that is interrupted in a call beyond the documented pace leaves its place to the next.
+    /// A run that is interrupted in a call beyond the documented rate releases its turn.
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_given_up_leaves_its_place() {
         let pacer = pacer(&Interrupt::default());
@@ -669,7 +668,7 @@ mod tests {
         assert_eq!(turn.unwrap_err().class, Class::Interrupted);
     }
 
-    /// Makes a call that is always answered so, and returns how it ended, after how long, and after how many requests.
+    /// Makes a call that always gets this response. Returns the result, the duration and the number of requests.
     async fn insist(pacer: &Pacer, passes: &[Class], answer: fn() -> Answer) -> (Class, Duration, usize) {
         let (started, before) = (Instant::now(), pacer.traffic.total().requests);
         let error = pacer.call(DESCRIBE_TABLE, passes, || async move { answer() }).await.unwrap_err();
@@ -703,7 +702,7 @@ mod tests {
         assert_eq!((class, minutes(took)), (Class::Busy, 14));
     }
 
-    /// A thousand tables wait for minutes before they are first asked for: that is no time in which AWS has failed.
+    /// A thousand tables wait for minutes before their first call: this time does not count towards the retry deadline.
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_made_once_is_made_again_only_when_it_was_not_taken() {
         let pacer = pacer(&Interrupt::default());
@@ -734,7 +733,7 @@ mod tests {
         assert_eq!(ended.iter().filter(|one| one.is_err()).count(), 0);
     }
 
-    /// Who cannot reach AWS at all learns of it at once; who was answered before waits a minute for the way to open again.
+    /// If AWS has never responded, the call fails quickly; if it has, the call waits a minute for the connection.
     #[tokio::test(start_paused = true)]
     async fn an_aws_that_answered_before_is_waited_for() {
         let pacer = pacer(&Interrupt::default());
@@ -748,7 +747,7 @@ mod tests {
         assert!(requests > 5 && took > Duration::from_secs(20), "{requests} in {took:?}");
     }
 
-    /// However many calls meet an AWS that takes nothing: what they ask of it together is bounded, and then each fails at once.
+    /// The total number of retries is limited however many calls fail. After that each call fails at once.
     #[tokio::test(start_paused = true)]
     async fn no_storm_of_retries() {
         let pacer = pacer(&Interrupt::default());
@@ -759,7 +758,7 @@ mod tests {
         assert_eq!((total.again, total.requests), (1000, 1300));
     }
 
-    /// The time is up in the middle of a request: it is waited for a little, and whether it took effect stays open.
+    /// When the time limit expires during a request, it may continue briefly, and its effect is unknown.
     #[tokio::test(start_paused = true)]
     async fn a_request_under_way_when_the_time_is_up_is_waited_for_a_little() {
         let interrupt = Interrupt::default();
@@ -779,7 +778,7 @@ mod tests {
         assert_eq!((error.class, pacer.traffic.total().requests), (Class::Interrupted, 2));
     }
 
-    /// A write whose answer was lost, and which is then interrupted, may have taken effect: that is what is told.
+    /// An interrupted write whose earlier response was lost may have taken effect, and is reported as such.
     #[tokio::test(start_paused = true)]
     async fn an_interrupt_does_not_hide_that_a_try_may_have_taken_effect() {
         for (first, told) in [("InternalServerError", Class::ServerFault), ("ThrottlingException", Class::Interrupted)]

@@ -1,5 +1,4 @@
-//! Bounds for answers that come in pages: an AWS, or what stands in for it, that always has one more page ends the listing
-//! with an error, and not the memory.
+//! Limits for paginated responses: a server that always returns another page ends the listing with an error instead of exhausting memory.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,30 +9,30 @@ use tokio::time::Instant;
 
 use super::call::{CallError, Class, Operation};
 
-/// The most that is kept of all pages of one listing: ten times what 10,000 policies have that are as large as most.
+/// The size limit of all pages of one listing: ten times the size of 10,000 large policies.
 const BYTES: usize = 64 << 20;
-/// How long AWS may take to answer all pages of one listing, waits for its quotas not counted.
+/// The time limit for the responses of one listing, without waits for quotas.
 const TIME: Duration = Duration::from_secs(45);
 
-/// The pages of one listing.
+/// The pages of a listing.
 #[derive(Debug)]
 pub struct Pages {
     operation: Operation,
     most: usize,
     read: usize,
     bytes: usize,
-    /// Hashes of the tokens that led to the pages so far.
+    /// Hashes of the tokens of the pages so far.
     tokens: HashSet<u64>,
     milliseconds: AtomicU64,
 }
 
 impl Pages {
-    /// Begins a listing of at most so many pages.
+    /// Starts a listing with a maximum number of pages.
     pub fn new(operation: Operation, most: usize) -> Self {
         Self { operation, most, read: 0, bytes: 0, tokens: HashSet::new(), milliseconds: AtomicU64::new(0) }
     }
 
-    /// Counts the time until an answer.
+    /// Counts the time until a response.
     pub async fn timed<T>(&self, answer: impl Future<Output = T>) -> T {
         let sent = Instant::now();
         let answer = answer.await;
@@ -42,12 +41,11 @@ impl Pages {
         answer
     }
 
-    /// Counts a page of which so many bytes are kept, and returns whether another one may be read: with this token, if
-    /// there is one.
+    /// Counts a page with this many bytes, and returns whether another page, with this token, may be read.
     ///
     /// # Errors
     ///
-    /// Fails when the listing is longer than it may be, or leads back to a page that was read.
+    /// Fails if the listing exceeds a limit, or returns to a page that was read.
     pub fn next(&mut self, bytes: usize, token: Option<&impl Hash>) -> Result<bool, CallError> {
         self.read += 1;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -66,7 +64,7 @@ impl Pages {
         self.check_time().map(|()| true)
     }
 
-    /// Fails when the answers so far took too long, for what is read of a page one by one.
+    /// Fails if the responses have taken too long, for items that are read one by one.
     pub fn check_time(&self) -> Result<(), CallError> {
         let took = Duration::from_millis(self.milliseconds.load(Ordering::Relaxed));
         if took <= TIME {

@@ -1,4 +1,4 @@
-//! Records: the items of a table, and the calls that read and write them.
+//! Records: the items of a table, and the operations on them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,21 +11,21 @@ use crate::resource::call::{
 };
 use crate::resource::pacer::Pacer;
 
-/// What an attribute holds.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     Text(String),
-    /// A number, in its digits: seconds with their decimals pass through unrounded.
+    /// A number as decimal digits, so that fractions of seconds are not rounded.
     Number(String),
 }
 
 impl Value {
-    /// Returns a text.
+    /// Returns a text value.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// Returns a number.
+    /// Returns a number value.
     pub fn number(number: impl std::fmt::Display) -> Self {
         Self::Number(number.to_string())
     }
@@ -38,20 +38,20 @@ impl Value {
     }
 }
 
-/// One record: its attributes by name. Attributes of other types than ours are left out when one is read.
+/// One record: its attributes by name. Reading omits attributes of other types.
 pub type Item = BTreeMap<String, Value>;
 
-/// The most records that are read in one call. Source: Amazon DynamoDB API Reference, "TransactGetItems".
+/// The maximum number of records in one read. Source: Amazon DynamoDB API Reference, "TransactGetItems".
 pub const AT_ONCE: usize = 100;
 
-/// The attribute that is every record's key.
+/// The key attribute of every record.
 pub const ID: &str = "id";
 
-/// What must hold of a record, as it stands, for a write to happen or for a query to return it.
+/// A condition on a stored record, for a write or for a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     Absent(&'static str),
-    /// The attribute is missing, or holds something other than a text.
+    /// The attribute is missing, or is not a text.
     NotText(&'static str),
     Is(&'static str, Value),
     IsNot(&'static str, Value),
@@ -60,39 +60,39 @@ pub enum Test {
     Either(Box<Self>, Box<Self>),
 }
 
-/// A change of one record, made whole or not at all.
+/// An atomic change of one record.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// Puts a record, in the place of the one with its id if there is one.
+    /// Writes a record, and replaces the one with the same ID.
     Put { item: Item, when: Vec<Test> },
     /// Sets attributes of a record.
     Set { id: String, set: Vec<(&'static str, Value)>, when: Vec<Test> },
 }
 
-/// Records under one value of an index's partition key, newest first.
+/// A query for the records of one partition of an index, newest first.
 #[derive(Debug, Clone)]
 pub struct Query {
     pub index: &'static str,
     pub key: (&'static str, Value),
-    /// Those from this value of the sort key on.
+    /// Only records from this value of the sort key on.
     pub from: Option<(&'static str, Value)>,
     pub filter: Vec<Test>,
 }
 
-/// A page of a query's answer.
+/// A page of a query's results.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
     pub items: Vec<Item>,
-    /// Where the next page begins.
+    /// The start of the next page.
     pub next: Option<Start>,
 }
 
-/// Where a page begins.
+/// The start of a page.
 #[derive(Debug, Clone)]
 pub struct Start(HashMap<String, AttributeValue>);
 
 impl Start {
-    /// Returns what tells it from another one.
+    /// Returns a value that identifies it.
     pub fn token(&self) -> Vec<(String, String)> {
         let mut parts: Vec<_> = self.0.iter().map(|(name, value)| (name.clone(), format!("{value:?}"))).collect();
         parts.sort();
@@ -100,10 +100,10 @@ impl Start {
     }
 }
 
-/// The most pages of one query: AWS reads 1 MB for each.
+/// The maximum number of pages of one query. AWS reads 1 MB for each.
 pub const PAGES: usize = 500;
 
-/// Returns about how many bytes an item takes.
+/// Returns the approximate size of an item in bytes.
 pub fn size(item: &Item) -> usize {
     let part = |(name, value): (&String, &Value)| match value {
         Value::Text(text) | Value::Number(text) => 100 + name.len() + text.len(),
@@ -119,7 +119,7 @@ pub struct Records<'a> {
     table: &'a str,
 }
 
-/// Names and values that an expression speaks of through placeholders, so that no text of ours is ever parsed as one.
+/// Placeholders for the names and values of an expression, so that no text from outside is parsed as an expression.
 #[derive(Debug, Default)]
 struct Places {
     names: HashMap<String, String>,
@@ -158,7 +158,7 @@ impl Places {
         }
     }
 
-    /// Returns all of them in one expression, if there are any.
+    /// Returns one expression for all tests, if there are any.
     fn tests(&mut self, tests: &[Test]) -> Option<String> {
         let tests: Vec<String> = tests.iter().map(|test| self.test(test)).collect();
         (!tests.is_empty()).then(|| tests.join(" AND "))
@@ -169,7 +169,7 @@ impl Places {
         format!("SET {}", set.join(", "))
     }
 
-    /// Returns the names; an empty map is not allowed.
+    /// Returns the names; AWS does not accept an empty map.
     fn names(&self) -> Option<HashMap<String, String>> {
         Some(self.names.clone()).filter(|names| !names.is_empty())
     }
@@ -190,7 +190,7 @@ impl<'a> Records<'a> {
         self.table
     }
 
-    /// Reads a record as it is now, not as it may have been a moment ago.
+    /// Reads a record with strong consistency.
     pub async fn get(&self, id: &str) -> Result<Option<Item>, CallError> {
         let key = AttributeValue::S(id.to_owned());
         let call = || {
@@ -201,7 +201,7 @@ impl<'a> Records<'a> {
         Ok(answer.item.map(from_sdk))
     }
 
-    /// Reads up to [`AT_ONCE`] records as they are at one moment, in the order of their IDs. Together they may have 4 MB.
+    /// Reads up to [`AT_ONCE`] records in one transaction, in the order of their IDs. Their total size is limited to 4 MB.
     pub async fn get_all(&self, ids: &[String]) -> Result<Vec<Option<Item>>, CallError> {
         let get = |id: &String| {
             let get = Get::builder().table_name(self.table).key(ID, AttributeValue::S(id.clone())).build()?;
@@ -212,16 +212,15 @@ impl<'a> Records<'a> {
         let call = || self.client.transact_get_items().set_transact_items(Some(parts.clone())).send();
         let answer = self.pacer.call(TRANSACT_GET_ITEMS, &[], call).await?;
         let found = answer.responses.unwrap_or_default().into_iter().map(|response| response.item.map(from_sdk));
-        // AWS may say of a record that is not there that it has no attributes.
+        // AWS may return a missing record as one without attributes.
         let mut found: Vec<Option<Item>> = found.map(|item| item.filter(|item| !item.is_empty())).collect();
         found.resize(ids.len(), None);
         Ok(found)
     }
 
-    /// Makes one change; [`Class::ConditionFailed`] is its error when what it takes does not hold.
+    /// Makes one change. The error class is [`Class::ConditionFailed`] if its condition is false.
     ///
-    /// A call whose answer was lost is made again, and may then fail on what it did itself the first time: whoever
-    /// cares looks at the record.
+    /// A retry after a lost response may fail on the effect of the first attempt, so callers that need to know must read the record.
     pub async fn write(&self, write: &Write) -> Result<(), CallError> {
         let mut places = Places::default();
         match write {
@@ -254,7 +253,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Makes several changes, all or none. The token makes a repetition of the call, within ten minutes, no second one.
+    /// Makes several changes in one transaction. With the same token, a repetition within ten minutes has no effect.
     pub async fn write_all(&self, writes: &[Write], token: &str) -> Result<(), CallError> {
         let parts: Result<Vec<TransactWriteItem>, BuildError> = writes.iter().map(|write| self.part(write)).collect();
         let parts = parts.map_err(|error| unbuilt(TRANSACT_WRITE_ITEMS, &error))?;
@@ -285,7 +284,7 @@ impl<'a> Records<'a> {
         .build())
     }
 
-    /// Reads one page of a query. A page may be empty, and there may be more all the same.
+    /// Reads one page of a query. An empty page may be followed by others.
     pub async fn page(&self, query: &Query, limit: Option<i32>, start: Option<Start>) -> Result<Page, CallError> {
         let mut places = Places::default();
         let mut condition = places.compare(query.key.0, "=", &query.key.1);

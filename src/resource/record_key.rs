@@ -1,33 +1,33 @@
-//! Keys of records. Each begins with a prefix that says which role writes the record, so that IAM can refuse every other
-//! writer: the condition key `dynamodb:LeadingKeys` compares the partition key of each item that a call touches.
-//! Source: Amazon DynamoDB Developer Guide, "Using IAM policy conditions for fine-grained access control".
+//! Keys of records. The prefix of a key identifies the role that writes the record, so that IAM can deny every other writer: the condition
+//! key `dynamodb:LeadingKeys` compares the partition key of each item of a call. Source: Amazon DynamoDB Developer Guide, "Using IAM policy
+//! conditions for fine-grained access control".
 
 use super::names::UserId;
 
-/// What a record is, which is the start of its key.
+/// The type of a record, which is the prefix of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Prefix {
     /// A request for access.
     Request,
-    /// The answer to a request, and the index of the decisions in force for a user.
+    /// The decision about a request, and the index of a user's active decisions.
     Decision,
-    /// The withdrawal of an approved request or of a server session.
+    /// The revocation of an approved request or of a server session.
     Revocation,
-    /// A user who is locked out of a profile.
+    /// A lock of a user for a profile.
     Lock,
     /// A break-glass event.
     Event,
     /// The end of a break-glass event.
     Closure,
-    /// The one active break-glass event of a user for a profile.
+    /// The current break-glass event of a user for a profile.
     Place,
     /// A session of a credential server.
     Session,
 }
 
 impl Prefix {
-    /// Returns the prefix as it is written, without the sign that ends it.
+    /// Returns the prefix without its separator.
     pub const fn word(self) -> &'static str {
         self.into_str()
     }
@@ -43,13 +43,13 @@ impl Prefix {
     }
 }
 
-/// Returns the key of the record for a user's one active break-glass event for a profile. It holds the unique ID that IAM
-/// knows as `aws:userid`, so that a policy can restrict each user to records of their own.
+/// Returns the key of the record of a user's current break-glass event for a profile. It contains the unique ID, `aws:userid` in IAM, so
+/// that a policy can restrict users to their own records.
 pub fn place(user_id: &UserId, profile: &str) -> String {
     Prefix::Place.key(&format!("{user_id}#{profile}"))
 }
 
-/// Who uses the tables. Each role writes records of its own prefixes only.
+/// The roles of table users. Each role writes only records with its own prefixes.
 #[derive(
     Debug,
     Clone,
@@ -65,21 +65,21 @@ pub fn place(user_id: &UserId, profile: &str) -> String {
 )]
 #[strum(serialize_all = "snake_case", const_into_str)]
 pub enum Role {
-    /// Asks for access and uses it.
+    /// Requests access and uses it.
     Requester,
-    /// Answers requests, and withdraws approvals.
+    /// Decides on requests, and revokes approvals.
     Approver,
-    /// Uses break-glass and ends it, revokes approvals and sessions, and locks users.
+    /// Uses and closes break-glass, revokes approvals and sessions, and locks users.
     Operator,
     /// Runs a credential server.
     Server,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
-    /// Returns the one with this name.
+    /// Returns the role with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         word.parse().ok()
     }

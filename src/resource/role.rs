@@ -11,20 +11,20 @@ use crate::resource::call::{ASSUME_ROLE, CallError, Class, GET_SESSION_TOKEN, Op
 use crate::resource::pacer::Pacer;
 use crate::resource::secret::Secret;
 
-/// The most characters of a session's name and of a source identity; the least are two (STS API Reference, "AssumeRole").
+/// The maximum length of a session name and of a source identity; the minimum is two (STS API Reference, "AssumeRole").
 pub const NAME_LENGTH: usize = 64;
 
-/// Returns whether a text is made of what AWS takes for either: letters, digits and `_+=,.@-`.
+/// Returns whether a text is valid as either: letters, digits and `_+=,.@-`.
 pub fn is_name(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_name_letter)
 }
 
-/// Returns whether a letter is one of these.
+/// Returns whether a character is one of these.
 pub fn is_name_letter(letter: char) -> bool {
     letter.is_ascii_alphanumeric() || "_+=,.@-".contains(letter)
 }
 
-/// Returns a name for a user's session: the user's own, which is what calls made in it show as.
+/// Returns the session name for a user, which is the user's own name and appears in CloudTrail.
 pub fn session_name(user: &str) -> String {
     match user.len() {
         2..=NAME_LENGTH if is_name(user) => user.to_owned(),
@@ -33,19 +33,19 @@ pub fn session_name(user: &str) -> String {
     }
 }
 
-/// The shortest session that STS gives, in seconds (STS API Reference, "AssumeRole" and "GetSessionToken").
+/// The minimum session duration of STS, in seconds (STS API Reference, "AssumeRole" and "GetSessionToken").
 pub const SHORTEST: i64 = 900;
 
-/// The longest session that STS gives an IAM user, in seconds (STS API Reference, "GetSessionToken").
+/// The maximum session duration for an IAM user, in seconds (STS API Reference, "GetSessionToken").
 pub const LONGEST_OF_USER: i64 = 129_600;
 
-/// Credentials as they are released. Their debug output holds nothing secret.
+/// Credentials for release. Their debug output omits the secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     pub access_key_id: String,
     pub secret_access_key: Secret,
     pub session_token: Option<Secret>,
-    /// Seconds since 1970; unknown of a session token from the environment or a file.
+    /// Seconds since 1970; unknown for a session token from the environment or a file.
     pub expires: Option<i64>,
 }
 
@@ -66,22 +66,22 @@ pub struct Mfa {
     pub code: Secret,
 }
 
-/// A role to assume, and what is stamped on the session.
+/// A role to assume, and the attributes of the session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assumption {
     pub role_arn: String,
     pub session_name: String,
-    /// What every call made with the credentials carries in CloudTrail, and no later role can change.
+    /// CloudTrail records it for every call, and later roles cannot change it.
     pub source_identity: Option<String>,
     pub external_id: Option<String>,
-    /// The caller's MFA device, and the code it shows; a code is accepted once.
+    /// The caller's MFA device and its code, which AWS accepts once.
     pub mfa: Option<Mfa>,
     /// In seconds; the role's own default is an hour.
     pub duration: Option<i32>,
-    /// What policies know as `aws:PrincipalTag`. Setting any takes `sts:TagSession`, in the caller's permissions and in the
-    /// role's trust policy (IAM User Guide, "Pass session tags in AWS STS").
+    /// `aws:PrincipalTag` in IAM policies. Tags require `sts:TagSession` in the caller's permissions and in the role's trust policy (IAM
+    /// User Guide, "Pass session tags in AWS STS").
     pub tags: Vec<SessionTag>,
-    /// When the session may do nothing any more, in seconds since 1970, where that is before its credentials expire.
+    /// When the session loses its permissions, in seconds since 1970, if that is before its credentials expire.
     pub ends: Option<i64>,
 }
 
@@ -93,8 +93,8 @@ pub struct SessionTag {
 }
 
 impl Assumption {
-    /// Returns the session policy that ends the session before its credentials expire: a session has the permissions that both
-    /// the role's policies and this one allow (IAM User Guide, "Session policies").
+    /// Returns the session policy that ends the permissions before the credentials expire: a session is limited to what both the role's
+    /// policies and this policy allow (IAM User Guide, "Session policies").
     fn policy(&self) -> Option<String> {
         let ends = jiff::Timestamp::from_second(self.ends?).ok()?.to_string();
         let statement = serde_json::json!({
@@ -107,7 +107,7 @@ impl Assumption {
     }
 }
 
-/// A role's session, as STS answered.
+/// A role session, from STS's response.
 #[derive(Debug, Clone)]
 pub struct Assumed {
     pub credentials: Credentials,
@@ -115,8 +115,8 @@ pub struct Assumed {
     pub arn: String,
 }
 
-/// Assumes a role. With a source identity this takes `sts:SetSourceIdentity` beside `sts:AssumeRole`, in the caller's
-/// permissions and in the role's trust policy (IAM User Guide, "Monitor and control actions taken with assumed roles").
+/// Assumes a role. A source identity additionally requires `sts:SetSourceIdentity` in the caller's permissions and in the role's trust
+/// policy (IAM User Guide, "Monitor and control actions taken with assumed roles").
 pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> Result<Assumed, CallError> {
     let call = || {
         let request = client.assume_role().role_arn(&assumption.role_arn).role_session_name(&assumption.session_name);
@@ -127,7 +127,7 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
         let request = request.set_token_code(mfa.map(|mfa| mfa.code.reveal().to_owned()));
         let tag = |tag: &SessionTag| Tag::builder().key(tag.key).value(&tag.value).build();
         let tags: Result<Vec<Tag>, _> = assumption.tags.iter().map(tag).collect();
-        // Key and value are given.
+        // Building a tag fails only without a key or a value.
         let tags = tags.unwrap_or_default();
         let request = request.set_tags(Some(tags).filter(|tags| !tags.is_empty())).set_policy(assumption.policy());
         request.set_duration_seconds(assumption.duration).send()
@@ -145,8 +145,8 @@ pub async fn assume(client: &Client, pacer: &Pacer, assumption: &Assumption) -> 
     Ok(Assumed { credentials: issued(ASSUME_ROLE, answer.credentials)?, arn })
 }
 
-/// Exchanges an IAM user's permanent keys for temporary ones. A user needs no permission for it; the result cannot call IAM,
-/// nor STS other than `AssumeRole` and `GetCallerIdentity` (STS API Reference, "GetSessionToken").
+/// Exchanges an IAM user's permanent keys for temporary ones. This requires no permission. The result cannot call IAM, and of STS only
+/// `AssumeRole` and `GetCallerIdentity` (STS API Reference, "GetSessionToken").
 pub async fn session_token(client: &Client, pacer: &Pacer, seconds: i32) -> Result<Credentials, CallError> {
     let call = || client.get_session_token().duration_seconds(seconds).send();
     let answer = pacer.call(GET_SESSION_TOKEN, &[], call).await?;
@@ -164,7 +164,7 @@ fn issued(operation: Operation, found: Option<aws_sdk_sts::types::Credentials>) 
         .ok_or_else(|| CallError::new(operation, Class::Rejected, String::from("the answer contains no credentials")))
 }
 
-/// Returns the ARN of the role behind a session's ARN. STS does not tell a role's path, so that there is none in it.
+/// Returns the ARN of a session's role. STS does not return the role's path, so the ARN lacks it.
 pub fn role_of(session: &str) -> Option<String> {
     let parts: Vec<&str> = session.split(':').collect();
     let [arn, partition, "sts", "", account, resource] = parts.as_slice() else { return None };
@@ -172,7 +172,7 @@ pub fn role_of(session: &str) -> Option<String> {
     Some(format!("{arn}:{partition}:iam::{account}:role/{role}"))
 }
 
-/// Returns what the ARNs of a role's sessions begin with.
+/// Returns the prefix of the ARNs of a role's sessions.
 fn session_of(role_arn: &str) -> Option<String> {
     let parts: Vec<&str> = role_arn.split(':').collect();
     let [arn, partition, "iam", "", account, resource] = parts.as_slice() else { return None };

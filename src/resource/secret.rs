@@ -1,5 +1,4 @@
-//! Texts that are kept out of debug output, and overwritten in memory when they are dropped; and what is left out of a URL where
-//! it is shown.
+//! Secrets: hidden in debug output and overwritten in memory when dropped. Also hides the credentials in URLs.
 
 use std::fmt;
 
@@ -10,12 +9,12 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a text over; the text itself is not copied.
+    /// Takes ownership of a text without copying it.
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))
     }
 
-    /// Returns the text, for where it is sent or released.
+    /// Returns the text, to send or release it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -27,17 +26,17 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Returns a text as it may be shown: a name, password or token before the host of a URL is replaced by `****`.
+/// Returns a text for display: a name, password or token before the host of a URL becomes `****`.
 pub fn without_userinfo(text: &str) -> String {
     masked(text, |_| String::from("****"))
 }
 
-/// Returns a text as it may be shown, of the same length: what is before the host of a URL is replaced by as many `*`.
+/// Returns a text of the same length for display: the user information before the host of a URL becomes `*` characters.
 pub fn without_userinfo_in_place(text: &str) -> String {
     masked(text, |userinfo| "*".repeat(userinfo.len()))
 }
 
-/// Source of the form of a URL: RFC 3986, section 3.2.
+/// Source of the URL syntax: RFC 3986, section 3.2.
 fn masked(text: &str, mask: impl Fn(&str) -> String) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,8 +1,8 @@
-//! A signed `GetCallerIdentity` request that somebody else sends: how a user shows a broker who they are, without a secret.
+//! A signed `GetCallerIdentity` request that somebody else sends: it proves a user's identity to a broker without a secret.
 //!
-//! The user signs a request to STS that names the broker and what it is to do, and hands it to the broker, which sends it to STS.
-//! STS checks the signature and answers whose it is. What is checked here is that the request can do nothing else, goes nowhere else,
-//! is for this broker and for what it is asked, and is fresh.
+//! The user signs a request to STS that names the broker and the requested operation. The broker sends it to STS, which checks the
+//! signature and returns the signer's identity. This module checks that the request has no other effect or destination, is for this broker
+//! and this operation, and is recent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,16 +15,16 @@ use sha2::{Digest as _, Sha256};
 
 /// The header that names the broker.
 pub const BROKER: &str = "x-sentinel-broker";
-/// The header that holds the digest of what the broker is asked.
+/// The header with the digest of the requested operation.
 pub const DIGEST: &str = "x-sentinel-digest";
 /// The whole body.
 pub const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 pub const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
-/// How long a signed request is good, in seconds. STS itself takes it for 15 minutes.
+/// How long a signed request is valid, in seconds. STS itself accepts it for 15 minutes.
 pub const VALID: i64 = 60;
-/// How far the clock of the signer may be ahead, in seconds.
+/// The maximum difference by which the signer's clock may be ahead, in seconds.
 const AHEAD: i64 = 15;
-/// The most characters of a header's value. Session tokens have no documented bound; those of today have up to some 2,000.
+/// The maximum length of a header's value. Session tokens have no documented limit; at present they have up to about 2,000 characters.
 const LONGEST: usize = 12 << 10;
 
 /// The request.
@@ -33,7 +33,7 @@ const LONGEST: usize = 12 << 10;
 pub struct SignedIdentity {
     pub method: String,
     pub url: String,
-    /// By their names in small letters.
+    /// By their names in lower case.
     pub headers: BTreeMap<String, String>,
     pub body: String,
 }
@@ -45,7 +45,7 @@ impl fmt::Debug for SignedIdentity {
     }
 }
 
-/// The digest of what a broker is asked.
+/// The digest of an operation that a broker is asked to perform.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AskDigest(String);
 
@@ -60,7 +60,7 @@ impl AskDigest {
     }
 }
 
-/// The address of a broker, as its users and itself write it: without a slash at its end.
+/// The address of a broker, without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct BrokerUrl(String);
@@ -96,7 +96,7 @@ impl BrokerUrl {
         &self.0
     }
 
-    /// Returns the path that everything of it is below.
+    /// Returns the path prefix of all its operations.
     pub fn path(&self) -> &str {
         let rest = self.0.split_once("://").map_or(self.0.as_str(), |(_, rest)| rest);
         rest.find('/').map_or("", |at| &rest[at..])
@@ -109,7 +109,7 @@ impl fmt::Display for BrokerUrl {
     }
 }
 
-/// Returns whether a host, with or without a port, is this machine's loopback.
+/// Returns whether a host, with or without a port, is the loopback of this machine.
 pub fn is_loopback(authority: &str) -> bool {
     let host = match authority.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
@@ -118,17 +118,17 @@ pub fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// What a request is checked against.
+/// The expected properties of a request.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
     pub broker: &'a BrokerUrl,
     pub digest: &'a AskDigest,
     pub now: Timestamp,
-    /// Where all requests to STS go, instead of STS's own addresses.
+    /// The endpoint for all requests to STS that replaces STS's own.
     pub endpoint: Option<&'a str>,
 }
 
-/// Why a request is not sent to STS.
+/// The reason why a request is not sent to STS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Flaw {
     #[error("its method is not POST")]
@@ -153,9 +153,9 @@ pub enum Flaw {
     Age,
 }
 
-/// The headers that a request has to have beside `authorization`, and that its signature has to cover.
+/// The required headers other than `authorization`, which the signature must cover.
 const NEEDED: [&str; 5] = ["content-type", "host", "x-amz-date", BROKER, DIGEST];
-/// The header of temporary credentials, which is covered too.
+/// The header of temporary credentials, which the signature must cover too.
 const TOKEN: &str = "x-amz-security-token";
 const AUTHORIZATION: &str = "authorization";
 
@@ -164,7 +164,7 @@ impl SignedIdentity {
     ///
     /// # Errors
     ///
-    /// Says what keeps it from being sent to STS.
+    /// Returns the reason why it must not be sent to STS.
     pub fn check(&self, expected: &Expected<'_>) -> Result<(), Flaw> {
         if self.method != "POST" {
             return Err(Flaw::Method);
@@ -180,7 +180,7 @@ impl SignedIdentity {
         if names != all {
             return Err(Flaw::Headers);
         }
-        // No control character, so that one header cannot become two.
+        // Control characters are refused, so that one header cannot become two.
         let plain = |value: &String| !value.is_empty() && value.len() <= LONGEST && value.bytes().all(is_printable);
         if !self.headers.values().all(plain) {
             return Err(Flaw::Value);
@@ -214,7 +214,7 @@ impl SignedIdentity {
         Ok(())
     }
 
-    /// Returns the access key that the request says it is signed with.
+    /// Returns the access key ID of the signature.
     pub fn key(&self) -> Option<&str> {
         Signature::read(self.headers.get(AUTHORIZATION)?).map(|signature| signature.key)
     }
@@ -232,7 +232,7 @@ impl SignedIdentity {
     }
 }
 
-/// Returns whether a host is one of STS's own, for requests signed for this region. Source: AWS General Reference, "AWS Security Token
+/// Returns whether a host is an endpoint of STS for requests signed for this region. Source: AWS General Reference, "AWS Security Token
 /// Service endpoints and quotas".
 fn is_host_of_sts(host: &str, region: &str) -> bool {
     if super::check_region(region).is_err() {
@@ -260,7 +260,7 @@ struct Signature<'a> {
 }
 
 impl<'a> Signature<'a> {
-    /// Reads one as AWS's signers write it. Source: IAM User Guide, "Create a signed AWS API request".
+    /// Parses the form that AWS's signers write. Source: IAM User Guide, "Create a signed AWS API request".
     fn read(text: &'a str) -> Option<Self> {
         let rest = text.strip_prefix("AWS4-HMAC-SHA256 Credential=")?;
         let (credential, rest) = rest.split_once(", SignedHeaders=")?;

@@ -1,7 +1,7 @@
-//! What carries a tag, of all services at once: one operation of the Resource Groups Tagging API.
+//! Tagged resources of all services, from one operation of the Resource Groups Tagging API.
 //!
-//! Its answers follow the services with a delay, so that one may still hold what was deleted or lost its tag just before. Sources: GetResources
-//! in the Resource Groups Tagging API Reference; "Service quotas" in the Tag Editor User Guide.
+//! Its results are eventually consistent, so they may contain a resource that was just deleted or untagged. Sources: GetResources in the
+//! Resource Groups Tagging API Reference; "Service quotas" in the Tag Editor User Guide.
 
 use std::sync::Arc;
 
@@ -14,17 +14,17 @@ use super::call::{CallError, Operation, operation};
 use super::pacer::Pacer;
 
 pub const GET_RESOURCES: Operation = operation!("tag", "GetResources", 15.0, 15.0);
-/// The most resources of a page.
+/// The maximum number of resources of a page.
 const PAGE: i32 = 100;
 
-/// Lists what carries a tag.
+/// Lists tagged resources.
 #[derive(Debug)]
 pub struct TaggingApi {
     config: SdkConfig,
     pacer: Arc<Pacer>,
 }
 
-/// The first page of what carries a tag.
+/// The first page of tagged resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TaggedPage {
     pub arns: Vec<String>,
@@ -33,14 +33,14 @@ pub struct TaggedPage {
 }
 
 impl TaggingApi {
-    /// Returns what makes the call over a connection. Makes no call.
+    /// Returns the client for a connection. Makes no call.
     pub fn new(config: &SdkConfig, pacer: &Arc<Pacer>) -> Self {
         Self { config: config.clone(), pacer: Arc::clone(pacer) }
     }
 
-    /// Lists resources of these types that carry the ownership tag of this key, as far as one call tells.
+    /// Lists the resources of these types that carry the ownership tag with this key. Reads one page.
     pub async fn owned(&self, types: &[&str], key: &str) -> Result<TaggedPage, CallError> {
-        // One call of a run: the client is not kept.
+        // A run makes one call, so the client is not kept.
         let client = Client::new(&self.config);
         let filter = TagFilter::builder().key(key).values(OWNER).build();
         let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
@@ -51,7 +51,7 @@ impl TaggingApi {
         let answer = self.pacer.call(GET_RESOURCES, &[], call).await?;
         let more = answer.pagination_token.is_some_and(|token| !token.is_empty());
         let found = answer.resource_tag_mapping_list.unwrap_or_default().into_iter();
-        // What stands in for AWS may not filter as AWS does.
+        // An emulator may not filter as AWS does.
         let owned = found.filter(|one| one.tags().iter().any(|tag| tag.key() == key && tag.value() == OWNER));
         Ok(TaggedPage { arns: owned.filter_map(|one| one.resource_arn).collect(), more })
     }

@@ -1,4 +1,4 @@
-//! What a run asks of AWS, and how long it waits: for a summary at its end.
+//! Counts a run's requests to AWS and its waiting time, for a summary at the end.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use super::call::Operation;
 
-/// Counts what goes to AWS. Clones count together.
+/// Counts requests to AWS. Clones share the counts.
 #[derive(Debug, Clone, Default)]
 pub struct Traffic(Arc<Mutex<BTreeMap<String, Tally>>>);
 
-/// What went to one operation.
+/// The counts of one operation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Requests made, those again included.
+    /// Requests, including retries.
     pub requests: usize,
-    /// Of these, the ones made again after a failure.
+    /// The number of retries among them.
     pub again: usize,
-    /// Of these, the ones that failed.
+    /// The number of failed requests among them.
     pub failed: usize,
-    /// From request to answer, together.
+    /// The total time from request to response.
     pub answering: Duration,
-    /// Waited before requests for their turn, together.
+    /// The total wait for a turn.
     pub queuing: Duration,
-    /// Waited before requests made again, together.
+    /// The total wait before retries.
     pub pausing: Duration,
-    /// Waited for AWS to get on with something, together.
+    /// The total wait for AWS's work in progress.
     pub watching: Duration,
 }
 
@@ -42,25 +42,25 @@ impl Tally {
 }
 
 impl Traffic {
-    /// Adds to what went to an operation.
+    /// Adds to the counts of an operation.
     pub(super) fn note(&self, operation: Operation, work: impl FnOnce(&mut Tally)) {
         let mut tallies = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         work(tallies.entry(operation.action()).or_default());
     }
 
-    /// Returns what was counted so far, and begins anew.
+    /// Returns the counts so far, and resets them.
     #[must_use]
     pub fn take(&self) -> Self {
         let counted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         Self(Arc::new(Mutex::new(counted)))
     }
 
-    /// Returns what went to each operation, by its IAM action.
+    /// Returns the counts of each operation, by its IAM action.
     pub fn by_action(&self) -> BTreeMap<String, Tally> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns what went to all of them together.
+    /// Returns the counts of all operations together.
     pub fn total(&self) -> Tally {
         let mut total = Tally::default();
         self.by_action().values().for_each(|tally| total.add(tally));

@@ -1,4 +1,4 @@
-//! What kind of failure it is: from the error code where AWS answered, from the SDK's types where it did not.
+//! Diagnoses failures: by the error code if AWS responded, otherwise by the SDK's types.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::call::{CallError, Class, classify, full_message};
 use crate::code::Code;
 
 impl CallError {
-    /// Returns what kind of failure it is.
+    /// Returns the error code of the failure.
     pub fn trouble(&self) -> Code {
         if let Some(failure) = self.failure {
             return failure;
@@ -38,7 +38,7 @@ impl CallError {
         }
     }
 
-    /// Returns what was said, in words for users who do not know the SDK.
+    /// Returns the message, in words for users who do not know the SDK.
     pub fn said(&self) -> String {
         let last = self.message.rsplit(": ").next().unwrap_or(&self.message).trim();
         match self.failure {
@@ -48,7 +48,7 @@ impl CallError {
     }
 }
 
-/// Returns what a failure is in words; `last` is the end of the SDK's message, which is the innermost error's.
+/// Returns a failure in words; `last` is the end of the SDK's message, which is the innermost error.
 fn words(failure: Code, message: &str, last: &str) -> String {
     match failure {
         Code::NoCredentials => String::from(
@@ -77,7 +77,7 @@ fn words(failure: Code, message: &str, last: &str) -> String {
     }
 }
 
-/// Returns what a failure means that AWS has not answered, and what kind it is, if it is of a known kind.
+/// Returns the class of a failure without a response from AWS, and its code if it is known.
 pub(super) fn diagnose<E>(error: &SdkError<E, HttpResponse>) -> (Class, Option<Code>)
 where
     E: Error + 'static,
@@ -91,7 +91,7 @@ where
     match error {
         SdkError::TimeoutError(_) => (Class::Unreachable, Some(Code::TimedOut)),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            // The request could not be written: nothing was sent, and it fails again.
+            // The request could not be written: nothing was sent, and a retry would fail too.
             Some(connector) if connector.is_user() => (Class::Rejected, None),
             Some(connector) => (Class::Unreachable, Some(unreachable(connector))),
             None => (Class::Unreachable, Some(Code::NotConnected)),
@@ -102,7 +102,7 @@ where
     }
 }
 
-/// Why a provider of the SDK has no credentials.
+/// The reason why a provider of the SDK has no credentials.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{said}")]
 pub struct Unprovided {
@@ -120,7 +120,7 @@ impl From<CredentialsError> for Unprovided {
     }
 }
 
-/// Returns why a provider has no credentials.
+/// Returns the reason why a provider has no credentials.
 fn without_credentials(error: &CredentialsError) -> Code {
     match error {
         CredentialsError::ProviderTimedOut(_) => return Code::TimedOut,
@@ -128,7 +128,7 @@ fn without_credentials(error: &CredentialsError) -> Code {
         _ => {}
     }
     let Some(source) = error.source() else { return Code::NoCredentials };
-    // A provider that takes its credentials from another one wraps that one's error.
+    // A provider that uses another provider wraps that provider's error.
     if let Some(inner) = find::<CredentialsError>(source) {
         return without_credentials(inner);
     }
@@ -150,7 +150,7 @@ fn without_credentials(error: &CredentialsError) -> Code {
     by_words(&full_message(source)).unwrap_or(Code::NoCredentials)
 }
 
-/// Returns why a call of a credentials provider failed that takes a role's credentials, if it is such a call.
+/// Returns the reason why a credential provider could not assume a role, if the error is from such a call.
 fn of_sts<E: ProvideErrorMetadata + Error + 'static>(error: &(dyn Error + 'static)) -> Option<Code> {
     match find::<SdkError<E, HttpResponse>>(error)? {
         SdkError::TimeoutError(_) => Some(Code::TimedOut),
@@ -169,8 +169,7 @@ fn of_sts<E: ProvideErrorMetadata + Error + 'static>(error: &(dyn Error + 'stati
     }
 }
 
-/// Returns what STS answered to a provider that asked it for a role's credentials: its code and its message. The text of the SDK's own
-/// error is that of a debugger.
+/// Returns STS's error code and message for a provider that assumed a role. The SDK's own text is debug output.
 pub(super) fn said_by_sts(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(call) = find::<CallError>(error) {
         return Some(call.to_string());
@@ -193,7 +192,7 @@ fn service_error<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Op
     }
 }
 
-/// Returns why AWS could not be reached.
+/// Returns the reason why AWS could not be reached.
 fn unreachable(error: &ConnectorError) -> Code {
     if error.is_timeout() {
         return Code::TimedOut;
@@ -213,37 +212,37 @@ fn unreachable(error: &ConnectorError) -> Code {
     if tells_of_name(&message) { Code::NameNotFound } else { Code::NotConnected }
 }
 
-/// Returns an error and all that it comes from.
+/// Returns an error and all its causes.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| match error.downcast_ref::<std::io::Error>() {
-        // `io::Error::source` skips the error that it holds.
+        // `io::Error::source` skips the error that it wraps.
         Some(io) => io.get_ref().map(|held| held as &(dyn Error + 'static)),
         None => error.source(),
     })
 }
 
-/// Returns the first error of a type among an error and all that it comes from.
+/// Returns the first error of a type in the chain of causes.
 fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     chain(error).find_map(|cause| cause.downcast_ref::<E>())
 }
 
-// From here on: what is told by words, because there is nothing else.
+// The following functions classify by message text, because there is nothing else.
 
-/// How aws-config begins to tell of a credential process. Source: `src/credential_process.rs`, which makes a text of the error.
+/// The start of aws-config's message about a credential process. Source: `src/credential_process.rs`, which converts the error to a text.
 const CREDENTIAL_PROCESS: &str = "external process";
 
-/// Returns why a provider has no credentials, where its error is a text, or of a type that is private to aws-config.
+/// Returns the reason why a provider has no credentials, if its error is a text or of a type private to aws-config.
 fn by_words(message: &str) -> Option<Code> {
     let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
     match () {
-        // First, because what the process wrote to stderr follows it.
+        // Checked first, because the message includes stderr of the process.
         () if has(&[CREDENTIAL_PROCESS]) => Some(Code::CredentialProcess),
         // `ProfileFileError` reaches the caller as a text (`src/profile/credentials.rs`).
         () if has(&["was not defined", "could not find source profile", "profile file", "ProfileFile"]) => {
             Some(Code::Profile)
         }
-        // `CachedSsoTokenError` (`src/sso/cache.rs`), for an AWS profile with `sso_start_url`; one with `sso_session` gives a
-        // `TokenError`. The error of `GetRoleCredentials` is of a crate that only aws-config uses.
+        // `CachedSsoTokenError` (`src/sso/cache.rs`), for an AWS profile with `sso_start_url`; one with `sso_session` gives a `TokenError`.
+        // The type of `GetRoleCredentials` errors is in a crate that only aws-config uses.
         () if has(&["SSO token", "/sso/cache/", "access token", "Session token not found or invalid"]) => {
             Some(Code::Sso)
         }
@@ -251,35 +250,33 @@ fn by_words(message: &str) -> Option<Code> {
     }
 }
 
-/// Returns whether an SSO session has ended, rather than never begun: both are one private type (`src/sso/token.rs`).
+/// Returns whether an SSO session has expired, rather than never started: both are one private type (`src/sso/token.rs`).
 fn says_expired(message: &str) -> bool {
     message.contains("expired")
 }
 
-/// Returns whether a provider took too long to give credentials: the type of that error is private to aws-smithy-runtime
-/// (`src/client/identity/cache/lazy.rs`).
+/// Returns whether a provider timed out: the error type is private to aws-smithy-runtime (`src/client/identity/cache/lazy.rs`).
 fn tells_of_slow_provider(message: &str) -> bool {
     message.contains("identity resolver timed out after")
 }
 
-/// Returns whether it was a proxy that failed: hyper-util's `TunnelError` is private.
+/// Returns whether a proxy failed: hyper-util's `TunnelError` is private.
 fn tells_of_proxy(message: &str) -> bool {
     message.contains("tunnel error")
 }
 
-/// Returns whether a name was not found: `std` has no error kind for what `getaddrinfo` reports, and hyper-util's type for it is
+/// Returns whether a name could not be resolved: `std` has no error kind for this result of `getaddrinfo`, and hyper-util's type is
 /// private.
 fn tells_of_name(message: &str) -> bool {
     message.contains("dns error") || message.contains("failed to lookup address information")
 }
 
-/// Returns whether a table lacks the index of a query: DynamoDB reports it as a `ValidationException`, as it does much else.
+/// Returns whether a table lacks the index of a query: DynamoDB reports this as a `ValidationException`, which has many other causes.
 fn lacks_index(code: &str, message: &str) -> bool {
     code == "ValidationException" && message.contains("specified index")
 }
 
-/// Returns why AWS does not accept the credentials. One code stands for a clock that is wrong and for a wrong key; the message
-/// tells which.
+/// Returns the reason why AWS does not accept the credentials. A wrong clock and a wrong key have the same code but different messages.
 fn refused(code: &str, message: &str) -> Code {
     let skewed = ["Signature expired", "not yet current", "too skewed"].iter().any(|words| message.contains(words));
     match code {
@@ -324,17 +321,17 @@ mod tests {
         CallError { code: code.map(Box::from), ..CallError::new(GET_CALLER_IDENTITY, class, message) }
     }
 
-    /// An error of a credentials provider, as the SDK reports it when it makes a call.
+    /// A credential provider's error, as the SDK reports it for a call.
     fn credentials(error: CredentialsError) -> SdkError<GetCallerIdentityError, HttpResponse> {
         SdkError::dispatch_failure(ConnectorError::other(error.into(), None))
     }
 
     fn provider(error: impl Into<Box<dyn Error + Send + Sync>>) -> SdkError<GetCallerIdentityError, HttpResponse> {
-        // The provider of an AWS profile wraps the one that the profile leads to.
+        // The provider of an AWS profile wraps the one that the profile refers to.
         credentials(CredentialsError::provider_error(CredentialsError::provider_error(error)))
     }
 
-    /// One layer of hyper's errors, which are private types.
+    /// One layer of hyper's errors, whose types are private.
     #[derive(Debug, thiserror::Error)]
     #[error("{0}")]
     struct Layer(&'static str, #[source] Box<dyn Error + Send + Sync>);
